@@ -1,0 +1,246 @@
+//! The error that the API answers, and the one catalogue of its codes.
+//!
+//! A room has an error enum of its own that says what happened; it turns into an [`Error`] where the
+//! request leaves the room. What a caller reads is `code`, `message` and `details`; the `source` is for
+//! the log alone.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use axum_core::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// What functions of the upper layers return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! catalogue {
+    ($($variant:ident $code:literal $status:literal $message:literal;)+) => {
+        /// Every code that the API can answer; the table in `docs/errors.md` is made from it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $(#[doc = $message] $variant),+ }
+
+        impl ErrorCode {
+            /// The whole catalogue, in the order of the status.
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant),+];
+
+            /// The code as clients match on it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $code),+ }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> u16 {
+                match self { $(ErrorCode::$variant => $status),+ }
+            }
+
+            /// What it says where nothing more precise is known.
+            pub const fn message(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $message),+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    InvalidRequest "INVALID_REQUEST" 400 "The request body cannot be parsed; send valid JSON with the content type application/json.";
+    BadRequest "BAD_REQUEST" 400 "The request is not valid.";
+    InvalidToken "INVALID_TOKEN" 400 "The token is not valid; ask for a new one.";
+    LogoutFailed "LOGOUT_FAILED" 400 "The session could not be ended.";
+    WeakPassword "WEAK_PASSWORD" 400 "The password does not meet the password policy.";
+    InvalidQuery "INVALID_QUERY" 400 "The query is not one readable, read-only statement.";
+    QuestionNotUnderstood "QUESTION_NOT_UNDERSTOOD" 400 "The question could not be understood.";
+    Unauthorized "UNAUTHORIZED" 401 "Sign in: the access token is missing or not valid.";
+    TokenExpired "TOKEN_EXPIRED" 401 "The access token has expired; refresh it.";
+    InvalidCredentials "INVALID_CREDENTIALS" 401 "The e-mail address or the password is wrong.";
+    InvalidRefreshToken "INVALID_REFRESH_TOKEN" 401 "The refresh token is unknown, expired or used before; sign in again.";
+    ProofRequired "REAUTHENTICATION_REQUIRED" 401 "Prove the existing account first: sign in to it and call again with its token.";
+    Forbidden "FORBIDDEN" 403 "You do not have the permission that this needs.";
+    EmailNotVerified "EMAIL_NOT_VERIFIED" 403 "Verify your e-mail address first.";
+    UserDisabled "USER_DISABLED" 403 "This account is disabled; ask your administrator.";
+    ReauthenticationRequired "REAUTHENTICATION_REQUIRED" 403 "Sign in again: this needs a proof that is not older than 10 minutes.";
+    PlanLimitReached "PLAN_LIMIT_REACHED" 403 "The plan of the organization does not allow more.";
+    PolicyDenied "POLICY_DENIED" 403 "A policy does not let you read this.";
+    NotFound "NOT_FOUND" 404 "There is no such object, or you may not see it.";
+    OrgNotFound "ORG_NOT_FOUND" 404 "There is no such organization, or you are not a member of it.";
+    WorkspaceNotFound "WORKSPACE_NOT_FOUND" 404 "There is no such workspace, or you cannot reach it.";
+    MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "This path does not take this method.";
+    RequestTimeout "REQUEST_TIMEOUT" 408 "The request did not arrive in time.";
+    Conflict "CONFLICT" 409 "This conflicts with what exists.";
+    EmailTaken "EMAIL_TAKEN" 409 "This e-mail address belongs to an account already.";
+    OrgExists "ORG_EXISTS" 409 "An organization with this name exists already.";
+    WorkspaceExists "WORKSPACE_EXISTS" 409 "A workspace with this name exists already in the organization.";
+    IdempotencyConflict "IDEMPOTENCY_CONFLICT" 409 "This idempotency key was used with another request.";
+    AssignmentExists "ASSIGNMENT_EXISTS" 409 "The policy is assigned to these targets already.";
+    DataSourceUnavailable "DATA_SOURCE_UNAVAILABLE" 409 "The data source is not active; test its connection.";
+    VerificationExpired "TOKEN_EXPIRED" 410 "The link has expired; ask for a new one.";
+    RequestEntityTooLarge "REQUEST_ENTITY_TOO_LARGE" 413 "The upload is larger than what is left of the quota.";
+    UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415 "Send the body with the content type that the operation names.";
+    ValidationError "VALIDATION_ERROR" 422 "Some fields are not valid; see the details.";
+    InvalidPassword "INVALID_PASSWORD" 422 "The password does not meet the password policy.";
+    UnreadableFile "UNREADABLE_FILE" 422 "The file cannot be read as the kind that was named.";
+    RateLimited "RATE_LIMITED" 429 "Too many requests; wait as long as Retry-After says.";
+    QueryLimitExceeded "QUERY_LIMIT_EXCEEDED" 429 "The query is over its limits.";
+    InternalError "INTERNAL_ERROR" 500 "Something went wrong on our side; tell your administrator the request id.";
+    ConnectionError "CONNECTION_ERROR" 502 "The data source cannot be reached.";
+    PlannerUnavailable "PLANNER_UNAVAILABLE" 502 "The configured language model did not answer.";
+    ServiceUnavailable "SERVICE_UNAVAILABLE" 503 "The server cannot take this now; try again shortly.";
+    QueryTimeout "QUERY_TIMEOUT" 504 "The query ran longer than its time limit.";
+}
+
+/// One field that is wrong, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Path of the field in the body or the query: `rules[0].rule_config.column`.
+    #[schema(examples("email"))]
+    pub field: String,
+    /// What is wrong with it, as a sentence that says what to send.
+    #[schema(examples("is not an e-mail address"))]
+    pub reason: String,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+/// What the API answers when something fails.
+#[derive(Clone, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct Error {
+    pub code: ErrorCode,
+    /// For the caller: what happened and what to do. Never names what the caller may not see.
+    pub message: Cow<'static, str>,
+    /// For the caller: the fields, or the suggestions, that go with it.
+    pub details: Vec<FieldError>,
+    /// Sent as `Retry-After`, in whole seconds.
+    pub retry_after: Option<Duration>,
+    /// For the log only.
+    #[source]
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub fn new(code: ErrorCode) -> Self {
+        Self { code, message: Cow::Borrowed(code.message()), details: Vec::new(), retry_after: None, source: None }
+    }
+
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    pub fn with_details(mut self, details: Vec<FieldError>) -> Self {
+        self.details = details;
+        self
+    }
+
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Keeps the cause for the log; the caller never reads it.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// 422 for one field.
+    pub fn invalid_field(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ValidationError).with_details(vec![FieldError::new(field, reason)])
+    }
+
+    /// 500: the cause is logged, the caller reads the request id.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(ErrorCode::InternalError).with_source(source)
+    }
+}
+
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.code.as_str())
+            .field("message", &self.message)
+            .field("details", &self.details)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl From<ErrorCode> for Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code)
+    }
+}
+
+impl From<sea_orm::DbErr> for Error {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// The body of a failed request; `request_id` is filled in by the outermost layer, which knows it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ErrorEnvelope {
+    /// Always `false`.
+    #[schema(examples(false))]
+    pub success: bool,
+    pub error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    /// One of the catalogue of codes.
+    #[schema(examples("VALIDATION_ERROR"))]
+    pub code: &'static str,
+    /// A sentence for a person.
+    pub message: String,
+    /// The fields that are wrong, where there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<FieldError>,
+    /// To be told to the administrator; the log has the rest.
+    #[schema(examples("0198f3a2b4c94d6e8a1f"))]
+    pub request_id: String,
+}
+
+impl Error {
+    /// The body as the caller reads it.
+    pub fn envelope(&self, request_id: &str) -> ErrorEnvelope {
+        ErrorEnvelope {
+            success: false,
+            error: ErrorBody {
+                code: self.code.as_str(),
+                message: self.message.to_string(),
+                details: self.details.clone(),
+                request_id: request_id.to_owned(),
+            },
+        }
+    }
+}
+
+/// The status, with the error itself as an extension: the outermost layer writes the body, because
+/// only it knows the request id, and logs the cause.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status =
+            http::StatusCode::from_u16(self.code.status()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_upper_snake_and_has_an_error_status() {
+        for code in ErrorCode::ALL {
+            assert!(code.as_str().chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{code:?}");
+            assert!((400..600).contains(&code.status()), "{code:?}");
+            assert!(code.message().ends_with('.'), "{code:?}");
+        }
+    }
+}

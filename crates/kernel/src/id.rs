@@ -1,0 +1,57 @@
+//! Identifiers: 64-bit integers in the API and in the database, a type of their own in code.
+
+use sea_orm::DeriveValueType;
+use serde::{Deserialize, Serialize};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, DeriveValueType, utoipa::ToSchema)]
+        #[serde(transparent)]
+        #[schema(value_type = i64, examples(42))]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A person, whatever organizations they belong to.
+    UserId,
+    /// An organization: the tenant.
+    OrganizationId,
+    /// A workspace inside one organization.
+    WorkspaceId,
+    /// A signed-in session of a user.
+    SessionId,
+    /// A role of one organization.
+    RoleId,
+    /// A registered source of data.
+    DataSourceId,
+    /// A data policy.
+    PolicyId,
+    /// One rule of a data policy.
+    PolicyRuleId,
+    /// A stored file.
+    FileId,
+    /// One run of a query.
+    QueryId,
+    /// A saved question of Prompt Studio.
+    PromptId,
+    /// One run of a question.
+    ExecutionId,
+    /// A job of the background worker.
+    JobId,
+}
