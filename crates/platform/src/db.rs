@@ -1,0 +1,209 @@
+//! The control-plane database: SQLite (the default, one node) or PostgreSQL (many nodes).
+//!
+//! Reads go through [`Database::read`]. Everything that changes something opens a [`Transaction`]; on
+//! SQLite there is a single writing connection and `BEGIN IMMEDIATE`, because a deferred transaction that
+//! turns into a writer fails with BUSY whatever the timeout. A transaction that is dropped is rolled back;
+//! its events reach the [`Bus`] only when it commits.
+
+use std::{path::Path, sync::Mutex, time::Duration};
+
+use rivergen_kernel::{Error, OrganizationId, Result, Tenant};
+use sea_orm::sea_query::{Expr, Func, LikeExpr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    QueryFilter, Select, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{MigrationTrait, MigratorTraitSelf};
+use sqlx::{
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::bus::{Bus, CHANNEL, Event};
+
+/// Handle to the database; cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+    bus: Bus,
+}
+
+/// Where the database is and how many connections it may take.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `sqlite:<path>` or `postgres://…`.
+    pub url: String,
+    /// Connections of this node (PostgreSQL), or reading connections (SQLite).
+    pub max_connections: u32,
+}
+
+impl Database {
+    /// Connects; a missing SQLite file is created.
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self> {
+        if let Some(path) = config.url.strip_prefix("sqlite:") {
+            Self::connect_sqlite(Path::new(path), config.max_connections).await.map_err(Error::internal)
+        } else if config.url.starts_with("postgres://") || config.url.starts_with("postgresql://") {
+            Self::connect_postgres(&config.url, config.max_connections).await.map_err(Error::internal)
+        } else {
+            Err(Error::internal("database.url must begin with sqlite: or postgres://"))
+        }
+    }
+
+    async fn connect_sqlite(path: &Path, readers: u32) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: an acknowledged commit survives a power cut, not only a killed process.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let reader = SqlitePoolOptions::new().max_connections(readers.max(1)).connect_with(options).await?;
+        Ok(Self {
+            reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            bus: Bus::in_memory(),
+        })
+    }
+
+    async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
+        let options: PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections.max(2))
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options.application_name("rivergen"))
+            .await?;
+        let bus = Bus::over_postgres(&pool).await?;
+        let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        Ok(Self { reader: connection.clone(), writer: connection, bus })
+    }
+
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// For reads outside a transaction.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Opens a transaction; dropping it without [`Transaction::commit`] undoes everything.
+    pub async fn begin(&self) -> Result<Transaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let inner = self.writer.begin_with_options(options).await?;
+        Ok(Transaction { inner, bus: self.bus.clone(), events: Mutex::default() })
+    }
+
+    /// Brings the schema up to date; when several nodes start at once, one does it and the others wait.
+    pub async fn migrate(&self, migrations: fn() -> Vec<Box<dyn MigrationTrait>>) -> Result<()> {
+        let migrator = Migrations(migrations);
+        match self.backend() {
+            DbBackend::Postgres => {
+                // The lock lives as long as this transaction's connection; migrations run on others.
+                let lock = self.writer.begin().await?;
+                lock.execute_unprepared("SELECT pg_advisory_xact_lock(7236781)").await?;
+                migrator.up(&self.writer, None).await?;
+                lock.commit().await?;
+            }
+            _ => migrator.up(&self.writer, None).await?,
+        }
+        Ok(())
+    }
+
+    /// Answers whether the database can be asked and, on SQLite, written.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.reader.execute_unprepared("SELECT 1").await.map(drop)
+    }
+}
+
+struct Migrations(fn() -> Vec<Box<dyn MigrationTrait>>);
+
+impl MigratorTraitSelf for Migrations {
+    fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
+        (self.0)()
+    }
+}
+
+/// An open transaction: the change, its audit record, its jobs and its mails stand or fall together.
+pub struct Transaction {
+    inner: DatabaseTransaction,
+    bus: Bus,
+    events: Mutex<Vec<Event>>,
+}
+
+impl Transaction {
+    pub fn conn(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
+    /// Tells all nodes, if and when the transaction commits.
+    pub async fn publish(&self, event: Event) -> Result<()> {
+        if self.inner.get_database_backend() == DbBackend::Postgres {
+            let payload = serde_json::to_string(&event).map_err(Error::internal)?;
+            let notify = Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT pg_notify($1, $2)",
+                [CHANNEL.into(), payload.into()],
+            );
+            self.inner.execute_raw(notify).await?;
+        }
+        self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
+        Ok(())
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        self.inner.commit().await?;
+        for event in self.events.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            self.bus.deliver(&event);
+        }
+        Ok(())
+    }
+}
+
+/// An entity whose rows belong to an organization. It is read through a [`Tenant`], so that the scope
+/// cannot be forgotten.
+pub trait TenantOwned: EntityTrait {
+    fn organization_column() -> Self::Column;
+}
+
+/// Queries inside one organization.
+pub trait TenantScope {
+    /// `SELECT … WHERE organization_id = <the tenant's>`, to be narrowed further.
+    fn find<E: TenantOwned>(&self) -> Select<E>;
+
+    fn id(&self) -> OrganizationId;
+}
+
+impl TenantScope for Tenant {
+    fn find<E: TenantOwned>(&self) -> Select<E> {
+        E::find().filter(E::organization_column().eq(self.organization_id()))
+    }
+
+    fn id(&self) -> OrganizationId {
+        self.organization_id()
+    }
+}
+
+/// Whether an insert or update failed because a unique index said no; anything else stays an error.
+pub fn is_unique_violation(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// Case-blind substring search over columns; the text's own `%` and `_` mean themselves.
+pub fn contains<C: ColumnTrait>(text: &str, columns: impl IntoIterator<Item = C>) -> Condition {
+    use sea_orm::sea_query::ExprTrait;
+    let escaped = text.trim().to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    columns
+        .into_iter()
+        .fold(Condition::any(), |any, column| any.add(Expr::expr(Func::lower(Expr::col(column))).like(pattern.clone())))
+}

@@ -1,0 +1,17 @@
+//! The HTTP house: what surrounds every handler and what every handler is made of.
+//!
+//! A request passes [`layer`] (request id, log, metrics, errors as JSON), then [`caller`] (who is asking,
+//! rate limits), then its handler, which takes its input through [`Json`] and [`Query`] and answers a
+//! [`Reply`] or a [`rivergen_kernel::Error`].
+
+mod caller;
+mod envelope;
+mod extract;
+pub mod layer;
+pub mod openapi;
+
+pub use caller::{
+    Authentication, Authenticator, ClientIp, MaybeSignedIn, RequestOrigin, SignedIn, TrustedProxies, authenticate,
+};
+pub use envelope::{Envelope, NoContent, Reply};
+pub use extract::{Json, PageQuery, Path, Query, SkipLimit};

@@ -1,0 +1,46 @@
+//! What the platform throws away by age, once an hour: finished jobs and spent idempotency keys.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rivergen_kernel::Error;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::Value;
+
+use super::{Handler, JobContext, JobError, job};
+use crate::{Clock, Database, idempotency};
+
+/// The kind of the periodic job.
+pub(super) const JOB: &str = "platform.purge";
+
+pub(super) struct Purge {
+    pub db: Database,
+    pub clock: Clock,
+    pub keep_done: Duration,
+    pub keep_dead: Duration,
+}
+
+#[async_trait]
+impl Handler for Purge {
+    async fn run(&self, _: Value, _: JobContext) -> Result<(), JobError> {
+        let now = self.clock.now();
+        let tx = self.db.begin().await?;
+        for (state, keep) in [(job::State::Done, self.keep_done), (job::State::Dead, self.keep_dead)] {
+            // Index jobs_finished (state, finished_at).
+            job::Entity::delete_many()
+                .filter(job::Column::State.eq(state))
+                .filter(job::Column::FinishedAt.lt(now - keep))
+                .exec(tx.conn())
+                .await
+                .map_err(Error::from)?;
+        }
+        // Index idempotency_keys_created_at (created_at). A key counts for 24 hours.
+        idempotency::Entity::delete_many()
+            .filter(idempotency::Column::CreatedAt.lt(now - chrono::Duration::hours(24)))
+            .exec(tx.conn())
+            .await
+            .map_err(Error::from)?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

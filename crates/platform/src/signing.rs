@@ -1,0 +1,370 @@
+//! The keys that sign access tokens, and the published set that verifies them.
+//!
+//! One key signs at a time; it is made at the first start and lies sealed in `signing_keys`. When it is
+//! rotated, the new one signs and the old one goes on verifying, and stays in the published set (JWKS),
+//! for [`VERIFIES_AFTER_RETIREMENT`], longer than any token lives. Nodes hear of a rotation over the bus;
+//! one that meets a key id that it does not know looks again before it refuses.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use aws_lc_rs::{
+    encoding::AsDer,
+    rand::SystemRandom,
+    rsa,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Duration, Utc};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header,
+    jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
+};
+use rivergen_kernel::Result as KernelResult;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, TryInsertResult,
+    sea_query::{Expr, OnConflict},
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    Clock, Database, Event, Transaction,
+    vault::{Owner, Sealed, Vault, VaultError},
+};
+
+/// How long a retired key still verifies: longer than the longest session (30 days).
+pub const VERIFIES_AFTER_RETIREMENT: Duration = Duration::days(31);
+
+/// Unknown key ids make the keys be read again, but not more often than this.
+const RELOAD_AT_MOST_EVERY: Duration = Duration::seconds(5);
+
+/// With what new keys sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SigningAlgorithm {
+    /// Ed25519: small, fast, no parameters to get wrong.
+    #[default]
+    EdDSA,
+    /// P-256, for verifiers that do not know Ed25519.
+    ES256,
+    /// RSA 2048, for verifiers that know nothing else.
+    RS256,
+}
+
+impl SigningAlgorithm {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EdDSA => "EdDSA",
+            Self::ES256 => "ES256",
+            Self::RS256 => "RS256",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::EdDSA, Self::ES256, Self::RS256].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    fn jwt(self) -> Algorithm {
+        match self {
+            Self::EdDSA => Algorithm::EdDSA,
+            Self::ES256 => Algorithm::ES256,
+            Self::RS256 => Algorithm::RS256,
+        }
+    }
+
+    /// A new private key, as PKCS #8.
+    fn generate(self) -> Result<Zeroizing<Vec<u8>>, SigningError> {
+        let failed = |_| SigningError::Generation(self.as_str());
+        let document = match self {
+            Self::EdDSA => Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(failed)?.as_ref().to_vec(),
+            Self::ES256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+                .map_err(failed)?
+                .as_ref()
+                .to_vec(),
+            Self::RS256 => {
+                let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(failed)?;
+                AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).map_err(failed)?.as_ref().to_vec()
+            }
+        };
+        Ok(Zeroizing::new(document))
+    }
+
+    fn encoding_key(self, pkcs8: &[u8]) -> Result<EncodingKey, SigningError> {
+        Ok(match self {
+            Self::EdDSA => EncodingKey::from_ed_der(pkcs8),
+            Self::ES256 => EncodingKey::from_ec_der(pkcs8),
+            Self::RS256 => {
+                // As DER it would have to be PKCS #1; as PEM the library takes either.
+                let body = Zeroizing::new(STANDARD.encode(pkcs8));
+                let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", body.as_str());
+                EncodingKey::from_rsa_pem(Zeroizing::new(pem).as_bytes())?
+            }
+        })
+    }
+}
+
+/// What can go wrong with a signing key.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    #[error("a key for {0} could not be generated")]
+    Generation(&'static str),
+    #[error("the signing key {0} cannot be read")]
+    Unreadable(String),
+    #[error("there is no signing key")]
+    None,
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Jwt(#[from] jsonwebtoken::errors::Error),
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl From<SigningError> for rivergen_kernel::Error {
+    fn from(error: SigningError) -> Self {
+        Self::internal(error)
+    }
+}
+
+mod signing_keys {
+    use sea_orm::entity::prelude::*;
+
+    use crate::vault::Sealed;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "signing_keys")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub kid: String,
+        pub algorithm: String,
+        pub private_key: Sealed,
+        #[sea_orm(column_type = "Text")]
+        pub public_jwk: String,
+        pub created_at: DateTimeUtc,
+        pub retired_at: Option<DateTimeUtc>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The key that signs now.
+pub struct SigningKey {
+    pub kid: String,
+    pub algorithm: Algorithm,
+    key: EncodingKey,
+}
+
+/// A key that verifies, and the one algorithm that it may be used with: what a token's header claims
+/// never chooses it.
+#[derive(Clone)]
+pub struct VerifyingKey {
+    pub algorithm: Algorithm,
+    pub key: DecodingKey,
+}
+
+/// Signs and verifies; cheap to clone.
+#[derive(Clone)]
+pub struct SigningKeys(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    vault: Vault,
+    clock: Clock,
+    algorithm: SigningAlgorithm,
+    ring: RwLock<Arc<Ring>>,
+    /// Held while the keys are read again, so that a flood of unknown key ids reads them once.
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The keys as they were read last.
+struct Ring {
+    read_at: DateTime<Utc>,
+    current: Arc<SigningKey>,
+    verifying: HashMap<String, Arc<VerifyingKey>>,
+    published: JwkSet,
+}
+
+impl SigningKeys {
+    /// Reads the keys, and makes the first one where there is none. `algorithm` is for keys made from now
+    /// on; a key of another kind that is in use stays until it is rotated.
+    pub async fn load_or_create(
+        db: Database,
+        vault: Vault,
+        clock: Clock,
+        algorithm: SigningAlgorithm,
+    ) -> KernelResult<Self> {
+        let tx = db.begin().await?;
+        if signing_keys::Entity::find()
+            .filter(signing_keys::Column::RetiredAt.is_null())
+            .one(tx.conn())
+            .await?
+            .is_none()
+        {
+            // When another node makes one at the same time, the unique index lets one of them win; either is good.
+            insert(&tx, &vault, &clock, algorithm).await?;
+        }
+        tx.commit().await?;
+        let ring = RwLock::new(Arc::new(read(&db, &vault, &clock).await?));
+        let keys = Self(Arc::new(Inner { db, vault, clock, algorithm, ring, reading: tokio::sync::Mutex::new(()) }));
+        let weak = Arc::downgrade(&keys.0);
+        keys.0.db.bus().subscribe(move |event| {
+            if let (Event::Resync, Some(inner)) = (event, weak.upgrade()) {
+                inner.reload_soon();
+            }
+        });
+        Ok(keys)
+    }
+
+    /// The key that signs now.
+    pub fn current(&self) -> Arc<SigningKey> {
+        self.0.ring().current.clone()
+    }
+
+    /// Signs the claims; `typ` says what kind of token it is (`at+jwt` for access tokens, RFC 9068), so
+    /// that one kind cannot pass for another.
+    pub fn sign<C: Serialize>(&self, typ: &str, claims: &C) -> Result<String, SigningError> {
+        let current = self.current();
+        let mut header = Header::new(current.algorithm);
+        header.kid = Some(current.kid.clone());
+        header.typ = Some(typ.to_owned());
+        Ok(jsonwebtoken::encode(&header, claims, &current.key)?)
+    }
+
+    /// The key of that id, unless it is unknown or was retired too long ago.
+    pub async fn verifying(&self, kid: &str) -> KernelResult<Option<Arc<VerifyingKey>>> {
+        let ring = self.0.ring();
+        if let Some(key) = ring.verifying.get(kid) {
+            return Ok(Some(key.clone()));
+        }
+        // Made up, or made by another node a moment ago.
+        let _reading = self.0.reading.lock().await;
+        if self.0.clock.now() - self.0.ring().read_at >= RELOAD_AT_MOST_EVERY {
+            self.0.reload().await?;
+        }
+        Ok(self.0.ring().verifying.get(kid).cloned())
+    }
+
+    /// The set to publish (RFC 7517).
+    pub fn jwks(&self) -> JwkSet {
+        self.0.ring().published.clone()
+    }
+
+    /// Makes a new key that signs from the commit on; the old one goes on verifying. Answers the new key's id.
+    pub async fn rotate(&self, tx: &Transaction) -> KernelResult<String> {
+        let now = self.0.clock.now();
+        signing_keys::Entity::update_many()
+            .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
+            .filter(signing_keys::Column::RetiredAt.is_null())
+            .exec(tx.conn())
+            .await?;
+        signing_keys::Entity::delete_many()
+            .filter(signing_keys::Column::RetiredAt.lt(now - VERIFIES_AFTER_RETIREMENT))
+            .exec(tx.conn())
+            .await?;
+        let kid = insert(tx, &self.0.vault, &self.0.clock, self.0.algorithm).await?;
+        let kid = kid.ok_or(rivergen_kernel::ErrorCode::Conflict)?;
+        tx.publish(Event::Resync).await?;
+        Ok(kid)
+    }
+}
+
+impl Inner {
+    fn ring(&self) -> Arc<Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the keys again, beside the caller.
+    fn reload_soon(self: &Arc<Self>) {
+        let inner = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = inner.reload().await {
+                tracing::error!(%error, "the signing keys could not be read again");
+            }
+        });
+    }
+
+    async fn reload(&self) -> KernelResult<()> {
+        let ring = Arc::new(read(&self.db, &self.vault, &self.clock).await?);
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        Ok(())
+    }
+}
+
+/// Each private key opens under its own id only.
+fn context(kid: &str) -> String {
+    format!("signing_keys.private_key:{kid}")
+}
+
+/// Makes and stores a key; `None` where there is a current one already.
+async fn insert(
+    tx: &Transaction,
+    vault: &Vault,
+    clock: &Clock,
+    algorithm: SigningAlgorithm,
+) -> Result<Option<String>, SigningError> {
+    let private_key = algorithm.generate()?;
+    let mut jwk = Jwk::from_encoding_key(&algorithm.encoding_key(&private_key)?, algorithm.jwt())?;
+    // The id is the key's own fingerprint (RFC 7638), so two keys never share one.
+    let kid = jwk.thumbprint(ThumbprintHash::SHA256)?;
+    jwk.common.key_id = Some(kid.clone());
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    let row = signing_keys::ActiveModel {
+        kid: Set(kid.clone()),
+        algorithm: Set(algorithm.as_str().to_owned()),
+        private_key: Set(vault.seal(tx, Owner::System, &context(&kid), &private_key).await?),
+        public_jwk: Set(serde_json::to_string(&jwk).map_err(|_| SigningError::Unreadable(kid.clone()))?),
+        created_at: Set(clock.now()),
+        retired_at: Set(None),
+    };
+    let inserted = signing_keys::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .try_insert()
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(matches!(inserted, TryInsertResult::Inserted(1)).then_some(kid))
+}
+
+async fn read(db: &Database, vault: &Vault, clock: &Clock) -> Result<Ring, SigningError> {
+    let now = clock.now();
+    let rows = signing_keys::Entity::find()
+        .filter(
+            sea_orm::Condition::any()
+                .add(signing_keys::Column::RetiredAt.is_null())
+                .add(signing_keys::Column::RetiredAt.gt(now - VERIFIES_AFTER_RETIREMENT)),
+        )
+        .order_by_desc(signing_keys::Column::CreatedAt)
+        .all(db.read())
+        .await?;
+    let mut current = None;
+    let mut verifying = HashMap::new();
+    let mut published = JwkSet { keys: Vec::new() };
+    for row in rows {
+        let unreadable = || SigningError::Unreadable(row.kid.clone());
+        let algorithm = SigningAlgorithm::from_name(&row.algorithm).ok_or_else(unreadable)?;
+        let jwk: Jwk = serde_json::from_str(&row.public_jwk).map_err(|_| unreadable())?;
+        let key = DecodingKey::from_jwk(&jwk)?;
+        if row.retired_at.is_none() {
+            current = Some(open(vault, &row.kid, algorithm, &row.private_key).await?);
+        }
+        verifying.insert(row.kid, Arc::new(VerifyingKey { algorithm: algorithm.jwt(), key }));
+        published.keys.push(jwk);
+    }
+    let current = Arc::new(current.ok_or(SigningError::None)?);
+    Ok(Ring { read_at: now, current, verifying, published })
+}
+
+async fn open(
+    vault: &Vault,
+    kid: &str,
+    algorithm: SigningAlgorithm,
+    private_key: &Sealed,
+) -> Result<SigningKey, SigningError> {
+    let pkcs8 = vault.open(Owner::System, &context(kid), private_key).await?;
+    Ok(SigningKey { kid: kid.to_owned(), algorithm: algorithm.jwt(), key: algorithm.encoding_key(&pkcs8)? })
+}

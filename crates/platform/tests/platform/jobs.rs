@@ -1,0 +1,325 @@
+//! Jobs run, fail, are retried, survive their worker, and end.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chrono::Duration as Span;
+use rivergen_kernel::{JobId, OrganizationId};
+use rivergen_platform::{
+    idempotency,
+    jobs::{Handler, JobContext, JobError, JobOptions, JobTimes, Jobs, job},
+};
+use sea_orm::EntityTrait;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::database::TestDatabase;
+
+on_both_databases!(
+    a_job_runs_once_after_the_commit,
+    a_rolled_back_job_never_was,
+    a_failing_job_is_retried_later_each_time_and_then_dead,
+    a_fatal_error_ends_a_job_at_once,
+    a_panic_is_a_failure,
+    a_killed_workers_job_is_run_by_another,
+    a_job_that_kills_its_workers_ends_dead,
+    an_unfinished_job_is_unique_by_its_key,
+    a_job_waits_for_its_time,
+    two_workers_do_not_share_a_job,
+    periodic_jobs_run_once_each_turn,
+    a_worker_finds_new_jobs_soon_and_stops_in_order,
+    a_job_that_does_not_stop_is_given_back,
+    finished_jobs_and_spent_keys_are_purged,
+);
+
+/// Answers what it was told to, and notes its runs.
+#[derive(Default)]
+struct Scripted {
+    runs: Mutex<Vec<(JobContext, Value)>>,
+    answers: Mutex<VecDeque<Result<(), JobError>>>,
+}
+
+#[async_trait]
+impl Handler for Scripted {
+    async fn run(&self, payload: Value, context: JobContext) -> Result<(), JobError> {
+        assert_ne!(payload, json!("panic"), "told to");
+        self.runs.lock().unwrap().push((context, payload));
+        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
+    }
+}
+
+impl Scripted {
+    fn runs(&self) -> usize {
+        self.runs.lock().unwrap().len()
+    }
+}
+
+fn jobs(test: &TestDatabase) -> (Jobs, Arc<Scripted>) {
+    let jobs = Jobs::new(test.db.clone(), test.clock.clone());
+    let handler = Arc::new(Scripted::default());
+    jobs.register("test", handler.clone());
+    (jobs, handler)
+}
+
+async fn enqueue(test: &TestDatabase, jobs: &Jobs, payload: Value, options: JobOptions) -> JobId {
+    let tx = test.db.begin().await.unwrap();
+    let id = jobs.enqueue(&tx, "test", &payload, options).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn row(test: &TestDatabase, id: JobId) -> job::Model {
+    job::Entity::find_by_id(id).one(test.db.read()).await.unwrap().unwrap()
+}
+
+/// The platform's own periodic job runs once at first; the tests count theirs.
+async fn settled(jobs: &Jobs) {
+    jobs.run_due().await.unwrap();
+}
+
+async fn a_job_runs_once_after_the_commit(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let options = JobOptions { organization_id: Some(OrganizationId(7)), ..Default::default() };
+    let id = enqueue(test, &jobs, json!({"n": 1}), options).await;
+    assert_eq!(jobs.run_due().await.unwrap(), 1);
+    assert_eq!(jobs.run_due().await.unwrap(), 0);
+
+    let runs = handler.runs.lock().unwrap().clone();
+    assert_eq!(runs[0].1, json!({"n": 1}));
+    assert_eq!((runs[0].0.job_id, runs[0].0.attempt, runs[0].0.organization_id), (id, 1, Some(OrganizationId(7))));
+    let row = row(test, id).await;
+    assert_eq!(row.state, job::State::Done);
+    assert_eq!(row.payload, "null", "what it was about is gone");
+    assert!(row.finished_at.is_some() && row.claim.is_none());
+}
+
+async fn a_rolled_back_job_never_was(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    let tx = test.db.begin().await.unwrap();
+    jobs.enqueue(&tx, "test", &1, JobOptions::default()).await.unwrap();
+    drop(tx);
+    jobs.run_due().await.unwrap();
+    assert_eq!(handler.runs(), 0);
+}
+
+async fn a_failing_job_is_retried_later_each_time_and_then_dead(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    handler.answers.lock().unwrap().extend((1..=3).map(|n| Err(JobError::Retry(format!("failure {n}\0")))));
+    let id = enqueue(test, &jobs, json!(1), JobOptions { max_attempts: 3, ..Default::default() }).await;
+    settled(&jobs).await;
+
+    let mut waits = Vec::new();
+    for attempt in 1..3 {
+        let before = row(test, id).await;
+        assert_eq!((before.attempts, before.state), (attempt, job::State::Queued));
+        assert_eq!(before.last_error.as_deref(), Some(format!("failure {attempt}").as_str()));
+        assert_eq!(jobs.run_due().await.unwrap(), 0, "not before its time");
+        let wait = before.due_at - test.clock.now();
+        waits.push(wait);
+        test.time.advance(wait);
+        assert_eq!(jobs.run_due().await.unwrap(), 1);
+    }
+    // 5 s and 10 s, each between its half and its whole.
+    assert!(waits[0] > Span::seconds(2) && waits[0] <= Span::seconds(5), "{waits:?}");
+    assert!(waits[1] > Span::seconds(4) && waits[1] <= Span::seconds(10), "{waits:?}");
+
+    let dead = row(test, id).await;
+    assert_eq!((dead.state, dead.attempts, dead.last_error.as_deref()), (job::State::Dead, 3, Some("failure 3")));
+    assert_eq!(dead.payload, "1", "kept, to be looked at");
+    test.time.advance(Span::days(1));
+    jobs.run_due().await.unwrap();
+    assert_eq!(handler.runs(), 3);
+}
+
+async fn a_fatal_error_ends_a_job_at_once(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    handler.answers.lock().unwrap().push_back(Err(JobError::fatal("no such thing")));
+    let id = enqueue(test, &jobs, json!(1), JobOptions::default()).await;
+    settled(&jobs).await;
+    let row = row(test, id).await;
+    assert_eq!((row.state, row.attempts, row.last_error.as_deref()), (job::State::Dead, 1, Some("no such thing")));
+}
+
+async fn a_panic_is_a_failure(test: &TestDatabase) {
+    let (jobs, _) = jobs(test);
+    let id = enqueue(test, &jobs, json!("panic"), JobOptions::default()).await;
+    settled(&jobs).await;
+    let row = row(test, id).await;
+    assert_eq!((row.state, row.last_error.as_deref()), (job::State::Queued, Some("the handler panicked")));
+}
+
+/// Never ends by itself.
+struct Endless(Arc<Semaphore>);
+
+#[async_trait]
+impl Handler for Endless {
+    async fn run(&self, _: Value, _: JobContext) -> Result<(), JobError> {
+        self.0.add_permits(1);
+        std::future::pending().await
+    }
+}
+
+/// Starts a run and lets its worker die in it, as `kill -9` would: nothing is written down.
+async fn die_in_a_run(test: &TestDatabase, kind: &'static str) {
+    let jobs = Jobs::new(test.db.clone(), test.clock.clone());
+    let started = Arc::new(Semaphore::new(0));
+    jobs.register(kind, Arc::new(Endless(started.clone())));
+    let worker = tokio::spawn(async move { jobs.run_due().await });
+    let _begun = started.acquire().await.unwrap();
+    worker.abort();
+    assert!(worker.await.unwrap_err().is_cancelled());
+}
+
+async fn a_killed_workers_job_is_run_by_another(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let id = enqueue(test, &jobs, json!(1), JobOptions::default()).await;
+    die_in_a_run(test, "test").await;
+
+    assert_eq!(row(test, id).await.state, job::State::Running);
+    assert_eq!(jobs.run_due().await.unwrap(), 0, "the lease still holds");
+    test.time.advance(Span::seconds(61));
+    assert_eq!(jobs.run_due().await.unwrap(), 1);
+    assert_eq!(handler.runs.lock().unwrap()[0].0.attempt, 2);
+    assert_eq!(row(test, id).await.state, job::State::Done);
+}
+
+async fn a_job_that_kills_its_workers_ends_dead(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let id = enqueue(test, &jobs, json!(1), JobOptions { max_attempts: 2, ..Default::default() }).await;
+    for _ in 0..2 {
+        die_in_a_run(test, "test").await;
+        test.time.advance(Span::seconds(61));
+    }
+    assert_eq!(jobs.run_due().await.unwrap(), 0);
+    assert_eq!(handler.runs(), 0);
+    let row = row(test, id).await;
+    assert_eq!((row.state, row.attempts), (job::State::Dead, 2));
+    assert_eq!(row.last_error.as_deref(), Some("its worker died in every attempt"));
+}
+
+async fn an_unfinished_job_is_unique_by_its_key(test: &TestDatabase) {
+    let (jobs, _) = jobs(test);
+    let keyed = |key: &str| JobOptions { unique_key: Some(key.to_owned()), ..Default::default() };
+    let first = enqueue(test, &jobs, json!(1), keyed("a")).await;
+    assert_eq!(enqueue(test, &jobs, json!(2), keyed("a")).await, first);
+    assert_ne!(enqueue(test, &jobs, json!(3), keyed("b")).await, first);
+    settled(&jobs).await;
+    assert_ne!(enqueue(test, &jobs, json!(4), keyed("a")).await, first, "the first is done, so it may come again");
+
+    let at_once = futures::future::join_all((0..8).map(|_| enqueue(test, &jobs, json!(5), keyed("c")))).await;
+    assert!(at_once.iter().all(|id| *id == at_once[0]), "{at_once:?}");
+}
+
+async fn a_job_waits_for_its_time(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    let run_at = Some(test.clock.now() + Span::hours(1));
+    enqueue(test, &jobs, json!(1), JobOptions { run_at, ..Default::default() }).await;
+    settled(&jobs).await;
+    assert_eq!(handler.runs(), 0);
+    test.time.advance(Span::hours(1));
+    jobs.run_due().await.unwrap();
+    assert_eq!(handler.runs(), 1);
+}
+
+async fn two_workers_do_not_share_a_job(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    let other = Jobs::new(test.another_node().await, test.clock.clone());
+    other.register("test", handler.clone());
+    for n in 0..30 {
+        enqueue(test, &jobs, json!(n), JobOptions::default()).await;
+    }
+    let (a, b) = tokio::join!(jobs.run_due(), other.run_due());
+    // One of them also ran the purge.
+    assert_eq!(a.unwrap() + b.unwrap(), 31);
+    let mut seen: Vec<i64> = handler.runs.lock().unwrap().iter().map(|run| run.1.as_i64().unwrap()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..30).collect::<Vec<_>>());
+}
+
+async fn periodic_jobs_run_once_each_turn(test: &TestDatabase) {
+    let handler = Arc::new(Scripted::default());
+    let nodes = [Jobs::new(test.db.clone(), test.clock.clone()), Jobs::new(test.db.clone(), test.clock.clone())];
+    for jobs in &nodes {
+        jobs.every("test.periodic", Duration::from_secs(600), handler.clone());
+    }
+    for turn in 1..=3 {
+        let runs = futures::future::join_all(nodes.iter().map(Jobs::run_due)).await;
+        assert!(runs.iter().all(Result::is_ok), "{runs:?}");
+        assert_eq!(handler.runs(), turn);
+        test.time.advance(Span::seconds(300));
+        for jobs in &nodes {
+            jobs.run_due().await.unwrap();
+        }
+        assert_eq!(handler.runs(), turn, "not before its time");
+        test.time.advance(Span::seconds(301));
+    }
+}
+
+async fn wait_for(what: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited too long");
+}
+
+async fn a_worker_finds_new_jobs_soon_and_stops_in_order(test: &TestDatabase) {
+    let times = JobTimes { poll: Duration::from_secs(3600), ..Default::default() };
+    let jobs = Jobs::with_times(test.db.clone(), test.clock.clone(), times);
+    let handler = Arc::new(Scripted::default());
+    jobs.register("test", handler.clone());
+    let worker = jobs.start(2);
+    // The poll interval is an hour: only the wake-up can have found them.
+    for n in 0..5 {
+        enqueue(test, &jobs, json!(n), JobOptions::default()).await;
+    }
+    wait_for(|| handler.runs() == 5).await;
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    enqueue(test, &jobs, json!(5), JobOptions::default()).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(handler.runs(), 5, "a stopped worker takes nothing");
+}
+
+async fn a_job_that_does_not_stop_is_given_back(test: &TestDatabase) {
+    let jobs = Jobs::new(test.db.clone(), test.clock.clone());
+    let started = Arc::new(Semaphore::new(0));
+    jobs.register("test", Arc::new(Endless(started.clone())));
+    let id = enqueue(test, &jobs, json!(1), JobOptions::default()).await;
+    let worker = jobs.start(1);
+    let _begun = started.acquire().await.unwrap();
+    assert!(!worker.shutdown(Duration::from_millis(20)).await);
+    let row = row(test, id).await;
+    assert_eq!((row.state, row.attempts), (job::State::Queued, 0), "to be run at once, with all its attempts");
+    assert!(row.due_at <= test.clock.now());
+}
+
+async fn finished_jobs_and_spent_keys_are_purged(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    let tx = test.db.begin().await.unwrap();
+    idempotency::remember(&tx, "organizations", "key", "request", 1, test.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let done = enqueue(test, &jobs, json!(1), JobOptions::default()).await;
+    settled(&jobs).await;
+    handler.answers.lock().unwrap().push_back(Err(JobError::fatal("no")));
+    let dead = enqueue(test, &jobs, json!(2), JobOptions::default()).await;
+    settled(&jobs).await;
+    assert_eq!(idempotency::Entity::find().all(test.db.read()).await.unwrap().len(), 1);
+    test.time.advance(Span::days(8));
+    settled(&jobs).await;
+    assert!(idempotency::Entity::find().all(test.db.read()).await.unwrap().is_empty());
+    let left: Vec<JobId> =
+        job::Entity::find().all(test.db.read()).await.unwrap().into_iter().map(|row| row.id).collect();
+    assert!(!left.contains(&done) && left.contains(&dead), "{left:?}");
+    test.time.advance(Span::days(90));
+    settled(&jobs).await;
+    assert!(job::Entity::find_by_id(dead).one(test.db.read()).await.unwrap().is_none());
+}

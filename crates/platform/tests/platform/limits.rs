@@ -1,0 +1,92 @@
+//! Limits under a clock that the test moves.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::Duration as Span;
+use rivergen_kernel::{Error, ErrorCode};
+use rivergen_platform::{
+    Clock,
+    clock::MovableTime,
+    limits::{LOGIN_BY_IP, Limits, LimitsConfig, Rule, RuleConfig, ip_key},
+};
+
+fn limits() -> (Arc<MovableTime>, Clock, Limits) {
+    let time = Arc::new(MovableTime::default());
+    let clock = Clock::from(time.clone());
+    (time, clock.clone(), Limits::new(clock))
+}
+
+/// The system's time runs on under the movable clock; a second is enough for a test.
+fn about(a: Duration, b: Duration) -> bool {
+    a.abs_diff(b) < Duration::from_secs(1)
+}
+
+#[test]
+fn five_at_once_then_one_every_three_minutes() {
+    let (time, clock, limits) = limits();
+    for left in (0..5).rev() {
+        let allowance = limits.check(&LOGIN_BY_IP, "203.0.113.9").unwrap();
+        assert_eq!((allowance.limit, allowance.remaining), (5, left));
+        let reset = (allowance.reset_at - clock.now()).to_std().unwrap();
+        assert!(about(reset, Duration::from_secs(180) * (5 - left)), "{reset:?}");
+    }
+    let limited = limits.check(&LOGIN_BY_IP, "203.0.113.9").unwrap_err();
+    assert!(about(limited.retry_after, Duration::from_secs(180)), "{limited:?}");
+    assert!(about((limited.reset_at - clock.now()).to_std().unwrap(), Duration::from_secs(900)), "{limited:?}");
+    assert_eq!(limits.check(&LOGIN_BY_IP, "198.51.100.7").unwrap().remaining, 4, "keys do not touch each other");
+
+    time.advance(Span::seconds(178));
+    assert!(limits.check(&LOGIN_BY_IP, "203.0.113.9").is_err(), "a refused use does not count, nor does it help");
+    time.advance(Span::seconds(3));
+    assert_eq!(limits.check(&LOGIN_BY_IP, "203.0.113.9").unwrap().remaining, 0);
+    assert!(limits.check(&LOGIN_BY_IP, "203.0.113.9").is_err());
+    time.advance(Span::minutes(15));
+    assert_eq!(limits.check(&LOGIN_BY_IP, "203.0.113.9").unwrap().remaining, 4, "a quiet quarter of an hour frees all");
+}
+
+#[test]
+fn a_refusal_is_answered_with_429_and_a_wait() {
+    let (_, _, limits) = limits();
+    let rule = Rule::new("once", 1, Duration::from_secs(60));
+    limits.check(&rule, "x").unwrap();
+    let error = Error::from(limits.check(&rule, "x").unwrap_err());
+    assert_eq!(error.code, ErrorCode::RateLimited);
+    assert_eq!(error.retry_after, Some(Duration::from_secs(60)), "rounded up to whole seconds");
+}
+
+#[test]
+fn the_configuration_changes_numbers_and_switches_off() {
+    let time = Arc::new(MovableTime::default());
+    let clock = Clock::from(time);
+    let mut config = LimitsConfig::default();
+    config.rules.insert("login_by_ip".to_owned(), RuleConfig { limit: 1, per_seconds: 10 });
+    config.rules.insert("closed".to_owned(), RuleConfig { limit: 0, per_seconds: 10 });
+    let limits = Limits::with_config(clock.clone(), config);
+    assert_eq!(limits.check(&LOGIN_BY_IP, "x").unwrap().limit, 1);
+    assert!(limits.check(&LOGIN_BY_IP, "x").is_err());
+    assert!(limits.check(&Rule::new("closed", 5, Duration::from_secs(1)), "x").is_err());
+
+    let off = Limits::disabled(clock);
+    assert!((0..1000).all(|_| off.check(&LOGIN_BY_IP, "x").is_ok()));
+}
+
+#[test]
+fn threads_together_get_no_more_than_the_limit() {
+    let (_, _, limits) = limits();
+    let rule = Rule::new("many", 100, Duration::from_secs(3600));
+    let allowed: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| (0..50).filter(|_| limits.check(&rule, "x").is_ok()).count())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(allowed, 100);
+}
+
+#[test]
+fn an_ipv6_customer_counts_once() {
+    let key = |ip: &str| ip_key(ip.parse().unwrap());
+    assert_eq!(key("2a00:1:2:3::1"), key("2a00:1:2:3:ffff:ffff:ffff:ffff"));
+    assert_ne!(key("2a00:1:2:3::1"), key("2a00:1:2:4::1"));
+    assert_eq!(key("::ffff:203.0.113.9"), key("203.0.113.9"));
+    assert_ne!(key("203.0.113.9"), key("203.0.113.8"));
+}

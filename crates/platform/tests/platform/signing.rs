@@ -1,0 +1,95 @@
+//! Signing keys: what is signed verifies, through rotations and on every node.
+
+use chrono::Duration;
+use jsonwebtoken::{Validation, decode, decode_header};
+use rivergen_platform::signing::{SigningAlgorithm, SigningKeys, VERIFIES_AFTER_RETIREMENT};
+use serde_json::{Value, json};
+
+use crate::database::TestDatabase;
+
+on_both_databases!(
+    what_is_signed_verifies,
+    every_algorithm_works,
+    nodes_that_start_together_share_a_key,
+    a_rotated_key_still_verifies_for_a_while,
+);
+
+async fn keys(test: &TestDatabase, algorithm: SigningAlgorithm) -> SigningKeys {
+    SigningKeys::load_or_create(test.db.clone(), test.vault(), test.clock.clone(), algorithm).await.unwrap()
+}
+
+async fn verified(keys: &SigningKeys, token: &str) -> Option<Value> {
+    let kid = decode_header(token).unwrap().kid.unwrap();
+    let key = keys.verifying(&kid).await.unwrap()?;
+    let mut validation = Validation::new(key.algorithm);
+    validation.required_spec_claims.clear();
+    decode::<Value>(token, &key.key, &validation).ok().map(|token| token.claims)
+}
+
+async fn what_is_signed_verifies(test: &TestDatabase) {
+    let keys = keys(test, SigningAlgorithm::EdDSA).await;
+    let token = keys.sign("at+jwt", &json!({"sub": "3"})).unwrap();
+    assert_eq!(decode_header(&token).unwrap().typ.as_deref(), Some("at+jwt"));
+    assert_eq!(verified(&keys, &token).await, Some(json!({"sub": "3"})));
+
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let (header, _) = signed.split_once('.').unwrap();
+    let forged = format!("{header}.eyJzdWIiOiI0In0.{signature}");
+    assert_eq!(verified(&keys, &forged).await, None);
+    assert!(keys.verifying("made-up").await.unwrap().is_none());
+
+    let published = serde_json::to_value(keys.jwks()).unwrap();
+    assert_eq!(published["keys"][0]["kid"], keys.current().kid.as_str());
+    assert_eq!(published["keys"][0]["crv"], "Ed25519");
+    assert_eq!(published["keys"][0]["use"], "sig");
+    assert!(published["keys"][0].get("d").is_none(), "the private part is not published");
+}
+
+async fn every_algorithm_works(test: &TestDatabase) {
+    keys(test, SigningAlgorithm::EdDSA).await;
+    for algorithm in [SigningAlgorithm::ES256, SigningAlgorithm::RS256] {
+        let keys = keys(test, algorithm).await;
+        let tx = test.db.begin().await.unwrap();
+        keys.rotate(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let keys = self::keys(test, algorithm).await;
+        let token = keys.sign("JWT", &json!({"sub": "3"})).unwrap();
+        assert_eq!(format!("{:?}", decode_header(&token).unwrap().alg), algorithm.as_str());
+        assert_eq!(verified(&keys, &token).await, Some(json!({"sub": "3"})));
+    }
+}
+
+async fn nodes_that_start_together_share_a_key(test: &TestDatabase) {
+    let nodes = futures::future::join_all((0..4).map(|_| keys(test, SigningAlgorithm::EdDSA))).await;
+    for node in &nodes {
+        assert_eq!(node.current().kid, nodes[0].current().kid);
+    }
+}
+
+async fn a_rotated_key_still_verifies_for_a_while(test: &TestDatabase) {
+    let keys = keys(test, SigningAlgorithm::EdDSA).await;
+    let elsewhere = self::keys(test, SigningAlgorithm::EdDSA).await;
+    let old = keys.sign("JWT", &json!({"sub": "3"})).unwrap();
+    let tx = test.db.begin().await.unwrap();
+    let kid = keys.rotate(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    for _ in 0..200 {
+        if keys.current().kid == kid {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(keys.current().kid, kid);
+    let new = keys.sign("JWT", &json!({"sub": "4"})).unwrap();
+    test.time.advance(Duration::seconds(6));
+    for node in [&keys, &elsewhere] {
+        assert_eq!(verified(node, &old).await, Some(json!({"sub": "3"})));
+        assert_eq!(verified(node, &new).await, Some(json!({"sub": "4"})));
+    }
+    assert_eq!(keys.jwks().keys.len(), 2);
+
+    test.time.advance(VERIFIES_AFTER_RETIREMENT);
+    let later = self::keys(test, SigningAlgorithm::EdDSA).await;
+    assert_eq!(verified(&later, &old).await, None);
+    assert_eq!(later.jwks().keys.len(), 1);
+}
