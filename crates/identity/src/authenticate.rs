@@ -1,0 +1,94 @@
+//! From a bearer token to a [`Caller`], at every request and in this one place.
+//!
+//! The work (signature, session, account, membership) is done once per token and node and then kept for a
+//! minute; whatever ends a session or changes a person, a role or a member is heard on the bus and takes
+//! the kept caller away at once. The kept minute is also the rhythm in which a session's last use is
+//! written down.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{Caller, ErrorCode, Result, TokenHash};
+use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
+
+use crate::{access_token::AccessTokens, directory::Directory, session, user::User};
+
+/// The authenticator of people's access tokens.
+pub struct TokenAuthenticator {
+    platform: Platform,
+    tokens: AccessTokens,
+    directory: Arc<dyn Directory>,
+    kept: Kept<Vec<u8>, Known>,
+}
+
+#[derive(Clone)]
+struct Known {
+    caller: Arc<Caller>,
+    expires_at: DateTime<Utc>,
+}
+
+impl TokenAuthenticator {
+    pub fn new(platform: Platform, tokens: AccessTokens, directory: Arc<dyn Directory>) -> Self {
+        let kept = Kept::new(platform.db.bus(), 100_000, Duration::from_secs(60), is_stale);
+        Self { platform, tokens, directory, kept }
+    }
+
+    async fn load(&self, token: &str) -> Result<Known> {
+        let now = self.platform.clock.now();
+        let claims = self.tokens.verify(token, now).await?;
+        let db = self.platform.db.read();
+        let session = session::Model::find(db, claims.sid).await?;
+        let mut session = session.filter(|session| session.is_live(now)).ok_or(ErrorCode::Unauthorized)?;
+        if session.user_id != claims.user_id()? {
+            return Err(ErrorCode::Unauthorized.into());
+        }
+        let user = User::find(db, session.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+        if user.account.disabled_at.is_some() {
+            return Err(ErrorCode::UserDisabled.into());
+        }
+        let membership = match session.organization_id {
+            Some(organization) => self.directory.membership(user.id(), organization, session.workspace_id).await?,
+            None => None,
+        };
+        if session.touch_is_due(now) {
+            let tx = self.platform.db.begin().await?;
+            session.touch(&tx, now).await?;
+            tx.commit().await?;
+        }
+        let caller = Caller {
+            user_id: user.id(),
+            session_id: session.id,
+            email_verified: user.is_verified(),
+            email: user.email.email.into(),
+            authenticated_at: session.authenticated_at,
+            membership,
+        };
+        let token_ends = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
+        Ok(Known { caller: Arc::new(caller), expires_at: session.expires_at.min(token_ends) })
+    }
+}
+
+#[async_trait::async_trait]
+impl Authenticator for TokenAuthenticator {
+    async fn authenticate(&self, token: &str, _ip: Option<IpAddr>) -> Result<Arc<Caller>> {
+        let key = TokenHash::of(token).0;
+        if let Some(known) = self.kept.get(&key)
+            && self.platform.clock.now() < known.expires_at
+        {
+            return Ok(known.caller);
+        }
+        Ok(self.kept.load(key, self.load(token)).await?.caller)
+    }
+}
+
+fn is_stale(event: &Event, _: &Vec<u8>, known: &Known) -> bool {
+    let caller = &known.caller;
+    match event {
+        Event::SessionEnded(session) => caller.session_id == *session,
+        Event::UserChanged(user) => caller.user_id == *user,
+        Event::OrganizationChanged(organization) => {
+            caller.membership.as_ref().is_some_and(|membership| membership.organization_id == *organization)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,73 @@
+//! What identity asks of tenancy, the room above it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{OrganizationId, Result, UserId, WorkspaceId, caller::Membership};
+use rivergen_platform::Transaction;
+use serde::Serialize;
+
+/// Where people belong. Implemented by `tenancy`, handed in at assembly.
+#[async_trait::async_trait]
+pub trait Directory: Send + Sync {
+    /// What the person is in the organization; `None` unless an active member of it.
+    async fn membership(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        workspace: Option<WorkspaceId>,
+    ) -> Result<Option<Arc<Membership>>>;
+
+    /// Where a fresh session stands: the wanted workspace where the person can reach it, else the default
+    /// workspace of the organization that they joined first; `None` for somebody without an organization.
+    async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>>;
+
+    /// Gives a new account an organization of its own, with a workspace, in the account's transaction.
+    async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place>;
+
+    /// The organizations and workspaces that the person belongs to, at most 100 of each.
+    async fn places(&self, user: UserId) -> Result<Places>;
+}
+
+/// An organization, and a workspace in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub organization_id: OrganizationId,
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Where a person belongs.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    pub organizations: Vec<OrganizationOfUser>,
+    pub workspaces: Vec<WorkspaceOfUser>,
+}
+
+/// An organization as its member sees it in `GET /api/v1/auth/me`.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct OrganizationOfUser {
+    pub id: OrganizationId,
+    #[schema(examples("Acme"))]
+    pub name: String,
+    #[schema(examples("acme.example"))]
+    pub domain: Option<String>,
+    #[schema(examples("enterprise"))]
+    pub plan: String,
+    pub is_admin: bool,
+    pub joined_at: DateTime<Utc>,
+    /// How the person came in: `signup`, `created`, `provisioned`, …
+    #[schema(examples("signup"))]
+    pub source: String,
+}
+
+/// A workspace as its member sees it in `GET /api/v1/auth/me`.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct WorkspaceOfUser {
+    pub id: WorkspaceId,
+    #[schema(examples("Main Workspace"))]
+    pub name: String,
+    #[schema(examples("main-workspace"))]
+    pub slug: String,
+    pub is_default: bool,
+    pub created_at: DateTime<Utc>,
+}

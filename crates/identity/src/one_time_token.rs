@@ -1,0 +1,88 @@
+//! Tokens that work once: verification links and the temporary token of a pending login.
+
+use chrono::{DateTime, Duration, Utc};
+use rivergen_kernel::{Error, ErrorCode, Result, Token, TokenHash, UserId};
+use rivergen_platform::Transaction;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*, sea_query::Expr};
+
+/// What a token is for; one kind never passes for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Purpose {
+    /// Proves that a mail arrived.
+    #[sea_orm(string_value = "email_verification")]
+    EmailVerification,
+    /// Stands for a login that still waits for the verification of its address.
+    #[sea_orm(string_value = "pending_login")]
+    PendingLogin,
+}
+
+impl Purpose {
+    pub fn lifetime(self) -> Duration {
+        Duration::minutes(10)
+    }
+}
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "one_time_tokens")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub token_hash: TokenHash,
+    pub purpose: Purpose,
+    pub user_id: UserId,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub used_at: Option<DateTime<Utc>>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Makes a token; older ones of the same purpose die.
+pub async fn issue(tx: &Transaction, purpose: Purpose, user_id: UserId, now: DateTime<Utc>) -> Result<Token> {
+    // Index: (user_id, purpose).
+    Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Purpose.eq(purpose))
+        .filter(Column::UsedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    let token = Token::random(&mut rand::rng());
+    ActiveModel {
+        token_hash: Set(token.hash()),
+        purpose: Set(purpose),
+        user_id: Set(user_id),
+        created_at: Set(now),
+        expires_at: Set(now + purpose.lifetime()),
+        used_at: Set(None),
+        ..Default::default()
+    }
+    .insert(tx.conn())
+    .await?;
+    Ok(token)
+}
+
+/// The row of a token, used or not, expired or not. Index: (token_hash), unique.
+pub async fn find(db: &impl ConnectionTrait, purpose: Purpose, token: &str) -> Result<Option<Model>> {
+    let found = Entity::find().filter(Column::TokenHash.eq(TokenHash::of(token))).one(db).await?;
+    Ok(found.filter(|row| row.purpose == purpose))
+}
+
+impl Model {
+    pub fn is_live(&self, now: DateTime<Utc>) -> bool {
+        self.used_at.is_none() && now < self.expires_at
+    }
+
+    /// Uses it up; `INVALID_TOKEN` where another request was quicker.
+    pub async fn spend(self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+        let spent = Entity::update_many()
+            .col_expr(Column::UsedAt, Expr::value(now))
+            .filter(Column::Id.eq(self.id))
+            .filter(Column::UsedAt.is_null())
+            .exec(tx.conn())
+            .await?;
+        if spent.rows_affected == 1 { Ok(()) } else { Err(Error::new(ErrorCode::InvalidToken)) }
+    }
+}

@@ -1,0 +1,168 @@
+//! `POST /api/v1/auth/signup`: an account, an organization of its own, and a mail that proves the address.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{Error, ErrorCode, Result, Secret, UserId};
+use rivergen_platform::{
+    Transaction,
+    audit::{self, AuditRecord, Outcome},
+    db::is_unique_violation, errors,
+    http::{Envelope, Json, Reply, RequestOrigin},
+    idempotency::{self, Seen},
+    limits::SIGNUP_BY_IP,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Identity, email_address, mails,
+    one_time_token::{self, Purpose},
+    password,
+    user::{NewUser, User, default_display_name},
+};
+
+/// A new account.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"email": "ada@acme.example", "password": "Correct1horse", "display_name": "Ada", "agree_to_terms": true}))]
+pub struct SignupRequest {
+    /// Lower-cased by the server; unique among all accounts.
+    #[garde(skip)]
+    pub email: String,
+    /// 8 to 128 characters with an upper-case letter, a lower-case letter and a digit.
+    #[garde(skip)]
+    #[schema(value_type = String, format = Password)]
+    pub password: Secret,
+    #[garde(inner(length(chars, min = 1, max = 255)))]
+    pub display_name: Option<String>,
+    /// Must be `true` where the server has terms.
+    #[garde(skip)]
+    pub agree_to_terms: Option<bool>,
+    #[garde(inner(length(max = 50)))]
+    pub terms_version: Option<String>,
+    /// A repeat with the same key and body finds the same account. Kept for 24 hours.
+    #[garde(inner(length(min = 1, max = 255)))]
+    pub idempotency_key: Option<String>,
+}
+
+/// The account, waiting for its address to be verified.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedUp {
+    pub user_id: UserId,
+    #[schema(examples("ada@acme.example"))]
+    pub email: String,
+    #[schema(examples("Ada"))]
+    pub display_name: String,
+    /// Asks for another verification mail; it is no access token.
+    pub temporary_token: String,
+    pub email_verification_required: bool,
+    pub message: &'static str,
+}
+
+errors! { pub SignupErrors: InvalidRequest, Forbidden, EmailTaken, IdempotencyConflict, ValidationError, InvalidPassword, RateLimited; }
+
+const SENT: &str = "The account is created; a mail with a link to verify the address is on its way.";
+
+/// Register an account with e-mail and password
+#[utoipa::path(post, path = "/api/v1/auth/signup", tag = "authentication", request_body = SignupRequest, security(()),
+    responses((status = 201, description = "Created; the address is still to be verified", body = Envelope<SignedUp>), SignupErrors))]
+pub async fn signup(
+    State(identity): State<Identity>,
+    origin: RequestOrigin,
+    Json(request): Json<SignupRequest>,
+) -> Result<Reply<SignedUp>> {
+    let platform = &identity.platform;
+    if !identity.settings.signup_open {
+        return Err(Error::new(ErrorCode::Forbidden).with_message("Sign-up is closed; ask an administrator to add you."));
+    }
+    platform.limits.check(&SIGNUP_BY_IP, &origin.limit_key())?;
+    let email = email_address::normalise(&request.email, "email")?;
+    let terms_version = accepted_terms(&identity, &request)?;
+    password::check_policy(&request.password, "password", ErrorCode::InvalidPassword)?;
+    let display_name = request.display_name.unwrap_or_else(|| default_display_name(&email));
+    let fingerprint = format!("{email}\n{display_name}\n{}", request.password.expose());
+    let password_hash = identity.passwords.hash(request.password).await?;
+
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    if let Some(key) = &request.idempotency_key
+        && let Seen::Repeat(id) = idempotency::lookup(&tx, "auth.signup", key, &fingerprint, now).await?
+    {
+        let user = User::find(tx.conn(), UserId(id)).await?.ok_or(ErrorCode::Conflict)?;
+        let answer = pending(&identity, &tx, &user).await?;
+        tx.commit().await?;
+        return Ok(Reply::created(answer, SENT));
+    }
+    if let Some(owner) = User::find_by_email(tx.conn(), &email).await? {
+        return taken(&identity, tx, owner, display_name, &origin).await;
+    }
+    let new = NewUser { email, display_name, password_hash: Some(password_hash), verified_at: None, terms_version };
+    let user = new.insert(tx.conn(), now).await.map_err(|error| {
+        if is_unique_violation(&error) { ErrorCode::EmailTaken.into() } else { Error::from(error) }
+    })?;
+    if let Some(key) = &request.idempotency_key {
+        idempotency::remember(&tx, "auth.signup", key, &fingerprint, user.id().0, now).await?;
+    }
+    let name = format!("{}'s organization", user.account.display_name);
+    identity.directory.create_personal_organization(&tx, user.id(), &name).await?;
+    mails::send_verification(&identity, &tx, &user).await?;
+    let answer = pending(&identity, &tx, &user).await?;
+    audit::record(&tx, &platform.clock, AuditRecord::new(None, origin.actor(user.id()), "auth.signup").target("user", user.id().0)).await?;
+    tx.commit().await?;
+    Ok(Reply::created(answer, SENT))
+}
+
+async fn pending(identity: &Identity, tx: &Transaction, user: &User) -> Result<SignedUp> {
+    let now = identity.platform.clock.now();
+    let temporary_token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), now).await?;
+    Ok(SignedUp {
+        user_id: user.id(),
+        email: user.email.email.clone(),
+        display_name: user.account.display_name.clone(),
+        temporary_token: temporary_token.expose().to_owned(),
+        email_verification_required: !user.is_verified(),
+        message: SENT,
+    })
+}
+
+/// 409, or, where the operator hides taken addresses, an answer like any other and a mail to the owner.
+async fn taken(
+    identity: &Identity,
+    tx: Transaction,
+    owner: User,
+    display_name: String,
+    origin: &RequestOrigin,
+) -> Result<Reply<SignedUp>> {
+    if !identity.settings.hide_taken_addresses {
+        return Err(ErrorCode::EmailTaken.into());
+    }
+    mails::send_address_taken(identity, &tx, &owner).await?;
+    let record = AuditRecord::new(None, origin.anonymous(), "auth.signup").target("user", owner.id().0).outcome(Outcome::Failure);
+    audit::record(&tx, &identity.platform.clock, record).await?;
+    tx.commit().await?;
+    // Neither the id nor the token is of an account: they look like those of a new one.
+    let id = i64::from(u32::from_be_bytes(rand::random::<[u8; 4]>()) >> 8);
+    let answer = SignedUp {
+        user_id: UserId(owner.id().0 + 1 + id % 7),
+        email: owner.email.email,
+        display_name,
+        temporary_token: rivergen_kernel::Token::random(&mut rand::rng()).expose().to_owned(),
+        email_verification_required: true,
+        message: SENT,
+    };
+    Ok(Reply::created(answer, SENT))
+}
+
+fn accepted_terms(identity: &Identity, request: &SignupRequest) -> Result<Option<String>> {
+    match &identity.settings.terms_version {
+        None => Ok(request.agree_to_terms.unwrap_or(false).then(|| request.terms_version.clone()).flatten()),
+        Some(_) if request.agree_to_terms != Some(true) => {
+            Err(Error::invalid_field("agree_to_terms", "must be true: read and accept the terms"))
+        }
+        Some(current) => match &request.terms_version {
+            Some(version) if version != current => {
+                Err(Error::invalid_field("terms_version", format!("must be {current:?}, the terms in force")))
+            }
+            _ => Ok(Some(current.clone())),
+        },
+    }
+}

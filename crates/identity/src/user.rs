@@ -1,0 +1,141 @@
+//! Accounts and their e-mail addresses.
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{Result, UserId};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*};
+
+use crate::password::PasswordHash;
+
+/// The person.
+pub mod account {
+    use super::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: UserId,
+        pub display_name: String,
+        pub profile_image_url: Option<String>,
+        pub profile: Json,
+        pub user_metadata: Json,
+        /// `None` for people who sign in without a password.
+        pub password_hash: Option<PasswordHash>,
+        pub is_system_admin: bool,
+        pub terms_version: Option<String>,
+        pub terms_accepted_at: Option<DateTime<Utc>>,
+        pub disabled_at: Option<DateTime<Utc>>,
+        pub created_at: DateTime<Utc>,
+        pub updated_at: DateTime<Utc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An address of a person; unique among all of them.
+pub mod address {
+    use super::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_emails")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub user_id: UserId,
+        /// Lower-cased.
+        pub email: String,
+        pub is_primary: bool,
+        pub verified_at: Option<DateTime<Utc>>,
+        pub created_at: DateTime<Utc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An account with its primary address.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub account: account::Model,
+    pub email: address::Model,
+}
+
+impl User {
+    pub fn id(&self) -> UserId {
+        self.account.id
+    }
+
+    pub fn is_verified(&self) -> bool {
+        self.email.verified_at.is_some()
+    }
+
+    /// By any of the person's addresses. Index: user_emails(email), unique.
+    pub async fn find_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<User>> {
+        let found = address::Entity::find().filter(address::Column::Email.eq(email)).one(db).await?;
+        let Some(email) = found else { return Ok(None) };
+        let account = account::Entity::find_by_id(email.user_id).one(db).await?;
+        Ok(account.map(|account| User { account, email }))
+    }
+
+    /// With the primary address.
+    pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<User>> {
+        let Some(account) = account::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
+        // Index: user_emails(user_id).
+        let email = address::Entity::find()
+            .filter(address::Column::UserId.eq(id))
+            .order_by_desc(address::Column::IsPrimary)
+            .one(db)
+            .await?;
+        Ok(email.map(|email| User { account, email }))
+    }
+}
+
+/// What makes a new account.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Lower-cased.
+    pub email: String,
+    pub display_name: String,
+    pub password_hash: Option<PasswordHash>,
+    pub verified_at: Option<DateTime<Utc>>,
+    pub terms_version: Option<String>,
+}
+
+impl NewUser {
+    /// Inserts account and address; a taken address fails on its unique index.
+    pub async fn insert(self, db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<User, DbErr> {
+        let account = account::ActiveModel {
+            display_name: Set(self.display_name),
+            profile_image_url: Set(None),
+            profile: Set(serde_json::json!({})),
+            user_metadata: Set(serde_json::json!({})),
+            password_hash: Set(self.password_hash),
+            is_system_admin: Set(false),
+            terms_accepted_at: Set(self.terms_version.is_some().then_some(now)),
+            terms_version: Set(self.terms_version),
+            disabled_at: Set(None),
+            created_at: Set(now),
+            updated_at: Set(now),
+            ..Default::default()
+        }
+        .insert(db)
+        .await?;
+        let email = address::ActiveModel {
+            user_id: Set(account.id),
+            email: Set(self.email),
+            is_primary: Set(true),
+            verified_at: Set(self.verified_at),
+            created_at: Set(now),
+            ..Default::default()
+        }
+        .insert(db)
+        .await?;
+        Ok(User { account, email })
+    }
+}
+
+/// The name to show where a person gave none: what stands before the @.
+pub fn default_display_name(email: &str) -> String {
+    email.split('@').next().unwrap_or(email).to_owned()
+}
