@@ -1,0 +1,192 @@
+//! What identity asks: where a person belongs and what they may do there.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use rivergen_identity::directory::{Directory, OrganizationOfUser, Place, Places, WorkspaceOfUser};
+use rivergen_kernel::{
+    BuiltInRole, OrganizationId, PermissionSet, Result, UserId, WorkspaceId, caller::Membership, permission::Permission,
+};
+use rivergen_platform::{Clock, Database, Transaction};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::{
+    member::{self, Source, Status, assignment},
+    organization::{self, NewOrganization},
+    role, workspace,
+};
+
+/// Tenancy's answers, read from the database.
+pub struct TenancyDirectory {
+    db: Database,
+    clock: Clock,
+}
+
+impl TenancyDirectory {
+    pub fn new(db: Database, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+}
+
+#[async_trait]
+impl Directory for TenancyDirectory {
+    async fn membership(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        workspace: Option<WorkspaceId>,
+    ) -> Result<Option<Arc<Membership>>> {
+        let db = self.db.read();
+        // Index: memberships(organization_id, user_id), unique.
+        let found = member::Entity::find()
+            .filter(member::Column::OrganizationId.eq(organization))
+            .filter(member::Column::UserId.eq(user))
+            .filter(member::Column::Status.eq(Status::Active))
+            .one(db)
+            .await?;
+        let Some(membership) = found else { return Ok(None) };
+        let live = organization::Entity::find_by_id(organization)
+            .filter(organization::Column::DeletedAt.is_null())
+            .one(db)
+            .await?;
+        if live.is_none() {
+            return Ok(None);
+        }
+        let mut place = Condition::any().add(assignment::Column::WorkspaceId.is_null());
+        if let Some(workspace) = workspace {
+            place = place.add(assignment::Column::WorkspaceId.eq(workspace));
+        }
+        let assigned: Vec<_> = assignment::Entity::find()
+            .filter(assignment::Column::OrganizationId.eq(organization))
+            .filter(assignment::Column::UserId.eq(user))
+            .filter(place)
+            .all(db)
+            .await?;
+        let roles = role::Entity::find()
+            .filter(role::Column::OrganizationId.eq(organization))
+            .filter(role::Column::Id.is_in(assigned.iter().map(|row| row.role_id)))
+            .order_by_asc(role::Column::Id)
+            .all(db)
+            .await?;
+        let permissions: PermissionSet = roles.iter().flat_map(role::Model::permissions).collect();
+        Ok(Some(Arc::new(Membership {
+            organization_id: organization,
+            workspace_id: workspace,
+            role_ids: roles.iter().map(|role| role.id).collect(),
+            role_names: roles.into_iter().map(|role| role.name).collect(),
+            permissions,
+            attributes: membership.attributes(),
+        })))
+    }
+
+    async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>> {
+        let db = self.db.read();
+        if let Some(wanted) = wanted
+            && let Some(found) = workspace::reachable(user).filter(workspace::Column::Id.eq(wanted)).one(db).await?
+        {
+            return Ok(Some(Place { organization_id: found.organization_id, workspace_id: Some(found.id) }));
+        }
+        let memberships = member::Entity::find()
+            .filter(member::Column::UserId.eq(user))
+            .filter(member::Column::Status.eq(Status::Active))
+            .order_by_asc(member::Column::JoinedAt)
+            .order_by_asc(member::Column::Id)
+            .limit(100)
+            .all(db)
+            .await?;
+        for membership in memberships {
+            if let Some(default) = workspace::default_of(db, membership.organization_id).await? {
+                return Ok(Some(Place {
+                    organization_id: membership.organization_id,
+                    workspace_id: Some(default.id),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place> {
+        let now = self.clock.now();
+        let new = NewOrganization {
+            name,
+            domain: None,
+            workspace_name: "Main Workspace",
+            is_personal: true,
+            created_by: user,
+        };
+        let created = new.insert(tx, now).await?;
+        let owner = created.roles[&BuiltInRole::Owner];
+        member::add(tx, created.organization.id, user, owner, Source::Signup, &Default::default(), now).await?;
+        Ok(Place { organization_id: created.organization.id, workspace_id: Some(created.workspace.id) })
+    }
+
+    async fn places(&self, user: UserId) -> Result<Places> {
+        let db = self.db.read();
+        let memberships = member::Entity::find()
+            .filter(member::Column::UserId.eq(user))
+            .filter(member::Column::Status.eq(Status::Active))
+            .order_by_asc(member::Column::JoinedAt)
+            .limit(100)
+            .all(db)
+            .await?;
+        let ids: Vec<OrganizationId> = memberships.iter().map(|row| row.organization_id).collect();
+        let organizations: BTreeMap<OrganizationId, organization::Model> = organization::Entity::find()
+            .filter(organization::Column::Id.is_in(ids.iter().copied()))
+            .filter(organization::Column::DeletedAt.is_null())
+            .all(db)
+            .await?
+            .into_iter()
+            .map(|row| (row.id, row))
+            .collect();
+        let administered = self.administered(user, &ids).await?;
+        let workspaces =
+            workspace::reachable(user).order_by_asc(workspace::Column::Id).limit(100).all(db).await?;
+        Ok(Places {
+            organizations: memberships
+                .into_iter()
+                .filter_map(|membership| {
+                    let row = organizations.get(&membership.organization_id)?;
+                    Some(OrganizationOfUser {
+                        id: row.id,
+                        name: row.name.clone(),
+                        domain: row.domain.clone(),
+                        plan: row.plan.clone(),
+                        is_admin: administered.contains(&row.id),
+                        joined_at: membership.joined_at,
+                        source: sea_orm::ActiveEnum::to_value(&membership.source),
+                    })
+                })
+                .collect(),
+            workspaces: workspaces
+                .into_iter()
+                .map(|row| WorkspaceOfUser {
+                    id: row.id,
+                    name: row.name,
+                    slug: row.slug,
+                    is_default: row.is_default,
+                    created_at: row.created_at,
+                })
+                .collect(),
+        })
+    }
+}
+
+impl TenancyDirectory {
+    /// Those of the organizations in which the person may manage members.
+    async fn administered(&self, user: UserId, organizations: &[OrganizationId]) -> Result<Vec<OrganizationId>> {
+        let db = self.db.read();
+        let assigned = assignment::Entity::find()
+            .filter(assignment::Column::UserId.eq(user))
+            .filter(assignment::Column::OrganizationId.is_in(organizations.iter().copied()))
+            .filter(assignment::Column::WorkspaceId.is_null())
+            .all(db)
+            .await?;
+        let roles =
+            role::Entity::find().filter(role::Column::Id.is_in(assigned.iter().map(|row| row.role_id))).all(db).await?;
+        Ok(roles
+            .into_iter()
+            .filter(|role| role.permissions().contains(&Permission::MemberManage))
+            .map(|role| role.organization_id)
+            .collect())
+    }
+}

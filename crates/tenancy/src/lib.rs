@@ -1,0 +1,48 @@
+//! Organizations, their workspaces, their members, and the roles that say what a member may do.
+//!
+//! [`organization`] and [`workspace`] hold the operations; [`member`] and [`role`] what they stand on;
+//! [`directory`] answers what `identity`, the room below, asks at login and at every request;
+//! [`provision`] makes an organization with its people in one go.
+
+pub mod directory;
+pub mod member;
+pub mod migrations;
+pub mod organization;
+pub mod provision;
+pub mod role;
+pub mod workspace;
+
+use rivergen_identity::Identity;
+use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Result};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The room's handle; cheap to clone.
+#[derive(Clone)]
+pub struct Tenancy {
+    pub identity: Identity,
+}
+
+impl Tenancy {
+    pub fn new(identity: Identity) -> Self {
+        Self { identity }
+    }
+
+    /// The caller, standing in the organization that a path names; 404 unless an active member of it.
+    pub(crate) async fn enter(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
+        if caller.membership.as_ref().is_some_and(|membership| membership.organization_id == organization) {
+            return Ok(caller.clone());
+        }
+        let membership = self.identity.directory.membership(caller.user_id, organization, None).await?;
+        let membership = membership.ok_or(ErrorCode::OrgNotFound)?;
+        Ok(Caller { membership: Some(membership), ..caller.clone() })
+    }
+}
+
+/// The operations of this room.
+pub fn operations() -> OpenApiRouter<Tenancy> {
+    OpenApiRouter::new()
+        .routes(routes!(organization::create::create, organization::list::list))
+        .routes(routes!(organization::get::get))
+        .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
+        .routes(routes!(workspace::create, workspace::list))
+}

@@ -1,0 +1,135 @@
+//! The tables of this room.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(Organizations)]
+}
+
+struct Organizations;
+
+impl MigrationName for Organizations {
+    fn name(&self) -> &str {
+        "m0020_tenancy_organizations"
+    }
+}
+
+fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create().from(table, column).to(parent, "id").on_delete(ForeignKeyAction::Cascade).to_owned()
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Organizations {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("organizations")
+                .col(big_pk_auto("id"))
+                .col(text("name"))
+                .col(text_uniq("name_key"))
+                .col(text_null("domain"))
+                .col(text("plan"))
+                .col(boolean("is_personal"))
+                .col(big_integer("created_by_user_id"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .col(timestamp_with_time_zone_null("deleted_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("workspaces")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(text("name"))
+                .col(text("name_key"))
+                .col(text("slug"))
+                .col(boolean("is_default"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .col(timestamp_with_time_zone_null("deleted_at"))
+                .foreign_key(&mut belongs_to("workspaces", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        for (name, column) in [("workspaces_name", "name_key"), ("workspaces_slug", "slug")] {
+            m.create_index(
+                Index::create().unique().name(name).table("workspaces").col("organization_id").col(column).to_owned(),
+            )
+            .await?;
+        }
+        m.create_table(
+            Table::create()
+                .table("roles")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(text("name"))
+                .col(text("description"))
+                .col(boolean("is_built_in"))
+                .col(json("permissions"))
+                .col(timestamp_with_time_zone("created_at"))
+                .foreign_key(&mut belongs_to("roles", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create().unique().name("roles_name").table("roles").col("organization_id").col("name").to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("memberships")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("user_id"))
+                .col(text("status"))
+                .col(text("source"))
+                .col(json("attributes"))
+                .col(timestamp_with_time_zone("joined_at"))
+                .foreign_key(&mut belongs_to("memberships", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("memberships", "user_id", "users"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .unique()
+                .name("memberships_member")
+                .table("memberships")
+                .col("organization_id")
+                .col("user_id")
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create().name("memberships_user").table("memberships").col("user_id").col("status").to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("role_assignments")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("user_id"))
+                .col(big_integer("role_id"))
+                .col(big_integer_null("workspace_id"))
+                .col(timestamp_with_time_zone("assigned_at"))
+                .foreign_key(&mut belongs_to("role_assignments", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("role_assignments", "user_id", "users"))
+                .foreign_key(&mut belongs_to("role_assignments", "role_id", "roles"))
+                .foreign_key(&mut belongs_to("role_assignments", "workspace_id", "workspaces"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("role_assignments_user")
+                .table("role_assignments")
+                .col("user_id")
+                .col("organization_id")
+                .to_owned(),
+        )
+        .await
+    }
+}

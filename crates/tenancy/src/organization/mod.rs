@@ -1,0 +1,120 @@
+//! Organizations: the tenants. One operation, one file; the rules that they share stand here.
+
+pub mod create;
+pub mod get;
+pub mod list;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, UserId};
+use rivergen_platform::{Transaction, db::is_unique_violation};
+use sea_orm::{ActiveValue::Set, entity::prelude::*};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{role, workspace};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "organizations")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: OrganizationId,
+    pub name: String,
+    /// The name without case, unique; a personal organization has a key of its own, so that two people
+    /// may have the same name.
+    pub name_key: String,
+    /// Lower-cased; unverified until proven through DNS.
+    pub domain: Option<String>,
+    pub plan: String,
+    pub is_personal: bool,
+    pub created_by_user_id: UserId,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// An organization as its members see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Organization {
+    pub id: OrganizationId,
+    #[schema(examples("Acme"))]
+    pub name: String,
+    #[schema(examples("acme.example"))]
+    pub domain: Option<String>,
+    #[schema(examples("enterprise"))]
+    pub plan: String,
+    pub created_at: DateTime<Utc>,
+}
+
+impl From<Model> for Organization {
+    fn from(row: Model) -> Self {
+        Self { id: row.id, name: row.name, domain: row.domain, plan: row.plan, created_at: row.created_at }
+    }
+}
+
+/// What makes an organization.
+#[derive(Debug)]
+pub(crate) struct NewOrganization<'a> {
+    pub name: &'a str,
+    pub domain: Option<String>,
+    pub workspace_name: &'a str,
+    pub is_personal: bool,
+    pub created_by: UserId,
+}
+
+/// A fresh organization with its first workspace and its built-in roles.
+pub(crate) struct Created {
+    pub organization: Model,
+    pub workspace: workspace::Model,
+    pub roles: BTreeMap<BuiltInRole, RoleId>,
+}
+
+impl NewOrganization<'_> {
+    /// `ORG_EXISTS` where the name is taken.
+    pub async fn insert(self, tx: &Transaction, now: DateTime<Utc>) -> Result<Created> {
+        let name_key = if self.is_personal { format!("~user:{}", self.created_by) } else { name_key(self.name) };
+        let organization = ActiveModel {
+            name: Set(self.name.to_owned()),
+            name_key: Set(name_key),
+            domain: Set(self.domain),
+            plan: Set("enterprise".to_owned()),
+            is_personal: Set(self.is_personal),
+            created_by_user_id: Set(self.created_by),
+            created_at: Set(now),
+            updated_at: Set(now),
+            deleted_at: Set(None),
+            ..Default::default()
+        }
+        .insert(tx.conn())
+        .await
+        .map_err(|error| if is_unique_violation(&error) { ErrorCode::OrgExists.into() } else { Error::from(error) })?;
+        let roles = role::create_built_in(tx, organization.id, now).await?;
+        let workspace = workspace::insert(tx, organization.id, self.workspace_name, true, now).await?;
+        Ok(Created { organization, workspace, roles })
+    }
+}
+
+pub(crate) fn name_key(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+/// The domain in lower case; 422 where it is no DNS name with at least two labels.
+pub(crate) fn normalise_domain(domain: &str) -> Result<String> {
+    let domain = domain.trim().trim_end_matches('.').to_lowercase();
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if domain.len() <= 253 && domain.contains('.') && domain.split('.').all(label) {
+        Ok(domain)
+    } else {
+        Err(Error::invalid_field("domain", "is not a domain name such as acme.example"))
+    }
+}
+

@@ -1,0 +1,162 @@
+//! An organization with its people, made in one go from a description: `rivergen provision acme.toml`.
+//!
+//! Running it again changes nothing that exists: an organization is known by its name, a person by their
+//! address. It is how a company brings its people in before SCIM does, and how demo and tests begin.
+
+use std::collections::BTreeMap;
+
+use rivergen_identity::{
+    email_address, password,
+    user::{NewUser, User, default_display_name},
+};
+use rivergen_kernel::{Attributes, BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Secret, UserId};
+use rivergen_platform::{
+    Event, Transaction,
+    audit::{self, AuditRecord},
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde::Deserialize;
+
+use crate::{
+    Tenancy,
+    member::{self, Source},
+    organization::{self, NewOrganization},
+    role,
+};
+
+/// The description, as it stands in the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrganizationFile {
+    pub name: String,
+    pub domain: Option<String>,
+    #[serde(default = "main_workspace")]
+    pub workspace: String,
+    /// The first must be an Owner.
+    pub people: Vec<Person>,
+}
+
+/// Somebody who belongs to the organization. Their address counts as verified.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    pub email: String,
+    pub display_name: Option<String>,
+    /// Taken for a new account only.
+    pub password: Option<Secret>,
+    pub role: BuiltInRole,
+    /// What policies may name as `current_user_<key>`.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// What [`run`] found or made.
+#[derive(Debug)]
+pub struct Provisioned {
+    pub organization_id: OrganizationId,
+    pub people: BTreeMap<String, UserId>,
+    /// Whether anything is new.
+    pub created: bool,
+}
+
+fn main_workspace() -> String {
+    "Main Workspace".to_owned()
+}
+
+/// Makes what is missing of the description, in one transaction.
+pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisioned> {
+    let identity = &tenancy.identity;
+    let platform = &identity.platform;
+    let Some(first) = file.people.first().filter(|person| person.role == BuiltInRole::Owner) else {
+        return Err(Error::invalid_field("people", "the first person must be an Owner"));
+    };
+    let owner_email = email_address::normalise(&first.email, "people[0].email")?;
+
+    // Hashing first: no transaction is open while cores work.
+    let mut hashes = BTreeMap::new();
+    for (index, person) in file.people.iter().enumerate() {
+        let email = email_address::normalise(&person.email, &format!("people[{index}].email"))?;
+        if User::find_by_email(platform.db.read(), &email).await?.is_none()
+            && let Some(secret) = &person.password
+        {
+            password::check_policy(secret, &format!("people[{index}].password"), ErrorCode::InvalidPassword)?;
+            hashes.insert(email, identity.passwords.hash(secret.clone()).await?);
+        }
+    }
+
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let mut created = false;
+    let mut people = BTreeMap::new();
+    for person in &file.people {
+        let email = email_address::normalise(&person.email, "email")?;
+        let user = match User::find_by_email(tx.conn(), &email).await? {
+            Some(user) => user,
+            None => {
+                created = true;
+                let display_name = person.display_name.clone().unwrap_or_else(|| default_display_name(&email));
+                let password_hash = hashes.remove(&email);
+                let new = NewUser {
+                    email: email.clone(),
+                    display_name,
+                    password_hash,
+                    verified_at: Some(now),
+                    terms_version: None,
+                };
+                new.insert(tx.conn(), now).await?
+            }
+        };
+        people.insert(email, user.id());
+    }
+    let owner = people[&owner_email];
+    let found = organization::Entity::find()
+        .filter(organization::Column::NameKey.eq(organization::name_key(&file.name)))
+        .one(tx.conn())
+        .await?;
+    let organization_id = match found {
+        Some(row) => row.id,
+        None => {
+            created = true;
+            let new = NewOrganization {
+                name: &file.name,
+                domain: file.domain.as_deref().map(organization::normalise_domain).transpose()?,
+                workspace_name: &file.workspace,
+                is_personal: false,
+                created_by: owner,
+            };
+            new.insert(&tx, now).await?.organization.id
+        }
+    };
+    let roles = roles_of(&tx, organization_id).await?;
+    let members: Vec<UserId> = member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(organization_id))
+        .all(tx.conn())
+        .await?
+        .into_iter()
+        .map(|row| row.user_id)
+        .collect();
+    for person in &file.people {
+        let user_id = people[&email_address::normalise(&person.email, "email")?];
+        if members.contains(&user_id) {
+            continue;
+        }
+        created = true;
+        let role_id = *roles.get(person.role.name()).ok_or_else(|| Error::internal("a built-in role is missing"))?;
+        member::add(&tx, organization_id, user_id, role_id, Source::Provisioned, &person.attributes, now).await?;
+    }
+    if created {
+        let record = AuditRecord::new(Some(organization_id), audit::Actor::system(), "organization.provision")
+            .target("organization", organization_id.0);
+        audit::record(&tx, &platform.clock, record).await?;
+        tx.publish(Event::OrganizationChanged(organization_id)).await?;
+    }
+    tx.commit().await?;
+    Ok(Provisioned { organization_id, people, created })
+}
+
+async fn roles_of(tx: &Transaction, organization_id: OrganizationId) -> Result<BTreeMap<String, RoleId>> {
+    let rows =
+        role::Entity::find().filter(role::Column::OrganizationId.eq(organization_id)).all(tx.conn()).await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.id)).collect())
+}
+

@@ -1,0 +1,61 @@
+//! Roles of an organization: the built-in ones are rows like any other, made with the organization.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{BuiltInRole, Error, OrganizationId, Permission, PermissionSet, Result, RoleId};
+use rivergen_platform::{Transaction, db::TenantOwned};
+use sea_orm::{ActiveValue::Set, entity::prelude::*};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "roles")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: RoleId,
+    pub organization_id: OrganizationId,
+    pub name: String,
+    pub description: String,
+    pub is_built_in: bool,
+    /// Names of the catalogue of permissions, as a JSON array.
+    pub permissions: Json,
+    pub created_at: DateTime<Utc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TenantOwned for Entity {
+    fn organization_column() -> Column {
+        Column::OrganizationId
+    }
+}
+
+impl Model {
+    /// A permission that this version does not know gives nothing.
+    pub fn permissions(&self) -> PermissionSet {
+        let names = self.permissions.as_array().map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter_map(|name| name.as_str()?.parse::<Permission>().ok()).collect()
+    }
+}
+
+/// Gives a new organization its built-in roles.
+pub async fn create_built_in(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<BuiltInRole, RoleId>> {
+    let mut ids = BTreeMap::new();
+    for role in BuiltInRole::ALL {
+        let row = ActiveModel {
+            organization_id: Set(organization_id),
+            name: Set(role.name().to_owned()),
+            description: Set(role.description().to_owned()),
+            is_built_in: Set(true),
+            permissions: Set(serde_json::to_value(role.permissions()).map_err(Error::internal)?),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        ids.insert(role, row.insert(tx.conn()).await?.id);
+    }
+    Ok(ids)
+}
