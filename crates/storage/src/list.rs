@@ -1,0 +1,110 @@
+//! `GET /api/v1/storage/files`: the caller's own files, newest first.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_kernel::{DataSourceId, FileId, Permission, Result, WorkspaceId};
+use rivergen_platform::{
+    db::TenantScope,
+    errors,
+    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    Storage,
+    file::{self, Category},
+};
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct Filter {
+    pub file_category: Option<Category>,
+}
+
+/// A stored file of the caller's.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StorageFile {
+    pub storage_file_id: FileId,
+    #[schema(examples("orders.parquet"))]
+    pub file_name: String,
+    #[schema(examples("organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"))]
+    pub object_name: String,
+    #[schema(examples(1024000))]
+    pub size_bytes: i64,
+    /// Binary megabytes, to two places.
+    #[schema(examples(0.98))]
+    pub size_mb: f64,
+    pub content_type: String,
+    pub file_category: Category,
+    pub uploaded_at: DateTime<Utc>,
+    /// Made on demand by the operation for links, never by a listing.
+    pub presigned_url: Option<String>,
+    pub data_source_id: Option<DataSourceId>,
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StorageFiles {
+    pub items: Vec<StorageFile>,
+    pub pagination: StoragePagination,
+}
+
+/// Where the page stands; `total_count` is this list's documented name for `total_items`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StoragePagination {
+    #[serde(flatten)]
+    pub pagination: rivergen_kernel::Pagination,
+    #[schema(examples(42))]
+    pub total_count: u64,
+}
+
+errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
+
+/// Page through the caller's own files
+#[utoipa::path(get, path = "/api/v1/storage/files", tag = "storage", params(PageQuery, Filter),
+    responses((status = 200, description = "Newest first", body = Envelope<StorageFiles>), ListErrors))]
+pub async fn list(
+    State(storage): State<Storage>,
+    SignedIn(caller): SignedIn,
+    Query(page): Query<PageQuery>,
+    Query(filter): Query<Filter>,
+) -> Result<Reply<StorageFiles>> {
+    let tenant = caller.require(Permission::FileRead)?;
+    let page = page.request()?;
+    let db = storage.platform.db.read();
+    // Index: storage_files(organization_id, uploaded_by_user_id, state).
+    let mut query = tenant
+        .find::<file::Entity>()
+        .filter(file::Column::UploadedByUserId.eq(caller.user_id))
+        .filter(file::Column::State.eq(file::State::Stored));
+    if let Some(category) = filter.file_category {
+        query = query.filter(file::Column::Category.eq(category));
+    }
+    let total_count = query.clone().count(db).await?;
+    let rows = query.order_by_desc(file::Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
+    let items = rows.into_iter().map(StorageFile::from).collect();
+    let pagination = StoragePagination { pagination: rivergen_kernel::Pagination::new(page, total_count), total_count };
+    Ok(Reply::ok(StorageFiles { items, pagination }, "Your files."))
+}
+
+impl From<file::Model> for StorageFile {
+    fn from(row: file::Model) -> Self {
+        Self {
+            storage_file_id: row.id,
+            file_name: row.file_name,
+            object_name: row.object_name,
+            size_bytes: row.size_bytes,
+            size_mb: (row.size_bytes as f64 / 1_048_576.0 * 100.0).round() / 100.0,
+            content_type: row.content_type,
+            file_category: row.category,
+            uploaded_at: row.created_at,
+            presigned_url: None,
+            data_source_id: None,
+            workspace_id: row.workspace_id,
+        }
+    }
+}
