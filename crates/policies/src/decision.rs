@@ -1,0 +1,374 @@
+//! What one caller may see of one table: all policies folded into one [`Decision`].
+//!
+//! ```text
+//! access   deny beats allow; where allow rules exist (or `default_deny` is on) the union of what they allow is the most
+//! rows     every filter must be true: F = F1 AND F2 AND …
+//! columns  hidden beats masked; of several masks on a column the strictest stands
+//! limits   the smallest of each
+//! ```
+//!
+//! Each line is a fold with an operation that is associative, commutative and idempotent (union, AND, maximum,
+//! minimum), so neither the order of policies nor a policy met twice changes the outcome, and one more policy never
+//! widens what is seen; only an allow rule beside other allow rules does. Priority decides the order in which
+//! policies are reported, nothing else.
+//!
+//! A rule that names a table and cannot be applied to it (a filter, mask or deny on a column that the table
+//! lacks, a mask that does not fit the column's type) denies the table: the source may have renamed the very
+//! column that was to be protected. A rule for every table (`*`) applies where its columns are, and looks away
+//! elsewhere; a filter that finds some of its columns but not all is a fault again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rivergen_kernel::{Attributes, PolicyId, RoleId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    condition::{Bound, Condition, Literal},
+    mask::{ColumnType, Mask},
+    rule::{EffectivePolicy, PolicyType, QueryLimits, RuleConfig, TableName},
+};
+
+/// Who asks, as far as rules look at it.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    pub attributes: Attributes,
+    pub role_ids: BTreeSet<RoleId>,
+}
+
+/// A column of the table that is decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnInfo {
+    pub name: String,
+    pub column_type: ColumnType,
+}
+
+/// What a caller may see of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub access: Access,
+    /// All of them must be true of a row.
+    pub row_filters: Vec<RowFilter>,
+    /// By the column's own name. Never names a hidden column.
+    pub masks: BTreeMap<String, ColumnMask>,
+    /// Columns that do not exist for this caller.
+    pub hidden: BTreeSet<String>,
+    pub limits: QueryLimits,
+    /// What each policy did, highest priority first.
+    pub applied: Vec<AppliedPolicy>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    Allowed,
+    Denied(Denial),
+}
+
+/// Why a table is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// A deny rule closes it.
+    ByPolicy(PolicyRef),
+    /// Nothing allows it, where something would have to.
+    NotAllowed,
+    /// A policy for this table cannot be applied to it. The reason is for administrators: it names columns.
+    CannotApply { policy: PolicyRef, reason: String },
+}
+
+/// A policy by id and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PolicyRef {
+    pub id: PolicyId,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFilter {
+    pub policy: PolicyRef,
+    pub rows: Bound,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnMask {
+    pub policy: PolicyRef,
+    pub mask: Mask,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluationResult {
+    Allowed,
+    Modified,
+    Denied,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionTaken {
+    None,
+    FilteredRows,
+    MaskedColumns,
+    LimitedQuery,
+    DeniedAccess,
+}
+
+/// What one policy did to one table; the stuff of evaluation records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AppliedPolicy {
+    pub policy_id: PolicyId,
+    pub policy_name: String,
+    pub policy_type: PolicyType,
+    pub evaluation_result: EvaluationResult,
+    pub action_taken: ActionTaken,
+}
+
+impl Decision {
+    /// A table that no policy speaks of.
+    pub fn unrestricted() -> Self {
+        Self {
+            access: Access::Allowed,
+            row_filters: Vec::new(),
+            masks: BTreeMap::new(),
+            hidden: BTreeSet::new(),
+            limits: QueryLimits::default(),
+            applied: Vec::new(),
+        }
+    }
+
+    pub fn is_allowed(&self) -> bool {
+        self.access == Access::Allowed
+    }
+}
+
+/// Folds the caller's effective policies into what they may see of the table.
+///
+/// `default_deny` is the organization's setting: without an allow rule for it, a table is closed.
+pub fn decide(
+    policies: &[EffectivePolicy],
+    table: &TableName,
+    columns: &[ColumnInfo],
+    subject: &Subject,
+    default_deny: bool,
+) -> Decision {
+    let mut ordered: Vec<&EffectivePolicy> = policies.iter().collect();
+    ordered.sort_by_key(|policy| (std::cmp::Reverse(policy.priority), policy.id));
+    ordered.dedup_by_key(|policy| policy.id);
+
+    let mut fold = Fold::new(columns);
+    for policy in ordered {
+        fold.policy(policy, table, subject);
+    }
+    fold.finish(default_deny)
+}
+
+/// The state while policies are folded in.
+struct Fold<'a> {
+    columns: &'a [ColumnInfo],
+    denials: Vec<Denial>,
+    row_filters: Vec<RowFilter>,
+    masks: BTreeMap<String, ColumnMask>,
+    denied_columns: BTreeSet<String>,
+    /// The union of what allow rules open; `None` while there is none.
+    allowed: Option<BTreeSet<String>>,
+    limits: QueryLimits,
+    applied: Vec<AppliedPolicy>,
+}
+
+/// A name in a rule, looked up among the table's columns.
+enum Lookup<'a> {
+    Found(&'a ColumnInfo),
+    Missing,
+    /// Several columns differ from the name in case only.
+    Ambiguous,
+}
+
+impl<'a> Fold<'a> {
+    fn new(columns: &'a [ColumnInfo]) -> Self {
+        Self {
+            columns,
+            denials: Vec::new(),
+            row_filters: Vec::new(),
+            masks: BTreeMap::new(),
+            denied_columns: BTreeSet::new(),
+            allowed: None,
+            limits: QueryLimits::default(),
+            applied: Vec::new(),
+        }
+    }
+
+    fn policy(&mut self, policy: &EffectivePolicy, table: &TableName, subject: &Subject) {
+        let reference = PolicyRef { id: policy.id, name: policy.name.clone() };
+        let mut strongest = None;
+        for rule in &policy.rules {
+            let outcome = self.rule(rule, &reference, table, subject).unwrap_or_else(|reason| {
+                self.denials.push(Denial::CannotApply { policy: reference.clone(), reason });
+                Some((EvaluationResult::Denied, ActionTaken::DeniedAccess))
+            });
+            strongest = strongest.max(outcome);
+        }
+        if let Some((evaluation_result, action_taken)) = strongest {
+            self.applied.push(AppliedPolicy {
+                policy_id: policy.id,
+                policy_name: policy.name.clone(),
+                policy_type: policy.policy_type,
+                evaluation_result,
+                action_taken,
+            });
+        }
+    }
+
+    /// Folds one rule in; `None` where it does not speak of this table or caller, an error where it cannot be applied.
+    fn rule(
+        &mut self,
+        rule: &RuleConfig,
+        policy: &PolicyRef,
+        table: &TableName,
+        subject: &Subject,
+    ) -> Result<Option<(EvaluationResult, ActionTaken)>, String> {
+        match rule {
+            RuleConfig::FilterRows { table: pattern, condition } => {
+                if !pattern.matches(table) {
+                    return Ok(None);
+                }
+                let names = condition.columns();
+                let none_here = names.iter().all(|name| matches!(self.lookup(name), Lookup::Missing));
+                if none_here && !pattern.is_named() {
+                    return Ok(None);
+                }
+                let condition =
+                    condition.clone().map_columns(&mut |name| self.resolve(name).map(|c| c.name.clone()))?;
+                self.row_filters.push(RowFilter { policy: policy.clone(), rows: condition.bind(&subject.attributes) });
+                Ok(Some((EvaluationResult::Modified, ActionTaken::FilteredRows)))
+            }
+            RuleConfig::MaskColumn { table: pattern, column, mask, unless_role_ids } => {
+                if !pattern.matches(table) || unless_role_ids.iter().any(|role| subject.role_ids.contains(role)) {
+                    return Ok(None);
+                }
+                if matches!(self.lookup(column), Lookup::Missing) && !pattern.is_named() {
+                    return Ok(None);
+                }
+                let column = self.resolve(column)?;
+                if !mask.fits(column.column_type) {
+                    return Err(format!("the mask of column {} does not fit its type", column.name));
+                }
+                let new = ColumnMask { policy: policy.clone(), mask: mask.clone() };
+                self.masks
+                    .entry(column.name.clone())
+                    .and_modify(|held| {
+                        if new.mask > held.mask {
+                            *held = new.clone();
+                        }
+                    })
+                    .or_insert(new);
+                Ok(Some((EvaluationResult::Modified, ActionTaken::MaskedColumns)))
+            }
+            RuleConfig::LimitQuery(limits) => {
+                self.limits = self.limits.tighten(*limits);
+                Ok(Some((EvaluationResult::Modified, ActionTaken::LimitedQuery)))
+            }
+            RuleConfig::AllowAccess(rule) => {
+                if !rule.table.matches(table) {
+                    return Ok(None);
+                }
+                let opened: BTreeSet<String> = match &rule.columns {
+                    None => self.columns.iter().map(|column| column.name.clone()).collect(),
+                    Some(names) => names
+                        .iter()
+                        .filter_map(|name| match self.lookup(name) {
+                            Lookup::Found(column) => Some(column.name.clone()),
+                            Lookup::Missing | Lookup::Ambiguous => None,
+                        })
+                        .collect(),
+                };
+                self.allowed.get_or_insert_default().extend(opened);
+                Ok(Some((EvaluationResult::Allowed, ActionTaken::None)))
+            }
+            RuleConfig::DenyAccess(rule) => {
+                if !rule.table.matches(table) {
+                    return Ok(None);
+                }
+                let Some(names) = &rule.columns else {
+                    self.denials.push(Denial::ByPolicy(policy.clone()));
+                    return Ok(Some((EvaluationResult::Denied, ActionTaken::DeniedAccess)));
+                };
+                let mut hides = false;
+                for name in names {
+                    if matches!(self.lookup(name), Lookup::Missing) && !rule.table.is_named() {
+                        continue;
+                    }
+                    let column = self.resolve(name)?.name.clone();
+                    self.denied_columns.insert(column);
+                    hides = true;
+                }
+                Ok(hides.then_some((EvaluationResult::Modified, ActionTaken::DeniedAccess)))
+            }
+        }
+    }
+
+    fn finish(self, default_deny: bool) -> Decision {
+        let mut hidden = self.denied_columns;
+        match &self.allowed {
+            Some(allowed) => {
+                hidden.extend(self.columns.iter().map(|c| &c.name).filter(|n| !allowed.contains(*n)).cloned())
+            }
+            None if default_deny => hidden.extend(self.columns.iter().map(|c| c.name.clone())),
+            None => {}
+        }
+        // A policy that cannot be applied is the fault to tell of first, then the policy that denies.
+        let denial = self
+            .denials
+            .iter()
+            .find(|denial| matches!(denial, Denial::CannotApply { .. }))
+            .or_else(|| self.denials.first())
+            .cloned();
+        let nothing_left = self.columns.iter().all(|column| hidden.contains(&column.name));
+        let access = match denial {
+            Some(denial) => Access::Denied(denial),
+            None if nothing_left => Access::Denied(Denial::NotAllowed),
+            None => Access::Allowed,
+        };
+        let mut masks = self.masks;
+        masks.retain(|column, _| !hidden.contains(column));
+        Decision { access, row_filters: self.row_filters, masks, hidden, limits: self.limits, applied: self.applied }
+    }
+
+    /// By the exact name, else by the only name that differs in case alone.
+    fn lookup(&self, name: &str) -> Lookup<'a> {
+        if let Some(column) = self.columns.iter().find(|column| column.name == name) {
+            return Lookup::Found(column);
+        }
+        let mut alike = self.columns.iter().filter(|column| column.name.eq_ignore_ascii_case(name));
+        match (alike.next(), alike.next()) {
+            (Some(column), None) => Lookup::Found(column),
+            (None, _) => Lookup::Missing,
+            (Some(_), Some(_)) => Lookup::Ambiguous,
+        }
+    }
+
+    fn resolve(&self, name: &str) -> Result<&'a ColumnInfo, String> {
+        match self.lookup(name) {
+            Lookup::Found(column) => Ok(column),
+            Lookup::Missing => Err(format!("the table has no column {name}")),
+            Lookup::Ambiguous => Err(format!("several columns of the table are called {name}")),
+        }
+    }
+}
+
+/// The rows that all filters let through, as one condition; `None` where nothing filters.
+pub fn conjunction(filters: &[RowFilter]) -> Option<Bound> {
+    let mut parts: Vec<Condition<Literal>> = Vec::with_capacity(filters.len());
+    for filter in filters {
+        match &filter.rows {
+            Bound::NoRows { .. } => return Some(filter.rows.clone()),
+            Bound::Rows(condition) => parts.push(condition.clone()),
+        }
+    }
+    match parts.len() {
+        0 => None,
+        1 => parts.pop().map(Bound::Rows),
+        _ => Some(Bound::Rows(Condition::And(parts))),
+    }
+}
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -1,0 +1,274 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::rule::RuleType;
+
+fn table() -> TableName {
+    TableName { catalog: "crm".into(), schema: "main".into(), table: "customers".into() }
+}
+
+fn columns() -> Vec<ColumnInfo> {
+    [
+        ("id", ColumnType::Number),
+        ("email", ColumnType::Text),
+        ("region", ColumnType::Text),
+        ("born", ColumnType::Date),
+        ("photo", ColumnType::Other),
+    ]
+    .map(|(name, column_type)| ColumnInfo { name: name.into(), column_type })
+    .to_vec()
+}
+
+fn subject() -> Subject {
+    Subject { attributes: [("region".to_owned(), json!("EU"))].into(), role_ids: [RoleId(7)].into() }
+}
+
+fn policy(id: i64, rules: &[(RuleType, serde_json::Value)]) -> EffectivePolicy {
+    EffectivePolicy {
+        id: PolicyId(id),
+        name: format!("policy {id}"),
+        policy_type: PolicyType::RowLevelSecurity,
+        priority: 0,
+        rules: rules.iter().map(|(rule_type, config)| RuleConfig::parse(*rule_type, config).unwrap()).collect(),
+    }
+}
+
+fn decided(policies: &[EffectivePolicy]) -> Decision {
+    decide(policies, &table(), &columns(), &subject(), false)
+}
+
+#[test]
+fn nothing_said_means_everything_seen() {
+    assert_eq!(decided(&[]), Decision::unrestricted());
+    let elsewhere = policy(1, &[(RuleType::DenyAccess, json!({"table": "orders"}))]);
+    assert_eq!(decided(&[elsewhere]), Decision::unrestricted());
+    let closed = decide(&[], &table(), &columns(), &subject(), true);
+    assert_eq!(closed.access, Access::Denied(Denial::NotAllowed));
+}
+
+#[test]
+fn filters_add_up_and_masks_take_the_strictest() {
+    let decision = decided(&[
+        policy(
+            1,
+            &[
+                (RuleType::FilterRows, json!({"table": "customers", "condition": "REGION = current_user_region"})),
+                (RuleType::MaskColumn, json!({"column": "email", "masking_function": "email"})),
+            ],
+        ),
+        policy(
+            2,
+            &[
+                (RuleType::FilterRows, json!({"condition": "id > 5"})),
+                (RuleType::MaskColumn, json!({"column": "Email", "masking_function": "hash"})),
+            ],
+        ),
+    ]);
+    assert!(decision.is_allowed());
+    assert_eq!(decision.row_filters.len(), 2);
+    assert_eq!(decision.masks["email"].mask, Mask::Hash);
+    assert_eq!(decision.masks["email"].policy.id, PolicyId(2));
+    let Some(Bound::Rows(Condition::And(parts))) = conjunction(&decision.row_filters) else { panic!("not both") };
+    assert_eq!(parts.iter().flat_map(|part| part.columns()).collect::<Vec<_>>(), ["region", "id"]);
+}
+
+#[test]
+fn a_missing_attribute_empties_the_table() {
+    let policies = [policy(1, &[(RuleType::FilterRows, json!({"condition": "region = current_user_team OR id = 1"}))])];
+    let decision = decided(&policies);
+    assert_eq!(conjunction(&decision.row_filters), Some(Bound::NoRows { missing_attribute: "team".into() }));
+}
+
+#[test]
+fn what_cannot_be_applied_denies() {
+    for (rule_type, config) in [
+        (RuleType::FilterRows, json!({"table": "customers", "condition": "tenant = 1"})),
+        (RuleType::FilterRows, json!({"table": "*", "condition": "tenant = 1 AND id = 2"})),
+        (RuleType::MaskColumn, json!({"table": "customers", "column": "ssn", "masking_function": "redact"})),
+        (RuleType::MaskColumn, json!({"column": "email", "masking_function": "round_number", "options": {"to": 5}})),
+        (RuleType::MaskColumn, json!({"column": "photo", "masking_function": "hash"})),
+        (RuleType::DenyAccess, json!({"table": "main.customers", "columns": ["salary"]})),
+    ] {
+        let decision = decided(&[policy(3, &[(rule_type, config.clone())])]);
+        assert!(matches!(decision.access, Access::Denied(Denial::CannotApply { .. })), "{config}");
+        assert_eq!(decision.applied[0].evaluation_result, EvaluationResult::Denied);
+    }
+    for (rule_type, config) in [
+        (RuleType::FilterRows, json!({"table": "*", "condition": "tenant = 1"})),
+        (RuleType::MaskColumn, json!({"column": "ssn", "masking_function": "redact"})),
+        (RuleType::DenyAccess, json!({"columns": ["salary"]})),
+    ] {
+        assert_eq!(decided(&[policy(3, &[(rule_type, config)])]), Decision::unrestricted());
+    }
+}
+
+#[test]
+fn access_rules() {
+    let allow = |id, columns: &[&str]| {
+        policy(id, &[(RuleType::AllowAccess, json!({"table": "customers", "columns": columns}))])
+    };
+    let deny = policy(9, &[(RuleType::DenyAccess, json!({"columns": ["id"]}))]);
+    let visible = |policies: &[EffectivePolicy], default_deny| {
+        let decision = decide(policies, &table(), &columns(), &subject(), default_deny);
+        let open = decision.is_allowed();
+        columns()
+            .into_iter()
+            .map(|column| column.name)
+            .filter(|name| open && !decision.hidden.contains(name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(visible(&[allow(1, &["id"])], false), ["id"]);
+    assert_eq!(visible(&[allow(1, &["id"]), allow(2, &["email"])], true), ["id", "email"]);
+    assert_eq!(visible(&[allow(1, &["id"]), allow(2, &["email"]), deny.clone()], false), ["email"]);
+    assert_eq!(visible(&[allow(1, &["id"]), deny.clone()], false), [""; 0]);
+    assert_eq!(visible(&[deny], false), ["email", "region", "born", "photo"]);
+    let all = policy(1, &[(RuleType::AllowAccess, json!({}))]);
+    assert_eq!(visible(std::slice::from_ref(&all), true).len(), 5);
+    let none = policy(2, &[(RuleType::DenyAccess, json!({"table": "customers"}))]);
+    assert_eq!(
+        decided(&[all, none.clone()]).access,
+        Access::Denied(Denial::ByPolicy(PolicyRef { id: none.id, name: none.name }))
+    );
+}
+
+#[test]
+fn a_role_may_be_spared_a_mask() {
+    let mask = |roles: &[i64]| {
+        policy(
+            1,
+            &[(
+                RuleType::MaskColumn,
+                json!({"column": "email", "masking_function": "email", "unless_role_ids": roles}),
+            )],
+        )
+    };
+    assert_eq!(decided(&[mask(&[7])]), Decision::unrestricted());
+    assert_eq!(decided(&[mask(&[8])]).masks.len(), 1);
+}
+
+#[test]
+fn policies_are_reported_by_priority() {
+    let mut policies = vec![
+        policy(1, &[(RuleType::LimitQuery, json!({"max_rows": 5}))]),
+        policy(2, &[(RuleType::FilterRows, json!({"condition": "id = 1"}))]),
+        policy(3, &[(RuleType::DenyAccess, json!({"table": "orders"}))]),
+    ];
+    policies[1].priority = 10;
+    let applied = decided(&policies).applied;
+    let told: Vec<_> = applied.iter().map(|a| (a.policy_id.0, a.evaluation_result, a.action_taken)).collect();
+    assert_eq!(
+        told,
+        [
+            (2, EvaluationResult::Modified, ActionTaken::FilteredRows),
+            (1, EvaluationResult::Modified, ActionTaken::LimitedQuery),
+        ]
+    );
+}
+
+fn any_rule() -> impl Strategy<Value = RuleConfig> {
+    let rule = |rule_type, config| RuleConfig::parse(rule_type, &config).unwrap();
+    let table = || prop_oneof![Just("customers"), Just("*"), Just("orders")];
+    let column = || prop_oneof![Just("id"), Just("email"), Just("region"), Just("absent")];
+    let function = prop_oneof![Just("email"), Just("hash"), Just("redact"), Just("null_value"), Just("partial")];
+    prop_oneof![
+        (table(), column(), 0..3).prop_map(move |(t, c, v)| rule(
+            RuleType::FilterRows,
+            json!({"table": t, "condition": format!("{c} = {v} OR {c} = current_user_region")})
+        )),
+        (table(), column(), function).prop_map(move |(t, c, f)| rule(
+            RuleType::MaskColumn,
+            json!({"table": t, "column": c, "masking_function": f})
+        )),
+        (table(), column()).prop_map(move |(t, c)| rule(RuleType::DenyAccess, json!({"table": t, "columns": [c]}))),
+        table().prop_map(move |t| rule(RuleType::DenyAccess, json!({"table": t}))),
+        (table(), column()).prop_map(move |(t, c)| rule(RuleType::AllowAccess, json!({"table": t, "columns": [c]}))),
+        (1..9_u64).prop_map(move |n| rule(RuleType::LimitQuery, json!({"max_rows": n}))),
+    ]
+}
+
+fn any_policies() -> impl Strategy<Value = Vec<EffectivePolicy>> {
+    prop::collection::vec((prop::collection::vec(any_rule(), 1..3), 0..3_i64), 0..5).prop_map(|policies| {
+        (1..)
+            .zip(policies)
+            .map(|(id, (rules, priority))| EffectivePolicy { priority, rules, ..policy(id, &[]) })
+            .collect()
+    })
+}
+
+/// What can be seen, apart from how it is reported.
+fn seen(decision: &Decision) -> impl PartialEq + std::fmt::Debug + use<> {
+    let mut filters: Vec<_> =
+        decision.row_filters.iter().map(|filter| (filter.policy.id, filter.rows.clone())).collect();
+    filters.sort_by_key(|(id, _)| *id);
+    let masks: Vec<_> = decision.masks.iter().map(|(column, held)| (column.clone(), held.mask.clone())).collect();
+    (decision.is_allowed(), filters, masks, decision.hidden.clone(), decision.limits)
+}
+
+proptest! {
+    #[test]
+    fn order_and_repetition_do_not_matter(policies in any_policies(), default_deny: bool, rotate in 0..5_usize) {
+        let decide = |policies: &[EffectivePolicy]| decide(policies, &table(), &columns(), &subject(), default_deny);
+        let mut shuffled = policies.clone();
+        shuffled.reverse();
+        if !shuffled.is_empty() {
+            let by = rotate % shuffled.len();
+            shuffled.rotate_left(by);
+        }
+        shuffled.extend(policies.clone());
+        let (one, other) = (decide(&policies), decide(&shuffled));
+        prop_assert_eq!(seen(&one), seen(&other));
+        prop_assert_eq!(one.applied, other.applied);
+        let reprioritized: Vec<_> =
+            policies.iter().cloned().map(|p| EffectivePolicy { priority: -p.priority, ..p }).collect();
+        prop_assert_eq!(seen(&decide(&policies)), seen(&decide(&reprioritized)));
+    }
+
+    /// One more policy takes away or leaves; only an allow rule may give, and only where allow rules are needed.
+    #[test]
+    fn one_more_policy_never_widens(
+        policies in any_policies(),
+        rules in prop::collection::vec(any_rule(), 1..3),
+        default_deny: bool,
+    ) {
+        let decide = |policies: &[EffectivePolicy]| decide(policies, &table(), &columns(), &subject(), default_deny);
+        let before = decide(&policies);
+        let allows = |rule: &RuleConfig| matches!(rule, RuleConfig::AllowAccess(_));
+        let needed = default_deny || policies.iter().any(|policy| policy.rules.iter().any(allows));
+        let may_open = needed && rules.iter().any(allows);
+        let mut more = policies;
+        more.push(EffectivePolicy { rules, ..policy(100, &[]) });
+        let after = decide(&more);
+
+        if !may_open {
+            prop_assert!(before.is_allowed() || !after.is_allowed());
+            prop_assert!(after.hidden.is_superset(&before.hidden));
+        }
+        prop_assert!(before.row_filters.iter().all(|filter| after.row_filters.contains(filter)));
+        for (column, held) in &before.masks {
+            let stricter = after.masks.get(column).is_some_and(|now| now.mask >= held.mask);
+            prop_assert!(stricter || after.hidden.contains(column));
+        }
+        prop_assert_eq!(after.limits.tighten(before.limits), after.limits);
+    }
+
+    /// A hidden column is never masked and a deny rule is never overruled.
+    #[test]
+    fn deny_beats_everything(policies in any_policies(), default_deny: bool) {
+        let decision = decide(&policies, &table(), &columns(), &subject(), default_deny);
+        prop_assert!(decision.masks.keys().all(|column| !decision.hidden.contains(column)));
+        for policy in &policies {
+            for rule in &policy.rules {
+                if let RuleConfig::DenyAccess(rule) = rule && rule.table.matches(&table()) {
+                    match &rule.columns {
+                        None => prop_assert!(!decision.is_allowed()),
+                        Some(names) => for name in names {
+                            let exists = columns().iter().any(|column| column.name == *name);
+                            prop_assert!(!exists || decision.hidden.contains(name));
+                        },
+                    }
+                }
+            }
+        }
+    }
+}

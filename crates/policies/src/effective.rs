@@ -1,0 +1,158 @@
+//! Which policies govern a caller on a source.
+//!
+//! ```text
+//! policies of the organization ──active──▶ kept in memory ──assignments match?──▶ per source, by priority
+//! ```
+//!
+//! All active policies of an organization are loaded with three queries and kept until one of them changes
+//! (`Event::PoliciesChanged`); a query then costs no more than asking for the workspaces of its sources.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use rivergen_kernel::{
+    DataSourceId, ErrorCode, OrganizationId, PolicyId, Result, RoleId, Tenant, UserId, WorkspaceId, caller::Membership,
+};
+use rivergen_platform::{
+    Bus, Event, Kept,
+    db::{Database, TenantScope},
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use crate::{
+    Policies,
+    rule::EffectivePolicy,
+    store::{
+        self,
+        assignment::{self, Access, Reach, workspace_covers},
+        rule,
+    },
+};
+
+/// Organizations whose policies a node keeps.
+const KEPT_ORGANIZATIONS: u64 = 10_000;
+const KEPT_FOR: Duration = Duration::from_secs(300);
+
+/// The active policies of an organization.
+pub(crate) type ActivePolicies = Arc<Vec<ActivePolicy>>;
+
+/// A policy with what it governs.
+#[derive(Debug)]
+pub(crate) struct ActivePolicy {
+    policy: EffectivePolicy,
+    workspace_id: Option<WorkspaceId>,
+    assignments: Vec<Reach>,
+}
+
+impl ActivePolicy {
+    fn governs(&self, access: &Access<'_>) -> bool {
+        workspace_covers(self.workspace_id, access.source_workspace_id)
+            && self.assignments.iter().any(|reach| reach.covers(access))
+    }
+
+    /// Whether it matters which workspace a source belongs to.
+    fn looks_at_workspaces(&self) -> bool {
+        self.workspace_id.is_some() || self.assignments.iter().any(|reach| reach.workspace_id.is_some())
+    }
+}
+
+pub(crate) fn kept(bus: &Bus) -> Kept<OrganizationId, ActivePolicies> {
+    Kept::new(bus, KEPT_ORGANIZATIONS, KEPT_FOR, |event, organization, _| {
+        *event == Event::PoliciesChanged(*organization)
+    })
+}
+
+impl Policies {
+    /// The policies that govern this caller, for each of the sources, highest priority first. A source that
+    /// nothing governs has an empty list.
+    ///
+    /// A policy of a workspace, and an assignment to one, governs the sources of that workspace and those
+    /// of no workspace. The sources are the organization's: whoever asks has looked them up in it. One that is
+    /// gone by now, or was never there, is `NOT_FOUND` where its workspace would matter.
+    pub async fn effective_for(
+        &self,
+        tenant: Tenant,
+        membership: &Membership,
+        user_id: UserId,
+        data_source_ids: &[DataSourceId],
+    ) -> Result<BTreeMap<DataSourceId, Vec<EffectivePolicy>>> {
+        let organization = tenant.organization_id();
+        let active = self.active.get_or_load(organization, load(&self.platform.db, tenant)).await?;
+        let role_ids: BTreeSet<RoleId> = membership.role_ids.iter().copied().collect();
+        let sources: BTreeSet<DataSourceId> = data_source_ids.iter().copied().collect();
+        let workspaces = if active.iter().any(ActivePolicy::looks_at_workspaces) {
+            self.targets.workspaces_of(tenant, &sources).await?
+        } else {
+            sources.iter().map(|source| (*source, None)).collect()
+        };
+        sources
+            .into_iter()
+            .map(|data_source_id| {
+                let source_workspace_id = *workspaces.get(&data_source_id).ok_or(ErrorCode::NotFound)?;
+                let access = Access { user_id, role_ids: &role_ids, data_source_id, source_workspace_id };
+                let governing = active
+                    .iter()
+                    .filter(|policy| policy.governs(&access))
+                    .map(|policy| policy.policy.clone())
+                    .collect();
+                Ok((data_source_id, governing))
+            })
+            .collect()
+    }
+}
+
+async fn load(db: &Database, tenant: Tenant) -> Result<ActivePolicies> {
+    // Index: policies(organization_id, priority, id); both sub-selects run on it again.
+    let live = tenant
+        .find::<store::Entity>()
+        .filter(store::Column::IsActive.eq(true))
+        .filter(store::Column::DeletedAt.is_null());
+    let ids = || live.clone().select_only().column(store::Column::Id).into_query();
+    let db = db.read();
+    // Assignments first: a policy that is written meanwhile is then one without assignments, never one without rules.
+    let mut assignments: HashMap<PolicyId, Vec<Reach>> = HashMap::new();
+    for row in tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::IsActive.eq(true))
+        .filter(assignment::Column::PolicyId.in_subquery(ids()))
+        .all(db)
+        .await?
+    {
+        assignments.entry(row.policy_id).or_default().push(Reach::from(&row));
+    }
+    let policies = live.clone().order_by_desc(store::Column::Priority).order_by_asc(store::Column::Id).all(db).await?;
+    let mut rules: HashMap<PolicyId, Vec<rule::Model>> = HashMap::new();
+    for row in rule::Entity::find()
+        .filter(rule::Column::IsActive.eq(true))
+        .filter(rule::Column::PolicyId.in_subquery(ids()))
+        .order_by_asc(rule::Column::RuleOrder)
+        .order_by_asc(rule::Column::Id)
+        .all(db)
+        .await?
+    {
+        rules.entry(row.policy_id).or_default().push(row);
+    }
+    let active = policies
+        .into_iter()
+        .filter_map(|row| {
+            let assignments = assignments.remove(&row.id)?;
+            let policy_type = row.policy_type();
+            let rules = rules.remove(&row.id).unwrap_or_default();
+            Some(policy_type.map(|policy_type| ActivePolicy {
+                workspace_id: row.workspace_id,
+                assignments,
+                policy: EffectivePolicy {
+                    id: row.id,
+                    name: row.name,
+                    policy_type,
+                    priority: row.priority,
+                    rules: rules.iter().map(rule::Model::effect).collect(),
+                },
+            }))
+        })
+        .collect::<Result<_>>()?;
+    Ok(Arc::new(active))
+}

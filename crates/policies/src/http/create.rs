@@ -1,0 +1,286 @@
+//! `POST /api/v1/policies`: a policy with its rules and, where ids are given, its assignments.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{
+    DataSourceId, Error, ErrorCode, FieldError, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId,
+    WorkspaceId,
+};
+use rivergen_platform::{
+    Event, Transaction,
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    EntityTrait,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::{Policy, role_names, without_zero_byte};
+use crate::{
+    Policies,
+    rule::{PolicyType, RuleConfig, RuleType},
+    store::{
+        self, Whole,
+        assignment::{self, Reach},
+        rule,
+    },
+    targets::{NamedTargets, Target},
+};
+
+/// Rules of one policy.
+const MAX_RULES: usize = 100;
+/// Ids of one list.
+const MAX_IDS: usize = 100;
+/// Assignments that one call makes.
+const MAX_ASSIGNMENTS: usize = 1_000;
+
+/// What a policy is, what its rules do, and what it governs. The ids combine: each of the sources and
+/// workspaces with each of the roles and people.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Own region only", "type": "row_level_security", "priority": 10,
+    "rules": [{"rule_name": "own region", "rule_type": "filter_rows", "rule_order": 0,
+        "rule_config": {"table": "orders", "condition": "region = current_user_region"}}],
+    "data_source_ids": [3], "role_ids": [12]}))]
+pub struct CreatePolicyRequest {
+    /// Governs the sources of this workspace, and those of none; absent: all sources of the organization.
+    #[garde(skip)]
+    pub workspace_id: Option<WorkspaceId>,
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank), custom(without_zero_byte))]
+    pub name: String,
+    #[garde(inner(length(chars, max = 10_000), custom(without_zero_byte)))]
+    pub description: Option<String>,
+    #[garde(skip)]
+    #[serde(rename = "type")]
+    pub policy_type: PolicyType,
+    #[garde(skip)]
+    #[schema(default = true)]
+    pub is_active: Option<bool>,
+    /// Higher is named first.
+    #[garde(inner(range(min = 0)))]
+    #[schema(default = 0, minimum = 0)]
+    pub priority: Option<i64>,
+    #[garde(length(max = MAX_RULES), dive)]
+    pub rules: Option<Vec<PolicyRuleRequest>>,
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+    #[garde(inner(length(max = MAX_IDS)))]
+    pub data_source_ids: Option<Vec<DataSourceId>>,
+    #[garde(inner(length(max = MAX_IDS)))]
+    pub role_ids: Option<Vec<RoleId>>,
+    #[garde(inner(length(max = MAX_IDS)))]
+    pub user_ids: Option<Vec<UserId>>,
+    /// No organization has datasets yet: `NOT_FOUND` for any.
+    #[garde(inner(length(max = MAX_IDS)))]
+    pub dataset_ids: Option<Vec<i64>>,
+    /// No organization has stored queries yet: `NOT_FOUND` for any.
+    #[garde(inner(length(max = MAX_IDS)))]
+    pub query_ids: Option<Vec<QueryId>>,
+    #[garde(inner(length(max = MAX_IDS)))]
+    pub workspace_ids: Option<Vec<WorkspaceId>>,
+}
+
+/// A rule; which types go with the policy's type and what `rule_config` holds follows from `rule_type`.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyRuleRequest {
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank), custom(without_zero_byte))]
+    pub rule_name: String,
+    #[garde(skip)]
+    pub rule_type: RuleType,
+    #[garde(skip)]
+    #[schema(value_type = Object)]
+    pub rule_config: Value,
+    /// 0 first; absent: the place in the list.
+    #[garde(inner(range(min = 0)))]
+    #[schema(minimum = 0)]
+    pub rule_order: Option<i64>,
+}
+
+errors! { pub CreateErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
+
+/// Create a policy with its rules and, if wanted, its assignments
+#[utoipa::path(post, path = "/api/v1/policies", tag = "policies", request_body = CreatePolicyRequest,
+    responses((status = 201, description = "Created; where it is assigned, the next query is governed", body = Envelope<Policy>), CreateErrors))]
+pub async fn create_policy(
+    State(policies): State<Policies>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Json(request): Json<CreatePolicyRequest>,
+) -> Result<Reply<Policy>> {
+    let tenant = caller.require(Permission::PolicyManage)?;
+    let rules = request.checked_rules()?;
+    let reaches = request.reaches()?;
+    request.targets(&rules).check(&*policies.targets, tenant).await?;
+
+    let platform = &policies.platform;
+    let tx = platform.db.begin().await?;
+    let whole = insert(&policies, &tx, tenant, caller.user_id, request, reaches).await?;
+    tx.publish(Event::PoliciesChanged(tenant.organization_id())).await?;
+    let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "policy.create")
+        .target("policy", whole.policy.id.0)
+        .details(
+            json!({"name": whole.policy.name, "type": whole.policy.policy_type, "is_active": whole.policy.is_active}),
+        );
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let names = role_names(&policies, tenant, &whole.assignments).await?;
+    Ok(Reply::created(Policy::new(whole, &names)?, "The policy is created."))
+}
+
+impl CreatePolicyRequest {
+    /// `VALIDATION_ERROR` with every rule that does not fit the policy's type or is not what its type asks for.
+    fn checked_rules(&self) -> Result<Vec<RuleConfig>> {
+        let mut faults = Vec::new();
+        let mut checked = Vec::new();
+        for (index, rule) in self.rules.iter().flatten().enumerate() {
+            if !self.policy_type.holds(rule.rule_type) {
+                let reason = format!(
+                    "a policy of the type {} has no {} rules",
+                    self.policy_type.as_str(),
+                    rule.rule_type.as_str()
+                );
+                faults.push(FieldError::new(format!("rules[{index}].rule_type"), reason));
+                continue;
+            }
+            match RuleConfig::parse(rule.rule_type, &rule.rule_config) {
+                Ok(config) => checked.push(config),
+                Err(error) => {
+                    let error = error.below(&format!("rules[{index}].rule_config"));
+                    faults.push(FieldError::new(error.field, error.reason));
+                }
+            }
+        }
+        if faults.is_empty() { Ok(checked) } else { Err(Error::new(ErrorCode::ValidationError).with_details(faults)) }
+    }
+
+    /// Each of what is governed with each of who is; a side without ids narrows nothing.
+    fn reaches(&self) -> Result<BTreeSet<Reach>> {
+        let sources = self.data_source_ids.iter().flatten();
+        let workspaces = self.workspace_ids.iter().flatten();
+        let roles = self.role_ids.iter().flatten();
+        let users = self.user_ids.iter().flatten();
+        let what: BTreeSet<Reach> = sources
+            .map(|id| Reach { data_source_id: Some(*id), ..Reach::default() })
+            .chain(workspaces.map(|id| Reach { workspace_id: Some(*id), ..Reach::default() }))
+            .collect();
+        let who: BTreeSet<Reach> = roles
+            .map(|id| Reach { role_id: Some(*id), ..Reach::default() })
+            .chain(users.map(|id| Reach { user_id: Some(*id), ..Reach::default() }))
+            .collect();
+        if what.is_empty() || who.is_empty() {
+            return Ok(what.into_iter().chain(who).collect());
+        }
+        if what.len() * who.len() > MAX_ASSIGNMENTS {
+            let reason = format!("the ids combine to more than {MAX_ASSIGNMENTS} assignments; make several policies");
+            return Err(Error::invalid_field("data_source_ids", reason));
+        }
+        let both = |what: &Reach, who: &Reach| Reach { role_id: who.role_id, user_id: who.user_id, ..*what };
+        Ok(what.iter().flat_map(|what| who.iter().map(move |who| both(what, who))).collect())
+    }
+
+    /// All ids that the request speaks of, with their fields.
+    fn targets(&self, rules: &[RuleConfig]) -> NamedTargets {
+        fn ids<T: Copy>(targets: &mut NamedTargets, field: &str, ids: &Option<Vec<T>>, kind: fn(T) -> Target) {
+            for (index, id) in ids.iter().flatten().enumerate() {
+                targets.add(format!("{field}[{index}]"), kind(*id));
+            }
+        }
+        let mut targets = NamedTargets::default();
+        targets.add_all([("workspace_id", self.workspace_id.map(Target::Workspace))]);
+        ids(&mut targets, "data_source_ids", &self.data_source_ids, Target::DataSource);
+        ids(&mut targets, "role_ids", &self.role_ids, Target::Role);
+        ids(&mut targets, "user_ids", &self.user_ids, Target::User);
+        ids(&mut targets, "workspace_ids", &self.workspace_ids, Target::Workspace);
+        for (index, rule) in rules.iter().enumerate() {
+            if let RuleConfig::MaskColumn { unless_role_ids, .. } = rule {
+                for (at, role) in unless_role_ids.iter().enumerate() {
+                    targets.add(format!("rules[{index}].rule_config.unless_role_ids[{at}]"), Target::Role(*role));
+                }
+            }
+        }
+        if self.dataset_ids.iter().flatten().next().is_some() {
+            targets.add_missing("dataset_ids");
+        }
+        if self.query_ids.iter().flatten().next().is_some() {
+            targets.add_missing("query_ids");
+        }
+        targets
+    }
+}
+
+async fn insert(
+    policies: &Policies,
+    tx: &Transaction,
+    tenant: Tenant,
+    user_id: UserId,
+    request: CreatePolicyRequest,
+    reaches: BTreeSet<Reach>,
+) -> Result<Whole> {
+    let now = policies.platform.clock.now();
+    let organization_id = tenant.organization_id();
+    let policy = store::ActiveModel {
+        id: NotSet,
+        organization_id: Set(organization_id),
+        workspace_id: Set(request.workspace_id),
+        name: Set(request.name.trim().to_owned()),
+        description: Set(request.description),
+        policy_type: Set(request.policy_type.as_str().to_owned()),
+        is_active: Set(request.is_active.unwrap_or(true)),
+        priority: Set(request.priority.unwrap_or(0)),
+        metadata: Set(Value::Object(request.metadata.unwrap_or_default())),
+        created_by_user_id: Set(user_id),
+        created_at: Set(now),
+        updated_at: Set(now),
+        updated_by_user_id: Set(None),
+        deleted_at: Set(None),
+    };
+    let policy_id: PolicyId = store::Entity::insert(policy).exec(tx.conn()).await?.last_insert_id;
+    let rules: Vec<rule::ActiveModel> = request
+        .rules
+        .into_iter()
+        .flatten()
+        .zip(0..)
+        .map(|(rule, place)| rule::ActiveModel {
+            id: NotSet,
+            policy_id: Set(policy_id),
+            rule_name: Set(rule.rule_name),
+            rule_type: Set(rule.rule_type.as_str().to_owned()),
+            rule_config: Set(rule.rule_config),
+            rule_order: Set(rule.rule_order.unwrap_or(place)),
+            is_active: Set(true),
+            created_at: Set(now),
+            updated_at: Set(now),
+        })
+        .collect();
+    if !rules.is_empty() {
+        rule::Entity::insert_many(rules).exec_without_returning(tx.conn()).await?;
+    }
+    let assignments: Vec<assignment::ActiveModel> = reaches
+        .into_iter()
+        .map(|reach| {
+            let metadata = Value::Object(Map::new());
+            let new =
+                assignment::New { organization_id, policy_id, reach, is_active: true, metadata, applied_by: user_id };
+            new.row(now)
+        })
+        .collect();
+    if !assignments.is_empty() {
+        assignment::Entity::insert_many(assignments).exec_without_returning(tx.conn()).await?;
+    }
+    let policy = store::find(tx.conn(), tenant, policy_id).await?;
+    Whole::of(tx.conn(), policy).await
+}
+
+fn not_blank(text: &str, _: &()) -> garde::Result {
+    if text.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
+}

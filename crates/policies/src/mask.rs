@@ -1,0 +1,525 @@
+//! Masks: what stands in a column's place for somebody who may not see the values.
+//!
+//! Every mask is *total*: it has an answer for every value and never fails, so that masking can not tell
+//! one hidden value from another by an error. A mask is applied to the stored value, below everything that
+//! the caller writes: `WHERE ssn = '…'` compares with the mask.
+//!
+//! Masks are ordered by strictness, and the order is total, so "the strictest wins" is a maximum:
+//! associative, commutative, idempotent, whatever the policies' priorities. From strictest on:
+//!
+//! | mask           | what is left of the value                         | NULL stays NULL |
+//! | -------------- | ------------------------------------------------- | --------------- |
+//! | `null_value`   | nothing                                           | everything is NULL |
+//! | `redact`       | nothing: `[REDACTED]` for text, NULL for the rest | no |
+//! | `constant`     | nothing: the given value                          | no |
+//! | `hash`         | equality (keyed: not to be guessed from outside)  | yes |
+//! | `partial`      | some characters at the ends; fewer is stricter    | yes |
+//! | `email`        | first letter and domain                           | yes |
+//! | `regex_replace`| what the pattern does not match                   | yes |
+//! | `truncate_date`| the year, quarter, …; coarser is stricter         | yes |
+//! | `round_number` | the nearest multiple; the larger is stricter      | yes |
+//!
+//! `partial`, `email`, `hash` and `regex_replace` work on text; other scalar columns are rendered as text and
+//! become text columns. `round_number` needs numbers, `truncate_date` dates or timestamps. A mask on a column that
+//! it does not fit cannot be applied, and what cannot be applied refuses the query.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
+use hmac::{Hmac, KeyInit, Mac};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use sha2::Sha256;
+
+use crate::rule::{ConfigError, from_json};
+
+/// What `redact` writes over text.
+pub const REDACTED: &str = "[REDACTED]";
+
+const MAX_PATTERN_CHARS: usize = 500;
+const MAX_PATTERN_BYTES_COMPILED: usize = 1 << 20;
+const MAX_TEXT_OPTION_CHARS: usize = 255;
+
+/// The contract's names of the masks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskingFunction {
+    Redact,
+    NullValue,
+    Partial,
+    Email,
+    Hash,
+    Constant,
+    RoundNumber,
+    TruncateDate,
+    RegexReplace,
+}
+
+/// A mask with its options checked.
+#[derive(Debug, Clone)]
+pub enum Mask {
+    NullValue,
+    Redact,
+    /// The same value in every row; given in the column's type where it can be read as that, else as text.
+    Constant {
+        value: String,
+    },
+    /// HMAC-SHA256 under the organization's key, 32 hexadecimal digits: equal values stay equal, across tables too.
+    Hash,
+    /// Keeps the first and last characters and writes `fill` over the rest; a value too short to hide
+    /// anything is covered wholly.
+    Partial {
+        keep_first: u32,
+        keep_last: u32,
+        fill: char,
+    },
+    /// `a***@example.com`
+    Email,
+    RegexReplace {
+        pattern: Arc<Regex>,
+        replacement: String,
+    },
+    TruncateDate {
+        unit: DateUnit,
+    },
+    /// To the nearest multiple of `to`, halves away from zero.
+    RoundNumber {
+        to: u64,
+    },
+}
+
+/// How much of a date is kept; later variants are coarser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateUnit {
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+/// What a column holds, as far as rules ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnType {
+    Text,
+    Number,
+    Boolean,
+    Date,
+    Timestamp,
+    /// Binary, lists, structures, intervals.
+    Other,
+}
+
+/// The key that an organization's hashed values are made with.
+#[derive(Clone)]
+pub struct HashKey(Arc<[u8]>);
+
+impl HashKey {
+    pub fn new(key: &[u8]) -> Self {
+        Self(key.into())
+    }
+}
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey(…)")
+    }
+}
+
+impl Mask {
+    /// Checks the options of a masking function; what it does not know, it refuses.
+    pub fn parse(function: MaskingFunction, options: Option<&Json>) -> Result<Self, ConfigError> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct None {}
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct Partial {
+            keep_first: u32,
+            keep_last: u32,
+            fill: char,
+        }
+        impl Default for Partial {
+            fn default() -> Self {
+                Self { keep_first: 0, keep_last: 4, fill: '*' }
+            }
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Constant {
+            value: Json,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct RoundNumber {
+            to: u64,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct TruncateDate {
+            unit: DateUnit,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct RegexReplace {
+            pattern: String,
+            #[serde(default = "default_replacement")]
+            replacement: String,
+        }
+        fn default_replacement() -> String {
+            "***".to_owned()
+        }
+
+        let empty = Json::Object(Default::default());
+        let options = options.filter(|options| !options.is_null()).unwrap_or(&empty);
+        if !options.is_object() {
+            return Err(ConfigError::new("options", "give an object"));
+        }
+        let at = |error: ConfigError| error.below("options");
+        let plain = |mask| from_json::<None>(options).map(|_| mask).map_err(at);
+        match function {
+            MaskingFunction::NullValue => plain(Mask::NullValue),
+            MaskingFunction::Redact => plain(Mask::Redact),
+            MaskingFunction::Email => plain(Mask::Email),
+            MaskingFunction::Hash => plain(Mask::Hash),
+            MaskingFunction::Partial => {
+                let Partial { keep_first, keep_last, fill } = from_json(options).map_err(at)?;
+                Ok(Mask::Partial { keep_first, keep_last, fill })
+            }
+            MaskingFunction::Constant => {
+                let value = match from_json::<Constant>(options).map_err(at)?.value {
+                    Json::String(text) if text.chars().count() <= MAX_TEXT_OPTION_CHARS => text,
+                    Json::Number(number) => number.to_string(),
+                    Json::Bool(flag) => flag.to_string(),
+                    _ => {
+                        let reason =
+                            format!("give a text of at most {MAX_TEXT_OPTION_CHARS} characters, a number or a boolean");
+                        return Err(ConfigError::new("options.value", reason));
+                    }
+                };
+                Ok(Mask::Constant { value })
+            }
+            MaskingFunction::RoundNumber => match from_json::<RoundNumber>(options).map_err(at)?.to {
+                0 => Err(ConfigError::new("options.to", "give a number of at least 1")),
+                to if to > i64::MAX as u64 => Err(ConfigError::new("options.to", "the number is too large")),
+                to => Ok(Mask::RoundNumber { to }),
+            },
+            MaskingFunction::TruncateDate => {
+                let TruncateDate { unit } = from_json(options).map_err(at)?;
+                Ok(Mask::TruncateDate { unit })
+            }
+            MaskingFunction::RegexReplace => {
+                let RegexReplace { pattern, replacement } = from_json(options).map_err(at)?;
+                if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
+                    let reason = format!("give a pattern of 1 to {MAX_PATTERN_CHARS} characters");
+                    return Err(ConfigError::new("options.pattern", reason));
+                }
+                if replacement.chars().count() > MAX_TEXT_OPTION_CHARS {
+                    let reason = format!("give at most {MAX_TEXT_OPTION_CHARS} characters");
+                    return Err(ConfigError::new("options.replacement", reason));
+                }
+                let pattern = regex::RegexBuilder::new(&pattern)
+                    .size_limit(MAX_PATTERN_BYTES_COMPILED)
+                    .build()
+                    .map_err(|error| ConfigError::new("options.pattern", error.to_string()))?;
+                Ok(Mask::RegexReplace { pattern: Arc::new(pattern), replacement })
+            }
+        }
+    }
+
+    /// The contract's name of this mask.
+    pub fn function(&self) -> MaskingFunction {
+        match self {
+            Mask::NullValue => MaskingFunction::NullValue,
+            Mask::Redact => MaskingFunction::Redact,
+            Mask::Constant { .. } => MaskingFunction::Constant,
+            Mask::Hash => MaskingFunction::Hash,
+            Mask::Partial { .. } => MaskingFunction::Partial,
+            Mask::Email => MaskingFunction::Email,
+            Mask::RegexReplace { .. } => MaskingFunction::RegexReplace,
+            Mask::TruncateDate { .. } => MaskingFunction::TruncateDate,
+            Mask::RoundNumber { .. } => MaskingFunction::RoundNumber,
+        }
+    }
+
+    /// Whether the mask has a meaning on a column of this type.
+    pub fn fits(&self, column: ColumnType) -> bool {
+        match self {
+            Mask::NullValue | Mask::Redact | Mask::Constant { .. } => true,
+            Mask::Hash | Mask::Partial { .. } | Mask::Email | Mask::RegexReplace { .. } => column != ColumnType::Other,
+            Mask::TruncateDate { .. } => matches!(column, ColumnType::Date | ColumnType::Timestamp),
+            Mask::RoundNumber { .. } => column == ColumnType::Number,
+        }
+    }
+
+    /// The masks that look at a value as text. The others answer it unchanged here: they do not see text.
+    pub fn apply_text(&self, value: &str, key: &HashKey) -> String {
+        match self {
+            Mask::Hash => keyed_hash(value, key),
+            Mask::Partial { keep_first, keep_last, fill } => partial(value, *keep_first, *keep_last, *fill),
+            Mask::Email => email(value),
+            Mask::RegexReplace { pattern, replacement } => {
+                pattern.replace_all(value, replacement.as_str()).into_owned()
+            }
+            Mask::Redact | Mask::NullValue | Mask::TruncateDate { .. } | Mask::RoundNumber { .. } => {
+                REDACTED.to_owned()
+            }
+            Mask::Constant { value } => value.clone(),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Mask::NullValue => 9,
+            Mask::Redact => 8,
+            Mask::Constant { .. } => 7,
+            Mask::Hash => 6,
+            Mask::Partial { .. } => 5,
+            Mask::Email => 4,
+            Mask::RegexReplace { .. } => 3,
+            Mask::TruncateDate { .. } => 2,
+            Mask::RoundNumber { .. } => 1,
+        }
+    }
+}
+
+/// By strictness; masks that are equally strict but not equal are ordered by their options, so that the
+/// strictest of several does not depend on the order in which they are met.
+impl Ord for Mask {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank()).then_with(|| match (self, other) {
+            (Mask::Constant { value: a }, Mask::Constant { value: b }) => a.cmp(b),
+            (
+                Mask::Partial { keep_first: a1, keep_last: a2, fill: a3 },
+                Mask::Partial { keep_first: b1, keep_last: b2, fill: b3 },
+            ) => {
+                let kept = |first: &u32, last: &u32| u64::from(*first) + u64::from(*last);
+                (kept(b1, b2), b1, a3).cmp(&(kept(a1, a2), a1, b3))
+            }
+            (Mask::RegexReplace { pattern: a, replacement: x }, Mask::RegexReplace { pattern: b, replacement: y }) => {
+                (a.as_str(), x).cmp(&(b.as_str(), y))
+            }
+            (Mask::TruncateDate { unit: a }, Mask::TruncateDate { unit: b }) => a.cmp(b),
+            (Mask::RoundNumber { to: a }, Mask::RoundNumber { to: b }) => a.cmp(b),
+            _ => Ordering::Equal,
+        })
+    }
+}
+
+impl PartialOrd for Mask {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Mask {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Mask {}
+
+fn keyed_hash(value: &str, key: &HashKey) -> String {
+    // HMAC takes keys of any length; the error arm of its type is empty.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key.0) else { return REDACTED.to_owned() };
+    mac.update(value.as_bytes());
+    let digest = mac.finalize().into_bytes();
+    hex::encode(&digest[..16])
+}
+
+fn partial(value: &str, keep_first: u32, keep_last: u32, fill: char) -> String {
+    let length = value.chars().count();
+    let (first, last) = (keep_first as usize, keep_last as usize);
+    if first.saturating_add(last) >= length {
+        return std::iter::repeat_n(fill, length).collect();
+    }
+    value.chars().enumerate().map(|(at, c)| if at < first || at >= length - last { c } else { fill }).collect()
+}
+
+fn email(value: &str) -> String {
+    match value.rsplit_once('@') {
+        Some((local, domain)) => match local.chars().next() {
+            Some(first) if local.chars().nth(1).is_some() => format!("{first}***@{domain}"),
+            _ => format!("***@{domain}"),
+        },
+        None => "***".to_owned(),
+    }
+}
+
+/// The nearest multiple of `to`, halves away from zero, within `[min, max]`; where that multiple lies outside,
+/// the next one towards zero.
+pub fn round_integer(value: i128, to: u64, min: i128, max: i128) -> i128 {
+    let to = i128::from(to);
+    let truncated = value - value % to;
+    let rest = (value % to).abs();
+    if rest * 2 < to {
+        return truncated;
+    }
+    let rounded = truncated.checked_add(to * value.signum()).unwrap_or(truncated);
+    if (min..=max).contains(&rounded) { rounded } else { truncated }
+}
+
+/// [`round_integer`] for floating point numbers; infinities and NaN stay what they are.
+pub fn round_float(value: f64, to: u64) -> f64 {
+    let to = to as f64;
+    let rounded = (value / to).round() * to;
+    if rounded.is_finite() { rounded } else { value }
+}
+
+/// The first moment of the unit that the moment lies in; nothing where the calendar ends.
+pub fn truncate_moment(moment: NaiveDateTime, unit: DateUnit) -> Option<NaiveDateTime> {
+    let date = moment.date();
+    let day = match unit {
+        DateUnit::Hour => return date.and_hms_opt(moment.hour(), 0, 0),
+        DateUnit::Day => date,
+        DateUnit::Week => date.checked_sub_days(chrono::Days::new(date.weekday().num_days_from_monday().into()))?,
+        DateUnit::Month => date.with_day(1)?,
+        DateUnit::Quarter => NaiveDate::from_ymd_opt(date.year(), (date.month0() / 3) * 3 + 1, 1)?,
+        DateUnit::Year => NaiveDate::from_ymd_opt(date.year(), 1, 1)?,
+    };
+    day.and_hms_opt(0, 0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn key() -> HashKey {
+        HashKey::new(b"0123456789abcdef0123456789abcdef")
+    }
+
+    fn mask(function: MaskingFunction, options: Json) -> Mask {
+        Mask::parse(function, Some(&options)).unwrap()
+    }
+
+    #[test]
+    fn text_masks() {
+        let partial = mask(MaskingFunction::Partial, json!({}));
+        for (value, masked) in [
+            ("4111111111111111", "************1111"),
+            ("1234", "****"),
+            ("12345", "*2345"),
+            ("", ""),
+            ("日本語です", "*本語です"),
+        ] {
+            assert_eq!(partial.apply_text(value, &key()), masked);
+        }
+        let ends = mask(MaskingFunction::Partial, json!({"keep_first": 2, "keep_last": 1, "fill": "x"}));
+        assert_eq!(ends.apply_text("secret", &key()), "sexxxt");
+        let email = mask(MaskingFunction::Email, json!({}));
+        for (value, masked) in [
+            ("anna@example.com", "a***@example.com"),
+            ("a@example.com", "***@example.com"),
+            ("\"a@b\"@example.com", "\"***@example.com"),
+            ("nothing", "***"),
+            ("", "***"),
+        ] {
+            assert_eq!(email.apply_text(value, &key()), masked);
+        }
+        let digits = mask(MaskingFunction::RegexReplace, json!({"pattern": "[0-9]+", "replacement": "#"}));
+        assert_eq!(digits.apply_text("tel 0123-456", &key()), "tel #-#");
+    }
+
+    #[test]
+    fn hash_keeps_equality_and_depends_on_the_key() {
+        let hash = mask(MaskingFunction::Hash, json!({}));
+        let (one, again) = (hash.apply_text("anna", &key()), hash.apply_text("anna", &key()));
+        assert_eq!(one, again);
+        assert_eq!(one.len(), 32);
+        assert_ne!(one, hash.apply_text("bert", &key()));
+        assert_ne!(one, hash.apply_text("anna", &HashKey::new(b"another")));
+    }
+
+    #[test]
+    fn options_are_checked() {
+        use MaskingFunction::*;
+        for (function, options, field) in [
+            (Redact, json!({"x": 1}), "options.x"),
+            (Partial, json!({"keep": 1}), "options.keep"),
+            (Partial, json!({"keep_first": -1}), "options.keep_first"),
+            (Partial, json!({"fill": "**"}), "options.fill"),
+            (Constant, json!({}), "options"),
+            (Constant, json!({"value": []}), "options.value"),
+            (RoundNumber, json!({"to": 0}), "options.to"),
+            (RoundNumber, json!({}), "options"),
+            (TruncateDate, json!({"unit": "aeon"}), "options.unit"),
+            (RegexReplace, json!({"pattern": "("}), "options.pattern"),
+            (RegexReplace, json!({"pattern": "(a{1000}){1000}"}), "options.pattern"),
+            (RegexReplace, json!({"pattern": ""}), "options.pattern"),
+            (Hash, json!([]), "options"),
+        ] {
+            let error = Mask::parse(function, Some(&options)).unwrap_err();
+            assert_eq!(error.field, field, "{function:?} {options}");
+        }
+    }
+
+    #[test]
+    fn dates_are_cut_to_the_unit() {
+        let moment = NaiveDate::from_ymd_opt(2024, 8, 15).unwrap().and_hms_opt(13, 45, 59).unwrap();
+        for (unit, expected) in [
+            (DateUnit::Hour, "2024-08-15 13:00:00"),
+            (DateUnit::Day, "2024-08-15 00:00:00"),
+            (DateUnit::Week, "2024-08-12 00:00:00"),
+            (DateUnit::Month, "2024-08-01 00:00:00"),
+            (DateUnit::Quarter, "2024-07-01 00:00:00"),
+            (DateUnit::Year, "2024-01-01 00:00:00"),
+        ] {
+            assert_eq!(truncate_moment(moment, unit).unwrap().to_string(), expected);
+        }
+    }
+
+    pub(crate) fn any_mask() -> impl Strategy<Value = Mask> {
+        prop_oneof![
+            Just(Mask::NullValue),
+            Just(Mask::Redact),
+            Just(Mask::Hash),
+            Just(Mask::Email),
+            "[a-c]{0,2}".prop_map(|value| Mask::Constant { value }),
+            (0..4_u32, 0..4_u32, prop_oneof![Just('*'), Just('x')])
+                .prop_map(|(keep_first, keep_last, fill)| Mask::Partial { keep_first, keep_last, fill }),
+            (1..5_u64).prop_map(|to| Mask::RoundNumber { to }),
+            prop_oneof![Just(DateUnit::Day), Just(DateUnit::Year)].prop_map(|unit| Mask::TruncateDate { unit }),
+            "[a-c]{1,2}".prop_map(|p| Mask::RegexReplace {
+                pattern: Arc::new(Regex::new(&p).unwrap()),
+                replacement: "#".into()
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn strictness_is_a_total_order(a in any_mask(), b in any_mask(), c in any_mask()) {
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            if a <= b && b <= c {
+                prop_assert!(a <= c);
+            }
+            if a == b {
+                prop_assert_eq!(format!("{a:?}"), format!("{b:?}"));
+            }
+        }
+
+        #[test]
+        fn text_masks_are_total(mask in any_mask(), value in ".*") {
+            let masked = mask.apply_text(&value, &key());
+            if let Mask::Partial { .. } = mask {
+                prop_assert_eq!(masked.chars().count(), value.chars().count());
+            }
+        }
+
+        #[test]
+        fn rounding_stays_in_range_and_near(value in any::<i64>(), to in 1..=i64::MAX as u64) {
+            let (value, min, max) = (i128::from(value), i128::from(i64::MIN), i128::from(i64::MAX));
+            let rounded = round_integer(value, to, min, max);
+            prop_assert!((min..=max).contains(&rounded));
+            prop_assert_eq!(rounded % i128::from(to), 0);
+            prop_assert!((rounded - value).abs() <= i128::from(to));
+        }
+    }
+}

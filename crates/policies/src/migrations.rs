@@ -1,0 +1,213 @@
+//! The tables of this room.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(Policies), Box::new(QueryRuns)]
+}
+
+fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create().from(table, column).to(parent, "id").on_delete(ForeignKeyAction::Cascade).to_owned()
+}
+
+struct Policies;
+
+impl MigrationName for Policies {
+    fn name(&self) -> &str {
+        "m0040_policies_policies"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Policies {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("policies")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer_null("workspace_id"))
+                .col(text("name"))
+                .col(text_null("description"))
+                .col(text("policy_type"))
+                .col(boolean("is_active"))
+                .col(big_integer("priority"))
+                .col(json("metadata"))
+                .col(big_integer("created_by_user_id"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .col(big_integer_null("updated_by_user_id"))
+                .col(timestamp_with_time_zone_null("deleted_at"))
+                .foreign_key(&mut belongs_to("policies", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        // The list, in its order, and the load of all active policies of an organization.
+        m.create_index(
+            Index::create()
+                .name("policies_organization")
+                .table("policies")
+                .col("organization_id")
+                .col("priority")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("policy_rules")
+                .col(big_pk_auto("id"))
+                .col(big_integer("policy_id"))
+                .col(text("rule_name"))
+                .col(text("rule_type"))
+                .col(json("rule_config"))
+                .col(big_integer("rule_order"))
+                .col(boolean("is_active"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .foreign_key(&mut belongs_to("policy_rules", "policy_id", "policies"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("policy_rules_policy")
+                .table("policy_rules")
+                .col("policy_id")
+                .col("rule_order")
+                .to_owned(),
+        )
+        .await?;
+        // A source has no foreign key: its table belongs to a room above. Where a role or a person goes,
+        // their assignments go; a workspace is only marked as deleted.
+        m.create_table(
+            Table::create()
+                .table("policy_assignments")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("policy_id"))
+                .col(big_integer_null("data_source_id"))
+                .col(big_integer_null("workspace_id"))
+                .col(big_integer_null("role_id"))
+                .col(big_integer_null("user_id"))
+                .col(boolean("is_active"))
+                .col(json("metadata"))
+                .col(timestamp_with_time_zone("applied_at"))
+                .col(big_integer("applied_by_user_id"))
+                .foreign_key(&mut belongs_to("policy_assignments", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("policy_assignments", "policy_id", "policies"))
+                .foreign_key(&mut belongs_to("policy_assignments", "role_id", "roles"))
+                .foreign_key(&mut belongs_to("policy_assignments", "user_id", "users"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("policy_assignments_organization")
+                .table("policy_assignments")
+                .col("organization_id")
+                .to_owned(),
+        )
+        .await?;
+        // The same targets once in a policy; COALESCE, because NULLs are distinct in a unique index.
+        m.get_connection()
+            .execute_unprepared(
+                "CREATE UNIQUE INDEX policy_assignments_targets ON policy_assignments (policy_id, \
+                 COALESCE(data_source_id, 0), COALESCE(workspace_id, 0), COALESCE(role_id, 0), COALESCE(user_id, 0))",
+            )
+            .await
+            .map(drop)
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+struct QueryRuns;
+
+impl MigrationName for QueryRuns {
+    fn name(&self) -> &str {
+        "m0041_policies_query_runs"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for QueryRuns {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("query_runs")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("user_id"))
+                .col(text("kind"))
+                .col(text("sql_text"))
+                .col(json("data_source_ids"))
+                .col(text("status"))
+                .col(text_null("error_code"))
+                .col(big_integer_null("row_count"))
+                .col(timestamp_with_time_zone("started_at"))
+                .col(big_integer_null("duration_ms"))
+                .col(text_null("ip"))
+                .foreign_key(&mut belongs_to("query_runs", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        // How many queries a person ran in the last hour.
+        m.create_index(
+            Index::create()
+                .name("query_runs_user")
+                .table("query_runs")
+                .col("organization_id")
+                .col("user_id")
+                .col("started_at")
+                .to_owned(),
+        )
+        .await?;
+        m.get_connection()
+            // What a killed server left behind; finished runs are not in it, so it stays small.
+            .execute_unprepared("CREATE INDEX query_runs_running ON query_runs (started_at) WHERE status = 'running'")
+            .await?;
+        // People and rules have no foreign key: the record outlives them.
+        m.create_table(
+            Table::create()
+                .table("policy_evaluations")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("policy_id"))
+                .col(big_integer_null("policy_rule_id"))
+                .col(big_integer("user_id"))
+                .col(big_integer_null("query_id"))
+                .col(big_integer_null("data_source_id"))
+                .col(text("evaluation_result"))
+                .col(text("action_taken"))
+                .col(big_integer_null("rows_filtered"))
+                .col(big_integer_null("rows_returned"))
+                .col(timestamp_with_time_zone("evaluated_at"))
+                .col(text_null("ip_address"))
+                .col(json("metadata"))
+                .foreign_key(&mut belongs_to("policy_evaluations", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("policy_evaluations", "policy_id", "policies"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("policy_evaluations_policy")
+                .table("policy_evaluations")
+                .col("policy_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create().name("policy_evaluations_query").table("policy_evaluations").col("query_id").to_owned(),
+        )
+        .await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
