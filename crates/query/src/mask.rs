@@ -1,0 +1,307 @@
+//! Masks as expressions: what stands in a column's place inside a governed view.
+//!
+//! Each is a literal, or one of the total functions of this module. They are not registered in any session, so no SQL
+//! can call them; they only ever stand in the views that the engine builds.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use chrono::{DateTime, NaiveDate};
+use datafusion::{
+    arrow::{
+        array::{
+            Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringBuilder, StringViewBuilder, UInt64Array,
+        },
+        compute::{CastOptions, cast_with_options},
+        datatypes::{
+            DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+            Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+            TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+        },
+    },
+    common::{Column, ScalarValue, exec_err},
+    error::{DataFusionError, Result},
+    logical_expr::{
+        ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+        expr::ScalarFunction, lit,
+    },
+};
+use rivergen_policies::{
+    condition::Literal,
+    mask::{ColumnType, DateUnit, HashKey, Mask, REDACTED, round_float, round_integer, truncate_moment},
+};
+
+use crate::filter::{Inapplicable, literal_of, text_value};
+
+/// What rules may know of an Arrow type.
+pub fn column_type(data_type: &DataType) -> ColumnType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ColumnType::Text,
+        DataType::Boolean => ColumnType::Boolean,
+        DataType::Date32 | DataType::Date64 => ColumnType::Date,
+        DataType::Timestamp(..) => ColumnType::Timestamp,
+        DataType::Dictionary(_, inner) => column_type(inner),
+        other if other.is_numeric() => ColumnType::Number,
+        _ => ColumnType::Other,
+    }
+}
+
+/// The expression that stands in the column's place; not yet named.
+pub fn masked(mask: &Mask, field: &Field, key: &HashKey) -> Result<Expr, Inapplicable> {
+    let data_type = field.data_type();
+    if !mask.fits(column_type(data_type)) {
+        return Err(Inapplicable(format!("the mask of column {} does not fit its type {data_type}", field.name())));
+    }
+    let null = || {
+        ScalarValue::try_from(data_type)
+            .map(lit)
+            .map_err(|_| Inapplicable(format!("column {} of type {data_type} cannot be masked", field.name())))
+    };
+    match mask {
+        Mask::NullValue => null(),
+        Mask::Redact if column_type(data_type) == ColumnType::Text => {
+            Ok(lit(text_value(plain_type(data_type), REDACTED.to_owned())))
+        }
+        Mask::Redact => null(),
+        Mask::Constant { value } => {
+            let typed = literal_of(&Literal::Text(value.clone()), plain_type(data_type));
+            Ok(lit(typed.unwrap_or_else(|| ScalarValue::Utf8(Some(value.clone())))))
+        }
+        _ => {
+            let function = MaskFunction::new(mask.clone(), key.clone(), data_type)?;
+            let column = Expr::Column(Column::from_name(field.name()));
+            Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), vec![column])))
+        }
+    }
+}
+
+/// Whether the function is one of this module's.
+pub fn is_mask(function: &ScalarUDF) -> bool {
+    function.inner().is::<MaskFunction>()
+}
+
+/// The type of a dictionary's values, or the type itself.
+fn plain_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, inner) => plain_type(inner),
+        other => other,
+    }
+}
+
+/// A mask as a scalar function of the column.
+#[derive(Debug)]
+struct MaskFunction {
+    name: &'static str,
+    mask: Mask,
+    key: HashKey,
+    returns: DataType,
+    signature: Signature,
+}
+
+impl MaskFunction {
+    fn new(mask: Mask, key: HashKey, column: &DataType) -> Result<Self, Inapplicable> {
+        let plain = plain_type(column);
+        let unfit = || Inapplicable(format!("a column of type {column} cannot be masked so"));
+        let (name, returns) = match &mask {
+            Mask::RoundNumber { .. } => ("mask_round_number", plain.clone()),
+            Mask::TruncateDate { .. } => ("mask_truncate_date", plain.clone()),
+            Mask::Hash => ("mask_hash", DataType::Utf8),
+            Mask::Partial { .. } => ("mask_partial", DataType::Utf8),
+            Mask::Email => ("mask_email", DataType::Utf8),
+            Mask::RegexReplace { .. } => ("mask_regex_replace", DataType::Utf8),
+            Mask::NullValue | Mask::Redact | Mask::Constant { .. } => return Err(unfit()),
+        };
+        let returns = match plain {
+            DataType::Utf8View if returns == DataType::Utf8 => DataType::Utf8View,
+            DataType::Float16 | DataType::Decimal256(..) | DataType::Decimal32(..) | DataType::Decimal64(..)
+                if returns == *plain =>
+            {
+                return Err(unfit());
+            }
+            DataType::Date64 if returns == *plain => return Err(unfit()),
+            _ => returns,
+        };
+        Ok(Self { name, mask, key, returns, signature: Signature::any(1, Volatility::Immutable) })
+    }
+}
+
+/// Two masks are the same function where they mask alike; the key is the session's and so always the same.
+impl PartialEq for MaskFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.mask == other.mask && self.returns == other.returns
+    }
+}
+
+impl Eq for MaskFunction {}
+
+impl Hash for MaskFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.returns.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for MaskFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<Arc<Field>> {
+        let nullable = args.arg_fields.iter().any(|field| field.is_nullable());
+        // A date at the end of the calendar has no first day of its quarter.
+        let nullable = nullable || matches!(self.mask, Mask::TruncateDate { .. }) || self.returns.is_string();
+        Ok(Arc::new(Field::new(self.name, self.returns.clone(), nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [column] = args.args.as_slice() else { return exec_err!("a mask takes one column") };
+        match column {
+            ColumnarValue::Array(values) => Ok(ColumnarValue::Array(self.apply(values)?)),
+            ColumnarValue::Scalar(value) => {
+                let masked = self.apply(&value.to_array()?)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&masked, 0)?))
+            }
+        }
+    }
+}
+
+impl MaskFunction {
+    fn apply(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let values = &match values.data_type() {
+            // Unpacking a dictionary has an answer for every value.
+            DataType::Dictionary(_, inner) => datafusion::arrow::compute::cast(values, inner)?,
+            _ => Arc::clone(values),
+        };
+        match &self.mask {
+            Mask::RoundNumber { to } => round(values, *to),
+            Mask::TruncateDate { unit } => truncate(values, *unit),
+            _ => self.text(values),
+        }
+    }
+
+    fn text(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        // Rendering as text is total in this mode: what has no text becomes NULL.
+        let options = CastOptions { safe: true, ..CastOptions::default() };
+        let rendered = cast_with_options(values, &DataType::Utf8View, &options)?;
+        let texts = rendered.as_string_view().iter().map(|text| text.map(|text| self.mask.apply_text(text, &self.key)));
+        if self.returns == DataType::Utf8View {
+            let mut masked = StringViewBuilder::with_capacity(values.len());
+            texts.for_each(|text| masked.append_option(text));
+            return Ok(Arc::new(masked.finish()));
+        }
+        let mut masked = StringBuilder::with_capacity(values.len(), values.len() * 16);
+        texts.for_each(|text| masked.append_option(text));
+        Ok(Arc::new(masked.finish()))
+    }
+}
+
+fn round(values: &ArrayRef, to: u64) -> Result<ArrayRef> {
+    macro_rules! integers {
+        ($arrow:ident, $rust:ty) => {{
+            let rounded: PrimitiveArray<$arrow> = values.as_primitive::<$arrow>().unary(|value| {
+                let rounded = round_integer(i128::from(value), to, i128::from(<$rust>::MIN), i128::from(<$rust>::MAX));
+                // In range by construction; the truncated value is a multiple too.
+                <$rust>::try_from(rounded).unwrap_or_default()
+            });
+            Ok(Arc::new(rounded) as ArrayRef)
+        }};
+    }
+    match values.data_type() {
+        DataType::Int8 => integers!(Int8Type, i8),
+        DataType::Int16 => integers!(Int16Type, i16),
+        DataType::Int32 => integers!(Int32Type, i32),
+        DataType::Int64 => integers!(Int64Type, i64),
+        DataType::UInt8 => integers!(UInt8Type, u8),
+        DataType::UInt16 => integers!(UInt16Type, u16),
+        DataType::UInt32 => integers!(UInt32Type, u32),
+        DataType::UInt64 => {
+            let rounded: UInt64Array = values.as_primitive::<UInt64Type>().unary(|value| {
+                let rounded = round_integer(i128::from(value), to, 0, i128::from(u64::MAX));
+                u64::try_from(rounded).unwrap_or_default()
+            });
+            Ok(Arc::new(rounded))
+        }
+        DataType::Float32 => Ok(Arc::new(
+            values.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| round_float(f64::from(v), to) as f32),
+        )),
+        DataType::Float64 => {
+            Ok(Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| round_float(v, to))))
+        }
+        DataType::Decimal128(precision, scale) => {
+            // A step that has no place among the type's digits leaves nothing of the value.
+            let widest = 10_i128.checked_pow(u32::from(*precision)).unwrap_or(i128::MAX) - 1;
+            let step = u32::try_from(*scale)
+                .ok()
+                .and_then(|scale| 10_u64.checked_pow(scale))
+                .and_then(|unit| unit.checked_mul(to));
+            let rounded: PrimitiveArray<Decimal128Type> = values
+                .as_primitive::<Decimal128Type>()
+                .unary(|value| step.map_or(0, |step| round_integer(value, step, -widest, widest)));
+            Ok(Arc::new(rounded.with_precision_and_scale(*precision, *scale)?))
+        }
+        other => exec_err!("numbers of type {other} cannot be rounded"),
+    }
+}
+
+fn truncate(values: &ArrayRef, unit: DateUnit) -> Result<ArrayRef> {
+    fn timestamps<T: ArrowPrimitiveType<Native = i64>>(
+        values: &ArrayRef,
+        unit: DateUnit,
+        read: impl Fn(i64) -> Option<DateTime<chrono::Utc>>,
+        write: impl Fn(DateTime<chrono::Utc>) -> Option<i64>,
+    ) -> Result<ArrayRef> {
+        let cut: PrimitiveArray<T> = values
+            .as_primitive::<T>()
+            .unary_opt(|value| write(truncate_moment(read(value)?.naive_utc(), unit)?.and_utc()));
+        Ok(Arc::new(cut.with_data_type(values.data_type().clone())))
+    }
+    match values.data_type() {
+        DataType::Date32 => {
+            let cut: PrimitiveArray<Date32Type> = values.as_primitive::<Date32Type>().unary_opt(|days| {
+                let date = NaiveDate::default().checked_add_signed(chrono::TimeDelta::try_days(days.into())?)?;
+                let cut = truncate_moment(date.and_hms_opt(0, 0, 0)?, unit)?.date();
+                i32::try_from(cut.signed_duration_since(NaiveDate::default()).num_days()).ok()
+            });
+            Ok(Arc::new(cut))
+        }
+        DataType::Timestamp(TimeUnit::Second, _) => timestamps::<TimestampSecondType>(
+            values,
+            unit,
+            |value| DateTime::from_timestamp(value, 0),
+            |moment| Some(moment.timestamp()),
+        ),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            timestamps::<TimestampMillisecondType>(values, unit, DateTime::from_timestamp_millis, |moment| {
+                Some(moment.timestamp_millis())
+            })
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            timestamps::<TimestampMicrosecondType>(values, unit, DateTime::from_timestamp_micros, |moment| {
+                Some(moment.timestamp_micros())
+            })
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => timestamps::<TimestampNanosecondType>(
+            values,
+            unit,
+            |value| Some(DateTime::from_timestamp_nanos(value)),
+            |moment| moment.timestamp_nanos_opt(),
+        ),
+        other => exec_err!("dates of type {other} cannot be cut"),
+    }
+}
+
+impl From<Inapplicable> for DataFusionError {
+    fn from(error: Inapplicable) -> Self {
+        DataFusionError::Plan(error.0)
+    }
+}

@@ -1,0 +1,253 @@
+//! From text to one statement that may be planned.
+//!
+//! Accepted is exactly one query (`SELECT`, `WITH`, `UNION`, `VALUES`, …) or `EXPLAIN` of one, which becomes a dry run.
+//! What would write, lock, leave the catalogue or call a table function is refused here, before planning; so is
+//! text whose tree would be too deep or whose `WITH` would unfold into too many tables.
+
+use std::{collections::HashMap, ops::ControlFlow};
+
+use datafusion::sql::sqlparser::{
+    ast::{ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor},
+    dialect::GenericDialect,
+    keywords::Keyword,
+    parser::Parser,
+    tokenizer::{Token, Tokenizer},
+};
+
+use crate::error::QueryError;
+
+/// Longest text of a statement.
+pub const MAX_STATEMENT_CHARS: usize = 100_000;
+/// Deepest nesting of brackets, subqueries and the like.
+const MAX_NESTING: usize = 60;
+/// Most operators: a chain of them (`a OR b OR …`) is a tree as deep as the chain is long.
+const MAX_OPERATORS: usize = 1_500;
+/// Most parts of a dotted name.
+const MAX_NAME_PARTS: usize = 8;
+/// Most tables that a statement reads, each use of a `WITH` counted with all that it reads.
+const MAX_TABLES: u64 = 100;
+
+/// A statement that passed.
+#[derive(Debug)]
+pub struct Accepted {
+    pub query: Box<Query>,
+    /// The caller asked for the plan, not for the rows.
+    pub explain: bool,
+    /// The tables that it names, `WITH` names left out.
+    pub relations: Vec<ObjectName>,
+}
+
+/// Reads and checks a statement.
+pub fn accept(sql: &str) -> Result<Accepted, QueryError> {
+    if sql.chars().count() > MAX_STATEMENT_CHARS {
+        return Err(QueryError::invalid(format!("The query is longer than {MAX_STATEMENT_CHARS} characters.")));
+    }
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| QueryError::invalid(format!("The query cannot be read: {error}")))?;
+    check_depth(tokens.iter().map(|token| &token.token))?;
+
+    let mut statements = Parser::new(&dialect)
+        .with_recursion_limit(MAX_NESTING)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| QueryError::invalid(format!("The query cannot be read: {error}")))?;
+    let statement = match (statements.pop(), statements.is_empty()) {
+        (Some(statement), true) => statement,
+        (None, _) => return Err(QueryError::invalid("The query is empty.")),
+        _ => return Err(QueryError::invalid("Send one statement at a time.")),
+    };
+    let (query, explain) = match statement {
+        Statement::Query(query) => (query, false),
+        Statement::Explain { statement, analyze: false, query_plan: false, estimate: false, .. } => match *statement {
+            Statement::Query(query) => (query, true),
+            _ => return Err(read_only()),
+        },
+        Statement::Explain { .. } => {
+            return Err(QueryError::invalid("Only plain EXPLAIN is available: it shows the plan and runs nothing."));
+        }
+        _ => return Err(read_only()),
+    };
+    let mut check = Check { frames: Vec::new(), relations: Vec::new(), tables: 0 };
+    match query.visit(&mut check) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(Accepted { query, explain, relations: check.relations }),
+    }
+}
+
+fn read_only() -> QueryError {
+    QueryError::invalid("Only one read-only query is run: SELECT, WITH … SELECT, or EXPLAIN of it.")
+}
+
+fn unsupported(what: &str) -> ControlFlow<QueryError> {
+    ControlFlow::Break(QueryError::invalid(format!("{what} is not available in queries.")))
+}
+
+/// Operators chain without brackets, so the parser's own limit does not see them; the tree that they make is deep.
+fn check_depth<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<(), QueryError> {
+    let (mut operators, mut dots) = (0, 0);
+    for token in tokens {
+        match token {
+            Token::Whitespace(_) => continue,
+            Token::Period => dots += 1,
+            Token::Word(word) => match word.keyword {
+                Keyword::AND
+                | Keyword::OR
+                | Keyword::XOR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::NOTNULL
+                | Keyword::IN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::RLIKE
+                | Keyword::REGEXP
+                | Keyword::SIMILAR
+                | Keyword::BETWEEN
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::DIV
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::MINUS
+                | Keyword::JOIN => operators += 1,
+                _ => continue,
+            },
+            Token::Comma
+            | Token::LParen
+            | Token::RParen
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::Placeholder(_)
+            | Token::SemiColon
+            | Token::EOF => dots = 0,
+            _ => {
+                dots = 0;
+                operators += 1;
+            }
+        }
+        if operators > MAX_OPERATORS {
+            return Err(QueryError::invalid(format!("The query has more than {MAX_OPERATORS} operators.")));
+        }
+        if dots >= MAX_NAME_PARTS {
+            return Err(QueryError::invalid(format!("A name has more than {MAX_NAME_PARTS} parts.")));
+        }
+    }
+    Ok(())
+}
+
+/// Looks at every node of the query.
+struct Check {
+    frames: Vec<Frame>,
+    relations: Vec<ObjectName>,
+    /// Tables read by everything seen so far, each use of a `WITH` unfolded.
+    tables: u64,
+}
+
+/// One query under the visitor. Its `WITH` queries come first, in their order, then its body.
+struct Frame {
+    /// The names of the `WITH` queries that are still to come, the next one last.
+    coming: Vec<String>,
+    known: HashMap<String, u64>,
+    tables: u64,
+}
+
+impl Check {
+    fn add_tables(&mut self, tables: u64) -> ControlFlow<QueryError> {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.tables = frame.tables.saturating_add(tables);
+        }
+        self.tables = self.tables.saturating_add(tables);
+        if self.tables > MAX_TABLES {
+            let message = format!("The query reads more than {MAX_TABLES} tables, each use of a WITH counted.");
+            return ControlFlow::Break(QueryError::invalid(message));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Visitor for Check {
+    type Break = QueryError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<QueryError> {
+        if !query.locks.is_empty() {
+            return unsupported("FOR UPDATE or FOR SHARE");
+        }
+        if query.for_clause.is_some() || query.settings.is_some() || query.format_clause.is_some() {
+            return unsupported("A FOR, SETTINGS or FORMAT clause");
+        }
+        if !query.pipe_operators.is_empty() {
+            return unsupported("The pipe syntax");
+        }
+        let mut coming = Vec::new();
+        if let Some(with) = &query.with {
+            if with.recursive {
+                return unsupported("WITH RECURSIVE");
+            }
+            coming.extend(with.cte_tables.iter().rev().map(|cte| cte.alias.name.value.to_lowercase()));
+        }
+        if let SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) = query.body.as_ref() {
+            return ControlFlow::Break(read_only());
+        }
+        self.frames.push(Frame { coming, known: HashMap::new(), tables: 0 });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<QueryError> {
+        let Some(done) = self.frames.pop() else { return ControlFlow::Continue(()) };
+        if let Some(parent) = self.frames.last_mut() {
+            match parent.coming.pop() {
+                Some(name) => {
+                    parent.known.insert(name, done.tables);
+                }
+                None => parent.tables = parent.tables.saturating_add(done.tables),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
+        if select.into.is_some() {
+            return ControlFlow::Break(read_only());
+        }
+        if !select.lateral_views.is_empty() || !select.connect_by.is_empty() || select.prewhere.is_some() {
+            return unsupported("LATERAL VIEW, CONNECT BY or PREWHERE");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<QueryError> {
+        let name = relation.to_string().to_lowercase();
+        let known = self.frames.iter().rev().find_map(|frame| frame.known.get(&name).copied());
+        if known.is_none() {
+            self.relations.push(relation.clone());
+        }
+        self.add_tables(known.unwrap_or(1))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<QueryError> {
+        match factor {
+            TableFactor::Table { args: Some(_), .. }
+            | TableFactor::TableFunction { .. }
+            | TableFactor::Function { .. } => unsupported("A table function"),
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                unsupported("TABLESAMPLE")
+            }
+            TableFactor::Table { version: Some(_), .. } => unsupported("Time travel"),
+            TableFactor::Table { .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::NestedJoin { .. }
+            | TableFactor::UNNEST { .. } => ControlFlow::Continue(()),
+            _ => unsupported("PIVOT, UNPIVOT, MATCH_RECOGNIZE, JSON_TABLE and the like"),
+        }
+    }
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<QueryError> {
+        match statement {
+            Statement::Query(_) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(read_only()),
+        }
+    }
+}
