@@ -1,0 +1,202 @@
+//! The face that every connector has.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use object_store::ObjectStore;
+use rivergen_kernel::error::FieldError;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use url::Url;
+
+use crate::{AddressGuard, ConnectorError, Credentials, DataSourceCategory, DataSourceType, SourceConfig};
+
+/// All that a connector needs to know of one source.
+#[derive(Debug, Clone)]
+pub struct SourceContext {
+    /// Names the source and its version of the configuration, unlike any other's: two sources with one identity
+    /// would be joined inside the first one's database.
+    pub identity: String,
+    pub config: SourceConfig,
+    pub credentials: Credentials,
+    /// The organization's files, for kinds that have a `file_path`.
+    pub files: Arc<dyn ObjectStore>,
+    pub guard: Arc<dyn AddressGuard>,
+    /// A directory of this process alone, for plain copies of sealed files.
+    pub cache_dir: PathBuf,
+}
+
+/// What a connector can leave to the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Abilities {
+    pub filters: bool,
+    pub projections: bool,
+    pub limits: bool,
+    pub sorting: bool,
+    pub aggregates: bool,
+    /// Joins of tables of the one source.
+    pub joins: bool,
+}
+
+/// A kind of source that this build can read.
+#[async_trait]
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    fn kind(&self) -> DataSourceType;
+
+    fn category(&self) -> DataSourceCategory {
+        self.kind().category()
+    }
+
+    fn abilities(&self) -> Abilities;
+
+    /// JSON Schema of the configuration, for forms; secrets are marked `writeOnly`.
+    fn form(&self) -> Value;
+
+    /// Checks the configuration without any connection. Empty means valid.
+    fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError>;
+
+    /// Makes the source ready: a pool, a readable file. Keep the answer; dropping it closes the source.
+    async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError>;
+
+    /// Opens the source and asks it for its version. A failure is an outcome.
+    async fn test(&self, source: &SourceContext) -> TestOutcome {
+        let start = Instant::now();
+        let limit = source.config.connect_timeout();
+        let attempt = async { self.open(source).await?.probe().await };
+        let result = match tokio::time::timeout(limit, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(ConnectorError::Timeout(limit)),
+        };
+        TestOutcome::new(start.elapsed(), result)
+    }
+}
+
+/// A source that is ready to be read. Cheap to ask again, safe to share, closed when dropped.
+#[async_trait]
+pub trait OpenedSource: fmt::Debug + Send + Sync {
+    /// Reads something small from the source; answers its version where it has one.
+    async fn probe(&self) -> Result<Option<String>, ConnectorError>;
+
+    /// The schemas, tables and columns, of one schema or of all.
+    async fn discover(&self, schema: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
+
+    /// A table to scan. `known` is what an earlier discovery found; with it no question is asked of the source.
+    async fn open_table(
+        &self,
+        schema: &str,
+        table: &str,
+        known: Option<&DiscoveredTable>,
+    ) -> Result<Arc<dyn TableProvider>, ConnectorError>;
+
+    /// Whether the source is still the one that was opened (a file may have been replaced).
+    async fn is_current(&self) -> bool {
+        true
+    }
+
+    /// The object stores that its tables read from, by URL. The tables register them by themselves in the
+    /// runtime of the session that scans them, so nobody has to; the authority of the URL is made with a
+    /// secret of this process, so that no SQL can name it, and the store behind it holds the one file.
+    fn object_stores(&self) -> Vec<(Url, Arc<dyn ObjectStore>)> {
+        Vec::new()
+    }
+}
+
+/// How a test of a connection went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TestOutcome {
+    pub successful: bool,
+    pub response_time_ms: u64,
+    pub version: Option<String>,
+    pub error_code: Option<&'static str>,
+    /// Never what the network said.
+    pub error_message: Option<String>,
+}
+
+impl TestOutcome {
+    fn new(took: Duration, result: Result<Option<String>, ConnectorError>) -> Self {
+        let response_time_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        match result {
+            Ok(version) => Self { successful: true, response_time_ms, version, error_code: None, error_message: None },
+            Err(error) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::info!(error = cause, "a data source failed its test");
+                Self {
+                    successful: false,
+                    response_time_ms,
+                    version: None,
+                    error_code: Some(error.code().as_str()),
+                    error_message: Some(error.to_string()),
+                }
+            }
+        }
+    }
+}
+
+/// A schema of a source, as discovered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveredSchema {
+    pub name: String,
+    pub tables: Vec<DiscoveredTable>,
+}
+
+/// What a table is in its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    Table,
+    View,
+}
+
+/// A table of a source, as discovered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveredTable {
+    pub name: String,
+    pub kind: TableKind,
+    pub columns: Vec<DiscoveredColumn>,
+    /// Exact for files and SQLite, an estimate for servers, absent where nobody knows.
+    pub row_count: Option<u64>,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// A column of a table, as discovered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveredColumn {
+    pub name: String,
+    /// The type as the source writes it.
+    pub source_type: String,
+    /// The type that a scan delivers.
+    #[serde(serialize_with = "write_type", deserialize_with = "read_type")]
+    pub arrow_type: DataType,
+    /// From 1.
+    pub position: u32,
+    pub nullable: bool,
+    pub primary_key: bool,
+    pub foreign_key: Option<ForeignKey>,
+    pub default_value: Option<String>,
+    pub comment: Option<String>,
+    /// How the connector reads the column; only its own to interpret.
+    #[serde(default)]
+    pub reading: Option<Value>,
+}
+
+/// What a foreign key points to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    pub schema: String,
+    pub table: String,
+    pub column: String,
+}
+
+fn write_type<S: Serializer>(data_type: &DataType, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(data_type)
+}
+
+fn read_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DataType, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,116 @@
+//! What can go wrong with a source, in words that are safe to show.
+//!
+//! A message never repeats what the network or the source said: raw texts make a scanner of closed ports and
+//! leak rows that a policy hides. They go to the log, as the variant's cause.
+
+use std::time::Duration;
+
+use rivergen_kernel::error::{Error, ErrorCode};
+
+/// A cause for the log.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a source could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorError {
+    /// No connection: name, route, port, TLS or handshake.
+    #[error("the data source cannot be reached; check host, port and whether it accepts connections from here")]
+    Unreachable {
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// The address is one that sources may not have.
+    #[error("connections to this address are not allowed; ask the operator to permit it")]
+    Blocked,
+    /// TLS was demanded and did not come about.
+    #[error("no trusted TLS connection could be made; check sslmode and the root certificate")]
+    Untrusted {
+        #[source]
+        cause: Option<Cause>,
+    },
+    #[error("the data source refused the credentials or the database name; check them")]
+    AuthenticationFailed {
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// A table, schema, column or file that is not there.
+    #[error("{what} does not exist in the data source, or its credentials may not read it")]
+    NotFound { what: String },
+    /// A file that is not what its kind says.
+    #[error("{file} cannot be read{}: {reason}", line.map(|l| format!(", line {l}")).unwrap_or_default())]
+    Unreadable { file: String, reason: String, line: Option<u64> },
+    /// A value that has no place in its column's type.
+    #[error(
+        "column {column} holds a value that cannot be read as {expected}; discover the schema again or leave the column out"
+    )]
+    UnreadableValue { column: String, expected: String },
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("the data source did not answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// The source itself failed to answer a statement of ours.
+    #[error("the data source could not answer the query")]
+    QueryFailed {
+        #[source]
+        cause: Option<Cause>,
+    },
+    #[error("the data source could not be used")]
+    Internal(#[source] Cause),
+}
+
+impl ConnectorError {
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// The code that the API answers for it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Blocked
+            | Self::Untrusted { .. }
+            | Self::AuthenticationFailed { .. }
+            | Self::QueryFailed { .. } => ErrorCode::ConnectionError,
+            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Unreadable { .. } | Self::UnreadableValue { .. } => ErrorCode::UnreadableFile,
+            Self::Unsupported(_) => ErrorCode::ValidationError,
+            Self::Timeout(_) => ErrorCode::QueryTimeout,
+            Self::Internal(_) => ErrorCode::InternalError,
+        }
+    }
+
+    /// The connector's error inside an error of the engine, if that is what it wraps.
+    pub fn within(error: &datafusion::error::DataFusionError) -> Option<&Self> {
+        use datafusion::error::DataFusionError as Outer;
+        match error {
+            Outer::External(inner) => {
+                inner.downcast_ref().or_else(|| inner.downcast_ref::<Outer>().and_then(Self::within))
+            }
+            Outer::Context(_, inner) | Outer::Diagnostic(_, inner) => Self::within(inner),
+            Outer::Shared(inner) => Self::within(inner),
+            Outer::ArrowError(inner, _) => match inner.as_ref() {
+                datafusion::arrow::error::ArrowError::ExternalError(inner) => {
+                    inner.downcast_ref().or_else(|| inner.downcast_ref::<Outer>().and_then(Self::within))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl From<ConnectorError> for datafusion::error::DataFusionError {
+    fn from(error: ConnectorError) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+impl From<ConnectorError> for Error {
+    fn from(error: ConnectorError) -> Self {
+        let code = error.code();
+        match code {
+            ErrorCode::InternalError => Error::internal(error),
+            code => Error::new(code).with_message(error.to_string()).with_source(error),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Connectors: each turns the configuration of a data source into tables that the query engine can scan.
+//!
+//! ```text
+//! Registry ── connector(kind) ─▶ Connector ── open(SourceContext) ─▶ OpenedSource
+//!                                validate, form                     probe, discover, open_table ─▶ TableProvider
+//! ```
+//!
+//! A [`Connector`] knows a kind; an [`OpenedSource`] holds what is dear to make (pool, schema, file) and is meant
+//! to be kept in a cache: dropping it closes everything. The tables of an SQL database are *federated*: what can
+//! be asked of the database with the same answer (filters, joins, aggregates, sorting) leaves as one SQL
+//! statement, and what cannot is done here ([`pushdown`]). Files are read through the object store that the
+//! context hands in, pruned by their statistics.
+//!
+//! This room knows nothing of tenants, HTTP or the control database. It trusts its caller to have checked that
+//! the source is the caller's, and the network to nobody: every address passes the context's [`AddressGuard`].
+
+mod config;
+mod connector;
+mod error;
+mod guard;
+mod kind;
+mod registry;
+
+pub mod files;
+pub mod postgres;
+pub mod pushdown;
+pub mod sqlite;
+
+pub use config::{Credentials, SourceConfig, check_required};
+pub use connector::{
+    Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, SourceContext,
+    TableKind, TestOutcome,
+};
+pub use error::ConnectorError;
+pub use guard::{AddressGuard, Blocked, PublicAddresses};
+pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
+pub use registry::Registry;

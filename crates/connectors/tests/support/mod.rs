@@ -1,0 +1,40 @@
+//! What the tests of the connectors share.
+#![allow(dead_code)]
+
+pub mod differential;
+pub mod postgres;
+
+use std::sync::Arc;
+
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use rivergen_connectors::{Credentials, OpenedSource, PublicAddresses, Registry, SourceConfig, SourceContext};
+
+/// A source over an empty store of files, with private addresses allowed.
+pub fn source(identity: &str, config: SourceConfig, credentials: Credentials) -> (SourceContext, tempfile::TempDir) {
+    let cache = tempfile::tempdir().unwrap();
+    let source = SourceContext {
+        identity: identity.to_owned(),
+        config,
+        credentials,
+        files: Arc::new(InMemory::new()),
+        guard: Arc::new(PublicAddresses { allow_private: true }),
+        cache_dir: cache.path().to_owned(),
+    };
+    (source, cache)
+}
+
+/// Puts the file where the source's configuration says it is.
+pub async fn put(source: &SourceContext, content: impl Into<Vec<u8>>) {
+    let path = Path::from(source.config.file_path.as_deref().unwrap());
+    source.files.put(&path, content.into().into()).await.unwrap();
+}
+
+pub async fn open(source: &SourceContext) -> Arc<dyn OpenedSource> {
+    try_open(source).await.unwrap()
+}
+
+pub async fn try_open(source: &SourceContext) -> Result<Arc<dyn OpenedSource>, rivergen_connectors::ConnectorError> {
+    Registry::new().connector(source.config.kind).unwrap().open(source).await
+}
