@@ -1,0 +1,13 @@
+//! Runs of governed queries: who asks, which sources, which SQL; rows come back, and a record of each run
+//! stays, however it ends.
+//!
+//! Between the registry of sources, the policies and the pure engine of `query`: [`catalogue`] puts together
+//! what one caller may see, [`engine`] runs a statement over it, [`http`] has the operations.
+
+pub mod catalogue;
+pub mod engine;
+mod hash_key;
+pub mod http;
+pub mod migrations;
+
+pub use engine::{Engine, Run, RunAnswer, Settings};
