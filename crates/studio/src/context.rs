@@ -1,0 +1,131 @@
+//! What a planner may know of the selected sources: the caller's governed catalogue, with the values of
+//! columns that have few, read as the caller may read them.
+
+use std::{hash::Hasher, sync::Arc, time::Duration};
+
+use rivergen_kernel::{DataSourceId, Error, Result};
+use rivergen_platform::{Bus, Event, Kept};
+use rivergen_policies::rule::TableName;
+use rivergen_runs::{
+    Engine,
+    catalogue::{Catalogue, CatalogueTable},
+};
+
+use crate::planner::{ColumnContext, ColumnType, Context, Dialect, TableContext};
+
+/// A column with more distinct values than this is no vocabulary.
+const MOST_VALUES: usize = 50;
+/// Looking for values must not hold up a question.
+const LONGEST_LOOK: Duration = Duration::from_secs(3);
+
+/// The values of columns, by table and by what the caller may see of it.
+pub(crate) type Samples = Kept<(DataSourceId, String, u64), Arc<Vec<Vec<String>>>>;
+
+pub(crate) fn samples(bus: &Bus) -> Samples {
+    Kept::new(bus, 10_000, Duration::from_secs(600), |event, (source, ..): &(DataSourceId, String, u64), _| match event {
+        Event::DataSourceChanged(changed) => changed == source,
+        Event::PoliciesChanged(_) => true,
+        _ => false,
+    })
+}
+
+/// Builds the planner's context; only tables of the named schemas where any are named.
+pub(crate) async fn build(
+    engine: &Engine,
+    samples: &Samples,
+    catalogue: &Catalogue,
+    schemas: &[String],
+) -> Result<Context> {
+    let known = |schema: &String| catalogue.tables.iter().any(|table| table.name.schema == *schema);
+    if let Some(unknown) = schemas.iter().find(|schema| !known(schema)) {
+        let reason = format!("there is no schema {unknown:?} in the selected sources");
+        return Err(Error::invalid_field("selected_schema_names", reason));
+    }
+    let selected = |table: &&CatalogueTable| schemas.is_empty() || schemas.contains(&table.name.schema);
+    let (mut tables, mut withheld) = (Vec::new(), Vec::new());
+    for table in catalogue.tables.iter().filter(selected) {
+        if !table.decision.is_allowed() {
+            withheld.push(table.name.to_string());
+            continue;
+        }
+        withheld.extend(table.decision.hidden.iter().map(|column| format!("{}.{column}", table.name)));
+        let values = values_of(engine, samples, catalogue, table).await?;
+        tables.push(describe(table, &values));
+    }
+    Ok(Context { tables, withheld, now: engine.platform.clock.now(), dialect: Dialect::DataFusion })
+}
+
+fn describe(table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {
+    let visible = visible_columns(table);
+    TableContext {
+        catalog: table.name.catalog.clone(),
+        schema: table.name.schema.clone(),
+        name: table.name.table.clone(),
+        columns: visible
+            .zip(values.iter().cloned().chain(std::iter::repeat_with(Vec::new)))
+            .map(|(column, sample_values)| ColumnContext {
+                name: column.name.clone(),
+                data_type: ColumnType::from(&column.arrow_type),
+                masked: table.decision.masks.contains_key(&column.name),
+                sample_values,
+                comment: column.comment.clone(),
+                is_primary_key: column.primary_key,
+                references: column
+                    .foreign_key
+                    .as_ref()
+                    .map(|key| (format!("{}.{}.{}", table.name.catalog, key.schema, key.table), key.column.clone())),
+            })
+            .collect(),
+        row_count: table.discovered.row_count,
+        comment: table.discovered.comment.clone(),
+    }
+}
+
+fn visible_columns(table: &CatalogueTable) -> impl Iterator<Item = &rivergen_connectors::DiscoveredColumn> {
+    table.discovered.columns.iter().filter(|column| !table.decision.hidden.contains(&column.name))
+}
+
+/// For each visible column its distinct values, where it is text, unmasked, and has few.
+async fn values_of(
+    engine: &Engine,
+    samples: &Samples,
+    catalogue: &Catalogue,
+    table: &CatalogueTable,
+) -> Result<Arc<Vec<Vec<String>>>> {
+    let mut seen = std::hash::DefaultHasher::new();
+    seen.write(format!("{:?}", table.decision).as_bytes());
+    let key = (table.source_id, table.name.to_string(), seen.finish());
+    let look = async {
+        let mut values = Vec::new();
+        for column in visible_columns(table) {
+            let is_vocabulary = ColumnType::from(&column.arrow_type) == ColumnType::Text
+                && !table.decision.masks.contains_key(&column.name)
+                && !column.primary_key;
+            let found = if is_vocabulary { distinct(engine, catalogue, &table.name, &column.name).await } else { None };
+            values.push(found.unwrap_or_default());
+        }
+        Ok(Arc::new(values))
+    };
+    samples.get_or_load(key, look).await
+}
+
+/// `None` where there are too many, or where they could not be read in time: a question can do without.
+async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, column: &str) -> Option<Vec<String>> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let (catalog, schema, name, column) =
+        (quoted(&table.catalog), quoted(&table.schema), quoted(&table.table), quoted(column));
+    let most = MOST_VALUES + 1;
+    let sql =
+        format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
+    let look = async {
+        let limits = engine.limits(catalogue, Some(most as u64), Some(LONGEST_LOOK));
+        let session = engine.session(catalogue, &sql, None, limits).await.ok()?;
+        let planned = session.plan(&sql, &serde_json::Map::new()).await.ok()?;
+        planned.collect_json_rows().await.ok()
+    };
+    let answer = look.await?;
+    let mut values: Vec<String> =
+        answer.rows.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
+    values.sort();
+    (values.len() <= MOST_VALUES).then_some(values)
+}

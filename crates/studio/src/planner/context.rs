@@ -1,0 +1,127 @@
+//! What a planner may know: the part of the schema that the caller may see, and nothing else.
+//!
+//! The query layer fills this from its governed catalogue. Whatever is not in it does not exist
+//! for a planner, except for the *names* in [`Context::withheld`]: they are kept so that a
+//! question about them is answered with "you may not see it" and not with "there is no such thing".
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::DataType;
+use serde::{Deserialize, Serialize};
+
+/// The schema as one caller sees it at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Context {
+    /// The tables that the caller may query, in a stable order.
+    pub tables: Vec<TableContext>,
+    /// Names of tables (`catalog.schema.table`) and columns (`catalog.schema.table.column`) that
+    /// exist but are withheld from this caller.
+    pub withheld: Vec<String>,
+    /// The moment to which "today" and "last month" refer.
+    pub now: DateTime<Utc>,
+    /// The SQL that the engine speaks.
+    pub dialect: Dialect,
+}
+
+/// The SQL dialect that a plan is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Dialect {
+    /// The dialect of the embedded engine.
+    #[default]
+    DataFusion,
+}
+
+/// One table that the caller may query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TableContext {
+    /// The data source.
+    pub catalog: String,
+    /// The schema inside the source.
+    pub schema: String,
+    /// The table's name.
+    pub name: String,
+    /// The columns that the caller may see.
+    pub columns: Vec<ColumnContext>,
+    /// How many rows the table has, where that is known.
+    pub row_count: Option<u64>,
+    /// The owner's description.
+    pub comment: Option<String>,
+}
+
+/// One column that the caller may see, perhaps only masked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ColumnContext {
+    /// The column's name.
+    pub name: String,
+    /// What kind of values it holds.
+    pub data_type: ColumnType,
+    /// The caller sees masked values.
+    pub masked: bool,
+    /// The distinct values of a text column that has few of them; empty otherwise.
+    pub sample_values: Vec<String>,
+    /// The owner's description.
+    pub comment: Option<String>,
+    /// The column alone identifies a row.
+    pub is_primary_key: bool,
+    /// The table (`name`, `schema.name` or `catalog.schema.name`) and the column that it refers to.
+    pub references: Option<(String, String)>,
+}
+
+/// The kinds of values between which a question can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// Character strings.
+    Text,
+    /// Whole numbers.
+    Integer,
+    /// Numbers with a fraction, exact or not.
+    Decimal,
+    /// True or false.
+    Boolean,
+    /// Days.
+    Date,
+    /// Moments.
+    Timestamp,
+    /// Anything that cannot be compared with a word or a number: lists, structs, bytes.
+    Other,
+}
+
+impl ColumnType {
+    /// Sums and averages make sense.
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Integer | Self::Decimal)
+    }
+
+    /// Ranges of time make sense.
+    pub fn is_temporal(self) -> bool {
+        matches!(self, Self::Date | Self::Timestamp)
+    }
+
+    /// The word for it in plain language and in prompts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<&DataType> for ColumnType {
+    fn from(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
+            DataType::Dictionary(_, value) => Self::from(value.as_ref()),
+            DataType::Boolean => Self::Boolean,
+            DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Timestamp(_, _) => Self::Timestamp,
+            other if other.is_integer() => Self::Integer,
+            other if other.is_numeric() => Self::Decimal,
+            _ => Self::Other,
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Builds the SQL tree of a settled question.
+//!
+//! One rule keeps numbers right: rows are only ever joined from the many to the one. Whatever
+//! lies in the other direction is asked with `EXISTS`, counted as `DISTINCT`, taken through a
+//! subquery of distinct rows, or refused; so nothing is counted twice.
+
+use super::cue::Aggregate;
+use super::schema::{ColumnId, Schema, TableId};
+use super::settle::Settler;
+use super::settled::{Dimension, Measure, OrderBy, Settled, Shape};
+use super::sql::{self, Scope};
+use super::tree::{Expr, From, Join, Query, Source};
+use super::{Unclear, words};
+
+pub(super) fn build(schema: &Schema<'_>, settled: &Settled) -> Result<Query, Unclear> {
+    let builder = Builder { schema, settled };
+    match &settled.shape {
+        Shape::List { columns, and_all, distinct } => builder.list(columns, *and_all, *distinct),
+        Shape::Groups => builder.ordered_groups(),
+        Shape::OverGroups(outer) => builder.over_groups(*outer),
+    }
+}
+
+struct Builder<'a> {
+    schema: &'a Schema<'a>,
+    settled: &'a Settled,
+}
+
+/// A grouped query, and how its columns are named.
+struct Groups {
+    query: Query,
+    /// The columns of each dimension.
+    dimensions: Vec<Vec<String>>,
+    measures: Vec<String>,
+}
+
+/// The columns of an answer: expressions with names that do not clash.
+struct Outputs<'a> {
+    schema: &'a Schema<'a>,
+    columns: Vec<(Expr, String)>,
+}
+
+impl Outputs<'_> {
+    fn add(&mut self, expr: Expr, name: String, table: TableId) -> String {
+        let taken = |columns: &[(Expr, String)], name: &str| columns.iter().any(|(_, known)| known == name);
+        let mut unique = name;
+        if taken(&self.columns, &unique) {
+            unique = format!("{}_{unique}", thing(&self.schema.table(table).name));
+        }
+        let mut number = 2;
+        let base = unique.clone();
+        while taken(&self.columns, &unique) {
+            unique = format!("{base}_{number}");
+            number += 1;
+        }
+        self.columns.push((expr, unique.clone()));
+        unique
+    }
+}
+
+/// A table's name for one row of it.
+fn thing(table: &str) -> String {
+    let words: Vec<String> = words::name_words(table);
+    match words.split_last() {
+        Some((last, rest)) => {
+            let mut words = rest.to_vec();
+            words.push(words::singular(last));
+            words.join("_")
+        }
+        None => table.to_owned(),
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn outputs(&self) -> Outputs<'a> {
+        Outputs { schema: self.schema, columns: Vec::new() }
+    }
+
+    fn list(&self, columns: &[ColumnId], and_all: bool, distinct: bool) -> Result<Query, Unclear> {
+        let root = self.settled.root;
+        let mut scope = Scope::new(self.schema, root);
+        let mut outputs = self.outputs();
+        let all = self.schema.columns_of(root).filter(|_| columns.is_empty() || and_all);
+        for column in all.chain(columns.iter().copied().filter(|column| !and_all || column.table != root)) {
+            let expr = scope.column(column)?;
+            outputs.add(expr, self.schema.column(column).name.clone(), column.table);
+        }
+        let mut order_by = Vec::new();
+        if let Some((OrderBy::Column(column), descending)) = self.settled.order {
+            let expr = scope.column(column)?;
+            let shown = outputs.columns.iter().find(|(known, _)| *known == expr);
+            // A sort of distinct values can only go by what is shown.
+            match shown {
+                Some((_, name)) => order_by.push((Expr::Alias(name.clone()), descending)),
+                None if !distinct => order_by.push((expr, descending)),
+                None => return Err(Unclear::ranked_by_what(&self.schema.column(column).name)),
+            }
+        } else if distinct {
+            order_by.extend(outputs.columns.iter().map(|(_, name)| (Expr::Alias(name.clone()), false)));
+        }
+        if !distinct
+            && (self.settled.limit.is_some() || !order_by.is_empty())
+            && let Some(key) = self.schema.key_of(root)
+        {
+            let expr = scope.column(key)?;
+            // The same question gives the same rows.
+            if !order_by.iter().any(|(known, _)| *known == expr) {
+                order_by.push((expr, false));
+            }
+        }
+        let filters = self.filters(&mut scope, |_| true)?;
+        let mut query = scope.into_query();
+        query.distinct = distinct;
+        query.select = named(outputs);
+        query.filters = filters;
+        query.order_by = order_by;
+        query.limit = self.settled.limit;
+        Ok(query)
+    }
+
+    /// The conditions of the settled question that `which` lets through, as seen from a scope.
+    fn filters(&self, scope: &mut Scope<'_>, which: impl Fn(TableId) -> bool) -> Result<Vec<Expr>, Unclear> {
+        let conditions: Vec<_> =
+            self.settled.conditions.iter().filter(|condition| which(condition.column.table)).collect();
+        let present: Vec<_> = self.settled.present.iter().copied().filter(|table| which(*table)).collect();
+        let absent: Vec<_> = self.settled.absent.iter().copied().filter(|table| which(*table)).collect();
+        sql::filters(self.schema, scope, &conditions, &present, &absent)
+    }
+
+    fn ordered_groups(&self) -> Result<Query, Unclear> {
+        if self.settled.dimensions.is_empty() && self.settled.limit.is_some() {
+            return Err(Unclear::groups_of_what());
+        }
+        let Groups { mut query, dimensions, measures } = self.groups()?;
+        let first = |position: usize| dimensions.get(position).and_then(|names| names.last()).cloned();
+        let by = match self.settled.order {
+            _ if dimensions.is_empty() => None,
+            Some((OrderBy::Measure(measure), down)) => {
+                measures.get(measure).or(measures.first()).map(|name| (name.clone(), down))
+            }
+            Some((OrderBy::Dimension(dimension), down)) => first(dimension).map(|name| (name, down)),
+            Some((OrderBy::Column(_), _)) | None => None,
+        };
+        query.order_by = by.iter().map(|(name, down)| (Expr::Alias(name.clone()), *down)).collect();
+        for name in dimensions.iter().flatten() {
+            // Equal groups come in the same order each time.
+            if by.as_ref().is_none_or(|(known, _)| known != name) {
+                query.order_by.push((Expr::Alias(name.clone()), false));
+            }
+        }
+        query.limit = self.settled.limit;
+        Ok(query)
+    }
+
+    /// The aggregate over the groups, in parts by the dimensions from the second on.
+    fn over_groups(&self, outer: Aggregate) -> Result<Query, Unclear> {
+        if self.settled.share || self.settled.limit.is_some() {
+            return Err(Unclear::of_what());
+        }
+        let Groups { query: inner, dimensions, measures } = self.groups()?;
+        let alias = "groups".to_owned();
+        let column = |name: &String| Expr::Column(alias.clone(), name.clone());
+        let parts: Vec<String> = dimensions.iter().skip(1).flatten().cloned().collect();
+        let (expr, name) = match (outer, measures.first()) {
+            (Aggregate::Count, _) | (_, None) => {
+                let counted = self.settled.dimensions.first().map(|dimension| dimension.table());
+                let table = counted.unwrap_or(self.settled.root);
+                (Expr::CountRows, format!("{}_count", thing(&self.schema.table(table).name)))
+            }
+            (outer, Some(measure)) => (sql::aggregate(outer, column(measure)), format!("{}_{measure}", outer.as_str())),
+        };
+        let mut query = Query::from(From { source: Source::Subquery(Box::new(inner)), alias: alias.clone() });
+        query.select = parts.iter().map(|part| (column(part), Some(part.clone()))).collect();
+        query.group_by = parts.iter().map(&column).collect();
+        query.order_by = parts.iter().map(|part| (Expr::Alias(part.clone()), false)).collect();
+        query.select.push((expr, Some(name)));
+        Ok(query)
+    }
+
+    fn groups(&self) -> Result<Groups, Unclear> {
+        let root = self.settled.root;
+        let reached = |table: TableId| self.schema.path_up(root, table).is_some();
+        if let Some(entity) = self.entity_with_empty_groups() {
+            return self.groups_with_empty(entity);
+        }
+        match self.settled.dimensions.iter().find(|dimension| !reached(dimension.table())) {
+            Some(dimension) => self.groups_of_distinct(dimension.table()),
+            None => self.plain_groups(),
+        }
+    }
+
+    fn plain_groups(&self) -> Result<Groups, Unclear> {
+        let root = self.settled.root;
+        let mut scope = Scope::new(self.schema, root);
+        let mut outputs = self.outputs();
+        let dimensions = self.dimensions(&mut scope, &mut outputs)?;
+        let group_by: Vec<Expr> = outputs.columns.iter().map(|(expr, _)| expr.clone()).collect();
+        let filters = self.filters(&mut scope, |_| true)?;
+        let mut measured = Vec::new();
+        for measure in &self.settled.measures {
+            let expr = self.measure(&mut scope, measure)?;
+            measured.push((expr, *measure));
+        }
+        let having = self.having(measured.iter().map(|(expr, _)| expr));
+        let mut names = Vec::new();
+        for (expr, measure) in measured {
+            let known = outputs.columns.iter().find(|(known, _)| *known == expr).map(|(_, name)| name.clone());
+            names.push(known.unwrap_or_else(|| {
+                let (expr, name) = self.shared(&mut scope, expr, &measure);
+                outputs.add(expr, name, measure.table)
+            }));
+        }
+        let mut query = scope.into_query();
+        query.select = named(outputs);
+        query.filters = filters;
+        query.group_by = group_by;
+        query.having = having;
+        Ok(Groups { query, dimensions, measures: names })
+    }
+
+    /// A share instead of the measure itself, where one was asked for.
+    fn shared(&self, scope: &mut Scope<'_>, whole: Expr, measure: &Measure) -> (Expr, String) {
+        let name = self.measure_name(measure);
+        if !self.settled.share {
+            return (whole, name);
+        }
+        let part = match &self.settled.share_of {
+            None => whole.clone(),
+            Some(conditions) => {
+                let tests =
+                    conditions.iter().filter_map(|condition| sql::condition(self.schema, scope, condition).ok());
+                let test = Expr::All(tests.collect());
+                let of = match measure.column.map(|column| scope.column(column)) {
+                    Some(Ok(column)) => column,
+                    _ => Expr::number("1"),
+                };
+                sql::aggregate(measure.aggregate, Expr::Case(Box::new(test), Box::new(of)))
+            }
+        };
+        let total = match &self.settled.share_of {
+            Some(_) => whole,
+            None => Expr::OverAll(Box::new(Expr::Call("sum", vec![whole]))),
+        };
+        let total = Expr::Call("nullif", vec![total, Expr::number("0")]);
+        let percent = Expr::binary(Expr::number("100.0"), "*", part);
+        (Expr::binary(percent, "/", total), format!("{name}_percent"))
+    }
+
+    fn dimensions(&self, scope: &mut Scope<'_>, outputs: &mut Outputs<'_>) -> Result<Vec<Vec<String>>, Unclear> {
+        let mut names = Vec::new();
+        for dimension in &self.settled.dimensions {
+            let mut own = Vec::new();
+            for (expr, name) in self.dimension(scope, *dimension)? {
+                own.push(outputs.add(expr, name, dimension.table()));
+            }
+            names.push(own);
+        }
+        Ok(names)
+    }
+
+    fn dimension(&self, scope: &mut Scope<'_>, dimension: Dimension) -> Result<Vec<(Expr, String)>, Unclear> {
+        Ok(match dimension {
+            Dimension::Column(column) => vec![(scope.column(column)?, self.schema.column(column).name.clone())],
+            Dimension::Time(slice, column) => {
+                let expr = sql::sliced(slice, scope.moment(column)?);
+                vec![(expr, sql::slice_name(slice).to_owned())]
+            }
+            Dimension::Entity(table) => {
+                let mut columns = Vec::new();
+                for column in [self.schema.key_of(table), self.schema.label_of(table)].into_iter().flatten() {
+                    columns.push((scope.column(column)?, self.schema.column(column).name.clone()));
+                }
+                if columns.is_empty() {
+                    return Err(Unclear::no_column("key or name", &self.schema.table(table).name));
+                }
+                columns
+            }
+        })
+    }
+
+    /// A measure over the rows of the root. Of a table that the root refers to, a row may come up
+    /// many times: then only what does not mind is answered.
+    fn measure(&self, scope: &mut Scope<'_>, measure: &Measure) -> Result<Expr, Unclear> {
+        let own = measure.table == self.settled.root;
+        match (measure.aggregate, measure.column) {
+            (Aggregate::Count, None) if own => Ok(Expr::CountRows),
+            // Without groups this would count only those that have any.
+            (Aggregate::Count, None) if self.settled.dimensions.is_empty() => {
+                let name = |table: TableId| &self.schema.table(table).name;
+                Err(Unclear::counted_twice(name(measure.table), name(self.settled.root)))
+            }
+            (Aggregate::Count, None) => {
+                let name = &self.schema.table(measure.table).name;
+                let key = self.schema.key_of(measure.table).ok_or_else(|| Unclear::no_column("key", name))?;
+                Ok(Expr::CallDistinct("count", Box::new(scope.column(key)?)))
+            }
+            (Aggregate::Sum | Aggregate::Average | Aggregate::Median, Some(column)) if !own => {
+                let of = self.schema.qualified(column);
+                Err(Unclear::counted_twice(&of, &self.schema.table(self.settled.root).name))
+            }
+            (aggregate, Some(column)) => Ok(sql::aggregate(aggregate, scope.value(column)?)),
+            (_, None) => Ok(Expr::CountRows),
+        }
+    }
+
+    fn measure_name(&self, measure: &Measure) -> String {
+        let Some(column) = measure.column else {
+            return format!("{}_count", thing(&self.schema.table(measure.table).name));
+        };
+        let column = &self.schema.column(column).name;
+        let prefix = measure.aggregate.as_str();
+        if column.starts_with(prefix) { column.clone() } else { format!("{prefix}_{column}") }
+    }
+
+    fn having<'e>(&self, measures: impl Iterator<Item = &'e Expr>) -> Vec<Expr> {
+        let measures: Vec<&Expr> = measures.collect();
+        self.settled
+            .havings
+            .iter()
+            .filter_map(|(measure, test)| Some(sql::compared(measures.get(*measure).copied()?.clone(), test)))
+            .collect()
+    }
+
+    /// "customers with fewer than 3 orders" is also about those without any.
+    fn entity_with_empty_groups(&self) -> Option<TableId> {
+        let settled = self.settled;
+        match (settled.dimensions.as_slice(), settled.havings.as_slice(), settled.measures.as_slice()) {
+            (
+                [Dimension::Entity(entity)],
+                [(0, test)],
+                [Measure { aggregate: Aggregate::Count, table, column: None }],
+            ) if *entity != *table && *table == settled.root && Settler::holds_for_none(test) && !settled.share => {
+                self.schema.path_up(*table, *entity).map(|_| *entity)
+            }
+            _ => None,
+        }
+    }
+
+    /// Every row of the entity, joined to the count of what belongs to it, 0 where nothing does.
+    fn groups_with_empty(&self, entity: TableId) -> Result<Groups, Unclear> {
+        let root = self.settled.root;
+        let of_entity = |table: TableId| self.schema.path_up(entity, table).is_some();
+        let path = self.schema.path_up(root, entity).unwrap_or_default();
+        let Some(last) = path.last() else { return Err(Unclear::of_what()) };
+        let mut inner_scope = Scope::new(self.schema, root);
+        let reference = inner_scope.column(last.from)?;
+        let inner_filters = self.filters(&mut inner_scope, |table| !of_entity(table))?;
+        let mut inner = inner_scope.into_query();
+        inner.select =
+            vec![(reference.clone(), Some("belongs_to".to_owned())), (Expr::CountRows, Some("counted".to_owned()))];
+        inner.filters = inner_filters;
+        inner.group_by = vec![reference];
+
+        let mut scope = Scope::new(self.schema, entity);
+        let mut outputs = self.outputs();
+        let dimensions = self.dimensions(&mut scope, &mut outputs)?;
+        let counts = "counts".to_owned();
+        let counted = Expr::Call("coalesce", vec![Expr::Column(counts.clone(), "counted".into()), Expr::number("0")]);
+        let name = self.settled.measures.first().map(|measure| self.measure_name(measure)).unwrap_or_default();
+        let name = outputs.add(counted.clone(), name, root);
+        let mut filters = self.filters(&mut scope, of_entity)?;
+        filters.extend(self.having(std::iter::once(&counted)));
+        let on = Expr::binary(scope.column(last.to)?, "=", Expr::Column(counts.clone(), "belongs_to".to_owned()));
+        let mut query = scope.into_query();
+        let from = From { source: Source::Subquery(Box::new(inner)), alias: counts };
+        query.joins.push(Join { left: true, from, on });
+        query.select = named(outputs);
+        query.filters = filters;
+        Ok(Groups { query, dimensions, measures: vec![name] })
+    }
+
+    /// Groups by something of which many belong to one row of the root: each row of the root is
+    /// taken once for each group, however many rows lie between.
+    fn groups_of_distinct(&self, other: TableId) -> Result<Groups, Unclear> {
+        let root = self.settled.root;
+        let names = (&self.schema.table(root).name, &self.schema.table(other).name);
+        let base = self.schema.bridge(root, other).ok_or_else(|| Unclear::not_connected(names.0, names.1))?;
+        let key = self.schema.key_of(root).ok_or_else(|| Unclear::no_column("key", names.0))?;
+        let mut scope = Scope::new(self.schema, base);
+        let mut inner_outputs = self.outputs();
+        let dimensions = self.dimensions(&mut scope, &mut inner_outputs)?;
+        let key = scope.column(key)?;
+        inner_outputs.add(key, "counted_once".to_owned(), root);
+        let mut inputs = Vec::new();
+        for measure in &self.settled.measures {
+            let input = match measure.column {
+                Some(column) if measure.table == root => {
+                    let expr = scope.value(column)?;
+                    let name = format!("input_{}", self.schema.column(column).name);
+                    Some(inner_outputs.add(expr, name, root))
+                }
+                None if measure.table == root => None,
+                _ => return Err(Unclear::counted_twice(names.0, names.1)),
+            };
+            inputs.push((input, *measure));
+        }
+        let filters = self.filters(&mut scope, |_| true)?;
+        let mut inner = scope.into_query();
+        inner.distinct = true;
+        inner.select = named(inner_outputs);
+        inner.filters = filters;
+
+        let alias = "once".to_owned();
+        let column = |name: &str| Expr::Column(alias.clone(), name.to_owned());
+        let mut outputs = self.outputs();
+        for name in dimensions.iter().flatten() {
+            outputs.add(column(name), name.clone(), other);
+        }
+        let group_by: Vec<Expr> = outputs.columns.iter().map(|(expr, _)| expr.clone()).collect();
+        let measured: Vec<Expr> = inputs
+            .iter()
+            .map(|(input, measure)| match input {
+                Some(input) => sql::aggregate(measure.aggregate, column(input)),
+                None => Expr::CountRows,
+            })
+            .collect();
+        let having = self.having(measured.iter());
+        if self.settled.share {
+            return Err(Unclear::share_of_what());
+        }
+        let mut measures = Vec::new();
+        for (expr, (_, measure)) in measured.into_iter().zip(&inputs) {
+            measures.push(outputs.add(expr, self.measure_name(measure), root));
+        }
+        let mut query = Query::from(From { source: Source::Subquery(Box::new(inner)), alias: alias.clone() });
+        query.select = named(outputs);
+        query.group_by = group_by;
+        query.having = having;
+        Ok(Groups { query, dimensions, measures })
+    }
+}
+
+fn named(outputs: Outputs<'_>) -> Vec<(Expr, Option<String>)> {
+    outputs.columns.into_iter().map(|(expr, name)| (expr, Some(name))).collect()
+}

@@ -1,0 +1,366 @@
+//! Reads the linked phrases from left to right into a draft of the query.
+//!
+//! A phrase is either used or left over; what is left over is reported to the person who asked,
+//! so nothing of a question is passed over in silence.
+
+use super::calendar::TimeRange;
+use super::cue::{Aggregate, Cue, Direction};
+use super::intent::{Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Test};
+use super::link::{self, Link, Meaning, Noun};
+use super::schema::{ColumnId, Schema, TableId};
+
+/// How well a word must fit a table for the values before it to describe the table's rows.
+pub(super) const DESCRIBED: f64 = 0.55;
+
+/// What the reading of the phrases gave.
+pub(super) struct Composed {
+    pub(super) intent: Intent,
+    /// Words that mean nothing in this schema.
+    pub(super) unknown: Vec<String>,
+    /// Phrases that mean nothing in their place.
+    pub(super) left_over: Vec<String>,
+}
+
+pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
+    let mut composer = Composer {
+        schema,
+        links,
+        at: 0,
+        intent: Intent::default(),
+        pending: Vec::new(),
+        distinct: false,
+        negated: None,
+        operand: None,
+        last_table: None,
+        unknown: Vec::new(),
+        left_over: Vec::new(),
+    };
+    while composer.at < links.len() {
+        composer.step();
+    }
+    composer.finish();
+    Composed { intent: composer.intent, unknown: composer.unknown, left_over: composer.left_over }
+}
+
+/// An aggregate that waits for its noun, and the phrase that asked for it.
+pub(super) struct Pending {
+    pub(super) aggregate: Aggregate,
+    pub(super) text: String,
+}
+
+/// What a comparison that follows is about.
+#[derive(Clone, Copy)]
+pub(super) enum Operand {
+    Measure(usize),
+    /// The last of the columns named on their own.
+    Column,
+}
+
+pub(super) struct Composer<'a> {
+    pub(super) schema: &'a Schema<'a>,
+    pub(super) links: &'a [Link],
+    pub(super) at: usize,
+    pub(super) intent: Intent,
+    pub(super) pending: Vec<Pending>,
+    pub(super) distinct: bool,
+    /// Where the "not" stands that waits for its noun.
+    pub(super) negated: Option<usize>,
+    pub(super) operand: Option<Operand>,
+    pub(super) last_table: Option<TableId>,
+    unknown: Vec<String>,
+    pub(super) left_over: Vec<String>,
+}
+
+impl Composer<'_> {
+    pub(super) fn meaning(&self, at: usize) -> Option<&Meaning> {
+        self.links.get(at).map(|link| &link.meaning)
+    }
+
+    pub(super) fn cue(&self, at: usize) -> Option<Cue> {
+        match self.meaning(at) {
+            Some(Meaning::Cue(cue)) => Some(*cue),
+            _ => None,
+        }
+    }
+
+    pub(super) fn noun(&self, at: usize) -> Option<&Noun> {
+        match self.meaning(at) {
+            Some(Meaning::Noun(noun)) => Some(noun),
+            _ => None,
+        }
+    }
+
+    pub(super) fn number(&self, at: usize) -> Option<&str> {
+        match self.meaning(at) {
+            Some(Meaning::Number(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The phrases from one link up to another, as they were asked.
+    pub(super) fn text(&self, from: usize, to: usize) -> String {
+        let texts: Vec<&str> =
+            self.links[from..to.min(self.links.len())].iter().map(|link| link.text.as_str()).collect();
+        texts.join(" ")
+    }
+
+    /// The first place from `at` on that is neither noise nor "of".
+    pub(super) fn skip_noise(&self, mut at: usize) -> usize {
+        while matches!(self.cue(at), Some(Cue::Noise | Cue::Of | Cue::All)) {
+            at += 1;
+        }
+        at
+    }
+
+    pub(super) fn leave(&mut self, at: usize) {
+        if let Some(link) = self.links.get(at) {
+            self.left_over.push(link.text.clone());
+        }
+    }
+
+    pub(super) fn step(&mut self) {
+        let here = self.at;
+        match &self.links[here].meaning {
+            Meaning::Pause => self.at += 1,
+            Meaning::Unknown | Meaning::Quoted(_) => {
+                self.unknown.push(self.links[here].text.clone());
+                self.at += 1;
+            }
+            Meaning::Number(_) => self.count_of_rows(),
+            Meaning::Time(range) => self.time(*range),
+            Meaning::Noun(_) => self.name(),
+            Meaning::Cue(cue) => self.follow(*cue),
+        }
+        // Whatever a phrase does, the reading goes on behind it.
+        self.at = self.at.max(here + 1);
+    }
+
+    fn follow(&mut self, cue: Cue) {
+        let here = self.at;
+        self.at += 1;
+        match cue {
+            Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
+            // An alternative of two different things is not what a list of conditions says.
+            Cue::Or => self.leave(here),
+            Cue::Which => {
+                self.intent.which = true;
+                self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
+            }
+            Cue::Is => {
+                let named = !self.intent.subjects.is_empty() || !self.intent.measures.is_empty();
+                if self.intent.share && named {
+                    self.intent.share_base = Some(self.intent.filters.len());
+                }
+            }
+            Cue::All => self.intent.all = true,
+            Cue::Count => self.wait_for_count(here),
+            Cue::Aggregate(aggregate) => self.wait_for(aggregate, here),
+            Cue::Distinct => self.distinct = true,
+            Cue::Share => self.intent.share = true,
+            Cue::By => self.group_by(here),
+            Cue::SortBy => self.sort_by(here),
+            Cue::Sorted(direction) => self.intent.sort_direction = Some(direction),
+            Cue::Top(direction) => self.top(direction, RankBy::Unspecified, here),
+            Cue::Edge(direction) => {
+                self.top(direction, RankBy::Quality(super::cue::Quality::Time), here);
+            }
+            Cue::Superlative(direction, quality) => self.superlative(direction, quality, here),
+            Cue::Compare(comparison) => self.compare(comparison, here),
+            Cue::Between => self.between(here),
+            Cue::Not => self.negated = Some(here),
+            Cue::Without => self.without(here),
+            Cue::Missing => self.missing(here),
+            Cue::Named => self.named(here),
+            Cue::Match(_) => {
+                if self.noun(self.skip_noise(self.at)).is_none() {
+                    self.leave(here);
+                }
+            }
+            Cue::Grain(grain) => self.time_dimension(Slice::Every(grain), here),
+            Cue::Weekday => self.time_dimension(Slice::Weekday, here),
+            Cue::HourOfDay => self.time_dimension(Slice::HourOfDay, here),
+        }
+    }
+
+    fn time_dimension(&mut self, slice: Slice, here: usize) {
+        let text = self.text(here, here + 1);
+        self.intent.dimensions.push(Dimension::Time(slice, None, text));
+    }
+
+    fn wait_for_count(&mut self, here: usize) {
+        // "total number of": one count; "average number of": an average over counts.
+        if let Some(outer) = self.pending.pop()
+            && outer.aggregate != Aggregate::Sum
+            && outer.aggregate != Aggregate::Count
+        {
+            self.intent.nested = Some(outer.aggregate);
+        }
+        let text = self.text(here, here + 1);
+        self.pending.push(Pending { aggregate: Aggregate::Count, text });
+    }
+
+    fn wait_for(&mut self, aggregate: Aggregate, here: usize) {
+        let text = self.text(here, here + 1);
+        let follows_another = here > 0 && matches!(self.cue(here - 1), Some(Cue::Aggregate(_)));
+        if aggregate == Aggregate::Sum && follows_another {
+            // "average total amount per customer"
+            if let Some(outer) = self.pending.pop()
+                && outer.aggregate != Aggregate::Sum
+            {
+                self.intent.nested = Some(outer.aggregate);
+            }
+        }
+        self.pending.push(Pending { aggregate, text });
+    }
+
+    /// A number that no comparison claims: how many rows to give, or which row.
+    fn count_of_rows(&mut self) {
+        let here = self.at;
+        let Some(count) = self.number(here).map(str::to_owned) else { return };
+        self.at += 1;
+        let mut next = self.skip_noise(self.at);
+        while self.noun(next).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty()) {
+            next += 1;
+        }
+        let ranks = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Top(_) | Cue::Distinct));
+        match count.parse() {
+            Ok(limit) if (ranks || self.noun(next).is_some()) && self.intent.limit.is_none() => {
+                self.intent.limit = Some(limit);
+            }
+            _ => self.leave(here),
+        }
+    }
+
+    fn time(&mut self, range: TimeRange) {
+        let text = self.text(self.at, self.at + 1);
+        self.at += 1;
+        let left = Left::Time(None, self.last_table);
+        let negated = self.negated.take().is_some();
+        self.intent.filters.push(Filter { left, test: Test::Within(range), negated, none_at_all: false, text });
+    }
+
+    pub(super) fn mention(&self, at: usize) -> Option<Mention> {
+        let noun = self.noun(at)?;
+        let owner = self.skip_noise(at + 1);
+        let owned = self.cue(at + 1) == Some(Cue::Of);
+        let owner = self.noun(owner).filter(|_| owned).and_then(|noun| noun.table).map(|(table, _)| table);
+        let owner = owner.filter(|owner| noun.columns.iter().any(|column| column.table == *owner));
+        Some(Mention {
+            columns: noun.columns.clone(),
+            text: self.text(at, at + 1),
+            near: owner.or(self.last_table),
+            qualified: noun.qualified || owner.is_some(),
+            implied: link::implied(noun),
+            score: noun.column_score,
+        })
+    }
+
+    pub(super) fn is_number_column(&self, column: ColumnId) -> bool {
+        self.schema.column(column).data_type.is_numeric() && !self.schema.is_key_like(column)
+    }
+
+    pub(super) fn numbers_of(&self, mention: &Mention) -> Vec<ColumnId> {
+        mention.columns.iter().copied().filter(|column| self.is_number_column(*column)).collect()
+    }
+
+    /// A "not" that stands at `at` waits for what follows.
+    pub(super) fn negate_at(&mut self, at: usize) {
+        self.negated = Some(at);
+    }
+
+    pub(super) fn negated_now(&mut self) -> bool {
+        self.negated.take().is_some()
+    }
+
+    /// What a comparison at this place is about: a measure, or the column named last.
+    pub(super) fn take_operand(&mut self) -> Option<Result<usize, Mention>> {
+        match self.operand.take()? {
+            Operand::Measure(measure) => Some(Ok(measure)),
+            Operand::Column => self.intent.columns.pop().map(Err),
+        }
+    }
+
+    /// Reads "number of orders", "total amount", "revenue" at this place into a measure.
+    pub(super) fn measure_ahead(&mut self) -> Option<usize> {
+        let start = self.skip_noise(self.at);
+        if !matches!(self.cue(start), Some(Cue::Count | Cue::Aggregate(_))) {
+            return None;
+        }
+        let known = self.intent.measures.len();
+        let (subjects, waiting) = (self.intent.subjects.len(), std::mem::take(&mut self.pending));
+        self.at = start;
+        while self.at < self.links.len() && self.intent.measures.len() == known {
+            let reads_on = match self.meaning(self.at) {
+                Some(Meaning::Cue(cue)) => {
+                    matches!(cue, Cue::Count | Cue::Aggregate(_) | Cue::Noise | Cue::Of | Cue::Distinct | Cue::All)
+                }
+                Some(Meaning::Noun(_)) => true,
+                _ => false,
+            };
+            if !reads_on {
+                break;
+            }
+            self.step();
+        }
+        // A table between the aggregate and its column is only the column's owner.
+        self.intent.subjects.truncate(subjects);
+        let unread = std::mem::replace(&mut self.pending, waiting);
+        self.left_over.extend(unread.into_iter().map(|pending| pending.text));
+        (self.intent.measures.len() > known).then(|| self.intent.measures.len() - 1)
+    }
+
+    pub(super) fn add_having(&mut self, measure: usize, test: Test, text: String) {
+        self.intent.havings.push(Having { measure, test, text });
+    }
+
+    pub(super) fn set_rank(&mut self, direction: Direction, by: RankBy, here: usize) {
+        let next = (self.at..self.links.len()).find_map(|at| self.noun(at)).map(|noun| noun.plural);
+        let before = self.intent.subjects.first().map(|subject| subject.plural);
+        let extreme = matches!(by, RankBy::Column(_));
+        let plural =
+            if matches!(by, RankBy::Unspecified | RankBy::Quality(_)) { next.or(before) } else { before.or(next) };
+        let text = self.text(here, self.at);
+        self.intent.rank = Some(Rank { direction, by, extreme, plural, text });
+    }
+
+    /// What still waits for a noun at the end of the question.
+    fn finish(&mut self) {
+        let filtered = self.intent.filters.iter().find_map(|filter| match &filter.left {
+            Left::Column(mention) => Some(mention.clone()),
+            _ => None,
+        });
+        for pending in std::mem::take(&mut self.pending) {
+            match (pending.aggregate, &filtered) {
+                // "how many were cancelled?"
+                (Aggregate::Count, Some(mention)) if self.intent.subjects.is_empty() => {
+                    let of = Measured::RowsWith(mention.clone());
+                    self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text: pending.text });
+                }
+                // "order count by region"
+                (Aggregate::Count, _) if !self.intent.subjects.is_empty() && self.intent.measures.is_empty() => {
+                    let subject = self.intent.subjects.remove(0);
+                    let text = format!("{} {}", subject.text, pending.text);
+                    let of = Measured::Rows(subject.table);
+                    self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+                }
+                // "how many orders in total"
+                (Aggregate::Sum, _) if !self.intent.measures.is_empty() => {}
+                // "amount in total", "order amount average"
+                (aggregate, _) if self.intent.columns.last().is_some_and(|last| !self.numbers_of(last).is_empty()) => {
+                    let Some(mention) = self.intent.columns.pop() else { continue };
+                    let text = format!("{} {}", mention.text, pending.text);
+                    let columns = self.numbers_of(&mention);
+                    let of = Measured::Column(Mention { columns, ..mention });
+                    self.intent.measures.push(Measure { aggregate, of, text });
+                }
+                _ => self.left_over.push(pending.text),
+            }
+        }
+        if let Some(not) = self.negated.take() {
+            self.leave(not);
+        }
+        if self.distinct {
+            self.intent.distinct = true;
+        }
+    }
+}

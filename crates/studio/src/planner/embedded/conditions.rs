@@ -1,0 +1,422 @@
+//! The part of the reading that concerns conditions: comparisons, named values, absence.
+
+use super::compose::{Composer, DESCRIBED};
+use super::cue::{Aggregate, Comparison, Cue};
+use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
+use super::link::Meaning;
+use super::schema::TableId;
+
+impl Composer<'_> {
+    fn number_at(&self, at: usize) -> Option<String> {
+        match self.meaning(at) {
+            Some(Meaning::Number(number)) => Some(number.clone()),
+            _ => None,
+        }
+    }
+
+    /// A value as someone typed it after "is" or "=": in quotes, a number, or a word unknown here.
+    fn typed_at(&self, at: usize) -> Option<String> {
+        match self.meaning(at) {
+            Some(Meaning::Quoted(text)) => Some(text.clone()),
+            Some(Meaning::Unknown) => Some(self.text(at, at + 1)),
+            _ => None,
+        }
+    }
+
+    /// Unknown words in a row are one typed value: "named Acme Rockets".
+    fn typed_words(&self, at: usize) -> Option<(usize, String)> {
+        let first = self.typed_at(at)?;
+        let mut end = at + 1;
+        while matches!(self.meaning(at), Some(Meaning::Unknown)) && matches!(self.meaning(end), Some(Meaning::Unknown))
+        {
+            end += 1;
+        }
+        Some((end, if end == at + 1 { first } else { self.text(at, end) }))
+    }
+
+    fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
+        self.intent.filters.push(Filter { left: Left::Column(mention), test, negated, none_at_all: false, text });
+    }
+
+    /// A condition on the column named at `here`, if one follows it.
+    pub(super) fn condition(&mut self, mention: &mut Mention, here: usize) -> bool {
+        let mut next = self.at;
+        let mut is = false;
+        let mut negated = false;
+        let mut equal = false;
+        let mut comparison = None;
+        loop {
+            match self.cue(next) {
+                Some(Cue::Noise) => {}
+                Some(Cue::Is | Cue::Named) => is = true,
+                Some(Cue::Not) => negated = true,
+                Some(Cue::Compare(Comparison::Equal)) => equal = true,
+                Some(Cue::Compare(Comparison::NotEqual)) => (equal, negated) = (true, true),
+                Some(Cue::Compare(other)) if comparison.is_none() => comparison = Some(other),
+                _ => break,
+            }
+            next += 1;
+        }
+        let explicit = is || equal;
+        if let Some(number) = self.number_at(next) {
+            let nothing_behind = self.noun(self.skip_noise(next + 1)).is_none_or(|noun| noun.table.is_none());
+            let comparison = match comparison {
+                Some(comparison) => comparison,
+                None if equal || is || next == self.at => Comparison::Equal,
+                None => return false,
+            };
+            if comparison != Comparison::Equal || nothing_behind {
+                return self.compare_column(mention, comparison, number, negated, here, next);
+            }
+            return false;
+        }
+        if comparison.is_some() {
+            return false;
+        }
+        if self.cue(next) == Some(Cue::Between)
+            && let Some((low, high, end)) = self.two_numbers(next + 1)
+        {
+            self.at = end;
+            let text = self.text(here, end);
+            let negated = self.negated_now() || negated;
+            self.compared(mention.clone(), Test::Between(low, high), negated, text);
+            return true;
+        }
+        if self.cue(next) == Some(Cue::Missing) && (is || next == self.at) {
+            self.at = next + 1;
+            let text = self.text(here, self.at);
+            self.filter(mention.clone(), Test::Missing, negated, text);
+            return true;
+        }
+        if let Some(Cue::Match(kind)) = self.cue(next) {
+            let raw = self.skip_noise(next + 1);
+            if let Some(Meaning::Quoted(text)) = self.meaning(raw).cloned() {
+                return self.text_match(mention, Test::Text(kind, text), negated, here, raw);
+            }
+            if raw < self.links.len() && !matches!(self.meaning(raw), Some(Meaning::Pause)) {
+                let text = self.text(raw, raw + 1);
+                return self.text_match(mention, Test::Text(kind, text), negated, here, raw);
+            }
+            return false;
+        }
+        if let Some(Meaning::Time(range)) = self.meaning(next).cloned() {
+            let temporal: Vec<_> =
+                mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+            if temporal.is_empty() {
+                return false;
+            }
+            self.at = next + 1;
+            let text = self.text(here, self.at);
+            let mention = Mention { columns: temporal, ..mention.clone() };
+            let left = Left::Time(Some(mention), None);
+            let negated = self.negated_now() || negated;
+            self.intent.filters.push(Filter { left, test: Test::Within(range), negated, none_at_all: false, text });
+            return true;
+        }
+        if let Some(noun) = self.noun(next) {
+            let shared = noun.values.iter().any(|(column, _)| mention.columns.contains(column));
+            if shared {
+                if negated {
+                    self.negate_at(here);
+                }
+                let of = mention.clone();
+                self.values(next, here, Some(&of));
+                return true;
+            }
+        }
+        // "city Berlin": a name behind a column of many different texts.
+        let many_texts = |column: &super::schema::ColumnId| {
+            let described = self.schema.column(*column);
+            described.data_type == crate::planner::ColumnType::Text && described.sample_values.is_empty()
+        };
+        let is_name = next == self.at
+            && matches!(self.meaning(next), Some(Meaning::Unknown | Meaning::Quoted(_)))
+            && (self.text(next, next + 1).starts_with(char::is_uppercase)
+                || matches!(self.meaning(next), Some(Meaning::Quoted(_))))
+            && mention.columns.iter().all(many_texts);
+        if (explicit || is_name)
+            && let Some((end, text)) = self.typed_words(next)
+        {
+            self.at = end;
+            let phrase = self.text(here, end);
+            self.filter(mention.clone(), Test::Typed(text), negated, phrase);
+            return true;
+        }
+        false
+    }
+
+    fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {
+        self.at = raw + 1;
+        let text = self.text(here, self.at);
+        let negated = self.negated_now() || negated;
+        self.filter(mention.clone(), test, negated, text);
+        true
+    }
+
+    fn compare_column(
+        &mut self,
+        mention: &Mention,
+        comparison: Comparison,
+        number: String,
+        negated: bool,
+        here: usize,
+        number_at: usize,
+    ) -> bool {
+        let keys_and_numbers: Vec<_> = mention
+            .columns
+            .iter()
+            .copied()
+            .filter(|column| {
+                let described = self.schema.column(*column).data_type;
+                described.is_numeric()
+                    || (comparison == Comparison::Equal && described == crate::planner::ColumnType::Text)
+            })
+            .collect();
+        if keys_and_numbers.is_empty() {
+            return false;
+        }
+        self.at = number_at + 1;
+        let text = self.text(here, self.at);
+        let negated = self.negated_now() || negated;
+        let mention = Mention { columns: keys_and_numbers, ..mention.clone() };
+        self.compared(mention, Test::Number(comparison, number), negated, text);
+        true
+    }
+
+    /// A comparison of a column. Of a word for a sum ("spent more than 1000"), next to a thing
+    /// that is not a row of the same table, it is a comparison of the sum.
+    fn compared(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
+        let of_groups = mention.implied.filter(|_| {
+            let own = |table: TableId| mention.columns.iter().any(|column| column.table == table);
+            let others = self.intent.subjects.iter().any(|subject| !own(subject.table));
+            let grouped = !self.intent.dimensions.is_empty() || !self.intent.columns.is_empty();
+            let counted = self.intent.measures.iter().any(|measure| match measure.of {
+                Measured::Rows(table) => !own(table),
+                _ => false,
+            });
+            others || grouped || counted
+        });
+        match of_groups {
+            Some(_) if negated => self.filter(mention, test, negated, text),
+            Some(aggregate) => {
+                let measure = Measure { aggregate, of: Measured::Column(mention.clone()), text: mention.text };
+                self.intent.measures.push(measure);
+                let measure = self.intent.measures.len() - 1;
+                self.add_having(measure, test, text);
+            }
+            None => self.filter(mention, test, negated, text),
+        }
+    }
+
+    /// The measure counts the table's rows, and nothing was named to group them by.
+    fn counts_only(&self, measure: usize, table: TableId) -> bool {
+        let counts = self
+            .intent
+            .measures
+            .get(measure)
+            .is_some_and(|measure| matches!(measure.of, Measured::Rows(counted) if counted == table));
+        let ungrouped =
+            self.intent.subjects.is_empty() && self.intent.columns.is_empty() && self.intent.dimensions.is_empty();
+        counts && ungrouped
+    }
+
+    fn compare_measure(&mut self, measure: usize, test: Test, negated: bool, text: String, here: usize) {
+        match (test, negated) {
+            (test, false) => self.add_having(measure, test, text),
+            (Test::Number(comparison, number), true) => {
+                self.add_having(measure, Test::Number(comparison.inverse(), number), text);
+            }
+            (_, true) => self.leave(here),
+        }
+    }
+
+    /// Reads on up to a place that lies ahead.
+    fn steps_until(&mut self, place: usize) {
+        while self.at < place {
+            self.step();
+        }
+    }
+
+    fn two_numbers(&self, at: usize) -> Option<(String, String, usize)> {
+        let low = self.number_at(at)?;
+        (self.cue(at + 1) == Some(Cue::And)).then_some(())?;
+        let high = self.number_at(at + 2)?;
+        Some((low, high, at + 3))
+    }
+
+    /// A comparison whose left side is not a column right before it.
+    pub(super) fn compare(&mut self, comparison: Comparison, here: usize) {
+        let at = self.skip_noise(self.at);
+        match self.number_at(at) {
+            Some(number) => {
+                self.at = at + 1;
+                self.compare_with(Test::Number(comparison, number), here);
+            }
+            None => self.leave(here),
+        }
+    }
+
+    pub(super) fn between(&mut self, here: usize) {
+        let at = self.skip_noise(self.at);
+        match self.two_numbers(at) {
+            Some((low, high, end)) => {
+                self.at = end;
+                self.compare_with(Test::Between(low, high), here);
+            }
+            None => self.leave(here),
+        }
+    }
+
+    /// What is compared: the noun behind the number, else the measure or column before it, else
+    /// the size of the thing that was named.
+    fn compare_with(&mut self, test: Test, here: usize) {
+        let negated = self.negated_now();
+        let mut next = self.skip_noise(self.at);
+        if let Some(table) = self.table_after_values(next)
+            && table > next
+        {
+            // "more than 2 shipped orders"
+            self.values(next, next, None);
+            self.steps_until(table);
+            next = table;
+        }
+        let noun = self.noun(next).cloned();
+        if let Some(noun) = &noun {
+            let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+            let table = noun.table.filter(|(_, score)| {
+                *score >= 0.7 && (*score > noun.column_score || (*score >= noun.column_score && !numeric))
+            });
+            if let Some((table, _)) = table {
+                let known = self.intent.measures.len();
+                let text = self.text(next, next + 1);
+                self.at = next + 1;
+                self.last_table = Some(table);
+                let measure = Measure { aggregate: Aggregate::Count, of: Measured::Rows(table), text };
+                self.intent.measures.push(measure);
+                let text = self.text(here, self.at);
+                self.compare_measure(known, test, negated, text, here);
+                return;
+            }
+            if numeric && let Some(mention) = self.mention(next) {
+                let columns = self.numbers_of(&mention);
+                self.at = next + 1;
+                let text = self.text(here, self.at);
+                self.compared(Mention { columns, ..mention }, test, negated, text);
+                return;
+            }
+        }
+        let text = self.text(here, self.at);
+        match (self.take_operand(), self.last_table) {
+            // "how many orders over 900": nothing is grouped, so each row is compared.
+            (Some(Ok(measure)), Some(table)) if self.counts_only(measure, table) => {
+                let left = Left::Weight(table);
+                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, text });
+            }
+            (Some(Ok(measure)), _) => self.compare_measure(measure, test, negated, text, here),
+            (Some(Err(mention)), _) if !self.numbers_of(&mention).is_empty() => {
+                // "amount of orders over 1000" shows the amount, "amount over 1000" only tests it.
+                let before = here.checked_sub(1).and_then(|before| self.noun(before));
+                if before.is_some_and(|noun| {
+                    noun.table.is_some() && !noun.columns.iter().any(|c| mention.columns.contains(c))
+                }) {
+                    self.intent.columns.push(mention.clone());
+                }
+                let columns = self.numbers_of(&mention);
+                let text = format!("{} {text}", mention.text);
+                self.compared(Mention { columns, ..mention }, test, negated, text);
+            }
+            (operand, Some(table)) => {
+                self.intent.columns.extend(operand.and_then(Result::err));
+                let left = Left::Weight(table);
+                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, text });
+            }
+            (operand, None) => {
+                self.intent.columns.extend(operand.and_then(Result::err));
+                self.leave(here);
+            }
+        }
+    }
+
+    /// "without orders", "with no email", "without refunded"
+    pub(super) fn without(&mut self, here: usize) {
+        let next = self.skip_noise(self.at);
+        let Some(noun) = self.noun(next).cloned() else {
+            // "no less than" and the like are cues of their own; a "no" that negates a verb
+            // waits for its noun: "who have not ordered".
+            if next < self.links.len() {
+                self.negate_at(here)
+            } else {
+                self.leave(here)
+            }
+            return;
+        };
+        self.at = next + 1;
+        let text = self.text(here, self.at);
+        match noun.table.filter(|(_, score)| *score >= noun.column_score) {
+            Some((table, score)) => {
+                self.last_table = Some(table);
+                let subject = Subject { table, text, plural: noun.plural, after_measure: true, score };
+                self.intent.absent.push(subject);
+            }
+            None if !noun.columns.is_empty() => {
+                if let Some(mention) = self.mention(next) {
+                    self.filter(mention, Test::Missing, false, text);
+                }
+            }
+            None => match self.table_after_values(next) {
+                // "without cancelled orders": none of the orders is like that.
+                Some(table) => {
+                    self.values(next, next, None);
+                    self.steps_until(table);
+                    self.negate_at(here);
+                }
+                None => {
+                    self.negate_at(here);
+                    self.values(next, here, None);
+                }
+            },
+        }
+    }
+
+    /// Where the table stands that the values from `at` on describe.
+    pub(super) fn table_after_values(&self, mut at: usize) -> Option<usize> {
+        while self.noun(at).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty())
+            || matches!(self.cue(at), Some(Cue::Or | Cue::And))
+        {
+            at += 1;
+        }
+        self.noun(at)?.table.filter(|(_, score)| *score >= DESCRIBED).map(|_| at)
+    }
+
+    /// "missing email"
+    pub(super) fn missing(&mut self, here: usize) {
+        let negated = self.negated_now();
+        match (self.take_operand(), self.mention(self.skip_noise(self.at))) {
+            (_, Some(mention)) if !mention.columns.is_empty() => {
+                self.at = self.skip_noise(self.at) + 1;
+                let text = self.text(here, self.at);
+                self.filter(mention, Test::Missing, negated, text);
+            }
+            (Some(Err(mention)), _) => {
+                let text = format!("{} {}", mention.text, self.text(here, here + 1));
+                self.filter(mention, Test::Missing, negated, text);
+            }
+            _ => self.leave(here),
+        }
+    }
+
+    /// "products named X"
+    pub(super) fn named(&mut self, here: usize) {
+        let labelled = self.last_table.filter(|table| self.schema.label_of(*table).is_some());
+        match (labelled, self.typed_words(self.skip_noise(self.at))) {
+            (Some(table), Some((end, typed))) => {
+                self.at = end;
+                let text = self.text(here, end);
+                let negated = self.negated_now();
+                let left = Left::Label(table);
+                self.intent.filters.push(Filter { left, test: Test::Typed(typed), negated, none_at_all: false, text });
+            }
+            _ => self.leave(here),
+        }
+    }
+}

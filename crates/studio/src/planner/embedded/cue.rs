@@ -1,0 +1,287 @@
+//! The words of a question that say what to do, as opposed to those that name things.
+
+use super::calendar::Grain;
+
+/// How rows are boiled down to one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aggregate {
+    Count,
+    CountDistinct,
+    Sum,
+    Average,
+    Minimum,
+    Maximum,
+    Median,
+}
+
+impl Aggregate {
+    /// The word for it in explanations and column aliases.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::CountDistinct => "distinct",
+            Self::Sum => "total",
+            Self::Average => "average",
+            Self::Minimum => "minimum",
+            Self::Maximum => "maximum",
+            Self::Median => "median",
+        }
+    }
+}
+
+/// From which end rows are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// What a superlative is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quality {
+    /// "most", "highest", "largest": what follows or precedes says of what.
+    Any,
+    /// "most expensive", "cheapest"
+    Price,
+    /// "highest paid"
+    Salary,
+    /// "newest", "latest"
+    Time,
+    /// "oldest", "youngest": of people the age, of things the time.
+    Age,
+    /// "most popular", "most common"
+    Frequency,
+    /// "longest", "shortest"
+    Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    pub(super) fn as_sql(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+
+    pub(super) fn as_words(self) -> &'static str {
+        match self {
+            Self::Equal => "exactly",
+            Self::NotEqual => "not",
+            Self::Less => "less than",
+            Self::LessOrEqual => "at most",
+            Self::Greater => "more than",
+            Self::GreaterOrEqual => "at least",
+        }
+    }
+
+    /// What holds where this does not.
+    pub(super) fn inverse(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+        }
+    }
+
+    pub(super) fn of_sign(sign: &str) -> Self {
+        match sign {
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            ">" => Self::Greater,
+            ">=" => Self::GreaterOrEqual,
+            "<>" => Self::NotEqual,
+            _ => Self::Equal,
+        }
+    }
+}
+
+/// How a text is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    Contains,
+    Starts,
+    Ends,
+}
+
+/// What a word or phrase asks to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cue {
+    /// Says nothing that changes the answer.
+    Noise,
+    /// "of": what follows owns what precedes.
+    Of,
+    /// "which", "what", "who": what follows is the subject.
+    Which,
+    /// "all", "every": no limit.
+    All,
+    Count,
+    Aggregate(Aggregate),
+    Distinct,
+    Share,
+    By,
+    SortBy,
+    Sorted(Direction),
+    /// "top", "best", "bottom"
+    Top(Direction),
+    /// "first 10", "last 10"
+    Edge(Direction),
+    Superlative(Direction, Quality),
+    Compare(Comparison),
+    Between,
+    Not,
+    Without,
+    Missing,
+    Is,
+    Named,
+    Match(Match),
+    And,
+    Or,
+    Grain(Grain),
+    /// "day of week"
+    Weekday,
+    /// "hour of day"
+    HourOfDay,
+    When,
+}
+
+use Cue::{And, Between, By, Compare, Count, Distinct, Edge, Is, Missing, Named, Noise, Not, Of, Or};
+use Cue::{Share, SortBy, Sorted, Superlative, Top, When, Which, Without};
+use Direction::{Ascending, Descending};
+
+/// Phrases and their cues. Longer phrases win over shorter ones.
+#[rustfmt::skip]
+const PHRASES: &[(Cue, &[&str])] = &[
+    (Noise, &[
+        "the", "a", "an", "is there", "are there", "there", "me", "us", "our", "my", "your", "their", "his", "her",
+        "please", "can you", "could you", "would you", "can i", "i", "we", "you", "want", "want to", "would like", "like to", "need",
+        "know", "see", "tell", "get", "give", "show", "list", "display", "find", "fetch", "return", "print", "calculate",
+        "compute", "report", "look up", "for", "in", "on", "at", "from", "to", "with", "having", "have", "has", "had", "that",
+        "those", "these", "this", "they", "them", "it", "its", "do", "does", "did", "done", "been", "be", "will", "can", "any",
+        "some", "so", "than", "then", "as", "into", "within", "during", "made", "make", "makes", "making",
+        "placed", "place", "placed by", "made by", "bought by", "purchased by", "generated", "live", "lives", "living", "located",
+        "based", "belong", "belonging", "belongs", "whose", "where", "come", "came", "comes", "coming", "overall", "altogether", "whole", "entire",
+        "dollars", "dollar", "euros", "euro", "usd", "eur", "rows", "row", "records", "record", "entries", "data", "just", "only",
+        "also", "currently", "now", "each other", "took place", "happened", "occurred", "exist", "exists", "along", "together",
+        "well", "hi", "hello", "thanks", "thank you", "ever", "yet", "still", "given", "working", "works", "work", "worked", "took", "take",
+        "takes", "taken", "use", "uses", "used", "lasting", "lasted", "received", "receive", "gotten", "got", "by any", "via", "using", "was there", "were there", "years old",
+    ]),
+    (Of, &["of", "of the", "of all", "of all the", "belonging to"]),
+    (Which, &["which", "what", "who", "whom"]),
+    (When, &["when"]),
+    (Cue::All, &["all", "all the", "all of", "all of the", "everything", "complete"]),
+    (Count, &[
+        "how many", "number of", "the number of", "count", "count of", "how often", "how many times", "amount of times",
+    ]),
+    (Cue::Aggregate(Aggregate::Sum), &["total", "sum", "sum of", "total of", "how much", "combined", "in total", "sum up", "summed", "cumulative"]),
+    (Cue::Aggregate(Aggregate::Average), &["average", "avg", "mean", "average of", "on average", "typical", "averaged"]),
+    (Cue::Aggregate(Aggregate::Median), &["median", "median of"]),
+    (Cue::Aggregate(Aggregate::Minimum), &["minimum", "min", "minimal", "minimum of"]),
+    (Cue::Aggregate(Aggregate::Maximum), &["maximum", "max", "maximal", "maximum of"]),
+    (Distinct, &["distinct", "different", "unique", "various"]),
+    (Share, &[
+        "percentage", "percentage of", "percent", "percent of", "share", "share of", "proportion", "proportion of", "fraction",
+        "fraction of", "what percentage of", "what share of", "what percent of", "ratio of",
+    ]),
+    (By, &[
+        "by", "per", "for each", "for every", "each", "every", "in each", "of each", "in every", "grouped by", "group by", "broken down by",
+        "split by", "across", "by each", "according to", "depending on", "breakdown by", "breakdown per", "divided by",
+    ]),
+    (SortBy, &["sorted by", "sort by", "ordered by", "order by", "ranked by", "rank by", "sorted on", "arranged by"]),
+    (Sorted(Ascending), &["ascending", "asc", "lowest first", "smallest first", "oldest first", "alphabetically", "in ascending order", "earliest first"]),
+    (Sorted(Descending), &["descending", "desc", "highest first", "largest first", "newest first", "in descending order", "latest first", "biggest first", "most recent first"]),
+    (Top(Descending), &["top", "best", "leading", "best selling", "biggest selling"]),
+    (Top(Ascending), &["bottom", "worst"]),
+    (Edge(Ascending), &["first"]),
+    (Edge(Descending), &["last"]),
+    (Superlative(Descending, Quality::Any), &[
+        "most", "the most", "highest", "largest", "biggest", "greatest", "max number of", "largest number of", "highest number of",
+    ]),
+    (Superlative(Ascending, Quality::Any), &["least", "the least", "lowest", "smallest", "fewest", "the fewest"]),
+    (Superlative(Descending, Quality::Price), &["most expensive", "priciest", "dearest", "costliest"]),
+    (Superlative(Ascending, Quality::Price), &["cheapest", "least expensive", "most affordable"]),
+    (Superlative(Descending, Quality::Salary), &["highest paid", "best paid", "top paid", "highest earning", "best earning"]),
+    (Superlative(Ascending, Quality::Salary), &["lowest paid", "worst paid", "lowest earning"]),
+    (Superlative(Descending, Quality::Time), &["newest", "latest", "most recent", "recent", "recently", "most recently"]),
+    (Superlative(Ascending, Quality::Time), &["earliest", "least recent"]),
+    (Superlative(Descending, Quality::Age), &["oldest"]),
+    (Superlative(Ascending, Quality::Age), &["youngest"]),
+    (Superlative(Descending, Quality::Frequency), &["most popular", "most common", "most frequent", "most often", "most visited", "most viewed", "most sold", "most ordered"]),
+    (Superlative(Ascending, Quality::Frequency), &["least popular", "least common", "least frequent", "rarest", "least visited"]),
+    (Superlative(Descending, Quality::Duration), &["longest"]),
+    (Superlative(Ascending, Quality::Duration), &["shortest"]),
+    (Compare(Comparison::Greater), &["more than", "over", "above", "greater than", "larger than", "bigger than", "higher than", "longer than", "exceeding", "exceeds", "exceed", "upwards of", "after more than"]),
+    (Compare(Comparison::GreaterOrEqual), &["at least", "no less than", "no fewer than", "not less than", "minimum of at least", "greater than or equal to", "or more than", "starting at"]),
+    (Compare(Comparison::Less), &["less than", "fewer than", "under", "below", "smaller than", "lower than", "cheaper than", "shorter than"]),
+    (Compare(Comparison::LessOrEqual), &["at most", "no more than", "not more than", "up to", "less than or equal to", "maximum of at most"]),
+    (Compare(Comparison::Equal), &["exactly", "equal to", "equals", "equal"]),
+    (Compare(Comparison::NotEqual), &["not equal to", "other than", "different from"]),
+    (Between, &["between"]),
+    (Not, &["not", "neither", "nor", "except", "excluding", "except for", "never", "not in", "not from", "but not", "outside", "outside of", "non", "apart from"]),
+    (Without, &["without", "with no", "without any", "have no", "has no", "having no", "no", "lacking", "who never", "that never", "with zero", "have not", "without a", "without an"]),
+    (Missing, &["missing", "null", "empty", "blank", "unknown", "not set", "unset"]),
+    (Is, &["is", "are", "was", "were", "being"]),
+    (Named, &["named", "called"]),
+    (Cue::Match(Match::Contains), &["contains", "containing", "contain", "includes", "including", "like"]),
+    (Cue::Match(Match::Starts), &["starts with", "starting with", "start with", "begins with", "beginning with"]),
+    (Cue::Match(Match::Ends), &["ends with", "ending with", "end with", "ending in", "ends in"]),
+    (And, &["and", "as well as", "plus", "and also", "along with", "together with", "but"]),
+    (Or, &["or", "and or"]),
+    (Cue::Grain(Grain::Hour), &["hour", "hourly", "hours"]),
+    (Cue::Grain(Grain::Day), &["day", "daily", "days", "date", "dates"]),
+    (Cue::Grain(Grain::Week), &["week", "weekly", "weeks"]),
+    (Cue::Grain(Grain::Month), &["month", "monthly", "months"]),
+    (Cue::Grain(Grain::Quarter), &["quarter", "quarterly", "quarters"]),
+    (Cue::Grain(Grain::Year), &["year", "yearly", "years", "annual", "annually"]),
+    (Cue::Weekday, &["weekday", "day of week", "day of the week", "weekdays", "days of the week"]),
+    (Cue::HourOfDay, &["hour of day", "hour of the day", "time of day"]),
+];
+
+/// The most words that a phrase has.
+pub(super) const LONGEST_PHRASE: usize = 6;
+
+/// The cue of a phrase, words in lower case, one space between them.
+pub(super) fn cue(phrase: &str) -> Option<Cue> {
+    static CUES: std::sync::LazyLock<std::collections::HashMap<&'static str, Cue>> = std::sync::LazyLock::new(|| {
+        let pairs = PHRASES.iter().flat_map(|(cue, phrases)| phrases.iter().map(move |phrase| (*phrase, *cue)));
+        pairs.collect()
+    });
+    CUES.get(phrase).copied()
+}
+
+impl Cue {
+    /// A table or column of exactly this name wins over the cue.
+    pub(super) fn yields_to_a_name(self) -> bool {
+        matches!(self, Noise | Cue::Grain(_) | Edge(_) | Missing | Named | Share | Cue::Match(_) | When)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_has_one_cue_and_is_not_too_long() {
+        let mut seen = std::collections::HashSet::new();
+        for phrase in PHRASES.iter().flat_map(|(_, phrases)| phrases.iter()) {
+            assert!(seen.insert(phrase), "{phrase} stands twice");
+            assert!(phrase.split(' ').count() <= LONGEST_PHRASE, "{phrase}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a question asks for, before its columns are settled: the query tree's draft.
+
+use super::calendar::{Grain, TimeRange};
+use super::cue::{Aggregate, Comparison, Direction, Match, Quality};
+use super::schema::{ColumnId, TableId};
+
+/// A phrase that names one of some columns. Which one is settled when the whole question is read.
+#[derive(Debug, Clone)]
+pub(super) struct Mention {
+    pub(super) columns: Vec<ColumnId>,
+    pub(super) text: String,
+    /// The table named next to it.
+    pub(super) near: Option<TableId>,
+    /// The table was named as its owner, or there is only one candidate in it.
+    pub(super) qualified: bool,
+    /// The word implies an aggregate: "revenue".
+    pub(super) implied: Option<Aggregate>,
+    pub(super) score: f64,
+}
+
+/// A table that the question names as a thing of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) table: TableId,
+    pub(super) text: String,
+    pub(super) plural: bool,
+    /// A measure was named before it: it is a scope ("revenue of customers in …") and not the
+    /// thing that is listed.
+    pub(super) after_measure: bool,
+    pub(super) score: f64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Measured {
+    /// The rows of a table.
+    Rows(TableId),
+    /// The rows of the table of the column that settles.
+    RowsWith(Mention),
+    Column(Mention),
+    /// The column that says how big a row of the table is.
+    Weight(TableId),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Measure {
+    pub(super) aggregate: Aggregate,
+    pub(super) of: Measured,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Dimension {
+    /// Each row of a table.
+    Table(TableId, String),
+    Column(Mention),
+    Time(Slice, Option<Mention>, String),
+}
+
+/// How a moment is cut for grouping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slice {
+    Every(Grain),
+    Weekday,
+    HourOfDay,
+}
+
+/// A condition on one row.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    pub(super) left: Left,
+    pub(super) test: Test,
+    pub(super) negated: bool,
+    /// Where the column is of things that belong to what is asked for: "employees who never took
+    /// vacation" have no such thing, "customers with orders not shipped" have one that is not so.
+    pub(super) none_at_all: bool,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Left {
+    Column(Mention),
+    /// The key of a table: "customer 42".
+    Key(TableId),
+    /// What people call a row of the table: "products named X".
+    Label(TableId),
+    Weight(TableId),
+    /// The column that says when a row happened, or the one that was named.
+    Time(Option<Mention>, Option<TableId>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    /// The value that belongs to the column that settles.
+    Value(Vec<(ColumnId, String)>),
+    /// A text as it was typed, whatever its case.
+    Typed(String),
+    Number(Comparison, String),
+    Between(String, String),
+    Text(Match, String),
+    Missing,
+    True,
+    Within(TimeRange),
+}
+
+/// A condition on a group.
+#[derive(Debug, Clone)]
+pub(super) struct Having {
+    pub(super) measure: usize,
+    pub(super) test: Test,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum RankBy {
+    Unspecified,
+    Measure(usize),
+    Column(Mention),
+    Quality(Quality),
+    Weight(TableId),
+}
+
+/// "top 5", "the most expensive", "latest"
+#[derive(Debug, Clone)]
+pub(super) struct Rank {
+    pub(super) direction: Direction,
+    pub(super) by: RankBy,
+    /// The column is taken at its extreme ("the highest price") and not added up ("by price").
+    pub(super) extreme: bool,
+    /// The noun that follows is plural, where the number was left out.
+    pub(super) plural: Option<bool>,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum SortBy {
+    Measure(usize),
+    Column(Mention),
+}
+
+/// The draft.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Intent {
+    pub(super) subjects: Vec<Subject>,
+    pub(super) measures: Vec<Measure>,
+    pub(super) dimensions: Vec<Dimension>,
+    /// Columns named on their own: what to show, or what to group by.
+    pub(super) columns: Vec<Mention>,
+    pub(super) filters: Vec<Filter>,
+    pub(super) havings: Vec<Having>,
+    /// Tables of which no row may belong: "without orders".
+    pub(super) absent: Vec<Subject>,
+    pub(super) rank: Option<Rank>,
+    pub(super) limit: Option<u64>,
+    pub(super) sort: Option<SortBy>,
+    pub(super) sort_direction: Option<Direction>,
+    /// "average number of orders per customer": the aggregate over the groups.
+    pub(super) nested: Option<Aggregate>,
+    pub(super) all: bool,
+    pub(super) distinct: bool,
+    pub(super) share: bool,
+    /// How many of the filters describe the whole of which a share is asked, where the question
+    /// tells: "percentage of EU orders that *are* shipped".
+    pub(super) share_base: Option<usize>,
+    /// "which": the different values of a column are asked for.
+    pub(super) which: bool,
+    /// "who": a person is asked for.
+    pub(super) who: bool,
+}

@@ -1,0 +1,333 @@
+//! Links the words of the question to what they can mean: expressions of time, cues, and the
+//! names and values of the schema. At each place the longest phrase wins; what is linked to
+//! nothing stays [`Meaning::Unknown`].
+
+use super::calendar::{self, Standing, TimeRange};
+use super::cue::{self, Aggregate, Cue};
+use super::schema::{ColumnId, Name, Schema, TableId};
+use super::token::{self, Kind, Token};
+use super::words;
+
+/// A phrase of the question and what it can mean.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    /// As it was asked.
+    pub(super) text: String,
+    /// Which tokens it takes, from and up to.
+    pub(super) tokens: (usize, usize),
+    pub(super) meaning: Meaning,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Meaning {
+    Cue(Cue),
+    Time(TimeRange),
+    Number(String),
+    Quoted(String),
+    Noun(Noun),
+    Pause,
+    Unknown,
+}
+
+/// Everything in the schema that a phrase can name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noun {
+    /// The best table, with its score.
+    pub(super) table: Option<(TableId, f64)>,
+    /// The columns with the best score, in the order of the schema.
+    pub(super) columns: Vec<ColumnId>,
+    pub(super) column_score: f64,
+    /// Columns that have the phrase as a value, with the value as it is stored.
+    pub(super) values: Vec<(ColumnId, String)>,
+    /// The table was named together with the column: "customer region".
+    pub(super) qualified: bool,
+    /// The phrase is a word for a sum: "revenue".
+    pub(super) summed: bool,
+    pub(super) plural: bool,
+}
+
+impl Noun {
+    fn is_empty(&self) -> bool {
+        self.table.is_none() && self.columns.is_empty() && self.values.is_empty()
+    }
+
+    /// How well the phrase fits its best meaning.
+    pub(super) fn score(&self) -> f64 {
+        let table = self.table.map_or(0.0, |(_, score)| score);
+        let value = if self.values.is_empty() { 0.0 } else { 0.95 };
+        table.max(self.column_score).max(value)
+    }
+}
+
+/// A match below this is no match.
+const WEAKEST: f64 = 0.4;
+
+/// The most words that a name or value of the schema is matched with.
+const LONGEST_NAME: usize = 6;
+
+pub(super) struct Linker<'a> {
+    pub(super) schema: &'a Schema<'a>,
+    pub(super) question: &'a str,
+    pub(super) tokens: &'a [Token],
+}
+
+impl Linker<'_> {
+    /// Links the whole question.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let mut links: Vec<Link> = Vec::new();
+        let mut at = 0;
+        while at < self.tokens.len() {
+            let (length, meaning) = self.link_at(at, &links);
+            if matches!(meaning, Meaning::Unknown)
+                && let Some(flag) = self.denied_flag(at)
+            {
+                let text = self.text(at, 1).to_owned();
+                let tokens = (at, at + 1);
+                links.push(Link { text: text.clone(), tokens, meaning: Meaning::Cue(Cue::Not) });
+                links.push(Link { text, tokens, meaning: Meaning::Noun(flag) });
+                at += 1;
+                continue;
+            }
+            let text = self.text(at, length).to_owned();
+            links.push(Link { text, tokens: (at, at + length), meaning });
+            at += length;
+        }
+        links
+    }
+
+    fn text(&self, at: usize, length: usize) -> &str {
+        let from = self.tokens[at].span.0;
+        let to = self.tokens[at + length - 1].span.1;
+        self.question.get(from..to).unwrap_or_default()
+    }
+
+    fn link_at(&self, at: usize, before: &[Link]) -> (usize, Meaning) {
+        let token = &self.tokens[at];
+        match &token.kind {
+            Kind::Pause => return (1, Meaning::Pause),
+            Kind::Sign(sign) => return (1, Meaning::Cue(Cue::Compare(cue::Comparison::of_sign(sign)))),
+            _ => {}
+        }
+        let standing = self.standing(at, before);
+        let time = calendar::time_at(&self.tokens[at..], self.schema.context.now, standing);
+        let cue = self.cue_at(at);
+        let noun = self.noun_at(at);
+        if let Some((length, range)) = time
+            && noun.as_ref().is_none_or(|(noun_length, _)| length >= *noun_length)
+        {
+            return (length, Meaning::Time(range));
+        }
+        match (&token.kind, cue, noun) {
+            (_, Some((cue_length, cue)), Some((noun_length, noun))) => {
+                let named = noun.score() >= 1.0 && cue.yields_to_a_name() && self.not_small(at, cue_length);
+                let wins = noun_length > cue_length && (noun.score() > 0.8 || cue == Cue::Noise);
+                if wins || (noun_length == cue_length && named) || self.is_spelled_value(at, &noun) {
+                    (noun_length, Meaning::Noun(noun))
+                } else {
+                    (cue_length, Meaning::Cue(cue))
+                }
+            }
+            (_, Some((length, cue)), None) => (length, Meaning::Cue(cue)),
+            (_, None, Some((length, noun))) => (length, Meaning::Noun(noun)),
+            (Kind::Number(number), None, None) => (1, Meaning::Number(number.clone())),
+            (Kind::Quoted(text), None, None) => (1, Meaning::Quoted(text.clone())),
+            (_, None, None) => match token::small_number(&token.lower) {
+                Some(number) => (1, Meaning::Number(number.to_string())),
+                None => (1, Meaning::Unknown),
+            },
+        }
+    }
+
+    /// "inactive", "unpaid": the denial of a flag.
+    fn denied_flag(&self, at: usize) -> Option<Noun> {
+        let lower = &self.tokens[at].lower;
+        let stem = ["in", "un", "non"].iter().find_map(|prefix| lower.strip_prefix(prefix))?;
+        let tokens = token::tokenize(stem);
+        if tokens.is_empty() {
+            return None;
+        }
+        let noun = self.noun(&tokens);
+        let is_flag = |column: &ColumnId| self.schema.column(*column).data_type == crate::planner::ColumnType::Boolean;
+        (!noun.columns.is_empty() && noun.columns.iter().all(is_flag) && noun.values.is_empty()).then_some(noun)
+    }
+
+    /// Words as small as "a" name nothing, whatever the schema calls its columns.
+    fn not_small(&self, at: usize, length: usize) -> bool {
+        length > 1 || self.tokens[at].lower.chars().count() > 2
+    }
+
+    /// "US" and "IT" in capitals are values, "us" and "it" are not.
+    fn is_spelled_value(&self, at: usize, noun: &Noun) -> bool {
+        let spelled = self.text(at, 1);
+        noun.values.iter().any(|(_, value)| value == spelled)
+            && spelled.chars().all(char::is_uppercase)
+            && spelled.chars().count() > 1
+    }
+
+    /// Whether a bare number at `at` can be a year.
+    fn standing(&self, at: usize, before: &[Link]) -> Standing {
+        let is_number = |column: &ColumnId| self.schema.column(*column).data_type.is_numeric();
+        let measures = |noun: &Noun| {
+            noun.table.is_none_or(|(_, score)| score <= noun.column_score) && noun.columns.iter().any(is_number)
+        };
+        let previous = before.iter().rev().find(|link| !matches!(link.meaning, Meaning::Cue(Cue::Is | Cue::Noise)));
+        let after_number_noun =
+            matches!(previous, Some(Link { meaning: Meaning::Noun(noun), .. }) if measures(noun) && !noun.summed);
+        let bare_year = match before.last() {
+            None => self.tokens.len() > at + 1,
+            Some(Link { meaning: Meaning::Noun(noun), .. }) => !measures(noun) || noun.summed,
+            Some(Link { meaning: Meaning::Pause | Meaning::Time(_), .. }) => true,
+            Some(_) => false,
+        };
+        Standing { bare_year, after_number_noun }
+    }
+
+    fn cue_at(&self, at: usize) -> Option<(usize, Cue)> {
+        (1..=cue::LONGEST_PHRASE.min(self.tokens.len() - at)).rev().find_map(|length| {
+            let words: Vec<&str> = self.tokens[at..at + length]
+                .iter()
+                .map(|token| if token.kind == Kind::Word { token.lower.as_str() } else { "" })
+                .collect();
+            Some((length, cue::cue(&words.join(" "))?))
+        })
+    }
+
+    /// The longest phrase at `at` that names something.
+    fn noun_at(&self, at: usize) -> Option<(usize, Noun)> {
+        (1..=LONGEST_NAME.min(self.tokens.len() - at)).rev().find_map(|length| {
+            let tokens = &self.tokens[at..at + length];
+            let speaks = |token: &Token| matches!(token.kind, Kind::Word | Kind::Number(_) | Kind::Quoted(_));
+            if !tokens.iter().all(speaks) {
+                return None;
+            }
+            let noun = self.noun(tokens);
+            (!noun.is_empty()).then_some((length, noun))
+        })
+    }
+
+    fn noun(&self, tokens: &[Token]) -> Noun {
+        let values = self.values(tokens);
+        if tokens.iter().any(|token| token.kind != Kind::Word) {
+            // A number or a quoted text can be a value, but never a name by itself.
+            let words_too = tokens.iter().any(|token| token.kind == Kind::Word);
+            let quoted = matches!(tokens, [Token { kind: Kind::Quoted(_), .. }]);
+            let values = if words_too || quoted { values } else { Vec::new() };
+            return Noun { values, ..Noun::default() };
+        }
+        let table = best(&self.schema.table_names, tokens).first().map(|(table, score)| (*table, *score));
+        let mut columns = best(&self.schema.column_names, tokens);
+        let mut qualified = false;
+        if tokens.len() > 1 {
+            let owned = self.qualified(tokens);
+            if owned.first().is_some_and(|(_, score)| columns.first().is_none_or(|(_, best)| score >= best)) {
+                columns = owned;
+                qualified = true;
+            }
+        }
+        let column_score = columns.first().map_or(0.0, |(_, score)| *score);
+        let last = &tokens[tokens.len() - 1];
+        Noun {
+            table,
+            columns: columns.into_iter().map(|(column, _)| column).collect(),
+            column_score,
+            values,
+            qualified,
+            summed: words::is_summed(&tokens[0].singular)
+                || (tokens.len() > 1 && tokens.iter().any(|token| token.lower == "total")),
+            plural: last.lower != last.singular || last.lower == "people" || last.lower == "staff",
+        }
+    }
+
+    /// "customer region": a table's name before a name of one of its columns.
+    fn qualified(&self, tokens: &[Token]) -> Vec<(ColumnId, f64)> {
+        let mut found = Vec::new();
+        for cut in 1..tokens.len() {
+            // "order amount" and "orders.amount" own; in "customers signed up" a verb follows.
+            let owner = &tokens[cut - 1];
+            let dotted = self.question.get(owner.span.1..tokens[cut].span.0) == Some(".");
+            if owner.lower != owner.singular && !dotted {
+                continue;
+            }
+            for (table, table_score) in best(&self.schema.table_names, &tokens[..cut]) {
+                let columns = self.schema.column_names.iter().filter(|name| name.of.table == table);
+                let owned = best(columns, &tokens[cut..]);
+                found.extend(owned.into_iter().map(|(column, score)| (column, score * table_score)));
+            }
+        }
+        let top = found.iter().map(|(_, score)| *score).fold(0.0, f64::max);
+        found.retain(|(_, score)| *score >= top && *score >= 0.5);
+        found.dedup();
+        found
+    }
+
+    fn values(&self, tokens: &[Token]) -> Vec<(ColumnId, String)> {
+        let quoted = match tokens {
+            [Token { kind: Kind::Quoted(text), .. }] => Some(text.to_lowercase()),
+            _ => None,
+        };
+        let matches = |words: &[String], value: &str| match &quoted {
+            Some(text) => value.to_lowercase() == *text,
+            None => {
+                words.len() == tokens.len()
+                    && words.iter().zip(tokens).all(|(word, token)| *word == token.lower || is_inflected(word, token))
+            }
+        };
+        let mut found: Vec<(ColumnId, String)> = Vec::new();
+        for name in &self.schema.values {
+            if matches(&name.words, &name.value) && !found.iter().any(|(column, _)| *column == name.column) {
+                found.push((name.column, name.value.clone()));
+            }
+        }
+        found
+    }
+}
+
+/// "signups" for the value `signup`, "canceled" for `cancelled`.
+fn is_inflected(value_word: &str, token: &Token) -> bool {
+    let long_enough = value_word.chars().count() > 3;
+    long_enough
+        && (*value_word == token.singular
+            || ((token.lower.ends_with("ed") || value_word.ends_with("ed")) && words::root(value_word) == token.root))
+}
+
+/// The things that the words can name, all of the best score, in the schema's order.
+fn best<'n, T: Copy + PartialEq + 'n>(names: impl IntoIterator<Item = &'n Name<T>>, tokens: &[Token]) -> Vec<(T, f64)> {
+    let mut found: Vec<(T, f64)> = Vec::new();
+    let mut top = WEAKEST;
+    for name in names {
+        let Some(score) = fit(&name.words, tokens).map(|fit| fit * name.score) else { continue };
+        if score > top + 1e-9 {
+            found.clear();
+            top = score;
+        }
+        if score >= top - 1e-9 && !found.iter().any(|(known, _)| *known == name.of) {
+            found.push((name.of, score));
+        }
+    }
+    found
+}
+
+/// How well the words fit a name, from 0 to 1; nothing if they do not.
+pub(super) fn fit(name: &[String], tokens: &[Token]) -> Option<f64> {
+    if name.len() != tokens.len() {
+        return None;
+    }
+    let mut fit = 1.0;
+    for (word, token) in name.iter().zip(tokens) {
+        fit *= if *word == token.singular {
+            1.0
+        } else if words::root(word) == token.root {
+            0.95
+        } else if words::are_synonyms(word, &token.singular) {
+            0.75
+        } else {
+            return None;
+        };
+    }
+    Some(fit)
+}
+
+/// The aggregate that a word for a sum implies.
+pub(super) fn implied(noun: &Noun) -> Option<Aggregate> {
+    noun.summed.then_some(Aggregate::Sum)
+}

@@ -1,0 +1,166 @@
+//! The planner that works with no model and no network.
+//!
+//! ```text
+//!  question ─ token ─► link ─────────► compose ───► settle ──────► build ──► SQL
+//!             words,   time, cues,     draft of     which column,  query
+//!             numbers  names, values   the query    whose rows     tree
+//! ```
+//!
+//! What it promises: the same question on the same schema gives the same SQL; every word of the
+//! question is either used or reported as not understood; a choice between readings follows a
+//! rule that the explanation names; a number is never counted twice because of a join.
+
+mod build;
+mod calendar;
+mod compose;
+mod conditions;
+mod cue;
+mod intent;
+mod link;
+mod notes;
+mod nouns;
+mod ordering;
+mod schema;
+mod settle;
+mod settle_measures;
+mod settle_rows;
+mod settled;
+mod sql;
+mod suggest;
+mod token;
+mod tree;
+mod unclear;
+mod withheld;
+pub(in crate::planner) mod words;
+
+use async_trait::async_trait;
+
+use super::{Context, Plan, PlanError, Planner};
+use link::{Link, Linker, Meaning};
+use schema::Schema;
+use unclear::Unclear;
+
+/// The name under which the embedded planner is chosen and recorded.
+const NAME: &str = "embedded";
+
+/// A question longer than this is a text, not a question.
+const LONGEST_QUESTION: usize = 2_000;
+
+/// More words than this are too.
+const MOST_WORDS: usize = 150;
+
+/// Understands questions by the words of the schema and a fixed vocabulary.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmbeddedPlanner;
+
+impl EmbeddedPlanner {
+    /// The planner; it has no settings.
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// Plans without waiting for anything.
+    pub fn understand(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
+        let schema = Schema::new(context);
+        match attempt(question, &schema) {
+            Ok(plan) => Ok(plan),
+            Err(Failure::Withheld(names)) => {
+                let message = format!("you may not see {}", names.join(", "));
+                Err(PlanError::Withheld { message, names })
+            }
+            Err(Failure::Unclear(unclear)) => Err(PlanError::NotUnderstood {
+                suggestions: suggest::nearest(question, &schema, &unclear.words),
+                message: unclear.message,
+                unknown_words: unclear.words,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Planner for EmbeddedPlanner {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
+        self.understand(question, context)
+    }
+}
+
+/// The nearest questions that this planner understands, for another planner to offer.
+pub(super) fn suggestions(question: &str, context: &Context) -> Vec<String> {
+    suggest::nearest(question, &Schema::new(context), &[])
+}
+
+/// The withheld things that a question names, for another planner to tell.
+pub(super) fn withheld(question: &str, context: &Context) -> Vec<String> {
+    let schema = Schema::new(context);
+    let question: String = question.chars().take(LONGEST_QUESTION).collect();
+    let tokens = token::tokenize(&question);
+    if tokens.len() > MOST_WORDS {
+        return Vec::new();
+    }
+    let links = Linker { schema: &schema, question: &question, tokens: &tokens }.links();
+    withheld::asked_for(&context.withheld, &tokens, &links)
+}
+
+enum Failure {
+    Unclear(Unclear),
+    Withheld(Vec<String>),
+}
+
+impl From<Unclear> for Failure {
+    fn from(unclear: Unclear) -> Self {
+        Self::Unclear(unclear)
+    }
+}
+
+/// Plans a question, without suggestions where that fails.
+fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
+    let too_long =
+        || Unclear { message: format!("the question is too long: at most {MOST_WORDS} words"), words: Vec::new() };
+    if question.len() > LONGEST_QUESTION {
+        return Err(too_long().into());
+    }
+    let tokens = token::tokenize(question);
+    if tokens.len() > MOST_WORDS {
+        return Err(too_long().into());
+    }
+    let links = Linker { schema, question, tokens: &tokens }.links();
+    let withheld = withheld::asked_for(&schema.context.withheld, &tokens, &links);
+    if !withheld.is_empty() {
+        return Err(Failure::Withheld(withheld));
+    }
+    if !links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_))) {
+        return Err(nothing_known(&links).into());
+    }
+    let composed = compose::compose(schema, &links);
+    if !composed.unknown.is_empty() {
+        return Err(Unclear::words(&composed.unknown).into());
+    }
+    if !composed.left_over.is_empty() {
+        return Err(Unclear::words(&composed.left_over).into());
+    }
+    let mut settler = settle::Settler::new(schema, composed.intent);
+    let settled = settler.settle()?;
+    let query = build::build(schema, &settled)?;
+    Ok(Plan {
+        sql: query.to_string(),
+        explanation: settler.notes.explanation(&settled),
+        confidence: settler.notes.confidence(),
+        understood: settler.notes.understood,
+        model: NAME.to_owned(),
+        tokens_used: 0,
+    })
+}
+
+/// A question that names nothing of the schema.
+fn nothing_known(links: &[Link]) -> Unclear {
+    let unknown: Vec<String> = links
+        .iter()
+        .filter(|link| matches!(link.meaning, Meaning::Unknown | Meaning::Quoted(_)))
+        .map(|link| link.text.clone())
+        .collect();
+    if unknown.is_empty() { Unclear::of_what() } else { Unclear::words(&unknown) }
+}

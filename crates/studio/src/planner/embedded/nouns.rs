@@ -1,0 +1,297 @@
+//! The part of the reading that concerns names: tables, columns and values, and what the words
+//! before them make of them.
+
+use super::compose::{Composer, DESCRIBED, Operand, Pending};
+use super::cue::{Aggregate, Comparison, Cue};
+use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
+use super::link::{Meaning, Noun};
+use super::schema::{ColumnId, TableId};
+use super::words;
+use crate::planner::ColumnType;
+
+/// Which of its meanings a noun has in its place.
+enum Reading {
+    Table(TableId, f64),
+    Columns,
+    Values,
+}
+
+impl Composer<'_> {
+    fn reading(&self, noun: &Noun) -> Reading {
+        let counts = self.pending.iter().any(|pending| pending.aggregate == Aggregate::Count);
+        let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+        let measures = numeric && self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
+        match noun.table {
+            _ if !noun.values.is_empty() && noun.score() <= 0.95 => Reading::Values,
+            _ if measures => Reading::Columns,
+            Some((table, score)) if counts && score >= 0.7 => Reading::Table(table, score),
+            Some((table, score)) if score > noun.column_score => Reading::Table(table, score),
+            Some((table, score)) if score >= noun.column_score && !(noun.summed && numeric) => {
+                Reading::Table(table, score)
+            }
+            _ if !noun.columns.is_empty() => Reading::Columns,
+            _ => Reading::Values,
+        }
+    }
+
+    pub(super) fn name(&mut self) {
+        let here = self.at;
+        let Some(noun) = self.noun(here).cloned() else { return };
+        self.at += 1;
+        match self.reading(&noun) {
+            Reading::Values => self.values(here, here, None),
+            Reading::Table(table, score) => self.table(table, score, noun.plural, here),
+            Reading::Columns => self.column(here),
+        }
+    }
+
+    fn table(&mut self, table: TableId, score: f64, plural: bool, here: usize) {
+        self.last_table = Some(table);
+        let text = self.text(here, here + 1);
+        let subject = Subject {
+            table,
+            text: text.clone(),
+            plural,
+            after_measure: !self.intent.measures.is_empty()
+                || !self.pending.is_empty()
+                || self.intent.columns.iter().any(|mention| !self.numbers_of(mention).is_empty()),
+            score,
+        };
+        let counted_before = match self.operand {
+            Some(Operand::Measure(measure)) => self
+                .intent
+                .measures
+                .get(measure)
+                .is_some_and(|measure| matches!(measure.of, Measured::Rows(_)) && self.intent.havings.is_empty()),
+            _ => false,
+        };
+        if counted_before && here > 0 && self.cue(here - 1) == Some(Cue::And) && self.pending.is_empty() {
+            // "how many orders and customers"
+            self.pending.push(Pending { aggregate: Aggregate::Count, text: "number of".to_owned() });
+        }
+        if let Some(not) = self.negated.take() {
+            let text = self.text(not, here + 1);
+            self.intent.absent.push(Subject { text, ..subject });
+            return;
+        }
+        let next = self.skip_noise(self.at);
+        let number_follows = self.noun(next).is_some_and(|noun| {
+            noun.table.is_none_or(|(_, score)| score <= noun.column_score)
+                && noun.columns.iter().any(|column| self.is_number_column(*column))
+        });
+        // "how much did customers spend": the number is still to come.
+        let how_much = self.pending.iter().any(|pending| pending.text.eq_ignore_ascii_case("how much"));
+        let counts = self.pending.iter().any(|pending| pending.aggregate == Aggregate::Count);
+        let waits_for_number = how_much || (number_follows && !counts);
+        if self.pending.is_empty() || waits_for_number {
+            self.intent.subjects.push(subject);
+            self.number_of_row(table, here);
+            return;
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            let text = format!("{} {text}", pending.text);
+            let (aggregate, of) = match pending.aggregate {
+                // "average orders per customer" is about their number, "average order" about its size.
+                outer @ (Aggregate::Average | Aggregate::Minimum | Aggregate::Maximum | Aggregate::Median)
+                    if plural =>
+                {
+                    self.intent.nested = Some(outer);
+                    (Aggregate::Count, Measured::Rows(table))
+                }
+                // "total orders" asks how many there are.
+                Aggregate::Count | Aggregate::Sum => (Aggregate::Count, Measured::Rows(table)),
+                aggregate => (aggregate, Measured::Weight(table)),
+            };
+            self.intent.measures.push(Measure { aggregate, of, text });
+        }
+        self.distinct = false;
+        self.operand = Some(Operand::Measure(self.intent.measures.len() - 1));
+    }
+
+    /// "customer 42"
+    fn number_of_row(&mut self, table: TableId, here: usize) {
+        let Some(number) = self.number(self.at).map(str::to_owned) else { return };
+        if self.noun(self.skip_noise(self.at + 1)).is_some() || !number.chars().all(|c| c.is_ascii_digit()) {
+            return;
+        }
+        self.at += 1;
+        let text = self.text(here, self.at);
+        self.intent.filters.push(Filter {
+            left: Left::Key(table),
+            test: Test::Number(Comparison::Equal, number),
+            negated: false,
+            none_at_all: false,
+            text,
+        });
+    }
+
+    /// Values that follow one another: "pending, paid or shipped". `from` is where the phrase
+    /// starts; `of` the column that was named before them.
+    pub(super) fn values(&mut self, at: usize, from: usize, of: Option<&Mention>) {
+        let not = self.negated.take();
+        if let Some(not) = not
+            && let Some(table) = self.table_after_values(at)
+            && let Some((things, _)) = self.noun(table).and_then(|noun| noun.table)
+            && self.intent.subjects.first().is_some_and(|subject| subject.table != things)
+        {
+            // "who never made refunded orders": none of the orders is like that.
+            self.values(at, at, of);
+            while self.at < table {
+                self.step();
+            }
+            self.negated = Some(not);
+            return;
+        }
+        let none_at_all = not.is_some_and(|not| !self.describes_things_before(not, at));
+        let from = not.unwrap_or(from).min(from);
+        let mut at = at;
+        while let Some(noun) = self.noun(at) {
+            let mut values = noun.values.clone();
+            if let Some(of) = of {
+                values.retain(|(column, _)| of.columns.contains(column));
+            }
+            let next_table = self.table_behind(at + 1);
+            let near = next_table
+                .filter(|table| values.iter().any(|(column, _)| column.table == *table))
+                .or(of.and_then(|of| of.near))
+                .or(self.last_table);
+            let mention = Mention {
+                columns: values.iter().map(|(column, _)| *column).collect(),
+                text: self.text(at, at + 1),
+                near,
+                qualified: of.is_some_and(|of| of.qualified),
+                implied: None,
+                score: 1.0,
+            };
+            let text = self.text(from.min(at), at + 1);
+            self.intent.filters.push(Filter {
+                left: Left::Column(mention),
+                test: Test::Value(values.clone()),
+                negated: not.is_some(),
+                none_at_all,
+                text,
+            });
+            self.at = at + 1;
+            // The next of the list, if it is a value of the same column.
+            let mut next = self.at;
+            while matches!(self.cue(next), Some(Cue::And | Cue::Or | Cue::Noise))
+                || matches!(self.meaning(next), Some(Meaning::Pause))
+            {
+                next += 1;
+            }
+            let goes_on = next > self.at
+                && self.noun(next).is_some_and(|noun| {
+                    noun.table.is_none_or(|(_, score)| score < 0.95)
+                        && noun.values.iter().any(|(column, _)| values.iter().any(|(known, _)| known == column))
+                });
+            if !goes_on {
+                break;
+            }
+            at = next;
+        }
+        self.operand = None;
+    }
+
+    /// The "not" at `not` stands right behind the things of which the value at `at` tells:
+    /// "orders not shipped".
+    fn describes_things_before(&self, not: usize, at: usize) -> bool {
+        let before = (0..not).rev().find(|before| !matches!(self.cue(*before), Some(Cue::Noise | Cue::Is)));
+        let table = before.and_then(|before| self.noun(before)).and_then(|noun| noun.table);
+        let values = self.noun(at).map(|noun| noun.values.as_slice()).unwrap_or_default();
+        table.is_some_and(|(table, _)| values.iter().any(|(column, _)| column.table == table))
+    }
+
+    /// The table behind further adjectives: "paid or shipped EU orders".
+    pub(super) fn table_behind(&self, mut at: usize) -> Option<TableId> {
+        while matches!(self.cue(at), Some(Cue::Or | Cue::And))
+            || self.noun(at).is_some_and(|noun| !noun.values.is_empty() && noun.table.is_none())
+        {
+            at += 1;
+        }
+        // "customers in EU ordered …": a verb is not described.
+        let last = self.links[..self.links.len().min(at + 1)].last().map(|link| link.text.to_lowercase());
+        if last.is_some_and(|text| text.ends_with("ed") || text.ends_with("ing")) {
+            return None;
+        }
+        self.noun(at)?.table.filter(|(_, score)| *score >= DESCRIBED).map(|(table, _)| table)
+    }
+
+    fn column(&mut self, here: usize) {
+        let Some(mut mention) = self.mention(here) else { return };
+        let boolean = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Boolean;
+        let flags = mention.columns.iter().all(boolean);
+        // "how many remote employees": the flag describes what is counted.
+        let describes = flags && self.table_behind(self.at).is_some();
+        if !self.pending.is_empty() && !describes {
+            self.measure(mention, here);
+            return;
+        }
+        if self.condition(&mut mention, here) {
+            return;
+        }
+        if flags {
+            let negated = self.negated.take().is_some();
+            let text = mention.text.clone();
+            mention.near = self.table_behind(self.at).or(mention.near);
+            self.intent.filters.push(Filter {
+                left: Left::Column(mention),
+                test: Test::True,
+                negated,
+                none_at_all: false,
+                text,
+            });
+            return;
+        }
+        let numbers = self.numbers_of(&mention);
+        let after_and = here > 0 && self.cue(here - 1) == Some(Cue::And);
+        if let (Some(Operand::Measure(measure)), true, false) = (self.operand, after_and, numbers.is_empty())
+            && mention.implied.is_none()
+        {
+            // "average salary and bonus": the aggregate holds for both.
+            let aggregate = self.intent.measures[measure].aggregate;
+            if aggregate != Aggregate::Count {
+                self.pending.push(Pending { aggregate, text: aggregate.as_str().to_owned() });
+                self.measure(mention, here);
+                return;
+            }
+        }
+        self.intent.distinct |= std::mem::take(&mut self.distinct);
+        self.intent.columns.push(mention);
+        self.operand = Some(Operand::Column);
+    }
+
+    /// The column is what the waiting aggregates are of.
+    pub(super) fn measure(&mut self, mention: Mention, here: usize) {
+        let numbers = self.numbers_of(&mention);
+        let distinct = std::mem::take(&mut self.distinct);
+        for pending in std::mem::take(&mut self.pending) {
+            if distinct && pending.aggregate != Aggregate::Count {
+                self.left_over.push(format!("distinct {}", mention.text));
+                continue;
+            }
+            let of_numbers = Mention { columns: numbers.clone(), ..mention.clone() };
+            let additive = |column: &ColumnId| words::is_additive(&self.schema.words_of(*column));
+            let temporal: Vec<ColumnId> =
+                mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+            let (aggregate, of) = match pending.aggregate {
+                Aggregate::Count if !distinct && !numbers.is_empty() && numbers.iter().all(additive) => {
+                    (Aggregate::Sum, of_numbers)
+                }
+                Aggregate::Count => (Aggregate::CountDistinct, mention.clone()),
+                aggregate if !numbers.is_empty() => (aggregate, of_numbers),
+                aggregate @ (Aggregate::Minimum | Aggregate::Maximum) if !temporal.is_empty() => {
+                    (aggregate, Mention { columns: temporal, ..mention.clone() })
+                }
+                _ => {
+                    self.left_over.push(pending.text);
+                    self.leave(here);
+                    continue;
+                }
+            };
+            let text = format!("{} {}", pending.text, mention.text);
+            self.intent.measures.push(Measure { aggregate, of: Measured::Column(of), text });
+            self.operand = Some(Operand::Measure(self.intent.measures.len() - 1));
+        }
+        self.last_table = mention.columns.first().filter(|_| mention.qualified).map(|c| c.table).or(self.last_table);
+    }
+}

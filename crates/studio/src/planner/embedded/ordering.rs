@@ -1,0 +1,252 @@
+//! The part of the reading that concerns groups, order and superlatives.
+
+use super::compose::Composer;
+use super::cue::{Aggregate, Cue, Direction, Quality};
+use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
+use super::link::Meaning;
+
+impl Composer<'_> {
+    /// "by region and status", "per customer", "by month"; after "top 5": "by total amount".
+    pub(super) fn group_by(&mut self, here: usize) {
+        let every = matches!(self.text(here, here + 1).to_lowercase().as_str(), "every" | "each");
+        let nothing_before = self.skip_noise(0) >= here;
+        if every && nothing_before {
+            self.intent.all = true;
+            return;
+        }
+        let mut grouped = false;
+        loop {
+            let at = self.skip_noise(self.at);
+            if !self.dimension(at) {
+                break;
+            }
+            grouped = true;
+            let mut next = self.at;
+            while self.cue(next) == Some(Cue::And) || matches!(self.meaning(next), Some(Meaning::Pause)) {
+                next += 1;
+            }
+            let again = if self.cue(next) == Some(Cue::By) { next + 1 } else { next };
+            if next == self.at || !self.can_be_dimension(self.skip_noise(again)) {
+                break;
+            }
+            self.at = again;
+        }
+        // The unknown word behind it is reported by itself.
+        if !grouped && !matches!(self.meaning(self.skip_noise(self.at)), Some(Meaning::Unknown)) {
+            self.leave(here);
+        }
+    }
+
+    fn can_be_dimension(&self, at: usize) -> bool {
+        match self.meaning(at) {
+            Some(Meaning::Cue(Cue::Grain(_) | Cue::Weekday | Cue::HourOfDay)) => true,
+            Some(Meaning::Noun(noun)) => {
+                let numeric =
+                    !noun.columns.is_empty() && noun.columns.iter().all(|column| self.is_number_column(*column));
+                (noun.table.is_some() || !noun.columns.is_empty()) && !numeric
+            }
+            _ => false,
+        }
+    }
+
+    /// One thing to group by, or what a ranking goes by.
+    fn dimension(&mut self, at: usize) -> bool {
+        let slice = |cue: Option<Cue>| match cue {
+            Some(Cue::Grain(grain)) => Some(Slice::Every(grain)),
+            Some(Cue::Weekday) => Some(Slice::Weekday),
+            Some(Cue::HourOfDay) => Some(Slice::HourOfDay),
+            _ => None,
+        };
+        if let Some(found) = slice(self.cue(at)) {
+            self.at = at + 1;
+            let text = self.text(at, self.at);
+            // "by year of hire"
+            let of = self.skip_noise(self.at);
+            let owned = of > self.at && self.cue(self.at) == Some(Cue::Of);
+            let mention = self.mention(of).filter(|_| owned).and_then(|mention| {
+                let columns: Vec<_> =
+                    mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+                (!columns.is_empty()).then_some(Mention { columns, ..mention })
+            });
+            if mention.is_some() {
+                self.at = of + 1;
+            }
+            self.intent.dimensions.push(Dimension::Time(found, mention, text));
+            return true;
+        }
+        if matches!(self.cue(at), Some(Cue::Count | Cue::Aggregate(_))) {
+            return match self.measure_ahead() {
+                Some(measure) => {
+                    self.rank_by(RankBy::Measure(measure));
+                    true
+                }
+                None => false,
+            };
+        }
+        let Some(noun) = self.noun(at).cloned() else { return false };
+        let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+        match noun.table {
+            Some((table, score)) if score > noun.column_score || (score >= noun.column_score && !numeric) => {
+                self.at = at + 1;
+                self.last_table = Some(table);
+                self.intent.dimensions.push(Dimension::Table(table, self.text(at, at + 1)));
+                true
+            }
+            _ if !noun.columns.is_empty() => {
+                let Some(mention) = self.mention(at) else { return false };
+                self.at = at + 1;
+                let ranks = self.intent.rank.is_some()
+                    || (noun.summed && self.intent.measures.is_empty() && !self.intent.subjects.is_empty());
+                if numeric && ranks {
+                    let columns = self.numbers_of(&mention);
+                    self.rank_by(RankBy::Column(Mention { columns, ..mention }));
+                } else if let Some(found) = slice(self.cue(self.at)) {
+                    self.at += 1;
+                    let text = self.text(at, self.at);
+                    self.intent.dimensions.push(Dimension::Time(found, Some(mention), text));
+                } else {
+                    self.intent.dimensions.push(Dimension::Column(mention));
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn rank_by(&mut self, by: RankBy) {
+        match &mut self.intent.rank {
+            Some(rank) => {
+                rank.by = by;
+                rank.extreme = false;
+            }
+            None => {
+                self.intent.sort = match by {
+                    RankBy::Measure(measure) => Some(SortBy::Measure(measure)),
+                    RankBy::Column(mention) => Some(SortBy::Column(mention)),
+                    _ => None,
+                };
+                self.intent.sort_direction.get_or_insert(Direction::Descending);
+            }
+        }
+    }
+
+    pub(super) fn sort_by(&mut self, here: usize) {
+        let start = self.skip_noise(self.at);
+        if let Some(measure) = self.measure_ahead() {
+            self.intent.sort = Some(SortBy::Measure(measure));
+            return;
+        }
+        match self.noun(start) {
+            // "ordered by customers in EU" tells who, not how to sort.
+            Some(noun) if noun.table.is_some_and(|(_, score)| score > noun.column_score) => {}
+            Some(noun) if !noun.columns.is_empty() => {
+                if let Some(mention) = self.mention(start) {
+                    self.at = start + 1;
+                    self.intent.sort = Some(SortBy::Column(mention));
+                }
+            }
+            None if matches!(self.meaning(start), Some(Meaning::Unknown)) => {}
+            _ => self.leave(here),
+        }
+    }
+
+    /// "top 5", "bottom three", "first 10", "last order"
+    pub(super) fn top(&mut self, direction: Direction, by: RankBy, here: usize) {
+        if let Some(Meaning::Number(number)) = self.meaning(self.at)
+            && let Ok(limit) = number.parse()
+        {
+            self.intent.limit = Some(limit);
+            self.at += 1;
+        }
+        self.set_rank(direction, by, here);
+    }
+
+    pub(super) fn superlative(&mut self, direction: Direction, quality: Quality, here: usize) {
+        if let Some(Meaning::Number(number)) = self.meaning(self.at)
+            && let Ok(limit) = number.parse()
+        {
+            self.intent.limit = Some(limit);
+            self.at += 1;
+        }
+        if quality != Quality::Any {
+            self.set_rank(direction, RankBy::Quality(quality), here);
+            return;
+        }
+        let start = self.skip_noise(self.at);
+        if let Some(measure) = self.measure_ahead() {
+            self.set_rank(direction, RankBy::Measure(measure), here);
+            return;
+        }
+        let Some(noun) = self.noun(start).cloned() else {
+            self.rank_by_what_was_named(direction, here);
+            return;
+        };
+        let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+        let subject_named =
+            !self.intent.subjects.is_empty() || !self.intent.columns.is_empty() || !self.intent.dimensions.is_empty();
+        match noun.table {
+            Some((table, score)) if score > noun.column_score || !numeric => {
+                self.at = start + 1;
+                self.last_table = Some(table);
+                let text = self.text(start, self.at);
+                let says_how_many = matches!(
+                    self.text(here, here + 1).to_lowercase().as_str(),
+                    "most" | "the most" | "least" | "the least" | "fewest" | "the fewest"
+                );
+                // "the order amount": the table is only the owner of what follows.
+                let owns = self.noun(self.skip_noise(self.at)).is_some_and(|next| {
+                    next.columns.iter().any(|column| self.is_number_column(*column)) && next.table.is_none()
+                });
+                if owns {
+                    self.at = here + 1;
+                    self.rank_by_column(direction, here, self.skip_noise(start + 1));
+                } else if subject_named || says_how_many {
+                    let of = Measured::Rows(table);
+                    self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+                    let measure = self.intent.measures.len() - 1;
+                    self.set_rank(direction, RankBy::Measure(measure), here);
+                } else {
+                    let after_measure = !self.intent.measures.is_empty();
+                    let plural = noun.plural;
+                    self.intent.subjects.push(Subject { table, text, plural, after_measure, score });
+                    self.set_rank(direction, RankBy::Weight(table), here);
+                }
+            }
+            _ if numeric => self.rank_by_column(direction, here, start),
+            _ => self.rank_by_what_was_named(direction, here),
+        }
+    }
+
+    fn rank_by_column(&mut self, direction: Direction, here: usize, at: usize) {
+        if let Some(mention) = self.mention(at) {
+            let columns = self.numbers_of(&mention);
+            self.at = at + 1;
+            self.set_rank(direction, RankBy::Column(Mention { columns, ..mention }), here);
+        }
+    }
+
+    /// "spent the most": the number was named before.
+    fn rank_by_what_was_named(&mut self, direction: Direction, here: usize) {
+        let by = match self.intent.columns.pop() {
+            Some(mention) if !self.numbers_of(&mention).is_empty() => {
+                let columns = self.numbers_of(&mention);
+                RankBy::Column(Mention { columns, ..mention })
+            }
+            other => {
+                self.intent.columns.extend(other);
+                match self.intent.subjects.last().cloned() {
+                    // "which customers ordered the most": how often it happened.
+                    Some(last) if self.intent.subjects.len() > 1 => {
+                        let of = Measured::Rows(last.table);
+                        let text = last.text;
+                        self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+                        RankBy::Measure(self.intent.measures.len() - 1)
+                    }
+                    _ if !self.intent.measures.is_empty() => RankBy::Measure(self.intent.measures.len() - 1),
+                    _ => RankBy::Unspecified,
+                }
+            }
+        };
+        self.set_rank(direction, by, here);
+    }
+}

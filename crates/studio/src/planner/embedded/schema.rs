@@ -1,0 +1,386 @@
+//! The caller's schema, indexed by the words that can name its parts, with the graph of its keys.
+
+use crate::planner::{ColumnContext, ColumnType, Context, TableContext};
+
+use super::words;
+
+/// A table of the context, by position.
+pub(super) type TableId = usize;
+
+/// A column of the context, by positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ColumnId {
+    pub(super) table: TableId,
+    pub(super) column: usize,
+}
+
+/// A reference from a row of one table to one row of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Edge {
+    /// The referring column, on the "many" side.
+    pub(super) from: ColumnId,
+    /// The column that is referred to, unique in its table.
+    pub(super) to: ColumnId,
+}
+
+/// Words by which a table or column can be called, with how much such a call is worth (0 to 1).
+#[derive(Debug)]
+pub(super) struct Name<T> {
+    pub(super) of: T,
+    /// In the singular.
+    pub(super) words: Vec<String>,
+    pub(super) score: f64,
+}
+
+/// A sample value, cut into words.
+#[derive(Debug)]
+pub(super) struct ValueName {
+    pub(super) column: ColumnId,
+    pub(super) value: String,
+    /// In lower case.
+    pub(super) words: Vec<String>,
+}
+
+/// The index over one context.
+pub(super) struct Schema<'a> {
+    pub(super) context: &'a Context,
+    pub(super) table_names: Vec<Name<TableId>>,
+    pub(super) column_names: Vec<Name<ColumnId>>,
+    pub(super) values: Vec<ValueName>,
+    pub(super) edges: Vec<Edge>,
+}
+
+/// Ends of column names that tell the type and not the thing: `hired_at`, `order_date`.
+const TYPE_WORDS: &[&str] =
+    &["at", "on", "date", "time", "timestamp", "ts", "id", "key", "code", "number", "no", "utc", "dt"];
+
+/// Beginnings of table names that tell the layer and not the thing: `dim_customer`.
+const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "stg", "tbl", "raw", "vw"];
+
+/// Words too vague to stand for a longer name.
+const VAGUE_WORDS: &[&str] = &[
+    "id", "at", "on", "is", "has", "of", "by", "number", "no", "code", "key", "date", "time", "up", "the", "to",
+    "from", "in", "unit", "first", "last", "per",
+];
+
+impl<'a> Schema<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        let mut schema =
+            Self { context, table_names: Vec::new(), column_names: Vec::new(), values: Vec::new(), edges: Vec::new() };
+        for (table, described) in context.tables.iter().enumerate() {
+            schema.name_table(table, described);
+            let table_words = singulars(&described.name);
+            for (column, described) in described.columns.iter().enumerate() {
+                let id = ColumnId { table, column };
+                schema.column_names.extend(
+                    column_calls(&described.name, &table_words).into_iter().map(|(words, score)| Name {
+                        of: id,
+                        words,
+                        score,
+                    }),
+                );
+                schema.values.extend(described.sample_values.iter().map(|value| ValueName {
+                    column: id,
+                    value: value.clone(),
+                    words: words::name_words(value),
+                }));
+            }
+        }
+        schema.edges = schema.find_edges();
+        schema
+    }
+
+    fn name_table(&mut self, table: TableId, described: &TableContext) {
+        let words = singulars(&described.name);
+        let mut call = |words: &[String], score| {
+            if !words.is_empty() {
+                self.table_names.push(Name { of: table, words: words.to_vec(), score });
+            }
+        };
+        call(&words, 1.0);
+        if let Some((first, rest)) = words.split_first()
+            && LAYER_WORDS.contains(&first.as_str())
+        {
+            call(rest, 0.98);
+        }
+        if words.len() > 1 {
+            call(&words[words.len() - 1..], 0.7);
+            call(&words[..1], 0.6);
+        }
+    }
+
+    pub(super) fn table(&self, table: TableId) -> &'a TableContext {
+        &self.context.tables[table]
+    }
+
+    pub(super) fn column(&self, column: ColumnId) -> &'a ColumnContext {
+        &self.context.tables[column.table].columns[column.column]
+    }
+
+    /// `table.column`, as it is called in explanations.
+    pub(super) fn qualified(&self, column: ColumnId) -> String {
+        format!("{}.{}", self.table(column.table).name, self.column(column).name)
+    }
+
+    /// A table's name as people write it: without the layer, in words.
+    pub(super) fn spoken(&self, table: TableId) -> String {
+        let mut words = words::name_words(&self.table(table).name);
+        if words.len() > 1 && LAYER_WORDS.contains(&words[0].as_str()) {
+            words.remove(0);
+        }
+        if let Some(last) = words.last_mut() {
+            *last = words::plural(last);
+        }
+        words.join(" ")
+    }
+
+    pub(super) fn columns_of(&self, table: TableId) -> impl Iterator<Item = ColumnId> + use<'a> {
+        (0..self.context.tables[table].columns.len()).map(move |column| ColumnId { table, column })
+    }
+
+    /// The column that identifies a row: declared, or named `id` or like the table with `id`.
+    pub(super) fn key_of(&self, table: TableId) -> Option<ColumnId> {
+        let declared: Vec<ColumnId> =
+            self.columns_of(table).filter(|column| self.column(*column).is_primary_key).collect();
+        match declared.as_slice() {
+            [key] => return Some(*key),
+            [_, _, ..] => return None,
+            [] => {}
+        }
+        let own = singulars(&self.table(table).name);
+        self.columns_of(table).find(|column| {
+            let words = singulars(&self.column(*column).name);
+            match words.split_last() {
+                Some((last, thing)) => last == "id" && (thing.is_empty() || own.ends_with(thing)),
+                None => false,
+            }
+        })
+    }
+
+    /// The column that a person would use to tell rows apart: a name or a title.
+    pub(super) fn label_of(&self, table: TableId) -> Option<ColumnId> {
+        let own = singulars(&self.table(table).name);
+        let rank = |column: &ColumnId| {
+            let words = singulars(&self.column(*column).name);
+            let is_text = self.column(*column).data_type == ColumnType::Text;
+            let last = words.last().filter(|_| is_text)?;
+            let thing = &words[..words.len() - 1];
+            match last.as_str() {
+                "name" if thing.is_empty() || own.ends_with(thing) => Some(0),
+                "name" if thing == ["full"] || thing == ["display"] => Some(1),
+                "title" if thing.is_empty() => Some(2),
+                "label" => Some(3),
+                "name" if thing == ["last"] => Some(4),
+                _ => None,
+            }
+        };
+        self.columns_of(table).filter_map(|column| Some((rank(&column)?, column))).min().map(|(_, column)| column)
+    }
+
+    /// The column holds moments or days, be it as text in a source without such a type.
+    pub(super) fn is_temporal(&self, column: ColumnId) -> bool {
+        let described = self.column(column);
+        if described.data_type.is_temporal() {
+            return true;
+        }
+        let looks = |value: &String| {
+            value.get(..10).is_some_and(|day| chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").is_ok())
+        };
+        described.data_type == ColumnType::Text
+            && match described.sample_values.as_slice() {
+                [] => words::name_words(&described.name)
+                    .last()
+                    .is_some_and(|last| matches!(last.as_str(), "at" | "on" | "date" | "timestamp")),
+                values => values.iter().all(looks),
+            }
+    }
+
+    /// The column that says when the thing in the row happened. The rule: among the temporal
+    /// columns, one that does not tell of a birth, an end or a change; of these the first.
+    pub(super) fn time_of(&self, table: TableId) -> Option<ColumnId> {
+        let secondary = |column: &ColumnId| {
+            words::name_words(&self.column(*column).name).iter().any(|word| {
+                matches!(
+                    word.as_str(),
+                    "birth"
+                        | "birthday"
+                        | "born"
+                        | "end"
+                        | "ended"
+                        | "updated"
+                        | "modified"
+                        | "deleted"
+                        | "expires"
+                        | "due"
+                        | "left"
+                        | "terminated"
+                )
+            })
+        };
+        self.columns_of(table).filter(|column| self.is_temporal(*column)).min_by_key(secondary)
+    }
+
+    /// The column that says how big the thing in the row is.
+    pub(super) fn weight_of(&self, table: TableId) -> Option<ColumnId> {
+        self.best_number(table, words::weight_rank)
+    }
+
+    /// The number that is most worth asking about.
+    pub(super) fn telling_number_of(&self, table: TableId) -> Option<ColumnId> {
+        self.best_number(table, words::telling_rank)
+    }
+
+    fn best_number(&self, table: TableId, rank: impl Fn(&[String]) -> Option<usize>) -> Option<ColumnId> {
+        self.columns_of(table)
+            .filter(|column| self.column(*column).data_type.is_numeric() && !self.is_key_like(*column))
+            .filter_map(|column| Some((rank(&self.words_of(column))?, column)))
+            .min()
+            .map(|(_, column)| column)
+    }
+
+    /// The column identifies rows, here or elsewhere: adding it up means nothing.
+    pub(super) fn is_key_like(&self, column: ColumnId) -> bool {
+        self.column(column).is_primary_key
+            || self.edges.iter().any(|edge| edge.from == column)
+            || self.words_of(column).last().is_some_and(|last| last == "id")
+    }
+
+    /// The words of the column's name, in the singular.
+    pub(super) fn words_of(&self, column: ColumnId) -> Vec<String> {
+        singulars(&self.column(column).name)
+    }
+
+    /// Declared references first, then those that the names tell: `orders.customer_id` refers to
+    /// `customers.customer_id` or `customers.id`.
+    fn find_edges(&self) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        for (table, described) in self.context.tables.iter().enumerate() {
+            for (column, described) in described.columns.iter().enumerate() {
+                let from = ColumnId { table, column };
+                let edge = match &described.references {
+                    Some((table, column)) => self.declared_target(from, table, column),
+                    None => self.inferred_target(from),
+                };
+                edges.extend(edge.map(|to| Edge { from, to }));
+            }
+        }
+        edges
+    }
+
+    fn declared_target(&self, from: ColumnId, table: &str, column: &str) -> Option<ColumnId> {
+        let origin = self.table(from.table);
+        let matches = |described: &TableContext| {
+            table == described.name
+                || table == format!("{}.{}", described.schema, described.name)
+                || table == format!("{}.{}.{}", described.catalog, described.schema, described.name)
+        };
+        let near = |described: &TableContext| (described.catalog != origin.catalog, described.schema != origin.schema);
+        let (table, described) = self
+            .context
+            .tables
+            .iter()
+            .enumerate()
+            .filter(|(_, described)| matches(described))
+            .min_by_key(|(_, described)| near(described))?;
+        let column = described.columns.iter().position(|candidate| candidate.name == column)?;
+        Some(ColumnId { table, column })
+    }
+
+    fn inferred_target(&self, from: ColumnId) -> Option<ColumnId> {
+        let words = self.words_of(from);
+        let (last, thing) = words.split_last()?;
+        if last != "id" || thing.is_empty() || self.key_of(from.table) == Some(from) {
+            return None;
+        }
+        let class = |column: ColumnId| self.column(column).data_type;
+        self.context.tables.iter().enumerate().find_map(|(table, described)| {
+            let mut name = singulars(&described.name);
+            if name.first().is_some_and(|first| LAYER_WORDS.contains(&first.as_str())) {
+                name.remove(0);
+            }
+            let key = self.key_of(table)?;
+            let named_alike = name == thing && table != from.table;
+            (named_alike && class(key) == class(from)).then_some(key)
+        })
+    }
+
+    /// The shortest way from a row of `from` to the one row of `to` that belongs to it, along
+    /// references; empty when they are the same table. Of equally short ways the first declared.
+    pub(super) fn path_up(&self, from: TableId, to: TableId) -> Option<Vec<Edge>> {
+        let mut reached: Vec<Option<Edge>> = vec![None; self.context.tables.len()];
+        let mut queue = std::collections::VecDeque::from([from]);
+        while let Some(table) = queue.pop_front() {
+            if table == to {
+                let mut path = Vec::new();
+                let mut at = to;
+                while at != from {
+                    let edge = reached[at]?;
+                    path.push(edge);
+                    at = edge.from.table;
+                }
+                path.reverse();
+                return Some(path);
+            }
+            for edge in self.edges.iter().filter(|edge| edge.from.table == table) {
+                let next = edge.to.table;
+                if next != from && reached[next].is_none() {
+                    reached[next] = Some(*edge);
+                    queue.push_back(next);
+                }
+            }
+        }
+        None
+    }
+
+    /// The table from whose rows both `one` and `other` are reached along references, by the
+    /// shortest ways together.
+    pub(super) fn bridge(&self, one: TableId, other: TableId) -> Option<TableId> {
+        (0..self.context.tables.len())
+            .filter_map(|table| {
+                let ways = self.path_up(table, one)?.len() + self.path_up(table, other)?.len();
+                Some((ways, table))
+            })
+            .min()
+            .map(|(_, table)| table)
+    }
+}
+
+fn singulars(name: &str) -> Vec<String> {
+    words::name_words(name).iter().map(|word| words::singular(word)).collect()
+}
+
+/// The ways to call a column and what each is worth.
+fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
+    let words = singulars(name);
+    let mut calls = vec![(words.clone(), 1.0)];
+    let is_vague = |word: &String| VAGUE_WORDS.contains(&word.as_str());
+    let mut stem = words.as_slice();
+    while let Some((last, rest)) = stem.split_last()
+        && !rest.is_empty()
+        && TYPE_WORDS.contains(&last.as_str())
+        && !rest.iter().all(is_vague)
+    {
+        stem = rest;
+        let score = if last == "id" || last == "key" { 0.5 } else { 0.9 };
+        calls.push((stem.to_vec(), score));
+    }
+    if let Some(own) = words.strip_prefix(table_words).filter(|own| !own.is_empty() && !table_words.is_empty()) {
+        calls.push((own.to_vec(), 0.9));
+    }
+    if let Some((first, flag)) = words.split_first()
+        && !flag.is_empty()
+        && (first == "is" || first == "has")
+    {
+        calls.push((flag.to_vec(), 0.95));
+    }
+    if stem.len() > 1 {
+        let (first, last) = (&stem[0], &stem[stem.len() - 1]);
+        for (word, score) in [(last, 0.65), (first, 0.55)] {
+            if !is_vague(word) {
+                calls.push((vec![word.clone()], score));
+            }
+        }
+    }
+    calls.retain(|(words, _)| !words.is_empty());
+    calls
+}

@@ -1,0 +1,360 @@
+//! Settles an intent: which column each phrase means, whose rows are aggregated, what is listed.
+//!
+//! The rules, where more than one reading fits (each use of one is told in the explanation):
+//! a column of the table named beside the phrase comes first, then of the table that is
+//! aggregated or listed, then of the table reached over the fewest references, then the first in
+//! the schema. An additive number ("amount") next to groups is summed, another one ("price")
+//! averaged. A time range without a column means the time of the rows that are counted. Where no
+//! rule leads to an answer, the question is not understood.
+
+use super::Unclear;
+use super::cue::{Aggregate, Comparison, Direction, Quality};
+use super::intent::{self, Intent, Measured, Mention, RankBy, SortBy};
+use super::notes::Notes;
+use super::schema::{ColumnId, Schema, TableId};
+use super::settled::{Dimension, Measure, OrderBy, Settled, Shape, Test};
+
+/// How many rows a superlative without a number gives when its noun is in the plural.
+const FEW: u64 = 10;
+
+/// How many rows a list without a number gives.
+const MANY: u64 = 1000;
+
+pub(super) struct Settler<'a> {
+    pub(super) schema: &'a Schema<'a>,
+    pub(super) intent: Intent,
+    pub(super) notes: Notes<'a>,
+    /// Tables whose columns come first, best first.
+    pub(super) preferred: Vec<TableId>,
+}
+
+impl<'a> Settler<'a> {
+    pub(super) fn new(schema: &'a Schema<'a>, intent: Intent) -> Self {
+        Self { schema, intent, notes: Notes::new(schema), preferred: Vec::new() }
+    }
+
+    /// Settles the whole intent.
+    pub(super) fn settle(&mut self) -> Result<Settled, Unclear> {
+        self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
+        self.numbers_become_measures();
+        self.rank_becomes_measure()?;
+        self.groups_are_counted()?;
+        let mut measures = Vec::new();
+        for measure in self.intent.measures.clone() {
+            measures.push(self.measure(&measure)?);
+        }
+        if measures.is_empty() { self.list() } else { self.groups(measures) }
+    }
+
+    /// The column that a mention means.
+    pub(super) fn column(&mut self, mention: &Mention) -> Result<ColumnId, Unclear> {
+        let inside = |table: TableId| mention.columns.iter().copied().find(|column| column.table == table);
+        let by_distance = || {
+            let root = *self.preferred.first()?;
+            mention
+                .columns
+                .iter()
+                .copied()
+                .filter_map(|column| Some((self.schema.path_up(root, column.table)?.len(), column)))
+                .min()
+                .map(|(_, column)| column)
+        };
+        let near = mention.near.and_then(inside);
+        let chosen = near
+            .or_else(|| self.preferred.iter().find_map(|table| inside(*table)))
+            .or_else(by_distance)
+            .or_else(|| mention.columns.first().copied())
+            .ok_or_else(|| Unclear::words(std::slice::from_ref(&mention.text)))?;
+        let same_table = mention.columns.iter().filter(|column| column.table == chosen.table).count() > 1;
+        if mention.columns.len() > 1 && (same_table || !mention.qualified) {
+            let others: Vec<ColumnId> = mention.columns.iter().copied().filter(|column| *column != chosen).collect();
+            self.notes.chosen(&mention.text, chosen, &others);
+        }
+        self.notes.matched(mention.score);
+        self.notes.used(chosen);
+        Ok(chosen)
+    }
+
+    fn measure(&mut self, measure: &intent::Measure) -> Result<Measure, Unclear> {
+        let aggregate = measure.aggregate;
+        let settled = match &measure.of {
+            Measured::Rows(table) => Measure { aggregate, table: *table, column: None },
+            Measured::RowsWith(mention) => {
+                let column = self.column(mention)?;
+                Measure { aggregate, table: column.table, column: None }
+            }
+            Measured::Column(mention) => {
+                let column = self.column(mention)?;
+                Measure { aggregate, table: column.table, column: Some(column) }
+            }
+            Measured::Weight(table) => {
+                let column = self.weight(*table, &measure.text)?;
+                Measure { aggregate, table: *table, column: Some(column) }
+            }
+        };
+        self.notes.measure(&measure.text, &settled);
+        if !self.preferred.contains(&settled.table) {
+            self.preferred.insert(0, settled.table);
+        }
+        Ok(settled)
+    }
+
+    /// The column that tells how big a row is, where none was named.
+    pub(super) fn weight(&mut self, table: TableId, text: &str) -> Result<ColumnId, Unclear> {
+        let column = self.schema.weight_of(table).ok_or_else(|| Unclear::no_number(text))?;
+        self.notes.add(format!("no number was named in \"{text}\"; I took {}", self.schema.qualified(column)));
+        self.notes.used(column);
+        Ok(column)
+    }
+
+    fn groups(&mut self, mut measures: Vec<Measure>) -> Result<Settled, Unclear> {
+        let mut havings: Vec<(usize, intent::Test)> =
+            self.intent.havings.iter().map(|having| (having.measure, having.test.clone())).collect();
+        let mut dimensions = Vec::new();
+        let mut shape = Shape::Groups;
+        let counted = self.counted_groups(&measures, &havings);
+        let root_measure = match counted {
+            Some((counted, by)) => {
+                // "how many customers have more than 10 orders": count the groups.
+                dimensions.push(Dimension::Entity(measures[counted].table));
+                shape = Shape::OverGroups(Aggregate::Count);
+                let by = if by > counted { by - 1 } else { by };
+                measures.remove(counted);
+                for (measure, _) in &mut havings {
+                    *measure -= usize::from(*measure > counted);
+                }
+                by
+            }
+            None => 0,
+        };
+        let root = self.root(&measures, root_measure);
+        self.preferred.retain(|table| *table != root);
+        self.preferred.insert(0, root);
+        if shape == Shape::Groups {
+            self.entity(root, &havings, &mut dimensions);
+        }
+        self.verbs_name_the_time();
+        for dimension in self.intent.dimensions.clone() {
+            let settled = self.dimension(&dimension, root)?;
+            if !dimensions.contains(&settled) {
+                dimensions.push(settled);
+            }
+        }
+        for mention in std::mem::take(&mut self.intent.columns) {
+            let column = self.column(&mention)?;
+            let settled = Dimension::Column(column);
+            let shown = dimensions.iter().any(|known| {
+                *known == settled
+                    || matches!(known, Dimension::Entity(table) if self.schema.label_of(*table) == Some(column))
+            });
+            if !shown {
+                self.notes.understand(&mention.text, format!("grouped by {}", self.schema.qualified(column)));
+                dimensions.push(settled);
+            }
+        }
+        if let Some(nested) = self.intent.nested {
+            if dimensions.is_empty() {
+                return Err(Unclear::of_what());
+            }
+            shape = Shape::OverGroups(nested);
+        }
+        if !havings.is_empty() && dimensions.is_empty() {
+            return Err(Unclear::groups_of_what());
+        }
+        let havings = havings
+            .into_iter()
+            .filter_map(|(measure, test)| match test {
+                intent::Test::Number(comparison, number) => Some((measure, Test::Number(comparison, number))),
+                intent::Test::Between(low, high) => Some((measure, Test::Between(low, high))),
+                _ => None,
+            })
+            .collect();
+        for having in self.intent.havings.clone() {
+            self.notes.having(&having);
+        }
+        let order = self.group_order(&dimensions)?;
+        let limit = self.ranked_limit();
+        let mut settled = Settled {
+            root,
+            shape,
+            dimensions,
+            measures,
+            conditions: Vec::new(),
+            share_of: None,
+            share: self.intent.share,
+            havings,
+            present: Vec::new(),
+            absent: Vec::new(),
+            order,
+            limit,
+        };
+        self.conditions(&mut settled)?;
+        Ok(settled)
+    }
+
+    /// The measure that counts groups, and a measure by which the groups are chosen.
+    fn counted_groups(&self, measures: &[Measure], havings: &[(usize, intent::Test)]) -> Option<(usize, usize)> {
+        let (by, _) = havings.first()?;
+        let chosen = measures.get(*by)?;
+        let counts = |(index, measure): (usize, &Measure)| {
+            let is_having = havings.iter().any(|(having, _)| *having == index);
+            let of_owner = measure.table != chosen.table && self.schema.path_up(chosen.table, measure.table).is_some();
+            (!is_having && measure.aggregate == Aggregate::Count && of_owner).then_some(index)
+        };
+        let counted = measures.iter().enumerate().find_map(counts)?;
+        Some((counted, *by))
+    }
+
+    /// The table whose rows are aggregated: of all measures' tables the one from which the others
+    /// are reached.
+    fn root(&self, measures: &[Measure], first: usize) -> TableId {
+        let reaches_all =
+            |root: &TableId| measures.iter().all(|measure| self.schema.path_up(*root, measure.table).is_some());
+        let first = measures.get(first).or(measures.first()).map(|measure| measure.table);
+        first
+            .into_iter()
+            .chain(measures.iter().map(|measure| measure.table))
+            .find(reaches_all)
+            .or(first)
+            .unwrap_or_default()
+    }
+
+    /// The thing that the question is about becomes a group of its own, unless it is what is
+    /// aggregated or only says whose rows are meant.
+    fn entity(&mut self, root: TableId, havings: &[(usize, intent::Test)], dimensions: &mut Vec<Dimension>) {
+        let explicit = !self.intent.dimensions.is_empty();
+        let ranked = self.intent.rank.is_some() || !havings.is_empty() || self.intent.limit.is_some();
+        let Some(subject) = self.intent.subjects.iter().find(|subject| subject.table != root).cloned() else {
+            return;
+        };
+        let measured_first = subject.after_measure && !ranked;
+        let of_root = self.schema.path_up(root, subject.table).is_some();
+        // "which region has the most orders": the column is the thing.
+        let column_first = !self.intent.columns.is_empty() && subject.after_measure;
+        let scopes_groups = explicit && (subject.after_measure || !ranked);
+        if of_root && !measured_first && !column_first && !scopes_groups {
+            self.notes.understand(&subject.text, format!("each row of {}", self.schema.table(subject.table).name));
+            dimensions.push(Dimension::Entity(subject.table));
+        }
+    }
+
+    fn dimension(&mut self, dimension: &intent::Dimension, root: TableId) -> Result<Dimension, Unclear> {
+        match dimension {
+            intent::Dimension::Table(table, text) => {
+                self.notes.understand(text, format!("one group for each row of {}", self.schema.table(*table).name));
+                Ok(Dimension::Entity(*table))
+            }
+            intent::Dimension::Column(mention) => {
+                let column = self.column(mention)?;
+                self.notes.understand(&mention.text, format!("grouped by {}", self.schema.qualified(column)));
+                Ok(Dimension::Column(column))
+            }
+            intent::Dimension::Time(slice, mention, text) => {
+                let column = match mention {
+                    Some(mention) => self.column(mention)?,
+                    None => self.time_of(root).ok_or_else(|| Unclear::no_time(text, &self.schema.table(root).name))?,
+                };
+                if !self.schema.is_temporal(column) {
+                    return Err(Unclear::words(std::slice::from_ref(text)));
+                }
+                self.notes.understand(text, format!("grouped by {} of {}", text, self.schema.qualified(column)));
+                Ok(Dimension::Time(*slice, column))
+            }
+        }
+    }
+
+    /// The time of a table's rows, or of the nearest thing that they refer to.
+    pub(super) fn time_of(&mut self, root: TableId) -> Option<ColumnId> {
+        let own = self.schema.time_of(root).map(|column| (0, column));
+        let referred = || {
+            (0..self.schema.context.tables.len())
+                .filter_map(|table| Some((self.schema.path_up(root, table)?.len(), self.schema.time_of(table)?)))
+                .min()
+        };
+        let (_, column) = own.or_else(referred)?;
+        let others: Vec<ColumnId> = self
+            .schema
+            .columns_of(column.table)
+            .filter(|other| *other != column && self.schema.is_temporal(*other))
+            .collect();
+        if !others.is_empty() || column.table != root {
+            self.notes.chosen("time", column, &others);
+        }
+        self.notes.used(column);
+        Some(column)
+    }
+
+    fn group_order(&mut self, dimensions: &[Dimension]) -> Result<Option<(OrderBy, bool)>, Unclear> {
+        let descending = self.intent.sort_direction.map(|direction| direction == Direction::Descending);
+        if let Some(rank) = self.intent.rank.clone() {
+            let down = rank.direction == Direction::Descending;
+            return match rank.by {
+                RankBy::Measure(measure) => {
+                    self.notes.rank(&rank.text, down);
+                    // A measure that only counts groups is gone; the first is left.
+                    Ok(Some((OrderBy::Measure(measure), down)))
+                }
+                RankBy::Quality(Quality::Time) => {
+                    let time = dimensions.iter().position(|dimension| matches!(dimension, Dimension::Time(..)));
+                    let time = time.ok_or_else(|| Unclear::ranked_by_what(&rank.text))?;
+                    Ok(Some((OrderBy::Dimension(time), down)))
+                }
+                _ => Err(Unclear::ranked_by_what(&rank.text)),
+            };
+        }
+        match self.intent.sort.clone() {
+            Some(SortBy::Measure(measure)) => Ok(Some((OrderBy::Measure(measure), descending.unwrap_or(true)))),
+            Some(SortBy::Column(mention)) => {
+                let column = self.column(&mention)?;
+                let position = dimensions.iter().position(|dimension| match dimension {
+                    Dimension::Column(known) | Dimension::Time(_, known) => *known == column,
+                    Dimension::Entity(table) => self.schema.label_of(*table) == Some(column),
+                });
+                match position {
+                    Some(position) => Ok(Some((OrderBy::Dimension(position), descending.unwrap_or(false)))),
+                    None => Err(Unclear::ranked_by_what(&mention.text)),
+                }
+            }
+            None if self.intent.limit.is_some() => Ok(Some((OrderBy::Measure(0), descending.unwrap_or(true)))),
+            None => {
+                let time = dimensions.iter().position(|dimension| matches!(dimension, Dimension::Time(..)));
+                Ok(Some(match time {
+                    Some(time) => (OrderBy::Dimension(time), descending.unwrap_or(false)),
+                    None => (OrderBy::Measure(0), descending.unwrap_or(true)),
+                }))
+            }
+        }
+    }
+
+    /// The number of rows that was asked for; a superlative alone gives one row for a singular
+    /// and a few for a plural.
+    pub(super) fn ranked_limit(&mut self) -> Option<u64> {
+        if let Some(limit) = self.intent.limit {
+            return Some(limit);
+        }
+        let rank = self.intent.rank.as_ref()?;
+        let limit = if rank.plural.unwrap_or(false) { FEW } else { 1 };
+        self.notes.add(format!("\"{}\" gives no number; I show {limit}", rank.text));
+        Some(limit)
+    }
+
+    pub(super) fn list_limit(&mut self) -> Option<u64> {
+        let limit = self.ranked_limit();
+        if limit.is_some() || self.intent.all {
+            return limit;
+        }
+        self.notes.add(format!("the list stops at {MANY} rows; ask for \"all\" to see every one"));
+        Some(MANY)
+    }
+
+    /// The condition on a group is fulfilled by a group without any row: "fewer than 3 orders".
+    pub(super) fn holds_for_none(test: &Test) -> bool {
+        match test {
+            Test::Number(Comparison::Less, number) => number.parse::<f64>().is_ok_and(|number| number > 0.0),
+            Test::Number(Comparison::LessOrEqual, _) => true,
+            Test::Number(Comparison::Equal, number) => number.parse::<f64>().is_ok_and(|number| number == 0.0),
+            Test::Between(low, _) => low.parse::<f64>().is_ok_and(|low| low <= 0.0),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The part of settling that concerns rows: lists, and the conditions on the rows of any shape.
+
+use super::Unclear;
+use super::cue::{Comparison, Direction, Quality};
+use super::intent::{self, Left, Mention, RankBy, SortBy, Subject};
+use super::schema::{ColumnId, TableId};
+use super::settle::Settler;
+use super::settled::{Condition, Dimension, OrderBy, Settled, Shape, Test};
+use crate::planner::ColumnType;
+
+impl Settler<'_> {
+    /// The rows of a table, as no number was asked for.
+    pub(super) fn list(&mut self) -> Result<Settled, Unclear> {
+        let subject = self.listed_subject();
+        let mut columns = Vec::new();
+        let root = match &subject {
+            Some(subject) => subject.table,
+            None => self.root_of_columns()?,
+        };
+        self.preferred.retain(|table| *table != root);
+        self.preferred.insert(0, root);
+        if let Some(subject) = &subject {
+            self.notes.matched(subject.score);
+            self.notes.understand(&subject.text, format!("rows of {}", self.schema.table(root).name));
+        }
+        for mention in self.intent.columns.clone() {
+            let column = self.column(&mention)?;
+            self.notes.understand(&mention.text, self.schema.qualified(column));
+            columns.push(column);
+        }
+        let all_inside = columns.iter().all(|column| column.table == root);
+        let identifies = |column: &ColumnId| {
+            self.schema.key_of(column.table) == Some(*column) || self.schema.label_of(column.table) == Some(*column)
+        };
+        let has_few_values = |column: &ColumnId| !self.schema.column(*column).sample_values.is_empty();
+        let values_asked = !columns.is_empty()
+            && (self.intent.distinct
+                || ((self.intent.which || (subject.is_none() && columns.iter().all(has_few_values)))
+                    && !columns.iter().any(identifies)
+                    && !self.intent.columns.iter().all(|mention| mention.qualified)));
+        if values_asked {
+            self.notes.add("each combination of values is shown once".to_owned());
+        }
+        let order = self.row_order(root, subject.as_ref())?;
+        let limit = self.list_limit();
+        let mut settled = Settled {
+            root,
+            shape: Shape::List {
+                and_all: !all_inside && subject.is_some() && !values_asked,
+                columns,
+                distinct: values_asked,
+            },
+            dimensions: Vec::new(),
+            measures: Vec::new(),
+            conditions: Vec::new(),
+            share_of: None,
+            share: false,
+            havings: Vec::new(),
+            present: Vec::new(),
+            absent: Vec::new(),
+            order,
+            limit,
+        };
+        self.conditions(&mut settled)?;
+        Ok(settled)
+    }
+
+    /// The first thing that was named; in "customer orders" the second, which the first describes.
+    fn listed_subject(&self) -> Option<Subject> {
+        match self.intent.subjects.as_slice() {
+            [owner, listed, ..]
+                if !owner.plural
+                    && listed.plural
+                    && !self.intent.which
+                    && self.schema.path_up(listed.table, owner.table).is_some() =>
+            {
+                Some(listed.clone())
+            }
+            [first, ..] => Some(first.clone()),
+            [] => None,
+        }
+    }
+
+    /// The table that has all the columns that were named, or refers to those that have them.
+    fn root_of_columns(&mut self) -> Result<TableId, Unclear> {
+        let mut mentions: Vec<Mention> = self.intent.columns.clone();
+        if mentions.is_empty() {
+            mentions.extend(self.intent.filters.iter().filter_map(|filter| match &filter.left {
+                Left::Column(mention) | Left::Time(Some(mention), _) => Some(mention.clone()),
+                Left::Key(_) | Left::Label(_) | Left::Weight(_) | Left::Time(None, _) => None,
+            }));
+        }
+        let mut tables = Vec::new();
+        for mention in &mentions {
+            let column = self.column(mention)?;
+            tables.push(column.table);
+        }
+        let reaches_all = |root: &&TableId| tables.iter().all(|table| self.schema.path_up(**root, *table).is_some());
+        match tables.iter().find(reaches_all).or(tables.first()) {
+            Some(root) => Ok(*root),
+            None => Err(Unclear::of_what()),
+        }
+    }
+
+    fn row_order(&mut self, root: TableId, subject: Option<&Subject>) -> Result<Option<(OrderBy, bool)>, Unclear> {
+        if let Some(rank) = self.intent.rank.clone() {
+            let mut down = rank.direction == Direction::Descending;
+            let column = match &rank.by {
+                RankBy::Column(mention) => self.column(mention)?,
+                RankBy::Weight(table) => self.weight(*table, &rank.text)?,
+                RankBy::Quality(quality) => self.column_for(*quality, root, &rank.text, &mut down)?,
+                RankBy::Measure(_) | RankBy::Unspecified => return Err(Unclear::ranked_by_what(&rank.text)),
+            };
+            if subject.is_none() && self.intent.columns.is_empty() {
+                return Err(Unclear::of_what());
+            }
+            self.notes.understand(
+                &rank.text,
+                format!(
+                    "ordered by {}, {}",
+                    self.schema.qualified(column),
+                    if down { "highest first" } else { "lowest first" }
+                ),
+            );
+            return Ok(Some((OrderBy::Column(column), down)));
+        }
+        let descending = self.intent.sort_direction.map(|direction| direction == Direction::Descending);
+        match self.intent.sort.clone() {
+            Some(SortBy::Column(mention)) => {
+                let column = self.column(&mention)?;
+                self.notes.understand(&mention.text, format!("ordered by {}", self.schema.qualified(column)));
+                Ok(Some((OrderBy::Column(column), descending.unwrap_or(false))))
+            }
+            Some(SortBy::Measure(_)) => Err(Unclear::of_what()),
+            None => {
+                let column = descending.and(self.schema.label_of(root).or(self.schema.key_of(root)));
+                Ok(column.map(|column| (OrderBy::Column(column), descending.unwrap_or(false))))
+            }
+        }
+    }
+
+    /// The column that "cheapest", "newest", "longest" are about.
+    fn column_for(
+        &mut self,
+        quality: Quality,
+        root: TableId,
+        text: &str,
+        down: &mut bool,
+    ) -> Result<ColumnId, Unclear> {
+        let named = |names: &[&str], temporal: bool| {
+            self.schema.columns_of(root).find(|column| {
+                let words = self.schema.words_of(*column);
+                let fits = if temporal {
+                    self.schema.is_temporal(*column)
+                } else {
+                    self.schema.column(*column).data_type.is_numeric()
+                };
+                fits && words.iter().any(|word| names.contains(&word.as_str()))
+            })
+        };
+        let column = match quality {
+            Quality::Price => named(&["price", "cost", "amount", "total"], false),
+            Quality::Salary => named(&["salary", "pay", "wage", "compensation"], false),
+            Quality::Duration => named(&["duration", "length", "second", "minute", "hour", "day"], false),
+            Quality::Time => self.time_of(root),
+            Quality::Age => match named(&["age"], false) {
+                Some(age) => Some(age),
+                None => {
+                    // The oldest are those whose time is the earliest.
+                    *down = !*down;
+                    named(&["birth", "birthday", "born", "dob"], true).or_else(|| self.time_of(root))
+                }
+            },
+            Quality::Any | Quality::Frequency => None,
+        };
+        let column = column.ok_or_else(|| Unclear::ranked_by_what(text))?;
+        self.notes.used(column);
+        Ok(column)
+    }
+
+    /// Settles the conditions on rows, and the things of which some or none must belong.
+    pub(super) fn conditions(&mut self, settled: &mut Settled) -> Result<(), Unclear> {
+        let root = settled.root;
+        let mut part = Vec::new();
+        let base = self.intent.share_base.filter(|_| self.intent.share);
+        for (index, filter) in self.intent.filters.clone().into_iter().enumerate() {
+            let is_time = matches!(filter.left, Left::Time(..));
+            let column = self.left(&filter, root)?;
+            let test = self.test(&filter, column)?;
+            self.notes.condition(&filter.text, column, &test, filter.negated);
+            let condition = Condition { column, test, negated: filter.negated, none_at_all: filter.none_at_all };
+            let describes_part =
+                self.intent.share && settled.dimensions.is_empty() && !is_time && base.is_none_or(|base| index >= base);
+            merge(if describes_part { &mut part } else { &mut settled.conditions }, condition);
+        }
+        if self.intent.share && settled.dimensions.is_empty() {
+            if part.is_empty() {
+                return Err(Unclear::share_of_what());
+            }
+            settled.share_of = Some(part);
+        }
+        for absent in self.intent.absent.clone() {
+            self.belongs(root, &absent)?;
+            self.notes
+                .understand(&absent.text, format!("no row of {} belongs to it", self.schema.table(absent.table).name));
+            settled.absent.push(absent.table);
+        }
+        for subject in self.intent.subjects.clone() {
+            let grouped = settled.dimensions.contains(&Dimension::Entity(subject.table));
+            if subject.table == root || grouped || self.schema.path_up(root, subject.table).is_some() {
+                self.notes.mentioned(&subject.text, subject.table);
+                continue;
+            }
+            self.belongs(root, &subject)?;
+            self.notes.understand(
+                &subject.text,
+                format!("at least one row of {} belongs to it", self.schema.table(subject.table).name),
+            );
+            settled.present.push(subject.table);
+        }
+        Ok(())
+    }
+
+    fn belongs(&self, root: TableId, subject: &Subject) -> Result<(), Unclear> {
+        match self.schema.bridge(root, subject.table) {
+            Some(_) => Ok(()),
+            None => Err(Unclear::not_connected(&self.schema.table(root).name, &self.schema.table(subject.table).name)),
+        }
+    }
+
+    fn left(&mut self, filter: &intent::Filter, root: TableId) -> Result<ColumnId, Unclear> {
+        let described = |name: &str, table: TableId| Unclear::no_column(name, &self.schema.table(table).name);
+        let column = match &filter.left {
+            Left::Column(mention) => return self.column(mention),
+            Left::Key(table) => self.schema.key_of(*table).ok_or_else(|| described("key", *table))?,
+            Left::Label(table) => self.schema.label_of(*table).ok_or_else(|| described("name", *table))?,
+            Left::Weight(table) => return self.weight(*table, &filter.text),
+            Left::Time(Some(mention), _) => return self.column(mention),
+            Left::Time(None, near) => {
+                // "customers who ordered in 2025" is about the time of the orders.
+                let finer = near.filter(|near| {
+                    *near != root && self.schema.path_up(*near, root).is_some() && self.schema.time_of(*near).is_some()
+                });
+                let table = finer.unwrap_or(root);
+                let found = self.time_of(table).or_else(|| near.and_then(|near| self.time_of(near)));
+                return found.ok_or_else(|| Unclear::no_time(&filter.text, &self.schema.table(root).name));
+            }
+        };
+        self.notes.used(column);
+        Ok(column)
+    }
+
+    fn test(&self, filter: &intent::Filter, column: ColumnId) -> Result<Test, Unclear> {
+        let described = self.schema.column(column);
+        let misfit = || Unclear::words(std::slice::from_ref(&filter.text));
+        Ok(match &filter.test {
+            intent::Test::Value(values) => {
+                let value = values.iter().find(|(of, _)| *of == column).ok_or_else(misfit)?;
+                Test::OneOf(vec![value.1.clone()])
+            }
+            intent::Test::Typed(text) if described.data_type == ColumnType::Text => Test::Typed(text.clone()),
+            intent::Test::Typed(_) => return Err(misfit()),
+            intent::Test::Number(Comparison::Equal, number) if described.data_type == ColumnType::Text => {
+                Test::Typed(number.clone())
+            }
+            intent::Test::Number(..) | intent::Test::Between(..) if !described.data_type.is_numeric() => {
+                return Err(misfit());
+            }
+            intent::Test::Number(comparison, number) => Test::Number(*comparison, number.clone()),
+            intent::Test::Between(low, high) => Test::Between(low.clone(), high.clone()),
+            intent::Test::Text(kind, text) if described.data_type == ColumnType::Text => {
+                Test::Text(*kind, text.clone())
+            }
+            intent::Test::Text(..) => return Err(misfit()),
+            intent::Test::Missing => Test::Missing,
+            intent::Test::True => Test::True,
+            intent::Test::Within(range) => Test::Within(*range),
+        })
+    }
+}
+
+/// Two values of one column are alternatives: "pending or paid", and also "EU and US".
+fn merge(conditions: &mut Vec<Condition>, condition: Condition) {
+    if let Test::OneOf(values) = &condition.test {
+        for known in conditions.iter_mut() {
+            if known.column == condition.column
+                && known.negated == condition.negated
+                && let Test::OneOf(more) = &mut known.test
+            {
+                more.extend(values.iter().filter(|value| !more.contains(value)).cloned().collect::<Vec<_>>());
+                return;
+            }
+        }
+    }
+    conditions.push(condition);
+}

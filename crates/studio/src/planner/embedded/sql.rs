@@ -1,0 +1,254 @@
+//! The pieces of SQL: a scope of joined tables, conditions, aggregates, times.
+
+use super::Unclear;
+use super::calendar::TimeRange;
+use super::cue::{Aggregate, Match};
+use super::intent::Slice;
+use super::schema::{ColumnId, Schema, TableId};
+use super::settled::{Condition, Test};
+use super::tree::{Expr, From, Join, Query, Source};
+use crate::planner::ColumnType;
+
+/// A table, with the tables that its rows refer to joined as they are needed.
+pub(super) struct Scope<'a> {
+    schema: &'a Schema<'a>,
+    base: TableId,
+    joined: Vec<TableId>,
+    joins: Vec<Join>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(schema: &'a Schema<'a>, base: TableId) -> Self {
+        Self { schema, base, joined: vec![base], joins: Vec::new() }
+    }
+
+    fn alias(&self, table: TableId) -> String {
+        let described = self.schema.table(table);
+        let namesakes = self.schema.context.tables.iter().filter(|other| other.name == described.name).count();
+        if namesakes > 1 {
+            format!("{}_{}_{}", described.catalog, described.schema, described.name)
+        } else {
+            described.name.clone()
+        }
+    }
+
+    fn source(&self, table: TableId) -> From {
+        let described = self.schema.table(table);
+        let path = [described.catalog.clone(), described.schema.clone(), described.name.clone()];
+        From { source: Source::Table(path), alias: self.alias(table) }
+    }
+
+    /// Joins the way to a table, from the many to the one.
+    fn join(&mut self, table: TableId) -> Result<(), Unclear> {
+        let name = |table: TableId| &self.schema.table(table).name;
+        let path = self
+            .schema
+            .path_up(self.base, table)
+            .ok_or_else(|| Unclear::not_connected(name(self.base), name(table)))?;
+        for edge in path {
+            if !self.joined.contains(&edge.to.table) {
+                let on = Expr::binary(self.named(edge.from), "=", self.named(edge.to));
+                self.joins.push(Join { left: false, from: self.source(edge.to.table), on });
+                self.joined.push(edge.to.table);
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&self, column: ColumnId) -> Expr {
+        Expr::Column(self.alias(column.table), self.schema.column(column).name.clone())
+    }
+
+    pub(super) fn column(&mut self, column: ColumnId) -> Result<Expr, Unclear> {
+        self.join(column.table)?;
+        Ok(self.named(column))
+    }
+
+    /// A column of time as a moment or a day. Some sources hold times as text; what is no time
+    /// in such a column is missing.
+    pub(super) fn moment(&mut self, column: ColumnId) -> Result<Expr, Unclear> {
+        let expr = self.column(column)?;
+        Ok(match self.schema.column(column).data_type {
+            ColumnType::Text => Expr::TryCast(Box::new(expr), "TIMESTAMP"),
+            _ => expr,
+        })
+    }
+
+    pub(super) fn value(&mut self, column: ColumnId) -> Result<Expr, Unclear> {
+        if self.schema.is_temporal(column) { self.moment(column) } else { self.column(column) }
+    }
+
+    pub(super) fn into_query(self) -> Query {
+        let mut query = Query::from(self.source(self.base));
+        query.joins = self.joins;
+        query
+    }
+}
+
+/// Conditions as seen from a scope: on what it reaches directly, on what lies in the direction of
+/// the many with `EXISTS`.
+pub(super) fn filters(
+    schema: &Schema<'_>,
+    scope: &mut Scope<'_>,
+    conditions: &[&Condition],
+    present: &[TableId],
+    absent: &[TableId],
+) -> Result<Vec<Expr>, Unclear> {
+    let root = scope.base;
+    let name = |table: TableId| &schema.table(table).name;
+    let base_of =
+        |table: TableId| schema.bridge(root, table).ok_or_else(|| Unclear::not_connected(name(root), name(table)));
+    let mut filters = Vec::new();
+    // The tables between: whether a row must be absent, and what must hold for it.
+    let mut between: Vec<(TableId, bool, Vec<TableId>, Vec<&Condition>)> = Vec::new();
+    for (tables, is_absent) in [(absent, true), (present, false)] {
+        for table in tables {
+            let base = base_of(*table)?;
+            match between.iter_mut().find(|(known, ..)| *known == base) {
+                Some((_, _, via, _)) => via.push(*table),
+                None => between.push((base, is_absent, vec![*table], Vec::new())),
+            }
+        }
+    }
+    for condition in conditions {
+        let table = condition.column.table;
+        if schema.path_up(root, table).is_some() {
+            filters.push(self::condition(schema, scope, condition)?);
+            continue;
+        }
+        if condition.negated && condition.none_at_all {
+            between.push((base_of(table)?, true, Vec::new(), vec![condition]));
+            continue;
+        }
+        let serving = between.iter_mut().find(|(base, ..)| schema.path_up(*base, table).is_some());
+        match serving {
+            Some((.., own)) => own.push(condition),
+            None => between.push((base_of(table)?, false, Vec::new(), vec![condition])),
+        }
+    }
+    for (base, is_absent, via, conditions) in between {
+        let path = schema.path_up(base, root).unwrap_or_default();
+        let Some(last) = path.last() else {
+            return Err(Unclear::not_connected(name(root), name(base)));
+        };
+        let mut inner = Scope::new(schema, base);
+        let reference = inner.column(last.from)?;
+        for table in via {
+            inner.join(table)?;
+        }
+        let mut inner_filters = vec![Expr::binary(reference, "=", scope.column(last.to)?)];
+        for condition in conditions {
+            let mut condition = condition.clone();
+            condition.negated &= !condition.none_at_all;
+            inner_filters.push(self::condition(schema, &mut inner, &condition)?);
+        }
+        let mut query = inner.into_query();
+        query.select = vec![(Expr::number("1"), None)];
+        query.filters = inner_filters;
+        let exists = Expr::Exists(Box::new(query));
+        filters.push(if is_absent { Expr::Not(Box::new(exists)) } else { exists });
+    }
+    Ok(filters)
+}
+
+/// One condition. "Not shipped" also holds where there is no status at all.
+pub(super) fn condition(schema: &Schema<'_>, scope: &mut Scope<'_>, condition: &Condition) -> Result<Expr, Unclear> {
+    let column = scope.column(condition.column)?;
+    let described = schema.column(condition.column);
+    let lower = |expr: Expr| Expr::Call("lower", vec![expr]);
+    let test = match &condition.test {
+        Test::OneOf(values) => match values.as_slice() {
+            [value] => Expr::binary(column.clone(), "=", Expr::Text(value.clone())),
+            values => {
+                let values = values.iter().map(|value| Expr::Text(value.clone())).collect();
+                Expr::In(Box::new(column.clone()), values)
+            }
+        },
+        Test::Typed(text) => Expr::binary(lower(column.clone()), "=", Expr::Text(text.to_lowercase())),
+        Test::Text(kind, text) => {
+            let mut escaped = String::new();
+            for c in text.to_lowercase().chars() {
+                if matches!(c, '%' | '_' | '\\') {
+                    escaped.push('\\');
+                }
+                escaped.push(c);
+            }
+            let pattern = match kind {
+                Match::Contains => format!("%{escaped}%"),
+                Match::Starts => format!("{escaped}%"),
+                Match::Ends => format!("%{escaped}"),
+            };
+            Expr::Like(Box::new(lower(column.clone())), pattern)
+        }
+        Test::Number(..) | Test::Between(..) => compared(column.clone(), &condition.test),
+        Test::Missing => Expr::IsNull(Box::new(column.clone())),
+        Test::True => column.clone(),
+        Test::Within(range) => {
+            let moment = scope.moment(condition.column)?;
+            within(&moment, described.data_type, range)
+        }
+    };
+    if !condition.negated {
+        return Ok(test);
+    }
+    let not = Expr::Not(Box::new(test));
+    Ok(match condition.test {
+        Test::Missing => not,
+        _ => Expr::Any(vec![not, Expr::IsNull(Box::new(column))]),
+    })
+}
+
+/// The comparison of a number, of a row or of a group.
+pub(super) fn compared(left: Expr, test: &Test) -> Expr {
+    match test {
+        Test::Number(comparison, number) => Expr::binary(left, comparison.as_sql(), Expr::number(number)),
+        Test::Between(low, high) => Expr::All(vec![
+            Expr::binary(left.clone(), ">=", Expr::number(low)),
+            Expr::binary(left, "<=", Expr::number(high)),
+        ]),
+        Test::OneOf(_) | Test::Typed(_) | Test::Text(..) | Test::Missing | Test::True | Test::Within(_) => left,
+    }
+}
+
+fn within(moment: &Expr, data_type: ColumnType, range: &TimeRange) -> Expr {
+    let literal = |at: chrono::NaiveDateTime| match data_type {
+        ColumnType::Date => Expr::Date(at),
+        _ => Expr::Timestamp(at),
+    };
+    let from = range.from.map(|from| Expr::binary(moment.clone(), ">=", literal(from)));
+    let to = range.to.map(|to| Expr::binary(moment.clone(), "<", literal(to)));
+    let mut bounds: Vec<Expr> = from.into_iter().chain(to).collect();
+    match bounds.len() {
+        1 => bounds.remove(0),
+        _ => Expr::All(bounds),
+    }
+}
+
+pub(super) fn aggregate(aggregate: Aggregate, of: Expr) -> Expr {
+    match aggregate {
+        Aggregate::Count => Expr::Call("count", vec![of]),
+        Aggregate::CountDistinct => Expr::CallDistinct("count", Box::new(of)),
+        Aggregate::Sum => Expr::Call("sum", vec![of]),
+        Aggregate::Average => Expr::Call("avg", vec![of]),
+        Aggregate::Minimum => Expr::Call("min", vec![of]),
+        Aggregate::Maximum => Expr::Call("max", vec![of]),
+        Aggregate::Median => Expr::Call("median", vec![of]),
+    }
+}
+
+pub(super) fn sliced(slice: Slice, moment: Expr) -> Expr {
+    let (function, part) = match slice {
+        Slice::Every(grain) => ("date_trunc", grain.as_str()),
+        Slice::Weekday => ("date_part", "dow"),
+        Slice::HourOfDay => ("date_part", "hour"),
+    };
+    Expr::Call(function, vec![Expr::Text(part.to_owned()), moment])
+}
+
+pub(super) fn slice_name(slice: Slice) -> &'static str {
+    match slice {
+        Slice::Every(grain) => grain.as_str(),
+        Slice::Weekday => "weekday",
+        Slice::HourOfDay => "hour",
+    }
+}

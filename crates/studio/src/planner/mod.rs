@@ -1,0 +1,98 @@
+//! From a question in plain words to SQL text.
+//!
+//! ```text
+//!   question ─┐
+//!             ├─► Planner ─► Plan { sql, explanation, … } ─► the governed query engine
+//!   Context  ─┘      └────► PlanError: not understood, withheld, unavailable, invalid answer
+//! ```
+//!
+//! Two planners stand behind the one trait. [`EmbeddedPlanner`] needs neither a model nor a
+//! network and says no where it is not sure; [`ChatPlanner`] asks a model that speaks the
+//! OpenAI-compatible chat protocol. Neither is trusted: what they write is SQL text that the
+//! query engine parses, checks and governs like text that a person typed.
+
+mod chat;
+mod context;
+mod embedded;
+mod single_select;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use chat::{ChatPlanner, ChatSettings};
+pub use context::{ColumnContext, ColumnType, Context, Dialect, TableContext};
+pub use embedded::EmbeddedPlanner;
+pub use single_select::{NotOneSelect, require_single_select};
+
+/// Turns a question into one SELECT over the tables of a [`Context`].
+#[async_trait]
+pub trait Planner: Send + Sync {
+    /// The name by which a caller chooses this planner and finds it in the history.
+    fn name(&self) -> &str;
+
+    /// Plans one question. The same question and context may be planned any number of times.
+    async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError>;
+}
+
+/// A question, understood.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// One SELECT statement with fully qualified table names.
+    pub sql: String,
+    /// What was understood, in plain words, with every choice that had to be made.
+    pub explanation: String,
+    /// Which words of the question were taken to mean what.
+    pub understood: Vec<Understanding>,
+    /// From 0 (a guess) to 1 (every word was matched exactly).
+    pub confidence: f64,
+    /// What wrote the SQL.
+    pub model: String,
+    /// What the model charged for; 0 for the embedded planner.
+    pub tokens_used: u64,
+}
+
+/// A piece of the question and what it was taken to mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Understanding {
+    /// The words as they were asked.
+    pub phrase: String,
+    /// Their meaning in this schema.
+    pub meaning: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The question, or a part of it, means nothing in this schema.
+    #[error("{message}")]
+    NotUnderstood {
+        /// What was not understood, for the person who asked.
+        message: String,
+        /// The words that mean nothing here.
+        unknown_words: Vec<String>,
+        /// The nearest questions that do work on this schema.
+        suggestions: Vec<String>,
+    },
+    /// The question is about something that exists but that the caller may not see.
+    #[error("{message}")]
+    Withheld {
+        /// What may not be seen, for the person who asked.
+        message: String,
+        /// The names of the withheld tables and columns.
+        names: Vec<String>,
+    },
+    /// The planner cannot be reached, is overloaded, or is not set up rightly.
+    #[error("{message}")]
+    Unavailable {
+        /// What failed, without the credentials or the text of the other side.
+        message: String,
+        /// Trying again later may help.
+        retryable: bool,
+    },
+    /// A model answered, but not with one SELECT.
+    #[error("{message}")]
+    InvalidAnswer {
+        /// What was wrong with the answer.
+        message: String,
+    },
+}
