@@ -1,0 +1,232 @@
+//! Puts the rooms together, from the bottom up, into one router and its OpenAPI document.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use object_store::local::LocalFileSystem;
+use rivergen_identity::{
+    Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, directory::Directory, password,
+};
+use rivergen_kernel::{Error, Result};
+use rivergen_platform::{
+    Clock, Database, Platform,
+    http::{Authentication, TrustedProxies, authenticate, layer},
+    jobs::{Jobs, JobsHandle},
+    limits::Limits,
+    mail::Delivery,
+    net::Outbound,
+    signing::SigningKeys,
+    vault::{ServerKeys, Vault},
+};
+use rivergen_policies::{Policies, evaluation};
+use rivergen_runs::Engine;
+use rivergen_sources::Sources;
+use rivergen_storage::Storage;
+use rivergen_studio::Studio;
+use rivergen_tenancy::{Tenancy, directory::TenancyDirectory};
+use sea_orm_migration::MigrationTrait;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    config::{Config, PlannerKind},
+    health, pages, targets::OrganizationTargets,
+};
+
+/// A server that is ready to listen.
+pub struct App {
+    pub platform: Platform,
+    pub tenancy: Tenancy,
+    pub router: Router,
+    shutdown_grace: Duration,
+    jobs_concurrency: usize,
+}
+
+/// All migrations, in the order in which they run.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    let mut all = rivergen_platform::migrations::migrations();
+    all.extend(rivergen_identity::migrations::migrations());
+    all.extend(rivergen_tenancy::migrations::migrations());
+    all.extend(rivergen_storage::migrations::migrations());
+    all.extend(rivergen_policies::migrations::migrations());
+    all.extend(rivergen_sources::migrations::migrations());
+    all.extend(rivergen_runs::migrations::migrations());
+    all.extend(rivergen_studio::migrations::migrations());
+    all
+}
+
+/// Opens the database and brings its schema up to date.
+pub async fn open_database(config: &Config) -> Result<Database> {
+    make_private_directory(&config.data_dir)?;
+    let db = Database::connect(&config.database()).await?;
+    db.migrate(migrations).await?;
+    Ok(db)
+}
+
+/// The vault over the database, with the server key from the settings or the key file.
+pub fn open_vault(config: &Config, db: Database, clock: Clock) -> Result<Vault> {
+    let key = config.vault.key.expose();
+    let keys = if key.is_empty() {
+        ServerKeys::load_or_create(&config.data_dir.join("server.key"))
+    } else {
+        ServerKeys::parse(key)
+    };
+    Ok(Vault::new(db, keys.map_err(Error::internal)?, clock))
+}
+
+impl App {
+    /// Everything but the listening socket. The clock is handed in, so that tests can move it.
+    pub async fn build(config: &Config, clock: Clock) -> Result<Self> {
+        let db = open_database(config).await?;
+        let vault = open_vault(config, db.clone(), clock.clone())?;
+        vault.check().await?;
+        let jobs = Jobs::new(db.clone(), clock.clone());
+        let limits = Arc::new(Limits::with_config(clock.clone(), config.limits.clone()));
+        let platform = Platform {
+            db: db.clone(),
+            clock: clock.clone(),
+            vault: vault.clone(),
+            limits: limits.clone(),
+            outbound: Arc::new(Outbound::new(&config.outbound).map_err(Error::internal)?),
+            jobs: jobs.clone(),
+            public_url: config.server.public_url.as_str().into(),
+        };
+        Delivery::new(&config.mail, vault.clone(), clock.clone()).map_err(Error::internal)?.register(&jobs);
+
+        let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
+        let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
+        let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
+        let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(db.clone(), clock.clone()));
+        let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
+        let identity = Identity::new(platform.clone(), identity_settings(config), passwords(config)?, tokens, directory);
+        let tenancy = Tenancy::new(identity.clone());
+
+        let storage = open_storage(config, &platform)?;
+        rivergen_storage::sweep::register(&storage);
+        let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);
+        rivergen_sources::check::register(&sources);
+        let policies = Policies::new(platform.clone(), Arc::new(OrganizationTargets::new(db.clone())));
+        let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
+        let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
+
+        let longest_query = chrono::Duration::seconds(i64::try_from(config.query.timeout_seconds).unwrap_or(i64::MAX / 2));
+        evaluation::mark_interrupted(&platform, longest_query).await?;
+        rivergen_studio::mark_interrupted(&platform, longest_query).await?;
+
+        let operations = OpenApiRouter::new()
+            .merge(rivergen_identity::operations().with_state(identity))
+            .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
+            .merge(rivergen_storage::operations().with_state(storage))
+            .merge(rivergen_policies::operations().with_state(policies))
+            .merge(rivergen_sources::operations().with_state(sources))
+            .merge(rivergen_runs::http::operations().with_state(engine))
+            .merge(rivergen_studio::operations().with_state(studio));
+        let authentication = Authentication {
+            authenticator: Arc::new(authenticator),
+            limits,
+            proxies: Arc::new(TrustedProxies(config.server.trusted_proxies.clone())),
+        };
+        let router = Router::from(operations)
+            .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
+            .layer(middleware::from_fn_with_state(authentication, authenticate))
+            .merge(health::routes(db))
+            .merge(pages::routes())
+            .fallback(layer::not_found)
+            .method_not_allowed_fallback(layer::method_not_allowed)
+            .layer(CatchPanicLayer::custom(layer::panicked))
+            .layer(middleware::from_fn(layer::surround));
+        Ok(Self {
+            platform,
+            tenancy,
+            router,
+            shutdown_grace: Duration::from_secs(config.server.shutdown_grace_seconds),
+            jobs_concurrency: config.jobs.concurrency,
+        })
+    }
+
+    /// Starts the background worker of this node.
+    pub fn start_jobs(&self) -> JobsHandle {
+        self.platform.jobs.start(self.jobs_concurrency)
+    }
+
+    pub fn shutdown_grace(&self) -> Duration {
+        self.shutdown_grace
+    }
+}
+
+fn identity_settings(config: &Config) -> rivergen_identity::Settings {
+    let terms = &config.signup.terms_version;
+    rivergen_identity::Settings {
+        signup_open: config.signup.open,
+        hide_taken_addresses: config.signup.hide_taken_addresses,
+        terms_version: (!terms.is_empty()).then(|| terms.clone()),
+        session_lifetime: chrono::Duration::hours(config.sessions.lifetime_hours),
+        remembered_session_lifetime: chrono::Duration::hours(config.sessions.remembered_lifetime_hours),
+    }
+}
+
+fn passwords(config: &Config) -> Result<password::Passwords> {
+    let cost = &config.passwords;
+    password::Passwords::new(password::Cost { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes })
+}
+
+fn open_storage(config: &Config, platform: &Platform) -> Result<Storage> {
+    make_private_directory(&config.storage.directory)?;
+    let files = LocalFileSystem::new_with_prefix(&config.storage.directory).map_err(Error::internal)?;
+    let settings = rivergen_storage::Settings {
+        quota_bytes: config.storage.quota_bytes,
+        max_upload_bytes: config.storage.max_upload_bytes,
+    };
+    Ok(Storage::new(platform.clone(), Arc::new(files.with_automatic_cleanup(true)), settings))
+}
+
+fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
+    let spill_directory = config.data_dir.join("spill");
+    make_private_directory(&spill_directory)?;
+    Ok(rivergen_runs::Settings {
+        max_rows: config.query.max_rows,
+        max_bytes: config.query.max_bytes,
+        timeout: Duration::from_secs(config.query.timeout_seconds),
+        memory_bytes: config.query.memory_bytes,
+        spill_directory,
+        max_spill_bytes: config.query.max_spill_bytes,
+        concurrent_per_organization: config.query.concurrent_per_organization,
+    })
+}
+
+fn planner_settings(config: &Config, platform: &Platform) -> Result<rivergen_studio::Planners> {
+    let planner = &config.planner;
+    let mut planners = rivergen_studio::Planners::embedded();
+    if planner.kind == PlannerKind::Chat {
+        let base_url = planner.base_url.parse().map_err(Error::internal)?;
+        let settings = rivergen_studio::planner::ChatSettings {
+            base_url,
+            model: planner.model.clone(),
+            api_key: Some(planner.api_key.clone()).filter(|key| !key.is_empty()),
+            timeout: Duration::from_secs(planner.timeout_seconds),
+            temperature: Some(0.0),
+        };
+        let chat = rivergen_studio::planner::ChatPlanner::new(platform.outbound.http().clone(), settings);
+        planners = planners.with_default(Arc::new(chat));
+    }
+    Ok(planners)
+}
+
+/// Plain copies of sealed files: of this process alone, and nothing of an earlier one is left in it.
+fn private_cache(data_dir: &Path) -> Result<std::path::PathBuf> {
+    let cache = data_dir.join("cache");
+    if cache.exists() {
+        std::fs::remove_dir_all(&cache).map_err(Error::internal)?;
+    }
+    make_private_directory(&cache)?;
+    Ok(cache)
+}
+
+/// A directory that only the server's user can enter.
+fn make_private_directory(path: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| Error::internal(format!("{}: {error}", path.display())))
+}

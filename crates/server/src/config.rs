@@ -1,0 +1,291 @@
+//! The settings: `defaults.toml` in this folder, then `rivergen.toml`, then the environment.
+//!
+//! `defaults.toml` is the one list of all keys with their meaning; `docs/configuration.md` shows it.
+
+use std::{net::SocketAddr, path::{Path, PathBuf}};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Toml},
+};
+use ipnet::IpNet;
+use rivergen_kernel::Secret;
+use rivergen_platform::{
+    db::DatabaseConfig,
+    limits::LimitsConfig,
+    mail::{MailConfig, Transport},
+    net::OutboundConfig,
+    signing::SigningAlgorithm,
+};
+use serde::Deserialize;
+
+/// The defaults, with a comment on each key.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// All settings of a server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub server: Server,
+    pub database: Database,
+    pub vault: Vault,
+    pub tokens: Tokens,
+    pub sessions: Sessions,
+    pub signup: Signup,
+    pub passwords: Passwords,
+    pub mail: MailConfig,
+    pub limits: LimitsConfig,
+    pub outbound: OutboundConfig,
+    pub storage: Storage,
+    pub query: Query,
+    pub planner: Planner,
+    pub jobs: Jobs,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub public_url: String,
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_body_bytes: usize,
+    pub shutdown_grace_seconds: u64,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: Secret,
+    pub max_connections: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without what stands before the @: user and password.
+        let url = self.url.expose();
+        let shown = url.rsplit_once('@').map_or(url.to_owned(), |(_, host)| format!("postgres://…@{host}"));
+        f.debug_struct("Database").field("url", &shown).field("max_connections", &self.max_connections).finish()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    pub key: Secret,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    pub access_lifetime_seconds: i64,
+    pub algorithm: SigningAlgorithm,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sessions {
+    pub lifetime_hours: i64,
+    pub remembered_lifetime_hours: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signup {
+    pub open: bool,
+    pub hide_taken_addresses: bool,
+    pub terms_version: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passwords {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    pub directory: PathBuf,
+    pub quota_bytes: u64,
+    pub max_upload_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    pub max_rows: u64,
+    pub max_bytes: u64,
+    pub timeout_seconds: u64,
+    pub memory_bytes: usize,
+    pub max_spill_bytes: u64,
+    pub concurrent_per_organization: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planner {
+    pub kind: PlannerKind,
+    pub base_url: String,
+    pub model: String,
+    pub api_key: Secret,
+    pub timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlannerKind {
+    Embedded,
+    Chat,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What is wrong with the settings, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{0}")]
+    Figment(#[from] Box<figment::Error>),
+    #[error("there is no file {0}")]
+    Missing(PathBuf),
+    #[error("{key}: {reason}")]
+    Value { key: &'static str, reason: String },
+}
+
+impl Config {
+    /// Reads the settings. A file that is named must exist; `rivergen.toml` may be missing.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        match file {
+            Some(file) if !file.exists() => return Err(ConfigError::Missing(file.to_owned())),
+            Some(file) => figment = figment.merge(Toml::file_exact(file)),
+            None => figment = figment.merge(Toml::file_exact("rivergen.toml")),
+        }
+        Self::from_figment(figment.merge(environment()))
+    }
+
+    /// The defaults, the given settings over them, and the environment over both.
+    pub fn with_environment(overrides: &str) -> Result<Self, ConfigError> {
+        Self::from_figment(Figment::from(Toml::string(DEFAULTS)).merge(Toml::string(overrides)).merge(environment()))
+    }
+
+    /// The defaults with the given settings over them, for programs that bring a server with them.
+    pub fn with(overrides: &str) -> Result<Self, ConfigError> {
+        Self::from_figment(Figment::from(Toml::string(DEFAULTS)).merge(Toml::string(overrides)))
+    }
+
+    fn from_figment(figment: Figment) -> Result<Self, ConfigError> {
+        let mut config: Self = figment.extract().map_err(Box::new)?;
+        if let Transport::File { directory } = &mut config.mail.transport
+            && directory.as_os_str().is_empty()
+        {
+            *directory = config.data_dir.join("mail");
+        }
+        if config.storage.directory.as_os_str().is_empty() {
+            config.storage.directory = config.data_dir.join("files");
+        }
+        if config.server.public_url.is_empty() {
+            config.server.public_url = format!("http://{}", config.server.listen);
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&mut self) -> Result<(), ConfigError> {
+        let fault = |key, reason: String| Err(ConfigError::Value { key, reason });
+        let url = url::Url::parse(&self.server.public_url);
+        match url {
+            Ok(url) if ["http", "https"].contains(&url.scheme()) && url.host().is_some() => {
+                self.server.public_url = url.as_str().trim_end_matches('/').to_owned();
+            }
+            _ => return fault("server.public_url", "must be an http or https address".to_owned()),
+        }
+        if self.tokens.access_lifetime_seconds < 60 {
+            return fault("tokens.access_lifetime_seconds", "must be at least 60".to_owned());
+        }
+        if self.sessions.lifetime_hours < 1 || self.sessions.remembered_lifetime_hours < self.sessions.lifetime_hours {
+            return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
+        }
+        if self.query.max_rows == 0 || self.query.concurrent_per_organization == 0 {
+            return fault("query", "max_rows and concurrent_per_organization must be at least 1".to_owned());
+        }
+        if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty()) {
+            return fault("planner", "kind \"chat\" needs base_url and model".to_owned());
+        }
+        let database = self.database.url.expose();
+        if !(database.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| database.starts_with(p))) {
+            return fault("database.url", "must begin with sqlite: or postgres://".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Where the database is, with the default filled in.
+    pub fn database(&self) -> DatabaseConfig {
+        let url = match self.database.url.expose() {
+            "" => format!("sqlite:{}", self.data_dir.join("rivergen.db").display()),
+            url => url.to_owned(),
+        };
+        DatabaseConfig { url, max_connections: self.database.max_connections }
+    }
+}
+
+/// `RIVERGEN_<SECTION>__<KEY>`; variables without a section are other programs' (`RIVERGEN_CONFIG`).
+fn environment() -> Env {
+    Env::prefixed("RIVERGEN_").filter(|key| key.as_str().contains("__") || key == "data_dir").split("__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_settings() {
+        let config = Config::with("").unwrap();
+        assert_eq!(config.server.public_url, "http://127.0.0.1:8080");
+        assert_eq!(config.database().url, "sqlite:data/rivergen.db");
+    }
+
+    #[test]
+    fn a_fault_names_its_key() {
+        for (overrides, key) in [
+            ("[server]\nlisten = \"nowhere\"", "listen"),
+            ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
+            ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
+            ("[planner]\nkind = \"chat\"", "planner"),
+            ("[database]\nurl = \"mysql://x\"", "database.url"),
+        ] {
+            let error = Config::with(overrides).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_shown_settings_hold_no_secret() {
+        let config = Config::with(
+            "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"",
+        );
+        let shown = format!("{:?}", config.unwrap());
+        assert!(!shown.contains("hunter2") && shown.contains("db/rivergen"), "{shown}");
+    }
+}

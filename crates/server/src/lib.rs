@@ -1,0 +1,15 @@
+//! The `rivergen` server: settings, assembly of the rooms into one router, the OpenAPI document, and the
+//! commands of the binary.
+
+pub mod assembly;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod health;
+pub mod openapi;
+pub mod pages;
+pub mod serve;
+mod targets;
+
+pub use assembly::App;
+pub use config::Config;

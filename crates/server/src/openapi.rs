@@ -1,0 +1,67 @@
+//! The OpenAPI document: made from the operations' own annotations, with what they share added here.
+
+use rivergen_kernel::error::{ErrorBody, ErrorEnvelope, FieldError};
+use utoipa::{
+    Modify, OpenApi as _,
+    openapi::{
+        OpenApi,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "RiverGen",
+        description = "Identity, tenancy and governed data in one server. Answers are wrapped in `{success, data, message}`; \
+            errors in `{success, error: {code, message, details, request_id}}`. Times are UTC, RFC 3339.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact()
+    ),
+    components(schemas(ErrorEnvelope, ErrorBody, FieldError)),
+    modifiers(&Bearer),
+    security(("bearer" = [])),
+    tags(
+        (name = "authentication", description = "Sign-up, sign-in and sessions."),
+        (name = "organizations", description = "Organizations and their workspaces."),
+        (name = "workspaces", description = "The same workspaces, over all organizations."),
+        (name = "storage", description = "Files, sealed with the organization's key."),
+        (name = "data_sources", description = "Data sources: registered, tested, discovered and queried under policies."),
+        (name = "policies", description = "Row filters, masks, limits and access, and the record of what they did."),
+        (name = "prompt_studio", description = "Questions in plain words, answered by governed queries.")
+    )
+)]
+struct Base;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        document.components.get_or_insert_with(Default::default).add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The whole document. No server is needed to make it.
+pub fn document() -> OpenApi {
+    let mut document = Base::openapi();
+    for operations in [
+        rivergen_identity::operations().into_openapi(),
+        rivergen_tenancy::operations().into_openapi(),
+        rivergen_storage::operations().into_openapi(),
+        rivergen_policies::operations().into_openapi(),
+        rivergen_sources::operations().into_openapi(),
+        rivergen_runs::http::operations().into_openapi(),
+        rivergen_studio::operations().into_openapi(),
+    ] {
+        document.merge(operations);
+    }
+    document
+}
+
+/// As `rivergen openapi` prints it.
+pub fn document_text() -> String {
+    let mut text = document().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}

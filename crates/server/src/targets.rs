@@ -1,0 +1,87 @@
+//! What policies may be bound to, answered from the rooms that hold it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use rivergen_kernel::{DataSourceId, Result, RoleId, Tenant, WorkspaceId};
+use rivergen_platform::{Database, db::TenantScope};
+use rivergen_policies::targets::{Target, Targets};
+use rivergen_sources::source;
+use rivergen_tenancy::{member, role, workspace};
+use sea_orm::{ColumnTrait, QueryFilter};
+
+/// The organization's objects, read from the database.
+pub struct OrganizationTargets {
+    db: Database,
+}
+
+impl OrganizationTargets {
+    pub fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl Targets for OrganizationTargets {
+    async fn existing(&self, tenant: Tenant, targets: &BTreeSet<Target>) -> Result<BTreeSet<Target>> {
+        let db = self.db.read();
+        let (mut sources, mut roles, mut users, mut workspaces) = (vec![], vec![], vec![], vec![]);
+        for target in targets {
+            match *target {
+                Target::DataSource(id) => sources.push(id),
+                Target::Role(id) => roles.push(id),
+                Target::User(id) => users.push(id),
+                Target::Workspace(id) => workspaces.push(id),
+            }
+        }
+        let mut existing = BTreeSet::new();
+        if !sources.is_empty() {
+            let found = tenant
+                .find::<source::Entity>()
+                .filter(source::Column::Id.is_in(sources))
+                .filter(source::Column::DeletedAt.is_null())
+                .all(db)
+                .await?;
+            existing.extend(found.into_iter().map(|row| Target::DataSource(row.id)));
+        }
+        if !roles.is_empty() {
+            let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).all(db).await?;
+            existing.extend(found.into_iter().map(|row| Target::Role(row.id)));
+        }
+        if !users.is_empty() {
+            let found = tenant
+                .find::<member::Entity>()
+                .filter(member::Column::UserId.is_in(users))
+                .filter(member::Column::Status.eq(member::Status::Active))
+                .all(db)
+                .await?;
+            existing.extend(found.into_iter().map(|row| Target::User(row.user_id)));
+        }
+        if !workspaces.is_empty() {
+            let found = tenant
+                .find::<workspace::Entity>()
+                .filter(workspace::Column::Id.is_in(workspaces))
+                .filter(workspace::Column::DeletedAt.is_null())
+                .all(db)
+                .await?;
+            existing.extend(found.into_iter().map(|row| Target::Workspace(row.id)));
+        }
+        Ok(existing)
+    }
+
+    async fn role_names(&self, tenant: Tenant, roles: &BTreeSet<RoleId>) -> Result<BTreeMap<RoleId, String>> {
+        let wanted = roles.iter().copied();
+        let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted)).all(self.db.read()).await?;
+        Ok(found.into_iter().map(|row| (row.id, row.name)).collect())
+    }
+
+    async fn workspaces_of(
+        &self,
+        tenant: Tenant,
+        sources: &BTreeSet<DataSourceId>,
+    ) -> Result<BTreeMap<DataSourceId, Option<WorkspaceId>>> {
+        let wanted = sources.iter().copied();
+        let found = tenant.find::<source::Entity>().filter(source::Column::Id.is_in(wanted)).all(self.db.read()).await?;
+        Ok(found.into_iter().map(|row| (row.id, row.workspace_id)).collect())
+    }
+}
