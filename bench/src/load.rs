@@ -1,0 +1,140 @@
+//! A load generator: one thread, some connections that are kept alive, one request after the other on each.
+//!
+//! It writes prepared bytes and reads no more of an answer than it needs, so that it takes as little as possible of
+//! the cores that it shares with the server.
+
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::error::{BenchError, Result};
+
+/// The requests, and where they go.
+#[derive(Debug, Clone)]
+pub struct Load {
+    pub address: SocketAddr,
+    /// One request, head and body, as it goes over the wire.
+    pub request: Vec<u8>,
+    pub connections: usize,
+}
+
+impl Load {
+    /// `GET` with a token.
+    pub fn get(address: SocketAddr, path: &str, token: &str, connections: usize) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+        Self { address, request: request.into_bytes(), connections }
+    }
+
+    /// `POST` with a body of JSON.
+    pub fn post(address: SocketAddr, path: &str, body: &serde_json::Value, connections: usize) -> Self {
+        let body = body.to_string();
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        Self { address, request: request.into_bytes(), connections }
+    }
+
+    /// One request alone; the body of its answer.
+    pub fn once(&self) -> Result<Vec<u8>> {
+        runtime()?.block_on(async {
+            let mut connection = Connection::open(self.address).await?;
+            connection.exchange(&self.request).await?;
+            Ok(connection.body().to_vec())
+        })
+    }
+
+    /// Answered requests per second, over this time, after a while of warming up.
+    pub fn per_second(&self, warm_up: Duration, time: Duration) -> Result<f64> {
+        runtime()?.block_on(async {
+            let begin = Instant::now() + warm_up;
+            let end = begin + time;
+            let tasks: Vec<_> = (0..self.connections).map(|_| tokio::spawn(self.clone().drive(begin, end))).collect();
+            let mut answered = 0;
+            for task in tasks {
+                answered += task.await.map_err(io::Error::other)??;
+            }
+            Ok(answered as f64 / time.as_secs_f64())
+        })
+    }
+
+    /// Requests of one connection that were answered between the two moments.
+    async fn drive(self, begin: Instant, end: Instant) -> Result<u64> {
+        let mut connection = Connection::open(self.address).await?;
+        let mut answered = 0;
+        loop {
+            connection.exchange(&self.request).await?;
+            let now = Instant::now();
+            if now >= end {
+                return Ok(answered);
+            }
+            if now >= begin {
+                answered += 1;
+            }
+        }
+    }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// A connection, and the answer that was read last.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    body_at: usize,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), body_at: 0 })
+    }
+
+    fn body(&self) -> &[u8] {
+        self.buffer.get(self.body_at..).unwrap_or_default()
+    }
+
+    /// Sends the request and reads its answer, which must be a 200 with a length.
+    async fn exchange(&mut self, request: &[u8]) -> Result<()> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        let length = loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(BenchError::Answer("the server closed the connection".into()));
+            }
+            if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                self.body_at = end + 4;
+                break content_length(&self.buffer[..end])?;
+            }
+        };
+        while self.buffer.len() < self.body_at + length {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(BenchError::Answer("the server closed the connection within an answer".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn content_length(head: &[u8]) -> Result<usize> {
+    let head = String::from_utf8_lossy(head);
+    let refused = || BenchError::Answer(head.lines().next().unwrap_or_default().to_owned());
+    if !head.starts_with("HTTP/1.1 200 ") {
+        return Err(refused());
+    }
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .ok_or_else(refused)
+}

@@ -1,0 +1,95 @@
+//! The table at the end.
+
+use std::fmt;
+
+/// How a ratio is judged.
+#[derive(Debug, Clone, Copy)]
+pub enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Told for comparison alone.
+    None,
+}
+
+/// One line: what was measured, what it is held against, and how they compare.
+#[derive(Debug)]
+struct Row {
+    what: String,
+    measured: String,
+    against: String,
+    ratio: Option<f64>,
+    goal: String,
+    met: &'static str,
+}
+
+/// All that was measured.
+#[derive(Debug, Default)]
+pub struct Report {
+    rows: Vec<Row>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// A figure beside its yardstick, in the same unit.
+    pub fn compare(&mut self, what: impl Into<String>, measured: String, against: String, ratio: f64, goal: Goal) {
+        let (goal, met) = match goal {
+            Goal::AtLeast(least) => (format!("≥ {least:.2}"), judged(ratio >= least)),
+            Goal::AtMost(most) => (format!("≤ {most:.2}"), judged(ratio <= most)),
+            Goal::None => (String::new(), ""),
+        };
+        self.rows.push(Row { what: what.into(), measured, against, ratio: Some(ratio), goal, met });
+    }
+
+    /// A figure that has a bound of its own.
+    pub fn bound(&mut self, what: impl Into<String>, measured: f64, most: f64, unit: &str) {
+        self.rows.push(Row {
+            what: what.into(),
+            measured: format!("{measured:.0} {unit}"),
+            against: String::new(),
+            ratio: None,
+            goal: format!("≤ {most:.0} {unit}"),
+            met: judged(measured <= most),
+        });
+    }
+
+    /// What a reader must know beside the table.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
+    }
+}
+
+fn judged(met: bool) -> &'static str {
+    if met { "yes" } else { "no" }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["measured", "figure", "against", "ratio", "goal", "met"].map(str::to_owned);
+        let mut lines = vec![head];
+        for row in &self.rows {
+            let ratio = row.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+            lines.push([
+                row.what.clone(),
+                row.measured.clone(),
+                row.against.clone(),
+                ratio,
+                row.goal.clone(),
+                row.met.to_owned(),
+            ]);
+        }
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..6).map(width).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let cells = line.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}", width = *width));
+            writeln!(f, "| {} |", cells.collect::<Vec<_>>().join(" | "))?;
+            if index == 0 {
+                let rules = widths.iter().map(|width| "-".repeat(*width));
+                writeln!(f, "| {} |", rules.collect::<Vec<_>>().join(" | "))?;
+            }
+        }
+        for note in &self.notes {
+            writeln!(f, "\n{note}")?;
+        }
+        Ok(())
+    }
+}

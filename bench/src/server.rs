@@ -1,0 +1,118 @@
+//! A server under measurement: a process with a directory of its own, gone with the value.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::error::{BenchError, Result};
+
+/// How long a server may take to become ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who signs in.
+pub const EMAIL: &str = "owner@bench.example";
+pub const PASSWORD: &str = "Bench-pass-1";
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    process: Child,
+    /// Kept for as long as the process runs.
+    _directory: Option<TempDir>,
+}
+
+impl Server {
+    /// A server with one organization and one person in it.
+    pub fn provisioned(binary: &Path) -> Result<Self> {
+        let directory = TempDir::new()?;
+        let file = directory.path().join("organization.toml");
+        fs::write(
+            &file,
+            format!("name = \"Bench\"\n[[people]]\nemail = \"{EMAIL}\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"),
+        )?;
+        let output = command(binary, directory.path()).arg("provision").arg(&file).output();
+        let output = output.map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
+        if !output.status.success() {
+            let output = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(BenchError::Command { command: "rivergen provision".into(), output });
+        }
+        let (server, _) = Self::start(binary, directory.path())?;
+        Ok(Self { _directory: Some(directory), ..server })
+    }
+
+    /// Starts a server on the directory; answers how long it took to become ready.
+    pub fn start(binary: &Path, directory: &Path) -> Result<(Self, Duration)> {
+        let address = free_address()?;
+        let log_path = directory.join("log");
+        let log = fs::File::create(&log_path)?;
+        let mut command = command(binary, directory);
+        command.arg("serve").env("RIVERGEN_SERVER__LISTEN", address.to_string()).stdout(Stdio::null()).stderr(log);
+        let begin = Instant::now();
+        let process = command.spawn().map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
+        let mut server = Self { address, process, _directory: None };
+        loop {
+            if is_ready(address) {
+                return Ok((server, begin.elapsed()));
+            }
+            if begin.elapsed() > PATIENCE || server.process.try_wait()?.is_some() {
+                return Err(BenchError::NotReady { log: fs::read_to_string(&log_path).unwrap_or_default() });
+            }
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Resident memory of the process in MiB.
+    pub fn resident_mib(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let kib: f64 = kib.ok_or_else(|| BenchError::Answer("the kernel tells no VmRSS".into()))?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It is gone already, or it ends now; nothing else can be done about it here.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The program on a directory of its own: no limits, no settings of whoever runs the measurement.
+fn command(binary: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RIVERGEN_")) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(directory)
+        .env("RIVERGEN_DATA_DIR", PathBuf::from(directory).join("data"))
+        .env("RIVERGEN_LIMITS__ENABLED", "false")
+        .env("RIVERGEN_LOG__LEVEL", "warn");
+    command
+}
+
+/// A loopback address that nobody listens on.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(stream, "GET /health/ready HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200 "))
+}

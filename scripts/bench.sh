@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds the server and the benchmarks, optimised, and measures. Takes some minutes; leave the machine alone meanwhile.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/target}"
+cargo build --release --locked -p rivergen -p rivergen-bench
+arguments=(--server "$CARGO_TARGET_DIR/release/rivergen")
+if python=$(scripts/bench-tools.sh); then
+    arguments+=(--python "$python")
+fi
+exec "$CARGO_TARGET_DIR/release/rivergen-bench" "${arguments[@]}" "$@"

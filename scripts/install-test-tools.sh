@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs what `make test` needs and this machine lacks.
+#
+# Debian packages are installed where this runs as root; elsewhere they are named, and the exit status is 1.
+# The cargo tools are built from their sources, which needs no root. What is there already costs nothing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The version that deny.toml is written for.
+CARGO_DENY_VERSION=0.20
+
+fail() {
+    printf 'install-test-tools: %s\n' "$*" >&2
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+packages=()
+has cc || packages+=(build-essential)
+# The test of PostgreSQL over TLS makes a certificate.
+has openssl || packages+=(openssl)
+scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
+if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then
+    packages+=(python3-yaml)
+fi
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+        fail "missing: ${packages[*]}. Install with: sudo apt-get install ${packages[*]}"
+    fi
+    printf 'Installing %s\n' "${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq </dev/null
+    apt-get install -y -qq --no-install-recommends "${packages[@]}" </dev/null >/dev/null
+fi
+
+has cargo || fail "missing: Rust with cargo, rustfmt and clippy; see CONTRIBUTING.md"
+cargo fmt --version >/dev/null 2>&1 || fail "missing: rustfmt. Install with: rustup component add rustfmt"
+cargo clippy --version >/dev/null 2>&1 || fail "missing: clippy. Install with: rustup component add clippy"
+
+# Built without optimisation: they run for seconds, and build in a third of the time.
+build_tool() {
+    local name=$1 version=$2
+    printf 'Building %s %s, once (some minutes)\n' "$name" "$version"
+    env -u CARGO_TARGET_DIR cargo install --locked --debug --quiet "$name" --version "$version" </dev/null
+}
+
+cargo nextest --version >/dev/null 2>&1 || build_tool cargo-nextest '^0.9' \
+    || fail "cargo-nextest is missing and could not be built"
+
+if ! cargo deny --version >/dev/null 2>&1; then
+    # check-dependencies.sh says what it then cannot check.
+    if (cd / && timeout 60 cargo info --quiet cargo-deny >/dev/null 2>&1 </dev/null); then
+        build_tool cargo-deny "^$CARGO_DENY_VERSION" || fail "cargo-deny could not be built"
+    else
+        echo "cargo-deny is missing, and the registry that it comes from is not reachable"
+    fi
+fi

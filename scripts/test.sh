@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Everything that must pass before a change is accepted, cheapest first; stops at the first failure.
+#
+#   tools ─ format ─ documents ─ contract ─ licences ─ lints ─ documentation tests ─ tests (SQLite and PostgreSQL)
+#
+# Installs what is missing, needs no network once that and the dependencies are there, and leaves the
+# checkout as it was. Arguments are handed to `cargo nextest run`: scripts/test.sh -E 'test(signup)'.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/target}"
+export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+
+step() {
+    printf '\n== %s (after %d s)\n' "$1" "$SECONDS"
+}
+
+step "Tools"
+scripts/install-test-tools.sh
+
+step "Format"
+cargo fmt --all --check
+
+step "Documents"
+scripts/check-docs.sh
+
+step "Contract"
+scripts/check-contract.sh
+
+step "Licences, bans and sources of dependencies"
+scripts/check-dependencies.sh
+
+step "Lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Starting rustdoc for every crate is slow, so it is done only where an example would run.
+if scripts/has-doc-tests.sh; then
+    step "Documentation tests"
+    cargo test --doc --workspace --locked
+fi
+
+step "Tests"
+scripts/with-postgres.sh cargo nextest run --workspace --locked --profile ci "$@"

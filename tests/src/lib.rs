@@ -1,0 +1,78 @@
+//! The harness of the black-box tests: a whole server in one line, on either database.
+//!
+//! ```text
+//! Server ─ its clock, its mailbox, its database (to read what an operation left behind)
+//!   └ organization() ─ Person of each role, signed in ─ Client ─ Answer: ok(), created(), error(status, code)
+//!                    └ shop() ─ three small sources, and the policies over them
+//! Binary ─ the program itself, to be killed, stopped and asked on its command line
+//! ```
+//!
+//! Tests stand in `tests/api/`, at the path of the operation that they test, and run on SQLite and on
+//! PostgreSQL through [`on_both_databases!`]. No test waits for luck: the clock is moved, and what
+//! happens in the background is polled with a deadline ([`eventually`]).
+
+mod binary;
+mod client;
+pub mod fixtures;
+mod mailbox;
+mod organization;
+pub mod postgres;
+mod server;
+mod shop;
+
+pub use binary::Binary;
+pub use client::{Answer, Client};
+pub use mailbox::{Mail, Mailbox};
+pub use organization::{Organization, PASSWORD, Person};
+pub use server::{Backend, Server};
+pub use shop::Shop;
+
+use std::time::{Duration, Instant};
+
+/// Generates `sqlite::<test>` and `postgres::<test>` of each named test: an `async fn(&Server)` of the same
+/// module. `with` adds settings, as TOML.
+///
+/// ```ignore
+/// on_both_databases! {
+///     the_good_way;
+///     too_many_are_refused with "[limits]\nenabled = true";
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident $(with $settings:expr)?;)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let server = $crate::Server::start($crate::Backend::Sqlite, concat!("", $($settings)?)).await;
+                super::$name(&server).await;
+                server.stop().await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let server = $crate::Server::start($crate::Backend::Postgres, concat!("", $($settings)?)).await;
+                super::$name(&server).await;
+                server.stop().await;
+            })+
+        }
+    };
+}
+
+/// How long something that happens in the background may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is there; panics, saying what was waited for, when it does not come.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(5);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}

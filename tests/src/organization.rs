@@ -1,0 +1,104 @@
+//! An organization with somebody of each role, signed in.
+
+use std::collections::BTreeMap;
+
+use rivergen_tenancy::provision::{self, OrganizationFile};
+use serde_json::{Value, json};
+
+use crate::{Client, Server};
+
+/// Everybody's password.
+pub const PASSWORD: &str = "Correct1horse";
+
+/// An organization and its people.
+pub struct Organization {
+    pub id: i64,
+    pub name: String,
+    /// Its first workspace, in which everybody's session stands.
+    pub workspace_id: i64,
+    /// The built-in roles by name.
+    pub roles: BTreeMap<String, i64>,
+    pub owner: Person,
+    pub admin: Person,
+    /// In the region EU.
+    pub developer: Person,
+    /// In the region US.
+    pub viewer: Person,
+}
+
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub struct Person {
+    pub id: i64,
+    pub email: String,
+    pub client: Client,
+    pub refresh_token: String,
+}
+
+impl Server {
+    /// An organization with an Owner, an Admin, a Developer (region EU) and a Viewer (region US).
+    pub async fn organization(&self, name: &str) -> Organization {
+        let word = name.to_lowercase();
+        let person = |role: &str, attributes: Value| {
+            let email = format!("{}@{word}.example", role.to_lowercase());
+            json!({"email": email, "password": PASSWORD, "role": role, "attributes": attributes})
+        };
+        let file: OrganizationFile = serde_json::from_value(json!({"name": name, "domain": format!("{word}.example"),
+            "people": [person("Owner", json!({})), person("Admin", json!({})),
+                person("Developer", json!({"region": "EU"})), person("Viewer", json!({"region": "US"}))]}))
+        .unwrap();
+        let made = provision::run(&self.tenancy, file).await.unwrap();
+        let id = made.organization_id.0;
+        let workspace = format!("SELECT id FROM workspaces WHERE organization_id = {id}");
+        let roles = self.rows(&format!("SELECT name, id FROM roles WHERE organization_id = {id}")).await;
+        Organization {
+            id,
+            name: name.to_owned(),
+            workspace_id: self.count(&workspace).await,
+            roles: roles
+                .iter()
+                .map(|row| (row["name"].as_str().unwrap().to_owned(), row["id"].as_i64().unwrap()))
+                .collect(),
+            owner: self.sign_in(&format!("owner@{word}.example")).await,
+            admin: self.sign_in(&format!("admin@{word}.example")).await,
+            developer: self.sign_in(&format!("developer@{word}.example")).await,
+            viewer: self.sign_in(&format!("viewer@{word}.example")).await,
+        }
+    }
+
+    /// Signs somebody in who has the password of all.
+    pub async fn sign_in(&self, email: &str) -> Person {
+        let anonymous = self.anonymous();
+        let login = json!({"email": email, "password": PASSWORD});
+        let data = anonymous.post("/api/v1/auth/login", login).await.ok();
+        Person::of_tokens(&anonymous, email, &data)
+    }
+
+    /// Somebody who signed up by themselves and followed the link in the mail.
+    pub async fn newcomer(&self, email: &str) -> Person {
+        let anonymous = self.anonymous();
+        let signup = json!({"email": email, "password": PASSWORD, "agree_to_terms": true});
+        anonymous.post("/api/v1/auth/signup", signup).await.created();
+        let token = self.mailbox().token(email, 1).await;
+        let data = anonymous.post("/api/v1/auth/verify-email", json!({"token": token})).await.ok();
+        Person::of_tokens(&anonymous, email, &data)
+    }
+}
+
+impl Person {
+    fn of_tokens(anonymous: &Client, email: &str, data: &Value) -> Self {
+        Self {
+            id: data["user_id"].as_i64().unwrap(),
+            email: email.to_owned(),
+            client: anonymous.with_token(data["access_token"].as_str().unwrap()),
+            refresh_token: data["refresh_token"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+impl Organization {
+    /// Its people, each with the name of their role.
+    pub fn people(&self) -> [(&'static str, &Person); 4] {
+        [("Owner", &self.owner), ("Admin", &self.admin), ("Developer", &self.developer), ("Viewer", &self.viewer)]
+    }
+}

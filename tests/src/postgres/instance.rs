@@ -1,0 +1,145 @@
+//! The instance that all tests of a run share.
+
+use std::{
+    fs::{self, File},
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use url::Url;
+
+/// The superuser of an instance that we start.
+const USER: &str = "rivergen_test";
+const PASSWORD: &str = "rivergen_test";
+
+/// The superuser's address of the instance, which runs.
+pub fn url() -> Url {
+    static INSTANCE: LazyLock<Url> = LazyLock::new(|| match std::env::var("RIVERGEN_TEST_POSTGRES_URL") {
+        Ok(url) if !url.is_empty() => url.parse().expect("RIVERGEN_TEST_POSTGRES_URL is no address"),
+        _ => shared(),
+    });
+    INSTANCE.clone()
+}
+
+/// Joins the instance that another test started, or starts it.
+fn shared() -> Url {
+    let folder = std::env::temp_dir().join(format!("rivergen-tests-postgres-{}", user_id()));
+    fs::create_dir_all(&folder).unwrap();
+    let lock = File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    File::create(folder.join("used")).unwrap();
+    let known = fs::read_to_string(folder.join("port")).ok().and_then(|text| text.parse::<u16>().ok());
+    let port = match known {
+        Some(port) if TcpStream::connect(("127.0.0.1", port)).is_ok() => port,
+        _ => start(&folder),
+    };
+    format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres").parse().unwrap()
+}
+
+fn start(folder: &Path) -> u16 {
+    let programs = programs();
+    let home = folder.join("home");
+    if home.exists() {
+        fs::remove_dir_all(&home).unwrap();
+    }
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("password"), PASSWORD).unwrap();
+    if user_id() == "0" {
+        run(Command::new("chown").args(["-R", account()]).arg(&home));
+    }
+    let data = home.join("data");
+    run(as_account(&programs.join("initdb"), &home)
+        .args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"])
+        .arg("--pwfile")
+        .arg(home.join("password"))
+        .arg("-D")
+        .arg(&data));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = as_account(&programs.join("postgres"), &home)
+        .arg("-D")
+        .arg(&data)
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+        .args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"])
+        .args(["-c", "max_connections=200", "-c", "log_min_messages=fatal"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "PostgreSQL did not start within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    keep(folder, server.id());
+    fs::write(folder.join("port"), port.to_string()).unwrap();
+    port
+}
+
+/// The keeper outlives every test: it ends the server when the file `used` has not been touched for a while.
+fn keep(folder: &Path, server: u32) {
+    let script = r#"
+        while kill -0 "$2" 2>/dev/null && [ -n "$(find "$1/used" -mmin -2 2>/dev/null)" ]; do sleep 5; done
+        kill -INT "$2" 2>/dev/null
+        while kill -0 "$2" 2>/dev/null; do sleep 1; done
+        rm -rf "$1"
+    "#;
+    Command::new("sh")
+        .args(["-c", script, "keeper"])
+        .arg(folder)
+        .arg(server.to_string())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+}
+
+/// Where `initdb` and `postgres` are.
+fn programs() -> PathBuf {
+    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut found: Vec<PathBuf> = packaged.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect();
+    found.sort_by_key(|bin| bin.parent().and_then(|v| v.file_name()?.to_str()?.parse::<u32>().ok()));
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let mut all: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    all.extend(found);
+    let complete = |bin: &PathBuf| bin.join("initdb").exists() && bin.join("postgres").exists();
+    all.into_iter().rfind(complete).expect("these tests need PostgreSQL: install the package `postgresql`")
+}
+
+fn user_id() -> String {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// PostgreSQL refuses to run as root.
+fn account() -> &'static str {
+    let exists = Command::new("id").arg("postgres").output().is_ok_and(|output| output.status.success());
+    if exists { "postgres" } else { "nobody" }
+}
+
+fn as_account(program: &Path, home: &Path) -> Command {
+    let mut command = if user_id() == "0" {
+        let group = Command::new("id").args(["-gn", account()]).output().unwrap();
+        let group = String::from_utf8(group.stdout).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", account(), "--regid", group.trim(), "--clear-groups"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.current_dir(home);
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,149 @@
+//! A whole server in the test's own process: a free port, its own folder, its own database, a clock to move.
+
+use std::{path::Path, sync::Arc};
+
+use rivergen::{App, Config, serve::serve};
+use rivergen_platform::{Clock, Platform, clock::MovableTime};
+use rivergen_tenancy::Tenancy;
+use sea_orm::{ConnectionTrait, FromQueryResult, JsonValue, Statement};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{Client, Mailbox, postgres};
+
+/// Which database the server keeps its own data in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A running server. [`Server::stop`] ends it and removes what it kept; dropping it (a failed test) only ends it.
+pub struct Server {
+    pub backend: Backend,
+    pub platform: Platform,
+    pub tenancy: Tenancy,
+    url: String,
+    clock: Arc<MovableTime>,
+    folder: TempDir,
+    database: Option<postgres::Database>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), String>>,
+}
+
+/// What tests want otherwise than an operator does: quick passwords, no rate limits, sources on this machine.
+const SETTINGS: &str = r#"
+[passwords]
+memory_kib = 64
+passes = 1
+[limits]
+enabled = false
+[outbound.policy]
+allow_private = true
+[server]
+shutdown_grace_seconds = 2
+[database]
+max_connections = 4
+"#;
+
+impl Server {
+    /// Starts a server; `settings`, as TOML, stand over those that all tests have.
+    pub async fn start(backend: Backend, settings: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("rivergen-test-").tempdir().unwrap();
+        let database = match backend {
+            Backend::Sqlite => None,
+            Backend::Postgres => Some(postgres::Database::migrated().await),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = config(folder.path(), &url, database.as_ref(), settings);
+
+        let clock = Arc::new(MovableTime::default());
+        let app = App::build(&config, Clock::from(clock.clone())).await.unwrap();
+        let (platform, tenancy) = (app.platform.clone(), app.tenancy.clone());
+        let (stop, stopped) = oneshot::channel();
+        let until = async move {
+            // A test that failed drops the sender, which ends the server too.
+            let _ = stopped.await;
+        };
+        let running = tokio::spawn(async move { serve(app, listener, until).await.map_err(|error| error.to_string()) });
+        Self { backend, platform, tenancy, url, clock, folder, database, stop, running }
+    }
+
+    /// Ends the server as an operator would, and removes its database.
+    pub async fn stop(self) {
+        let Self { stop, running, database, platform, tenancy, .. } = self;
+        stop.send(()).expect("the server ended by itself");
+        running.await.unwrap().unwrap();
+        drop((platform, tenancy));
+        if let Some(database) = database {
+            database.remove().await;
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Somebody who is not signed in.
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.url)
+    }
+
+    pub fn mailbox(&self) -> Mailbox {
+        Mailbox::new(self.folder.path().join("mail"))
+    }
+
+    /// Where the server keeps its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The server's clock.
+    pub fn clock(&self) -> &MovableTime {
+        &self.clock
+    }
+
+    /// Rows of the server's own database, for what an operation must leave behind and no operation shows.
+    pub async fn rows(&self, sql: &str) -> Vec<Value> {
+        let db = self.platform.db.read();
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        JsonValue::find_by_statement(statement).all(db).await.unwrap()
+    }
+
+    /// The first column of the only row, as a number.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let rows = self.rows(sql).await;
+        let row = rows.first().unwrap_or_else(|| panic!("no row: {sql}"));
+        row.as_object().unwrap().values().next().unwrap().as_i64().unwrap()
+    }
+
+    /// How many records of the action the audit log has with this outcome (`success`, `failure`).
+    pub async fn audited(&self, action: &str, outcome: &str) -> i64 {
+        self.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}' AND outcome = '{outcome}'"))
+            .await
+    }
+}
+
+fn config(folder: &Path, url: &str, database: Option<&postgres::Database>, settings: &str) -> Config {
+    let mut table: toml::Table = SETTINGS.parse().unwrap();
+    merge(&mut table, settings.parse().unwrap());
+    let mut own = format!("data_dir = {:?}\n[server]\npublic_url = {url:?}\n", folder.display().to_string());
+    if let Some(database) = database {
+        own.push_str(&format!("[database]\nurl = {:?}\n", database.url()));
+    }
+    merge(&mut table, own.parse().unwrap());
+    Config::with(&toml::to_string(&table).unwrap()).unwrap()
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}

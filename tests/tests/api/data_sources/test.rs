@@ -1,0 +1,96 @@
+//! `POST /api/v1/data-sources/{data_source_id}/test`
+
+use rivergen_tests::{Server, on_both_databases, postgres};
+use serde_json::json;
+
+on_both_databases! {
+    a_good_connection_says_so;
+    a_test_is_no_way_round_a_mask;
+    a_server_that_goes_and_comes_back_is_noticed;
+    a_viewer_may_not;
+    anothers_is_not_found;
+}
+
+async fn a_good_connection_says_so(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let path = format!("/api/v1/data-sources/{}/test", shop.crm);
+    let data = acme.admin.client.post_empty(&path).await.ok();
+    assert_eq!((data["connection_successful"].as_bool(), data["status"].as_str()), (Some(true), Some("active")));
+    assert!(data["database_version"].as_str().unwrap().contains("SQLite"), "{data}");
+    assert!(data["response_time_ms"].is_i64() && data["error_message"].is_null(), "{data}");
+    assert_eq!(server.audited("data_source.test", "success").await, 1);
+
+    let query = json!({"test_query": "SELECT count(*) FROM customers"});
+    let data = acme.admin.client.post(&path, query).await.ok();
+    assert_eq!(data["test_query_result"], "[6]");
+    // A statement that fails is told; the connection stays good.
+    let data = acme.admin.client.post(&path, json!({"test_query": "DELETE FROM customers"})).await.ok();
+    assert_eq!((data["connection_successful"].as_bool(), data["error_code"].as_str()), (Some(true), Some("INVALID_QUERY")));
+    acme.admin.client.post(&path, json!({"timeout_seconds": 0})).await.invalid("timeout_seconds");
+}
+
+async fn a_test_is_no_way_round_a_mask(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    let path = format!("/api/v1/data-sources/{}/test", shop.crm);
+    let query = json!({"test_query": "SELECT email, salary, region FROM customers ORDER BY id"});
+    let data = acme.developer.client.post(&path, query).await.ok();
+    assert_eq!(data["test_query_result"], r#"["a***@customers.example",50000,"EU"]"#);
+}
+
+async fn a_server_that_goes_and_comes_back_is_noticed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = postgres::Database::empty().await;
+    let (name, aside) = (database.name().to_owned(), format!("{}_aside", database.name()));
+    let elsewhere = postgres::Database::empty().await;
+    let id = acme
+        .admin
+        .register(json!({"name": "W", "type": "postgresql", "host": database.host(), "port": database.port(),
+            "database_name": name, "metadata": {"sslmode": "disable"},
+            "credentials": {"username": database.user(), "password": database.password()}}))
+        .await;
+    // It has no table, so nothing is discovered: its first test is what is waited for.
+    let path = format!("/api/v1/data-sources/{id}/test");
+    rivergen_tests::eventually("the first test", async || {
+        let source = acme.admin.client.get(&format!("/api/v1/data-sources/{id}")).await.ok();
+        (source["status"] != "testing").then_some(())
+    })
+    .await;
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+    elsewhere.execute(&cut).await;
+    elsewhere.execute(&format!("ALTER DATABASE {name} RENAME TO {aside}")).await;
+
+    let data = acme.admin.client.post_empty(&path).await.ok();
+    assert_eq!((data["connection_successful"].as_bool(), data["status"].as_str()), (Some(false), Some("failed")));
+    assert_eq!(data["error_code"], "CONNECTION_ERROR");
+    let message = data["error_message"].as_str().unwrap();
+    assert!(!message.contains(&name), "the network's own words: {message}");
+    let refused = acme.viewer.query_with(id, json!({"query": "SELECT 1"})).await;
+    refused.error(409, "DATA_SOURCE_UNAVAILABLE");
+
+    elsewhere.execute(&format!("ALTER DATABASE {aside} RENAME TO {name}")).await;
+    elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    let data = acme.admin.client.post_empty(&path).await.ok();
+    assert_eq!((data["connection_successful"].as_bool(), data["status"].as_str()), (Some(true), Some("active")), "{data}");
+    assert_eq!(acme.viewer.value(id, "SELECT 1").await, 1);
+    database.remove().await;
+    elsewhere.remove().await;
+}
+
+async fn a_viewer_may_not(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let id = acme.admin.file_source("Orders", "csv", "a.csv", b"a\n1\n".to_vec()).await;
+    let path = format!("/api/v1/data-sources/{id}/test");
+    acme.viewer.client.post_empty(&path).await.error(403, "FORBIDDEN");
+    server.anonymous().post_empty(&path).await.error(401, "UNAUTHORIZED");
+}
+
+async fn anothers_is_not_found(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let globex = server.organization("Globex").await;
+    let id = acme.admin.file_source("Orders", "csv", "a.csv", b"a\n1\n".to_vec()).await;
+    globex.owner.client.post_empty(&format!("/api/v1/data-sources/{id}/test")).await.error(404, "NOT_FOUND");
+}

@@ -1,0 +1,17 @@
+//! All black-box tests, in one binary. The path of a test is the path of the operation that it tests; beside them
+//! stand the tests that go across: [`tenant_matrix`], [`bad_input`], [`governed`], [`crash`], [`cli`].
+
+mod auth;
+mod bad_input;
+mod cli;
+mod crash;
+mod data_sources;
+mod governed;
+mod limits;
+mod organizations;
+mod pages;
+mod policies;
+mod prompts;
+mod storage;
+mod tenant_matrix;
+mod workspaces;

@@ -1,0 +1,5 @@
+mod assign;
+mod create;
+mod evaluations;
+mod get;
+mod list;

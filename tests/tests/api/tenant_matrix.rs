@@ -1,0 +1,307 @@
+//! The tenant matrix: every operation of the OpenAPI document, called without a token, with a role that may not, and
+//! with another tenant's ids. An operation without an entry here fails, so the matrix grows with the API.
+//!
+//! ```text
+//! control      an Owner with their own ids                      →  2xx, so the refusals below mean something
+//! no token     everything but the public operations             →  401
+//! wrong role   the strongest role that must not                 →  403
+//! foreign ids  each id in the path, each id-bearing body field  →  404, and in the query: an empty list
+//! ```
+
+use std::collections::BTreeMap;
+
+use rivergen_tests::{Answer, Client, Organization, Server, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases! {
+    every_operation_keeps_tenants_and_roles_apart;
+}
+
+/// Who may call an operation.
+#[derive(Clone, Copy, PartialEq)]
+enum Access {
+    /// Everybody, without a token.
+    Public,
+    /// Every member, whatever their role.
+    Members,
+    /// Members of some roles; not this one.
+    NotFor(&'static str),
+}
+use Access::{Members, NotFor, Public};
+
+/// One operation: who may call it, and a body that an Owner may send.
+struct Entry {
+    operation: &'static str,
+    access: Access,
+    body: fn(&Ids) -> Value,
+}
+
+const fn entry(operation: &'static str, access: Access, body: fn(&Ids) -> Value) -> Entry {
+    Entry { operation, access, body }
+}
+
+fn nothing(_: &Ids) -> Value {
+    Value::Null
+}
+
+/// The table. A body with a file is sent as the form of an upload.
+const ENTRIES: &[Entry] = &[
+    entry("POST /api/v1/auth/signup", Public, |_| json!({"email": unique("@new.example"), "password": PASSWORD})),
+    entry("POST /api/v1/auth/login", Public, |ids| json!({"email": ids.owner, "password": PASSWORD})),
+    entry("POST /api/v1/auth/refresh", Public, |ids| json!({"refresh_token": ids.refresh_token})),
+    entry("POST /api/v1/auth/verify-email", Public, |ids| json!({"token": ids.verification_token})),
+    entry("POST /api/v1/auth/resend-verification", Public, |_| json!({"email": "nobody@new.example"})),
+    entry("POST /api/v1/auth/logout", Members, nothing),
+    entry("GET /api/v1/auth/me", Members, nothing),
+    entry("POST /api/v1/organizations", Public, |_| {
+        json!({"name": unique(" Ltd"), "admin_email": unique("@new.example"), "admin_password": PASSWORD})
+    }),
+    entry("GET /api/v1/organizations", Members, nothing),
+    entry("GET /api/v1/organizations/{org_id}", Members, nothing),
+    entry("POST /api/v1/organizations/{org_id}/workspaces", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
+    entry("GET /api/v1/organizations/{org_id}/workspaces", Members, nothing),
+    entry("POST /api/v1/workspaces", NotFor("Developer"), |ids| {
+        json!({"name": unique(" Lab"), "organization_id": ids.organization_id})
+    }),
+    entry("GET /api/v1/workspaces", Members, nothing),
+    entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
+    entry("GET /api/v1/storage/files", Members, nothing),
+    entry("GET /api/v1/data-sources", Members, nothing),
+    entry("POST /api/v1/data-sources", NotFor("Viewer"), |ids| {
+        json!({"name": unique(" source"), "type": "csv", "file_path": ids.file_path, "workspace_id": ids.workspace_id})
+    }),
+    entry("GET /api/v1/data-sources/{data_source_id}", Members, nothing),
+    entry("POST /api/v1/data-sources/{data_source_id}/discover-schema", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/data-sources/{data_source_id}/test", NotFor("Viewer"), |_| json!({})),
+    entry("POST /api/v1/data-sources/{data_source_id}/query", Members, |ids| {
+        json!({"query": "SELECT 1", "additional_data_source_ids": [ids.data_source_id]})
+    }),
+    entry("GET /api/v1/policies", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/policies", NotFor("Developer"), |ids| {
+        json!({"name": "p", "type": "query_limit", "data_source_ids": [ids.data_source_id], "role_ids": [ids.role_id]})
+    }),
+    entry("GET /api/v1/policies/{policy_id}", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/policies/{policy_id}/assignments", NotFor("Developer"), |ids| json!({"role_id": ids.role_id})),
+    entry("GET /api/v1/policies/{policy_id}/evaluations", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/prompts/execute", Members, |ids| {
+        json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [ids.data_source_id]})
+    }),
+];
+
+/// Fields that bear an id and still need no 404, each for its reason.
+const EXEMPT: &[(&str, &str, &str)] = &[
+    ("POST /api/v1/auth/login", "workspace_id", "a wish: the default workspace where it cannot be reached"),
+    ("POST /api/v1/data-sources", "storage_file_id", "documented as ignored"),
+];
+
+const PASSWORD: &str = rivergen_tests::PASSWORD;
+
+/// A word that no other call has used.
+fn unique(suffix: &str) -> String {
+    format!("n{:016x}{suffix}", rand::random::<u64>())
+}
+
+/// What one organization has.
+struct Ids {
+    owner: String,
+    refresh_token: String,
+    verification_token: String,
+    organization_id: i64,
+    workspace_id: i64,
+    data_source_id: i64,
+    policy_id: i64,
+    role_id: i64,
+    user_id: i64,
+    query_id: i64,
+    file_path: String,
+}
+
+impl Ids {
+    async fn of(server: &Server, organization: &Organization) -> Self {
+        let owner = &organization.owner;
+        let csv = b"sku,product\nP1,Lamp\n".to_vec();
+        let data_source_id = owner.file_source("Products", "csv", "products.csv", csv.clone()).await;
+        let query_id = owner.query(data_source_id, "SELECT 1").await["query_id"].as_i64().unwrap();
+        let policy = json!({"name": "p", "type": "query_limit"});
+        let policy = owner.client.post("/api/v1/policies", policy).await.created();
+        let newcomer = unique("@new.example");
+        let signup = json!({"email": newcomer, "password": PASSWORD});
+        server.anonymous().post("/api/v1/auth/signup", signup).await.created();
+        Self {
+            owner: owner.email.clone(),
+            refresh_token: owner.refresh_token.clone(),
+            verification_token: server.mailbox().token(&newcomer, 1).await,
+            organization_id: organization.id,
+            workspace_id: organization.workspace_id,
+            data_source_id,
+            policy_id: policy["id"].as_i64().unwrap(),
+            role_id: organization.roles["Viewer"],
+            user_id: organization.viewer.id,
+            query_id,
+            file_path: owner.upload("more.csv", csv).await,
+        }
+    }
+
+    /// The id that a parameter or field of this name bears; `None` for one that bears none.
+    fn named(&self, name: &str) -> Option<i64> {
+        let singular = name.strip_suffix("_ids").map(|stem| format!("{stem}_id")).unwrap_or_else(|| name.to_owned());
+        let known = [
+            ("org_id", self.organization_id),
+            ("organization_id", self.organization_id),
+            ("workspace_id", self.workspace_id),
+            ("data_source_id", self.data_source_id),
+            ("policy_id", self.policy_id),
+            ("role_id", self.role_id),
+            ("user_id", self.user_id),
+            ("query_id", self.query_id),
+            // There are none of these yet, so every id is foreign.
+            ("dataset_id", 1),
+            ("storage_file_id", 1),
+        ];
+        if !singular.ends_with("_id") {
+            return None;
+        }
+        let found = known.iter().find(|(word, _)| singular == *word || singular.ends_with(&format!("_{word}")));
+        Some(found.unwrap_or_else(|| panic!("the matrix does not know the ids called {name}")).1)
+    }
+}
+
+/// An operation as the document describes it.
+struct Operation {
+    name: String,
+    method: reqwest::Method,
+    path: String,
+    path_ids: Vec<String>,
+    query_ids: Vec<String>,
+    /// Fields of the body that bear ids, and whether as a list.
+    body_ids: BTreeMap<String, bool>,
+}
+
+fn operations() -> Vec<Operation> {
+    let document = serde_json::to_value(rivergen::openapi::document()).unwrap();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = |place: &str| -> Vec<String> {
+                let all = operation["parameters"].as_array().into_iter().flatten();
+                let here = all.filter(|parameter| parameter["in"] == place);
+                let names = here.map(|parameter| parameter["name"].as_str().unwrap().to_owned());
+                names.filter(|name| name.ends_with("_id") || name.ends_with("_ids")).collect()
+            };
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let schema = match schema["$ref"].as_str() {
+                Some(reference) => document.pointer(&reference[1..]).unwrap(),
+                None => schema,
+            };
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            let body_ids = properties.map(|(name, _)| name).filter(|name| name.ends_with("_id") || name.ends_with("_ids"));
+            operations.push(Operation {
+                name: format!("{} {path}", method.to_uppercase()),
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                path_ids: parameters("path"),
+                query_ids: parameters("query"),
+                body_ids: body_ids.map(|name| (name.clone(), name.ends_with("_ids"))).collect(),
+            });
+        }
+    }
+    operations
+}
+
+impl Operation {
+    async fn call(&self, client: &Client, path: &str, body: &Value) -> Answer {
+        if let Some(name) = body["file"].as_str() {
+            return client.upload(name, b"a\n1\n".to_vec()).await;
+        }
+        let request = client.request(self.method.clone(), path);
+        client.send(if body.is_null() { request } else { request.json(body) }).await
+    }
+
+    /// The path with the ids of `own`, but `foreign` for one parameter.
+    fn path(&self, own: &Ids, foreign: Option<(&str, &Ids)>) -> String {
+        let mut path = self.path.clone();
+        for name in &self.path_ids {
+            let ids = foreign.filter(|(at, _)| at == name).map_or(own, |(_, ids)| ids);
+            path = path.replace(&format!("{{{name}}}"), &ids.named(name).unwrap().to_string());
+        }
+        assert!(!path.contains('{'), "the matrix does not fill {path}");
+        path
+    }
+}
+
+fn role<'a>(organization: &'a Organization, name: &str) -> &'a Client {
+    &organization.people().iter().find(|(role, _)| *role == name).unwrap().1.client
+}
+
+async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let (own, foreign) = (Ids::of(server, &acme).await, Ids::of(server, &globex).await);
+    let (mut lines, mut faults) = (Vec::new(), Vec::new());
+    let operations = operations();
+    for operation in &operations {
+        let Some(entry) = ENTRIES.iter().find(|entry| entry.operation == operation.name) else {
+            faults.push(format!("{} has no entry in the matrix", operation.name));
+            continue;
+        };
+        let mut line = vec![operation.name.clone()];
+        let mut check = |what: String, status: u16, good: bool| {
+            line.push(format!("{what} {status}"));
+            if !good {
+                faults.push(format!("{}: {what} answered {status}", operation.name));
+            }
+        };
+        let path = operation.path(&own, None);
+
+        let anonymous = operation.call(&server.anonymous(), &path, &(entry.body)(&own)).await;
+        let status = anonymous.status.as_u16();
+        // A public operation is good here already: it is its own control.
+        let expected = if entry.access == Public { anonymous.status.is_success() } else { status == 401 };
+        check("no token".to_owned(), status, expected);
+
+        if let NotFor(name) = entry.access {
+            let status = operation.call(role(&acme, name), &path, &(entry.body)(&own)).await.status.as_u16();
+            check(name.to_owned(), status, status == 403);
+        }
+        if entry.access == Members {
+            // A session of its own: one of the operations ends it.
+            let viewer = server.sign_in(&acme.viewer.email).await.client;
+            let status = operation.call(&viewer, &path, &(entry.body)(&own)).await.status;
+            check("Viewer".to_owned(), status.as_u16(), status.is_success());
+        }
+        let owner = server.sign_in(&own.owner).await.client;
+        if entry.access != Public {
+            let status = operation.call(&owner, &path, &(entry.body)(&own)).await.status;
+            check("Owner".to_owned(), status.as_u16(), status.is_success());
+        }
+
+        for name in &operation.path_ids {
+            let path = operation.path(&own, Some((name, &foreign)));
+            let status = operation.call(&owner, &path, &(entry.body)(&own)).await.status.as_u16();
+            check(format!("foreign {name}"), status, status == 404);
+        }
+        for (name, is_list) in &operation.body_ids {
+            if EXEMPT.iter().any(|(at, field, _)| *at == operation.name && field == name) {
+                continue;
+            }
+            let id = foreign.named(name).unwrap();
+            let mut body = (entry.body)(&own);
+            body[name] = if *is_list { json!([id]) } else { json!(id) };
+            let status = operation.call(&owner, &path, &body).await.status.as_u16();
+            check(format!("foreign {name}"), status, status == 404);
+        }
+        for name in &operation.query_ids {
+            let path = format!("{path}?{name}={}", foreign.named(name).unwrap());
+            let answer = operation.call(&owner, &path, &(entry.body)(&own)).await;
+            let empty = answer.body["data"]["items"].as_array().is_some_and(Vec::is_empty);
+            check(format!("?{name}"), answer.status.as_u16(), answer.status == 404 || empty);
+        }
+        lines.push(line.join(" | "));
+    }
+    for entry in ENTRIES {
+        if !operations.iter().any(|operation| operation.name == entry.operation) {
+            faults.push(format!("{} is in the matrix and not in the document", entry.operation));
+        }
+    }
+    println!("{}", lines.join("\n"));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
