@@ -8,7 +8,9 @@ use chrono::Duration;
 use garde::Validate;
 use rivergen_kernel::{ErrorCode, Result, Secret, UserId, WorkspaceId};
 use rivergen_platform::{
-    Transaction, audit::{self, AuditRecord, Outcome}, errors,
+    Transaction,
+    audit::{self, AuditRecord, Outcome},
+    errors,
     http::{Envelope, Json, Reply, RequestOrigin},
     limits::{LOGIN_BY_EMAIL, LOGIN_BY_IP},
 };
@@ -152,7 +154,12 @@ pub async fn login(
         _ => identity.settings.session_lifetime,
     };
     let tokens = sign_in(&identity, &tx, &user, place, lifetime, &origin).await?;
-    audit::record(&tx, &platform.clock, AuditRecord::new(None, origin.actor(user.id()), "auth.login").target("user", user.id().0)).await?;
+    audit::record(
+        &tx,
+        &platform.clock,
+        AuditRecord::new(None, origin.actor(user.id()), "auth.login").target("user", user.id().0),
+    )
+    .await?;
     tx.commit().await?;
     let answer = SignedIn {
         tokens,

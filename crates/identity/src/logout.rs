@@ -3,7 +3,8 @@
 use axum::extract::State;
 use rivergen_kernel::{ErrorCode, Result};
 use rivergen_platform::{
-    audit::{self, AuditRecord}, errors,
+    audit::{self, AuditRecord},
+    errors,
     http::{NoContent, RequestOrigin, SignedIn},
 };
 

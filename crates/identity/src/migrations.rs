@@ -136,7 +136,12 @@ impl MigrationTrait for Accounts {
         )
         .await?;
         m.create_index(
-            Index::create().name("one_time_tokens_user").table("one_time_tokens").col("user_id").col("purpose").to_owned(),
+            Index::create()
+                .name("one_time_tokens_user")
+                .table("one_time_tokens")
+                .col("user_id")
+                .col("purpose")
+                .to_owned(),
         )
         .await
     }

@@ -57,7 +57,8 @@ pub enum Verdict {
 impl Passwords {
     /// Fails where the cost is outside what Argon2 allows.
     pub fn new(cost: Cost) -> Result<Self> {
-        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(|e| Error::internal(e.to_string()))?;
+        let params =
+            Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(|e| Error::internal(e.to_string()))?;
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get());
         let decoy: phc::PasswordHash =
@@ -144,7 +145,10 @@ mod tests {
         let hash = passwords.hash(Secret::new("Correct1horse")).await.unwrap();
         assert_eq!(passwords.verify(Secret::new("Correct1horse"), Some(hash.clone())).await.unwrap(), Verdict::Right);
         assert_eq!(passwords.verify(Secret::new("correct1horse"), Some(hash.clone())).await.unwrap(), Verdict::Wrong);
-        assert_eq!(passwords.verify(Secret::new("a password that no account has"), None).await.unwrap(), Verdict::Wrong);
+        assert_eq!(
+            passwords.verify(Secret::new("a password that no account has"), None).await.unwrap(),
+            Verdict::Wrong
+        );
         let dearer = cheap(2);
         assert_eq!(dearer.verify(Secret::new("Correct1horse"), Some(hash)).await.unwrap(), Verdict::RightButOutdated);
     }

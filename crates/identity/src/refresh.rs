@@ -4,7 +4,8 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{ErrorCode, Result, TokenHash};
 use rivergen_platform::{
-    audit::{self, AuditRecord, Outcome}, errors,
+    audit::{self, AuditRecord, Outcome},
+    errors,
     http::{Envelope, Json, Reply, RequestOrigin},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
@@ -46,8 +47,7 @@ pub async fn refresh(
         .one(tx.conn())
         .await?
         .ok_or(ErrorCode::InvalidRefreshToken)?;
-    let mut session =
-        session::Model::find(tx.conn(), shown.session_id).await?.ok_or(ErrorCode::InvalidRefreshToken)?;
+    let mut session = session::Model::find(tx.conn(), shown.session_id).await?.ok_or(ErrorCode::InvalidRefreshToken)?;
     let user = User::find(tx.conn(), session.user_id).await?;
     let user = user.filter(|user| user.account.disabled_at.is_none() && user.is_verified());
     let (Some(user), true) = (user, session.is_live(now)) else {
@@ -64,7 +64,8 @@ pub async fn refresh(
     if spent.rows_affected == 0 {
         session.end(&tx, EndReason::RefreshTokenReuse, now).await?;
         mails::send_session_ended(&identity, &tx, &user, &origin).await?;
-        let record = AuditRecord::new(None, origin.actor(user.id()), "auth.refresh_token_reuse").target("session", session.id.0);
+        let record =
+            AuditRecord::new(None, origin.actor(user.id()), "auth.refresh_token_reuse").target("session", session.id.0);
         audit::record(&tx, &platform.clock, record.outcome(Outcome::Failure)).await?;
         tx.commit().await?;
         return Err(ErrorCode::InvalidRefreshToken.into());

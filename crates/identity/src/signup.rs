@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Result, Secret, UserId};
+use rivergen_kernel::{Error, ErrorCode, Result, Secret, Token, UserId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
-    db::is_unique_violation, errors,
+    db::is_unique_violation,
+    errors,
     http::{Envelope, Json, Reply, RequestOrigin},
     idempotency::{self, Seen},
     limits::SIGNUP_BY_IP,
@@ -47,6 +48,7 @@ pub struct SignupRequest {
 /// The account, waiting for its address to be verified.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedUp {
+    /// 0 where the server hides whether an address is taken.
     pub user_id: UserId,
     #[schema(examples("ada@acme.example"))]
     pub email: String,
@@ -57,6 +59,9 @@ pub struct SignedUp {
     pub email_verification_required: bool,
     pub message: &'static str,
 }
+
+/// Stands for the id where taken addresses are hidden: ids count up, so a real one would tell.
+const NOT_TOLD: UserId = UserId(0);
 
 errors! { pub SignupErrors: InvalidRequest, Forbidden, EmailTaken, IdempotencyConflict, ValidationError, InvalidPassword, RateLimited; }
 
@@ -72,7 +77,9 @@ pub async fn signup(
 ) -> Result<Reply<SignedUp>> {
     let platform = &identity.platform;
     if !identity.settings.signup_open {
-        return Err(Error::new(ErrorCode::Forbidden).with_message("Sign-up is closed; ask an administrator to add you."));
+        return Err(
+            Error::new(ErrorCode::Forbidden).with_message("Sign-up is closed; ask an administrator to add you.")
+        );
     }
     platform.limits.check(&SIGNUP_BY_IP, &origin.limit_key())?;
     let email = email_address::normalise(&request.email, "email")?;
@@ -96,9 +103,10 @@ pub async fn signup(
         return taken(&identity, tx, owner, display_name, &origin).await;
     }
     let new = NewUser { email, display_name, password_hash: Some(password_hash), verified_at: None, terms_version };
-    let user = new.insert(tx.conn(), now).await.map_err(|error| {
-        if is_unique_violation(&error) { ErrorCode::EmailTaken.into() } else { Error::from(error) }
-    })?;
+    let user = new
+        .insert(tx.conn(), now)
+        .await
+        .map_err(|error| if is_unique_violation(&error) { ErrorCode::EmailTaken.into() } else { Error::from(error) })?;
     if let Some(key) = &request.idempotency_key {
         idempotency::remember(&tx, "auth.signup", key, &fingerprint, user.id().0, now).await?;
     }
@@ -106,7 +114,12 @@ pub async fn signup(
     identity.directory.create_personal_organization(&tx, user.id(), &name).await?;
     mails::send_verification(&identity, &tx, &user).await?;
     let answer = pending(&identity, &tx, &user).await?;
-    audit::record(&tx, &platform.clock, AuditRecord::new(None, origin.actor(user.id()), "auth.signup").target("user", user.id().0)).await?;
+    audit::record(
+        &tx,
+        &platform.clock,
+        AuditRecord::new(None, origin.actor(user.id()), "auth.signup").target("user", user.id().0),
+    )
+    .await?;
     tx.commit().await?;
     Ok(Reply::created(answer, SENT))
 }
@@ -115,7 +128,7 @@ async fn pending(identity: &Identity, tx: &Transaction, user: &User) -> Result<S
     let now = identity.platform.clock.now();
     let temporary_token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), now).await?;
     Ok(SignedUp {
-        user_id: user.id(),
+        user_id: if identity.settings.hide_taken_addresses { NOT_TOLD } else { user.id() },
         email: user.email.email.clone(),
         display_name: user.account.display_name.clone(),
         temporary_token: temporary_token.expose().to_owned(),
@@ -136,16 +149,17 @@ async fn taken(
         return Err(ErrorCode::EmailTaken.into());
     }
     mails::send_address_taken(identity, &tx, &owner).await?;
-    let record = AuditRecord::new(None, origin.anonymous(), "auth.signup").target("user", owner.id().0).outcome(Outcome::Failure);
+    let record = AuditRecord::new(None, origin.anonymous(), "auth.signup")
+        .target("user", owner.id().0)
+        .outcome(Outcome::Failure);
     audit::record(&tx, &identity.platform.clock, record).await?;
     tx.commit().await?;
-    // Neither the id nor the token is of an account: they look like those of a new one.
-    let id = i64::from(u32::from_be_bytes(rand::random::<[u8; 4]>()) >> 8);
     let answer = SignedUp {
-        user_id: UserId(owner.id().0 + 1 + id % 7),
+        user_id: NOT_TOLD,
         email: owner.email.email,
         display_name,
-        temporary_token: rivergen_kernel::Token::random(&mut rand::rng()).expose().to_owned(),
+        // Of no account, and answered like one that has expired.
+        temporary_token: Token::random(&mut rand::rng()).expose().to_owned(),
         email_verification_required: true,
         message: SENT,
     };

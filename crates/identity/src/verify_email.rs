@@ -7,7 +7,9 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
-    Event, audit::{self, AuditRecord}, errors,
+    Event,
+    audit::{self, AuditRecord},
+    errors,
     http::{Envelope, Json, Reply, RequestOrigin},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
@@ -80,7 +82,12 @@ pub async fn verify_email(
     let user = User { email, ..user };
     tx.publish(Event::UserChanged(user.id())).await?;
     let tokens = login::sign_in(&identity, &tx, &user, place, identity.settings.session_lifetime, &origin).await?;
-    audit::record(&tx, &platform.clock, AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email").target("user", user.id().0)).await?;
+    audit::record(
+        &tx,
+        &platform.clock,
+        AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email").target("user", user.id().0),
+    )
+    .await?;
     tx.commit().await?;
     Ok(Reply::ok(verified(&user, Some(tokens)), "The address is verified."))
 }

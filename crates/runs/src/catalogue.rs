@@ -12,7 +12,7 @@ use datafusion::{
     sql::sqlparser::ast::ObjectName,
 };
 use rivergen_connectors::DiscoveredTable;
-use rivergen_kernel::{Caller, DataSourceId, Result, Tenant};
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant};
 use rivergen_policies::{
     decision::{ColumnInfo, Decision, Subject, decide},
     rule::TableName,
@@ -35,6 +35,24 @@ pub struct CatalogueTable {
     pub source_id: DataSourceId,
     pub discovered: DiscoveredTable,
     pub decision: Decision,
+}
+
+impl Catalogue {
+    /// `INVALID_QUERY` for a name that no table has, with the nearest ones that the caller may read.
+    pub(crate) fn check_names(&self, relations: &[ObjectName]) -> Result<()> {
+        let unknown = relations.iter().find(|name| !self.tables.iter().any(|table| may_mean(name, &table.name)));
+        let Some(unknown) = unknown else { return Ok(()) };
+        let last = unknown.0.last().and_then(|part| part.as_ident()).map_or("", |ident| ident.value.as_str());
+        let readable = self.tables.iter().filter(|table| table.decision.is_allowed());
+        let mut nearest: Vec<_> = readable
+            .map(|table| (strsim::damerau_levenshtein(&table.name.table, last), table.name.to_string()))
+            .collect();
+        nearest.sort();
+        nearest.truncate(3);
+        let names: Vec<String> = nearest.into_iter().map(|(_, name)| name).collect();
+        let nearest = if names.is_empty() { String::new() } else { format!(" Nearest: {}.", names.join(", ")) };
+        Err(Error::new(ErrorCode::InvalidQuery).with_message(format!("There is no table {unknown}.{nearest}")))
+    }
 }
 
 impl Engine {
@@ -65,10 +83,7 @@ impl Engine {
             let columns: Vec<ColumnInfo> = discovered
                 .columns
                 .iter()
-                .map(|column| ColumnInfo {
-                    name: column.name.clone(),
-                    column_type: column_type(&column.arrow_type),
-                })
+                .map(|column| ColumnInfo { name: column.name.clone(), column_type: column_type(&column.arrow_type) })
                 .collect();
             let governing = policies.get(&source.id).map(Vec::as_slice).unwrap_or_default();
             let decision = decide(governing, &name, &columns, &subject, false);

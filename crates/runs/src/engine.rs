@@ -22,7 +22,10 @@ use rivergen_sources::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{catalogue::{Catalogue, CatalogueTable}, hash_key};
+use crate::{
+    catalogue::{Catalogue, CatalogueTable},
+    hash_key,
+};
 
 /// What an operator may set for all queries.
 #[derive(Debug, Clone)]
@@ -175,6 +178,7 @@ impl Engine {
         limits: Limits,
     ) -> Result<Session> {
         let relations = statement::accept(sql)?.relations;
+        catalogue.check_names(&relations)?;
         let tables = self.open_tables(catalogue, &relations).await?;
         let first = catalogue.sources.first();
         let default_schema = first.map(|source| {

@@ -30,7 +30,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     config::{Config, PlannerKind},
-    health, pages, targets::OrganizationTargets,
+    health, pages,
+    targets::OrganizationTargets,
 };
 
 /// A server that is ready to listen.
@@ -98,7 +99,8 @@ impl App {
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(db.clone(), clock.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
-        let identity = Identity::new(platform.clone(), identity_settings(config), passwords(config)?, tokens, directory);
+        let identity =
+            Identity::new(platform.clone(), identity_settings(config), passwords(config)?, tokens, directory);
         let tenancy = Tenancy::new(identity.clone());
 
         let storage = open_storage(config, &platform)?;
@@ -109,7 +111,8 @@ impl App {
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
 
-        let longest_query = chrono::Duration::seconds(i64::try_from(config.query.timeout_seconds).unwrap_or(i64::MAX / 2));
+        let longest_query =
+            chrono::Duration::seconds(i64::try_from(config.query.timeout_seconds).unwrap_or(i64::MAX / 2));
         evaluation::mark_interrupted(&platform, longest_query).await?;
         rivergen_studio::mark_interrupted(&platform, longest_query).await?;
 
@@ -130,7 +133,7 @@ impl App {
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
             .merge(health::routes(db))
-            .merge(pages::routes())
+            .merge(pages::routes(config.is_demo))
             .fallback(layer::not_found)
             .method_not_allowed_fallback(layer::method_not_allowed)
             .layer(CatchPanicLayer::custom(layer::panicked))

@@ -2,7 +2,10 @@
 //!
 //! `defaults.toml` is the one list of all keys with their meaning; `docs/configuration.md` shows it.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Figment,
@@ -42,6 +45,9 @@ pub struct Config {
     pub planner: Planner,
     pub jobs: Jobs,
     pub log: Log,
+    /// Not a setting: `rivergen demo` says so of itself.
+    #[serde(skip)]
+    pub is_demo: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -230,11 +236,13 @@ impl Config {
         if self.query.max_rows == 0 || self.query.concurrent_per_organization == 0 {
             return fault("query", "max_rows and concurrent_per_organization must be at least 1".to_owned());
         }
-        if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty()) {
+        if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty())
+        {
             return fault("planner", "kind \"chat\" needs base_url and model".to_owned());
         }
         let database = self.database.url.expose();
-        if !(database.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| database.starts_with(p))) {
+        if !(database.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| database.starts_with(p)))
+        {
             return fault("database.url", "must begin with sqlite: or postgres://".to_owned());
         }
         Ok(())

@@ -10,17 +10,28 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::openapi;
 
+const INDEX: &str = include_str!("pages/index.html");
+
+/// The page of a server that holds no demo: it does not speak of the demo's people.
+fn without_demo(index: &str) -> String {
+    match (index.split_once("<!-- demo -->"), index.split_once("<!-- /demo -->")) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
+        _ => index.to_owned(),
+    }
+}
+
 /// The pages. Their scripts and styles come with the binary; nothing is loaded from elsewhere.
-pub fn routes() -> Router {
+pub fn routes(is_demo: bool) -> Router {
+    let index = if is_demo { INDEX.to_owned() } else { without_demo(INDEX) };
     let docs: Router = SwaggerUi::new("/docs").url("/openapi.json", openapi::document()).into();
     Router::new()
-        .route("/", get(|| page(include_str!("pages/index.html"))))
+        .route("/", get(move || page(index.clone())))
         .route("/verify-email", get(|| page(include_str!("pages/verify_email.html"))))
         .merge(docs)
 }
 
 /// The token in the address of a verification page must not travel on in a `Referer`, nor be kept.
-async fn page(html: &'static str) -> impl IntoResponse {
+async fn page(html: impl Into<String>) -> impl IntoResponse {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                   form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
     let headers = [
@@ -28,5 +39,15 @@ async fn page(html: &'static str) -> impl IntoResponse {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, Html(html))
+    (headers, Html(html.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_a_demo_speaks_of_its_people() {
+        assert!(super::INDEX.contains("owner@acme.example"));
+        let page = super::without_demo(super::INDEX);
+        assert!(page.contains("/docs") && page.ends_with("</html>\n") && !page.contains("acme"));
+    }
 }

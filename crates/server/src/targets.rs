@@ -81,7 +81,8 @@ impl Targets for OrganizationTargets {
         sources: &BTreeSet<DataSourceId>,
     ) -> Result<BTreeMap<DataSourceId, Option<WorkspaceId>>> {
         let wanted = sources.iter().copied();
-        let found = tenant.find::<source::Entity>().filter(source::Column::Id.is_in(wanted)).all(self.db.read()).await?;
+        let found =
+            tenant.find::<source::Entity>().filter(source::Column::Id.is_in(wanted)).all(self.db.read()).await?;
         Ok(found.into_iter().map(|row| (row.id, row.workspace_id)).collect())
     }
 }

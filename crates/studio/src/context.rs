@@ -22,7 +22,8 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 pub(crate) type Samples = Kept<(DataSourceId, String, u64), Arc<Vec<Vec<String>>>>;
 
 pub(crate) fn samples(bus: &Bus) -> Samples {
-    Kept::new(bus, 10_000, Duration::from_secs(600), |event, (source, ..): &(DataSourceId, String, u64), _| match event {
+    Kept::new(bus, 10_000, Duration::from_secs(600), |event, (source, ..): &(DataSourceId, String, u64), _| match event
+    {
         Event::DataSourceChanged(changed) => changed == source,
         Event::PoliciesChanged(_) => true,
         _ => false,

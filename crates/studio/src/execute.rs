@@ -24,7 +24,7 @@ use rivergen_platform::{
 use rivergen_policies::evaluation::RunKind;
 use rivergen_query::QueryColumn;
 use rivergen_runs::{Run, RunAnswer, http::PolicyOfQuery};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -122,7 +122,9 @@ pub async fn execute_prompt(
     let planner = studio.planner(request.ai_model.as_deref())?;
     let started = begin(&studio, &caller, tenant, &request).await?;
     let mut attempt = Attempt { plan: None, answer: None };
+    let given_up = GivenUp { studio: Some(studio.clone()), id: started.id };
     let outcome = attempt.make(&studio, &caller, tenant, &origin, &request, planner).await;
+    given_up.is_not();
     let ended = end(&studio, &caller, &origin, &request, started, &attempt, outcome.as_ref().err()).await?;
     outcome?;
     Ok(Reply::ok(attempt.into_execution(ended)?, "Prompt execution completed."))
@@ -198,6 +200,30 @@ impl Attempt {
             policies_applied: answer.policies.into_iter().map(PolicyOfQuery::from).collect(),
             total_duration_ms: row.total_duration_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or_default(),
         })
+    }
+}
+
+/// Dropped in the middle of a run, because the client went away, it ends the run on record.
+struct GivenUp {
+    studio: Option<Studio>,
+    id: ExecutionId,
+}
+
+impl GivenUp {
+    fn is_not(mut self) {
+        self.studio = None;
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        let (Some(studio), id) = (self.studio.take(), self.id) else { return };
+        tokio::spawn(async move {
+            let reason = "The client went away while this ran.";
+            if let Err(error) = crate::fail(&studio.engine.platform, execution::Column::Id.eq(id), reason).await {
+                tracing::error!(%error, %id, "the end of a run could not be recorded");
+            }
+        });
     }
 }
 

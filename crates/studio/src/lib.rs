@@ -16,7 +16,10 @@ use prompt::{Status, StepStatus, execution};
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::Platform;
 use rivergen_runs::Engine;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, QueryFilter,
+    sea_query::{Expr, SimpleExpr},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's handle; cheap to clone.
@@ -66,20 +69,27 @@ impl Studio {
 /// Ends the runs that a killed server left behind; on PostgreSQL only those older than any run can be,
 /// because other nodes may be at work.
 pub async fn mark_interrupted(platform: &Platform, longest: chrono::Duration) -> Result<u64> {
-    let now = platform.clock.now();
+    let mut of_old = SimpleExpr::from(true);
+    if platform.db.backend() == DbBackend::Postgres {
+        of_old = execution::Column::StartedAt.lt(platform.clock.now() - longest);
+    }
+    fail(platform, of_old, "The server was stopped while this ran.").await
+}
+
+/// Ends runs that nobody works for any more.
+async fn fail(platform: &Platform, which: SimpleExpr, reason: &'static str) -> Result<u64> {
     let tx = platform.db.begin().await?;
-    let mut dead = execution::Entity::update_many()
+    let ended = execution::Entity::update_many()
         .col_expr(execution::Column::Status, Expr::value(Status::Failed))
         .col_expr(execution::Column::AiProcessingStatus, Expr::value(StepStatus::Failed))
-        .col_expr(execution::Column::ErrorMessage, Expr::value("The server was stopped while this ran."))
-        .col_expr(execution::Column::CompletedAt, Expr::value(now))
-        .filter(execution::Column::Status.eq(Status::Processing));
-    if tx.conn().get_database_backend() == DbBackend::Postgres {
-        dead = dead.filter(execution::Column::StartedAt.lt(now - longest));
-    }
-    let marked = dead.exec(tx.conn()).await?.rows_affected;
+        .col_expr(execution::Column::ErrorMessage, Expr::value(reason))
+        .col_expr(execution::Column::CompletedAt, Expr::value(platform.clock.now()))
+        .filter(execution::Column::Status.eq(Status::Processing))
+        .filter(which)
+        .exec(tx.conn())
+        .await?;
     tx.commit().await?;
-    Ok(marked)
+    Ok(ended.rows_affected)
 }
 
 /// The operations of this room.

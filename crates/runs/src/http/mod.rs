@@ -11,7 +11,5 @@ use crate::Engine;
 
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Engine> {
-    OpenApiRouter::new()
-        .routes(routes!(query::query_data_source))
-        .routes(routes!(test::test_connection))
+    OpenApiRouter::new().routes(routes!(query::query_data_source)).routes(routes!(test::test_connection))
 }

@@ -94,7 +94,7 @@ impl From<AppliedPolicy> for PolicyOfQuery {
 }
 
 errors! { pub QueryErrors: InvalidRequest, InvalidQuery, Unauthorized, PolicyDenied, Forbidden, EmailNotVerified, NotFound,
-    DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, ConnectionError, QueryTimeout; }
+DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, ConnectionError, QueryTimeout; }
 
 /// Run a read-only query on a source under the caller's policies
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/query", tag = "data_sources", request_body = QueryRequest,

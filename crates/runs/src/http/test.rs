@@ -46,7 +46,9 @@ pub struct TestAnswer {
     pub ssh_tunnel_established: bool,
     #[schema(examples("PostgreSQL 15.8"))]
     pub database_version: Option<String>,
-    #[schema(examples("the data source cannot be reached; check host, port and whether it accepts connections from here"))]
+    #[schema(examples(
+        "the data source cannot be reached; check host, port and whether it accepts connections from here"
+    ))]
     pub error_message: Option<String>,
     #[schema(examples("CONNECTION_ERROR"))]
     pub error_code: Option<&'static str>,
@@ -102,7 +104,9 @@ pub async fn test_connection(
             dry_run: false,
         };
         match engine.run(&caller, &origin, run).await {
-            Ok(ran) => answer.test_query_result = ran.rows.first().map(|row| serde_json::Value::from(row.clone()).to_string()),
+            Ok(ran) => {
+                answer.test_query_result = ran.rows.first().map(|row| serde_json::Value::from(row.clone()).to_string())
+            }
             Err(error) => {
                 answer.error_code = Some(error.code.as_str());
                 answer.error_message = Some(error.message.into_owned());

@@ -22,7 +22,10 @@ impl AuditCommand {
                 let report = audit::verify(&db, None).await?;
                 match &report.first_break {
                     None => {
-                        println!("{} records in {} chains: none was changed or removed.", report.records, report.chains);
+                        println!(
+                            "{} records in {} chains: none was changed or removed.",
+                            report.records, report.chains
+                        );
                         Ok(ExitCode::SUCCESS)
                     }
                     Some(found) => {

@@ -137,12 +137,18 @@ impl Command {
                 println!("The database is up to date.");
             }
             Self::Provision { file } => {
-                let text = std::fs::read_to_string(&file).map_err(|e| Error::internal(format!("{}: {e}", file.display())))?;
-                let description = toml::from_str(&text).map_err(|e| Error::internal(format!("{}: {e}", file.display())))?;
+                let text =
+                    std::fs::read_to_string(&file).map_err(|e| Error::internal(format!("{}: {e}", file.display())))?;
+                let description =
+                    toml::from_str(&text).map_err(|e| Error::internal(format!("{}: {e}", file.display())))?;
                 let app = App::build(&config, Clock::system()).await?;
                 let made = provision::run(&app.tenancy, description).await?;
                 let what = if made.created { "is provisioned" } else { "was complete already" };
-                println!("Organization {} {what}; it has {} people of the file.", made.organization_id, made.people.len());
+                println!(
+                    "Organization {} {what}; it has {} people of the file.",
+                    made.organization_id,
+                    made.people.len()
+                );
             }
             Self::Audit(command) => return command.run(&config).await,
             Self::Vault(command) => command.run(&config).await?,
@@ -155,9 +161,9 @@ impl Command {
 /// Takes the address that the settings name.
 pub(crate) async fn listen(config: &Config) -> Result<TcpListener> {
     let address = config.server.listen;
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::internal(format!("cannot listen on {address}: {error}; choose another with server.listen")))
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::internal(format!("cannot listen on {address}: {error}; choose another with server.listen"))
+    })
 }
 
 fn start_log(config: &Config) {

@@ -83,7 +83,11 @@ impl Person {
             request = request.bearer_auth(&self.token);
         }
         let answer: Value = request.send().await.map_err(Error::internal)?.json().await.map_err(Error::internal)?;
-        if answer["success"] == true { Ok(answer["data"].clone()) } else { Err(Error::internal(answer["error"].to_string())) }
+        if answer["success"] == true {
+            Ok(answer["data"].clone())
+        } else {
+            Err(Error::internal(answer["error"].to_string()))
+        }
     }
 }
 
@@ -111,7 +115,8 @@ async fn register(admin: &Person, dir: &Path, rows: usize, sql_name: &str, name:
             let (sender, receiver) = tokio::sync::mpsc::channel(4);
             // Compressing a million rows is work for a thread of its own.
             tokio::task::spawn_blocking(move || chunks.for_each(|chunk| drop(sender.blocking_send(chunk))));
-            let stream = futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
+            let stream =
+                futures::stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
             let path = admin.upload("orders.parquet", reqwest::Body::wrap_stream(stream.boxed())).await?;
             json!({"name": name, "type": "parquet", "file_path": path, "metadata": {"table": "orders"},
                 "description": "All orders of the last three years"})
@@ -142,9 +147,14 @@ async fn await_first_check(admin: &Person, id: i64, name: &str) -> Result<()> {
         match source["status"].as_str() {
             Some("active") if !source["schema_discovered_at"].is_null() => return Ok(()),
             Some("failed") => {
-                return Err(Error::internal(format!("the source {name} failed its test: {}", source["failure_reason"])));
+                return Err(Error::internal(format!(
+                    "the source {name} failed its test: {}",
+                    source["failure_reason"]
+                )));
             }
-            _ if Instant::now() > deadline => return Err(Error::internal(format!("the source {name} is not tested in time"))),
+            _ if Instant::now() > deadline => {
+                return Err(Error::internal(format!("the source {name} is not tested in time")));
+            }
             _ => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
         }
     }
@@ -154,7 +164,8 @@ async fn await_first_check(admin: &Person, id: i64, name: &str) -> Result<()> {
 pub async fn policies(admin: &Person, sources: &BTreeMap<&'static str, i64>, roles: &[role::Model]) -> Result<()> {
     let existing = admin.get("/api/v1/policies?page_size=100").await?;
     let is_known = |name: &str| existing["items"].as_array().into_iter().flatten().any(|item| item["name"] == name);
-    let role = |name: &str| -> Vec<RoleId> { roles.iter().filter(|role| role.name == name).map(|role| role.id).collect() };
+    let role =
+        |name: &str| -> Vec<RoleId> { roles.iter().filter(|role| role.name == name).map(|role| role.id).collect() };
     let both = [role("Developer"), role("Viewer")].concat();
     let (orders, crm) = (sources["orders"], sources["crm"]);
     let mask = |column: &str, function: &str, options: Value| {

@@ -25,11 +25,12 @@ pub const PASSWORD: &str = "Demo-pass-1";
 
 /// The settings of the demo: its own folder, and no limit on sign-ins from one machine.
 pub fn config(dir: &Path, address: SocketAddr) -> std::result::Result<Config, ConfigError> {
-    Config::with_environment(&format!(
+    let config = Config::with_environment(&format!(
         "data_dir = {:?}\n[server]\nlisten = \"{address}\"\n[log]\nlevel = \"warn\"\n\
          [limits.rules]\nlogin_by_ip = {{ limit = 1000, per_seconds = 60 }}\nlogin_by_email = {{ limit = 1000, per_seconds = 60 }}\n",
         dir.display().to_string()
-    ))
+    ))?;
+    Ok(Config { is_demo: true, ..config })
 }
 
 /// Starts the server, fills it, prints how to use it, and serves until it is stopped.

@@ -205,10 +205,13 @@ impl<'a> Builder<'a> {
         let mut names = Vec::new();
         for (expr, measure) in measured {
             let known = outputs.columns.iter().find(|(known, _)| *known == expr).map(|(_, name)| name.clone());
-            names.push(known.unwrap_or_else(|| {
-                let (expr, name) = self.shared(&mut scope, expr, &measure);
-                outputs.add(expr, name, measure.table)
-            }));
+            names.push(match known {
+                Some(name) => name,
+                None => {
+                    let (expr, name) = self.shared(&mut scope, expr, &measure)?;
+                    outputs.add(expr, name, measure.table)
+                }
+            });
         }
         let mut query = scope.into_query();
         query.select = named(outputs);
@@ -219,20 +222,22 @@ impl<'a> Builder<'a> {
     }
 
     /// A share instead of the measure itself, where one was asked for.
-    fn shared(&self, scope: &mut Scope<'_>, whole: Expr, measure: &Measure) -> (Expr, String) {
+    fn shared(&self, scope: &mut Scope<'_>, whole: Expr, measure: &Measure) -> Result<(Expr, String), Unclear> {
         let name = self.measure_name(measure);
         if !self.settled.share {
-            return (whole, name);
+            return Ok((whole, name));
         }
         let part = match &self.settled.share_of {
             None => whole.clone(),
             Some(conditions) => {
-                let tests =
-                    conditions.iter().filter_map(|condition| sql::condition(self.schema, scope, condition).ok());
-                let test = Expr::All(tests.collect());
-                let of = match measure.column.map(|column| scope.column(column)) {
-                    Some(Ok(column)) => column,
-                    _ => Expr::number("1"),
+                let mut tests = Vec::new();
+                for condition in conditions {
+                    tests.push(sql::condition(self.schema, scope, condition)?);
+                }
+                let test = Expr::All(tests);
+                let of = match measure.column {
+                    Some(column) => scope.column(column)?,
+                    None => Expr::number("1"),
                 };
                 sql::aggregate(measure.aggregate, Expr::Case(Box::new(test), Box::new(of)))
             }
@@ -243,7 +248,7 @@ impl<'a> Builder<'a> {
         };
         let total = Expr::Call("nullif", vec![total, Expr::number("0")]);
         let percent = Expr::binary(Expr::number("100.0"), "*", part);
-        (Expr::binary(percent, "/", total), format!("{name}_percent"))
+        Ok((Expr::binary(percent, "/", total), format!("{name}_percent")))
     }
 
     fn dimensions(&self, scope: &mut Scope<'_>, outputs: &mut Outputs<'_>) -> Result<Vec<Vec<String>>, Unclear> {

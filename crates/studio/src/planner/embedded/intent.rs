@@ -161,6 +161,9 @@ pub(super) struct Intent {
     /// How many of the filters describe the whole of which a share is asked, where the question
     /// tells: "percentage of EU orders that *are* shipped".
     pub(super) share_base: Option<usize>,
+    /// How many of the filters stand before the groups, where groups were named: "percentage of
+    /// *cancelled* orders by region", but "percentage of orders by status *in EU*".
+    pub(super) share_part: Option<usize>,
     /// "which": the different values of a column are asked for.
     pub(super) which: bool,
     /// "who": a person is asked for.

@@ -14,6 +14,7 @@ impl Composer<'_> {
             self.intent.all = true;
             return;
         }
+        self.intent.share_part.get_or_insert(self.intent.filters.len());
         let mut grouped = false;
         loop {
             let at = self.skip_noise(self.at);

@@ -189,16 +189,18 @@ impl Settler<'_> {
             let test = self.test(&filter, column)?;
             self.notes.condition(&filter.text, column, &test, filter.negated);
             let condition = Condition { column, test, negated: filter.negated, none_at_all: filter.none_at_all };
-            let describes_part =
-                self.intent.share && settled.dimensions.is_empty() && !is_time && base.is_none_or(|base| index >= base);
+            let in_part = match (base, self.intent.share_part) {
+                (Some(base), _) => index >= base,
+                (None, Some(before_groups)) if !settled.dimensions.is_empty() => index < before_groups,
+                (None, _) => settled.dimensions.is_empty(),
+            };
+            let describes_part = self.intent.share && !is_time && in_part;
             merge(if describes_part { &mut part } else { &mut settled.conditions }, condition);
         }
-        if self.intent.share && settled.dimensions.is_empty() {
-            if part.is_empty() {
-                return Err(Unclear::share_of_what());
-            }
-            settled.share_of = Some(part);
+        if self.intent.share && settled.dimensions.is_empty() && part.is_empty() {
+            return Err(Unclear::share_of_what());
         }
+        settled.share_of = (!part.is_empty()).then_some(part);
         for absent in self.intent.absent.clone() {
             self.belongs(root, &absent)?;
             self.notes
