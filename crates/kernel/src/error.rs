@@ -7,6 +7,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum_core::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 /// What functions of the upper layers return.
@@ -103,6 +104,13 @@ impl FieldError {
     }
 }
 
+/// A rate limit that is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExhaustedLimit {
+    pub limit: u32,
+    pub reset_at: DateTime<Utc>,
+}
+
 /// What the API answers when something fails.
 #[derive(Clone, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
@@ -114,6 +122,8 @@ pub struct Error {
     pub details: Vec<FieldError>,
     /// Sent as `Retry-After`, in whole seconds.
     pub retry_after: Option<Duration>,
+    /// The rate limit that refused the request, sent as `X-RateLimit-*`.
+    pub exhausted: Option<ExhaustedLimit>,
     /// For the log only.
     #[source]
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -121,7 +131,14 @@ pub struct Error {
 
 impl Error {
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, message: Cow::Borrowed(code.message()), details: Vec::new(), retry_after: None, source: None }
+        Self {
+            code,
+            message: Cow::Borrowed(code.message()),
+            details: Vec::new(),
+            retry_after: None,
+            exhausted: None,
+            source: None,
+        }
     }
 
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
@@ -136,6 +153,11 @@ impl Error {
 
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    pub fn with_exhausted(mut self, limit: ExhaustedLimit) -> Self {
+        self.exhausted = Some(limit);
         self
     }
 
@@ -223,8 +245,7 @@ impl Error {
 /// only it knows the request id, and logs the cause.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status =
-            http::StatusCode::from_u16(self.code.status()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let status = http::StatusCode::from_u16(self.code.status()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response

@@ -20,7 +20,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use governor::{Quota, RateLimiter, middleware::StateInformationMiddleware, nanos::Nanos, state::StateStore};
-use rivergen_kernel::{Error, ErrorCode};
+use rivergen_kernel::{Error, ErrorCode, error::ExhaustedLimit};
 use serde::{Deserialize, Serialize};
 
 use crate::Clock;
@@ -110,7 +110,8 @@ impl From<Limited> for Error {
         // `Retry-After` has whole seconds: rounded up, or who obeys it comes too early.
         let seconds = limited.retry_after.as_nanos().div_ceil(1_000_000_000);
         let wait = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
-        Error::new(ErrorCode::RateLimited).with_retry_after(wait).with_source(limited)
+        let exhausted = ExhaustedLimit { limit: limited.limit, reset_at: limited.reset_at };
+        Error::new(ErrorCode::RateLimited).with_retry_after(wait).with_exhausted(exhausted).with_source(limited)
     }
 }
 

@@ -17,7 +17,7 @@ use rivergen_kernel::{Caller, Error, ErrorCode, Permission, Result, UserId};
 
 use crate::{
     audit::Actor,
-    limits::{Allowance, GENERAL, GENERAL_ADMIN, Limited, Limits, ip_key},
+    limits::{Allowance, GENERAL, GENERAL_ADMIN, Limits, ip_key},
 };
 
 /// Turns the token of a request into a caller; `identity` has the one that stands.
@@ -161,18 +161,10 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
     match state.limits.check(rule, &key) {
         Ok(allowance) => {
             let mut response = next.run(request).await;
-            // A stricter rule of the operation itself has spoken already.
-            if !response.headers().contains_key("x-ratelimit-limit") {
-                write_allowance(response.headers_mut(), &allowance);
-            }
+            write_allowance(response.headers_mut(), &allowance);
             response
         }
-        Err(limited) => {
-            let Limited { limit, reset_at, .. } = limited;
-            let mut response = Error::from(limited).into_response();
-            write_allowance(response.headers_mut(), &Allowance { limit, remaining: 0, reset_at });
-            response
-        }
+        Err(limited) => Error::from(limited).into_response(),
     }
 }
 
@@ -186,7 +178,7 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn write_allowance(headers: &mut HeaderMap, allowance: &Allowance) {
+pub(super) fn write_allowance(headers: &mut HeaderMap, allowance: &Allowance) {
     headers.insert("x-ratelimit-limit", HeaderValue::from(allowance.limit));
     headers.insert("x-ratelimit-remaining", HeaderValue::from(allowance.remaining));
     headers.insert("x-ratelimit-reset", HeaderValue::from(allowance.reset_at.timestamp()));

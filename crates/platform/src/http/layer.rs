@@ -14,6 +14,9 @@ use rand::Rng;
 use rivergen_kernel::{Error, ErrorCode};
 use tracing::Instrument;
 
+use super::caller::write_allowance;
+use crate::limits::Allowance;
+
 /// The id of the request, as logged and as told to the caller.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
@@ -80,7 +83,15 @@ fn write_error(response: Response, error: &Error, id: &RequestId) -> Response {
         }
     }
     if let Some(wait) = error.retry_after {
-        written.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        written
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+    }
+    // The limit that refused, over the general one that let the request in.
+    if let Some(exhausted) = error.exhausted {
+        let allowance = Allowance { limit: exhausted.limit, remaining: 0, reset_at: exhausted.reset_at };
+        write_allowance(written.headers_mut(), &allowance);
     }
     if error.code.status() == 401 {
         written.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
