@@ -32,6 +32,6 @@ pub use connector::{
     TableKind, TestOutcome,
 };
 pub use error::ConnectorError;
-pub use guard::{AddressGuard, Blocked, PublicAddresses};
+pub use guard::{AddressGuard, Blocked};
 pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
 pub use registry::Registry;

@@ -9,8 +9,8 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
 use rivergen_connectors::{
-    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, PublicAddresses, Registry, SourceConfig,
-    SourceContext, TableKind,
+    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, Registry, SourceConfig, SourceContext,
+    TableKind,
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
@@ -349,7 +349,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     }
 
     let (mut private, _cache) = context(&server, |_, _| {});
-    private.guard = Arc::new(PublicAddresses::default());
+    private.guard = support::outbound(false);
     let outcome = connector.test(&private).await;
     assert!(outcome.error_message.unwrap().contains("not allowed"));
 }

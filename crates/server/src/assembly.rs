@@ -1,6 +1,10 @@
 //! Puts the rooms together, from the bottom up, into one router and its OpenAPI document.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use object_store::local::LocalFileSystem;
@@ -39,6 +43,8 @@ pub struct App {
     pub platform: Platform,
     pub tenancy: Tenancy,
     pub router: Router,
+    files: PathBuf,
+    longest_query: Duration,
     shutdown_grace: Duration,
     jobs_concurrency: usize,
 }
@@ -111,11 +117,6 @@ impl App {
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
 
-        let longest_query =
-            chrono::Duration::seconds(i64::try_from(config.query.timeout_seconds).unwrap_or(i64::MAX / 2));
-        evaluation::mark_interrupted(&platform, longest_query).await?;
-        rivergen_studio::mark_interrupted(&platform, longest_query).await?;
-
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
@@ -142,9 +143,20 @@ impl App {
             platform,
             tenancy,
             router,
+            files: config.storage.directory.clone(),
+            longest_query: Duration::from_secs(config.query.timeout_seconds),
             shutdown_grace: Duration::from_secs(config.server.shutdown_grace_seconds),
             jobs_concurrency: config.jobs.concurrency,
         })
+    }
+
+    /// Ends what a killed server left unfinished. Only for a process that is about to serve: another one's
+    /// work in the same place would be taken for left behind.
+    pub async fn recover(&self) -> Result<()> {
+        let longest = chrono::Duration::from_std(self.longest_query).map_err(Error::internal)?;
+        evaluation::mark_interrupted(&self.platform, longest).await?;
+        rivergen_studio::mark_interrupted(&self.platform, longest).await?;
+        remove_staged(&self.files).map_err(Error::internal)
     }
 
     /// Starts the background worker of this node.
@@ -215,14 +227,37 @@ fn planner_settings(config: &Config, platform: &Platform) -> Result<rivergen_stu
     Ok(planners)
 }
 
-/// Plain copies of sealed files: of this process alone, and nothing of an earlier one is left in it.
-fn private_cache(data_dir: &Path) -> Result<std::path::PathBuf> {
-    let cache = data_dir.join("cache");
-    if cache.exists() {
-        std::fs::remove_dir_all(&cache).map_err(Error::internal)?;
+/// A folder of this process alone for plain copies of sealed files; those of processes that are gone are
+/// removed. Connectors open what lies in it by URL, which takes no relative path.
+fn private_cache(data_dir: &Path) -> Result<PathBuf> {
+    let caches = std::path::absolute(data_dir.join("cache")).map_err(Error::internal)?;
+    make_private_directory(&caches)?;
+    for entry in std::fs::read_dir(&caches).map_err(Error::internal)? {
+        let entry = entry.map_err(Error::internal)?;
+        let is_alive = Path::new("/proc").join(entry.file_name()).exists();
+        if !is_alive {
+            std::fs::remove_dir_all(entry.path()).map_err(Error::internal)?;
+        }
     }
-    make_private_directory(&cache)?;
-    Ok(cache)
+    let own = caches.join(std::process::id().to_string()).join(hex::encode(rand::random::<[u8; 4]>()));
+    make_private_directory(&own)?;
+    Ok(own)
+}
+
+/// Removes what uploads that were cut by a kill have left beside the files: `<name>#<number>`, never visible to
+/// anybody. No upload runs yet.
+fn remove_staged(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_staged(&entry.path())?;
+        } else if let Some((_, number)) = entry.file_name().to_string_lossy().rsplit_once('#')
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A directory that only the server's user can enter.

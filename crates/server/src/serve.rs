@@ -9,6 +9,7 @@ use crate::App;
 
 /// Serves until `stop` resolves, then finishes running requests and jobs, but not longer than the grace period.
 pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    app.recover().await?;
     let jobs = app.start_jobs();
     let grace = app.shutdown_grace();
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();

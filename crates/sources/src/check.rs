@@ -10,7 +10,10 @@ use rivergen_platform::{
     Event, Transaction,
     jobs::{Handler, JobContext, JobError, JobOptions},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::{Expr, ExprTrait}};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Sources, discover, source, source::Status};

@@ -172,7 +172,8 @@ pub async fn create(
     };
     let row = row.insert(tx.conn()).await.map_err(|error| {
         if is_unique_violation(&error) {
-            Error::new(ErrorCode::Conflict).with_message("A data source with this name, or one like it, exists already.")
+            Error::new(ErrorCode::Conflict)
+                .with_message("A data source with this name, or one like it, exists already.")
         } else {
             error.into()
         }
@@ -210,7 +211,9 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
     let mut credentials = request.credentials.clone().unwrap_or_default();
     credentials.connection_string = request.connection_string.clone();
     let faults: Vec<FieldError> = connector.validate(&config, &credentials);
-    if faults.is_empty() { Ok((config, credentials)) } else {
+    if faults.is_empty() {
+        Ok((config, credentials))
+    } else {
         Err(Error::new(ErrorCode::ValidationError).with_details(faults))
     }
 }
@@ -220,7 +223,10 @@ async fn check_file(sources: &Sources, tenant: Tenant, caller: &Caller, path: &s
     let file = sources.storage.find(tenant, path).await?;
     match file {
         Some(file) if file.uploaded_by_user_id == caller.user_id => Ok(()),
-        _ => Err(Error::invalid_field("file_path", "is no file of yours; upload it first and send the file_path that it answers")),
+        _ => Err(Error::invalid_field(
+            "file_path",
+            "is no file of yours; upload it first and send the file_path that it answers",
+        )),
     }
 }
 

@@ -14,7 +14,12 @@ use crate::source;
 const CONTEXT: &str = "data_sources.credentials";
 
 /// Seals them for the tenant; `None` where there is nothing to keep.
-pub async fn seal(vault: &Vault, tx: &Transaction, tenant: Tenant, credentials: &Credentials) -> Result<Option<Sealed>> {
+pub async fn seal(
+    vault: &Vault,
+    tx: &Transaction,
+    tenant: Tenant,
+    credentials: &Credentials,
+) -> Result<Option<Sealed>> {
     let secret = |value: &Option<Secret>| value.as_ref().map(|secret| Value::from(secret.expose()));
     let text = |value: &Option<String>| value.clone().map(Value::from);
     let fields = [

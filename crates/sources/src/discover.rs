@@ -129,7 +129,8 @@ async fn kept(
 }
 
 fn counted(id: DataSourceId, schemas: &[DiscoveredSchema], discovered_at: DateTime<Utc>, took: u64) -> Discovery {
-    let of_kind = |schema: &DiscoveredSchema, kind| schema.tables.iter().filter(|table| table.kind == kind).count() as u64;
+    let of_kind =
+        |schema: &DiscoveredSchema, kind| schema.tables.iter().filter(|table| table.kind == kind).count() as u64;
     let tables = || schemas.iter().flat_map(|schema| &schema.tables);
     Discovery {
         data_source_id: id,

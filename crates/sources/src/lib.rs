@@ -4,7 +4,6 @@
 //! Knows nothing of who may see what inside a source: `query`, the room above, asks [`Sources::opened`] for
 //! the handle of a source and puts the policies over its tables.
 
-pub mod address;
 pub mod check;
 pub mod create;
 pub mod credentials;
@@ -30,7 +29,6 @@ pub struct Sources {
     pub platform: Platform,
     pub storage: Storage,
     pub registry: Registry,
-    guard: Arc<address::OutboundGuard>,
     cache_dir: Arc<PathBuf>,
     opened: Kept<DataSourceId, Arc<dyn OpenedSource>>,
 }
@@ -40,11 +38,9 @@ impl Sources {
     /// to this process.
     pub fn new(platform: Platform, storage: Storage, cache_dir: PathBuf) -> Self {
         let ten_minutes = Duration::from_secs(600);
-        let opened = Kept::new(platform.db.bus(), 1_000, ten_minutes, |event, id, _| {
-            *event == Event::DataSourceChanged(*id)
-        });
-        let guard = Arc::new(address::OutboundGuard(platform.outbound.clone()));
-        Self { platform, storage, registry: Registry::new(), guard, cache_dir: Arc::new(cache_dir), opened }
+        let opened =
+            Kept::new(platform.db.bus(), 1_000, ten_minutes, |event, id, _| *event == Event::DataSourceChanged(*id));
+        Self { platform, storage, registry: Registry::new(), cache_dir: Arc::new(cache_dir), opened }
     }
 
     /// A source of the tenant; `NOT_FOUND` for any other.
@@ -104,7 +100,7 @@ impl Sources {
             config: source.config()?,
             credentials,
             files: Arc::new(self.storage.store(tenant).await?),
-            guard: self.guard.clone(),
+            guard: self.platform.outbound.clone(),
             cache_dir: self.cache_dir.as_ref().clone(),
         })
     }

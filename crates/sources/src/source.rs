@@ -231,7 +231,8 @@ pub fn slug_of(name: &str) -> String {
 mod tests {
     #[test]
     fn slugs_need_no_quotes() {
-        for (name, slug) in [("Sales (EU)", "sales_eu"), ("2026 orders", "s_2026_orders"), ("crm", "crm"), ("…", "")] {
+        for (name, slug) in [("Sales (EU)", "sales_eu"), ("2026 orders", "s_2026_orders"), ("crm", "crm"), ("…", "")]
+        {
             assert_eq!(super::slug_of(name), slug);
         }
     }

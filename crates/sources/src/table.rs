@@ -88,11 +88,7 @@ pub(crate) async fn replace(
 }
 
 /// All known tables of the sources.
-pub async fn of_sources(
-    db: &impl ConnectionTrait,
-    tenant: Tenant,
-    sources: &[DataSourceId],
-) -> Result<Vec<Model>> {
+pub async fn of_sources(db: &impl ConnectionTrait, tenant: Tenant, sources: &[DataSourceId]) -> Result<Vec<Model>> {
     use rivergen_platform::db::TenantScope;
     use sea_orm::QueryOrder;
     Ok(tenant

@@ -96,10 +96,7 @@ impl Directory for TenancyDirectory {
             .await?;
         for membership in memberships {
             if let Some(default) = workspace::default_of(db, membership.organization_id).await? {
-                return Ok(Some(Place {
-                    organization_id: membership.organization_id,
-                    workspace_id: Some(default.id),
-                }));
+                return Ok(Some(Place { organization_id: membership.organization_id, workspace_id: Some(default.id) }));
             }
         }
         Ok(None)
@@ -139,8 +136,7 @@ impl Directory for TenancyDirectory {
             .map(|row| (row.id, row))
             .collect();
         let administered = self.administered(user, &ids).await?;
-        let workspaces =
-            workspace::reachable(user).order_by_asc(workspace::Column::Id).limit(100).all(db).await?;
+        let workspaces = workspace::reachable(user).order_by_asc(workspace::Column::Id).limit(100).all(db).await?;
         Ok(Places {
             organizations: memberships
                 .into_iter()

@@ -155,8 +155,6 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
 }
 
 async fn roles_of(tx: &Transaction, organization_id: OrganizationId) -> Result<BTreeMap<String, RoleId>> {
-    let rows =
-        role::Entity::find().filter(role::Column::OrganizationId.eq(organization_id)).all(tx.conn()).await?;
+    let rows = role::Entity::find().filter(role::Column::OrganizationId.eq(organization_id)).all(tx.conn()).await?;
     Ok(rows.into_iter().map(|row| (row.name, row.id)).collect())
 }
-

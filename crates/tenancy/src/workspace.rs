@@ -130,7 +130,9 @@ pub async fn list_of_organization(
     let caller = tenancy.enter(&caller, org_id).await?;
     let mut query = caller.tenant()?.find::<Entity>().filter(Column::DeletedAt.is_null());
     if !caller.may(Permission::WorkspaceRead) {
-        query = query.filter(Condition::any().add(Column::IsDefault.eq(true)).add(Column::Id.in_subquery(joined_by(caller.user_id))));
+        query = query.filter(
+            Condition::any().add(Column::IsDefault.eq(true)).add(Column::Id.in_subquery(joined_by(caller.user_id))),
+        );
     }
     page_of(&tenancy, query, window).await
 }

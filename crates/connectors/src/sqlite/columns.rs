@@ -176,13 +176,13 @@ fn count(connection: &Connection, table: &str, columns: &[Declared]) -> rusqlite
         }
         test(format!("typeof({c}) = 'integer' AND {c} NOT IN (0, 1)"));
         if temporal {
-            test(format!("typeof({c}) = 'text' AND date({c}) IS NOT {c}"));
-            test(format!("typeof({c}) = 'text' AND datetime({c}) IS NOT {c}"));
-            // A day that the month has not is carried over by SQLite's functions.
+            // With a modifier SQLite carries a day that the month has not over to the next, and so shows it.
+            test(format!("typeof({c}) = 'text' AND date({c}, '+0 days') IS NOT {c}"));
+            test(format!("typeof({c}) = 'text' AND datetime({c}, '+0 days') IS NOT {c}"));
             test(format!(
                 "typeof({c}) = 'text' AND NOT ({c} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' \
-                 AND date(substr({c}, 1, 10)) IS substr({c}, 1, 10) \
-                 AND length({c}) <= 24 AND strftime('%Y', {c}) IS NOT NULL)"
+                 AND date(substr({c}, 1, 10), '+0 days') IS substr({c}, 1, 10) \
+                 AND {c} NOT GLOB '*.[0-9][0-9][0-9][0-9]*' AND strftime('%Y', {c}) IS NOT NULL)"
             ));
         } else {
             (0..3).for_each(|_| test("FALSE".to_owned()));

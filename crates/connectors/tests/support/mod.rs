@@ -9,7 +9,8 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use rivergen_connectors::{Credentials, OpenedSource, PublicAddresses, Registry, SourceConfig, SourceContext};
+use rivergen_connectors::{Credentials, OpenedSource, Registry, SourceConfig, SourceContext};
+use rivergen_platform::net::{AddressPolicy, Outbound, OutboundConfig};
 
 /// A source over an empty store of files, with private addresses allowed.
 pub fn source(identity: &str, config: SourceConfig, credentials: Credentials) -> (SourceContext, tempfile::TempDir) {
@@ -19,7 +20,7 @@ pub fn source(identity: &str, config: SourceConfig, credentials: Credentials) ->
         config,
         credentials,
         files: Arc::new(InMemory::new()),
-        guard: Arc::new(PublicAddresses { allow_private: true }),
+        guard: outbound(true),
         cache_dir: cache.path().to_owned(),
     };
     (source, cache)
@@ -37,4 +38,10 @@ pub async fn open(source: &SourceContext) -> Arc<dyn OpenedSource> {
 
 pub async fn try_open(source: &SourceContext) -> Result<Arc<dyn OpenedSource>, rivergen_connectors::ConnectorError> {
     Registry::new().connector(source.config.kind).unwrap().open(source).await
+}
+
+/// The guarded way out, with private addresses or without.
+pub fn outbound(allow_private: bool) -> Arc<Outbound> {
+    let policy = AddressPolicy { allow_private, ..AddressPolicy::default() };
+    Arc::new(Outbound::new(&OutboundConfig { policy, ..OutboundConfig::default() }).expect("the outbound client"))
 }

@@ -74,6 +74,12 @@ pub struct Outbound {
     http: reqwest::Client,
 }
 
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbound").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
 impl Outbound {
     pub fn new(config: &OutboundConfig) -> Result<Self, reqwest::Error> {
         let policy = Arc::new(config.policy.clone());

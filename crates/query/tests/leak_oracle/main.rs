@@ -3,7 +3,7 @@
 //! A case is a small world of tables, policies over them and one query. The query runs through a session with the
 //! policies, and through a session without any over copies of the tables to which [`reference`] applied the
 //! policies beforehand, in plain Rust that shares nothing with the engine. Rows, success and the words of a failure
-//! must be the same. What the first session tells is then a function of what the caller may see, and of nothing else.
+//! must be the same, whether the tables lie in memory or in a database that the plan is pushed to. What the first session tells is then a function of what the caller may see, and of nothing else.
 //!
 //! `RIVERGEN_ORACLE_CASES` sets the number of cases (1,000), `RIVERGEN_ORACLE_SEED` the seed (fixed, so that a run
 //! can be repeated; a failure prints it together with the shrunk case).
@@ -11,9 +11,10 @@
 mod choices;
 mod reference;
 mod sql;
+mod sqlite;
 mod world;
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
 
 use proptest::{
     collection::vec,
@@ -50,7 +51,7 @@ fn an_answer_is_a_function_of_what_may_be_seen() {
     let seed = setting("RIVERGEN_ORACLE_SEED").unwrap_or(DEFAULT_SEED);
     let mut bytes = [0_u8; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let tally = RefCell::new(Tally::default());
@@ -59,7 +60,11 @@ fn an_answer_is_a_function_of_what_may_be_seen() {
         let mut choices = Choices::new(numbers);
         let world = World::generate(&mut choices);
         let query = sql::query(&mut choices, &world);
-        runtime.block_on(case(&world, &query, &mut tally.borrow_mut()))
+        // In half of the cases some tables lie in a database, and what it can compute is pushed to it.
+        let everywhere = choices.percent(50);
+        let in_database =
+            world.tables.iter().map(|table| table.name).filter(|_| everywhere && choices.percent(75)).collect();
+        runtime.block_on(case(&world, &in_database, &query, &mut tally.borrow_mut()))
     });
     let tally = tally.into_inner();
     println!("{tally:?}");
@@ -78,8 +83,13 @@ fn an_answer_is_a_function_of_what_may_be_seen() {
     }
 }
 
-async fn case(world: &World, query: &str, tally: &mut Tally) -> Result<(), TestCaseError> {
-    let governed = answer(world.governed(), query).await;
+async fn case(
+    world: &World,
+    in_database: &BTreeSet<&str>,
+    query: &str,
+    tally: &mut Tally,
+) -> Result<(), TestCaseError> {
+    let governed = answer(world.governed(in_database), query).await;
     let expected = answer(world.applied_beforehand(), query).await;
     tally.cases += 1;
     match &governed {
@@ -91,7 +101,7 @@ async fn case(world: &World, query: &str, tally: &mut Tally) -> Result<(), TestC
     }
     if governed != expected {
         return Err(TestCaseError::fail(format!(
-            "{query}\n  governed: {governed:?}\n  expected: {expected:?}\n{world}"
+            "{query}\n  governed: {governed:?}\n  expected: {expected:?}\n{world}in a database: {in_database:?}"
         )));
     }
     let open = answer(world.ungoverned(), query).await;
@@ -121,6 +131,7 @@ async fn answer(tables: Vec<GovernedTable>, query: &str) -> Result<Vec<String>, 
     let told = |error: QueryError| match error {
         // What the engine cannot do is the same with and without policies, but its words may name the plan.
         QueryError::Internal(_) => "internal".to_owned(),
+        QueryError::SourceUnavailable(source) => format!("a source failed, which none does here: {source}"),
         other => other.to_string(),
     };
     let planned = session.plan(query, &Default::default()).await.map_err(told)?;

@@ -162,7 +162,7 @@ pub fn literal(value: &Value) -> String {
     }
 }
 
-fn date_text(days: i32) -> String {
+pub fn date_text(days: i32) -> String {
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02}")
 }
@@ -289,7 +289,7 @@ fn civil(days: i32) -> (i32, i32, i32) {
     (year_of_era + era * 400 + i32::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
-fn days_of(year: i32, month: i32, day: i32) -> i32 {
+pub fn days_of(year: i32, month: i32, day: i32) -> i32 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);

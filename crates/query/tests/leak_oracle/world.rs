@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::{
     choices::Choices,
     reference::{Filter, Kind, Mask, Value},
+    sqlite::Sqlite,
 };
 
 pub const HASH_KEY: &[u8] = b"the oracle's key";
@@ -59,9 +60,11 @@ impl World {
         Self { tables }
     }
 
-    /// The tables with their policies.
-    pub fn governed(&self) -> Vec<GovernedTable> {
-        self.tables.iter().map(Table::governed).collect()
+    /// The tables with their policies; those named lie in a database, the others in memory.
+    pub fn governed(&self, in_database: &BTreeSet<&str>) -> Vec<GovernedTable> {
+        let database = Sqlite::new();
+        let place = |table: &Table| in_database.contains(table.name).then_some(&database);
+        self.tables.iter().map(|table| table.governed(place(table))).collect()
     }
 
     /// Tables to which the policies have been applied, with none left.
@@ -102,7 +105,7 @@ impl Table {
         TableName { catalog: "src".into(), schema: "main".into(), table: self.name.into() }
     }
 
-    fn governed(&self) -> GovernedTable {
+    fn governed(&self, database: Option<&Arc<Sqlite>>) -> GovernedTable {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let mut rules = Vec::new();
         for filter in &self.filters {
@@ -143,7 +146,10 @@ impl Table {
                 rules: vec![RuleConfig::parse(rule_type, &config).unwrap_or_else(|error| panic!("{config}: {error}"))],
             })
             .collect();
-        let provider = provider(self.columns, &self.rows);
+        let provider = match database {
+            Some(database) => database.table(self.name, self.columns, &self.rows),
+            None => provider(self.columns, &self.rows),
+        };
         let columns: Vec<ColumnInfo> = provider
             .schema()
             .fields()

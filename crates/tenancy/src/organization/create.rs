@@ -181,11 +181,7 @@ fn answer(organization: super::Model, workspace: workspace::Model, user: User) -
             plan: organization.plan,
         },
         workspace: CreatedWorkspace { id: workspace.id, name: workspace.name, slug: workspace.slug },
-        user: CreatedAdministrator {
-            id: user.id(),
-            email: user.email.email,
-            display_name: user.account.display_name,
-        },
+        user: CreatedAdministrator { id: user.id(), email: user.email.email, display_name: user.account.display_name },
         message: CREATED,
     }
 }

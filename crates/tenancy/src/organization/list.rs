@@ -8,9 +8,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -55,9 +53,8 @@ pub async fn list(
         .filter(member::Column::UserId.eq(caller.user_id))
         .filter(member::Column::Status.eq(Status::Active))
         .into_query();
-    let mut query = super::Entity::find()
-        .filter(super::Column::DeletedAt.is_null())
-        .filter(super::Column::Id.in_subquery(mine));
+    let mut query =
+        super::Entity::find().filter(super::Column::DeletedAt.is_null()).filter(super::Column::Id.in_subquery(mine));
     if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         query = query.filter(contains(text, [super::Column::Name, super::Column::Domain]));
     }

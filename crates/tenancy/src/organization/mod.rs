@@ -117,4 +117,3 @@ pub(crate) fn normalise_domain(domain: &str) -> Result<String> {
         Err(Error::invalid_field("domain", "is not a domain name such as acme.example"))
     }
 }
-
