@@ -25,8 +25,8 @@ pub const PASSWORD: &str = "Bench-pass-1";
 pub struct Server {
     pub address: SocketAddr,
     process: Child,
-    /// Kept for as long as the process runs.
-    _directory: Option<TempDir>,
+    /// Where it is the server's own: removed after the process has ended.
+    directory: Option<TempDir>,
 }
 
 impl Server {
@@ -44,8 +44,9 @@ impl Server {
             let output = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(BenchError::Command { command: "rivergen provision".into(), output });
         }
-        let (server, _) = Self::start(binary, directory.path())?;
-        Ok(Self { _directory: Some(directory), ..server })
+        let (mut server, _) = Self::start(binary, directory.path())?;
+        server.directory = Some(directory);
+        Ok(server)
     }
 
     /// Starts a server on the directory; answers how long it took to become ready.
@@ -57,7 +58,7 @@ impl Server {
         command.arg("serve").env("RIVERGEN_SERVER__LISTEN", address.to_string()).stdout(Stdio::null()).stderr(log);
         let begin = Instant::now();
         let process = command.spawn().map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
-        let mut server = Self { address, process, _directory: None };
+        let mut server = Self { address, process, directory: None };
         loop {
             if is_ready(address) {
                 return Ok((server, begin.elapsed()));
@@ -83,6 +84,7 @@ impl Drop for Server {
         // It is gone already, or it ends now; nothing else can be done about it here.
         let _ = self.process.kill();
         let _ = self.process.wait();
+        self.directory = None;
     }
 }
 

@@ -144,7 +144,8 @@ impl Answer {
     #[track_caller]
     pub fn invalid(self, field: &str) -> Value {
         let error = self.error(422, "VALIDATION_ERROR");
-        let named = |detail: &Value| detail["field"] == field && detail["reason"].as_str().is_some_and(|r| !r.is_empty());
+        let named =
+            |detail: &Value| detail["field"] == field && detail["reason"].as_str().is_some_and(|r| !r.is_empty());
         assert!(error["details"].as_array().is_some_and(|details| details.iter().any(named)), "no {field} in {error}");
         error
     }

@@ -16,7 +16,8 @@ pub const REGIONS: [&str; 3] = ["EU", "US", "APAC"];
 /// Orders `1..=12`: `customer_id`, `sku`, `region`, `amount` (10 × id), `parts` (0 in APAC, else 2), `ordered_on`.
 pub fn orders_parquet() -> Vec<u8> {
     let ids: Vec<i64> = (1..=12).collect();
-    let of = |f: &dyn Fn(i64) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| f(*id)))) };
+    let of =
+        |f: &dyn Fn(i64) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(ids.iter().map(|id| f(*id)))) };
     let region = |id: i64| REGIONS[usize::try_from(id - 1).unwrap() % 3];
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", of(&|id| id)),

@@ -16,7 +16,7 @@ mod client;
 pub mod fixtures;
 mod mailbox;
 mod organization;
-pub mod postgres;
+mod postgres;
 mod server;
 mod shop;
 
@@ -24,6 +24,7 @@ pub use binary::Binary;
 pub use client::{Answer, Client};
 pub use mailbox::{Mail, Mailbox};
 pub use organization::{Organization, PASSWORD, Person};
+pub use postgres::Database as PostgresDatabase;
 pub use server::{Backend, Server};
 pub use shop::Shop;
 

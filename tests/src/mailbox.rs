@@ -55,8 +55,9 @@ impl Mail {
     fn read(message: &str) -> Self {
         let message = message.replace("\r\n", "\n");
         let (head, body) = message.split_once("\n\n").expect("a head and a body");
-        let boundary = header(head, "content-type").split_once("boundary=\"").map(|(_, rest)| rest);
-        let boundary = boundary.and_then(|rest| rest.split('"').next()).expect("a mail in parts").to_owned();
+        let kind = header(head, "content-type");
+        let boundary = kind.split_once("boundary=\"").and_then(|(_, rest)| rest.split('"').next());
+        let boundary = boundary.expect("a mail in parts");
         let plain = body
             .split(&format!("--{boundary}"))
             .filter_map(|part| part.trim_start().split_once("\n\n"))

@@ -9,6 +9,7 @@ mod instance;
 use std::time::SystemTime;
 
 use rivergen_platform::{Database as ControlDatabase, db::DatabaseConfig};
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 use url::Url;
 
@@ -45,20 +46,15 @@ impl Database {
         self.url.path().trim_start_matches('/')
     }
 
-    pub fn host(&self) -> &str {
-        self.url.host_str().expect("an instance that listens on TCP")
-    }
-
-    pub fn port(&self) -> u16 {
-        self.url.port().unwrap_or(5432)
-    }
-
-    pub fn user(&self) -> &str {
-        self.url.username()
-    }
-
     pub fn password(&self) -> &str {
         self.url.password().unwrap_or("not asked for")
+    }
+
+    /// It, as the body that registers a data source.
+    pub fn source(&self, name: &str) -> Value {
+        json!({"name": name, "type": "postgresql", "host": self.url.host_str(), "port": self.url.port().unwrap_or(5432),
+            "database_name": self.name(), "metadata": {"sslmode": "disable"},
+            "credentials": {"username": self.url.username(), "password": self.password()}})
     }
 
     /// Runs statements in it.
@@ -66,13 +62,6 @@ impl Database {
         let mut connection = connect(&self.url).await;
         execute(&mut connection, sql).await;
         connection.close().await.unwrap();
-    }
-
-    /// The first column of the only row, as a number.
-    pub async fn count(&self, sql: &str) -> i64 {
-        let mut connection = connect(&self.url).await;
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
-        row.get(0)
     }
 
     pub async fn remove(self) {
@@ -108,7 +97,7 @@ async fn template(admin: &mut PgConnection) -> String {
     if known == 0 {
         execute(admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         execute(admin, &format!("CREATE DATABASE {name}")).await;
-        let config = DatabaseConfig { url: of_instance(&name).into(), max_connections: 2 };
+        let config = DatabaseConfig { url: of_instance(&name).into(), max_connections: 8 };
         let db = ControlDatabase::connect(&config).await.unwrap();
         db.migrate(rivergen::assembly::migrations).await.unwrap();
         drop(db);

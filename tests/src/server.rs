@@ -44,7 +44,7 @@ allow_private = true
 [server]
 shutdown_grace_seconds = 2
 [database]
-max_connections = 4
+max_connections = 8
 "#;
 
 impl Server {
@@ -114,15 +114,20 @@ impl Server {
 
     /// The first column of the only row, as a number.
     pub async fn count(&self, sql: &str) -> i64 {
-        let rows = self.rows(sql).await;
-        let row = rows.first().unwrap_or_else(|| panic!("no row: {sql}"));
-        row.as_object().unwrap().values().next().unwrap().as_i64().unwrap()
+        let db = self.platform.db.read();
+        let statement = Statement::from_string(db.get_database_backend(), sql);
+        let row = db.query_one_raw(statement).await.unwrap();
+        row.unwrap_or_else(|| panic!("no row: {sql}")).try_get_by_index(0).unwrap()
+    }
+
+    /// Changes the server's own database, to make what no operation makes yet.
+    pub async fn execute(&self, sql: &str) {
+        self.platform.db.read().execute_unprepared(sql).await.unwrap();
     }
 
     /// How many records of the action the audit log has with this outcome (`success`, `failure`).
     pub async fn audited(&self, action: &str, outcome: &str) -> i64 {
-        self.count(&format!("SELECT count(*) AS n FROM audit_log WHERE action = '{action}' AND outcome = '{outcome}'"))
-            .await
+        self.count(&format!("SELECT count(*) FROM audit_log WHERE action = '{action}' AND outcome = '{outcome}'")).await
     }
 }
 

@@ -41,11 +41,24 @@ impl Organization {
         let policies = [
             own_region("Orders of the own region", shop.orders, "orders"),
             own_region("Customers of the own region", shop.crm, "customers"),
-            masks("Developers", "Developer", json!([mask("email", "email", json!({})),
-                mask("card_number", "partial", json!({"keep_last": 4})),
-                mask("salary", "round_number", json!({"to": 10000}))])),
-            masks("Viewers", "Viewer", json!([mask("email", "redact", json!({})),
-                mask("card_number", "redact", json!({})), mask("salary", "null_value", json!({}))])),
+            masks(
+                "Developers",
+                "Developer",
+                json!([
+                    mask("email", "email", json!({})),
+                    mask("card_number", "partial", json!({"keep_last": 4})),
+                    mask("salary", "round_number", json!({"to": 10000}))
+                ]),
+            ),
+            masks(
+                "Viewers",
+                "Viewer",
+                json!([
+                    mask("email", "redact", json!({})),
+                    mask("card_number", "redact", json!({})),
+                    mask("salary", "null_value", json!({}))
+                ]),
+            ),
         ];
         let mut ids = Vec::new();
         for policy in policies {
@@ -107,7 +120,11 @@ impl Person {
     /// The only value of a query's only row.
     pub async fn value(&self, source: i64, sql: &str) -> Value {
         let mut data = self.query(source, sql).await;
-        assert_eq!((data["row_count"].as_i64(), data["columns"].as_array().map(Vec::len)), (Some(1), Some(1)), "{data}");
+        assert_eq!(
+            (data["row_count"].as_i64(), data["columns"].as_array().map(Vec::len)),
+            (Some(1), Some(1)),
+            "{data}"
+        );
         data["rows"][0][0].take()
     }
 }

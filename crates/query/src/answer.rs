@@ -164,7 +164,7 @@ impl Planned {
             .state
             .optimizer()
             .optimize(self.closed.clone(), &self.state, |_, _| {})
-            .map_err(QueryError::from_planning)?;
+            .map_err(QueryError::from_execution)?;
         let mut text = plan.display_indent().to_string();
         let mut names = BTreeSet::new();
         plan.apply_with_subqueries(|node| {
@@ -217,10 +217,10 @@ impl Planned {
         let Planned { state, plan, limits, .. } = self;
         let state = interruptible(state, &interrupt);
         let opening = AssertUnwindSafe(async {
-            let plan = state.optimizer().optimize(plan, &state, |_, _| {}).map_err(QueryError::from_planning)?;
-            let plan = federate::push_to_sources(plan, &state).map_err(QueryError::from_planning)?;
+            let plan = state.optimizer().optimize(plan, &state, |_, _| {}).map_err(QueryError::from_execution)?;
+            let plan = federate::push_to_sources(plan, &state).map_err(QueryError::from_execution)?;
             let plan =
-                state.query_planner().create_physical_plan(&plan, &state).await.map_err(QueryError::from_planning)?;
+                state.query_planner().create_physical_plan(&plan, &state).await.map_err(QueryError::from_execution)?;
             execute_stream(plan, state.task_ctx()).map_err(QueryError::from_execution)
         })
         .catch_unwind();

@@ -46,7 +46,7 @@ impl QueryError {
         Self::Internal(DataFusionError::Internal(message.into()))
     }
 
-    /// What failed while the statement was planned. The text names what the caller wrote and may see.
+    /// What failed while the statement was planned against the views. The text names what the caller wrote and may see.
     pub(crate) fn from_planning(error: DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::SQL(error, _) => Self::invalid(format!("The query cannot be read: {error}")),
@@ -60,7 +60,7 @@ impl QueryError {
         }
     }
 
-    /// What failed while the plan ran. Nothing of the text is told.
+    /// What failed once the views' plans were in the plan: while it was optimized, or ran. Nothing of the text is told.
     pub(crate) fn from_execution(error: DataFusionError) -> Self {
         if let Some(message) = fixed_sentence(&error) {
             return Self::invalid(message);
@@ -88,6 +88,11 @@ impl QueryError {
             }
             DataFusionError::Execution(_) => {
                 Self::invalid("the query failed while it ran: an expression was given a value that it does not take")
+            }
+            // Here plans hold the policies' values, and so may the words.
+            DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) | DataFusionError::SchemaError(..) => {
+                tracing::warn!(%error, "an accepted query cannot be run");
+                Self::invalid("the query combines features in a way that the engine cannot run; write it more simply")
             }
             _ => Self::Internal(error),
         }

@@ -85,7 +85,14 @@ pub struct Limits {
 pub struct Session {
     state: SessionState,
     limits: Limits,
-    denied: Vec<(TableName, Denial)>,
+    denied: Vec<(TableName, Closed)>,
+}
+
+/// Why a table of the session cannot be read.
+enum Closed {
+    Denied(Denial),
+    /// The decision cannot be written into a plan: a literal that is no value of its column's type, say.
+    Inapplicable,
 }
 
 impl Session {
@@ -97,16 +104,12 @@ impl Session {
         for table in tables {
             let name = table.name.clone();
             match &table.decision.access {
-                Access::Denied(denial) => denied.push((name, denial.clone())),
+                Access::Denied(denial) => denied.push((name, Closed::Denied(denial.clone()))),
                 Access::Allowed => match GovernedView::new(table, &hash_key) {
                     Ok(view) => views.push(Arc::new(view)),
                     Err(reason) => {
                         tracing::warn!(table = %name, %reason, "a policy cannot be applied; the table is closed");
-                        let policy = rivergen_policies::decision::PolicyRef {
-                            id: rivergen_kernel::PolicyId(0),
-                            name: String::new(),
-                        };
-                        denied.push((name, Denial::CannotApply { policy, reason: reason.0 }));
+                        denied.push((name, Closed::Inapplicable));
                     }
                 },
             }
@@ -237,8 +240,8 @@ impl Session {
                 parts.len() <= full.len()
                     && full.iter().rev().zip(parts.iter().rev()).all(|(a, b)| a.eq_ignore_ascii_case(b))
             };
-            if let Some((table, denial)) = self.denied.iter().find(|(name, _)| names(name)) {
-                return Err(denied(table, denial));
+            if let Some((table, closed)) = self.denied.iter().find(|(name, _)| names(name)) {
+                return Err(denied(table, closed));
             }
         }
         Ok(())
@@ -260,23 +263,27 @@ impl Session {
 /// The parser recurses as deep as the text nests; in a debug build that is more than a worker's stack.
 const PARSER_STACK_BYTES: usize = 16 << 20;
 
-fn denied(table: &TableName, denial: &Denial) -> QueryError {
-    match denial {
-        Denial::ByPolicy(policy) => QueryError::Denied {
-            policy: Some(policy.name.clone()),
-            message: format!("The policy “{}” does not let you read {table}.", policy.name),
-        },
-        Denial::NotAllowed => QueryError::Denied { policy: None, message: format!("No policy lets you read {table}.") },
-        Denial::CannotApply { policy, reason } => {
-            tracing::warn!(%table, policy = %policy.name, %reason, "a policy cannot be applied; the query is refused");
-            QueryError::Denied {
-                policy: (!policy.name.is_empty()).then(|| policy.name.clone()),
-                message: format!(
-                    "A policy for {table} cannot be applied to it, so it stays closed; tell your administrator."
-                ),
-            }
+fn denied(table: &TableName, closed: &Closed) -> QueryError {
+    let (policy, message) = match closed {
+        Closed::Denied(Denial::ByPolicy(policy)) => {
+            (Some(policy.name.clone()), format!("The policy “{}” does not let you read {table}.", policy.name))
         }
-    }
+        Closed::Denied(Denial::NotAllowed) => (None, format!("No policy lets you read {table}.")),
+        Closed::Denied(Denial::CannotApply { policy, reason }) => {
+            tracing::warn!(%table, policy = %policy.name, %reason, "a policy cannot be applied; the query is refused");
+            let message = format!(
+                "The policy “{}” cannot be applied to {table}, so the table stays closed; tell your administrator.",
+                policy.name
+            );
+            (Some(policy.name.clone()), message)
+        }
+        Closed::Inapplicable => {
+            let message =
+                format!("A policy cannot be applied to {table}, so the table stays closed; tell your administrator.");
+            (None, message)
+        }
+    };
+    QueryError::Denied { policy, message }
 }
 
 /// The catalogue: each view under its full name, and under the shorter names that are unique.

@@ -253,3 +253,53 @@ pub fn is_of_one_row(expr: &Expr) -> bool {
     });
     !outside.unwrap_or(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        arrow::datatypes::{Field, Schema, TimeUnit},
+        logical_expr::{cast, col, lit, try_cast},
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_may_raise_is_told_from_what_may_not() {
+        let schema = DFSchema::try_from(Schema::new(vec![
+            Field::new("i", DataType::Int64, true),
+            Field::new("small", DataType::Int32, true),
+            Field::new("f", DataType::Float64, true),
+            Field::new("d", DataType::Decimal128(10, 2), true),
+            Field::new("t", DataType::Utf8, true),
+            Field::new("day", DataType::Date32, true),
+        ]))
+        .unwrap();
+        let moment = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        for (expr, total) in [
+            (col("i").gt(lit(5_i64)), true),
+            (col("i") + col("i"), true),
+            (col("i") / col("i"), false),
+            (col("i") % lit(7_i64), false),
+            (col("f") / col("f"), true),
+            (col("d") + col("d"), false),
+            (cast(col("t"), DataType::Int64), false),
+            (try_cast(col("t"), DataType::Int64), true),
+            (cast(lit("12"), DataType::Int64), true),
+            (cast(lit("x"), DataType::Int64), false),
+            (cast(col("small"), DataType::Int64), true),
+            (cast(col("i"), DataType::Int32), false),
+            (cast(col("i"), DataType::Utf8), true),
+            (cast(col("i"), DataType::Decimal128(20, 2)), false),
+            (cast(col("i"), DataType::Decimal128(21, 2)), true),
+            (cast(col("f"), DataType::Int64), false),
+            (cast(col("day"), moment), false),
+            (col("t").like(lit("a%")), true),
+            (col("t").like(col("t")), false),
+            (col("t").like(lit("_".repeat(5_000))), false),
+            (col("t").in_list(vec![lit("a"), lit("b")], true).and(col("f").is_null()), true),
+            (col("i").eq(lit(1_i64)).or((lit(1_i64) / col("i")).gt(lit(0_i64))), false),
+        ] {
+            assert_eq!(is_total(&expr, &schema), total, "{expr}");
+        }
+    }
+}

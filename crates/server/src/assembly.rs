@@ -232,14 +232,17 @@ fn planner_settings(config: &Config, platform: &Platform) -> Result<rivergen_stu
 fn private_cache(data_dir: &Path) -> Result<PathBuf> {
     let caches = std::path::absolute(data_dir.join("cache")).map_err(Error::internal)?;
     make_private_directory(&caches)?;
+    let own_number = std::process::id().to_string();
     for entry in std::fs::read_dir(&caches).map_err(Error::internal)? {
         let entry = entry.map_err(Error::internal)?;
-        let is_alive = Path::new("/proc").join(entry.file_name()).exists();
-        if !is_alive {
+        // One of this process's own number is an earlier process's: in a container they all have the same.
+        let is_of_another =
+            entry.file_name() != own_number.as_str() && Path::new("/proc").join(entry.file_name()).exists();
+        if !is_of_another {
             std::fs::remove_dir_all(entry.path()).map_err(Error::internal)?;
         }
     }
-    let own = caches.join(std::process::id().to_string()).join(hex::encode(rand::random::<[u8; 4]>()));
+    let own = caches.join(own_number).join(hex::encode(rand::random::<[u8; 4]>()));
     make_private_directory(&own)?;
     Ok(own)
 }

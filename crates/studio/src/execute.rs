@@ -124,7 +124,7 @@ pub async fn execute_prompt(
     let mut attempt = Attempt { plan: None, answer: None };
     let given_up = GivenUp { studio: Some(studio.clone()), id: started.id };
     let outcome = attempt.make(&studio, &caller, tenant, &origin, &request, planner).await;
-    given_up.is_not();
+    given_up.disarm();
     let ended = end(&studio, &caller, &origin, &request, started, &attempt, outcome.as_ref().err()).await?;
     outcome?;
     Ok(Reply::ok(attempt.into_execution(ended)?, "Prompt execution completed."))
@@ -210,7 +210,7 @@ struct GivenUp {
 }
 
 impl GivenUp {
-    fn is_not(mut self) {
+    fn disarm(mut self) {
         self.studio = None;
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::LazyLock,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use url::Url;
@@ -22,12 +22,22 @@ pub fn url() -> Url {
         Ok(url) if !url.is_empty() => url.parse().expect("RIVERGEN_TEST_POSTGRES_URL is no address"),
         _ => shared(),
     });
-    INSTANCE.clone()
+    let url = INSTANCE.clone();
+    // For the keeper: somebody uses it still.
+    if let Ok(file) = File::options().write(true).open(folder().join("used")) {
+        file.set_modified(SystemTime::now()).unwrap();
+    }
+    url
+}
+
+/// Where an instance of our own lies.
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("rivergen-tests-postgres-{}", user_id()))
 }
 
 /// Joins the instance that another test started, or starts it.
 fn shared() -> Url {
-    let folder = std::env::temp_dir().join(format!("rivergen-tests-postgres-{}", user_id()));
+    let folder = folder();
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join("lock")).unwrap();
     lock.lock().unwrap();
@@ -59,47 +69,43 @@ fn start(folder: &Path) -> u16 {
         .arg("-D")
         .arg(&data));
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = as_account(&programs.join("postgres"), &home)
+    let mut server = as_account(&programs.join("postgres"), &home);
+    server
         .arg("-D")
         .arg(&data)
         .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
         .args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"])
-        .args(["-c", "max_connections=200", "-c", "log_min_messages=fatal"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .unwrap();
+        .args(["-c", "max_connections=200", "-c", "log_min_messages=fatal"]);
+    keep(folder, &server);
     let deadline = Instant::now() + Duration::from_secs(60);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "PostgreSQL did not start within a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
-    keep(folder, server.id());
     fs::write(folder.join("port"), port.to_string()).unwrap();
     port
 }
 
-/// The keeper outlives every test: it ends the server when the file `used` has not been touched for a while.
-fn keep(folder: &Path, server: u32) {
+/// Runs the server under a keeper that outlives every test: it ends the server when the file `used` has not been
+/// touched for a while.
+fn keep(folder: &Path, server: &Command) {
     let script = r#"
-        while kill -0 "$2" 2>/dev/null && [ -n "$(find "$1/used" -mmin -2 2>/dev/null)" ]; do sleep 5; done
-        kill -INT "$2" 2>/dev/null
-        while kill -0 "$2" 2>/dev/null; do sleep 1; done
-        rm -rf "$1"
+        folder=$1
+        shift
+        (
+            "$@" &
+            server=$!
+            while kill -0 "$server" && [ -n "$(find "$folder/used" -mmin -2)" ]; do sleep 5; done
+            kill -INT "$server"
+            wait "$server"
+            rm -rf "$folder"
+        ) &
     "#;
-    Command::new("sh")
-        .args(["-c", script, "keeper"])
-        .arg(folder)
-        .arg(server.to_string())
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .unwrap();
+    let mut keeper = Command::new("sh");
+    keeper.args(["-c", script, "keeper"]).arg(folder).arg(server.get_program()).args(server.get_args());
+    // In a group of its own, so that Ctrl-C at the tests does not end it.
+    keeper.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    assert!(keeper.current_dir("/").status().unwrap().success());
 }
 
 /// Where `initdb` and `postgres` are.
@@ -114,9 +120,12 @@ fn programs() -> PathBuf {
     all.into_iter().rfind(complete).expect("these tests need PostgreSQL: install the package `postgresql`")
 }
 
-fn user_id() -> String {
-    let output = Command::new("id").arg("-u").output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+fn user_id() -> &'static str {
+    static ID: LazyLock<String> = LazyLock::new(|| {
+        let output = Command::new("id").arg("-u").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    });
+    &ID
 }
 
 /// PostgreSQL refuses to run as root.

@@ -38,14 +38,19 @@ const BODIES: &[&str] = &[
 async fn a_body_that_is_no_json(server: &Server) {
     let owner = server.organization("Acme").await.owner;
     for path in BODIES {
-        for body in ["{", "nonsense", "{\"a\": 1} x", "{\"a\": 1,}", "\u{0}"] {
+        for body in ["{", "nonsense", "{\"a", "\u{0}"] {
             let error = owner.client.post_raw(path, "application/json", body).await.error(400, "INVALID_REQUEST");
             assert!(!error.to_string().contains("serde"), "{error}");
         }
         owner.client.post_raw(path, "text/xml", "<a/>").await.error(415, "UNSUPPORTED_MEDIA_TYPE");
-        owner.client.post_raw(path, "application/json", "[]").await.error(422, "VALIDATION_ERROR");
-        owner.client.post_raw(path, "application/json", b"{\"email\": \"\xff\"}".to_vec()).await.error(400, "INVALID_REQUEST");
+        owner.client.post_raw(path, "application/json", b"{\"\xff\": 1}".to_vec()).await.error(400, "INVALID_REQUEST");
+        for body in ["[]", "7", "null", "\"text\""] {
+            owner.client.post_raw(path, "application/json", body).await.error(422, "VALIDATION_ERROR");
+        }
     }
+    // An array is no object, also one with the fields in their order.
+    let login = json!([owner.email, rivergen_tests::PASSWORD, null, null]);
+    server.anonymous().post("/api/v1/auth/login", login).await.error(422, "VALIDATION_ERROR");
 }
 
 async fn fields_of_the_wrong_type_are_named_by_their_path(server: &Server) {
@@ -58,7 +63,11 @@ async fn fields_of_the_wrong_type_are_named_by_their_path(server: &Server) {
         ("/api/v1/workspaces", json!({"name": "x", "organization_id": 1e30}), "organization_id"),
         ("/api/v1/data-sources", json!({"name": "x", "type": "csv", "port": -1}), "port"),
         ("/api/v1/data-sources", json!({"name": "x", "type": "csv", "tags": [1]}), "tags[0]"),
-        ("/api/v1/data-sources", json!({"name": "x", "type": "csv", "credentials": {"password": 1}}), "credentials.password"),
+        (
+            "/api/v1/data-sources",
+            json!({"name": "x", "type": "csv", "credentials": {"password": 1}}),
+            "credentials.password",
+        ),
         ("/api/v1/policies", json!({"name": "p", "type": "query_limit", "role_ids": [1, "x"]}), "role_ids[1]"),
         (
             "/api/v1/policies",
@@ -91,7 +100,7 @@ async fn an_unknown_source(server: &Server) {
     for path in ["/api/v1/data-sources/9223372036854775808/query", "/api/v1/data-sources/-/query"] {
         acme.owner.client.post(path, query.clone()).await.error(404, "NOT_FOUND");
     }
-    assert_eq!(server.count("SELECT count(*) AS n FROM query_runs").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM query_runs").await, 0);
 }
 
 async fn unreachable(acme: &Organization, host: &str, port: u16) -> (i64, Value) {
@@ -118,7 +127,7 @@ async fn an_unreachable_host(server: &Server) {
     acme.viewer.query_with(id, json!({"query": "SELECT 1"})).await.error(409, "DATA_SOURCE_UNAVAILABLE");
     let prompt = json!({"prompt_text": "How many?", "selected_data_source_ids": [id]});
     acme.viewer.client.post("/api/v1/prompts/execute", prompt).await.error(409, "DATA_SOURCE_UNAVAILABLE");
-    assert_eq!(server.count("SELECT count(*) AS n FROM data_source_tables").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM data_source_tables").await, 0);
 }
 
 async fn an_address_that_is_not_permitted(server: &Server) {
@@ -149,7 +158,7 @@ async fn unreadable(server: &Server, acme: &Organization, kind: &str, file: &str
     let discover = format!("/api/v1/data-sources/{id}/discover-schema?refresh=true");
     let error = acme.admin.client.post_empty(&discover).await.error(422, "UNREADABLE_FILE");
     acme.admin.query_with(id, json!({"query": "SELECT 1"})).await.error(409, "DATA_SOURCE_UNAVAILABLE");
-    assert_eq!(server.count("SELECT count(*) AS n FROM data_source_tables").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM data_source_tables").await, 0);
     error["message"].as_str().unwrap().to_owned()
 }
 
@@ -188,33 +197,47 @@ async fn text_that_a_database_cannot_hold(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
     let zero = "a\u{0}b";
+    let mut faults = Vec::new();
     for (path, body) in [
         ("/api/v1/auth/signup", json!({"email": "z@new.example", "password": "Correct1horse", "display_name": zero})),
         ("/api/v1/auth/login", json!({"email": zero, "password": zero})),
-        ("/api/v1/organizations", json!({"name": zero, "admin_email": "y@new.example", "admin_password": "Correct1horse"})),
+        (
+            "/api/v1/organizations",
+            json!({"name": zero, "admin_email": "y@new.example", "admin_password": "Correct1horse"}),
+        ),
         ("/api/v1/workspaces", json!({"name": zero, "organization_id": acme.id})),
         ("/api/v1/data-sources", json!({"name": zero, "type": "csv", "file_path": zero})),
         ("/api/v1/policies", json!({"name": zero, "type": "query_limit"})),
-        ("/api/v1/prompts/execute", json!({"prompt_text": zero, "selected_data_source_ids": [shop.orders], "name": zero,
-            "save_prompt": true})),
+        (
+            "/api/v1/prompts/execute",
+            json!({"prompt_text": zero, "selected_data_source_ids": [shop.orders], "name": zero,
+            "save_prompt": true}),
+        ),
     ] {
-        let client = if path.ends_with("organizations") { acme.owner.client.anonymous() } else { acme.owner.client.clone() };
+        let client =
+            if path.ends_with("organizations") { acme.owner.client.anonymous() } else { acme.owner.client.clone() };
         let answer = client.post(path, body).await;
-        assert!(answer.status.as_u16() < 500, "{path} answered {answer:?}");
+        if answer.status.as_u16() >= 500 {
+            faults.push(answer.request);
+        }
     }
     let query = json!({"query": "SELECT 'a\u{0}b'", "parameters": {"p": zero}});
     assert!(acme.owner.query_with(shop.orders, query).await.status.as_u16() < 500);
     for path in ["/api/v1/organizations?search=%00", "/api/v1/data-sources?search=%00", "/api/v1/policies?search=%00"] {
         let answer = acme.owner.client.get(path).await;
-        assert!(answer.status.as_u16() < 500, "{answer:?}");
+        if answer.status.as_u16() >= 500 {
+            faults.push(answer.request);
+        }
     }
+    assert!(faults.is_empty(), "a zero byte breaks {faults:#?}");
 }
 
 async fn deeply_nested_input_is_refused(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    acme.owner.client.post_raw("/api/v1/policies", "application/json", deep).await.error(400, "INVALID_REQUEST");
+    let deep = format!("{{\"metadata\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let answer = acme.owner.client.post_raw("/api/v1/policies", "application/json", deep).await;
+    assert!([400, 422].contains(&answer.status.as_u16()), "{answer:?}");
     for sql in [
         format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000)),
         format!("SELECT 1 {}", "+ 1 ".repeat(20_000)),

@@ -38,7 +38,10 @@ async fn the_pages_load_nothing_from_elsewhere(server: &Server) {
         }
     }
     let verify = server.anonymous().get("/verify-email?token=x").await;
-    assert_eq!((&verify.headers["referrer-policy"], &verify.headers["cache-control"]), (&"no-referrer".parse().unwrap(), &"no-store".parse().unwrap()));
+    assert_eq!(
+        (&verify.headers["referrer-policy"], &verify.headers["cache-control"]),
+        (&"no-referrer".parse().unwrap(), &"no-store".parse().unwrap())
+    );
     let document = server.anonymous().get("/openapi.json").await;
     assert_eq!(document.body["info"]["title"], "RiverGen");
 }

@@ -53,39 +53,51 @@ const ENTRIES: &[Entry] = &[
     entry("POST /api/v1/auth/resend-verification", Public, |_| json!({"email": "nobody@new.example"})),
     entry("POST /api/v1/auth/logout", Members, nothing),
     entry("GET /api/v1/auth/me", Members, nothing),
-    entry("POST /api/v1/organizations", Public, |_| {
-        json!({"name": unique(" Ltd"), "admin_email": unique("@new.example"), "admin_password": PASSWORD})
-    }),
+    entry(
+        "POST /api/v1/organizations",
+        Public,
+        |_| json!({"name": unique(" Ltd"), "admin_email": unique("@new.example"), "admin_password": PASSWORD}),
+    ),
     entry("GET /api/v1/organizations", Members, nothing),
     entry("GET /api/v1/organizations/{org_id}", Members, nothing),
     entry("POST /api/v1/organizations/{org_id}/workspaces", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
     entry("GET /api/v1/organizations/{org_id}/workspaces", Members, nothing),
-    entry("POST /api/v1/workspaces", NotFor("Developer"), |ids| {
-        json!({"name": unique(" Lab"), "organization_id": ids.organization_id})
-    }),
+    entry(
+        "POST /api/v1/workspaces",
+        NotFor("Developer"),
+        |ids| json!({"name": unique(" Lab"), "organization_id": ids.organization_id}),
+    ),
     entry("GET /api/v1/workspaces", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
     entry("GET /api/v1/data-sources", Members, nothing),
-    entry("POST /api/v1/data-sources", NotFor("Viewer"), |ids| {
-        json!({"name": unique(" source"), "type": "csv", "file_path": ids.file_path, "workspace_id": ids.workspace_id})
-    }),
+    entry(
+        "POST /api/v1/data-sources",
+        NotFor("Viewer"),
+        |ids| json!({"name": unique(" source"), "type": "csv", "file_path": ids.file_path, "workspace_id": ids.workspace_id}),
+    ),
     entry("GET /api/v1/data-sources/{data_source_id}", Members, nothing),
     entry("POST /api/v1/data-sources/{data_source_id}/discover-schema", NotFor("Viewer"), nothing),
     entry("POST /api/v1/data-sources/{data_source_id}/test", NotFor("Viewer"), |_| json!({})),
-    entry("POST /api/v1/data-sources/{data_source_id}/query", Members, |ids| {
-        json!({"query": "SELECT 1", "additional_data_source_ids": [ids.data_source_id]})
-    }),
+    entry(
+        "POST /api/v1/data-sources/{data_source_id}/query",
+        Members,
+        |ids| json!({"query": "SELECT 1", "additional_data_source_ids": [ids.data_source_id]}),
+    ),
     entry("GET /api/v1/policies", NotFor("Viewer"), nothing),
-    entry("POST /api/v1/policies", NotFor("Developer"), |ids| {
-        json!({"name": "p", "type": "query_limit", "data_source_ids": [ids.data_source_id], "role_ids": [ids.role_id]})
-    }),
+    entry(
+        "POST /api/v1/policies",
+        NotFor("Developer"),
+        |ids| json!({"name": "p", "type": "query_limit", "data_source_ids": [ids.data_source_id], "role_ids": [ids.role_id]}),
+    ),
     entry("GET /api/v1/policies/{policy_id}", NotFor("Viewer"), nothing),
     entry("POST /api/v1/policies/{policy_id}/assignments", NotFor("Developer"), |ids| json!({"role_id": ids.role_id})),
     entry("GET /api/v1/policies/{policy_id}/evaluations", NotFor("Viewer"), nothing),
-    entry("POST /api/v1/prompts/execute", Members, |ids| {
-        json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [ids.data_source_id]})
-    }),
+    entry(
+        "POST /api/v1/prompts/execute",
+        Members,
+        |ids| json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [ids.data_source_id]}),
+    ),
 ];
 
 /// Fields that bear an id and still need no 404, each for its reason.
@@ -194,7 +206,8 @@ fn operations() -> Vec<Operation> {
                 None => schema,
             };
             let properties = schema["properties"].as_object().into_iter().flatten();
-            let body_ids = properties.map(|(name, _)| name).filter(|name| name.ends_with("_id") || name.ends_with("_ids"));
+            let body_ids =
+                properties.map(|(name, _)| name).filter(|name| name.ends_with("_id") || name.ends_with("_ids"));
             operations.push(Operation {
                 name: format!("{} {path}", method.to_uppercase()),
                 method: method.to_uppercase().parse().unwrap(),

@@ -2,5 +2,6 @@
 
 mod answers;
 mod limits;
+mod pushdown;
 mod refusals;
 mod support;

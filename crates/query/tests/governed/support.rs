@@ -127,21 +127,28 @@ pub fn limits() -> Limits {
 }
 
 pub fn session_over(tables: Vec<GovernedTable>, limits: Limits) -> Session {
+    session_on(2, tables, limits)
+}
+
+/// With one partition nothing stands between operators, and the optimizer moves more of them.
+pub fn session_on(partitions: usize, tables: Vec<GovernedTable>, limits: Limits) -> Session {
     Session::open(SessionSpec {
         tables,
         limits,
         hash_key: HashKey::new(b"a key of the organization"),
         default_schema: None,
         object_stores: Vec::new(),
-        target_partitions: Some(2),
+        target_partitions: Some(partitions),
     })
     .unwrap()
 }
 
 pub fn session(policies: &[EffectivePolicy]) -> Session {
-    let tables =
-        vec![governed("crm", "customers", customers(), policies), governed("shop", "orders", orders(), policies)];
-    session_over(tables, limits())
+    session_over(tables(policies), limits())
+}
+
+pub fn tables(policies: &[EffectivePolicy]) -> Vec<GovernedTable> {
+    vec![governed("crm", "customers", customers(), policies), governed("shop", "orders", orders(), policies)]
 }
 
 pub async fn ask(session: &Session, sql: &str) -> Result<JsonAnswer, QueryError> {

@@ -28,7 +28,7 @@ use serde_json::Value as Json;
 use crate::{choices::Choices, world::World};
 
 const DEFAULT_CASES: u32 = 1_000;
-const DEFAULT_SEED: u64 = 0x5eed_0f_1ea5;
+const DEFAULT_SEED: u64 = 0x5eed;
 
 /// What the cases were like, so that a generator that went dull is noticed.
 #[derive(Debug, Default)]

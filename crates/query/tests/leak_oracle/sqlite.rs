@@ -7,6 +7,7 @@ use datafusion::{
         array::{
             ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
         },
+        compute::cast,
         datatypes::{DataType, Field, Schema, SchemaRef},
     },
     catalog::TableProvider,
@@ -157,7 +158,10 @@ fn array(values: Vec<Value>, field: &Field) -> std::result::Result<ArrayRef, Str
         };
     }
     Ok(match field.data_type() {
-        DataType::Int64 => array!(Int, Int64Array),
+        integer if integer.is_integer() => {
+            let numbers: ArrayRef = array!(Int, Int64Array);
+            cast(&numbers, integer).map_err(|error| error.to_string())?
+        }
         // The engine's own constants in decorrelated subqueries; SQLite answers 0 or 1.
         DataType::Boolean => Arc::new(
             values
@@ -170,7 +174,10 @@ fn array(values: Vec<Value>, field: &Field) -> std::result::Result<ArrayRef, Str
                 .collect::<std::result::Result<BooleanArray, String>>()?,
         ),
         DataType::Float64 => array!(Float, Float64Array),
-        DataType::Utf8 => array!(Text, StringArray),
+        text if text.is_string() => {
+            let texts: ArrayRef = array!(Text, StringArray);
+            cast(&texts, text).map_err(|error| error.to_string())?
+        }
         DataType::Date32 => array!(Date, Date32Array),
         other => return Err(format!("a column of type {other}")),
     })

@@ -88,10 +88,10 @@ impl Table {
             let filter = filter(choices, columns, 2);
             table.filters.push(filter);
         }
-        for at in 0..columns.len() {
+        for (at, (_, kind)) in columns.iter().enumerate() {
             if choices.percent(25) {
                 let mask = mask(choices);
-                if mask.fits(columns[at].1) {
+                if mask.fits(*kind) {
                     table.masks.push((at, mask));
                 }
             } else if at > 0 && choices.percent(5) {

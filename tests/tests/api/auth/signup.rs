@@ -35,7 +35,7 @@ async fn a_new_account_gets_an_organization_and_a_mail(server: &Server) {
 
     let user = data["user_id"].as_i64().unwrap();
     let owners = format!(
-        "SELECT count(*) AS n FROM role_assignments a JOIN roles r ON r.id = a.role_id \
+        "SELECT count(*) FROM role_assignments a JOIN roles r ON r.id = a.role_id \
          JOIN organizations o ON o.id = a.organization_id WHERE a.user_id = {user} AND r.name = 'Owner' AND o.is_personal"
     );
     assert_eq!(server.count(&owners).await, 1);
@@ -48,19 +48,17 @@ async fn a_taken_address_conflicts_whatever_its_case(server: &Server) {
     let body = |email: &str| json!({"email": email, "password": PASSWORD});
     server.anonymous().post(PATH, body("ada@new.example")).await.created();
     server.anonymous().post(PATH, body("ADA@new.EXAMPLE")).await.error(409, "EMAIL_TAKEN");
-    assert_eq!(server.count("SELECT count(*) AS n FROM users").await, 1);
-    assert_eq!(server.count("SELECT count(*) AS n FROM organizations").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM users").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM organizations").await, 1);
 }
 
 async fn a_repeat_with_the_same_key_finds_the_same_account(server: &Server) {
-    let body = |name: &str, key: &str| {
-        json!({"email": "ada@new.example", "password": PASSWORD, "display_name": name, "idempotency_key": key})
-    };
+    let body = |name: &str, key: &str| json!({"email": "ada@new.example", "password": PASSWORD, "display_name": name, "idempotency_key": key});
     let client = server.anonymous();
     let first = client.post(PATH, body("Ada", "k-1")).await.created();
     let second = client.post(PATH, body("Ada", "k-1")).await.created();
     assert_eq!(first["user_id"], second["user_id"]);
-    assert_eq!(server.count("SELECT count(*) AS n FROM users").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM users").await, 1);
     client.post(PATH, body("Another", "k-1")).await.error(409, "IDEMPOTENCY_CONFLICT");
     client.post(PATH, body("Ada", "k-2")).await.error(409, "EMAIL_TAKEN");
 
@@ -82,7 +80,7 @@ async fn what_is_not_valid_is_named(server: &Server) {
         .post(PATH, json!({"email": "ada@new.example", "password": PASSWORD, "display_name": long}))
         .await
         .invalid("display_name");
-    assert_eq!(server.count("SELECT count(*) AS n FROM users").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM users").await, 0);
 }
 
 async fn a_weak_password_is_refused(server: &Server) {
@@ -92,7 +90,7 @@ async fn a_weak_password_is_refused(server: &Server) {
         let error = server.anonymous().post(PATH, body).await.error(422, "INVALID_PASSWORD");
         assert!(password.is_empty() || !error.to_string().contains(password), "the password is repeated: {error}");
     }
-    assert_eq!(server.count("SELECT count(*) AS n FROM users").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM users").await, 0);
 }
 
 async fn terms_are_accepted_explicitly(server: &Server) {
@@ -115,9 +113,13 @@ async fn a_taken_address_can_be_hidden(server: &Server) {
     let second = client.post(PATH, body).await.created();
     let shape = |data: &serde_json::Value| data.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(shape(&first), shape(&second));
-    let mail = server.mailbox().nth_to("ada@new.example", 2).await;
-    assert_eq!(mail.subject, "You have an account already");
-    assert_eq!(server.count("SELECT count(*) AS n FROM users").await, 1);
+    // Two mails that are sent at the same time come in any order.
+    let told = |mail: &rivergen_tests::Mail| mail.subject == "You have an account already";
+    rivergen_tests::eventually("the notice", async || {
+        server.mailbox().to("ada@new.example").iter().any(told).then_some(())
+    })
+    .await;
+    assert_eq!(server.count("SELECT count(*) FROM users").await, 1);
 }
 
 async fn signup_can_be_closed(server: &Server) {

@@ -1,6 +1,6 @@
 //! `POST /api/v1/data-sources`
 
-use rivergen_tests::{Server, eventually, fixtures, on_both_databases, postgres};
+use rivergen_tests::{PostgresDatabase, Server, eventually, fixtures, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
@@ -27,7 +27,8 @@ async fn a_file_is_registered_tested_and_discovered(server: &Server) {
     assert_eq!(data["workspace_id"], acme.workspace_id);
     assert_eq!(data["created_by_user_id"], acme.developer.id);
     assert_eq!(data["tags"], json!(["sales"]));
-    let defaults = ["connection_pool_size", "connection_timeout", "query_timeout", "max_retries", "schema_refresh_interval"];
+    let defaults =
+        ["connection_pool_size", "connection_timeout", "query_timeout", "max_retries", "schema_refresh_interval"];
     assert_eq!(defaults.map(|field| data[field].as_i64().unwrap()), [5, 30, 300, 3, 3600]);
     assert_eq!(server.audited("data_source.create", "success").await, 1);
 
@@ -38,12 +39,9 @@ async fn a_file_is_registered_tested_and_discovered(server: &Server) {
 
 async fn a_postgresql_server_is_registered_with_sealed_credentials(server: &Server) {
     let acme = server.organization("Acme").await;
-    let database = postgres::Database::empty().await;
+    let database = PostgresDatabase::empty().await;
     database.execute("CREATE TABLE stock (sku text PRIMARY KEY, pieces bigint NOT NULL)").await;
-    let body = json!({"name": "Warehouse", "type": "postgresql", "host": database.host(), "port": database.port(),
-        "database_name": database.name(), "metadata": {"sslmode": "disable"},
-        "credentials": {"username": database.user(), "password": database.password()}});
-    let data = acme.admin.client.post(PATH, body).await.created();
+    let data = acme.admin.client.post(PATH, database.source("Warehouse")).await.created();
     let shown = data.to_string();
     assert!(!shown.contains("credentials") && !shown.contains(database.password()), "{shown}");
     let checked = acme.admin.checked(data["id"].as_i64().unwrap()).await;
@@ -70,7 +68,7 @@ async fn what_its_kind_needs_is_asked_for(server: &Server) {
         .await
         .invalid("connection_timeout");
     post(json!({"name": "A", "type": "csv", "file_path": "x", "surprise": 1})).await.invalid("surprise");
-    assert_eq!(server.count("SELECT count(*) AS n FROM data_sources").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM data_sources").await, 0);
 }
 
 async fn a_file_must_be_ones_own(server: &Server) {
@@ -113,6 +111,6 @@ async fn anothers_workspace_is_not_found(server: &Server) {
     let body = json!({"name": "A", "type": "csv", "file_path": file_path, "workspace_id": globex.workspace_id});
     acme.admin.client.post(PATH, body).await.error(404, "NOT_FOUND");
     // Nothing of a refused source is tested later.
-    let waiting = "SELECT count(*) AS n FROM jobs WHERE kind LIKE 'data_source%'";
+    let waiting = "SELECT count(*) FROM jobs WHERE kind LIKE 'data_source%'";
     eventually("no job", async || (server.count(waiting).await == 0).then_some(())).await;
 }

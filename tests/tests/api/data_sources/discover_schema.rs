@@ -1,6 +1,6 @@
 //! `POST /api/v1/data-sources/{data_source_id}/discover-schema`
 
-use rivergen_tests::{Server, on_both_databases, postgres};
+use rivergen_tests::{PostgresDatabase, Server, on_both_databases};
 use serde_json::json;
 
 on_both_databases! {
@@ -23,14 +23,9 @@ async fn what_is_found_is_counted(server: &Server) {
 
 async fn refresh_reads_the_source_again(server: &Server) {
     let acme = server.organization("Acme").await;
-    let database = postgres::Database::empty().await;
+    let database = PostgresDatabase::empty().await;
     database.execute("CREATE TABLE stock (sku text, pieces bigint)").await;
-    let id = acme
-        .admin
-        .register(json!({"name": "W", "type": "postgresql", "host": database.host(), "port": database.port(),
-            "database_name": database.name(), "metadata": {"sslmode": "disable"},
-            "credentials": {"username": database.user(), "password": database.password()}}))
-        .await;
+    let id = acme.admin.register(database.source("W")).await;
     acme.admin.checked(id).await;
     database.execute("CREATE VIEW full_stock AS SELECT * FROM stock WHERE pieces > 0").await;
     let path = format!("/api/v1/data-sources/{id}/discover-schema");

@@ -1,6 +1,6 @@
 //! `POST /api/v1/data-sources/{data_source_id}/test`
 
-use rivergen_tests::{Server, on_both_databases, postgres};
+use rivergen_tests::{PostgresDatabase, Server, on_both_databases};
 use serde_json::json;
 
 on_both_databases! {
@@ -26,7 +26,10 @@ async fn a_good_connection_says_so(server: &Server) {
     assert_eq!(data["test_query_result"], "[6]");
     // A statement that fails is told; the connection stays good.
     let data = acme.admin.client.post(&path, json!({"test_query": "DELETE FROM customers"})).await.ok();
-    assert_eq!((data["connection_successful"].as_bool(), data["error_code"].as_str()), (Some(true), Some("INVALID_QUERY")));
+    assert_eq!(
+        (data["connection_successful"].as_bool(), data["error_code"].as_str()),
+        (Some(true), Some("INVALID_QUERY"))
+    );
     acme.admin.client.post(&path, json!({"timeout_seconds": 0})).await.invalid("timeout_seconds");
 }
 
@@ -42,40 +45,38 @@ async fn a_test_is_no_way_round_a_mask(server: &Server) {
 
 async fn a_server_that_goes_and_comes_back_is_noticed(server: &Server) {
     let acme = server.organization("Acme").await;
-    let database = postgres::Database::empty().await;
-    let (name, aside) = (database.name().to_owned(), format!("{}_aside", database.name()));
-    let elsewhere = postgres::Database::empty().await;
-    let id = acme
-        .admin
-        .register(json!({"name": "W", "type": "postgresql", "host": database.host(), "port": database.port(),
-            "database_name": name, "metadata": {"sslmode": "disable"},
-            "credentials": {"username": database.user(), "password": database.password()}}))
-        .await;
-    // It has no table, so nothing is discovered: its first test is what is waited for.
-    let path = format!("/api/v1/data-sources/{id}/test");
-    rivergen_tests::eventually("the first test", async || {
-        let source = acme.admin.client.get(&format!("/api/v1/data-sources/{id}")).await.ok();
-        (source["status"] != "testing").then_some(())
-    })
-    .await;
-    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    let (database, elsewhere) = (PostgresDatabase::empty().await, PostgresDatabase::empty().await);
+    database.execute("CREATE TABLE stock (sku text, pieces bigint); INSERT INTO stock VALUES ('P1', 5)").await;
+    let id = acme.admin.register(database.source("W")).await;
+    assert_eq!(acme.admin.checked(id).await["status"], "active");
+    assert_eq!(acme.viewer.value(id, "SELECT pieces FROM stock").await, 5);
+
+    let (name, aside) = (database.name(), format!("{}_aside", database.name()));
     elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     elsewhere.execute(&cut).await;
     elsewhere.execute(&format!("ALTER DATABASE {name} RENAME TO {aside}")).await;
+    let query = json!({"query": "SELECT pieces FROM stock"});
+    let error = acme.viewer.query_with(id, query.clone()).await.error(502, "CONNECTION_ERROR");
+    assert!(!error["message"].as_str().unwrap().contains(name), "the network's own words: {error}");
 
+    let path = format!("/api/v1/data-sources/{id}/test");
     let data = acme.admin.client.post_empty(&path).await.ok();
     assert_eq!((data["connection_successful"].as_bool(), data["status"].as_str()), (Some(false), Some("failed")));
     assert_eq!(data["error_code"], "CONNECTION_ERROR");
     let message = data["error_message"].as_str().unwrap();
-    assert!(!message.contains(&name), "the network's own words: {message}");
-    let refused = acme.viewer.query_with(id, json!({"query": "SELECT 1"})).await;
-    refused.error(409, "DATA_SOURCE_UNAVAILABLE");
+    assert!(!message.contains(name), "the network's own words: {message}");
+    acme.viewer.query_with(id, query).await.error(409, "DATA_SOURCE_UNAVAILABLE");
 
     elsewhere.execute(&format!("ALTER DATABASE {aside} RENAME TO {name}")).await;
     elsewhere.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
     let data = acme.admin.client.post_empty(&path).await.ok();
-    assert_eq!((data["connection_successful"].as_bool(), data["status"].as_str()), (Some(true), Some("active")), "{data}");
-    assert_eq!(acme.viewer.value(id, "SELECT 1").await, 1);
+    assert_eq!(
+        (data["connection_successful"].as_bool(), data["status"].as_str()),
+        (Some(true), Some("active")),
+        "{data}"
+    );
+    assert_eq!(acme.viewer.value(id, "SELECT pieces FROM stock").await, 5);
     database.remove().await;
     elsewhere.remove().await;
 }

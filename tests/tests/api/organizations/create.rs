@@ -27,7 +27,8 @@ async fn a_new_administrator_gets_an_account_and_a_mail(server: &Server) {
     assert_eq!((data["workspace"]["name"].as_str(), data["workspace"]["slug"].as_str()), (Some("Lab"), Some("lab")));
     assert_eq!(data["user"]["email"], "ada@globex.example");
     let id = data["organization"]["id"].as_i64().unwrap();
-    let chain = format!("SELECT count(*) AS n FROM audit_log WHERE action = 'organization.create' AND organization_id = {id}");
+    let chain =
+        format!("SELECT count(*) FROM audit_log WHERE action = 'organization.create' AND organization_id = {id}");
     assert_eq!(server.count(&chain).await, 1);
 
     let token = server.mailbox().token("ada@globex.example", 1).await;
@@ -93,8 +94,8 @@ async fn nothing_is_left_of_a_refused_one(server: &Server) {
     server.organization("Acme").await;
     let mut taken = body("Acme");
     taken["admin_email"] = json!("new@globex.example");
-    let users = server.count("SELECT count(*) AS n FROM users").await;
+    let users = server.count("SELECT count(*) FROM users").await;
     server.anonymous().post(PATH, taken).await.error(409, "ORG_EXISTS");
-    assert_eq!(server.count("SELECT count(*) AS n FROM users").await, users);
+    assert_eq!(server.count("SELECT count(*) FROM users").await, users);
     assert!(server.mailbox().to("new@globex.example").is_empty());
 }

@@ -51,7 +51,7 @@ async fn a_developer_and_a_viewer_may_not(server: &Server) {
     for person in [&acme.developer, &acme.viewer] {
         person.client.post(&path(&acme), json!({"name": "Lab"})).await.error(403, "FORBIDDEN");
     }
-    assert_eq!(server.count("SELECT count(*) AS n FROM workspaces").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM workspaces").await, 1);
 }
 
 async fn anothers_is_not_found(server: &Server) {

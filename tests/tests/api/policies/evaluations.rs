@@ -24,7 +24,10 @@ async fn each_run_of_a_governed_query_is_recorded(server: &Server) {
     let data = acme.admin.client.get(&path).await.ok();
     assert_eq!(data["pagination"]["total_items"], 2);
     let of_viewer = &data["items"][1];
-    assert_eq!((of_viewer["user_id"].as_i64(), of_viewer["query_id"].as_i64()), (Some(acme.viewer.id), first["query_id"].as_i64()));
+    assert_eq!(
+        (of_viewer["user_id"].as_i64(), of_viewer["query_id"].as_i64()),
+        (Some(acme.viewer.id), first["query_id"].as_i64())
+    );
     assert_eq!(of_viewer["data_source_id"], shop.crm);
     assert_eq!(of_viewer["action_taken"], "filtered_rows");
     assert_eq!(of_viewer["evaluation_details"]["rows_returned"], 2);
@@ -67,10 +70,13 @@ async fn it_filters_by_person_query_and_time(server: &Server) {
     assert_eq!(total("").await, 2);
     assert_eq!(total(&format!("user_id={}", acme.viewer.id)).await, 1);
     assert_eq!(total(&format!("query_id={}", first["query_id"])).await, 1);
-    let between = (server.platform.clock.now() - chrono::Duration::minutes(10)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let between =
+        (server.platform.clock.now() - chrono::Duration::minutes(10)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
     assert_eq!(total(&format!("start_date={between}")).await, 1);
     assert_eq!(total(&format!("end_date={between}")).await, 1);
-    acme.admin.client.get(&format!("{path}?start_date=yesterday")).await.error(400, "BAD_REQUEST");
+    acme.admin.client.get(&format!("{path}?start_date=yesterday")).await.invalid("start_date");
+    let turned = format!("{path}?start_date={between}&end_date=2020-01-01T00:00:00Z");
+    acme.admin.client.get(&turned).await.error(400, "BAD_REQUEST");
 }
 
 async fn anothers_is_not_found(server: &Server) {

@@ -70,9 +70,12 @@ async fn a_question_that_names_nothing_known_is_answered_so(server: &Server) {
     let nearest = error["details"].as_array().unwrap_or_else(|| panic!("no nearest question: {error}"));
     assert!(!nearest.is_empty());
     let kept = server.rows("SELECT status, error_code, completed_at FROM prompt_executions").await;
-    assert_eq!((kept[0]["status"].as_str(), kept[0]["error_code"].as_str()), (Some("failed"), Some("QUESTION_NOT_UNDERSTOOD")));
+    assert_eq!(
+        (kept[0]["status"].as_str(), kept[0]["error_code"].as_str()),
+        (Some("failed"), Some("QUESTION_NOT_UNDERSTOOD"))
+    );
     assert!(!kept[0]["completed_at"].is_null());
-    assert_eq!(server.count("SELECT count(*) AS n FROM query_runs").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM query_runs").await, 0);
 }
 
 async fn a_saved_question_is_kept(server: &Server) {
@@ -81,7 +84,7 @@ async fn a_saved_question_is_kept(server: &Server) {
         "name": "Orders", "tags": ["sales"]});
     let data = acme.viewer.client.post(PATH, body).await.ok();
     assert!(data["prompt_id"].is_i64(), "{data}");
-    assert_eq!(server.count("SELECT count(*) AS n FROM prompts").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM prompts").await, 1);
     assert_eq!(server.audited("prompt.save", "success").await, 1);
 }
 

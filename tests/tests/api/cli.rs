@@ -1,0 +1,260 @@
+//! The command line of the real program.
+
+use std::{path::PathBuf, process::Output, time::Duration};
+
+use rivergen_tests::{Binary, Client, PASSWORD, eventually, fixtures};
+use serde_json::{Value, json};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("rivergen-cli-").tempdir().unwrap()
+}
+
+#[track_caller]
+fn succeeded(output: Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{errors}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn failed(output: Output) -> String {
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// `UPDATE=1` writes the document anew.
+#[test]
+fn the_openapi_document_in_docs_is_the_servers() {
+    let folder = folder();
+    let printed = succeeded(Binary::run(folder.path(), &["openapi"]));
+    let document: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(document["info"]["title"], "RiverGen");
+    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&kept, &printed).unwrap();
+    }
+    let kept = std::fs::read_to_string(&kept).unwrap_or_default();
+    assert!(kept == printed, "docs/openapi.json is not what `rivergen openapi` prints: run `make openapi`");
+    // It needs neither settings nor a database, and leaves nothing behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn help_names_the_commands() {
+    let folder = folder();
+    let help = succeeded(Binary::run(folder.path(), &["--help"]));
+    for word in
+        ["serve", "demo", "migrate", "provision", "openapi", "check-config", "audit", "vault", "--config", "Examples"]
+    {
+        assert!(help.contains(word), "{word} is not in the help:\n{help}");
+    }
+    let demo = succeeded(Binary::run(folder.path(), &["demo", "--help"]));
+    assert!(demo.contains("--rows") && demo.contains("--listen") && demo.contains("--dir"), "{demo}");
+    succeeded(Binary::run(folder.path(), &["--version"]));
+    let unknown = failed(Binary::run(folder.path(), &["serv"]));
+    assert!(unknown.contains("serve"), "{unknown}");
+}
+
+#[test]
+fn check_config_names_what_is_wrong() {
+    let folder = folder();
+    let check = |settings: &str| {
+        std::fs::write(folder.path().join("rivergen.toml"), settings).unwrap();
+        Binary::run(folder.path(), &["check-config"])
+    };
+    succeeded(check(""));
+    for (settings, key) in [
+        ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
+        ("[server]\nlisten = \"nowhere\"", "listen"),
+        ("[query]\nmax_rows = \"many\"", "max_rows"),
+        ("[database]\nurl = \"mysql://x\"", "database.url"),
+        ("[planner]\nkind = \"chat\"", "planner"),
+        ("this is no TOML", "TOML"),
+    ] {
+        let told = failed(check(settings));
+        assert!(told.contains(key), "{key} is not named: {told}");
+        assert!(told.lines().count() <= 6, "{told}");
+    }
+    let missing = failed(Binary::run(folder.path(), &["check-config", "--config", "missing.toml"]));
+    assert!(missing.contains("missing.toml"), "{missing}");
+    // Secrets are not shown; the environment wins.
+    let mut command = Binary::command(folder.path(), &["check-config"]);
+    std::fs::write(folder.path().join("rivergen.toml"), "[vault]\nkey = \"hunter2\"").unwrap();
+    let shown = succeeded(command.env("RIVERGEN_SERVER__LISTEN", "127.0.0.1:4321").output().unwrap());
+    assert!(shown.contains("127.0.0.1:4321") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn the_printed_defaults_are_settings() {
+    let folder = folder();
+    let defaults = succeeded(Binary::run(folder.path(), &["check-config", "--defaults"]));
+    std::fs::write(folder.path().join("rivergen.toml"), &defaults).unwrap();
+    succeeded(Binary::run(folder.path(), &["check-config"]));
+}
+
+#[test]
+fn migrate_and_provision_can_be_repeated() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    for _ in 0..2 {
+        let said = succeeded(Binary::run(folder.path(), &["migrate"]));
+        assert!(said.contains("up to date"), "{said}");
+    }
+    let acme = format!(
+        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
+    );
+    std::fs::write(folder.path().join("acme.toml"), &acme).unwrap();
+    let first = succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    assert!(first.contains("is provisioned"), "{first}");
+    let second = succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    assert!(second.contains("complete already"), "{second}");
+    let more =
+        format!("{acme}[[people]]\nemail = \"viewer@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Viewer\"\n");
+    std::fs::write(folder.path().join("acme.toml"), more).unwrap();
+    let third = succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    assert!(third.contains("is provisioned") && third.contains("2 people"), "{third}");
+    let verified = succeeded(Binary::run(folder.path(), &["audit", "verify"]));
+    assert!(verified.contains("none was changed"), "{verified}");
+
+    for (text, word) in [
+        ("name = \"Globex\"\npeople = []\n", "Owner"),
+        ("name = \"Globex\"\n[[people]]\nemail = \"x@globex.example\"\nrole = \"King\"\n", "King"),
+        ("nam = \"Globex\"\n", "nam"),
+    ] {
+        std::fs::write(folder.path().join("bad.toml"), text).unwrap();
+        let told = failed(Binary::run(folder.path(), &["provision", "bad.toml"]));
+        assert!(told.contains(word), "{word} is not named: {told}");
+    }
+    let missing = failed(Binary::run(folder.path(), &["provision", "missing.toml"]));
+    assert!(missing.contains("missing.toml"), "{missing}");
+}
+
+#[test]
+fn audit_verify_finds_what_was_changed() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let acme = format!(
+        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
+    );
+    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
+    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    let database = rusqlite::Connection::open(folder.path().join("data/rivergen.db")).unwrap();
+    let change = "UPDATE audit_log SET action = 'nothing'";
+    assert!(database.execute(change, []).is_err(), "the log is append-only");
+    let mut triggers =
+        database.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_log'").unwrap();
+    let names: Vec<String> = triggers.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for name in names {
+        database.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    database.execute(change, []).unwrap();
+    let output = Binary::run(folder.path(), &["audit", "verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("tampered"));
+}
+
+#[test]
+fn vault_keys_can_be_rotated() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    succeeded(Binary::run(folder.path(), &["migrate"]));
+    succeeded(Binary::run(folder.path(), &["vault", "rotate"]));
+    succeeded(Binary::run(folder.path(), &["vault", "reseal"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_answers_two_people_rightly_and_can_be_repeated() {
+    let folder = folder();
+    let arguments = ["demo", "--rows", "2000", "--listen", "127.0.0.1:0", "--dir", "demo"];
+    let mut introductions = Vec::new();
+    for _ in 0..2 {
+        let mut demo = Binary::start(folder.path(), &arguments);
+        let (last, mut lines) = demo.line(|line| line.contains("Stop with Ctrl-C")).await;
+        lines.push(last);
+        let curls: Vec<&String> = lines.iter().filter(|line| line.trim_start().starts_with("curl")).collect();
+        assert_eq!(curls.len(), 2, "{lines:#?}");
+        let mut answers = Vec::new();
+        for curl in &curls {
+            // As pasted into a shell.
+            let output = std::process::Command::new("sh").args(["-c", curl]).output().unwrap();
+            assert!(output.status.success(), "{curl}: {}", String::from_utf8_lossy(&output.stderr));
+            let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(answer["success"], true, "{answer}");
+            answers.push(answer["data"]["result_preview"].clone());
+        }
+        assert!(answers[0].to_string().contains("EU") && !answers[0].to_string().contains("US"), "{answers:?}");
+        assert!(answers[1].to_string().contains("US") && !answers[1].to_string().contains("EU"), "{answers:?}");
+        for email in ["owner", "admin", "developer", "viewer"] {
+            assert!(lines.iter().any(|line| line.contains(&format!("{email}@acme.example"))), "{lines:#?}");
+        }
+        introductions.push((lines.iter().any(|line| line.contains("Generating")), answers));
+        demo.terminate();
+        assert!(demo.ended().await.success());
+    }
+    // The second time nothing is made anew.
+    assert_eq!((introductions[0].0, introductions[1].0), (true, false));
+    assert_eq!(introductions[0].1, introductions[1].1);
+    let database = rusqlite::Connection::open(folder.path().join("demo/rivergen.db")).unwrap();
+    let count = |table: &str| -> i64 {
+        database.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!([count("users"), count("organizations"), count("data_sources"), count("policies")], [4, 1, 3, 4]);
+}
+
+/// A server with an organization and the numbers as a source; answers the Owner and the source.
+async fn serving(folder: &std::path::Path) -> (Binary, Client, i64) {
+    let url = Binary::configure(folder);
+    let acme = format!(
+        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
+    );
+    std::fs::write(folder.join("acme.toml"), acme).unwrap();
+    succeeded(Binary::run(folder, &["provision", "acme.toml"]));
+    let server = Binary::serve(folder, &url).await;
+    let client = Client::new(&url);
+    let login = json!({"email": "owner@acme.example", "password": PASSWORD});
+    let data = client.post("/api/v1/auth/login", login).await.ok();
+    let owner = client.with_token(data["access_token"].as_str().unwrap());
+    let file = owner.upload("numbers.parquet", fixtures::numbers_parquet(20_000)).await.created();
+    let body =
+        json!({"name": "Numbers", "type": "parquet", "file_path": file["file_path"], "metadata": {"table": "numbers"}});
+    let id = owner.post("/api/v1/data-sources", body).await.created()["id"].as_i64().unwrap();
+    eventually("the discovery", async || {
+        let source = owner.get(&format!("/api/v1/data-sources/{id}")).await.ok();
+        (!source["schema_discovered_at"].is_null()).then_some(())
+    })
+    .await;
+    (server, owner, id)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_finishes_a_running_request() {
+    let folder = folder();
+    let (server, owner, source) = serving(folder.path()).await;
+    // Long enough to be running when the signal comes, ended by its own limit and not by the server's end.
+    let sql = "SELECT sum(a.n % 7 + b.n % 5) FROM numbers a CROSS JOIN numbers b CROSS JOIN numbers c";
+    let path = format!("/api/v1/data-sources/{source}/query");
+    let client = owner.clone();
+    let running = tokio::spawn(async move { client.post(&path, json!({"query": sql, "timeout_seconds": 3})).await });
+    let database = folder.path().join("data/rivergen.db");
+    eventually("the query to run", async || {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let database = rusqlite::Connection::open_with_flags(&database, flags).unwrap();
+        let count = "SELECT count(*) FROM query_runs WHERE status = 'running'";
+        (database.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() == 1).then_some(())
+    })
+    .await;
+    server.terminate();
+    running.await.unwrap().error(504, "QUERY_TIMEOUT");
+    assert!(server.ended().await.success());
+    let gone = owner.try_send(owner.request(reqwest::Method::GET, "/health/live"));
+    assert!(tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_is_taken_is_told() {
+    let folder = folder();
+    let url = Binary::configure(folder.path());
+    let _taken = std::net::TcpListener::bind(url.trim_start_matches("http://")).unwrap();
+    let told = failed(Binary::run(folder.path(), &["serve"]));
+    assert!(told.contains("cannot listen on"), "{told}");
+}
