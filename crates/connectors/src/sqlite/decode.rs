@@ -7,6 +7,7 @@ use datafusion::arrow::array::{
     ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder,
     LargeStringBuilder, NullBuilder, StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
 };
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Date32Type, FieldRef, SchemaRef, TimeUnit};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use rusqlite::Row;
@@ -71,10 +72,23 @@ impl Batch {
     }
 
     pub fn finish(self) -> Result<RecordBatch, ConnectorError> {
-        let arrays = self.columns.into_iter().map(|(_, column)| column.finish()).collect();
+        let arrays = self.columns.into_iter().map(|(field, column)| in_type(column.finish(), &field));
+        let arrays = arrays.collect::<Result<_, ConnectorError>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         RecordBatch::try_new_with_options(self.schema, arrays, &options).map_err(ConnectorError::internal)
     }
+}
+
+/// The array in the type that the plan expects; a value that does not fit it is an error that names the column.
+fn in_type(array: ArrayRef, field: &FieldRef) -> Result<ArrayRef, ConnectorError> {
+    if array.data_type() == field.data_type() {
+        return Ok(array);
+    }
+    let exact = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(&array, field.data_type(), &exact).map_err(|_| ConnectorError::UnreadableValue {
+        column: field.name().clone(),
+        expected: field.data_type().to_string(),
+    })
 }
 
 impl Column {
@@ -82,8 +96,9 @@ impl Column {
         Ok(match data_type {
             DataType::Null => Self::Null(NullBuilder::new()),
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            DataType::Int64 => Self::Integer(Int64Builder::new()),
-            DataType::Float64 => Self::Float(Float64Builder::new()),
+            // SQLite has one type of integers and one of floats; literals and lengths of the engine have narrower ones.
+            integer if integer.is_integer() => Self::Integer(Int64Builder::new()),
+            DataType::Float32 | DataType::Float64 => Self::Float(Float64Builder::new()),
             DataType::Utf8 => Self::Text(StringBuilder::new()),
             DataType::LargeUtf8 => Self::LargeText(LargeStringBuilder::new()),
             DataType::Utf8View => Self::TextView(StringViewBuilder::new()),

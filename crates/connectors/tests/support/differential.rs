@@ -124,6 +124,10 @@ pub const QUERIES: &[&str] = &[
     "SELECT * FROM people",
     "SELECT * FROM orders",
     "SELECT name FROM people WHERE id = 3",
+    // Literals and lengths are narrower than the one integer type of SQLite.
+    "SELECT length('x') AS n, id FROM people WHERE id < 3",
+    "SELECT id, character_length(name) AS n FROM people",
+    "SELECT CAST(7 AS SMALLINT) AS seven, id FROM people WHERE id < 3",
     "SELECT name FROM people WHERE id <> 3 AND age >= 30",
     "SELECT id FROM people WHERE age IS NULL",
     "SELECT id FROM people WHERE city IS NOT NULL AND NOT (city = 'Rome')",
