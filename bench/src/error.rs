@@ -34,8 +34,16 @@ pub enum BenchError {
     Connector(#[from] rivergen_connectors::ConnectorError),
     #[error("the files could not be opened: {0}")]
     Store(#[from] object_store::Error),
+    #[error("the network's guard could not be made: {0}")]
+    Outbound(Box<dyn std::error::Error + Send + Sync>),
     #[error("the query failed: {0}")]
     Query(#[from] rivergen_query::QueryError),
     #[error("the policy is not one: {0}")]
     Policy(#[from] rivergen_policies::rule::ConfigError),
+}
+
+impl BenchError {
+    pub fn outbound(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Outbound(Box::new(error))
+    }
 }

@@ -34,9 +34,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures a release build of the server.
 #[derive(Debug, Parser)]
+#[command(subcommand_negates_reqs = true)]
 struct Cli {
     /// The server's binary
-    #[arg(long, value_name = "PATH", required_unless_present = "part")]
+    #[arg(long, value_name = "PATH", required = true)]
     server: Option<PathBuf>,
     /// A Python that has the package duckdb; without it queries are compared with the engine alone
     #[arg(long, value_name = "PATH")]
@@ -59,7 +60,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match (cli.part, cli.server) {
         (Some(Part::BareRoute { address, body }), _) => http::serve_bare_route(address, &body),
-        (None, Some(server)) => measure(&server, cli.python.as_deref(), cli.rows),
+        (None, Some(server)) => std::path::absolute(server)
+            .map_err(Into::into)
+            .and_then(|server| measure(&server, cli.python.as_deref(), cli.rows)),
         (None, None) => return ExitCode::FAILURE,
     };
     match result {

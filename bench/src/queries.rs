@@ -21,8 +21,9 @@ use datafusion::{
 use futures::StreamExt;
 use object_store::local::LocalFileSystem;
 use rivergen::demo::data;
-use rivergen_connectors::{Credentials, DataSourceType, PublicAddresses, Registry, SourceConfig, SourceContext};
+use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::{DataSourceId, PolicyId};
+use rivergen_platform::net::{Outbound, OutboundConfig};
 use rivergen_policies::{
     decision::{ColumnInfo, Decision, Subject, decide},
     mask::HashKey,
@@ -193,6 +194,8 @@ impl Engine {
         let registry = Registry::new();
         let connector = registry.connector(DataSourceType::Parquet)?;
         let store = Arc::new(LocalFileSystem::new_with_prefix(directory)?);
+        // Nothing goes out: files are all there is.
+        let outbound = Arc::new(Outbound::new(&OutboundConfig::default()).map_err(BenchError::outbound)?);
         let mut tables = Vec::new();
         for (table, path) in files {
             let mut config = SourceConfig::new(DataSourceType::Parquet);
@@ -203,7 +206,7 @@ impl Engine {
                     config,
                     credentials: Credentials::default(),
                     files: store.clone(),
-                    guard: Arc::new(PublicAddresses::default()),
+                    guard: outbound.clone(),
                     cache_dir: directory.to_owned(),
                 })
                 .await?;

@@ -7,8 +7,6 @@ use std::fmt;
 pub enum Goal {
     AtLeast(f64),
     AtMost(f64),
-    /// Told for comparison alone.
-    None,
 }
 
 /// One line: what was measured, what it is held against, and how they compare.
@@ -17,6 +15,7 @@ struct Row {
     what: String,
     measured: String,
     against: String,
+    /// `None` for a figure that has a bound of its own.
     ratio: Option<f64>,
     goal: String,
     met: &'static str,
@@ -35,7 +34,6 @@ impl Report {
         let (goal, met) = match goal {
             Goal::AtLeast(least) => (format!("≥ {least:.2}"), judged(ratio >= least)),
             Goal::AtMost(most) => (format!("≤ {most:.2}"), judged(ratio <= most)),
-            Goal::None => (String::new(), ""),
         };
         self.rows.push(Row { what: what.into(), measured, against, ratio: Some(ratio), goal, met });
     }

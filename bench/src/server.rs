@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -38,7 +38,7 @@ impl Server {
             &file,
             format!("name = \"Bench\"\n[[people]]\nemail = \"{EMAIL}\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"),
         )?;
-        let output = command(binary, directory.path()).arg("provision").arg(&file).output();
+        let output = command(binary, directory.path())?.arg("provision").arg(&file).output();
         let output = output.map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
         if !output.status.success() {
             let output = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -54,7 +54,7 @@ impl Server {
         let address = free_address()?;
         let log_path = directory.join("log");
         let log = fs::File::create(&log_path)?;
-        let mut command = command(binary, directory);
+        let mut command = command(binary, directory)?;
         command.arg("serve").env("RIVERGEN_SERVER__LISTEN", address.to_string()).stdout(Stdio::null()).stderr(log);
         let begin = Instant::now();
         let process = command.spawn().map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
@@ -88,18 +88,18 @@ impl Drop for Server {
     }
 }
 
-/// The program on a directory of its own: no limits, no settings of whoever runs the measurement.
-fn command(binary: &Path, directory: &Path) -> Command {
+/// No limits, and no log line for each request.
+const SETTINGS: &str = "data_dir = \"data\"\n[limits]\nenabled = false\n[log]\nlevel = \"warn\"\n";
+
+/// The program in a directory of its own, without the settings of whoever runs the measurement.
+fn command(binary: &Path, directory: &Path) -> Result<Command> {
+    fs::write(directory.join("rivergen.toml"), SETTINGS)?;
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RIVERGEN_")) {
         command.env_remove(name);
     }
-    command
-        .current_dir(directory)
-        .env("RIVERGEN_DATA_DIR", PathBuf::from(directory).join("data"))
-        .env("RIVERGEN_LIMITS__ENABLED", "false")
-        .env("RIVERGEN_LOG__LEVEL", "warn");
-    command
+    command.current_dir(directory);
+    Ok(command)
 }
 
 /// A loopback address that nobody listens on.

@@ -71,7 +71,8 @@ impl Database {
     async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.parse()?;
         let pool = PgPoolOptions::new()
-            .max_connections(connections.max(2))
+            // Listening, the lock of a migration and the migration itself take one each.
+            .max_connections(connections.max(4))
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options.application_name("rivergen"))
             .await?;

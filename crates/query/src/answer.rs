@@ -11,7 +11,7 @@ use std::{
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, RecordBatch, StringArray},
+        array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
         datatypes::{DataType, Field, Schema, SchemaRef},
     },
     common::tree_node::TreeNodeRecursion,
@@ -350,7 +350,7 @@ impl Answer {
             batch
         };
         self.rows += batch.num_rows() as u64;
-        let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
+        let sizes = batch.columns().iter().map(|column| size_of(column.as_ref()));
         self.bytes = self.bytes.saturating_add(sizes.sum::<usize>() as u64);
         if self.bytes > self.max_bytes {
             let limit_bytes = self.max_bytes;
@@ -361,6 +361,16 @@ impl Answer {
         }
         Poll::Ready(Some(Ok(batch)))
     }
+}
+
+/// The bytes of a column's own rows. Arrow's measure leaves out what views point to.
+fn size_of(column: &dyn Array) -> usize {
+    let pointed_to = match column.data_type() {
+        DataType::Utf8View => column.as_string_view().iter().flatten().map(str::len).sum(),
+        DataType::BinaryView => column.as_binary_view().iter().flatten().map(<[u8]>::len).sum(),
+        _ => 0,
+    };
+    column.to_data().get_slice_memory_size().unwrap_or_default().saturating_add(pointed_to)
 }
 
 impl Stream for Answer {

@@ -3,11 +3,7 @@
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{FileId, OrganizationId, Result, Tenant, UserId, WorkspaceId};
 use rivergen_platform::{Transaction, db::TenantOwned};
-use sea_orm::{
-    ActiveValue::Set,
-    entity::prelude::*,
-    sea_query::ExprTrait,
-};
+use sea_orm::{ActiveValue::Set, entity::prelude::*, sea_query::ExprTrait};
 use serde::{Deserialize, Serialize};
 
 /// What a file is for.
@@ -86,10 +82,7 @@ pub mod usage {
 pub async fn take_quota(tx: &Transaction, tenant: Tenant, size: i64, quota: i64) -> Result<bool> {
     let organization_id = tenant.organization_id();
     let fresh = usage::ActiveModel { organization_id: Set(organization_id), used_bytes: Set(0), file_count: Set(0) };
-    usage::Entity::insert(fresh)
-        .on_conflict_do_nothing_on([usage::Column::OrganizationId])
-        .exec(tx.conn())
-        .await?;
+    usage::Entity::insert(fresh).on_conflict_do_nothing_on([usage::Column::OrganizationId]).exec(tx.conn()).await?;
     let taken = usage::Entity::update_many()
         .col_expr(usage::Column::UsedBytes, Expr::col(usage::Column::UsedBytes).add(size))
         .col_expr(usage::Column::FileCount, Expr::col(usage::Column::FileCount).add(1))

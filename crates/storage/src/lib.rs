@@ -84,10 +84,7 @@ impl Storage {
     }
 
     /// The row of a file, whatever its state. For the sweep.
-    pub(crate) async fn arriving_before(
-        &self,
-        instant: chrono::DateTime<chrono::Utc>,
-    ) -> Result<Vec<file::Model>> {
+    pub(crate) async fn arriving_before(&self, instant: chrono::DateTime<chrono::Utc>) -> Result<Vec<file::Model>> {
         use sea_orm::QuerySelect;
         // Index: storage_files(state, created_at).
         Ok(file::Entity::find()

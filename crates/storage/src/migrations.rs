@@ -51,7 +51,12 @@ impl MigrationTrait for Files {
         )
         .await?;
         m.create_index(
-            Index::create().name("storage_files_state").table("storage_files").col("state").col("created_at").to_owned(),
+            Index::create()
+                .name("storage_files_state")
+                .table("storage_files")
+                .col("state")
+                .col("created_at")
+                .to_owned(),
         )
         .await?;
         m.create_table(

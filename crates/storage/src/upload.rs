@@ -84,7 +84,12 @@ pub async fn upload(
                 let arrival = Arrival { storage: &storage, tenant, caller: &caller, folder, category };
                 return arrival.receive(field, &origin).await;
             }
-            _ => return Err(Error::invalid_field("form", "takes the parts path, file_category and file, in this order")),
+            _ => {
+                return Err(Error::invalid_field(
+                    "form",
+                    "takes the parts path, file_category and file, in this order",
+                ));
+            }
         }
     }
     Err(Error::invalid_field("file", "is required: send the file as a part with a file name"))
@@ -238,13 +243,18 @@ fn category_of(text: &str) -> Result<Category> {
 fn folder_of(text: &str) -> Result<String> {
     let folder = text.trim().trim_matches('/');
     let plain = |part: &str| {
-        !part.is_empty() && part.chars().any(|c| c != '.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        !part.is_empty()
+            && part.chars().any(|c| c != '.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     };
     if folder.is_empty() {
         return Err(Error::invalid_field("path", "must name a folder; leave it out for none"));
     }
     if folder.len() > 200 || !folder.split('/').all(plain) {
-        return Err(Error::invalid_field("path", "takes letters, digits, '.', '_' and '-' between slashes, 200 at most"));
+        return Err(Error::invalid_field(
+            "path",
+            "takes letters, digits, '.', '_' and '-' between slashes, 200 at most",
+        ));
     }
     Ok(folder.to_owned())
 }

@@ -39,6 +39,13 @@ where
         if !is_json {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
+        // A structure is read from an array too, its fields in their order; that is nobody's contract.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Error::invalid_field("body", "must be a JSON object"));
+        }
+        if names_zero_byte(bytes) {
+            return Err(Error::invalid_field("body", ZERO_BYTE));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
@@ -74,6 +81,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        if let Some((field, _)) = pairs.clone().find(|(_, value)| value.contains('\0')) {
+            return Err(Error::invalid_field(field, ZERO_BYTE));
+        }
         let deserializer = serde_urlencoded::Deserializer::new(pairs);
         let value: T = serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let path = error.path().to_string();
@@ -168,6 +178,22 @@ fn field_of(path: &str, text: &str) -> String {
     }
 }
 
+/// PostgreSQL's text holds no zero byte, so nothing that is read may.
+const ZERO_BYTE: &str = "must not contain a zero byte";
+
+/// Whether a text in the JSON has the escape `\u0000`; an unescaped zero byte is no JSON.
+fn names_zero_byte(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        // The escaped sign, which may be a backslash itself.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
 /// The reason without serde's position, which means nothing to whoever filled in a form.
 fn reason_of(text: &str) -> String {
     let text = text.split(" at line ").next().unwrap_or(text);
@@ -207,6 +233,8 @@ mod tests {
             (r#"{"name":7}"#, ErrorCode::ValidationError, "name"),
             (r#"{"name":""}"#, ErrorCode::ValidationError, "name"),
             (r#"{"name":"a","inner":{"count":"x"}}"#, ErrorCode::ValidationError, "inner.count"),
+            (r#"["a",null]"#, ErrorCode::ValidationError, "body"),
+            (r#"{"name":"a\u0000"}"#, ErrorCode::ValidationError, "body"),
             (r#"{"name":"a","inner":{}}"#, ErrorCode::ValidationError, "inner.count"),
         ] {
             let error = read(body).await.unwrap_err();
@@ -214,5 +242,6 @@ mod tests {
             assert_eq!(error.details.first().map_or("", |d| d.field.as_str()), field, "{body}");
         }
         assert_eq!(read(r#"{"name":"a"}"#).await.unwrap().0.name, "a");
+        assert_eq!(read(r#"{"name":"\\u0000"}"#).await.unwrap().0.name, r"\u0000");
     }
 }
