@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{Policy, role_names, without_zero_byte};
+use super::{Policy, role_names};
 use crate::{
     Policies,
     rule::{PolicyType, RuleConfig, RuleType},
@@ -54,9 +54,9 @@ pub struct CreatePolicyRequest {
     /// Governs the sources of this workspace, and those of none; absent: all sources of the organization.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
-    #[garde(length(chars, min = 1, max = 255), custom(not_blank), custom(without_zero_byte))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub name: String,
-    #[garde(inner(length(chars, max = 10_000), custom(without_zero_byte)))]
+    #[garde(inner(length(chars, max = 10_000)))]
     pub description: Option<String>,
     #[garde(skip)]
     #[serde(rename = "type")]
@@ -93,7 +93,7 @@ pub struct CreatePolicyRequest {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRuleRequest {
-    #[garde(length(chars, min = 1, max = 255), custom(not_blank), custom(without_zero_byte))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub rule_name: String,
     #[garde(skip)]
     pub rule_type: RuleType,

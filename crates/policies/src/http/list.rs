@@ -16,7 +16,6 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::without_zero_byte;
 use crate::{
     Policies,
     rule::PolicyType,
@@ -36,7 +35,7 @@ pub struct Filter {
     #[garde(skip)]
     pub is_active: Option<bool>,
     /// Part of the name or of the description.
-    #[garde(inner(length(max = 255), custom(without_zero_byte)))]
+    #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
 }
 

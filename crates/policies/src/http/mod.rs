@@ -157,8 +157,3 @@ async fn role_names(
     let roles: BTreeSet<RoleId> = assignments.iter().filter_map(|row| row.role_id).collect();
     if roles.is_empty() { Ok(BTreeMap::new()) } else { policies.targets.role_names(tenant, &roles).await }
 }
-
-/// PostgreSQL's text holds no zero byte.
-fn without_zero_byte(text: &str, _: &()) -> garde::Result {
-    if text.contains('\0') { Err(garde::Error::new("must not contain a zero byte")) } else { Ok(()) }
-}

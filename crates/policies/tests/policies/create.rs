@@ -82,7 +82,7 @@ async fn faults_name_their_fields(house: &House) {
         (json!({"type": "data_masking"}), "name"),
         (json!({"name": "", "type": "data_masking"}), "name"),
         (json!({"name": "  ", "type": "data_masking"}), "name"),
-        (json!({"name": "a\u{0}b", "type": "data_masking"}), "name"),
+        (json!({"name": "a\u{0}b", "type": "data_masking"}), "body"),
         (json!({"name": long, "type": "data_masking"}), "name"),
         (json!({"name": "a"}), "type"),
         (json!({"name": "a", "type": "firewall"}), "type"),
