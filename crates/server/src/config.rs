@@ -25,6 +25,9 @@ use serde::Deserialize;
 /// The defaults, with a comment on each key.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
+/// Read from the working directory where no other file is named and it exists.
+const FILE: &str = "rivergen.toml";
+
 /// All settings of a server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,7 +189,8 @@ impl Config {
         match file {
             Some(file) if !file.exists() => return Err(ConfigError::Missing(file.to_owned())),
             Some(file) => figment = figment.merge(Toml::file_exact(file)),
-            None => figment = figment.merge(Toml::file_exact("rivergen.toml")),
+            None if Path::new(FILE).exists() => figment = figment.merge(Toml::file_exact(FILE)),
+            None => {}
         }
         Self::from_figment(figment.merge(environment()))
     }

@@ -58,6 +58,8 @@ fn help_names_the_commands() {
 #[test]
 fn check_config_names_what_is_wrong() {
     let folder = folder();
+    // No file is needed.
+    succeeded(Binary::run(folder.path(), &["check-config"]));
     let check = |settings: &str| {
         std::fs::write(folder.path().join("rivergen.toml"), settings).unwrap();
         Binary::run(folder.path(), &["check-config"])
