@@ -5,14 +5,11 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{OrganizationId, Page, Permission, PolicyId, Result, WorkspaceId};
 use rivergen_platform::{
-    db::TenantScope,
+    db::{TenantScope, contains},
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
-use sea_orm::{
-    ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Func, LikeExpr},
-};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -101,7 +98,7 @@ pub async fn list_policies(
         query = query.filter(Column::IsActive.eq(is_active));
     }
     if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        query = query.filter(contains(text));
+        query = query.filter(contains(text, [Column::Name, Column::Description]));
     }
     let total = query.clone().count(db).await?;
     // Index: policies(organization_id, priority, id).
@@ -114,13 +111,4 @@ pub async fn list_policies(
         .await?;
     let items = rows.into_iter().map(PolicyListItem::try_from).collect::<Result<_>>()?;
     Ok(Reply::ok(Page::new(items, page, total), "The policies."))
-}
-
-/// Case-blind search for a part; the text's own `%` and `_` mean themselves.
-fn contains(text: &str) -> Condition {
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let pattern = LikeExpr::new(format!("%{escaped}%")).escape('\\');
-    [Column::Name, Column::Description]
-        .into_iter()
-        .fold(Condition::any(), |any, column| any.add(Expr::expr(Func::lower(Expr::col(column))).like(pattern.clone())))
 }
