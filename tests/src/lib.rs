@@ -61,6 +61,22 @@ macro_rules! on_both_databases {
     };
 }
 
+/// As [`on_both_databases!`] for tests that start their server themselves, because its settings are known only at run
+/// time (the port of something that the server talks to): an `async fn(Backend)` each.
+#[macro_export]
+macro_rules! on_both_backends {
+    ($($name:ident;)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::Backend::Sqlite).await })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::Backend::Postgres).await })+
+        }
+    };
+}
+
 /// How long something that happens in the background may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -8,12 +8,12 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Caller, ErrorCode, Result, TokenHash};
+use rivergen_kernel::{Caller, Credential, ErrorCode, Result, TokenHash};
 use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
 
-use crate::{access_token::AccessTokens, directory::Directory, session, user::User};
+use crate::{access_token::AccessTokens, directory::Directory, personal_token, session, user::User};
 
-/// The authenticator of people's access tokens.
+/// The authenticator of people's access tokens and of the tokens that they made for programs.
 pub struct TokenAuthenticator {
     platform: Platform,
     tokens: AccessTokens,
@@ -34,12 +34,34 @@ impl TokenAuthenticator {
     }
 
     async fn load(&self, token: &str) -> Result<Known> {
+        match token.starts_with(personal_token::PREFIX) {
+            true => self.load_personal(token).await,
+            false => self.load_session(token).await,
+        }
+    }
+
+    async fn load_personal(&self, token: &str) -> Result<Known> {
+        let now = self.platform.clock.now();
+        let db = self.platform.db.read();
+        let row = personal_token::find(db, token, now).await?.ok_or(ErrorCode::Unauthorized)?;
+        let user = User::find(db, row.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+        if user.account.disabled_at.is_some() {
+            return Err(ErrorCode::UserDisabled.into());
+        }
+        row.touch(&self.platform, now).await?;
+        let caller = personal_token::caller(self.directory.as_ref(), &row, user, now).await?;
+        Ok(Known { caller: Arc::new(caller), expires_at: row.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC) })
+    }
+
+    async fn load_session(&self, token: &str) -> Result<Known> {
         let now = self.platform.clock.now();
         let claims = self.tokens.verify(token, now).await?;
         let db = self.platform.db.read();
         let session = session::Model::find(db, claims.sid).await?;
         let mut session = session.filter(|session| session.is_live(now)).ok_or(ErrorCode::Unauthorized)?;
-        if session.user_id != claims.user_id()? {
+        // A token that was issued before the session moved names a place where it does not stand any more.
+        let moved = (claims.org, claims.ws) != (session.organization_id, session.workspace_id);
+        if session.user_id != claims.user_id()? || moved {
             return Err(ErrorCode::Unauthorized.into());
         }
         let user = User::find(db, session.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
@@ -50,6 +72,12 @@ impl TokenAuthenticator {
             Some(organization) => self.directory.membership(user.id(), organization, session.workspace_id).await?,
             None => None,
         };
+        let second_factor_missing = match session.organization_id {
+            Some(organization) if !session.has_second_factor() => {
+                self.directory.security(user.id()).await?.demands_mfa(organization, now)
+            }
+            _ => false,
+        };
         if session.touch_is_due(now) {
             let tx = self.platform.db.begin().await?;
             session.touch(&tx, now).await?;
@@ -57,11 +85,13 @@ impl TokenAuthenticator {
         }
         let caller = Caller {
             user_id: user.id(),
-            session_id: session.id,
+            credential: Credential::Session(session.id),
             email_verified: user.is_verified(),
             email: user.email.email.into(),
             authenticated_at: session.authenticated_at,
             membership,
+            has_second_factor: session.has_second_factor(),
+            second_factor_missing,
         };
         let token_ends = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
         Ok(Known { caller: Arc::new(caller), expires_at: session.expires_at.min(token_ends) })
@@ -84,7 +114,7 @@ impl Authenticator for TokenAuthenticator {
 fn is_stale(event: &Event, _: &Vec<u8>, known: &Known) -> bool {
     let caller = &known.caller;
     match event {
-        Event::SessionEnded(session) => caller.session_id == *session,
+        Event::SessionEnded(session) => caller.credential == Credential::Session(*session),
         Event::UserChanged(user) => caller.user_id == *user,
         Event::OrganizationChanged(organization) => {
             caller.membership.as_ref().is_some_and(|membership| membership.organization_id == *organization)

@@ -7,6 +7,8 @@ use rivergen_kernel::{OrganizationId, Result, UserId, WorkspaceId, caller::Membe
 use rivergen_platform::Transaction;
 use serde::Serialize;
 
+use crate::security::{OrganizationSecurity, SecurityPolicy};
+
 /// Where people belong. Implemented by `tenancy`, handed in at assembly.
 #[async_trait::async_trait]
 pub trait Directory: Send + Sync {
@@ -27,6 +29,22 @@ pub trait Directory: Send + Sync {
 
     /// The organizations and workspaces that the person belongs to, at most 100 of each.
     async fn places(&self, user: UserId) -> Result<Places>;
+
+    /// What the person's organizations ask of their sign-ins, all together.
+    async fn security(&self, user: UserId) -> Result<Arc<SecurityPolicy>>;
+
+    /// What one organization asks of its members' sign-ins.
+    async fn security_of(&self, organization: OrganizationId) -> Result<OrganizationSecurity>;
+
+    /// The workspace's place, where the person can reach it.
+    async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>>;
+
+    /// Takes a person out of every organization because they close their account, and deletes the personal one.
+    /// `LAST_ADMIN` where an organization with other members would be left without an administrator.
+    async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()>;
+
+    /// Undoes [`Directory::close_account`] of that moment.
+    async fn reopen_account(&self, tx: &Transaction, user: UserId, closed_at: DateTime<Utc>) -> Result<()>;
 }
 
 /// An organization, and a workspace in it.

@@ -3,26 +3,36 @@
 //! Knows nothing of an organization's inner life: where a session stands and what its person may do
 //! there, it asks through [`directory::Directory`], which `tenancy` answers.
 //!
-//! One file per capability: [`signup`], [`verify_email`], [`login`], [`refresh`], [`logout`], [`me`] are the
-//! operations; [`user`], [`session`], [`password`], [`one_time_token`], [`access_token`] what they stand on;
-//! [`authenticate`] turns a token into a caller at every request.
+//! One file or folder per capability. The ways in: [`signup`], [`login`], [`mfa`] (its second step), [`webauthn`],
+//! [`social`], [`personal_token`]; what one does then: [`me`], [`account`], [`session`], [`device`], [`logout`]. They
+//! stand on [`user`], [`password`], [`one_time_token`], [`pending_login`], [`access_token`], and on what organizations
+//! ask ([`security`]). [`authenticate`] turns a token into a caller at every request.
 
 pub mod access_token;
+pub mod account;
 pub mod authenticate;
+pub mod device;
 pub mod directory;
 pub mod email_address;
+mod expiry;
 pub mod login;
 pub mod logout;
 pub mod mails;
 pub mod me;
+pub mod mfa;
 pub mod migrations;
 pub mod one_time_token;
 pub mod password;
+pub mod pending_login;
+pub mod personal_token;
 pub mod refresh;
+pub mod security;
 pub mod session;
 pub mod signup;
+pub mod social;
 pub mod user;
 pub mod verify_email;
+pub mod webauthn;
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,6 +62,8 @@ pub struct Settings {
     pub terms_version: Option<String>,
     pub session_lifetime: chrono::Duration,
     pub remembered_session_lifetime: chrono::Duration,
+    /// What authenticator apps call this server.
+    pub mfa_issuer: String,
 }
 
 /// Refreshes from one address.
@@ -74,6 +86,13 @@ impl Identity {
     }
 }
 
+/// What this room does in the background. To be called once, before the jobs start.
+pub fn register_jobs(identity: &Identity) {
+    account::forgot_password::Mailer::register(identity);
+    account::delete::Purge::register(identity);
+    expiry::Sweep::register(identity);
+}
+
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Identity> {
     OpenApiRouter::new()
@@ -81,7 +100,36 @@ pub fn operations() -> OpenApiRouter<Identity> {
         .routes(routes!(verify_email::verify_email))
         .routes(routes!(verify_email::resend_verification))
         .routes(routes!(login::login))
+        .routes(routes!(mfa::login::mfa_otp_generate))
+        .routes(routes!(mfa::login::mfa_verify))
         .routes(routes!(refresh::refresh))
         .routes(routes!(logout::logout))
-        .routes(routes!(me::get_me))
+        .routes(routes!(logout::logout_all))
+        .routes(routes!(me::get_me, account::delete::delete_me))
+        .routes(routes!(account::profile::update_profile))
+        .routes(routes!(account::add_email::add_email))
+        .routes(routes!(account::forgot_password::forgot_password))
+        .routes(routes!(account::reset_password::reset_password))
+        .routes(routes!(account::change_password::change_password))
+        .routes(routes!(account::switch_workspace::switch_workspace))
+        .routes(routes!(session::list::list_sessions))
+        .routes(routes!(session::revoke::revoke_session))
+        .routes(routes!(mfa::totp::setup_totp))
+        .routes(routes!(mfa::totp::verify_totp))
+        .routes(routes!(mfa::totp::list_totp_devices))
+        .routes(routes!(mfa::totp::remove_totp_device))
+        .routes(routes!(mfa::email_otp::setup_email_otp))
+        .routes(routes!(mfa::email_otp::verify_email_otp))
+        .routes(routes!(mfa::email_otp::remove_email_otp))
+        .routes(routes!(mfa::status::get_mfa_status))
+        .routes(routes!(mfa::backup_codes::generate_backup_codes))
+        .routes(routes!(mfa::backup_codes::get_backup_codes))
+        .routes(routes!(device::activate_device))
+        .routes(routes!(device::list_devices))
+        .routes(routes!(device::revoke_device))
+        .routes(routes!(device::skip_device))
+        .routes(routes!(personal_token::create_token, personal_token::list_tokens))
+        .routes(routes!(personal_token::update_token, personal_token::revoke_token))
+        .merge(webauthn::operations())
+        .merge(social::operations())
 }

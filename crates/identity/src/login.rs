@@ -2,29 +2,33 @@
 //!
 //! The answer for an unknown address and for a wrong password is the same and takes as long. What is wrong
 //! with the account itself (disabled, unverified) is told only after the password was right.
+//!
+//! [`enter`] is the one door behind every first proof (password, provider, mailed link): it asks for the second
+//! factor where the person has one, and opens the session where not.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use chrono::Duration;
 use garde::Validate;
-use rivergen_kernel::{ErrorCode, Result, Secret, UserId, WorkspaceId};
+use rivergen_kernel::{Error, ErrorCode, Result, Secret, UserId, WorkspaceId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin},
-    limits::{LOGIN_BY_EMAIL, LOGIN_BY_IP},
+    limits::{LOGIN_BY_EMAIL, LOGIN_BY_IP, durable::Uses},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Identity,
+    Identity, device,
     directory::Place,
-    email_address,
+    email_address, mails, mfa,
     one_time_token::{self, Purpose},
     password::Verdict,
-    session,
+    pending_login::{self, FirstStep},
+    session::{self, Proof},
     user::User,
 };
 
@@ -59,12 +63,25 @@ pub struct TokenSet {
     pub expires_in: i64,
 }
 
-/// What a login answers: tokens, or a temporary token where the address is still to be verified.
+/// What a login answers: tokens, or a temporary token where a second factor or the proof of the address is missing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum LoginAnswer {
     SignedIn(SignedIn),
+    FactorRequired(FactorRequired),
     VerificationRequired(VerificationRequired),
+}
+
+/// The first proof was right; the second is still to be given at `/api/v1/auth/mfa/…`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FactorRequired {
+    pub temporary_token: String,
+    #[schema(examples(true))]
+    pub mfa_required: bool,
+    /// What the person has set up, the primary one first: `totp`, `email_otp`; and `backup_code` where some are left.
+    #[schema(examples(json!(["totp", "backup_code"])))]
+    pub mfa_methods: Vec<&'static str>,
+    pub message: &'static str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,18 +107,19 @@ errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified,
 
 /// Log in with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "authentication", request_body = LoginRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON")),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+        ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
     responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<LoginAnswer>), LoginErrors))]
 pub async fn login(
     State(identity): State<Identity>,
     origin: RequestOrigin,
+    headers: HeaderMap,
     Json(request): Json<LoginRequest>,
 ) -> Result<Reply<LoginAnswer>> {
     let platform = &identity.platform;
-    platform.limits.check(&LOGIN_BY_IP, &origin.limit_key())?;
     // An address that cannot be one is nobody's: the same answer, after the same work.
     let email = email_address::normalise(&request.email, "email").unwrap_or_default();
-    platform.limits.check(&LOGIN_BY_EMAIL, &email)?;
+    let uses = platform.check_limits(&[(&LOGIN_BY_IP, &origin.limit_key()), (&LOGIN_BY_EMAIL, &email)]).await?;
 
     let user = User::find_by_email(platform.db.read(), &email).await?;
     let hash = user.as_ref().and_then(|user| user.account.password_hash.clone());
@@ -111,35 +129,33 @@ pub async fn login(
         _ => None,
     };
 
-    // Asked before the transaction, which holds a connection of the pool of its own.
-    let place = match &user {
-        Some(user) if verdict != Verdict::Wrong => identity.directory.home(user.id(), request.workspace_id).await?,
-        _ => None,
-    };
-    let tx = platform.db.begin().await?;
     let user = match user {
         Some(user) if verdict != Verdict::Wrong => user,
-        user => {
-            let record = AuditRecord::new(None, origin.anonymous(), "auth.login").outcome(Outcome::Failure);
-            let record = match user {
-                Some(user) => record.target("user", user.id().0),
-                None => record,
-            };
-            audit::record(&tx, &platform.clock, record).await?;
-            tx.commit().await?;
-            return Err(ErrorCode::InvalidCredentials.into());
-        }
+        Some(user) => return Err(refused(&identity, uses, Some(user), "wrong password", &origin).await?),
+        None => return Err(refused(&identity, uses, None, "unknown address", &origin).await?),
     };
     if user.account.disabled_at.is_some() {
+        refused(&identity, uses, Some(user), "disabled", &origin).await?;
         return Err(ErrorCode::UserDisabled.into());
     }
+    let step = FirstStep {
+        amr: "pwd",
+        workspace_id: request.workspace_id,
+        session_lifetime: match request.remember_me {
+            Some(true) => identity.settings.remembered_session_lifetime,
+            _ => identity.settings.session_lifetime,
+        },
+    };
+    let way = Way::find(&identity, &user, &step, &headers).await?;
+    let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
     if let Some(hash) = rehashed {
         let mut account = user.account.clone().into_active_model();
         account.password_hash = Set(Some(hash));
         account.update(tx.conn()).await?;
     }
     if !user.is_verified() {
-        let token = one_time_token::issue(&tx, Purpose::PendingLogin, user.id(), platform.clock.now()).await?;
+        let token = one_time_token::issue(&tx, Purpose::PendingLogin, user.id(), None, platform.clock.now()).await?;
         tx.commit().await?;
         let message = "Verify the e-mail address first: follow the link in the mail, or ask for another one.";
         let answer = VerificationRequired {
@@ -149,44 +165,154 @@ pub async fn login(
         };
         return Ok(Reply::ok(LoginAnswer::VerificationRequired(answer), message));
     }
-    let lifetime = match request.remember_me {
-        Some(true) => identity.settings.remembered_session_lifetime,
-        _ => identity.settings.session_lifetime,
-    };
-    let tokens = sign_in(&identity, &tx, &user, place, lifetime, &origin).await?;
-    audit::record(
-        &tx,
-        &platform.clock,
-        AuditRecord::new(None, origin.actor(user.id()), "auth.login").target("user", user.id().0),
-    )
-    .await?;
+    let entrance = enter(&identity, &tx, &user, step, way, &origin).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.login").target("user", user.id().0);
+    let record = record.details(serde_json::json!({"method": "password", "second_factor": entrance.second_factor()}));
+    audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let answer = SignedIn {
-        tokens,
-        user_id: user.id(),
-        email: user.email.email,
-        display_name: user.account.display_name,
-        is_verified: true,
-    };
-    Ok(Reply::ok(LoginAnswer::SignedIn(answer), "Signed in."))
+    Ok(match entrance {
+        Entrance::Open(tokens) => {
+            let answer = SignedIn {
+                tokens,
+                user_id: user.id(),
+                email: user.email.email,
+                display_name: user.account.display_name,
+                is_verified: true,
+            };
+            Reply::ok(LoginAnswer::SignedIn(answer), "Signed in.")
+        }
+        Entrance::FactorRequired(required) => Reply::ok(LoginAnswer::FactorRequired(required), FACTOR_REQUIRED),
+    })
 }
 
-/// Opens a session for a person whose proofs are complete, and issues its tokens.
-pub async fn sign_in(
+const FACTOR_REQUIRED: &str = "Give the second factor to finish the sign-in.";
+
+/// Records a refused login and gives the one answer for all of them.
+async fn refused(
+    identity: &Identity,
+    uses: Uses,
+    user: Option<User>,
+    reason: &'static str,
+    origin: &RequestOrigin,
+) -> Result<Error> {
+    let platform = &identity.platform;
+    let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
+    let record = AuditRecord::new(None, origin.anonymous(), "auth.login")
+        .outcome(Outcome::Failure)
+        .details(serde_json::json!({"reason": reason}));
+    let record = match user {
+        Some(user) => record.target("user", user.id().0),
+        None => record,
+    };
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(ErrorCode::InvalidCredentials.into())
+}
+
+/// What a first proof led to.
+#[derive(Debug)]
+pub enum Entrance {
+    Open(TokenSet),
+    FactorRequired(FactorRequired),
+}
+
+impl Entrance {
+    /// For the audit log.
+    pub fn second_factor(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "not asked for",
+            Self::FactorRequired(_) => "asked for",
+        }
+    }
+}
+
+/// What the door needs to know beforehand: read before the transaction, which holds a connection of the pool of its
+/// own.
+#[derive(Debug)]
+pub struct Way {
+    place: Option<Place>,
+    factors: Vec<mfa::Model>,
+    has_backup_codes: bool,
+    trusted_device: Option<device::Model>,
+}
+
+impl Way {
+    pub async fn find(identity: &Identity, user: &User, step: &FirstStep, headers: &HeaderMap) -> Result<Self> {
+        let db = identity.platform.db.read();
+        let place = identity.directory.home(user.id(), step.workspace_id).await?;
+        let factors = mfa::verified(db, user.id()).await?;
+        let (mut has_backup_codes, mut trusted_device) = (false, None);
+        if !factors.is_empty() {
+            has_backup_codes = mfa::backup_codes::remaining(db, user.id()).await? > 0;
+            let now = identity.platform.clock.now();
+            if identity.directory.security(user.id()).await?.trusted_for() > Duration::zero() {
+                trusted_device = device::recognise(db, user.id(), headers, now).await?;
+            }
+        }
+        Ok(Self { place, factors, has_backup_codes, trusted_device })
+    }
+}
+
+/// Lets somebody in whose first proof was right, or asks for the second.
+pub async fn enter(
     identity: &Identity,
     tx: &Transaction,
     user: &User,
+    step: FirstStep,
+    way: Way,
+    origin: &RequestOrigin,
+) -> Result<Entrance> {
+    let now = identity.platform.clock.now();
+    let trusted_device = way.trusted_device.as_ref().map(|device| device.id);
+    if !way.factors.is_empty() && trusted_device.is_none() {
+        let token = pending_login::begin(tx, user.id(), &step, now).await?;
+        let mut mfa_methods: Vec<&'static str> = Vec::new();
+        for factor in &way.factors {
+            if !mfa_methods.contains(&factor.kind.as_str()) {
+                mfa_methods.push(factor.kind.as_str());
+            }
+        }
+        if way.has_backup_codes {
+            mfa_methods.push("backup_code");
+        }
+        return Ok(Entrance::FactorRequired(FactorRequired {
+            temporary_token: token.expose().to_owned(),
+            mfa_required: true,
+            mfa_methods,
+            message: FACTOR_REQUIRED,
+        }));
+    }
+    if let Some(device) = &way.trusted_device {
+        device.touch(tx, now).await?;
+    }
+    let proof = Proof { amr: step.amr.to_owned(), trusted_device };
+    let (_, tokens) = open_session(identity, tx, user, &proof, way.place, step.session_lifetime, origin).await?;
+    Ok(Entrance::Open(tokens))
+}
+
+/// Opens a session for a person whose proofs are complete, and issues its tokens. Somebody who never signed in from
+/// such a device is told by mail.
+pub async fn open_session(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    proof: &Proof,
     place: Option<Place>,
     lifetime: Duration,
     origin: &RequestOrigin,
-) -> Result<TokenSet> {
+) -> Result<(session::Model, TokenSet)> {
     let now = identity.platform.clock.now();
-    let (session, refresh_token) = session::open(tx, user.id(), place, lifetime, origin, now).await?;
+    if session::is_from_new_device(tx.conn(), user.id(), origin).await? {
+        mails::send_new_device(identity, tx, user, origin).await?;
+    }
+    let (session, refresh_token) = session::open(tx, user.id(), proof, place, lifetime, origin, now).await?;
     let access_token = identity.tokens.issue(&session, now)?;
-    Ok(TokenSet {
+    let tokens = TokenSet {
         access_token,
         refresh_token: refresh_token.expose().to_owned(),
         token_type: "bearer",
         expires_in: identity.tokens.lifetime().num_seconds(),
-    })
+    };
+    Ok((session, tokens))
 }

@@ -1,6 +1,6 @@
 //! The mails of this room, written where the change is: they go out if and when it commits.
 
-use rivergen_kernel::Result;
+use rivergen_kernel::{Result, Token};
 use rivergen_platform::{
     Transaction,
     http::RequestOrigin,
@@ -8,31 +8,238 @@ use rivergen_platform::{
 };
 
 use crate::{
-    Identity,
+    Identity, device, mfa,
     one_time_token::{self, Purpose},
     user::User,
 };
 
-/// The link that proves the address; older links die.
+/// Writes a mail to the person's primary address.
+async fn send(identity: &Identity, tx: &Transaction, user: &User, kind: &str, template: MailTemplate) -> Result<()> {
+    mail::send(&identity.platform, tx, template.into_mail(kind, &user.email.email)).await.map(drop)
+}
+
+fn greeting(user: &User, title: &str) -> MailTemplate {
+    MailTemplate::new(title).paragraph(format!("Hello {},", user.account.display_name))
+}
+
+/// A page of ours, with a token for it. The host is the configured one, never that of the request.
+fn link(identity: &Identity, page: &str, token: &Token) -> String {
+    format!("{}/{page}?token={}", identity.platform.public_url, token.expose())
+}
+
+/// Address and program of whoever did it, in words.
+fn from_where(origin: &RequestOrigin) -> String {
+    let address = origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+    let device = device::name_of(origin.user_agent.as_deref().unwrap_or_default());
+    format!("{device}, {address}")
+}
+
+const NOT_YOU: &str = "If it was not you, change your password and end all sessions.";
+
+/// The link that proves the primary address; older links die.
 pub async fn send_verification(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
+    send_address_verification(identity, tx, user, &user.email.email).await
+}
+
+/// The link that proves an address; older links die.
+pub async fn send_address_verification(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
     let now = identity.platform.clock.now();
-    let token = one_time_token::issue(tx, Purpose::EmailVerification, user.id(), now).await?;
-    let link = format!("{}/verify-email?token={}", identity.platform.public_url, token.expose());
-    let template = MailTemplate::new("Verify your e-mail address")
-        .paragraph(format!("Hello {},", user.account.display_name))
+    let token = one_time_token::issue(tx, Purpose::EmailVerification, user.id(), Some(email), now).await?;
+    let template = greeting(user, "Verify your e-mail address")
         .paragraph("please confirm that this address is yours. The link works for 10 minutes.")
-        .action("Verify the address", link)
-        .footer("If you did not sign up, ignore this mail: without the link nothing happens.");
-    mail::send(&identity.platform, tx, template.into_mail("identity.verification", &user.email.email)).await.map(drop)
+        .action("Verify the address", link(identity, "verify-email", &token))
+        .footer("If you did not ask for it, ignore this mail: without the link nothing happens.");
+    mail::send(&identity.platform, tx, template.into_mail("identity.verification", email)).await.map(drop)
+}
+
+/// Asks the old primary address whether another may take its place.
+pub async fn send_change_approval(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
+    let now = identity.platform.clock.now();
+    let token = one_time_token::issue(tx, Purpose::EmailChangeApproval, user.id(), Some(email), now).await?;
+    let template = greeting(user, "Confirm the change of your e-mail address")
+        .paragraph(format!("{email} is to become the address of your account. The link works for an hour."))
+        .action("Confirm the change", link(identity, "verify-email", &token))
+        .footer(format!("Without the link nothing changes. {NOT_YOU}"));
+    send(identity, tx, user, "identity.change_approval", template).await
+}
+
+/// Tells the primary address of a further one.
+pub async fn send_address_added(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
+    let template = greeting(user, "An address was added to your account")
+        .paragraph(format!("{email} was added to your account; it counts once it is verified."))
+        .footer(NOT_YOU);
+    send(identity, tx, user, "identity.address_added", template).await
+}
+
+/// Tells the former primary address that it is one no more.
+pub async fn send_primary_changed(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
+    let template = greeting(user, "Your e-mail address was changed")
+        .paragraph(format!("{email} is the address of your account from now on."))
+        .footer("If it was not you, tell your administrator at once.");
+    send(identity, tx, user, "identity.primary_changed", template).await
 }
 
 /// Somebody tried to sign up with an address that has an account.
 pub async fn send_address_taken(identity: &Identity, tx: &Transaction, owner: &User) -> Result<()> {
-    let template = MailTemplate::new("You have an account already")
-        .paragraph(format!("Hello {},", owner.account.display_name))
+    let template = greeting(owner, "You have an account already")
         .paragraph("somebody tried to sign up with this address, which has an account. If it was you, sign in instead.")
         .footer("If it was not you, there is nothing to do.");
-    mail::send(&identity.platform, tx, template.into_mail("identity.address_taken", &owner.email.email)).await.map(drop)
+    send(identity, tx, owner, "identity.address_taken", template).await
+}
+
+/// The link to set another password; older ones die. It goes to the address that was asked for.
+pub async fn send_password_reset(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
+    let now = identity.platform.clock.now();
+    let token = one_time_token::issue(tx, Purpose::PasswordReset, user.id(), Some(&user.email.email), now).await?;
+    let template = greeting(user, "Set another password")
+        .paragraph("you asked for a link to set another password. It works for an hour, once.")
+        .action("Set another password", link(identity, "reset-password", &token))
+        .footer("If you did not ask for it, ignore this mail: your password stays as it is.");
+    send(identity, tx, user, "identity.password_reset", template).await
+}
+
+/// In place of a link, to somebody who signs in without a password.
+pub async fn send_no_password(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
+    let template = greeting(user, "Your account has no password")
+        .paragraph(
+            "you asked for a link to set another password, but you sign in with a passkey or with another provider.",
+        )
+        .paragraph("Sign in that way; there you can also set a password.")
+        .footer("If you did not ask for it, there is nothing to do.");
+    send(identity, tx, user, "identity.no_password", template).await
+}
+
+/// The password is another one now.
+pub async fn send_password_changed(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    origin: &RequestOrigin,
+) -> Result<()> {
+    let template = greeting(user, "Your password was changed")
+        .paragraph(format!("your password was changed from {}. Every session has ended.", from_where(origin)))
+        .footer("If it was not you, ask for a new password at once and tell your administrator.");
+    send(identity, tx, user, "identity.password_changed", template).await
+}
+
+/// A sign-in from a device that the person never used.
+pub async fn send_new_device(identity: &Identity, tx: &Transaction, user: &User, origin: &RequestOrigin) -> Result<()> {
+    let template = greeting(user, "A sign-in from a new device")
+        .paragraph(format!(
+            "your account was signed in to from a device that it was not used on before: {}.",
+            from_where(origin)
+        ))
+        .footer(NOT_YOU);
+    send(identity, tx, user, "identity.new_device", template).await
+}
+
+/// A code as a second factor.
+pub async fn send_code(identity: &Identity, tx: &Transaction, user: &User, code: &str) -> Result<()> {
+    let template = greeting(user, "Your code")
+        .paragraph(format!("your code is {code}. It works for 10 minutes."))
+        .footer(format!("Nobody of us ever asks for it. {NOT_YOU}"));
+    send(identity, tx, user, "identity.code", template).await
+}
+
+fn factor_name(kind: mfa::Kind) -> &'static str {
+    match kind {
+        mfa::Kind::Totp => "An authenticator app",
+        mfa::Kind::EmailOtp => "Codes by mail",
+    }
+}
+
+/// A second factor was set up.
+pub async fn send_factor_added(identity: &Identity, tx: &Transaction, user: &User, kind: mfa::Kind) -> Result<()> {
+    let template = greeting(user, "A second factor was set up")
+        .paragraph(format!("{} protects your account from now on.", factor_name(kind)))
+        .footer(NOT_YOU);
+    send(identity, tx, user, "identity.factor_added", template).await
+}
+
+/// A second factor is gone.
+pub async fn send_factor_removed(identity: &Identity, tx: &Transaction, user: &User, kind: mfa::Kind) -> Result<()> {
+    let template = greeting(user, "A second factor was removed")
+        .paragraph(format!("{} no longer protects your account.", factor_name(kind)))
+        .footer(NOT_YOU);
+    send(identity, tx, user, "identity.factor_removed", template).await
+}
+
+/// A fresh set of backup codes.
+pub async fn send_backup_codes_replaced(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
+    let template = greeting(user, "Your backup codes were replaced")
+        .paragraph("a fresh set of backup codes was made; the former ones are void.")
+        .footer(NOT_YOU);
+    send(identity, tx, user, "identity.backup_codes", template).await
+}
+
+/// A passkey was added or deleted.
+pub async fn send_passkey_changed(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    name: &str,
+    added: bool,
+) -> Result<()> {
+    let (title, what) = match added {
+        true => ("A passkey was added", "can be used to sign in to your account from now on"),
+        false => ("A passkey was deleted", "can no longer be used to sign in to your account"),
+    };
+    let template = greeting(user, title).paragraph(format!("the passkey “{name}” {what}.")).footer(NOT_YOU);
+    send(identity, tx, user, "identity.passkey", template).await
+}
+
+/// An account of a provider was connected or disconnected.
+pub async fn send_social_account_changed(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    provider: &str,
+    connected: bool,
+) -> Result<()> {
+    let (title, what) = match connected {
+        true => ("An account was connected", "can be used to sign in to your account from now on"),
+        false => ("An account was disconnected", "can no longer be used to sign in to your account"),
+    };
+    let template = greeting(user, title).paragraph(format!("your account at {provider} {what}.")).footer(NOT_YOU);
+    send(identity, tx, user, "identity.social_account", template).await
+}
+
+/// A device is trusted from now on.
+pub async fn send_device_trusted(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    name: &str,
+    origin: &RequestOrigin,
+) -> Result<()> {
+    let template = greeting(user, "A device is trusted")
+        .paragraph(format!(
+            "on the device “{name}” ({}) no second factor is asked for from now on.",
+            from_where(origin)
+        ))
+        .footer(NOT_YOU);
+    send(identity, tx, user, "identity.device_trusted", template).await
+}
+
+/// A token was made.
+pub async fn send_token_made(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    name: &str,
+    origin: &RequestOrigin,
+) -> Result<()> {
+    let template = greeting(user, "A token was made")
+        .paragraph(format!("the personal access token “{name}” was made from {}.", from_where(origin)))
+        .footer("If it was not you, revoke it and change your password.");
+    send(identity, tx, user, "identity.token_made", template).await
+}
+
+/// The account is closed.
+pub async fn send_account_closed(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
+    let template = greeting(user, "Your account is closed")
+        .paragraph("your account is closed. In 30 days everything of it is deleted for good; until then your administrator can restore it.");
+    send(identity, tx, user, "identity.account_closed", template).await
 }
 
 /// A spent refresh token was shown again, so its session has ended.
@@ -42,13 +249,12 @@ pub async fn send_session_ended(
     user: &User,
     origin: &RequestOrigin,
 ) -> Result<()> {
-    let from = origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
-    let template = MailTemplate::new("We ended one of your sessions")
-        .paragraph(format!("Hello {},", user.account.display_name))
+    let template = greeting(user, "We ended one of your sessions")
         .paragraph(format!(
-            "a sign-in token that was used before has been used again, from {from}. \
-             A copy of it may be in other hands, so we ended that session."
+            "a sign-in token that was used before has been used again, from {}. \
+             A copy of it may be in other hands, so we ended that session.",
+            from_where(origin)
         ))
         .paragraph("Sign in again. If you do not recognise this, change your password.");
-    mail::send(&identity.platform, tx, template.into_mail("identity.session_ended", &user.email.email)).await.map(drop)
+    send(identity, tx, user, "identity.session_ended", template).await
 }

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{ErrorCode, Result, UserId};
+use rivergen_kernel::{Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
     Bus, Event, Kept, audit, errors,
     http::{Envelope, Reply, SignedIn},
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use crate::{
     Identity,
     directory::{OrganizationOfUser, WorkspaceOfUser},
-    session,
+    mfa, session, social,
     user::{User, address},
 };
 
@@ -60,6 +60,17 @@ pub struct EmailOfUser {
     pub created_at: DateTime<Utc>,
 }
 
+impl From<address::Model> for EmailOfUser {
+    fn from(row: address::Model) -> Self {
+        Self {
+            email: row.email,
+            verified: row.verified_at.is_some(),
+            is_primary: row.is_primary,
+            created_at: row.created_at,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Security {
     pub mfa_enabled: bool,
@@ -79,12 +90,15 @@ pub(crate) fn profiles(bus: &Bus) -> Kept<UserId, Arc<Me>> {
     })
 }
 
-errors! { pub MeErrors: Unauthorized, TokenExpired, EmailNotVerified, ValidationError; }
+errors! { pub MeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
 /// Everything about the signed-in user
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "authentication",
     responses((status = 200, description = "The person, where they belong and how they are secured", body = Envelope<Me>), MeErrors))]
 pub async fn get_me(State(identity): State<Identity>, SignedIn(caller): SignedIn) -> Result<Reply<Arc<Me>>> {
+    if caller.bound_to().is_some() {
+        return Err(Error::new(ErrorCode::Forbidden).with_message("The token is bound to one organization."));
+    }
     let me = identity
         .profiles
         .get_or_load(caller.user_id, async { load(&identity, caller.user_id).await.map(Arc::new) })
@@ -101,6 +115,10 @@ async fn load(identity: &Identity, user_id: UserId) -> Result<Me> {
         .all(db)
         .await?;
     let places = identity.directory.places(user_id).await?;
+    let factors = mfa::verified(db, user_id).await?;
+    let mut mfa_methods: Vec<String> = factors.iter().map(|factor| factor.kind.as_str().to_owned()).collect();
+    mfa_methods.dedup();
+    let connected_providers = social::providers_of(db, user_id).await?;
     let account = user.account;
     Ok(Me {
         user: UserProfile {
@@ -115,22 +133,14 @@ async fn load(identity: &Identity, user_id: UserId) -> Result<Me> {
             profile: account.profile,
             user_metadata: account.user_metadata,
         },
-        emails: emails
-            .into_iter()
-            .map(|row| EmailOfUser {
-                email: row.email,
-                verified: row.verified_at.is_some(),
-                is_primary: row.is_primary,
-                created_at: row.created_at,
-            })
-            .collect(),
+        emails: emails.into_iter().map(EmailOfUser::from).collect(),
         organizations: places.organizations,
         workspaces: places.workspaces,
         security: Security {
-            mfa_enabled: false,
-            mfa_methods: Vec::new(),
-            social_accounts_count: 0,
-            connected_providers: Vec::new(),
+            mfa_enabled: !factors.is_empty(),
+            mfa_methods,
+            social_accounts_count: connected_providers.len() as u64,
+            connected_providers,
             total_login_attempts: audit::count_about(db, "auth.login", "user", user_id.0).await?,
             active_sessions: session::count_live(db, user_id, identity.platform.clock.now()).await?,
         },

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts)]
+    vec![Box::new(Accounts), Box::new(Proofs)]
 }
 
 struct Accounts;
@@ -144,5 +144,252 @@ impl MigrationTrait for Accounts {
                 .to_owned(),
         )
         .await
+    }
+}
+
+/// What proves a person besides the password, and what remembers that they did.
+struct Proofs;
+
+impl MigrationName for Proofs {
+    fn name(&self) -> &str {
+        "m0011_identity_proofs"
+    }
+}
+
+/// A table of a person's things, which go with the account.
+fn of_user(table: &'static str) -> TableCreateStatement {
+    Table::create()
+        .table(table)
+        .col(big_pk_auto("id"))
+        .col(big_integer("user_id"))
+        .col(timestamp_with_time_zone("created_at"))
+        .foreign_key(ForeignKey::create().from(table, "user_id").to("users", "id").on_delete(ForeignKeyAction::Cascade))
+        .to_owned()
+}
+
+fn index(table: &'static str, name: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut index = Index::create().name(name).table(table).to_owned();
+    for column in columns {
+        index.col(*column);
+    }
+    index
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Proofs {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let users = |column: ColumnDef| Table::alter().table("users").add_column(column).to_owned();
+        // Random, so that an authenticator keeps nothing that tells who it is (WebAuthn level 2, section 14.6.1).
+        m.alter_table(users(binary_null("webauthn_handle"))).await?;
+        m.alter_table(users(timestamp_with_time_zone_null("password_changed_at"))).await?;
+        m.alter_table(users(timestamp_with_time_zone_null("deletion_requested_at"))).await?;
+        m.create_index(index("users", "users_webauthn_handle", &["webauthn_handle"]).unique().to_owned()).await?;
+        m.create_index(index("users", "users_deletion", &["deletion_requested_at"])).await?;
+        let emails = |column: ColumnDef| Table::alter().table("user_emails").add_column(column).to_owned();
+        m.alter_table(emails(boolean("becomes_primary").default(false).to_owned())).await?;
+        m.alter_table(emails(timestamp_with_time_zone_null("change_approved_at"))).await?;
+        let tokens = |column: ColumnDef| Table::alter().table("one_time_tokens").add_column(column).to_owned();
+        m.alter_table(tokens(text_null("subject"))).await?;
+        let sessions = |column: ColumnDef| Table::alter().table("sessions").add_column(column).to_owned();
+        m.alter_table(sessions(big_integer_null("trusted_device_id"))).await?;
+        m.create_index(index("sessions", "sessions_expiry", &["expires_at"])).await?;
+        m.create_index(index("one_time_tokens", "one_time_tokens_expiry", &["expires_at"])).await?;
+        m.create_index(index("sessions", "sessions_user_agent", &["user_id", "user_agent"])).await?;
+        m.create_index(index("sessions", "sessions_organization", &["organization_id", "user_id", "ended_at"])).await?;
+
+        m.create_table(of_user("password_history").col(text("password_hash")).to_owned()).await?;
+        m.create_index(index("password_history", "password_history_user", &["user_id", "id"])).await?;
+
+        m.create_table(
+            of_user("mfa_methods")
+                .col(text("kind"))
+                .col(text_null("device_name"))
+                .col(binary_null("sealed_secret"))
+                .col(boolean("is_primary"))
+                .col(timestamp_with_time_zone_null("verified_at"))
+                .col(timestamp_with_time_zone_null("expires_at"))
+                .col(timestamp_with_time_zone_null("last_used_at"))
+                .col(big_integer_null("last_step"))
+                .col(integer("wrong_codes").default(0).to_owned())
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("mfa_methods", "mfa_methods_user", &["user_id", "kind"])).await?;
+        m.create_table(
+            of_user("mfa_backup_codes")
+                .col(binary("code_hash"))
+                .col(timestamp_with_time_zone_null("used_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("mfa_backup_codes", "mfa_backup_codes_user", &["user_id", "used_at"])).await?;
+        m.create_table(
+            Table::create()
+                .table("mfa_lockouts")
+                .col(big_integer("user_id"))
+                .col(text("factor"))
+                .col(integer("wrong_codes"))
+                .col(integer("locks"))
+                .col(timestamp_with_time_zone_null("locked_until"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .primary_key(Index::create().col("user_id").col("factor"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from("mfa_lockouts", "user_id")
+                        .to("users", "id")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .to_owned(),
+        )
+        .await?;
+
+        m.create_table(
+            of_user("pending_logins")
+                .col(binary("token_hash"))
+                .col(text("first_factor"))
+                .col(text_null("method"))
+                .col(binary_null("sealed_code"))
+                .col(integer("wrong_codes"))
+                .col(integer("mails"))
+                .col(big_integer_null("workspace_id"))
+                .col(big_integer("lifetime_seconds"))
+                .col(timestamp_with_time_zone("expires_at"))
+                .col(timestamp_with_time_zone_null("ended_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("pending_logins", "pending_logins_hash", &["token_hash"]).unique().to_owned()).await?;
+        m.create_index(index("pending_logins", "pending_logins_user", &["user_id"])).await?;
+        m.create_index(index("pending_logins", "pending_logins_expiry", &["expires_at"])).await?;
+
+        m.create_table(
+            of_user("webauthn_credentials")
+                .col(text("device_name"))
+                .col(text("credential_id"))
+                .col(json("passkey"))
+                .col(text_null("aaguid"))
+                .col(json("transports"))
+                .col(boolean("backup_eligible"))
+                .col(boolean("backed_up"))
+                .col(big_integer("sign_count"))
+                .col(big_integer("usage_count"))
+                .col(timestamp_with_time_zone_null("last_used_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            index("webauthn_credentials", "webauthn_credentials_id", &["credential_id"]).unique().to_owned(),
+        )
+        .await?;
+        m.create_index(index("webauthn_credentials", "webauthn_credentials_user", &["user_id"])).await?;
+        m.create_table(
+            Table::create()
+                .table("webauthn_challenges")
+                .col(big_pk_auto("id"))
+                .col(binary("challenge_hash"))
+                .col(text("purpose"))
+                .col(big_integer_null("user_id"))
+                .col(text_null("device_name"))
+                .col(json("state"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("expires_at"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from("webauthn_challenges", "user_id")
+                        .to("users", "id")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            index("webauthn_challenges", "webauthn_challenges_hash", &["challenge_hash"]).unique().to_owned(),
+        )
+        .await?;
+        m.create_index(index("webauthn_challenges", "webauthn_challenges_expiry", &["expires_at"])).await?;
+
+        m.create_table(
+            of_user("trusted_devices")
+                .col(text("device_name"))
+                .col(binary_null("fingerprint_hash"))
+                .col(text_null("user_agent"))
+                .col(text_null("ip"))
+                .col(big_integer_null("organization_id"))
+                .col(binary_null("activation_hash"))
+                .col(big_integer("activating_session_id"))
+                .col(timestamp_with_time_zone("activation_expires_at"))
+                .col(binary_null("secret_hash"))
+                .col(timestamp_with_time_zone_null("activated_at"))
+                .col(timestamp_with_time_zone_null("trusted_until"))
+                .col(timestamp_with_time_zone_null("last_used_at"))
+                .to_owned(),
+        )
+        .await?;
+        for (name, columns) in [
+            ("trusted_devices_activation", ["activation_hash"].as_slice()),
+            ("trusted_devices_secret", ["secret_hash"].as_slice()),
+        ] {
+            m.create_index(index("trusted_devices", name, columns).unique().to_owned()).await?;
+        }
+        m.create_index(index("trusted_devices", "trusted_devices_user", &["user_id", "activated_at"])).await?;
+
+        m.create_table(
+            of_user("social_accounts")
+                .col(text("provider"))
+                .col(text("subject"))
+                .col(text_null("email"))
+                .col(text_null("display_name"))
+                .col(binary_null("sealed_tokens"))
+                .col(timestamp_with_time_zone_null("last_used_at"))
+                .to_owned(),
+        )
+        .await?;
+        for (name, columns) in
+            [("social_accounts_subject", ["provider", "subject"]), ("social_accounts_user", ["user_id", "provider"])]
+        {
+            m.create_index(index("social_accounts", name, &columns).unique().to_owned()).await?;
+        }
+        m.create_table(
+            Table::create()
+                .table("social_states")
+                .col(big_pk_auto("id"))
+                .col(binary("state_hash"))
+                .col(text("provider"))
+                .col(binary("sealed_secrets"))
+                .col(text_null("client_state"))
+                .col(text_null("redirect_to"))
+                .col(big_integer_null("user_id"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("expires_at"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from("social_states", "user_id")
+                        .to("users", "id")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("social_states", "social_states_hash", &["state_hash"]).unique().to_owned()).await?;
+        m.create_index(index("social_states", "social_states_expiry", &["expires_at"])).await?;
+
+        m.create_table(
+            of_user("personal_access_tokens")
+                .col(big_integer_null("organization_id"))
+                .col(text("name"))
+                .col(text("prefix"))
+                .col(binary("token_hash"))
+                .col(json("scopes"))
+                .col(timestamp_with_time_zone_null("expires_at"))
+                .col(timestamp_with_time_zone_null("last_used_at"))
+                .col(timestamp_with_time_zone_null("revoked_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            index("personal_access_tokens", "personal_access_tokens_hash", &["token_hash"]).unique().to_owned(),
+        )
+        .await?;
+        m.create_index(index("personal_access_tokens", "personal_access_tokens_user", &["user_id", "revoked_at"])).await
     }
 }

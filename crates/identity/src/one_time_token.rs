@@ -15,11 +15,24 @@ pub enum Purpose {
     /// Stands for a login that still waits for the verification of its address.
     #[sea_orm(string_value = "pending_login")]
     PendingLogin,
+    /// Lets whoever reads the account's mail set another password.
+    #[sea_orm(string_value = "password_reset")]
+    PasswordReset,
+    /// Proves at the old primary address that another may take its place.
+    #[sea_orm(string_value = "email_change_approval")]
+    EmailChangeApproval,
+    /// Stands for the tokens of a social login while the browser goes back to the application.
+    #[sea_orm(string_value = "social_handover")]
+    SocialHandover,
 }
 
 impl Purpose {
     pub fn lifetime(self) -> Duration {
-        Duration::minutes(10)
+        match self {
+            Self::EmailVerification | Self::PendingLogin => Duration::minutes(10),
+            Self::PasswordReset | Self::EmailChangeApproval => Duration::hours(1),
+            Self::SocialHandover => Duration::minutes(1),
+        }
     }
 }
 
@@ -32,6 +45,8 @@ pub struct Model {
     pub token_hash: TokenHash,
     pub purpose: Purpose,
     pub user_id: UserId,
+    /// What it is about, where that is not the person: an address.
+    pub subject: Option<String>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub used_at: Option<DateTime<Utc>>,
@@ -40,20 +55,20 @@ pub struct Model {
 impl ActiveModelBehavior for ActiveModel {}
 
 /// Makes a token; older ones of the same purpose die.
-pub async fn issue(tx: &Transaction, purpose: Purpose, user_id: UserId, now: DateTime<Utc>) -> Result<Token> {
-    // Index: (user_id, purpose).
-    Entity::update_many()
-        .col_expr(Column::UsedAt, Expr::value(now))
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::Purpose.eq(purpose))
-        .filter(Column::UsedAt.is_null())
-        .exec(tx.conn())
-        .await?;
+pub async fn issue(
+    tx: &Transaction,
+    purpose: Purpose,
+    user_id: UserId,
+    subject: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Token> {
+    kill(tx, purpose, user_id, now).await?;
     let token = Token::random(&mut rand::rng());
     ActiveModel {
         token_hash: Set(token.hash()),
         purpose: Set(purpose),
         user_id: Set(user_id),
+        subject: Set(subject.map(str::to_owned)),
         created_at: Set(now),
         expires_at: Set(now + purpose.lifetime()),
         used_at: Set(None),
@@ -62,6 +77,18 @@ pub async fn issue(tx: &Transaction, purpose: Purpose, user_id: UserId, now: Dat
     .insert(tx.conn())
     .await?;
     Ok(token)
+}
+
+/// Uses up every token of a person for this purpose. Index: (user_id, purpose).
+pub async fn kill(tx: &Transaction, purpose: Purpose, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Purpose.eq(purpose))
+        .filter(Column::UsedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// The row of a token, used or not, expired or not. Index: (token_hash), unique.

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::{
     Identity, email_address, mails,
     one_time_token::{self, Purpose},
-    password,
+    password::PasswordPolicy,
     user::{NewUser, User, default_display_name},
 };
 
@@ -81,16 +81,19 @@ pub async fn signup(
             Error::new(ErrorCode::Forbidden).with_message("Sign-up is closed; ask an administrator to add you.")
         );
     }
-    platform.limits.check(&SIGNUP_BY_IP, &origin.limit_key())?;
+    let uses = platform.check_limits(&[(&SIGNUP_BY_IP, &origin.limit_key())]).await?;
     let email = email_address::normalise(&request.email, "email")?;
     let terms_version = accepted_terms(&identity, &request)?;
-    password::check_policy(&request.password, "password", ErrorCode::InvalidPassword)?;
     let display_name = request.display_name.unwrap_or_else(|| default_display_name(&email));
+    let known = [email.as_str(), display_name.as_str()];
+    let policy = PasswordPolicy::default();
+    identity.passwords.check(&request.password, policy, &known, "password", ErrorCode::InvalidPassword).await?;
     let fingerprint = format!("{email}\n{display_name}\n{}", request.password.expose());
     let password_hash = identity.passwords.hash(request.password).await?;
 
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
     if let Some(key) = &request.idempotency_key
         && let Seen::Repeat(id) = idempotency::lookup(&tx, "auth.signup", key, &fingerprint, now).await?
     {
@@ -126,7 +129,7 @@ pub async fn signup(
 
 async fn pending(identity: &Identity, tx: &Transaction, user: &User) -> Result<SignedUp> {
     let now = identity.platform.clock.now();
-    let temporary_token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), now).await?;
+    let temporary_token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), None, now).await?;
     Ok(SignedUp {
         user_id: if identity.settings.hide_taken_addresses { NOT_TOLD } else { user.id() },
         email: user.email.email.clone(),
@@ -146,6 +149,8 @@ async fn taken(
     origin: &RequestOrigin,
 ) -> Result<Reply<SignedUp>> {
     if !identity.settings.hide_taken_addresses {
+        // The try counts, wherever else it is made.
+        tx.commit().await?;
         return Err(ErrorCode::EmailTaken.into());
     }
     mails::send_address_taken(identity, &tx, &owner).await?;

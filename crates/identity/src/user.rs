@@ -26,6 +26,11 @@ pub mod account {
         pub terms_version: Option<String>,
         pub terms_accepted_at: Option<DateTime<Utc>>,
         pub disabled_at: Option<DateTime<Utc>>,
+        /// Random; what passkeys know the account by.
+        pub webauthn_handle: Option<Vec<u8>>,
+        pub password_changed_at: Option<DateTime<Utc>>,
+        /// The person closed the account; it is purged when the time to restore it is over.
+        pub deletion_requested_at: Option<DateTime<Utc>>,
         pub created_at: DateTime<Utc>,
         pub updated_at: DateTime<Utc>,
     }
@@ -48,10 +53,32 @@ pub mod address {
         pub email: String,
         pub is_primary: bool,
         pub verified_at: Option<DateTime<Utc>>,
+        /// It takes the primary one's place when both addresses have proved it.
+        pub becomes_primary: bool,
+        /// When the old primary address proved it.
+        pub change_approved_at: Option<DateTime<Utc>>,
         pub created_at: DateTime<Utc>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
+
+    /// The person's address of this text. Index: user_emails(email), unique.
+    pub async fn of_user(db: &impl ConnectionTrait, user_id: UserId, email: &str) -> Result<Option<Model>> {
+        let found = Entity::find().filter(Column::Email.eq(email)).one(db).await?;
+        Ok(found.filter(|row| row.user_id == user_id))
+    }
+
+    /// Lets go of an address that somebody added to their account and never proved: nobody keeps another's address
+    /// from them.
+    pub async fn free_unproven(db: &impl ConnectionTrait, email: &str) -> Result<(), DbErr> {
+        Entity::delete_many()
+            .filter(Column::Email.eq(email))
+            .filter(Column::IsPrimary.eq(false))
+            .filter(Column::VerifiedAt.is_null())
+            .exec(db)
+            .await
+            .map(drop)
+    }
 }
 
 /// An account with its primary address.
@@ -70,10 +97,12 @@ impl User {
         self.email.verified_at.is_some()
     }
 
-    /// By any of the person's addresses. Index: user_emails(email), unique.
+    /// By any of the person's addresses; a further one counts when it is verified. Index: user_emails(email), unique.
     pub async fn find_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<User>> {
         let found = address::Entity::find().filter(address::Column::Email.eq(email)).one(db).await?;
-        let Some(email) = found else { return Ok(None) };
+        let Some(email) = found.filter(|email| email.is_primary || email.verified_at.is_some()) else {
+            return Ok(None);
+        };
         let account = account::Entity::find_by_id(email.user_id).one(db).await?;
         Ok(account.map(|account| User { account, email }))
     }
@@ -105,6 +134,7 @@ pub struct NewUser {
 impl NewUser {
     /// Inserts account and address; a taken address fails on its unique index.
     pub async fn insert(self, db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<User, DbErr> {
+        address::free_unproven(db, &self.email).await?;
         let account = account::ActiveModel {
             display_name: Set(self.display_name),
             profile_image_url: Set(None),
@@ -115,6 +145,9 @@ impl NewUser {
             terms_accepted_at: Set(self.terms_version.is_some().then_some(now)),
             terms_version: Set(self.terms_version),
             disabled_at: Set(None),
+            webauthn_handle: Set(None),
+            password_changed_at: Set(None),
+            deletion_requested_at: Set(None),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()
@@ -126,6 +159,8 @@ impl NewUser {
             email: Set(self.email),
             is_primary: Set(true),
             verified_at: Set(self.verified_at),
+            becomes_primary: Set(false),
+            change_approved_at: Set(None),
             created_at: Set(now),
             ..Default::default()
         }

@@ -3,11 +3,11 @@
 //! The mailed link opens a page; only the page's button posts, so a mail scanner that follows links
 //! verifies nothing. The token works once; repeated, it says that the address is verified, without tokens.
 
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
-    Event,
+    Event, Transaction,
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin},
@@ -18,10 +18,11 @@ use utoipa::ToSchema;
 
 use crate::{
     Identity, VERIFICATION_MAIL, VERIFY_BY_IP, email_address,
-    login::{self, TokenSet},
+    login::{self, Entrance, FactorRequired, TokenSet, Way},
     mails,
     one_time_token::{self, Purpose},
-    user::User,
+    pending_login::FirstStep,
+    user::{User, address},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -32,16 +33,26 @@ pub struct VerifyEmailRequest {
     pub token: String,
 }
 
-/// The verified address; with tokens the first time.
+/// The verified address. With tokens, or the question for a second factor, when it is the account's first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Verified {
     #[serde(flatten)]
     pub tokens: Option<TokenSet>,
+    #[serde(flatten)]
+    pub factor: Option<PendingFactor>,
     pub user_id: UserId,
     #[schema(examples("ada@acme.example"))]
     pub email: String,
     pub is_verified: bool,
     pub message: &'static str,
+}
+
+/// As the login answers where a second factor is still to be given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PendingFactor {
+    pub temporary_token: String,
+    pub mfa_required: bool,
+    pub mfa_methods: Vec<&'static str>,
 }
 
 errors! {
@@ -51,21 +62,27 @@ errors! {
 
 /// Verify an e-mail address with the token from the mail
 #[utoipa::path(post, path = "/api/v1/auth/verify-email", tag = "authentication", request_body = VerifyEmailRequest, security(()),
-    responses((status = 200, description = "Verified; signed in the first time", body = Envelope<Verified>), VerifyEmailErrors))]
+    responses((status = 200, description = "Verified; signed in where it is a new account's first time", body = Envelope<Verified>), VerifyEmailErrors))]
 pub async fn verify_email(
     State(identity): State<Identity>,
     origin: RequestOrigin,
+    headers: HeaderMap,
     Json(request): Json<VerifyEmailRequest>,
 ) -> Result<Reply<Verified>> {
     let platform = &identity.platform;
     platform.limits.check(&VERIFY_BY_IP, &origin.limit_key())?;
     let now = platform.clock.now();
     let db = platform.db.read();
+    if let Some(approval) = one_time_token::find(db, Purpose::EmailChangeApproval, &request.token).await? {
+        return approve_change(&identity, approval, &origin).await;
+    }
     let token = one_time_token::find(db, Purpose::EmailVerification, &request.token).await?;
     let token = token.ok_or(ErrorCode::InvalidToken)?;
     let user = User::find(db, token.user_id).await?.ok_or(ErrorCode::InvalidToken)?;
-    if user.is_verified() {
-        return Ok(Reply::ok(verified(&user, None), "The address is verified already; sign in."));
+    let subject = token.subject.as_deref().unwrap_or(&user.email.email);
+    let address = address::of_user(db, user.id(), subject).await?.ok_or(ErrorCode::InvalidToken)?;
+    if address.verified_at.is_some() {
+        return Ok(Reply::ok(verified(&user, address.email, None), "The address is verified already; sign in."));
     }
     if !token.is_live(now) {
         return Err(ErrorCode::VerificationExpired.into());
@@ -73,33 +90,91 @@ pub async fn verify_email(
     if user.account.disabled_at.is_some() {
         return Err(ErrorCode::UserDisabled.into());
     }
-    let place = identity.directory.home(user.id(), None).await?;
+    let step = FirstStep { amr: "otp", workspace_id: None, session_lifetime: identity.settings.session_lifetime };
+    let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
     token.spend(&tx, now).await?;
-    let mut address = user.email.clone().into_active_model();
-    address.verified_at = Set(Some(now));
-    let email = address.update(tx.conn()).await?;
-    let user = User { email, ..user };
+    let mut row = address.into_active_model();
+    row.verified_at = Set(Some(now));
+    let address = row.update(tx.conn()).await?;
     tx.publish(Event::UserChanged(user.id())).await?;
-    let tokens = login::sign_in(&identity, &tx, &user, place, identity.settings.session_lifetime, &origin).await?;
-    audit::record(
-        &tx,
-        &platform.clock,
-        AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email").target("user", user.id().0),
-    )
-    .await?;
+    // A further address of somebody who has an account opens no session.
+    let entrance = match address.is_primary {
+        true => Some(login::enter(&identity, &tx, &user, step, way, &origin).await?),
+        false => None,
+    };
+    let email = address.email.clone();
+    take_over(&identity, &tx, &user, address).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email")
+        .target("user", user.id().0)
+        .details(serde_json::json!({"email": email}));
+    audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(verified(&user, Some(tokens)), "The address is verified."))
+    Ok(Reply::ok(verified(&user, email, entrance), "The address is verified."))
 }
 
-fn verified(user: &User, tokens: Option<TokenSet>) -> Verified {
-    Verified {
-        tokens,
-        user_id: user.id(),
-        email: user.email.email.clone(),
-        is_verified: true,
-        message: "The address is verified.",
+/// The old primary address agrees that another takes its place.
+async fn approve_change(
+    identity: &Identity,
+    token: one_time_token::Model,
+    origin: &RequestOrigin,
+) -> Result<Reply<Verified>> {
+    let platform = &identity.platform;
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let user = User::find(tx.conn(), token.user_id).await?.ok_or(ErrorCode::InvalidToken)?;
+    let subject = token.subject.clone().unwrap_or_default();
+    let address = address::of_user(tx.conn(), user.id(), &subject).await?.ok_or(ErrorCode::InvalidToken)?;
+    if address.is_primary || address.change_approved_at.is_some() {
+        return Ok(Reply::ok(verified(&user, address.email, None), "The change is confirmed already."));
     }
+    if !token.is_live(now) {
+        return Err(ErrorCode::VerificationExpired.into());
+    }
+    token.spend(&tx, now).await?;
+    let mut row = address.into_active_model();
+    row.change_approved_at = Set(Some(now));
+    let address = row.update(tx.conn()).await?;
+    let email = address.email.clone();
+    take_over(identity, &tx, &user, address).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "user.approve_email_change")
+        .target("user", user.id().0)
+        .details(serde_json::json!({"email": email}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(Reply::ok(verified(&user, email, None), "The change is confirmed."))
+}
+
+/// Makes an address the primary one where it is meant to be and both sides have proved it.
+async fn take_over(identity: &Identity, tx: &Transaction, user: &User, address: address::Model) -> Result<()> {
+    let proved = address.verified_at.is_some() && address.change_approved_at.is_some();
+    if !(address.becomes_primary && proved) {
+        return Ok(());
+    }
+    let mut former = user.email.clone().into_active_model();
+    former.is_primary = Set(false);
+    former.update(tx.conn()).await?;
+    let email = address.email.clone();
+    let mut row = address.into_active_model();
+    row.is_primary = Set(true);
+    row.becomes_primary = Set(false);
+    row.update(tx.conn()).await?;
+    // Links that went to the old address open nothing any more.
+    one_time_token::kill(tx, Purpose::PasswordReset, user.id(), identity.platform.clock.now()).await?;
+    mails::send_primary_changed(identity, tx, user, &email).await?;
+    tx.publish(Event::UserChanged(user.id())).await
+}
+
+fn verified(user: &User, email: String, entrance: Option<Entrance>) -> Verified {
+    let (tokens, factor) = match entrance {
+        Some(Entrance::Open(tokens)) => (Some(tokens), None),
+        Some(Entrance::FactorRequired(required)) => {
+            let FactorRequired { temporary_token, mfa_required, mfa_methods, .. } = required;
+            (None, Some(PendingFactor { temporary_token, mfa_required, mfa_methods }))
+        }
+        None => (None, None),
+    };
+    Verified { tokens, factor, user_id: user.id(), email, is_verified: true, message: "The address is verified." }
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]

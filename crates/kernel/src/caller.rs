@@ -6,11 +6,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use crate::{
-    Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, RoleId, SessionId, UserId, WorkspaceId,
+    Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, RoleId, Scopes, SessionId, TokenId, UserId,
+    WorkspaceId,
 };
+
+/// How old a proof may be for what changes how an account is secured.
+pub const RECENT_PROOF: Duration = Duration::minutes(10);
 
 /// What is known of a person inside an organization and may be named in policies as `current_user_<key>`.
 /// Set by administrators, never by the person.
@@ -20,13 +24,31 @@ pub type Attributes = BTreeMap<String, serde_json::Value>;
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub user_id: UserId,
-    pub session_id: SessionId,
+    pub credential: Credential,
     pub email: Arc<str>,
     pub email_verified: bool,
     /// When the person last gave a proof (password or factor).
     pub authenticated_at: DateTime<Utc>,
     /// `None` for a person who belongs to no organization any more.
     pub membership: Option<Arc<Membership>>,
+    /// Whether the session was opened with two factors. A token stands for the session that made it.
+    pub has_second_factor: bool,
+    /// The organization demands a second factor that the session does not have; nothing of it is open.
+    pub second_factor_missing: bool,
+}
+
+/// What the request was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// The person themselves, signed in.
+    Session(SessionId),
+    /// A program with a token of the person's.
+    PersonalToken {
+        id: TokenId,
+        scopes: Scopes,
+        /// The one organization that it is bound to.
+        organization_id: Option<OrganizationId>,
+    },
 }
 
 /// What a caller is in one organization.
@@ -41,8 +63,50 @@ pub struct Membership {
 }
 
 impl Caller {
+    /// The session; 403 for a token, which never acts on its owner's account.
+    pub fn session(&self) -> Result<SessionId> {
+        match self.credential {
+            Credential::Session(id) => Ok(id),
+            Credential::PersonalToken { .. } => {
+                Err(Error::new(ErrorCode::Forbidden).with_message("A token cannot do this; sign in."))
+            }
+        }
+    }
+
+    /// The session, where its person gave a proof in the last ten minutes.
+    pub fn recently_proved(&self, now: DateTime<Utc>) -> Result<SessionId> {
+        let session = self.session()?;
+        if now - self.authenticated_at <= RECENT_PROOF {
+            Ok(session)
+        } else {
+            Err(ErrorCode::ReauthenticationRequired.into())
+        }
+    }
+
+    /// 403 for a token that may only read, or that is bound to one organization, where no permission says so.
+    pub fn may_change(&self) -> Result<()> {
+        match &self.credential {
+            Credential::Session(_) => Ok(()),
+            Credential::PersonalToken { scopes, organization_id: None, .. } if scopes.may_change() => Ok(()),
+            Credential::PersonalToken { .. } => {
+                Err(Error::new(ErrorCode::Forbidden).with_message("The token's scopes do not reach so far."))
+            }
+        }
+    }
+
+    /// The one organization that the caller's token is bound to.
+    pub fn bound_to(&self) -> Option<OrganizationId> {
+        match &self.credential {
+            Credential::PersonalToken { organization_id, .. } => *organization_id,
+            Credential::Session(_) => None,
+        }
+    }
+
     /// The organization that the session stands in; 403 for somebody without one.
     pub fn membership(&self) -> Result<&Membership> {
+        if self.second_factor_missing {
+            return Err(ErrorCode::SecondFactorRequired.into());
+        }
         self.membership
             .as_deref()
             .ok_or_else(|| Error::new(ErrorCode::Forbidden).with_message("You do not belong to any organization."))
@@ -65,12 +129,18 @@ impl Caller {
     }
 
     pub fn may(&self, permission: Permission) -> bool {
-        self.membership.as_ref().is_some_and(|m| m.permissions.contains(&permission))
+        !self.second_factor_missing && self.membership.as_ref().is_some_and(|m| m.permissions.contains(&permission))
     }
 
-    /// The same person, standing in another of their organizations.
-    pub fn within(&self, membership: Membership) -> Caller {
-        Caller { membership: Some(Arc::new(membership)), ..self.clone() }
+    /// The same person, standing in another of their organizations, which may demand a second factor. What a token may
+    /// do is narrowed there too.
+    pub fn within(&self, membership: &Membership, demands_second_factor: bool) -> Caller {
+        let mut membership = membership.clone();
+        if let Credential::PersonalToken { scopes, .. } = &self.credential {
+            membership.permissions = scopes.narrow(&membership.permissions);
+        }
+        let second_factor_missing = demands_second_factor && !self.has_second_factor;
+        Caller { membership: Some(Arc::new(membership)), second_factor_missing, ..self.clone() }
     }
 }
 

@@ -36,6 +36,14 @@ ids! {
     WorkspaceId,
     /// A signed-in session of a user.
     SessionId,
+    /// A proof of a person besides the password: an authenticator app, codes by mail.
+    FactorId,
+    /// A passkey or security key.
+    CredentialId,
+    /// A device that a person trusts.
+    DeviceId,
+    /// A token that a person made for a program.
+    TokenId,
     /// A role of one organization.
     RoleId,
     /// A registered source of data.

@@ -5,6 +5,7 @@
 //! - [`caller`]: who is asking, in which organization, and what they may do ([`Caller`], [`Tenant`]).
 //! - [`permission`]: the catalogue of permissions and the built-in roles.
 //! - [`page`]: paging of lists, asked for and answered.
+//! - [`scope`]: what a token is confined to, whatever its owner may do.
 //! - [`secret`]: values that do not print, and random tokens of which only a hash is kept.
 
 pub mod caller;
@@ -12,11 +13,13 @@ pub mod error;
 pub mod id;
 pub mod page;
 pub mod permission;
+pub mod scope;
 pub mod secret;
 
-pub use caller::{Attributes, Caller, Tenant};
+pub use caller::{Attributes, Caller, Credential, Tenant};
 pub use error::{Error, ErrorCode, FieldError, Result};
 pub use id::*;
 pub use page::{Page, PageRequest, Pagination};
 pub use permission::{BuiltInRole, Permission, PermissionSet};
+pub use scope::{Scope, Scopes};
 pub use secret::{Secret, Token, TokenHash};

@@ -1,4 +1,4 @@
-//! The tables of this crate: jobs, keys, the audit log, idempotency keys.
+//! The tables of this crate: jobs, keys, the audit log, idempotency keys, rate limits.
 //!
 //! Migrations are written once for both databases: what the schema builder cannot say (partial indexes,
 //! triggers) is plain SQL that both understand, or stands beside its twin. Each runs in a transaction of
@@ -15,7 +15,7 @@ use sea_orm_migration::{
 
 /// In the order in which they were written; a published one is never changed.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Jobs), Box::new(Keys), Box::new(AuditLog), Box::new(IdempotencyKeys)]
+    vec![Box::new(Jobs), Box::new(Keys), Box::new(AuditLog), Box::new(IdempotencyKeys), Box::new(RateLimits)]
 }
 
 struct Jobs;
@@ -258,3 +258,31 @@ const APPEND_ONLY_SQLITE: &[&str] = &[
      WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id OR (chain = NEW.chain AND sequence = NEW.sequence)) \
      BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END",
 ];
+
+struct RateLimits;
+
+impl MigrationName for RateLimits {
+    fn name(&self) -> &str {
+        "m0005_platform_rate_limits"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RateLimits {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("rate_limits")
+                    .col(string("rule"))
+                    .col(string("key_hash"))
+                    .col(big_integer("full_at"))
+                    .primary_key(Index::create().col("rule").col("key_hash"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(Index::create().name("rate_limits_full_at").table("rate_limits").col("full_at").to_owned())
+            .await
+    }
+}

@@ -107,6 +107,7 @@ impl App {
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
             Identity::new(platform.clone(), identity_settings(config), passwords(config)?, tokens, directory);
+        rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone());
 
         let storage = open_storage(config, &platform)?;
@@ -177,12 +178,20 @@ fn identity_settings(config: &Config) -> rivergen_identity::Settings {
         terms_version: (!terms.is_empty()).then(|| terms.clone()),
         session_lifetime: chrono::Duration::hours(config.sessions.lifetime_hours),
         remembered_session_lifetime: chrono::Duration::hours(config.sessions.remembered_lifetime_hours),
+        mfa_issuer: config.mfa.issuer.clone(),
     }
 }
 
 fn passwords(config: &Config) -> Result<password::Passwords> {
     let cost = &config.passwords;
-    password::Passwords::new(password::Cost { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes })
+    let cost_of_one = password::Cost { memory_kib: cost.memory_kib, passes: cost.passes, lanes: cost.lanes };
+    let passwords = password::Passwords::new(cost_of_one)?;
+    if cost.breached_list.as_os_str().is_empty() {
+        return Ok(passwords);
+    }
+    let list = password::breached::BreachedList::open(&cost.breached_list);
+    let named = |error| Error::internal(format!("passwords.breached_list, {}: {error}", cost.breached_list.display()));
+    Ok(passwords.with_breached_list(list.map_err(named)?))
 }
 
 fn open_storage(config: &Config, platform: &Platform) -> Result<Storage> {

@@ -40,6 +40,7 @@ pub struct Config {
     pub sessions: Sessions,
     pub signup: Signup,
     pub passwords: Passwords,
+    pub mfa: Mfa,
     pub mail: MailConfig,
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
@@ -109,7 +110,14 @@ pub struct Signup {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Mfa {
+    pub issuer: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Passwords {
+    pub breached_list: PathBuf,
     pub memory_kib: u32,
     pub passes: u32,
     pub lanes: u32,

@@ -82,14 +82,21 @@ pub async fn upload(
             Some("file_category") => category = category_of(&field.text().await.map_err(cut_off)?)?,
             Some("file") => {
                 let arrival = Arrival { storage: &storage, tenant, caller: &caller, folder, category };
-                return arrival.receive(field, &origin).await;
+                let written = arrival.receive(field).await?;
+                // What comes after the file was not obeyed, so it is not passed over in silence either.
+                match form.next_field().await {
+                    Ok(None) => return arrival.finish(written, &origin).await,
+                    Ok(Some(_)) => {
+                        arrival.discard(&written.row).await?;
+                        return Err(wrong_order());
+                    }
+                    Err(error) => {
+                        arrival.discard(&written.row).await?;
+                        return Err(cut_off(error));
+                    }
+                }
             }
-            _ => {
-                return Err(Error::invalid_field(
-                    "form",
-                    "takes the parts path, file_category and file, in this order",
-                ));
-            }
+            _ => return Err(wrong_order()),
         }
     }
     Err(Error::invalid_field("file", "is required: send the file as a part with a file name"))
@@ -103,8 +110,15 @@ struct Arrival<'a> {
     category: Category,
 }
 
+/// A file whose bytes are all in the store, and whose row still says that it arrives.
+struct Written {
+    row: file::Model,
+    size: i64,
+    unique_file_name: String,
+}
+
 impl Arrival<'_> {
-    async fn receive(self, field: Field<'_>, origin: &RequestOrigin) -> Result<Reply<Uploaded>> {
+    async fn receive(&self, field: Field<'_>) -> Result<Written> {
         let platform = &self.storage.platform;
         let file_name = field.file_name().map(display_name).filter(|name| !name.is_empty());
         let file_name = file_name.ok_or_else(|| Error::invalid_field("file", "needs a file name"))?;
@@ -114,15 +128,17 @@ impl Arrival<'_> {
 
         let left = file::remaining(platform.db.read(), self.tenant, self.storage.settings.quota_bytes).await?;
         let limit = left.min(self.storage.settings.max_upload_bytes);
-        let written = self.write(field, &object_name, limit).await;
-        let size = match written {
-            Ok(size) => size,
+        match self.write(field, &object_name, limit).await {
+            Ok(size) => Ok(Written { row, size, unique_file_name }),
             Err(error) => {
-                self.storage.remove_object(self.tenant, &object_name).await?;
-                return Err(error);
+                self.discard(&row).await?;
+                Err(error)
             }
-        };
-        self.finish(row, size, unique_file_name, origin).await
+        }
+    }
+
+    async fn discard(&self, row: &file::Model) -> Result<()> {
+        self.storage.remove_object(self.tenant, &row.object_name).await
     }
 
     fn object_name(&self, unique_file_name: &str) -> String {
@@ -188,19 +204,14 @@ impl Arrival<'_> {
         i64::try_from(size).map_err(Error::internal)
     }
 
-    async fn finish(
-        &self,
-        row: file::Model,
-        size: i64,
-        unique_file_name: String,
-        origin: &RequestOrigin,
-    ) -> Result<Reply<Uploaded>> {
+    async fn finish(&self, written: Written, origin: &RequestOrigin) -> Result<Reply<Uploaded>> {
+        let Written { row, size, unique_file_name } = written;
         let platform = &self.storage.platform;
         let tx = platform.db.begin().await?;
         let quota = i64::try_from(self.storage.settings.quota_bytes).unwrap_or(i64::MAX);
         if !file::take_quota(&tx, self.tenant, size, quota).await? {
             drop(tx);
-            self.storage.remove_object(self.tenant, &row.object_name).await?;
+            self.discard(&row).await?;
             return Err(ErrorCode::RequestEntityTooLarge.into());
         }
         let mut stored = row.into_active_model();
@@ -224,6 +235,10 @@ impl Arrival<'_> {
         };
         Ok(Reply::created(uploaded, "The file is stored."))
     }
+}
+
+fn wrong_order() -> Error {
+    Error::invalid_field("form", "takes the parts path, file_category and file, in this order, and no others")
 }
 
 fn cut_off(error: axum::extract::multipart::MultipartError) -> Error {

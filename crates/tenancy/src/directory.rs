@@ -1,14 +1,19 @@
 //! What identity asks: where a person belongs and what they may do there.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rivergen_identity::directory::{Directory, OrganizationOfUser, Place, Places, WorkspaceOfUser};
-use rivergen_kernel::{
-    BuiltInRole, OrganizationId, PermissionSet, Result, UserId, WorkspaceId, caller::Membership, permission::Permission,
+use chrono::{DateTime, Utc};
+use rivergen_identity::{
+    directory::{Directory, OrganizationOfUser, Place, Places, WorkspaceOfUser},
+    security::{OrganizationSecurity, SecurityPolicy},
 };
-use rivergen_platform::{Clock, Database, Transaction};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use rivergen_kernel::{
+    BuiltInRole, ErrorCode, OrganizationId, PermissionSet, Result, UserId, WorkspaceId, caller::Membership,
+    permission::Permission,
+};
+use rivergen_platform::{Clock, Database, Event, Kept, Transaction};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
     member::{self, Source, Status, assignment},
@@ -20,11 +25,19 @@ use crate::{
 pub struct TenancyDirectory {
     db: Database,
     clock: Clock,
+    /// Asked for at every sign-in and every fresh token.
+    policies: Kept<UserId, Arc<SecurityPolicy>>,
 }
 
 impl TenancyDirectory {
     pub fn new(db: Database, clock: Clock) -> Self {
-        Self { db, clock }
+        let policies = Kept::new(db.bus(), 100_000, Duration::from_secs(600), |event, user, _| match event {
+            Event::UserChanged(changed) => changed == user,
+            // Rare enough that all may be read again.
+            Event::OrganizationChanged(_) => true,
+            _ => false,
+        });
+        Self { db, clock, policies }
     }
 }
 
@@ -117,6 +130,61 @@ impl Directory for TenancyDirectory {
         Ok(Place { organization_id: created.organization.id, workspace_id: Some(created.workspace.id) })
     }
 
+    async fn security(&self, user: UserId) -> Result<Arc<SecurityPolicy>> {
+        self.policies.get_or_load(user, async { self.load_security(user).await.map(Arc::new) }).await
+    }
+
+    async fn security_of(&self, organization: OrganizationId) -> Result<OrganizationSecurity> {
+        let found = organization::Entity::find_by_id(organization).one(self.db.read()).await?;
+        found.map_or_else(|| Ok(OrganizationSecurity::default()), |row| row.security())
+    }
+
+    async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>> {
+        let found = workspace::reachable(user).filter(workspace::Column::Id.eq(workspace)).one(self.db.read()).await?;
+        Ok(found.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
+    }
+
+    async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()> {
+        let memberships = member::Entity::find().filter(member::Column::UserId.eq(user)).all(tx.conn()).await?;
+        for membership in memberships {
+            let id = membership.organization_id;
+            let others = member::Entity::find()
+                .filter(member::Column::OrganizationId.eq(id))
+                .filter(member::Column::UserId.ne(user))
+                .filter(member::Column::Status.eq(Status::Active))
+                .limit(1)
+                .one(tx.conn())
+                .await?;
+            if others.is_some() {
+                self.refuse_last_admin(tx, id, user).await?;
+            } else {
+                // Nobody else is there: it goes with its only member.
+                organization::Entity::update_many()
+                    .col_expr(organization::Column::DeletedAt, Expr::value(now))
+                    .filter(organization::Column::Id.eq(id))
+                    .exec(tx.conn())
+                    .await?;
+            }
+            tx.publish(Event::OrganizationChanged(id)).await?;
+        }
+        // The rows stay until the account is purged: restoring it brings them back.
+        tx.publish(Event::UserChanged(user)).await
+    }
+
+    async fn reopen_account(&self, tx: &Transaction, user: UserId, closed_at: DateTime<Utc>) -> Result<()> {
+        let memberships = member::Entity::find().filter(member::Column::UserId.eq(user)).all(tx.conn()).await?;
+        for membership in memberships {
+            organization::Entity::update_many()
+                .col_expr(organization::Column::DeletedAt, Expr::value(Option::<DateTime<Utc>>::None))
+                .filter(organization::Column::Id.eq(membership.organization_id))
+                .filter(organization::Column::DeletedAt.eq(closed_at))
+                .exec(tx.conn())
+                .await?;
+            tx.publish(Event::OrganizationChanged(membership.organization_id)).await?;
+        }
+        tx.publish(Event::UserChanged(user)).await
+    }
+
     async fn places(&self, user: UserId) -> Result<Places> {
         let db = self.db.read();
         let memberships = member::Entity::find()
@@ -168,6 +236,49 @@ impl Directory for TenancyDirectory {
 }
 
 impl TenancyDirectory {
+    async fn load_security(&self, user: UserId) -> Result<SecurityPolicy> {
+        let db = self.db.read();
+        let memberships = member::Entity::find()
+            .filter(member::Column::UserId.eq(user))
+            .filter(member::Column::Status.eq(Status::Active))
+            .all(db)
+            .await?;
+        let joined: BTreeMap<OrganizationId, _> =
+            memberships.into_iter().map(|row| (row.organization_id, row.joined_at)).collect();
+        let organizations = organization::Entity::find()
+            .filter(organization::Column::Id.is_in(joined.keys().copied()))
+            .filter(organization::Column::DeletedAt.is_null())
+            .all(db)
+            .await?;
+        let mut policy = SecurityPolicy::default();
+        for row in organizations {
+            policy.add(row.id, &row.security()?, joined[&row.id]);
+        }
+        Ok(policy)
+    }
+
+    /// `LAST_ADMIN` where nobody else who is active may manage members.
+    async fn refuse_last_admin(&self, tx: &Transaction, id: OrganizationId, leaving: UserId) -> Result<()> {
+        let roles = role::Entity::find().filter(role::Column::OrganizationId.eq(id)).all(tx.conn()).await?;
+        let managing = roles.into_iter().filter(|role| role.permissions().contains(&Permission::MemberManage));
+        let assigned = assignment::Entity::find()
+            .filter(assignment::Column::OrganizationId.eq(id))
+            .filter(assignment::Column::WorkspaceId.is_null())
+            .filter(assignment::Column::RoleId.is_in(managing.map(|role| role.id)))
+            .all(tx.conn())
+            .await?;
+        let leads = assigned.iter().any(|row| row.user_id == leaving);
+        let others = assigned.iter().map(|row| row.user_id).filter(|user| *user != leaving);
+        let active = member::Entity::find()
+            .filter(member::Column::OrganizationId.eq(id))
+            .filter(member::Column::UserId.is_in(others))
+            .filter(member::Column::Status.eq(Status::Active))
+            .limit(1)
+            .one(tx.conn())
+            .await?;
+        if leads && active.is_none() { Err(ErrorCode::LastAdmin.into()) } else { Ok(()) }
+    }
+
     /// Those of the organizations in which the person may manage members.
     async fn administered(&self, user: UserId, organizations: &[OrganizationId]) -> Result<Vec<OrganizationId>> {
         let db = self.db.read();

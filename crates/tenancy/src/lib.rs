@@ -29,12 +29,18 @@ impl Tenancy {
 
     /// The caller, standing in the organization that a path names; 404 unless an active member of it.
     pub(crate) async fn enter(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
+        if caller.bound_to().is_some_and(|bound| bound != organization) {
+            return Err(ErrorCode::OrgNotFound.into());
+        }
         if caller.membership.as_ref().is_some_and(|membership| membership.organization_id == organization) {
             return Ok(caller.clone());
         }
-        let membership = self.identity.directory.membership(caller.user_id, organization, None).await?;
+        let directory = &self.identity.directory;
+        let membership = directory.membership(caller.user_id, organization, None).await?;
         let membership = membership.ok_or(ErrorCode::OrgNotFound)?;
-        Ok(Caller { membership: Some(membership), ..caller.clone() })
+        let now = self.identity.platform.clock.now();
+        let demands = directory.security(caller.user_id).await?.demands_mfa(organization, now);
+        Ok(caller.within(&membership, demands))
     }
 }
 

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Organizations)]
+    vec![Box::new(Organizations), Box::new(Security)]
 }
 
 struct Organizations;
@@ -131,5 +131,21 @@ impl MigrationTrait for Organizations {
                 .to_owned(),
         )
         .await
+    }
+}
+
+/// What organizations ask of their members' sign-ins.
+struct Security;
+
+impl MigrationName for Security {
+    fn name(&self) -> &str {
+        "m0021_tenancy_security"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Security {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.alter_table(Table::alter().table("organizations").add_column(json_null("security")).to_owned()).await
     }
 }

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use rivergen_identity::{
     email_address, password,
+    security::OrganizationSecurity,
     user::{NewUser, User, default_display_name},
 };
 use rivergen_kernel::{Attributes, BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Secret, UserId};
@@ -14,7 +16,7 @@ use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::Deserialize;
 
 use crate::{
@@ -34,6 +36,8 @@ pub struct OrganizationFile {
     pub workspace: String,
     /// The first must be an Owner.
     pub people: Vec<Person>,
+    /// What the organization asks of its members' sign-ins; written over what it asked before.
+    pub security: Option<OrganizationSecurity>,
 }
 
 /// Somebody who belongs to the organization. Their address counts as verified.
@@ -44,6 +48,8 @@ pub struct Person {
     pub display_name: Option<String>,
     /// Taken for a new account only.
     pub password: Option<Secret>,
+    /// In place of a password: its hash by another system (bcrypt, or Argon2, scrypt, PBKDF2 in the PHC format).
+    pub password_hash: Option<Secret>,
     pub role: BuiltInRole,
     /// What policies may name as `current_user_<key>`.
     #[serde(default)]
@@ -76,11 +82,22 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
     let mut hashes = BTreeMap::new();
     for (index, person) in file.people.iter().enumerate() {
         let email = email_address::normalise(&person.email, &format!("people[{index}].email"))?;
-        if User::find_by_email(platform.db.read(), &email).await?.is_none()
-            && let Some(secret) = &person.password
-        {
-            password::check_policy(secret, &format!("people[{index}].password"), ErrorCode::InvalidPassword)?;
-            hashes.insert(email, identity.passwords.hash(secret.clone()).await?);
+        if User::find_by_email(platform.db.read(), &email).await?.is_some() {
+            continue;
+        }
+        match (&person.password, &person.password_hash) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid_field(format!("people[{index}]"), "takes a password or its hash, not both"));
+            }
+            (Some(secret), None) => {
+                password::check_policy(secret, &format!("people[{index}].password"), ErrorCode::InvalidPassword)?;
+                hashes.insert(email, identity.passwords.hash(secret.clone()).await?);
+            }
+            (None, Some(hash)) => {
+                let field = format!("people[{index}].password_hash");
+                hashes.insert(email, password::import::import(hash.expose(), &field)?);
+            }
+            (None, None) => {}
         }
     }
 
@@ -144,6 +161,9 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
         let role_id = *roles.get(person.role.name()).ok_or_else(|| Error::internal("a built-in role is missing"))?;
         member::add(&tx, organization_id, user_id, role_id, Source::Provisioned, &person.attributes, now).await?;
     }
+    if let Some(wanted) = &file.security {
+        created |= apply_security(&tx, organization_id, wanted, now).await?;
+    }
     if created {
         let record = AuditRecord::new(Some(organization_id), audit::Actor::system(), "organization.provision")
             .target("organization", organization_id.0);
@@ -152,6 +172,32 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
     }
     tx.commit().await?;
     Ok(Provisioned { organization_id, people, created })
+}
+
+/// Writes the settings down; answers whether they are others than before.
+async fn apply_security(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    wanted: &OrganizationSecurity,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let row = organization::Entity::find_by_id(organization_id).one(tx.conn()).await?;
+    let row = row.ok_or_else(|| Error::internal("the organization is gone"))?;
+    let before = row.security()?;
+    // The grace period begins when the requirement is made, whatever the file says.
+    let mfa_required_since = match wanted.mfa_required {
+        true => before.mfa_required_since.filter(|_| before.mfa_required).or(Some(now)),
+        false => None,
+    };
+    let settings = OrganizationSecurity { mfa_required_since, ..wanted.clone() };
+    if settings == before {
+        return Ok(false);
+    }
+    let mut row = row.into_active_model();
+    row.security = Set(Some(serde_json::to_value(&settings).map_err(Error::internal)?));
+    row.updated_at = Set(now);
+    row.update(tx.conn()).await?;
+    Ok(true)
 }
 
 async fn roles_of(tx: &Transaction, organization_id: OrganizationId) -> Result<BTreeMap<String, RoleId>> {

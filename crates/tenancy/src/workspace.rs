@@ -169,7 +169,11 @@ pub async fn list(
     SignedIn(caller): SignedIn,
     Query(window): Query<SkipLimit>,
 ) -> Result<Reply<Workspaces>> {
-    page_of(&tenancy, reachable(caller.user_id), window).await
+    let mut query = reachable(caller.user_id);
+    if let Some(bound) = caller.bound_to() {
+        query = query.filter(Column::OrganizationId.eq(bound));
+    }
+    page_of(&tenancy, query, window).await
 }
 
 // ---- the rules, once ----------------------------------------------------------------------------------

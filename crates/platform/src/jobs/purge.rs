@@ -1,4 +1,4 @@
-//! What the platform throws away by age, once an hour: finished jobs and spent idempotency keys.
+//! What the platform throws away by age, once an hour: finished jobs, spent idempotency keys and limits that are full.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 
 use super::{Handler, JobContext, JobError, job};
-use crate::{Clock, Database, idempotency};
+use crate::{Clock, Database, idempotency, limits::durable};
 
 /// The kind of the periodic job.
 pub(super) const JOB: &str = "platform.purge";
@@ -37,6 +37,12 @@ impl Handler for Purge {
         // Index idempotency_keys_created_at (created_at). A key counts for 24 hours.
         idempotency::Entity::delete_many()
             .filter(idempotency::Column::CreatedAt.lt(now - chrono::Duration::hours(24)))
+            .exec(tx.conn())
+            .await
+            .map_err(Error::from)?;
+        // Index rate_limits_full_at (full_at). A key that is full is as good as one that was never used.
+        durable::state::Entity::delete_many()
+            .filter(durable::state::Column::FullAt.lt(now.timestamp_micros()))
             .exec(tx.conn())
             .await
             .map_err(Error::from)?;

@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use rivergen_identity::user::NewUser;
 use rivergen_kernel::{
-    BuiltInRole, Caller, DataSourceId, Error, ErrorCode, OrganizationId, Result, RoleId, SessionId, Tenant, UserId,
-    WorkspaceId, caller::Membership,
+    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, OrganizationId, Result, RoleId, SessionId, Tenant,
+    UserId, WorkspaceId, caller::Membership,
 };
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -272,6 +272,7 @@ async fn found(platform: &Platform, id: OrganizationId) -> BTreeMap<BuiltInRole,
         created_by_user_id: Set(UserId(1)),
         created_at: Set(now),
         updated_at: Set(now),
+        security: Set(None),
         deleted_at: Set(None),
     }
     .insert(tx.conn())
@@ -314,7 +315,9 @@ impl Authenticator for ByUserId {
         let person = person.ok_or(ErrorCode::Unauthorized)?;
         Ok(Arc::new(Caller {
             user_id: person.user_id,
-            session_id: SessionId(1),
+            credential: Credential::Session(SessionId(1)),
+            has_second_factor: false,
+            second_factor_missing: false,
             email: "somebody@acme.example".into(),
             email_verified: true,
             authenticated_at: chrono::Utc::now(),

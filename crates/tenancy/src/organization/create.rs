@@ -6,7 +6,8 @@
 use axum::extract::State;
 use garde::Validate;
 use rivergen_identity::{
-    email_address, mails, password,
+    email_address, mails,
+    password::PasswordPolicy,
     user::{NewUser, User, default_display_name},
 };
 use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, Secret, UserId, WorkspaceId};
@@ -103,7 +104,10 @@ pub async fn create(
 ) -> Result<Reply<OrganizationCreated>> {
     let identity = &tenancy.identity;
     let platform = &identity.platform;
-    platform.limits.check(&SIGNUP_BY_IP, &origin.limit_key())?;
+    if let Some(caller) = &caller {
+        caller.may_change()?;
+    }
+    let uses = platform.check_limits(&[(&SIGNUP_BY_IP, &origin.limit_key())]).await?;
     let email = email_address::normalise(&request.admin_email, "admin_email")?;
     let domain = request.domain.as_deref().map(super::normalise_domain).transpose()?;
     let known = User::find_by_email(platform.db.read(), &email).await?;
@@ -119,13 +123,15 @@ pub async fn create(
         (Some(_), _) => None,
         (None, None) => return Err(Error::invalid_field("admin_password", "is required for a new account")),
         (None, Some(password)) => {
-            password::check_policy(&password, "admin_password", ErrorCode::WeakPassword)?;
+            let policy = PasswordPolicy::default();
+            identity.passwords.check(&password, policy, &[&email], "admin_password", ErrorCode::WeakPassword).await?;
             Some(identity.passwords.hash(password).await?)
         }
     };
 
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
     if let Some(key) = &request.idempotency_key
         && let Seen::Repeat(id) = idempotency::lookup(&tx, SCOPE, key, &fingerprint, now).await?
     {

@@ -55,6 +55,9 @@ pub async fn list(
         .into_query();
     let mut query =
         super::Entity::find().filter(super::Column::DeletedAt.is_null()).filter(super::Column::Id.in_subquery(mine));
+    if let Some(bound) = caller.bound_to() {
+        query = query.filter(super::Column::Id.eq(bound));
+    }
     if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         query = query.filter(contains(text, [super::Column::Name, super::Column::Domain]));
     }

@@ -7,6 +7,7 @@ pub mod list;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use rivergen_identity::security::OrganizationSecurity;
 use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, UserId};
 use rivergen_platform::{Transaction, db::is_unique_violation};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
@@ -33,6 +34,18 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub deleted_at: Option<DateTime<Utc>>,
+    /// What it asks of its members' sign-ins, where that is not the usual.
+    pub security: Option<Json>,
+}
+
+impl Model {
+    pub fn security(&self) -> Result<OrganizationSecurity> {
+        match &self.security {
+            // What cannot be read must not be taken for what asks for nothing.
+            Some(settings) => serde_json::from_value(settings.clone()).map_err(Error::internal),
+            None => Ok(OrganizationSecurity::default()),
+        }
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -87,6 +100,7 @@ impl NewOrganization<'_> {
             created_at: Set(now),
             updated_at: Set(now),
             deleted_at: Set(None),
+            security: Set(None),
             ..Default::default()
         }
         .insert(tx.conn())

@@ -15,6 +15,7 @@ on_both_databases! {
     the_quota_holds with "[storage]\nquota_bytes = 1000";
     the_limit_of_one_upload_holds with "[storage]\nmax_upload_bytes = 1000";
     a_cut_upload_leaves_nothing_visible;
+    a_part_after_the_file_is_refused;
 }
 
 const PATH: &str = "/api/v1/storage/upload";
@@ -111,4 +112,15 @@ async fn a_cut_upload_leaves_nothing_visible(server: &Server) {
     let listed = acme.admin.client.get("/api/v1/storage/files").await.ok();
     assert_eq!(listed["items"].as_array().unwrap().len(), 0);
     assert_eq!(server.count("SELECT count(*) FROM storage_files WHERE state = 'stored'").await, 0);
+}
+
+async fn a_part_after_the_file_is_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    for late in ["path", "file_category", "file"] {
+        let form = Form::new().part("file", file("a.csv", b"a\n1\n")).text(late, "reports");
+        send(&acme.admin, form).await.invalid("form");
+    }
+    assert_eq!(server.count("SELECT count(*) FROM storage_files WHERE state = 'stored'").await, 0);
+    let usage = format!("SELECT coalesce(sum(used_bytes), 0) FROM storage_usage WHERE organization_id = {}", acme.id);
+    assert_eq!(server.count(&usage).await, 0);
 }

@@ -3,10 +3,13 @@
 //! A session owns a family of refresh tokens of which one is unspent. Whoever shows a spent one has a copy
 //! that should not exist, so the whole session ends (RFC 9700, section 4.14.2).
 
+pub mod list;
+pub mod revoke;
+
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, PaginatorTrait, entity::prelude::*, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, PaginatorTrait, QuerySelect, entity::prelude::*, sea_query::Expr};
 
 use crate::directory::Place;
 
@@ -18,7 +21,42 @@ pub enum EndReason {
     Logout,
     #[sea_orm(string_value = "refresh_token_reuse")]
     RefreshTokenReuse,
+    /// By its person, from another session.
+    #[sea_orm(string_value = "revoked")]
+    Revoked,
+    #[sea_orm(string_value = "revoked_by_administrator")]
+    RevokedByAdministrator,
+    #[sea_orm(string_value = "revoked_by_operator")]
+    RevokedByOperator,
+    #[sea_orm(string_value = "password_changed")]
+    PasswordChanged,
+    /// The device whose trust it stood on is trusted no more.
+    #[sea_orm(string_value = "device_revoked")]
+    DeviceRevoked,
+    #[sea_orm(string_value = "account_closed")]
+    AccountClosed,
 }
+
+/// How a person proved who they are: the claim `amr` (RFC 8176), and the device that stood for the second factor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// `pwd`, `otp`, `pop`, … and `mfa` where there were two; space-separated.
+    pub amr: String,
+    pub trusted_device: Option<DeviceId>,
+}
+
+impl Proof {
+    pub fn of(amr: impl Into<String>) -> Self {
+        Self { amr: amr.into(), trusted_device: None }
+    }
+
+    /// With a second factor beside the first.
+    pub fn with_factor(first: &str, second: &str) -> Self {
+        Self::of(format!("{first} {second} {MFA}"))
+    }
+}
+
+const MFA: &str = "mfa";
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -41,6 +79,7 @@ pub struct Model {
     pub user_agent: Option<String>,
     pub ended_at: Option<DateTime<Utc>>,
     pub end_reason: Option<EndReason>,
+    pub trusted_device_id: Option<DeviceId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -76,6 +115,39 @@ impl Model {
         Ok(Entity::find_by_id(id).one(db).await?)
     }
 
+    /// Whether it was opened with two factors, or on a device that stands for the second.
+    pub fn has_second_factor(&self) -> bool {
+        self.trusted_device_id.is_some() || self.amr.split(' ').any(|method| method == MFA)
+    }
+
+    /// Its person has just given a second factor by setting it up.
+    pub async fn add_factor(&self, tx: &Transaction, method: &str, now: DateTime<Utc>) -> Result<()> {
+        if self.has_second_factor() {
+            return Ok(());
+        }
+        let proof = Proof::with_factor(&self.amr, method);
+        Entity::update_many()
+            .col_expr(Column::Amr, Expr::value(proof.amr))
+            .col_expr(Column::AuthenticatedAt, Expr::value(now))
+            .filter(Column::Id.eq(self.id))
+            .exec(tx.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// Moves it to another place; access tokens that name the old one are refused from then on.
+    pub async fn move_to(&mut self, tx: &Transaction, place: Place) -> Result<()> {
+        self.organization_id = Some(place.organization_id);
+        self.workspace_id = place.workspace_id;
+        Entity::update_many()
+            .col_expr(Column::OrganizationId, Expr::value(self.organization_id))
+            .col_expr(Column::WorkspaceId, Expr::value(self.workspace_id))
+            .filter(Column::Id.eq(self.id))
+            .exec(tx.conn())
+            .await?;
+        tx.publish(Event::UserChanged(self.user_id)).await
+    }
+
     /// Whether the last use that was written down is old enough to write another.
     pub fn touch_is_due(&self, now: DateTime<Utc>) -> bool {
         now - self.last_used_at >= TOUCH_INTERVAL
@@ -109,10 +181,46 @@ impl Model {
     }
 }
 
+/// Ends all sessions of a person, or all but one, on every node; answers how many.
+pub async fn end_all(
+    tx: &Transaction,
+    user_id: UserId,
+    except: Option<SessionId>,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    // Index: sessions(user_id, ended_at).
+    let mut ending = Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndReason, Expr::value(reason))
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::EndedAt.is_null());
+    if let Some(kept) = except {
+        ending = ending.filter(Column::Id.ne(kept));
+    }
+    let ended = ending.exec(tx.conn()).await?;
+    tx.publish(Event::UserChanged(user_id)).await?;
+    Ok(ended.rows_affected)
+}
+
+/// Ends the sessions that stand on the trust in a device.
+pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndReason, Expr::value(EndReason::DeviceRevoked))
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::TrustedDeviceId.eq(device))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::UserChanged(user_id)).await
+}
+
 /// Opens a session and its first refresh token.
 pub async fn open(
     tx: &Transaction,
     user_id: UserId,
+    proof: &Proof,
     place: Option<Place>,
     lifetime: Duration,
     origin: &RequestOrigin,
@@ -122,7 +230,8 @@ pub async fn open(
         user_id: Set(user_id),
         organization_id: Set(place.map(|place| place.organization_id)),
         workspace_id: Set(place.and_then(|place| place.workspace_id)),
-        amr: Set("pwd".to_owned()),
+        amr: Set(proof.amr.clone()),
+        trusted_device_id: Set(proof.trusted_device),
         authenticated_at: Set(now),
         lifetime_seconds: Set(lifetime.num_seconds()),
         created_at: Set(now),
@@ -153,6 +262,27 @@ pub async fn issue_refresh_token(tx: &Transaction, session_id: SessionId, now: D
     .insert(tx.conn())
     .await?;
     Ok(token)
+}
+
+/// Spends every refresh token of a session.
+pub async fn spend_refresh_tokens(tx: &Transaction, session_id: SessionId, now: DateTime<Utc>) -> Result<()> {
+    refresh_token::Entity::update_many()
+        .col_expr(refresh_token::Column::SpentAt, Expr::value(now))
+        .filter(refresh_token::Column::SessionId.eq(session_id))
+        .filter(refresh_token::Column::SpentAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Whether the person has signed in before, and never with this user agent. Index: sessions(user_id, user_agent).
+pub async fn is_from_new_device(db: &impl ConnectionTrait, user_id: UserId, origin: &RequestOrigin) -> Result<bool> {
+    let before = Entity::find().filter(Column::UserId.eq(user_id));
+    let same = match &origin.user_agent {
+        Some(user_agent) => before.clone().filter(Column::UserAgent.eq(user_agent)),
+        None => before.clone().filter(Column::UserAgent.is_null()),
+    };
+    Ok(same.limit(1).one(db).await?.is_none() && before.limit(1).one(db).await?.is_some())
 }
 
 /// How many sessions of the person are live. Index: sessions(user_id, ended_at).

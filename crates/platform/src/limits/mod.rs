@@ -5,7 +5,10 @@
 //! more every three minutes, and a fresh five after 15 quiet minutes.
 //!
 //! State is in this node's memory and bounded: keys that are not used fall out, and a flood of new keys
-//! cannot push out the busy ones, because the cache admits by frequency.
+//! cannot push out the busy ones, because the cache admits by frequency. Limits that must survive a restart and hold
+//! for all nodes stand in the database as well ([`durable`]).
+
+pub mod durable;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -141,10 +144,7 @@ impl Limits {
     /// Uses the rule once for `key`, or says how long to wait.
     pub fn check(&self, rule: &Rule, key: &str) -> Result<Allowance, Limited> {
         let now = self.clock.now();
-        let (limit, per) = match self.config.rules.get(rule.name) {
-            Some(config) => (config.limit, Duration::from_secs(config.per_seconds)),
-            None => (rule.limit, rule.per),
-        };
+        let (limit, per) = self.numbers(rule);
         if !self.config.enabled || per.is_zero() {
             return Ok(Allowance { limit, remaining: limit, reset_at: now });
         }
@@ -168,6 +168,14 @@ impl Limits {
                 // What must be regained before it is full: the use that it waits for, and all others.
                 Err(refused(wait, wait + one * (limit - 1)))
             }
+        }
+    }
+
+    /// The rule's own numbers, or those of the configuration.
+    fn numbers(&self, rule: &Rule) -> (u32, Duration) {
+        match self.config.rules.get(rule.name) {
+            Some(config) => (config.limit, Duration::from_secs(config.per_seconds)),
+            None => (rule.limit, rule.per),
         }
     }
 

@@ -1,0 +1,154 @@
+//! `DELETE /api/v1/auth/me`: closes the account. It is disabled at once and purged after thirty days, in which the
+//! operator can restore it (`rivergen people restore`). What the audit log tells of it stays.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{ErrorCode, Result, Secret};
+use rivergen_platform::{
+    audit::{self, Actor, AuditRecord},
+    errors,
+    http::{Json, NoContent, RequestOrigin, SignedIn},
+    jobs::{Handler, JobContext, JobError},
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::change_password::{TRIES, wrong_current_password};
+use crate::{
+    Identity, mails,
+    password::Verdict,
+    pending_login, personal_token,
+    session::{self, EndReason},
+    user::{User, account},
+};
+
+/// How long a closed account can be restored.
+const RESTORE_DAYS: i64 = 30;
+const JOB: &str = "identity.purge_accounts";
+/// Accounts of one run: each takes a transaction of its own.
+const BATCH: u64 = 100;
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"current_password": "Correct1horse"}))]
+pub struct DeleteRequest {
+    /// For an account that has a password; another's session must be younger than ten minutes.
+    #[garde(skip)]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub current_password: Option<Secret>,
+}
+
+errors! { pub DeleteErrors: InvalidCurrentPassword, InvalidRequest, Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, LastAdmin, ValidationError, RateLimited; }
+
+/// Close one's own account
+#[utoipa::path(delete, path = "/api/v1/auth/me", tag = "authentication", request_body = DeleteRequest,
+    responses((status = 204, description = "Closed; it can be restored for thirty days"), DeleteErrors))]
+pub async fn delete_me(
+    State(identity): State<Identity>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Json(request): Json<DeleteRequest>,
+) -> Result<NoContent> {
+    let platform = &identity.platform;
+    let now = platform.clock.now();
+    caller.session()?;
+    let user = User::find(platform.db.read(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    match (&user.account.password_hash, request.current_password) {
+        (Some(_), None) => return Err(ErrorCode::InvalidCurrentPassword.into()),
+        (Some(hash), Some(password)) => {
+            platform.limits.check(&TRIES, &user.id().to_string())?;
+            if identity.passwords.verify(password, Some(hash.clone())).await? == Verdict::Wrong {
+                return Err(wrong_current_password(&identity, &user, &origin, "user.delete").await?);
+            }
+        }
+        (None, _) => {
+            caller.recently_proved(now)?;
+        }
+    }
+    let tx = platform.db.begin().await?;
+    identity.directory.close_account(&tx, user.id(), now).await?;
+    let mut account = user.account.clone().into_active_model();
+    account.disabled_at = Set(Some(now));
+    account.deletion_requested_at = Set(Some(now));
+    account.updated_at = Set(now);
+    account.update(tx.conn()).await?;
+    personal_token::revoke_all(&tx, user.id(), now).await?;
+    pending_login::end_all(&tx, user.id(), now).await?;
+    session::end_all(&tx, user.id(), None, EndReason::AccountClosed, now).await?;
+    mails::send_account_closed(&identity, &tx, &user).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "user.delete").target("user", user.id().0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(NoContent)
+}
+
+/// Removes for good what was closed long enough ago.
+pub struct Purge(Identity);
+
+impl Purge {
+    pub fn register(identity: &Identity) {
+        let every = Duration::from_secs(3600);
+        identity.platform.jobs.every(JOB, every, std::sync::Arc::new(Self(identity.clone())));
+    }
+}
+
+#[async_trait]
+impl Handler for Purge {
+    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
+        purge(&self.0).await.map(drop).map_err(JobError::retry)
+    }
+}
+
+/// One run; answers how many accounts it removed. Index: users(deletion_requested_at).
+pub async fn purge(identity: &Identity) -> Result<usize> {
+    let platform = &identity.platform;
+    let before = platform.clock.now() - chrono::Duration::days(RESTORE_DAYS);
+    let due: Vec<account::Model> = account::Entity::find()
+        .filter(account::Column::DeletionRequestedAt.lte(before))
+        .order_by_asc(account::Column::Id)
+        .limit(BATCH)
+        .all(platform.db.read())
+        .await?;
+    let mut purged = 0;
+    for row in due {
+        let tx = platform.db.begin().await?;
+        // Everything of the person goes with the row: addresses, proofs, sessions, tokens.
+        let gone = account::Entity::delete_many()
+            .filter(account::Column::Id.eq(row.id))
+            .filter(account::Column::DeletionRequestedAt.lte(before))
+            .exec(tx.conn())
+            .await?;
+        if gone.rows_affected == 1 {
+            let record = AuditRecord::new(None, Actor::system(), "user.purge").target("user", row.id.0);
+            audit::record(&tx, &platform.clock, record).await?;
+            purged += 1;
+        }
+        tx.commit().await?;
+    }
+    Ok(purged)
+}
+
+/// Opens a closed account again, before it is purged. For the operator.
+pub async fn restore(identity: &Identity, email: &str) -> Result<()> {
+    let platform = &identity.platform;
+    let tx = platform.db.begin().await?;
+    let user = User::find_by_email(tx.conn(), email).await?.ok_or(ErrorCode::UserNotFound)?;
+    let Some(closed_at) = user.account.deletion_requested_at else {
+        return Err(rivergen_kernel::Error::new(ErrorCode::Conflict).with_message("The account is not closed."));
+    };
+    identity.directory.reopen_account(&tx, user.id(), closed_at).await?;
+    let mut account = user.account.clone().into_active_model();
+    account.disabled_at = Set(None);
+    account.deletion_requested_at = Set(None);
+    account.updated_at = Set(platform.clock.now());
+    account.update(tx.conn()).await?;
+    tx.publish(rivergen_platform::Event::UserChanged(user.id())).await?;
+    let record = AuditRecord::new(None, Actor::system(), "user.restore").target("user", user.id().0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await
+}

@@ -1,0 +1,71 @@
+//! `POST /api/v1/auth/switch-workspace`: the same session, in another workspace and perhaps another organization.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, WorkspaceId};
+use rivergen_platform::{
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Identity, login::TokenSet, session};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"workspace_id": 7}))]
+pub struct SwitchRequest {
+    #[garde(skip)]
+    pub workspace_id: WorkspaceId,
+}
+
+/// Tokens for the other place; the old ones are dead.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Switched {
+    #[serde(flatten)]
+    pub tokens: TokenSet,
+    pub organization_id: OrganizationId,
+    pub workspace_id: WorkspaceId,
+}
+
+errors! { pub SwitchErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, NotFound, ValidationError; }
+
+/// Go on in another workspace without a new login
+#[utoipa::path(post, path = "/api/v1/auth/switch-workspace", tag = "authentication", request_body = SwitchRequest,
+    responses((status = 200, description = "Tokens for the other workspace", body = Envelope<Switched>), SwitchErrors))]
+pub async fn switch_workspace(
+    State(identity): State<Identity>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Json(request): Json<SwitchRequest>,
+) -> Result<Reply<Switched>> {
+    let platform = &identity.platform;
+    let session = caller.session()?;
+    let now = platform.clock.now();
+    let place = identity.directory.reach(caller.user_id, request.workspace_id).await?.ok_or(ErrorCode::NotFound)?;
+    let security = identity.directory.security(caller.user_id).await?;
+
+    let tx = platform.db.begin().await?;
+    let mut session = session::Model::find(tx.conn(), session).await?.ok_or(ErrorCode::Unauthorized)?;
+    if security.demands_mfa(place.organization_id, now) && !session.has_second_factor() {
+        return Err(Error::new(ErrorCode::Forbidden)
+            .with_message("That organization requires a second factor: set one up, then sign in with it."));
+    }
+    session.move_to(&tx, place).await?;
+    session::spend_refresh_tokens(&tx, session.id, now).await?;
+    let refresh_token = session::issue_refresh_token(&tx, session.id, now).await?;
+    let access_token = identity.tokens.issue(&session, now)?;
+    let record = AuditRecord::new(Some(place.organization_id), origin.actor(caller.user_id), "auth.switch_workspace")
+        .target("workspace", request.workspace_id.0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let tokens = TokenSet {
+        access_token,
+        refresh_token: refresh_token.expose().to_owned(),
+        token_type: "bearer",
+        expires_in: identity.tokens.lifetime().num_seconds(),
+    };
+    let switched = Switched { tokens, organization_id: place.organization_id, workspace_id: request.workspace_id };
+    Ok(Reply::ok(switched, "Switched."))
+}

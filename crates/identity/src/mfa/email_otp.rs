@@ -1,0 +1,173 @@
+//! Codes by mail as a second factor: six digits to the verified primary address, good for ten minutes.
+
+use axum::extract::State;
+use chrono::Duration;
+use garde::Validate;
+use rivergen_kernel::{Error, ErrorCode, Result};
+use rivergen_platform::{
+    Platform, Transaction, errors,
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+    limits::Rule,
+    vault::{Owner, Sealed},
+};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+
+use super::{ActiveModel, Kind, backup_codes, lockout, totp::Enabled};
+use crate::{Identity, mails, user::User};
+
+/// How long a mailed code works.
+pub(super) const CODE_LIFETIME: Duration = Duration::minutes(10);
+/// Wrong tries after which a mailed code is dead, so that waiting out the lock gains nothing.
+const MAX_WRONG_CODES: i32 = 5;
+/// Codes that are mailed to one person.
+pub(super) const MAILS: Rule = Rule::new("mfa_mail", 5, std::time::Duration::from_secs(15 * 60));
+/// What codes are sealed for.
+const CODE_CONTEXT: &str = "mfa.mailed_code";
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Sent {
+    pub message: &'static str,
+    #[schema(examples(true))]
+    pub otp_sent: bool,
+}
+
+errors! {
+    pub SetupErrors: SetupFailed, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, EmailOtpAlreadyEnabled, ValidationError, RateLimited;
+    pub VerifyErrors: InvalidCode, NoPendingSetup, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError, TooManyAttempts;
+    pub RemoveErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, MfaMethodNotFound, MfaRequiredByOrganization;
+}
+
+/// Begin to set up codes by mail
+#[utoipa::path(post, path = "/api/v1/mfa/email-otp/setup", tag = "mfa",
+    responses((status = 200, description = "A code is on its way; asked again, another one that voids it", body = Envelope<Sent>), SetupErrors))]
+pub async fn setup_email_otp(State(identity): State<Identity>, SignedIn(caller): SignedIn) -> Result<Reply<Sent>> {
+    let platform = &identity.platform;
+    caller.session()?;
+    platform.limits.check(&MAILS, &caller.user_id.to_string())?;
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    if super::verified(tx.conn(), user.id()).await?.iter().any(|factor| factor.kind == Kind::EmailOtp) {
+        return Err(ErrorCode::EmailOtpAlreadyEnabled.into());
+    }
+    if !user.is_verified() {
+        return Err(Error::new(ErrorCode::SetupFailed).with_message("Verify your e-mail address first."));
+    }
+    super::drop_pending(&tx, user.id(), Kind::EmailOtp).await?;
+    let sealed = send(&identity, &tx, &user).await?;
+    ActiveModel {
+        user_id: Set(user.id()),
+        kind: Set(Kind::EmailOtp),
+        device_name: Set(None),
+        sealed_secret: Set(Some(sealed)),
+        is_primary: Set(false),
+        verified_at: Set(None),
+        expires_at: Set(Some(now + CODE_LIFETIME)),
+        created_at: Set(now),
+        last_used_at: Set(None),
+        last_step: Set(None),
+        wrong_codes: Set(0),
+        ..Default::default()
+    }
+    .insert(tx.conn())
+    .await?;
+    tx.commit().await?;
+    let message = "A code is on its way to your e-mail address.";
+    Ok(Reply::ok(Sent { message, otp_sent: true }, message))
+}
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"code": "123456"}))]
+pub struct VerifyRequest {
+    /// From the mail.
+    #[garde(custom(super::six_digits))]
+    pub code: String,
+}
+
+/// Confirm codes by mail with the first one
+#[utoipa::path(post, path = "/api/v1/mfa/email-otp/verify", tag = "mfa", request_body = VerifyRequest,
+    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<Enabled>), VerifyErrors))]
+pub async fn verify_email_otp(
+    State(identity): State<Identity>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Json(request): Json<VerifyRequest>,
+) -> Result<Reply<Enabled>> {
+    let platform = &identity.platform;
+    let session = caller.session()?;
+    let now = platform.clock.now();
+    let codes = backup_codes::NewSet::for_first_factor(&identity, caller.user_id).await?;
+
+    let tx = platform.db.begin().await?;
+    let attempt = lockout::enter(&tx, caller.user_id, Kind::EmailOtp.as_str(), now).await?;
+    let pending = super::pending(tx.conn(), caller.user_id, Kind::EmailOtp, now).await?;
+    let pending = pending.filter(|row| row.wrong_codes < MAX_WRONG_CODES).ok_or(ErrorCode::NoPendingSetup)?;
+    if !matches(platform, pending.sealed_secret.as_ref(), &request.code).await? {
+        attempt.wrong(&tx, now).await?;
+        let wrong_codes = pending.wrong_codes + 1;
+        let mut row = pending.into_active_model();
+        row.wrong_codes = Set(wrong_codes);
+        row.update(tx.conn()).await?;
+        tx.commit().await?;
+        return Err(ErrorCode::InvalidCode.into());
+    }
+    attempt.right(&tx).await?;
+    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    let is_first = super::verified(tx.conn(), user.id()).await?.is_empty();
+    let mut row = pending.into_active_model();
+    row.sealed_secret = Set(None);
+    row.is_primary = Set(is_first);
+    row.verified_at = Set(Some(now));
+    row.expires_at = Set(None);
+    let factor = row.update(tx.conn()).await?;
+    let backup_codes = super::confirmed(&identity, &tx, &user, &factor, session, codes, &origin).await?;
+    tx.commit().await?;
+    let message = "Codes by mail are set up.";
+    Ok(Reply::ok(Enabled { success: true, backup_codes, message }, message))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Removed {
+    #[schema(examples(true))]
+    pub success: bool,
+    /// Whether another factor is left.
+    pub mfa_enabled: bool,
+    pub message: &'static str,
+}
+
+/// Switch codes by mail off
+#[utoipa::path(delete, path = "/api/v1/mfa/email-otp", tag = "mfa",
+    responses((status = 200, description = "Off", body = Envelope<Removed>), RemoveErrors))]
+pub async fn remove_email_otp(
+    State(identity): State<Identity>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+) -> Result<Reply<Removed>> {
+    let platform = &identity.platform;
+    caller.recently_proved(platform.clock.now())?;
+    let tx = platform.db.begin().await?;
+    let mut factors = super::verified(tx.conn(), caller.user_id).await?.into_iter();
+    let factor = factors.find(|factor| factor.kind == Kind::EmailOtp).ok_or(ErrorCode::MfaMethodNotFound)?;
+    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    let mfa_enabled = super::remove(&identity, &tx, &user, factor, &origin).await?;
+    tx.commit().await?;
+    let message = "Codes by mail are off.";
+    Ok(Reply::ok(Removed { success: true, mfa_enabled, message }, message))
+}
+
+/// Mails a fresh code to the primary address and seals it for later.
+pub(super) async fn send(identity: &Identity, tx: &Transaction, user: &User) -> Result<Sealed> {
+    let code = super::random_digits();
+    mails::send_code(identity, tx, user, &code).await?;
+    Ok(identity.platform.vault.seal(tx, Owner::System, CODE_CONTEXT, code.as_bytes()).await?)
+}
+
+/// Whether it is the code that was mailed, in constant time.
+pub(super) async fn matches(platform: &Platform, sealed: Option<&Sealed>, code: &str) -> Result<bool> {
+    let Some(sealed) = sealed else { return Ok(false) };
+    let sent = platform.vault.open(Owner::System, CODE_CONTEXT, sealed).await?;
+    Ok(sent.as_slice().ct_eq(code.as_bytes()).into())
+}

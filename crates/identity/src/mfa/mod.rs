@@ -1,0 +1,212 @@
+//! Second factors: authenticator apps, codes by mail, backup codes.
+//!
+//! | file | operations |
+//! | --- | --- |
+//! | [`totp`] | `/api/v1/mfa/totp/…` |
+//! | [`email_otp`] | `/api/v1/mfa/email-otp/…` |
+//! | [`backup_codes`] | `/api/v1/mfa/backup-codes…` |
+//! | [`status`] | `/api/v1/mfa/status` |
+//! | [`login`] | `/api/v1/auth/mfa/…`: the second step of a login |
+//!
+//! [`lockout`] bounds guessing, for all of them alike.
+
+pub mod backup_codes;
+pub mod email_otp;
+pub mod lockout;
+pub mod login;
+pub mod status;
+pub mod totp;
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{ErrorCode, FactorId, Result, UserId};
+use rivergen_platform::{
+    Event, Transaction,
+    audit::{self, AuditRecord},
+    http::RequestOrigin,
+    vault::Sealed,
+};
+use sea_orm::{ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Expr};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Identity, device, mails, user::User};
+
+/// A kind of factor that is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An authenticator app (RFC 6238).
+    #[sea_orm(string_value = "totp")]
+    Totp,
+    /// A code by mail to the primary address.
+    #[sea_orm(string_value = "email_otp")]
+    EmailOtp,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::EmailOtp => "email_otp",
+        }
+    }
+}
+
+/// What can be chosen at the second step of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+pub enum LoginMethod {
+    #[sea_orm(string_value = "totp")]
+    Totp,
+    #[sea_orm(string_value = "email_otp")]
+    EmailOtp,
+}
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "mfa_methods")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: FactorId,
+    pub user_id: UserId,
+    pub kind: Kind,
+    /// What its person calls the app.
+    pub device_name: Option<String>,
+    /// The seed of an app; the code of a setup by mail that is not confirmed yet.
+    pub sealed_secret: Option<Sealed>,
+    pub is_primary: bool,
+    /// `None` until the setup is confirmed.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// When a setup that is not confirmed lapses.
+    pub expires_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// The time step of the last code of an app: no step counts twice (RFC 6238, section 5.2).
+    pub last_step: Option<i64>,
+    /// Wrong codes of a setup that is not confirmed.
+    pub wrong_codes: i32,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// What the seeds and codes are sealed for.
+const SECRET_CONTEXT: &str = "mfa_methods.secret";
+
+/// The factors that are set up, the primary one first. Index: mfa_methods(user_id, kind).
+pub async fn verified(db: &impl ConnectionTrait, user_id: UserId) -> Result<Vec<Model>> {
+    Ok(Entity::find()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::VerifiedAt.is_not_null())
+        .order_by_desc(Column::IsPrimary)
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .all(db)
+        .await?)
+}
+
+/// The setup of this kind that waits to be confirmed.
+async fn pending(db: &impl ConnectionTrait, user_id: UserId, kind: Kind, now: DateTime<Utc>) -> Result<Option<Model>> {
+    Ok(Entity::find()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Kind.eq(kind))
+        .filter(Column::VerifiedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .order_by_desc(Column::Id)
+        .one(db)
+        .await?)
+}
+
+/// Drops setups of this kind that were never confirmed: a new one replaces them.
+async fn drop_pending(tx: &Transaction, user_id: UserId, kind: Kind) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Kind.eq(kind))
+        .filter(Column::VerifiedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Removes a factor. With the last one the backup codes go, and the trust in devices that spared it; an
+/// organization that requires a factor keeps the last one where it is.
+async fn remove(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    factor: Model,
+    origin: &RequestOrigin,
+) -> Result<bool> {
+    let platform = &identity.platform;
+    let security = identity.directory.security(user.id()).await?;
+    let others: Vec<Model> =
+        verified(tx.conn(), user.id()).await?.into_iter().filter(|other| other.id != factor.id).collect();
+    if others.is_empty() && security.requires_mfa() {
+        return Err(ErrorCode::MfaRequiredByOrganization.into());
+    }
+    Entity::delete_by_id(factor.id).exec(tx.conn()).await?;
+    match others.first() {
+        None => {
+            backup_codes::delete(tx, user.id()).await?;
+            device::forget_all(tx, user.id()).await?;
+        }
+        Some(next) if factor.is_primary => {
+            Entity::update_many()
+                .col_expr(Column::IsPrimary, Expr::value(true))
+                .filter(Column::Id.eq(next.id))
+                .exec(tx.conn())
+                .await?;
+        }
+        Some(_) => {}
+    }
+    tx.publish(Event::UserChanged(user.id())).await?;
+    mails::send_factor_removed(identity, tx, user, factor.kind).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "mfa.remove")
+        .target("mfa_method", factor.id.0)
+        .details(serde_json::json!({"type": factor.kind, "device_name": factor.device_name}));
+    audit::record(tx, &platform.clock, record).await?;
+    Ok(!others.is_empty())
+}
+
+/// A confirmed setup: the session has its second factor now, the first set of backup codes is made, everybody
+/// concerned is told.
+async fn confirmed(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    factor: &Model,
+    session: rivergen_kernel::SessionId,
+    codes: Option<backup_codes::NewSet>,
+    origin: &RequestOrigin,
+) -> Result<Vec<String>> {
+    let platform = &identity.platform;
+    let now = platform.clock.now();
+    let shown = match codes {
+        Some(codes) => codes.store(tx, user.id(), now).await?,
+        None => Vec::new(),
+    };
+    let session = crate::session::Model::find(tx.conn(), session).await?.ok_or(ErrorCode::Unauthorized)?;
+    session.add_factor(tx, "otp", now).await?;
+    tx.publish(Event::UserChanged(user.id())).await?;
+    mails::send_factor_added(identity, tx, user, factor.kind).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "mfa.enable")
+        .target("mfa_method", factor.id.0)
+        .details(serde_json::json!({"type": factor.kind, "device_name": factor.device_name}));
+    audit::record(tx, &platform.clock, record).await?;
+    Ok(shown)
+}
+
+/// A code of six digits, of a person or of a mail.
+pub(crate) fn random_digits() -> String {
+    use rand::RngExt;
+    format!("{:06}", rand::rng().random_range(0..1_000_000))
+}
+
+/// A `code` field: exactly six digits.
+pub(crate) fn six_digits(code: &str, _: &()) -> garde::Result {
+    match code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) {
+        true => Ok(()),
+        false => Err(garde::Error::new("must be 6 digits")),
+    }
+}

@@ -1,0 +1,124 @@
+//! Limits that survive a restart and hold for all nodes together: of sign-ins, sign-ups and mails.
+//!
+//! The state is the same one number as in memory, when the key would be full again, as a row. It is read before the
+//! work and written in the work's own transaction ([`Uses::keep`]); in between, this node's memory bounds what comes at
+//! the same moment.
+
+use std::time::Duration;
+
+use rivergen_kernel::{Result, TokenHash};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+
+use super::{Limited, Limits, Rule};
+use crate::{Platform, Transaction};
+
+/// One row for each key that is not full.
+pub(crate) mod state {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "rate_limits")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub rule: String,
+        /// SHA-256 in hexadecimal: addresses are nobody's business in a dump of the table.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key_hash: String,
+        /// Microseconds since the epoch.
+        pub full_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Uses that were allowed and are still to be written down.
+#[must_use = "what is not kept does not count after a restart"]
+pub struct Uses(Vec<Use>);
+
+struct Use {
+    rule: &'static str,
+    key_hash: String,
+    now: i64,
+    one: i64,
+}
+
+impl Platform {
+    /// Uses each rule once for its key, in memory and as it stands in the database; or says how long to wait.
+    pub async fn check_limits(&self, wanted: &[(&Rule, &str)]) -> Result<Uses> {
+        self.limits.check_durably(self.db.read(), wanted).await
+    }
+}
+
+impl Limits {
+    /// As [`Platform::check_limits`].
+    pub async fn check_durably(&self, db: &impl ConnectionTrait, wanted: &[(&Rule, &str)]) -> Result<Uses> {
+        for (rule, key) in wanted {
+            self.check(rule, key)?;
+        }
+        let now = self.clock.now();
+        let mut uses = Vec::new();
+        let mut bounds = Vec::new();
+        for (rule, key) in wanted {
+            let (limit, per) = self.numbers(rule);
+            if self.config.enabled && limit > 0 && !per.is_zero() {
+                let key_hash = hex::encode(TokenHash::of(key).0);
+                let one = micros(per) / i64::from(limit);
+                uses.push(Use { rule: rule.name, key_hash, now: now.timestamp_micros(), one });
+                bounds.push((limit, per));
+            }
+        }
+        if uses.is_empty() {
+            return Ok(Uses(uses));
+        }
+        let any = uses.iter().fold(Condition::any(), |any, one| {
+            let this = Condition::all()
+                .add(state::Column::Rule.eq(one.rule))
+                .add(state::Column::KeyHash.eq(one.key_hash.as_str()));
+            any.add(this)
+        });
+        // The primary key is (rule, key_hash).
+        let rows = state::Entity::find().filter(any).all(db).await?;
+        for (one, (limit, per)) in uses.iter().zip(bounds) {
+            let row = rows.iter().find(|row| row.rule == one.rule && row.key_hash == one.key_hash);
+            let full_at = row.map_or(one.now, |row| std::cmp::max(row.full_at, one.now));
+            let wait = full_at + one.one - micros(per) - one.now;
+            if wait > 0 {
+                let wait = Duration::from_micros(wait.unsigned_abs());
+                let reset_at = now + Duration::from_micros((full_at - one.now).unsigned_abs());
+                return Err(Limited { rule: one.rule, limit, reset_at, retry_after: wait }.into());
+            }
+        }
+        Ok(Uses(uses))
+    }
+}
+
+impl Uses {
+    /// Writes them down, in the transaction of what they were for.
+    pub async fn keep(self, tx: &Transaction) -> Result<()> {
+        for one in self.0 {
+            let column = || Expr::col((state::Entity, state::Column::FullAt));
+            let later: Expr = Expr::case(column().gt(one.now), column()).finally(one.now).into();
+            let row = state::ActiveModel {
+                rule: Set(one.rule.to_owned()),
+                key_hash: Set(one.key_hash),
+                full_at: Set(one.now + one.one),
+            };
+            let onto = OnConflict::columns([state::Column::Rule, state::Column::KeyHash])
+                .value(state::Column::FullAt, later.add(one.one))
+                .to_owned();
+            state::Entity::insert(row).on_conflict(onto).exec_without_returning(tx.conn()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
