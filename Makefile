@@ -31,7 +31,7 @@ docs: ## Bring the generated parts of docs/ up to date
 	scripts/check-docs.sh --write
 
 openapi: ## Write docs/openapi.json from the code
-	cargo run --quiet --locked -p rivergen -- openapi > docs/openapi.json.new
+	cargo run --quiet --locked --bin rivergen -- openapi > docs/openapi.json.new
 	mv docs/openapi.json.new docs/openapi.json
 
 bench: ## Measure a release build; prints a table of ratios (takes some minutes)

@@ -18,7 +18,7 @@ settings() {
 # One row for each line of the catalogue: Variant "CODE" status "message";
 errors() {
     printf '| Status | Code | Says, where nothing more precise is known |\n| --- | --- | --- |\n'
-    sed -n 's/^    [A-Z][A-Za-z]* "\([A-Z_]*\)" \([0-9]\{3\}\) "\(.*\)";$/| \2 | `\1` | \3 |/p' crates/kernel/src/error.rs \
+    sed -n 's/^    [A-Z][A-Za-z]* "\([A-Za-z_]*\)" \([0-9]\{3\}\) "\(.*\)";$/| \2 | `\1` | \3 |/p' crates/kernel/src/error.rs \
         | sed 's/\\"/"/g'
 }
 

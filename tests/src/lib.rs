@@ -13,6 +13,7 @@
 
 mod binary;
 mod client;
+mod factor;
 pub mod fixtures;
 mod mailbox;
 mod organization;
@@ -22,6 +23,7 @@ mod shop;
 
 pub use binary::Binary;
 pub use client::{Answer, Client};
+pub use factor::AuthenticatorApp;
 pub use mailbox::{Mail, Mailbox};
 pub use organization::{Organization, PASSWORD, Person};
 pub use postgres::Database as PostgresDatabase;

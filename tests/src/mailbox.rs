@@ -43,6 +43,22 @@ impl Mailbox {
         eventually(&what, async || self.to(address).into_iter().nth(count - 1)).await
     }
 
+    /// The `count`th code of six digits that was mailed to the address.
+    pub async fn code(&self, address: &str, count: usize) -> String {
+        let code = |mail: &Mail| {
+            let rest = mail.text.split_once("your code is ")?.1;
+            Some(rest[..6].to_owned())
+        };
+        let what = format!("code {count} to {address}");
+        eventually(&what, async || self.to(address).iter().filter_map(code).nth(count - 1)).await
+    }
+
+    /// The mail with this in its subject, when it has come.
+    pub async fn titled(&self, address: &str, subject: &str) -> Mail {
+        let what = format!("a mail to {address} about {subject}");
+        eventually(&what, async || self.to(address).into_iter().find(|mail| mail.subject.contains(subject))).await
+    }
+
     /// The token in the link of the `count`th mail to the address.
     pub async fn token(&self, address: &str, count: usize) -> String {
         let mail = self.nth_to(address, count).await;

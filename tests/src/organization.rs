@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rivergen_tenancy::provision::{self, OrganizationFile};
 use serde_json::{Value, json};
 
-use crate::{Client, Server};
+use crate::{AuthenticatorApp, Client, Server};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "Correct1horse";
@@ -72,6 +72,30 @@ impl Server {
         let login = json!({"email": email, "password": PASSWORD});
         let data = anonymous.post("/api/v1/auth/login", login).await.ok();
         Person::of_tokens(&anonymous, email, &data)
+    }
+
+    /// The first step of the login of somebody who has a second factor: the temporary token.
+    pub async fn first_step(&self, email: &str) -> String {
+        let login = json!({"email": email, "password": PASSWORD});
+        let pending = self.anonymous().post("/api/v1/auth/login", login).await.ok();
+        assert_eq!(pending["mfa_required"], true, "{pending}");
+        pending["temporary_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Signs somebody in with password and app.
+    pub async fn sign_in_with(&self, email: &str, app: &AuthenticatorApp) -> Person {
+        let body = json!({"temporary_token": self.first_step(email).await, "code": app.next_code(self)});
+        let anonymous = self.anonymous();
+        let data = anonymous.post("/api/v1/auth/mfa/verify", body).await.ok();
+        Person::of_tokens(&anonymous, email, &data)
+    }
+
+    /// What an organization asks of its members' sign-ins from now on.
+    pub async fn secure(&self, organization: &str, security: Value) {
+        let owner = format!("owner@{}.example", organization.to_lowercase());
+        let file = json!({"name": organization, "security": security,
+            "people": [{"email": owner, "role": "Owner"}]});
+        provision::run(&self.tenancy, serde_json::from_value(file).unwrap()).await.unwrap();
     }
 
     /// Somebody who signed up by themselves and followed the link in the mail.

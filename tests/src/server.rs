@@ -125,6 +125,13 @@ impl Server {
         self.platform.db.read().execute_unprepared(sql).await.unwrap();
     }
 
+    /// Lets the server forget what it keeps in memory, as it does when it may have missed a change.
+    pub async fn forget(&self) {
+        let tx = self.platform.db.begin().await.unwrap();
+        tx.publish(rivergen_platform::Event::Resync).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// How many records of the action the audit log has with this outcome (`success`, `failure`).
     pub async fn audited(&self, action: &str, outcome: &str) -> i64 {
         self.count(&format!("SELECT count(*) FROM audit_log WHERE action = '{action}' AND outcome = '{outcome}'")).await

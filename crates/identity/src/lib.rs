@@ -126,6 +126,8 @@ pub fn operations() -> OpenApiRouter<Identity> {
         .routes(routes!(mfa::backup_codes::get_backup_codes))
         .routes(routes!(device::activate_device))
         .routes(routes!(device::list_devices))
+        // The published path ends in a slash; without it, it works too.
+        .route("/api/v1/devices", axum::routing::get(device::list_devices))
         .routes(routes!(device::revoke_device))
         .routes(routes!(device::skip_device))
         .routes(routes!(personal_token::create_token, personal_token::list_tokens))

@@ -26,8 +26,30 @@ enum Access {
     Members,
     /// Members of some roles; not this one.
     NotFor(&'static str),
+    /// Everybody, and this body is refused for what it says: there is none that would do here.
+    PublicRefusing(u16),
+    /// Every member, and this body is refused for what it says.
+    MembersRefusing(u16),
+    /// The Owner, whose own object the path names; for every other member it does not exist.
+    Own,
+    /// As `Own`, and not tried out: the object is needed after it.
+    Destroys,
 }
-use Access::{Members, NotFor, Public};
+use Access::{Destroys, Members, MembersRefusing, NotFor, Own, Public, PublicRefusing};
+
+impl Access {
+    fn is_public(self) -> bool {
+        matches!(self, Public | PublicRefusing(_))
+    }
+
+    /// What an authorized caller is answered.
+    fn is_control(self, status: u16) -> bool {
+        match self {
+            PublicRefusing(refusal) | MembersRefusing(refusal) => status == refusal,
+            _ => (200..300).contains(&status),
+        }
+    }
+}
 
 /// One operation: who may call it, and a body that an Owner may send.
 struct Entry {
@@ -52,7 +74,54 @@ const ENTRIES: &[Entry] = &[
     entry("POST /api/v1/auth/verify-email", Public, |ids| json!({"token": ids.verification_token})),
     entry("POST /api/v1/auth/resend-verification", Public, |_| json!({"email": "nobody@new.example"})),
     entry("POST /api/v1/auth/logout", Members, nothing),
+    // It would end the sessions that the others need.
+    entry("POST /api/v1/auth/logout-all", MembersRefusing(422), |_| json!({"except_current": "no"})),
     entry("GET /api/v1/auth/me", Members, nothing),
+    entry("DELETE /api/v1/auth/me", MembersRefusing(400), |_| json!({"current_password": "Wrong1horse"})),
+    entry("PUT /api/v1/auth/me/profile", Members, |_| json!({"display_name": "Somebody"})),
+    entry("POST /api/v1/auth/me/emails", Members, |_| json!({"email": unique("@new.example")})),
+    entry("POST /api/v1/auth/switch-workspace", Members, |ids| json!({"workspace_id": ids.workspace_id})),
+    entry("POST /api/v1/auth/forgot-password", Public, |_| json!({"email": "nobody@new.example"})),
+    entry(
+        "POST /api/v1/auth/reset-password",
+        PublicRefusing(400),
+        |_| json!({"token": "of nobody", "new_password": PASSWORD}),
+    ),
+    entry(
+        "POST /api/v1/auth/change-password",
+        MembersRefusing(400),
+        |_| json!({"current_password": "Wrong1horse", "new_password": "Correct2horse"}),
+    ),
+    entry(
+        "POST /api/v1/auth/mfa/otp/generate",
+        PublicRefusing(401),
+        |_| json!({"temporary_token": "of nobody", "method": "totp"}),
+    ),
+    entry(
+        "POST /api/v1/auth/mfa/verify",
+        PublicRefusing(401),
+        |_| json!({"temporary_token": "of nobody", "code": "123456"}),
+    ),
+    entry("GET /api/v1/sessions", Members, nothing),
+    entry("DELETE /api/v1/sessions/{session_id}", Own, nothing),
+    entry("POST /api/v1/mfa/totp/setup", Members, |_| json!({"device_name": "phone"})),
+    entry("POST /api/v1/mfa/totp/verify", MembersRefusing(400), |_| json!({"code": "123456"})),
+    entry("GET /api/v1/mfa/totp/devices", Members, nothing),
+    entry("DELETE /api/v1/mfa/totp/devices/{device_id}", MembersRefusing(404), nothing),
+    entry("POST /api/v1/mfa/email-otp/setup", Members, nothing),
+    entry("POST /api/v1/mfa/email-otp/verify", MembersRefusing(422), |_| json!({"code": "1"})),
+    entry("DELETE /api/v1/mfa/email-otp", MembersRefusing(404), nothing),
+    entry("GET /api/v1/mfa/status", Members, nothing),
+    entry("GET /api/v1/mfa/backup-codes", Members, nothing),
+    entry("POST /api/v1/mfa/backup-codes/generate", MembersRefusing(400), |_| json!({})),
+    entry("GET /api/v1/devices/", Members, nothing),
+    entry("POST /api/v1/devices/activate", MembersRefusing(400), |_| json!({"activation_token": "of nobody"})),
+    entry("POST /api/v1/devices/skip", MembersRefusing(400), |_| json!({"activation_token": "of nobody"})),
+    entry("DELETE /api/v1/devices/{device_id}", MembersRefusing(404), nothing),
+    entry("POST /api/v1/auth/tokens", Members, |_| json!({"name": "a program", "scopes": ["read"]})),
+    entry("GET /api/v1/auth/tokens", Members, nothing),
+    entry("PATCH /api/v1/auth/tokens/{token_id}", Own, |_| json!({"name": "another program"})),
+    entry("DELETE /api/v1/auth/tokens/{token_id}", Destroys, nothing),
     entry(
         "POST /api/v1/organizations",
         Public,
@@ -104,6 +173,8 @@ const ENTRIES: &[Entry] = &[
 const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/auth/login", "workspace_id", "a wish: the default workspace where it cannot be reached"),
     ("POST /api/v1/data-sources", "storage_file_id", "documented as ignored"),
+    ("POST /api/v1/auth/tokens", "organization_id", "documented as 400: token_creation_failed"),
+    ("GET /api/v1/devices/", "user_id", "goes with organization_id alone: 422"),
 ];
 
 const PASSWORD: &str = rivergen_tests::PASSWORD;
@@ -125,6 +196,8 @@ struct Ids {
     role_id: i64,
     user_id: i64,
     query_id: i64,
+    session_id: i64,
+    token_id: i64,
     file_path: String,
 }
 
@@ -139,8 +212,13 @@ impl Ids {
         let newcomer = unique("@new.example");
         let signup = json!({"email": newcomer, "password": PASSWORD});
         server.anonymous().post("/api/v1/auth/signup", signup).await.created();
+        let sessions = owner.client.get("/api/v1/sessions").await.ok();
+        let token = json!({"name": "a program", "scopes": ["read"]});
+        let token = owner.client.post("/api/v1/auth/tokens", token).await.created();
         Self {
             owner: owner.email.clone(),
+            session_id: sessions["sessions"][0]["id"].as_i64().unwrap(),
+            token_id: token["id"].as_i64().unwrap(),
             refresh_token: owner.refresh_token.clone(),
             verification_token: server.mailbox().token(&newcomer, 1).await,
             organization_id: organization.id,
@@ -166,8 +244,11 @@ impl Ids {
             ("role_id", self.role_id),
             ("user_id", self.user_id),
             ("query_id", self.query_id),
+            ("session_id", self.session_id),
+            ("token_id", self.token_id),
             // There are none of these yet, so every id is foreign.
             ("dataset_id", 1),
+            ("device_id", 1),
             ("storage_file_id", 1),
         ];
         if !singular.ends_with("_id") {
@@ -242,8 +323,9 @@ impl Operation {
     }
 }
 
-fn role<'a>(organization: &'a Organization, name: &str) -> &'a Client {
-    &organization.people().iter().find(|(role, _)| *role == name).unwrap().1.client
+/// The address of somebody with the role.
+fn role<'a>(organization: &'a Organization, name: &str) -> &'a str {
+    &organization.people().iter().find(|(role, _)| *role == name).unwrap().1.email
 }
 
 async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
@@ -268,23 +350,28 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
         let anonymous = operation.call(&server.anonymous(), &path, &(entry.body)(&own)).await;
         let status = anonymous.status.as_u16();
         // A public operation is good here already: it is its own control.
-        let expected = if entry.access == Public { anonymous.status.is_success() } else { status == 401 };
+        let expected = if entry.access.is_public() { entry.access.is_control(status) } else { status == 401 };
         check("no token".to_owned(), status, expected);
 
         if let NotFor(name) = entry.access {
-            let status = operation.call(role(&acme, name), &path, &(entry.body)(&own)).await.status.as_u16();
+            let person = server.sign_in(role(&acme, name)).await.client;
+            let status = operation.call(&person, &path, &(entry.body)(&own)).await.status.as_u16();
             check(name.to_owned(), status, status == 403);
         }
-        if entry.access == Members {
+        if !entry.access.is_public() && !matches!(entry.access, NotFor(_)) {
             // A session of its own: one of the operations ends it.
             let viewer = server.sign_in(&acme.viewer.email).await.client;
-            let status = operation.call(&viewer, &path, &(entry.body)(&own)).await.status;
-            check("Viewer".to_owned(), status.as_u16(), status.is_success());
+            let status = operation.call(&viewer, &path, &(entry.body)(&own)).await.status.as_u16();
+            let expected = match entry.access {
+                Own | Destroys => status == 404,
+                access => access.is_control(status),
+            };
+            check("Viewer".to_owned(), status, expected);
         }
         let owner = server.sign_in(&own.owner).await.client;
-        if entry.access != Public {
-            let status = operation.call(&owner, &path, &(entry.body)(&own)).await.status;
-            check("Owner".to_owned(), status.as_u16(), status.is_success());
+        if !entry.access.is_public() && entry.access != Destroys {
+            let status = operation.call(&owner, &path, &(entry.body)(&own)).await.status.as_u16();
+            check("Owner".to_owned(), status, entry.access.is_control(status));
         }
 
         for name in &operation.path_ids {
@@ -303,6 +390,9 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
             check(format!("foreign {name}"), status, status == 404);
         }
         for name in &operation.query_ids {
+            if EXEMPT.iter().any(|(at, field, _)| *at == operation.name && field == name) {
+                continue;
+            }
             let path = format!("{path}?{name}={}", foreign.named(name).unwrap());
             let answer = operation.call(&owner, &path, &(entry.body)(&own)).await;
             let empty = answer.body["data"]["items"].as_array().is_some_and(Vec::is_empty);

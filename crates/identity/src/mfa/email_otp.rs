@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use super::{ActiveModel, Kind, backup_codes, lockout, totp::Enabled};
+use super::{ActiveModel, Kind, backup_codes, lockout, totp::FactorEnabled};
 use crate::{Identity, mails, user::User};
 
 /// How long a mailed code works.
@@ -28,7 +28,7 @@ pub(super) const MAILS: Rule = Rule::new("mfa_mail", 5, std::time::Duration::fro
 const CODE_CONTEXT: &str = "mfa.mailed_code";
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Sent {
+pub struct EmailOtpSent {
     pub message: &'static str,
     #[schema(examples(true))]
     pub otp_sent: bool,
@@ -42,8 +42,11 @@ errors! {
 
 /// Begin to set up codes by mail
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/setup", tag = "mfa",
-    responses((status = 200, description = "A code is on its way; asked again, another one that voids it", body = Envelope<Sent>), SetupErrors))]
-pub async fn setup_email_otp(State(identity): State<Identity>, SignedIn(caller): SignedIn) -> Result<Reply<Sent>> {
+    responses((status = 200, description = "A code is on its way; asked again, another one that voids it", body = Envelope<EmailOtpSent>), SetupErrors))]
+pub async fn setup_email_otp(
+    State(identity): State<Identity>,
+    SignedIn(caller): SignedIn,
+) -> Result<Reply<EmailOtpSent>> {
     let platform = &identity.platform;
     caller.session()?;
     platform.limits.check(&MAILS, &caller.user_id.to_string())?;
@@ -76,26 +79,26 @@ pub async fn setup_email_otp(State(identity): State<Identity>, SignedIn(caller):
     .await?;
     tx.commit().await?;
     let message = "A code is on its way to your e-mail address.";
-    Ok(Reply::ok(Sent { message, otp_sent: true }, message))
+    Ok(Reply::ok(EmailOtpSent { message, otp_sent: true }, message))
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "123456"}))]
-pub struct VerifyRequest {
+pub struct EmailOtpVerifyRequest {
     /// From the mail.
     #[garde(custom(super::six_digits))]
     pub code: String,
 }
 
 /// Confirm codes by mail with the first one
-#[utoipa::path(post, path = "/api/v1/mfa/email-otp/verify", tag = "mfa", request_body = VerifyRequest,
-    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<Enabled>), VerifyErrors))]
+#[utoipa::path(post, path = "/api/v1/mfa/email-otp/verify", tag = "mfa", request_body = EmailOtpVerifyRequest,
+    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
 pub async fn verify_email_otp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
-    Json(request): Json<VerifyRequest>,
-) -> Result<Reply<Enabled>> {
+    Json(request): Json<EmailOtpVerifyRequest>,
+) -> Result<Reply<FactorEnabled>> {
     let platform = &identity.platform;
     let session = caller.session()?;
     let now = platform.clock.now();
@@ -126,11 +129,11 @@ pub async fn verify_email_otp(
     let backup_codes = super::confirmed(&identity, &tx, &user, &factor, session, codes, &origin).await?;
     tx.commit().await?;
     let message = "Codes by mail are set up.";
-    Ok(Reply::ok(Enabled { success: true, backup_codes, message }, message))
+    Ok(Reply::ok(FactorEnabled { success: true, backup_codes, message }, message))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Removed {
+pub struct EmailOtpRemoved {
     #[schema(examples(true))]
     pub success: bool,
     /// Whether another factor is left.
@@ -140,12 +143,12 @@ pub struct Removed {
 
 /// Switch codes by mail off
 #[utoipa::path(delete, path = "/api/v1/mfa/email-otp", tag = "mfa",
-    responses((status = 200, description = "Off", body = Envelope<Removed>), RemoveErrors))]
+    responses((status = 200, description = "Off", body = Envelope<EmailOtpRemoved>), RemoveErrors))]
 pub async fn remove_email_otp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
-) -> Result<Reply<Removed>> {
+) -> Result<Reply<EmailOtpRemoved>> {
     let platform = &identity.platform;
     caller.recently_proved(platform.clock.now())?;
     let tx = platform.db.begin().await?;
@@ -155,7 +158,7 @@ pub async fn remove_email_otp(
     let mfa_enabled = super::remove(&identity, &tx, &user, factor, &origin).await?;
     tx.commit().await?;
     let message = "Codes by mail are off.";
-    Ok(Reply::ok(Removed { success: true, mfa_enabled, message }, message))
+    Ok(Reply::ok(EmailOtpRemoved { success: true, mfa_enabled, message }, message))
 }
 
 /// Mails a fresh code to the primary address and seals it for later.

@@ -35,7 +35,7 @@ const VERIFY_BY_IP: Rule = Rule::new("mfa_verify_by_ip", 30, std::time::Duration
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"temporary_token": "mVxN3…", "method": "email_otp"}))]
-pub struct ChooseRequest {
+pub struct MfaChooseRequest {
     /// From the login.
     #[garde(length(min = 1, max = 200))]
     pub temporary_token: String,
@@ -56,12 +56,12 @@ errors! {
 }
 
 /// Choose the second factor of a pending login
-#[utoipa::path(post, path = "/api/v1/auth/mfa/otp/generate", tag = "authentication", request_body = ChooseRequest, security(()),
+#[utoipa::path(post, path = "/api/v1/auth/mfa/otp/generate", tag = "authentication", request_body = MfaChooseRequest, security(()),
     responses((status = 200, description = "Chosen; a code is on its way where the factor is mail", body = Envelope<Chosen>), ChooseErrors))]
 pub async fn mfa_otp_generate(
     State(identity): State<Identity>,
     origin: RequestOrigin,
-    Json(request): Json<ChooseRequest>,
+    Json(request): Json<MfaChooseRequest>,
 ) -> Result<Reply<Chosen>> {
     let platform = &identity.platform;
     let now = platform.clock.now();
@@ -100,7 +100,7 @@ pub async fn mfa_otp_generate(
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"temporary_token": "mVxN3…", "code": "123456"}))]
-pub struct VerifyRequest {
+pub struct MfaVerifyRequest {
     /// From the step before.
     #[garde(length(min = 1, max = 200))]
     pub temporary_token: String,
@@ -113,7 +113,7 @@ pub struct VerifyRequest {
 
 /// Signed in with both factors.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Verified {
+pub struct MfaVerified {
     #[serde(flatten)]
     pub tokens: TokenSet,
     pub user_id: UserId,
@@ -127,15 +127,15 @@ pub struct Verified {
 }
 
 /// Finish a pending login with a code or a backup code
-#[utoipa::path(post, path = "/api/v1/auth/mfa/verify", tag = "authentication", request_body = VerifyRequest, security(()),
+#[utoipa::path(post, path = "/api/v1/auth/mfa/verify", tag = "authentication", request_body = MfaVerifyRequest, security(()),
     params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON")),
-    responses((status = 200, description = "Signed in", body = Envelope<Verified>), VerifyErrors))]
+    responses((status = 200, description = "Signed in", body = Envelope<MfaVerified>), VerifyErrors))]
 pub async fn mfa_verify(
     State(identity): State<Identity>,
     origin: RequestOrigin,
     headers: HeaderMap,
-    Json(request): Json<VerifyRequest>,
-) -> Result<Reply<Verified>> {
+    Json(request): Json<MfaVerifyRequest>,
+) -> Result<Reply<MfaVerified>> {
     let platform = &identity.platform;
     platform.limits.check(&VERIFY_BY_IP, &origin.limit_key())?;
     let fingerprint = device::fingerprint(&headers)?;
@@ -215,7 +215,7 @@ pub async fn mfa_verify(
         .details(serde_json::json!({"factor": factor}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let verified = Verified {
+    let verified = MfaVerified {
         tokens,
         user_id: user.id(),
         email: user.email.email,

@@ -1,6 +1,9 @@
+mod account;
 mod login;
 mod logout;
 mod me;
+mod mfa;
+mod password;
 mod refresh;
 mod signup;
 mod verify_email;

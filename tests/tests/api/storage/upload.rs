@@ -121,6 +121,9 @@ async fn a_part_after_the_file_is_refused(server: &Server) {
         send(&acme.admin, form).await.invalid("form");
     }
     assert_eq!(server.count("SELECT count(*) FROM storage_files WHERE state = 'stored'").await, 0);
-    let usage = format!("SELECT coalesce(sum(used_bytes), 0) FROM storage_usage WHERE organization_id = {}", acme.id);
+    let usage = format!(
+        "SELECT CAST(coalesce(sum(used_bytes), 0) AS bigint) FROM storage_usage WHERE organization_id = {}",
+        acme.id
+    );
     assert_eq!(server.count(&usage).await, 0);
 }

@@ -1,0 +1,4 @@
+mod backup_codes;
+mod email_otp;
+mod status;
+mod totp;
