@@ -49,10 +49,11 @@ pub struct Identity {
     pub tokens: access_token::AccessTokens,
     pub directory: Arc<dyn directory::Directory>,
     pub(crate) profiles: Kept<UserId, Arc<me::Me>>,
+    pub(crate) decoys: webauthn::Decoys,
 }
 
 /// What an operator may set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Whether signup is open to everybody.
     pub signup_open: bool,
@@ -64,6 +65,8 @@ pub struct Settings {
     pub remembered_session_lifetime: chrono::Duration,
     /// What authenticator apps call this server.
     pub mfa_issuer: String,
+    /// Whom passkeys are made for.
+    pub relying_party: webauthn::RelyingParty,
 }
 
 /// Refreshes from one address.
@@ -82,7 +85,15 @@ impl Identity {
         directory: Arc<dyn directory::Directory>,
     ) -> Self {
         let profiles = me::profiles(platform.db.bus());
-        Self { platform, settings: Arc::new(settings), passwords, tokens, directory, profiles }
+        Self {
+            platform,
+            settings: Arc::new(settings),
+            passwords,
+            tokens,
+            directory,
+            profiles,
+            decoys: webauthn::Decoys::default(),
+        }
     }
 }
 

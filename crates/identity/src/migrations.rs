@@ -267,7 +267,6 @@ impl MigrationTrait for Proofs {
                 .col(text("device_name"))
                 .col(text("credential_id"))
                 .col(json("passkey"))
-                .col(text_null("aaguid"))
                 .col(json("transports"))
                 .col(boolean("backup_eligible"))
                 .col(boolean("backed_up"))
@@ -307,6 +306,16 @@ impl MigrationTrait for Proofs {
         )
         .await?;
         m.create_index(index("webauthn_challenges", "webauthn_challenges_expiry", &["expires_at"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("webauthn_decoy_key")
+                .col(big_integer("id").primary_key())
+                .col(binary("sealed_key"))
+                .col(timestamp_with_time_zone("created_at"))
+                .to_owned(),
+        )
+        .await?;
 
         m.create_table(
             of_user("trusted_devices")

@@ -10,6 +10,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware};
 use object_store::local::LocalFileSystem;
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, directory::Directory, password,
+    webauthn::RelyingParty,
 };
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::{
@@ -106,7 +107,7 @@ impl App {
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(db.clone(), clock.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
-            Identity::new(platform.clone(), identity_settings(config), passwords(config)?, tokens, directory);
+            Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens, directory);
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone());
 
@@ -170,16 +171,39 @@ impl App {
     }
 }
 
-fn identity_settings(config: &Config) -> rivergen_identity::Settings {
+fn identity_settings(config: &Config) -> Result<rivergen_identity::Settings> {
     let terms = &config.signup.terms_version;
-    rivergen_identity::Settings {
+    Ok(rivergen_identity::Settings {
         signup_open: config.signup.open,
         hide_taken_addresses: config.signup.hide_taken_addresses,
         terms_version: (!terms.is_empty()).then(|| terms.clone()),
         session_lifetime: chrono::Duration::hours(config.sessions.lifetime_hours),
         remembered_session_lifetime: chrono::Duration::hours(config.sessions.remembered_lifetime_hours),
         mfa_issuer: config.mfa.issuer.clone(),
+        relying_party: relying_party(config)?,
+    })
+}
+
+/// From the settings, or from the address under which people reach this server. A loopback address is called localhost,
+/// as browsers want it; another address without a domain has no passkeys.
+fn relying_party(config: &Config) -> Result<RelyingParty> {
+    let passkeys = &config.webauthn;
+    let mut origins = passkeys.origins.clone();
+    if origins.is_empty() {
+        let mut url: url::Url = config.server.public_url.parse().map_err(Error::internal)?;
+        let is_loopback = match url.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            _ => false,
+        };
+        if is_loopback {
+            url.set_host(Some("localhost")).map_err(Error::internal)?;
+        }
+        origins.extend(url.domain().is_some().then_some(url));
     }
+    let domain = origins.first().and_then(url::Url::domain).unwrap_or_default().to_owned();
+    let id = if passkeys.rp_id.is_empty() { &domain } else { &passkeys.rp_id };
+    RelyingParty::new(id, &passkeys.rp_name, &origins)
 }
 
 fn passwords(config: &Config) -> Result<password::Passwords> {

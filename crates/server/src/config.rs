@@ -41,6 +41,7 @@ pub struct Config {
     pub signup: Signup,
     pub passwords: Passwords,
     pub mfa: Mfa,
+    pub webauthn: Webauthn,
     pub mail: MailConfig,
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
@@ -106,6 +107,14 @@ pub struct Signup {
     pub open: bool,
     pub hide_taken_addresses: bool,
     pub terms_version: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webauthn {
+    pub rp_id: String,
+    pub rp_name: String,
+    pub origins: Vec<url::Url>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

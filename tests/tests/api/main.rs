@@ -18,4 +18,5 @@ mod sessions;
 mod storage;
 mod tenant_matrix;
 mod tokens;
+mod webauthn;
 mod workspaces;

@@ -102,6 +102,16 @@ const ENTRIES: &[Entry] = &[
         PublicRefusing(401),
         |_| json!({"temporary_token": "of nobody", "code": "123456"}),
     ),
+    entry("POST /api/v1/webauthn/register/start", Members, |_| json!({"device_name": "laptop"})),
+    entry(
+        "POST /api/v1/webauthn/register/complete",
+        MembersRefusing(404),
+        |_| json!({"device_name": "laptop", "credential": {}}),
+    ),
+    entry("POST /api/v1/webauthn/authenticate/start", Public, |_| json!({"email": "nobody@new.example"})),
+    entry("POST /api/v1/webauthn/authenticate/complete", PublicRefusing(404), |_| json!({"credential": {}})),
+    entry("GET /api/v1/webauthn/credentials", Members, nothing),
+    entry("DELETE /api/v1/webauthn/credentials/{credential_id}", MembersRefusing(404), nothing),
     entry("GET /api/v1/sessions", Members, nothing),
     entry("DELETE /api/v1/sessions/{session_id}", Own, nothing),
     entry("POST /api/v1/mfa/totp/setup", Members, |_| json!({"device_name": "phone"})),
@@ -249,6 +259,7 @@ impl Ids {
             // There are none of these yet, so every id is foreign.
             ("dataset_id", 1),
             ("device_id", 1),
+            ("credential_id", 1),
             ("storage_file_id", 1),
         ];
         if !singular.ends_with("_id") {
