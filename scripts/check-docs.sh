@@ -53,7 +53,7 @@ keep docs/configuration.md settings
 keep docs/errors.md errors
 
 # Every code of the catalogue must have become a row.
-codes=$(grep -cE '^    [A-Z][A-Za-z]* "[A-Z_]+" ' crates/kernel/src/error.rs)
+codes=$(grep -cE '^    [A-Z][A-Za-z]* "[A-Za-z_]+" ' crates/kernel/src/error.rs)
 rows=$(($(wc -l <"$work/errors") - 2))
 if [ "$codes" -ne "$rows" ]; then
     printf 'crates/kernel/src/error.rs: %d codes, but %d rows were made of them\n' "$codes" "$rows" >&2
