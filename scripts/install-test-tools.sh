@@ -58,3 +58,19 @@ if ! cargo deny --version >/dev/null 2>&1; then
         echo "cargo-deny is missing, and the registry that it comes from is not reachable"
     fi
 fi
+
+# The OpenID provider that the tests of social login run against. Without it they say that they are skipped.
+provider=$HOME/.cache/rivergen/oidc-provider
+if ! has node || ! has npm; then
+    echo "node and npm are missing: the tests of social login will be skipped"
+elif ! cmp -s tests/interop/oidc-provider/package-lock.json "$provider/package-lock.json"; then
+    mkdir -p "$provider"
+    cp tests/interop/oidc-provider/package.json "$provider/"
+    # The lock comes last: what is there counts as installed.
+    cp tests/interop/oidc-provider/package-lock.json "$provider/npm-shrinkwrap.json"
+    if (cd "$provider" && npm ci --no-audit --no-fund --silent </dev/null); then
+        mv "$provider/npm-shrinkwrap.json" "$provider/package-lock.json"
+    else
+        echo "oidc-provider could not be installed: the tests of social login will be skipped"
+    fi
+fi

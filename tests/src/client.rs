@@ -28,8 +28,16 @@ pub struct Answer {
 impl Client {
     /// For a server's address, without a token.
     pub fn new(base: impl Into<String>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { http, base: base.into(), token: None }
+        Self { http: http().build().unwrap(), base: base.into(), token: None }
+    }
+
+    /// The same, as a browser that keeps its cookies.
+    pub fn with_cookies(base: impl Into<String>) -> Self {
+        Self { http: http().cookie_store(true).build().unwrap(), base: base.into(), token: None }
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
     }
 
     /// The same client with a bearer token.
@@ -110,6 +118,10 @@ impl Client {
         };
         Ok(Answer { request: what, status, headers, body })
     }
+}
+
+fn http() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 impl Answer {

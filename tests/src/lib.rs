@@ -19,6 +19,7 @@ mod mailbox;
 mod organization;
 mod passkey;
 mod postgres;
+pub mod provider;
 mod server;
 mod shop;
 

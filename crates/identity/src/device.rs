@@ -32,7 +32,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Identity, mails, session, user::User};
+use crate::{Identity, cookies, mails, session, user::User};
 
 const ACTIVATION: Duration = Duration::minutes(5);
 const COOKIE: &str = "rivergen_device";
@@ -83,9 +83,7 @@ pub fn secret(headers: &HeaderMap) -> Option<&str> {
     if let Some(token) = headers.get(HEADER) {
         return token.to_str().ok();
     }
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    cookies::read(headers, COOKIE)
 }
 
 /// The device that a login comes from, if the person trusts it. Index: trusted_devices(secret_hash), unique.

@@ -11,6 +11,7 @@
 pub mod access_token;
 pub mod account;
 pub mod authenticate;
+mod cookies;
 pub mod device;
 pub mod directory;
 pub mod email_address;
@@ -50,6 +51,7 @@ pub struct Identity {
     pub directory: Arc<dyn directory::Directory>,
     pub(crate) profiles: Kept<UserId, Arc<me::Me>>,
     pub(crate) decoys: webauthn::Decoys,
+    pub(crate) social: Arc<social::Providers>,
 }
 
 /// What an operator may set.
@@ -67,6 +69,8 @@ pub struct Settings {
     pub mfa_issuer: String,
     /// Whom passkeys are made for.
     pub relying_party: webauthn::RelyingParty,
+    /// The providers that people may sign in with.
+    pub social: social::SocialConfig,
 }
 
 /// Refreshes from one address.
@@ -85,6 +89,7 @@ impl Identity {
         directory: Arc<dyn directory::Directory>,
     ) -> Self {
         let profiles = me::profiles(platform.db.bus());
+        let social = Arc::new(social::Providers::new(settings.social.clone()));
         Self {
             platform,
             settings: Arc::new(settings),
@@ -93,6 +98,7 @@ impl Identity {
             directory,
             profiles,
             decoys: webauthn::Decoys::default(),
+            social,
         }
     }
 }

@@ -252,6 +252,11 @@ impl Way {
         }
         Ok(Self { place, factors, has_backup_codes, trusted_device })
     }
+
+    /// Of an account that is made in the same transaction, and so has nothing but its place.
+    pub fn of_new_account(place: Place) -> Self {
+        Self { place: Some(place), factors: Vec::new(), has_backup_codes: false, trusted_device: None }
+    }
 }
 
 /// Lets somebody in whose first proof was right, or asks for the second.

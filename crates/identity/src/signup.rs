@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Identity, email_address, mails,
+    Identity,
+    directory::Place,
+    email_address, mails,
     one_time_token::{self, Purpose},
     password::PasswordPolicy,
     user::{NewUser, User, default_display_name},
@@ -65,7 +67,7 @@ const NOT_TOLD: UserId = UserId(0);
 
 errors! { pub SignupErrors: InvalidRequest, Forbidden, EmailTaken, IdempotencyConflict, ValidationError, InvalidPassword, RateLimited; }
 
-const SENT: &str = "The account is created; a mail with a link to verify the address is on its way.";
+pub(crate) const SENT: &str = "The account is created; a mail with a link to verify the address is on its way.";
 
 /// Register an account with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/signup", tag = "authentication", request_body = SignupRequest, security(()),
@@ -76,14 +78,10 @@ pub async fn signup(
     Json(request): Json<SignupRequest>,
 ) -> Result<Reply<SignedUp>> {
     let platform = &identity.platform;
-    if !identity.settings.signup_open {
-        return Err(
-            Error::new(ErrorCode::Forbidden).with_message("Sign-up is closed; ask an administrator to add you.")
-        );
-    }
+    require_open(&identity)?;
     let uses = platform.check_limits(&[(&SIGNUP_BY_IP, &origin.limit_key())]).await?;
     let email = email_address::normalise(&request.email, "email")?;
-    let terms_version = accepted_terms(&identity, &request)?;
+    let terms_version = accepted_terms(&identity, request.agree_to_terms, request.terms_version.as_deref())?;
     let display_name = request.display_name.unwrap_or_else(|| default_display_name(&email));
     let known = [email.as_str(), display_name.as_str()];
     let policy = PasswordPolicy::default();
@@ -103,7 +101,7 @@ pub async fn signup(
         return Ok(Reply::created(answer, SENT));
     }
     if let Some(owner) = User::find_by_email(tx.conn(), &email).await? {
-        return taken(&identity, tx, owner, display_name, &origin).await;
+        return Ok(Reply::created(taken(&identity, tx, owner, display_name, &origin).await?, SENT));
     }
     let new = NewUser { email, display_name, password_hash: Some(password_hash), verified_at: None, terms_version };
     let user = new
@@ -113,8 +111,7 @@ pub async fn signup(
     if let Some(key) = &request.idempotency_key {
         idempotency::remember(&tx, "auth.signup", key, &fingerprint, user.id().0, now).await?;
     }
-    let name = format!("{}'s organization", user.account.display_name);
-    identity.directory.create_personal_organization(&tx, user.id(), &name).await?;
+    give_organization(&identity, &tx, &user).await?;
     mails::send_verification(&identity, &tx, &user).await?;
     let answer = pending(&identity, &tx, &user).await?;
     audit::record(
@@ -127,7 +124,24 @@ pub async fn signup(
     Ok(Reply::created(answer, SENT))
 }
 
-async fn pending(identity: &Identity, tx: &Transaction, user: &User) -> Result<SignedUp> {
+/// New accounts are made where the operator lets everybody sign up.
+pub(crate) fn require_open(identity: &Identity) -> Result<()> {
+    match identity.settings.signup_open {
+        true => Ok(()),
+        false => {
+            Err(Error::new(ErrorCode::Forbidden).with_message("Sign-up is closed; ask an administrator to add you."))
+        }
+    }
+}
+
+/// Every new account has an organization of its own, in which its first session stands.
+pub(crate) async fn give_organization(identity: &Identity, tx: &Transaction, user: &User) -> Result<Place> {
+    let name = format!("{}'s organization", user.account.display_name);
+    identity.directory.create_personal_organization(tx, user.id(), &name).await
+}
+
+/// The answer for an account whose address is still to be verified.
+pub(crate) async fn pending(identity: &Identity, tx: &Transaction, user: &User) -> Result<SignedUp> {
     let now = identity.platform.clock.now();
     let temporary_token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), None, now).await?;
     Ok(SignedUp {
@@ -141,13 +155,13 @@ async fn pending(identity: &Identity, tx: &Transaction, user: &User) -> Result<S
 }
 
 /// 409, or, where the operator hides taken addresses, an answer like any other and a mail to the owner.
-async fn taken(
+pub(crate) async fn taken(
     identity: &Identity,
     tx: Transaction,
     owner: User,
     display_name: String,
     origin: &RequestOrigin,
-) -> Result<Reply<SignedUp>> {
+) -> Result<SignedUp> {
     if !identity.settings.hide_taken_addresses {
         // The try counts, wherever else it is made.
         tx.commit().await?;
@@ -159,7 +173,7 @@ async fn taken(
         .outcome(Outcome::Failure);
     audit::record(&tx, &identity.platform.clock, record).await?;
     tx.commit().await?;
-    let answer = SignedUp {
+    Ok(SignedUp {
         user_id: NOT_TOLD,
         email: owner.email.email,
         display_name,
@@ -167,17 +181,21 @@ async fn taken(
         temporary_token: Token::random(&mut rand::rng()).expose().to_owned(),
         email_verification_required: true,
         message: SENT,
-    };
-    Ok(Reply::created(answer, SENT))
+    })
 }
 
-fn accepted_terms(identity: &Identity, request: &SignupRequest) -> Result<Option<String>> {
+/// The version of the terms that a new account has accepted; 422 where the server's own are not.
+pub(crate) fn accepted_terms(
+    identity: &Identity,
+    agree: Option<bool>,
+    version: Option<&str>,
+) -> Result<Option<String>> {
     match &identity.settings.terms_version {
-        None => Ok(request.agree_to_terms.unwrap_or(false).then(|| request.terms_version.clone()).flatten()),
-        Some(_) if request.agree_to_terms != Some(true) => {
+        None => Ok(version.filter(|_| agree == Some(true)).map(str::to_owned)),
+        Some(_) if agree != Some(true) => {
             Err(Error::invalid_field("agree_to_terms", "must be true: read and accept the terms"))
         }
-        Some(current) => match &request.terms_version {
+        Some(current) => match version {
             Some(version) if version != current => {
                 Err(Error::invalid_field("terms_version", format!("must be {current:?}, the terms in force")))
             }

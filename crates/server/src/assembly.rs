@@ -181,6 +181,7 @@ fn identity_settings(config: &Config) -> Result<rivergen_identity::Settings> {
         remembered_session_lifetime: chrono::Duration::hours(config.sessions.remembered_lifetime_hours),
         mfa_issuer: config.mfa.issuer.clone(),
         relying_party: relying_party(config)?,
+        social: config.social.clone(),
     })
 }
 

@@ -12,6 +12,7 @@ use figment::{
     providers::{Env, Format, Toml},
 };
 use ipnet::IpNet;
+use rivergen_identity::social::SocialConfig;
 use rivergen_kernel::Secret;
 use rivergen_platform::{
     db::DatabaseConfig,
@@ -42,6 +43,7 @@ pub struct Config {
     pub passwords: Passwords,
     pub mfa: Mfa,
     pub webauthn: Webauthn,
+    pub social: SocialConfig,
     pub mail: MailConfig,
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
@@ -197,6 +199,8 @@ pub enum ConfigError {
     Missing(PathBuf),
     #[error("{key}: {reason}")]
     Value { key: &'static str, reason: String },
+    #[error("social.{key}: {reason}")]
+    Social { key: String, reason: String },
 }
 
 impl Config {
@@ -254,6 +258,7 @@ impl Config {
         if self.sessions.lifetime_hours < 1 || self.sessions.remembered_lifetime_hours < self.sessions.lifetime_hours {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
+        self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
         if self.query.max_rows == 0 || self.query.concurrent_per_organization == 0 {
             return fault("query", "max_rows and concurrent_per_organization must be at least 1".to_owned());
         }
@@ -303,6 +308,9 @@ mod tests {
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
             ("[planner]\nkind = \"chat\"", "planner"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
+            ("[social.google]\nkind = \"google\"\nclient_id = \"x\"", "social.google"),
+            ("[social.google]\nkind = \"google\"\nclient_id = \"x\"\nclient_sekret = \"x\"", "client_sekret"),
+            ("[social]\nredirect_targets = [\"javascript:x\"]", "social.redirect_targets"),
         ] {
             let error = Config::with(overrides).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
@@ -312,7 +320,8 @@ mod tests {
     #[test]
     fn the_shown_settings_hold_no_secret() {
         let config = Config::with(
-            "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"",
+            "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"\n\
+             [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"",
         );
         let shown = format!("{:?}", config.unwrap());
         assert!(!shown.contains("hunter2") && shown.contains("db/rivergen"), "{shown}");

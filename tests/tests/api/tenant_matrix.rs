@@ -2,7 +2,8 @@
 //! with another tenant's ids. An operation without an entry here fails, so the matrix grows with the API.
 //!
 //! ```text
-//! control      an Owner with their own ids                      →  2xx, so the refusals below mean something
+//! control      an Owner with their own ids                      →  2xx, so the refusals below mean something; or
+//!              the refusal of the operation's own that its entry names, where a good call needs another server
 //! no token     everything but the public operations             →  401
 //! wrong role   the strongest role that must not                 →  403
 //! foreign ids  each id in the path, each id-bearing body field  →  404, and in the query: an empty list
@@ -14,7 +15,8 @@ use rivergen_tests::{Answer, Client, Organization, Server, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
-    every_operation_keeps_tenants_and_roles_apart;
+    every_operation_keeps_tenants_and_roles_apart
+        with "[social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"x\"";
 }
 
 /// Who may call an operation.
@@ -26,10 +28,11 @@ enum Access {
     Members,
     /// Members of some roles; not this one.
     NotFor(&'static str),
-    /// Everybody, and this body is refused for what it says: there is none that would do here.
-    PublicRefusing(u16),
+    /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
+    /// it can, and its good way has a test of its own.
+    PublicRefusing(&'static str),
     /// Every member, and this body is refused for what it says.
-    MembersRefusing(u16),
+    MembersRefusing(&'static str),
     /// The Owner, whose own object the path names; for every other member it does not exist.
     Own,
     /// As `Own`, and not tried out: the object is needed after it.
@@ -43,10 +46,10 @@ impl Access {
     }
 
     /// What an authorized caller is answered.
-    fn is_control(self, status: u16) -> bool {
+    fn is_control(self, answer: &Answer) -> bool {
         match self {
-            PublicRefusing(refusal) | MembersRefusing(refusal) => status == refusal,
-            _ => (200..300).contains(&status),
+            PublicRefusing(code) | MembersRefusing(code) => answer.body["error"]["code"] == code,
+            _ => answer.status.is_success(),
         }
     }
 }
@@ -66,6 +69,11 @@ fn nothing(_: &Ids) -> Value {
     Value::Null
 }
 
+/// What a provider would give, under a state that was never made.
+fn made_up_code() -> Value {
+    json!({"provider": "github", "code": "x", "state": "x"})
+}
+
 /// The table. A body with a file is sent as the form of an upload.
 const ENTRIES: &[Entry] = &[
     entry("POST /api/v1/auth/signup", Public, |_| json!({"email": unique("@new.example"), "password": PASSWORD})),
@@ -73,61 +81,87 @@ const ENTRIES: &[Entry] = &[
     entry("POST /api/v1/auth/refresh", Public, |ids| json!({"refresh_token": ids.refresh_token})),
     entry("POST /api/v1/auth/verify-email", Public, |ids| json!({"token": ids.verification_token})),
     entry("POST /api/v1/auth/resend-verification", Public, |_| json!({"email": "nobody@new.example"})),
+    entry("GET /api/v1/auth/oauth/providers", Public, nothing),
+    entry("GET /api/v1/auth/oauth/{provider}/url", Public, nothing),
+    entry("POST /api/v1/auth/oauth/login", PublicRefusing("INVALID_STATE"), |_| made_up_code()),
+    entry("POST /api/v1/auth/oauth/signup", PublicRefusing("INVALID_STATE"), |_| made_up_code()),
+    entry("GET /api/v1/auth/oauth/{provider}/callback", PublicRefusing("MISSING_AUTHORIZATION_CODE"), nothing),
+    entry("POST /api/v1/auth/oauth/{provider}/callback", PublicRefusing("INVALID_REQUEST"), nothing),
+    entry("POST /api/v1/auth/oauth/handover", PublicRefusing("INVALID_TOKEN"), |_| json!({"handover_code": "x"})),
+    entry("GET /api/v1/auth/social-accounts", Members, nothing),
+    entry("POST /api/v1/auth/social-accounts/{provider}", MembersRefusing("INVALID_STATE"), |_| made_up_code()),
+    entry("DELETE /api/v1/auth/social-accounts/{provider}", MembersRefusing("SOCIAL_ACCOUNT_NOT_FOUND"), nothing),
     entry("POST /api/v1/auth/logout", Members, nothing),
     // It would end the sessions that the others need.
-    entry("POST /api/v1/auth/logout-all", MembersRefusing(422), |_| json!({"except_current": "no"})),
+    entry("POST /api/v1/auth/logout-all", MembersRefusing("VALIDATION_ERROR"), |_| json!({"except_current": "no"})),
     entry("GET /api/v1/auth/me", Members, nothing),
-    entry("DELETE /api/v1/auth/me", MembersRefusing(400), |_| json!({"current_password": "Wrong1horse"})),
+    entry(
+        "DELETE /api/v1/auth/me",
+        MembersRefusing("INVALID_CURRENT_PASSWORD"),
+        |_| json!({"current_password": "Wrong1horse"}),
+    ),
     entry("PUT /api/v1/auth/me/profile", Members, |_| json!({"display_name": "Somebody"})),
     entry("POST /api/v1/auth/me/emails", Members, |_| json!({"email": unique("@new.example")})),
     entry("POST /api/v1/auth/switch-workspace", Members, |ids| json!({"workspace_id": ids.workspace_id})),
     entry("POST /api/v1/auth/forgot-password", Public, |_| json!({"email": "nobody@new.example"})),
     entry(
         "POST /api/v1/auth/reset-password",
-        PublicRefusing(400),
+        PublicRefusing("INVALID_TOKEN"),
         |_| json!({"token": "of nobody", "new_password": PASSWORD}),
     ),
     entry(
         "POST /api/v1/auth/change-password",
-        MembersRefusing(400),
+        MembersRefusing("INVALID_CURRENT_PASSWORD"),
         |_| json!({"current_password": "Wrong1horse", "new_password": "Correct2horse"}),
     ),
     entry(
         "POST /api/v1/auth/mfa/otp/generate",
-        PublicRefusing(401),
+        PublicRefusing("INVALID_TEMPORARY_TOKEN"),
         |_| json!({"temporary_token": "of nobody", "method": "totp"}),
     ),
     entry(
         "POST /api/v1/auth/mfa/verify",
-        PublicRefusing(401),
+        PublicRefusing("INVALID_TOKEN"),
         |_| json!({"temporary_token": "of nobody", "code": "123456"}),
     ),
     entry("POST /api/v1/webauthn/register/start", Members, |_| json!({"device_name": "laptop"})),
     entry(
         "POST /api/v1/webauthn/register/complete",
-        MembersRefusing(404),
+        MembersRefusing("CHALLENGE_NOT_FOUND"),
         |_| json!({"device_name": "laptop", "credential": {}}),
     ),
     entry("POST /api/v1/webauthn/authenticate/start", Public, |_| json!({"email": "nobody@new.example"})),
-    entry("POST /api/v1/webauthn/authenticate/complete", PublicRefusing(404), |_| json!({"credential": {}})),
+    entry(
+        "POST /api/v1/webauthn/authenticate/complete",
+        PublicRefusing("CHALLENGE_NOT_FOUND"),
+        |_| json!({"credential": {}}),
+    ),
     entry("GET /api/v1/webauthn/credentials", Members, nothing),
-    entry("DELETE /api/v1/webauthn/credentials/{credential_id}", MembersRefusing(404), nothing),
+    entry("DELETE /api/v1/webauthn/credentials/{credential_id}", MembersRefusing("CREDENTIAL_NOT_FOUND"), nothing),
     entry("GET /api/v1/sessions", Members, nothing),
     entry("DELETE /api/v1/sessions/{session_id}", Own, nothing),
     entry("POST /api/v1/mfa/totp/setup", Members, |_| json!({"device_name": "phone"})),
-    entry("POST /api/v1/mfa/totp/verify", MembersRefusing(400), |_| json!({"code": "123456"})),
+    entry("POST /api/v1/mfa/totp/verify", MembersRefusing("VALIDATION_ERROR"), |_| json!({"code": "1"})),
     entry("GET /api/v1/mfa/totp/devices", Members, nothing),
-    entry("DELETE /api/v1/mfa/totp/devices/{device_id}", MembersRefusing(404), nothing),
+    entry("DELETE /api/v1/mfa/totp/devices/{device_id}", MembersRefusing("DEVICE_NOT_FOUND"), nothing),
     entry("POST /api/v1/mfa/email-otp/setup", Members, nothing),
-    entry("POST /api/v1/mfa/email-otp/verify", MembersRefusing(422), |_| json!({"code": "1"})),
-    entry("DELETE /api/v1/mfa/email-otp", MembersRefusing(404), nothing),
+    entry("POST /api/v1/mfa/email-otp/verify", MembersRefusing("VALIDATION_ERROR"), |_| json!({"code": "1"})),
+    entry("DELETE /api/v1/mfa/email-otp", MembersRefusing("MFA_METHOD_NOT_FOUND"), nothing),
     entry("GET /api/v1/mfa/status", Members, nothing),
     entry("GET /api/v1/mfa/backup-codes", Members, nothing),
-    entry("POST /api/v1/mfa/backup-codes/generate", MembersRefusing(400), |_| json!({})),
+    entry("POST /api/v1/mfa/backup-codes/generate", MembersRefusing("MFA_NOT_ENABLED"), |_| json!({})),
     entry("GET /api/v1/devices/", Members, nothing),
-    entry("POST /api/v1/devices/activate", MembersRefusing(400), |_| json!({"activation_token": "of nobody"})),
-    entry("POST /api/v1/devices/skip", MembersRefusing(400), |_| json!({"activation_token": "of nobody"})),
-    entry("DELETE /api/v1/devices/{device_id}", MembersRefusing(404), nothing),
+    entry(
+        "POST /api/v1/devices/activate",
+        MembersRefusing("INVALID_ACTIVATION_TOKEN"),
+        |_| json!({"activation_token": "of nobody"}),
+    ),
+    entry(
+        "POST /api/v1/devices/skip",
+        MembersRefusing("INVALID_ACTIVATION_TOKEN"),
+        |_| json!({"activation_token": "of nobody"}),
+    ),
+    entry("DELETE /api/v1/devices/{device_id}", MembersRefusing("DEVICE_NOT_FOUND"), nothing),
     entry("POST /api/v1/auth/tokens", Members, |_| json!({"name": "a program", "scopes": ["read"]})),
     entry("GET /api/v1/auth/tokens", Members, nothing),
     entry("PATCH /api/v1/auth/tokens/{token_id}", Own, |_| json!({"name": "another program"})),
@@ -329,6 +363,8 @@ impl Operation {
             let ids = foreign.filter(|(at, _)| at == name).map_or(own, |(_, ids)| ids);
             path = path.replace(&format!("{{{name}}}"), &ids.named(name).unwrap().to_string());
         }
+        // No id: the same provider for everybody.
+        path = path.replace("{provider}", "github");
         assert!(!path.contains('{'), "the matrix does not fill {path}");
         path
     }
@@ -361,7 +397,7 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
         let anonymous = operation.call(&server.anonymous(), &path, &(entry.body)(&own)).await;
         let status = anonymous.status.as_u16();
         // A public operation is good here already: it is its own control.
-        let expected = if entry.access.is_public() { entry.access.is_control(status) } else { status == 401 };
+        let expected = if entry.access.is_public() { entry.access.is_control(&anonymous) } else { status == 401 };
         check("no token".to_owned(), status, expected);
 
         if let NotFor(name) = entry.access {
@@ -372,17 +408,17 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
         if !entry.access.is_public() && !matches!(entry.access, NotFor(_)) {
             // A session of its own: one of the operations ends it.
             let viewer = server.sign_in(&acme.viewer.email).await.client;
-            let status = operation.call(&viewer, &path, &(entry.body)(&own)).await.status.as_u16();
+            let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;
             let expected = match entry.access {
-                Own | Destroys => status == 404,
-                access => access.is_control(status),
+                Own | Destroys => answer.status == 404,
+                access => access.is_control(&answer),
             };
-            check("Viewer".to_owned(), status, expected);
+            check("Viewer".to_owned(), answer.status.as_u16(), expected);
         }
         let owner = server.sign_in(&own.owner).await.client;
         if !entry.access.is_public() && entry.access != Destroys {
-            let status = operation.call(&owner, &path, &(entry.body)(&own)).await.status.as_u16();
-            check("Owner".to_owned(), status, entry.access.is_control(status));
+            let answer = operation.call(&owner, &path, &(entry.body)(&own)).await;
+            check("Owner".to_owned(), answer.status.as_u16(), entry.access.is_control(&answer));
         }
 
         for name in &operation.path_ids {

@@ -72,6 +72,7 @@ pub struct Outbound {
     /// How long a name may take to resolve.
     patience: Duration,
     http: reqwest::Client,
+    http_without_redirects: reqwest::Client,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -83,13 +84,20 @@ impl std::fmt::Debug for Outbound {
 impl Outbound {
     pub fn new(config: &OutboundConfig) -> Result<Self, reqwest::Error> {
         let policy = Arc::new(config.policy.clone());
-        let http = client(config, &policy)?;
-        Ok(Self { policy, patience: Duration::from_secs(config.connect_timeout_seconds), http })
+        let http = client(config, &policy, redirects(policy.clone()))?;
+        let http_without_redirects = client(config, &policy, redirect::Policy::none())?;
+        let patience = Duration::from_secs(config.connect_timeout_seconds);
+        Ok(Self { policy, patience, http, http_without_redirects })
     }
 
     /// The client for all HTTP that goes out.
     pub fn http(&self) -> &reqwest::Client {
         &self.http
+    }
+
+    /// The same for requests that carry a secret in their body, which no redirect may take elsewhere.
+    pub fn http_without_redirects(&self) -> &reqwest::Client {
+        &self.http_without_redirects
     }
 
     /// The allowed addresses of a host. Connect to these and not to the name, which may resolve to others
@@ -144,7 +152,11 @@ pub async fn read_bounded(response: reqwest::Response, limit: usize) -> Result<B
     Ok(body.freeze())
 }
 
-fn client(config: &OutboundConfig, policy: &Arc<AddressPolicy>) -> Result<reqwest::Client, reqwest::Error> {
+fn client(
+    config: &OutboundConfig,
+    policy: &Arc<AddressPolicy>,
+    redirects: redirect::Policy,
+) -> Result<reqwest::Client, reqwest::Error> {
     let proxy_host = config.proxy.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
     let resolver = Resolver { policy: policy.clone(), exempt: proxy_host };
     reqwest::Client::builder()
@@ -152,7 +164,7 @@ fn client(config: &OutboundConfig, policy: &Arc<AddressPolicy>) -> Result<reqwes
         .connect_timeout(Duration::from_secs(config.connect_timeout_seconds))
         .read_timeout(Duration::from_secs(config.read_timeout_seconds))
         .referer(false)
-        .redirect(redirects(policy.clone()))
+        .redirect(redirects)
         .dns_resolver(resolver)
         .proxy(literal_guard(policy.clone(), config.proxy.clone()))
         .build()

@@ -6,4 +6,5 @@ mod mfa;
 mod password;
 mod refresh;
 mod signup;
+mod social;
 mod verify_email;

@@ -1,0 +1,363 @@
+//! A provider as it is reached: its addresses and keys, and how this server proves to it who it is.
+//!
+//! Discovery documents with their key sets are kept for an hour; a token that is signed by a key that is not in the
+//! set has them read anew, once a minute at most, because providers change their keys whenever they like. GitHub has
+//! no such document: it is plain OAuth 2, whose addresses are known.
+//!
+//! Every request goes the guarded way out, without redirects: neither a configuration nor a document leads this server
+//! to an address that is not allowed, and none takes a client secret elsewhere.
+
+use std::{collections::BTreeMap, error::Error as StdError, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use moka::future::Cache;
+use openidconnect::{
+    AsyncHttpClient, AuthType, AuthUrl, ClientId, ClientSecret, EmptyAdditionalProviderMetadata, EndpointMaybeSet,
+    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySetUrl, RedirectUrl, TokenUrl,
+    core::{CoreClient, CoreClientAuthMethod, CoreProviderMetadata},
+};
+use rivergen_kernel::{ErrorCode, Result, Secret};
+use rivergen_platform::{
+    Platform,
+    net::{self, Outbound, ReadError},
+};
+use serde::Serialize;
+use url::Url;
+
+use super::config::{ProviderConfig, ProviderKind, SocialConfig};
+
+/// How long a discovery document and its keys are believed.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
+/// How old they are at least before an unknown key has them read anew.
+const FRESH_FOR: chrono::Duration = chrono::Duration::seconds(60);
+/// More is no answer of a provider.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+/// How long a provider may take for one answer; a person waits.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The providers of the configuration.
+#[derive(Debug)]
+pub struct Providers {
+    pub(super) config: SocialConfig,
+    configured: BTreeMap<String, Provider>,
+}
+
+impl Providers {
+    pub fn new(config: SocialConfig) -> Self {
+        let provider = |(name, config): (&String, &ProviderConfig)| (name.clone(), Provider::new(name, config));
+        Self { configured: config.providers.iter().map(provider).collect(), config }
+    }
+
+    /// `PROVIDER_NOT_CONFIGURED` for one that everybody knows, else `INVALID_PROVIDER`.
+    pub(super) fn get(&self, name: &str) -> Result<&Provider> {
+        self.configured.get(name).ok_or_else(|| match ProviderKind::WELL_KNOWN.contains(&name) {
+            true => ErrorCode::ProviderNotConfigured.into(),
+            false => ErrorCode::InvalidProvider.into(),
+        })
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Provider> {
+        self.configured.values()
+    }
+
+    /// Whether people can sign in with it today.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.configured.contains_key(name)
+    }
+}
+
+/// One provider.
+#[derive(Debug)]
+pub(super) struct Provider {
+    pub name: String,
+    pub config: ProviderConfig,
+    discovered: Cache<(), Arc<Discovered>>,
+}
+
+/// What a provider says of itself.
+#[derive(Debug)]
+pub(super) struct Discovered {
+    pub metadata: CoreProviderMetadata,
+    read_at: DateTime<Utc>,
+}
+
+/// The library's client with the addresses that a sign-in needs.
+pub(super) type Client =
+    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
+
+impl Provider {
+    fn new(name: &str, config: &ProviderConfig) -> Self {
+        let discovered = Cache::builder().max_capacity(1).time_to_live(KEPT_FOR).build();
+        Self { name: name.to_owned(), config: config.clone(), discovered }
+    }
+
+    pub fn display_name(&self) -> &str {
+        let of_kind = match self.config.kind {
+            ProviderKind::Google => "Google",
+            ProviderKind::Github => "GitHub",
+            ProviderKind::Microsoft => "Microsoft",
+            ProviderKind::Apple => "Apple",
+            ProviderKind::Oidc => &self.name,
+        };
+        self.config.display_name.as_deref().unwrap_or(of_kind)
+    }
+
+    /// Whether the answer comes as a form that the provider's page posts; Apple sends name and address in no other way.
+    pub fn posts_its_answer(&self) -> bool {
+        self.config.kind == ProviderKind::Apple
+    }
+
+    pub fn scopes(&self) -> Vec<String> {
+        let usual: &[&str] = match self.config.kind {
+            ProviderKind::Github => &["read:user", "user:email"],
+            ProviderKind::Apple => &["name", "email"],
+            _ => &["email", "profile"],
+        };
+        self.config.scopes.clone().unwrap_or_else(|| usual.iter().map(|scope| (*scope).to_owned()).collect())
+    }
+
+    /// The client, as it is to be used now: its secret may be one that is made anew each time.
+    pub async fn client(&self, platform: &Platform) -> Result<(Client, Arc<Discovered>), Failure> {
+        let discovered = self.discovered(platform).await?;
+        let client = CoreClient::from_provider_metadata(
+            discovered.metadata.clone(),
+            ClientId::new(self.config.client_id.clone()),
+            self.client_secret(platform.clock.now())?.map(|secret| ClientSecret::new(secret.expose().to_owned())),
+        );
+        let callback = format!("{}/api/v1/auth/oauth/{}/callback", platform.public_url, self.name);
+        let client = client.set_redirect_uri(RedirectUrl::new(callback)?).set_auth_type(self.auth_type(&discovered));
+        match self.config.kind {
+            ProviderKind::Github => Ok((client.disable_openid_scope(), discovered)),
+            _ => Ok((client, discovered)),
+        }
+    }
+
+    /// Has the discovery document read anew, unless it is almost new; whether it was.
+    pub async fn forget(&self, known: &Discovered, now: DateTime<Utc>) -> bool {
+        let is_due = now - known.read_at >= FRESH_FOR;
+        if is_due {
+            self.discovered.invalidate(&()).await;
+        }
+        is_due
+    }
+
+    async fn discovered(&self, platform: &Platform) -> Result<Arc<Discovered>, Failure> {
+        let read = async {
+            let metadata = match self.config.kind {
+                ProviderKind::Github => self.metadata_of_github()?,
+                _ => {
+                    let http = GuardedHttp::new(&platform.outbound);
+                    CoreProviderMetadata::discover_async(self.issuer()?, &http).await?
+                }
+            };
+            Ok::<_, Failure>(Arc::new(Discovered { metadata, read_at: platform.clock.now() }))
+        };
+        self.discovered.try_get_with((), read).await.map_err(|failure: Arc<Failure>| Failure(failure.0.clone()))
+    }
+
+    fn issuer(&self) -> Result<IssuerUrl, Failure> {
+        let tenant = self.config.tenant.as_deref().unwrap_or_default();
+        let usual = match self.config.kind {
+            ProviderKind::Google => "https://accounts.google.com".to_owned(),
+            ProviderKind::Apple => APPLE.to_owned(),
+            ProviderKind::Microsoft => format!("https://login.microsoftonline.com/{tenant}/v2.0"),
+            ProviderKind::Github | ProviderKind::Oidc => String::new(),
+        };
+        Ok(IssuerUrl::new(self.config.issuer.clone().unwrap_or(usual))?)
+    }
+
+    fn metadata_of_github(&self) -> Result<CoreProviderMetadata, Failure> {
+        let base = self.config.base_url.as_ref().map_or("https://github.com", Url::as_str).trim_end_matches('/');
+        // It issues no id_token, so the issuer and the keys are asked for nothing.
+        let metadata = CoreProviderMetadata::new(
+            IssuerUrl::new(base.to_owned())?,
+            AuthUrl::new(format!("{base}/login/oauth/authorize"))?,
+            JsonWebKeySetUrl::new(base.to_owned())?,
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            EmptyAdditionalProviderMetadata {},
+        );
+        Ok(metadata.set_token_endpoint(Some(TokenUrl::new(format!("{base}/login/oauth/access_token"))?)))
+    }
+
+    /// An address of GitHub's API.
+    pub fn api(&self, path: &str) -> String {
+        let base = match (&self.config.api_url, &self.config.base_url) {
+            (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
+            (None, Some(url)) => format!("{}/api/v3", url.as_str().trim_end_matches('/')),
+            (None, None) => "https://api.github.com".to_owned(),
+        };
+        format!("{base}{path}")
+    }
+
+    /// The header where the provider takes it (the standard's own way), else the body.
+    fn auth_type(&self, discovered: &Discovered) -> AuthType {
+        let methods = discovered.metadata.token_endpoint_auth_methods_supported();
+        let in_body = |methods: &Vec<CoreClientAuthMethod>| !methods.contains(&CoreClientAuthMethod::ClientSecretBasic);
+        match self.config.kind {
+            ProviderKind::Github | ProviderKind::Apple => AuthType::RequestBody,
+            _ if methods.is_some_and(in_body) => AuthType::RequestBody,
+            _ => AuthType::BasicAuth,
+        }
+    }
+
+    fn client_secret(&self, now: DateTime<Utc>) -> Result<Option<Secret>, Failure> {
+        match self.config.kind {
+            ProviderKind::Apple => apple_secret(&self.config, &self.issuer()?, now).map(Some),
+            _ => Ok(self.config.client_secret.clone().filter(|secret| !secret.is_empty())),
+        }
+    }
+}
+
+const APPLE: &str = "https://appleid.apple.com";
+
+/// Apple takes no fixed secret, but a JWT that is signed with the team's key.
+fn apple_secret(config: &ProviderConfig, audience: &IssuerUrl, now: DateTime<Utc>) -> Result<Secret, Failure> {
+    #[derive(Serialize)]
+    struct Claims<'a> {
+        iss: &'a str,
+        iat: i64,
+        exp: i64,
+        aud: &'a str,
+        sub: &'a str,
+    }
+
+    let missing = || Failure::of("the key of Apple is not configured");
+    let key = config.private_key.as_ref().ok_or_else(missing)?;
+    let claims = Claims {
+        iss: config.team_id.as_deref().ok_or_else(missing)?,
+        iat: now.timestamp(),
+        exp: now.timestamp() + 300,
+        aud: audience,
+        sub: &config.client_id,
+    };
+    let header = Header { kid: config.key_id.clone(), ..Header::new(Algorithm::ES256) };
+    let key = EncodingKey::from_ec_pem(key.expose().as_bytes())?;
+    Ok(Secret::new(jsonwebtoken::encode(&header, &claims, &key)?))
+}
+
+/// Why a provider was of no use, in words for the log: neither tokens nor bodies stand in it.
+///
+/// It is no error itself, so that everything that is one can become it.
+#[derive(Debug)]
+pub(super) struct Failure(Arc<str>);
+
+impl Failure {
+    pub fn of(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// As the operation answers it.
+    pub fn coded(self, code: ErrorCode) -> rivergen_kernel::Error {
+        rivergen_kernel::Error::new(code).with_source(self.0.to_string())
+    }
+}
+
+impl<E: StdError> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self(text.into())
+    }
+}
+
+/// The way out for the library: guarded, without redirects, bounded in size and time.
+#[derive(Debug, Clone)]
+pub(super) struct GuardedHttp(reqwest::Client);
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Message(#[from] axum::http::Error),
+}
+
+impl GuardedHttp {
+    pub fn new(outbound: &Outbound) -> Self {
+        Self(outbound.http_without_redirects().clone())
+    }
+
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let mut request = reqwest::Request::try_from(request)?;
+        *request.timeout_mut() = Some(PATIENCE);
+        let response = self.0.execute(request).await?;
+        let mut answer = axum::http::Response::builder().status(response.status());
+        if let Some(headers) = answer.headers_mut() {
+            *headers = response.headers().clone();
+        }
+        let body = net::read_bounded(response, LONGEST_ANSWER).await?;
+        Ok(answer.body(body.to_vec())?)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for GuardedHttp {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{DecodingKey, Validation};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn the_secret_for_apple_is_a_token_of_the_teams_key() {
+        // Made for this test: openssl ecparam -genkey -name prime256v1.
+        let config: ProviderConfig = serde_json::from_value(json!({"kind": "apple", "client_id": "com.example.web",
+            "team_id": "TEAM", "key_id": "KEY", "private_key": PRIVATE}))
+        .unwrap();
+        let now = Utc::now();
+        let secret = apple_secret(&config, &IssuerUrl::new(APPLE.to_owned()).unwrap(), now).unwrap();
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.set_audience(&[APPLE]);
+        validation.set_issuer(&["TEAM"]);
+        let key = DecodingKey::from_ec_pem(PUBLIC.as_bytes()).unwrap();
+        let token = jsonwebtoken::decode::<Value>(secret.expose(), &key, &validation).unwrap();
+        assert_eq!(token.header.kid.as_deref(), Some("KEY"));
+        assert_eq!(token.claims["sub"], "com.example.web");
+        assert_eq!(token.claims["exp"], now.timestamp() + 300);
+    }
+
+    #[test]
+    fn a_github_of_ones_own_has_its_api_below_it() {
+        let provider = |settings: Value| {
+            let mut all = json!({"kind": "github", "client_id": "id", "client_secret": "s"});
+            all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+            Provider::new("github", &serde_json::from_value(all).unwrap())
+        };
+        assert_eq!(provider(json!({})).api("/user"), "https://api.github.com/user");
+        let own = provider(json!({"base_url": "https://git.example/"}));
+        assert_eq!(own.api("/user"), "https://git.example/api/v3/user");
+        let token = own.metadata_of_github().unwrap().token_endpoint().unwrap().to_string();
+        assert_eq!(token, "https://git.example/login/oauth/access_token");
+    }
+
+    const PRIVATE: &str = "\
+-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg8Iosl/DGgC8laa03\n\
+D6XZ6u42IyfiLyjOL8zyBDHU+9ihRANCAASbf9Me5iihyV17WYV/NsbfGhg+J8xc\n\
+/7ZmstEhmzaN18iACMV4A7qoZZlVMNSV6Zg0KpvMlfoj09QAk2wwkTkw\n\
+-----END PRIVATE KEY-----\n";
+
+    const PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEm3/THuYooclde1mFfzbG3xoYPifM\n\
+XP+2ZrLRIZs2jdfIgAjFeAO6qGWZVTDUlemYNCqbzJX6I9PUAJNsMJE5MA==\n\
+-----END PUBLIC KEY-----\n";
+}
