@@ -80,7 +80,6 @@ catalogue! {
     PendingLoginInvalid "INVALID_TOKEN" 401 "The temporary token is not valid; sign in again.";
     PendingUserGone "USER_NOT_FOUND" 401 "The account is gone or disabled.";
     InvalidAssertion "INVALID_ASSERTION" 401 "The passkey could not be verified.";
-    InvalidCredential "INVALID_CREDENTIAL" 401 "This passkey is not known here.";
     ProofRequired "REAUTHENTICATION_REQUIRED" 401 "Prove the existing account first: sign in to it and call again with its token.";
     Forbidden "FORBIDDEN" 403 "You do not have the permission that this needs.";
     EmailNotVerified "EMAIL_NOT_VERIFIED" 403 "Verify your e-mail address first.";

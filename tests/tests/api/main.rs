@@ -1,6 +1,7 @@
 //! All black-box tests, in one binary. The path of a test is the path of the operation that it tests; beside them
 //! stand the tests that go across: [`tenant_matrix`], [`bad_input`], [`governed`], [`crash`], [`cli`].
 
+mod attacks;
 mod auth;
 mod bad_input;
 mod cli;

@@ -214,20 +214,20 @@ async fn unknown_and_known_addresses_look_alike(server: &Server) {
     let options = start(server, json!({"email": "nobody@acme.example"})).await;
     let stranger = Passkey::new(server);
     let body = json!({"email": "nobody@acme.example", "credential": stranger.get(&options)});
-    complete(server, body).await.error(401, "INVALID_CREDENTIAL");
+    complete(server, body).await.error(401, "INVALID_ASSERTION");
 }
 
 async fn anothers_passkey_opens_nothing(server: &Server) {
     let acme = server.organization("Acme").await;
     let passkey = acme.viewer.passkey(server).await;
     acme.owner.passkey(server).await;
-    sign_in(server, &acme.owner, &passkey).await.error(401, "INVALID_CREDENTIAL");
+    sign_in(server, &acme.owner, &passkey).await.error(401, "INVALID_ASSERTION");
     let options = start(server, json!({})).await;
     let body = json!({"email": acme.owner.email, "credential": passkey.get(&options)});
-    complete(server, body).await.error(401, "INVALID_CREDENTIAL");
+    complete(server, body).await.error(401, "INVALID_ASSERTION");
     // Nor does one that the challenge of a registration was given to.
     let options = acme.viewer.client.post(&format!("{REGISTER}/start"), json!({"device_name": "x"})).await.created();
-    complete(server, json!({"credential": passkey.get(&options)})).await.error(401, "INVALID_CREDENTIAL");
+    complete(server, json!({"credential": passkey.get(&options)})).await.error(401, "INVALID_ASSERTION");
 }
 
 async fn a_disabled_person_is_refused(server: &Server) {
@@ -259,7 +259,7 @@ async fn passkeys_are_listed_and_deleted(server: &Server) {
     server.execute(&sql(&format!("'{}'", hash[0]["password_hash"].as_str().unwrap()))).await;
     assert_eq!(acme.viewer.client.delete(&path).await.ok()["success"], true);
     acme.viewer.client.delete(&path).await.error(404, "CREDENTIAL_NOT_FOUND");
-    sign_in(server, &acme.viewer, &passkey).await.error(401, "INVALID_CREDENTIAL");
+    sign_in(server, &acme.viewer, &passkey).await.error(401, "INVALID_ASSERTION");
     assert_eq!(server.audited("webauthn.delete", "success").await, 1);
     server.mailbox().titled(&acme.viewer.email, "passkey was deleted").await;
     acme.owner.passkey(server).await;

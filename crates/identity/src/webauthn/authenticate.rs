@@ -7,15 +7,20 @@ use std::time::Duration;
 
 use axum::extract::State;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
+    Transaction,
     audit::{self, AuditRecord, Outcome},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin},
     limits::Rule,
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter,
+    sea_query::{Expr, ExprTrait},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -72,7 +77,7 @@ pub struct AllowedCredential {
 
 errors! {
     pub StartAuthenticationErrors: AuthenticationStartFailed, InvalidRequest, ValidationError, RateLimited;
-    pub CompleteAuthenticationErrors: AuthenticationCompletionFailed, InvalidRequest, InvalidAssertion, InvalidCredential, UserDisabled, EmailNotVerified, ChallengeNotFound, ValidationError, RateLimited;
+    pub CompleteAuthenticationErrors: AuthenticationCompletionFailed, InvalidRequest, InvalidAssertion, UserDisabled, EmailNotVerified, ChallengeNotFound, ValidationError, RateLimited;
 }
 
 /// Begin to sign in with a passkey
@@ -180,19 +185,13 @@ pub async fn complete_authentication(
     let answer: PublicKeyCredential = serde_json::from_value(credential).map_err(unreadable)?;
     let (row, user) = match find(&identity, &challenge, &answer, request.email.as_deref()).await? {
         Some(found) => found,
-        None => return Err(refused(&identity, None, "unknown passkey", ErrorCode::InvalidCredential, &origin).await?),
+        None => return Err(refused(&identity, None, "unknown passkey", &origin).await?),
     };
     let mut passkey = row.passkey()?;
     let result = match verify(&identity, challenge, &answer, &passkey)? {
         Ok(result) => result,
-        Err(reason) => return Err(refused(&identity, Some(&row), &reason, ErrorCode::InvalidAssertion, &origin).await?),
+        Err(reason) => return Err(refused(&identity, Some(&row), &reason, &origin).await?),
     };
-    let counter = i64::from(result.counter());
-    if (counter > 0 || row.sign_count > 0) && counter <= row.sign_count {
-        // A copy of the key may be in other hands.
-        let reason = "the counter went back";
-        return Err(refused(&identity, Some(&row), reason, ErrorCode::InvalidAssertion, &origin).await?);
-    }
     if user.account.disabled_at.is_some() {
         return Err(ErrorCode::UserDisabled.into());
     }
@@ -204,21 +203,18 @@ pub async fn complete_authentication(
 
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    let (credential_id, usage_count) = (row.id, row.usage_count);
-    let mut used = row.into_active_model();
-    used.passkey = Set(serde_json::to_value(&passkey).map_err(Error::internal)?);
-    used.sign_count = Set(counter);
-    used.backed_up = Set(result.backup_state());
-    used.usage_count = Set(usage_count + 1);
-    used.last_used_at = Set(Some(now));
-    used.update(tx.conn()).await?;
+    if !use_up(&tx, &row, &passkey, &result, now).await? {
+        drop(tx);
+        // A copy of the key may be in other hands.
+        return Err(refused(&identity, Some(&row), "the counter did not go on", &origin).await?);
+    }
     // Possession and, by the verification flag, a PIN or a finger.
     let proof = Proof::with_factor("pop", "user");
     let lifetime = identity.settings.session_lifetime;
     let (_, tokens) = login::open_session(&identity, &tx, &user, &proof, place, lifetime, &origin).await?;
     let record = AuditRecord::new(None, origin.actor(user.id()), "auth.login")
         .target("user", user.id().0)
-        .details(json!({"method": "passkey", "credential": credential_id}));
+        .details(json!({"method": "passkey", "credential": row.id}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "Signed in.";
@@ -287,14 +283,35 @@ fn verify(
     })
 }
 
-/// Records a refused sign-in and gives the answer for it.
-async fn refused(
-    identity: &Identity,
-    row: Option<&Model>,
-    reason: &str,
-    code: ErrorCode,
-    origin: &RequestOrigin,
-) -> Result<Error> {
+/// Writes the use down. Refuses a counter that is not beyond the last one, also of two answers at the same moment; a
+/// passkey that is synchronised counts nothing and sends 0 always.
+async fn use_up(
+    tx: &Transaction,
+    row: &Model,
+    passkey: &Passkey,
+    result: &AuthenticationResult,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let counter = i64::from(result.counter());
+    let goes_on = match counter {
+        0 => Column::SignCount.eq(0),
+        _ => Column::SignCount.lt(counter),
+    };
+    let used = Entity::update_many()
+        .col_expr(Column::Passkey, Expr::value(serde_json::to_value(passkey).map_err(Error::internal)?))
+        .col_expr(Column::SignCount, Expr::value(counter))
+        .col_expr(Column::BackedUp, Expr::value(result.backup_state()))
+        .col_expr(Column::UsageCount, Expr::col(Column::UsageCount).add(1))
+        .col_expr(Column::LastUsedAt, Expr::value(now))
+        .filter(Column::Id.eq(row.id))
+        .filter(goes_on)
+        .exec(tx.conn())
+        .await?;
+    Ok(used.rows_affected == 1)
+}
+
+/// Records a refused sign-in and gives the one answer for all of them: which passkeys there are is not told.
+async fn refused(identity: &Identity, row: Option<&Model>, reason: &str, origin: &RequestOrigin) -> Result<Error> {
     let platform = &identity.platform;
     let tx = platform.db.begin().await?;
     let record = AuditRecord::new(None, origin.anonymous(), "auth.login")
@@ -306,5 +323,5 @@ async fn refused(
     };
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(code.into())
+    Ok(ErrorCode::InvalidAssertion.into())
 }

@@ -11,14 +11,17 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use webauthn_rs::prelude::{Credential, CredentialID, PasskeyRegistration, RegisterPublicKeyCredential, Uuid};
 
 use super::{ActiveModel, NewChallenge, challenge::Purpose, normalised, of_user, take};
-use crate::{Identity, mails, user::User};
+use crate::{
+    Identity, mails,
+    user::{User, account},
+};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"device_name": "Ada's laptop"}))]
@@ -151,10 +154,16 @@ async fn handle_of(tx: &Transaction, user: &User) -> Result<Uuid> {
         return Uuid::from_slice(handle).map_err(Error::internal);
     }
     let handle = Uuid::from_bytes(rand::random());
-    let mut account = user.account.clone().into_active_model();
-    account.webauthn_handle = Set(Some(handle.as_bytes().to_vec()));
-    account.update(tx.conn()).await?;
-    Ok(handle)
+    // Of two first registrations at once only one makes it, and the other waits and reads it.
+    account::Entity::update_many()
+        .col_expr(account::Column::WebauthnHandle, Expr::value(handle.as_bytes().to_vec()))
+        .filter(account::Column::Id.eq(user.id()))
+        .filter(account::Column::WebauthnHandle.is_null())
+        .exec(tx.conn())
+        .await?;
+    let row = account::Entity::find_by_id(user.id()).one(tx.conn()).await?;
+    let kept = row.and_then(|row| row.webauthn_handle).ok_or(ErrorCode::UserNotFound)?;
+    Uuid::from_slice(&kept).map_err(Error::internal)
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]

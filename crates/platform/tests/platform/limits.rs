@@ -10,6 +10,43 @@ use rivergen_platform::{
     limits::{LOGIN_BY_IP, Limits, LimitsConfig, Rule, RuleConfig, ip_key},
 };
 
+use crate::database::TestDatabase;
+
+on_both_databases!(a_durable_limit_survives_a_restart_and_holds_for_all_nodes, what_is_not_kept_is_not_counted);
+
+async fn a_durable_limit_survives_a_restart_and_holds_for_all_nodes(test: &TestDatabase) {
+    let key = "203.0.113.9";
+    for _ in 0..5 {
+        // Each time a process that knows nothing of the ones before.
+        let node = Limits::new(test.clock.clone());
+        let uses = node.check_durably(test.db.read(), &[(&LOGIN_BY_IP, key)]).await.unwrap();
+        let tx = test.db.begin().await.unwrap();
+        uses.keep(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let node = Limits::new(test.clock.clone());
+    let other = test.another_node().await;
+    let refused = node.check_durably(other.read(), &[(&LOGIN_BY_IP, key)]).await.err().expect("five were used");
+    assert_eq!(refused.code, ErrorCode::RateLimited);
+    let wait = refused.retry_after.unwrap();
+    assert!(about(wait, Duration::from_secs(180)), "{wait:?}");
+    // Others are not concerned, and one more is free when it says so.
+    assert!(node.check_durably(other.read(), &[(&LOGIN_BY_IP, "198.51.100.7")]).await.is_ok());
+    test.time.advance(Span::from_std(wait).unwrap() + Span::seconds(1));
+    assert!(Limits::new(test.clock.clone()).check_durably(test.db.read(), &[(&LOGIN_BY_IP, key)]).await.is_ok());
+}
+
+async fn what_is_not_kept_is_not_counted(test: &TestDatabase) {
+    for _ in 0..10 {
+        let node = Limits::new(test.clock.clone());
+        let uses = node.check_durably(test.db.read(), &[(&LOGIN_BY_IP, "203.0.113.9")]).await.unwrap();
+        let tx = test.db.begin().await.unwrap();
+        uses.keep(&tx).await.unwrap();
+        // Rolled back with what it was for.
+        drop(tx);
+    }
+}
+
 fn limits() -> (Arc<MovableTime>, Clock, Limits) {
     let time = Arc::new(MovableTime::default());
     let clock = Clock::from(time.clone());
