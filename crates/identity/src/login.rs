@@ -7,9 +7,9 @@
 //! factor where the person has one, and opens the session where not.
 
 use axum::{extract::State, http::HeaderMap};
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Result, Secret, UserId, WorkspaceId};
+use rivergen_kernel::{Error, ErrorCode, Result, Secret, Token, UserId, WorkspaceId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
@@ -61,6 +61,23 @@ pub struct TokenSet {
     /// Seconds that the access token lives.
     #[schema(examples(3600))]
     pub expires_in: i64,
+}
+
+impl TokenSet {
+    /// Fresh tokens of a session, with the refresh token that was just issued for it.
+    pub fn of(
+        identity: &Identity,
+        session: &session::Model,
+        refresh_token: &Token,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        Ok(Self {
+            access_token: identity.tokens.issue(session, now)?,
+            refresh_token: refresh_token.expose().to_owned(),
+            token_type: "bearer",
+            expires_in: identity.tokens.lifetime().num_seconds(),
+        })
+    }
 }
 
 /// What a login answers: tokens, or a temporary token where a second factor or the proof of the address is missing.
@@ -312,12 +329,6 @@ pub async fn open_session(
         mails::send_new_device(identity, tx, user, origin).await?;
     }
     let (session, refresh_token) = session::open(tx, user.id(), proof, place, lifetime, origin, now).await?;
-    let access_token = identity.tokens.issue(&session, now)?;
-    let tokens = TokenSet {
-        access_token,
-        refresh_token: refresh_token.expose().to_owned(),
-        token_type: "bearer",
-        expires_in: identity.tokens.lifetime().num_seconds(),
-    };
+    let tokens = TokenSet::of(identity, &session, &refresh_token, now)?;
     Ok((session, tokens))
 }

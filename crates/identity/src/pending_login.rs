@@ -13,7 +13,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use crate::mfa::LoginMethod;
+use crate::mfa;
 
 const LIFETIME: Duration = Duration::minutes(10);
 
@@ -31,7 +31,7 @@ pub struct Model {
     /// The `amr` of the first proof.
     pub first_factor: String,
     /// The second one that was chosen.
-    pub method: Option<LoginMethod>,
+    pub method: Option<mfa::Kind>,
     /// The code that was mailed.
     pub sealed_code: Option<Sealed>,
     pub wrong_codes: i32,
@@ -88,7 +88,7 @@ impl Model {
     }
 
     /// Goes on to the chosen factor under a new token; the old one is dead.
-    pub async fn choose(self, tx: &Transaction, method: LoginMethod, code: Option<Sealed>) -> Result<Token> {
+    pub async fn choose(self, tx: &Transaction, method: mfa::Kind, code: Option<Sealed>) -> Result<Token> {
         let token = Token::random(&mut rand::rng());
         let mails = self.mails + i32::from(code.is_some());
         let mut row = self.into_active_model();

@@ -72,13 +72,7 @@ pub async fn refresh(
     }
     session.touch(&tx, now).await?;
     let refresh_token = session::issue_refresh_token(&tx, session.id, now).await?;
-    let access_token = identity.tokens.issue(&session, now)?;
+    let tokens = TokenSet::of(&identity, &session, &refresh_token, now)?;
     tx.commit().await?;
-    let tokens = TokenSet {
-        access_token,
-        refresh_token: refresh_token.expose().to_owned(),
-        token_type: "bearer",
-        expires_in: identity.tokens.lifetime().num_seconds(),
-    };
     Ok(Reply::ok(tokens, "Refreshed."))
 }

@@ -1,4 +1,4 @@
-//! The few pages of the server itself: the way in, the page behind a verification link, and `/docs`.
+//! The few pages of the server itself: the way in, the pages behind the links in mails, and `/docs`.
 
 use axum::{
     Router,
@@ -27,10 +27,11 @@ pub fn routes(is_demo: bool) -> Router {
     Router::new()
         .route("/", get(move || page(index.clone())))
         .route("/verify-email", get(|| page(include_str!("pages/verify_email.html"))))
+        .route("/reset-password", get(|| page(include_str!("pages/reset_password.html"))))
         .merge(docs)
 }
 
-/// The token in the address of a verification page must not travel on in a `Referer`, nor be kept.
+/// The token in the address of a mailed page must not travel on in a `Referer`, nor be kept.
 async fn page(html: impl Into<String>) -> impl IntoResponse {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                   form-action 'none'; frame-ancestors 'none'; base-uri 'none'";

@@ -1,5 +1,5 @@
-//! `DELETE /api/v1/auth/me`: closes the account. It is disabled at once and purged after thirty days, in which
-//! [`restore`] opens it again. What the audit log tells of it stays.
+//! `DELETE /api/v1/auth/me`: closes the account. It is disabled at once and purged after thirty days, in which the
+//! operator can open it again ([`restore`], `rivergen people restore`). What the audit log tells of it stays.
 
 use std::time::Duration;
 

@@ -55,17 +55,11 @@ pub async fn switch_workspace(
     session.move_to(&tx, place).await?;
     session::spend_refresh_tokens(&tx, session.id, now).await?;
     let refresh_token = session::issue_refresh_token(&tx, session.id, now).await?;
-    let access_token = identity.tokens.issue(&session, now)?;
+    let tokens = TokenSet::of(&identity, &session, &refresh_token, now)?;
     let record = AuditRecord::new(Some(place.organization_id), origin.actor(caller.user_id), "auth.switch_workspace")
         .target("workspace", request.workspace_id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let tokens = TokenSet {
-        access_token,
-        refresh_token: refresh_token.expose().to_owned(),
-        token_type: "bearer",
-        expires_in: identity.tokens.lifetime().num_seconds(),
-    };
     let switched = Switched { tokens, organization_id: place.organization_id, workspace_id: request.workspace_id };
     Ok(Reply::ok(switched, "Switched."))
 }

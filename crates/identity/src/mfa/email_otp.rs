@@ -1,7 +1,6 @@
 //! Codes by mail as a second factor: six digits to the verified primary address, good for ten minutes.
 
 use axum::extract::State;
-use chrono::Duration;
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::{
@@ -15,11 +14,9 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use super::{ActiveModel, Kind, backup_codes, lockout, totp::FactorEnabled};
+use super::{Kind, backup_codes, lockout, totp::FactorEnabled};
 use crate::{Identity, mails, user::User};
 
-/// How long a mailed code works.
-pub(super) const CODE_LIFETIME: Duration = Duration::minutes(10);
 /// Wrong tries after which a mailed code is dead, so that waiting out the lock gains nothing.
 const MAX_WRONG_CODES: i32 = 5;
 /// Codes that are mailed to one person.
@@ -59,24 +56,8 @@ pub async fn setup_email_otp(
     if !user.is_verified() {
         return Err(Error::new(ErrorCode::SetupFailed).with_message("Verify your e-mail address first."));
     }
-    super::drop_pending(&tx, user.id(), Kind::EmailOtp).await?;
     let sealed = send(&identity, &tx, &user).await?;
-    ActiveModel {
-        user_id: Set(user.id()),
-        kind: Set(Kind::EmailOtp),
-        device_name: Set(None),
-        sealed_secret: Set(Some(sealed)),
-        is_primary: Set(false),
-        verified_at: Set(None),
-        expires_at: Set(Some(now + CODE_LIFETIME)),
-        created_at: Set(now),
-        last_used_at: Set(None),
-        last_step: Set(None),
-        wrong_codes: Set(0),
-        ..Default::default()
-    }
-    .insert(tx.conn())
-    .await?;
+    super::begin_setup(&tx, user.id(), Kind::EmailOtp, None, sealed, now).await?;
     tx.commit().await?;
     let message = "A code is on its way to your e-mail address.";
     Ok(Reply::ok(EmailOtpSent { message, otp_sent: true }, message))
@@ -110,10 +91,7 @@ pub async fn verify_email_otp(
     let pending = pending.filter(|row| row.wrong_codes < MAX_WRONG_CODES).ok_or(ErrorCode::NoPendingSetup)?;
     if !matches(platform, pending.sealed_secret.as_ref(), &request.code).await? {
         attempt.wrong(&tx, now).await?;
-        let wrong_codes = pending.wrong_codes + 1;
-        let mut row = pending.into_active_model();
-        row.wrong_codes = Set(wrong_codes);
-        row.update(tx.conn()).await?;
+        super::count_wrong_code(&tx, pending).await?;
         tx.commit().await?;
         return Err(ErrorCode::InvalidCode.into());
     }

@@ -18,7 +18,7 @@ use rivergen_platform::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Kind, LoginMethod, backup_codes, email_otp, lockout, totp};
+use super::{Kind, backup_codes, email_otp, lockout, totp};
 use crate::{
     Identity,
     device::{self, PendingDevice},
@@ -40,7 +40,7 @@ pub struct MfaChooseRequest {
     #[garde(length(min = 1, max = 200))]
     pub temporary_token: String,
     #[garde(skip)]
-    pub method: LoginMethod,
+    pub method: Kind,
 }
 
 /// The next step's token; the one before is dead.
@@ -70,16 +70,12 @@ pub async fn mfa_otp_generate(
     let pending = pending.filter(|pending| pending.is_live(now)).ok_or(ErrorCode::InvalidTemporaryToken)?;
     let user = live_user(&tx, pending.user_id).await?;
     let factors = super::verified(tx.conn(), user.id()).await?;
-    let wanted = match request.method {
-        LoginMethod::Totp => Kind::Totp,
-        LoginMethod::EmailOtp => Kind::EmailOtp,
-    };
-    if !factors.iter().any(|factor| factor.kind == wanted) {
+    if !factors.iter().any(|factor| factor.kind == request.method) {
         return Err(Error::invalid_field("method", "is not set up; choose one of those that the login answered"));
     }
     let (code, message) = match request.method {
-        LoginMethod::Totp => (None, "Enter the code that your authenticator shows."),
-        LoginMethod::EmailOtp => {
+        Kind::Totp => (None, "Enter the code that your authenticator shows."),
+        Kind::EmailOtp => {
             if pending.mails >= MAX_MAILS {
                 return Err(Error::new(ErrorCode::RateLimited)
                     .with_message("Enough codes were mailed for this login; begin it again.")
@@ -160,11 +156,10 @@ pub async fn mfa_verify(
     let tx = platform.db.begin().await?;
     let user = live_user(&tx, pending.user_id).await?;
     let factors = super::verified(tx.conn(), user.id()).await?;
-    let method = pending.method.unwrap_or(LoginMethod::Totp);
+    let method = pending.method.unwrap_or(Kind::Totp);
     let factor = match (&given, method) {
         (Given::BackupCode(_), _) => "backup_code",
-        (Given::Code(_), LoginMethod::Totp) => Kind::Totp.as_str(),
-        (Given::Code(_), LoginMethod::EmailOtp) => Kind::EmailOtp.as_str(),
+        (Given::Code(_), method) => method.as_str(),
     };
     let attempt = lockout::enter(&tx, user.id(), factor, now).await?;
     // Again, and now with all others that try locked out: the token may be spent meanwhile.
@@ -178,8 +173,8 @@ pub async fn mfa_verify(
             };
             if spent { Ok(()) } else { Err("wrong code") }
         }
-        (Given::Code(code), LoginMethod::Totp) => totp::accept(platform, &tx, &factors, code, now).await?,
-        (Given::Code(code), LoginMethod::EmailOtp) => {
+        (Given::Code(code), Kind::Totp) => totp::accept(platform, &tx, &factors, code, now).await?,
+        (Given::Code(code), Kind::EmailOtp) => {
             match email_otp::matches(platform, pending.sealed_code.as_ref(), code).await? {
                 true => Ok(()),
                 false => Err("wrong code"),

@@ -17,7 +17,7 @@ pub mod login;
 pub mod status;
 pub mod totp;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{ErrorCode, FactorId, Result, UserId};
 use rivergen_platform::{
     Event, Transaction,
@@ -25,7 +25,7 @@ use rivergen_platform::{
     http::RequestOrigin,
     vault::Sealed,
 };
-use sea_orm::{ConnectionTrait, QueryOrder, entity::prelude::*, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, entity::prelude::*, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,6 +35,7 @@ use crate::{Identity, device, mails, user::User};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MfaMethodType)]
 pub enum Kind {
     /// An authenticator app (RFC 6238).
     #[sea_orm(string_value = "totp")]
@@ -51,17 +52,6 @@ impl Kind {
             Self::EmailOtp => "email_otp",
         }
     }
-}
-
-/// What can be chosen at the second step of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
-#[sea_orm(rs_type = "String", db_type = "Text")]
-#[serde(rename_all = "snake_case")]
-pub enum LoginMethod {
-    #[sea_orm(string_value = "totp")]
-    Totp,
-    #[sea_orm(string_value = "email_otp")]
-    EmailOtp,
 }
 
 #[sea_orm::model]
@@ -91,7 +81,10 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What the seeds and codes are sealed for.
+/// How long a setup waits to be confirmed, and a mailed code works.
+const SETUP_LIFETIME: Duration = Duration::minutes(10);
+
+/// What the seeds are sealed for.
 const SECRET_CONTEXT: &str = "mfa_methods.secret";
 
 /// The factors that are set up, the primary one first. Index: mfa_methods(user_id, kind).
@@ -118,14 +111,46 @@ async fn pending(db: &impl ConnectionTrait, user_id: UserId, kind: Kind, now: Da
         .await?)
 }
 
-/// Drops setups of this kind that were never confirmed: a new one replaces them.
-async fn drop_pending(tx: &Transaction, user_id: UserId, kind: Kind) -> Result<()> {
+/// Begins a setup that waits ten minutes to be confirmed; one that was never confirmed is replaced by it.
+async fn begin_setup(
+    tx: &Transaction,
+    user_id: UserId,
+    kind: Kind,
+    device_name: Option<String>,
+    secret: Sealed,
+    now: DateTime<Utc>,
+) -> Result<()> {
     Entity::delete_many()
         .filter(Column::UserId.eq(user_id))
         .filter(Column::Kind.eq(kind))
         .filter(Column::VerifiedAt.is_null())
         .exec(tx.conn())
         .await?;
+    ActiveModel {
+        user_id: Set(user_id),
+        kind: Set(kind),
+        device_name: Set(device_name),
+        sealed_secret: Set(Some(secret)),
+        is_primary: Set(false),
+        verified_at: Set(None),
+        expires_at: Set(Some(now + SETUP_LIFETIME)),
+        created_at: Set(now),
+        last_used_at: Set(None),
+        last_step: Set(None),
+        wrong_codes: Set(0),
+        ..Default::default()
+    }
+    .insert(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Counts a wrong code against the setup itself, beside the lock-out.
+async fn count_wrong_code(tx: &Transaction, pending: Model) -> Result<()> {
+    let wrong_codes = pending.wrong_codes + 1;
+    let mut row = pending.into_active_model();
+    row.wrong_codes = Set(wrong_codes);
+    row.update(tx.conn()).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use qrcode::{EcLevel, QrCode, render::svg};
 use rand::Rng;
@@ -24,11 +24,10 @@ use totp_rs::{Builder, Secret, Totp};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{ActiveModel, Column, Entity, Kind, Model, SECRET_CONTEXT, backup_codes, lockout};
+use super::{Column, Entity, Kind, Model, SECRET_CONTEXT, backup_codes, lockout};
 use crate::{Identity, user::User};
 
 const SEED_BYTES: usize = 20;
-const SETUP_LIFETIME: Duration = Duration::minutes(10);
 /// Wrong codes after which a setup is to be started anew.
 const MAX_WRONG_CODES: i32 = 9;
 
@@ -81,24 +80,8 @@ pub async fn setup_totp(
 
     let tx = platform.db.begin().await?;
     refuse_taken_name(tx.conn(), caller.user_id, &request.device_name).await?;
-    super::drop_pending(&tx, caller.user_id, Kind::Totp).await?;
     let sealed = platform.vault.seal(&tx, Owner::System, SECRET_CONTEXT, seed.as_ref()).await?;
-    ActiveModel {
-        user_id: Set(caller.user_id),
-        kind: Set(Kind::Totp),
-        device_name: Set(Some(request.device_name.clone())),
-        sealed_secret: Set(Some(sealed)),
-        is_primary: Set(false),
-        verified_at: Set(None),
-        expires_at: Set(Some(now + SETUP_LIFETIME)),
-        created_at: Set(now),
-        last_used_at: Set(None),
-        last_step: Set(None),
-        wrong_codes: Set(0),
-        ..Default::default()
-    }
-    .insert(tx.conn())
-    .await?;
+    super::begin_setup(&tx, caller.user_id, Kind::Totp, Some(request.device_name.clone()), sealed, now).await?;
     tx.commit().await?;
 
     let secret = totp.secret().to_base32();
@@ -155,10 +138,7 @@ pub async fn verify_totp(
     let pending = pending.filter(|row| row.wrong_codes < MAX_WRONG_CODES).ok_or(ErrorCode::NoPendingSetup)?;
     let Some(step) = matching_step(platform, &pending, &request.code, now).await? else {
         attempt.wrong(&tx, now).await?;
-        let wrong_codes = pending.wrong_codes + 1;
-        let mut row = pending.into_active_model();
-        row.wrong_codes = Set(wrong_codes);
-        row.update(tx.conn()).await?;
+        super::count_wrong_code(&tx, pending).await?;
         tx.commit().await?;
         return Err(ErrorCode::InvalidCode.into());
     };

@@ -1,6 +1,7 @@
 //! The commands of the binary.
 
 mod audit;
+mod people;
 mod vault;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -61,7 +62,8 @@ enum Command {
     Migrate,
     /// Make an organization with its people from a file; what exists stays as it is
     Provision {
-        /// TOML: name, domain, workspace, and [[people]] with email, display_name, password, role, attributes
+        /// TOML: name, domain, workspace, and [security], and [[people]] with email, display_name, password or
+        /// password_hash, role, attributes
         file: PathBuf,
     },
     /// Print the OpenAPI document
@@ -72,6 +74,9 @@ enum Command {
         #[arg(long)]
         defaults: bool,
     },
+    /// Accounts of people
+    #[command(subcommand)]
+    People(people::PeopleCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -151,6 +156,7 @@ impl Command {
                 );
             }
             Self::Audit(command) => return command.run(&config).await,
+            Self::People(command) => command.run(&config).await?,
             Self::Vault(command) => command.run(&config).await?,
             Self::Openapi | Self::CheckConfig { .. } => {}
         }

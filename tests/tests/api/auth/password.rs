@@ -29,6 +29,9 @@ async fn mailed_token(server: &Server, email: &str) -> String {
     let mail = server.mailbox().titled(email, "Set another password").await;
     let link = mail.links().into_iter().find(|link| link.contains("token=")).unwrap();
     assert!(link.starts_with(&format!("{}/reset-password?token=", server.url())), "{link}");
+    // It shows a page, and following it changes nothing.
+    let page = server.anonymous().get(link.strip_prefix(server.url()).unwrap()).await;
+    assert!(page.status.is_success() && page.body.as_str().unwrap().contains("<form"), "{page:?}");
     link.split_once("token=").unwrap().1.to_owned()
 }
 
