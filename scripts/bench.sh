@@ -8,4 +8,8 @@ arguments=(--server "$CARGO_TARGET_DIR/release/rivergen")
 if python=$(scripts/bench-tools.sh); then
     arguments+=(--python "$python")
 fi
-exec "$CARGO_TARGET_DIR/release/rivergen-bench" "${arguments[@]}" "$@"
+run=("$CARGO_TARGET_DIR/release/rivergen-bench" "${arguments[@]}" "$@")
+if scripts/postgres-bin.sh >/dev/null; then
+    exec scripts/with-postgres.sh "${run[@]}"
+fi
+exec "${run[@]}"

@@ -24,6 +24,10 @@ pub enum BenchError {
     Json(#[from] serde_json::Error),
     #[error("Argon2: {0}")]
     Argon2(String),
+    #[error("the database: {0}")]
+    Database(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database: {0}")]
+    Sql(#[from] sea_orm::DbErr),
     #[error("the data could not be written: {0}")]
     Data(#[from] rivergen::demo::data::DataError),
     #[error("the data could not be written: {0}")]
@@ -43,6 +47,10 @@ pub enum BenchError {
 }
 
 impl BenchError {
+    pub fn database(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Database(Box::new(error))
+    }
+
     pub fn outbound(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Outbound(Box::new(error))
     }

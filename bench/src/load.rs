@@ -32,12 +32,20 @@ impl Load {
         Self { address, request: request.into_bytes(), connections }
     }
 
-    /// `POST` with a body of JSON.
-    pub fn post(address: SocketAddr, path: &str, body: &serde_json::Value, connections: usize) -> Self {
+    /// `POST` with a body of JSON, and a token where there is one.
+    pub fn post(
+        address: SocketAddr,
+        path: &str,
+        body: &serde_json::Value,
+        token: Option<&str>,
+        connections: usize,
+    ) -> Self {
         let body = body.to_string();
         let length = body.len();
+        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\n{authorization}content-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
         );
         Self { address, request: request.into_bytes(), connections }
     }
@@ -65,6 +73,37 @@ impl Load {
         })
     }
 
+    /// One request on each connection, all at once.
+    pub fn burst(&self) -> Result<()> {
+        runtime()?.block_on(async {
+            let one = || async { Connection::open(self.address).await?.exchange(&self.request).await };
+            futures::future::try_join_all((0..self.connections).map(|_| one())).await.map(drop)
+        })
+    }
+
+    /// How long each of these requests took, one after the other on one connection. One is due every `pace`; the time
+    /// of one that was kept waiting by the one before it counts from when it was due.
+    pub fn latencies(&self, pace: Duration, requests: usize) -> Result<Vec<Duration>> {
+        runtime()?.block_on(async {
+            let mut connection = Connection::open(self.address).await?;
+            let mut due = Instant::now();
+            let mut taken = Vec::with_capacity(requests);
+            for _ in 0..requests {
+                let from = match due.checked_duration_since(Instant::now()) {
+                    Some(early) => {
+                        std::thread::sleep(early);
+                        Instant::now()
+                    }
+                    None => due,
+                };
+                connection.exchange(&self.request).await?;
+                taken.push(from.elapsed());
+                due += pace;
+            }
+            Ok(taken)
+        })
+    }
+
     /// Requests of one connection that were answered between the two moments.
     async fn drive(self, begin: Instant, end: Instant) -> Result<u64> {
         let mut connection = Connection::open(self.address).await?;
@@ -82,30 +121,30 @@ impl Load {
     }
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// A connection, and the answer that was read last.
-struct Connection {
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     body_at: usize,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> io::Result<Self> {
+    pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), body_at: 0 })
     }
 
-    fn body(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         self.buffer.get(self.body_at..).unwrap_or_default()
     }
 
     /// Sends the request and reads its answer, which must be a 200 with a length.
-    async fn exchange(&mut self, request: &[u8]) -> Result<()> {
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<()> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let length = loop {

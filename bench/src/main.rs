@@ -6,7 +6,9 @@
 //! ```text
 //!   GET /api/v1/auth/me         against    a bare axum route that answers the same bytes
 //!   POST /api/v1/auth/login     against    Argon2id on all cores, and nothing else
+//!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
+//!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
 //! ```
 //!
@@ -18,9 +20,15 @@ mod load;
 mod queries;
 mod report;
 mod server;
+mod sessions;
+mod sign_ins;
 mod start;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -45,8 +53,23 @@ struct Cli {
     /// Rows of the table that is queried
     #[arg(long, value_name = "N", default_value_t = 5_000_000)]
     rows: usize,
+    /// A PostgreSQL server on which databases may be made; without it SQLite alone is measured
+    #[arg(long, value_name = "URL", env = "RIVERGEN_TEST_POSTGRES_URL", hide_env_values = true)]
+    postgres: Option<String>,
+    /// Measure one subject alone
+    #[arg(long, value_name = "SUBJECT")]
+    only: Option<Subject>,
     #[command(subcommand)]
     part: Option<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Subject {
+    Start,
+    Requests,
+    SignIns,
+    Sessions,
+    Queries,
 }
 
 #[derive(Debug, Subcommand)]
@@ -58,11 +81,11 @@ enum Part {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match (cli.part, cli.server) {
-        (Some(Part::BareRoute { address, body }), _) => http::serve_bare_route(address, &body),
-        (None, Some(server)) => std::path::absolute(server)
-            .map_err(Into::into)
-            .and_then(|server| measure(&server, cli.python.as_deref(), cli.rows)),
+    let result = match (&cli.part, &cli.server) {
+        (Some(Part::BareRoute { address, body }), _) => http::serve_bare_route(*address, body),
+        (None, Some(server)) => {
+            std::path::absolute(server).map_err(Into::into).and_then(|server| measure(&server, &cli))
+        }
         (None, None) => return ExitCode::FAILURE,
     };
     match result {
@@ -74,20 +97,54 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(binary: &std::path::Path, python: Option<&std::path::Path>, rows: usize) -> Result<()> {
+fn measure(binary: &Path, cli: &Cli) -> Result<()> {
     let mut report = Report::default();
-    eprintln!("start and memory …");
-    start::measure(binary, &mut report)?;
-    let server = Server::provisioned(binary)?;
-    eprintln!("requests …");
-    http::measure_me(&server, &mut report)?;
-    eprintln!("logins …");
-    http::measure_logins(&server, &mut report)?;
-    drop(server);
-    eprintln!("queries …");
-    queries::measure(python, rows, &mut report)?;
+    let wanted = |subject| cli.only.is_none_or(|only| only == subject);
+    if wanted(Subject::Start) {
+        eprintln!("start and memory …");
+        start::measure(binary, &mut report)?;
+    }
+    if wanted(Subject::Requests) {
+        eprintln!("requests …");
+        http::measure_me(&Server::provisioned(binary)?, &mut report)?;
+    }
+    if wanted(Subject::SignIns) {
+        eprintln!("sign-ins …");
+        let server = Server::provisioned(binary)?;
+        sign_ins::measure_logins(&server, &mut report)?;
+        sign_ins::measure_read_in_storm(&server, &mut report)?;
+        sign_ins::measure_refreshes(&server, "SQLite", &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_sign_ins")?;
+            let server = Server::provisioned_on(binary, Some(&database))?;
+            sign_ins::measure_refreshes(&server, "PostgreSQL", &mut report)?;
+        }
+        sign_ins::measure_memory(binary, &mut report)?;
+    }
+    if wanted(Subject::Sessions) {
+        eprintln!("a million sessions …");
+        sessions::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_sessions")?;
+            sessions::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
+    }
+    if wanted(Subject::Queries) {
+        eprintln!("queries …");
+        queries::measure(cli.python.as_deref(), cli.rows, &mut report)?;
+    }
+    if cli.postgres.is_some() {
+        report.note("PostgreSQL was the tests' own, which does not wait for its disk; SQLite waits at every commit.");
+    }
     println!("{report}");
     Ok(())
+}
+
+/// So many per cent of the times, in milliseconds, were no longer.
+fn percentile(mut times: Vec<std::time::Duration>, percent: usize) -> f64 {
+    times.sort();
+    let at = (times.len() * percent).div_ceil(100).saturating_sub(1);
+    times.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
 }
 
 /// The middle one of several measurements.

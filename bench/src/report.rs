@@ -31,28 +31,29 @@ pub struct Report {
 impl Report {
     /// A figure beside its yardstick, in the same unit.
     pub fn compare(&mut self, what: impl Into<String>, measured: String, against: String, ratio: f64, goal: Goal) {
-        let (goal, met) = match goal {
-            Goal::AtLeast(least) => (format!("≥ {least:.2}"), judged(ratio >= least)),
-            Goal::AtMost(most) => (format!("≤ {most:.2}"), judged(ratio <= most)),
-        };
+        let (goal, met) = goal.judge(ratio, |bound| format!("{bound:.2}"));
         self.rows.push(Row { what: what.into(), measured, against, ratio: Some(ratio), goal, met });
     }
 
     /// A figure that has a bound of its own.
-    pub fn bound(&mut self, what: impl Into<String>, measured: f64, most: f64, unit: &str) {
-        self.rows.push(Row {
-            what: what.into(),
-            measured: format!("{measured:.0} {unit}"),
-            against: String::new(),
-            ratio: None,
-            goal: format!("≤ {most:.0} {unit}"),
-            met: judged(measured <= most),
-        });
+    pub fn bound(&mut self, what: impl Into<String>, measured: f64, unit: &str, goal: Goal) {
+        let (goal, met) = goal.judge(measured, |bound| format!("{bound:.0} {unit}"));
+        let measured = format!("{measured:.*} {unit}", if measured < 10.0 { 1 } else { 0 });
+        self.rows.push(Row { what: what.into(), measured, against: String::new(), ratio: None, goal, met });
     }
 
     /// What a reader must know beside the table.
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
+    }
+}
+
+impl Goal {
+    fn judge(self, figure: f64, show: impl Fn(f64) -> String) -> (String, &'static str) {
+        match self {
+            Self::AtLeast(least) => (format!("≥ {}", show(least)), judged(figure >= least)),
+            Self::AtMost(most) => (format!("≤ {}", show(most)), judged(figure <= most)),
+        }
     }
 }
 

@@ -10,9 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::error::{BenchError, Result};
+use crate::{
+    error::{BenchError, Result},
+    load::Load,
+};
 
 /// How long a server may take to become ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Who signs in.
 pub const EMAIL: &str = "owner@bench.example";
 pub const PASSWORD: &str = "Bench-pass-1";
+/// Somebody else, with the same password.
+const OTHER_EMAIL: &str = "viewer@bench.example";
 
 /// A running server.
 pub struct Server {
@@ -29,32 +35,53 @@ pub struct Server {
     directory: Option<TempDir>,
 }
 
+/// A session's tokens.
+pub struct Tokens {
+    pub access_token: String,
+    pub refresh_token: String,
+}
+
+pub const LOGIN: &str = "/api/v1/auth/login";
+
 impl Server {
-    /// A server with one organization and one person in it.
+    /// A server with one organization and two people in it, on SQLite.
     pub fn provisioned(binary: &Path) -> Result<Self> {
+        Self::provisioned_on(binary, None)
+    }
+
+    /// The same on the database of this URL, which must be empty.
+    pub fn provisioned_on(binary: &Path, database: Option<&str>) -> Result<Self> {
         let directory = TempDir::new()?;
         let file = directory.path().join("organization.toml");
         fs::write(
             &file,
-            format!("name = \"Bench\"\n[[people]]\nemail = \"{EMAIL}\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"),
+            format!(
+                "name = \"Bench\"\n\
+                 [[people]]\nemail = \"{EMAIL}\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n\
+                 [[people]]\nemail = \"{OTHER_EMAIL}\"\npassword = \"{PASSWORD}\"\nrole = \"Viewer\"\n"
+            ),
         )?;
-        let output = command(binary, directory.path())?.arg("provision").arg(&file).output();
+        let output = command(binary, directory.path(), database)?.arg("provision").arg(&file).output();
         let output = output.map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
         if !output.status.success() {
             let output = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(BenchError::Command { command: "rivergen provision".into(), output });
         }
-        let (mut server, _) = Self::start(binary, directory.path())?;
+        let (mut server, _) = Self::start_on(binary, directory.path(), database)?;
         server.directory = Some(directory);
         Ok(server)
     }
 
     /// Starts a server on the directory; answers how long it took to become ready.
     pub fn start(binary: &Path, directory: &Path) -> Result<(Self, Duration)> {
+        Self::start_on(binary, directory, None)
+    }
+
+    fn start_on(binary: &Path, directory: &Path, database: Option<&str>) -> Result<(Self, Duration)> {
         let address = free_address()?;
         let log_path = directory.join("log");
         let log = fs::File::create(&log_path)?;
-        let mut command = command(binary, directory)?;
+        let mut command = command(binary, directory, database)?;
         command.arg("serve").env("RIVERGEN_SERVER__LISTEN", address.to_string()).stdout(Stdio::null()).stderr(log);
         let begin = Instant::now();
         let process = command.spawn().map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
@@ -70,11 +97,57 @@ impl Server {
         }
     }
 
-    /// Resident memory of the process in MiB.
+    /// The URL of the SQLite database that it has where it was given none.
+    pub fn sqlite_url(&self) -> Option<String> {
+        let directory = self.directory.as_ref()?.path();
+        Some(format!("sqlite:{}", directory.join("data/rivergen.db").display()))
+    }
+
+    /// Signs the owner in.
+    pub fn sign_in(&self) -> Result<Tokens> {
+        self.sign_in_as(EMAIL)
+    }
+
+    /// Signs the other person in.
+    pub fn sign_other_in(&self) -> Result<Tokens> {
+        self.sign_in_as(OTHER_EMAIL)
+    }
+
+    fn sign_in_as(&self, email: &str) -> Result<Tokens> {
+        let answer = self.post(LOGIN, &json!({"email": email, "password": PASSWORD}), None)?;
+        let text = |name: &str| answer["data"][name].as_str().map(str::to_owned);
+        match (text("access_token"), text("refresh_token")) {
+            (Some(access_token), Some(refresh_token)) => Ok(Tokens { access_token, refresh_token }),
+            _ => Err(BenchError::Answer("the login answered no tokens".into())),
+        }
+    }
+
+    /// Makes a token for programs.
+    pub fn personal_token(&self) -> Result<String> {
+        let session = self.sign_in()?.access_token;
+        let answer = self.post("/api/v1/auth/tokens", &json!({"name": "bench", "scopes": ["read"]}), Some(&session))?;
+        let token = answer["data"]["token"].as_str();
+        token.map(str::to_owned).ok_or_else(|| BenchError::Answer("no personal token was answered".into()))
+    }
+
+    fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Result<Value> {
+        Ok(serde_json::from_slice(&Load::post(self.address, path, body, token, 1).once()?)?)
+    }
+
+    /// Resident memory of the process in MiB, now.
     pub fn resident_mib(&self) -> Result<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// The most that was ever resident, in MiB.
+    pub fn peak_mib(&self) -> Result<f64> {
+        self.memory_mib("VmHWM:")
+    }
+
+    fn memory_mib(&self, field: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-        let kib: f64 = kib.ok_or_else(|| BenchError::Answer("the kernel tells no VmRSS".into()))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB")?.parse().ok());
+        let kib: f64 = kib.ok_or_else(|| BenchError::Answer(format!("the kernel tells no {field}")))?;
         Ok(kib / 1024.0)
     }
 }
@@ -92,13 +165,16 @@ impl Drop for Server {
 const SETTINGS: &str = "data_dir = \"data\"\n[limits]\nenabled = false\n[log]\nlevel = \"warn\"\n";
 
 /// The program in a directory of its own, without the settings of whoever runs the measurement.
-fn command(binary: &Path, directory: &Path) -> Result<Command> {
+fn command(binary: &Path, directory: &Path, database: Option<&str>) -> Result<Command> {
     fs::write(directory.join("rivergen.toml"), SETTINGS)?;
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RIVERGEN_")) {
         command.env_remove(name);
     }
     command.current_dir(directory);
+    if let Some(database) = database {
+        command.env("RIVERGEN_DATABASE__URL", database);
+    }
     Ok(command)
 }
 

@@ -17,9 +17,8 @@ use crate::ConnectorError;
 
 pub(super) async fn layout(store: &Arc<OneFile>, path: &Path) -> Result<Layout, ConnectorError> {
     let mut options = TableParquetOptions::default();
-    // Filters run while pages are decoded, the cheapest first, and skip what they rule out.
-    options.global.pushdown_filters = true;
-    options.global.reorder_filters = true;
+    // Filters rule out row groups and pages. Rows they rule out afterwards: skipping single rows while a page is
+    // decoded (`pushdown_filters`) took half as long again in every case of the benchmark.
     options.global.enable_page_index = true;
     options.global.bloom_filter_on_read = true;
     let format = Arc::new(ParquetFormat::default().with_options(options));

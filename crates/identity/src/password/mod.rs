@@ -1,8 +1,7 @@
-//! Passwords: Argon2id on a bounded pool of blocking threads.
+//! Passwords: Argon2id on threads of its own.
 //!
-//! Hashing costs memory and tens of milliseconds of a core by design. A semaphore admits as many at a time
-//! as there are cores, so a storm of logins neither starves other requests nor exhausts memory; those that
-//! find the queue full are told to come back (503). An unknown user costs as much as a known one.
+//! Hashing costs memory and tens of milliseconds of a core by design; the [`pool`] bounds what it takes. An unknown
+//! user costs as much as a known one.
 //!
 //! Hashes of other systems ([`import`]) are verified as they are and become Argon2id at the next login.
 
@@ -10,16 +9,14 @@ pub mod breached;
 mod history;
 pub mod import;
 mod policy;
+mod pool;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc},
-};
-use rivergen_kernel::{Error, ErrorCode, Result, Secret};
+use argon2::{Algorithm, Argon2, Params, Version, password_hash::phc};
+use pool::{Memory, Pool};
+use rivergen_kernel::{Error, Result, Secret};
 use sea_orm::DeriveValueType;
-use tokio::sync::Semaphore;
 
 pub use history::Change;
 pub use policy::{PasswordPolicy, check_policy};
@@ -42,20 +39,16 @@ pub struct Cost {
     pub lanes: u32,
 }
 
-/// The pool; cheap to clone.
+/// Hashes and verifies; cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
     hasher: Argon2<'static>,
-    running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    pool: Pool,
     /// A hash that nobody's password has, at the same cost.
     decoy: Arc<str>,
     /// Passwords that are known from breaches elsewhere.
     breached: Option<Arc<breached::BreachedList>>,
 }
-
-/// How many may wait for a place on the pool before others are turned away.
-const QUEUE: usize = 512;
 
 /// Whether a password fits its hash, and whether the hash is of an older cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,19 +62,11 @@ pub enum Verdict {
 impl Passwords {
     /// Fails where the cost is outside what Argon2 allows.
     pub fn new(cost: Cost) -> Result<Self> {
-        let params =
-            Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(|e| Error::internal(e.to_string()))?;
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(internal)?;
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let threads = std::thread::available_parallelism().map_or(2, |n| n.get());
-        let decoy: phc::PasswordHash =
-            hasher.hash_password(b"a password that no account has").map_err(|e| Error::internal(e.to_string()))?;
-        Ok(Self {
-            hasher,
-            running: Arc::new(Semaphore::new(threads)),
-            waiting: Arc::new(Semaphore::new(QUEUE)),
-            decoy: decoy.to_string().into(),
-            breached: None,
-        })
+        let decoy = hash(&hasher, b"a password that no account has", &mut Memory::default())?.0.into();
+        let pool = Pool::start(hasher.params().block_count())?;
+        Ok(Self { hasher, pool, decoy, breached: None })
     }
 
     /// Refuses passwords of the list from now on.
@@ -91,12 +76,7 @@ impl Passwords {
 
     pub async fn hash(&self, password: Secret) -> Result<PasswordHash> {
         let hasher = self.hasher.clone();
-        self.on_the_pool(move || {
-            let hash: phc::PasswordHash =
-                hasher.hash_password(password.expose().as_bytes()).map_err(|e| Error::internal(e.to_string()))?;
-            Ok(PasswordHash(hash.to_string()))
-        })
-        .await
+        self.pool.run(move |memory| hash(&hasher, password.expose().as_bytes(), memory)).await
     }
 
     /// With `None` (an unknown account, or one without a password) it works as long and says wrong.
@@ -104,55 +84,72 @@ impl Passwords {
         let hasher = self.hasher.clone();
         let known = hash.is_some();
         let text: Arc<str> = hash.map_or_else(|| self.decoy.clone(), |hash| hash.0.into());
-        self.on_the_pool(move || {
-            let verdict = verify(&hasher, password.expose().as_bytes(), &text)?;
-            Ok(if known { verdict } else { Verdict::Wrong })
-        })
-        .await
+        let verdict = self.pool.run(move |memory| verify(&hasher, password.expose().as_bytes(), &text, memory)).await?;
+        Ok(if known { verdict } else { Verdict::Wrong })
     }
 
     /// 32 bytes from a secret that is random but short, under a salt: what a stolen table is worth is then bounded by
     /// the cost of a password.
     pub async fn derive(&self, secret: Secret, salt: Vec<u8>) -> Result<[u8; 32]> {
         let hasher = self.hasher.clone();
-        self.on_the_pool(move || {
-            let mut derived = [0; 32];
-            hasher
-                .hash_password_into(secret.expose().as_bytes(), &salt, &mut derived)
-                .map_err(|e| Error::internal(e.to_string()))?;
-            Ok(derived)
-        })
-        .await
-    }
-
-    async fn on_the_pool<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let busy = || Error::new(ErrorCode::ServiceUnavailable).with_retry_after(Duration::from_secs(2));
-        let _place = self.waiting.try_acquire().map_err(|_| busy())?;
-        let turn = self.running.clone().acquire_owned().await.map_err(Error::internal)?;
-        tokio::task::spawn_blocking(move || {
-            // Held by the work itself: a caller who hangs up does not free the core that still hashes.
-            let _turn = turn;
-            work()
-        })
-        .await
-        .map_err(Error::internal)?
+        self.pool
+            .run(move |memory| {
+                let mut derived = [0; 32];
+                fill(&hasher, secret.expose().as_bytes(), &salt, &mut derived, memory)?;
+                Ok(derived)
+            })
+            .await
     }
 }
 
-fn verify(hasher: &Argon2<'_>, password: &[u8], hash: &str) -> Result<Verdict> {
+/// An error of the crates, which is none of the standard library's in all of them.
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::internal(error.to_string())
+}
+
+fn fill(hasher: &Argon2<'_>, password: &[u8], salt: &[u8], out: &mut [u8], memory: &mut Memory) -> Result<()> {
+    let memory = memory.of(hasher.params().block_count());
+    hasher.hash_password_into_with_memory(password, salt, out, memory).map_err(internal)
+}
+
+fn hash(hasher: &Argon2<'_>, password: &[u8], memory: &mut Memory) -> Result<PasswordHash> {
+    let salt = phc::Salt::new(&rand::random::<[u8; 16]>()).map_err(internal)?;
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    fill(hasher, password, &salt, &mut out, memory)?;
+    let hash = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: hasher.params().try_into().map_err(internal)?,
+        salt: Some(salt),
+        hash: Some(phc::Output::new(&out).map_err(internal)?),
+    };
+    Ok(PasswordHash(hash.to_string()))
+}
+
+fn verify(current: &Argon2<'_>, password: &[u8], hash: &str, memory: &mut Memory) -> Result<Verdict> {
     if !hash.starts_with("$argon2") {
         let right = import::verify(password, hash)?;
         return Ok(if right { Verdict::RightButOutdated } else { Verdict::Wrong });
     }
-    let parsed = phc::PasswordHash::new(hash).map_err(|e| Error::internal(e.to_string()))?;
-    if hasher.verify_password(password, &parsed).is_err() {
+    let parsed = phc::PasswordHash::new(hash).map_err(internal)?;
+    let (Some(salt), Some(right)) = (&parsed.salt, &parsed.hash) else {
+        return Err(Error::internal("a password hash without salt or hash"));
+    };
+    let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(internal)?;
+    // A hash that names no version is of the first one.
+    let version = parsed.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(internal)?;
+    let params = Params::try_from(&parsed).map_err(internal)?;
+    let cost = (params.m_cost(), params.t_cost(), params.p_cost());
+    let mut out = [0; phc::Output::MAX_LENGTH];
+    let out = &mut out[..right.len()];
+    fill(&Argon2::new(algorithm, version, params), password, salt, out, memory)?;
+    // Compared in constant time.
+    if phc::Output::new(out).map_err(internal)? != *right {
         return Ok(Verdict::Wrong);
     }
-    let params = Params::try_from(&parsed).map_err(|e| Error::internal(e.to_string()))?;
-    let current = hasher.params();
-    let same = parsed.algorithm.as_str() == "argon2id"
-        && (params.m_cost(), params.t_cost(), params.p_cost())
-            == (current.m_cost(), current.t_cost(), current.p_cost());
+    let now = current.params();
+    let same = (algorithm, version) == (Algorithm::Argon2id, Version::V0x13)
+        && cost == (now.m_cost(), now.t_cost(), now.p_cost());
     Ok(if same { Verdict::Right } else { Verdict::RightButOutdated })
 }
 

@@ -86,7 +86,7 @@ impl Passwords {
         let words = known.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
         let known: Vec<String> =
             known.iter().copied().chain(words).filter(|word| word.len() > 2).map(str::to_owned).collect();
-        let reasons = self.on_the_pool(move || {
+        let reasons = self.pool.run(move |_| {
             let text = password.expose();
             let mut reasons = Vec::new();
             if policy.min_score > 0 {
