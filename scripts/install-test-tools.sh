@@ -22,6 +22,8 @@ packages=()
 has cc || packages+=(build-essential)
 # The test of PostgreSQL over TLS makes a certificate.
 has openssl || packages+=(openssl)
+# The browser of the passkeys' tests.
+has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
 if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then
     packages+=(python3-yaml)

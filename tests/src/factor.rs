@@ -23,6 +23,12 @@ impl AuthenticatorApp {
         self.code_at(server, 0)
     }
 
+    /// What it shows now, by the clock on the wall.
+    pub fn code_of_now(&self) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        self.totp.generate(now.as_secs()).to_string()
+    }
+
     /// What it shows so many seconds from now.
     pub fn code_at(&self, server: &Server, seconds: i64) -> String {
         let now = server.platform.clock.now().timestamp() + seconds;

@@ -12,6 +12,7 @@
 //! happens in the background is polled with a deadline ([`eventually`]).
 
 mod binary;
+pub mod chromium;
 mod client;
 mod factor;
 pub mod fixtures;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
-use jsonwebtoken::Validation;
+use jsonwebtoken::{Validation, jwk::JwkSet};
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, SessionId, Token, UserId, WorkspaceId};
 use rivergen_platform::signing::SigningKeys;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,11 @@ impl Claims {
 impl AccessTokens {
     pub fn new(keys: SigningKeys, issuer: Arc<str>, lifetime: Duration) -> Self {
         Self { keys, issuer, lifetime }
+    }
+
+    /// The keys that verify them (RFC 7517).
+    pub fn jwks(&self) -> JwkSet {
+        self.keys.jwks()
     }
 
     pub fn lifetime(&self) -> Duration {

@@ -29,7 +29,7 @@ struct Known {
 
 impl TokenAuthenticator {
     pub fn new(platform: Platform, tokens: AccessTokens, directory: Arc<dyn Directory>) -> Self {
-        let kept = Kept::new(platform.db.bus(), 100_000, Duration::from_secs(60), is_stale);
+        let kept = Kept::new(platform.db.bus(), 100_000, Duration::from_secs(60), until);
         Self { platform, tokens, directory, kept }
     }
 
@@ -80,7 +80,9 @@ impl TokenAuthenticator {
         };
         if session.touch_is_due(now) {
             let tx = self.platform.db.begin().await?;
-            session.touch(&tx, now).await?;
+            if !session.touch(&tx, now).await? {
+                return Err(ErrorCode::Unauthorized.into());
+            }
             tx.commit().await?;
         }
         let caller = Caller {
@@ -111,14 +113,14 @@ impl Authenticator for TokenAuthenticator {
     }
 }
 
-fn is_stale(event: &Event, _: &Vec<u8>, known: &Known) -> bool {
+fn until(_: &Vec<u8>, known: &Known) -> Vec<Event> {
     let caller = &known.caller;
-    match event {
-        Event::SessionEnded(session) => caller.credential == Credential::Session(*session),
-        Event::UserChanged(user) => caller.user_id == *user,
-        Event::OrganizationChanged(organization) => {
-            caller.membership.as_ref().is_some_and(|membership| membership.organization_id == *organization)
-        }
-        _ => false,
+    let mut events = vec![Event::UserChanged(caller.user_id)];
+    if let Credential::Session(session) = caller.credential {
+        events.push(Event::SessionEnded(session));
     }
+    if let Some(membership) = &caller.membership {
+        events.push(Event::OrganizationChanged(membership.organization_id));
+    }
+    events
 }

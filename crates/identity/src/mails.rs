@@ -23,7 +23,8 @@ fn greeting(user: &User, title: &str) -> MailTemplate {
 }
 
 /// A page of ours, with a token for it. The host is the configured one, never that of the request.
-fn link(identity: &Identity, page: &str, token: &Token) -> String {
+/// The address of a page that acts on the token.
+pub(crate) fn link(identity: &Identity, page: &str, token: &Token) -> String {
     format!("{}/{page}?token={}", identity.platform.public_url, token.expose())
 }
 
@@ -162,6 +163,17 @@ pub async fn send_factor_removed(identity: &Identity, tx: &Transaction, user: &U
         .paragraph(format!("{} no longer protects your account.", factor_name(kind)))
         .footer(NOT_YOU);
     send(identity, tx, user, "identity.factor_removed", template).await
+}
+
+/// The operator removed all second factors.
+pub async fn send_factors_reset(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
+    let template = greeting(user, "Your second factors were removed")
+        .paragraph(
+            "the operator of the server removed the second factors, backup codes and trusted devices of your account. \
+             Your password alone signs you in; set a second factor up again.",
+        )
+        .footer("If you did not ask for it, tell your administrator.");
+    send(identity, tx, user, "identity.factors_reset", template).await
 }
 
 /// A fresh set of backup codes.

@@ -83,10 +83,9 @@ pub struct Security {
 
 /// The kept answers. The counts of sessions move with time alone, so nothing is kept for long.
 pub(crate) fn profiles(bus: &Bus) -> Kept<UserId, Arc<Me>> {
-    Kept::new(bus, 10_000, Duration::from_secs(30), |event, user_id, me: &Arc<Me>| match event {
-        Event::UserChanged(changed) => changed == user_id,
-        Event::OrganizationChanged(changed) => me.organizations.iter().any(|organization| organization.id == *changed),
-        _ => false,
+    Kept::new(bus, 10_000, Duration::from_secs(30), |user_id, me: &Arc<Me>| {
+        let organizations = me.organizations.iter().map(|organization| Event::OrganizationChanged(organization.id));
+        organizations.chain([Event::UserChanged(*user_id)]).collect()
     })
 }
 

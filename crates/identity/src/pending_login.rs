@@ -122,6 +122,16 @@ impl Model {
     }
 }
 
+/// Ends the pending logins of everybody.
+pub async fn end_everybodys(tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Ends every pending login of a person: the proof that they began with is no proof any more.
 pub async fn end_all(tx: &Transaction, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
     Entity::update_many()

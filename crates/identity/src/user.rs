@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Result, UserId};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo, entity::prelude::*};
 
 use crate::password::PasswordHash;
 
@@ -99,24 +99,30 @@ impl User {
 
     /// By any of the person's addresses; a further one counts when it is verified. Index: user_emails(email), unique.
     pub async fn find_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<User>> {
-        let found = address::Entity::find().filter(address::Column::Email.eq(email)).one(db).await?;
-        let Some(email) = found.filter(|email| email.is_primary || email.verified_at.is_some()) else {
-            return Ok(None);
-        };
-        let account = account::Entity::find_by_id(email.user_id).one(db).await?;
-        Ok(account.map(|account| User { account, email }))
+        let found = Self::rows().filter(address::Column::Email.eq(email)).one(db).await?;
+        Ok(found.and_then(Self::of).filter(|User { email, .. }| email.is_primary || email.verified_at.is_some()))
     }
 
     /// With the primary address.
     pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<User>> {
-        let Some(account) = account::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
         // Index: user_emails(user_id).
-        let email = address::Entity::find()
+        let found = Self::rows()
             .filter(address::Column::UserId.eq(id))
             .order_by_desc(address::Column::IsPrimary)
             .one(db)
             .await?;
-        Ok(email.map(|email| User { account, email }))
+        Ok(found.and_then(Self::of))
+    }
+
+    /// Addresses with their accounts.
+    fn rows() -> SelectTwo<address::Entity, account::Entity> {
+        let account =
+            address::Entity::belongs_to(account::Entity).from(address::Column::UserId).to(account::Column::Id);
+        address::Entity::find().join(JoinType::InnerJoin, account.into()).select_also(account::Entity)
+    }
+
+    fn of((email, account): (address::Model, Option<account::Model>)) -> Option<User> {
+        account.map(|account| User { account, email })
     }
 }
 

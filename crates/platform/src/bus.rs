@@ -15,7 +15,7 @@ use rivergen_kernel::{DataSourceId, OrganizationId, SessionId, UserId};
 pub(crate) const CHANNEL: &str = "rivergen_events";
 
 /// Something changed that a node may have cached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "event", content = "id", rename_all = "snake_case")]
 pub enum Event {
     /// A session ended: its tokens are dead at once.

@@ -5,7 +5,11 @@
 //! turns into a writer fails with BUSY whatever the timeout. A transaction that is dropped is rolled back;
 //! its events reach the [`Bus`] only when it commits.
 
-use std::{path::Path, sync::Mutex, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rivergen_kernel::{Error, OrganizationId, Result, Tenant};
 use sea_orm::sea_query::{Expr, Func, LikeExpr};
@@ -27,7 +31,21 @@ pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     bus: Bus,
+    /// On SQLite: hears of what other processes change, for as long as a handle lives.
+    _watch: Option<Arc<Watch>>,
 }
+
+/// A task that ends with this value.
+struct Watch(tokio::task::JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// How often SQLite is asked whether another process has written.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Where the database is and how many connections it may take.
 #[derive(Debug, Clone)]
@@ -57,14 +75,21 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: an acknowledged commit survives a power cut, not only a killed process.
             .synchronous(SqliteSynchronous::Full)
+            // Four times the default, in pages: what is written again and again is copied into the file once.
+            .pragma("wal_autocheckpoint", "4000")
+            // In KiB, for each connection that needs it.
+            .pragma("cache_size", "-16000")
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         let reader = SqlitePoolOptions::new().max_connections(readers.max(1)).connect_with(options).await?;
+        let bus = Bus::in_memory();
+        let watch = Watch(tokio::spawn(watch_other_processes(writer.clone(), bus.clone())));
         Ok(Self {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
             writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
-            bus: Bus::in_memory(),
+            bus,
+            _watch: Some(Arc::new(watch)),
         })
     }
 
@@ -78,7 +103,7 @@ impl Database {
             .await?;
         let bus = Bus::over_postgres(&pool).await?;
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        Ok(Self { reader: connection.clone(), writer: connection, bus })
+        Ok(Self { reader: connection.clone(), writer: connection, bus, _watch: None })
     }
 
     pub fn bus(&self) -> &Bus {
@@ -123,6 +148,27 @@ impl Database {
     /// Answers whether the database can be asked and, on SQLite, written.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.reader.execute_unprepared("SELECT 1").await.map(drop)
+    }
+}
+
+/// The command line works on the database of a server that runs. `data_version` of a connection moves only with what
+/// other connections commit, and the one that is asked makes all commits of this process.
+async fn watch_other_processes(writer: sqlx::SqlitePool, bus: Bus) {
+    let mut known: Option<i64> = None;
+    let mut rhythm = tokio::time::interval(LOOK_EVERY);
+    rhythm.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rhythm.tick().await;
+        match sqlx::query_scalar("PRAGMA data_version").fetch_one(&writer).await {
+            Ok(version) => {
+                if known.is_some_and(|known| known != version) {
+                    bus.deliver(&Event::Resync);
+                }
+                known = Some(version);
+            }
+            Err(sqlx::Error::PoolClosed) => return,
+            Err(error) => tracing::debug!(%error, "whether another process has written is not known"),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a node keeps in memory of what the database says, until the bus says that it changed.
 //!
-//! A value that was being loaded while something changed is handed out but not kept: the load may have read
-//! the state before the change.
+//! Each value says itself which events end it; an index finds the values of an event, so that one costs no more
+//! among a hundred thousand values than among ten. A value that was being loaded while something changed is handed
+//! out but not kept: the load may have read the state before the change.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,8 +22,38 @@ use crate::bus::{Bus, Event};
 /// A cache that listens to the bus; cheap to clone.
 #[derive(Clone)]
 pub struct Kept<K, V> {
-    cache: Cache<K, V>,
+    /// Each value with a number of its own, by which the index knows it.
+    cache: Cache<K, (u64, V)>,
+    index: Arc<Index<K>>,
+    until: Until<K, V>,
     changes: Arc<AtomicU64>,
+}
+
+/// The events that end a value.
+type Until<K, V> = Arc<dyn Fn(&K, &V) -> Vec<Event> + Send + Sync>;
+
+/// Which values an event ends.
+struct Index<K> {
+    by_event: Mutex<HashMap<Event, HashMap<u64, K>>>,
+    next: AtomicU64,
+}
+
+impl<K> Index<K> {
+    fn by_event(&self) -> MutexGuard<'_, HashMap<Event, HashMap<u64, K>>> {
+        self.by_event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, number: u64, events: &[Event]) {
+        let mut by_event = self.by_event();
+        for event in events {
+            if let Some(values) = by_event.get_mut(event) {
+                values.remove(&number);
+                if values.is_empty() {
+                    by_event.remove(event);
+                }
+            }
+        }
+    }
 }
 
 impl<K, V> Kept<K, V>
@@ -29,48 +61,82 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Keeps up to `capacity` values for at most `lifetime`; forgets those for which `stale` says so when
-    /// an event is heard. The lifetime bounds what goes stale by time alone.
+    /// Keeps up to `capacity` values for at most `lifetime`; `until` tells the events that end a value. The lifetime
+    /// bounds what goes stale by time alone.
     pub fn new(
         bus: &Bus,
         capacity: u64,
         lifetime: Duration,
-        stale: impl Fn(&Event, &K, &V) -> bool + Send + Sync + Clone + 'static,
+        until: impl Fn(&K, &V) -> Vec<Event> + Send + Sync + 'static,
     ) -> Self {
-        let cache: Cache<K, V> =
-            Cache::builder().max_capacity(capacity).time_to_live(lifetime).support_invalidation_closures().build();
+        let until: Until<K, V> = Arc::new(until);
+        let index = Arc::new(Index { by_event: Mutex::default(), next: AtomicU64::new(0) });
+        let (left, told) = (index.clone(), until.clone());
+        let cache: Cache<K, (u64, V)> = Cache::builder()
+            .max_capacity(capacity)
+            .time_to_live(lifetime)
+            .eviction_listener(move |key: Arc<K>, (number, value): (u64, V), _| {
+                left.remove(number, &told(&key, &value))
+            })
+            .build();
         let changes = Arc::new(AtomicU64::new(0));
-        let (heard, count) = (cache.clone(), changes.clone());
+        let (heard, entries, count) = (cache.clone(), index.clone(), changes.clone());
         bus.subscribe(move |event| {
             count.fetch_add(1, Ordering::SeqCst);
-            let (stale, event) = (stale.clone(), event.clone());
-            if event == Event::Resync
-                || heard.invalidate_entries_if(move |key, value| stale(&event, key, value)).is_err()
-            {
+            if *event == Event::Resync {
                 heard.invalidate_all();
+                return;
+            }
+            // The lock is given back first: taking a value out calls the listener above.
+            let ended = entries.by_event().remove(event);
+            ended.iter().flat_map(HashMap::values).for_each(|key| heard.invalidate(key));
+        });
+        Self { cache, index, until, changes }
+    }
+
+    /// Forgets everything at such events, too: those that end many values and are rare.
+    pub fn clearing_on(self, bus: &Bus, clears: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
+        let cache = self.cache.clone();
+        bus.subscribe(move |event| {
+            if clears(event) {
+                cache.invalidate_all();
             }
         });
-        Self { cache, changes }
+        self
     }
 
     pub fn get(&self, key: &K) -> Option<V> {
-        self.cache.get(key)
+        self.cache.get(key).map(|(_, value)| value)
     }
 
     /// Loads and keeps; an error is not kept.
     pub async fn load(&self, key: K, load: impl Future<Output = Result<V>>) -> Result<V> {
         let before = self.changes.load(Ordering::SeqCst);
         let value = load.await?;
-        self.cache.insert(key.clone(), value.clone());
-        if self.changes.load(Ordering::SeqCst) != before {
+        let events = (self.until)(&key, &value);
+        let number = self.index.next.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut by_event = self.index.by_event();
+            for event in &events {
+                by_event.entry(event.clone()).or_default().insert(number, key.clone());
+            }
+        }
+        self.cache.insert(key.clone(), (number, value.clone()));
+        if self.changes.load(Ordering::SeqCst) != before || !self.is_indexed(number, &events) {
             self.cache.invalidate(&key);
         }
         Ok(value)
     }
 
+    /// False where an event took it out of the index before it was in the cache.
+    fn is_indexed(&self, number: u64, events: &[Event]) -> bool {
+        let by_event = self.index.by_event();
+        events.iter().all(|event| by_event.get(event).is_some_and(|values| values.contains_key(&number)))
+    }
+
     /// The kept value, else loads it.
     pub async fn get_or_load(&self, key: K, load: impl Future<Output = Result<V>>) -> Result<V> {
-        match self.cache.get(&key) {
+        match self.get(&key) {
             Some(value) => Ok(value),
             None => self.load(key, load).await,
         }
@@ -88,7 +154,7 @@ mod tests {
     use super::*;
 
     fn kept(bus: &Bus) -> Kept<UserId, u32> {
-        Kept::new(bus, 10, Duration::from_secs(60), |event, key, _| *event == Event::UserChanged(*key))
+        Kept::new(bus, 10, Duration::from_secs(60), |key, _| vec![Event::UserChanged(*key)])
     }
 
     #[tokio::test]
@@ -114,6 +180,48 @@ mod tests {
             Ok(7)
         };
         assert_eq!(kept.get_or_load(UserId(1), load).await.unwrap(), 7);
+        assert_eq!(kept.get(&UserId(1)), None);
+    }
+    #[tokio::test]
+    async fn the_index_holds_no_more_than_the_cache() {
+        let bus = Bus::in_memory();
+        let kept = kept(&bus);
+        for round in 0..3 {
+            for id in 1..=100 {
+                kept.load(UserId(id), async { Ok(round) }).await.unwrap();
+            }
+        }
+        kept.cache.run_pending_tasks();
+        let indexed = kept.index.by_event().values().map(HashMap::len).sum::<usize>();
+        assert_eq!(indexed as u64, kept.cache.entry_count());
+        assert!(indexed <= 10, "{indexed}");
+        kept.cache.invalidate_all();
+        kept.cache.run_pending_tasks();
+        assert!(kept.index.by_event().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_value_that_replaced_another_is_ended_by_its_own_events() {
+        let bus = Bus::in_memory();
+        let kept: Kept<u8, UserId> =
+            Kept::new(&bus, 10, Duration::from_secs(60), |_, user| vec![Event::UserChanged(*user)]);
+        kept.load(1, async { Ok(UserId(1)) }).await.unwrap();
+        kept.load(1, async { Ok(UserId(2)) }).await.unwrap();
+        kept.cache.run_pending_tasks();
+        bus.deliver(&Event::UserChanged(UserId(1)));
+        assert_eq!(kept.get(&1), Some(UserId(2)));
+        bus.deliver(&Event::UserChanged(UserId(2)));
+        assert_eq!(kept.get(&1), None);
+    }
+
+    #[tokio::test]
+    async fn a_rare_event_clears_everything() {
+        let bus = Bus::in_memory();
+        let kept = kept(&bus).clearing_on(&bus, |event| matches!(event, Event::PoliciesChanged(_)));
+        kept.load(UserId(1), async { Ok(1) }).await.unwrap();
+        bus.deliver(&Event::OrganizationChanged(rivergen_kernel::OrganizationId(1)));
+        assert_eq!(kept.get(&UserId(1)), Some(1));
+        bus.deliver(&Event::PoliciesChanged(rivergen_kernel::OrganizationId(1)));
         assert_eq!(kept.get(&UserId(1)), None);
     }
 }

@@ -60,9 +60,7 @@ impl ActivePolicy {
 }
 
 pub(crate) fn kept(bus: &Bus) -> Kept<OrganizationId, ActivePolicies> {
-    Kept::new(bus, KEPT_ORGANIZATIONS, KEPT_FOR, |event, organization, _| {
-        *event == Event::PoliciesChanged(*organization)
-    })
+    Kept::new(bus, KEPT_ORGANIZATIONS, KEPT_FOR, |organization, _| vec![Event::PoliciesChanged(*organization)])
 }
 
 impl Policies {

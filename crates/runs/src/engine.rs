@@ -87,7 +87,7 @@ pub struct RunAnswer {
 impl Engine {
     pub fn new(platform: Platform, sources: Sources, policies: Policies, settings: Settings) -> Self {
         let a_day = Duration::from_secs(86_400);
-        let places = Kept::new(platform.db.bus(), 10_000, a_day, |_, _, _| false);
+        let places = Kept::new(platform.db.bus(), 10_000, a_day, |_, _| Vec::new());
         let hash_keys = hash_key::HashKeys::new(platform.clone());
         Self { platform, sources, policies, settings: Arc::new(settings), places, hash_keys }
     }

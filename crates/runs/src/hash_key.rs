@@ -36,7 +36,7 @@ pub(crate) struct HashKeys {
 
 impl HashKeys {
     pub(crate) fn new(platform: Platform) -> Self {
-        let kept = Kept::new(platform.db.bus(), 10_000, Duration::from_secs(600), |_, _, _| false);
+        let kept = Kept::new(platform.db.bus(), 10_000, Duration::from_secs(600), |_, _| Vec::new());
         Self { platform, kept }
     }
 

@@ -107,7 +107,7 @@ impl App {
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(db.clone(), clock.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
-            Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens, directory);
+            Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone());
 
@@ -136,7 +136,7 @@ impl App {
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
             .merge(health::routes(db))
-            .merge(pages::routes(config.is_demo))
+            .merge(pages::routes(config.is_demo, tokens))
             .fallback(layer::not_found)
             .method_not_allowed_fallback(layer::method_not_allowed)
             .layer(CatchPanicLayer::custom(layer::panicked))

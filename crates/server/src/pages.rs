@@ -6,6 +6,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::get,
 };
+use rivergen_identity::access_token::AccessTokens;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::openapi;
@@ -21,14 +22,21 @@ fn without_demo(index: &str) -> String {
 }
 
 /// The pages. Their scripts and styles come with the binary; nothing is loaded from elsewhere.
-pub fn routes(is_demo: bool) -> Router {
+pub fn routes(is_demo: bool, tokens: AccessTokens) -> Router {
     let index = if is_demo { INDEX.to_owned() } else { without_demo(INDEX) };
     let docs: Router = SwaggerUi::new("/docs").url("/openapi.json", openapi::document()).into();
     Router::new()
         .route("/", get(move || page(index.clone())))
         .route("/verify-email", get(|| page(include_str!("pages/verify_email.html"))))
         .route("/reset-password", get(|| page(include_str!("pages/reset_password.html"))))
+        .route("/.well-known/jwks.json", get(move || jwks(tokens.clone())))
         .merge(docs)
+}
+
+/// The keys that verify access tokens (RFC 7517), for programs that check them themselves.
+async fn jwks(tokens: AccessTokens) -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "public, max-age=300")];
+    (headers, axum::Json(tokens.jwks()).into_response().into_body())
 }
 
 /// The token in the address of a mailed page must not travel on in a `Referer`, nor be kept.

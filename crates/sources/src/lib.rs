@@ -38,8 +38,7 @@ impl Sources {
     /// to this process.
     pub fn new(platform: Platform, storage: Storage, cache_dir: PathBuf) -> Self {
         let ten_minutes = Duration::from_secs(600);
-        let opened =
-            Kept::new(platform.db.bus(), 1_000, ten_minutes, |event, id, _| *event == Event::DataSourceChanged(*id));
+        let opened = Kept::new(platform.db.bus(), 1_000, ten_minutes, |id, _| vec![Event::DataSourceChanged(*id)]);
         Self { platform, storage, registry: Registry::new(), cache_dir: Arc::new(cache_dir), opened }
     }
 

@@ -48,7 +48,7 @@ impl Storage {
     pub fn new(platform: Platform, inner: Arc<dyn ObjectStore>, settings: Settings) -> Self {
         let an_hour = std::time::Duration::from_secs(3600);
         // Keyed by organization: what one has sealed, another's store cannot open.
-        let stores = Kept::new(platform.db.bus(), 10_000, an_hour, |_, _, _| false);
+        let stores = Kept::new(platform.db.bus(), 10_000, an_hour, |_, _| Vec::new());
         Self { platform, settings: Arc::new(settings), inner, stores }
     }
 

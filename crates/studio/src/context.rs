@@ -22,12 +22,9 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 pub(crate) type Samples = Kept<(DataSourceId, String, u64), Arc<Vec<Vec<String>>>>;
 
 pub(crate) fn samples(bus: &Bus) -> Samples {
-    Kept::new(bus, 10_000, Duration::from_secs(600), |event, (source, ..): &(DataSourceId, String, u64), _| match event
-    {
-        Event::DataSourceChanged(changed) => changed == source,
-        Event::PoliciesChanged(_) => true,
-        _ => false,
-    })
+    let of_source = |(source, ..): &(DataSourceId, String, u64), _: &_| vec![Event::DataSourceChanged(*source)];
+    Kept::new(bus, 10_000, Duration::from_secs(600), of_source)
+        .clearing_on(bus, |event| matches!(event, Event::PoliciesChanged(_)))
 }
 
 /// Builds the planner's context; only tables of the named schemas where any are named.

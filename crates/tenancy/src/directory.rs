@@ -31,12 +31,9 @@ pub struct TenancyDirectory {
 
 impl TenancyDirectory {
     pub fn new(db: Database, clock: Clock) -> Self {
-        let policies = Kept::new(db.bus(), 100_000, Duration::from_secs(600), |event, user, _| match event {
-            Event::UserChanged(changed) => changed == user,
-            // Rare enough that all may be read again.
-            Event::OrganizationChanged(_) => true,
-            _ => false,
-        });
+        let ten_minutes = Duration::from_secs(600);
+        let policies = Kept::new(db.bus(), 100_000, ten_minutes, |user, _| vec![Event::UserChanged(*user)])
+            .clearing_on(db.bus(), |event| matches!(event, Event::OrganizationChanged(_)));
         Self { db, clock, policies }
     }
 }

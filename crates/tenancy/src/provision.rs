@@ -40,6 +40,13 @@ pub struct OrganizationFile {
     pub security: Option<OrganizationSecurity>,
 }
 
+impl OrganizationFile {
+    /// An organization with one person, who must be an Owner.
+    pub fn of(name: String, owner: Person) -> Self {
+        Self { name, domain: None, workspace: main_workspace(), people: vec![owner], security: None }
+    }
+}
+
 /// Somebody who belongs to the organization. Their address counts as verified.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

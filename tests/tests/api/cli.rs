@@ -43,9 +43,20 @@ fn the_openapi_document_in_docs_is_the_servers() {
 fn help_names_the_commands() {
     let folder = folder();
     let help = succeeded(Binary::run(folder.path(), &["--help"]));
-    for word in
-        ["serve", "demo", "migrate", "provision", "openapi", "check-config", "audit", "vault", "--config", "Examples"]
-    {
+    for word in [
+        "serve",
+        "demo",
+        "migrate",
+        "provision",
+        "openapi",
+        "check-config",
+        "people",
+        "keys",
+        "audit",
+        "vault",
+        "--config",
+        "Examples",
+    ] {
         assert!(help.contains(word), "{word} is not in the help:\n{help}");
     }
     let demo = succeeded(Binary::run(folder.path(), &["demo", "--help"]));

@@ -11,6 +11,7 @@ mod devices;
 mod governed;
 mod limits;
 mod mfa;
+mod operator;
 mod organizations;
 mod pages;
 mod policies;

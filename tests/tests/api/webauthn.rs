@@ -1,12 +1,13 @@
 //! `/api/v1/webauthn/…`: passkeys, with a software authenticator.
 
 use chrono::Duration;
-use rivergen_tests::{Answer, Passkey, Person, Server, on_both_databases};
+use rivergen_tests::{Answer, Passkey, Person, Server, chromium, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
     a_passkey_is_registered_and_opens;
     a_passkey_opens_without_an_address_and_past_the_second_factor;
+    a_browser_registers_a_passkey_and_signs_in_with_it;
     registering_needs_a_fresh_proof;
     a_registration_belongs_to_its_person_and_name;
     a_passkey_is_registered_once;
@@ -85,6 +86,27 @@ async fn a_passkey_opens_without_an_address_and_past_the_second_factor(server: &
     let data = complete(server, json!({"credential": passkey.get(&options)})).await.ok();
     assert_eq!(data["email"], "viewer@acme.example");
     assert!(data["access_token"].is_string());
+}
+
+/// Chromium, with the authenticator that it simulates (CTAP2, resident keys, user verification).
+async fn a_browser_registers_a_passkey_and_signs_in_with_it(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    let origin = server.url().replace("127.0.0.1", "localhost");
+    let arguments = [origin.as_str(), &viewer.email, viewer.client.token()];
+    let Some(seen) = chromium::run("passkey-browser/run.mjs", &arguments).await else { return };
+    assert_eq!(seen["registered"]["status"], 200, "{seen}");
+    assert_eq!(seen["registeredAgain"], "InvalidStateError", "{seen}");
+    for way in ["byAddress", "discovered", "conditional"] {
+        let data = &seen[way]["data"];
+        assert_eq!((seen[way]["status"].as_i64(), data["user_id"].as_i64()), (Some(200), Some(viewer.id)), "{seen}");
+        let client = server.anonymous().with_token(data["access_token"].as_str().unwrap());
+        client.get("/api/v1/auth/me").await.ok();
+    }
+    assert_eq!(seen["credentials"].as_array().map(Vec::len), Some(1), "{seen}");
+    assert_eq!(seen["credentials"][0]["isResidentCredential"], true, "{seen}");
+    let kept = server.rows("SELECT sign_count, usage_count FROM webauthn_credentials").await;
+    assert_eq!((kept.len(), kept[0]["usage_count"].as_i64()), (1, Some(3)));
+    assert_eq!(kept[0]["sign_count"], seen["credentials"][0]["signCount"], "{seen}");
 }
 
 async fn registering_needs_a_fresh_proof(server: &Server) {

@@ -194,6 +194,16 @@ async fn remove(
     Ok(!others.is_empty())
 }
 
+/// Removes everything that stands for a second factor, locks included; answers how many factors were set up.
+pub(crate) async fn remove_all(tx: &Transaction, user_id: UserId) -> Result<usize> {
+    let count = verified(tx.conn(), user_id).await?.len();
+    Entity::delete_many().filter(Column::UserId.eq(user_id)).exec(tx.conn()).await?;
+    backup_codes::delete(tx, user_id).await?;
+    device::forget_all(tx, user_id).await?;
+    lockout::Entity::delete_many().filter(lockout::Column::UserId.eq(user_id)).exec(tx.conn()).await?;
+    Ok(count)
+}
+
 /// A confirmed setup: the session has its second factor now, the first set of backup codes is made, everybody
 /// concerned is told.
 async fn confirmed(

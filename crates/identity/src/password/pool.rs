@@ -1,8 +1,8 @@
 //! The threads that hash.
 //!
-//! There is one for each core, and each keeps the memory that Argon2 fills, so a storm of logins takes no more memory
-//! than the threads have. Who finds the queue full is told to come back (503); work whose caller has hung up is not
-//! begun.
+//! There is one for each core, below everything else in priority, and each keeps the memory that Argon2 fills: a
+//! storm of logins takes the cores that nothing else wants, and no more memory than the threads have. Who finds the
+//! queue full is told to come back (503); work whose caller has hung up is not begun.
 
 use std::{thread, time::Duration};
 
@@ -77,6 +77,7 @@ impl Pool {
 }
 
 fn work_through(works: &Receiver<Work>, kept_blocks: usize) {
+    step_back();
     let mut memory = Memory::default();
     loop {
         match works.recv_timeout(IDLE) {
@@ -87,6 +88,27 @@ fn work_through(works: &Receiver<Work>, kept_blocks: usize) {
             }
             Err(RecvTimeoutError::Timeout) => memory.shrink(0),
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Gives this thread a niceness of 10: a request that wakes up meanwhile runs at once, and hashing still gets a tenth
+/// of a core that is wanted by others. Where it may not, hashing competes with the rest.
+fn step_back() {
+    // On other systems niceness is the whole process's.
+    #[cfg(target_os = "linux")]
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy::Other, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            thread_native_id,
+        };
+        /// Of 99; the crate makes it a niceness of 10.
+        const PRIORITY: u8 = 22;
+        let set = ThreadPriority::try_from(PRIORITY).map(|priority| {
+            set_thread_priority_and_policy(thread_native_id(), priority, ThreadSchedulePolicy::Normal(Other))
+        });
+        if !matches!(set, Ok(Ok(()))) {
+            tracing::debug!(?set, "hashing runs at normal priority");
         }
     }
 }

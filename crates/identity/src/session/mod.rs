@@ -153,18 +153,18 @@ impl Model {
         now - self.last_used_at >= TOUCH_INTERVAL
     }
 
-    /// Slides the session on.
-    pub async fn touch(&mut self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+    /// Slides the session on; answers whether it had not ended meanwhile.
+    pub async fn touch(&mut self, tx: &Transaction, now: DateTime<Utc>) -> Result<bool> {
         self.last_used_at = now;
         self.expires_at = now + Duration::seconds(self.lifetime_seconds);
-        Entity::update_many()
+        let touched = Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(self.last_used_at))
             .col_expr(Column::ExpiresAt, Expr::value(self.expires_at))
             .filter(Column::Id.eq(self.id))
             .filter(Column::EndedAt.is_null())
             .exec(tx.conn())
             .await?;
-        Ok(())
+        Ok(touched.rows_affected == 1)
     }
 
     /// Ends it on every node.
@@ -200,6 +200,18 @@ pub async fn end_all(
     }
     let ended = ending.exec(tx.conn()).await?;
     tx.publish(Event::UserChanged(user_id)).await?;
+    Ok(ended.rows_affected)
+}
+
+/// Ends the sessions of everybody; answers how many were live. The caller tells the nodes.
+pub async fn end_everybodys(tx: &Transaction, reason: EndReason, now: DateTime<Utc>) -> Result<u64> {
+    let ended = Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndReason, Expr::value(reason))
+        .filter(Column::EndedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .exec(tx.conn())
+        .await?;
     Ok(ended.rows_affected)
 }
 
@@ -252,16 +264,26 @@ pub async fn open(
 
 pub async fn issue_refresh_token(tx: &Transaction, session_id: SessionId, now: DateTime<Utc>) -> Result<Token> {
     let token = Token::random(&mut rand::rng());
-    refresh_token::ActiveModel {
+    store_refresh_token(tx, session_id, &token, now).await?;
+    Ok(token)
+}
+
+/// Makes the token the unspent one of the session.
+pub async fn store_refresh_token(
+    tx: &Transaction,
+    session_id: SessionId,
+    token: &Token,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let row = refresh_token::ActiveModel {
         session_id: Set(session_id),
         token_hash: Set(token.hash()),
         issued_at: Set(now),
         spent_at: Set(None),
         ..Default::default()
-    }
-    .insert(tx.conn())
-    .await?;
-    Ok(token)
+    };
+    refresh_token::Entity::insert(row).exec_without_returning(tx.conn()).await?;
+    Ok(())
 }
 
 /// Spends every refresh token of a session.

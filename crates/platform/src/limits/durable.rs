@@ -10,7 +10,7 @@ use rivergen_kernel::{Result, TokenHash};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::{Alias, Expr, ExprTrait, OnConflict},
 };
 
 use super::{Limited, Limits, Rule};
@@ -102,19 +102,20 @@ impl Limits {
 impl Uses {
     /// Writes them down, in the transaction of what they were for.
     pub async fn keep(self, tx: &Transaction) -> Result<()> {
-        for one in self.0 {
-            let column = || Expr::col((state::Entity, state::Column::FullAt));
-            let later: Expr = Expr::case(column().gt(one.now), column()).finally(one.now).into();
-            let row = state::ActiveModel {
-                rule: Set(one.rule.to_owned()),
-                key_hash: Set(one.key_hash),
-                full_at: Set(one.now + one.one),
-            };
-            let onto = OnConflict::columns([state::Column::Rule, state::Column::KeyHash])
-                .value(state::Column::FullAt, later.add(one.one))
-                .to_owned();
-            state::Entity::insert(row).on_conflict(onto).exec_without_returning(tx.conn()).await?;
-        }
+        let Some(now) = self.0.first().map(|one| one.now) else { return Ok(()) };
+        let rows = self.0.into_iter().map(|one| state::ActiveModel {
+            rule: Set(one.rule.to_owned()),
+            key_hash: Set(one.key_hash),
+            full_at: Set(now + one.one),
+        });
+        // A bucket that is not full moves on by what the use costs; one that is full begins now.
+        let stored = || Expr::col((state::Entity, state::Column::FullAt));
+        let wanted = || Expr::col((Alias::new("excluded"), state::Column::FullAt));
+        let later = Expr::case(stored().gt(now), stored().add(wanted()).sub(now)).finally(wanted());
+        let onto = OnConflict::columns([state::Column::Rule, state::Column::KeyHash])
+            .value(state::Column::FullAt, later)
+            .to_owned();
+        state::Entity::insert_many(rows).on_conflict(onto).exec_without_returning(tx.conn()).await?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The commands of the binary.
 
 mod audit;
+mod keys;
 mod people;
 mod vault;
 
@@ -38,6 +39,7 @@ const AFTER_HELP: &str = "Examples:
   rivergen demo                                   a demo organization with data, on http://127.0.0.1:8080
   RIVERGEN_DATABASE__URL=postgres://… rivergen serve
   rivergen provision acme.toml                    an organization with its people
+  rivergen people create-owner ada@acme.example --organization Acme
   rivergen check-config --defaults > rivergen.toml   all settings, with comments, to edit";
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +79,9 @@ enum Command {
     /// Accounts of people
     #[command(subcommand)]
     People(people::PeopleCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -156,6 +161,7 @@ impl Command {
                 );
             }
             Self::Audit(command) => return command.run(&config).await,
+            Self::Keys(command) => command.run(&config).await?,
             Self::People(command) => command.run(&config).await?,
             Self::Vault(command) => command.run(&config).await?,
             Self::Openapi | Self::CheckConfig { .. } => {}
