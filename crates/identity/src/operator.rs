@@ -32,7 +32,7 @@ pub async fn reset_mfa(identity: &Identity, email: &str) -> Result<usize> {
     Ok(removed)
 }
 
-/// Ends all sessions of the account; answers how many were live.
+/// Ends all sessions of the account; answers how many it ended.
 pub async fn end_sessions(identity: &Identity, email: &str) -> Result<u64> {
     let platform = &identity.platform;
     let now = platform.clock.now();

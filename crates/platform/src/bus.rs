@@ -28,7 +28,8 @@ pub enum Event {
     DataSourceChanged(DataSourceId),
     /// Policies or assignments of an organization changed.
     PoliciesChanged(OrganizationId),
-    /// Events may have been missed (the connection to the database was lost): forget everything cached.
+    /// Events may have been missed (the connection to the database was lost, or another process wrote to SQLite):
+    /// forget everything cached.
     Resync,
 }
 

@@ -1,7 +1,7 @@
 //! The few pages of the server itself: the way in, the pages behind the links in mails, and `/docs`.
 
 use axum::{
-    Router,
+    Json, Router,
     http::header,
     response::{Html, IntoResponse},
     routing::get,
@@ -27,16 +27,21 @@ pub fn routes(is_demo: bool, tokens: AccessTokens) -> Router {
     let docs: Router = SwaggerUi::new("/docs").url("/openapi.json", openapi::document()).into();
     Router::new()
         .route("/", get(move || page(index.clone())))
-        .route("/verify-email", get(|| page(include_str!("pages/verify_email.html"))))
-        .route("/reset-password", get(|| page(include_str!("pages/reset_password.html"))))
+        .route("/verify-email", get(|| page(styled(include_str!("pages/verify_email.html")))))
+        .route("/reset-password", get(|| page(styled(include_str!("pages/reset_password.html")))))
         .route("/.well-known/jwks.json", get(move || jwks(tokens.clone())))
         .merge(docs)
+}
+
+/// A page behind a mailed link, with the style that these pages share.
+fn styled(html: &str) -> String {
+    html.replace("/* card.css */", include_str!("pages/card.css"))
 }
 
 /// The keys that verify access tokens (RFC 7517), for programs that check them themselves.
 async fn jwks(tokens: AccessTokens) -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "public, max-age=300")];
-    (headers, axum::Json(tokens.jwks()).into_response().into_body())
+    (headers, Json(tokens.jwks()))
 }
 
 /// The token in the address of a mailed page must not travel on in a `Referer`, nor be kept.

@@ -6,21 +6,18 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rivergen_tests::{Answer, AuthenticatorApp, Binary, Client, PASSWORD, eventually};
 use serde_json::{Value, json};
 
+use crate::cli::{failed, succeeded};
+
 const ADA: &str = "ada@acme.example";
 
 #[track_caller]
 fn said(folder: &Path, arguments: &[&str]) -> String {
-    let output = Binary::run(folder, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {}\n{errors}", output.status);
-    String::from_utf8(output.stdout).unwrap()
+    succeeded(Binary::run(folder, arguments))
 }
 
 #[track_caller]
 fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let output = Binary::run(folder, arguments);
-    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    String::from_utf8(output.stderr).unwrap()
+    failed(Binary::run(folder, arguments))
 }
 
 /// As `rivergen people create-owner` does it with a password.
@@ -29,9 +26,7 @@ fn create_ada(folder: &Path) {
     let mut command = Binary::command(folder, &arguments);
     let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     writeln!(running.stdin.take().unwrap(), "{PASSWORD}").unwrap();
-    let output = running.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = succeeded(running.wait_with_output().unwrap());
     assert!(text.contains("ada@acme.example is an owner of Acme") && !text.contains("token="), "{text}");
 }
 

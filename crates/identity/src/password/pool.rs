@@ -4,7 +4,11 @@
 //! storm of logins takes the cores that nothing else wants, and no more memory than the threads have. Who finds the
 //! queue full is told to come back (503); work whose caller has hung up is not begun.
 
-use std::{thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
 
 use argon2::Block;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -82,7 +86,8 @@ fn work_through(works: &Receiver<Work>, kept_blocks: usize) {
     loop {
         match works.recv_timeout(IDLE) {
             Ok(work) => {
-                work(&mut memory);
+                // A panic is its caller's alone: their answer is gone, and the thread stays for the others.
+                let _ = catch_unwind(AssertUnwindSafe(|| work(&mut memory)));
                 // A hash of another system may have asked for more.
                 memory.shrink(kept_blocks);
             }
@@ -116,6 +121,16 @@ fn step_back() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_costs_its_caller_an_error_and_nobody_a_thread() {
+        let pool = Pool::start(8).unwrap();
+        for _ in 0..2 * thread::available_parallelism().map_or(2, |n| n.get()) {
+            let answer: Result<()> = pool.run(|_| panic!("on purpose")).await;
+            assert_eq!(answer.unwrap_err().code, ErrorCode::InternalError);
+        }
+        assert_eq!(pool.run(|_| Ok(7)).await.unwrap(), 7);
+    }
 
     #[tokio::test]
     async fn work_whose_caller_hung_up_is_not_begun_and_a_full_queue_turns_away() {

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use clap::Subcommand;
-use rivergen_identity::{account::delete, email_address, operator};
+use rivergen_identity::{account::delete, email_address, operator, user::User};
 use rivergen_kernel::{BuiltInRole, Error, Result, Secret};
 use rivergen_platform::Clock;
 use rivergen_tenancy::provision::{self, OrganizationFile, Person};
@@ -14,6 +14,7 @@ use crate::{App, Config};
 pub enum PeopleCommand {
     /// Make an owner, with their organization where there is none of that name
     CreateOwner {
+        /// An account of this address stays as it is, with its password
         email: String,
         /// The organization's name
         #[arg(long, value_name = "NAME")]
@@ -60,7 +61,10 @@ impl PeopleCommand {
             Self::CreateOwner { email, organization, display_name, password_stdin } => {
                 let email = address(&email)?;
                 let password = if password_stdin { Some(read_password()?) } else { None };
-                let needs_link = password.is_none();
+                let before = User::find_by_email(identity.platform.db.read(), &email).await?;
+                let has_password = before.as_ref().is_some_and(|user| user.account.password_hash.is_some());
+                // A password is taken for a new account only.
+                let needs_link = !has_password && (password.is_none() || before.is_some());
                 let person = Person {
                     email: email.clone(),
                     display_name,
@@ -72,9 +76,12 @@ impl PeopleCommand {
                 let made = provision::run(&app.tenancy, OrganizationFile::of(organization.clone(), person)).await?;
                 match made.created {
                     true => println!("{email} is an owner of {organization}."),
-                    false => println!("{email} was an owner of {organization} already."),
+                    false => println!("{email} belongs to {organization} already; nothing was changed."),
                 }
-                if made.created && needs_link {
+                if has_password {
+                    println!("The account has a password, which stays.");
+                }
+                if needs_link {
                     println!("Set a password within the hour: {}", operator::password_link(identity, &email).await?);
                 }
             }
