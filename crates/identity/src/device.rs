@@ -379,7 +379,7 @@ pub async fn list_devices(
         (Some(organization), user) => {
             // Another organization does not exist for the caller.
             let tenant = match caller.membership()?.organization_id == organization {
-                true => caller.require(Permission::MemberManage)?,
+                true => caller.require(Permission::DeviceRead)?,
                 false => return Err(ErrorCode::NotFound.into()),
             };
             let of_members = trusted.filter(Column::OrganizationId.eq(tenant.organization_id()));
@@ -415,7 +415,7 @@ pub async fn revoke_device(
         caller.session()?;
         None
     } else {
-        let tenant = caller.require(Permission::MemberManage).map_err(|_| ErrorCode::DeviceNotFound)?;
+        let tenant = caller.require(Permission::DeviceRevoke).map_err(|_| ErrorCode::DeviceNotFound)?;
         if device.organization_id != Some(tenant.organization_id()) {
             return Err(ErrorCode::DeviceNotFound.into());
         }

@@ -26,6 +26,7 @@ pub mod one_time_token;
 pub mod operator;
 pub mod password;
 pub mod pending_login;
+pub mod personal_data;
 pub mod personal_token;
 pub mod refresh;
 pub mod security;

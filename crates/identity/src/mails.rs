@@ -134,6 +134,21 @@ pub async fn send_new_device(identity: &Identity, tx: &Transaction, user: &User,
     send(identity, tx, user, "identity.new_device", template).await
 }
 
+/// An administrator has taken what their organization keeps about the person.
+pub async fn send_personal_data_exported(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    organization: &str,
+) -> Result<()> {
+    let template = greeting(user, "Your data was exported").paragraph(format!(
+        "an administrator of {organization} has exported what the organization keeps about you: your membership and \
+         roles, your sessions there, and what you did."
+    ));
+    let template = template.footer("Ask your administrator if you want to know why.");
+    send(identity, tx, user, "identity.personal_data_exported", template).await
+}
+
 /// A code as a second factor.
 pub async fn send_code(identity: &Identity, tx: &Transaction, user: &User, code: &str) -> Result<()> {
     let template = greeting(user, "Your code")

@@ -135,7 +135,7 @@ pub async fn revoke_all(tx: &Transaction, user_id: UserId, now: DateTime<Utc>) -
 pub struct CreateTokenRequest {
     #[garde(length(chars, min = 1, max = 100))]
     pub name: String,
-    /// `read`, `write`, `admin`, or single permissions such as `data_source.query`.
+    /// `read`, `write`, `admin`, or single permissions such as `datasource.query`.
     #[garde(length(min = 1, max = 50))]
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<Scope>,

@@ -38,19 +38,49 @@ permissions! {
     OrganizationRead "organization.read" "See the organization and its settings.";
     OrganizationUpdate "organization.update" "Change the organization's name, domain and settings.";
     OrganizationDelete "organization.delete" "Delete the organization with all that it holds.";
+    MemberRead "member.read" "See who belongs to the organization.";
+    MemberInvite "member.invite" "Invite people, and withdraw invitations.";
+    MemberRemove "member.remove" "Take people out of the organization.";
+    UserRead "user.read" "Search and read the accounts of the organization's members.";
+    UserCreate "user.create" "Add and import people.";
+    UserUpdate "user.update" "Change the profiles of members.";
+    UserSuspend "user.suspend" "Suspend members and let them in again.";
+    UserDelete "user.delete" "Remove members, and erase accounts that belong to no other organization.";
+    UserExport "user.export" "Hand out what the organization keeps about a member.";
+    UserMerge "user.merge" "Fold the duplicate account of a member into the other.";
+    RoleRead "role.read" "See who holds which role, and why somebody may do something.";
+    RoleCreate "role.create" "Create roles, with no more than one's own permissions.";
+    RoleUpdate "role.update" "Change roles.";
+    RoleDelete "role.delete" "Delete roles.";
+    RoleAssign "role.assign" "Give and take roles, with no more than one's own permissions.";
     WorkspaceRead "workspace.read" "See every workspace of the organization.";
     WorkspaceCreate "workspace.create" "Create workspaces.";
-    MemberRead "member.read" "See who belongs to the organization.";
-    MemberManage "member.manage" "Add, change and remove members and their roles.";
-    DataSourceRead "data_source.read" "See data sources and their schemas.";
-    DataSourceCreate "data_source.create" "Register data sources.";
-    DataSourceManage "data_source.manage" "Test, discover, change and delete data sources.";
-    DataSourceQuery "data_source.query" "Query data sources, under the policies.";
+    WorkspaceWrite "workspace.write" "Change workspaces and their settings.";
+    WorkspaceDelete "workspace.delete" "Delete workspaces.";
+    SsoRead "sso.read" "See how the organization signs in with its identity provider.";
+    SsoManage "sso.manage" "Set up single sign-on, and enforce it.";
+    ScimManage "scim.manage" "Let an identity provider manage people and groups.";
+    TokenRead "token.read" "See the tokens that members hold for the organization.";
+    TokenRevoke "token.revoke" "Revoke the tokens that members hold for the organization.";
+    OauthAppRead "oauth_app.read" "See the applications that sign in with RiverGen.";
+    OauthAppManage "oauth_app.manage" "Register, change and remove applications that sign in with RiverGen.";
+    SessionRead "session.read" "See where members are signed in.";
+    SessionRevoke "session.revoke" "End sessions of members.";
+    DeviceRead "device.read" "See the trusted devices of members.";
+    DeviceRevoke "device.revoke" "Take the trust in a member's device away.";
+    DataSourceRead "datasource.read" "See data sources and their schemas.";
+    DataSourceQuery "datasource.query" "Query data sources, under the policies.";
+    DataSourceWrite "datasource.write" "Register, test, discover and change data sources.";
+    DataSourceDelete "datasource.delete" "Delete data sources.";
+    StorageRead "storage.read" "See one's own files, and those that are shared.";
+    StorageWrite "storage.write" "Upload and share files.";
+    StorageDelete "storage.delete" "Delete files.";
     PolicyRead "policy.read" "See policies and what they did.";
-    PolicyManage "policy.manage" "Create, assign, change and delete policies.";
-    FileRead "file.read" "See one's own files.";
-    FileWrite "file.write" "Upload files.";
+    PolicyWrite "policy.write" "Create, assign and change policies.";
+    PolicyDelete "policy.delete" "Delete policies.";
+    PromptRead "prompt.read" "See saved questions and their runs.";
     PromptExecute "prompt.execute" "Ask questions in words.";
+    PromptWrite "prompt.write" "Save and change questions.";
     AuditRead "audit.read" "Read the audit log.";
 }
 
@@ -119,19 +149,26 @@ impl BuiltInRole {
             Self::Admin => Permission::ALL.iter().copied().filter(|p| *p != OrganizationDelete).collect(),
             Self::Developer => [
                 OrganizationRead,
-                WorkspaceRead,
                 MemberRead,
+                UserRead,
+                RoleRead,
+                WorkspaceRead,
                 DataSourceRead,
-                DataSourceCreate,
-                DataSourceManage,
                 DataSourceQuery,
+                DataSourceWrite,
+                DataSourceDelete,
+                StorageRead,
+                StorageWrite,
+                StorageDelete,
                 PolicyRead,
-                FileRead,
-                FileWrite,
+                PromptRead,
                 PromptExecute,
+                PromptWrite,
             ]
             .into(),
-            Self::Viewer => [OrganizationRead, DataSourceRead, DataSourceQuery, FileRead, PromptExecute].into(),
+            Self::Viewer => {
+                [OrganizationRead, DataSourceRead, DataSourceQuery, StorageRead, PromptRead, PromptExecute].into()
+            }
         }
     }
 }

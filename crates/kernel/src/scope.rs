@@ -15,7 +15,7 @@ pub enum Scope {
     Write,
     /// Everything that the owner may do.
     Admin,
-    /// One permission, as `data_source.query`.
+    /// One permission, as `datasource.query`.
     Only(Permission),
 }
 
@@ -25,16 +25,32 @@ impl Scope {
         use Permission::*;
         const READ: &[Permission] = &[
             OrganizationRead,
-            WorkspaceRead,
             MemberRead,
+            UserRead,
+            RoleRead,
+            WorkspaceRead,
+            SsoRead,
+            TokenRead,
+            OauthAppRead,
+            SessionRead,
+            DeviceRead,
             DataSourceRead,
             DataSourceQuery,
+            StorageRead,
             PolicyRead,
-            FileRead,
+            PromptRead,
             PromptExecute,
             AuditRead,
         ];
-        const CHANGE: &[Permission] = &[WorkspaceCreate, DataSourceCreate, DataSourceManage, FileWrite];
+        const CHANGE: &[Permission] = &[
+            WorkspaceCreate,
+            WorkspaceWrite,
+            DataSourceWrite,
+            DataSourceDelete,
+            StorageWrite,
+            StorageDelete,
+            PromptWrite,
+        ];
         match self {
             Self::Read => READ.iter().copied().collect(),
             Self::Write => READ.iter().chain(CHANGE).copied().collect(),
@@ -113,11 +129,11 @@ mod tests {
 
     #[test]
     fn a_scope_never_gives_what_the_owner_does_not_hold() {
-        let held: PermissionSet = [Permission::DataSourceQuery, Permission::FileWrite].into();
+        let held: PermissionSet = [Permission::DataSourceQuery, Permission::StorageWrite].into();
         let narrowed = |scope| Scopes([scope].into()).narrow(&held);
         assert_eq!(narrowed(Scope::Admin), held);
         assert_eq!(narrowed(Scope::Read), [Permission::DataSourceQuery].into());
-        assert_eq!(narrowed(Scope::Only(Permission::PolicyManage)), PermissionSet::new());
+        assert_eq!(narrowed(Scope::Only(Permission::PolicyWrite)), PermissionSet::new());
         assert_eq!(Scopes::default().narrow(&held), PermissionSet::new());
     }
 
@@ -126,7 +142,7 @@ mod tests {
         let [read, write, admin] = [Scope::Read, Scope::Write, Scope::Admin].map(|scope| Scopes([scope].into()));
         assert!(read.within(&write) && write.within(&admin) && !admin.within(&write));
         assert!(!read.may_change() && write.may_change());
-        for text in ["read", "write", "admin", "policy.manage"] {
+        for text in ["read", "write", "admin", "policy.write"] {
             assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
         }
         assert!("policy".parse::<Scope>().is_err());

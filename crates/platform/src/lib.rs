@@ -16,6 +16,7 @@ pub mod limits;
 pub mod mail;
 pub mod migrations;
 pub mod net;
+pub mod personal_data;
 pub mod signing;
 pub mod vault;
 

@@ -12,6 +12,7 @@ pub mod evaluation;
 pub mod http;
 pub mod mask;
 pub mod migrations;
+pub mod personal_data;
 pub mod rule;
 pub mod store;
 pub mod targets;

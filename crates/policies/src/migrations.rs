@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Policies), Box::new(QueryRuns)]
+    vec![Box::new(Policies), Box::new(QueryRuns), Box::new(RunsOfAPerson)]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -209,5 +209,25 @@ impl MigrationTrait for QueryRuns {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// The queries of one person, whatever the organization.
+struct RunsOfAPerson;
+
+impl MigrationName for RunsOfAPerson {
+    fn name(&self) -> &str {
+        "m0042_policies_query_runs_of_a_person"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RunsOfAPerson {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_index(
+            Index::create().name("query_runs_person").table("query_runs").col("user_id").col("id").to_owned(),
+        )
+        .await?;
+        Ok(())
     }
 }

@@ -20,6 +20,7 @@ use rivergen_platform::{
     limits::Limits,
     mail::Delivery,
     net::Outbound,
+    personal_data::Records,
     signing::SigningKeys,
     vault::{ServerKeys, Vault},
 };
@@ -60,6 +61,17 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(rivergen_sources::migrations::migrations());
     all.extend(rivergen_runs::migrations::migrations());
     all.extend(rivergen_studio::migrations::migrations());
+    all
+}
+
+/// What all rooms keep about people.
+fn personal_records() -> Vec<Box<dyn Records>> {
+    let mut all = rivergen_tenancy::personal_data::records();
+    all.extend(rivergen_identity::personal_data::records());
+    all.extend(rivergen_storage::personal_data::records());
+    all.extend(rivergen_policies::personal_data::records());
+    all.extend(rivergen_studio::personal_data::records());
+    all.extend(rivergen_platform::personal_data::records());
     all
 }
 
@@ -109,7 +121,7 @@ impl App {
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
-        let tenancy = Tenancy::new(identity.clone());
+        let tenancy = Tenancy::new(identity.clone(), personal_records());
 
         let storage = open_storage(config, &platform)?;
         rivergen_storage::sweep::register(&storage);

@@ -121,7 +121,7 @@ pub async fn create(
     origin: RequestOrigin,
     Json(request): Json<CreateDataSourceRequest>,
 ) -> Result<Reply<DataSource>> {
-    let tenant = caller.require(Permission::DataSourceCreate)?;
+    let tenant = caller.require(Permission::DataSourceWrite)?;
     let (config, given) = check_request(&sources, &request)?;
     if config.kind.category() == DataSourceCategory::Files || config.kind == DataSourceType::Sqlite {
         check_file(&sources, tenant, &caller, config.file_path.as_deref().unwrap_or_default()).await?;

@@ -66,7 +66,7 @@ pub async fn discover_schema(
     Path(id): Path<DataSourceId>,
     Query(options): Query<Options>,
 ) -> Result<Reply<Discovery>> {
-    let tenant = caller.require(Permission::DataSourceManage)?;
+    let tenant = caller.require(Permission::DataSourceWrite)?;
     let source = sources.find(tenant, id).await?;
     if !options.refresh.unwrap_or(false)
         && let Some(kept) = kept(&sources, tenant, &source, options.schema_name.as_deref()).await?

@@ -8,6 +8,7 @@ pub mod file;
 pub mod keys;
 pub mod list;
 pub mod migrations;
+pub mod personal_data;
 pub mod sealed;
 pub mod sweep;
 pub mod upload;

@@ -73,7 +73,7 @@ pub async fn list(
     Query(page): Query<PageQuery>,
     Query(filter): Query<Filter>,
 ) -> Result<Reply<StorageFiles>> {
-    let tenant = caller.require(Permission::FileRead)?;
+    let tenant = caller.require(Permission::StorageRead)?;
     let page = page.request()?;
     let db = storage.platform.db.read();
     // Index: storage_files(organization_id, uploaded_by_user_id, state).

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Files)]
+    vec![Box::new(Files), Box::new(FilesOfAPerson)]
 }
 
 struct Files;
@@ -74,5 +74,30 @@ impl MigrationTrait for Files {
                 .to_owned(),
         )
         .await
+    }
+}
+
+/// The files of one person, whatever the organization.
+struct FilesOfAPerson;
+
+impl MigrationName for FilesOfAPerson {
+    fn name(&self) -> &str {
+        "m0031_storage_files_of_a_person"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for FilesOfAPerson {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_index(
+            Index::create()
+                .name("storage_files_person")
+                .table("storage_files")
+                .col("uploaded_by_user_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        Ok(())
     }
 }

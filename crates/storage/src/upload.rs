@@ -69,7 +69,7 @@ pub async fn upload(
     origin: RequestOrigin,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<Reply<Uploaded>> {
-    let tenant = caller.require(Permission::FileWrite)?;
+    let tenant = caller.require(Permission::StorageWrite)?;
     let mut form = form.map_err(|rejection| {
         Error::new(ErrorCode::UnsupportedMediaType)
             .with_message("Send the file as multipart/form-data.")

@@ -6,6 +6,7 @@
 mod context;
 pub mod execute;
 pub mod migrations;
+pub mod personal_data;
 pub mod planner;
 pub mod prompt;
 

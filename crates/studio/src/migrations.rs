@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Prompts)]
+    vec![Box::new(Prompts), Box::new(PromptsOfAPerson)]
 }
 
 struct Prompts;
@@ -87,4 +87,33 @@ fn belongs_to(table: &'static str) -> ForeignKeyCreateStatement {
         .to("organizations", "id")
         .on_delete(ForeignKeyAction::Cascade)
         .to_owned()
+}
+
+/// What one person saved and asked, whatever the organization.
+struct PromptsOfAPerson;
+
+impl MigrationName for PromptsOfAPerson {
+    fn name(&self) -> &str {
+        "m0071_studio_prompts_of_a_person"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PromptsOfAPerson {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_index(
+            Index::create().name("prompts_person").table("prompts").col("created_by_user_id").col("id").to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_executions_person")
+                .table("prompt_executions")
+                .col("user_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        Ok(())
+    }
 }

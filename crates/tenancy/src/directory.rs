@@ -257,7 +257,7 @@ impl TenancyDirectory {
     /// `LAST_ADMIN` where nobody else who is active may manage members.
     async fn refuse_last_admin(&self, tx: &Transaction, id: OrganizationId, leaving: UserId) -> Result<()> {
         let roles = role::Entity::find().filter(role::Column::OrganizationId.eq(id)).all(tx.conn()).await?;
-        let managing = roles.into_iter().filter(|role| role.permissions().contains(&Permission::MemberManage));
+        let managing = roles.into_iter().filter(|role| role.permissions().contains(&Permission::RoleAssign));
         let assigned = assignment::Entity::find()
             .filter(assignment::Column::OrganizationId.eq(id))
             .filter(assignment::Column::WorkspaceId.is_null())
@@ -289,7 +289,7 @@ impl TenancyDirectory {
             role::Entity::find().filter(role::Column::Id.is_in(assigned.iter().map(|row| row.role_id))).all(db).await?;
         Ok(roles
             .into_iter()
-            .filter(|role| role.permissions().contains(&Permission::MemberManage))
+            .filter(|role| role.permissions().contains(&Permission::RoleAssign))
             .map(|role| role.organization_id)
             .collect())
     }

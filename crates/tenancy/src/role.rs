@@ -31,8 +31,14 @@ impl TenantOwned for Entity {
 }
 
 impl Model {
-    /// A permission that this version does not know gives nothing.
+    /// Those of a built-in role stand in the code, so that they grow with the catalogue. A permission that this version
+    /// does not know gives nothing.
     pub fn permissions(&self) -> PermissionSet {
+        if self.is_built_in
+            && let Ok(built_in) = self.name.parse::<BuiltInRole>()
+        {
+            return built_in.permissions();
+        }
         let names = self.permissions.as_array().map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(|name| name.as_str()?.parse::<Permission>().ok()).collect()
     }

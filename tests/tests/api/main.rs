@@ -20,5 +20,6 @@ mod sessions;
 mod storage;
 mod tenant_matrix;
 mod tokens;
+mod users;
 mod webauthn;
 mod workspaces;

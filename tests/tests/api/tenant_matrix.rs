@@ -181,6 +181,7 @@ const ENTRIES: &[Entry] = &[
         |ids| json!({"name": unique(" Lab"), "organization_id": ids.organization_id}),
     ),
     entry("GET /api/v1/workspaces", Members, nothing),
+    entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
     entry("GET /api/v1/data-sources", Members, nothing),

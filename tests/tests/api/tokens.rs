@@ -49,7 +49,7 @@ async fn a_token_acts_for_its_owner_within_its_scopes(server: &Server) {
 
 async fn a_token_never_exceeds_its_owner(server: &Server) {
     let acme = server.organization("Acme").await;
-    let (_, token) = make(&acme.viewer, json!({"name": "all", "scopes": ["admin", "policy.manage"]})).await;
+    let (_, token) = make(&acme.viewer, json!({"name": "all", "scopes": ["admin", "policy.write"]})).await;
     token.post("/api/v1/policies", json!({"name": "p", "type": "query_limit"})).await.error(403, "FORBIDDEN");
     token.upload("a.csv", b"a\n1\n".to_vec()).await.error(403, "FORBIDDEN");
     token.get("/api/v1/data-sources").await.ok();
@@ -162,9 +162,9 @@ async fn widening_needs_a_fresh_proof(server: &Server) {
     let (id, token) = make(&acme.owner, json!({"name": "x", "scopes": ["read"]})).await;
     server.clock().advance(Duration::minutes(11));
     let path = format!("{PATH}/{id}");
-    let wide = json!({"scopes": ["read", "policy.manage"]});
+    let wide = json!({"scopes": ["read", "policy.write"]});
     acme.owner.client.patch(&path, wide.clone()).await.error(403, "REAUTHENTICATION_REQUIRED");
-    acme.owner.client.patch(&path, json!({"scopes": ["data_source.read"]})).await.ok();
+    acme.owner.client.patch(&path, json!({"scopes": ["datasource.read"]})).await.ok();
     token.get("/api/v1/policies").await.error(403, "FORBIDDEN");
     let body = json!({"name": "y", "scopes": ["admin"]});
     acme.owner.client.post(PATH, body.clone()).await.error(403, "REAUTHENTICATION_REQUIRED");

@@ -77,7 +77,7 @@ pub async fn list_sessions(
     if user_id == caller.user_id {
         caller.session()?;
     } else {
-        let tenant = caller.require(Permission::MemberManage)?;
+        let tenant = caller.require(Permission::SessionRead)?;
         let organization = tenant.organization_id();
         if identity.directory.membership(user_id, organization, None).await?.is_none() {
             return Err(ErrorCode::NotFound.into());

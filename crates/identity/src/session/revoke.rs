@@ -42,7 +42,7 @@ pub async fn revoke_session(
         (EndReason::Revoked, None)
     } else {
         // An administrator ends what stands in their organization; everything else does not exist for them.
-        let tenant = caller.require(Permission::MemberManage).map_err(|_| ErrorCode::SessionNotFound)?;
+        let tenant = caller.require(Permission::SessionRevoke).map_err(|_| ErrorCode::SessionNotFound)?;
         if session.organization_id != Some(tenant.organization_id()) {
             return Err(ErrorCode::SessionNotFound.into());
         }

@@ -152,7 +152,7 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
         Some(token) => Some(state.authenticator.authenticate(token, ip).await),
     };
     let (rule, key) = match &outcome {
-        Some(Ok(caller)) if caller.may(Permission::MemberManage) => (&GENERAL_ADMIN, user_key(caller)),
+        Some(Ok(caller)) if caller.may(Permission::RoleAssign) => (&GENERAL_ADMIN, user_key(caller)),
         Some(Ok(caller)) => (&GENERAL, user_key(caller)),
         _ => (&GENERAL, ip.map(ip_key).unwrap_or_default()),
     };

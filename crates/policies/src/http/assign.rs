@@ -62,7 +62,7 @@ pub async fn assign_policy(
     Path(policy_id): Path<PolicyId>,
     Json(request): Json<AssignPolicyRequest>,
 ) -> Result<Reply<PolicyAssignment>> {
-    let tenant = caller.require(Permission::PolicyManage)?;
+    let tenant = caller.require(Permission::PolicyWrite)?;
     let platform = &policies.platform;
     store::find(platform.db.read(), tenant, policy_id).await?;
     let reach = request.reach();

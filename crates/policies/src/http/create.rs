@@ -117,7 +117,7 @@ pub async fn create_policy(
     origin: RequestOrigin,
     Json(request): Json<CreatePolicyRequest>,
 ) -> Result<Reply<Policy>> {
-    let tenant = caller.require(Permission::PolicyManage)?;
+    let tenant = caller.require(Permission::PolicyWrite)?;
     let rules = request.checked_rules()?;
     let reaches = request.reaches()?;
     request.targets(&rules).check(&*policies.targets, tenant).await?;

@@ -67,7 +67,7 @@ pub async fn test_connection(
     Path(id): Path<DataSourceId>,
     Json(request): Json<TestRequest>,
 ) -> Result<Reply<TestAnswer>> {
-    let tenant = caller.require(Permission::DataSourceManage)?;
+    let tenant = caller.require(Permission::DataSourceWrite)?;
     let source = engine.sources.find(tenant, id).await?;
     let limit = request.timeout_seconds.map(Duration::from_secs);
     let longest = limit.unwrap_or(Duration::from_secs(600));

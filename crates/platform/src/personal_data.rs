@@ -1,0 +1,111 @@
+//! What the server keeps about a person, room by room, for an access request (GDPR, articles 15 and 20).
+//!
+//! Each room says with [`Records`] what it has; the export reads it page by page. Fields are named one by one, so that no
+//! secret (a hash, a key) comes along because somebody added a column.
+
+use async_trait::async_trait;
+use rivergen_kernel::{Result, Tenant, UserId};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::{Value, json};
+
+/// How many records are read at once.
+pub const PAGE: u64 = 500;
+
+/// Whose data, and how far the reader sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    pub user_id: UserId,
+    /// `None`: everything, for the person; else what one organization keeps, for its administrators.
+    pub within: Option<Tenant>,
+}
+
+impl Subject {
+    /// The rows of the person in a table that organizations share.
+    pub fn shared<C: ColumnTrait>(self, person: C, organization: C) -> Condition {
+        let rows = Condition::all().add(person.eq(self.user_id.0));
+        match self.within {
+            Some(tenant) => rows.add(organization.eq(tenant.organization_id().0)),
+            None => rows,
+        }
+    }
+
+    /// The rows of the person in a table of accounts, which no organization sees.
+    pub fn own<C: ColumnTrait>(self, person: C) -> Option<Condition> {
+        self.within.is_none().then(|| Condition::all().add(person.eq(self.user_id.0)))
+    }
+}
+
+/// One kind of records about people.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// As the export calls them: `sessions`.
+    fn name(&self) -> &'static str;
+
+    /// The next [`PAGE`] records after the id, in its order. Each is an object with an `id`, and all have the same fields.
+    async fn page(&self, db: &DatabaseConnection, subject: Subject, after: i64) -> Result<Vec<Value>>;
+}
+
+/// The rows of one table.
+pub struct Rows<E: EntityTrait> {
+    pub name: &'static str,
+    pub id: E::Column,
+    /// Which of them; `None` where the subject's reader sees none. Needs an index that ends in the id.
+    pub of: fn(Subject) -> Option<Condition>,
+    pub shown: fn(&E::Model) -> Value,
+}
+
+#[async_trait]
+impl<E> Records for Rows<E>
+where
+    E: EntityTrait,
+    E::Column: Send + Sync,
+    E::Model: FromQueryResult + Send + Sync,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn page(&self, db: &DatabaseConnection, subject: Subject, after: i64) -> Result<Vec<Value>> {
+        let Some(of) = (self.of)(subject) else { return Ok(Vec::new()) };
+        let rows = E::find().filter(of).filter(self.id.gt(after)).order_by_asc(self.id).limit(PAGE).all(db).await?;
+        Ok(rows.iter().map(self.shown).collect())
+    }
+}
+
+/// What this crate keeps: what the person did, and what was done to their account by others, whose addresses are theirs.
+pub fn records() -> Vec<Box<dyn Records>> {
+    use crate::audit::log::{Column, Entity};
+    vec![
+        // Index: audit_log(actor_user_id, id).
+        Box::new(Rows::<Entity> {
+            name: "activities",
+            id: Column::Id,
+            of: |subject| Some(subject.shared(Column::ActorUserId, Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "at": row.occurred_at, "action": row.action,
+                    "outcome": row.outcome, "target_type": row.target_kind, "target_id": row.target_id, "ip_address": row.ip,
+                    "user_agent": row.user_agent})
+            },
+        }),
+        // Index: audit_log(target_kind, target_id, id).
+        Box::new(Rows::<Entity> {
+            name: "account_events",
+            id: Column::Id,
+            of: |subject| {
+                let about = Condition::all()
+                    .add(Column::TargetKind.eq("user"))
+                    .add(Column::TargetId.eq(subject.user_id.to_string()));
+                Some(match subject.within {
+                    Some(tenant) => about.add(Column::OrganizationId.eq(tenant.organization_id())),
+                    None => about,
+                })
+            },
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "at": row.occurred_at, "action": row.action,
+                    "outcome": row.outcome})
+            },
+        }),
+    ]
+}

@@ -1,0 +1,34 @@
+//! What this room keeps about a person, for an access request: what they saved, and what they asked.
+
+use rivergen_platform::personal_data::{Records, Rows};
+use sea_orm::ActiveEnum;
+use serde_json::json;
+
+use crate::prompt::{self, execution};
+
+pub fn records() -> Vec<Box<dyn Records>> {
+    vec![
+        // Index: prompts(created_by_user_id, id).
+        Box::new(Rows::<prompt::Entity> {
+            name: "prompts",
+            id: prompt::Column::Id,
+            of: |subject| Some(subject.shared(prompt::Column::CreatedByUserId, prompt::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "name": row.name, "text": row.prompt_text,
+                    "status": row.status.to_value(), "created_at": row.created_at, "updated_at": row.updated_at,
+                    "deleted_at": row.deleted_at})
+            },
+        }),
+        // Index: prompt_executions(user_id, id).
+        Box::new(Rows::<execution::Entity> {
+            name: "prompt_executions",
+            id: execution::Column::Id,
+            of: |subject| Some(subject.shared(execution::Column::UserId, execution::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "prompt_id": row.prompt_id,
+                    "text": row.prompt_text, "status": row.status.to_value(), "rows_returned": row.rows_returned,
+                    "started_at": row.started_at, "completed_at": row.completed_at})
+            },
+        }),
+    ]
+}

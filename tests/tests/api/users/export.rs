@@ -1,0 +1,169 @@
+//! `GET /api/v1/users/{user_id}/export`
+
+use std::io::Read;
+
+use chrono::Duration;
+use reqwest::Method;
+use rivergen_tests::{Person, Server, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases! {
+    a_person_gets_everything_and_no_secret;
+    the_archive_holds_the_same_as_csv;
+    an_administrator_gets_what_the_organization_keeps;
+    others_may_not_and_strangers_do_not_exist;
+    ones_own_needs_a_fresh_proof_and_no_token;
+    more_records_than_a_page_are_all_there;
+    three_an_hour with "[limits]\nenabled = true";
+}
+
+fn path(of: &Person) -> String {
+    format!("/api/v1/users/{}/export", of.id)
+}
+
+fn list<'a>(data: &'a Value, kind: &str) -> &'a [Value] {
+    data[kind].as_array().unwrap_or_else(|| panic!("no {kind} in {data}"))
+}
+
+async fn a_person_gets_everything_and_no_secret(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ada = &acme.developer;
+    let source = ada.file_source("Products", "csv", "products.csv", b"sku,product\nP1,Lamp\n".to_vec()).await;
+    ada.query(source, "SELECT 1").await;
+    let question = json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [source]});
+    ada.client.post("/api/v1/prompts/execute", question).await;
+    let token = json!({"name": "a program", "scopes": ["read"]});
+    let token = ada.client.post("/api/v1/auth/tokens", token).await.created();
+    ada.client.put("/api/v1/auth/me/profile", json!({"profile": {"locale": "en"}})).await.ok();
+
+    let answer = ada.client.get(&path(ada)).await;
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert!(answer.headers["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    let text = answer.body.to_string();
+    let data = answer.ok();
+    assert_eq!((data["user_id"].as_i64(), data["format"].as_str()), (Some(ada.id), Some("json")));
+    assert_eq!(
+        (data["profile"]["email"].as_str(), &data["profile"]["profile"]["locale"]),
+        (Some(ada.email.as_str()), &json!("en"))
+    );
+    assert_eq!(list(&data, "email_addresses")[0]["email"], json!(ada.email));
+    assert_eq!(list(&data, "memberships")[0]["organization_name"], "Acme");
+    assert_eq!(list(&data, "role_assignments")[0]["role_name"], "Developer");
+    assert_eq!(list(&data, "tokens")[0]["name"], "a program");
+    assert_eq!(list(&data, "files")[0]["file_name"], "products.csv");
+    assert_eq!(list(&data, "queries")[0]["sql"], "SELECT 1");
+    assert_eq!(list(&data, "prompt_executions")[0]["text"], "How many products are there?");
+    assert_eq!(list(&data, "sessions")[0]["ip_address"], "127.0.0.1");
+    assert!(list(&data, "sessions")[0]["created_at"].as_str().unwrap().ends_with('Z'));
+    assert!(list(&data, "activities").iter().any(|record| record["action"] == "auth.login"));
+    for kind in ["devices", "consents", "passkeys", "second_factors", "linked_accounts", "prompts", "account_events"] {
+        list(&data, kind);
+    }
+    for secret in [token["token"].as_str().unwrap(), &ada.refresh_token, "argon2", "hash"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    assert_eq!(server.audited("user.export", "success").await, 1);
+}
+
+async fn the_archive_holds_the_same_as_csv(server: &Server) {
+    let ada = server.organization("Acme").await.viewer;
+    let request = ada.client.request(Method::GET, &format!("{}?format=csv", path(&ada)));
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/zip");
+    let bytes = answer.bytes().await.unwrap();
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut read = |name: &str| {
+        let mut text = String::new();
+        archive.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    assert!(read("profile.csv").contains(&ada.email));
+    let memberships = read("memberships.csv");
+    let mut lines = memberships.lines();
+    assert!(lines.next().unwrap().contains("organization_name"));
+    assert!(lines.next().unwrap().contains("Acme"));
+    assert!(read("sessions.csv").contains("127.0.0.1"));
+    ada.client.get(&format!("{}?format=xml", path(&ada))).await.invalid("format");
+}
+
+async fn an_administrator_gets_what_the_organization_keeps(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let viewer = &acme.viewer;
+    // The person belongs to the other organization too, and does something there.
+    let role = globex.roles["Viewer"];
+    let (user, other) = (viewer.id, globex.id);
+    server
+        .execute(&format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at) \
+             SELECT {other}, {user}, status, source, attributes, joined_at FROM memberships WHERE user_id = {user}"
+        ))
+        .await;
+    server
+        .execute(&format!(
+            "INSERT INTO role_assignments (organization_id, user_id, role_id, assigned_at) \
+             SELECT {other}, {user}, {role}, assigned_at FROM role_assignments WHERE user_id = {user}"
+        ))
+        .await;
+    let switch = json!({"workspace_id": globex.workspace_id});
+    server.sign_in(&viewer.email).await.client.post("/api/v1/auth/switch-workspace", switch).await.ok();
+
+    let data = acme.admin.client.get(&path(viewer)).await.ok();
+    assert_eq!(list(&data, "memberships").len(), 1);
+    assert_eq!(list(&data, "role_assignments").len(), 1);
+    let elsewhere = |record: &Value| record["organization_id"] != acme.id;
+    for kind in ["memberships", "role_assignments", "sessions", "tokens", "activities", "files", "queries"] {
+        assert!(!list(&data, kind).iter().any(elsewhere), "{kind} of {data}");
+    }
+    assert!(!list(&data, "sessions").is_empty());
+    // What belongs to the account belongs to no organization.
+    for kind in ["email_addresses", "passkeys", "second_factors", "linked_accounts", "consents"] {
+        assert!(list(&data, kind).is_empty(), "{kind} of {data}");
+    }
+    assert!(data["profile"].get("user_metadata").is_none());
+    server.mailbox().titled(&viewer.email, "Your data was exported").await;
+    let own = viewer.client.get(&path(viewer)).await.ok();
+    assert_eq!(list(&own, "memberships").len(), 2);
+}
+
+async fn others_may_not_and_strangers_do_not_exist(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    acme.developer.client.get(&path(&acme.viewer)).await.error(403, "FORBIDDEN");
+    acme.owner.client.get(&path(&globex.viewer)).await.error(404, "USER_NOT_FOUND");
+    let of_another = format!("{}?organization_id={}", path(&globex.viewer), globex.id);
+    acme.owner.client.get(&of_another).await.error(404, "USER_NOT_FOUND");
+    acme.owner.client.get("/api/v1/users/999999/export").await.error(404, "USER_NOT_FOUND");
+    server.anonymous().get(&path(&acme.viewer)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn ones_own_needs_a_fresh_proof_and_no_token(server: &Server) {
+    let ada = server.organization("Acme").await.owner;
+    let token = json!({"name": "a program", "scopes": ["admin"]});
+    let token = ada.client.post("/api/v1/auth/tokens", token).await.created();
+    let program = ada.client.with_token(token["token"].as_str().unwrap());
+    program.get(&path(&ada)).await.error(403, "FORBIDDEN");
+    server.clock().advance(Duration::minutes(11));
+    ada.client.get(&path(&ada)).await.error(403, "REAUTHENTICATION_REQUIRED");
+    server.sign_in(&ada.email).await.client.get(&path(&ada)).await.ok();
+}
+
+async fn more_records_than_a_page_are_all_there(server: &Server) {
+    let ada = server.organization("Acme").await.viewer;
+    let columns = "user_id, amr, authenticated_at, lifetime_seconds, created_at, last_used_at, expires_at";
+    server
+        .execute(&format!(
+            "INSERT INTO sessions ({columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1233) \
+             SELECT {columns} FROM sessions CROSS JOIN n WHERE user_id = {}",
+            ada.id
+        ))
+        .await;
+    let data = ada.client.get(&path(&ada)).await.ok();
+    assert_eq!(list(&data, "sessions").len(), 1234);
+}
+
+async fn three_an_hour(server: &Server) {
+    let ada = server.organization("Acme").await.viewer;
+    for _ in 0..3 {
+        ada.client.get(&path(&ada)).await.ok();
+    }
+    ada.client.get(&path(&ada)).await.error(429, "RATE_LIMITED");
+}
