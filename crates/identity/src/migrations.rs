@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Proofs)]
+    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns)]
 }
 
 struct Accounts;
@@ -402,5 +402,28 @@ impl MigrationTrait for Proofs {
         )
         .await?;
         m.create_index(index("personal_access_tokens", "personal_access_tokens_user", &["user_id", "revoked_at"])).await
+    }
+}
+
+/// Where sign-ins came from.
+struct SignIns;
+
+impl MigrationName for SignIns {
+    fn name(&self) -> &str {
+        "m0012_identity_sign_ins"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SignIns {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let country = Table::alter().table("sessions").add_column(text_null("country")).to_owned();
+        m.alter_table(country).await?;
+        m.create_index(index("sessions", "sessions_country", &["user_id", "country"])).await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }
