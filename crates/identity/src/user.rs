@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Result, UserId};
+use rivergen_platform::Transaction;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo, entity::prelude::*};
 
 use crate::password::PasswordHash;
@@ -112,6 +113,13 @@ impl User {
             .one(db)
             .await?;
         Ok(found.and_then(Self::of))
+    }
+
+    /// As [`User::find`], locked until the transaction ends: of two changes to the ways in of one person the second
+    /// waits here, and then sees what the first has left. (SQLite has one writer.)
+    pub async fn lock(tx: &Transaction, id: UserId) -> Result<Option<User>> {
+        account::Entity::find_by_id(id).lock_exclusive().one(tx.conn()).await?;
+        Self::find(tx.conn(), id).await
     }
 
     /// Addresses with their accounts.
