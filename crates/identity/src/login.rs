@@ -30,7 +30,7 @@ use crate::{
     password::Verdict,
     pending_login::{self, FirstStep},
     session::{self, Proof},
-    user::User,
+    user::{self, User},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -223,7 +223,7 @@ async fn refused(
 /// What the audit log calls a login.
 pub(crate) const ACTION: &str = "auth.login";
 
-/// Records a login, of somebody where it is known whose. To be called last, as [`audit::record`].
+/// Records a login, of somebody where it is known whose, and counts it. To be called last, as [`audit::record`].
 pub(crate) async fn record(
     identity: &Identity,
     tx: &Transaction,
@@ -242,6 +242,7 @@ pub(crate) async fn record(
         Some(id) => record.target("user", id.0),
         None => record,
     };
+    user::count_login(tx, user_id).await?;
     audit::record(tx, &identity.platform.clock, record).await
 }
 

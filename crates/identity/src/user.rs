@@ -3,7 +3,12 @@
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Result, UserId};
 use rivergen_platform::Transaction;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait},
+};
 
 use crate::password::PasswordHash;
 
@@ -32,6 +37,8 @@ pub mod account {
         pub password_changed_at: Option<DateTime<Utc>>,
         /// The person closed the account; it is purged when the time to restore it is over.
         pub deletion_requested_at: Option<DateTime<Utc>>,
+        /// How often somebody tried to sign in to it, whatever became of it.
+        pub login_count: i64,
         pub created_at: DateTime<Utc>,
         pub updated_at: DateTime<Utc>,
     }
@@ -134,6 +141,18 @@ impl User {
     }
 }
 
+/// Counts a login of the person, whatever became of it. Nobody's is counted too, in no row: an unknown address costs as
+/// much as a known one.
+pub async fn count_login(tx: &Transaction, id: Option<UserId>) -> Result<()> {
+    const NOBODY: UserId = UserId(0);
+    account::Entity::update_many()
+        .col_expr(account::Column::LoginCount, Expr::col(account::Column::LoginCount).add(1))
+        .filter(account::Column::Id.eq(id.unwrap_or(NOBODY)))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// What makes a new account.
 #[derive(Debug)]
 pub struct NewUser {
@@ -162,6 +181,7 @@ impl NewUser {
             webauthn_handle: Set(None),
             password_changed_at: Set(None),
             deletion_requested_at: Set(None),
+            login_count: Set(0),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()
