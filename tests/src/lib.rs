@@ -17,6 +17,7 @@ mod client;
 mod factor;
 pub mod fixtures;
 mod mailbox;
+pub mod mmdb;
 mod organization;
 mod passkey;
 mod postgres;

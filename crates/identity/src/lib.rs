@@ -5,13 +5,14 @@
 //!
 //! One file or folder per capability. The ways in: [`signup`], [`login`], [`mfa`] (its second step), [`webauthn`],
 //! [`social`], [`personal_token`]; what one does then: [`me`], [`account`], [`session`], [`device`], [`logout`]. They
-//! stand on [`user`], [`password`], [`one_time_token`], [`pending_login`], [`access_token`], and on what organizations
-//! ask ([`security`]). [`operator`] is what the command line does for people. [`authenticate`] turns a token into a caller at every request.
+//! stand on [`user`], [`password`], [`one_time_token`], [`pending_login`], [`access_token`], [`country`], and on what
+//! organizations ask ([`security`]). [`operator`] is what the command line does for people. [`authenticate`] turns a token into a caller at every request.
 
 pub mod access_token;
 pub mod account;
 pub mod authenticate;
 mod cookies;
+pub mod country;
 pub mod device;
 pub mod directory;
 pub mod email_address;
@@ -73,6 +74,8 @@ pub struct Settings {
     pub relying_party: webauthn::RelyingParty,
     /// The providers that people may sign in with.
     pub social: social::SocialConfig,
+    /// Where addresses are.
+    pub countries: country::Countries,
 }
 
 /// Refreshes from one address.

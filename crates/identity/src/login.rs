@@ -19,6 +19,7 @@ use rivergen_platform::{
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     password::Verdict,
     pending_login::{self, FirstStep},
     session::{self, Proof},
-    user::User,
+    user::{self, User},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -183,9 +184,8 @@ pub async fn login(
         return Ok(Reply::ok(LoginAnswer::VerificationRequired(answer), message));
     }
     let entrance = enter(&identity, &tx, &user, step, way, &origin).await?;
-    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.login").target("user", user.id().0);
-    let record = record.details(serde_json::json!({"method": "password", "second_factor": entrance.second_factor()}));
-    audit::record(&tx, &platform.clock, record).await?;
+    let details = json!({"method": "password", "second_factor": entrance.second_factor()});
+    record(&identity, &tx, Some(user.id()), Outcome::Success, details, &origin).await?;
     tx.commit().await?;
     Ok(match entrance {
         Entrance::Open(tokens) => {
@@ -215,16 +215,35 @@ async fn refused(
     let platform = &identity.platform;
     let tx = platform.db.begin().await?;
     uses.keep(&tx).await?;
-    let record = AuditRecord::new(None, origin.anonymous(), "auth.login")
-        .outcome(Outcome::Failure)
-        .details(serde_json::json!({"reason": reason}));
-    let record = match user {
-        Some(user) => record.target("user", user.id().0),
-        None => record,
-    };
-    audit::record(&tx, &platform.clock, record).await?;
+    record(identity, &tx, user.map(|user| user.id()), Outcome::Failure, json!({"reason": reason}), origin).await?;
     tx.commit().await?;
     Ok(ErrorCode::InvalidCredentials.into())
+}
+
+/// What the audit log calls a login.
+pub(crate) const ACTION: &str = "auth.login";
+
+/// Records a login, of somebody where it is known whose, and counts it. To be called last, as [`audit::record`].
+pub(crate) async fn record(
+    identity: &Identity,
+    tx: &Transaction,
+    user_id: Option<UserId>,
+    outcome: Outcome,
+    details: Value,
+    origin: &RequestOrigin,
+) -> Result<()> {
+    let actor = match (outcome, user_id) {
+        (Outcome::Success, Some(id)) => origin.actor(id),
+        _ => origin.anonymous(),
+    };
+    let details = identity.settings.countries.add_to(details, origin.ip);
+    let record = AuditRecord::new(None, actor, ACTION).outcome(outcome).details(details);
+    let record = match user_id {
+        Some(id) => record.target("user", id.0),
+        None => record,
+    };
+    user::count_login(tx, user_id).await?;
+    audit::record(tx, &identity.platform.clock, record).await
 }
 
 /// What a first proof led to.
@@ -314,7 +333,7 @@ pub async fn enter(
 }
 
 /// Opens a session for a person whose proofs are complete, and issues its tokens. Somebody who never signed in from
-/// such a device is told by mail.
+/// such a device or such a country is told by mail.
 pub async fn open_session(
     identity: &Identity,
     tx: &Transaction,
@@ -324,11 +343,13 @@ pub async fn open_session(
     lifetime: Duration,
     origin: &RequestOrigin,
 ) -> Result<(session::Model, TokenSet)> {
-    let now = identity.platform.clock.now();
-    if session::is_from_new_device(tx.conn(), user.id(), origin).await? {
-        mails::send_new_device(identity, tx, user, origin).await?;
-    }
-    let (session, refresh_token) = session::open(tx, user.id(), proof, place, lifetime, origin, now).await?;
-    let tokens = TokenSet::of(identity, &session, &refresh_token, now)?;
+    let is_new_device = session::is_from_new_device(tx.conn(), user.id(), origin).await?;
+    let new_country = match identity.settings.countries.of(origin.ip) {
+        Some(country) if session::is_from_new_country(tx.conn(), user.id(), &country).await? => Some(country),
+        _ => None,
+    };
+    mails::send_new_origin(identity, tx, user, new_country.as_deref(), is_new_device, origin).await?;
+    let (session, refresh_token) = session::open(identity, tx, user.id(), proof, place, lifetime, origin).await?;
+    let tokens = TokenSet::of(identity, &session, &refresh_token, session.created_at)?;
     Ok((session, tokens))
 }

@@ -123,15 +123,30 @@ pub async fn send_password_changed(
     send(identity, tx, user, "identity.password_changed", template).await
 }
 
-/// A sign-in from a device that the person never used.
-pub async fn send_new_device(identity: &Identity, tx: &Transaction, user: &User, origin: &RequestOrigin) -> Result<()> {
-    let template = greeting(user, "A sign-in from a new device")
-        .paragraph(format!(
-            "your account was signed in to from a device that it was not used on before: {}.",
-            from_where(origin)
-        ))
+/// A sign-in from a country or on a device that the person never signed in from; one mail tells of both.
+pub async fn send_new_origin(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    new_country: Option<&str>,
+    is_new_device: bool,
+    origin: &RequestOrigin,
+) -> Result<()> {
+    let (title, what) = match (new_country, is_new_device) {
+        (None, false) => return Ok(()),
+        (None, true) => ("A sign-in from a new device", "a device that it was not used on before".to_owned()),
+        (Some(country), false) => {
+            ("A sign-in from a new country", format!("a country that it was not used in before ({country})"))
+        }
+        (Some(country), true) => (
+            "A sign-in from a new country and a new device",
+            format!("a country that it was not used in before ({country}), on a device that it was not used on before"),
+        ),
+    };
+    let template = greeting(user, title)
+        .paragraph(format!("your account was signed in to from {what}: {}.", from_where(origin)))
         .footer(NOT_YOU);
-    send(identity, tx, user, "identity.new_device", template).await
+    send(identity, tx, user, "identity.new_origin", template).await
 }
 
 /// An administrator has taken what their organization keeps about the person.

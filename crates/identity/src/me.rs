@@ -9,7 +9,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
-    Bus, Event, Kept, audit, errors,
+    Bus, Event, Kept, errors,
     http::{Envelope, Reply, SignedIn},
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
@@ -140,7 +140,7 @@ async fn load(identity: &Identity, user_id: UserId) -> Result<Me> {
             mfa_methods,
             social_accounts_count: connected_providers.len() as u64,
             connected_providers,
-            total_login_attempts: audit::count_about(db, "auth.login", "user", user_id.0).await?,
+            total_login_attempts: account.login_count.unsigned_abs(),
             active_sessions: session::count_live(db, user_id, identity.platform.clock.now()).await?,
         },
     })

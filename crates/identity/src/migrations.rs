@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Proofs)]
+    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns)]
 }
 
 struct Accounts;
@@ -402,5 +402,89 @@ impl MigrationTrait for Proofs {
         )
         .await?;
         m.create_index(index("personal_access_tokens", "personal_access_tokens_user", &["user_id", "revoked_at"])).await
+    }
+}
+
+/// Where sign-ins came from, and how many there were.
+struct SignIns;
+
+impl MigrationName for SignIns {
+    fn name(&self) -> &str {
+        "m0012_identity_sign_ins"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SignIns {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let country = Table::alter().table("sessions").add_column(text_null("country")).to_owned();
+        m.alter_table(country).await?;
+        m.create_index(index("sessions", "sessions_country", &["user_id", "country"])).await?;
+        let login_count = big_integer("login_count").default(0).to_owned();
+        m.alter_table(Table::alter().table("users").add_column(login_count).to_owned()).await?;
+        // What the audit log has of each person so far. Index: audit_log(target_kind, target_id, id).
+        m.get_connection()
+            .execute_unprepared(
+                "UPDATE users SET login_count = (SELECT count(*) FROM audit_log WHERE target_kind = 'user' \
+                 AND target_id = CAST(users.id AS VARCHAR) AND action = 'auth.login')",
+            )
+            .await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rivergen_platform::{Database, db::DatabaseConfig};
+    use sea_orm::{ConnectionTrait, EntityTrait};
+
+    use super::*;
+    use crate::user::account;
+
+    #[tokio::test]
+    async fn logins_of_before_the_count_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.sqlite").display());
+        let db = Database::connect(&DatabaseConfig { url, max_connections: 2 }).await.unwrap();
+        db.migrate(|| {
+            let mut former = rivergen_platform::migrations::migrations();
+            former.extend([Box::new(Accounts) as Box<dyn MigrationTrait>, Box::new(Proofs)]);
+            former
+        })
+        .await
+        .unwrap();
+        let tx = db.begin().await.unwrap();
+        for id in [1, 11] {
+            let user = format!(
+                "INSERT INTO users (id, display_name, profile, user_metadata, is_system_admin, created_at, updated_at) \
+                 VALUES ({id}, '', '{{}}', '{{}}', FALSE, '2025-01-01 00:00:00+00:00', '2025-01-01 00:00:00+00:00')"
+            );
+            tx.conn().execute_unprepared(&user).await.unwrap();
+        }
+        let (login, logout) = ("auth.login", "auth.logout");
+        let records = [("user", 11, login), ("user", 11, login), ("user", 1, logout), ("session", 1, login)];
+        for (sequence, (kind, id, action)) in records.iter().enumerate() {
+            let record = format!(
+                "INSERT INTO audit_log (chain, sequence, occurred_at, actor_kind, action, target_kind, target_id, \
+                 outcome, details, previous_hash, hash) VALUES (0, {sequence}, '2025-01-01 00:00:00+00:00', 'user', \
+                 '{action}', '{kind}', '{id}', 'success', '{{}}', x'00', x'00')"
+            );
+            tx.conn().execute_unprepared(&record).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        db.migrate(|| {
+            let mut all = rivergen_platform::migrations::migrations();
+            all.extend(migrations());
+            all
+        })
+        .await
+        .unwrap();
+        let users = account::Entity::find().all(db.read()).await.unwrap();
+        let counts: Vec<(i64, i64)> = users.iter().map(|user| (user.id.0, user.login_count)).collect();
+        assert_eq!(counts, [(1, 0), (11, 2)]);
     }
 }

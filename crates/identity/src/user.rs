@@ -2,7 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Result, UserId};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo, entity::prelude::*};
+use rivergen_platform::Transaction;
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait},
+};
 
 use crate::password::PasswordHash;
 
@@ -31,6 +37,8 @@ pub mod account {
         pub password_changed_at: Option<DateTime<Utc>>,
         /// The person closed the account; it is purged when the time to restore it is over.
         pub deletion_requested_at: Option<DateTime<Utc>>,
+        /// How often somebody tried to sign in to it, whatever became of it.
+        pub login_count: i64,
         pub created_at: DateTime<Utc>,
         pub updated_at: DateTime<Utc>,
     }
@@ -114,6 +122,13 @@ impl User {
         Ok(found.and_then(Self::of))
     }
 
+    /// As [`User::find`], locked until the transaction ends: of two changes to the ways in of one person the second
+    /// waits here, and then sees what the first has left. (SQLite has one writer.)
+    pub async fn lock(tx: &Transaction, id: UserId) -> Result<Option<User>> {
+        account::Entity::find_by_id(id).lock_exclusive().one(tx.conn()).await?;
+        Self::find(tx.conn(), id).await
+    }
+
     /// Addresses with their accounts.
     fn rows() -> SelectTwo<address::Entity, account::Entity> {
         let account =
@@ -124,6 +139,18 @@ impl User {
     fn of((email, account): (address::Model, Option<account::Model>)) -> Option<User> {
         account.map(|account| User { account, email })
     }
+}
+
+/// Counts a login of the person, whatever became of it. Nobody's is counted too, in no row: an unknown address costs as
+/// much as a known one.
+pub async fn count_login(tx: &Transaction, id: Option<UserId>) -> Result<()> {
+    const NOBODY: UserId = UserId(0);
+    account::Entity::update_many()
+        .col_expr(account::Column::LoginCount, Expr::col(account::Column::LoginCount).add(1))
+        .filter(account::Column::Id.eq(id.unwrap_or(NOBODY)))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// What makes a new account.
@@ -154,6 +181,7 @@ impl NewUser {
             webauthn_handle: Set(None),
             password_changed_at: Set(None),
             deletion_requested_at: Set(None),
+            login_count: Set(0),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

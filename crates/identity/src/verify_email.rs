@@ -105,10 +105,9 @@ pub async fn verify_email(
     };
     let email = address.email.clone();
     take_over(&identity, &tx, &user, address).await?;
-    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email")
-        .target("user", user.id().0)
-        .details(serde_json::json!({"email": email}));
-    audit::record(&tx, &platform.clock, record).await?;
+    let details = identity.settings.countries.add_to(serde_json::json!({"email": email}), origin.ip);
+    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email").target("user", user.id().0);
+    audit::record(&tx, &platform.clock, record.details(details)).await?;
     tx.commit().await?;
     Ok(Reply::ok(verified(&user, email, entrance), "The address is verified."))
 }

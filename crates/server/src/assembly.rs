@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use object_store::local::LocalFileSystem;
 use rivergen_identity::{
-    Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, directory::Directory, password,
-    webauthn::RelyingParty,
+    Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
+    password, webauthn::RelyingParty,
 };
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::{
@@ -194,6 +194,7 @@ fn identity_settings(config: &Config) -> Result<rivergen_identity::Settings> {
         mfa_issuer: config.mfa.issuer.clone(),
         relying_party: relying_party(config)?,
         social: config.social.clone(),
+        countries: countries(config)?,
     })
 }
 
@@ -217,6 +218,15 @@ fn relying_party(config: &Config) -> Result<RelyingParty> {
     let domain = origins.first().and_then(url::Url::domain).unwrap_or_default().to_owned();
     let id = if passkeys.rp_id.is_empty() { &domain } else { &passkeys.rp_id };
     RelyingParty::new(id, &passkeys.rp_name, &origins)
+}
+
+fn countries(config: &Config) -> Result<Countries> {
+    let database = &config.geoip.database;
+    if database.as_os_str().is_empty() {
+        return Ok(Countries::default());
+    }
+    let named = |error| Error::internal(format!("geoip.database, {}: {error}", database.display()));
+    Countries::open(database).map_err(named)
 }
 
 fn passwords(config: &Config) -> Result<password::Passwords> {

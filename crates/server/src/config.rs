@@ -44,6 +44,7 @@ pub struct Config {
     pub mfa: Mfa,
     pub webauthn: Webauthn,
     pub social: SocialConfig,
+    pub geoip: Geoip,
     pub mail: MailConfig,
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
@@ -117,6 +118,12 @@ pub struct Webauthn {
     pub rp_id: String,
     pub rp_name: String,
     pub origins: Vec<url::Url>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Geoip {
+    pub database: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Output, time::Duration};
 
-use rivergen_tests::{Binary, Client, PASSWORD, eventually, fixtures};
+use rivergen_tests::{Binary, Client, PASSWORD, eventually, fixtures, mmdb};
 use serde_json::{Value, json};
 
 fn folder() -> tempfile::TempDir {
@@ -95,6 +95,22 @@ fn check_config_names_what_is_wrong() {
     std::fs::write(folder.path().join("rivergen.toml"), "[vault]\nkey = \"hunter2\"").unwrap();
     let shown = succeeded(command.env("RIVERGEN_SERVER__LISTEN", "127.0.0.1:4321").output().unwrap());
     assert!(shown.contains("127.0.0.1:4321") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_database_of_countries_that_cannot_be_read_stops_the_start() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let file = folder.path().join("rivergen.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{settings}[geoip]\ndatabase = \"countries.mmdb\"\n")).unwrap();
+    let missing = failed(Binary::run(folder.path(), &["serve"]));
+    assert!(missing.contains("geoip.database, countries.mmdb: No such file"), "{missing}");
+    for (content, reason) in [(b"nonsense".to_vec(), "MaxMind"), (mmdb::of_countries(&[]), "names no country")] {
+        std::fs::write(folder.path().join("countries.mmdb"), content).unwrap();
+        let broken = failed(Binary::run(folder.path(), &["serve"]));
+        assert!(broken.contains("geoip.database, countries.mmdb: ") && broken.contains(reason), "{broken}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod attacks;
 mod auth;
 mod bad_input;
 mod cli;
+mod countries;
 mod crash;
 mod data_sources;
 mod devices;

@@ -1,6 +1,7 @@
 //! `/api/v1/webauthn/…`: passkeys, with a software authenticator.
 
 use chrono::Duration;
+use futures::future::join_all;
 use rivergen_tests::{Answer, Passkey, Person, Server, chromium, on_both_databases};
 use serde_json::{Value, json};
 
@@ -11,6 +12,8 @@ on_both_databases! {
     registering_needs_a_fresh_proof;
     a_registration_belongs_to_its_person_and_name;
     a_passkey_is_registered_once;
+    a_person_has_twenty_passkeys_at_most;
+    an_empty_display_name_is_no_obstacle;
     wrong_origin_is_refused;
     wrong_rp_id_is_refused;
     a_replayed_challenge_is_refused;
@@ -19,8 +22,9 @@ on_both_databases! {
     missing_user_verification_is_refused;
     unknown_and_known_addresses_look_alike;
     anothers_passkey_opens_nothing;
-    a_disabled_person_is_refused;
+    a_disabled_or_unverified_person_is_refused;
     passkeys_are_listed_and_deleted;
+    of_two_deletions_at_once_one_passkey_stays;
     what_is_not_valid_is_named;
 }
 
@@ -119,14 +123,29 @@ async fn registering_needs_a_fresh_proof(server: &Server) {
 
 async fn a_registration_belongs_to_its_person_and_name(server: &Server) {
     let acme = server.organization("Acme").await;
-    for (person, name) in [(&acme.owner, "laptop"), (&acme.viewer, "phone")] {
-        let body = json!({"device_name": "laptop"});
-        let options = acme.viewer.client.post(&format!("{REGISTER}/start"), body).await.created();
-        let body = json!({"device_name": name, "credential": Passkey::new(server).create(&options)});
-        let answer = person.client.post(&format!("{REGISTER}/complete"), body).await;
-        answer.error(400, "REGISTRATION_COMPLETION_FAILED");
-    }
+    let begin = async || {
+        let options = acme.viewer.client.post(&format!("{REGISTER}/start"), json!({"device_name": "laptop"})).await;
+        options.created()
+    };
+    let path = format!("{REGISTER}/complete");
+    let options = begin().await;
+    let body = json!({"device_name": "phone", "credential": Passkey::new(server).create(&options)});
+    acme.viewer.client.post(&path, body).await.error(400, "REGISTRATION_COMPLETION_FAILED");
     assert_eq!(server.count("SELECT count(*) FROM webauthn_credentials").await, 0);
+    // Nobody else uses the challenge up, neither to register with it nor to sign in.
+    let options = begin().await;
+    let body = json!({"device_name": "laptop", "credential": Passkey::new(server).create(&options)});
+    acme.owner.client.post(&path, body.clone()).await.error(404, "CHALLENGE_NOT_FOUND");
+    complete(server, json!({"credential": Passkey::new(server).get(&options)})).await.error(404, "CHALLENGE_NOT_FOUND");
+    acme.viewer.client.post(&path, body.clone()).await.ok();
+    acme.viewer.client.post(&path, body).await.error(404, "CHALLENGE_NOT_FOUND");
+    // Nor does a registration use up what was given out for a sign-in.
+    let passkey = acme.viewer.passkey(server).await;
+    let options = start(server, json!({"email": acme.viewer.email})).await;
+    let credential = passkey.get(&options);
+    let body = json!({"device_name": "laptop", "credential": credential});
+    acme.viewer.client.post(&path, body).await.error(404, "CHALLENGE_NOT_FOUND");
+    complete(server, json!({"credential": credential})).await.ok();
 }
 
 async fn a_passkey_is_registered_once(server: &Server) {
@@ -136,6 +155,43 @@ async fn a_passkey_is_registered_once(server: &Server) {
     let body = json!({"device_name": "x", "credential": passkey.create(&options)});
     let answer = acme.owner.client.post(&format!("{REGISTER}/complete"), body).await;
     answer.error(400, "REGISTRATION_COMPLETION_FAILED");
+}
+
+async fn a_person_has_twenty_passkeys_at_most(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    for _ in 0..18 {
+        viewer.passkey(server).await;
+    }
+    // Begun while there was room for two more; of three that are finished at once two are kept.
+    let (begin, path) = (format!("{REGISTER}/start"), format!("{REGISTER}/complete"));
+    let mut bodies = Vec::new();
+    for _ in 0..3 {
+        let options = viewer.client.post(&begin, json!({"device_name": "laptop"})).await.created();
+        bodies.push(json!({"device_name": "laptop", "credential": Passkey::new(server).create(&options)}));
+    }
+    let answers = join_all(bodies.into_iter().map(|body| viewer.client.post(&path, body))).await;
+    let (kept, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|one| one.status.is_success());
+    assert_eq!((kept.len(), refused.len()), (2, 1), "{refused:?}");
+    for answer in refused {
+        let error = answer.error(400, "REGISTRATION_COMPLETION_FAILED");
+        assert!(error["message"].as_str().unwrap().contains("remove one first"), "{error}");
+    }
+    assert_eq!(server.count("SELECT count(*) FROM webauthn_credentials").await, 20);
+    let refused = viewer.client.post(&begin, json!({"device_name": "laptop"})).await;
+    let error = refused.error(400, "REGISTRATION_START_FAILED");
+    assert!(error["message"].as_str().unwrap().contains("remove one first"), "{error}");
+    let listed = viewer.client.get(CREDENTIALS).await.ok();
+    viewer.client.delete(&format!("{CREDENTIALS}/{}", listed["credentials"][0]["id"])).await.ok();
+    viewer.passkey(server).await;
+}
+
+async fn an_empty_display_name_is_no_obstacle(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    server.execute(&format!("UPDATE users SET display_name = '' WHERE id = {}", viewer.id)).await;
+    let options = viewer.client.post(&format!("{REGISTER}/start"), json!({"device_name": "laptop"})).await.created();
+    assert_eq!(options["user"]["displayName"].as_str(), Some(viewer.email.as_str()));
+    let body = json!({"device_name": "laptop", "credential": Passkey::new(server).create(&options)});
+    viewer.client.post(&format!("{REGISTER}/complete"), body).await.ok();
 }
 
 async fn wrong_origin_is_refused(server: &Server) {
@@ -249,14 +305,30 @@ async fn anothers_passkey_opens_nothing(server: &Server) {
     complete(server, body).await.error(401, "INVALID_ASSERTION");
     // Nor does one that the challenge of a registration was given to.
     let options = acme.viewer.client.post(&format!("{REGISTER}/start"), json!({"device_name": "x"})).await.created();
-    complete(server, json!({"credential": passkey.get(&options)})).await.error(401, "INVALID_ASSERTION");
+    complete(server, json!({"credential": passkey.get(&options)})).await.error(404, "CHALLENGE_NOT_FOUND");
 }
 
-async fn a_disabled_person_is_refused(server: &Server) {
+async fn a_disabled_or_unverified_person_is_refused(server: &Server) {
     let viewer = server.organization("Acme").await.viewer;
     let passkey = viewer.passkey(server).await;
-    server.execute(&format!("UPDATE users SET disabled_at = created_at WHERE id = {}", viewer.id)).await;
+    let reasons = async || {
+        let sql = format!(
+            "SELECT details FROM audit_log WHERE action = 'auth.login' AND outcome = 'failure' AND target_id = '{}' \
+             ORDER BY id",
+            viewer.id
+        );
+        let rows = server.rows(&sql).await;
+        let details = rows.iter().map(|row| serde_json::from_str::<Value>(row["details"].as_str().unwrap()).unwrap());
+        details.map(|details| details["reason"].as_str().unwrap().to_owned()).collect::<Vec<String>>()
+    };
+    let disable = |value: &str| format!("UPDATE users SET disabled_at = {value} WHERE id = {}", viewer.id);
+    server.execute(&disable("created_at")).await;
     sign_in(server, &viewer, &passkey).await.error(403, "USER_DISABLED");
+    assert_eq!(reasons().await, ["disabled"]);
+    server.execute(&disable("NULL")).await;
+    server.execute(&format!("UPDATE user_emails SET verified_at = NULL WHERE user_id = {}", viewer.id)).await;
+    sign_in(server, &viewer, &passkey).await.error(403, "EMAIL_NOT_VERIFIED");
+    assert_eq!(reasons().await, ["disabled", "address not verified"]);
 }
 
 async fn passkeys_are_listed_and_deleted(server: &Server) {
@@ -287,6 +359,30 @@ async fn passkeys_are_listed_and_deleted(server: &Server) {
     acme.owner.passkey(server).await;
     server.clock().advance(Duration::minutes(11));
     acme.owner.client.delete(&format!("{CREDENTIALS}/1")).await.error(403, "REAUTHENTICATION_REQUIRED");
+}
+
+async fn of_two_deletions_at_once_one_passkey_stays(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    viewer.passkey(server).await;
+    server.execute(&format!("UPDATE users SET password_hash = NULL WHERE id = {}", viewer.id)).await;
+    for _ in 0..5 {
+        viewer.passkey(server).await;
+        let listed = viewer.client.get(CREDENTIALS).await.ok();
+        let paths: Vec<String> = listed["credentials"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|credential| format!("{CREDENTIALS}/{}", credential["id"]))
+            .collect();
+        assert_eq!(paths.len(), 2);
+        let answers = join_all(paths.iter().map(|path| viewer.client.delete(path))).await;
+        let (deleted, refused): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(|one| one.status == 200);
+        assert_eq!((deleted.len(), refused.len()), (1, 1), "{refused:?}");
+        for answer in refused {
+            answer.error(409, "LAST_LOGIN_METHOD");
+        }
+        assert_eq!(server.count("SELECT count(*) FROM webauthn_credentials").await, 1);
+    }
 }
 
 async fn what_is_not_valid_is_named(server: &Server) {

@@ -184,10 +184,11 @@ pub async fn mfa_verify(
     if let Err(reason) = outcome {
         attempt.wrong(&tx, now).await?;
         pending.wrong_code(&tx, now).await?;
+        let details = serde_json::json!({"factor": factor, "reason": reason});
         let record = AuditRecord::new(None, origin.anonymous(), "auth.mfa_verify")
             .target("user", user.id().0)
             .outcome(Outcome::Failure)
-            .details(serde_json::json!({"factor": factor, "reason": reason}));
+            .details(identity.settings.countries.add_to(details, origin.ip));
         audit::record(&tx, &platform.clock, record).await?;
         tx.commit().await?;
         return Err(ErrorCode::InvalidMfaCode.into());
@@ -205,9 +206,9 @@ pub async fn mfa_verify(
         }
         _ => None,
     };
-    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.mfa_verify")
-        .target("user", user.id().0)
-        .details(serde_json::json!({"factor": factor}));
+    let details = identity.settings.countries.add_to(serde_json::json!({"factor": factor}), origin.ip);
+    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.mfa_verify").target("user", user.id().0);
+    let record = record.details(details);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let verified = MfaVerified {

@@ -11,7 +11,7 @@ use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenH
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, PaginatorTrait, QuerySelect, entity::prelude::*, sea_query::Expr};
 
-use crate::directory::Place;
+use crate::{Identity, directory::Place};
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
@@ -80,6 +80,8 @@ pub struct Model {
     pub ended_at: Option<DateTime<Utc>>,
     pub end_reason: Option<EndReason>,
     pub trusted_device_id: Option<DeviceId>,
+    /// Of the address that it was opened from, where that is known.
+    pub country: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -230,14 +232,15 @@ pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, 
 
 /// Opens a session and its first refresh token.
 pub async fn open(
+    identity: &Identity,
     tx: &Transaction,
     user_id: UserId,
     proof: &Proof,
     place: Option<Place>,
     lifetime: Duration,
     origin: &RequestOrigin,
-    now: DateTime<Utc>,
 ) -> Result<(Model, Token)> {
+    let now = identity.platform.clock.now();
     let session = ActiveModel {
         user_id: Set(user_id),
         organization_id: Set(place.map(|place| place.organization_id)),
@@ -253,6 +256,7 @@ pub async fn open(
         user_agent: Set(origin.user_agent.clone()),
         ended_at: Set(None),
         end_reason: Set(None),
+        country: Set(identity.settings.countries.of(origin.ip)),
         ..Default::default()
     }
     .insert(tx.conn())
@@ -305,6 +309,15 @@ pub async fn is_from_new_device(db: &impl ConnectionTrait, user_id: UserId, orig
         None => before.clone().filter(Column::UserAgent.is_null()),
     };
     Ok(same.limit(1).one(db).await?.is_none() && before.limit(1).one(db).await?.is_some())
+}
+
+/// Whether the person has signed in before from a country that is known, and never from this one. Index:
+/// sessions(user_id, country).
+pub async fn is_from_new_country(db: &impl ConnectionTrait, user_id: UserId, country: &str) -> Result<bool> {
+    let before = Entity::find().filter(Column::UserId.eq(user_id));
+    let same = before.clone().filter(Column::Country.eq(country));
+    let known = before.filter(Column::Country.is_not_null());
+    Ok(same.limit(1).one(db).await?.is_none() && known.limit(1).one(db).await?.is_some())
 }
 
 /// How many sessions of the person are live. Index: sessions(user_id, ended_at).

@@ -15,7 +15,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, NoContent, Path, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{EntityTrait, QuerySelect};
+use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,7 +24,7 @@ use crate::{
     Identity, mails,
     one_time_token::{self, Purpose},
     pending_login,
-    user::{User, account},
+    user::User,
     webauthn,
 };
 
@@ -146,9 +146,7 @@ pub async fn unlink_social_account(
     let now = platform.clock.now();
     caller.recently_proved(now)?;
     let tx = platform.db.begin().await?;
-    // Of two disconnections at once the second waits here, and then sees what the first has left.
-    account::Entity::find_by_id(caller.user_id).lock_exclusive().one(tx.conn()).await?;
-    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    let user = User::lock(&tx, caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let connected = super::accounts_of(tx.conn(), user.id()).await?;
     let (gone, others): (Vec<_>, Vec<_>) = connected.into_iter().partition(|row| row.provider == name);
     let row = gone.into_iter().next().ok_or(ErrorCode::SocialAccountNotFound)?;

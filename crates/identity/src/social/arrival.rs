@@ -195,7 +195,7 @@ async fn go_on(
     let onward = arrival.onward;
     let action = match (is_new_user, onward) {
         (true, _) => "auth.signup",
-        (false, Onward::SignIn) => "auth.login",
+        (false, Onward::SignIn) => login::ACTION,
         // The login is the exchange of the code.
         (false, Onward::HandOver) => "auth.oauth_callback",
     };
@@ -267,8 +267,12 @@ impl Arrival<'_> {
     ) -> Result<()> {
         details["method"] = json!("social");
         details["provider"] = json!(self.provider.name);
+        if action == login::ACTION {
+            return login::record(identity, tx, Some(user.id()), Outcome::Success, details, self.origin).await;
+        }
+        let details = identity.settings.countries.add_to(details, self.origin.ip);
         let record = AuditRecord::new(None, self.origin.actor(user.id()), action).target("user", user.id().0);
-        audit::record(tx, &identity.platform.clock, record.details(details)).await.map(drop)
+        audit::record(tx, &identity.platform.clock, record.details(details)).await
     }
 }
 
@@ -282,13 +286,7 @@ pub(super) async fn refused(
 ) -> Result<()> {
     let platform = &identity.platform;
     let tx = platform.db.begin().await?;
-    let record = AuditRecord::new(None, origin.anonymous(), "auth.login")
-        .outcome(Outcome::Failure)
-        .details(json!({"method": "social", "provider": provider.name, "reason": reason}));
-    let record = match user {
-        Some(user) => record.target("user", user.id().0),
-        None => record,
-    };
-    audit::record(&tx, &platform.clock, record).await?;
+    let details = json!({"method": "social", "provider": provider.name, "reason": reason});
+    login::record(identity, &tx, user.map(User::id), Outcome::Failure, details, origin).await?;
     tx.commit().await
 }

@@ -14,7 +14,7 @@ use axum::{
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::{
-    audit::{self, AuditRecord},
+    audit::Outcome,
     errors,
     http::{Envelope, Json, Path, Query, Reply, RequestOrigin},
 };
@@ -269,8 +269,7 @@ pub async fn oauth_handover(
     token.spend(&tx, now).await?;
     let entrance = crate::login::enter(&identity, &tx, &user, step, way, &origin).await?;
     let details = json!({"method": "social", "provider": facts.provider, "second_factor": entrance.second_factor()});
-    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.login").target("user", user.id().0);
-    audit::record(&tx, &platform.clock, record.details(details)).await?;
+    crate::login::record(&identity, &tx, Some(user.id()), Outcome::Success, details, &origin).await?;
     tx.commit().await?;
     let entrance = SocialEntrance::of(entrance, user);
     let message = entrance.message();

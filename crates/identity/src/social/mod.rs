@@ -76,6 +76,11 @@ pub async fn providers_of(db: &impl ConnectionTrait, user_id: UserId) -> Result<
     Ok(accounts_of(db, user_id).await?.into_iter().map(|row| row.provider).collect())
 }
 
+/// Whether the person can sign in with a provider: one that this server still has credentials for.
+pub(crate) async fn signs_in(identity: &Identity, tx: &Transaction, user_id: UserId) -> Result<bool> {
+    Ok(accounts_of(tx.conn(), user_id).await?.iter().any(|row| identity.social.has(&row.provider)))
+}
+
 /// Whose account at the provider it is. Index: social_accounts(provider, subject), unique.
 async fn find(db: &impl ConnectionTrait, provider: &str, subject: &str) -> Result<Option<Model>> {
     let of_provider = Entity::find().filter(Column::Provider.eq(provider));

@@ -12,13 +12,13 @@ use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
     Transaction,
-    audit::{self, AuditRecord, Outcome},
+    audit::Outcome,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin},
     limits::Rule,
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter,
+    ColumnTrait, Condition, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait},
 };
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,9 @@ pub async fn complete_authentication(
     let platform = &identity.platform;
     platform.limits.check(&BY_IP, &origin.limit_key())?;
     let credential = normalised(request.credential);
-    let challenge = take(&identity, &credential).await?;
+    // A registration is its person's alone: whoever signs in does not use it up.
+    let of_sign_in = Condition::all().add(challenge::Column::Purpose.ne(Purpose::Registration));
+    let challenge = take(&identity, &credential, of_sign_in).await?;
     let unreadable = |error: serde_json::Error| {
         Error::new(ErrorCode::AuthenticationCompletionFailed)
             .with_message("The credential cannot be read.")
@@ -193,9 +195,11 @@ pub async fn complete_authentication(
         Err(reason) => return Err(refused(&identity, Some(&row), &reason, &origin).await?),
     };
     if user.account.disabled_at.is_some() {
+        refused(&identity, Some(&row), "disabled", &origin).await?;
         return Err(ErrorCode::UserDisabled.into());
     }
     if !user.is_verified() {
+        refused(&identity, Some(&row), "address not verified", &origin).await?;
         return Err(ErrorCode::EmailNotVerified.into());
     }
     passkey.update_credential(&result);
@@ -212,10 +216,8 @@ pub async fn complete_authentication(
     let proof = Proof::with_factor("pop", "user");
     let lifetime = identity.settings.session_lifetime;
     let (_, tokens) = login::open_session(&identity, &tx, &user, &proof, place, lifetime, &origin).await?;
-    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.login")
-        .target("user", user.id().0)
-        .details(json!({"method": "passkey", "credential": row.id}));
-    audit::record(&tx, &platform.clock, record).await?;
+    let details = json!({"method": "passkey", "credential": row.id});
+    login::record(&identity, &tx, Some(user.id()), Outcome::Success, details, &origin).await?;
     tx.commit().await?;
     let message = "Signed in.";
     let signed_in = PasskeySignedIn {
@@ -312,16 +314,9 @@ async fn use_up(
 
 /// Records a refused sign-in and gives the one answer for all of them: which passkeys there are is not told.
 async fn refused(identity: &Identity, row: Option<&Model>, reason: &str, origin: &RequestOrigin) -> Result<Error> {
-    let platform = &identity.platform;
-    let tx = platform.db.begin().await?;
-    let record = AuditRecord::new(None, origin.anonymous(), "auth.login")
-        .outcome(Outcome::Failure)
-        .details(json!({"method": "passkey", "reason": reason}));
-    let record = match row {
-        Some(row) => record.target("user", row.user_id.0),
-        None => record,
-    };
-    audit::record(&tx, &platform.clock, record).await?;
+    let tx = identity.platform.db.begin().await?;
+    let details = json!({"method": "passkey", "reason": reason});
+    login::record(identity, &tx, row.map(|row| row.user_id), Outcome::Failure, details, origin).await?;
     tx.commit().await?;
     Ok(ErrorCode::InvalidAssertion.into())
 }

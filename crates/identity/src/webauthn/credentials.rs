@@ -90,12 +90,12 @@ pub async fn delete_credential(
     caller.recently_proved(platform.clock.now())?;
     let deleted = async {
         let tx = platform.db.begin().await?;
-        let row = Entity::find_by_id(id).filter(Column::UserId.eq(caller.user_id)).one(tx.conn()).await?;
+        let user = User::lock(&tx, caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+        let row = Entity::find_by_id(id).filter(Column::UserId.eq(user.id())).one(tx.conn()).await?;
         let row = row.ok_or(ErrorCode::CredentialNotFound)?;
-        let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
         let has_another = user.account.password_hash.is_some()
             || count(tx.conn(), user.id()).await? > 1
-            || !social::providers_of(tx.conn(), user.id()).await?.is_empty();
+            || social::signs_in(&identity, &tx, user.id()).await?;
         if !has_another {
             return Err(ErrorCode::LastLoginMethod.into());
         }

@@ -2,7 +2,7 @@
 //!
 //! A passkey proves possession and, by the user-verification flag that is demanded always, a second thing: a PIN or a
 //! finger. So no further factor is asked for. Every challenge is random, lives five minutes and is used up by the
-//! first answer, right or wrong.
+//! first answer of whom it was given to, right or wrong.
 
 pub mod authenticate;
 pub mod credentials;
@@ -15,7 +15,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{CredentialId, Error, ErrorCode, Result, TokenHash, UserId};
 use rivergen_platform::Transaction;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, PaginatorTrait, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, Condition, ConnectionTrait, PaginatorTrait, entity::prelude::*};
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use webauthn_rs::{
@@ -28,6 +28,8 @@ use crate::Identity;
 pub(crate) use decoy::Decoys;
 
 const CHALLENGE_LIFETIME: Duration = Duration::minutes(5);
+/// Passkeys that one person may have: enough for every device, and few enough to be named at each start.
+const MOST_PASSKEYS: u64 = 20;
 
 /// Whom passkeys are made for: this server under its domain, and the pages that may ask for them.
 #[derive(Clone)]
@@ -147,14 +149,15 @@ impl NewChallenge<'_> {
     }
 }
 
-/// Uses up the challenge that an authenticator's answer names, whatever becomes of the answer. Index:
-/// webauthn_challenges(challenge_hash), unique.
-async fn take(identity: &Identity, credential: &Value) -> Result<challenge::Model> {
+/// Uses up the challenge that an authenticator's answer names, whatever becomes of the answer; one that is not the
+/// caller's stays, and is unknown to them. Index: webauthn_challenges(challenge_hash), unique.
+async fn take(identity: &Identity, credential: &Value, is_callers: Condition) -> Result<challenge::Model> {
     let platform = &identity.platform;
     let answered = answered_challenge(credential).ok_or(ErrorCode::ChallengeNotFound)?;
     let tx = platform.db.begin().await?;
     let found = challenge::Entity::find()
         .filter(challenge::Column::ChallengeHash.eq(TokenHash::of(&answered)))
+        .filter(is_callers)
         .one(tx.conn())
         .await?
         .ok_or(ErrorCode::ChallengeNotFound)?;

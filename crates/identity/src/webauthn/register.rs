@@ -11,13 +11,17 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use webauthn_rs::prelude::{Credential, CredentialID, PasskeyRegistration, RegisterPublicKeyCredential, Uuid};
 
-use super::{ActiveModel, NewChallenge, challenge::Purpose, normalised, of_user, take};
+use super::{
+    ActiveModel, MOST_PASSKEYS, NewChallenge,
+    challenge::{self, Purpose},
+    count, normalised, of_user, take,
+};
 use crate::{
     Identity, mails,
     user::{User, account},
@@ -123,14 +127,19 @@ pub async fn start_registration(
 
     let tx = platform.db.begin().await?;
     let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+    let rows = of_user(tx.conn(), user.id()).await?;
+    if rows.len() as u64 >= MOST_PASSKEYS {
+        return Err(Error::new(ErrorCode::RegistrationStartFailed).with_message(too_many()));
+    }
     let mut known: Vec<CredentialID> = Vec::new();
-    for row in of_user(tx.conn(), user.id()).await? {
+    for row in rows {
         known.push(row.passkey()?.cred_id().clone());
     }
     let handle = handle_of(&tx, &user).await?;
-    let (options, state) = webauthn
-        .start_passkey_registration(handle, &user.email.email, &user.account.display_name, Some(known))
-        .map_err(failed)?;
+    let address = &user.email.email;
+    // An authenticator is not asked to show nothing.
+    let name = Some(&user.account.display_name).filter(|name| !name.trim().is_empty()).unwrap_or(address);
+    let (options, state) = webauthn.start_passkey_registration(handle, address, name, Some(known)).map_err(failed)?;
     let options = serde_json::to_value(&options.public_key).map_err(Error::internal)?;
     let mut options: CreationOptions = serde_json::from_value(options).map_err(Error::internal)?;
     // A passkey that the device keeps opens without an address; one that cannot is welcome too.
@@ -146,6 +155,10 @@ pub async fn start_registration(
     new.keep(&tx, now).await?;
     tx.commit().await?;
     Ok(Reply::created(options, "Create the passkey with these options."))
+}
+
+fn too_many() -> String {
+    format!("You have {MOST_PASSKEYS} passkeys, and more are not kept; remove one first.")
 }
 
 /// What authenticators know the account by; made when it is first needed.
@@ -202,11 +215,11 @@ pub async fn complete_registration(
     caller.session()?;
     let webauthn = identity.settings.relying_party.get(ErrorCode::RegistrationCompletionFailed)?;
     let credential = normalised(request.credential);
-    let challenge = take(&identity, &credential).await?;
-    let is_this = challenge.purpose == Purpose::Registration
-        && challenge.user_id == Some(caller.user_id)
-        && challenge.device_name.as_ref() == Some(&request.device_name);
-    if !is_this {
+    let is_callers = Condition::all()
+        .add(challenge::Column::Purpose.eq(Purpose::Registration))
+        .add(challenge::Column::UserId.eq(caller.user_id));
+    let challenge = take(&identity, &credential, is_callers).await?;
+    if challenge.device_name.as_ref() != Some(&request.device_name) {
         return Err(ErrorCode::RegistrationCompletionFailed.into());
     }
     let unreadable = |error: serde_json::Error| {
@@ -223,7 +236,11 @@ pub async fn complete_registration(
 
     let kept = new_row(caller.user_id, request.device_name, passkey, &credential, platform.clock.now())?;
     let tx = platform.db.begin().await?;
-    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+    // Of two registrations at once the second sees the passkey of the first.
+    let user = User::lock(&tx, caller.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+    if count(tx.conn(), user.id()).await? >= MOST_PASSKEYS {
+        return Err(Error::new(ErrorCode::RegistrationCompletionFailed).with_message(too_many()));
+    }
     let row = kept.insert(tx.conn()).await.map_err(|error| match is_unique_violation(&error) {
         true => Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is registered already."),
         false => Error::from(error),

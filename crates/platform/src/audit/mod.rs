@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use rivergen_kernel::{Caller, OrganizationId, Result, UserId};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    EntityTrait, QuerySelect,
     sea_query::OnConflict,
 };
 use sha2::{Digest, Sha256};
@@ -235,23 +235,6 @@ const GENESIS: [u8; 32] = [0; 32];
 
 /// Callers choose these texts; a log is no place to store megabytes.
 const LONGEST_USER_AGENT: usize = 512;
-
-/// How many records of an action there are about one object: how often a person signed in.
-pub async fn count_about(
-    conn: &impl ConnectionTrait,
-    action: &str,
-    target_kind: &str,
-    target_id: impl ToString,
-) -> Result<u64> {
-    // Index audit_log_target (target_kind, target_id, id).
-    let count = log::Entity::find()
-        .filter(log::Column::TargetKind.eq(target_kind))
-        .filter(log::Column::TargetId.eq(target_id.to_string()))
-        .filter(log::Column::Action.eq(action))
-        .count(conn)
-        .await?;
-    Ok(count)
-}
 
 /// Appends a record to its chain, in the caller's transaction.
 pub async fn record(tx: &Transaction, clock: &Clock, record: AuditRecord) -> Result<()> {

@@ -2,12 +2,13 @@
 
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{PASSWORD, Server, on_both_databases};
 use serde_json::json;
 
 on_both_databases! {
     it_tells_who_and_where;
     a_new_organization_shows_at_once;
+    logins_are_counted_whatever_became_of_them;
     a_token_ends_after_an_hour;
     a_token_that_is_not_ours_is_refused;
 }
@@ -38,6 +39,24 @@ async fn a_new_organization_shows_at_once(server: &Server) {
     acme.owner.client.post("/api/v1/organizations", body).await.created();
     let me = acme.owner.client.get(PATH).await.ok();
     assert_eq!(me["organizations"].as_array().unwrap().len(), 2);
+}
+
+async fn logins_are_counted_whatever_became_of_them(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let viewer = &acme.viewer;
+    for (password, status) in [("Wrong1horse", 401_u16), (PASSWORD, 200), ("Wrong1horse", 401)] {
+        let body = json!({"email": viewer.email, "password": password});
+        assert_eq!(server.anonymous().post("/api/v1/auth/login", body).await.status, status);
+    }
+    server.forget().await;
+    assert_eq!(viewer.client.get(PATH).await.ok()["security"]["total_login_attempts"], 4);
+    let counted = format!(
+        "SELECT count(*) FROM audit_log WHERE action = 'auth.login' AND target_kind = 'user' AND target_id = '{}'",
+        viewer.id
+    );
+    assert_eq!(server.count(&counted).await, 4);
+    let others = acme.developer.client.get(PATH).await.ok();
+    assert_eq!(others["security"]["total_login_attempts"], 1);
 }
 
 async fn a_token_ends_after_an_hour(server: &Server) {
