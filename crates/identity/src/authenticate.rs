@@ -27,6 +27,14 @@ struct Known {
     expires_at: DateTime<Utc>,
 }
 
+impl Known {
+    /// Until the token ends, or a role on loan does.
+    fn new(caller: Caller, token_ends: DateTime<Utc>) -> Self {
+        let loan_ends = caller.membership.as_ref().and_then(|membership| membership.valid_until);
+        Self { caller: Arc::new(caller), expires_at: loan_ends.map_or(token_ends, |end| end.min(token_ends)) }
+    }
+}
+
 impl TokenAuthenticator {
     pub fn new(platform: Platform, tokens: AccessTokens, directory: Arc<dyn Directory>) -> Self {
         let kept = Kept::new(platform.db.bus(), 100_000, Duration::from_secs(60), until);
@@ -50,7 +58,7 @@ impl TokenAuthenticator {
         }
         row.touch(&self.platform, now).await?;
         let caller = personal_token::caller(self.directory.as_ref(), &row, user, now).await?;
-        Ok(Known { caller: Arc::new(caller), expires_at: row.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC) })
+        Ok(Known::new(caller, row.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC)))
     }
 
     async fn load_session(&self, token: &str) -> Result<Known> {
@@ -96,7 +104,7 @@ impl TokenAuthenticator {
             second_factor_missing,
         };
         let token_ends = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
-        Ok(Known { caller: Arc::new(caller), expires_at: session.expires_at.min(token_ends) })
+        Ok(Known::new(caller, session.expires_at.min(token_ends)))
     }
 }
 

@@ -396,6 +396,16 @@ pub async fn list_devices(
     Ok(Reply::ok(Devices { devices, total_count }, "Trusted devices retrieved successfully"))
 }
 
+/// Forgets the devices of a person that an organization trusts. Index: trusted_devices(user_id, activated_at).
+pub async fn forget_in_organization(tx: &Transaction, user_id: UserId, organization_id: OrganizationId) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::OrganizationId.eq(organization_id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Take the trust away from a device
 #[utoipa::path(delete, path = "/api/v1/devices/{device_id}", tag = "devices",
     params(("device_id" = DeviceId, Path, description = "From the list of devices")),

@@ -39,6 +39,9 @@ pub trait Directory: Send + Sync {
     /// The workspace's place, where the person can reach it.
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>>;
 
+    /// The name or the primary address of a person is another one now.
+    async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()>;
+
     /// Takes a person out of every organization because they close their account, and deletes the personal one.
     /// `LAST_ADMIN` where an organization with other members would be left without an administrator.
     async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()>;

@@ -129,6 +129,23 @@ pub async fn revoke_all(tx: &Transaction, user_id: UserId, now: DateTime<Utc>) -
     tx.publish(Event::UserChanged(user_id)).await
 }
 
+/// Revokes the tokens of a person that are bound to an organization. Index: personal_access_tokens(user_id, revoked_at).
+pub async fn revoke_in_organization(
+    tx: &Transaction,
+    user_id: UserId,
+    organization_id: OrganizationId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::OrganizationId.eq(organization_id))
+        .filter(Column::RevokedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::UserChanged(user_id)).await
+}
+
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"name": "nightly report", "scopes": ["read"], "expires_in_days": 90}))]
 #[garde(allow_unvalidated)]

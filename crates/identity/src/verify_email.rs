@@ -161,6 +161,7 @@ async fn take_over(identity: &Identity, tx: &Transaction, user: &User, address: 
     // Links that went to the old address open nothing any more.
     one_time_token::kill(tx, Purpose::PasswordReset, user.id(), identity.platform.clock.now()).await?;
     mails::send_primary_changed(identity, tx, user, &email).await?;
+    identity.directory.person_renamed(tx, user.id()).await?;
     tx.publish(Event::UserChanged(user.id())).await
 }
 

@@ -60,6 +60,8 @@ pub struct Membership {
     pub role_names: Vec<String>,
     pub permissions: PermissionSet,
     pub attributes: Attributes,
+    /// When the first of its roles on loan ends.
+    pub valid_until: Option<DateTime<Utc>>,
 }
 
 impl Caller {
@@ -120,6 +122,16 @@ impl Caller {
         } else {
             Err(Error::new(ErrorCode::Forbidden)
                 .with_message(format!("You need the permission {permission} ({})", permission.sentence())))
+        }
+    }
+
+    /// 403 where the permissions are more than the caller's own: nobody grants what they do not hold.
+    pub fn may_grant(&self, permissions: &PermissionSet) -> Result<()> {
+        let held = &self.membership()?.permissions;
+        match permissions.iter().find(|permission| !held.contains(permission)) {
+            None => Ok(()),
+            Some(missing) => Err(Error::new(ErrorCode::Forbidden)
+                .with_message(format!("That is more than you hold yourself: {missing} ({})", missing.sentence()))),
         }
     }
 

@@ -84,6 +84,19 @@ permissions! {
     AuditRead "audit.read" "Read the audit log.";
 }
 
+impl Permission {
+    /// Whether a role in one workspace gives it to a session that stands there. Everything else reaches the whole
+    /// organization (its people, its policies), so only a role in the whole organization gives it.
+    pub fn is_of_workspace(self) -> bool {
+        matches!(self.resource(), "datasource" | "storage" | "prompt")
+    }
+
+    /// What it is about: what stands before the dot.
+    pub fn resource(self) -> &'static str {
+        self.as_str().split('.').next().unwrap_or_default()
+    }
+}
+
 /// A name that is not in the catalogue.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no permission {0:?}")]

@@ -29,7 +29,7 @@ use rivergen_runs::Engine;
 use rivergen_sources::Sources;
 use rivergen_storage::Storage;
 use rivergen_studio::Studio;
-use rivergen_tenancy::{Tenancy, directory::TenancyDirectory};
+use rivergen_tenancy::{Tenancy, directory::TenancyDirectory, standing::Standings};
 use sea_orm_migration::MigrationTrait;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -116,12 +116,14 @@ impl App {
         let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
-        let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(db.clone(), clock.clone()));
+        let standings = Standings::new(db.clone());
+        let directory: Arc<dyn Directory> =
+            Arc::new(TenancyDirectory::new(db.clone(), clock.clone(), standings.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
-        let tenancy = Tenancy::new(identity.clone(), personal_records());
+        let tenancy = Tenancy::new(identity.clone(), standings, personal_records());
 
         let storage = open_storage(config, &platform)?;
         rivergen_storage::sweep::register(&storage);

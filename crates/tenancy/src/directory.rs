@@ -7,34 +7,37 @@ use chrono::{DateTime, Utc};
 use rivergen_identity::{
     directory::{Directory, OrganizationOfUser, Place, Places, WorkspaceOfUser},
     security::{OrganizationSecurity, SecurityPolicy},
+    user::User,
 };
 use rivergen_kernel::{
-    BuiltInRole, ErrorCode, OrganizationId, PermissionSet, Result, UserId, WorkspaceId, caller::Membership,
-    permission::Permission,
+    BuiltInRole, ErrorCode, OrganizationId, Result, UserId, WorkspaceId, caller::Membership, permission::Permission,
 };
 use rivergen_platform::{Clock, Database, Event, Kept, Transaction};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
-    member::{self, Source, Status, assignment},
+    member::{self, NewMember, Source, Status, assignment},
     organization::{self, NewOrganization},
-    role, workspace,
+    role,
+    standing::Standings,
+    workspace,
 };
 
 /// Tenancy's answers, read from the database.
 pub struct TenancyDirectory {
     db: Database,
     clock: Clock,
+    standings: Standings,
     /// Asked for at every sign-in and every fresh token.
     policies: Kept<UserId, Arc<SecurityPolicy>>,
 }
 
 impl TenancyDirectory {
-    pub fn new(db: Database, clock: Clock) -> Self {
+    pub fn new(db: Database, clock: Clock, standings: Standings) -> Self {
         let ten_minutes = Duration::from_secs(600);
         let policies = Kept::new(db.bus(), 100_000, ten_minutes, |user, _| vec![Event::UserChanged(*user)])
             .clearing_on(db.bus(), |event| matches!(event, Event::OrganizationChanged(_)));
-        Self { db, clock, policies }
+        Self { db, clock, standings, policies }
     }
 }
 
@@ -46,47 +49,8 @@ impl Directory for TenancyDirectory {
         organization: OrganizationId,
         workspace: Option<WorkspaceId>,
     ) -> Result<Option<Arc<Membership>>> {
-        let db = self.db.read();
-        // Index: memberships(organization_id, user_id), unique.
-        let found = member::Entity::find()
-            .filter(member::Column::OrganizationId.eq(organization))
-            .filter(member::Column::UserId.eq(user))
-            .filter(member::Column::Status.eq(Status::Active))
-            .one(db)
-            .await?;
-        let Some(membership) = found else { return Ok(None) };
-        let live = organization::Entity::find_by_id(organization)
-            .filter(organization::Column::DeletedAt.is_null())
-            .one(db)
-            .await?;
-        if live.is_none() {
-            return Ok(None);
-        }
-        let mut place = Condition::any().add(assignment::Column::WorkspaceId.is_null());
-        if let Some(workspace) = workspace {
-            place = place.add(assignment::Column::WorkspaceId.eq(workspace));
-        }
-        let assigned: Vec<_> = assignment::Entity::find()
-            .filter(assignment::Column::OrganizationId.eq(organization))
-            .filter(assignment::Column::UserId.eq(user))
-            .filter(place)
-            .all(db)
-            .await?;
-        let roles = role::Entity::find()
-            .filter(role::Column::OrganizationId.eq(organization))
-            .filter(role::Column::Id.is_in(assigned.iter().map(|row| row.role_id)))
-            .order_by_asc(role::Column::Id)
-            .all(db)
-            .await?;
-        let permissions: PermissionSet = roles.iter().flat_map(role::Model::permissions).collect();
-        Ok(Some(Arc::new(Membership {
-            organization_id: organization,
-            workspace_id: workspace,
-            role_ids: roles.iter().map(|role| role.id).collect(),
-            role_names: roles.into_iter().map(|role| role.name).collect(),
-            permissions,
-            attributes: membership.attributes(),
-        })))
+        let standing = self.standings.of(organization, user).await?;
+        Ok(standing.and_then(|standing| standing.membership(workspace, self.clock.now())).map(Arc::new))
     }
 
     async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>> {
@@ -123,7 +87,15 @@ impl Directory for TenancyDirectory {
         };
         let created = new.insert(tx, now).await?;
         let owner = created.roles[&BuiltInRole::Owner];
-        member::add(tx, created.organization.id, user, owner, Source::Signup, &Default::default(), now).await?;
+        let new = NewMember {
+            organization_id: created.organization.id,
+            user_id: user,
+            role_id: owner,
+            source: Source::Signup,
+            attributes: &Default::default(),
+            by: None,
+        };
+        new.add(tx, now).await?;
         Ok(Place { organization_id: created.organization.id, workspace_id: Some(created.workspace.id) })
     }
 
@@ -139,6 +111,11 @@ impl Directory for TenancyDirectory {
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>> {
         let found = workspace::reachable(user).filter(workspace::Column::Id.eq(workspace)).one(self.db.read()).await?;
         Ok(found.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
+    }
+
+    async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()> {
+        let user = User::find(tx.conn(), user).await?.ok_or(ErrorCode::UserNotFound)?;
+        member::rename(tx, &user).await
     }
 
     async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()> {

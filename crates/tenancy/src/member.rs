@@ -1,18 +1,52 @@
 //! Memberships: who belongs to an organization, with which roles and attributes.
+//!
+//! A membership carries the person's name and address as they are found and ordered by, and [`word`]s for the search, so
+//! that a page of a hundred thousand members comes from an index. [`assignment`] holds the roles.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Attributes, Error, OrganizationId, Result, RoleId, UserId, WorkspaceId};
-use rivergen_platform::{Event, Transaction, db::TenantOwned};
-use sea_orm::{ActiveValue::Set, entity::prelude::*};
+use rivergen_identity::{device, personal_token, session, session::EndReason, user::User};
+use rivergen_kernel::{
+    Attributes, BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId, WorkspaceId,
+};
+use rivergen_platform::{
+    Event, Transaction,
+    audit::{self, Actor, AuditRecord},
+    db::{TenantOwned, TenantScope, is_unique_violation},
+};
+use sea_orm::{
+    ActiveValue::Set, Condition, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*,
+    sea_query::SelectStatement,
+};
+
+use crate::{organization, role, standing::Standing};
 
 /// Whether a membership counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    EnumIter,
+    DeriveActiveEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MemberStatus)]
 pub enum Status {
     #[sea_orm(string_value = "active")]
     Active,
+    /// By an administrator, who can let the member in again.
     #[sea_orm(string_value = "suspended")]
     Suspended,
+    /// By the identity provider that manages the member.
+    #[sea_orm(string_value = "deactivated")]
+    Deactivated,
 }
 
 /// How somebody came into an organization.
@@ -25,6 +59,12 @@ pub enum Source {
     Created,
     #[sea_orm(string_value = "provisioned")]
     Provisioned,
+    #[sea_orm(string_value = "invitation")]
+    Invitation,
+    #[sea_orm(string_value = "added")]
+    Added,
+    #[sea_orm(string_value = "import")]
+    Import,
 }
 
 #[sea_orm::model]
@@ -40,6 +80,11 @@ pub struct Model {
     /// Set by administrators; policies name them as `current_user_<key>`.
     pub attributes: Json,
     pub joined_at: DateTime<Utc>,
+    /// The person's name in lower case, for the order of lists.
+    pub name_key: String,
+    /// The person's primary address.
+    pub email: String,
+    pub status_updated_at: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -54,6 +99,170 @@ impl Model {
     pub fn attributes(&self) -> Attributes {
         serde_json::from_value(self.attributes.clone()).unwrap_or_default()
     }
+}
+
+/// The member; `MEMBER_NOT_FOUND` for everybody else. Index: memberships(organization_id, user_id), unique.
+pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, user_id: UserId) -> Result<Model> {
+    let found = tenant.find::<Entity>().filter(Column::UserId.eq(user_id)).one(db).await?;
+    found.ok_or_else(|| ErrorCode::MemberNotFound.into())
+}
+
+/// What makes somebody a member.
+#[derive(Debug)]
+pub struct NewMember<'a> {
+    pub organization_id: OrganizationId,
+    pub user_id: UserId,
+    /// In the whole organization.
+    pub role_id: RoleId,
+    pub source: Source,
+    pub attributes: &'a Attributes,
+    /// Who made them one; `None`: the server, or they themselves.
+    pub by: Option<UserId>,
+}
+
+impl NewMember<'_> {
+    /// `ALREADY_MEMBER` where they are.
+    pub async fn add(self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+        let user = User::find(tx.conn(), self.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+        let row = ActiveModel {
+            organization_id: Set(self.organization_id),
+            user_id: Set(self.user_id),
+            status: Set(Status::Active),
+            source: Set(self.source),
+            attributes: Set(serde_json::to_value(self.attributes).map_err(Error::internal)?),
+            joined_at: Set(now),
+            name_key: Set(user.account.display_name.to_lowercase()),
+            email: Set(user.email.email.clone()),
+            status_updated_at: Set(None),
+            ..Default::default()
+        };
+        Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
+            if is_unique_violation(&error) { ErrorCode::AlreadyMember.into() } else { Error::from(error) }
+        })?;
+        word::write(tx, self.organization_id, self.user_id, &user.account.display_name, &user.email.email).await?;
+        let role = assignment::ActiveModel {
+            organization_id: Set(self.organization_id),
+            user_id: Set(self.user_id),
+            role_id: Set(self.role_id),
+            workspace_id: Set(None),
+            assigned_at: Set(now),
+            assigned_by_user_id: Set(self.by),
+            expires_at: Set(None),
+            ..Default::default()
+        };
+        assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
+        tx.publish(Event::UserChanged(self.user_id)).await
+    }
+}
+
+/// The name or the primary address of a person changed.
+pub async fn rename(tx: &Transaction, user: &User) -> Result<()> {
+    let (name, email) = (&user.account.display_name, &user.email.email);
+    let rows = Entity::find().filter(Column::UserId.eq(user.id())).all(tx.conn()).await?;
+    Entity::update_many()
+        .col_expr(Column::NameKey, Expr::value(name.to_lowercase()))
+        .col_expr(Column::Email, Expr::value(email.clone()))
+        .filter(Column::UserId.eq(user.id()))
+        .exec(tx.conn())
+        .await?;
+    for row in rows {
+        word::write(tx, row.organization_id, row.user_id, name, email).await?;
+    }
+    Ok(())
+}
+
+/// Refuses what somebody may not do to a member who holds more than they themselves: 403.
+pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> Result<()> {
+    let held = &caller.membership()?.permissions;
+    let above = target.roles.iter().filter(|role| role.assignment.expires_at.is_none_or(|end| now < end));
+    let mut above = above.filter(|role| role.assignment.workspace_id.is_none());
+    match above.any(|role| !role.permissions.is_subset(held)) {
+        true => Err(Error::new(ErrorCode::Forbidden).with_message("The member holds more than you do.")),
+        false => Ok(()),
+    }
+}
+
+/// `LAST_OWNER` where the transaction would leave the organization without an active owner. To be asked after the change:
+/// of two that take an owner each, the second waits here for the first.
+pub async fn require_owner(tx: &Transaction, tenant: Tenant, now: DateTime<Utc>) -> Result<()> {
+    organization::Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
+    let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
+    let active = tenant
+        .find::<Entity>()
+        .select_only()
+        .column(Column::UserId)
+        .filter(Column::Status.eq(Status::Active))
+        .into_query();
+    // Index: role_assignments(role_id, id).
+    let left = tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(owner.id))
+        .filter(assignment::Column::WorkspaceId.is_null())
+        .filter(assignment::live(now))
+        .filter(assignment::Column::UserId.in_subquery(active))
+        .limit(1)
+        .one(tx.conn())
+        .await?;
+    left.map(drop).ok_or_else(|| ErrorCode::LastOwner.into())
+}
+
+/// Ends what a person can reach the organization with: the sessions that stand in it, the tokens and the trusted devices
+/// that belong to it. Their other organizations keep theirs.
+pub async fn lock_out(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    let organization = tenant.organization_id();
+    session::end_in_organization(tx, user_id, organization, EndReason::RevokedByAdministrator, now).await?;
+    personal_token::revoke_in_organization(tx, user_id, organization, now).await?;
+    device::forget_in_organization(tx, user_id, organization).await?;
+    tx.publish(Event::UserChanged(user_id)).await
+}
+
+/// Takes somebody out of the organization: membership, roles, sessions, tokens, devices. `LAST_OWNER` where nobody else
+/// owns it. The account stays.
+pub async fn remove(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    let organization = tenant.organization_id();
+    lock_out(tx, tenant, user_id, now).await?;
+    assignment::Entity::delete_many()
+        .filter(assignment::Column::OrganizationId.eq(organization))
+        .filter(assignment::Column::UserId.eq(user_id))
+        .exec(tx.conn())
+        .await?;
+    word::Entity::delete_many()
+        .filter(word::Column::OrganizationId.eq(organization))
+        .filter(word::Column::UserId.eq(user_id))
+        .exec(tx.conn())
+        .await?;
+    Entity::delete_many()
+        .filter(Column::OrganizationId.eq(organization))
+        .filter(Column::UserId.eq(user_id))
+        .exec(tx.conn())
+        .await?;
+    require_owner(tx, tenant, now).await
+}
+
+/// Suspends a member, or lets them in again with the roles that they had; answers whether anything changed.
+/// `LAST_OWNER` where nobody else owns the organization.
+pub async fn set_status(
+    tx: &Transaction,
+    tenant: Tenant,
+    member: &Model,
+    status: Status,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    if member.status == status {
+        return Ok(false);
+    }
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(status))
+        .col_expr(Column::StatusUpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(member.id))
+        .exec(tx.conn())
+        .await?;
+    if status != Status::Active {
+        lock_out(tx, tenant, member.user_id, now).await?;
+        require_owner(tx, tenant, now).await?;
+    }
+    tx.publish(Event::UserChanged(member.user_id)).await?;
+    Ok(true)
 }
 
 /// The roles of a member: in the whole organization, or in one workspace of it.
@@ -72,6 +281,10 @@ pub mod assignment {
         /// `None`: in the whole organization.
         pub workspace_id: Option<WorkspaceId>,
         pub assigned_at: DateTime<Utc>,
+        /// `None`: the server, or somebody before it was written down.
+        pub assigned_by_user_id: Option<UserId>,
+        /// For a role on loan.
+        pub expires_at: Option<DateTime<Utc>>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -81,51 +294,160 @@ pub mod assignment {
             Column::OrganizationId
         }
     }
+
+    /// Those that count now.
+    pub fn live(now: DateTime<Utc>) -> Condition {
+        Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now))
+    }
+
+    /// A role that somebody is about to get. Whether they may is the caller's business.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Grant {
+        pub tenant: Tenant,
+        pub user_id: UserId,
+        pub role_id: RoleId,
+        pub workspace_id: Option<WorkspaceId>,
+        pub expires_at: Option<DateTime<Utc>>,
+    }
+
+    impl Grant {
+        /// `ROLE_ALREADY_ASSIGNED` where they hold it there. Written to the audit log, from which the history of the role
+        /// is read.
+        pub async fn give(self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<Model> {
+            let now = clock.now();
+            let organization_id = self.tenant.organization_id();
+            // One that has run out makes room.
+            Entity::delete_many()
+                .filter(Column::OrganizationId.eq(organization_id))
+                .filter(Column::UserId.eq(self.user_id))
+                .filter(Column::RoleId.eq(self.role_id))
+                .filter(Column::ExpiresAt.lte(now))
+                .exec(tx.conn())
+                .await?;
+            let row = ActiveModel {
+                organization_id: Set(organization_id),
+                user_id: Set(self.user_id),
+                role_id: Set(self.role_id),
+                workspace_id: Set(self.workspace_id),
+                assigned_at: Set(now),
+                assigned_by_user_id: Set(by.user_id),
+                expires_at: Set(self.expires_at),
+                ..Default::default()
+            };
+            let row = row.insert(tx.conn()).await.map_err(|error| {
+                if is_unique_violation(&error) { ErrorCode::RoleAlreadyAssigned.into() } else { Error::from(error) }
+            })?;
+            tx.publish(Event::UserChanged(self.user_id)).await?;
+            row.record(tx, by, clock, "role.assign").await?;
+            Ok(row)
+        }
+    }
+
+    impl Model {
+        /// Takes the role away. Whether it may be is the caller's business; the last owner's is guarded by
+        /// [`require_owner`].
+        pub async fn take(&self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<()> {
+            Entity::delete_by_id(self.id).exec(tx.conn()).await?;
+            tx.publish(Event::UserChanged(self.user_id)).await?;
+            self.record(tx, by, clock, "role.revoke").await
+        }
+
+        async fn record(
+            &self,
+            tx: &Transaction,
+            by: &Actor,
+            clock: &rivergen_platform::Clock,
+            action: &'static str,
+        ) -> Result<()> {
+            let record = AuditRecord::new(Some(self.organization_id), by.clone(), action)
+                .target("role", self.role_id.0)
+                .details(serde_json::json!({"user_id": self.user_id, "workspace_id": self.workspace_id}));
+            audit::record(tx, clock, record).await
+        }
+    }
 }
 
-/// Adds somebody to an organization with one role in it.
-pub async fn add(
-    tx: &Transaction,
-    organization_id: OrganizationId,
-    user_id: UserId,
-    role_id: RoleId,
-    source: Source,
-    attributes: &Attributes,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    ActiveModel {
-        organization_id: Set(organization_id),
-        user_id: Set(user_id),
-        status: Set(Status::Active),
-        source: Set(source),
-        attributes: Set(serde_json::to_value(attributes).map_err(Error::internal)?),
-        joined_at: Set(now),
-        ..Default::default()
-    }
-    .insert(tx.conn())
-    .await?;
-    assign(tx, organization_id, user_id, role_id, None, now).await?;
-    tx.publish(Event::UserChanged(user_id)).await
-}
+/// The words by which members are found.
+pub mod word {
+    use super::*;
 
-/// Gives a member a role, in one workspace or in the whole organization.
-pub async fn assign(
-    tx: &Transaction,
-    organization_id: OrganizationId,
-    user_id: UserId,
-    role_id: RoleId,
-    workspace_id: Option<WorkspaceId>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    assignment::ActiveModel {
-        organization_id: Set(organization_id),
-        user_id: Set(user_id),
-        role_id: Set(role_id),
-        workspace_id: Set(workspace_id),
-        assigned_at: Set(now),
-        ..Default::default()
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "member_words")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization_id: OrganizationId,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub word: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: UserId,
     }
-    .insert(tx.conn())
-    .await?;
-    tx.publish(Event::UserChanged(user_id)).await
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    const LONGEST: usize = 64;
+    const MOST: usize = 24;
+
+    /// The words of a name and an address, the whole address among them.
+    pub fn words_of(name: &str, email: &str) -> BTreeSet<String> {
+        let email = email.to_lowercase();
+        let parts = split(name).chain(split(&email)).collect::<Vec<_>>();
+        let clipped = |word: &str| word.chars().take(LONGEST).collect::<String>();
+        std::iter::once(clipped(&email)).chain(parts.iter().map(|word| clipped(word))).take(MOST).collect()
+    }
+
+    fn split(text: &str) -> impl Iterator<Item = String> {
+        let lower = text.to_lowercase();
+        let words: Vec<String> =
+            lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        words.into_iter()
+    }
+
+    /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
+    /// word. An address is one word.
+    pub fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
+        let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
+            true => vec![token.to_lowercase()],
+            false => split(token).collect(),
+        });
+        let wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
+        if wanted.is_empty() {
+            return None;
+        }
+        let all = wanted.iter().map(|word| super::Column::UserId.in_subquery(beginning_with(tenant, word)));
+        Some(all.fold(Condition::all(), Condition::add))
+    }
+
+    /// Index: the primary key. A range instead of `LIKE`, which takes no index where the collation is not C.
+    fn beginning_with(tenant: Tenant, word: &str) -> SelectStatement {
+        Entity::find()
+            .select_only()
+            .column(Column::UserId)
+            .filter(Column::OrganizationId.eq(tenant.organization_id()))
+            .filter(Column::Word.gte(word))
+            .filter(Column::Word.lt(format!("{word}\u{10ffff}")))
+            .into_query()
+    }
+
+    /// Writes the words of a member down, in place of those that they had.
+    pub(crate) async fn write(
+        tx: &Transaction,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        name: &str,
+        email: &str,
+    ) -> Result<()> {
+        Entity::delete_many()
+            .filter(Column::OrganizationId.eq(organization_id))
+            .filter(Column::UserId.eq(user_id))
+            .exec(tx.conn())
+            .await?;
+        let rows = words_of(name, email).into_iter().map(|word| ActiveModel {
+            organization_id: Set(organization_id),
+            word: Set(word),
+            user_id: Set(user_id),
+        });
+        Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
+        Ok(())
+    }
 }

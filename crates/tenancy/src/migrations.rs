@@ -1,9 +1,9 @@
 //! The tables of this room.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Organizations), Box::new(Security)]
+    vec![Box::new(Organizations), Box::new(Security), Box::new(People)]
 }
 
 struct Organizations;
@@ -147,5 +147,144 @@ impl MigrationName for Security {
 impl MigrationTrait for Security {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         m.alter_table(Table::alter().table("organizations").add_column(json_null("security")).to_owned()).await
+    }
+}
+
+/// What an organization with many people needs: settings, invitations, roles on loan, and people found by name.
+struct People;
+
+impl MigrationName for People {
+    fn name(&self) -> &str {
+        "m0022_tenancy_people"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for People {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let add = |table: &'static str, column: ColumnDef| Table::alter().table(table).add_column(column).to_owned();
+        m.alter_table(add("organizations", json_null("settings"))).await?;
+        m.alter_table(add("organizations", big_integer("settings_version").default(0).to_owned())).await?;
+        m.alter_table(add("organizations", timestamp_with_time_zone_null("settings_updated_at"))).await?;
+        m.alter_table(add("organizations", big_integer_null("settings_updated_by"))).await?;
+        m.create_index(
+            Index::create().name("organizations_deleted").table("organizations").col("deleted_at").to_owned(),
+        )
+        .await?;
+
+        m.alter_table(add("workspaces", text_null("description"))).await?;
+        m.alter_table(add("workspaces", json_null("settings"))).await?;
+        m.alter_table(add("workspaces", big_integer_null("source_workspace_id"))).await?;
+        m.alter_table(add("workspaces", text_null("external_key"))).await?;
+
+        m.alter_table(add("roles", text("name_key").default("").to_owned())).await?;
+        m.alter_table(add("roles", timestamp_with_time_zone_null("updated_at"))).await?;
+
+        m.alter_table(add("role_assignments", big_integer_null("assigned_by_user_id"))).await?;
+        m.alter_table(add("role_assignments", timestamp_with_time_zone_null("expires_at"))).await?;
+
+        m.alter_table(add("memberships", text("name_key").default("").to_owned())).await?;
+        m.alter_table(add("memberships", text("email").default("").to_owned())).await?;
+        m.alter_table(add("memberships", timestamp_with_time_zone_null("status_updated_at"))).await?;
+
+        // One word that a member is found by: of the name, or of the address.
+        m.create_table(
+            Table::create()
+                .table("member_words")
+                .col(big_integer("organization_id"))
+                .col(text("word"))
+                .col(big_integer("user_id"))
+                .primary_key(Index::create().col("organization_id").col("word").col("user_id"))
+                .foreign_key(&mut belongs_to("member_words", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("member_words", "user_id", "users"))
+                .to_owned(),
+        )
+        .await?;
+
+        m.create_table(
+            Table::create()
+                .table("invitations")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("workspace_id"))
+                .col(big_integer("role_id"))
+                .col(text("email"))
+                .col(binary("token_hash"))
+                .col(text("status"))
+                .col(text_null("message"))
+                .col(big_integer("invited_by_user_id"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("expires_at"))
+                .col(timestamp_with_time_zone_null("ended_at"))
+                .col(big_integer_null("accepted_by_user_id"))
+                .foreign_key(&mut belongs_to("invitations", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+
+        let db = m.get_connection();
+        if db.get_database_backend() == sea_orm_migration::sea_orm::DbBackend::Postgres {
+            // Words are found by a range of bytes.
+            db.execute_unprepared("ALTER TABLE member_words ALTER COLUMN word TYPE text COLLATE \"C\"").await?;
+        }
+        for statement in [
+            "UPDATE roles SET name_key = lower(name)",
+            "CREATE UNIQUE INDEX roles_name_key ON roles (organization_id, name_key)",
+            "CREATE UNIQUE INDEX workspaces_external_key ON workspaces (organization_id, external_key)",
+            // Of several assignments of one role in one place, the oldest stays.
+            "DELETE FROM role_assignments WHERE EXISTS (SELECT 1 FROM role_assignments older \
+             WHERE older.user_id = role_assignments.user_id AND older.role_id = role_assignments.role_id \
+             AND COALESCE(older.workspace_id, 0) = COALESCE(role_assignments.workspace_id, 0) \
+             AND older.id < role_assignments.id)",
+            "CREATE UNIQUE INDEX role_assignments_once ON role_assignments (user_id, role_id) \
+             WHERE workspace_id IS NULL",
+            "CREATE UNIQUE INDEX role_assignments_once_in_workspace ON role_assignments (user_id, role_id, workspace_id) \
+             WHERE workspace_id IS NOT NULL",
+            "CREATE INDEX role_assignments_role ON role_assignments (role_id, id)",
+            "CREATE INDEX role_assignments_workspace ON role_assignments (workspace_id, id)",
+            "UPDATE memberships SET \
+             name_key = (SELECT lower(users.display_name) FROM users WHERE users.id = memberships.user_id), \
+             email = COALESCE((SELECT user_emails.email FROM user_emails WHERE user_emails.user_id = memberships.user_id \
+             AND user_emails.is_primary = TRUE), '')",
+            "CREATE INDEX memberships_name ON memberships (organization_id, name_key, user_id)",
+            "CREATE INDEX memberships_email ON memberships (organization_id, email, user_id)",
+            "CREATE INDEX memberships_joined ON memberships (organization_id, joined_at, user_id)",
+            "CREATE INDEX memberships_status ON memberships (organization_id, status, name_key, user_id)",
+            "CREATE UNIQUE INDEX invitations_token ON invitations (token_hash)",
+            "CREATE UNIQUE INDEX invitations_pending ON invitations (organization_id, email) WHERE status = 'pending'",
+            "CREATE INDEX invitations_organization ON invitations (organization_id, status, id)",
+            "CREATE INDEX invitations_role ON invitations (role_id, status)",
+            "CREATE INDEX invitations_workspace ON invitations (workspace_id, status)",
+        ] {
+            db.execute_unprepared(statement).await?;
+        }
+        write_words(db).await
+    }
+}
+
+/// The words of those who are members already.
+async fn write_words(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let mut after = 0_i64;
+    loop {
+        let page = Query::select()
+            .columns(["id", "organization_id", "user_id", "name_key", "email"])
+            .from("memberships")
+            .and_where(Expr::col("id").gt(after))
+            .order_by("id", Order::Asc)
+            .limit(500)
+            .to_owned();
+        let rows = db.query_all(&page).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.try_get("", "id")?;
+        let mut insert = Query::insert();
+        insert.into_table("member_words").columns(["organization_id", "word", "user_id"]);
+        for row in &rows {
+            let (organization, user): (i64, i64) = (row.try_get("", "organization_id")?, row.try_get("", "user_id")?);
+            let (name, email): (String, String) = (row.try_get("", "name_key")?, row.try_get("", "email")?);
+            for word in crate::member::word::words_of(&name, &email) {
+                insert.values_panic([organization.into(), word.into(), user.into()]);
+            }
+        }
+        db.execute(&insert).await?;
     }
 }

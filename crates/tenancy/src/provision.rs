@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use crate::{
     Tenancy,
-    member::{self, Source},
+    member::{self, NewMember, Source},
     organization::{self, NewOrganization},
     role,
 };
@@ -166,7 +166,15 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
         }
         created = true;
         let role_id = *roles.get(person.role.name()).ok_or_else(|| Error::internal("a built-in role is missing"))?;
-        member::add(&tx, organization_id, user_id, role_id, Source::Provisioned, &person.attributes, now).await?;
+        let new = NewMember {
+            organization_id,
+            user_id,
+            role_id,
+            source: Source::Provisioned,
+            attributes: &person.attributes,
+            by: None,
+        };
+        new.add(&tx, now).await?;
     }
     if let Some(wanted) = &file.security {
         created |= apply_security(&tx, organization_id, wanted, now).await?;

@@ -4,7 +4,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, UserId, WorkspaceId};
+use rivergen_kernel::{BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, Result, UserId, WorkspaceId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Tenancy, member,
-    member::{Status, assignment},
+    member::{Status, assignment, assignment::Grant},
     role,
 };
 
@@ -190,16 +190,19 @@ async fn create_for(
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
     let workspace = insert(&tx, tenant.organization_id(), name, false, now).await?;
-    let admin = tenant
-        .find::<role::Entity>()
-        .filter(role::Column::Name.eq(rivergen_kernel::BuiltInRole::Admin.name()))
-        .one(tx.conn())
-        .await?
-        .ok_or_else(|| Error::internal("an organization without its Admin role"))?;
-    member::assign(&tx, tenant.organization_id(), caller.user_id, admin.id, Some(workspace.id), now).await?;
+    let admin = role::built_in(tx.conn(), tenant, BuiltInRole::Admin).await?;
+    let actor = origin.actor(caller.user_id);
+    let grant = Grant {
+        tenant,
+        user_id: caller.user_id,
+        role_id: admin.id,
+        workspace_id: Some(workspace.id),
+        expires_at: None,
+    };
+    grant.give(&tx, &actor, &platform.clock).await?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
-    let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "workspace.create")
-        .target("workspace", workspace.id.0);
+    let record =
+        AuditRecord::new(Some(tenant.organization_id()), actor, "workspace.create").target("workspace", workspace.id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The workspace is created.";

@@ -86,6 +86,9 @@ pub async fn update_profile(
     }
     account.updated_at = Set(platform.clock.now());
     let account = account.update(tx.conn()).await?;
+    if changed.contains(&"display_name") {
+        identity.directory.person_renamed(&tx, caller.user_id).await?;
+    }
     tx.publish(Event::UserChanged(caller.user_id)).await?;
     let record = AuditRecord::new(None, origin.actor(caller.user_id), "user.update_profile")
         .target("user", caller.user_id.0)

@@ -217,6 +217,25 @@ pub async fn end_everybodys(tx: &Transaction, reason: EndReason, now: DateTime<U
     Ok(ended.rows_affected)
 }
 
+/// Ends the sessions of a person that stand in an organization. Index: sessions(organization_id, user_id, ended_at).
+pub async fn end_in_organization(
+    tx: &Transaction,
+    user_id: UserId,
+    organization_id: OrganizationId,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndReason, Expr::value(reason))
+        .filter(Column::OrganizationId.eq(organization_id))
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::UserChanged(user_id)).await
+}
+
 /// Ends the sessions that stand on the trust in a device.
 pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
     Entity::update_many()

@@ -301,6 +301,7 @@ async fn join(platform: &Platform, organization: OrganizationId, role: BuiltInRo
         role_names: vec![role.name().to_owned()],
         permissions: role.permissions(),
         attributes: Default::default(),
+        valid_until: None,
     };
     Person { user_id, membership: Arc::new(membership) }
 }

@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 use super::NewOrganization;
 use crate::{
     Tenancy,
-    member::{self, Source},
+    member::{NewMember, Source},
     workspace,
 };
 
@@ -159,7 +159,15 @@ pub async fn create(
     let created = new.insert(&tx, now).await?;
     let organization_id = created.organization.id;
     let owner = created.roles[&BuiltInRole::Owner];
-    member::add(&tx, organization_id, user.id(), owner, Source::Created, &Default::default(), now).await?;
+    let new = NewMember {
+        organization_id,
+        user_id: user.id(),
+        role_id: owner,
+        source: Source::Created,
+        attributes: &Default::default(),
+        by: None,
+    };
+    new.add(&tx, now).await?;
     if let Some(key) = &request.idempotency_key {
         idempotency::remember(&tx, SCOPE, key, &fingerprint, organization_id.0, now).await?;
     }
