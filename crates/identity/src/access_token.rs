@@ -41,6 +41,14 @@ impl Claims {
     pub fn user_id(&self) -> Result<UserId> {
         self.sub.parse().map_err(|_| ErrorCode::Unauthorized.into())
     }
+
+    pub fn issued_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.iat, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
+
+    pub fn expires_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.exp, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
 }
 
 impl AccessTokens {
@@ -53,18 +61,19 @@ impl AccessTokens {
         self.keys.jwks()
     }
 
+    /// How long they live where the session's organization asks for no less.
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    pub fn issue(&self, session: &session::Model, now: DateTime<Utc>) -> Result<String> {
+    pub fn issue(&self, session: &session::Model, lifetime: Duration, now: DateTime<Utc>) -> Result<String> {
         let claims = Claims {
             iss: self.issuer.to_string(),
             sub: session.user_id.to_string(),
             sid: session.id,
             jti: Token::random(&mut rand::rng()).expose()[..22].to_owned(),
             iat: now.timestamp(),
-            exp: (now + self.lifetime).timestamp(),
+            exp: (now + lifetime).timestamp(),
             org: session.organization_id,
             ws: session.workspace_id,
             scope: "read write".to_owned(),

@@ -8,7 +8,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Caller, Credential, ErrorCode, Result, TokenHash};
+use rivergen_kernel::{Caller, Credential, ErrorCode, Proofs, Result, TokenHash};
 use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
 
 use crate::{access_token::AccessTokens, directory::Directory, personal_token, session, user::User};
@@ -18,7 +18,7 @@ pub struct TokenAuthenticator {
     platform: Platform,
     tokens: AccessTokens,
     directory: Arc<dyn Directory>,
-    kept: Kept<Vec<u8>, Known>,
+    kept: Kept<(Vec<u8>, Option<IpAddr>), Known>,
 }
 
 #[derive(Clone)]
@@ -41,14 +41,14 @@ impl TokenAuthenticator {
         Self { platform, tokens, directory, kept }
     }
 
-    async fn load(&self, token: &str) -> Result<Known> {
+    async fn load(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
         match token.starts_with(personal_token::PREFIX) {
-            true => self.load_personal(token).await,
-            false => self.load_session(token).await,
+            true => self.load_personal(token, ip).await,
+            false => self.load_session(token, ip).await,
         }
     }
 
-    async fn load_personal(&self, token: &str) -> Result<Known> {
+    async fn load_personal(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
         let now = self.platform.clock.now();
         let db = self.platform.db.read();
         let row = personal_token::find(db, token, now).await?.ok_or(ErrorCode::Unauthorized)?;
@@ -57,11 +57,11 @@ impl TokenAuthenticator {
             return Err(ErrorCode::UserDisabled.into());
         }
         row.touch(&self.platform, now).await?;
-        let caller = personal_token::caller(self.directory.as_ref(), &row, user, now).await?;
+        let caller = personal_token::caller(self.directory.as_ref(), &row, user, ip, now).await?;
         Ok(Known::new(caller, row.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC)))
     }
 
-    async fn load_session(&self, token: &str) -> Result<Known> {
+    async fn load_session(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
         let now = self.platform.clock.now();
         let claims = self.tokens.verify(token, now).await?;
         let db = self.platform.db.read();
@@ -80,12 +80,17 @@ impl TokenAuthenticator {
             Some(organization) => self.directory.membership(user.id(), organization, session.workspace_id).await?,
             None => None,
         };
-        let second_factor_missing = match session.organization_id {
-            Some(organization) if !session.has_second_factor() => {
-                self.directory.security(user.id()).await?.demands_mfa(organization, now)
-            }
-            _ => false,
-        };
+        let security = self.directory.security(user.id()).await?;
+        if security.ends(&session, now) {
+            return Err(ErrorCode::Unauthorized.into());
+        }
+        let lifetime = security.access_token_lifetime(session.organization_id, self.tokens.lifetime());
+        let token_ends = claims.expires_at().min(claims.issued_at() + lifetime);
+        if now >= token_ends {
+            return Err(ErrorCode::TokenExpired.into());
+        }
+        let proofs = Proofs { second_factor: session.has_second_factor(), passkey: session.has_passkey(), ip };
+        let closed = session.organization_id.and_then(|organization| security.closes(organization, proofs, now));
         if session.touch_is_due(now) {
             let tx = self.platform.db.begin().await?;
             if !session.touch(&tx, now).await? {
@@ -100,28 +105,28 @@ impl TokenAuthenticator {
             email: user.email.email.into(),
             authenticated_at: session.authenticated_at,
             membership,
-            has_second_factor: session.has_second_factor(),
-            second_factor_missing,
+            proofs,
+            closed,
         };
-        let token_ends = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
         Ok(Known::new(caller, session.expires_at.min(token_ends)))
     }
 }
 
 #[async_trait::async_trait]
 impl Authenticator for TokenAuthenticator {
-    async fn authenticate(&self, token: &str, _ip: Option<IpAddr>) -> Result<Arc<Caller>> {
-        let key = TokenHash::of(token).0;
+    async fn authenticate(&self, token: &str, ip: Option<IpAddr>) -> Result<Arc<Caller>> {
+        // What is open depends on the address too.
+        let key = (TokenHash::of(token).0, ip);
         if let Some(known) = self.kept.get(&key)
             && self.platform.clock.now() < known.expires_at
         {
             return Ok(known.caller);
         }
-        Ok(self.kept.load(key, self.load(token)).await?.caller)
+        Ok(self.kept.load(key, self.load(token, ip)).await?.caller)
     }
 }
 
-fn until(_: &Vec<u8>, known: &Known) -> Vec<Event> {
+fn until(_: &(Vec<u8>, Option<IpAddr>), known: &Known) -> Vec<Event> {
     let caller = &known.caller;
     let mut events = vec![Event::UserChanged(caller.user_id)];
     if let Credential::Session(session) = caller.credential {

@@ -40,8 +40,9 @@ pub mod webauthn;
 
 use std::{sync::Arc, time::Duration};
 
-use rivergen_kernel::UserId;
-use rivergen_platform::{Kept, Platform, limits::Rule};
+use rivergen_kernel::{OrganizationId, Result, UserId};
+use rivergen_platform::{Kept, Platform, Transaction, limits::Rule};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's handle; cheap to clone.
@@ -113,6 +114,16 @@ pub fn register_jobs(identity: &Identity) {
     account::forgot_password::Mailer::register(identity);
     account::delete::Purge::register(identity);
     expiry::Sweep::register(identity);
+}
+
+/// Everything of this room that belongs to an organization which is erased: sessions that stood in it, tokens and devices
+/// that it gave. Indexes: sessions(organization_id, …), personal_access_tokens(organization_id, revoked_at).
+pub async fn erase_organization(tx: &Transaction, organization: OrganizationId) -> Result<()> {
+    let (conn, of) = (tx.conn(), organization);
+    session::Entity::delete_many().filter(session::Column::OrganizationId.eq(of)).exec(conn).await?;
+    personal_token::Entity::delete_many().filter(personal_token::Column::OrganizationId.eq(of)).exec(conn).await?;
+    device::Entity::delete_many().filter(device::Column::OrganizationId.eq(of)).exec(conn).await?;
+    Ok(())
 }
 
 /// The operations of this room.

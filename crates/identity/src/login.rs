@@ -66,17 +66,19 @@ pub struct TokenSet {
 
 impl TokenSet {
     /// Fresh tokens of a session, with the refresh token that was just issued for it.
-    pub fn of(
+    pub async fn of(
         identity: &Identity,
         session: &session::Model,
         refresh_token: &Token,
         now: DateTime<Utc>,
     ) -> Result<Self> {
+        let security = identity.directory.security(session.user_id).await?;
+        let lifetime = security.access_token_lifetime(session.organization_id, identity.tokens.lifetime());
         Ok(Self {
-            access_token: identity.tokens.issue(session, now)?,
+            access_token: identity.tokens.issue(session, lifetime, now)?,
             refresh_token: refresh_token.expose().to_owned(),
             token_type: "bearer",
-            expires_in: identity.tokens.lifetime().num_seconds(),
+            expires_in: lifetime.num_seconds(),
         })
     }
 }
@@ -350,6 +352,6 @@ pub async fn open_session(
     };
     mails::send_new_origin(identity, tx, user, new_country.as_deref(), is_new_device, origin).await?;
     let (session, refresh_token) = session::open(identity, tx, user.id(), proof, place, lifetime, origin).await?;
-    let tokens = TokenSet::of(identity, &session, &refresh_token, session.created_at)?;
+    let tokens = TokenSet::of(identity, &session, &refresh_token, session.created_at).await?;
     Ok((session, tokens))
 }

@@ -1,5 +1,6 @@
 //! The mails of this room, written where the change is: they go out if and when it commits.
 
+use chrono::Duration;
 use rivergen_kernel::{Result, Token};
 use rivergen_platform::{
     Transaction,
@@ -34,6 +35,9 @@ fn from_where(origin: &RequestOrigin) -> String {
     let device = device::name_of(origin.user_agent.as_deref().unwrap_or_default());
     format!("{device}, {address}")
 }
+
+/// As long as an invitation.
+const WELCOME_LIFETIME: Duration = Duration::days(7);
 
 const NOT_YOU: &str = "If it was not you, change your password and end all sessions.";
 
@@ -97,6 +101,22 @@ pub async fn send_password_reset(identity: &Identity, tx: &Transaction, user: &U
         .action("Set another password", link(identity, "reset-password", &token))
         .footer("If you did not ask for it, ignore this mail: your password stays as it is.");
     send(identity, tx, user, "identity.password_reset", template).await
+}
+
+/// To somebody whom an administrator has made an account: the link with which they choose a password, and which proves
+/// their address.
+pub async fn send_welcome(identity: &Identity, tx: &Transaction, user: &User, organization: &str) -> Result<()> {
+    let now = identity.platform.clock.now();
+    let (purpose, address) = (Purpose::PasswordReset, Some(user.email.email.as_str()));
+    let token = one_time_token::issue_for(tx, purpose, user.id(), address, WELCOME_LIFETIME, now).await?;
+    let template = greeting(user, &format!("Welcome to {organization}"))
+        .paragraph(format!(
+            "an administrator of {organization} has made you an account. Choose a password for it; the link works for \
+             seven days, once."
+        ))
+        .action("Choose a password", link(identity, "reset-password", &token))
+        .footer("If you do not know what this is about, ignore this mail.");
+    send(identity, tx, user, "identity.welcome", template).await
 }
 
 /// In place of a link, to somebody who signs in without a password.

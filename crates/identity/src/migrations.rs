@@ -420,6 +420,10 @@ impl MigrationTrait for SignIns {
         let country = Table::alter().table("sessions").add_column(text_null("country")).to_owned();
         m.alter_table(country).await?;
         m.create_index(index("sessions", "sessions_country", &["user_id", "country"])).await?;
+        m.create_index(index("trusted_devices", "trusted_devices_organization", &["organization_id"])).await?;
+        let of_organization = ["organization_id", "revoked_at"];
+        m.create_index(index("personal_access_tokens", "personal_access_tokens_organization", &of_organization))
+            .await?;
         let login_count = big_integer("login_count").default(0).to_owned();
         m.alter_table(Table::alter().table("users").add_column(login_count).to_owned()).await?;
         // What the audit log has of each person so far. Index: audit_log(target_kind, target_id, id).

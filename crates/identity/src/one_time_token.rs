@@ -62,6 +62,18 @@ pub async fn issue(
     subject: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Token> {
+    issue_for(tx, purpose, user_id, subject, purpose.lifetime(), now).await
+}
+
+/// As [`issue`], with another lifetime than is usual for the purpose.
+pub async fn issue_for(
+    tx: &Transaction,
+    purpose: Purpose,
+    user_id: UserId,
+    subject: Option<&str>,
+    lifetime: Duration,
+    now: DateTime<Utc>,
+) -> Result<Token> {
     kill(tx, purpose, user_id, now).await?;
     let token = Token::random(&mut rand::rng());
     ActiveModel {
@@ -70,7 +82,7 @@ pub async fn issue(
         user_id: Set(user_id),
         subject: Set(subject.map(str::to_owned)),
         created_at: Set(now),
-        expires_at: Set(now + purpose.lifetime()),
+        expires_at: Set(now + lifetime),
         used_at: Set(None),
         ..Default::default()
     }

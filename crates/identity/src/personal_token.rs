@@ -7,13 +7,14 @@
 //! The checksum lets scanners tell a token from noise, and refuses a mistyped one without asking the database. A token
 //! never exceeds its owner's permissions at the time of use, and acts on nobody's account: not even its owner's.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_kernel::{
-    Caller, Credential, Error, ErrorCode, OrganizationId, Result, Scope, Scopes, Token, TokenHash, TokenId, UserId,
+    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash, TokenId,
+    UserId,
 };
 use rivergen_platform::{
     Event, Transaction,
@@ -144,6 +145,22 @@ pub async fn revoke_in_organization(
         .exec(tx.conn())
         .await?;
     tx.publish(Event::UserChanged(user_id)).await
+}
+
+/// Revokes all tokens that are bound to an organization; the caller tells the nodes. Index:
+/// personal_access_tokens(organization_id, revoked_at).
+pub async fn revoke_of_organization(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(Column::OrganizationId.eq(organization_id))
+        .filter(Column::RevokedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -427,6 +444,7 @@ pub async fn caller(
     directory: &dyn crate::directory::Directory,
     token: &Model,
     user: User,
+    ip: Option<IpAddr>,
     now: DateTime<Utc>,
 ) -> Result<Caller> {
     let scopes = token.scopes();
@@ -442,6 +460,12 @@ pub async fn caller(
         // Whoever left the organization, or whose membership is suspended, has no tokens for it.
         return Err(ErrorCode::Unauthorized.into());
     }
+    // It stands for the session that made it.
+    let proofs = Proofs { second_factor: true, passkey: true, ip };
+    let closed = match &membership {
+        Some(held) => directory.security(user.id()).await?.closes(held.organization_id, proofs, now),
+        None => None,
+    };
     let membership = membership.map(|held| {
         let mut narrowed = rivergen_kernel::caller::Membership::clone(&held);
         narrowed.permissions = scopes.narrow(&held.permissions);
@@ -454,8 +478,8 @@ pub async fn caller(
         email: user.email.email.into(),
         authenticated_at: now,
         membership,
-        has_second_factor: true,
-        second_factor_missing: false,
+        proofs,
+        closed,
     })
 }
 

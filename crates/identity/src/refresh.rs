@@ -54,11 +54,12 @@ pub async fn refresh(
     let mut session = session::Model::find(db, shown.session_id).await?.ok_or(ErrorCode::InvalidRefreshToken)?;
     let user = User::find(db, session.user_id).await?;
     let user = user.filter(|user| user.account.disabled_at.is_none() && user.is_verified());
-    let (Some(user), true) = (user, session.is_live(now)) else {
+    let is_over = !session.is_live(now) || identity.directory.security(session.user_id).await?.ends(&session, now);
+    let (Some(user), false) = (user, is_over) else {
         return Err(ErrorCode::InvalidRefreshToken.into());
     };
     let next = Token::random(&mut rand::rng());
-    let tokens = TokenSet::of(&identity, &session, &next, now)?;
+    let tokens = TokenSet::of(&identity, &session, &next, now).await?;
 
     let tx = platform.db.begin().await?;
     // Of two requests at the same time only one spends the token; none does once the session has ended.

@@ -4,10 +4,11 @@
 //! password, its devices) the strictest of them counts, and for what belongs to a session the one that it stands in.
 
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::OrganizationId;
+use ipnet::IpNet;
+use rivergen_kernel::{Closed, OrganizationId, Proofs};
 use serde::{Deserialize, Serialize};
 
-use crate::password::PasswordPolicy;
+use crate::{password::PasswordPolicy, session};
 
 /// The settings of one organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,18 @@ pub struct OrganizationSecurity {
     pub password: PasswordPolicy,
     /// How long a token for this organization may live at most, in days; without it, for ever.
     pub max_token_days: Option<u16>,
+    /// Nothing of the organization is open to a session that was not opened with a passkey; with the same days of grace.
+    pub passkey_required: bool,
+    /// When that requirement was made; written by the server.
+    pub passkey_required_since: Option<DateTime<Utc>>,
+    /// How long an access token lives at most that is issued for a session in the organization, in minutes.
+    pub access_token_minutes: Option<u16>,
+    /// How long a session in the organization may be idle, in minutes.
+    pub session_idle_minutes: Option<u32>,
+    /// How long a session in the organization lives at most, however much it is used, in minutes.
+    pub session_max_minutes: Option<u32>,
+    /// The networks that requests must come from; empty: all.
+    pub allowed_networks: Vec<IpNet>,
 }
 
 impl Default for OrganizationSecurity {
@@ -35,22 +48,49 @@ impl Default for OrganizationSecurity {
             trusted_device_days: 30,
             password: PasswordPolicy::default(),
             max_token_days: None,
+            passkey_required: false,
+            passkey_required_since: None,
+            access_token_minutes: None,
+            session_idle_minutes: None,
+            session_max_minutes: None,
+            allowed_networks: Vec::new(),
         }
     }
 }
 
-/// One organization's demand for a second factor, of one member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MfaRequirement {
-    pub organization_id: OrganizationId,
-    /// The end of the grace period.
-    pub from: DateTime<Utc>,
+impl OrganizationSecurity {
+    /// With the times when its requirements were made: those before, or now.
+    pub fn since(self, before: &Self, now: DateTime<Utc>) -> Self {
+        let since = |is: bool, was: bool, then: Option<DateTime<Utc>>| is.then(|| then.filter(|_| was).unwrap_or(now));
+        Self {
+            mfa_required_since: since(self.mfa_required, before.mfa_required, before.mfa_required_since),
+            passkey_required_since: since(
+                self.passkey_required,
+                before.passkey_required,
+                before.passkey_required_since,
+            ),
+            ..self
+        }
+    }
+}
+
+/// What one organization asks of the sessions of one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Demands {
+    organization_id: OrganizationId,
+    /// From when on a second factor is needed: the end of the grace period.
+    mfa_from: Option<DateTime<Utc>>,
+    passkey_from: Option<DateTime<Utc>>,
+    access_token: Option<Duration>,
+    idle: Option<Duration>,
+    longest: Option<Duration>,
+    networks: Vec<IpNet>,
 }
 
 /// What all of a person's organizations ask together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecurityPolicy {
-    pub mfa_required_by: Vec<MfaRequirement>,
+    demands: Vec<Demands>,
     /// `None`: for somebody without an organization, whose devices are trusted for the usual time.
     trusted_device_days: Option<u16>,
     pub password: PasswordPolicy,
@@ -59,11 +99,18 @@ pub struct SecurityPolicy {
 impl SecurityPolicy {
     /// Adds what one more organization asks of somebody who joined it then.
     pub fn add(&mut self, id: OrganizationId, security: &OrganizationSecurity, joined_at: DateTime<Utc>) {
-        if security.mfa_required {
-            let since = security.mfa_required_since.map_or(joined_at, |since| since.max(joined_at));
-            let from = since + Duration::days(i64::from(security.mfa_grace_days));
-            self.mfa_required_by.push(MfaRequirement { organization_id: id, from });
-        }
+        let grace = Duration::days(i64::from(security.mfa_grace_days));
+        let after_grace = |since: Option<DateTime<Utc>>| since.map_or(joined_at, |since| since.max(joined_at)) + grace;
+        let minutes = |minutes: u32| Duration::minutes(i64::from(minutes));
+        self.demands.push(Demands {
+            organization_id: id,
+            mfa_from: security.mfa_required.then(|| after_grace(security.mfa_required_since)),
+            passkey_from: security.passkey_required.then(|| after_grace(security.passkey_required_since)),
+            access_token: security.access_token_minutes.map(|held| minutes(held.into())),
+            idle: security.session_idle_minutes.map(minutes),
+            longest: security.session_max_minutes.map(minutes),
+            networks: security.allowed_networks.clone(),
+        });
         let days = security.trusted_device_days;
         self.trusted_device_days = Some(self.trusted_device_days.map_or(days, |held| held.min(days)));
         self.password = self.password.stricter(&security.password);
@@ -76,12 +123,47 @@ impl SecurityPolicy {
     }
 
     pub fn requires_mfa(&self) -> bool {
-        !self.mfa_required_by.is_empty()
+        self.mfa_required_by().next().is_some()
     }
 
-    /// Whether the organization is closed by now to a session without a second factor.
-    pub fn demands_mfa(&self, organization: OrganizationId, now: DateTime<Utc>) -> bool {
-        self.mfa_required_by.iter().any(|by| by.organization_id == organization && now >= by.from)
+    /// The organizations that require a second factor, in their grace period too.
+    pub fn mfa_required_by(&self) -> impl Iterator<Item = OrganizationId> {
+        self.demands.iter().filter(|demands| demands.mfa_from.is_some()).map(|demands| demands.organization_id)
+    }
+
+    fn of(&self, organization: OrganizationId) -> Option<&Demands> {
+        self.demands.iter().find(|demands| demands.organization_id == organization)
+    }
+
+    /// Why the organization is closed by now to a request with such proofs.
+    pub fn closes(&self, organization: OrganizationId, proofs: Proofs, now: DateTime<Utc>) -> Option<Closed> {
+        let demands = self.of(organization)?;
+        let is_due = |from: Option<DateTime<Utc>>| from.is_some_and(|from| now >= from);
+        let is_inside = |net: &IpNet| proofs.ip.is_some_and(|ip| net.contains(&ip.to_canonical()));
+        if !demands.networks.is_empty() && !demands.networks.iter().any(is_inside) {
+            Some(Closed::Network)
+        } else if is_due(demands.mfa_from) && !proofs.second_factor {
+            Some(Closed::SecondFactor)
+        } else if is_due(demands.passkey_from) && !proofs.passkey {
+            Some(Closed::Passkey)
+        } else {
+            None
+        }
+    }
+
+    /// Whether a session in the organization is over by its rules.
+    pub fn ends(&self, session: &session::Model, now: DateTime<Utc>) -> bool {
+        let Some(demands) = session.organization_id.and_then(|organization| self.of(organization)) else {
+            return false;
+        };
+        demands.idle.is_some_and(|idle| now - session.last_used_at > idle)
+            || demands.longest.is_some_and(|longest| now - session.created_at > longest)
+    }
+
+    /// How long an access token of the session lives at most.
+    pub fn access_token_lifetime(&self, organization: Option<OrganizationId>, usual: Duration) -> Duration {
+        let demands = organization.and_then(|organization| self.of(organization));
+        demands.and_then(|demands| demands.access_token).map_or(usual, |most| most.min(usual))
     }
 }
 
@@ -116,9 +198,9 @@ mod tests {
             let mut policy = SecurityPolicy::default();
             let settings = OrganizationSecurity { mfa_required_since: Some(since), ..requiring.clone() };
             policy.add(OrganizationId(1), &settings, joined);
-            assert!(!policy.demands_mfa(OrganizationId(1), now + Duration::days(6)));
-            assert!(policy.demands_mfa(OrganizationId(1), now + Duration::days(7)));
-            assert!(!policy.demands_mfa(OrganizationId(2), now + Duration::days(7)));
+            let nothing = Proofs { second_factor: false, passkey: false, ip: None };
+            let closes = |id, days| policy.closes(OrganizationId(id), nothing, now + Duration::days(days));
+            assert_eq!((closes(1, 6), closes(1, 7), closes(2, 7)), (None, Some(Closed::SecondFactor), None));
         }
     }
 }

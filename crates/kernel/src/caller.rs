@@ -4,7 +4,7 @@
 //! makes one from outside. A [`Tenant`] is the proof that an organization is the caller's own: each query
 //! on an organization's rows takes one, so the scope is an argument that cannot be forgotten.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -31,10 +31,44 @@ pub struct Caller {
     pub authenticated_at: DateTime<Utc>,
     /// `None` for a person who belongs to no organization any more.
     pub membership: Option<Arc<Membership>>,
+    pub proofs: Proofs,
+    /// Why nothing of the organization is open, whatever the roles say.
+    pub closed: Option<Closed>,
+}
+
+/// What a request proves, for what organizations demand of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proofs {
     /// Whether the session was opened with two factors. A token stands for the session that made it.
-    pub has_second_factor: bool,
-    /// The organization demands a second factor that the session does not have; nothing of it is open.
-    pub second_factor_missing: bool,
+    pub second_factor: bool,
+    /// Whether it was opened with a passkey.
+    pub passkey: bool,
+    /// Where the request comes from, as far as the trusted proxies tell it.
+    pub ip: Option<IpAddr>,
+}
+
+/// Why an organization is closed to a request of its member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// It demands a second factor that the session does not have.
+    SecondFactor,
+    /// It demands a passkey that the session was not opened with.
+    Passkey,
+    /// It does not admit requests from there.
+    Network,
+}
+
+impl From<Closed> for Error {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::SecondFactor => ErrorCode::SecondFactorRequired.into(),
+            Closed::Passkey => Error::new(ErrorCode::SecondFactorRequired).with_message(
+                "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
+            ),
+            Closed::Network => Error::new(ErrorCode::Forbidden)
+                .with_message("Your organization does not admit requests from this network."),
+        }
+    }
 }
 
 /// What the request was made with.
@@ -106,8 +140,8 @@ impl Caller {
 
     /// The organization that the session stands in; 403 for somebody without one.
     pub fn membership(&self) -> Result<&Membership> {
-        if self.second_factor_missing {
-            return Err(ErrorCode::SecondFactorRequired.into());
+        if let Some(closed) = self.closed {
+            return Err(closed.into());
         }
         self.membership
             .as_deref()
@@ -141,18 +175,17 @@ impl Caller {
     }
 
     pub fn may(&self, permission: Permission) -> bool {
-        !self.second_factor_missing && self.membership.as_ref().is_some_and(|m| m.permissions.contains(&permission))
+        self.closed.is_none() && self.membership.as_ref().is_some_and(|m| m.permissions.contains(&permission))
     }
 
-    /// The same person, standing in another of their organizations, which may demand a second factor. What a token may
-    /// do is narrowed there too.
-    pub fn within(&self, membership: &Membership, demands_second_factor: bool) -> Caller {
+    /// The same person, standing in another of their organizations, which may be closed to them. What a token may do is
+    /// narrowed there too.
+    pub fn within(&self, membership: &Membership, closed: Option<Closed>) -> Caller {
         let mut membership = membership.clone();
         if let Credential::PersonalToken { scopes, .. } = &self.credential {
             membership.permissions = scopes.narrow(&membership.permissions);
         }
-        let second_factor_missing = demands_second_factor && !self.has_second_factor;
-        Caller { membership: Some(Arc::new(membership)), second_factor_missing, ..self.clone() }
+        Caller { membership: Some(Arc::new(membership)), closed, ..self.clone() }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod mail;
 pub mod migrations;
 pub mod net;
 pub mod personal_data;
+pub mod remains;
 pub mod signing;
 pub mod vault;
 

@@ -127,6 +127,7 @@ impl App {
 
         let storage = open_storage(config, &platform)?;
         rivergen_storage::sweep::register(&storage);
+        rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
         let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);
         rivergen_sources::check::register(&sources);
         let policies = Policies::new(platform.clone(), Arc::new(OrganizationTargets::new(db.clone())));

@@ -4,6 +4,7 @@
 //! the operations. A file lies at `organizations/{organization}/files/{user}/…` and is its uploader's
 //! until something (a data source) shares what it says.
 
+mod erase;
 pub mod file;
 pub mod keys;
 pub mod list;

@@ -50,8 +50,8 @@ impl Tenancy {
         let membership = directory.membership(caller.user_id, organization, None).await?;
         let membership = membership.ok_or(ErrorCode::OrgNotFound)?;
         let now = self.identity.platform.clock.now();
-        let demands = directory.security(caller.user_id).await?.demands_mfa(organization, now);
-        Ok(caller.within(&membership, demands))
+        let closed = directory.security(caller.user_id).await?.closes(organization, caller.proofs, now);
+        Ok(caller.within(&membership, closed))
     }
 
     /// The caller, acting on a workspace: what they may do is what their roles in the organization and in the workspace
@@ -80,8 +80,8 @@ impl Tenancy {
         let standing = self.standings.of(organization, caller.user_id).await?;
         let membership = standing.and_then(|standing| standing.membership_of_workspace(workspace, now));
         let membership = membership.ok_or(ErrorCode::WorkspaceNotFound)?;
-        let demands = self.identity.directory.security(caller.user_id).await?.demands_mfa(organization, now);
-        Ok((caller.within(&membership, demands), found))
+        let closed = self.identity.directory.security(caller.user_id).await?.closes(organization, caller.proofs, now);
+        Ok((caller.within(&membership, closed), found))
     }
 
     /// The caller, standing in the organization that a query names, or where they stand.
@@ -97,8 +97,10 @@ impl Tenancy {
 pub fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
         .routes(routes!(organization::create::create, organization::list::list))
-        .routes(routes!(organization::get::get))
+        .routes(routes!(organization::get::get, organization::update::update, organization::delete::delete))
+        .routes(routes!(organization::settings::get_settings, organization::settings::update_settings))
+        .routes(routes!(organization::audit_logs::list_audit_logs))
         .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
         .routes(routes!(workspace::create, workspace::list))
-        .routes(routes!(user::export::export))
+        .merge(user::operations())
 }

@@ -16,8 +16,8 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope, is_unique_violation},
 };
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*,
-    sea_query::SelectStatement,
+    ActiveValue::Set, Condition, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait,
+    entity::prelude::*, sea_query::SelectStatement,
 };
 
 use crate::{organization, role, standing::Standing};
@@ -50,8 +50,21 @@ pub enum Status {
 }
 
 /// How somebody came into an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    EnumIter,
+    DeriveActiveEnum,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MemberSource)]
 pub enum Source {
     #[sea_orm(string_value = "signup")]
     Signup,
@@ -204,6 +217,24 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant, now: DateTime<Utc>)
         .one(tx.conn())
         .await?;
     left.map(drop).ok_or_else(|| ErrorCode::LastOwner.into())
+}
+
+/// Refuses to let an administrator change an account that is not their organization's alone: it has a membership
+/// elsewhere, besides the personal organization of its person.
+pub async fn require_sole(tx: &Transaction, user_id: UserId) -> Result<()> {
+    let of = Entity::belongs_to(organization::Entity).from(Column::OrganizationId).to(organization::Column::Id);
+    // Index: memberships(user_id, status).
+    let shared = Entity::find()
+        .join(JoinType::InnerJoin, of.into())
+        .filter(Column::UserId.eq(user_id))
+        .filter(organization::Column::IsPersonal.eq(false))
+        .filter(organization::Column::DeletedAt.is_null())
+        .count(tx.conn())
+        .await?;
+    match shared {
+        0 | 1 => Ok(()),
+        _ => Err(Error::new(ErrorCode::Forbidden).with_message("Only the person can change this account.")),
+    }
 }
 
 /// Ends what a person can reach the organization with: the sessions that stand in it, the tokens and the trusted devices

@@ -200,11 +200,7 @@ async fn apply_security(
     let row = row.ok_or_else(|| Error::internal("the organization is gone"))?;
     let before = row.security()?;
     // The grace period begins when the requirement is made, whatever the file says.
-    let mfa_required_since = match wanted.mfa_required {
-        true => before.mfa_required_since.filter(|_| before.mfa_required).or(Some(now)),
-        false => None,
-    };
-    let settings = OrganizationSecurity { mfa_required_since, ..wanted.clone() };
+    let settings = wanted.clone().since(&before, now);
     if settings == before {
         return Ok(false);
     }

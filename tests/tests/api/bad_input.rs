@@ -49,6 +49,8 @@ const BODIES: &[&str] = &[
     "/api/v1/organizations",
     "/api/v1/organizations/1/workspaces",
     "/api/v1/workspaces",
+    "/api/v1/users/search",
+    "/api/v1/users/bulk-status",
     "/api/v1/data-sources",
     "/api/v1/data-sources/1/test",
     "/api/v1/data-sources/1/query",

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{ErrorCode, Result, Secret};
 use rivergen_platform::{
+    Transaction,
     audit::{self, Actor, AuditRecord},
     errors,
     http::{Json, NoContent, RequestOrigin, SignedIn},
@@ -71,20 +73,26 @@ pub async fn delete_me(
         }
     }
     let tx = platform.db.begin().await?;
-    identity.directory.close_account(&tx, user.id(), now).await?;
+    close(&identity, &tx, &user, now).await?;
+    let record = AuditRecord::new(None, origin.actor(user.id()), "user.delete").target("user", user.id().0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(NoContent)
+}
+
+/// Closes an account in the caller's transaction: nobody gets in any more, and in thirty days it is purged. `LAST_ADMIN`
+/// where an organization would be left without an administrator.
+pub async fn close(identity: &Identity, tx: &Transaction, user: &User, now: DateTime<Utc>) -> Result<()> {
+    identity.directory.close_account(tx, user.id(), now).await?;
     let mut account = user.account.clone().into_active_model();
     account.disabled_at = Set(Some(now));
     account.deletion_requested_at = Set(Some(now));
     account.updated_at = Set(now);
     account.update(tx.conn()).await?;
-    personal_token::revoke_all(&tx, user.id(), now).await?;
-    pending_login::end_all(&tx, user.id(), now).await?;
-    session::end_all(&tx, user.id(), None, EndReason::AccountClosed, now).await?;
-    mails::send_account_closed(&identity, &tx, &user).await?;
-    let record = AuditRecord::new(None, origin.actor(user.id()), "user.delete").target("user", user.id().0);
-    audit::record(&tx, &platform.clock, record).await?;
-    tx.commit().await?;
-    Ok(NoContent)
+    personal_token::revoke_all(tx, user.id(), now).await?;
+    pending_login::end_all(tx, user.id(), now).await?;
+    session::end_all(tx, user.id(), None, EndReason::AccountClosed, now).await?;
+    mails::send_account_closed(identity, tx, user).await
 }
 
 /// Removes for good what was closed long enough ago.

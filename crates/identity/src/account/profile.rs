@@ -125,7 +125,7 @@ fn merge(into: &mut Value, patch: Value) {
 }
 
 /// Empty (none), an address, or a picture as a data URL whose bytes are what it says.
-fn check_image(text: &str) -> Result<()> {
+pub fn check_image(text: &str) -> Result<()> {
     let no = |reason: &str| Err(Error::invalid_field("profile_image_url", reason.to_owned()));
     if text.is_empty() {
         return Ok(());

@@ -45,17 +45,16 @@ pub async fn switch_workspace(
     let now = platform.clock.now();
     let place = identity.directory.reach(caller.user_id, request.workspace_id).await?.ok_or(ErrorCode::NotFound)?;
     let security = identity.directory.security(caller.user_id).await?;
+    if let Some(closed) = security.closes(place.organization_id, caller.proofs, now) {
+        return Err(Error::new(ErrorCode::Forbidden).with_message(Error::from(closed).message));
+    }
 
     let tx = platform.db.begin().await?;
     let mut session = session::Model::find(tx.conn(), session).await?.ok_or(ErrorCode::Unauthorized)?;
-    if security.demands_mfa(place.organization_id, now) && !session.has_second_factor() {
-        return Err(Error::new(ErrorCode::Forbidden)
-            .with_message("That organization requires a second factor: set one up, then sign in with it."));
-    }
     session.move_to(&tx, place).await?;
     session::spend_refresh_tokens(&tx, session.id, now).await?;
     let refresh_token = session::issue_refresh_token(&tx, session.id, now).await?;
-    let tokens = TokenSet::of(&identity, &session, &refresh_token, now)?;
+    let tokens = TokenSet::of(&identity, &session, &refresh_token, now).await?;
     let record = AuditRecord::new(Some(place.organization_id), origin.actor(caller.user_id), "auth.switch_workspace")
         .target("workspace", request.workspace_id.0);
     audit::record(&tx, &platform.clock, record).await?;

@@ -54,7 +54,7 @@ pub async fn get_mfa_status(State(identity): State<Identity>, SignedIn(caller): 
     let status = MfaStatus {
         mfa_enabled: !factors.is_empty(),
         mfa_required: security.requires_mfa(),
-        required_by: security.mfa_required_by.iter().map(|by| by.organization_id).collect(),
+        required_by: security.mfa_required_by().collect(),
         primary_method: factors.iter().find(|factor| factor.is_primary).map(|factor| factor.kind),
         methods: factors
             .into_iter()

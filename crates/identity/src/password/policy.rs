@@ -17,11 +17,13 @@ pub struct PasswordPolicy {
     pub history: u8,
     /// Whether passwords of the server's list of breached ones are refused.
     pub reject_breached: bool,
+    /// Whether there must be a character that is neither letter nor digit.
+    pub require_symbol: bool,
 }
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self { min_length: MIN_LENGTH, min_score: 0, history: 0, reject_breached: true }
+        Self { min_length: MIN_LENGTH, min_score: 0, history: 0, reject_breached: true, require_symbol: false }
     }
 }
 
@@ -40,6 +42,7 @@ impl PasswordPolicy {
             min_score: self.min_score.max(other.min_score),
             history: self.history.max(other.history).min(MAX_HISTORY),
             reject_breached: self.reject_breached || other.reject_breached,
+            require_symbol: self.require_symbol || other.require_symbol,
         }
     }
 }
@@ -80,7 +83,11 @@ impl Passwords {
         field: &'static str,
         code: ErrorCode,
     ) -> Result<()> {
-        refuse(field, code, missed(password.expose(), policy.min_length.max(MIN_LENGTH)))?;
+        let mut missed = missed(password.expose(), policy.min_length.max(MIN_LENGTH));
+        if policy.require_symbol && password.expose().chars().all(char::is_alphanumeric) {
+            missed.push("must have a character that is neither letter nor digit".to_owned());
+        }
+        refuse(field, code, missed)?;
         let (password, breached) = (password.clone(), self.breached.clone().filter(|_| policy.reject_breached));
         // As a whole and in its words: whoever knows the name tries these.
         let words = known.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric()));
@@ -137,5 +144,7 @@ mod tests {
         assert!(!check("Ada.lovelace@acme.example1", PasswordPolicy { min_score: 3, ..usual }).await);
         assert!(check("tidal-Kestrel-41-lantern", PasswordPolicy { min_score: 4, ..usual }).await);
         assert!(!check("Correct1horse", PasswordPolicy { min_length: 16, ..usual }).await);
+        let symbol = PasswordPolicy { require_symbol: true, ..usual };
+        assert!(!check("Correct1horse", symbol).await && check("Correct-1horse", symbol).await);
     }
 }

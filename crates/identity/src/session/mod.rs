@@ -6,6 +6,8 @@
 pub mod list;
 pub mod revoke;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
@@ -35,6 +37,8 @@ pub enum EndReason {
     DeviceRevoked,
     #[sea_orm(string_value = "account_closed")]
     AccountClosed,
+    #[sea_orm(string_value = "organization_deleted")]
+    OrganizationDeleted,
 }
 
 /// How a person proved who they are: the claim `amr` (RFC 8176), and the device that stood for the second factor.
@@ -50,6 +54,11 @@ impl Proof {
         Self { amr: amr.into(), trusted_device: None }
     }
 
+    /// A passkey, which verifies its person by itself.
+    pub fn of_passkey() -> Self {
+        Self::with_factor(PASSKEY, "user")
+    }
+
     /// With a second factor beside the first.
     pub fn with_factor(first: &str, second: &str) -> Self {
         Self::of(format!("{first} {second} {MFA}"))
@@ -57,6 +66,8 @@ impl Proof {
 }
 
 const MFA: &str = "mfa";
+/// Proof of possession of a key.
+const PASSKEY: &str = "pop";
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -120,6 +131,11 @@ impl Model {
     /// Whether it was opened with two factors, or on a device that stands for the second.
     pub fn has_second_factor(&self) -> bool {
         self.trusted_device_id.is_some() || self.amr.split(' ').any(|method| method == MFA)
+    }
+
+    /// Whether it was opened with a passkey.
+    pub fn has_passkey(&self) -> bool {
+        self.amr.split(' ').any(|method| method == PASSKEY)
     }
 
     /// Its person has just given a second factor by setting it up.
@@ -236,6 +252,24 @@ pub async fn end_in_organization(
     tx.publish(Event::UserChanged(user_id)).await
 }
 
+/// Ends all sessions that stand in an organization; the caller tells the nodes. Index: sessions(organization_id, user_id,
+/// ended_at).
+pub async fn end_of_organization(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndReason, Expr::value(reason))
+        .filter(Column::OrganizationId.eq(organization_id))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Ends the sessions that stand on the trust in a device.
 pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
     Entity::update_many()
@@ -320,6 +354,21 @@ pub async fn spend_refresh_tokens(tx: &Transaction, session_id: SessionId, now: 
     Ok(())
 }
 
+/// When a person last signed in: to one organization, or to any. Indexes: sessions(organization_id, user_id, ended_at),
+/// sessions(user_id, ended_at).
+pub async fn last_opened_by(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+    organization_id: Option<OrganizationId>,
+) -> Result<Option<DateTime<Utc>>> {
+    let mut sessions = Entity::find().filter(Column::UserId.eq(user_id));
+    if let Some(organization_id) = organization_id {
+        sessions = sessions.filter(Column::OrganizationId.eq(organization_id));
+    }
+    let last = sessions.select_only().column_as(Column::CreatedAt.max(), "last_opened");
+    Ok(last.into_tuple::<Option<DateTime<Utc>>>().one(db).await?.flatten())
+}
+
 /// Whether the person has signed in before, and never with this user agent. Index: sessions(user_id, user_agent).
 pub async fn is_from_new_device(db: &impl ConnectionTrait, user_id: UserId, origin: &RequestOrigin) -> Result<bool> {
     let before = Entity::find().filter(Column::UserId.eq(user_id));
@@ -337,6 +386,26 @@ pub async fn is_from_new_country(db: &impl ConnectionTrait, user_id: UserId, cou
     let same = before.clone().filter(Column::Country.eq(country));
     let known = before.filter(Column::Country.is_not_null());
     Ok(same.limit(1).one(db).await?.is_none() && known.limit(1).one(db).await?.is_some())
+}
+
+/// When each of the people last signed in to the organization: of the sessions that stand in it. Index:
+/// sessions(organization_id, user_id, ended_at).
+pub async fn last_opened(
+    db: &impl ConnectionTrait,
+    organization_id: OrganizationId,
+    people: &[UserId],
+) -> Result<BTreeMap<UserId, DateTime<Utc>>> {
+    let rows: Vec<(UserId, DateTime<Utc>)> = Entity::find()
+        .select_only()
+        .column(Column::UserId)
+        .column_as(Column::CreatedAt.max(), "last_opened")
+        .filter(Column::OrganizationId.eq(organization_id))
+        .filter(Column::UserId.is_in(people.iter().copied()))
+        .group_by(Column::UserId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// How many sessions of the person are live. Index: sessions(user_id, ended_at).

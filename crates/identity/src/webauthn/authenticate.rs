@@ -213,7 +213,7 @@ pub async fn complete_authentication(
         return Err(refused(&identity, Some(&row), "the counter did not go on", &origin).await?);
     }
     // Possession and, by the verification flag, a PIN or a finger.
-    let proof = Proof::with_factor("pop", "user");
+    let proof = Proof::of_passkey();
     let lifetime = identity.settings.session_lifetime;
     let (_, tokens) = login::open_session(&identity, &tx, &user, &proof, place, lifetime, &origin).await?;
     let details = json!({"method": "passkey", "credential": row.id});

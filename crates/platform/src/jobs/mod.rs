@@ -33,6 +33,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Error, JobId, OrganizationId, Result};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -184,6 +185,12 @@ impl Jobs {
         // It can be seen only after the commit, which is about to come; the worker looks a few times.
         self.0.enqueued.notify_one();
         Ok(id)
+    }
+
+    /// Removes the jobs of an organization that is erased, in whatever state: their payloads tell of it.
+    pub async fn forget_organization(&self, tx: &Transaction, organization: OrganizationId) -> Result<()> {
+        job::Entity::delete_many().filter(job::Column::OrganizationId.eq(organization)).exec(tx.conn()).await?;
+        Ok(())
     }
 
     /// Says who runs the jobs of a kind, on this node.

@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use rivergen_identity::user::NewUser;
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, OrganizationId, Result, RoleId, SessionId, Tenant,
-    UserId, WorkspaceId, caller::Membership,
+    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, OrganizationId, Proofs, Result, RoleId, SessionId,
+    Tenant, UserId, WorkspaceId, caller::Membership,
 };
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -274,6 +274,10 @@ async fn found(platform: &Platform, id: OrganizationId) -> BTreeMap<BuiltInRole,
         updated_at: Set(now),
         security: Set(None),
         deleted_at: Set(None),
+        settings: Set(None),
+        settings_version: Set(0),
+        settings_updated_at: Set(None),
+        settings_updated_by: Set(None),
     }
     .insert(tx.conn())
     .await
@@ -317,8 +321,8 @@ impl Authenticator for ByUserId {
         Ok(Arc::new(Caller {
             user_id: person.user_id,
             credential: Credential::Session(SessionId(1)),
-            has_second_factor: false,
-            second_factor_missing: false,
+            proofs: Proofs { second_factor: false, passkey: false, ip: None },
+            closed: None,
             email: "somebody@acme.example".into(),
             email_verified: true,
             authenticated_at: chrono::Utc::now(),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod keys;
+mod organizations;
 mod people;
 mod vault;
 
@@ -79,6 +80,9 @@ enum Command {
     /// Accounts of people
     #[command(subcommand)]
     People(people::PeopleCommand),
+    /// Organizations
+    #[command(subcommand)]
+    Organizations(organizations::OrganizationsCommand),
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -163,6 +167,7 @@ impl Command {
             Self::Audit(command) => return command.run(&config).await,
             Self::Keys(command) => command.run(&config).await?,
             Self::People(command) => command.run(&config).await?,
+            Self::Organizations(command) => command.run(&config).await?,
             Self::Vault(command) => command.run(&config).await?,
             Self::Openapi | Self::CheckConfig { .. } => {}
         }

@@ -1,8 +1,13 @@
 //! Organizations: the tenants. One operation, one file; the rules that they share stand here.
 
+pub mod audit_logs;
 pub mod create;
+pub mod delete;
+pub mod erase;
 pub mod get;
 pub mod list;
+pub mod settings;
+pub mod update;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +41,12 @@ pub struct Model {
     pub deleted_at: Option<DateTime<Utc>>,
     /// What it asks of its members' sign-ins, where that is not the usual.
     pub security: Option<Json>,
+    /// Its other settings, where they are not the usual ones.
+    pub settings: Option<Json>,
+    /// Counts the changes of both.
+    pub settings_version: i64,
+    pub settings_updated_at: Option<DateTime<Utc>>,
+    pub settings_updated_by: Option<UserId>,
 }
 
 impl Model {
@@ -101,6 +112,10 @@ impl NewOrganization<'_> {
             updated_at: Set(now),
             deleted_at: Set(None),
             security: Set(None),
+            settings: Set(None),
+            settings_version: Set(0),
+            settings_updated_at: Set(None),
+            settings_updated_by: Set(None),
             ..Default::default()
         }
         .insert(tx.conn())

@@ -1,0 +1,104 @@
+//! `PATCH /api/v1/organizations/{org_id}`: another name or domain.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result};
+use rivergen_platform::{
+    Event,
+    audit::{self, AuditRecord},
+    db::is_unique_violation,
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{Column, Entity, name_key, normalise_domain};
+use crate::Tenancy;
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Acme Corporation", "domain": "acme.example"}))]
+pub struct UpdateOrganizationRequest {
+    /// Unique across all organizations, compared without case.
+    #[garde(inner(length(chars, min = 1, max = 255)))]
+    pub name: Option<String>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "present")]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    pub domain: Option<Option<String>>,
+}
+
+/// `null` is a value here, unlike a field that is absent.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdatedOrganizationAnswer {
+    pub organization: UpdatedOrganization,
+    pub message: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdatedOrganization {
+    pub id: OrganizationId,
+    #[schema(examples("Acme Corporation"))]
+    pub name: String,
+    #[schema(examples("acme.example"))]
+    pub domain: Option<String>,
+}
+
+errors! { pub UpdateErrors: InvalidRequest, InvalidDomain, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, OrgExists, ValidationError; }
+
+/// Change name or domain of an organization
+#[utoipa::path(patch, path = "/api/v1/organizations/{org_id}", tag = "organizations", request_body = UpdateOrganizationRequest,
+    params(("org_id" = OrganizationId, Path, description = "The organization")),
+    responses((status = 200, description = "As it is now", body = Envelope<UpdatedOrganizationAnswer>), UpdateErrors))]
+pub async fn update(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(org_id): Path<OrganizationId>,
+    Json(request): Json<UpdateOrganizationRequest>,
+) -> Result<Reply<UpdatedOrganizationAnswer>> {
+    let platform = &tenancy.identity.platform;
+    let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::OrganizationUpdate)?;
+    let domain = request.domain.map(|domain| domain.as_deref().map(normalise_domain).transpose()).transpose();
+    let domain = domain.map_err(|_| Error::from(ErrorCode::InvalidDomain))?;
+    let tx = platform.db.begin().await?;
+    let found = Entity::find_by_id(tenant.organization_id()).filter(Column::DeletedAt.is_null()).one(tx.conn()).await?;
+    let before = found.ok_or(ErrorCode::OrgNotFound)?;
+    let mut row = before.clone().into_active_model();
+    if let Some(name) = request.name {
+        let name = name.trim().to_owned();
+        if name.is_empty() {
+            return Err(Error::invalid_field("name", "must not be blank"));
+        }
+        if !before.is_personal {
+            row.name_key = Set(name_key(&name));
+        }
+        row.name = Set(name);
+    }
+    if let Some(domain) = domain {
+        row.domain = Set(domain);
+    }
+    row.updated_at = Set(platform.clock.now());
+    let after = row
+        .update(tx.conn())
+        .await
+        .map_err(|error| if is_unique_violation(&error) { ErrorCode::OrgExists.into() } else { Error::from(error) })?;
+    tx.publish(Event::OrganizationChanged(org_id)).await?;
+    let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "organization.update")
+        .target("organization", org_id.0)
+        .details(json!({"before": {"name": before.name, "domain": before.domain},
+            "after": {"name": after.name, "domain": after.domain}}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The organization is changed.";
+    let organization = UpdatedOrganization { id: after.id, name: after.name, domain: after.domain };
+    Ok(Reply::ok(UpdatedOrganizationAnswer { organization, message }, message))
+}

@@ -1,0 +1,63 @@
+//! `GET /api/v1/users`: the members of an organization, by name.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{OrganizationId, Permission, Result, RoleId};
+use rivergen_platform::{
+    db::TenantScope,
+    errors,
+    http::{Envelope, Query, Reply, SignedIn, SkipLimit},
+};
+use sea_orm::{ColumnTrait, QueryFilter};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Users, by_name, page, search::holding};
+use crate::{
+    Tenancy,
+    member::{self, Status, word},
+};
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct ListUsersQuery {
+    /// The organization that the caller stands in, if absent.
+    pub organization_id: Option<OrganizationId>,
+    /// Beginnings of words of the name or of the address.
+    #[garde(inner(length(max = 255)))]
+    pub search: Option<String>,
+    #[param(inline)]
+    pub status: Option<Status>,
+    /// Holders of the role, wherever in the organization.
+    pub role_id: Option<RoleId>,
+}
+
+errors! { pub ListUsersErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError; }
+
+/// List the users of an organization
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(ListUsersQuery, SkipLimit),
+    responses((status = 200, description = "Ordered by name", body = Envelope<Users>), ListUsersErrors))]
+pub async fn list_users(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Query(query): Query<ListUsersQuery>,
+    Query(window): Query<SkipLimit>,
+) -> Result<Reply<Users>> {
+    let caller = tenancy.enter_or_stay(&caller, query.organization_id).await?;
+    let tenant = caller.require(Permission::UserRead)?;
+    let mut wanted = tenant.find::<member::Entity>();
+    if let Some(found) = query.search.as_deref().and_then(|text| word::found_by(tenant, text)) {
+        wanted = wanted.filter(found);
+    }
+    if let Some(status) = query.status {
+        wanted = wanted.filter(member::Column::Status.eq(status));
+    }
+    if let Some(role) = query.role_id {
+        let now = tenancy.identity.platform.clock.now();
+        wanted = wanted.filter(member::Column::UserId.in_subquery(holding(tenant, &[role], now)));
+    }
+    let (users, total_count) = page(&tenancy, tenant, wanted, by_name, (window.skip(), window.limit())).await?;
+    let message = "The users of the organization.";
+    Ok(Reply::ok(Users { users, total_count, message }, message))
+}

@@ -1,0 +1,203 @@
+//! `POST /api/v1/users/search`: members by several conditions at once.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_identity::{mfa, session};
+use rivergen_kernel::{OrganizationId, Permission, Result, RoleId, Tenant, WorkspaceId};
+use rivergen_platform::{
+    db::TenantScope,
+    errors,
+    http::{Envelope, Json, Reply, SignedIn},
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait, SelectStatement},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{Users, page};
+use crate::{
+    Tenancy,
+    member::{self, Source, Status, assignment, word},
+};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"organization_id": 42, "query": "ada", "filters": {"status": "active", "mfa_enabled": false},
+    "sort_by": "created_at", "sort_order": "desc", "limit": 20}))]
+pub struct SearchUsersRequest {
+    pub organization_id: OrganizationId,
+    /// Beginnings of words of the name or of the address.
+    #[garde(inner(length(max = 255)))]
+    pub query: Option<String>,
+    #[garde(dive)]
+    pub filters: Option<UserFilters>,
+    #[schema(inline)]
+    pub sort_by: Option<UserSort>,
+    #[schema(inline)]
+    pub sort_order: Option<SortOrder>,
+    #[schema(minimum = 0)]
+    pub skip: Option<u32>,
+    #[garde(inner(range(min = 1, max = 100)))]
+    #[schema(minimum = 1, maximum = 100)]
+    pub limit: Option<u64>,
+}
+
+/// All that are given must hold.
+#[derive(Debug, Default, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[garde(allow_unvalidated)]
+pub struct UserFilters {
+    #[schema(inline)]
+    pub status: Option<Status>,
+    /// Holders of one of the roles, wherever in the organization.
+    #[garde(inner(length(max = 100)))]
+    pub role_ids: Option<Vec<RoleId>>,
+    /// Holders of some role in one of the workspaces.
+    #[garde(inner(length(max = 100)))]
+    pub workspace_ids: Option<Vec<WorkspaceId>>,
+    pub mfa_enabled: Option<bool>,
+    /// How they came in.
+    #[schema(inline)]
+    pub auth_source: Option<Source>,
+    /// Who joined then or later.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Who joined earlier.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Who did not sign in to the organization since.
+    pub last_login_before: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UserSort {
+    Email,
+    #[default]
+    DisplayName,
+    /// When they joined.
+    CreatedAt,
+    LastLoginAt,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SortOrder {
+    #[default]
+    Asc,
+    Desc,
+}
+
+errors! { pub SearchUsersErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError; }
+
+/// Find users by several conditions at once
+#[utoipa::path(post, path = "/api/v1/users/search", tag = "users", request_body = SearchUsersRequest,
+    responses((status = 200, description = "Who fulfils all of them", body = Envelope<Users>), SearchUsersErrors))]
+pub async fn search_users(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Json(request): Json<SearchUsersRequest>,
+) -> Result<Reply<Users>> {
+    let caller = tenancy.enter(&caller, request.organization_id).await?;
+    let tenant = caller.require(Permission::UserRead)?;
+    let now = tenancy.identity.platform.clock.now();
+    let mut wanted = tenant.find::<member::Entity>();
+    if let Some(found) = request.query.as_deref().and_then(|text| word::found_by(tenant, text)) {
+        wanted = wanted.filter(found);
+    }
+    wanted = request.filters.unwrap_or_default().narrow(wanted, tenant, now);
+    let order = match request.sort_order.unwrap_or_default() {
+        SortOrder::Asc => Order::Asc,
+        SortOrder::Desc => Order::Desc,
+    };
+    let sort = request.sort_by.unwrap_or_default();
+    let window = (u64::from(request.skip.unwrap_or(0)), request.limit.unwrap_or(100));
+    let (users, total_count) = page(&tenancy, tenant, wanted, |select| sort.of(select, tenant, order), window).await?;
+    let message = "The users that were found.";
+    Ok(Reply::ok(Users { users, total_count, message }, message))
+}
+
+impl UserFilters {
+    fn narrow(self, mut wanted: Select<member::Entity>, tenant: Tenant, now: DateTime<Utc>) -> Select<member::Entity> {
+        use member::Column;
+        if let Some(status) = self.status {
+            wanted = wanted.filter(Column::Status.eq(status));
+        }
+        if let Some(source) = self.auth_source {
+            wanted = wanted.filter(Column::Source.eq(source));
+        }
+        if let Some(roles) = self.role_ids {
+            wanted = wanted.filter(Column::UserId.in_subquery(holding(tenant, &roles, now)));
+        }
+        if let Some(workspaces) = self.workspace_ids {
+            // Index: role_assignments(workspace_id, id).
+            let inside = tenant
+                .find::<assignment::Entity>()
+                .select_only()
+                .column(assignment::Column::UserId)
+                .filter(assignment::Column::WorkspaceId.is_in(workspaces))
+                .filter(assignment::live(now));
+            wanted = wanted.filter(Column::UserId.in_subquery(inside.into_query()));
+        }
+        if let Some(enabled) = self.mfa_enabled {
+            let protected = mfa::is_protected(Column::UserId.into_expr());
+            wanted = wanted.filter(if enabled { protected } else { protected.not() });
+        }
+        if let Some(after) = self.created_after {
+            wanted = wanted.filter(Column::JoinedAt.gte(after));
+        }
+        if let Some(before) = self.created_before {
+            wanted = wanted.filter(Column::JoinedAt.lt(before));
+        }
+        if let Some(before) = self.last_login_before {
+            // Index: sessions(organization_id, user_id, ended_at).
+            let since = session::Entity::find()
+                .select_only()
+                .column(session::Column::UserId)
+                .filter(session::Column::OrganizationId.eq(tenant.organization_id()))
+                .filter(session::Column::CreatedAt.gte(before));
+            wanted = wanted.filter(Column::UserId.not_in_subquery(since.into_query()));
+        }
+        wanted
+    }
+}
+
+impl UserSort {
+    /// Indexes: memberships(organization_id, name_key | email | joined_at, user_id); the last login is sorted.
+    fn of(self, select: Select<member::Entity>, tenant: Tenant, order: Order) -> Select<member::Entity> {
+        use member::Column;
+        let select = match self {
+            Self::Email => select.order_by(Column::Email, order.clone()),
+            Self::DisplayName => select.order_by(Column::NameKey, order.clone()),
+            Self::CreatedAt => select.order_by(Column::JoinedAt, order.clone()),
+            Self::LastLoginAt => {
+                let last = session::Entity::find()
+                    .select_only()
+                    .column_as(session::Column::CreatedAt.max(), "last_login")
+                    .filter(session::Column::OrganizationId.eq(tenant.organization_id()))
+                    .filter(
+                        Expr::col((session::Entity, session::Column::UserId)).equals((member::Entity, Column::UserId)),
+                    );
+                // Who never signed in comes before everybody else.
+                let epoch = DateTime::<Utc>::UNIX_EPOCH;
+                let last =
+                    Expr::from(sea_orm::sea_query::Func::coalesce([last.into_query().into(), Expr::value(epoch)]));
+                select.order_by(last, order.clone())
+            }
+        };
+        select.order_by(Column::UserId, order)
+    }
+}
+
+/// The ids of those who hold one of the roles. Index: role_assignments(role_id, id).
+pub(super) fn holding(tenant: Tenant, roles: &[RoleId], now: DateTime<Utc>) -> SelectStatement {
+    tenant
+        .find::<assignment::Entity>()
+        .select_only()
+        .column(assignment::Column::UserId)
+        .filter(assignment::Column::RoleId.is_in(roles.iter().copied()))
+        .filter(assignment::live(now))
+        .into_query()
+}

@@ -1,0 +1,57 @@
+//! `DELETE /api/v1/users/{user_id}`
+
+use rivergen_tests::{Server, on_both_databases};
+
+on_both_databases! {
+    a_removed_user_is_out_at_once_and_keeps_the_account;
+    an_account_of_this_organization_alone_is_erased;
+    the_rules_hold;
+}
+
+fn path(id: i64) -> String {
+    format!("/api/v1/users/{id}")
+}
+
+async fn a_removed_user_is_out_at_once_and_keeps_the_account(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let viewer = &acme.viewer;
+    acme.admin.client.delete(&path(viewer.id)).await.ok();
+    viewer.client.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    let again = server.sign_in(&viewer.email).await;
+    assert_eq!(again.client.get("/api/v1/organizations").await.ok()["total_count"], 0);
+    for table in ["memberships", "role_assignments", "member_words"] {
+        assert_eq!(server.count(&format!("SELECT count(*) FROM {table} WHERE user_id = {}", viewer.id)).await, 0);
+    }
+    acme.admin.client.delete(&path(viewer.id)).await.error(404, "USER_NOT_FOUND");
+    assert_eq!(server.audited("user.delete", "success").await, 1);
+}
+
+async fn an_account_of_this_organization_alone_is_erased(server: &Server) {
+    let acme = server.organization("Acme").await;
+    acme.admin.client.delete(&format!("{}?erase=true", path(acme.viewer.id))).await.ok();
+    let closed =
+        format!("SELECT count(*) FROM users WHERE id = {} AND deletion_requested_at IS NOT NULL", acme.viewer.id);
+    assert_eq!(server.count(&closed).await, 1);
+    // One with another organization is not this one's to erase.
+    let globex = server.organization("Globex").await;
+    let (user, other) = (acme.developer.id, globex.id);
+    server
+        .execute(&format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+             SELECT {other}, {user}, status, source, attributes, joined_at, name_key, email FROM memberships \
+             WHERE user_id = {user}"
+        ))
+        .await;
+    acme.admin.client.delete(&format!("{}?erase=true", path(user))).await.error(409, "CONFLICT");
+    assert_eq!(server.count(&format!("SELECT count(*) FROM memberships WHERE user_id = {user}")).await, 2);
+}
+
+async fn the_rules_hold(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    acme.developer.client.delete(&path(acme.viewer.id)).await.error(403, "FORBIDDEN");
+    acme.admin.client.delete(&path(acme.owner.id)).await.error(403, "FORBIDDEN");
+    acme.owner.client.delete(&path(acme.owner.id)).await.error(409, "CANNOT_CHANGE_SELF");
+    acme.owner.client.delete(&path(globex.viewer.id)).await.error(404, "USER_NOT_FOUND");
+    let elsewhere = format!("{}?organization_id={}", path(globex.viewer.id), globex.id);
+    acme.owner.client.delete(&elsewhere).await.error(404, "USER_NOT_FOUND");
+}
