@@ -81,7 +81,7 @@ impl TokenAuthenticator {
             None => None,
         };
         let security = self.directory.security(user.id()).await?;
-        if security.ends(&session, now) {
+        if security.end_of(&session).is_some_and(|end| now >= end) {
             return Err(ErrorCode::Unauthorized.into());
         }
         let lifetime = security.access_token_lifetime(session.organization_id, self.tokens.lifetime());
@@ -108,7 +108,8 @@ impl TokenAuthenticator {
             proofs,
             closed,
         };
-        Ok(Known::new(caller, session.expires_at.min(token_ends)))
+        let session_ends = security.end_of(&session).map_or(session.expires_at, |end| end.min(session.expires_at));
+        Ok(Known::new(caller, session_ends.min(token_ends)))
     }
 }
 

@@ -54,8 +54,9 @@ pub async fn refresh(
     let mut session = session::Model::find(db, shown.session_id).await?.ok_or(ErrorCode::InvalidRefreshToken)?;
     let user = User::find(db, session.user_id).await?;
     let user = user.filter(|user| user.account.disabled_at.is_none() && user.is_verified());
-    let is_over = !session.is_live(now) || identity.directory.security(session.user_id).await?.ends(&session, now);
-    let (Some(user), false) = (user, is_over) else {
+    let end = identity.directory.security(session.user_id).await?.end_of(&session);
+    let is_live = session.is_live(now) && end.is_none_or(|end| now < end);
+    let (Some(user), true) = (user, is_live) else {
         return Err(ErrorCode::InvalidRefreshToken.into());
     };
     let next = Token::random(&mut rand::rng());

@@ -151,13 +151,12 @@ impl SecurityPolicy {
         }
     }
 
-    /// Whether a session in the organization is over by its rules.
-    pub fn ends(&self, session: &session::Model, now: DateTime<Utc>) -> bool {
-        let Some(demands) = session.organization_id.and_then(|organization| self.of(organization)) else {
-            return false;
-        };
-        demands.idle.is_some_and(|idle| now - session.last_used_at > idle)
-            || demands.longest.is_some_and(|longest| now - session.created_at > longest)
+    /// When a session is over by the rules of the organization that it stands in, if nobody uses it again.
+    pub fn end_of(&self, session: &session::Model) -> Option<DateTime<Utc>> {
+        let demands = session.organization_id.and_then(|organization| self.of(organization))?;
+        let idle = demands.idle.map(|idle| session.last_used_at + idle);
+        let longest = demands.longest.map(|longest| session.created_at + longest);
+        idle.into_iter().chain(longest).min()
     }
 
     /// How long an access token of the session lives at most.
