@@ -84,6 +84,33 @@ impl Tenancy {
         Ok((caller.within(&membership, closed), found))
     }
 
+    /// The caller with what they hold in the whole organization alone. Who gives, takes or shapes what reaches the whole
+    /// organization is measured against this: a session that stands in a workspace has what its roles there give, too,
+    /// and that must not be carried out of the workspace. `ORG_NOT_FOUND` unless they are an active member.
+    pub(crate) async fn enter_whole(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
+        if caller.bound_to().is_some_and(|bound| bound != organization) {
+            return Err(ErrorCode::OrgNotFound.into());
+        }
+        let now = self.identity.platform.clock.now();
+        let standing = self.standings.of(organization, caller.user_id).await?;
+        let membership = standing.and_then(|standing| standing.authority(None, now)).ok_or(ErrorCode::OrgNotFound)?;
+        let demands = self.identity.directory.security(caller.user_id).await?.demands_mfa(organization, now);
+        Ok(caller.within(&membership, demands))
+    }
+
+    /// The caller, acting in a scope of roles: one workspace, or the whole organization.
+    pub(crate) async fn enter_scope(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: Option<WorkspaceId>,
+    ) -> Result<Caller> {
+        match workspace {
+            Some(workspace) => Ok(self.enter_workspace(caller, Some(organization), workspace).await?.0),
+            None => self.enter_whole(caller, organization).await,
+        }
+    }
+
     /// The caller, standing in the organization that a query names, or where they stand.
     pub(crate) async fn enter_or_stay(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Caller> {
         match organization {
@@ -103,4 +130,6 @@ pub fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
         .routes(routes!(workspace::create, workspace::list))
         .merge(user::operations())
+        .routes(routes!(user::export::export))
+        .merge(role::operations())
 }

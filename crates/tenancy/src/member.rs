@@ -195,9 +195,10 @@ pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> R
     }
 }
 
-/// `LAST_OWNER` where the transaction would leave the organization without an active owner. To be asked after the change:
-/// of two that take an owner each, the second waits here for the first.
-pub async fn require_owner(tx: &Transaction, tenant: Tenant, now: DateTime<Utc>) -> Result<()> {
+/// `LAST_OWNER` where the transaction would leave the organization without an active owner; one whose role is on loan does
+/// not count, for the loan ends by itself. To be asked after the change: of two that take an owner each, the second waits
+/// here for the first.
+pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
     organization::Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
     let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
     let active = tenant
@@ -211,7 +212,7 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant, now: DateTime<Utc>)
         .find::<assignment::Entity>()
         .filter(assignment::Column::RoleId.eq(owner.id))
         .filter(assignment::Column::WorkspaceId.is_null())
-        .filter(assignment::live(now))
+        .filter(assignment::Column::ExpiresAt.is_null())
         .filter(assignment::Column::UserId.in_subquery(active))
         .limit(1)
         .one(tx.conn())
@@ -252,6 +253,12 @@ pub async fn lock_out(tx: &Transaction, tenant: Tenant, user_id: UserId, now: Da
 pub async fn remove(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
     let organization = tenant.organization_id();
     lock_out(tx, tenant, user_id, now).await?;
+    // The membership first: who is just being given a role holds it, so that no role stays behind for a later return.
+    Entity::delete_many()
+        .filter(Column::OrganizationId.eq(organization))
+        .filter(Column::UserId.eq(user_id))
+        .exec(tx.conn())
+        .await?;
     assignment::Entity::delete_many()
         .filter(assignment::Column::OrganizationId.eq(organization))
         .filter(assignment::Column::UserId.eq(user_id))
@@ -262,12 +269,7 @@ pub async fn remove(tx: &Transaction, tenant: Tenant, user_id: UserId, now: Date
         .filter(word::Column::UserId.eq(user_id))
         .exec(tx.conn())
         .await?;
-    Entity::delete_many()
-        .filter(Column::OrganizationId.eq(organization))
-        .filter(Column::UserId.eq(user_id))
-        .exec(tx.conn())
-        .await?;
-    require_owner(tx, tenant, now).await
+    require_owner(tx, tenant).await
 }
 
 /// Suspends a member, or lets them in again with the roles that they had; answers whether anything changed.
@@ -290,7 +292,7 @@ pub async fn set_status(
         .await?;
     if status != Status::Active {
         lock_out(tx, tenant, member.user_id, now).await?;
-        require_owner(tx, tenant, now).await?;
+        require_owner(tx, tenant).await?;
     }
     tx.publish(Event::UserChanged(member.user_id)).await?;
     Ok(true)

@@ -129,6 +129,14 @@ impl Standing {
         self.membership(Some(workspace), now).map(|membership| Membership { permissions, ..membership })
     }
 
+    /// What the member may give and take in a scope of roles: one workspace, or the whole organization.
+    pub fn authority(&self, scope: Option<WorkspaceId>, now: DateTime<Utc>) -> Option<Membership> {
+        match scope {
+            Some(workspace) => self.membership_of_workspace(workspace, now),
+            None => self.membership(None, now),
+        }
+    }
+
     /// The roles through which the member has a permission.
     pub fn sources(
         &self,

@@ -1,0 +1,96 @@
+//! `GET /api/v1/roles/{role_id}/assignments`: who holds a role, and where.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_kernel::{Permission, Result, RoleId, UserId, WorkspaceId};
+use rivergen_platform::{
+    db::TenantScope,
+    errors,
+    http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
+};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{Tenancy, member::assignment};
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RoleAssignmentsQuery {
+    /// Only who holds it in this workspace.
+    #[garde(skip)]
+    #[param(value_type = Option<i64>)]
+    workspace_id: Option<WorkspaceId>,
+}
+
+/// A role that somebody was given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoleAssignment {
+    #[schema(examples(7))]
+    pub id: i64,
+    pub role_id: RoleId,
+    #[schema(examples("Developer"))]
+    pub role_name: String,
+    pub user_id: UserId,
+    /// Absent: in the whole organization.
+    pub workspace_id: Option<WorkspaceId>,
+    /// Absent: by the server.
+    pub assigned_by: Option<UserId>,
+    pub created_at: DateTime<Utc>,
+    /// For a role on loan.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl RoleAssignment {
+    pub(super) fn new(row: assignment::Model, role_name: &str) -> Self {
+        Self {
+            id: row.id,
+            role_id: row.role_id,
+            role_name: role_name.to_owned(),
+            user_id: row.user_id,
+            workspace_id: row.workspace_id,
+            assigned_by: row.assigned_by_user_id,
+            created_at: row.assigned_at,
+            expires_at: row.expires_at,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoleAssignments {
+    pub assignments: Vec<RoleAssignment>,
+    #[schema(examples(1))]
+    pub total_count: u64,
+}
+
+errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, WorkspaceNotFound, ValidationError; }
+
+/// List who holds a role, and where
+#[utoipa::path(get, path = "/api/v1/roles/{role_id}/assignments", tag = "roles",
+    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"), RoleAssignmentsQuery, SkipLimit),
+    responses((status = 200, description = "Those that count now, in the order in which they were given", body = Envelope<RoleAssignments>), ListErrors))]
+pub async fn list_assignments(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Path(role_id): Path<RoleId>,
+    Query(query): Query<RoleAssignmentsQuery>,
+    Query(window): Query<SkipLimit>,
+) -> Result<Reply<RoleAssignments>> {
+    let (caller, role) = super::reach(&tenancy, &caller, role_id, query.workspace_id).await?;
+    let tenant = caller.require(Permission::RoleRead)?;
+    let platform = &tenancy.identity.platform;
+    let db = platform.db.read();
+    // Index: role_assignments(role_id, id).
+    let mut held = tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(role_id))
+        .filter(assignment::live(platform.clock.now()));
+    if let Some(workspace) = query.workspace_id {
+        held = held.filter(assignment::Column::WorkspaceId.eq(workspace));
+    }
+    let total_count = held.clone().count(db).await?;
+    let rows = held.order_by_asc(assignment::Column::Id).offset(window.skip()).limit(window.limit()).all(db).await?;
+    let assignments = rows.into_iter().map(|row| RoleAssignment::new(row, &role.name)).collect();
+    Ok(Reply::ok(RoleAssignments { assignments, total_count }, "Who holds the role."))
+}

@@ -1,0 +1,190 @@
+//! `GET /api/v1/roles/users/{user_id}/permissions` and `POST /api/v1/roles/check`: what a member may do, and through which
+//! role. Both read the [`Standing`] that guards every request.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, RoleId, UserId, WorkspaceId};
+use rivergen_platform::{
+    errors,
+    http::{Envelope, Json, Path, Query, Reply, SignedIn},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::assignments::RoleAssignment;
+use crate::{Tenancy, standing::Standing};
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct UserPermissionsQuery {
+    /// The organization that the session stands in, if absent.
+    #[param(value_type = Option<i64>)]
+    organization_id: Option<OrganizationId>,
+    /// Adds what counts in this workspace.
+    #[param(value_type = Option<i64>)]
+    workspace_id: Option<WorkspaceId>,
+}
+
+/// What a member may do in an organization, or in a workspace of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserPermissions {
+    pub user_id: UserId,
+    pub organization_id: OrganizationId,
+    pub workspace_id: Option<WorkspaceId>,
+    /// The roles that count there.
+    pub roles: Vec<RoleAssignment>,
+    /// In the order of the catalogue.
+    pub permissions: Vec<EffectivePermission>,
+}
+
+/// A permission that a member has, and where it comes from.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct EffectivePermission {
+    #[schema(examples("datasource.read"))]
+    pub name: &'static str,
+    /// The roles that give it.
+    pub source_role_ids: Vec<RoleId>,
+    #[schema(inline)]
+    pub scope: PermissionReach,
+}
+
+/// How far a permission of a member reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionReach {
+    /// A role in the whole organization gives it.
+    Organization,
+    /// Roles in the workspace alone give it.
+    Workspace,
+}
+
+errors! {
+    pub PermissionsErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, UserNotFound, ValidationError;
+    pub CheckErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, UserNotFound, ValidationError;
+}
+
+/// Work out a member's effective permissions and where each comes from
+#[utoipa::path(get, path = "/api/v1/roles/users/{user_id}/permissions", tag = "roles",
+    params(("user_id" = UserId, Path, description = "Oneself, or with `role.read` another member"), UserPermissionsQuery),
+    responses((status = 200, description = "Nothing for a member who is suspended", body = Envelope<UserPermissions>), PermissionsErrors))]
+pub async fn get_user_permissions(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Path(user_id): Path<UserId>,
+    Query(query): Query<UserPermissionsQuery>,
+) -> Result<Reply<UserPermissions>> {
+    let workspace_id = query.workspace_id;
+    let standing = standing_of(&tenancy, &caller, user_id, query.organization_id, workspace_id).await?;
+    let now = tenancy.identity.platform.clock.now();
+    let roles = standing.held(workspace_id, now).map(|role| RoleAssignment::new(role.assignment.clone(), &role.name));
+    let found = UserPermissions {
+        user_id,
+        organization_id: standing.organization_id,
+        workspace_id,
+        roles: roles.collect(),
+        permissions: effective(&standing, workspace_id, now),
+    };
+    Ok(Reply::ok(found, "What the member may do."))
+}
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"permissions": ["datasource.query", "policy.write"], "user_id": 12, "organization_id": 42, "workspace_id": 7}))]
+pub struct CheckPermissionRequest {
+    /// Of the catalogue.
+    #[garde(length(min = 1, max = 100))]
+    #[schema(value_type = Vec<String>)]
+    pub permissions: Vec<Permission>,
+    /// Oneself, if absent.
+    pub user_id: Option<UserId>,
+    /// The organization that the session stands in, if absent.
+    pub organization_id: Option<OrganizationId>,
+    /// In the organization as a whole, if absent.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Whether a member may do one thing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PermissionCheck {
+    #[schema(examples("datasource.query"))]
+    pub permission: &'static str,
+    pub allowed: bool,
+    /// The role that gives it; of several the one that was given first.
+    pub source_role_id: Option<RoleId>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PermissionsChecked {
+    /// In the order of the request.
+    pub results: Vec<PermissionCheck>,
+    /// Whether all of them are allowed.
+    pub allowed: bool,
+}
+
+/// Ask whether a member may do something
+#[utoipa::path(post, path = "/api/v1/roles/check", tag = "roles", request_body = CheckPermissionRequest,
+    responses((status = 200, description = "The answer, also where it is no", body = Envelope<PermissionsChecked>), CheckErrors))]
+pub async fn check_permission(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Json(request): Json<CheckPermissionRequest>,
+) -> Result<Reply<PermissionsChecked>> {
+    let (user_id, workspace_id) = (request.user_id.unwrap_or(caller.user_id), request.workspace_id);
+    let standing = standing_of(&tenancy, &caller, user_id, request.organization_id, workspace_id).await?;
+    let now = tenancy.identity.platform.clock.now();
+    let results = request.permissions.iter().map(|permission| {
+        let source = standing.sources(*permission, workspace_id, now).next();
+        PermissionCheck {
+            permission: permission.as_str(),
+            allowed: source.is_some(),
+            source_role_id: source.map(|role| role.assignment.role_id),
+        }
+    });
+    let results: Vec<_> = results.collect();
+    let allowed = results.iter().all(|result| result.allowed);
+    Ok(Reply::ok(PermissionsChecked { results, allowed }, "What the member may do."))
+}
+
+/// The member's standing, for themselves and for who may see roles there. `USER_NOT_FOUND` for who is no member.
+async fn standing_of(
+    tenancy: &Tenancy,
+    caller: &Caller,
+    user_id: UserId,
+    organization: Option<OrganizationId>,
+    workspace: Option<WorkspaceId>,
+) -> Result<Arc<Standing>> {
+    let organization = match organization {
+        Some(organization) => organization,
+        None => caller.membership()?.organization_id,
+    };
+    let caller = tenancy.enter_scope(caller, organization, workspace).await?;
+    let tenant = match user_id == caller.user_id {
+        true => caller.tenant()?,
+        false => caller.require(Permission::RoleRead)?,
+    };
+    let standing = tenancy.standings.of(tenant.organization_id(), user_id).await?;
+    standing.ok_or_else(|| ErrorCode::UserNotFound.into())
+}
+
+fn effective(standing: &Standing, workspace: Option<WorkspaceId>, now: DateTime<Utc>) -> Vec<EffectivePermission> {
+    let permissions = standing.permissions(workspace, now);
+    let explained = permissions.into_iter().map(|permission| {
+        let mut source_role_ids: Vec<RoleId> = Vec::new();
+        let mut scope = PermissionReach::Workspace;
+        for role in standing.sources(permission, workspace, now) {
+            // A role that is held in the whole organization and in the workspace is one source.
+            if !source_role_ids.contains(&role.assignment.role_id) {
+                source_role_ids.push(role.assignment.role_id);
+            }
+            if role.assignment.workspace_id.is_none() {
+                scope = PermissionReach::Organization;
+            }
+        }
+        EffectivePermission { name: permission.as_str(), source_role_ids, scope }
+    });
+    explained.collect()
+}

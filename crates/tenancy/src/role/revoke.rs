@@ -1,0 +1,99 @@
+//! `DELETE /api/v1/roles/{role_id}/assignments/{assignment_id}`: takes a role away from a member.
+
+use axum::extract::State;
+use rivergen_kernel::{BuiltInRole, Caller, ErrorCode, Permission, Result, RoleId, Tenant};
+use rivergen_platform::{
+    Transaction,
+    db::TenantScope,
+    errors,
+    http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
+};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::rules::Deed;
+use crate::{
+    Tenancy,
+    member::{self, assignment},
+    organization,
+};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoleRevoked {
+    pub message: &'static str,
+}
+
+errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, AssignmentNotFound, LastOwner; }
+
+pub(super) const REVOKED: &str = "The role is taken away.";
+
+/// Take a role away from a member
+#[utoipa::path(delete, path = "/api/v1/roles/{role_id}/assignments/{assignment_id}", tag = "roles",
+    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"),
+        ("assignment_id" = i64, Path, description = "From the list of who holds the role")),
+    responses((status = 200, description = "Taken away; it is gone at the member's next request", body = Envelope<RoleRevoked>), RevokeErrors))]
+pub async fn revoke_assignment(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path((role_id, assignment_id)): Path<(RoleId, i64)>,
+) -> Result<Reply<RoleRevoked>> {
+    let (whole, role) = super::reach(&tenancy, &caller, role_id, None).await?;
+    let which = Condition::all().add(assignment::Column::Id.eq(assignment_id));
+    let found = whole
+        .tenant()?
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(role_id))
+        .filter(which.clone())
+        .one(tenancy.identity.platform.db.read())
+        .await?
+        .ok_or(ErrorCode::AssignmentNotFound)?;
+    let caller = match tenancy.enter_scope(&caller, role.organization_id, found.workspace_id).await {
+        // The workspace is deleted: that is for who may in the whole organization.
+        Err(error) if error.code == ErrorCode::WorkspaceNotFound => whole,
+        entered => entered?,
+    };
+    revoke(&tenancy, &caller, &origin, role_id, which).await?;
+    Ok(Reply::ok(RoleRevoked { message: REVOKED }, REVOKED))
+}
+
+/// Takes the one assignment of the role away that the condition names, by somebody who acts in its scope.
+pub(super) async fn revoke(
+    tenancy: &Tenancy,
+    caller: &Caller,
+    origin: &RequestOrigin,
+    role_id: RoleId,
+    which: Condition,
+) -> Result<()> {
+    let tenant = caller.require(Permission::RoleAssign)?;
+    let platform = &tenancy.identity.platform;
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let role = super::hold(&tx, tenant, role_id).await?;
+    Deed::Revoke(&role.permissions()).allow(caller)?;
+    let held = tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(role_id))
+        .filter(which)
+        .filter(assignment::live(now))
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?
+        .ok_or(ErrorCode::AssignmentNotFound)?;
+    let owns = role.built_in() == Some(BuiltInRole::Owner) && held.workspace_id.is_none();
+    if owns {
+        lock_organization(&tx, tenant).await?;
+    }
+    held.take(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
+    if owns {
+        member::require_owner(&tx, tenant).await?;
+    }
+    tx.commit().await
+}
+
+/// Before the audit log is locked: whoever removes a member locks the two in this order.
+async fn lock_organization(tx: &Transaction, tenant: Tenant) -> Result<()> {
+    organization::Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
+    Ok(())
+}
