@@ -1,10 +1,11 @@
 //! Organizations, their workspaces, their members, and the roles that say what a member may do.
 //!
-//! [`organization`], [`workspace`] and [`user`] hold the operations; [`member`] and [`role`] what they stand on;
+//! [`organization`], [`workspace`], [`member`], [`invitation`] and [`user`] hold the operations; [`role`] what they stand on;
 //! [`standing`] is what a member may do and why; [`directory`] answers what `identity`, the room below, asks at login and at every request;
 //! [`provision`] makes an organization with its people in one go.
 
 pub mod directory;
+pub mod invitation;
 pub mod member;
 pub mod migrations;
 pub mod organization;
@@ -18,10 +19,10 @@ pub mod workspace;
 use std::sync::Arc;
 
 use rivergen_identity::Identity;
-use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Result, WorkspaceId};
-use rivergen_platform::personal_data::Records;
+use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, WorkspaceId};
+use rivergen_platform::personal_data::{Owned, Records};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use standing::Standings;
+use standing::{Standing, Standings};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's handle; cheap to clone.
@@ -31,11 +32,18 @@ pub struct Tenancy {
     pub(crate) standings: Standings,
     /// What all rooms keep about people.
     records: Arc<[Box<dyn Records>]>,
+    /// What members own in the rooms above.
+    pub(crate) possessions: Arc<[Box<dyn Owned>]>,
 }
 
 impl Tenancy {
-    pub fn new(identity: Identity, standings: Standings, records: Vec<Box<dyn Records>>) -> Self {
-        Self { identity, standings, records: records.into() }
+    pub fn new(
+        identity: Identity,
+        standings: Standings,
+        records: Vec<Box<dyn Records>>,
+        possessions: Vec<Box<dyn Owned>>,
+    ) -> Self {
+        Self { identity, standings, records: records.into(), possessions: possessions.into() }
     }
 
     /// The caller, standing in the organization that a path names; 404 unless an active member of it.
@@ -84,6 +92,24 @@ impl Tenancy {
         Ok((caller.within(&membership, demands), found))
     }
 
+    /// The organizations in which the caller has the permission.
+    pub(crate) async fn organizations_where(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+    ) -> Result<Vec<OrganizationId>> {
+        let now = self.identity.platform.clock.now();
+        let security = self.identity.directory.security(caller.user_id).await?;
+        let standings = Standing::load_all(self.identity.platform.db.read(), caller.user_id).await?;
+        let may = |standing: &Standing| {
+            let id = standing.organization_id;
+            let is_bound_elsewhere = caller.bound_to().is_some_and(|bound| bound != id);
+            let membership = standing.membership(None, now).filter(|_| !is_bound_elsewhere);
+            membership.is_some_and(|it| caller.within(&it, security.demands_mfa(id, now)).may(permission))
+        };
+        Ok(standings.iter().filter(|standing| may(standing)).map(|standing| standing.organization_id).collect())
+    }
+
     /// The caller, standing in the organization that a query names, or where they stand.
     pub(crate) async fn enter_or_stay(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Caller> {
         match organization {
@@ -101,4 +127,7 @@ pub fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
         .routes(routes!(workspace::create, workspace::list))
         .routes(routes!(user::export::export))
+        .merge(organization::tokens::operations())
+        .merge(member::operations())
+        .merge(invitation::operations())
 }

@@ -11,6 +11,8 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -52,6 +54,14 @@ impl Model {
         let names = self.permissions.as_array().map(Vec::as_slice).unwrap_or_default();
         names.iter().filter_map(|name| name.as_str()?.parse::<Permission>().ok()).collect()
     }
+}
+
+/// A role by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RoleRef {
+    pub id: RoleId,
+    #[schema(examples("Viewer"))]
+    pub name: String,
 }
 
 /// Gives a new organization its built-in roles.

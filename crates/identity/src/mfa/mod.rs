@@ -17,6 +17,8 @@ pub mod login;
 pub mod status;
 pub mod totp;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{ErrorCode, FactorId, Result, UserId};
 use rivergen_platform::{
@@ -25,11 +27,16 @@ use rivergen_platform::{
     http::RequestOrigin,
     vault::Sealed,
 };
-use sea_orm::{ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, entity::prelude::*, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait,
+    entity::prelude::*,
+    sea_query::{Expr, UnionType},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Identity, device, mails, user::User};
+use crate::{Identity, device, mails, user::User, webauthn};
 
 /// A kind of factor that is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
@@ -97,6 +104,25 @@ pub async fn verified(db: &impl ConnectionTrait, user_id: UserId) -> Result<Vec<
         .order_by_desc(Column::Id)
         .all(db)
         .await?)
+}
+
+/// Those of the people who sign in with more than a password: with a factor that is set up, or a passkey. Indexes:
+/// mfa_methods(user_id, kind), webauthn_credentials(user_id).
+pub async fn protected(db: &impl ConnectionTrait, people: &[UserId]) -> Result<BTreeSet<UserId>> {
+    let passkeys = webauthn::Entity::find()
+        .select_only()
+        .column(webauthn::Column::UserId)
+        .filter(webauthn::Column::UserId.is_in(people.iter().copied()))
+        .into_query();
+    let mut both = Entity::find()
+        .select_only()
+        .column(Column::UserId)
+        .filter(Column::UserId.is_in(people.iter().copied()))
+        .filter(Column::VerifiedAt.is_not_null())
+        .into_query();
+    both.union(UnionType::Distinct, passkeys);
+    let rows = db.query_all(&both).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
 /// The setup of this kind that waits to be confirmed.

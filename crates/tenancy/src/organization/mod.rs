@@ -3,6 +3,7 @@
 pub mod create;
 pub mod get;
 pub mod list;
+pub mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use chrono::{DateTime, Utc};
 use rivergen_identity::security::OrganizationSecurity;
 use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, UserId};
 use rivergen_platform::{Transaction, db::is_unique_violation};
-use sea_orm::{ActiveValue::Set, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, QuerySelect, entity::prelude::*, sea_query::LockType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,6 +37,8 @@ pub struct Model {
     pub deleted_at: Option<DateTime<Utc>>,
     /// What it asks of its members' sign-ins, where that is not the usual.
     pub security: Option<Json>,
+    /// What it set otherwise than is usual.
+    pub settings: Option<Json>,
 }
 
 impl Model {
@@ -49,6 +52,14 @@ impl Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Locks the organization until the transaction ends: who changes what its members hold does so one after another. Always
+/// before the chain of the audit log is locked, so that no two transactions wait for each other.
+pub async fn lock(tx: &Transaction, id: OrganizationId) -> Result<()> {
+    // Not so strict that rows which refer to the organization could not be written meanwhile.
+    Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(tx.conn()).await?;
+    Ok(())
+}
 
 /// An organization as its members see it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -101,6 +112,7 @@ impl NewOrganization<'_> {
             updated_at: Set(now),
             deleted_at: Set(None),
             security: Set(None),
+            settings: Set(None),
             ..Default::default()
         }
         .insert(tx.conn())
