@@ -43,7 +43,7 @@ pub trait Directory: Send + Sync {
     async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()>;
 
     /// Takes a person out of every organization because they close their account, and deletes the personal one.
-    /// `LAST_ADMIN` where an organization with other members would be left without an administrator.
+    /// `LAST_ADMIN` where an organization with other members would be left without an owner.
     async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()>;
 
     /// Undoes [`Directory::close_account`] of that moment.

@@ -117,7 +117,7 @@ pub fn register_jobs(identity: &Identity) {
 }
 
 /// Everything of this room that belongs to an organization which is erased: sessions that stood in it, tokens and devices
-/// that it gave. Indexes: sessions(organization_id, …), personal_access_tokens(organization_id, revoked_at).
+/// that it gave. Indexes: sessions(organization_id, …), personal_access_tokens(organization_id, id).
 pub async fn erase_organization(tx: &Transaction, organization: OrganizationId) -> Result<()> {
     let (conn, of) = (tx.conn(), organization);
     session::Entity::delete_many().filter(session::Column::OrganizationId.eq(of)).exec(conn).await?;

@@ -421,7 +421,7 @@ impl MigrationTrait for SignIns {
         m.alter_table(country).await?;
         m.create_index(index("sessions", "sessions_country", &["user_id", "country"])).await?;
         m.create_index(index("trusted_devices", "trusted_devices_organization", &["organization_id"])).await?;
-        let of_organization = ["organization_id", "revoked_at"];
+        let of_organization = ["organization_id", "id"];
         m.create_index(index("personal_access_tokens", "personal_access_tokens_organization", &of_organization))
             .await?;
         let login_count = big_integer("login_count").default(0).to_owned();

@@ -17,8 +17,9 @@ use rivergen_kernel::{
     UserId,
 };
 use rivergen_platform::{
-    Event, Transaction,
-    audit::{self, AuditRecord},
+    Clock, Event, Transaction,
+    audit::{self, Actor, AuditRecord},
+    db::TenantOwned,
     errors,
     http::{Envelope, Json, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
@@ -61,6 +62,13 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// The tokens that are bound to an organization. Index: personal_access_tokens(organization_id, id).
+impl TenantOwned for Entity {
+    fn organization_column() -> Column {
+        Column::OrganizationId
+    }
+}
+
 impl Model {
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
@@ -69,6 +77,19 @@ impl Model {
     /// What is not understood gives nothing.
     pub fn scopes(&self) -> Scopes {
         serde_json::from_value(self.scopes.clone()).unwrap_or_default()
+    }
+
+    /// Dead from the commit on, on every node.
+    pub async fn revoke(self, tx: &Transaction, by: &Actor, clock: &Clock) -> Result<()> {
+        let (id, owner, organization) = (self.id, self.user_id, self.organization_id);
+        let mut revoked = self.into_active_model();
+        revoked.revoked_at = Set(Some(clock.now()));
+        revoked.update(tx.conn()).await?;
+        tx.publish(Event::UserChanged(owner)).await?;
+        let record = AuditRecord::new(organization, by.clone(), "token.revoke")
+            .target("personal_access_token", id.0)
+            .details(serde_json::json!({"user_id": owner}));
+        audit::record(tx, clock, record).await
     }
 
     /// Writes the last use down, if the one that was is old enough.
@@ -148,7 +169,7 @@ pub async fn revoke_in_organization(
 }
 
 /// Revokes all tokens that are bound to an organization; the caller tells the nodes. Index:
-/// personal_access_tokens(organization_id, revoked_at).
+/// personal_access_tokens(organization_id, id).
 pub async fn revoke_of_organization(
     tx: &Transaction,
     organization_id: OrganizationId,
@@ -213,63 +234,93 @@ pub async fn create_token(
     origin: RequestOrigin,
     Json(request): Json<CreateTokenRequest>,
 ) -> Result<Reply<CreatedToken>> {
-    let platform = &identity.platform;
-    let now = platform.clock.now();
-    let scopes = Scopes(request.scopes.into_iter().collect());
     caller.session()?;
-    if scopes.0.contains(&Scope::Admin) {
-        caller.recently_proved(now)?;
+    if let Some(organization) = request.organization_id
+        && identity.directory.membership(caller.user_id, organization, None).await?.is_none()
+    {
+        return Err(ErrorCode::TokenCreationFailed.into());
     }
-    let mut days = request.expires_in_days;
-    if let Some(organization) = request.organization_id {
-        if identity.directory.membership(caller.user_id, organization, None).await?.is_none() {
-            return Err(ErrorCode::TokenCreationFailed.into());
+    let new = NewToken {
+        name: request.name,
+        scopes: Scopes(request.scopes.into_iter().collect()),
+        expires_in_days: request.expires_in_days,
+        organization_id: request.organization_id,
+    };
+    let message = "Copy the token now: it is not shown again.";
+    Ok(Reply::created(new.make(&identity, &caller, &origin, message).await?, message))
+}
+
+/// A token that a person wants. Whether they belong to the organization is the caller's business.
+#[derive(Debug)]
+pub struct NewToken {
+    pub name: String,
+    pub scopes: Scopes,
+    pub expires_in_days: Option<u16>,
+    pub organization_id: Option<OrganizationId>,
+}
+
+impl NewToken {
+    /// Made by the person themselves, in a session; one that may do everything needs a fresh proof. The organization
+    /// bounds how long it lives.
+    pub async fn make(
+        self,
+        identity: &Identity,
+        caller: &Caller,
+        origin: &RequestOrigin,
+        message: &'static str,
+    ) -> Result<CreatedToken> {
+        let platform = &identity.platform;
+        let now = platform.clock.now();
+        caller.session()?;
+        if self.scopes.0.contains(&Scope::Admin) {
+            caller.recently_proved(now)?;
         }
-        let most = identity.directory.security_of(organization).await?.max_token_days;
-        days = match (days, most) {
+        let most = match self.organization_id {
+            Some(organization) => identity.directory.security_of(organization).await?.max_token_days,
+            None => None,
+        };
+        let days = match (self.expires_in_days, most) {
             (Some(days), Some(most)) => Some(days.min(most)),
             (days, most) => days.or(most),
         };
+        let token = written(&Token::random(&mut rand::rng()));
+        let tx = platform.db.begin().await?;
+        if of_user(caller.user_id).count(tx.conn()).await? >= MAX_TOKENS {
+            return Err(Error::invalid_field("name", "is one too many: revoke some of your 100 tokens first"));
+        }
+        let row = ActiveModel {
+            user_id: Set(caller.user_id),
+            organization_id: Set(self.organization_id),
+            name: Set(self.name),
+            prefix: Set(token[..SHOWN].to_owned()),
+            token_hash: Set(TokenHash::of(&token)),
+            scopes: Set(serde_json::to_value(&self.scopes).map_err(Error::internal)?),
+            expires_at: Set(days.map(|days| now + Duration::days(i64::from(days)))),
+            created_at: Set(now),
+            last_used_at: Set(None),
+            revoked_at: Set(None),
+            ..Default::default()
+        }
+        .insert(tx.conn())
+        .await?;
+        let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+        mails::send_token_made(identity, &tx, &user, &row.name, origin).await?;
+        let record = AuditRecord::new(row.organization_id, origin.actor(caller.user_id), "token.create")
+            .target("personal_access_token", row.id.0)
+            .details(serde_json::json!({"name": row.name, "scopes": self.scopes}));
+        audit::record(&tx, &platform.clock, record).await?;
+        tx.commit().await?;
+        Ok(CreatedToken {
+            id: row.id,
+            name: row.name,
+            token,
+            scopes: self.scopes,
+            organization_id: row.organization_id,
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+            message,
+        })
     }
-    let token = written(&Token::random(&mut rand::rng()));
-    let tx = platform.db.begin().await?;
-    if of_user(caller.user_id).count(tx.conn()).await? >= MAX_TOKENS {
-        return Err(Error::invalid_field("name", "is one too many: revoke some of your 100 tokens first"));
-    }
-    let row = ActiveModel {
-        user_id: Set(caller.user_id),
-        organization_id: Set(request.organization_id),
-        name: Set(request.name),
-        prefix: Set(token[..SHOWN].to_owned()),
-        token_hash: Set(TokenHash::of(&token)),
-        scopes: Set(serde_json::to_value(&scopes).map_err(Error::internal)?),
-        expires_at: Set(days.map(|days| now + Duration::days(i64::from(days)))),
-        created_at: Set(now),
-        last_used_at: Set(None),
-        revoked_at: Set(None),
-        ..Default::default()
-    }
-    .insert(tx.conn())
-    .await?;
-    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
-    mails::send_token_made(&identity, &tx, &user, &row.name, &origin).await?;
-    let record = AuditRecord::new(row.organization_id, origin.actor(caller.user_id), "token.create")
-        .target("personal_access_token", row.id.0)
-        .details(serde_json::json!({"name": row.name, "scopes": scopes}));
-    audit::record(&tx, &platform.clock, record).await?;
-    tx.commit().await?;
-    let message = "Copy the token now: it is not shown again.";
-    let created = CreatedToken {
-        id: row.id,
-        name: row.name,
-        token,
-        scopes,
-        organization_id: row.organization_id,
-        expires_at: row.expires_at,
-        created_at: row.created_at,
-        message,
-    };
-    Ok(Reply::created(created, message))
 }
 
 /// A token without its value.
@@ -414,15 +465,7 @@ pub async fn revoke_token(
     let platform = &identity.platform;
     caller.session()?;
     let tx = platform.db.begin().await?;
-    let row = own(&tx, caller.user_id, id).await?;
-    let organization = row.organization_id;
-    let mut revoked = row.into_active_model();
-    revoked.revoked_at = Set(Some(platform.clock.now()));
-    revoked.update(tx.conn()).await?;
-    tx.publish(Event::UserChanged(caller.user_id)).await?;
-    let record = AuditRecord::new(organization, origin.actor(caller.user_id), "token.revoke")
-        .target("personal_access_token", id.0);
-    audit::record(&tx, &platform.clock, record).await?;
+    own(&tx, caller.user_id, id).await?.revoke(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
     tx.commit().await?;
     let message = "The token is revoked.";
     Ok(Reply::ok(RevokedToken { message }, message))

@@ -44,6 +44,8 @@ ids! {
     DeviceId,
     /// A token that a person made for a program.
     TokenId,
+    /// An invitation to an organization.
+    InvitationId,
     /// A role of one organization.
     RoleId,
     /// A registered source of data.

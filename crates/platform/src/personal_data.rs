@@ -1,14 +1,18 @@
-//! What the server keeps about a person, room by room, for an access request (GDPR, articles 15 and 20).
+//! What the server keeps about a person, room by room: for an access request (GDPR, articles 15 and 20), and for whoever
+//! takes over what they made.
 //!
 //! Each room says with [`Records`] what it has; the export reads it page by page. Fields are named one by one, so that no
-//! secret (a hash, a key) comes along because somebody added a column.
+//! secret (a hash, a key) comes along because somebody added a column. With [`Owned`] it says what has an owner.
 
 use async_trait::async_trait;
 use rivergen_kernel::{Result, Tenant, UserId};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
 };
 use serde_json::{Value, json};
+
+use crate::{Transaction, db::TenantOwned};
 
 /// How many records are read at once.
 pub const PAGE: u64 = 500;
@@ -71,6 +75,34 @@ where
         let Some(of) = (self.of)(subject) else { return Ok(Vec::new()) };
         let rows = E::find().filter(of).filter(self.id.gt(after)).order_by_asc(self.id).limit(PAGE).all(db).await?;
         Ok(rows.iter().map(self.shown).collect())
+    }
+}
+
+/// Things of an organization that one of its members owns: whoever leaves can leave them to another.
+#[async_trait]
+pub trait Owned: Send + Sync {
+    /// Makes all of one member's another's.
+    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<()>;
+}
+
+/// The rows of one table, whose owner stands in a column. Needs an index that begins with the organization or the owner.
+pub struct OwnedRows<E: TenantOwned> {
+    pub owner: E::Column,
+}
+
+#[async_trait]
+impl<E: TenantOwned> Owned for OwnedRows<E>
+where
+    E::Column: Send + Sync,
+{
+    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<()> {
+        E::update_many()
+            .col_expr(self.owner, Expr::value(to))
+            .filter(E::organization_column().eq(tenant.organization_id()))
+            .filter(self.owner.eq(from))
+            .exec(tx.conn())
+            .await?;
+        Ok(())
     }
 }
 

@@ -1,10 +1,14 @@
-//! What this room keeps about a person, for an access request: the queries that they ran.
+//! What this room keeps about a person, for an access request: the queries that they ran; and what may become
+//! another's.
 
-use rivergen_platform::personal_data::{Records, Rows};
+use rivergen_platform::personal_data::{Owned, OwnedRows, Records, Rows};
 use sea_orm::ActiveEnum;
 use serde_json::json;
 
-use crate::evaluation::run::{Column, Entity};
+use crate::{
+    evaluation::run::{Column, Entity},
+    store,
+};
 
 pub fn records() -> Vec<Box<dyn Records>> {
     // Index: query_runs(user_id, id).
@@ -18,4 +22,9 @@ pub fn records() -> Vec<Box<dyn Records>> {
                 "duration_ms": row.duration_ms, "ip_address": row.ip})
         },
     })]
+}
+
+pub fn possessions() -> Vec<Box<dyn Owned>> {
+    // Index: policies(organization_id, priority, id).
+    vec![Box::new(OwnedRows::<store::Entity> { owner: store::Column::CreatedByUserId })]
 }

@@ -20,7 +20,7 @@ use rivergen_platform::{
     limits::Limits,
     mail::Delivery,
     net::Outbound,
-    personal_data::Records,
+    personal_data::{Owned, Records},
     signing::SigningKeys,
     vault::{ServerKeys, Vault},
 };
@@ -75,6 +75,15 @@ fn personal_records() -> Vec<Box<dyn Records>> {
     all
 }
 
+/// What members own in all rooms above the organizations.
+fn possessions() -> Vec<Box<dyn Owned>> {
+    let mut all = rivergen_storage::personal_data::possessions();
+    all.extend(rivergen_policies::personal_data::possessions());
+    all.extend(rivergen_sources::personal_data::possessions());
+    all.extend(rivergen_studio::personal_data::possessions());
+    all
+}
+
 /// Opens the database and brings its schema up to date.
 pub async fn open_database(config: &Config) -> Result<Database> {
     make_private_directory(&config.data_dir)?;
@@ -123,7 +132,7 @@ impl App {
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
-        let tenancy = Tenancy::new(identity.clone(), standings, personal_records());
+        let tenancy = Tenancy::new(identity.clone(), standings, personal_records(), possessions());
 
         let storage = open_storage(config, &platform)?;
         rivergen_storage::sweep::register(&storage);

@@ -23,8 +23,10 @@ use utoipa::{
     security(("bearer" = [])),
     tags(
         (name = "authentication", description = "Sign-up, sign-in and sessions."),
-        (name = "organizations", description = "Organizations and their workspaces."),
+        (name = "organizations", description = "Organizations, their workspaces and their members."),
         (name = "workspaces", description = "The same workspaces, over all organizations."),
+        (name = "invitations", description = "How people come into organizations: by a link in a mail."),
+        (name = "organization_tokens", description = "The tokens that members hold for an organization."),
         (name = "storage", description = "Files, sealed with the organization's key."),
         (name = "data_sources", description = "Data sources: registered, tested, discovered and queried under policies."),
         (name = "policies", description = "Row filters, masks, limits and access, and the record of what they did."),

@@ -11,6 +11,7 @@ pub mod discover;
 pub mod get;
 pub mod list;
 pub mod migrations;
+pub mod personal_data;
 pub mod source;
 pub mod table;
 

@@ -1,6 +1,6 @@
-//! What this room keeps about a person, for an access request.
+//! What this room keeps about a person, for an access request, and what of it may become another's.
 
-use rivergen_platform::personal_data::{Records, Rows};
+use rivergen_platform::personal_data::{Owned, OwnedRows, Records, Rows};
 use sea_orm::ActiveEnum;
 use serde_json::json;
 
@@ -18,4 +18,10 @@ pub fn records() -> Vec<Box<dyn Records>> {
                 "state": row.state.to_value(), "created_at": row.created_at})
         },
     })]
+}
+
+/// Files keep their path, which still names who uploaded them; whose they are says the row alone.
+pub fn possessions() -> Vec<Box<dyn Owned>> {
+    // Index: storage_files(organization_id, uploaded_by_user_id, state).
+    vec![Box::new(OwnedRows::<Entity> { owner: Column::UploadedByUserId })]
 }

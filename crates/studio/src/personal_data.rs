@@ -1,6 +1,7 @@
-//! What this room keeps about a person, for an access request: what they saved, and what they asked.
+//! What this room keeps about a person, for an access request: what they saved, and what they asked; and what
+//! may become another's.
 
-use rivergen_platform::personal_data::{Records, Rows};
+use rivergen_platform::personal_data::{Owned, OwnedRows, Records, Rows};
 use sea_orm::ActiveEnum;
 use serde_json::json;
 
@@ -31,4 +32,9 @@ pub fn records() -> Vec<Box<dyn Records>> {
             },
         }),
     ]
+}
+
+pub fn possessions() -> Vec<Box<dyn Owned>> {
+    // Index: prompts(created_by_user_id, id).
+    vec![Box::new(OwnedRows::<prompt::Entity> { owner: prompt::Column::CreatedByUserId })]
 }

@@ -10,9 +10,10 @@ use rivergen_identity::{
     user::User,
 };
 use rivergen_kernel::{
-    BuiltInRole, ErrorCode, OrganizationId, Result, UserId, WorkspaceId, caller::Membership, permission::Permission,
+    BuiltInRole, ErrorCode, OrganizationId, Result, Tenant, UserId, WorkspaceId, caller::Membership,
+    permission::Permission,
 };
-use rivergen_platform::{Clock, Database, Event, Kept, Transaction};
+use rivergen_platform::{Clock, Database, Event, Kept, Transaction, db::TenantScope};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
@@ -119,25 +120,34 @@ impl Directory for TenancyDirectory {
     }
 
     async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()> {
-        let memberships = member::Entity::find().filter(member::Column::UserId.eq(user)).all(tx.conn()).await?;
+        // In one order, so that of two who close their accounts at once one waits for the other.
+        let memberships = member::Entity::find()
+            .filter(member::Column::UserId.eq(user))
+            .order_by_asc(member::Column::OrganizationId)
+            .all(tx.conn())
+            .await?;
         for membership in memberships {
             let id = membership.organization_id;
-            let others = member::Entity::find()
-                .filter(member::Column::OrganizationId.eq(id))
+            let tenant = Tenant::on_behalf_of(id);
+            let is_owned = member::is_owned(tx, tenant, Some(user)).await?;
+            let others = tenant
+                .find::<member::Entity>()
+                .filter(member::Column::UserId.in_subquery(member::active(tenant)))
                 .filter(member::Column::UserId.ne(user))
-                .filter(member::Column::Status.eq(Status::Active))
                 .limit(1)
                 .one(tx.conn())
                 .await?;
-            if others.is_some() {
-                self.refuse_last_admin(tx, id, user).await?;
-            } else {
+            match (is_owned, others) {
+                (true, _) => {}
+                (false, Some(_)) => return Err(ErrorCode::LastAdmin.into()),
                 // Nobody else is there: it goes with its only member.
-                organization::Entity::update_many()
-                    .col_expr(organization::Column::DeletedAt, Expr::value(now))
-                    .filter(organization::Column::Id.eq(id))
-                    .exec(tx.conn())
-                    .await?;
+                (false, None) => {
+                    organization::Entity::update_many()
+                        .col_expr(organization::Column::DeletedAt, Expr::value(now))
+                        .filter(organization::Column::Id.eq(id))
+                        .exec(tx.conn())
+                        .await?;
+                }
             }
             tx.publish(Event::OrganizationChanged(id)).await?;
         }
@@ -229,28 +239,6 @@ impl TenancyDirectory {
             policy.add(row.id, &row.security()?, joined[&row.id]);
         }
         Ok(policy)
-    }
-
-    /// `LAST_ADMIN` where nobody else who is active may manage members.
-    async fn refuse_last_admin(&self, tx: &Transaction, id: OrganizationId, leaving: UserId) -> Result<()> {
-        let roles = role::Entity::find().filter(role::Column::OrganizationId.eq(id)).all(tx.conn()).await?;
-        let managing = roles.into_iter().filter(|role| role.permissions().contains(&Permission::RoleAssign));
-        let assigned = assignment::Entity::find()
-            .filter(assignment::Column::OrganizationId.eq(id))
-            .filter(assignment::Column::WorkspaceId.is_null())
-            .filter(assignment::Column::RoleId.is_in(managing.map(|role| role.id)))
-            .all(tx.conn())
-            .await?;
-        let leads = assigned.iter().any(|row| row.user_id == leaving);
-        let others = assigned.iter().map(|row| row.user_id).filter(|user| *user != leaving);
-        let active = member::Entity::find()
-            .filter(member::Column::OrganizationId.eq(id))
-            .filter(member::Column::UserId.is_in(others))
-            .filter(member::Column::Status.eq(Status::Active))
-            .limit(1)
-            .one(tx.conn())
-            .await?;
-        if leads && active.is_none() { Err(ErrorCode::LastAdmin.into()) } else { Ok(()) }
     }
 
     /// Those of the organizations in which the person may manage members.

@@ -1,10 +1,11 @@
 //! Organizations, their workspaces, their members, and the roles that say what a member may do.
 //!
-//! [`organization`], [`workspace`] and [`user`] hold the operations; [`member`] and [`role`] what they stand on;
-//! [`standing`] is what a member may do and why; [`directory`] answers what `identity`, the room below, asks at login and at every request;
+//! [`organization`], [`workspace`], [`role`], [`member`], [`invitation`] and [`user`] hold the operations; [`standing`] is
+//! what a member may do and why; [`directory`] answers what `identity`, the room below, asks at login and at every request;
 //! [`provision`] makes an organization with its people in one go.
 
 pub mod directory;
+pub mod invitation;
 pub mod member;
 pub mod migrations;
 pub mod organization;
@@ -18,10 +19,10 @@ pub mod workspace;
 use std::sync::Arc;
 
 use rivergen_identity::Identity;
-use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Result, WorkspaceId};
-use rivergen_platform::personal_data::Records;
+use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, WorkspaceId};
+use rivergen_platform::personal_data::{Owned, Records};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-use standing::Standings;
+use standing::{Standing, Standings};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's handle; cheap to clone.
@@ -31,26 +32,31 @@ pub struct Tenancy {
     pub(crate) standings: Standings,
     /// What all rooms keep about people.
     records: Arc<[Box<dyn Records>]>,
+    /// What members own in the rooms above.
+    pub(crate) possessions: Arc<[Box<dyn Owned>]>,
 }
 
 impl Tenancy {
-    pub fn new(identity: Identity, standings: Standings, records: Vec<Box<dyn Records>>) -> Self {
-        Self { identity, standings, records: records.into() }
+    pub fn new(
+        identity: Identity,
+        standings: Standings,
+        records: Vec<Box<dyn Records>>,
+        possessions: Vec<Box<dyn Owned>>,
+    ) -> Self {
+        Self { identity, standings, records: records.into(), possessions: possessions.into() }
     }
 
-    /// The caller, standing in the organization that a path names; 404 unless an active member of it.
+    /// The caller, standing in the organization that a path names, with what they hold in the whole of it alone: a session
+    /// that stands in a workspace has what its roles there give, too, and that must not be carried out of the workspace.
+    /// `ORG_NOT_FOUND` unless they are an active member.
     pub(crate) async fn enter(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
         if caller.bound_to().is_some_and(|bound| bound != organization) {
             return Err(ErrorCode::OrgNotFound.into());
         }
-        if caller.membership.as_ref().is_some_and(|membership| membership.organization_id == organization) {
-            return Ok(caller.clone());
-        }
-        let directory = &self.identity.directory;
-        let membership = directory.membership(caller.user_id, organization, None).await?;
-        let membership = membership.ok_or(ErrorCode::OrgNotFound)?;
         let now = self.identity.platform.clock.now();
-        let closed = directory.security(caller.user_id).await?.closes(organization, caller.proofs, now);
+        let standing = self.standings.of(organization, caller.user_id).await?;
+        let membership = standing.and_then(|standing| standing.membership(None, now)).ok_or(ErrorCode::OrgNotFound)?;
+        let closed = self.identity.directory.security(caller.user_id).await?.closes(organization, caller.proofs, now);
         Ok(caller.within(&membership, closed))
     }
 
@@ -84,20 +90,6 @@ impl Tenancy {
         Ok((caller.within(&membership, closed), found))
     }
 
-    /// The caller with what they hold in the whole organization alone. Who gives, takes or shapes what reaches the whole
-    /// organization is measured against this: a session that stands in a workspace has what its roles there give, too,
-    /// and that must not be carried out of the workspace. `ORG_NOT_FOUND` unless they are an active member.
-    pub(crate) async fn enter_whole(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
-        if caller.bound_to().is_some_and(|bound| bound != organization) {
-            return Err(ErrorCode::OrgNotFound.into());
-        }
-        let now = self.identity.platform.clock.now();
-        let standing = self.standings.of(organization, caller.user_id).await?;
-        let membership = standing.and_then(|standing| standing.authority(None, now)).ok_or(ErrorCode::OrgNotFound)?;
-        let demands = self.identity.directory.security(caller.user_id).await?.demands_mfa(organization, now);
-        Ok(caller.within(&membership, demands))
-    }
-
     /// The caller, acting in a scope of roles: one workspace, or the whole organization.
     pub(crate) async fn enter_scope(
         &self,
@@ -107,15 +99,33 @@ impl Tenancy {
     ) -> Result<Caller> {
         match workspace {
             Some(workspace) => Ok(self.enter_workspace(caller, Some(organization), workspace).await?.0),
-            None => self.enter_whole(caller, organization).await,
+            None => self.enter(caller, organization).await,
         }
+    }
+
+    /// The organizations in which the caller has the permission.
+    pub(crate) async fn organizations_where(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+    ) -> Result<Vec<OrganizationId>> {
+        let now = self.identity.platform.clock.now();
+        let security = self.identity.directory.security(caller.user_id).await?;
+        let standings = Standing::load_all(self.identity.platform.db.read(), caller.user_id).await?;
+        let may = |standing: &Standing| {
+            let id = standing.organization_id;
+            let is_bound_elsewhere = caller.bound_to().is_some_and(|bound| bound != id);
+            let membership = standing.membership(None, now).filter(|_| !is_bound_elsewhere);
+            membership.is_some_and(|it| caller.within(&it, security.closes(id, caller.proofs, now)).may(permission))
+        };
+        Ok(standings.iter().filter(|standing| may(standing)).map(|standing| standing.organization_id).collect())
     }
 
     /// The caller, standing in the organization that a query names, or where they stand.
     pub(crate) async fn enter_or_stay(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Caller> {
         match organization {
             Some(organization) => self.enter(caller, organization).await,
-            None => Ok(caller.clone()),
+            None => self.enter(caller, caller.membership()?.organization_id).await,
         }
     }
 }
@@ -130,6 +140,8 @@ pub fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
         .routes(routes!(workspace::create, workspace::list))
         .merge(user::operations())
-        .routes(routes!(user::export::export))
         .merge(role::operations())
+        .merge(organization::tokens::operations())
+        .merge(member::operations())
+        .merge(invitation::operations())
 }

@@ -256,6 +256,7 @@ impl MigrationTrait for People {
             "CREATE INDEX invitations_role ON invitations (role_id, status)",
             "CREATE INDEX invitations_workspace ON invitations (workspace_id, status)",
             "CREATE INDEX role_assignments_loans ON role_assignments (role_id, expires_at) WHERE expires_at IS NOT NULL",
+            "CREATE INDEX invitations_newest ON invitations (organization_id, id)",
         ] {
             db.execute_unprepared(statement).await?;
         }

@@ -47,46 +47,65 @@ impl HeldRole {
 }
 
 impl Standing {
-    /// `None` for who is no member, and for the members of an organization that is deleted.
+    /// `None` for who is no member, and for the members of an organization that is deleted. Indexes:
+    /// memberships(organization_id, user_id), unique; role_assignments(user_id, organization_id).
     pub async fn load(
         db: &impl ConnectionTrait,
         organization: OrganizationId,
         user: UserId,
     ) -> Result<Option<Standing>> {
+        let mut found = Self::load_where(db, user, Some(organization)).await?;
+        Ok(found.pop())
+    }
+
+    /// In every live organization of the person. Indexes: memberships(user_id, status), role_assignments(user_id,
+    /// organization_id).
+    pub async fn load_all(db: &impl ConnectionTrait, user: UserId) -> Result<Vec<Standing>> {
+        Self::load_where(db, user, None).await
+    }
+
+    async fn load_where(
+        db: &impl ConnectionTrait,
+        user: UserId,
+        organization: Option<OrganizationId>,
+    ) -> Result<Vec<Standing>> {
         let live = member::Entity::belongs_to(organization::Entity)
             .from(member::Column::OrganizationId)
             .to(organization::Column::Id);
-        // Index: memberships(organization_id, user_id), unique.
-        let found = member::Entity::find()
+        let mut memberships = member::Entity::find()
             .join(JoinType::InnerJoin, live.into())
-            .filter(member::Column::OrganizationId.eq(organization))
             .filter(member::Column::UserId.eq(user))
-            .filter(organization::Column::DeletedAt.is_null())
-            .one(db)
-            .await?;
-        let Some(found) = found else { return Ok(None) };
+            .filter(organization::Column::DeletedAt.is_null());
         let of_role =
             assignment::Entity::belongs_to(role::Entity).from(assignment::Column::RoleId).to(role::Column::Id);
-        // Index: role_assignments(user_id, organization_id).
-        let assigned = assignment::Entity::find()
+        let mut assigned = assignment::Entity::find()
             .join(JoinType::InnerJoin, of_role.into())
             .select_also(role::Entity)
-            .filter(assignment::Column::OrganizationId.eq(organization))
             .filter(assignment::Column::UserId.eq(user))
-            .order_by_asc(assignment::Column::Id)
-            .all(db)
-            .await?;
-        let roles = assigned.into_iter().filter_map(|(assignment, role)| {
-            let role = role?;
-            Some(HeldRole { assignment, built_in: role.built_in(), permissions: role.permissions(), name: role.name })
-        });
-        Ok(Some(Self {
-            organization_id: organization,
+            .order_by_asc(assignment::Column::Id);
+        if let Some(organization) = organization {
+            memberships = memberships.filter(member::Column::OrganizationId.eq(organization));
+            assigned = assigned.filter(assignment::Column::OrganizationId.eq(organization));
+        }
+        let memberships = memberships.all(db).await?;
+        if memberships.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut roles: BTreeMap<OrganizationId, Vec<HeldRole>> = BTreeMap::new();
+        for (assignment, role) in assigned.all(db).await? {
+            let Some(role) = role else { continue };
+            let (built_in, permissions) = (role.built_in(), role.permissions());
+            let held = HeldRole { built_in, permissions, name: role.name, assignment };
+            roles.entry(held.assignment.organization_id).or_default().push(held);
+        }
+        let standing = |found: member::Model| Self {
+            organization_id: found.organization_id,
             user_id: user,
             status: found.status,
             attributes: found.attributes(),
-            roles: roles.collect(),
-        }))
+            roles: roles.remove(&found.organization_id).unwrap_or_default(),
+        };
+        Ok(memberships.into_iter().map(standing).collect())
     }
 
     /// The roles that count: those in the whole organization, and those in the workspace.

@@ -10,6 +10,7 @@ mod crash;
 mod data_sources;
 mod devices;
 mod governed;
+mod invitations;
 mod limits;
 mod mfa;
 mod operator;

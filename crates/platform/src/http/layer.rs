@@ -46,7 +46,7 @@ pub async fn surround(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(&request);
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = loggable(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |p| p.as_str()).to_owned();
     request.extensions_mut().insert(id.clone());
 
@@ -72,6 +72,13 @@ pub async fn surround(mut request: Request, next: Next) -> Response {
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The path without what is long enough to be a token: a link in a mail opens something.
+fn loggable(path: &str) -> String {
+    const SHORTEST_TOKEN: usize = 40;
+    let shown = path.split('/').map(|segment| if segment.len() < SHORTEST_TOKEN { segment } else { "…" });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 fn write_error(response: Response, error: &Error, id: &RequestId) -> Response {
@@ -129,4 +136,19 @@ pub fn panicked(cause: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let response = Error::internal(text.to_owned()).into_response();
     debug_assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use rivergen_kernel::Token;
+
+    use super::loggable;
+
+    #[test]
+    fn no_token_is_logged() {
+        let token = Token::random(&mut rand::rng());
+        let path = format!("/api/v1/invitations/{}/accept", token.expose());
+        assert_eq!(loggable(&path), "/api/v1/invitations/…/accept");
+        assert_eq!(loggable("/api/v1/organizations/42"), "/api/v1/organizations/42");
+    }
 }

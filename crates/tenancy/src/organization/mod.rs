@@ -7,6 +7,7 @@ pub mod erase;
 pub mod get;
 pub mod list;
 pub mod settings;
+pub mod tokens;
 pub mod update;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use chrono::{DateTime, Utc};
 use rivergen_identity::security::OrganizationSecurity;
 use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, UserId};
 use rivergen_platform::{Transaction, db::is_unique_violation};
-use sea_orm::{ActiveValue::Set, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, QuerySelect, entity::prelude::*, sea_query::LockType};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -60,6 +61,14 @@ impl Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Locks the organization until the transaction ends: who changes what its members hold does so one after another. Always
+/// before the chain of the audit log is locked, so that no two transactions wait for each other.
+pub async fn lock(tx: &Transaction, id: OrganizationId) -> Result<()> {
+    // Not so strict that rows which refer to the organization could not be written meanwhile.
+    Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(tx.conn()).await?;
+    Ok(())
+}
 
 /// An organization as its members see it.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use ipnet::IpNet;
 use rivergen_identity::{password::PasswordPolicy, security::OrganizationSecurity};
@@ -144,10 +144,19 @@ impl Default for Intake {
 }
 
 impl Intake {
-    /// Whether somebody with the address may be let in. Sub-domains are domains of their own.
-    pub fn admits(&self, email: &str) -> bool {
-        let domain = email.rsplit('@').next().unwrap_or_default();
-        self.allowed_email_domains.is_empty() || self.allowed_email_domains.iter().any(|allowed| allowed == domain)
+    /// 422 where people of the address's domain are not let in. A sub-domain is a domain of its own.
+    pub fn allow(&self, email: &str) -> Result<()> {
+        let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let domains = &self.allowed_email_domains;
+        match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain)) {
+            true => Ok(()),
+            false => Err(Error::invalid_field("email", "is of a domain that the organization does not invite")),
+        }
+    }
+
+    /// When an invitation of now ends.
+    pub fn end(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + Duration::days(i64::from(self.invitation_expiry_days))
     }
 }
 
@@ -388,4 +397,22 @@ fn changes(before: &OrganizationSettings, after: &OrganizationSettings, version:
     let changed: Map<String, Value> =
         keys.map(|key| (key.clone(), json!({"before": before[key], "after": after[key]}))).collect();
     Ok(json!({"version": version, "changed": changed}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_allowed_by_name() {
+        let intake: Intake = serde_json::from_value(json!({"allowed_email_domains": ["Acme.example"]})).unwrap();
+        assert_eq!(intake.invitation_expiry_days, 7);
+        intake.allow("ada@acme.example").unwrap();
+        for other in ["ada@globex.example", "ada@lab.acme.example", "acme.example"] {
+            assert_eq!(intake.allow(other).unwrap_err().details[0].field, "email", "{other}");
+        }
+        Intake::default().allow("ada@globex.example").unwrap();
+        let now = Utc::now();
+        assert_eq!(Intake::default().end(now), now + Duration::days(7));
+    }
 }

@@ -83,7 +83,7 @@ pub async fn bulk_assign(
     Json(request): Json<BulkAssignRequest>,
 ) -> Result<Reply<BulkAssigned>> {
     let organization = request.organization_id;
-    tenancy.enter_whole(&caller, organization).await?.require(Permission::RoleAssign)?;
+    tenancy.enter(&caller, organization).await?.require(Permission::RoleAssign)?;
     let mut results = Vec::with_capacity(request.operations.len());
     for (index, operation) in request.operations.into_iter().enumerate() {
         let done = operation.run(&tenancy, &caller, &origin, organization).await;

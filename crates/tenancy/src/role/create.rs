@@ -67,7 +67,7 @@ pub async fn create(
         permissions: &request.permissions.0,
         copy_of: None,
     };
-    new.create(&tenancy, &tenancy.enter_whole(&caller, request.organization_id).await?, &origin).await
+    new.create(&tenancy, &tenancy.enter(&caller, request.organization_id).await?, &origin).await
 }
 
 /// Create a custom role in an organization
@@ -88,7 +88,7 @@ pub async fn create_in_organization(
         permissions: &request.permissions.0,
         copy_of: None,
     };
-    new.create(&tenancy, &tenancy.enter_whole(&caller, org_id).await?, &origin).await
+    new.create(&tenancy, &tenancy.enter(&caller, org_id).await?, &origin).await
 }
 
 /// What makes a role.

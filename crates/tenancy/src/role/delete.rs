@@ -91,7 +91,7 @@ pub async fn delete_in_organization(
     Path((org_id, role_id)): Path<(OrganizationId, RoleId)>,
     Query(query): Query<DeleteOrganizationRoleQuery>,
 ) -> Result<Reply<RoleDeleted>> {
-    let caller = tenancy.enter_whole(&caller, org_id).await?;
+    let caller = tenancy.enter(&caller, org_id).await?;
     let replacement = Replacement { id: query.replacement_role_id, field: "replacement_role_id" };
     remove(&tenancy, &caller, &origin, role_id, replacement).await?;
     Ok(Reply::ok(RoleDeleted { deleted: true, message: DELETED }, DELETED))

@@ -103,6 +103,14 @@ impl Model {
     }
 }
 
+/// A role by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RoleRef {
+    pub id: RoleId,
+    #[schema(examples("Viewer"))]
+    pub name: String,
+}
+
 /// Gives a new organization its built-in roles.
 pub async fn create_built_in(
     tx: &Transaction,

@@ -67,7 +67,7 @@ pub async fn update_in_organization(
     Path((org_id, role_id)): Path<(OrganizationId, RoleId)>,
     Json(request): Json<UpdateRoleRequest>,
 ) -> Result<Reply<RoleAnswer>> {
-    let caller = tenancy.enter_whole(&caller, org_id).await?;
+    let caller = tenancy.enter(&caller, org_id).await?;
     change(&tenancy, &caller, &origin, role_id, request).await
 }
 

@@ -4,6 +4,7 @@
 //! touched. Every operation acts in the organization that it names, else in the one where the caller stands.
 
 pub mod activity;
+pub mod create;
 pub mod delete;
 pub mod export;
 pub mod get;
@@ -20,7 +21,6 @@ use rivergen_identity::{
     user::{User, account},
 };
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
-use rivergen_platform::db::TenantScope;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
@@ -31,7 +31,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Tenancy,
-    member::{self, Source, Status, assignment},
+    member::{self, Source, Status, assignment, view::strongest_roles},
     role,
 };
 
@@ -124,45 +124,6 @@ pub(crate) async fn acting_on(
     let member =
         member.map_err(|error| if unknown(error.code) == error.code { error } else { unknown(error.code).into() })?;
     Ok((caller, tenant, member))
-}
-
-/// A role that somebody holds.
-#[derive(Debug, Clone)]
-pub(crate) struct RoleOf {
-    pub id: RoleId,
-    pub name: String,
-    rank: (usize, RoleId),
-}
-
-/// The strongest role of each of the people in the whole organization: a built-in one before those that the organization
-/// made. Index: role_assignments(user_id, organization_id).
-pub(crate) async fn strongest_roles(
-    db: &impl ConnectionTrait,
-    tenant: Tenant,
-    people: &[UserId],
-    now: DateTime<Utc>,
-) -> Result<BTreeMap<UserId, RoleOf>> {
-    let of_role = assignment::Entity::belongs_to(role::Entity).from(assignment::Column::RoleId).to(role::Column::Id);
-    let rows = tenant
-        .find::<assignment::Entity>()
-        .join(JoinType::InnerJoin, of_role.into())
-        .select_also(role::Entity)
-        .filter(assignment::Column::UserId.is_in(people.iter().copied()))
-        .filter(assignment::Column::WorkspaceId.is_null())
-        .filter(assignment::live(now))
-        .all(db)
-        .await?;
-    let mut strongest: BTreeMap<UserId, RoleOf> = BTreeMap::new();
-    for (assignment, role) in rows {
-        let Some(role) = role else { continue };
-        let rank = (role.built_in().map_or(usize::MAX, |built_in| built_in as usize), role.id);
-        let found = RoleOf { id: role.id, name: role.name, rank };
-        let held = strongest.entry(assignment.user_id).or_insert_with(|| found.clone());
-        if found.rank < held.rank {
-            *held = found;
-        }
-    }
-    Ok(strongest)
 }
 
 /// One page of members, with how many there are in all: four queries, however long the page.
@@ -285,7 +246,7 @@ async fn role_names(
 /// The operations of users.
 pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
-        .routes(routes!(list::list_users))
+        .routes(routes!(list::list_users, create::create_user))
         .routes(routes!(search::search_users))
         .routes(routes!(status::bulk_update_status))
         .routes(routes!(get::get_user, update::update_user, delete::delete_user))

@@ -2,11 +2,28 @@
 //!
 //! A membership carries the person's name and address as they are found and ordered by, and [`word`]s for the search, so
 //! that a page of a hundred thousand members comes from an index. [`assignment`] holds the roles.
+//!
+//! | file | operation |
+//! | --- | --- |
+//! | [`list`] | `GET /api/v1/organizations/{org_id}/members` |
+//! | [`get`], [`update`], [`remove`] | `GET`, `PATCH`, `DELETE /api/v1/organizations/{org_id}/members/{user_id}` |
+//! | [`leave`] | `POST /api/v1/organizations/{org_id}/leave` |
+
+pub mod get;
+pub mod leave;
+pub mod list;
+pub mod remove;
+pub mod update;
+pub mod view;
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rivergen_identity::{device, personal_token, session, session::EndReason, user::User};
+use rivergen_identity::{
+    device, personal_token, session,
+    session::EndReason,
+    user::{User, account},
+};
 use rivergen_kernel::{
     Attributes, BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId, WorkspaceId,
 };
@@ -20,7 +37,17 @@ use sea_orm::{
     entity::prelude::*, sea_query::SelectStatement,
 };
 
-use crate::{organization, role, standing::Standing};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Tenancy, organization, role, standing::Standing};
+
+/// The operations on members.
+pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list))
+        .routes(routes!(get::get, update::update, remove::remove))
+        .routes(routes!(leave::leave))
+}
 
 /// Whether a membership counts.
 #[derive(
@@ -195,29 +222,47 @@ pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> R
     }
 }
 
-/// `LAST_OWNER` where the transaction would leave the organization without an active owner; one whose role is on loan does
-/// not count, for the loan ends by itself. To be asked after the change: of two that take an owner each, the second waits
-/// here for the first.
+/// `LAST_OWNER` where the transaction would leave the organization without an owner. To be asked after the change: of two
+/// that take an owner each, the second waits here for the first.
 pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
-    organization::Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
+    match is_owned(tx, tenant, None).await? {
+        true => Ok(()),
+        false => Err(ErrorCode::LastOwner.into()),
+    }
+}
+
+/// Whether the organization has an owner, if `without` goes: an active member whose account is open. One whose role is on
+/// loan does not count, for the loan ends by itself.
+pub(crate) async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>) -> Result<bool> {
+    organization::lock(tx, tenant.organization_id()).await?;
     let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
-    let active = tenant
-        .find::<Entity>()
-        .select_only()
-        .column(Column::UserId)
-        .filter(Column::Status.eq(Status::Active))
-        .into_query();
     // Index: role_assignments(role_id, id).
-    let left = tenant
+    let mut owners = tenant
         .find::<assignment::Entity>()
         .filter(assignment::Column::RoleId.eq(owner.id))
         .filter(assignment::Column::WorkspaceId.is_null())
         .filter(assignment::Column::ExpiresAt.is_null())
-        .filter(assignment::Column::UserId.in_subquery(active))
-        .limit(1)
-        .one(tx.conn())
-        .await?;
-    left.map(drop).ok_or_else(|| ErrorCode::LastOwner.into())
+        .filter(assignment::Column::UserId.in_subquery(active(tenant)));
+    if let Some(without) = without {
+        owners = owners.filter(assignment::Column::UserId.ne(without));
+    }
+    Ok(owners.limit(1).one(tx.conn()).await?.is_some())
+}
+
+/// The active members whose account is open.
+pub(crate) fn active(tenant: Tenant) -> SelectStatement {
+    let open = account::Entity::find()
+        .select_only()
+        .column(account::Column::Id)
+        .filter(account::Column::DisabledAt.is_null())
+        .into_query();
+    tenant
+        .find::<Entity>()
+        .select_only()
+        .column(Column::UserId)
+        .filter(Column::Status.eq(Status::Active))
+        .filter(Column::UserId.in_subquery(open))
+        .into_query()
 }
 
 /// Refuses to let an administrator change an account that is not their organization's alone: it has a membership
@@ -349,6 +394,7 @@ pub mod assignment {
         pub async fn give(self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<Model> {
             let now = clock.now();
             let organization_id = self.tenant.organization_id();
+            organization::lock(tx, organization_id).await?;
             // One that has run out makes room.
             Entity::delete_many()
                 .filter(Column::OrganizationId.eq(organization_id))
@@ -380,6 +426,7 @@ pub mod assignment {
         /// Takes the role away. Whether it may be is the caller's business; the last owner's is guarded by
         /// [`require_owner`].
         pub async fn take(&self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<()> {
+            organization::lock(tx, self.organization_id).await?;
             Entity::delete_by_id(self.id).exec(tx.conn()).await?;
             tx.publish(Event::UserChanged(self.user_id)).await?;
             self.record(tx, by, clock, "role.revoke").await

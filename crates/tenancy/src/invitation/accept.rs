@@ -1,0 +1,155 @@
+//! `POST /api/v1/invitations/{invitation_token}/accept`: the invited person, signed in, becomes a member. Once, whatever
+//! comes at the same time.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use rivergen_kernel::{BuiltInRole, ErrorCode, Result, Tenant, UserId};
+use rivergen_platform::{
+    Transaction,
+    audit::{self, Actor, AuditRecord},
+    errors,
+    http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
+    limits::Rule,
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Column, Entity, Named, OrganizationRef, Status, WorkspaceRef, is_of};
+use crate::{
+    Tenancy,
+    member::{self, NewMember, Source, assignment::Grant},
+    role::{self, RoleRef},
+};
+
+/// Tries of one person.
+const TRIES: Rule = Rule::new("invitation_accepts", 20, Duration::from_secs(600));
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    pub organization: OrganizationRef,
+    pub workspace: WorkspaceRef,
+    pub role: RoleRef,
+    pub message: &'static str,
+}
+
+errors! { pub AcceptErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, EmailMismatch, InvitationNotFound, AlreadyMember, InvitationStale, InvitationExpired, InvitationGone, RateLimited; }
+
+/// Accept an invitation
+#[utoipa::path(post, path = "/api/v1/invitations/{invitation_token}/accept", tag = "invitations",
+    params(("invitation_token" = String, Path, description = "The token from the mail")),
+    responses((status = 200, description = "A member now; a repeat answers the same", body = Envelope<Accepted>), AcceptErrors))]
+pub async fn accept(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(token): Path<String>,
+) -> Result<Reply<Accepted>> {
+    caller.session()?;
+    let platform = &tenancy.identity.platform;
+    platform.limits.check(&TRIES, &caller.user_id.to_string())?;
+    let now = platform.clock.now();
+    let me = caller.user_id;
+
+    let tx = platform.db.begin().await?;
+    let found = Named::by_token(tx.conn(), &token).await?.ok_or(ErrorCode::InvitationNotFound)?;
+    if !is_of(tx.conn(), me, &found.invitation.email).await? {
+        return Err(ErrorCode::EmailMismatch.into());
+    }
+    // One statement decides: of all who come at once, one finds it pending.
+    let taken = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Accepted))
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::AcceptedByUserId, Expr::value(me))
+        .filter(Column::Id.eq(found.invitation.id))
+        .filter(Column::TokenHash.eq(found.invitation.token_hash.clone()))
+        .filter(Column::Status.eq(Status::Pending))
+        .filter(Column::ExpiresAt.gt(now))
+        .exec(tx.conn())
+        .await?;
+    if taken.rows_affected == 0 {
+        // As it is now, after whoever was before us.
+        let found = Named::by_token(tx.conn(), &token).await?.ok_or(ErrorCode::InvitationNotFound)?;
+        return repeated(&tx, &found, me).await;
+    }
+    let tenant = Tenant::on_behalf_of(found.invitation.organization_id);
+    if is_member(&tx, tenant, me).await? {
+        return Err(ErrorCode::AlreadyMember.into());
+    }
+    let actor = origin.actor(me);
+    join(&tx, &found, me, &actor, &platform.clock).await?;
+    let record = AuditRecord::new(Some(tenant.organization_id()), actor, "invitation.accept")
+        .target("invitation", found.invitation.id.0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    answer(&found)
+}
+
+/// Makes the person a member. The role counts in the whole organization where the workspace is the default one; else it
+/// counts in the workspace, and beside it stands the least that a member has.
+async fn join(
+    tx: &Transaction,
+    found: &Named,
+    user_id: UserId,
+    by: &Actor,
+    clock: &rivergen_platform::Clock,
+) -> Result<()> {
+    let invitation = &found.invitation;
+    let tenant = Tenant::on_behalf_of(invitation.organization_id);
+    let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
+        return Err(ErrorCode::InvitationStale.into());
+    };
+    let is_everywhere = found.workspace_is_default == Some(true);
+    let everywhere = match is_everywhere {
+        true => role.id,
+        false => role::built_in(tx.conn(), tenant, BuiltInRole::Viewer).await?.id,
+    };
+    let new = NewMember {
+        organization_id: tenant.organization_id(),
+        user_id,
+        role_id: everywhere,
+        source: Source::Invitation,
+        attributes: &Default::default(),
+        by: Some(invitation.invited_by_user_id),
+    };
+    new.add(tx, clock.now()).await?;
+    if !is_everywhere {
+        let workspace_id = Some(workspace.id);
+        Grant { tenant, user_id, role_id: role.id, workspace_id, expires_at: None }.give(tx, by, clock).await?;
+    }
+    Ok(())
+}
+
+/// What is answered where the invitation was not pending any more: the same again to whom it made a member.
+async fn repeated(tx: &Transaction, found: &Named, me: UserId) -> Result<Reply<Accepted>> {
+    let invitation = &found.invitation;
+    let is_mine = invitation.accepted_by_user_id == Some(me);
+    match invitation.status {
+        Status::Accepted if is_mine => {
+            match is_member(tx, Tenant::on_behalf_of(invitation.organization_id), me).await? {
+                true => answer(found),
+                // They have left since.
+                false => Err(ErrorCode::InvitationGone.into()),
+            }
+        }
+        Status::Accepted | Status::Revoked => Err(ErrorCode::InvitationGone.into()),
+        Status::Pending | Status::Expired => Err(ErrorCode::InvitationExpired.into()),
+    }
+}
+
+async fn is_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<bool> {
+    match member::find(tx.conn(), tenant, user_id).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == ErrorCode::MemberNotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn answer(found: &Named) -> Result<Reply<Accepted>> {
+    let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
+        return Err(ErrorCode::InvitationStale.into());
+    };
+    let message = "You are a member now.";
+    Ok(Reply::ok(Accepted { organization: found.organization(), workspace, role, message }, message))
+}

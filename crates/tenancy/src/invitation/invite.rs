@@ -1,0 +1,285 @@
+//! `POST /api/v1/organizations/{org_id}/members/invite`: invites one person by mail. [`Invitations`] has the rules, for
+//! [`super::bulk`] too.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_identity::{
+    email_address,
+    user::{User, address},
+};
+use rivergen_kernel::{
+    Caller, Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, Token, WorkspaceId,
+};
+use rivergen_platform::{
+    Transaction,
+    audit::{self, AuditRecord},
+    db::TenantScope,
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    limits::Rule,
+};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QuerySelect,
+    sea_query::{Expr, OnConflict},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{ActiveModel, Column, Entity, Model, Status, TO_ADDRESS, mails::Letter, random_token};
+use crate::{Tenancy, member, organization, role, workspace};
+
+/// Invitations of one organization, one by one.
+const INVITATIONS: Rule = Rule::new("invitations", 100, Duration::from_secs(3600));
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"email": "ada@acme.example", "workspace_id": 7, "role_id": 4, "message": "Welcome aboard."}))]
+pub struct InviteRequest {
+    #[garde(skip)]
+    pub email: String,
+    /// Where the role counts. In the default workspace it counts in the whole organization.
+    #[garde(skip)]
+    pub workspace_id: WorkspaceId,
+    /// With no more than one's own permissions.
+    #[garde(skip)]
+    pub role_id: RoleId,
+    /// Goes into the mail, as plain text.
+    #[garde(inner(length(chars, max = 1000)))]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invited {
+    pub invitation: SentInvitation,
+    pub message: &'static str,
+}
+
+/// An invitation that is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SentInvitation {
+    pub id: InvitationId,
+    /// Always null: whoever has it could accept in place of the invited person, so it goes by mail alone.
+    pub token: Option<String>,
+    #[schema(examples("ada@acme.example"))]
+    pub email: String,
+    pub expires_at: DateTime<Utc>,
+}
+
+errors! { pub InviteErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, RoleNotFound, AlreadyMember, InvitationExists, ValidationError, RateLimited; }
+
+/// Invite a person to an organization
+#[utoipa::path(post, path = "/api/v1/organizations/{org_id}/members/invite", tag = "organizations",
+    params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = InviteRequest,
+    responses((status = 201, description = "Invited, by mail", body = Envelope<Invited>), InviteErrors))]
+pub async fn invite(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(org_id): Path<OrganizationId>,
+    Json(request): Json<InviteRequest>,
+) -> Result<Reply<Invited>> {
+    let caller = tenancy.enter(&caller, org_id).await?;
+    let tenant = caller.require(Permission::MemberInvite)?;
+    let platform = &tenancy.identity.platform;
+    let uses = platform.check_limits(&[(&INVITATIONS, &org_id.to_string())]).await?;
+    let wanted = Wanted { email: request.email, workspace_id: request.workspace_id, role_id: request.role_id };
+    let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
+    let invitations = Invitations {
+        tenancy: &tenancy,
+        caller: &caller,
+        tenant,
+        origin: &origin,
+        message: request.message.as_deref(),
+    };
+    let outcome = invitations.make(&tx, &[wanted]).await?.pop();
+    let made = outcome.ok_or_else(|| Error::internal("an invitation was lost on the way"))??;
+    tx.commit().await?;
+    let message = "The invitation is on its way.";
+    let invitation = SentInvitation { id: made.id, token: None, email: made.email, expires_at: made.expires_at };
+    Ok(Reply::created(Invited { invitation, message }, message))
+}
+
+/// Who is to be invited, to what.
+pub(crate) struct Wanted {
+    /// As it was written.
+    pub email: String,
+    pub workspace_id: WorkspaceId,
+    pub role_id: RoleId,
+}
+
+/// Invitations of one call, by somebody who may invite.
+pub(crate) struct Invitations<'a> {
+    pub tenancy: &'a Tenancy,
+    pub caller: &'a Caller,
+    pub tenant: Tenant,
+    pub origin: &'a RequestOrigin,
+    pub message: Option<&'a str>,
+}
+
+impl Invitations<'_> {
+    /// Makes those that may be made, each with its mail and its audit record; answers each, in their order, or why not.
+    pub(crate) async fn make(&self, tx: &Transaction, wanted: &[Wanted]) -> Result<Vec<Result<Model>>> {
+        let platform = &self.tenancy.identity.platform;
+        let now = platform.clock.now();
+        let addresses: Vec<Result<String>> =
+            wanted.iter().map(|one| email_address::normalise(&one.email, "email")).collect();
+        let known = self.known(tx, wanted, addresses.iter().flatten().cloned().collect()).await?;
+        let rules = known.organization.intake()?;
+        let ends_at = rules.end(now);
+
+        let mut tokens: BTreeMap<String, Token> = BTreeMap::new();
+        let mut rows = Vec::new();
+        let mut judged: Vec<Result<String>> = Vec::new();
+        for (one, address) in wanted.iter().zip(addresses) {
+            let outcome = address.and_then(|address| {
+                rules.allow(&address)?;
+                self.judge(&known, one, &address)?;
+                // Of two for the same address in one call, the second finds the first.
+                if tokens.contains_key(&address) {
+                    return Err(ErrorCode::InvitationExists.into());
+                }
+                platform.limits.check(&TO_ADDRESS, &address)?;
+                Ok(address)
+            });
+            if let Ok(address) = &outcome {
+                let token = random_token();
+                rows.push(ActiveModel {
+                    organization_id: Set(self.tenant.organization_id()),
+                    workspace_id: Set(one.workspace_id),
+                    role_id: Set(one.role_id),
+                    email: Set(address.clone()),
+                    token_hash: Set(token.hash()),
+                    status: Set(Status::Pending),
+                    message: Set(self.message.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)),
+                    invited_by_user_id: Set(self.caller.user_id),
+                    created_at: Set(now),
+                    expires_at: Set(ends_at),
+                    ended_at: Set(None),
+                    accepted_by_user_id: Set(None),
+                    ..Default::default()
+                });
+                tokens.insert(address.clone(), token);
+            }
+            judged.push(outcome);
+        }
+        self.make_room(tx, tokens.keys().cloned().collect(), now).await?;
+        let mut made = insert(tx, rows).await?;
+        for invitation in made.values() {
+            if let (Some(token), Some(role)) = (tokens.get(&invitation.email), known.roles.get(&invitation.role_id)) {
+                let (inviter, organization) = (known.inviter.as_str(), known.organization.name.as_str());
+                Letter { inviter, organization, role: &role.name }.send(platform, tx, invitation, token).await?;
+            }
+        }
+        for invitation in made.values() {
+            let details = serde_json::json!({"role_id": invitation.role_id, "workspace_id": invitation.workspace_id});
+            let actor = self.origin.actor(self.caller.user_id);
+            let record = AuditRecord::new(Some(self.tenant.organization_id()), actor, "member.invite")
+                .target("invitation", invitation.id.0)
+                .details(details);
+            audit::record(tx, &platform.clock, record).await?;
+        }
+        let mut made_for = |address: String| made.remove(&address).ok_or_else(|| ErrorCode::InvitationExists.into());
+        Ok(judged.into_iter().map(|outcome| outcome.and_then(&mut made_for)).collect())
+    }
+
+    /// What each is held against, read at once.
+    async fn known(&self, tx: &Transaction, wanted: &[Wanted], addresses: BTreeSet<String>) -> Result<Known> {
+        let organization = organization::Entity::find_by_id(self.tenant.organization_id())
+            .filter(organization::Column::DeletedAt.is_null())
+            .one(tx.conn())
+            .await?;
+        let inviter = User::find(tx.conn(), self.caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+        let roles = self
+            .tenant
+            .find::<role::Entity>()
+            .filter(role::Column::Id.is_in(wanted.iter().map(|one| one.role_id)))
+            .all(tx.conn())
+            .await?;
+        let workspaces = self
+            .tenant
+            .find::<workspace::Entity>()
+            .filter(workspace::Column::Id.is_in(wanted.iter().map(|one| one.workspace_id)))
+            .filter(workspace::Column::DeletedAt.is_null())
+            .all(tx.conn())
+            .await?;
+        // Indexes: user_emails(email), memberships(organization_id, user_id), both unique.
+        let membership =
+            address::Entity::belongs_to(member::Entity).from(address::Column::UserId).to(member::Column::UserId);
+        let members: Vec<String> = address::Entity::find()
+            .select_only()
+            .column(address::Column::Email)
+            .join(JoinType::InnerJoin, membership.into())
+            .filter(address::Column::Email.is_in(addresses))
+            .filter(
+                Condition::any()
+                    .add(address::Column::IsPrimary.eq(true))
+                    .add(address::Column::VerifiedAt.is_not_null()),
+            )
+            .filter(member::Column::OrganizationId.eq(self.tenant.organization_id()))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        Ok(Known {
+            organization: organization.ok_or(ErrorCode::OrgNotFound)?,
+            inviter: inviter.account.display_name,
+            roles: roles.into_iter().map(|role| (role.id, role)).collect(),
+            workspaces: workspaces.into_iter().map(|workspace| workspace.id).collect(),
+            members: members.into_iter().collect(),
+        })
+    }
+
+    fn judge(&self, known: &Known, wanted: &Wanted, address: &str) -> Result<()> {
+        if !known.workspaces.contains(&wanted.workspace_id) {
+            return Err(ErrorCode::WorkspaceNotFound.into());
+        }
+        let role = known.roles.get(&wanted.role_id).ok_or(ErrorCode::RoleNotFound)?;
+        self.caller.may_grant(&role.permissions())?;
+        match known.members.contains(address) {
+            true => Err(ErrorCode::AlreadyMember.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// An invitation whose time is over stands in the way of no other. Index: invitations(organization_id, email) of those
+    /// that are pending.
+    async fn make_room(&self, tx: &Transaction, addresses: Vec<String>, now: DateTime<Utc>) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::Status, Expr::value(Status::Expired))
+            .col_expr(Column::EndedAt, Expr::value(now))
+            .filter(Column::OrganizationId.eq(self.tenant.organization_id()))
+            .filter(Column::Email.is_in(addresses))
+            .filter(Column::Status.eq(Status::Pending))
+            .filter(Column::ExpiresAt.lte(now))
+            .exec(tx.conn())
+            .await?;
+        Ok(())
+    }
+}
+
+struct Known {
+    organization: organization::Model,
+    inviter: String,
+    roles: BTreeMap<RoleId, role::Model>,
+    workspaces: BTreeSet<WorkspaceId>,
+    /// Addresses of members, among those that are to be invited.
+    members: BTreeSet<String>,
+}
+
+/// By their addresses; one that has a pending invitation already is left out.
+async fn insert(tx: &Transaction, rows: Vec<ActiveModel>) -> Result<BTreeMap<String, Model>> {
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let made = Entity::insert_many(rows)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_with_returning(tx.conn())
+        .await?;
+    Ok(made.into_iter().map(|row| (row.email.clone(), row)).collect())
+}

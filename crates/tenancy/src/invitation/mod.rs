@@ -1,0 +1,292 @@
+//! Invitations: how a person whom nobody can add by hand comes into an organization.
+//!
+//! ```text
+//! invite ─▶ pending ─ accept ─▶ accepted     once, by whom the address belongs to
+//!              │  ▲
+//!              │  └─ resend ─┐
+//!              ├─ in time ─▶ expired
+//!              └─ revoke ──▶ revoked         also of one that has expired
+//! ```
+//!
+//! The token of an invitation is in the mail to its address and nowhere else: no answer shows it, the database keeps its
+//! hash. Sent again, it is another token, and the former one is dead.
+//!
+//! | file | operation |
+//! | --- | --- |
+//! | [`invite`], [`bulk`] | `POST /api/v1/organizations/{org_id}/members/invite…` |
+//! | [`list`] | `GET /api/v1/organizations/{org_id}/invitations`, `GET /api/v1/invitations` |
+//! | [`resend`] | `POST /api/v1/organizations/{org_id}/invitations/{invitation_id}/resend` |
+//! | [`preview`], [`revoke`] | `GET` (by token) and `DELETE` (by id) `/api/v1/invitations/{invitation}` |
+//! | [`accept`] | `POST /api/v1/invitations/{invitation_token}/accept` |
+
+pub mod accept;
+pub mod bulk;
+pub mod invite;
+pub mod list;
+mod mails;
+pub mod preview;
+pub mod resend;
+pub mod revoke;
+
+use chrono::{DateTime, Utc};
+use rivergen_identity::user::address;
+use rivergen_kernel::{InvitationId, OrganizationId, Result, RoleId, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_platform::{db::TenantOwned, limits::Rule};
+use sea_orm::{
+    Condition, ConnectionTrait, FromQueryResult, JoinType, QuerySelect, Select, entity::prelude::*,
+    sea_query::IntoCondition,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Tenancy, organization,
+    role::{self, RoleRef},
+    workspace,
+};
+
+/// Mails to one address, from whichever organizations: nobody's mailbox is to be filled by inviting them.
+const TO_ADDRESS: Rule = Rule::new("invitations_to_address", 10, std::time::Duration::from_secs(24 * 3600));
+
+/// The operations of invitations.
+pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
+    OpenApiRouter::new()
+        .routes(routes!(invite::invite))
+        .routes(routes!(bulk::invite_all))
+        .routes(routes!(list::list_of_organization))
+        .routes(routes!(resend::resend))
+        .routes(routes!(list::list))
+        .routes(routes!(preview::preview, revoke::revoke))
+        .routes(routes!(accept::accept))
+}
+
+/// Where an invitation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = InvitationStatus)]
+pub enum Status {
+    #[sea_orm(string_value = "pending")]
+    Pending,
+    #[sea_orm(string_value = "accepted")]
+    Accepted,
+    #[sea_orm(string_value = "revoked")]
+    Revoked,
+    /// Written down only where another invitation of the address took its place: one whose time is over is expired,
+    /// whatever its row says.
+    #[sea_orm(string_value = "expired")]
+    Expired,
+}
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "invitations")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: InvitationId,
+    pub organization_id: OrganizationId,
+    pub workspace_id: WorkspaceId,
+    pub role_id: RoleId,
+    /// Lower-cased.
+    pub email: String,
+    pub token_hash: TokenHash,
+    pub status: Status,
+    /// What the inviter wrote.
+    pub message: Option<String>,
+    pub invited_by_user_id: UserId,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub accepted_by_user_id: Option<UserId>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TenantOwned for Entity {
+    fn organization_column() -> Column {
+        Column::OrganizationId
+    }
+}
+
+impl Model {
+    pub fn status_at(&self, now: DateTime<Utc>) -> Status {
+        match self.status {
+            Status::Pending if now >= self.expires_at => Status::Expired,
+            status => status,
+        }
+    }
+}
+
+impl Status {
+    /// The invitations of this status.
+    fn condition(self, now: DateTime<Utc>) -> Condition {
+        let written = Column::Status.eq(self);
+        match self {
+            Self::Pending => Condition::all().add(written).add(Column::ExpiresAt.gt(now)),
+            Self::Expired => {
+                let over = Condition::all().add(Column::Status.eq(Self::Pending)).add(Column::ExpiresAt.lte(now));
+                Condition::any().add(written).add(over)
+            }
+            Self::Accepted | Self::Revoked => written.into_condition(),
+        }
+    }
+}
+
+/// An invitation with the names of what it is about.
+#[derive(Debug, FromQueryResult)]
+struct Named {
+    #[sea_orm(nested)]
+    invitation: Model,
+    organization_name: String,
+    workspace_name: Option<String>,
+    workspace_is_default: Option<bool>,
+    workspace_deleted_at: Option<DateTime<Utc>>,
+    role_name: Option<String>,
+}
+
+impl Named {
+    /// Of a live organization. A role and a workspace may be gone meanwhile.
+    fn of(invitations: Select<Entity>) -> Select<Entity> {
+        let organization =
+            Entity::belongs_to(organization::Entity).from(Column::OrganizationId).to(organization::Column::Id);
+        let workspace = Entity::belongs_to(workspace::Entity).from(Column::WorkspaceId).to(workspace::Column::Id);
+        let role = Entity::belongs_to(role::Entity).from(Column::RoleId).to(role::Column::Id);
+        invitations
+            .join(JoinType::InnerJoin, organization.into())
+            .join(JoinType::LeftJoin, workspace.into())
+            .join(JoinType::LeftJoin, role.into())
+            .column_as(organization::Column::Name, "organization_name")
+            .column_as(workspace::Column::Name, "workspace_name")
+            .column_as(workspace::Column::IsDefault, "workspace_is_default")
+            .column_as(workspace::Column::DeletedAt, "workspace_deleted_at")
+            .column_as(role::Column::Name, "role_name")
+            .filter(organization::Column::DeletedAt.is_null())
+    }
+
+    /// The invitation that the token is for. Index: invitations(token_hash), unique.
+    async fn by_token(db: &impl ConnectionTrait, token: &str) -> Result<Option<Self>> {
+        let found = Self::of(Entity::find().filter(Column::TokenHash.eq(TokenHash::of(token))));
+        Ok(found.into_model().one(db).await?)
+    }
+
+    fn organization(&self) -> OrganizationRef {
+        OrganizationRef { id: self.invitation.organization_id, name: self.organization_name.clone() }
+    }
+
+    /// `None` once it is deleted.
+    fn workspace(&self) -> Option<WorkspaceRef> {
+        let name = self.workspace_name.clone().filter(|_| self.workspace_deleted_at.is_none())?;
+        Some(WorkspaceRef { id: self.invitation.workspace_id, name })
+    }
+
+    /// `None` once it is deleted.
+    fn role(&self) -> Option<RoleRef> {
+        Some(RoleRef { id: self.invitation.role_id, name: self.role_name.clone()? })
+    }
+
+    fn shown(&self, now: DateTime<Utc>) -> Invitation {
+        let invitation = &self.invitation;
+        Invitation {
+            id: invitation.id,
+            email: invitation.email.clone(),
+            organization: self.organization(),
+            workspace: self.workspace(),
+            role: self.role(),
+            status: invitation.status_at(now),
+            expires_at: invitation.expires_at,
+            created_at: invitation.created_at,
+            invited_by: invitation.invited_by_user_id,
+        }
+    }
+}
+
+/// An organization by its name.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OrganizationRef {
+    pub id: OrganizationId,
+    #[schema(examples("Acme"))]
+    pub name: String,
+}
+
+/// A workspace by its name.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct WorkspaceRef {
+    pub id: WorkspaceId,
+    #[schema(examples("Main Workspace"))]
+    pub name: String,
+}
+
+/// An invitation as those who may invite see it. Its token is never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invitation {
+    pub id: InvitationId,
+    #[schema(examples("ada@acme.example"))]
+    pub email: String,
+    pub organization: OrganizationRef,
+    /// Null once it is deleted.
+    pub workspace: Option<WorkspaceRef>,
+    /// Null once it is deleted.
+    pub role: Option<RoleRef>,
+    pub status: Status,
+    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub invited_by: UserId,
+}
+
+/// A token for a link. Where its path takes a token it takes an id by another method, so no token is all digits.
+fn random_token() -> Token {
+    let mut rng = rand::rng();
+    loop {
+        let token = Token::random(&mut rng);
+        if !token.expose().bytes().all(|byte| byte.is_ascii_digit()) {
+            return token;
+        }
+    }
+}
+
+/// Whether the address is one of the person's, and proved.
+async fn is_of(db: &impl ConnectionTrait, user: UserId, email: &str) -> Result<bool> {
+    let found = address::of_user(db, user, email).await?;
+    Ok(found.is_some_and(|address| address.verified_at.is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn invitation(status: Status, expires_at: DateTime<Utc>) -> Model {
+        Model {
+            id: InvitationId(1),
+            organization_id: OrganizationId(1),
+            workspace_id: WorkspaceId(1),
+            role_id: RoleId(1),
+            email: "ada@acme.example".to_owned(),
+            token_hash: random_token().hash(),
+            status,
+            message: None,
+            invited_by_user_id: UserId(1),
+            created_at: expires_at - Duration::days(7),
+            expires_at,
+            ended_at: None,
+            accepted_by_user_id: None,
+        }
+    }
+
+    #[test]
+    fn only_what_is_pending_expires_in_time() {
+        let end = Utc::now();
+        for (status, before, after) in [
+            (Status::Pending, Status::Pending, Status::Expired),
+            (Status::Accepted, Status::Accepted, Status::Accepted),
+            (Status::Revoked, Status::Revoked, Status::Revoked),
+            (Status::Expired, Status::Expired, Status::Expired),
+        ] {
+            let invitation = invitation(status, end);
+            let at = |moment| invitation.status_at(moment);
+            assert_eq!((at(end - Duration::microseconds(1)), at(end)), (before, after));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `POST /api/v1/organizations/{org_id}/invitations/{invitation_id}/resend`: the mail again, with another token and the
+//! whole time.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use rivergen_identity::user::User;
+use rivergen_kernel::{Error, ErrorCode, InvitationId, OrganizationId, Permission, Result};
+use rivergen_platform::{
+    audit::{self, AuditRecord},
+    db::{TenantScope, is_unique_violation},
+    errors,
+    http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
+    limits::Rule,
+};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Column, Entity, Invitation, Named, Status, TO_ADDRESS, mails::Letter, random_token};
+use crate::{Tenancy, organization, role};
+
+/// Mails of one invitation after the first.
+const RESENDS: Rule = Rule::new("invitation_resends", 5, Duration::from_secs(24 * 3600));
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Resent {
+    pub invitation: Invitation,
+    pub message: &'static str,
+}
+
+errors! { pub ResendErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, InvitationNotFound, InvitationNotPending, InvitationExists, InvitationStale, ValidationError, RateLimited; }
+
+/// Send an invitation again
+#[utoipa::path(post, path = "/api/v1/organizations/{org_id}/invitations/{invitation_id}/resend", tag = "organizations",
+    params(
+        ("org_id" = OrganizationId, Path, description = "The organization"),
+        ("invitation_id" = InvitationId, Path, description = "One that is pending or expired")),
+    responses((status = 200, description = "Sent with a new link; the former one is dead", body = Envelope<Resent>), ResendErrors))]
+pub async fn resend(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path((org_id, id)): Path<(OrganizationId, InvitationId)>,
+) -> Result<Reply<Resent>> {
+    let caller = tenancy.enter(&caller, org_id).await?;
+    let tenant = caller.require(Permission::MemberInvite)?;
+    let platform = &tenancy.identity.platform;
+    let now = platform.clock.now();
+
+    let tx = platform.db.begin().await?;
+    let found: Option<Named> =
+        Named::of(tenant.find::<Entity>().filter(Column::Id.eq(id))).into_model().one(tx.conn()).await?;
+    let mut found = found.ok_or(ErrorCode::InvitationNotFound)?;
+    if matches!(found.invitation.status, Status::Accepted | Status::Revoked) {
+        return Err(ErrorCode::InvitationNotPending.into());
+    }
+    let (Some(role), Some(_)) = (found.role(), found.workspace()) else {
+        return Err(ErrorCode::InvitationStale.into());
+    };
+    // Nobody keeps an invitation alive that they could not make.
+    caller.may_grant(&role::find(tx.conn(), tenant, role.id).await?.permissions())?;
+    let organization = organization::Entity::find_by_id(org_id).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
+    let rules = organization.intake()?;
+    rules.allow(&found.invitation.email)?;
+    let uses = platform.check_limits(&[(&RESENDS, &id.to_string())]).await?;
+    platform.limits.check(&TO_ADDRESS, &found.invitation.email)?;
+    uses.keep(&tx).await?;
+
+    let token = random_token();
+    found.invitation.status = Status::Pending;
+    found.invitation.expires_at = rules.end(now);
+    let renewed = Entity::update_many()
+        .col_expr(Column::TokenHash, Expr::value(token.hash()))
+        .col_expr(Column::ExpiresAt, Expr::value(found.invitation.expires_at))
+        .col_expr(Column::Status, Expr::value(Status::Pending))
+        .col_expr(Column::EndedAt, Expr::value(Option::<chrono::DateTime<chrono::Utc>>::None))
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.is_in([Status::Pending.to_value(), Status::Expired.to_value()]))
+        .exec(tx.conn())
+        .await
+        .map_err(|error| {
+            // Meanwhile the address has another one.
+            if is_unique_violation(&error) { ErrorCode::InvitationExists.into() } else { Error::from(error) }
+        })?;
+    if renewed.rows_affected == 0 {
+        return Err(ErrorCode::InvitationNotPending.into());
+    }
+    let inviter = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    Letter { inviter: &inviter.account.display_name, organization: &organization.name, role: &role.name }
+        .send(platform, &tx, &found.invitation, &token)
+        .await?;
+    let record =
+        AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "invitation.resend").target("invitation", id.0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The invitation is on its way again.";
+    Ok(Reply::ok(Resent { invitation: found.shown(now), message }, message))
+}

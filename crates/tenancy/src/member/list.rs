@@ -1,0 +1,98 @@
+//! `GET /api/v1/organizations/{org_id}/members`: who belongs to the organization, by name.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{OrganizationId, Permission, Result, RoleId, Tenant};
+use rivergen_platform::{
+    db::TenantScope,
+    errors,
+    http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
+};
+use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Column, Entity, Status, assignment,
+    view::{self, Member},
+    word,
+};
+use crate::Tenancy;
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct Filter {
+    /// Beginnings of words of the name or the address.
+    #[garde(inner(length(max = 255)))]
+    pub search: Option<String>,
+    /// Who holds this role, in the whole organization or in a workspace.
+    pub role_id: Option<RoleId>,
+    #[param(inline)]
+    pub status: Option<Status>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Members {
+    pub members: Vec<Member>,
+    #[schema(examples(4))]
+    pub total_count: u64,
+    pub message: &'static str,
+}
+
+errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ValidationError; }
+
+/// List the members of an organization
+#[utoipa::path(get, path = "/api/v1/organizations/{org_id}/members", tag = "organizations",
+    params(("org_id" = OrganizationId, Path, description = "The organization"), SkipLimit, Filter),
+    responses((status = 200, description = "Ordered by name", body = Envelope<Members>), ListErrors))]
+pub async fn list(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Path(org_id): Path<OrganizationId>,
+    Query(window): Query<SkipLimit>,
+    Query(filter): Query<Filter>,
+) -> Result<Reply<Members>> {
+    let caller = tenancy.enter(&caller, org_id).await?;
+    let tenant = caller.require(Permission::MemberRead)?;
+    let db = tenancy.identity.platform.db.read();
+    let message = "The members of the organization.";
+    let Some(wanted) = wanted(tenant, filter, tenancy.identity.platform.clock.now()) else {
+        return Ok(Reply::ok(Members { members: Vec::new(), total_count: 0, message }, message));
+    };
+    let total_count = tenant.find::<Entity>().filter(wanted.clone()).count(db).await?;
+    // Indexes: memberships(organization_id, name_key, user_id) and (organization_id, status, name_key, user_id).
+    let rows = view::rows(tenant)
+        .filter(wanted)
+        .order_by_asc(Column::NameKey)
+        .order_by_asc(Column::UserId)
+        .offset(window.skip())
+        .limit(window.limit())
+        .all(db)
+        .await?;
+    let members = view::shown(&tenancy, &caller, rows).await?;
+    Ok(Reply::ok(Members { members, total_count, message }, message))
+}
+
+/// `None` where nobody can be meant.
+fn wanted(tenant: Tenant, filter: Filter, now: chrono::DateTime<chrono::Utc>) -> Option<Condition> {
+    let mut wanted = Condition::all();
+    if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        wanted = wanted.add(word::found_by(tenant, text)?);
+    }
+    if let Some(role) = filter.role_id {
+        // Index: role_assignments(role_id, id).
+        let holders = tenant
+            .find::<assignment::Entity>()
+            .select_only()
+            .column(assignment::Column::UserId)
+            .filter(assignment::Column::RoleId.eq(role))
+            .filter(assignment::live(now))
+            .into_query();
+        wanted = wanted.add(Column::UserId.in_subquery(holders));
+    }
+    if let Some(status) = filter.status {
+        wanted = wanted.add(Column::Status.eq(status));
+    }
+    Some(wanted)
+}

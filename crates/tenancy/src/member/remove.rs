@@ -1,0 +1,77 @@
+//! `DELETE /api/v1/organizations/{org_id}/members/{user_id}`: takes somebody out of the organization.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, UserId};
+use rivergen_platform::{
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Status;
+use crate::{Tenancy, organization, standing::Standing};
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct Removal {
+    /// The active member whom the removed one's data sources, questions, policies and files pass to; without one they stay
+    /// with the organization as they are.
+    pub transfer_to: Option<UserId>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Removed {
+    #[schema(examples(true))]
+    pub removed: bool,
+    pub message: &'static str,
+}
+
+errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, MemberNotFound, LastOwner, CannotChangeSelf, ValidationError; }
+
+/// Remove a member from an organization
+#[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/members/{user_id}", tag = "organizations",
+    params(
+        ("org_id" = OrganizationId, Path, description = "The organization"),
+        ("user_id" = UserId, Path, description = "The member; not oneself"), Removal),
+    responses((status = 200, description = "Out; the account and its other organizations stay", body = Envelope<Removed>), RemoveErrors))]
+pub async fn remove(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path((org_id, user_id)): Path<(OrganizationId, UserId)>,
+    Query(removal): Query<Removal>,
+) -> Result<Reply<Removed>> {
+    let platform = &tenancy.identity.platform;
+    let now = platform.clock.now();
+    let caller = tenancy.enter(&caller, org_id).await?;
+    let tenant = caller.require(Permission::MemberRemove)?;
+    if user_id == caller.user_id {
+        return Err(ErrorCode::CannotChangeSelf.into());
+    }
+
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, org_id).await?;
+    let standing = Standing::load(tx.conn(), org_id, user_id).await?.ok_or(ErrorCode::MemberNotFound)?;
+    super::refuse_above(&caller, &standing, now)?;
+    if let Some(heir) = removal.transfer_to {
+        let heir = super::find(tx.conn(), tenant, heir).await?;
+        if heir.user_id == user_id || heir.status != Status::Active {
+            return Err(ErrorCode::MemberNotFound.into());
+        }
+        for owned in tenancy.possessions.iter() {
+            owned.transfer(&tx, tenant, user_id, heir.user_id).await?;
+        }
+    }
+    super::remove(&tx, tenant, user_id, now).await?;
+    let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "member.remove")
+        .target("user", user_id.0)
+        .details(serde_json::json!({"transfer_to": removal.transfer_to}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The member is removed.";
+    Ok(Reply::ok(Removed { removed: true, message }, message))
+}
