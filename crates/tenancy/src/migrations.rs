@@ -256,6 +256,7 @@ impl MigrationTrait for People {
             "CREATE INDEX invitations_role ON invitations (role_id, status)",
             "CREATE INDEX invitations_workspace ON invitations (workspace_id, status)",
             "CREATE INDEX invitations_newest ON invitations (organization_id, id)",
+            "CREATE INDEX invitations_email ON invitations (email, id)",
             "CREATE INDEX personal_access_tokens_organization ON personal_access_tokens (organization_id, id)",
         ] {
             db.execute_unprepared(statement).await?;
