@@ -29,6 +29,7 @@ pub fn routes(is_demo: bool, tokens: AccessTokens) -> Router {
         .route("/", get(move || page(index.clone())))
         .route("/verify-email", get(|| page(styled(include_str!("pages/verify_email.html")))))
         .route("/reset-password", get(|| page(styled(include_str!("pages/reset_password.html")))))
+        .route("/invitation", get(|| page(styled(include_str!("pages/invitation.html")))))
         .route("/.well-known/jwks.json", get(move || jwks(tokens.clone())))
         .merge(docs)
 }

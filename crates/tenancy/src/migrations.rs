@@ -257,6 +257,7 @@ impl MigrationTrait for People {
             "CREATE INDEX invitations_workspace ON invitations (workspace_id, status)",
             "CREATE INDEX role_assignments_loans ON role_assignments (role_id, expires_at) WHERE expires_at IS NOT NULL",
             "CREATE INDEX invitations_newest ON invitations (organization_id, id)",
+            "CREATE INDEX invitations_email ON invitations (email, id)",
         ] {
             db.execute_unprepared(statement).await?;
         }

@@ -1,20 +1,52 @@
 //! What this room keeps about a person, for an access request: where they belong, and what they may do there.
 
 use async_trait::async_trait;
+use rivergen_identity::user::address;
 use rivergen_kernel::Result;
-use rivergen_platform::personal_data::{PAGE, Records, Subject};
+use rivergen_platform::personal_data::{PAGE, Records, Rows, Subject};
 use sea_orm::{
-    ActiveEnum, ColumnTrait, DatabaseConnection, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    ActiveEnum, ColumnTrait, Condition, DatabaseConnection, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
 };
 use serde_json::{Value, json};
 
 use crate::{
+    invitation,
     member::{self, assignment},
     organization, role,
 };
 
 pub fn records() -> Vec<Box<dyn Records>> {
-    vec![Box::new(Memberships), Box::new(RoleAssignments)]
+    vec![
+        Box::new(Memberships),
+        Box::new(RoleAssignments),
+        // Index: invitations(email, id).
+        Box::new(Rows::<invitation::Entity> {
+            name: "invitations",
+            id: invitation::Column::Id,
+            of: |subject| Some(to_addresses_of(subject)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "email": row.email,
+                    "status": row.status.to_value(), "message": row.message, "created_at": row.created_at,
+                    "expires_at": row.expires_at, "ended_at": row.ended_at})
+            },
+        }),
+    ]
+}
+
+/// Invitations to the addresses that the person has proved.
+fn to_addresses_of(subject: Subject) -> Condition {
+    let addresses = address::Entity::find()
+        .select_only()
+        .column(address::Column::Email)
+        .filter(address::Column::UserId.eq(subject.user_id))
+        .filter(address::Column::VerifiedAt.is_not_null())
+        .into_query();
+    let theirs = Condition::all().add(invitation::Column::Email.in_subquery(addresses));
+    match subject.within {
+        Some(tenant) => theirs.add(invitation::Column::OrganizationId.eq(tenant.organization_id())),
+        None => theirs,
+    }
 }
 
 struct Memberships;

@@ -29,7 +29,7 @@ async fn metrics_are_prometheus(server: &Server) {
 }
 
 async fn the_pages_load_nothing_from_elsewhere(server: &Server) {
-    for path in ["/", "/verify-email?token=x", "/reset-password?token=x", "/docs/"] {
+    for path in ["/", "/verify-email?token=x", "/reset-password?token=x", "/invitation?token=x", "/docs/"] {
         let answer = server.anonymous().get(path).await;
         assert_eq!(answer.status, 200, "{path}");
         let html = answer.body.as_str().unwrap();

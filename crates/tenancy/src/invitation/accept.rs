@@ -27,7 +27,7 @@ use crate::{
 const TRIES: Rule = Rule::new("invitation_accepts", 20, Duration::from_secs(600));
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Accepted {
+pub struct AcceptedInvitation {
     pub organization: OrganizationRef,
     pub workspace: WorkspaceRef,
     pub role: RoleRef,
@@ -39,13 +39,13 @@ errors! { pub AcceptErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 /// Accept an invitation
 #[utoipa::path(post, path = "/api/v1/invitations/{invitation_token}/accept", tag = "invitations",
     params(("invitation_token" = String, Path, description = "The token from the mail")),
-    responses((status = 200, description = "A member now; a repeat answers the same", body = Envelope<Accepted>), AcceptErrors))]
+    responses((status = 200, description = "A member now; a repeat answers the same", body = Envelope<AcceptedInvitation>), AcceptErrors))]
 pub async fn accept(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path(token): Path<String>,
-) -> Result<Reply<Accepted>> {
+) -> Result<Reply<AcceptedInvitation>> {
     caller.session()?;
     let platform = &tenancy.identity.platform;
     platform.limits.check(&TRIES, &caller.user_id.to_string())?;
@@ -122,7 +122,7 @@ async fn join(
 }
 
 /// What is answered where the invitation was not pending any more: the same again to whom it made a member.
-async fn repeated(tx: &Transaction, found: &Named, me: UserId) -> Result<Reply<Accepted>> {
+async fn repeated(tx: &Transaction, found: &Named, me: UserId) -> Result<Reply<AcceptedInvitation>> {
     let invitation = &found.invitation;
     let is_mine = invitation.accepted_by_user_id == Some(me);
     match invitation.status {
@@ -146,10 +146,10 @@ async fn is_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<
     }
 }
 
-fn answer(found: &Named) -> Result<Reply<Accepted>> {
+fn answer(found: &Named) -> Result<Reply<AcceptedInvitation>> {
     let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
         return Err(ErrorCode::InvitationStale.into());
     };
     let message = "You are a member now.";
-    Ok(Reply::ok(Accepted { organization: found.organization(), workspace, role, message }, message))
+    Ok(Reply::ok(AcceptedInvitation { organization: found.organization(), workspace, role, message }, message))
 }

@@ -24,7 +24,7 @@ use crate::{Tenancy, organization, role};
 const RESENDS: Rule = Rule::new("invitation_resends", 5, Duration::from_secs(24 * 3600));
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Resent {
+pub struct ResentInvitation {
     pub invitation: Invitation,
     pub message: &'static str,
 }
@@ -36,17 +36,19 @@ errors! { pub ResendErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
         ("invitation_id" = InvitationId, Path, description = "One that is pending or expired")),
-    responses((status = 200, description = "Sent with a new link; the former one is dead", body = Envelope<Resent>), ResendErrors))]
+    responses((status = 200, description = "Sent with a new link; the former one is dead", body = Envelope<ResentInvitation>), ResendErrors))]
 pub async fn resend(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path((org_id, id)): Path<(OrganizationId, InvitationId)>,
-) -> Result<Reply<Resent>> {
+) -> Result<Reply<ResentInvitation>> {
     let caller = tenancy.enter(&caller, org_id).await?;
     let tenant = caller.require(Permission::MemberInvite)?;
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
+    // Before the transaction, which holds a connection; so an id may be nobody's.
+    let uses = platform.check_limits(&[(&RESENDS, &format!("{org_id}/{id}"))]).await?;
 
     let tx = platform.db.begin().await?;
     let found: Option<Named> =
@@ -63,7 +65,6 @@ pub async fn resend(
     let organization = organization::Entity::find_by_id(org_id).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
     let rules = organization.intake()?;
     rules.allow(&found.invitation.email)?;
-    let uses = platform.check_limits(&[(&RESENDS, &id.to_string())]).await?;
     platform.limits.check(&TO_ADDRESS, &found.invitation.email)?;
     uses.keep(&tx).await?;
 
@@ -95,5 +96,5 @@ pub async fn resend(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The invitation is on its way again.";
-    Ok(Reply::ok(Resent { invitation: found.shown(now), message }, message))
+    Ok(Reply::ok(ResentInvitation { invitation: found.shown(now), message }, message))
 }

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::{Tenancy, organization};
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Left {
+pub struct LeftOrganization {
     pub organization_id: OrganizationId,
     pub left_at: DateTime<Utc>,
     pub message: &'static str,
@@ -27,13 +27,13 @@ errors! { pub LeaveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifi
 /// Leave an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/leave", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "A member no more; what was made there stays", body = Envelope<Left>), LeaveErrors))]
+    responses((status = 200, description = "A member no more; what was made there stays", body = Envelope<LeftOrganization>), LeaveErrors))]
 pub async fn leave(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path(org_id): Path<OrganizationId>,
-) -> Result<Reply<Left>> {
+) -> Result<Reply<LeftOrganization>> {
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     caller.session()?;
@@ -54,5 +54,5 @@ pub async fn leave(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "You have left the organization.";
-    Ok(Reply::ok(Left { organization_id: org_id, left_at: now, message }, message))
+    Ok(Reply::ok(LeftOrganization { organization_id: org_id, left_at: now, message }, message))
 }

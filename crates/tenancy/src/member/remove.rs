@@ -24,7 +24,7 @@ pub struct Removal {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Removed {
+pub struct RemovedMember {
     #[schema(examples(true))]
     pub removed: bool,
     pub message: &'static str,
@@ -37,14 +37,14 @@ errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
         ("user_id" = UserId, Path, description = "The member; not oneself"), Removal),
-    responses((status = 200, description = "Out; the account and its other organizations stay", body = Envelope<Removed>), RemoveErrors))]
+    responses((status = 200, description = "Out; the account and its other organizations stay", body = Envelope<RemovedMember>), RemoveErrors))]
 pub async fn remove(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path((org_id, user_id)): Path<(OrganizationId, UserId)>,
     Query(removal): Query<Removal>,
-) -> Result<Reply<Removed>> {
+) -> Result<Reply<RemovedMember>> {
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     let caller = tenancy.enter(&caller, org_id).await?;
@@ -73,5 +73,5 @@ pub async fn remove(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The member is removed.";
-    Ok(Reply::ok(Removed { removed: true, message }, message))
+    Ok(Reply::ok(RemovedMember { removed: true, message }, message))
 }

@@ -80,6 +80,9 @@ pub struct PersonalData {
     memberships: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     role_assignments: Vec<Value>,
+    /// To the person's addresses.
+    #[schema(value_type = Vec<Object>)]
+    invitations: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     sessions: Vec<Value>,
     #[schema(value_type = Vec<Object>)]

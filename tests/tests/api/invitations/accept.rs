@@ -51,6 +51,11 @@ async fn an_invited_person_becomes_a_member(server: &Server) {
     let invitation = server.rows("SELECT status, accepted_by_user_id FROM invitations").await;
     assert_eq!(invitation, [json!({"status": "accepted", "accepted_by_user_id": ada.id})]);
     assert_eq!(server.audited("invitation.accept", "success").await, 1);
+    let kept = ada.client.get(&format!("/api/v1/users/{}/export", ada.id)).await.ok();
+    assert_eq!(
+        (&kept["invitations"][0]["email"], &kept["invitations"][0]["status"]),
+        (&json!(ADA), &json!("accepted"))
+    );
 }
 
 async fn a_role_in_another_workspace_counts_there_alone(server: &Server) {

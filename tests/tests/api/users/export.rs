@@ -56,7 +56,16 @@ async fn a_person_gets_everything_and_no_secret(server: &Server) {
     assert_eq!(list(&data, "sessions")[0]["ip_address"], "127.0.0.1");
     assert!(list(&data, "sessions")[0]["created_at"].as_str().unwrap().ends_with('Z'));
     assert!(list(&data, "activities").iter().any(|record| record["action"] == "auth.login"));
-    for kind in ["devices", "consents", "passkeys", "second_factors", "linked_accounts", "prompts", "account_events"] {
+    for kind in [
+        "invitations",
+        "devices",
+        "consents",
+        "passkeys",
+        "second_factors",
+        "linked_accounts",
+        "prompts",
+        "account_events",
+    ] {
         list(&data, kind);
     }
     for secret in [token["token"].as_str().unwrap(), &ada.refresh_token, "argon2", "hash"] {
