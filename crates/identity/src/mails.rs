@@ -184,6 +184,20 @@ pub async fn send_personal_data_exported(
     send(identity, tx, user, "identity.personal_data_exported", template).await
 }
 
+/// An administrator has folded one account of a person into another; both addresses are told.
+pub async fn send_accounts_merged(identity: &Identity, tx: &Transaction, gone: &User, kept: &User) -> Result<()> {
+    for user in [gone, kept] {
+        let template = greeting(user, "Two accounts became one")
+            .paragraph(format!(
+                "an administrator has merged the account of {} into that of {}. Sign in with the latter from now on.",
+                gone.email.email, kept.email.email
+            ))
+            .footer("If these are not both yours, tell your administrator at once.");
+        send(identity, tx, user, "identity.accounts_merged", template).await?;
+    }
+    Ok(())
+}
+
 /// A code as a second factor.
 pub async fn send_code(identity: &Identity, tx: &Transaction, user: &User, code: &str) -> Result<()> {
     let template = greeting(user, "Your code")

@@ -135,6 +135,7 @@ impl App {
         let tenancy = Tenancy::new(identity.clone(), standings, personal_records(), possessions());
 
         let storage = open_storage(config, &platform)?;
+        rivergen_tenancy::user::import::register(&tenancy);
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
         let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);

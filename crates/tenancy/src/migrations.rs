@@ -222,6 +222,42 @@ impl MigrationTrait for People {
         )
         .await?;
 
+        m.create_table(
+            Table::create()
+                .table("user_imports")
+                .col(big_pk_auto("id"))
+                .col(text_uniq("public_id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("started_by_user_id"))
+                .col(big_integer("session_id"))
+                .col(text("format"))
+                .col(boolean("is_dry_run"))
+                .col(text("status"))
+                .col(text("content"))
+                .col(big_integer("total_rows"))
+                .col(big_integer("processed"))
+                .col(big_integer("created"))
+                .col(big_integer("failed"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone_null("finished_at"))
+                .foreign_key(&mut belongs_to("user_imports", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("user_import_errors")
+                .col(big_integer("import_id"))
+                .col(big_integer("row_number"))
+                .col(text_null("field"))
+                .col(text("code"))
+                .col(text("message"))
+                .primary_key(Index::create().col("import_id").col("row_number"))
+                .foreign_key(&mut belongs_to("user_import_errors", "import_id", "user_imports"))
+                .to_owned(),
+        )
+        .await?;
+
         let db = m.get_connection();
         if db.get_database_backend() == sea_orm_migration::sea_orm::DbBackend::Postgres {
             // Words are found by a range of bytes.
@@ -258,6 +294,8 @@ impl MigrationTrait for People {
             "CREATE INDEX role_assignments_loans ON role_assignments (role_id, expires_at) WHERE expires_at IS NOT NULL",
             "CREATE INDEX invitations_newest ON invitations (organization_id, id)",
             "CREATE INDEX invitations_email ON invitations (email, id)",
+            "CREATE INDEX user_imports_age ON user_imports (created_at)",
+            "CREATE INDEX user_imports_organization ON user_imports (organization_id)",
         ] {
             db.execute_unprepared(statement).await?;
         }

@@ -19,7 +19,8 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use proptest::{prelude::*, sample::subsequence};
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, OrganizationId, Permission, PermissionSet, RoleId, SessionId, UserId, WorkspaceId,
+    BuiltInRole, Caller, Credential, OrganizationId, Permission, PermissionSet, Proofs, RoleId, SessionId, UserId,
+    WorkspaceId,
 };
 use rivergen_tenancy::{
     member::{Status, assignment},
@@ -181,8 +182,8 @@ impl House {
             email_verified: true,
             authenticated_at: self.now,
             membership: Some(Arc::new(membership)),
-            has_second_factor: false,
-            second_factor_missing: false,
+            proofs: Proofs { second_factor: true, passkey: false, ip: None },
+            closed: None,
         })
     }
 

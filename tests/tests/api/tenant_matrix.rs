@@ -221,6 +221,22 @@ const ENTRIES: &[Entry] = &[
     ),
     entry("GET /api/v1/workspaces", Members, nothing),
     entry("GET /api/v1/users", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/users",
+        NotFor("Developer"),
+        |ids| json!({"email": unique("@new.example"), "display_name": "New", "organization_id": ids.organization_id, "role_id": ids.role_id}),
+    ),
+    entry(
+        "POST /api/v1/users/bulk-import",
+        NotFor("Developer"),
+        |ids| json!({"organization_id": ids.organization_id, "format": "csv", "content": "email\nx@new.example\n", "dry_run": true}),
+    ),
+    entry("GET /api/v1/users/bulk-import/{import_id}", MembersRefusing("IMPORT_NOT_FOUND"), nothing),
+    entry(
+        "POST /api/v1/users/merge",
+        Untried(Some("Developer")),
+        |ids| json!({"source_user_id": ids.user_id, "target_user_id": ids.owner_id}),
+    ),
     entry("POST /api/v1/users/search", NotFor("Viewer"), |ids| json!({"organization_id": ids.organization_id})),
     entry("GET /api/v1/users/{user_id}", Members, nothing),
     entry("PUT /api/v1/users/{user_id}", Members, |_| json!({"display_name": "Somebody"})),
@@ -297,6 +313,7 @@ struct Ids {
     policy_id: i64,
     role_id: i64,
     user_id: i64,
+    owner_id: i64,
     query_id: i64,
     session_id: i64,
     token_id: i64,
@@ -338,6 +355,7 @@ impl Ids {
             policy_id: policy["id"].as_i64().unwrap(),
             role_id: organization.roles["Viewer"],
             user_id: organization.viewer.id,
+            owner_id: organization.owner.id,
             query_id,
             file_path: owner.upload("more.csv", csv).await,
         }
@@ -359,6 +377,7 @@ impl Ids {
             ("token_id", self.token_id),
             ("invitation_id", self.invitation_id),
             // There are none of these yet, so every id is foreign.
+            ("import_id", 1),
             ("dataset_id", 1),
             ("device_id", 1),
             ("credential_id", 1),

@@ -253,7 +253,7 @@ async fn is_of(db: &impl ConnectionTrait, user: UserId, email: &str) -> Result<b
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use chrono::Duration;
 
     use super::*;
 

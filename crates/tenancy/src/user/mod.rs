@@ -8,7 +8,9 @@ pub mod create;
 pub mod delete;
 pub mod export;
 pub mod get;
+pub mod import;
 pub mod list;
+pub mod merge;
 pub mod search;
 pub mod status;
 pub mod update;
@@ -248,7 +250,10 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
         .routes(routes!(list::list_users, create::create_user))
         .routes(routes!(search::search_users))
+        .routes(routes!(import::bulk_import))
+        .routes(routes!(import::get_bulk_import))
         .routes(routes!(status::bulk_update_status))
+        .routes(routes!(merge::merge_users))
         .routes(routes!(get::get_user, update::update_user, delete::delete_user))
         .routes(routes!(status::update_status))
         .routes(routes!(activity::get_activity))

@@ -1,0 +1,581 @@
+//! `POST /api/v1/users/bulk-import` and `GET /api/v1/users/bulk-import/{import_id}`: many people from a CSV or SCIM file.
+//!
+//! The file is read when it comes and worked off by a job, some hundred rows a transaction: a server that is killed goes on
+//! with the next. Each row is an invitation by the rules of the single one, and one that fails stops no other. A dry run
+//! does the same and takes every batch back.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_kernel::{
+    Caller, Credential, Error, ErrorCode, OrganizationId, Permission, Proofs, Result, RoleId, Tenant, Token,
+};
+use rivergen_platform::{
+    Transaction,
+    audit::{self, AuditRecord},
+    db::TenantScope,
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    jobs::{Handler, JobContext, JobError, JobOptions},
+    net,
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{
+    Tenancy,
+    invitation::invite::{Invitations, Wanted},
+    organization, role, workspace,
+};
+
+const JOB: &str = "tenancy.import_users";
+const SWEEP: &str = "tenancy.forget_imports";
+/// Rows of one transaction.
+const BATCH: usize = 250;
+const MAX_ROWS: usize = 100_000;
+const MAX_BYTES: usize = 5 * 1024 * 1024;
+const MAX_FETCHED_BYTES: usize = 20 * 1024 * 1024;
+const FETCH_TIME: Duration = Duration::from_secs(10);
+/// Row errors that are answered; the rest is counted.
+const SHOWN_ERRORS: u64 = 1000;
+/// How long an import can be asked for.
+const KEPT: chrono::Duration = chrono::Duration::days(30);
+
+/// Imports.
+pub mod import {
+    use rivergen_kernel::{OrganizationId, SessionId, UserId};
+    use rivergen_platform::db::TenantOwned;
+    use sea_orm::entity::prelude::*;
+
+    #[derive(
+        Debug,
+        Clone,
+        Copy,
+        PartialEq,
+        Eq,
+        EnumIter,
+        DeriveActiveEnum,
+        serde::Serialize,
+        serde::Deserialize,
+        utoipa::ToSchema,
+    )]
+    #[sea_orm(rs_type = "String", db_type = "Text")]
+    #[serde(rename_all = "snake_case")]
+    #[schema(as = ImportFormat)]
+    pub enum Format {
+        /// With a header: email, display_name, role, external_id.
+        #[sea_orm(string_value = "csv")]
+        Csv,
+        /// A SCIM list of users (RFC 7644, section 3.4.2), or an array of them.
+        #[sea_orm(string_value = "scim")]
+        Scim,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, utoipa::ToSchema)]
+    #[sea_orm(rs_type = "String", db_type = "Text")]
+    #[serde(rename_all = "snake_case")]
+    #[schema(as = ImportStatus)]
+    pub enum Status {
+        #[sea_orm(string_value = "processing")]
+        Processing,
+        #[sea_orm(string_value = "completed")]
+        Completed,
+        #[sea_orm(string_value = "completed_with_errors")]
+        CompletedWithErrors,
+        /// It could not go on: its starter may not add people any more.
+        #[sea_orm(string_value = "failed")]
+        Failed,
+    }
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_imports")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        /// Random; what the API calls it.
+        pub public_id: String,
+        pub organization_id: OrganizationId,
+        pub started_by_user_id: UserId,
+        pub session_id: SessionId,
+        pub format: Format,
+        pub is_dry_run: bool,
+        pub status: Status,
+        /// The file; empty once it is worked off.
+        pub content: String,
+        pub total_rows: i64,
+        pub processed: i64,
+        pub created: i64,
+        pub failed: i64,
+        pub created_at: DateTimeUtc,
+        pub finished_at: Option<DateTimeUtc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    impl TenantOwned for Entity {
+        fn organization_column() -> Column {
+            Column::OrganizationId
+        }
+    }
+}
+
+/// Rows that failed.
+pub mod row_error {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "user_import_errors")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub import_id: i64,
+        /// From 1, without the header.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub row_number: i64,
+        pub field: Option<String>,
+        pub code: String,
+        pub message: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use import::{Format, Status};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"organization_id": 42, "format": "csv", "content": "email,display_name,role\nada@acme.example,Ada,Developer\n"}))]
+pub struct BulkImportRequest {
+    pub organization_id: OrganizationId,
+    #[schema(inline)]
+    pub format: Format,
+    /// The file itself, up to 5 MiB and 100,000 rows; or
+    pub content: Option<String>,
+    /// where it can be fetched: an address that begins with https://.
+    #[garde(inner(length(max = 2048)))]
+    pub file_url: Option<String>,
+    /// Only checks.
+    #[schema(default = false)]
+    pub dry_run: Option<bool>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportStarted {
+    #[schema(examples("imp_3mK9…"))]
+    pub import_id: String,
+    #[schema(examples(100))]
+    pub total_rows: i64,
+    #[schema(examples(0))]
+    pub processed: i64,
+    #[schema(inline)]
+    pub status: Status,
+    pub message: &'static str,
+}
+
+/// How an import stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportProgress {
+    pub import_id: String,
+    pub organization_id: OrganizationId,
+    #[schema(inline)]
+    pub status: Status,
+    pub total_rows: i64,
+    pub processed: i64,
+    /// Who was invited, or would be.
+    pub created: i64,
+    /// Always 0: who belongs to the organization is left as they are.
+    pub updated: i64,
+    pub failed: i64,
+    /// The first thousand rows that failed.
+    pub errors: Vec<ImportRowError>,
+    pub created_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportRowError {
+    /// From 1, without the header.
+    #[schema(examples(3))]
+    pub row: i64,
+    #[schema(examples("email"))]
+    pub field: Option<String>,
+    #[schema(examples("VALIDATION_ERROR"))]
+    pub code: String,
+    pub message: String,
+}
+
+errors! {
+    pub BulkImportErrors: InvalidRequest, InvalidImportFile, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
+    pub GetImportErrors: Unauthorized, Forbidden, EmailNotVerified, ImportNotFound;
+}
+
+/// Import many users from a CSV or SCIM file
+#[utoipa::path(post, path = "/api/v1/users/bulk-import", tag = "users", request_body = BulkImportRequest,
+    responses((status = 200, description = "Begun; follow it by its id", body = Envelope<ImportStarted>), BulkImportErrors))]
+pub async fn bulk_import(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Json(request): Json<BulkImportRequest>,
+) -> Result<Reply<ImportStarted>> {
+    let platform = &tenancy.identity.platform;
+    let session_id = caller.session()?;
+    let caller = tenancy.enter(&caller, request.organization_id).await?;
+    let tenant = caller.require(Permission::UserCreate)?;
+    let content = match (request.content, request.file_url) {
+        (Some(content), None) if content.len() > MAX_BYTES => return Err(unreadable("The file is larger than 5 MiB.")),
+        (Some(content), None) => content,
+        (None, Some(url)) => fetch(&tenancy, &url).await?,
+        _ => return Err(Error::invalid_field("content", "give the file itself, or its file_url")),
+    };
+    let total_rows = i64::try_from(read(request.format, &content)?.len()).map_err(Error::internal)?;
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let row = import::ActiveModel {
+        public_id: Set(format!("imp_{}", &Token::random(&mut rand::rng()).expose()[..22])),
+        organization_id: Set(tenant.organization_id()),
+        started_by_user_id: Set(caller.user_id),
+        session_id: Set(session_id),
+        format: Set(request.format),
+        is_dry_run: Set(request.dry_run.unwrap_or(false)),
+        status: Set(Status::Processing),
+        content: Set(content),
+        total_rows: Set(total_rows),
+        processed: Set(0),
+        created: Set(0),
+        failed: Set(0),
+        created_at: Set(now),
+        finished_at: Set(None),
+        ..Default::default()
+    }
+    .insert(tx.conn())
+    .await?;
+    let options = JobOptions { organization_id: Some(tenant.organization_id()), ..JobOptions::default() };
+    platform.jobs.enqueue(&tx, JOB, &row.id, options).await?;
+    let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "user.import")
+        .target("user_import", &row.public_id)
+        .details(json!({"rows": total_rows, "dry_run": row.is_dry_run}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The import has begun.";
+    let started =
+        ImportStarted { import_id: row.public_id, total_rows, processed: 0, status: Status::Processing, message };
+    Ok(Reply::ok(started, message))
+}
+
+/// Follow the progress of an import and read its row errors
+#[utoipa::path(get, path = "/api/v1/users/bulk-import/{import_id}", tag = "users",
+    params(("import_id" = String, Path, description = "As the import was answered; known for thirty days")),
+    responses((status = 200, description = "How it stands", body = Envelope<ImportProgress>), GetImportErrors))]
+pub async fn get_bulk_import(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Path(import_id): Path<String>,
+) -> Result<Reply<ImportProgress>> {
+    let db = tenancy.identity.platform.db.read();
+    // Index: user_imports(public_id), unique.
+    let found = import::Entity::find().filter(import::Column::PublicId.eq(import_id)).one(db).await?;
+    let row = found.ok_or(ErrorCode::ImportNotFound)?;
+    let caller = tenancy.enter(&caller, row.organization_id).await.map_err(|error| match error.code {
+        ErrorCode::OrgNotFound => ErrorCode::ImportNotFound.into(),
+        _ => error,
+    })?;
+    caller.require(Permission::UserCreate)?;
+    let errors = row_error::Entity::find()
+        .filter(row_error::Column::ImportId.eq(row.id))
+        .order_by_asc(row_error::Column::RowNumber)
+        .limit(SHOWN_ERRORS)
+        .all(db)
+        .await?;
+    let shown = |error: row_error::Model| ImportRowError {
+        row: error.row_number,
+        field: error.field,
+        code: error.code,
+        message: error.message,
+    };
+    let progress = ImportProgress {
+        import_id: row.public_id,
+        organization_id: row.organization_id,
+        status: row.status,
+        total_rows: row.total_rows,
+        processed: row.processed,
+        created: row.created,
+        updated: 0,
+        failed: row.failed,
+        errors: errors.into_iter().map(shown).collect(),
+        created_at: row.created_at,
+        finished_at: row.finished_at,
+    };
+    Ok(Reply::ok(progress, "How the import stands."))
+}
+
+fn unreadable(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorCode::InvalidImportFile).with_message(message)
+}
+
+/// Through the guarded client, which checks every address and every redirect.
+async fn fetch(tenancy: &Tenancy, url: &str) -> Result<String> {
+    if !url.starts_with("https://") {
+        return Err(Error::invalid_field("file_url", "must begin with https://"));
+    }
+    let request = tenancy.identity.platform.outbound.http().get(url).timeout(FETCH_TIME);
+    let response = request.send().await.and_then(reqwest::Response::error_for_status);
+    let response = response.map_err(|error| unreadable("The file cannot be fetched.").with_source(error))?;
+    let bytes = net::read_bounded(response, MAX_FETCHED_BYTES).await;
+    let bytes = bytes.map_err(|error| unreadable("The file cannot be fetched, or is too large.").with_source(error))?;
+    String::from_utf8(bytes.into()).map_err(|_| unreadable("The file is not UTF-8."))
+}
+
+/// A person of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    email: String,
+    /// By name; the organization's default, if absent.
+    role: Option<String>,
+}
+
+fn read(format: Format, content: &str) -> Result<Vec<Row>> {
+    let rows = match format {
+        Format::Csv => read_csv(content)?,
+        Format::Scim => read_scim(content)?,
+    };
+    match rows.len() {
+        0 => Err(unreadable("The file names nobody.")),
+        1..=MAX_ROWS => Ok(rows),
+        _ => Err(unreadable("The file has more than 100,000 rows.")),
+    }
+}
+
+fn read_csv(content: &str) -> Result<Vec<Row>> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content.as_bytes());
+    let headers = reader.headers().map_err(|error| unreadable(format!("{error}.")))?.clone();
+    let known = ["email", "display_name", "role", "external_id"];
+    if let Some(other) = headers.iter().find(|header| !known.contains(header)) {
+        return Err(unreadable(format!(
+            "There is no column {other:?}; the columns are email, display_name, role, external_id."
+        )));
+    }
+    let column = |name: &str| headers.iter().position(|header| header == name);
+    let email = column("email").ok_or_else(|| unreadable("There is no column email."))?;
+    let role = column("role");
+    let row = |record: csv::Result<csv::StringRecord>| {
+        let record = record.map_err(|error| unreadable(format!("{error}.")))?;
+        let filled = |at: Option<usize>| record.get(at?).filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Row { email: filled(Some(email)).unwrap_or_default(), role: filled(role) })
+    };
+    reader.records().map(row).collect()
+}
+
+fn read_scim(content: &str) -> Result<Vec<Row>> {
+    let document: Value = serde_json::from_str(content).map_err(|error| unreadable(format!("{error}.")))?;
+    let users = document.as_array().or_else(|| document["Resources"].as_array());
+    let users = users.ok_or_else(|| unreadable("This is no SCIM list of users."))?;
+    let row = |user: &Value| {
+        let emails = user["emails"].as_array();
+        let primary = emails.and_then(|all| all.iter().find(|one| one["primary"] == true).or(all.first()));
+        let email = primary.and_then(|one| one["value"].as_str()).or(user["userName"].as_str());
+        let role = user["roles"].as_array().and_then(|all| all.first()).and_then(|role| role["value"].as_str());
+        Row { email: email.unwrap_or_default().to_owned(), role: role.map(str::to_owned) }
+    };
+    Ok(users.iter().map(row).collect())
+}
+
+/// Registers the jobs of imports.
+pub fn register(tenancy: &Tenancy) {
+    let jobs = &tenancy.identity.platform.jobs;
+    jobs.register(JOB, Arc::new(Worker(tenancy.clone())));
+    jobs.every(SWEEP, Duration::from_secs(3600), Arc::new(Sweep(tenancy.clone())));
+}
+
+struct Worker(Tenancy);
+
+#[async_trait]
+impl Handler for Worker {
+    async fn run(&self, payload: Value, _: JobContext) -> Result<(), JobError> {
+        let id: i64 = serde_json::from_value(payload).map_err(|error| JobError::fatal(Error::internal(error)))?;
+        self.work_off(id).await.map_err(JobError::retry)
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+}
+
+impl Worker {
+    async fn work_off(&self, id: i64) -> Result<()> {
+        let platform = &self.0.identity.platform;
+        let found = import::Entity::find_by_id(id).one(platform.db.read()).await?;
+        let Some(mut row) = found.filter(|row| row.status == Status::Processing) else { return Ok(()) };
+        let rows = read(row.format, &row.content)?;
+        while let Some(batch) = rows.get(usize::try_from(row.processed).unwrap_or(usize::MAX)..)
+            && !batch.is_empty()
+        {
+            let batch = batch.get(..BATCH).unwrap_or(batch);
+            row = match self.starter(&row).await? {
+                Some(caller) => self.work_off_batch(row, batch, &caller).await?,
+                None => return self.finish(row, Status::Failed).await,
+            };
+        }
+        let status = if row.failed == 0 { Status::Completed } else { Status::CompletedWithErrors };
+        self.finish(row, status).await
+    }
+
+    /// Who started it, with what they may do now; `None` where they may not add people any more.
+    async fn starter(&self, row: &import::Model) -> Result<Option<Caller>> {
+        let now = self.0.identity.platform.clock.now();
+        let standing = self.0.standings.of(row.organization_id, row.started_by_user_id).await?;
+        let membership = standing.and_then(|standing| standing.membership(None, now));
+        let caller = membership.map(|membership| Caller {
+            user_id: row.started_by_user_id,
+            credential: Credential::Session(row.session_id),
+            email: "".into(),
+            email_verified: true,
+            authenticated_at: row.created_at,
+            membership: Some(Arc::new(membership)),
+            proofs: Proofs { second_factor: true, passkey: true, ip: None },
+            closed: None,
+        });
+        Ok(caller.filter(|caller| caller.may(Permission::UserCreate)))
+    }
+
+    async fn work_off_batch(&self, row: import::Model, batch: &[Row], caller: &Caller) -> Result<import::Model> {
+        let platform = &self.0.identity.platform;
+        let tenant = caller.tenant()?;
+        let tx = platform.db.begin().await?;
+        let outcomes = self.invite(&tx, caller, tenant, batch).await?;
+        let tx = match row.is_dry_run {
+            true => {
+                drop(tx);
+                platform.db.begin().await?
+            }
+            false => tx,
+        };
+        let failed: Vec<row_error::ActiveModel> = (row.processed + 1..)
+            .zip(&outcomes)
+            .filter_map(|(number, outcome)| Some((number, outcome.as_ref().err()?)))
+            .map(|(number, error)| row_error::ActiveModel {
+                import_id: Set(row.id),
+                row_number: Set(number),
+                field: Set(error.details.first().map(|detail| detail.field.clone())),
+                code: Set(error.code.as_str().to_owned()),
+                message: Set(error.details.first().map_or(error.message.to_string(), |detail| detail.reason.clone())),
+            })
+            .collect();
+        let count = |length: usize| i64::try_from(length).map_err(Error::internal);
+        let (all, lost) = (count(outcomes.len())?, count(failed.len())?);
+        if !failed.is_empty() {
+            row_error::Entity::insert_many(failed).exec_without_returning(tx.conn()).await?;
+        }
+        let (processed, created, lost) = (row.processed + all, row.created + all - lost, row.failed + lost);
+        let mut row = row.into_active_model();
+        row.processed = Set(processed);
+        row.created = Set(created);
+        row.failed = Set(lost);
+        let row = row.update(tx.conn()).await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// The outcome of each row, in their order.
+    async fn invite(
+        &self,
+        tx: &Transaction,
+        caller: &Caller,
+        tenant: Tenant,
+        batch: &[Row],
+    ) -> Result<Vec<Result<()>>> {
+        let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+        let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+        let default = workspace::default_of(tx.conn(), tenant.organization_id()).await?;
+        let workspace_id = default.ok_or_else(|| Error::internal("an organization without a default workspace"))?.id;
+        let names = batch.iter().filter_map(|row| row.role.as_deref()).map(str::to_lowercase);
+        let names: Vec<String> = names.chain(["viewer".to_owned()]).collect();
+        // Index: roles(organization_id, name_key), unique.
+        let roles = tenant.find::<role::Entity>().filter(role::Column::NameKey.is_in(names)).all(tx.conn()).await?;
+        let roles: BTreeMap<String, RoleId> = roles.into_iter().map(|role| (role.name_key, role.id)).collect();
+        let role_of = |row: &Row| match &row.role {
+            Some(name) => roles.get(&name.to_lowercase()).copied(),
+            None => intake.default_role_id.or_else(|| roles.get("viewer").copied()),
+        };
+        let wanted: Vec<Option<Wanted>> = batch
+            .iter()
+            .map(|row| role_of(row).map(|role_id| Wanted { email: row.email.clone(), workspace_id, role_id }))
+            .collect();
+        let known: Vec<bool> = wanted.iter().map(Option::is_some).collect();
+        let origin = RequestOrigin { ip: None, user_agent: None };
+        let invitations = Invitations { tenancy: &self.0, caller, tenant, origin: &origin, message: None };
+        let wanted: Vec<Wanted> = wanted.into_iter().flatten().collect();
+        let mut made = invitations.make(tx, &wanted).await?.into_iter();
+        let outcome = |is_known: bool| match is_known {
+            false => Err(ErrorCode::RoleNotFound.into()),
+            true => made.next().map_or(Ok(()), |outcome| outcome.map(drop)),
+        };
+        Ok(known.into_iter().map(outcome).collect())
+    }
+
+    async fn finish(&self, row: import::Model, status: Status) -> Result<()> {
+        let platform = &self.0.identity.platform;
+        let tx = platform.db.begin().await?;
+        let mut row = row.into_active_model();
+        row.status = Set(status);
+        row.content = Set(String::new());
+        row.finished_at = Set(Some(platform.clock.now()));
+        row.update(tx.conn()).await?;
+        tx.commit().await
+    }
+}
+
+/// Forgets imports that nobody asks for any more.
+struct Sweep(Tenancy);
+
+#[async_trait]
+impl Handler for Sweep {
+    async fn run(&self, _: Value, _: JobContext) -> Result<(), JobError> {
+        let platform = &self.0.identity.platform;
+        let forget = async {
+            let tx = platform.db.begin().await?;
+            // Index: user_imports(created_at). The errors hang on the row.
+            import::Entity::delete_many()
+                .filter(import::Column::CreatedAt.lt(platform.clock.now() - KEPT))
+                .exec(tx.conn())
+                .await?;
+            tx.commit().await
+        };
+        forget.await.map_err(JobError::retry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_csv_is_read_by_its_header() {
+        let rows =
+            read(Format::Csv, "display_name,email,role\n\"Love, Ada\", ada@acme.example ,\nB,b@acme.example,Admin\n");
+        let row = |email: &str, role: Option<&str>| Row { email: email.to_owned(), role: role.map(str::to_owned) };
+        assert_eq!(rows.unwrap(), [row("ada@acme.example", None), row("b@acme.example", Some("Admin"))]);
+        for bad in ["", "email\n", "name\nAda\n", "email,password\na@b.example,x\n", "email,role\na@b.example\n"] {
+            assert_eq!(read(Format::Csv, bad).unwrap_err().code, ErrorCode::InvalidImportFile, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_scim_list_is_read() {
+        let list = r#"{"Resources": [{"userName": "ada", "emails": [{"value": "x@acme.example"},
+            {"value": "ada@acme.example", "primary": true}], "roles": [{"value": "Admin"}]}, {"userName": "b@acme.example"}]}"#;
+        let rows = read(Format::Scim, list).unwrap();
+        assert_eq!((rows[0].email.as_str(), rows[0].role.as_deref()), ("ada@acme.example", Some("Admin")));
+        assert_eq!((rows[1].email.as_str(), &rows[1].role), ("b@acme.example", &None));
+        assert!(read(Format::Scim, "{}").is_err() && read(Format::Scim, "nonsense").is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! `POST /api/v1/users/bulk-import` and `GET /api/v1/users/bulk-import/{import_id}`
+
+use rivergen_tests::{Organization, Server, eventually, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases! {
+    each_row_is_an_invitation_and_each_fault_is_told;
+    a_dry_run_changes_nothing;
+    many_rows_go_through_and_a_second_time_finds_the_first;
+    files_that_cannot_be_read_are_refused;
+    an_import_whose_starter_may_no_more_stops;
+    the_rules_hold;
+}
+
+const PATH: &str = "/api/v1/users/bulk-import";
+
+fn body(acme: &Organization, content: &str) -> Value {
+    json!({"organization_id": acme.id, "format": "csv", "content": content})
+}
+
+async fn finished(acme: &Organization, started: &Value) -> Value {
+    let path = format!("{PATH}/{}", started["import_id"].as_str().unwrap());
+    eventually("the end of the import", async || {
+        let progress = acme.admin.client.get(&path).await.ok();
+        (progress["status"] != "processing").then_some(progress)
+    })
+    .await
+}
+
+async fn each_row_is_an_invitation_and_each_fault_is_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let file = "email,display_name,role\nada@new.example,Ada,Developer\nnonsense,Bob,\nviewer@acme.example,V,\n\
+                carl@new.example,Carl,Pilot\ndora@new.example,Dora,Owner\nemil@new.example,,\nADA@new.example,Ada,\n";
+    let started = acme.admin.client.post(PATH, body(&acme, file)).await.ok();
+    assert_eq!((started["total_rows"].as_i64(), started["status"].as_str()), (Some(7), Some("processing")));
+    let end = finished(&acme, &started).await;
+    assert_eq!(end["status"], "completed_with_errors");
+    assert_eq!(
+        (end["processed"].as_i64(), end["created"].as_i64(), end["failed"].as_i64()),
+        (Some(7), Some(2), Some(5))
+    );
+    let errors: Vec<_> = end["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (error["row"].as_i64().unwrap(), error["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        errors,
+        [
+            (2, "VALIDATION_ERROR"),
+            (3, "ALREADY_MEMBER"),
+            (4, "ROLE_NOT_FOUND"),
+            (5, "FORBIDDEN"),
+            (7, "INVITATION_EXISTS")
+        ]
+    );
+    assert_eq!(end["errors"][0]["field"], "email");
+    assert!(end["finished_at"].is_string());
+    assert_eq!(server.count("SELECT count(*) FROM invitations").await, 2);
+    server.mailbox().nth_to("ada@new.example", 1).await;
+    assert_eq!(server.audited("user.import", "success").await, 1);
+    // The file itself is not kept.
+    assert_eq!(server.count("SELECT count(*) FROM user_imports WHERE content <> ''").await, 0);
+}
+
+async fn a_dry_run_changes_nothing(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut request = body(&acme, "email\nada@new.example\nnonsense\n");
+    request["dry_run"] = json!(true);
+    let end = finished(&acme, &acme.admin.client.post(PATH, request).await.ok()).await;
+    assert_eq!((end["created"].as_i64(), end["failed"].as_i64()), (Some(1), Some(1)));
+    assert_eq!(server.count("SELECT count(*) FROM invitations").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM audit_log WHERE action = 'member.invite'").await, 0);
+}
+
+async fn many_rows_go_through_and_a_second_time_finds_the_first(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let rows: String = (0..600).map(|number| format!("p{number}@new.example\n")).collect();
+    let file = format!("email\n{rows}");
+    let end = finished(&acme, &acme.admin.client.post(PATH, body(&acme, &file)).await.ok()).await;
+    assert_eq!((end["status"].as_str(), end["created"].as_i64()), (Some("completed"), Some(600)));
+    let again = finished(&acme, &acme.admin.client.post(PATH, body(&acme, &file)).await.ok()).await;
+    assert_eq!((again["created"].as_i64(), again["failed"].as_i64()), (Some(0), Some(600)));
+    assert_eq!(server.count("SELECT count(*) FROM invitations").await, 600);
+}
+
+async fn files_that_cannot_be_read_are_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let client = &acme.admin.client;
+    for content in ["", "email\n", "name\nAda\n", "email,password\na@b.example,x\n"] {
+        client.post(PATH, body(&acme, content)).await.error(400, "INVALID_IMPORT_FILE");
+    }
+    let scim = json!({"organization_id": acme.id, "format": "scim", "content": "{}"});
+    client.post(PATH, scim).await.error(400, "INVALID_IMPORT_FILE");
+    client.post(PATH, json!({"organization_id": acme.id, "format": "csv"})).await.invalid("content");
+    client.post(PATH, json!({"organization_id": acme.id, "format": "xml", "content": "x"})).await.invalid("format");
+    let plain = json!({"organization_id": acme.id, "format": "csv", "file_url": "http://new.example/people.csv"});
+    client.post(PATH, plain).await.invalid("file_url");
+    let nowhere = json!({"organization_id": acme.id, "format": "csv", "file_url": "https://127.0.0.1:1/people.csv"});
+    client.post(PATH, nowhere).await.error(400, "INVALID_IMPORT_FILE");
+    assert_eq!(server.count("SELECT count(*) FROM user_imports").await, 0);
+}
+
+async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let started = acme.admin.client.post(PATH, body(&acme, "email\nada@new.example\n")).await.ok();
+    // As if it had been started by somebody who is suspended by now.
+    finished(&acme, &started).await;
+    let suspend = json!({"status": "suspended"});
+    acme.owner.client.put(&format!("/api/v1/users/{}/status", acme.admin.id), suspend).await.ok();
+    server
+        .execute("UPDATE user_imports SET status = 'processing', processed = 0, content = 'email\nbob@new.example\n'")
+        .await;
+    server.execute("UPDATE jobs SET state = 'queued' WHERE kind = 'tenancy.import_users'").await;
+    let path = format!("{PATH}/{}", started["import_id"].as_str().unwrap());
+    let end = eventually("the end of the import", async || {
+        let progress = acme.owner.client.get(&path).await.ok();
+        (progress["status"] != "processing").then_some(progress)
+    })
+    .await;
+    assert_eq!(end["status"], "failed");
+    assert_eq!(server.count("SELECT count(*) FROM invitations WHERE email = 'bob@new.example'").await, 0);
+}
+
+async fn the_rules_hold(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let request = body(&acme, "email\nada@new.example\n");
+    acme.developer.client.post(PATH, request.clone()).await.error(403, "FORBIDDEN");
+    globex.owner.client.post(PATH, request.clone()).await.error(404, "ORG_NOT_FOUND");
+    let started = acme.admin.client.post(PATH, request).await.ok();
+    let path = format!("{PATH}/{}", started["import_id"].as_str().unwrap());
+    globex.owner.client.get(&path).await.error(404, "IMPORT_NOT_FOUND");
+    acme.developer.client.get(&path).await.error(403, "FORBIDDEN");
+    acme.admin.client.get(&format!("{PATH}/imp_x")).await.error(404, "IMPORT_NOT_FOUND");
+    finished(&acme, &started).await;
+}
