@@ -273,6 +273,7 @@ async fn found(platform: &Platform, id: OrganizationId) -> BTreeMap<BuiltInRole,
         created_at: Set(now),
         updated_at: Set(now),
         security: Set(None),
+        settings: Set(None),
         deleted_at: Set(None),
     }
     .insert(tx.conn())
