@@ -12,7 +12,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
     limits::Rule,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,29 +52,34 @@ pub async fn accept(
     let now = platform.clock.now();
     let me = caller.user_id;
 
-    let tx = platform.db.begin().await?;
-    let found = Named::by_token(tx.conn(), &token).await?.ok_or(ErrorCode::InvitationNotFound)?;
-    if !is_of(tx.conn(), me, &found.invitation.email).await? {
+    let db = platform.db.read();
+    let found = Named::by_token(db, &token).await?.ok_or(ErrorCode::InvitationNotFound)?;
+    if !is_of(db, me, &found.invitation.email).await? {
         return Err(ErrorCode::EmailMismatch.into());
     }
+    if found.invitation.status_at(now) != Status::Pending {
+        return repeated(db, &found, me).await;
+    }
+
+    let tx = platform.db.begin().await?;
     // One statement decides: of all who come at once, one finds it pending.
     let taken = Entity::update_many()
         .col_expr(Column::Status, Expr::value(Status::Accepted))
         .col_expr(Column::EndedAt, Expr::value(now))
         .col_expr(Column::AcceptedByUserId, Expr::value(me))
         .filter(Column::Id.eq(found.invitation.id))
-        .filter(Column::TokenHash.eq(found.invitation.token_hash.clone()))
+        .filter(Column::TokenHash.eq(found.invitation.token_hash))
         .filter(Column::Status.eq(Status::Pending))
         .filter(Column::ExpiresAt.gt(now))
         .exec(tx.conn())
         .await?;
+    // As it is now, after whoever was before us.
+    let found = Named::by_token(tx.conn(), &token).await?.ok_or(ErrorCode::InvitationNotFound)?;
     if taken.rows_affected == 0 {
-        // As it is now, after whoever was before us.
-        let found = Named::by_token(tx.conn(), &token).await?.ok_or(ErrorCode::InvitationNotFound)?;
-        return repeated(&tx, &found, me).await;
+        return repeated(tx.conn(), &found, me).await;
     }
     let tenant = Tenant::on_behalf_of(found.invitation.organization_id);
-    if is_member(&tx, tenant, me).await? {
+    if is_member(tx.conn(), tenant, me).await? {
         return Err(ErrorCode::AlreadyMember.into());
     }
     let actor = origin.actor(me);
@@ -122,12 +127,12 @@ async fn join(
 }
 
 /// What is answered where the invitation was not pending any more: the same again to whom it made a member.
-async fn repeated(tx: &Transaction, found: &Named, me: UserId) -> Result<Reply<AcceptedInvitation>> {
+async fn repeated(db: &impl ConnectionTrait, found: &Named, me: UserId) -> Result<Reply<AcceptedInvitation>> {
     let invitation = &found.invitation;
     let is_mine = invitation.accepted_by_user_id == Some(me);
     match invitation.status {
         Status::Accepted if is_mine => {
-            match is_member(tx, Tenant::on_behalf_of(invitation.organization_id), me).await? {
+            match is_member(db, Tenant::on_behalf_of(invitation.organization_id), me).await? {
                 true => answer(found),
                 // They have left since.
                 false => Err(ErrorCode::InvitationGone.into()),
@@ -138,8 +143,8 @@ async fn repeated(tx: &Transaction, found: &Named, me: UserId) -> Result<Reply<A
     }
 }
 
-async fn is_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<bool> {
-    match member::find(tx.conn(), tenant, user_id).await {
+async fn is_member(db: &impl ConnectionTrait, tenant: Tenant, user_id: UserId) -> Result<bool> {
+    match member::find(db, tenant, user_id).await {
         Ok(_) => Ok(true),
         Err(error) if error.code == ErrorCode::MemberNotFound => Ok(false),
         Err(error) => Err(error),

@@ -23,6 +23,7 @@ on_both_databases! {
     owners_who_remove_each_other_leave_one;
     owners_who_demote_each_other_leave_one;
     owners_who_leave_at_once_leave_one;
+    changes_of_all_kinds_at_once_do_not_block_each_other;
     anothers_is_not_found;
     a_token_does_what_its_scopes_allow;
     what_is_not_valid_is_named;
@@ -414,6 +415,38 @@ async fn owners_who_leave_at_once_leave_one(server: &Server) {
     });
     let answers = join_all(calls).await;
     one_is_left(server, &acme, answers).await;
+}
+
+async fn changes_of_all_kinds_at_once_do_not_block_each_other(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let other = second_owner(server, &acme).await;
+    let role = |name: &str| json!({"role_id": acme.roles[name]});
+    let calls = (0..60).map(|call| {
+        let (acme, other, role) = (&acme, &other, &role);
+        async move {
+            let by = if call % 2 == 0 { &acme.owner.client } else { &other.client };
+            match call % 6 {
+                0 => by.patch(&path(acme, &acme.developer), role("Viewer")).await,
+                1 => by.patch(&path(acme, &acme.developer), role("Admin")).await,
+                2 => by.patch(&path(acme, &acme.viewer), json!({"status": "suspended"})).await,
+                3 => by.patch(&path(acme, &acme.viewer), json!({"status": "active"})).await,
+                4 => {
+                    by.post(
+                        &format!("/api/v1/organizations/{}/workspaces", acme.id),
+                        json!({"name": format!("W{call}")}),
+                    )
+                    .await
+                }
+                _ => by.patch(&path(acme, other), role("Owner")).await,
+            }
+        }
+    });
+    for answer in join_all(calls).await {
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+    assert_eq!(owners(server, &acme).await, 2);
+    let held = format!("SELECT count(*) FROM role_assignments WHERE user_id = {}", acme.developer.id);
+    assert_eq!(server.count(&held).await, 1);
 }
 
 async fn anothers_is_not_found(server: &Server) {
