@@ -25,6 +25,7 @@ use utoipa::{
         (name = "authentication", description = "Sign-up, sign-in and sessions."),
         (name = "organizations", description = "Organizations and their workspaces."),
         (name = "workspaces", description = "The same workspaces, over all organizations."),
+        (name = "roles", description = "Roles, who holds them, and what they let somebody do."),
         (name = "storage", description = "Files, sealed with the organization's key."),
         (name = "data_sources", description = "Data sources: registered, tested, discovered and queried under policies."),
         (name = "policies", description = "Row filters, masks, limits and access, and the record of what they did."),

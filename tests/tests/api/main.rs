@@ -17,6 +17,7 @@ mod organizations;
 mod pages;
 mod policies;
 mod prompts;
+mod roles;
 mod sessions;
 mod storage;
 mod tenant_matrix;

@@ -28,6 +28,9 @@ enum Access {
     Members,
     /// Members of some roles; not this one.
     NotFor(&'static str),
+    /// As `NotFor`, and whoever may is refused with a code that only the operation itself gives: the object is needed
+    /// after it.
+    NotForRefusing(&'static str, &'static str),
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
     /// it can, and its good way has a test of its own.
     PublicRefusing(&'static str),
@@ -38,17 +41,27 @@ enum Access {
     /// As `Own`, and not tried out: the object is needed after it.
     Destroys,
 }
-use Access::{Destroys, Members, MembersRefusing, NotFor, Own, Public, PublicRefusing};
+use Access::{Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, Public, PublicRefusing};
 
 impl Access {
     fn is_public(self) -> bool {
         matches!(self, Public | PublicRefusing(_))
     }
 
+    /// The strongest role that must not.
+    fn forbidden_to(self) -> Option<&'static str> {
+        match self {
+            NotFor(role) | NotForRefusing(role, _) => Some(role),
+            _ => None,
+        }
+    }
+
     /// What an authorized caller is answered.
     fn is_control(self, answer: &Answer) -> bool {
         match self {
-            PublicRefusing(code) | MembersRefusing(code) => answer.body["error"]["code"] == code,
+            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) => {
+                answer.body["error"]["code"] == code
+            }
             _ => answer.status.is_success(),
         }
     }
@@ -181,6 +194,48 @@ const ENTRIES: &[Entry] = &[
         |ids| json!({"name": unique(" Lab"), "organization_id": ids.organization_id}),
     ),
     entry("GET /api/v1/workspaces", Members, nothing),
+    entry("GET /api/v1/organizations/{org_id}/roles", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/roles",
+        NotFor("Developer"),
+        |_| json!({"name": unique(" role"), "permissions": ["role.read"]}),
+    ),
+    entry("GET /api/v1/organizations/{org_id}/roles/{role_id}", NotFor("Viewer"), nothing),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/roles/{role_id}",
+        NotFor("Developer"),
+        |_| json!({"description": "changed"}),
+    ),
+    entry("DELETE /api/v1/organizations/{org_id}/roles/{role_id}", NotForRefusing("Developer", "ROLE_IN_USE"), nothing),
+    entry("GET /api/v1/roles", Members, nothing),
+    entry(
+        "POST /api/v1/roles",
+        NotFor("Developer"),
+        |ids| json!({"name": unique(" role"), "permissions": ["role.read"], "organization_id": ids.organization_id}),
+    ),
+    entry("GET /api/v1/roles/permissions", Members, nothing),
+    entry("GET /api/v1/roles/templates", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/roles/bulk-assign", NotFor("Developer"), |ids| {
+        json!({"organization_id": ids.organization_id, "operations": [
+            {"action": "assign", "role_id": ids.role_id, "user_id": ids.user_id}]})
+    }),
+    entry("POST /api/v1/roles/check", Members, |ids| {
+        json!({"permissions": ["datasource.query"], "user_id": ids.user_id, "organization_id": ids.organization_id,
+            "workspace_id": ids.workspace_id})
+    }),
+    entry("GET /api/v1/roles/users/{user_id}/permissions", Members, nothing),
+    entry("GET /api/v1/roles/{role_id}", Members, nothing),
+    entry("PUT /api/v1/roles/{role_id}", NotFor("Developer"), |_| json!({"description": "changed"})),
+    entry("DELETE /api/v1/roles/{role_id}", NotForRefusing("Developer", "ROLE_IN_USE"), nothing),
+    entry("POST /api/v1/roles/{role_id}/clone", NotFor("Developer"), |_| json!({"name": unique(" role")})),
+    entry("POST /api/v1/roles/{role_id}/impact", NotFor("Developer"), |_| json!({"permissions": []})),
+    entry("GET /api/v1/roles/{role_id}/assignments", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/roles/{role_id}/assignments",
+        NotFor("Developer"),
+        |ids| json!({"user_id": ids.user_id, "workspace_id": ids.workspace_id}),
+    ),
+    entry("DELETE /api/v1/roles/{role_id}/assignments/{assignment_id}", NotFor("Developer"), nothing),
     entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
@@ -238,7 +293,10 @@ struct Ids {
     workspace_id: i64,
     data_source_id: i64,
     policy_id: i64,
+    /// A custom one, which the Owner keeps.
     role_id: i64,
+    /// Of that role, to the Admin.
+    assignment_id: i64,
     user_id: i64,
     query_id: i64,
     session_id: i64,
@@ -258,6 +316,12 @@ impl Ids {
         let signup = json!({"email": newcomer, "password": PASSWORD});
         server.anonymous().post("/api/v1/auth/signup", signup).await.created();
         let sessions = owner.client.get("/api/v1/sessions").await.ok();
+        let role = json!({"name": unique(" role"), "permissions": [], "organization_id": organization.id});
+        let role = owner.client.post("/api/v1/roles", role).await.created();
+        let role_id = role["role"]["id"].as_i64().unwrap();
+        let assignments = format!("/api/v1/roles/{role_id}/assignments");
+        owner.client.post(&assignments, json!({"user_id": owner.id})).await.created();
+        let assigned = owner.client.post(&assignments, json!({"user_id": organization.admin.id})).await.created();
         let token = json!({"name": "a program", "scopes": ["read"]});
         let token = owner.client.post("/api/v1/auth/tokens", token).await.created();
         Self {
@@ -270,7 +334,8 @@ impl Ids {
             workspace_id: organization.workspace_id,
             data_source_id,
             policy_id: policy["id"].as_i64().unwrap(),
-            role_id: organization.roles["Viewer"],
+            role_id,
+            assignment_id: assigned["assignment"]["id"].as_i64().unwrap(),
             user_id: organization.viewer.id,
             query_id,
             file_path: owner.upload("more.csv", csv).await,
@@ -287,6 +352,7 @@ impl Ids {
             ("data_source_id", self.data_source_id),
             ("policy_id", self.policy_id),
             ("role_id", self.role_id),
+            ("assignment_id", self.assignment_id),
             ("user_id", self.user_id),
             ("query_id", self.query_id),
             ("session_id", self.session_id),
@@ -401,12 +467,12 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
         let expected = if entry.access.is_public() { entry.access.is_control(&anonymous) } else { status == 401 };
         check("no token".to_owned(), status, expected);
 
-        if let NotFor(name) = entry.access {
+        if let Some(name) = entry.access.forbidden_to() {
             let person = server.sign_in(role(&acme, name)).await.client;
             let status = operation.call(&person, &path, &(entry.body)(&own)).await.status.as_u16();
             check(name.to_owned(), status, status == 403);
         }
-        if !entry.access.is_public() && !matches!(entry.access, NotFor(_)) {
+        if !entry.access.is_public() && entry.access.forbidden_to().is_none() {
             // A session of its own: one of the operations ends it.
             let viewer = server.sign_in(&acme.viewer.email).await.client;
             let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;

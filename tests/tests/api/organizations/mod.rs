@@ -1,4 +1,5 @@
 mod create;
 mod get;
 mod list;
+mod roles;
 mod workspaces;
