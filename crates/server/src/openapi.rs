@@ -27,6 +27,7 @@ use utoipa::{
         (name = "workspaces", description = "The same workspaces, over all organizations."),
         (name = "invitations", description = "How people come into organizations: by a link in a mail."),
         (name = "organization_tokens", description = "The tokens that members hold for an organization."),
+        (name = "roles", description = "Roles, who holds them, and what they let somebody do."),
         (name = "storage", description = "Files, sealed with the organization's key."),
         (name = "data_sources", description = "Data sources: registered, tested, discovered and queried under policies."),
         (name = "policies", description = "Row filters, masks, limits and access, and the record of what they did."),

@@ -18,6 +18,7 @@ mod organizations;
 mod pages;
 mod policies;
 mod prompts;
+mod roles;
 mod sessions;
 mod storage;
 mod tenant_matrix;

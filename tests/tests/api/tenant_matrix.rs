@@ -28,6 +28,9 @@ enum Access {
     Members,
     /// Members of some roles; not this one.
     NotFor(&'static str),
+    /// As `NotFor`, and whoever may is refused with a code that only the operation itself gives: the object is needed
+    /// after it.
+    NotForRefusing(&'static str, &'static str),
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
     /// it can, and its good way has a test of its own.
     PublicRefusing(&'static str),
@@ -40,17 +43,27 @@ enum Access {
     /// As `NotFor` of that role, or else as `Members`, and not tried out: what it takes away is needed after it.
     Untried(Option<&'static str>),
 }
-use Access::{Destroys, Members, MembersRefusing, NotFor, Own, Public, PublicRefusing, Untried};
+use Access::{Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, Public, PublicRefusing, Untried};
 
 impl Access {
     fn is_public(self) -> bool {
         matches!(self, Public | PublicRefusing(_))
     }
 
+    /// The strongest role that must not.
+    fn forbidden_to(self) -> Option<&'static str> {
+        match self {
+            NotFor(role) | NotForRefusing(role, _) | Untried(Some(role)) => Some(role),
+            _ => None,
+        }
+    }
+
     /// What an authorized caller is answered.
     fn is_control(self, answer: &Answer) -> bool {
         match self {
-            PublicRefusing(code) | MembersRefusing(code) => answer.body["error"]["code"] == code,
+            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) => {
+                answer.body["error"]["code"] == code
+            }
             _ => answer.status.is_success(),
         }
     }
@@ -248,6 +261,48 @@ const ENTRIES: &[Entry] = &[
     ),
     entry("DELETE /api/v1/users/{user_id}", Untried(Some("Developer")), nothing),
     entry("GET /api/v1/users/{user_id}/activity", Members, nothing),
+    entry("GET /api/v1/organizations/{org_id}/roles", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/roles",
+        NotFor("Developer"),
+        |_| json!({"name": unique(" role"), "permissions": ["role.read"]}),
+    ),
+    entry("GET /api/v1/organizations/{org_id}/roles/{role_id}", NotFor("Viewer"), nothing),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/roles/{role_id}",
+        NotFor("Developer"),
+        |_| json!({"description": "changed"}),
+    ),
+    entry("DELETE /api/v1/organizations/{org_id}/roles/{role_id}", NotForRefusing("Developer", "ROLE_IN_USE"), nothing),
+    entry("GET /api/v1/roles", Members, nothing),
+    entry(
+        "POST /api/v1/roles",
+        NotFor("Developer"),
+        |ids| json!({"name": unique(" role"), "permissions": ["role.read"], "organization_id": ids.organization_id}),
+    ),
+    entry("GET /api/v1/roles/permissions", Members, nothing),
+    entry("GET /api/v1/roles/templates", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/roles/bulk-assign", NotFor("Developer"), |ids| {
+        json!({"organization_id": ids.organization_id, "operations": [
+            {"action": "assign", "role_id": ids.role_id, "user_id": ids.user_id}]})
+    }),
+    entry("POST /api/v1/roles/check", Members, |ids| {
+        json!({"permissions": ["datasource.query"], "user_id": ids.user_id, "organization_id": ids.organization_id,
+            "workspace_id": ids.workspace_id})
+    }),
+    entry("GET /api/v1/roles/users/{user_id}/permissions", Members, nothing),
+    entry("GET /api/v1/roles/{role_id}", Members, nothing),
+    entry("PUT /api/v1/roles/{role_id}", NotFor("Developer"), |_| json!({"description": "changed"})),
+    entry("DELETE /api/v1/roles/{role_id}", NotForRefusing("Developer", "ROLE_IN_USE"), nothing),
+    entry("POST /api/v1/roles/{role_id}/clone", NotFor("Developer"), |_| json!({"name": unique(" role")})),
+    entry("POST /api/v1/roles/{role_id}/impact", NotFor("Developer"), |_| json!({"permissions": []})),
+    entry("GET /api/v1/roles/{role_id}/assignments", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/roles/{role_id}/assignments",
+        NotFor("Developer"),
+        |ids| json!({"user_id": ids.user_id, "workspace_id": ids.workspace_id}),
+    ),
+    entry("DELETE /api/v1/roles/{role_id}/assignments/{assignment_id}", NotFor("Developer"), nothing),
     entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
@@ -311,7 +366,10 @@ struct Ids {
     workspace_id: i64,
     data_source_id: i64,
     policy_id: i64,
+    /// A custom one, which the Owner keeps.
     role_id: i64,
+    /// Of that role, to the Admin.
+    assignment_id: i64,
     user_id: i64,
     owner_id: i64,
     query_id: i64,
@@ -335,6 +393,13 @@ impl Ids {
         server.anonymous().post("/api/v1/auth/signup", signup).await.created();
         let sessions = owner.client.get("/api/v1/sessions").await.ok();
         let token = json!({"name": "a program", "scopes": ["read"], "organization_id": organization.id});
+        let role = json!({"name": unique(" role"), "permissions": [], "organization_id": organization.id});
+        let role = owner.client.post("/api/v1/roles", role).await.created();
+        let role_id = role["role"]["id"].as_i64().unwrap();
+        let assignments = format!("/api/v1/roles/{role_id}/assignments");
+        owner.client.post(&assignments, json!({"user_id": owner.id})).await.created();
+        let assigned = owner.client.post(&assignments, json!({"user_id": organization.admin.id})).await.created();
+        let token = json!({"name": "a program", "scopes": ["read"]});
         let token = owner.client.post("/api/v1/auth/tokens", token).await.created();
         let invited = unique("@new.example");
         let invitation = json!({"email": invited, "workspace_id": organization.workspace_id,
@@ -353,7 +418,8 @@ impl Ids {
             workspace_id: organization.workspace_id,
             data_source_id,
             policy_id: policy["id"].as_i64().unwrap(),
-            role_id: organization.roles["Viewer"],
+            role_id,
+            assignment_id: assigned["assignment"]["id"].as_i64().unwrap(),
             user_id: organization.viewer.id,
             owner_id: organization.owner.id,
             query_id,
@@ -371,6 +437,7 @@ impl Ids {
             ("data_source_id", self.data_source_id),
             ("policy_id", self.policy_id),
             ("role_id", self.role_id),
+            ("assignment_id", self.assignment_id),
             ("user_id", self.user_id),
             ("query_id", self.query_id),
             ("session_id", self.session_id),
@@ -493,12 +560,12 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
         let expected = if entry.access.is_public() { entry.access.is_control(&anonymous) } else { status == 401 };
         check("no token".to_owned(), status, expected);
 
-        if let NotFor(name) | Untried(Some(name)) = entry.access {
+        if let Some(name) = entry.access.forbidden_to() {
             let person = server.sign_in(role(&acme, name)).await.client;
             let status = operation.call(&person, &path, &(entry.body)(&own)).await.status.as_u16();
             check(name.to_owned(), status, status == 403);
         }
-        if !entry.access.is_public() && !matches!(entry.access, NotFor(_) | Untried(_)) {
+        if !entry.access.is_public() && entry.access.forbidden_to().is_none() && entry.access != Untried(None) {
             // A session of its own: one of the operations ends it.
             let viewer = server.sign_in(&acme.viewer.email).await.client;
             let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;
@@ -536,7 +603,9 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
             }
             let path = format!("{path}?{name}={}", foreign.named(name).unwrap());
             let answer = operation.call(&owner, &path, &(entry.body)(&own)).await;
-            let empty = answer.body["data"]["items"].as_array().is_some_and(Vec::is_empty);
+            let mut lists =
+                answer.body["data"].as_object().into_iter().flat_map(|data| data.values()).filter_map(Value::as_array);
+            let empty = lists.next().is_some_and(Vec::is_empty);
             check(format!("?{name}"), answer.status.as_u16(), answer.status == 404 || empty);
         }
         lines.push(line.join(" | "));

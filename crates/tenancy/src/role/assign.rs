@@ -45,7 +45,7 @@ pub(super) const ASSIGNED: &str = "The role is assigned.";
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/assignments", tag = "roles", request_body = AssignRoleRequest,
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
     responses((status = 201, description = "Given; it counts at the member's next request", body = Envelope<RoleAssigned>), AssignErrors))]
-pub async fn assign(
+pub async fn assign_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

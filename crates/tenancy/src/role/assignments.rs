@@ -70,7 +70,7 @@ errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 #[utoipa::path(get, path = "/api/v1/roles/{role_id}/assignments", tag = "roles",
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"), RoleAssignmentsQuery, SkipLimit),
     responses((status = 200, description = "Those that count now, in the order in which they were given", body = Envelope<RoleAssignments>), ListErrors))]
-pub async fn list_assignments(
+pub async fn list_role_assignments(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(role_id): Path<RoleId>,

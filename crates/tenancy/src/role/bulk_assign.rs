@@ -76,7 +76,7 @@ errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 /// Give or take roles for many members in one call
 #[utoipa::path(post, path = "/api/v1/roles/bulk-assign", tag = "roles", request_body = BulkAssignRequest,
     responses((status = 200, description = "What became of each operation", body = Envelope<BulkAssigned>), BulkErrors))]
-pub async fn bulk_assign(
+pub async fn bulk_assign_roles(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

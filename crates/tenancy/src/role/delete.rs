@@ -66,7 +66,7 @@ const DELETED: &str = "Role deleted successfully";
 #[utoipa::path(delete, path = "/api/v1/roles/{role_id}", tag = "roles",
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"), DeleteRoleQuery),
     responses((status = 200, description = "Gone, with the assignments of policies to it", body = Envelope<RoleGone>), DeleteErrors))]
-pub async fn delete(
+pub async fn delete_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
@@ -84,7 +84,7 @@ pub async fn delete(
     params(("org_id" = OrganizationId, Path, description = "The organization"), ("role_id" = RoleId, Path, description = "A role of it"),
         DeleteOrganizationRoleQuery),
     responses((status = 200, description = "Gone, with the assignments of policies to it", body = Envelope<RoleDeleted>), DeleteInOrganizationErrors))]
-pub async fn delete_in_organization(
+pub async fn delete_organization_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

@@ -37,7 +37,7 @@ const FOUND: &str = "Role details retrieved successfully";
 #[utoipa::path(get, path = "/api/v1/roles/{role_id}", tag = "roles",
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
     responses((status = 200, description = "The role", body = Envelope<RoleDetailsAnswer>), GetErrors))]
-pub async fn get(
+pub async fn get_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(role_id): Path<RoleId>,
@@ -58,7 +58,7 @@ pub async fn get(
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/roles/{role_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), ("role_id" = RoleId, Path, description = "A role of it")),
     responses((status = 200, description = "The role", body = Envelope<RoleAnswer>), GetInOrganizationErrors))]
-pub async fn get_in_organization(
+pub async fn get_organization_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path((org_id, role_id)): Path<(OrganizationId, RoleId)>,

@@ -94,7 +94,7 @@ pub(super) async fn of(
         })
     }));
     // Stable: what the log tells in one instant stays in its order.
-    events.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+    events.sort_by_key(|event| std::cmp::Reverse(event.created_at));
     events.truncate(SHOWN);
     Ok(events)
 }

@@ -58,7 +58,7 @@ const LISTED: &str = "Roles listed successfully";
 /// List the roles of the organization
 #[utoipa::path(get, path = "/api/v1/roles", tag = "roles", params(RolesQuery, SkipLimit),
     responses((status = 200, description = "The built-in ones first, then by name", body = Envelope<RoleSummaries>), ListErrors))]
-pub async fn list(
+pub async fn list_roles(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Query(query): Query<RolesQuery>,
@@ -79,7 +79,7 @@ pub async fn list(
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/roles", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), SkipLimit),
     responses((status = 200, description = "The built-in ones first, then by name", body = Envelope<Roles>), ListErrors))]
-pub async fn list_of_organization(
+pub async fn list_organization_roles(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(org_id): Path<OrganizationId>,

@@ -33,7 +33,7 @@ pub(super) const REVOKED: &str = "The role is taken away.";
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"),
         ("assignment_id" = i64, Path, description = "From the list of who holds the role")),
     responses((status = 200, description = "Taken away; it is gone at the member's next request", body = Envelope<RoleRevoked>), RevokeErrors))]
-pub async fn revoke_assignment(
+pub async fn revoke_role_assignment(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

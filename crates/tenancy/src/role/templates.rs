@@ -31,7 +31,7 @@ errors! { pub TemplatesErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVe
 /// List ready-made permission sets to start a custom role from
 #[utoipa::path(get, path = "/api/v1/roles/templates", tag = "roles",
     responses((status = 200, description = "The templates", body = Envelope<RoleTemplates>), TemplatesErrors))]
-pub async fn list_templates(SignedIn(caller): SignedIn) -> Result<Reply<RoleTemplates>> {
+pub async fn list_role_templates(SignedIn(caller): SignedIn) -> Result<Reply<RoleTemplates>> {
     caller.require(Permission::RoleRead)?;
     Ok(Reply::ok(RoleTemplates { templates: TEMPLATES }, "Permission sets to start from."))
 }

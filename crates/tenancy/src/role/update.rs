@@ -45,7 +45,7 @@ errors! {
 #[utoipa::path(put, path = "/api/v1/roles/{role_id}", tag = "roles", request_body = UpdateRoleRequest,
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
     responses((status = 200, description = "The role as it is now, for all who hold it", body = Envelope<RoleAnswer>), UpdateErrors))]
-pub async fn update(
+pub async fn update_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
@@ -60,7 +60,7 @@ pub async fn update(
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/roles/{role_id}", tag = "organizations", request_body = UpdateRoleRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"), ("role_id" = RoleId, Path, description = "A role of it")),
     responses((status = 200, description = "The role as it is now, for all who hold it", body = Envelope<RoleAnswer>), UpdateInOrganizationErrors))]
-pub async fn update_in_organization(
+pub async fn update_organization_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

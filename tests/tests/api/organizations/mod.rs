@@ -5,6 +5,7 @@ mod get;
 mod invitations;
 mod list;
 mod members;
+mod roles;
 mod settings;
 mod tokens;
 mod update;

@@ -1,0 +1,199 @@
+//! `DELETE /api/v1/roles/{role_id}`
+
+use chrono::Duration;
+use rivergen_tests::{Organization, Server, on_both_databases};
+use serde_json::json;
+
+use super::{PATH, custom, details_of, give, may, workspace};
+
+on_both_databases! {
+    one_that_nobody_holds_goes;
+    one_in_use_stays_unless_another_takes_its_place;
+    whoever_has_both_keeps_the_longer;
+    a_promised_role_stays_unless_another_takes_its_place;
+    the_replacement_obeys_the_limits_of_an_assignment;
+    built_in_roles_stay;
+    wrong_roles_and_strangers_delete_nothing;
+    of_an_assignment_and_a_deletion_at_once_neither_is_lost;
+}
+
+async fn one_that_nobody_holds_goes(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let role = custom(&acme, "Analyst", &["datasource.read"]).await;
+    // A loan that is over holds it no more.
+    let end = server.platform.clock.now() + Duration::minutes(5);
+    give(&acme.owner, role, json!({"user_id": acme.viewer.id, "expires_at": end})).await;
+    acme.owner.client.delete(&format!("{PATH}/{role}")).await.error(409, "ROLE_IN_USE");
+    server.clock().advance(Duration::minutes(6));
+    let data = acme.admin.client.delete(&format!("{PATH}/{role}")).await.ok();
+    assert!(data["message"].is_string());
+    acme.admin.client.delete(&format!("{PATH}/{role}")).await.error(404, "ROLE_NOT_FOUND");
+    assert_eq!(server.count(&format!("SELECT count(*) FROM role_assignments WHERE role_id = {role}")).await, 0);
+    assert_eq!(server.audited("role.delete", "success").await, 1);
+    assert_eq!(details_of(server, "role.delete").await["name"], "Analyst");
+    // The name is free again.
+    custom(&acme, "ANALYST", &[]).await;
+}
+
+async fn one_in_use_stays_unless_another_takes_its_place(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &["policy.read"]).await;
+    let new = custom(&acme, "Auditor", &["audit.read"]).await;
+    let lab = workspace(&acme, "Lab").await;
+    give(&acme.owner, old, json!({"user_id": acme.viewer.id})).await;
+    let end = server.platform.clock.now() + Duration::minutes(5);
+    give(&acme.owner, old, json!({"user_id": acme.developer.id, "workspace_id": lab, "expires_at": end})).await;
+    let path = format!("{PATH}/{old}");
+    acme.owner.client.delete(&path).await.error(409, "ROLE_IN_USE");
+    assert!(may(&acme.viewer, "policy.read").await);
+
+    acme.admin.client.delete(&format!("{path}?reassign_to={new}")).await.ok();
+    assert!(!may(&acme.viewer, "policy.read").await && may(&acme.viewer, "audit.read").await);
+    let data = acme.owner.client.get(&format!("{PATH}/{new}/assignments")).await.ok();
+    let rows = data["assignments"].as_array().unwrap();
+    assert_eq!((data["total_count"].as_i64(), rows[0]["assigned_by"].as_i64()), (Some(2), Some(acme.admin.id)));
+    // The place and the end of a loan stay what they were.
+    assert_eq!((rows[1]["workspace_id"].as_i64(), rows[0]["expires_at"].is_null()), (Some(lab), true));
+    server.clock().advance(Duration::minutes(6));
+    let data = acme.owner.client.get(&format!("{PATH}/{new}/assignments")).await.ok();
+    assert_eq!(data["total_count"], 1);
+    let told = details_of(server, "role.delete").await;
+    assert_eq!((&told["replacement_role_id"], &told["assignments_moved"]), (&json!(new), &json!(2)));
+}
+
+async fn whoever_has_both_keeps_the_longer(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &["policy.read"]).await;
+    let new = custom(&acme, "Auditor", &["policy.read"]).await;
+    let (soon, later) =
+        (server.platform.clock.now() + Duration::minutes(5), server.platform.clock.now() + Duration::minutes(30));
+    for (person, old_end, new_end) in [
+        (&acme.viewer, None, None),
+        (&acme.developer, None, Some(soon)),
+        (&acme.admin, Some(soon), Some(later)),
+        (&acme.owner, Some(later), Some(soon)),
+    ] {
+        give(&acme.owner, old, json!({"user_id": person.id, "expires_at": old_end})).await;
+        give(&acme.owner, new, json!({"user_id": person.id, "expires_at": new_end})).await;
+    }
+    acme.owner.client.delete(&format!("{PATH}/{old}?reassign_to={new}")).await.ok();
+    let holders = async || {
+        let data = acme.owner.client.get(&format!("{PATH}/{new}/assignments")).await.ok();
+        let mut users: Vec<i64> =
+            data["assignments"].as_array().unwrap().iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
+        users.sort_unstable();
+        users
+    };
+    let mut everybody: Vec<i64> = acme.people().iter().map(|(_, person)| person.id).collect();
+    everybody.sort_unstable();
+    assert_eq!(holders().await, everybody);
+    server.clock().advance(Duration::minutes(6));
+    assert_eq!(holders().await, everybody);
+    server.clock().advance(Duration::minutes(30));
+    assert_eq!(holders().await.len(), 2);
+}
+
+async fn invite(server: &Server, acme: &Organization, email: &str, role: i64, status: &str) {
+    let (id, workspace, by) = (acme.id, acme.workspace_id, acme.owner.id);
+    let token = format!("{:032x}", rand::random::<u128>());
+    let blob = match server.backend {
+        rivergen_tests::Backend::Sqlite => format!("x'{token}'"),
+        rivergen_tests::Backend::Postgres => format!("decode('{token}', 'hex')"),
+    };
+    let now = server.platform.clock.now();
+    let (at, end) = (now.format("%FT%T+00:00"), (now + Duration::days(7)).format("%FT%T+00:00"));
+    server
+        .execute(&format!(
+            "INSERT INTO invitations (organization_id, workspace_id, role_id, email, token_hash, status, invited_by_user_id, \
+             created_at, expires_at) VALUES ({id}, {workspace}, {role}, '{email}', {blob}, '{status}', {by}, '{at}', '{end}')"
+        ))
+        .await;
+}
+
+async fn a_promised_role_stays_unless_another_takes_its_place(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &[]).await;
+    let new = custom(&acme, "Auditor", &[]).await;
+    invite(server, &acme, "ada@new.example", old, "revoked").await;
+    invite(server, &acme, "bea@new.example", old, "pending").await;
+    let path = format!("{PATH}/{old}");
+    acme.owner.client.delete(&path).await.error(409, "ROLE_IN_USE");
+    acme.owner.client.delete(&format!("{path}?reassign_to={new}")).await.ok();
+    let promised = format!("SELECT count(*) FROM invitations WHERE role_id = {new}");
+    assert_eq!(server.count(&promised).await, 1);
+    assert_eq!(details_of(server, "role.delete").await["invitations_moved"], 1);
+    // An invitation that has run out promises nothing.
+    server.clock().advance(Duration::days(8));
+    let owner = server.sign_in(&acme.owner.email).await;
+    owner.client.delete(&format!("{PATH}/{new}")).await.ok();
+}
+
+async fn the_replacement_obeys_the_limits_of_an_assignment(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let old = custom(&acme, "Analyst", &["datasource.read"]).await;
+    let strong = custom(&acme, "Strong", &["organization.delete"]).await;
+    let other = custom(&acme, "Other", &[]).await;
+    give(&acme.owner, old, json!({"user_id": acme.viewer.id})).await;
+    let path = format!("{PATH}/{old}");
+    // An Admin cannot lift the holders above the Admin's own, nor to Owner.
+    for above in [strong, acme.roles["Owner"]] {
+        acme.admin.client.delete(&format!("{path}?reassign_to={above}")).await.error(403, "FORBIDDEN");
+    }
+    // Who may delete roles but not assign them can delete what nobody holds.
+    let cleaner = custom(&acme, "Cleaner", &["role.delete", "datasource.read"]).await;
+    give(&acme.owner, cleaner, json!({"user_id": acme.developer.id})).await;
+    acme.developer.client.delete(&format!("{path}?reassign_to={other}")).await.error(403, "FORBIDDEN");
+    acme.developer.client.delete(&path).await.error(409, "ROLE_IN_USE");
+    acme.developer.client.delete(&format!("{PATH}/{other}")).await.ok();
+    // What it takes from its holders must be held, too.
+    give(&acme.owner, strong, json!({"user_id": acme.viewer.id})).await;
+    let mild = acme.roles["Viewer"];
+    acme.admin.client.delete(&format!("{PATH}/{strong}?reassign_to={mild}")).await.error(403, "FORBIDDEN");
+
+    acme.owner
+        .client
+        .delete(&format!("{path}?reassign_to={}", globex.roles["Viewer"]))
+        .await
+        .error(404, "ROLE_NOT_FOUND");
+    acme.owner.client.delete(&format!("{path}?reassign_to=987654321")).await.error(404, "ROLE_NOT_FOUND");
+    acme.owner.client.delete(&format!("{path}?reassign_to={old}")).await.invalid("reassign_to");
+    acme.owner.client.delete(&format!("{path}?reassign_to=x")).await.invalid("reassign_to");
+}
+
+async fn built_in_roles_stay(server: &Server) {
+    let acme = server.organization("Acme").await;
+    for role in acme.roles.values() {
+        acme.owner.client.delete(&format!("{PATH}/{role}")).await.error(409, "SYSTEM_ROLE");
+    }
+    let path = format!("{PATH}/{}?reassign_to={}", acme.roles["Viewer"], acme.roles["Developer"]);
+    acme.owner.client.delete(&path).await.error(409, "SYSTEM_ROLE");
+}
+
+async fn wrong_roles_and_strangers_delete_nothing(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let path = format!("{PATH}/{}", custom(&acme, "Analyst", &[]).await);
+    for person in [&acme.developer, &acme.viewer] {
+        person.client.delete(&path).await.error(403, "FORBIDDEN");
+    }
+    globex.owner.client.delete(&path).await.error(404, "ROLE_NOT_FOUND");
+    server.anonymous().delete(&path).await.error(401, "UNAUTHORIZED");
+    acme.owner.client.get(&path).await.ok();
+}
+
+async fn of_an_assignment_and_a_deletion_at_once_neither_is_lost(server: &Server) {
+    let acme = server.organization("Acme").await;
+    for round in 0..10 {
+        let role = custom(&acme, &format!("Role {round}"), &[]).await;
+        let (path, body) = (format!("{PATH}/{role}"), json!({"user_id": acme.viewer.id}));
+        let assignments = format!("{path}/assignments");
+        let (given, deleted) =
+            tokio::join!(acme.owner.client.post(&assignments, body), acme.admin.client.delete(&path));
+        match given.status.as_u16() {
+            201 => drop(deleted.error(409, "ROLE_IN_USE")),
+            _ => {
+                given.error(404, "ROLE_NOT_FOUND");
+                deleted.ok();
+            }
+        }
+    }
+}
