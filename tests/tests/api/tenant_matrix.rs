@@ -392,14 +392,13 @@ impl Ids {
         let signup = json!({"email": newcomer, "password": PASSWORD});
         server.anonymous().post("/api/v1/auth/signup", signup).await.created();
         let sessions = owner.client.get("/api/v1/sessions").await.ok();
-        let token = json!({"name": "a program", "scopes": ["read"], "organization_id": organization.id});
         let role = json!({"name": unique(" role"), "permissions": [], "organization_id": organization.id});
         let role = owner.client.post("/api/v1/roles", role).await.created();
         let role_id = role["role"]["id"].as_i64().unwrap();
         let assignments = format!("/api/v1/roles/{role_id}/assignments");
         owner.client.post(&assignments, json!({"user_id": owner.id})).await.created();
         let assigned = owner.client.post(&assignments, json!({"user_id": organization.admin.id})).await.created();
-        let token = json!({"name": "a program", "scopes": ["read"]});
+        let token = json!({"name": "a program", "scopes": ["read"], "organization_id": organization.id});
         let token = owner.client.post("/api/v1/auth/tokens", token).await.created();
         let invited = unique("@new.example");
         let invitation = json!({"email": invited, "workspace_id": organization.workspace_id,
