@@ -124,6 +124,7 @@ impl App {
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings, personal_records());
+        rivergen_tenancy::register_jobs(&tenancy);
 
         let storage = open_storage(config, &platform)?;
         rivergen_storage::sweep::register(&storage);

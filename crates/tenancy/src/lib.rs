@@ -93,12 +93,16 @@ impl Tenancy {
     }
 }
 
+/// What this room does in the background. To be called once, before the jobs start.
+pub fn register_jobs(tenancy: &Tenancy) {
+    workspace::delete::Purge::register(tenancy);
+}
+
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
         .routes(routes!(organization::create::create, organization::list::list))
         .routes(routes!(organization::get::get))
-        .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
-        .routes(routes!(workspace::create, workspace::list))
         .routes(routes!(user::export::export))
+        .merge(workspace::operations())
 }

@@ -255,6 +255,8 @@ impl MigrationTrait for People {
             "CREATE INDEX invitations_organization ON invitations (organization_id, status, id)",
             "CREATE INDEX invitations_role ON invitations (role_id, status)",
             "CREATE INDEX invitations_workspace ON invitations (workspace_id, status)",
+            "CREATE UNIQUE INDEX workspaces_default ON workspaces (organization_id) WHERE is_default = TRUE",
+            "CREATE INDEX workspaces_deleted ON workspaces (deleted_at)",
         ] {
             db.execute_unprepared(statement).await?;
         }
