@@ -47,7 +47,7 @@ errors! {
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/workspaces", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateInOrganizationRequest,
     responses((status = 201, description = "Created; the caller is its Admin", body = Envelope<WorkspaceAnswer>), CreateErrors))]
-pub async fn create_in_organization(
+pub async fn create_workspace_in_organization(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
@@ -60,7 +60,7 @@ pub async fn create_in_organization(
 /// Create a workspace in the organization that the body names
 #[utoipa::path(post, path = "/api/v1/workspaces", tag = "workspaces", request_body = CreateWorkspaceRequest,
     responses((status = 201, description = "Created; the caller is its Admin", body = Envelope<WorkspaceAnswer>), CreateErrors))]
-pub async fn create(
+pub async fn create_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

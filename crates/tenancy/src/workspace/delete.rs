@@ -55,7 +55,7 @@ errors! {
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace")),
     responses((status = 200, description = "Deleted; purged after thirty days", body = Envelope<DeletedWorkspace>), DeleteInOrganizationErrors))]
-pub async fn delete_in_organization(
+pub async fn delete_workspace_in_organization(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
@@ -68,7 +68,7 @@ pub async fn delete_in_organization(
 #[utoipa::path(delete, path = "/api/v1/workspaces/{workspace_id}", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")),
     responses((status = 200, description = "Deleted; purged after thirty days", body = Envelope<DeletedWorkspace>), DeleteErrors))]
-pub async fn delete(
+pub async fn delete_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

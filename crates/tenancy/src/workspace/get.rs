@@ -20,7 +20,7 @@ errors! {
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace")),
     responses((status = 200, description = "The workspace", body = Envelope<WorkspaceAnswer>), GetInOrganizationErrors))]
-pub async fn get_in_organization(
+pub async fn get_workspace_in_organization(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path((org_id, workspace_id)): Path<(OrganizationId, WorkspaceId)>,
@@ -32,7 +32,7 @@ pub async fn get_in_organization(
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")),
     responses((status = 200, description = "The workspace", body = Envelope<WorkspaceAnswer>), GetErrors))]
-pub async fn get(
+pub async fn get_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(workspace_id): Path<WorkspaceId>,

@@ -30,7 +30,7 @@ errors! {
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/workspaces", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), SkipLimit),
     responses((status = 200, description = "All with `workspace.read`, else those that the caller belongs to", body = Envelope<Workspaces>), ListErrors))]
-pub async fn list_of_organization(
+pub async fn list_organization_workspaces(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(org_id): Path<OrganizationId>,
@@ -49,7 +49,7 @@ pub async fn list_of_organization(
 /// List the workspaces that the caller can reach, over all organizations
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", params(SkipLimit),
     responses((status = 200, description = "Ordered by name", body = Envelope<Workspaces>), ListErrors))]
-pub async fn list(
+pub async fn list_workspaces(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Query(window): Query<SkipLimit>,

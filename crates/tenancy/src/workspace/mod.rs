@@ -83,16 +83,20 @@ impl TenantOwned for Entity {
 /// The operations on workspaces.
 pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
-        .routes(routes!(create::create_in_organization, list::list_of_organization))
-        .routes(routes!(get::get_in_organization, update::update_in_organization, delete::delete_in_organization))
-        .routes(routes!(set_default::set_default))
+        .routes(routes!(create::create_workspace_in_organization, list::list_organization_workspaces))
+        .routes(routes!(
+            get::get_workspace_in_organization,
+            update::update_workspace_in_organization,
+            delete::delete_workspace_in_organization
+        ))
+        .routes(routes!(set_default::set_default_workspace))
         .routes(routes!(members::list::list_workspace_members, members::add::add_workspace_member))
         .routes(routes!(members::update::update_workspace_member, members::remove::remove_workspace_member))
-        .routes(routes!(create::create, list::list))
-        .routes(routes!(get::get, update::update, delete::delete))
+        .routes(routes!(create::create_workspace, list::list_workspaces))
+        .routes(routes!(get::get_workspace, update::update_workspace, delete::delete_workspace))
         .routes(routes!(clone::clone_workspace))
-        .routes(routes!(settings::get_settings, settings::update_settings))
-        .routes(routes!(provision::provision))
+        .routes(routes!(settings::get_workspace_settings, settings::update_workspace_settings))
+        .routes(routes!(provision::provision_workspaces))
 }
 
 /// A workspace as a list shows it.

@@ -124,7 +124,7 @@ errors! {
 /// Create many workspaces at once from a list
 #[utoipa::path(post, path = "/api/v1/workspaces/provision", tag = "workspaces", request_body = ProvisionRequest,
     responses((status = 200, description = "A result for each entry", body = Envelope<ProvisionAnswer>), ProvisionErrors))]
-pub async fn provision(
+pub async fn provision_workspaces(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

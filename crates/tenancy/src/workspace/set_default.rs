@@ -25,7 +25,7 @@ errors! {
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace")),
     responses((status = 200, description = "It is the default now, and no other is", body = Envelope<WorkspaceAnswer>), SetDefaultErrors))]
-pub async fn set_default(
+pub async fn set_default_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

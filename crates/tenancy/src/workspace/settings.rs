@@ -35,6 +35,7 @@ pub struct WorkspaceSettings {
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = WorkspaceSettingSource)]
 pub enum SettingSource {
     /// It was set.
     Workspace,
@@ -166,7 +167,7 @@ errors! {
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/settings", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")),
     responses((status = 200, description = "Those in force, and where each comes from", body = Envelope<WorkspaceSettingsAnswer>), GetSettingsErrors))]
-pub async fn get_settings(
+pub async fn get_workspace_settings(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(workspace_id): Path<WorkspaceId>,
@@ -181,7 +182,7 @@ pub async fn get_settings(
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}/settings", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = UpdateWorkspaceSettingsRequest,
     responses((status = 200, description = "Merged by key", body = Envelope<WorkspaceSettingsAnswer>), UpdateSettingsErrors))]
-pub async fn update_settings(
+pub async fn update_workspace_settings(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

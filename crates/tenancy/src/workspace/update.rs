@@ -62,7 +62,7 @@ errors! {
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = PatchWorkspaceRequest,
     responses((status = 200, description = "As it is now", body = Envelope<WorkspaceAnswer>), PatchErrors))]
-pub async fn update_in_organization(
+pub async fn update_workspace_in_organization(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
@@ -83,7 +83,7 @@ pub async fn update_in_organization(
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = UpdateWorkspaceRequest,
     responses((status = 200, description = "As it is now; what was left out stays", body = Envelope<WorkspaceAnswer>), UpdateErrors))]
-pub async fn update(
+pub async fn update_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,

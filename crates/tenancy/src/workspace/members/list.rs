@@ -49,8 +49,7 @@ pub async fn list_workspace_members(
     let platform = &tenancy.identity.platform;
     let (db, now) = (platform.db.read(), platform.clock.now());
     let total_count = count(db, tenant, workspace_id, now).await?;
-    // Index: role_assignments(workspace_id, id); whether it is somebody's first, role_assignments(user_id,
-    // organization_id).
+    // Index: role_assignments(workspace_id, id).
     let rows = tenant
         .find::<Entity>()
         .filter(Column::WorkspaceId.eq(workspace_id))
@@ -66,7 +65,7 @@ pub async fn list_workspace_members(
     Ok(Reply::ok(WorkspaceMembers { members, total_count, message }, message))
 }
 
-/// Index: role_assignments(workspace_id, id).
+/// Index: role_assignments_people(organization_id, workspace_id, user_id, expires_at), which has all that it asks for.
 async fn count(db: &DatabaseConnection, tenant: Tenant, workspace: WorkspaceId, now: DateTime<Utc>) -> Result<i64> {
     let people = tenant
         .find::<Entity>()
@@ -80,7 +79,10 @@ async fn count(db: &DatabaseConnection, tenant: Tenant, workspace: WorkspaceId, 
     Ok(people.unwrap_or_default())
 }
 
-/// A role that the person of a row was given in the same workspace before that one.
+/// A role that the person of a row was given in the same workspace before that one. Index: role_assignments_people.
+///
+/// SQLite would rather take (workspace_id, id) and read, for each row, all that come before it. It cannot where the ids
+/// stand in a difference.
 fn an_earlier_one(now: DateTime<Utc>) -> SelectStatement {
     let earlier = |column: Column| Expr::col((Alias::new("earlier"), column));
     let row = |column: Column| (Entity, column);
@@ -90,7 +92,7 @@ fn an_earlier_one(now: DateTime<Utc>) -> SelectStatement {
         .and_where(earlier(Column::UserId).equals(row(Column::UserId)))
         .and_where(earlier(Column::OrganizationId).equals(row(Column::OrganizationId)))
         .and_where(earlier(Column::WorkspaceId).equals(row(Column::WorkspaceId)))
-        .and_where(earlier(Column::Id).lt(Expr::col(row(Column::Id))))
+        .and_where(earlier(Column::Id).sub(Expr::col(row(Column::Id))).lt(0))
         .cond_where(Condition::any().add(earlier(Column::ExpiresAt).is_null()).add(earlier(Column::ExpiresAt).gt(now)))
         .to_owned()
 }

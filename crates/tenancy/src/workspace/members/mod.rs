@@ -114,6 +114,11 @@ fn refuse_above(caller: &Caller, user: UserId, permissions: &PermissionSet) -> R
     Err(Error::new(ErrorCode::Forbidden).with_message("The member holds more in this workspace than you do."))
 }
 
+fn last_admin() -> Error {
+    Error::new(ErrorCode::LastAdmin)
+        .with_message("The workspace would be left without an Admin; make somebody else one first.")
+}
+
 /// Whether anybody who is active runs the workspace: holds the role Admin or Owner in it. The workspace must be held, so
 /// that the answer stays true.
 async fn has_admin(tx: &Transaction, tenant: Tenant, workspace: WorkspaceId, now: DateTime<Utc>) -> Result<bool> {

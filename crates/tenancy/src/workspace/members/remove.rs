@@ -10,7 +10,7 @@ use rivergen_platform::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{has_admin, held, is_live, refuse_above};
+use super::{has_admin, held, is_live, last_admin, refuse_above};
 use crate::{Tenancy, workspace::hold};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,7 +59,7 @@ pub async fn remove_workspace_member(
         row.take(&tx, &actor, &platform.clock).await?;
     }
     if had_admin && !has_admin(&tx, tenant, workspace_id, now).await? {
-        return Err(ErrorCode::LastAdmin.into());
+        return Err(last_admin());
     }
     tx.commit().await?;
     let message = "The member is taken out of the workspace.";

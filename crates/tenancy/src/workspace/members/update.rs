@@ -11,7 +11,7 @@ use rivergen_platform::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{WorkspaceMember, WorkspaceMemberAnswer, has_admin, held, is_live, refuse_above};
+use super::{WorkspaceMember, WorkspaceMemberAnswer, has_admin, held, is_live, last_admin, refuse_above};
 use crate::{Tenancy, member::assignment::Grant, role, workspace::hold};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -74,7 +74,7 @@ pub async fn update_workspace_member(
         row.take(&tx, &actor, &platform.clock).await?;
     }
     if had_admin && !has_admin(&tx, tenant, workspace_id, now).await? {
-        return Err(ErrorCode::LastAdmin.into());
+        return Err(last_admin());
     }
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
     tx.commit().await?;
