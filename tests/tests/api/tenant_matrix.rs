@@ -28,6 +28,9 @@ enum Access {
     Members,
     /// Members of some roles; not this one.
     NotFor(&'static str),
+    /// As `NotFor`, and the Owner is refused with this code, which only the operation itself gives: their object is in a
+    /// state in which it cannot be done, or an entry before it took it away.
+    NotForRefusing(&'static str, &'static str),
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
     /// it can, and its good way has a test of its own.
     PublicRefusing(&'static str),
@@ -38,7 +41,7 @@ enum Access {
     /// As `Own`, and not tried out: the object is needed after it.
     Destroys,
 }
-use Access::{Destroys, Members, MembersRefusing, NotFor, Own, Public, PublicRefusing};
+use Access::{Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, Public, PublicRefusing};
 
 impl Access {
     fn is_public(self) -> bool {
@@ -48,7 +51,9 @@ impl Access {
     /// What an authorized caller is answered.
     fn is_control(self, answer: &Answer) -> bool {
         match self {
-            PublicRefusing(code) | MembersRefusing(code) => answer.body["error"]["code"] == code,
+            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) => {
+                answer.body["error"]["code"] == code
+            }
             _ => answer.status.is_success(),
         }
     }
@@ -175,12 +180,56 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/organizations/{org_id}", Members, nothing),
     entry("POST /api/v1/organizations/{org_id}/workspaces", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
     entry("GET /api/v1/organizations/{org_id}/workspaces", Members, nothing),
+    entry("GET /api/v1/organizations/{org_id}/workspaces/{workspace_id}", Members, nothing),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/workspaces/{workspace_id}",
+        NotFor("Developer"),
+        |_| json!({"description": "Where it begins."}),
+    ),
+    entry(
+        "DELETE /api/v1/organizations/{org_id}/workspaces/{workspace_id}",
+        NotForRefusing("Developer", "DEFAULT_WORKSPACE"),
+        nothing,
+    ),
+    entry("POST /api/v1/organizations/{org_id}/workspaces/{workspace_id}/default", NotFor("Developer"), nothing),
+    entry("GET /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members",
+        NotFor("Developer"),
+        |ids| json!({"user_id": ids.user_id, "role_id": ids.role_id}),
+    ),
+    entry(
+        "DELETE /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}",
+        NotFor("Developer"),
+        nothing,
+    ),
+    // It comes after the one that takes the member out.
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}",
+        NotForRefusing("Developer", "MEMBER_NOT_FOUND"),
+        |ids| json!({"role_id": ids.role_id}),
+    ),
     entry(
         "POST /api/v1/workspaces",
         NotFor("Developer"),
         |ids| json!({"name": unique(" Lab"), "organization_id": ids.organization_id}),
     ),
     entry("GET /api/v1/workspaces", Members, nothing),
+    entry("GET /api/v1/workspaces/{workspace_id}", Members, nothing),
+    entry("PUT /api/v1/workspaces/{workspace_id}", NotFor("Developer"), |_| json!({"settings": {}})),
+    entry("DELETE /api/v1/workspaces/{workspace_id}", NotForRefusing("Developer", "DEFAULT_WORKSPACE"), nothing),
+    entry("POST /api/v1/workspaces/{workspace_id}/clone", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
+    entry("GET /api/v1/workspaces/{workspace_id}/settings", Members, nothing),
+    entry(
+        "PUT /api/v1/workspaces/{workspace_id}/settings",
+        NotFor("Developer"),
+        |_| json!({"settings": {"allow_public_access": false}}),
+    ),
+    entry(
+        "POST /api/v1/workspaces/provision",
+        NotFor("Developer"),
+        |ids| json!({"organization_id": ids.organization_id, "workspaces": [{"name": unique(" Lab")}]}),
+    ),
     entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
@@ -401,12 +450,12 @@ async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
         let expected = if entry.access.is_public() { entry.access.is_control(&anonymous) } else { status == 401 };
         check("no token".to_owned(), status, expected);
 
-        if let NotFor(name) = entry.access {
+        if let NotFor(name) | NotForRefusing(name, _) = entry.access {
             let person = server.sign_in(role(&acme, name)).await.client;
             let status = operation.call(&person, &path, &(entry.body)(&own)).await.status.as_u16();
             check(name.to_owned(), status, status == 403);
         }
-        if !entry.access.is_public() && !matches!(entry.access, NotFor(_)) {
+        if !entry.access.is_public() && !matches!(entry.access, NotFor(_) | NotForRefusing(..)) {
             // A session of its own: one of the operations ends it.
             let viewer = server.sign_in(&acme.viewer.email).await.client;
             let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;
