@@ -110,6 +110,17 @@ impl Server {
 }
 
 impl Person {
+    /// The same session in another workspace; the tokens that it had are dead.
+    pub async fn stand_in(&self, workspace: i64) -> Person {
+        let body = json!({"workspace_id": workspace});
+        let data = self.client.post("/api/v1/auth/switch-workspace", body).await.ok();
+        Self {
+            client: self.client.with_token(data["access_token"].as_str().unwrap()),
+            refresh_token: data["refresh_token"].as_str().unwrap().to_owned(),
+            ..self.clone()
+        }
+    }
+
     fn of_tokens(anonymous: &Client, email: &str, data: &Value) -> Self {
         Self {
             id: data["user_id"].as_i64().unwrap(),
@@ -121,6 +132,20 @@ impl Person {
 }
 
 impl Organization {
+    /// Another workspace, made by the Owner, who is its Admin.
+    pub async fn workspace(&self, name: &str) -> i64 {
+        let body = json!({"name": name, "organization_id": self.id});
+        let data = self.owner.client.post("/api/v1/workspaces", body).await.created();
+        data["workspace"]["id"].as_i64().unwrap()
+    }
+
+    /// Lets a member into a workspace, with a built-in role there.
+    pub async fn let_in(&self, workspace: i64, person: &Person, role: &str) {
+        let path = format!("/api/v1/organizations/{}/workspaces/{workspace}/members", self.id);
+        let body = json!({"user_id": person.id, "role_id": self.roles[role]});
+        self.owner.client.post(&path, body).await.created();
+    }
+
     /// Its people, each with the name of their role.
     pub fn people(&self) -> [(&'static str, &Person); 4] {
         [("Owner", &self.owner), ("Admin", &self.admin), ("Developer", &self.developer), ("Viewer", &self.viewer)]

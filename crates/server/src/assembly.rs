@@ -133,9 +133,9 @@ impl App {
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings, personal_records(), possessions());
+        rivergen_tenancy::register_jobs(&tenancy);
 
         let storage = open_storage(config, &platform)?;
-        rivergen_tenancy::user::import::register(&tenancy);
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
         let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);

@@ -57,7 +57,8 @@ impl Directory for TenancyDirectory {
     async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>> {
         let db = self.db.read();
         if let Some(wanted) = wanted
-            && let Some(found) = workspace::reachable(user).filter(workspace::Column::Id.eq(wanted)).one(db).await?
+            && let Some(found) =
+                workspace::reachable(user, self.clock.now()).filter(workspace::Column::Id.eq(wanted)).one(db).await?
         {
             return Ok(Some(Place { organization_id: found.organization_id, workspace_id: Some(found.id) }));
         }
@@ -110,7 +111,10 @@ impl Directory for TenancyDirectory {
     }
 
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>> {
-        let found = workspace::reachable(user).filter(workspace::Column::Id.eq(workspace)).one(self.db.read()).await?;
+        let found = workspace::reachable(user, self.clock.now())
+            .filter(workspace::Column::Id.eq(workspace))
+            .one(self.db.read())
+            .await?;
         Ok(found.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
     }
 
@@ -188,7 +192,8 @@ impl Directory for TenancyDirectory {
             .map(|row| (row.id, row))
             .collect();
         let administered = self.administered(user, &ids).await?;
-        let workspaces = workspace::reachable(user).order_by_asc(workspace::Column::Id).limit(100).all(db).await?;
+        let workspaces =
+            workspace::reachable(user, self.clock.now()).order_by_asc(workspace::Column::Id).limit(100).all(db).await?;
         Ok(Places {
             organizations: memberships
                 .into_iter()

@@ -23,7 +23,7 @@ use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, Wor
 use rivergen_platform::personal_data::{Owned, Records};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use standing::{Standing, Standings};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The room's handle; cheap to clone.
 #[derive(Clone)]
@@ -130,18 +130,19 @@ impl Tenancy {
     }
 }
 
+/// What this room does in the background. To be called once, before the jobs start.
+pub fn register_jobs(tenancy: &Tenancy) {
+    workspace::delete::Purge::register(tenancy);
+    user::import::register(tenancy);
+}
+
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
-        .routes(routes!(organization::create::create, organization::list::list))
-        .routes(routes!(organization::get::get, organization::update::update, organization::delete::delete))
-        .routes(routes!(organization::settings::get_settings, organization::settings::update_settings))
-        .routes(routes!(organization::audit_logs::list_audit_logs))
-        .routes(routes!(workspace::create_in_organization, workspace::list_of_organization))
-        .routes(routes!(workspace::create, workspace::list))
-        .merge(user::operations())
+        .merge(organization::operations())
+        .merge(workspace::operations())
         .merge(role::operations())
-        .merge(organization::tokens::operations())
         .merge(member::operations())
         .merge(invitation::operations())
+        .merge(user::operations())
 }

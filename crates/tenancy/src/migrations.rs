@@ -296,6 +296,10 @@ impl MigrationTrait for People {
             "CREATE INDEX invitations_email ON invitations (email, id)",
             "CREATE INDEX user_imports_age ON user_imports (created_at)",
             "CREATE INDEX user_imports_organization ON user_imports (organization_id)",
+            "CREATE UNIQUE INDEX workspaces_default ON workspaces (organization_id) WHERE is_default = TRUE",
+            "CREATE INDEX workspaces_deleted ON workspaces (deleted_at)",
+            "CREATE INDEX role_assignments_people ON role_assignments (organization_id, workspace_id, user_id, expires_at) \
+             WHERE workspace_id IS NOT NULL",
         ] {
             db.execute_unprepared(statement).await?;
         }

@@ -64,6 +64,10 @@ const BODIES: &[&str] = &[
     "/api/v1/users/bulk-import",
     "/api/v1/users/merge",
     "/api/v1/users/bulk-status",
+    "/api/v1/organizations/1/workspaces/1/members",
+    "/api/v1/workspaces",
+    "/api/v1/workspaces/1/clone",
+    "/api/v1/workspaces/provision",
     "/api/v1/data-sources",
     "/api/v1/data-sources/1/test",
     "/api/v1/data-sources/1/query",
@@ -98,6 +102,16 @@ async fn fields_of_the_wrong_type_are_named_by_their_path(server: &Server) {
         ("/api/v1/workspaces", json!({"name": "x", "organization_id": "one"}), "organization_id"),
         ("/api/v1/workspaces", json!({"name": "x", "organization_id": 1.5}), "organization_id"),
         ("/api/v1/workspaces", json!({"name": "x", "organization_id": 1e30}), "organization_id"),
+        (
+            "/api/v1/workspaces",
+            json!({"name": "x", "organization_id": 1, "settings": {"default_role_id": "Admin"}}),
+            "settings.default_role_id",
+        ),
+        (
+            "/api/v1/workspaces/provision",
+            json!({"organization_id": 1, "workspaces": [{"name": "x"}, {"name": "y", "members": [{"user_id": 1}]}]}),
+            "workspaces[1].members[0].role_id",
+        ),
         ("/api/v1/data-sources", json!({"name": "x", "type": "csv", "port": -1}), "port"),
         ("/api/v1/data-sources", json!({"name": "x", "type": "csv", "tags": [1]}), "tags[0]"),
         (

@@ -30,6 +30,8 @@ enum Access {
     NotFor(&'static str),
     /// As `NotFor`, and whoever may is refused with a code that only the operation itself gives: the object is needed
     /// after it.
+    /// As `NotFor`, and the Owner is refused with this code, which only the operation itself gives: their object is in a
+    /// state in which it cannot be done, or an entry before it took it away.
     NotForRefusing(&'static str, &'static str),
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
     /// it can, and its good way has a test of its own.
@@ -227,6 +229,35 @@ const ENTRIES: &[Entry] = &[
     entry("POST /api/v1/organizations/{org_id}/tokens", Members, |_| json!({"name": "a program", "scopes": ["read"]})),
     entry("GET /api/v1/organizations/{org_id}/tokens", NotFor("Developer"), nothing),
     entry("DELETE /api/v1/organizations/{org_id}/tokens/{token_id}", Untried(Some("Developer")), nothing),
+    entry("GET /api/v1/organizations/{org_id}/workspaces/{workspace_id}", Members, nothing),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/workspaces/{workspace_id}",
+        NotFor("Developer"),
+        |_| json!({"description": "Where it begins."}),
+    ),
+    entry(
+        "DELETE /api/v1/organizations/{org_id}/workspaces/{workspace_id}",
+        NotForRefusing("Developer", "DEFAULT_WORKSPACE"),
+        nothing,
+    ),
+    entry("POST /api/v1/organizations/{org_id}/workspaces/{workspace_id}/default", NotFor("Developer"), nothing),
+    entry("GET /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members",
+        NotFor("Developer"),
+        |ids| json!({"user_id": ids.user_id, "role_id": ids.role_id}),
+    ),
+    entry(
+        "DELETE /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}",
+        NotFor("Developer"),
+        nothing,
+    ),
+    // It comes after the one that takes the member out.
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}",
+        NotForRefusing("Developer", "MEMBER_NOT_FOUND"),
+        |ids| json!({"role_id": ids.role_id}),
+    ),
     entry(
         "POST /api/v1/workspaces",
         NotFor("Developer"),
@@ -303,6 +334,21 @@ const ENTRIES: &[Entry] = &[
         |ids| json!({"user_id": ids.user_id, "workspace_id": ids.workspace_id}),
     ),
     entry("DELETE /api/v1/roles/{role_id}/assignments/{assignment_id}", NotFor("Developer"), nothing),
+    entry("GET /api/v1/workspaces/{workspace_id}", Members, nothing),
+    entry("PUT /api/v1/workspaces/{workspace_id}", NotFor("Developer"), |_| json!({"settings": {}})),
+    entry("DELETE /api/v1/workspaces/{workspace_id}", NotForRefusing("Developer", "DEFAULT_WORKSPACE"), nothing),
+    entry("POST /api/v1/workspaces/{workspace_id}/clone", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
+    entry("GET /api/v1/workspaces/{workspace_id}/settings", Members, nothing),
+    entry(
+        "PUT /api/v1/workspaces/{workspace_id}/settings",
+        NotFor("Developer"),
+        |_| json!({"settings": {"allow_public_access": false}}),
+    ),
+    entry(
+        "POST /api/v1/workspaces/provision",
+        NotFor("Developer"),
+        |ids| json!({"organization_id": ids.organization_id, "workspaces": [{"name": unique(" Lab")}]}),
+    ),
     entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),

@@ -270,6 +270,20 @@ pub async fn end_of_organization(
     Ok(())
 }
 
+/// Moves the sessions that stand in a workspace to another place of its organization; access tokens that name the old one
+/// are refused from then on. The caller tells the nodes. Index: sessions(organization_id, user_id, ended_at), its first
+/// column.
+pub async fn move_all(tx: &Transaction, from: WorkspaceId, to: Place) -> Result<u64> {
+    let moved = Entity::update_many()
+        .col_expr(Column::WorkspaceId, Expr::value(to.workspace_id))
+        .filter(Column::OrganizationId.eq(to.organization_id))
+        .filter(Column::WorkspaceId.eq(from))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(moved.rows_affected)
+}
+
 /// Ends the sessions that stand on the trust in a device.
 pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
     Entity::update_many()

@@ -14,13 +14,27 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivergen_identity::security::OrganizationSecurity;
-use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, UserId};
+use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId};
 use rivergen_platform::{Transaction, db::is_unique_violation};
 use sea_orm::{ActiveValue::Set, QuerySelect, entity::prelude::*, sea_query::LockType};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{role, workspace};
+use crate::{
+    role,
+    workspace::{self, NewWorkspace},
+};
+
+/// The operations on organizations themselves.
+pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create, list::list))
+        .routes(routes!(get::get, update::update, delete::delete))
+        .routes(routes!(settings::get_settings, settings::update_settings))
+        .routes(routes!(audit_logs::list_audit_logs))
+        .merge(tokens::operations())
+}
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -131,9 +145,24 @@ impl NewOrganization<'_> {
         .await
         .map_err(|error| if is_unique_violation(&error) { ErrorCode::OrgExists.into() } else { Error::from(error) })?;
         let roles = role::create_built_in(tx, organization.id, now).await?;
-        let workspace = workspace::insert(tx, organization.id, self.workspace_name, true, now).await?;
+        let workspace = NewWorkspace { is_default: true, ..NewWorkspace::of(organization.id, self.workspace_name) };
+        let workspace = workspace.insert(tx, now).await?;
         Ok(Created { organization, workspace, roles })
     }
+}
+
+/// Holds the organization's row until the transaction ends, so that of two who change what is there once (the default
+/// workspace, the names of workspaces) the second waits. `ORG_NOT_FOUND` where it is deleted.
+///
+/// To be taken first, before any row of it is written: the head of the audit chain comes last. Not the lock of a deletion,
+/// for which those would wait who only refer to the row.
+pub(crate) async fn lock(tx: &Transaction, tenant: Tenant) -> Result<Model> {
+    let found = Entity::find_by_id(tenant.organization_id())
+        .filter(Column::DeletedAt.is_null())
+        .lock(LockType::NoKeyUpdate)
+        .one(tx.conn())
+        .await?;
+    found.ok_or_else(|| ErrorCode::OrgNotFound.into())
 }
 
 pub(crate) fn name_key(name: &str) -> String {

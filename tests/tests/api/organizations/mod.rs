@@ -10,3 +10,6 @@ mod settings;
 mod tokens;
 mod update;
 mod workspaces;
+mod workspaces_default;
+mod workspaces_members;
+mod workspaces_one;

@@ -1,0 +1,67 @@
+//! `DELETE /api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}`: takes everything that the member
+//! holds there. They stay in the organization. Everybody may leave by themselves.
+
+use axum::extract::State;
+use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, UserId, WorkspaceId};
+use rivergen_platform::{
+    errors,
+    http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{has_admin, held, is_live, last_admin, refuse_above};
+use crate::{Tenancy, workspace::hold};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemovedWorkspaceMember {
+    /// Always `true`.
+    #[schema(examples(true))]
+    pub removed: bool,
+    pub message: &'static str,
+}
+
+errors! {
+    pub RemoveErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, MemberNotFound, LastAdmin;
+}
+
+/// Take a member out of a workspace
+#[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}", tag = "organizations",
+    params(("org_id" = OrganizationId, Path, description = "The organization"),
+        ("workspace_id" = WorkspaceId, Path, description = "The workspace"),
+        ("user_id" = UserId, Path, description = "The member; oneself needs no permission")),
+    responses((status = 200, description = "Removed; in force from the next request", body = Envelope<RemovedWorkspaceMember>), RemoveErrors))]
+pub async fn remove_workspace_member(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path((org_id, workspace_id, user_id)): Path<(OrganizationId, WorkspaceId, UserId)>,
+) -> Result<Reply<RemovedWorkspaceMember>> {
+    let (caller, _) = tenancy.enter_workspace(&caller, Some(org_id), workspace_id).await?;
+    let tenant = match caller.user_id == user_id && caller.session().is_ok() {
+        true => caller.tenant()?,
+        false => caller.require(Permission::RoleAssign)?,
+    };
+    let platform = &tenancy.identity.platform;
+    let now = platform.clock.now();
+    let actor = origin.actor(caller.user_id);
+    let tx = platform.db.begin().await?;
+    hold(&tx, tenant, workspace_id).await?;
+    let before = held(&tx, tenant, workspace_id, user_id).await?;
+    if !before.iter().any(|(row, _)| is_live(row, now)) {
+        return Err(ErrorCode::MemberNotFound.into());
+    }
+    for (_, role) in before.iter().filter(|(row, _)| is_live(row, now)) {
+        refuse_above(&caller, user_id, &role.permissions())?;
+    }
+    let had_admin = has_admin(&tx, tenant, workspace_id, now).await?;
+    for (row, _) in &before {
+        row.take(&tx, &actor, &platform.clock).await?;
+    }
+    if had_admin && !has_admin(&tx, tenant, workspace_id, now).await? {
+        return Err(last_admin());
+    }
+    tx.commit().await?;
+    let message = "The member is taken out of the workspace.";
+    Ok(Reply::ok(RemovedWorkspaceMember { removed: true, message }, message))
+}

@@ -1,0 +1,242 @@
+//! `GET` and `PUT /api/v1/workspaces/{workspace_id}/settings`, and what the settings of a workspace are.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{Caller, Error, ErrorCode, Result, RoleId, Tenant, WorkspaceId};
+use rivergen_platform::{
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::{Model, update, update::Changes};
+use crate::{Tenancy, role};
+
+/// What was set in a workspace; what was not has its default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_public_access: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_role_id: Option<RoleId>,
+}
+
+/// The settings of a workspace that are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WorkspaceSettings {
+    /// Opens only what a data policy opens, too.
+    pub allow_public_access: bool,
+    /// The role of who comes into the workspace without another one.
+    pub default_role_id: Option<RoleId>,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WorkspaceSettingSource)]
+pub enum SettingSource {
+    /// It was set.
+    Workspace,
+    /// It was not.
+    Default,
+}
+
+/// Where each setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WorkspaceSettingSources {
+    pub allow_public_access: SettingSource,
+    pub default_role_id: SettingSource,
+}
+
+/// Settings to change; what is left out stays, and `null` sets back to the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"allow_public_access": false, "default_role_id": 42}))]
+pub struct WorkspaceSettingsChange {
+    /// `false` by default.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>)]
+    pub allow_public_access: Option<Option<bool>>,
+    /// A role of the organization, with no more permissions than one's own; none by default.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<RoleId>)]
+    pub default_role_id: Option<Option<RoleId>>,
+}
+
+/// Tells a field that is null from one that is not there.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl WorkspaceSettingsChange {
+    /// `ROLE_NOT_FOUND` for a role of nobody's or another's, `FORBIDDEN` for one that holds more than the caller.
+    pub(super) async fn check(&self, db: &impl ConnectionTrait, caller: &Caller, tenant: Tenant) -> Result<()> {
+        match self.default_role_id.flatten() {
+            Some(id) => caller.may_grant(&role::find(db, tenant, id).await?.permissions()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Settings {
+    /// Those that were set. What cannot be read was not: the defaults open nothing.
+    pub fn of(row: &Model) -> Self {
+        row.settings.clone().and_then(|settings| serde_json::from_value(settings).ok()).unwrap_or_default()
+    }
+
+    /// Those that were set and still mean something: a role may be gone.
+    pub async fn in_force(db: &impl ConnectionTrait, tenant: Tenant, row: &Model) -> Result<Self> {
+        let mut settings = Self::of(row);
+        if let Some(id) = settings.default_role_id {
+            match role::find(db, tenant, id).await {
+                Err(error) if error.code == ErrorCode::RoleNotFound => settings.default_role_id = None,
+                found => drop(found?),
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Merged by key.
+    pub fn changed_by(self, change: &WorkspaceSettingsChange) -> Self {
+        Self {
+            allow_public_access: change.allow_public_access.unwrap_or(self.allow_public_access),
+            default_role_id: change.default_role_id.unwrap_or(self.default_role_id),
+        }
+    }
+
+    /// What another workspace may take over: not that it is open.
+    pub fn for_copy(self) -> Self {
+        Self { allow_public_access: None, ..self }
+    }
+
+    pub fn effective(self) -> WorkspaceSettings {
+        WorkspaceSettings {
+            allow_public_access: self.allow_public_access.unwrap_or(false),
+            default_role_id: self.default_role_id,
+        }
+    }
+
+    fn sources(self) -> WorkspaceSettingSources {
+        let source = |is_set: bool| if is_set { SettingSource::Workspace } else { SettingSource::Default };
+        WorkspaceSettingSources {
+            allow_public_access: source(self.allow_public_access.is_some()),
+            default_role_id: source(self.default_role_id.is_some()),
+        }
+    }
+
+    /// As the column holds it.
+    pub fn stored(self) -> Result<Option<serde_json::Value>> {
+        if self == Self::default() {
+            return Ok(None);
+        }
+        serde_json::to_value(self).map(Some).map_err(Error::internal)
+    }
+}
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"settings": {"allow_public_access": false, "default_role_id": 42}}))]
+pub struct UpdateWorkspaceSettingsRequest {
+    #[garde(skip)]
+    pub settings: WorkspaceSettingsChange,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkspaceSettingsAnswer {
+    pub settings: WorkspaceSettings,
+    pub sources: WorkspaceSettingSources,
+    pub message: &'static str,
+}
+
+impl WorkspaceSettingsAnswer {
+    async fn of(db: &impl ConnectionTrait, tenant: Tenant, row: &Model, message: &'static str) -> Result<Self> {
+        let settings = Settings::in_force(db, tenant, row).await?;
+        Ok(Self { settings: settings.effective(), sources: settings.sources(), message })
+    }
+}
+
+errors! {
+    pub GetSettingsErrors: Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound;
+    pub UpdateSettingsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound, RoleNotFound, ValidationError;
+}
+
+/// Read the settings of a workspace
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/settings", tag = "workspaces",
+    params(("workspace_id" = WorkspaceId, Path, description = "The workspace")),
+    responses((status = 200, description = "Those in force, and where each comes from", body = Envelope<WorkspaceSettingsAnswer>), GetSettingsErrors))]
+pub async fn get_workspace_settings(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    Path(workspace_id): Path<WorkspaceId>,
+) -> Result<Reply<WorkspaceSettingsAnswer>> {
+    let (tenant, workspace) = tenancy.see_workspace(&caller, None, workspace_id).await?;
+    let message = "The settings of the workspace.";
+    let db = tenancy.identity.platform.db.read();
+    Ok(Reply::ok(WorkspaceSettingsAnswer::of(db, tenant, &workspace, message).await?, message))
+}
+
+/// Change the settings of a workspace
+#[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}/settings", tag = "workspaces",
+    params(("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = UpdateWorkspaceSettingsRequest,
+    responses((status = 200, description = "Merged by key", body = Envelope<WorkspaceSettingsAnswer>), UpdateSettingsErrors))]
+pub async fn update_workspace_settings(
+    State(tenancy): State<Tenancy>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(workspace_id): Path<WorkspaceId>,
+    Json(request): Json<UpdateWorkspaceSettingsRequest>,
+) -> Result<Reply<WorkspaceSettingsAnswer>> {
+    let changes = Changes { settings: Some(request.settings), ..Changes::of("workspace.update_settings") };
+    let (tenant, workspace) = update::apply(&tenancy, &caller, &origin, None, workspace_id, changes).await?;
+    let message = "The settings are changed.";
+    let db = tenancy.identity.platform.db.read();
+    Ok(Reply::ok(WorkspaceSettingsAnswer::of(db, tenant, &workspace, message).await?, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn change(body: serde_json::Value) -> WorkspaceSettingsChange {
+        serde_json::from_value(body).unwrap()
+    }
+
+    #[test]
+    fn settings_are_merged_by_key() {
+        let set = Settings::default().changed_by(&change(json!({"allow_public_access": true, "default_role_id": 7})));
+        assert_eq!(set, Settings { allow_public_access: Some(true), default_role_id: Some(RoleId(7)) });
+        assert_eq!(set.changed_by(&change(json!({}))), set);
+        let other = set.changed_by(&change(json!({"default_role_id": 8})));
+        assert_eq!((other.allow_public_access, other.default_role_id), (Some(true), Some(RoleId(8))));
+        let back = other.changed_by(&change(json!({"allow_public_access": null, "default_role_id": null})));
+        assert_eq!(back, Settings::default());
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let none = Settings::default();
+        assert_eq!(none.effective(), WorkspaceSettings { allow_public_access: false, default_role_id: None });
+        assert_eq!(none.sources().allow_public_access, SettingSource::Default);
+        // Set to what is the default anyway is set all the same.
+        let closed = none.changed_by(&change(json!({"allow_public_access": false})));
+        assert_eq!(closed.sources().allow_public_access, SettingSource::Workspace);
+        assert_eq!(none.stored().unwrap(), None);
+        assert_eq!(closed.stored().unwrap(), Some(json!({"allow_public_access": false})));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_json::from_value::<WorkspaceSettingsChange>(json!({"color": "blue"})).is_err());
+    }
+
+    #[test]
+    fn a_copy_is_not_open() {
+        let open = Settings { allow_public_access: Some(true), default_role_id: Some(RoleId(7)) };
+        assert_eq!(open.for_copy(), Settings { allow_public_access: None, default_role_id: Some(RoleId(7)) });
+    }
+}

@@ -1,0 +1,12 @@
+//! `/api/v1/workspaces`
+
+mod clone;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod provision;
+mod settings;
+mod update;
+
+const PATH: &str = "/api/v1/workspaces";
