@@ -28,9 +28,7 @@ enum Access {
     Members,
     /// Members of some roles; not this one.
     NotFor(&'static str),
-    /// As `NotFor`, and whoever may is refused with a code that only the operation itself gives: the object is needed
-    /// after it.
-    /// As `NotFor`, and the Owner is refused with this code, which only the operation itself gives: their object is in a
+    /// As `NotFor`, and the Owner is refused with this code, which only the operation itself gives: the object is in a
     /// state in which it cannot be done, or an entry before it took it away.
     NotForRefusing(&'static str, &'static str),
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as

@@ -41,7 +41,7 @@ pub async fn leave(
     let tenant = caller.tenant()?;
 
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, org_id).await?;
+    organization::lock(&tx, tenant).await?;
     let found = organization::Entity::find_by_id(org_id).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
     if found.is_personal && found.created_by_user_id == caller.user_id {
         return Err(ErrorCode::PersonalOrg.into());

@@ -234,7 +234,7 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
 /// Whether the organization has an owner, if `without` goes: an active member whose account is open. One whose role is on
 /// loan does not count, for the loan ends by itself.
 pub(crate) async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>) -> Result<bool> {
-    organization::lock(tx, tenant.organization_id()).await?;
+    organization::lock(tx, tenant).await?;
     let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
     // Index: role_assignments(role_id, id).
     let mut owners = tenant
@@ -394,7 +394,7 @@ pub mod assignment {
         pub async fn give(self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<Model> {
             let now = clock.now();
             let organization_id = self.tenant.organization_id();
-            organization::lock(tx, organization_id).await?;
+            organization::lock(tx, self.tenant).await?;
             // One that has run out makes room.
             Entity::delete_many()
                 .filter(Column::OrganizationId.eq(organization_id))
@@ -426,7 +426,7 @@ pub mod assignment {
         /// Takes the role away. Whether it may be is the caller's business; the last owner's is guarded by
         /// [`require_owner`].
         pub async fn take(&self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<()> {
-            organization::lock(tx, self.organization_id).await?;
+            organization::lock(tx, Tenant::on_behalf_of(self.organization_id)).await?;
             Entity::delete_by_id(self.id).exec(tx.conn()).await?;
             tx.publish(Event::UserChanged(self.user_id)).await?;
             self.record(tx, by, clock, "role.revoke").await

@@ -54,7 +54,7 @@ pub async fn remove(
     }
 
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, org_id).await?;
+    organization::lock(&tx, tenant).await?;
     let standing = Standing::load(tx.conn(), org_id, user_id).await?.ok_or(ErrorCode::MemberNotFound)?;
     super::refuse_above(&caller, &standing, now)?;
     if let Some(heir) = removal.transfer_to {

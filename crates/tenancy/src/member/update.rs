@@ -69,7 +69,7 @@ pub async fn update(
     }
 
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, org_id).await?;
+    organization::lock(&tx, tenant).await?;
     let member = super::find(tx.conn(), tenant, user_id).await?;
     let standing = Standing::load(tx.conn(), org_id, user_id).await?.ok_or(ErrorCode::MemberNotFound)?;
     super::refuse_above(&caller, &standing, now)?;

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    role,
+    Tenancy, role,
     workspace::{self, NewWorkspace},
 };
 
@@ -76,11 +76,12 @@ impl Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Locks the organization until the transaction ends: who changes what its members hold does so one after another. Always
-/// before the chain of the audit log is locked, so that no two transactions wait for each other.
-pub async fn lock(tx: &Transaction, id: OrganizationId) -> Result<()> {
+/// Locks the organization until the transaction ends: who changes what its members hold, or what is there once (the default
+/// workspace, the names of workspaces), does so one after another. Always before the chain of the audit log is locked, so
+/// that no two transactions wait for each other.
+pub(crate) async fn lock(tx: &Transaction, tenant: Tenant) -> Result<()> {
     // Not so strict that rows which refer to the organization could not be written meanwhile.
-    Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(tx.conn()).await?;
+    Entity::find_by_id(tenant.organization_id()).lock(LockType::NoKeyUpdate).one(tx.conn()).await?;
     Ok(())
 }
 
@@ -149,20 +150,6 @@ impl NewOrganization<'_> {
         let workspace = workspace.insert(tx, now).await?;
         Ok(Created { organization, workspace, roles })
     }
-}
-
-/// Holds the organization's row until the transaction ends, so that of two who change what is there once (the default
-/// workspace, the names of workspaces) the second waits. `ORG_NOT_FOUND` where it is deleted.
-///
-/// To be taken first, before any row of it is written: the head of the audit chain comes last. Not the lock of a deletion,
-/// for which those would wait who only refer to the row.
-pub(crate) async fn lock(tx: &Transaction, tenant: Tenant) -> Result<Model> {
-    let found = Entity::find_by_id(tenant.organization_id())
-        .filter(Column::DeletedAt.is_null())
-        .lock(LockType::NoKeyUpdate)
-        .one(tx.conn())
-        .await?;
-    found.ok_or_else(|| ErrorCode::OrgNotFound.into())
 }
 
 pub(crate) fn name_key(name: &str) -> String {

@@ -1,14 +1,13 @@
 //! `DELETE /api/v1/roles/{role_id}/assignments/{assignment_id}`: takes a role away from a member.
 
 use axum::extract::State;
-use rivergen_kernel::{BuiltInRole, Caller, ErrorCode, Permission, Result, RoleId, Tenant};
+use rivergen_kernel::{BuiltInRole, Caller, ErrorCode, Permission, Result, RoleId};
 use rivergen_platform::{
-    Transaction,
     db::TenantScope,
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -83,17 +82,11 @@ pub(super) async fn revoke(
         .ok_or(ErrorCode::AssignmentNotFound)?;
     let owns = role.built_in() == Some(BuiltInRole::Owner) && held.workspace_id.is_none();
     if owns {
-        lock_organization(&tx, tenant).await?;
+        organization::lock(&tx, tenant).await?;
     }
     held.take(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
     if owns {
         member::require_owner(&tx, tenant).await?;
     }
     tx.commit().await
-}
-
-/// Before the audit log is locked: whoever removes a member locks the two in this order.
-async fn lock_organization(tx: &Transaction, tenant: Tenant) -> Result<()> {
-    organization::Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
-    Ok(())
 }
