@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, UserId};
+use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
+    Transaction,
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
@@ -58,13 +59,7 @@ pub async fn remove(
     let standing = Standing::load(tx.conn(), org_id, user_id).await?.ok_or(ErrorCode::MemberNotFound)?;
     super::refuse_above(&caller, &standing, now)?;
     if let Some(heir) = removal.transfer_to {
-        let heir = super::find(tx.conn(), tenant, heir).await?;
-        if heir.user_id == user_id || heir.status != Status::Active {
-            return Err(ErrorCode::MemberNotFound.into());
-        }
-        for owned in tenancy.possessions.iter() {
-            owned.transfer(&tx, tenant, user_id, heir.user_id).await?;
-        }
+        bequeath(&tenancy, &tx, tenant, user_id, heir).await?;
     }
     super::remove(&tx, tenant, user_id, now).await?;
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "member.remove")
@@ -74,4 +69,22 @@ pub async fn remove(
     tx.commit().await?;
     let message = "The member is removed.";
     Ok(Reply::ok(RemovedMember { removed: true, message }, message))
+}
+
+/// Makes what one member owns another's, who must be an active one: else `MEMBER_NOT_FOUND`.
+pub(crate) async fn bequeath(
+    tenancy: &Tenancy,
+    tx: &Transaction,
+    tenant: Tenant,
+    from: UserId,
+    heir: UserId,
+) -> Result<()> {
+    let heir = super::find(tx.conn(), tenant, heir).await?;
+    if heir.user_id == from || heir.status != Status::Active {
+        return Err(ErrorCode::MemberNotFound.into());
+    }
+    for owned in tenancy.possessions.iter() {
+        owned.transfer(tx, tenant, from, heir.user_id).await?;
+    }
+    Ok(())
 }

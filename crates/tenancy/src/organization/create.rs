@@ -22,9 +22,10 @@ use rivergen_platform::{
 };
 use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::NewOrganization;
+use super::{NewOrganization, settings};
 use crate::{
     Tenancy,
     member::{NewMember, Source},
@@ -52,6 +53,10 @@ pub struct CreateOrganizationRequest {
     pub admin_password: Option<Secret>,
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub admin_display_name: Option<String>,
+    /// Settings that are to be otherwise than usual from the beginning.
+    #[garde(skip)]
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<Map<String, Value>>,
     /// A repeat with the same key and body finds the same organization. Kept for 24 hours.
     #[garde(inner(length(min = 1, max = 255)))]
     pub idempotency_key: Option<String>,
@@ -87,7 +92,7 @@ pub struct CreatedAdministrator {
     pub display_name: String,
 }
 
-errors! { pub CreateErrors: InvalidRequest, WeakPassword, ProofRequired, OrgExists, IdempotencyConflict, ValidationError, RateLimited; }
+errors! { pub CreateErrors: InvalidRequest, WeakPassword, ProofRequired, RoleNotFound, OrgExists, IdempotencyConflict, SettingManagedElsewhere, ValidationError, RateLimited; }
 
 const CREATED: &str = "The organization is created.";
 const SCOPE: &str = "organizations.create";
@@ -118,7 +123,8 @@ pub async fn create(
     if known.is_some() && !proven {
         return Err(ErrorCode::ProofRequired.into());
     }
-    let fingerprint = format!("{email}\n{}\n{domain:?}\n{:?}", request.name, request.workspace_name);
+    let fingerprint =
+        format!("{email}\n{}\n{domain:?}\n{:?}\n{:?}", request.name, request.workspace_name, request.settings);
     let password_hash = match (&known, request.admin_password) {
         (Some(_), _) => None,
         (None, None) => return Err(Error::invalid_field("admin_password", "is required for a new account")),
@@ -156,7 +162,11 @@ pub async fn create(
         is_personal: false,
         created_by: user.id(),
     };
-    let created = new.insert(&tx, now).await?;
+    let mut created = new.insert(&tx, now).await?;
+    if let Some(patch) = &request.settings {
+        created.organization =
+            settings::write_first(&tx, created.organization, patch, user.id(), origin.ip, now).await?;
+    }
     let organization_id = created.organization.id;
     let owner = created.roles[&BuiltInRole::Owner];
     let new = NewMember {

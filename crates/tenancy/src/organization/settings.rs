@@ -4,7 +4,7 @@
 //! The API shows one object. What concerns sign-ins is kept where `identity` reads it ([`OrganizationSecurity`]), the rest
 //! beside it ([`Intake`]); both are written together, counted, and bite at the next request.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
@@ -325,10 +325,7 @@ pub async fn update_settings(
     let caller = tenancy.enter(&caller, org_id).await?;
     let tenant = caller.require(Permission::OrganizationUpdate)?;
     let patch: Map<String, Value> = request.settings.into_iter().collect();
-    if patch.contains_key("sso_required") {
-        return Err(Error::new(ErrorCode::SettingManagedElsewhere)
-            .with_message("Single sign-on is required with its own operation, which tries it out first."));
-    }
+    refuse_managed(&patch)?;
     let tx = platform.db.begin().await?;
     let row = Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
     let row = row.ok_or(ErrorCode::OrgNotFound)?;
@@ -341,24 +338,61 @@ pub async fn update_settings(
     if after.default_role_id != before.default_role_id {
         check_default_role(&tx, &caller, tenant, after.default_role_id).await?;
     }
-    refuse_locking_out(&caller, &after)?;
-    let (security, intake) = after.kept(&row.security()?, now);
+    refuse_locking_out(caller.proofs.ip, &after)?;
+    let row = write(&tx, row, &after, caller.user_id, now).await?;
+    tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
+    let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "organization.update_settings")
+        .target("organization", org_id.0)
+        .details(changes(&before, &after, row.settings_version)?);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The settings are changed.";
+    Ok(Reply::ok(answer(&row, message)?, message))
+}
+
+/// Settings of an organization that is being made.
+pub(crate) async fn write_first(
+    tx: &Transaction,
+    row: Model,
+    patch: &Map<String, Value>,
+    owner: UserId,
+    ip: Option<IpAddr>,
+    now: DateTime<Utc>,
+) -> Result<Model> {
+    refuse_managed(patch)?;
+    let settings = row.settings()?.patched(patch)?;
+    if settings.default_role_id.is_some() {
+        // It has no role yet that a caller could know.
+        return Err(ErrorCode::RoleNotFound.into());
+    }
+    refuse_locking_out(ip, &settings)?;
+    write(tx, row, &settings, owner, now).await
+}
+
+async fn write(
+    tx: &Transaction,
+    row: Model,
+    settings: &OrganizationSettings,
+    by: UserId,
+    now: DateTime<Utc>,
+) -> Result<Model> {
+    let (security, intake) = settings.kept(&row.security()?, now);
     let version = row.settings_version + 1;
     let mut row = row.into_active_model();
     row.security = Set(Some(serde_json::to_value(&security).map_err(Error::internal)?));
     row.settings = Set(Some(serde_json::to_value(&intake).map_err(Error::internal)?));
     row.settings_version = Set(version);
     row.settings_updated_at = Set(Some(now));
-    row.settings_updated_by = Set(Some(caller.user_id));
-    let row = row.update(tx.conn()).await?;
-    tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
-    let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "organization.update_settings")
-        .target("organization", org_id.0)
-        .details(changes(&before, &after, version)?);
-    audit::record(&tx, &platform.clock, record).await?;
-    tx.commit().await?;
-    let message = "The settings are changed.";
-    Ok(Reply::ok(answer(&row, message)?, message))
+    row.settings_updated_by = Set(Some(by));
+    Ok(row.update(tx.conn()).await?)
+}
+
+fn refuse_managed(patch: &Map<String, Value>) -> Result<()> {
+    match patch.contains_key("sso_required") {
+        true => Err(Error::new(ErrorCode::SettingManagedElsewhere)
+            .with_message("Single sign-on is required with its own operation, which tries it out first.")),
+        false => Ok(()),
+    }
 }
 
 fn answer(row: &Model, message: &'static str) -> Result<SettingsAnswer> {
@@ -380,9 +414,9 @@ async fn check_default_role(tx: &Transaction, caller: &Caller, tenant: Tenant, r
 }
 
 /// Nobody shuts the door behind themselves by mistake: their own address must stay admitted.
-fn refuse_locking_out(caller: &Caller, after: &OrganizationSettings) -> Result<()> {
+fn refuse_locking_out(ip: Option<IpAddr>, after: &OrganizationSettings) -> Result<()> {
     let networks = &after.allowed_networks;
-    let is_inside = |net: &IpNet| caller.proofs.ip.is_some_and(|ip| net.contains(&ip.to_canonical()));
+    let is_inside = |net: &IpNet| ip.is_some_and(|ip| net.contains(&ip.to_canonical()));
     if networks.is_empty() || networks.iter().any(is_inside) {
         return Ok(());
     }

@@ -23,6 +23,9 @@ use crate::{Tenancy, member, standing::Standing};
 pub struct DeleteUserQuery {
     /// The organization that the caller stands in, if absent.
     pub organization_id: Option<OrganizationId>,
+    /// The active member whom the removed one's data sources, questions, policies and files pass to; without one they stay
+    /// with the organization as they are.
+    pub transfer_to: Option<UserId>,
     /// Erase the account too; only where it belongs to no other organization.
     #[param(default = false)]
     pub erase: Option<bool>,
@@ -66,13 +69,20 @@ pub async fn delete_user(
             )
         })?;
     }
+    if let Some(heir) = query.transfer_to {
+        let passed = member::remove::bequeath(&tenancy, &tx, tenant, user_id, heir).await;
+        passed.map_err(|error| match error.code {
+            ErrorCode::MemberNotFound => ErrorCode::UserNotFound.into(),
+            _ => error,
+        })?;
+    }
     member::remove(&tx, tenant, user_id, now).await?;
     if erase {
         account::delete::close(&tenancy.identity, &tx, &user, now).await?;
     }
     let record = AuditRecord::new(Some(organization), origin.actor(caller.user_id), "user.delete")
         .target("user", user_id.0)
-        .details(json!({"erased": erase}));
+        .details(json!({"erased": erase, "transfer_to": query.transfer_to}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The user is removed.";

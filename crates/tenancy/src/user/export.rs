@@ -253,7 +253,7 @@ struct Document {
 
 enum Form {
     Json(BufWriter<File>),
-    Csv(ZipWriter<BufWriter<File>>),
+    Csv(Box<ZipWriter<BufWriter<File>>>),
 }
 
 impl Document {
@@ -261,7 +261,7 @@ impl Document {
         let file = BufWriter::new(tempfile::tempfile()?);
         let form = match format {
             ExportFormat::Json => Form::Json(file),
-            ExportFormat::Csv => Form::Csv(ZipWriter::new(file).set_auto_large_file()),
+            ExportFormat::Csv => Form::Csv(Box::new(ZipWriter::new(file).set_auto_large_file())),
         };
         Ok(Self { form, written: None })
     }
@@ -308,9 +308,9 @@ impl Document {
                 }
                 Form::Csv(archive) => {
                     if *written == 0 {
-                        write_row(archive, record.keys().map(String::as_str))?;
+                        write_row(&mut **archive, record.keys().map(String::as_str))?;
                     }
-                    write_row(archive, record.values().map(cell))?;
+                    write_row(&mut **archive, record.values().map(cell))?;
                 }
             }
             *written += 1;

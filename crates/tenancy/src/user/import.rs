@@ -48,8 +48,8 @@ const SHOWN_ERRORS: u64 = 1000;
 /// How long an import can be asked for.
 const KEPT: chrono::Duration = chrono::Duration::days(30);
 
-/// Imports.
-pub mod import {
+/// Imports, one row each.
+pub mod run {
     use rivergen_kernel::{OrganizationId, SessionId, UserId};
     use rivergen_platform::db::TenantOwned;
     use sea_orm::entity::prelude::*;
@@ -148,7 +148,7 @@ pub mod row_error {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use import::{Format, Status};
+use run::{Format, Status};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -240,7 +240,7 @@ pub async fn bulk_import(
     let total_rows = i64::try_from(read(request.format, &content)?.len()).map_err(Error::internal)?;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    let row = import::ActiveModel {
+    let row = run::ActiveModel {
         public_id: Set(format!("imp_{}", &Token::random(&mut rand::rng()).expose()[..22])),
         organization_id: Set(tenant.organization_id()),
         started_by_user_id: Set(caller.user_id),
@@ -283,7 +283,7 @@ pub async fn get_bulk_import(
 ) -> Result<Reply<ImportProgress>> {
     let db = tenancy.identity.platform.db.read();
     // Index: user_imports(public_id), unique.
-    let found = import::Entity::find().filter(import::Column::PublicId.eq(import_id)).one(db).await?;
+    let found = run::Entity::find().filter(run::Column::PublicId.eq(import_id)).one(db).await?;
     let row = found.ok_or(ErrorCode::ImportNotFound)?;
     let caller = tenancy.enter(&caller, row.organization_id).await.map_err(|error| match error.code {
         ErrorCode::OrgNotFound => ErrorCode::ImportNotFound.into(),
@@ -413,7 +413,7 @@ impl Handler for Worker {
 impl Worker {
     async fn work_off(&self, id: i64) -> Result<()> {
         let platform = &self.0.identity.platform;
-        let found = import::Entity::find_by_id(id).one(platform.db.read()).await?;
+        let found = run::Entity::find_by_id(id).one(platform.db.read()).await?;
         let Some(mut row) = found.filter(|row| row.status == Status::Processing) else { return Ok(()) };
         let rows = read(row.format, &row.content)?;
         while let Some(batch) = rows.get(usize::try_from(row.processed).unwrap_or(usize::MAX)..)
@@ -430,7 +430,7 @@ impl Worker {
     }
 
     /// Who started it, with what they may do now; `None` where they may not add people any more.
-    async fn starter(&self, row: &import::Model) -> Result<Option<Caller>> {
+    async fn starter(&self, row: &run::Model) -> Result<Option<Caller>> {
         let now = self.0.identity.platform.clock.now();
         let standing = self.0.standings.of(row.organization_id, row.started_by_user_id).await?;
         let membership = standing.and_then(|standing| standing.membership(None, now));
@@ -447,7 +447,7 @@ impl Worker {
         Ok(caller.filter(|caller| caller.may(Permission::UserCreate)))
     }
 
-    async fn work_off_batch(&self, row: import::Model, batch: &[Row], caller: &Caller) -> Result<import::Model> {
+    async fn work_off_batch(&self, row: run::Model, batch: &[Row], caller: &Caller) -> Result<run::Model> {
         let platform = &self.0.identity.platform;
         let tenant = caller.tenant()?;
         let tx = platform.db.begin().await?;
@@ -522,7 +522,7 @@ impl Worker {
         Ok(known.into_iter().map(outcome).collect())
     }
 
-    async fn finish(&self, row: import::Model, status: Status) -> Result<()> {
+    async fn finish(&self, row: run::Model, status: Status) -> Result<()> {
         let platform = &self.0.identity.platform;
         let tx = platform.db.begin().await?;
         let mut row = row.into_active_model();
@@ -544,8 +544,8 @@ impl Handler for Sweep {
         let forget = async {
             let tx = platform.db.begin().await?;
             // Index: user_imports(created_at). The errors hang on the row.
-            import::Entity::delete_many()
-                .filter(import::Column::CreatedAt.lt(platform.clock.now() - KEPT))
+            run::Entity::delete_many()
+                .filter(run::Column::CreatedAt.lt(platform.clock.now() - KEPT))
                 .exec(tx.conn())
                 .await?;
             tx.commit().await

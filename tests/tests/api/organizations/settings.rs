@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     they_are_read_changed_and_counted;
+    they_can_be_set_with_the_organization;
     what_is_wrong_is_named_and_changes_nothing;
     administrators_alone;
     a_second_factor_is_demanded_at_the_next_request;
@@ -51,6 +52,18 @@ async fn they_are_read_changed_and_counted(server: &Server) {
     let details: Value = serde_json::from_str(records[0]["details"].as_str().unwrap()).unwrap();
     assert_eq!(details["changed"]["invitation_expiry_days"], json!({"before": 7, "after": 3}));
     assert!(details["changed"].get("mfa_required").is_none());
+}
+
+async fn they_can_be_set_with_the_organization(server: &Server) {
+    let body = |settings: Value| json!({"name": "Initech", "admin_email": "ada@initech.example", "admin_password": PASSWORD, "settings": settings});
+    let create = async |settings: Value| server.anonymous().post("/api/v1/organizations", body(settings)).await;
+    create(json!({"mfa": true})).await.invalid("settings.mfa");
+    create(json!({"sso_required": true})).await.error(409, "SETTING_MANAGED_ELSEWHERE");
+    create(json!({"default_role_id": 1})).await.error(404, "ROLE_NOT_FOUND");
+    assert_eq!(server.count("SELECT count(*) FROM organizations WHERE name = 'Initech'").await, 0);
+    create(json!({"invitation_expiry_days": 3})).await.created();
+    let kept = "SELECT count(*) FROM organizations WHERE name = 'Initech' AND settings_version = 1";
+    assert_eq!(server.count(kept).await, 1);
 }
 
 async fn what_is_wrong_is_named_and_changes_nothing(server: &Server) {

@@ -15,6 +15,17 @@ fn path(id: i64) -> String {
 async fn a_removed_user_is_out_at_once_and_keeps_the_account(server: &Server) {
     let acme = server.organization("Acme").await;
     let viewer = &acme.viewer;
+    let source = acme.developer.file_source("Products", "csv", "products.csv", b"sku\nP1\n".to_vec()).await;
+    let heir = format!("{}?transfer_to={}", path(acme.developer.id), viewer.id);
+    acme.admin
+        .client
+        .delete(&format!("{}?transfer_to={}", path(viewer.id), viewer.id))
+        .await
+        .error(404, "USER_NOT_FOUND");
+    acme.admin.client.delete(&heir).await.ok();
+    let owners =
+        format!("SELECT count(*) FROM data_sources WHERE id = {source} AND created_by_user_id = {}", viewer.id);
+    assert_eq!(server.count(&owners).await, 1);
     acme.admin.client.delete(&path(viewer.id)).await.ok();
     viewer.client.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     let again = server.sign_in(&viewer.email).await;
@@ -23,7 +34,7 @@ async fn a_removed_user_is_out_at_once_and_keeps_the_account(server: &Server) {
         assert_eq!(server.count(&format!("SELECT count(*) FROM {table} WHERE user_id = {}", viewer.id)).await, 0);
     }
     acme.admin.client.delete(&path(viewer.id)).await.error(404, "USER_NOT_FOUND");
-    assert_eq!(server.audited("user.delete", "success").await, 1);
+    assert_eq!(server.audited("user.delete", "success").await, 2);
 }
 
 async fn an_account_of_this_organization_alone_is_erased(server: &Server) {

@@ -227,6 +227,11 @@ impl<'a> Builder<'a> {
         if !self.settled.share {
             return Ok((whole, name));
         }
+        // The smallest of some numbers is a part of their sum; the first of some days is a part of nothing.
+        let counts = matches!(measure.aggregate, Aggregate::Count | Aggregate::CountDistinct);
+        if !counts && measure.column.is_some_and(|column| !self.schema.column(column).data_type.is_numeric()) {
+            return Err(Unclear::share_of_what());
+        }
         let part = match &self.settled.share_of {
             None => whole.clone(),
             Some(conditions) => {
