@@ -17,6 +17,7 @@ use super::{assignments::RoleAssignment, rules::Deed};
 use crate::{
     Tenancy,
     member::{self, Status, assignment::Grant},
+    organization,
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -76,6 +77,7 @@ impl Wish {
             return Err(Error::invalid_field("expires_at", "must be in the future"));
         }
         let tx = platform.db.begin().await?;
+        organization::lock(&tx, tenant).await?;
         let role = super::hold(&tx, tenant, self.role_id).await?;
         Deed::Assign(&role.permissions()).allow(caller)?;
         // Index: memberships(organization_id, user_id), unique. Held, so that nobody is removed meanwhile and comes back

@@ -69,6 +69,7 @@ pub(super) async fn revoke(
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     let role = super::hold(&tx, tenant, role_id).await?;
     Deed::Revoke(&role.permissions()).allow(caller)?;
     let held = tenant
@@ -80,12 +81,8 @@ pub(super) async fn revoke(
         .one(tx.conn())
         .await?
         .ok_or(ErrorCode::AssignmentNotFound)?;
-    let owns = role.built_in() == Some(BuiltInRole::Owner) && held.workspace_id.is_none();
-    if owns {
-        organization::lock(&tx, tenant).await?;
-    }
     held.take(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
-    if owns {
+    if role.built_in() == Some(BuiltInRole::Owner) && held.workspace_id.is_none() {
         member::require_owner(&tx, tenant).await?;
     }
     tx.commit().await
