@@ -148,7 +148,7 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: RoleId) -> Resu
 }
 
 /// As [`find`], and it stays what it is until the transaction ends: neither changed nor deleted.
-async fn hold(tx: &Transaction, tenant: Tenant, id: RoleId) -> Result<Model> {
+pub(crate) async fn hold(tx: &Transaction, tenant: Tenant, id: RoleId) -> Result<Model> {
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).lock_shared().one(tx.conn()).await?;
     found.ok_or_else(|| ErrorCode::RoleNotFound.into())
 }

@@ -25,7 +25,7 @@ use super::{NewWorkspace, Workspace, WorkspaceAnswer, hold, make_admin, settings
 use crate::{
     Tenancy,
     member::{assignment, assignment::Grant},
-    organization, role,
+    role,
 };
 
 /// Each member that is copied has a record in the audit log.
@@ -54,7 +54,7 @@ fn yes() -> bool {
 }
 
 errors! {
-    pub CloneErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, PlanLimitReached, WorkspaceNotFound, WorkspaceExists, ValidationError;
+    pub CloneErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, WorkspaceNotFound, WorkspaceExists, ValidationError;
 }
 
 /// Copy a workspace under a new name
@@ -78,7 +78,6 @@ pub async fn clone_workspace(
     let now = clock.now();
     let actor = origin.actor(caller.user_id);
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, tenant).await?;
     let original = hold(&tx, tenant, workspace_id).await?;
 
     let mut new = NewWorkspace::of(tenant.id(), &request.name);
@@ -146,8 +145,10 @@ async fn members(
     for row in held {
         members.entry(row.user_id).or_insert(row);
     }
+    // Held, so that none is deleted or given more meanwhile.
     let roles: BTreeSet<RoleId> = members.values().map(|row| row.role_id).collect();
-    for role in tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).all(tx.conn()).await? {
+    for role in tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).lock_shared().all(tx.conn()).await?
+    {
         caller.may_grant(&role.permissions())?;
     }
     Ok(members)

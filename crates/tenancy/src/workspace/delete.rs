@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use rivergen_identity::{directory::Place, session};
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, WorkspaceId};
 use rivergen_platform::{
-    Event, Transaction,
+    Event,
     audit::{self, Actor, AuditRecord},
     db::TenantScope,
     errors,
@@ -20,17 +20,15 @@ use rivergen_platform::{
     jobs::{Handler, JobContext, JobError},
 };
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Query},
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Column, Entity, default_of, hold};
-use crate::{Tenancy, member::assignment, organization};
+use crate::{Tenancy, invitation, member::assignment};
 
 /// How long the row of a deleted workspace is kept.
 const KEPT_DAYS: i64 = 30;
@@ -46,8 +44,8 @@ pub struct DeletedWorkspace {
 }
 
 errors! {
-    pub DeleteInOrganizationErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, DefaultWorkspace;
-    pub DeleteErrors: Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound, DefaultWorkspace;
+    pub DeleteInOrganizationErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, DefaultWorkspace;
+    pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, DefaultWorkspace;
 }
 
 /// Delete a workspace of an organization
@@ -89,7 +87,6 @@ async fn delete_for(
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, tenant).await?;
     let workspace = hold(&tx, tenant, workspace_id).await?;
     // The last one is the default, too: there is always one.
     let default = default_of(tx.conn(), tenant.id()).await?.filter(|default| default.id != workspace_id);
@@ -109,7 +106,15 @@ async fn delete_for(
         .exec(tx.conn())
         .await?
         .rows_affected;
-    let invitations = revoke_invitations(&tx, workspace_id, now).await?;
+    // Index: invitations(workspace_id, status).
+    let invitations = invitation::Entity::update_many()
+        .col_expr(invitation::Column::Status, Expr::value(invitation::Status::Revoked))
+        .col_expr(invitation::Column::EndedAt, Expr::value(now))
+        .filter(invitation::Column::WorkspaceId.eq(workspace_id))
+        .filter(invitation::Column::Status.eq(invitation::Status::Pending))
+        .exec(tx.conn())
+        .await?
+        .rows_affected;
     let place = Place { organization_id: tenant.id(), workspace_id: Some(default.id) };
     let sessions = session::move_all(&tx, workspace_id, place).await?;
     // Ends what is kept of all members: their standings, and the callers whose sessions moved.
@@ -123,18 +128,6 @@ async fn delete_for(
     tx.commit().await?;
     let message = "The workspace is deleted.";
     Ok(Reply::ok(DeletedWorkspace { workspace_id, deleted_at: now, message }, message))
-}
-
-/// Index: invitations(workspace_id, status).
-async fn revoke_invitations(tx: &Transaction, workspace_id: WorkspaceId, now: DateTime<Utc>) -> Result<u64> {
-    let revoke = Query::update()
-        .table("invitations")
-        .value("status", "revoked")
-        .value("ended_at", now)
-        .and_where(Expr::col("workspace_id").eq(workspace_id.0))
-        .and_where(Expr::col("status").eq("pending"))
-        .to_owned();
-    Ok(tx.conn().execute(&revoke).await?.rows_affected())
 }
 
 /// Removes for good what was deleted long enough ago.

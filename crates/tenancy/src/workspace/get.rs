@@ -11,8 +11,8 @@ use super::{Workspace, WorkspaceAnswer};
 use crate::Tenancy;
 
 errors! {
-    pub GetInOrganizationErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound;
-    pub GetErrors: Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound;
+    pub GetInOrganizationErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound;
+    pub GetErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound;
 }
 
 /// Read one workspace of an organization

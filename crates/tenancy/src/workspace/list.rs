@@ -23,7 +23,7 @@ pub struct Workspaces {
 }
 
 errors! {
-    pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
+    pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, ValidationError;
 }
 
 /// List the workspaces of an organization

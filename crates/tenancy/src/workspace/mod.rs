@@ -4,8 +4,8 @@
 //! Who belongs to a workspace is who holds a role in it ([`members`]). What somebody may do to a workspace comes from
 //! their roles in the organization and in the workspace together ([`Tenancy::enter_workspace`]).
 //!
-//! What changes which workspaces there are holds the organization's row, what changes who is in one holds the
-//! workspace's, and both hold it before anything else: so what is checked is still true when it is written.
+//! Whoever changes which workspaces there are, or who is in them, locks the organization before anything else
+//! ([`organization::lock`]): so what is checked is still true when it is written.
 
 pub mod clone;
 pub mod create;
@@ -29,10 +29,8 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope, is_unique_violation},
 };
 use sea_orm::{
-    ActiveValue::Set,
-    Condition, ConnectionTrait, JoinType, QuerySelect, QueryTrait, Select,
-    entity::prelude::*,
-    sea_query::{LockType, SelectStatement},
+    ActiveValue::Set, Condition, ConnectionTrait, JoinType, QuerySelect, QueryTrait, Select, entity::prelude::*,
+    sea_query::SelectStatement,
 };
 use serde::Serialize;
 use settings::{Settings, WorkspaceSettings};
@@ -248,17 +246,11 @@ pub(crate) async fn default_of(db: &impl ConnectionTrait, organization_id: Organ
 
 // ---- what changes them --------------------------------------------------------------------------------
 
-/// The workspace as it is, held until the transaction ends; `WORKSPACE_NOT_FOUND` where it was deleted meanwhile. To be
-/// taken before what it protects is read.
-pub(crate) async fn hold(tx: &Transaction, tenant: Tenant, id: WorkspaceId) -> Result<Model> {
-    let found = tenant
-        .find::<Entity>()
-        .filter(Column::Id.eq(id))
-        .filter(Column::DeletedAt.is_null())
-        .lock(LockType::NoKeyUpdate)
-        .one(tx.conn())
-        .await?;
-    found.ok_or_else(|| ErrorCode::WorkspaceNotFound.into())
+/// The workspace as it stays until the transaction ends; `WORKSPACE_NOT_FOUND` where it was deleted meanwhile.
+async fn hold(tx: &Transaction, tenant: Tenant, id: WorkspaceId) -> Result<Model> {
+    organization::lock(tx, tenant).await?;
+    let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).filter(Column::DeletedAt.is_null());
+    found.one(tx.conn()).await?.ok_or_else(|| ErrorCode::WorkspaceNotFound.into())
 }
 
 /// What makes a workspace.

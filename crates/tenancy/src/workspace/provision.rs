@@ -16,7 +16,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -118,7 +118,7 @@ pub enum ProvisionStatus {
 }
 
 errors! {
-    pub ProvisionErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, PlanLimitReached, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, WorkspaceExists, ValidationError;
+    pub ProvisionErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, WorkspaceExists, ValidationError;
 }
 
 /// Create many workspaces at once from a list
@@ -236,7 +236,8 @@ impl Known {
         let set = entries.iter().filter_map(|entry| entry.settings?.default_role_id.flatten());
         let copied = known.templates.values().filter_map(|settings| settings.default_role_id);
         let roles: BTreeSet<RoleId> = given.clone().map(|member| member.role_id).chain(set).chain(copied).collect();
-        let roles = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).all(db).await?;
+        // Held, so that none is deleted or given more meanwhile.
+        let roles = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).lock_shared().all(db).await?;
         known.roles = roles.into_iter().map(|role| (role.id, role)).collect();
         let people: BTreeSet<UserId> = given.map(|member| member.user_id).collect();
         let members = tenant.find::<member::Entity>().filter(member::Column::UserId.is_in(people)).all(db).await?;

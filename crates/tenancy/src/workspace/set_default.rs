@@ -14,10 +14,10 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde_json::json;
 
 use super::{Workspace, WorkspaceAnswer, default_of, hold};
-use crate::{Tenancy, organization};
+use crate::Tenancy;
 
 errors! {
-    pub SetDefaultErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound;
+    pub SetDefaultErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound;
 }
 
 /// Make a workspace the default of its organization
@@ -36,7 +36,6 @@ pub async fn set_default_workspace(
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, tenant).await?;
     let mut workspace = hold(&tx, tenant, workspace_id).await?;
     if !workspace.is_default {
         let before = default_of(tx.conn(), tenant.id()).await?;

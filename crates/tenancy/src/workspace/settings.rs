@@ -159,8 +159,8 @@ impl WorkspaceSettingsAnswer {
 }
 
 errors! {
-    pub GetSettingsErrors: Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound;
-    pub UpdateSettingsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound, RoleNotFound, ValidationError;
+    pub GetSettingsErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound;
+    pub UpdateSettingsErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, RoleNotFound, ValidationError;
 }
 
 /// Read the settings of a workspace

@@ -20,7 +20,7 @@ use super::{
     settings::{Settings, WorkspaceSettingsChange, given},
     taken,
 };
-use crate::{Tenancy, organization};
+use crate::Tenancy;
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"name": "Research", "slug": "research", "description": "What will be, perhaps.",
@@ -53,8 +53,8 @@ pub struct UpdateWorkspaceRequest {
 }
 
 errors! {
-    pub PatchErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, RoleNotFound, WorkspaceExists, ValidationError;
-    pub UpdateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, WorkspaceNotFound, RoleNotFound, WorkspaceExists, ValidationError;
+    pub PatchErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, RoleNotFound, WorkspaceExists, ValidationError;
+    pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, RoleNotFound, WorkspaceExists, ValidationError;
 }
 
 /// Rename a workspace or change its slug, description or settings
@@ -147,7 +147,6 @@ pub(super) async fn apply(
     let tenant = caller.require(Permission::WorkspaceWrite)?;
     let platform = &tenancy.identity.platform;
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, tenant).await?;
     let before = hold(&tx, tenant, workspace).await?;
     if let Some(settings) = &changes.settings {
         settings.check(tx.conn(), &caller, tenant).await?;

@@ -32,7 +32,7 @@ pub struct AddWorkspaceMemberRequest {
 }
 
 errors! {
-    pub AddErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, AlreadyMember, ValidationError;
+    pub AddErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, AlreadyMember, ValidationError;
 }
 
 /// Give an existing organization member access to a workspace
@@ -54,7 +54,7 @@ pub async fn add_workspace_member(
     let actor = origin.actor(caller.user_id);
     let tx = platform.db.begin().await?;
     hold(&tx, tenant, workspace_id).await?;
-    let role = role::find(tx.conn(), tenant, request.role_id).await?;
+    let role = role::hold(&tx, tenant, request.role_id).await?;
     caller.may_grant(&role.permissions())?;
     member::find(tx.conn(), tenant, request.user_id).await?;
     let before = held(&tx, tenant, workspace_id, request.user_id).await?;

@@ -30,7 +30,7 @@ pub struct WorkspaceMembers {
 }
 
 errors! {
-    pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, ValidationError;
+    pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, ValidationError;
 }
 
 /// List the members of a workspace with their roles

@@ -10,17 +10,15 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivergen_identity::user::account;
-use rivergen_kernel::{
-    BuiltInRole, Caller, Error, ErrorCode, PermissionSet, Result, RoleId, Tenant, UserId, WorkspaceId,
-};
+use rivergen_kernel::{BuiltInRole, Caller, Error, ErrorCode, Result, RoleId, Tenant, UserId, WorkspaceId};
 use rivergen_platform::{Transaction, db::TenantScope};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    member::{self, Status, assignment},
-    role,
+    member::{self, assignment},
+    role::{self, RoleRef, rules::Deed},
 };
 
 /// Somebody in a workspace.
@@ -31,17 +29,9 @@ pub struct WorkspaceMember {
     pub email: String,
     #[schema(examples("Ada Lovelace"))]
     pub display_name: Option<String>,
-    pub role: WorkspaceMemberRole,
+    pub role: RoleRef,
     /// When they were given the role.
     pub added_at: DateTime<Utc>,
-}
-
-/// The role of somebody in a workspace.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct WorkspaceMemberRole {
-    pub id: RoleId,
-    #[schema(examples("Developer"))]
-    pub name: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -61,8 +51,8 @@ impl WorkspaceMember {
         let names: BTreeMap<UserId, String> = accounts.into_iter().map(|row| (row.id, row.display_name)).collect();
         let roles = rows.iter().map(|row| row.role_id);
         let roles = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).all(db).await?;
-        let roles: BTreeMap<RoleId, WorkspaceMemberRole> =
-            roles.into_iter().map(|row| (row.id, WorkspaceMemberRole { id: row.id, name: row.name })).collect();
+        let roles: BTreeMap<RoleId, RoleRef> =
+            roles.into_iter().map(|row| (row.id, RoleRef { id: row.id, name: row.name })).collect();
         let shown = rows.into_iter().filter_map(|row| {
             Some(Self {
                 user_id: row.user_id,
@@ -107,11 +97,11 @@ fn is_live(row: &assignment::Model, now: DateTime<Utc>) -> bool {
 }
 
 /// Nobody takes from others what is more than they hold themselves: 403.
-fn refuse_above(caller: &Caller, user: UserId, permissions: &PermissionSet) -> Result<()> {
-    if user == caller.user_id || permissions.is_subset(&caller.membership()?.permissions) {
-        return Ok(());
+fn refuse_above(caller: &Caller, user: UserId, role: &role::Model) -> Result<()> {
+    match user == caller.user_id {
+        true => Ok(()),
+        false => Deed::Revoke(&role.permissions()).allow(caller).map(drop),
     }
-    Err(Error::new(ErrorCode::Forbidden).with_message("The member holds more in this workspace than you do."))
 }
 
 fn last_admin() -> Error {
@@ -119,9 +109,8 @@ fn last_admin() -> Error {
         .with_message("The workspace would be left without an Admin; make somebody else one first.")
 }
 
-/// Whether anybody who is active runs the workspace: holds the role Admin or Owner in it. The workspace must be held, so
-/// that the answer stays true.
-async fn has_admin(tx: &Transaction, tenant: Tenant, workspace: WorkspaceId, now: DateTime<Utc>) -> Result<bool> {
+/// Whether somebody runs the workspace: an active member who holds the role Admin or Owner in it, and not on loan.
+async fn has_admin(tx: &Transaction, tenant: Tenant, workspace: WorkspaceId) -> Result<bool> {
     // Index: roles(organization_id, name_key), unique.
     let names = [BuiltInRole::Owner, BuiltInRole::Admin].map(|role| role.name().to_lowercase());
     let running = tenant
@@ -131,19 +120,13 @@ async fn has_admin(tx: &Transaction, tenant: Tenant, workspace: WorkspaceId, now
         .filter(role::Column::NameKey.is_in(names))
         .filter(role::Column::IsBuiltIn.eq(true))
         .into_query();
-    let active = tenant
-        .find::<member::Entity>()
-        .select_only()
-        .column(member::Column::UserId)
-        .filter(member::Column::Status.eq(Status::Active))
-        .into_query();
     // Index: role_assignments(workspace_id, id).
     let found = tenant
         .find::<assignment::Entity>()
         .filter(assignment::Column::WorkspaceId.eq(workspace))
         .filter(assignment::Column::RoleId.in_subquery(running))
-        .filter(assignment::live(now))
-        .filter(assignment::Column::UserId.in_subquery(active))
+        .filter(assignment::Column::ExpiresAt.is_null())
+        .filter(assignment::Column::UserId.in_subquery(member::active(tenant)))
         .limit(1)
         .one(tx.conn())
         .await?;

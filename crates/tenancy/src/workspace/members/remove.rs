@@ -22,7 +22,7 @@ pub struct RemovedWorkspaceMember {
 }
 
 errors! {
-    pub RemoveErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, MemberNotFound, LastAdmin;
+    pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, LastAdmin;
 }
 
 /// Take a member out of a workspace
@@ -52,13 +52,13 @@ pub async fn remove_workspace_member(
         return Err(ErrorCode::MemberNotFound.into());
     }
     for (_, role) in before.iter().filter(|(row, _)| is_live(row, now)) {
-        refuse_above(&caller, user_id, &role.permissions())?;
+        refuse_above(&caller, user_id, role)?;
     }
-    let had_admin = has_admin(&tx, tenant, workspace_id, now).await?;
+    let had_admin = has_admin(&tx, tenant, workspace_id).await?;
     for (row, _) in &before {
         row.take(&tx, &actor, &platform.clock).await?;
     }
-    if had_admin && !has_admin(&tx, tenant, workspace_id, now).await? {
+    if had_admin && !has_admin(&tx, tenant, workspace_id).await? {
         return Err(last_admin());
     }
     tx.commit().await?;

@@ -23,7 +23,7 @@ pub struct UpdateWorkspaceMemberRequest {
 }
 
 errors! {
-    pub UpdateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, LastAdmin, ValidationError;
+    pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, LastAdmin, ValidationError;
 }
 
 /// Change the role of a workspace member
@@ -46,20 +46,20 @@ pub async fn update_workspace_member(
     let actor = origin.actor(caller.user_id);
     let tx = platform.db.begin().await?;
     hold(&tx, tenant, workspace_id).await?;
-    let role = role::find(tx.conn(), tenant, request.role_id).await?;
+    let role = role::hold(&tx, tenant, request.role_id).await?;
     caller.may_grant(&role.permissions())?;
     let before = held(&tx, tenant, workspace_id, user_id).await?;
     if !before.iter().any(|(row, _)| is_live(row, now)) {
         return Err(ErrorCode::MemberNotFound.into());
     }
     for (_, role) in before.iter().filter(|(row, _)| is_live(row, now)) {
-        refuse_above(&caller, user_id, &role.permissions())?;
+        refuse_above(&caller, user_id, role)?;
     }
 
     // The role itself may be held already, for good or on loan.
     let (same, others): (Vec<_>, Vec<_>) = before.into_iter().partition(|(row, _)| row.role_id == role.id);
     let same = same.into_iter().next().map(|(row, _)| row);
-    let had_admin = has_admin(&tx, tenant, workspace_id, now).await?;
+    let had_admin = has_admin(&tx, tenant, workspace_id).await?;
     let given = match same {
         Some(row) if row.expires_at.is_none() => row,
         on_loan => {
@@ -73,7 +73,7 @@ pub async fn update_workspace_member(
     for (row, _) in &others {
         row.take(&tx, &actor, &platform.clock).await?;
     }
-    if had_admin && !has_admin(&tx, tenant, workspace_id, now).await? {
+    if had_admin && !has_admin(&tx, tenant, workspace_id).await? {
         return Err(last_admin());
     }
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
