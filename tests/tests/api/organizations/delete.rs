@@ -117,7 +117,7 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
     .await;
     let left: Vec<_> = rows_of(server, acme.id).await.into_iter().filter(|(_, count)| *count > 0).collect();
     assert!(left.is_empty(), "{left:?}");
-    let files = std::fs::read_dir(folder(acme.id)).map_or(0, |entries| walk(entries));
+    let files = std::fs::read_dir(folder(acme.id)).map_or(0, walk);
     assert_eq!(files, 0);
     assert_eq!(server.audited("organization.erase", "success").await, 1);
     // Nothing of another's; what its own thirty days have ended is not counted.
