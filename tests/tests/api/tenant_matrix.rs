@@ -204,7 +204,7 @@ const ENTRIES: &[Entry] = &[
     entry(
         "PATCH /api/v1/organizations/{org_id}/members/{user_id}",
         NotFor("Developer"),
-        |ids| json!({"role_id": ids.role_id}),
+        |_| json!({"status": "active"}),
     ),
     entry("DELETE /api/v1/organizations/{org_id}/members/{user_id}", Untried(Some("Developer")), nothing),
     entry("POST /api/v1/organizations/{org_id}/leave", Untried(None), nothing),

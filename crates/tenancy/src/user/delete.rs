@@ -15,7 +15,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::acting_on;
-use crate::{Tenancy, member, standing::Standing};
+use crate::{Tenancy, member, organization, standing::Standing};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -56,10 +56,11 @@ pub async fn delete_user(
     if user_id == caller.user_id {
         return Err(ErrorCode::CannotChangeSelf.into());
     }
-    let organization = tenant.organization_id();
+    let organization_id = tenant.organization_id();
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     let user = User::lock(&tx, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
-    let standing = Standing::load(tx.conn(), organization, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+    let standing = Standing::load(tx.conn(), organization_id, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
     member::refuse_above(&caller, &standing, now)?;
     let erase = query.erase.unwrap_or(false);
     if erase {
@@ -80,7 +81,7 @@ pub async fn delete_user(
     if erase {
         account::delete::close(&tenancy.identity, &tx, &user, now).await?;
     }
-    let record = AuditRecord::new(Some(organization), origin.actor(caller.user_id), "user.delete")
+    let record = AuditRecord::new(Some(organization_id), origin.actor(caller.user_id), "user.delete")
         .target("user", user_id.0)
         .details(json!({"erased": erase, "transfer_to": query.transfer_to}));
     audit::record(&tx, &platform.clock, record).await?;

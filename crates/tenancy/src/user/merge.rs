@@ -97,6 +97,7 @@ pub async fn merge_users(
     for id in &of_source {
         let entered = tenancy.enter(&caller, *id).await?;
         let tenant = entered.require(Permission::UserMerge)?;
+        organization::lock(&tx, tenant).await?;
         let standing = Standing::load(tx.conn(), *id, source_id).await?.ok_or(ErrorCode::UserNotFound)?;
         member::refuse_above(&entered, &standing, now)?;
         for owned in tenancy.possessions.iter() {

@@ -17,6 +17,7 @@ use super::acting_on;
 use crate::{
     Tenancy,
     member::{self, Status},
+    organization,
     standing::Standing,
 };
 
@@ -182,6 +183,7 @@ impl Change<'_> {
         let now = platform.clock.now();
         let organization = self.tenant.organization_id();
         let tx = platform.db.begin().await?;
+        organization::lock(&tx, self.tenant).await?;
         let standing = Standing::load(tx.conn(), organization, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         member::refuse_above(caller, &standing, now)?;
         let member = member::find(tx.conn(), self.tenant, user_id).await?;

@@ -36,8 +36,9 @@ async fn a_new_address_gets_an_account_and_a_link_to_choose_a_password(server: &
     assert_eq!(server.audited("user.create", "success").await, 1);
     // Without a role: the organization's default.
     let plain = json!({"email": "bob@new.example", "display_name": "Bob", "organization_id": acme.id});
-    let id = acme.admin.client.post(PATH, plain).await.created()["user"]["id"].as_i64().unwrap();
-    let seen = acme.admin.client.get(&format!("{PATH}/{id}")).await.ok();
+    let admin = server.sign_in(&acme.admin.email).await;
+    let id = admin.client.post(PATH, plain).await.created()["user"]["id"].as_i64().unwrap();
+    let seen = admin.client.get(&format!("{PATH}/{id}")).await.ok();
     assert_eq!(seen["user"]["memberships"][0]["roles"], json!(["Viewer"]));
 }
 

@@ -112,7 +112,10 @@ async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
     server
         .execute("UPDATE user_imports SET status = 'processing', processed = 0, content = 'email\nbob@new.example\n'")
         .await;
-    server.execute("UPDATE jobs SET state = 'queued' WHERE kind = 'tenancy.import_users'").await;
+    let id = server.count("SELECT id FROM user_imports").await;
+    let tx = server.platform.db.begin().await.unwrap();
+    server.platform.jobs.enqueue(&tx, "tenancy.import_users", &id, Default::default()).await.unwrap();
+    tx.commit().await.unwrap();
     let path = format!("{PATH}/{}", started["import_id"].as_str().unwrap());
     let end = eventually("the end of the import", async || {
         let progress = acme.owner.client.get(&path).await.ok();
