@@ -1,6 +1,6 @@
 //! A real browser, driven by the scripts in `interop/`.
 
-use std::{path::Path, process::Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ pub async fn run(script: &str, arguments: &[&str]) -> Option<Value> {
         println!("SKIPPED: there is no Chromium; see scripts/install-test-tools.sh");
         return None;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(script);
+    let script = crate::manifest_dir().join("interop").join(script);
     let mut node = tokio::process::Command::new("node");
     node.arg(&script).arg(browser).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let Ok(ended) = node.output().await else {

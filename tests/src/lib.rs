@@ -35,7 +35,15 @@ pub use postgres::Database as PostgresDatabase;
 pub use server::{Backend, Server};
 pub use shop::Shop;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// The folder of this crate. Asked of the runner, not of the compiler: a target directory may serve several checkouts.
+pub fn manifest_dir() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("a runner that is cargo"))
+}
 
 /// Generates `sqlite::<test>` and `postgres::<test>` of each named test: an `async fn(&Server)` of the same
 /// module. `with` adds settings, as TOML.

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
@@ -41,7 +41,7 @@ impl Provider {
             );
             return None;
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/oidc-provider/server.mjs");
+        let script = crate::manifest_dir().join("interop/oidc-provider/server.mjs");
         let started = Command::new("node")
             .arg(script)
             .arg(modules)

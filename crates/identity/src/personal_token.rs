@@ -24,8 +24,11 @@ use rivergen_platform::{
     http::{Envelope, Json, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect,
-    entity::prelude::*, sea_query::Expr,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    Condition, ConnectionTrait, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect,
+    entity::prelude::*,
+    sea_query::{Expr, IntoCondition},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -140,14 +143,19 @@ pub async fn find(db: &impl ConnectionTrait, token: &str, now: DateTime<Utc>) ->
     Ok(found.filter(|row| row.is_live(now)))
 }
 
-/// Revokes every token of a person.
-pub async fn revoke_all(tx: &Transaction, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+async fn revoke_where(tx: &Transaction, which: Condition, now: DateTime<Utc>) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::RevokedAt, Expr::value(now))
-        .filter(Column::UserId.eq(user_id))
+        .filter(which)
         .filter(Column::RevokedAt.is_null())
         .exec(tx.conn())
         .await?;
+    Ok(())
+}
+
+/// Revokes every token of a person. Index: personal_access_tokens(user_id, revoked_at).
+pub async fn revoke_all(tx: &Transaction, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    revoke_where(tx, Column::UserId.eq(user_id).into_condition(), now).await?;
     tx.publish(Event::UserChanged(user_id)).await
 }
 
@@ -158,13 +166,8 @@ pub async fn revoke_in_organization(
     organization_id: OrganizationId,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::RevokedAt, Expr::value(now))
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::OrganizationId.eq(organization_id))
-        .filter(Column::RevokedAt.is_null())
-        .exec(tx.conn())
-        .await?;
+    let theirs = Condition::all().add(Column::UserId.eq(user_id)).add(Column::OrganizationId.eq(organization_id));
+    revoke_where(tx, theirs, now).await?;
     tx.publish(Event::UserChanged(user_id)).await
 }
 
@@ -175,13 +178,7 @@ pub async fn revoke_of_organization(
     organization_id: OrganizationId,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::RevokedAt, Expr::value(now))
-        .filter(Column::OrganizationId.eq(organization_id))
-        .filter(Column::RevokedAt.is_null())
-        .exec(tx.conn())
-        .await?;
-    Ok(())
+    revoke_where(tx, Column::OrganizationId.eq(organization_id).into_condition(), now).await
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]

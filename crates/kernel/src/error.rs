@@ -249,10 +249,15 @@ impl Error {
     }
 
     /// A failure of our own under the name that the operation has for it; every other error stays as it is.
-    pub fn or_internally(mut self, code: ErrorCode) -> Self {
-        if self.code == ErrorCode::InternalError {
-            self.code = code;
-            self.message = Cow::Borrowed(code.message());
+    pub fn or_internally(self, code: ErrorCode) -> Self {
+        self.renamed(ErrorCode::InternalError, code)
+    }
+
+    /// The error of one code under the name that the operation has for it; every other error stays as it is.
+    pub fn renamed(mut self, from: ErrorCode, to: ErrorCode) -> Self {
+        if self.code == from {
+            self.code = to;
+            self.message = Cow::Borrowed(to.message());
         }
         self
     }

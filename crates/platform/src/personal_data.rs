@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 use rivergen_kernel::{Result, Tenant, UserId};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationDef, sea_query::Expr,
 };
 use serde_json::{Value, json};
 
@@ -75,6 +75,45 @@ where
         let Some(of) = (self.of)(subject) else { return Ok(Vec::new()) };
         let rows = E::find().filter(of).filter(self.id.gt(after)).order_by_asc(self.id).limit(PAGE).all(db).await?;
         Ok(rows.iter().map(self.shown).collect())
+    }
+}
+
+/// The rows of one table, each with the row of another that it refers to: for the name of it.
+pub struct RowsWith<E: EntityTrait, R: EntityTrait> {
+    pub name: &'static str,
+    pub id: E::Column,
+    /// From the one table to the other.
+    pub refers: fn() -> RelationDef,
+    /// As in [`Rows`].
+    pub of: fn(Subject) -> Option<Condition>,
+    pub shown: fn(&E::Model, &R::Model) -> Value,
+}
+
+#[async_trait]
+impl<E, R> Records for RowsWith<E, R>
+where
+    E: EntityTrait,
+    E::Column: Send + Sync,
+    E::Model: FromQueryResult + Send + Sync,
+    R: EntityTrait,
+    R::Model: FromQueryResult + Send + Sync,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn page(&self, db: &DatabaseConnection, subject: Subject, after: i64) -> Result<Vec<Value>> {
+        let Some(of) = (self.of)(subject) else { return Ok(Vec::new()) };
+        let rows = E::find()
+            .join(JoinType::InnerJoin, (self.refers)())
+            .select_also(R::default())
+            .filter(of)
+            .filter(self.id.gt(after))
+            .order_by_asc(self.id)
+            .limit(PAGE)
+            .all(db)
+            .await?;
+        Ok(rows.iter().filter_map(|(row, other)| Some((self.shown)(row, other.as_ref()?))).collect())
     }
 }
 

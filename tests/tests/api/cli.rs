@@ -1,6 +1,6 @@
 //! The command line of the real program.
 
-use std::{path::PathBuf, process::Output, time::Duration};
+use std::{process::Output, time::Duration};
 
 use rivergen_tests::{Binary, Client, PASSWORD, eventually, fixtures, mmdb};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn the_openapi_document_in_docs_is_the_servers() {
     let printed = succeeded(Binary::run(folder.path(), &["openapi"]));
     let document: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(document["info"]["title"], "RiverGen");
-    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let kept = rivergen_tests::manifest_dir().join("../docs/openapi.json");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&kept, &printed).unwrap();
     }

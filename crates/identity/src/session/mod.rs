@@ -11,7 +11,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, PaginatorTrait, QuerySelect, entity::prelude::*, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    Condition, ConnectionTrait, PaginatorTrait, QuerySelect,
+    entity::prelude::*,
+    sea_query::{Expr, IntoCondition},
+};
 
 use crate::{Identity, directory::Place};
 
@@ -187,19 +192,25 @@ impl Model {
 
     /// Ends it on every node.
     pub async fn end(&self, tx: &Transaction, reason: EndReason, now: DateTime<Utc>) -> Result<()> {
-        Entity::update_many()
-            .col_expr(Column::EndedAt, Expr::value(now))
-            .col_expr(Column::EndReason, Expr::value(reason))
-            .filter(Column::Id.eq(self.id))
-            .filter(Column::EndedAt.is_null())
-            .exec(tx.conn())
-            .await?;
+        end_where(tx, Column::Id.eq(self.id).into_condition(), reason, now).await?;
         tx.publish(Event::SessionEnded(self.id)).await?;
         tx.publish(Event::UserChanged(self.user_id)).await
     }
 }
 
-/// Ends all sessions of a person, or all but one, on every node; answers how many.
+/// Ends those of the sessions that have not ended; answers how many. The caller tells the nodes, and names the index.
+async fn end_where(tx: &Transaction, which: Condition, reason: EndReason, now: DateTime<Utc>) -> Result<u64> {
+    let ended = Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndReason, Expr::value(reason))
+        .filter(which)
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(ended.rows_affected)
+}
+
+/// Ends all sessions of a person, or all but one, on every node; answers how many. Index: sessions(user_id, ended_at).
 pub async fn end_all(
     tx: &Transaction,
     user_id: UserId,
@@ -207,30 +218,15 @@ pub async fn end_all(
     reason: EndReason,
     now: DateTime<Utc>,
 ) -> Result<u64> {
-    // Index: sessions(user_id, ended_at).
-    let mut ending = Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .col_expr(Column::EndReason, Expr::value(reason))
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::EndedAt.is_null());
-    if let Some(kept) = except {
-        ending = ending.filter(Column::Id.ne(kept));
-    }
-    let ended = ending.exec(tx.conn()).await?;
+    let theirs = Condition::all().add(Column::UserId.eq(user_id)).add_option(except.map(|kept| Column::Id.ne(kept)));
+    let ended = end_where(tx, theirs, reason, now).await?;
     tx.publish(Event::UserChanged(user_id)).await?;
-    Ok(ended.rows_affected)
+    Ok(ended)
 }
 
 /// Ends the sessions of everybody; answers how many were live. The caller tells the nodes.
 pub async fn end_everybodys(tx: &Transaction, reason: EndReason, now: DateTime<Utc>) -> Result<u64> {
-    let ended = Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .col_expr(Column::EndReason, Expr::value(reason))
-        .filter(Column::EndedAt.is_null())
-        .filter(Column::ExpiresAt.gt(now))
-        .exec(tx.conn())
-        .await?;
-    Ok(ended.rows_affected)
+    end_where(tx, Column::ExpiresAt.gt(now).into_condition(), reason, now).await
 }
 
 /// Ends the sessions of a person that stand in an organization. Index: sessions(organization_id, user_id, ended_at).
@@ -241,14 +237,8 @@ pub async fn end_in_organization(
     reason: EndReason,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .col_expr(Column::EndReason, Expr::value(reason))
-        .filter(Column::OrganizationId.eq(organization_id))
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::EndedAt.is_null())
-        .exec(tx.conn())
-        .await?;
+    let theirs = Condition::all().add(Column::OrganizationId.eq(organization_id)).add(Column::UserId.eq(user_id));
+    end_where(tx, theirs, reason, now).await?;
     tx.publish(Event::UserChanged(user_id)).await
 }
 
@@ -260,14 +250,7 @@ pub async fn end_of_organization(
     reason: EndReason,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .col_expr(Column::EndReason, Expr::value(reason))
-        .filter(Column::OrganizationId.eq(organization_id))
-        .filter(Column::EndedAt.is_null())
-        .exec(tx.conn())
-        .await?;
-    Ok(())
+    end_where(tx, Column::OrganizationId.eq(organization_id).into_condition(), reason, now).await.map(drop)
 }
 
 /// Moves the sessions that stand in a workspace to another place of its organization; access tokens that name the old one
@@ -284,16 +267,10 @@ pub async fn move_all(tx: &Transaction, from: WorkspaceId, to: Place) -> Result<
     Ok(moved.rows_affected)
 }
 
-/// Ends the sessions that stand on the trust in a device.
+/// Ends the sessions that stand on the trust in a device. Index: sessions(user_id, ended_at).
 pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .col_expr(Column::EndReason, Expr::value(EndReason::DeviceRevoked))
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::TrustedDeviceId.eq(device))
-        .filter(Column::EndedAt.is_null())
-        .exec(tx.conn())
-        .await?;
+    let trusting = Condition::all().add(Column::UserId.eq(user_id)).add(Column::TrustedDeviceId.eq(device));
+    end_where(tx, trusting, EndReason::DeviceRevoked, now).await?;
     tx.publish(Event::UserChanged(user_id)).await
 }
 

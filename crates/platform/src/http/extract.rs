@@ -10,7 +10,7 @@ use axum::{
 };
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, FieldError, PageRequest};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 /// A JSON body that is valid. An empty body is taken as `{}`, for operations whose body is optional.
 #[derive(Debug)]
@@ -111,6 +111,12 @@ where
             .map(|axum::extract::Path(value)| Self(value))
             .map_err(|_| ErrorCode::NotFound.into())
     }
+}
+
+/// For a field of a change whose `null` takes a value away, while its absence leaves it: `Some(None)` and `None`. With
+/// `#[serde(default, deserialize_with = "given")]`.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// `page` and `page_size` of a list; taken beside the operation's own filters.

@@ -14,4 +14,4 @@ pub use caller::{
     Authentication, Authenticator, ClientIp, MaybeSignedIn, RequestOrigin, SignedIn, TrustedProxies, authenticate,
 };
 pub use envelope::{Envelope, NoContent, Reply};
-pub use extract::{Json, PageQuery, Path, Query, SkipLimit};
+pub use extract::{Json, PageQuery, Path, Query, SkipLimit, given};

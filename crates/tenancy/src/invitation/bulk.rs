@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{InvitationId, OrganizationId, Permission, Result, RoleId, WorkspaceId};
+use rivergen_kernel::{InvitationId, OrganizationId, Result, RoleId, WorkspaceId};
 use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
@@ -13,7 +13,7 @@ use rivergen_platform::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::invite::{Invitations, Wanted};
+use super::invite::{Call, Wanted};
 use crate::Tenancy;
 
 /// Calls for one organization, of up to a hundred invitations each.
@@ -84,27 +84,13 @@ pub async fn invite_all(
     Path(org_id): Path<OrganizationId>,
     Json(request): Json<BulkInviteRequest>,
 ) -> Result<Reply<BulkInvited>> {
-    let caller = tenancy.enter(&caller, org_id).await?;
-    let tenant = caller.require(Permission::MemberInvite)?;
-    let platform = &tenancy.identity.platform;
-    let uses = platform.check_limits(&[(&BULK_INVITATIONS, &org_id.to_string())]).await?;
     let wanted: Vec<Wanted> = request
         .invitations
         .into_iter()
         .map(|InvitationInput { email, workspace_id, role_id }| Wanted { email, workspace_id, role_id })
         .collect();
-    let tx = platform.db.begin().await?;
-    uses.keep(&tx).await?;
-    let invitations = Invitations {
-        tenancy: &tenancy,
-        caller: &caller,
-        tenant,
-        origin: &origin,
-        message: request.message.as_deref(),
-    };
-    let outcomes = invitations.make(&tx, &wanted).await?;
-    tx.commit().await?;
-
+    let call = Call { tenancy: &tenancy, caller: &caller, origin: &origin, message: request.message.as_deref() };
+    let outcomes = call.invite(org_id, &BULK_INVITATIONS, &wanted).await?;
     let results: Vec<InvitationResult> = wanted
         .into_iter()
         .zip(outcomes)

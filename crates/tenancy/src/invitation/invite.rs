@@ -84,26 +84,42 @@ pub async fn invite(
     Path(org_id): Path<OrganizationId>,
     Json(request): Json<InviteRequest>,
 ) -> Result<Reply<Invited>> {
-    let caller = tenancy.enter(&caller, org_id).await?;
-    let tenant = caller.require(Permission::MemberInvite)?;
-    let platform = &tenancy.identity.platform;
-    let uses = platform.check_limits(&[(&INVITATIONS, &org_id.to_string())]).await?;
-    let wanted = Wanted { email: request.email, workspace_id: request.workspace_id, role_id: request.role_id };
-    let tx = platform.db.begin().await?;
-    uses.keep(&tx).await?;
-    let invitations = Invitations {
-        tenancy: &tenancy,
-        caller: &caller,
-        tenant,
-        origin: &origin,
-        message: request.message.as_deref(),
-    };
-    let outcome = invitations.make(&tx, &[wanted]).await?.pop();
-    let made = outcome.ok_or_else(|| Error::internal("an invitation was lost on the way"))??;
-    tx.commit().await?;
+    let wanted = [Wanted { email: request.email, workspace_id: request.workspace_id, role_id: request.role_id }];
+    let call = Call { tenancy: &tenancy, caller: &caller, origin: &origin, message: request.message.as_deref() };
+    let made = call.invite(org_id, &INVITATIONS, &wanted).await?.pop();
+    let made = made.ok_or_else(|| Error::internal("an invitation was lost on the way"))??;
     let message = "The invitation is on its way.";
     let invitation = SentInvitation { id: made.id, token: None, email: made.email, expires_at: made.expires_at };
     Ok(Reply::created(Invited { invitation, message }, message))
+}
+
+/// A request that invites.
+pub(super) struct Call<'a> {
+    pub tenancy: &'a Tenancy,
+    pub caller: &'a Caller,
+    pub origin: &'a RequestOrigin,
+    pub message: Option<&'a str>,
+}
+
+impl Call<'_> {
+    /// Makes what may be made, in one transaction; answers each, in their order.
+    pub(super) async fn invite(
+        self,
+        organization: OrganizationId,
+        limit: &Rule,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Result<Model>>> {
+        let Self { tenancy, caller, origin, message } = self;
+        let caller = &tenancy.enter(caller, organization).await?;
+        let tenant = caller.require(Permission::MemberInvite)?;
+        let platform = &tenancy.identity.platform;
+        let uses = platform.check_limits(&[(limit, &organization.to_string())]).await?;
+        let tx = platform.db.begin().await?;
+        uses.keep(&tx).await?;
+        let outcomes = Invitations { tenancy, caller, tenant, origin, message }.make(&tx, wanted).await?;
+        tx.commit().await?;
+        Ok(outcomes)
+    }
 }
 
 /// Who is to be invited, to what.

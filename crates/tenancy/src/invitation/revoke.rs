@@ -35,10 +35,10 @@ pub async fn revoke(
     let platform = &tenancy.identity.platform;
     let found = Entity::find_by_id(id).one(platform.db.read()).await?.ok_or(ErrorCode::InvitationNotFound)?;
     // Of an organization that is not theirs nobody learns that it invites.
-    let caller = tenancy.enter(&caller, found.organization_id).await.map_err(|error| match error.code {
-        ErrorCode::OrgNotFound => ErrorCode::InvitationNotFound.into(),
-        _ => error,
-    })?;
+    let caller = tenancy
+        .enter(&caller, found.organization_id)
+        .await
+        .map_err(|error| error.renamed(ErrorCode::OrgNotFound, ErrorCode::InvitationNotFound))?;
     let tenant = caller.require(Permission::MemberInvite)?;
 
     let tx = platform.db.begin().await?;

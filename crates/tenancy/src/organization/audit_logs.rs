@@ -9,7 +9,7 @@ use rivergen_platform::{
         self, AuditRecord,
         log::{Column, Entity, Model},
     },
-    db::TenantScope,
+    db::{TenantScope, begins_with},
     errors,
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
 };
@@ -55,12 +55,9 @@ pub struct Happened {
 
 impl Happened {
     pub(crate) fn condition(&self) -> Condition {
-        let action = self.action.as_deref().map(|action| match action.strip_suffix('.') {
-            // A range, which takes an index where LIKE takes none: the slash is the next sign after the dot.
-            Some(prefix) => {
-                Condition::all().add(Column::Action.gte(action)).add(Column::Action.lt(format!("{prefix}/")))
-            }
-            None => Condition::all().add(Column::Action.eq(action)),
+        let action = self.action.as_deref().map(|action| match action.ends_with('.') {
+            true => begins_with(Column::Action, action),
+            false => Column::Action.eq(action),
         });
         Condition::all()
             .add_option(action)

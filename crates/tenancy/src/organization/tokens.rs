@@ -8,7 +8,7 @@ use rivergen_identity::{
     personal_token::{self, Column, CreatedToken, Model, NewToken},
     user::address,
 };
-use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Scope, Scopes, TokenId, UserId};
+use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, Scope, Scopes, TokenId, UserId};
 use rivergen_platform::{
     db::TenantScope,
     errors,
@@ -183,10 +183,9 @@ pub async fn revoke(
     Path((org_id, token_id)): Path<(OrganizationId, TokenId)>,
 ) -> Result<Reply<RevokedOrganizationToken>> {
     let platform = &tenancy.identity.platform;
-    let caller = enter(&tenancy, &caller, org_id).await.map_err(|error| match error.code {
-        ErrorCode::OrganizationAccessDenied => ErrorCode::TokenNotFound.into(),
-        _ => error,
-    })?;
+    let caller = enter(&tenancy, &caller, org_id)
+        .await
+        .map_err(|error| error.renamed(ErrorCode::OrganizationAccessDenied, ErrorCode::TokenNotFound))?;
     let tenant = caller.tenant()?;
     let tx = platform.db.begin().await?;
     let found = tenant
@@ -209,8 +208,8 @@ pub async fn revoke(
 
 /// The caller in the organization; `organization_access_denied` for who does not belong to it, whether it exists or not.
 async fn enter(tenancy: &Tenancy, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
-    tenancy.enter(caller, organization).await.map_err(|error| match error.code {
-        ErrorCode::OrgNotFound => Error::from(ErrorCode::OrganizationAccessDenied),
-        _ => error,
-    })
+    tenancy
+        .enter(caller, organization)
+        .await
+        .map_err(|error| error.renamed(ErrorCode::OrgNotFound, ErrorCode::OrganizationAccessDenied))
 }

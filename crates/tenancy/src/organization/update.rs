@@ -8,10 +8,10 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::is_unique_violation,
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -26,15 +26,10 @@ pub struct UpdateOrganizationRequest {
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub name: Option<String>,
     /// `null` takes it away.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
     pub domain: Option<Option<String>>,
-}
-
-/// `null` is a value here, unlike a field that is absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,15 +13,15 @@ use rivergen_platform::{
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Alias, Expr, ExprTrait, Func, Query as Sql, SelectStatement, UpdateStatement},
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Alias, Expr, ExprTrait, Func, Query as Sql, SelectStatement},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Column, Entity, Model, rules::Deed};
-use crate::{Tenancy, member::assignment};
+use crate::{Tenancy, invitation, member::assignment};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -177,14 +177,13 @@ async fn refuse_in_use(tx: &Transaction, tenant: Tenant, role: RoleId, now: Date
         .one(tx.conn())
         .await?;
     // Index: invitations(role_id, status).
-    let promised = Sql::select()
-        .column("id")
-        .from("invitations")
-        .cond_where(promises(tenant, role))
-        .and_where(Expr::col("expires_at").gt(now))
+    let promised = invitation::Entity::find()
+        .filter(promises(tenant, role))
+        .filter(invitation::Column::ExpiresAt.gt(now))
         .limit(1)
-        .to_owned();
-    match held.is_some() || tx.conn().query_one(&promised).await?.is_some() {
+        .one(tx.conn())
+        .await?;
+    match held.is_some() || promised.is_some() {
         true => Err(ErrorCode::RoleInUse.into()),
         false => Ok(()),
     }
@@ -193,9 +192,9 @@ async fn refuse_in_use(tx: &Transaction, tenant: Tenant, role: RoleId, now: Date
 /// The invitations that may still lead to the role.
 fn promises(tenant: Tenant, role: RoleId) -> Condition {
     Condition::all()
-        .add(Expr::col("role_id").eq(role))
-        .add(Expr::col("organization_id").eq(tenant.organization_id()))
-        .add(Expr::col("status").eq("pending"))
+        .add(invitation::Column::RoleId.eq(role))
+        .add(invitation::Column::OrganizationId.eq(tenant.organization_id()))
+        .add(invitation::Column::Status.eq(invitation::Status::Pending))
 }
 
 /// How much went over from a role to the one in its place.
@@ -239,9 +238,12 @@ async fn hand_over(
         .exec(tx.conn())
         .await?
         .rows_affected;
-    let invitations =
-        UpdateStatement::new().table("invitations").value("role_id", to).cond_where(promises(tenant, from)).to_owned();
-    let invitations = tx.conn().execute(&invitations).await?.rows_affected();
+    let invitations = invitation::Entity::update_many()
+        .col_expr(invitation::Column::RoleId, Expr::value(to))
+        .filter(promises(tenant, from))
+        .exec(tx.conn())
+        .await?
+        .rows_affected;
     Ok(Moved { assignments, invitations })
 }
 

@@ -171,10 +171,7 @@ async fn reach(
     let found = Entity::find_by_id(id).one(tenancy.identity.platform.db.read()).await?;
     let found = found.ok_or(ErrorCode::RoleNotFound)?;
     let entered = tenancy.enter_scope(caller, found.organization_id, workspace).await;
-    let entered = entered.map_err(|error| match error.code {
-        ErrorCode::OrgNotFound => ErrorCode::RoleNotFound.into(),
-        _ => error,
-    })?;
+    let entered = entered.map_err(|error| error.renamed(ErrorCode::OrgNotFound, ErrorCode::RoleNotFound))?;
     Ok((entered, found))
 }
 
@@ -274,11 +271,6 @@ impl<'de> Deserialize<'de> for Named {
         }
         Ok(Self(set))
     }
-}
-
-/// For a field whose `null` says something else than its absence.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 fn valid_name(name: &str, _: &()) -> garde::Result {

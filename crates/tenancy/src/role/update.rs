@@ -8,7 +8,7 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub struct UpdateRoleRequest {
     pub(super) permissions: Option<Named>,
     /// `null` takes it away.
     #[garde(inner(inner(length(chars, max = 500))))]
-    #[serde(default, deserialize_with = "super::given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
 }

@@ -102,10 +102,7 @@ pub async fn create_user(
                 Invitations { tenancy: &tenancy, caller: &caller, tenant, origin: &origin, message: None };
             let outcome = invitations.make(&tx, &[wanted]).await?.pop();
             let made = outcome.ok_or_else(|| Error::internal("an invitation was lost on the way"))?;
-            made.map_err(|error| match error.code {
-                ErrorCode::AlreadyMember => ErrorCode::UserAlreadyExists.into(),
-                _ => error,
-            })?;
+            made.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::UserAlreadyExists))?;
             CreatedUser { id: None, email, display_name: request.display_name }
         }
         None => {

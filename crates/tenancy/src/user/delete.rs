@@ -72,10 +72,7 @@ pub async fn delete_user(
     }
     if let Some(heir) = query.transfer_to {
         let passed = member::remove::bequeath(&tenancy, &tx, tenant, user_id, heir).await;
-        passed.map_err(|error| match error.code {
-            ErrorCode::MemberNotFound => ErrorCode::UserNotFound.into(),
-            _ => error,
-        })?;
+        passed.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::UserNotFound))?;
     }
     member::remove(&tx, tenant, user_id, now).await?;
     if erase {

@@ -21,20 +21,20 @@ use rivergen_identity::{mails, user::User};
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, UserId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
-    db::TenantScope,
     errors,
     http::{Envelope, Path, Query, RequestOrigin, SignedIn},
     limits::Rule,
     personal_data::{PAGE, Subject},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::EntityTrait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 use utoipa::{IntoParams, ToSchema};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::{Tenancy, member, organization};
+use super::acting_on;
+use crate::{Tenancy, organization};
 
 /// Exports of one person.
 const EXPORTS: Rule = Rule::new("personal_data_export", 3, std::time::Duration::from_secs(3600));
@@ -198,19 +198,8 @@ async fn subject(
         caller.recently_proved(now)?;
         return Ok(Subject { user_id, within: None });
     }
-    let caller = tenancy.enter_or_stay(caller, organization_id).await.map_err(|error| match error.code {
-        ErrorCode::OrgNotFound => ErrorCode::UserNotFound.into(),
-        _ => error,
-    })?;
-    let tenant = caller.require(Permission::UserExport)?;
-    // Index: memberships(organization_id, user_id), unique.
-    let is_member = tenant
-        .find::<member::Entity>()
-        .filter(member::Column::UserId.eq(user_id))
-        .one(tenancy.identity.platform.db.read())
-        .await?
-        .is_some();
-    is_member.then_some(Subject { user_id, within: Some(tenant) }).ok_or_else(|| ErrorCode::UserNotFound.into())
+    let (_, tenant, _) = acting_on(tenancy, caller, organization_id, Permission::UserExport, user_id).await?;
+    Ok(Subject { user_id, within: Some(tenant) })
 }
 
 /// The account itself; an organization sees of it what a member shows.

@@ -53,19 +53,10 @@ pub mod run {
     use rivergen_kernel::{OrganizationId, SessionId, UserId};
     use rivergen_platform::db::TenantOwned;
     use sea_orm::entity::prelude::*;
+    use serde::{Deserialize, Serialize};
+    use utoipa::ToSchema;
 
-    #[derive(
-        Debug,
-        Clone,
-        Copy,
-        PartialEq,
-        Eq,
-        EnumIter,
-        DeriveActiveEnum,
-        serde::Serialize,
-        serde::Deserialize,
-        utoipa::ToSchema,
-    )]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
     #[sea_orm(rs_type = "String", db_type = "Text")]
     #[serde(rename_all = "snake_case")]
     #[schema(as = ImportFormat)]
@@ -78,7 +69,7 @@ pub mod run {
         Scim,
     }
 
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Serialize, utoipa::ToSchema)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, ToSchema)]
     #[sea_orm(rs_type = "String", db_type = "Text")]
     #[serde(rename_all = "snake_case")]
     #[schema(as = ImportStatus)]
@@ -285,10 +276,10 @@ pub async fn get_bulk_import(
     // Index: user_imports(public_id), unique.
     let found = run::Entity::find().filter(run::Column::PublicId.eq(import_id)).one(db).await?;
     let row = found.ok_or(ErrorCode::ImportNotFound)?;
-    let caller = tenancy.enter(&caller, row.organization_id).await.map_err(|error| match error.code {
-        ErrorCode::OrgNotFound => ErrorCode::ImportNotFound.into(),
-        _ => error,
-    })?;
+    let caller = tenancy
+        .enter(&caller, row.organization_id)
+        .await
+        .map_err(|error| error.renamed(ErrorCode::OrgNotFound, ErrorCode::ImportNotFound))?;
     caller.require(Permission::UserCreate)?;
     let errors = row_error::Entity::find()
         .filter(row_error::Column::ImportId.eq(row.id))

@@ -22,7 +22,7 @@ use rivergen_identity::{
     mfa, session,
     user::{User, account},
 };
-use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
+use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select,
@@ -114,17 +114,11 @@ pub(crate) async fn acting_on(
     permission: Permission,
     user: UserId,
 ) -> Result<(Caller, Tenant, member::Model)> {
-    let unknown = |code: ErrorCode| match code {
-        ErrorCode::OrgNotFound | ErrorCode::MemberNotFound => ErrorCode::UserNotFound,
-        code => code,
-    };
-    let caller = tenancy.enter_or_stay(caller, organization).await;
-    let caller =
-        caller.map_err(|error| if unknown(error.code) == error.code { error } else { unknown(error.code).into() })?;
+    let unknown = |code: ErrorCode| move |error: Error| error.renamed(code, ErrorCode::UserNotFound);
+    let caller = tenancy.enter_or_stay(caller, organization).await.map_err(unknown(ErrorCode::OrgNotFound))?;
     let tenant = caller.require(permission)?;
     let member = member::find(tenancy.identity.platform.db.read(), tenant, user).await;
-    let member =
-        member.map_err(|error| if unknown(error.code) == error.code { error } else { unknown(error.code).into() })?;
+    let member = member.map_err(unknown(ErrorCode::MemberNotFound))?;
     Ok((caller, tenant, member))
 }
 

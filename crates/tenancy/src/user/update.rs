@@ -12,10 +12,10 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -29,15 +29,10 @@ pub struct UpdateUserRequest {
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub display_name: Option<String>,
     /// An address that begins with https://, or a data URL with a picture; `null` takes it away.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
     pub profile_image_url: Option<Option<String>>,
-}
-
-/// `null` is a value here, unlike a field that is absent.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,10 +5,10 @@ use garde::Validate;
 use rivergen_kernel::{Caller, Error, ErrorCode, Result, RoleId, Tenant, WorkspaceId};
 use rivergen_platform::{
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
 use sea_orm::ConnectionTrait;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Model, update, update::Changes};
@@ -63,13 +63,6 @@ pub struct WorkspaceSettingsChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RoleId>)]
     pub default_role_id: Option<Option<RoleId>>,
-}
-
-/// Tells a field that is null from one that is not there.
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 impl WorkspaceSettingsChange {

@@ -8,7 +8,7 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::{
     Model, Workspace, WorkspaceAnswer, hold, name_key,
-    settings::{Settings, WorkspaceSettingsChange, given},
+    settings::{Settings, WorkspaceSettingsChange},
     taken,
 };
 use crate::Tenancy;

@@ -92,6 +92,25 @@ async fn held(
     Ok(rows.into_iter().filter_map(with_role).collect())
 }
 
+/// As [`held`], by somebody who means to take it: `MEMBER_NOT_FOUND` where nothing counts any more, 403 where it is more
+/// than the caller holds.
+async fn to_be_taken(
+    tx: &Transaction,
+    caller: &Caller,
+    workspace: WorkspaceId,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<Vec<(assignment::Model, role::Model)>> {
+    let found = held(tx, caller.tenant()?, workspace, user).await?;
+    if !found.iter().any(|(row, _)| is_live(row, now)) {
+        return Err(ErrorCode::MemberNotFound.into());
+    }
+    for (_, role) in found.iter().filter(|(row, _)| is_live(row, now)) {
+        refuse_above(caller, user, role)?;
+    }
+    Ok(found)
+}
+
 fn is_live(row: &assignment::Model, now: DateTime<Utc>) -> bool {
     row.expires_at.is_none_or(|end| now < end)
 }

@@ -2,7 +2,7 @@
 //! holds there. They stay in the organization. Everybody may leave by themselves.
 
 use axum::extract::State;
-use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, UserId, WorkspaceId};
+use rivergen_kernel::{OrganizationId, Permission, Result, UserId, WorkspaceId};
 use rivergen_platform::{
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
@@ -10,7 +10,7 @@ use rivergen_platform::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{has_admin, held, is_live, last_admin, refuse_above};
+use super::{has_admin, last_admin, to_be_taken};
 use crate::{Tenancy, workspace::hold};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,13 +47,7 @@ pub async fn remove_workspace_member(
     let actor = origin.actor(caller.user_id);
     let tx = platform.db.begin().await?;
     hold(&tx, tenant, workspace_id).await?;
-    let before = held(&tx, tenant, workspace_id, user_id).await?;
-    if !before.iter().any(|(row, _)| is_live(row, now)) {
-        return Err(ErrorCode::MemberNotFound.into());
-    }
-    for (_, role) in before.iter().filter(|(row, _)| is_live(row, now)) {
-        refuse_above(&caller, user_id, role)?;
-    }
+    let before = to_be_taken(&tx, &caller, workspace_id, user_id, now).await?;
     let had_admin = has_admin(&tx, tenant, workspace_id).await?;
     for (row, _) in &before {
         row.take(&tx, &actor, &platform.clock).await?;

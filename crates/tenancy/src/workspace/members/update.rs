@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, RoleId, UserId, WorkspaceId};
+use rivergen_kernel::{OrganizationId, Permission, Result, RoleId, UserId, WorkspaceId};
 use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
@@ -11,7 +11,7 @@ use rivergen_platform::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{WorkspaceMember, WorkspaceMemberAnswer, has_admin, held, is_live, last_admin, refuse_above};
+use super::{WorkspaceMember, WorkspaceMemberAnswer, has_admin, last_admin, to_be_taken};
 use crate::{Tenancy, member::assignment::Grant, role, workspace::hold};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -48,13 +48,7 @@ pub async fn update_workspace_member(
     hold(&tx, tenant, workspace_id).await?;
     let role = role::hold(&tx, tenant, request.role_id).await?;
     caller.may_grant(&role.permissions())?;
-    let before = held(&tx, tenant, workspace_id, user_id).await?;
-    if !before.iter().any(|(row, _)| is_live(row, now)) {
-        return Err(ErrorCode::MemberNotFound.into());
-    }
-    for (_, role) in before.iter().filter(|(row, _)| is_live(row, now)) {
-        refuse_above(&caller, user_id, role)?;
-    }
+    let before = to_be_taken(&tx, &caller, workspace_id, user_id, now).await?;
 
     // The role itself may be held already, for good or on loan.
     let (same, others): (Vec<_>, Vec<_>) = before.into_iter().partition(|(row, _)| row.role_id == role.id);
