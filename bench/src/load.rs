@@ -81,27 +81,9 @@ impl Load {
         })
     }
 
-    /// How long each of these requests took, one after the other on one connection. One is due every `pace`; the time
-    /// of one that was kept waiting by the one before it counts from when it was due.
+    /// [`latencies`] of this request alone.
     pub fn latencies(&self, pace: Duration, requests: usize) -> Result<Vec<Duration>> {
-        runtime()?.block_on(async {
-            let mut connection = Connection::open(self.address).await?;
-            let mut due = Instant::now();
-            let mut taken = Vec::with_capacity(requests);
-            for _ in 0..requests {
-                let from = match due.checked_duration_since(Instant::now()) {
-                    Some(early) => {
-                        std::thread::sleep(early);
-                        Instant::now()
-                    }
-                    None => due,
-                };
-                connection.exchange(&self.request).await?;
-                taken.push(from.elapsed());
-                due += pace;
-            }
-            Ok(taken)
-        })
+        latencies(self.address, pace, std::iter::repeat_n(self.request.as_slice(), requests))
     }
 
     /// Requests of one connection that were answered between the two moments.
@@ -119,6 +101,33 @@ impl Load {
             }
         }
     }
+}
+
+/// How long each of these requests took, one after the other on one connection. One is due every `pace`; the time of one
+/// that was kept waiting by the one before it counts from when it was due.
+pub fn latencies<'a>(
+    address: SocketAddr,
+    pace: Duration,
+    requests: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<Duration>> {
+    runtime()?.block_on(async {
+        let mut connection = Connection::open(address).await?;
+        let mut due = Instant::now();
+        let mut taken = Vec::new();
+        for request in requests {
+            let from = match due.checked_duration_since(Instant::now()) {
+                Some(early) => {
+                    std::thread::sleep(early);
+                    Instant::now()
+                }
+                None => due,
+            };
+            connection.exchange(request).await?;
+            taken.push(from.elapsed());
+            due += pace;
+        }
+        Ok(taken)
+    })
 }
 
 pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
@@ -143,7 +152,7 @@ impl Connection {
         self.buffer.get(self.body_at..).unwrap_or_default()
     }
 
-    /// Sends the request and reads its answer, which must be a 200 with a length.
+    /// Sends the request and reads its answer, which must be a success with a length.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<()> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -168,7 +177,7 @@ impl Connection {
 fn content_length(head: &[u8]) -> Result<usize> {
     let head = String::from_utf8_lossy(head);
     let refused = || BenchError::Answer(head.lines().next().unwrap_or_default().to_owned());
-    if !head.starts_with("HTTP/1.1 200 ") {
+    if !head.starts_with("HTTP/1.1 20") {
         return Err(refused());
     }
     head.lines()

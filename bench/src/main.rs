@@ -7,6 +7,7 @@
 //!   GET /api/v1/auth/me         against    a bare axum route that answers the same bytes
 //!   POST /api/v1/auth/login     against    Argon2id on all cores, and nothing else
 //!   GET /api/v1/sessions        against    the same in an almost empty database
+//!   lists and checks of members against    the same in an organization of a thousand
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
 //!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
@@ -17,6 +18,7 @@
 mod error;
 mod http;
 mod load;
+mod members;
 mod queries;
 mod report;
 mod server;
@@ -69,6 +71,7 @@ enum Subject {
     Requests,
     SignIns,
     Sessions,
+    Members,
     Queries,
 }
 
@@ -127,6 +130,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         if let Some(postgres) = &cli.postgres {
             let database = sessions::empty_postgres(postgres, "rivergen_bench_sessions")?;
             sessions::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
+    }
+    if wanted(Subject::Members) {
+        eprintln!("a hundred thousand members …");
+        members::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_members")?;
+            members::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
     if wanted(Subject::Queries) {

@@ -130,7 +130,7 @@ impl Server {
         token.map(str::to_owned).ok_or_else(|| BenchError::Answer("no personal token was answered".into()))
     }
 
-    fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Result<Value> {
+    pub fn post(&self, path: &str, body: &Value, token: Option<&str>) -> Result<Value> {
         Ok(serde_json::from_slice(&Load::post(self.address, path, body, token, 1).once()?)?)
     }
 

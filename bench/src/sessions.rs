@@ -47,8 +47,7 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
 
 /// Copies of the owner and of their session, as many as it takes.
 async fn fill(url: &str) -> Result<()> {
-    let database = Database::connect(&DatabaseConfig { url: url.to_owned(), max_connections: 2 }).await;
-    let database = database.map_err(BenchError::database)?;
+    let database = connect(url).await?;
     let tx = database.begin().await.map_err(BenchError::database)?;
     let users = "display_name, profile, user_metadata, is_system_admin, created_at, updated_at";
     let sessions = "organization_id, workspace_id, amr, authenticated_at, lifetime_seconds, created_at, last_used_at, \
@@ -83,11 +82,16 @@ async fn fill(url: &str) -> Result<()> {
     Ok(())
 }
 
+/// A database that the server under measurement has, too.
+pub async fn connect(url: &str) -> Result<Database> {
+    let database = Database::connect(&DatabaseConfig { url: url.to_owned(), max_connections: 2 }).await;
+    database.map_err(BenchError::database)
+}
+
 /// Makes an empty database on the PostgreSQL server of this URL; answers its own URL.
 pub fn empty_postgres(url: &str, name: &str) -> Result<String> {
     load::runtime()?.block_on(async {
-        let server = Database::connect(&DatabaseConfig { url: url.to_owned(), max_connections: 2 }).await;
-        server.map_err(BenchError::database)?.read().execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
+        connect(url).await?.read().execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
         let (server, _) = url.rsplit_once('/').ok_or_else(|| BenchError::Answer("the URL names no database".into()))?;
         Ok(format!("{server}/{name}"))
     })

@@ -24,6 +24,8 @@ pub enum Event {
     UserChanged(UserId),
     /// Roles, members, settings or workspaces of an organization changed.
     OrganizationChanged(OrganizationId),
+    /// Somebody joined or left an organization.
+    MembersChanged(OrganizationId),
     /// A source was changed, tested, discovered or deleted.
     DataSourceChanged(DataSourceId),
     /// Policies or assignments of an organization changed.

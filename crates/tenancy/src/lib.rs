@@ -18,6 +18,7 @@ pub mod workspace;
 
 use std::sync::Arc;
 
+use member::page::Headcounts;
 use rivergen_identity::Identity;
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, WorkspaceId};
 use rivergen_platform::personal_data::{Owned, Records};
@@ -30,6 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub struct Tenancy {
     pub identity: Identity,
     pub(crate) standings: Standings,
+    pub(crate) headcounts: Headcounts,
     /// What all rooms keep about people.
     records: Arc<[Box<dyn Records>]>,
     /// What members own in the rooms above.
@@ -43,7 +45,8 @@ impl Tenancy {
         records: Vec<Box<dyn Records>>,
         possessions: Vec<Box<dyn Owned>>,
     ) -> Self {
-        Self { identity, standings, records: records.into(), possessions: possessions.into() }
+        let headcounts = Headcounts::new(&identity.platform.db);
+        Self { identity, standings, headcounts, records: records.into(), possessions: possessions.into() }
     }
 
     /// The caller, standing in the organization that a path names, with what they hold in the whole of it alone: a session

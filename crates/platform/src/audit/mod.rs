@@ -16,7 +16,7 @@
 
 mod verify;
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use rivergen_kernel::{Caller, OrganizationId, Result, UserId};
 use sea_orm::{
@@ -238,16 +238,52 @@ const LONGEST_USER_AGENT: usize = 512;
 
 /// Appends a record to its chain, in the caller's transaction.
 pub async fn record(tx: &Transaction, clock: &Clock, record: AuditRecord) -> Result<()> {
-    let chain = Chain::of(record.organization_id);
-    let head = lock_head(tx, chain).await?;
+    record_all(tx, clock, vec![record]).await
+}
+
+/// Rows of one statement.
+const BATCH: usize = 500;
+
+/// Appends records to their chains, in this order, with a few statements for many.
+pub async fn record_all(tx: &Transaction, clock: &Clock, records: Vec<AuditRecord>) -> Result<()> {
+    let mut chains: BTreeMap<Chain, Vec<AuditRecord>> = BTreeMap::new();
+    for record in records {
+        chains.entry(Chain::of(record.organization_id)).or_default().push(record);
+    }
+    for (chain, records) in chains {
+        let mut head = lock_head(tx, chain).await?;
+        let mut rows = Vec::with_capacity(records.len());
+        for record in records {
+            let row = follow(&head, clock, record);
+            head = heads::Model { chain: row.chain, sequence: row.sequence, hash: row.hash.clone() };
+            // A model becomes "unchanged" values, which an insert writes like set ones; only the id is the database's.
+            rows.push(log::ActiveModel { id: NotSet, ..row.into() });
+        }
+        heads::Entity::update(heads::ActiveModel {
+            chain: Set(head.chain),
+            sequence: Set(head.sequence),
+            hash: Set(head.hash),
+        })
+        .exec(tx.conn())
+        .await?;
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            log::Entity::insert_many(rows.by_ref().take(BATCH)).exec_without_returning(tx.conn()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The record that comes after this head.
+fn follow(head: &heads::Model, clock: &Clock, record: AuditRecord) -> log::Model {
     let Actor { kind, user_id, ip, user_agent } = record.actor;
     let (target_kind, target_id) = record.target.unzip();
     let mut row = log::Model {
         id: 0,
-        chain: chain.0,
+        chain: head.chain,
         sequence: head.sequence + 1,
         organization_id: record.organization_id,
-        // After the lock, so that the times in a chain never run backwards on one node.
+        // The chain is locked, so its times never run backwards on one node.
         occurred_at: clock.now(),
         actor_kind: kind.as_str().to_owned(),
         actor_user_id: user_id,
@@ -258,22 +294,11 @@ pub async fn record(tx: &Transaction, clock: &Clock, record: AuditRecord) -> Res
         target_id: target_id.map(|id| storable(id.chars())),
         outcome: record.outcome.as_str().to_owned(),
         details: canonical(&record.details),
-        previous_hash: head.hash,
+        previous_hash: head.hash.clone(),
         hash: Vec::new(),
     };
     row.hash = hash(&row);
-
-    heads::Entity::update(heads::ActiveModel {
-        chain: Set(row.chain),
-        sequence: Set(row.sequence),
-        hash: Set(row.hash.clone()),
-    })
-    .exec(tx.conn())
-    .await?;
-    // A model becomes "unchanged" values, which an insert writes like set ones; only the id is the database's.
-    let row = log::ActiveModel { id: NotSet, ..row.into() };
-    log::Entity::insert(row).exec_without_returning(tx.conn()).await?;
-    Ok(())
+    row
 }
 
 /// The head of the chain, locked until the transaction ends (`FOR UPDATE` on PostgreSQL; SQLite has one

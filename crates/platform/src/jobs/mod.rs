@@ -187,6 +187,19 @@ impl Jobs {
         Ok(id)
     }
 
+    /// Puts many jobs of a kind into the table, with the usual options.
+    pub async fn enqueue_all(
+        &self,
+        tx: &Transaction,
+        kind: &'static str,
+        payloads: impl IntoIterator<Item = impl Serialize>,
+    ) -> Result<()> {
+        let payloads: Result<Vec<Value>, _> = payloads.into_iter().map(serde_json::to_value).collect();
+        store::insert_all(tx, self.0.clock.now(), kind, &payloads.map_err(Error::internal)?).await?;
+        self.0.enqueued.notify_one();
+        Ok(())
+    }
+
     /// Removes the jobs of an organization that is erased, in whatever state: their payloads tell of it.
     pub async fn forget_organization(&self, tx: &Transaction, organization: OrganizationId) -> Result<()> {
         job::Entity::delete_many().filter(job::Column::OrganizationId.eq(organization)).exec(tx.conn()).await?;

@@ -91,21 +91,7 @@ pub(super) async fn insert(
     payload: &Value,
     options: JobOptions,
 ) -> Result<JobId> {
-    let row = job::ActiveModel {
-        id: NotSet,
-        kind: Set(kind.to_owned()),
-        payload: Set(payload.to_string()),
-        organization_id: Set(options.organization_id),
-        state: Set(job::State::Queued),
-        due_at: Set(options.run_at.unwrap_or(now)),
-        attempts: Set(0),
-        max_attempts: Set(i32::try_from(options.max_attempts.max(1)).unwrap_or(i32::MAX)),
-        unique_key: Set(options.unique_key.clone()),
-        claim: Set(None),
-        last_error: Set(None),
-        created_at: Set(now),
-        finished_at: Set(None),
-    };
+    let row = queued(now, kind, payload, &options);
     // A second round only where the other job finished between the two statements.
     for _ in 0..3 {
         let inserted = job::Entity::insert(row.clone())
@@ -130,6 +116,36 @@ pub(super) async fn insert(
         }
     }
     Err(Error::internal(format!("the job {kind} could neither be inserted nor found")))
+}
+
+/// Rows of one statement.
+const BATCH: usize = 250;
+
+/// Inserts many jobs of a kind, none of which has a unique key.
+pub(super) async fn insert_all(tx: &Transaction, now: DateTime<Utc>, kind: &str, payloads: &[Value]) -> Result<()> {
+    for batch in payloads.chunks(BATCH) {
+        let rows = batch.iter().map(|payload| queued(now, kind, payload, &JobOptions::default()));
+        job::Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
+    }
+    Ok(())
+}
+
+fn queued(now: DateTime<Utc>, kind: &str, payload: &Value, options: &JobOptions) -> job::ActiveModel {
+    job::ActiveModel {
+        id: NotSet,
+        kind: Set(kind.to_owned()),
+        payload: Set(payload.to_string()),
+        organization_id: Set(options.organization_id),
+        state: Set(job::State::Queued),
+        due_at: Set(options.run_at.unwrap_or(now)),
+        attempts: Set(0),
+        max_attempts: Set(i32::try_from(options.max_attempts.max(1)).unwrap_or(i32::MAX)),
+        unique_key: Set(options.unique_key.clone()),
+        claim: Set(None),
+        last_error: Set(None),
+        created_at: Set(now),
+        finished_at: Set(None),
+    }
 }
 
 /// What may be claimed now, oldest first. Index jobs_due (due_at, id) WHERE finished_at IS NULL.

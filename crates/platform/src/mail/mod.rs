@@ -60,18 +60,35 @@ impl Outbox {
     /// Sends the mail if and when the transaction commits. An address that no mail can go to is refused here,
     /// as an error of the field `email`.
     pub async fn send(&self, tx: &Transaction, mail: Mail) -> Result<JobId> {
+        let letter = self.seal(tx, mail).await?;
+        self.jobs.enqueue(tx, JOB, &letter, JobOptions::default()).await
+    }
+
+    /// The same for many, with few statements; one address that no mail can go to fails them all.
+    pub async fn send_all(&self, tx: &Transaction, mails: Vec<Mail>) -> Result<()> {
+        let mut letters = Vec::new();
+        for mail in mails {
+            letters.push(self.seal(tx, mail).await?);
+        }
+        self.jobs.enqueue_all(tx, JOB, letters).await
+    }
+
+    async fn seal(&self, tx: &Transaction, mail: Mail) -> Result<Letter> {
         recipient(&mail.to).map_err(|_| Error::invalid_field("email", "is not an e-mail address"))?;
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&mail).map_err(Error::internal)?);
         let sealed = self.vault.seal(tx, Owner::System, CONTEXT, &plain).await?;
-        self.jobs
-            .enqueue(tx, JOB, &Letter { kind: mail.kind, sealed: hex::encode(sealed.0) }, JobOptions::default())
-            .await
+        Ok(Letter { kind: mail.kind, sealed: hex::encode(sealed.0) })
     }
 }
 
 /// [`Outbox::send`] for whoever has the platform at hand.
 pub async fn send(platform: &Platform, tx: &Transaction, mail: Mail) -> Result<JobId> {
     Outbox::new(platform.jobs.clone(), platform.vault.clone()).send(tx, mail).await
+}
+
+/// [`Outbox::send_all`] for whoever has the platform at hand.
+pub async fn send_all(platform: &Platform, tx: &Transaction, mails: Vec<Mail>) -> Result<()> {
+    Outbox::new(platform.jobs.clone(), platform.vault.clone()).send_all(tx, mails).await
 }
 
 /// A mail as it lies in the jobs table.

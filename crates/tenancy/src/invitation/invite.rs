@@ -23,6 +23,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
     limits::Rule,
+    mail,
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -187,20 +188,20 @@ impl Invitations<'_> {
         }
         self.make_room(tx, tokens.keys().cloned().collect(), now).await?;
         let mut made = insert(tx, rows).await?;
-        for invitation in made.values() {
-            if let (Some(token), Some(role)) = (tokens.get(&invitation.email), known.roles.get(&invitation.role_id)) {
-                let (inviter, organization) = (known.inviter.as_str(), known.organization.name.as_str());
-                Letter { inviter, organization, role: &role.name }.send(platform, tx, invitation, token).await?;
-            }
-        }
-        for invitation in made.values() {
+        let (inviter, organization) = (known.inviter.as_str(), known.organization.name.as_str());
+        let mail = |invitation: &Model| {
+            let (token, role) = (tokens.get(&invitation.email)?, known.roles.get(&invitation.role_id)?);
+            Some(Letter { inviter, organization, role: &role.name }.mail(platform, invitation, token))
+        };
+        mail::send_all(platform, tx, made.values().filter_map(mail).collect()).await?;
+        let actor = self.origin.actor(self.caller.user_id);
+        let record = |invitation: &Model| {
             let details = serde_json::json!({"role_id": invitation.role_id, "workspace_id": invitation.workspace_id});
-            let actor = self.origin.actor(self.caller.user_id);
-            let record = AuditRecord::new(Some(self.tenant.organization_id()), actor, "member.invite")
+            AuditRecord::new(Some(self.tenant.organization_id()), actor.clone(), "member.invite")
                 .target("invitation", invitation.id.0)
-                .details(details);
-            audit::record(tx, &platform.clock, record).await?;
-        }
+                .details(details)
+        };
+        audit::record_all(tx, &platform.clock, made.values().map(record).collect()).await?;
         let mut made_for = |address: String| made.remove(&address).ok_or_else(|| ErrorCode::InvitationExists.into());
         Ok(judged.into_iter().map(|outcome| outcome.and_then(&mut made_for)).collect())
     }

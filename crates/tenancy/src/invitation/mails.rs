@@ -1,9 +1,9 @@
 //! The mail that carries an invitation: the only place where its token stands.
 
-use rivergen_kernel::{Result, Token};
+use rivergen_kernel::Token;
 use rivergen_platform::{
-    Platform, Transaction,
-    mail::{self, MailTemplate},
+    Platform,
+    mail::{Mail, MailTemplate},
 };
 
 use super::Model;
@@ -16,13 +16,7 @@ pub(super) struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    pub(super) async fn send(
-        &self,
-        platform: &Platform,
-        tx: &Transaction,
-        invitation: &Model,
-        token: &Token,
-    ) -> Result<()> {
+    pub(super) fn mail(&self, platform: &Platform, invitation: &Model, token: &Token) -> Mail {
         let Self { inviter, organization, role } = self;
         let link = format!("{}/invitation?token={}", platform.public_url, token.expose());
         let end = invitation.expires_at.format("%d %B %Y");
@@ -39,7 +33,6 @@ impl Letter<'_> {
             ))
             .action("See the invitation", link)
             .footer("If you do not know who this is from, ignore this mail: without you nothing happens.");
-        let mail = template.into_mail("tenancy.invitation", &invitation.email);
-        mail::send(platform, tx, mail).await.map(drop)
+        template.into_mail("tenancy.invitation", &invitation.email)
     }
 }

@@ -12,6 +12,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
     limits::Rule,
+    mail,
 };
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::Serialize;
@@ -88,9 +89,8 @@ pub async fn resend(
         return Err(ErrorCode::InvitationNotPending.into());
     }
     let inviter = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
-    Letter { inviter: &inviter.account.display_name, organization: &organization.name, role: &role.name }
-        .send(platform, &tx, &found.invitation, &token)
-        .await?;
+    let letter = Letter { inviter: &inviter.account.display_name, organization: &organization.name, role: &role.name };
+    mail::send(platform, &tx, letter.mail(platform, &found.invitation, &token)).await?;
     let record =
         AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "invitation.resend").target("invitation", id.0);
     audit::record(&tx, &platform.clock, record).await?;

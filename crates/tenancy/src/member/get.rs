@@ -39,8 +39,9 @@ pub async fn get(
 pub(super) async fn one(tenancy: &Tenancy, caller: &rivergen_kernel::Caller, user_id: UserId) -> Result<Member> {
     let db = tenancy.identity.platform.db.read();
     // Index: memberships(organization_id, user_id), unique.
-    let row = view::rows(caller.tenant()?).filter(Column::UserId.eq(user_id)).one(db).await?;
-    let row = row.ok_or(ErrorCode::MemberNotFound)?;
+    let found = view::rows(caller.tenant()?).filter(Column::UserId.eq(user_id)).one(db).await?;
+    let found = found.and_then(|(member, account)| Some((member, account?)));
+    let row = found.ok_or(ErrorCode::MemberNotFound)?;
     let member = view::shown(tenancy, caller, vec![row]).await?.pop();
     member.ok_or_else(|| Error::internal("a member was lost on the way"))
 }

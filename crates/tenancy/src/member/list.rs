@@ -8,12 +8,13 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Column, Entity, Status, assignment,
+    Column, Status, assignment,
+    page::{Wanted, by_name, page},
     view::{self, Member},
     word,
 };
@@ -55,23 +56,15 @@ pub async fn list(
 ) -> Result<Reply<Members>> {
     let caller = tenancy.enter(&caller, org_id).await?;
     let tenant = caller.require(Permission::MemberRead)?;
-    let db = tenancy.identity.platform.db.read();
+    let platform = &tenancy.identity.platform;
     let message = "The members of the organization.";
-    let Some(wanted) = wanted(tenant, filter, tenancy.identity.platform.clock.now()) else {
+    let Some(condition) = wanted(tenant, filter, platform.clock.now()) else {
         return Ok(Reply::ok(Members { members: Vec::new(), total_count: 0, message }, message));
     };
-    let total_count = tenant.find::<Entity>().filter(wanted.clone()).count(db).await?;
-    // Indexes: memberships(organization_id, name_key, user_id) and (organization_id, status, name_key, user_id).
-    let rows = view::rows(tenant)
-        .filter(wanted)
-        .order_by_asc(Column::NameKey)
-        .order_by_asc(Column::UserId)
-        .offset(window.skip())
-        .limit(window.limit())
-        .all(db)
-        .await?;
-    let members = view::shown(&tenancy, &caller, rows).await?;
-    Ok(Reply::ok(Members { members, total_count, message }, message))
+    let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
+    let page = page(&platform.db, &tenancy.headcounts, tenant, wanted, by_name).await?;
+    let members = view::shown(&tenancy, &caller, page.members).await?;
+    Ok(Reply::ok(Members { members, total_count: page.total, message }, message))
 }
 
 /// `None` where nobody can be meant.

@@ -12,6 +12,7 @@
 pub mod get;
 pub mod leave;
 pub mod list;
+pub(crate) mod page;
 pub mod remove;
 pub mod update;
 pub mod view;
@@ -170,6 +171,7 @@ impl NewMember<'_> {
             ..Default::default()
         };
         assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
+        tx.publish(Event::MembersChanged(self.organization_id)).await?;
         tx.publish(Event::UserChanged(self.user_id)).await
     }
 }
@@ -293,6 +295,7 @@ pub async fn remove(tx: &Transaction, tenant: Tenant, user_id: UserId, now: Date
         .filter(word::Column::UserId.eq(user_id))
         .exec(tx.conn())
         .await?;
+    tx.publish(Event::MembersChanged(organization)).await?;
     require_owner(tx, tenant).await
 }
 

@@ -68,7 +68,7 @@ pub(super) fn rows(tenant: Tenant) -> SelectTwo<Entity, account::Entity> {
 pub(super) async fn shown(
     tenancy: &Tenancy,
     caller: &Caller,
-    rows: Vec<(Model, Option<account::Model>)>,
+    rows: Vec<(Model, account::Model)>,
 ) -> Result<Vec<Member>> {
     let platform = &tenancy.identity.platform;
     let (db, tenant) = (platform.db.read(), caller.tenant()?);
@@ -81,12 +81,12 @@ pub(super) async fn shown(
         }
         false => None,
     };
-    let member = |(row, account): (Model, Option<account::Model>)| {
+    let member = |(row, account): (Model, account::Model)| {
         let (role, workspaces) = summed_up(held.remove(&row.user_id).unwrap_or_default());
         Member {
             user_id: row.user_id,
             email: row.email,
-            display_name: account.map(|account| account.display_name),
+            display_name: Some(account.display_name),
             status: row.status,
             role,
             workspaces,

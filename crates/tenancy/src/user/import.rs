@@ -41,6 +41,8 @@ const SWEEP: &str = "tenancy.forget_imports";
 const BATCH: usize = 250;
 const MAX_ROWS: usize = 100_000;
 const MAX_BYTES: usize = 5 * 1024 * 1024;
+/// Of the request around the file, whose line ends and quotes JSON escapes.
+pub(super) const MAX_BODY_BYTES: usize = 2 * MAX_BYTES;
 const MAX_FETCHED_BYTES: usize = 20 * 1024 * 1024;
 const FETCH_TIME: Duration = Duration::from_secs(10);
 /// Row errors that are answered; the rest is counted.
@@ -411,10 +413,10 @@ impl Worker {
             && !batch.is_empty()
         {
             let batch = batch.get(..BATCH).unwrap_or(batch);
-            row = match self.starter(&row).await? {
-                Some(caller) => self.work_off_batch(row, batch, &caller).await?,
+            match self.starter(&row).await? {
+                Some(caller) => self.work_off_batch(&mut row, batch, &caller).await?,
                 None => return self.finish(row, Status::Failed).await,
-            };
+            }
         }
         let status = if row.failed == 0 { Status::Completed } else { Status::CompletedWithErrors };
         self.finish(row, status).await
@@ -438,7 +440,7 @@ impl Worker {
         Ok(caller.filter(|caller| caller.may(Permission::UserCreate)))
     }
 
-    async fn work_off_batch(&self, row: run::Model, batch: &[Row], caller: &Caller) -> Result<run::Model> {
+    async fn work_off_batch(&self, row: &mut run::Model, batch: &[Row], caller: &Caller) -> Result<()> {
         let platform = &self.0.identity.platform;
         let tenant = caller.tenant()?;
         let tx = platform.db.begin().await?;
@@ -466,14 +468,18 @@ impl Worker {
         if !failed.is_empty() {
             row_error::Entity::insert_many(failed).exec_without_returning(tx.conn()).await?;
         }
-        let (processed, created, lost) = (row.processed + all, row.created + all - lost, row.failed + lost);
-        let mut row = row.into_active_model();
-        row.processed = Set(processed);
-        row.created = Set(created);
-        row.failed = Set(lost);
-        let row = row.update(tx.conn()).await?;
-        tx.commit().await?;
-        Ok(row)
+        row.processed += all;
+        row.created += all - lost;
+        row.failed += lost;
+        // Without the file, which is large.
+        run::Entity::update_many()
+            .col_expr(run::Column::Processed, row.processed.into())
+            .col_expr(run::Column::Created, row.created.into())
+            .col_expr(run::Column::Failed, row.failed.into())
+            .filter(run::Column::Id.eq(row.id))
+            .exec(tx.conn())
+            .await?;
+        tx.commit().await
     }
 
     /// The outcome of each row, in their order.

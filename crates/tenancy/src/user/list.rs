@@ -4,18 +4,21 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{OrganizationId, Permission, Result, RoleId};
 use rivergen_platform::{
-    db::TenantScope,
     errors,
     http::{Envelope, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Users, by_name, page, search::holding};
+use super::{Users, page, search::holding};
 use crate::{
     Tenancy,
-    member::{self, Status, word},
+    member::{
+        self, Status,
+        page::{Wanted, by_name},
+        word,
+    },
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -46,18 +49,13 @@ pub async fn list_users(
 ) -> Result<Reply<Users>> {
     let caller = tenancy.enter_or_stay(&caller, query.organization_id).await?;
     let tenant = caller.require(Permission::UserRead)?;
-    let mut wanted = tenant.find::<member::Entity>();
-    if let Some(found) = query.search.as_deref().and_then(|text| word::found_by(tenant, text)) {
-        wanted = wanted.filter(found);
-    }
-    if let Some(status) = query.status {
-        wanted = wanted.filter(member::Column::Status.eq(status));
-    }
-    if let Some(role) = query.role_id {
-        let now = tenancy.identity.platform.clock.now();
-        wanted = wanted.filter(member::Column::UserId.in_subquery(holding(tenant, &[role], now)));
-    }
-    let (users, total_count) = page(&tenancy, tenant, wanted, by_name, (window.skip(), window.limit())).await?;
+    let now = tenancy.identity.platform.clock.now();
+    let condition = Condition::all()
+        .add_option(query.search.as_deref().and_then(|text| word::found_by(tenant, text)))
+        .add_option(query.status.map(|status| member::Column::Status.eq(status)))
+        .add_option(query.role_id.map(|role| member::Column::UserId.in_subquery(holding(tenant, &[role], now))));
+    let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
+    let (users, total_count) = page(&tenancy, tenant, wanted, by_name).await?;
     let message = "The users of the organization.";
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }

@@ -17,6 +17,7 @@ pub mod update;
 
 use std::collections::BTreeMap;
 
+use axum::extract::DefaultBodyLimit;
 use chrono::{DateTime, Utc};
 use rivergen_identity::{
     mfa, session,
@@ -24,8 +25,7 @@ use rivergen_identity::{
 };
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,7 +33,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Tenancy,
-    member::{self, Source, Status, assignment, view::strongest_roles},
+    member::{
+        self, Source, Status, assignment,
+        page::{Page, Wanted},
+        view::strongest_roles,
+    },
     role,
 };
 
@@ -122,44 +126,34 @@ pub(crate) async fn acting_on(
     Ok((caller, tenant, member))
 }
 
-/// One page of members, with how many there are in all: four queries, however long the page.
-pub(crate) async fn page(
+/// One page of members, with how many there are in all.
+async fn page(
     tenancy: &Tenancy,
     tenant: Tenant,
-    wanted: Select<member::Entity>,
+    wanted: Wanted,
     order: impl FnOnce(Select<member::Entity>) -> Select<member::Entity>,
-    (skip, limit): (u64, u64),
 ) -> Result<(Vec<UserSummary>, u64)> {
     let platform = &tenancy.identity.platform;
     let db = platform.db.read();
-    let total = wanted.clone().count(db).await?;
-    let members = order(wanted).offset(skip).limit(limit).all(db).await?;
-    let people: Vec<UserId> = members.iter().map(|member| member.user_id).collect();
-    let accounts = account::Entity::find().filter(account::Column::Id.is_in(people.iter().copied())).all(db).await?;
-    let accounts: BTreeMap<UserId, account::Model> = accounts.into_iter().map(|row| (row.id, row)).collect();
+    let Page { members, total } = member::page::page(&platform.db, &tenancy.headcounts, tenant, wanted, order).await?;
+    let people: Vec<UserId> = members.iter().map(|(member, _)| member.user_id).collect();
     let last_logins = session::last_opened(db, tenant.organization_id(), &people).await?;
     let roles = strongest_roles(db, tenant, &people, platform.clock.now()).await?;
-    let summary = |member: member::Model| {
-        let account = accounts.get(&member.user_id)?;
+    let summary = |(member, account): (member::Model, account::Model)| {
         let role = roles.get(&member.user_id);
-        Some(UserSummary {
+        UserSummary {
             id: member.user_id,
             email: member.email,
-            display_name: account.display_name.clone(),
-            profile_image_url: account.profile_image_url.clone(),
+            display_name: account.display_name,
+            profile_image_url: account.profile_image_url,
             status: member.status,
             role_id: role.map(|role| role.id),
             role_name: role.map(|role| role.name.clone()),
             last_login_at: last_logins.get(&member.user_id).copied(),
             created_at: member.joined_at,
-        })
+        }
     };
-    Ok((members.into_iter().filter_map(summary).collect(), total))
-}
-
-/// Members by name. Index: memberships(organization_id, name_key, user_id).
-pub(crate) fn by_name(select: Select<member::Entity>) -> Select<member::Entity> {
-    select.order_by_asc(member::Column::NameKey).order_by_asc(member::Column::UserId)
+    Ok((members.into_iter().map(summary).collect(), total))
 }
 
 /// What is seen of a person: by an organization, or by themselves. `USER_NOT_FOUND` where the organization has no such
@@ -241,10 +235,12 @@ async fn role_names(
 
 /// The operations of users.
 pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
+    let import =
+        OpenApiRouter::new().routes(routes!(import::bulk_import)).layer(DefaultBodyLimit::max(import::MAX_BODY_BYTES));
     OpenApiRouter::new()
+        .merge(import)
         .routes(routes!(list::list_users, create::create_user))
         .routes(routes!(search::search_users))
-        .routes(routes!(import::bulk_import))
         .routes(routes!(import::get_bulk_import))
         .routes(routes!(status::bulk_update_status))
         .routes(routes!(merge::merge_users))

@@ -11,7 +11,7 @@ use rivergen_platform::{
     http::{Envelope, Json, Reply, SignedIn},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, SelectStatement},
 };
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::{Users, page};
 use crate::{
     Tenancy,
-    member::{self, Source, Status, assignment, word},
+    member::{self, Source, Status, assignment, page::Wanted, word},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -103,33 +103,29 @@ pub async fn search_users(
     let caller = tenancy.enter(&caller, request.organization_id).await?;
     let tenant = caller.require(Permission::UserRead)?;
     let now = tenancy.identity.platform.clock.now();
-    let mut wanted = tenant.find::<member::Entity>();
-    if let Some(found) = request.query.as_deref().and_then(|text| word::found_by(tenant, text)) {
-        wanted = wanted.filter(found);
-    }
-    wanted = request.filters.unwrap_or_default().narrow(wanted, tenant, now);
+    let found = request.query.as_deref().and_then(|text| word::found_by(tenant, text));
+    let condition = request.filters.unwrap_or_default().condition(tenant, now).add_option(found);
     let order = match request.sort_order.unwrap_or_default() {
         SortOrder::Asc => Order::Asc,
         SortOrder::Desc => Order::Desc,
     };
     let sort = request.sort_by.unwrap_or_default();
-    let window = (u64::from(request.skip.unwrap_or(0)), request.limit.unwrap_or(100));
-    let (users, total_count) = page(&tenancy, tenant, wanted, |select| sort.of(select, tenant, order), window).await?;
+    let wanted = Wanted { condition, skip: u64::from(request.skip.unwrap_or(0)), limit: request.limit.unwrap_or(100) };
+    let (users, total_count) = page(&tenancy, tenant, wanted, |select| sort.of(select, tenant, order)).await?;
     let message = "The users that were found.";
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }
 
 impl UserFilters {
-    fn narrow(self, mut wanted: Select<member::Entity>, tenant: Tenant, now: DateTime<Utc>) -> Select<member::Entity> {
+    fn condition(self, tenant: Tenant, now: DateTime<Utc>) -> Condition {
         use member::Column;
-        if let Some(status) = self.status {
-            wanted = wanted.filter(Column::Status.eq(status));
-        }
-        if let Some(source) = self.auth_source {
-            wanted = wanted.filter(Column::Source.eq(source));
-        }
+        let mut wanted = Condition::all()
+            .add_option(self.status.map(|status| Column::Status.eq(status)))
+            .add_option(self.auth_source.map(|source| Column::Source.eq(source)))
+            .add_option(self.created_after.map(|after| Column::JoinedAt.gte(after)))
+            .add_option(self.created_before.map(|before| Column::JoinedAt.lt(before)));
         if let Some(roles) = self.role_ids {
-            wanted = wanted.filter(Column::UserId.in_subquery(holding(tenant, &roles, now)));
+            wanted = wanted.add(Column::UserId.in_subquery(holding(tenant, &roles, now)));
         }
         if let Some(workspaces) = self.workspace_ids {
             // Index: role_assignments(workspace_id, id).
@@ -139,17 +135,11 @@ impl UserFilters {
                 .column(assignment::Column::UserId)
                 .filter(assignment::Column::WorkspaceId.is_in(workspaces))
                 .filter(assignment::live(now));
-            wanted = wanted.filter(Column::UserId.in_subquery(inside.into_query()));
+            wanted = wanted.add(Column::UserId.in_subquery(inside.into_query()));
         }
         if let Some(enabled) = self.mfa_enabled {
             let protected = mfa::is_protected(Column::UserId.into_expr());
-            wanted = wanted.filter(if enabled { protected } else { protected.not() });
-        }
-        if let Some(after) = self.created_after {
-            wanted = wanted.filter(Column::JoinedAt.gte(after));
-        }
-        if let Some(before) = self.created_before {
-            wanted = wanted.filter(Column::JoinedAt.lt(before));
+            wanted = wanted.add(if enabled { protected } else { protected.not() });
         }
         if let Some(before) = self.last_login_before {
             // Index: sessions(organization_id, user_id, ended_at).
@@ -158,7 +148,7 @@ impl UserFilters {
                 .column(session::Column::UserId)
                 .filter(session::Column::OrganizationId.eq(tenant.organization_id()))
                 .filter(session::Column::CreatedAt.gte(before));
-            wanted = wanted.filter(Column::UserId.not_in_subquery(since.into_query()));
+            wanted = wanted.add(Column::UserId.not_in_subquery(since.into_query()));
         }
         wanted
     }

@@ -8,6 +8,7 @@ on_both_databases! {
     a_dry_run_changes_nothing;
     many_rows_go_through_and_a_second_time_finds_the_first;
     files_that_cannot_be_read_are_refused;
+    a_file_may_have_five_megabytes;
     an_import_whose_starter_may_no_more_stops;
     the_rules_hold;
 }
@@ -100,6 +101,17 @@ async fn files_that_cannot_be_read_are_refused(server: &Server) {
     let nowhere = json!({"organization_id": acme.id, "format": "csv", "file_url": "https://127.0.0.1:1/people.csv"});
     client.post(PATH, nowhere).await.error(400, "INVALID_IMPORT_FILE");
     assert_eq!(server.count("SELECT count(*) FROM user_imports").await, 0);
+}
+
+async fn a_file_may_have_five_megabytes(server: &Server) {
+    const MIB: usize = 1024 * 1024;
+    let acme = server.organization("Acme").await;
+    let client = &acme.admin.client;
+    let file = |bytes: usize| format!("email,display_name\nada@new.example,{}\n", "a".repeat(bytes - 100));
+    let end = finished(&acme, &client.post(PATH, body(&acme, &file(5 * MIB))).await.ok()).await;
+    assert_eq!((end["status"].as_str(), end["created"].as_i64()), (Some("completed"), Some(1)));
+    client.post(PATH, body(&acme, &file(6 * MIB))).await.error(400, "INVALID_IMPORT_FILE");
+    client.post(PATH, body(&acme, &file(11 * MIB))).await.error(413, "REQUEST_ENTITY_TOO_LARGE");
 }
 
 async fn an_import_whose_starter_may_no_more_stops(server: &Server) {

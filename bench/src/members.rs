@@ -1,0 +1,325 @@
+//! A large organization: what its administrators do all day, with a thousand members and with a hundred thousand.
+
+use std::{
+    fmt::Write as _,
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use rivergen_kernel::{OrganizationId, Permission, UserId};
+use rivergen_platform::{Database, Event};
+use rivergen_tenancy::{member::word, standing::Standings};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement};
+use serde_json::{Value, json};
+
+use crate::{
+    error::{BenchError, Result},
+    load::{self, Load},
+    percentile,
+    report::{Goal, Report},
+    server::Server,
+    sessions::connect,
+};
+
+const FEW: i64 = 1_000;
+const MANY: i64 = 100_000;
+const WORKSPACES: i64 = 1_000;
+const ROLES: i64 = 500;
+
+const REQUESTS: i64 = 500;
+const EVERY: Duration = Duration::from_millis(4);
+/// Answers that are not counted, while caches and plans warm up.
+const WARM_UP: i64 = 50;
+
+const IMPORTED: usize = 100_000;
+const CHECKS: u32 = 200_000;
+
+/// Everything on one database: SQLite where none is given.
+pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
+    let server = Server::provisioned_on(binary, database)?;
+    let own = server.sqlite_url();
+    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
+    let token = server.sign_in()?.access_token;
+    let runtime = load::runtime()?;
+
+    let database = runtime.block_on(connect(url))?;
+    let mut organization = runtime.block_on(Large::found(&database))?;
+    runtime.block_on(organization.grow(&database, FEW))?;
+    let few = organization.ask(&server, &token)?;
+    runtime.block_on(organization.grow(&database, MANY))?;
+    let many = organization.ask(&server, &token)?;
+
+    let mut slowest = 0.0_f64;
+    for ((what, few), (_, many)) in few.into_iter().zip(many) {
+        let (p50, p99, before) = (percentile(many.clone(), 50), percentile(many, 99), percentile(few, 99));
+        slowest = slowest.max(p99);
+        report.compare(
+            format!("{what}, {name}, {MANY} members, p99"),
+            format!("{p99:.1} ms (p50 {p50:.1})"),
+            format!("{before:.1} ms with {FEW}"),
+            p99 / before,
+            Goal::AtMost(2.0),
+        );
+    }
+    report.bound(format!("the slowest of them, {name}"), slowest, "ms", Goal::AtMost(20.0));
+    let check = runtime.block_on(organization.check_in_memory(&database))?;
+    report.bound(format!("permission check of a request, {name}"), check, "µs", Goal::AtMost(10.0));
+    let rate = organization.import(&server, &token)?;
+    report.bound(format!("import of {IMPORTED} people, {name}"), rate, "rows/s", Goal::AtLeast(3_000.0));
+    Ok(())
+}
+
+/// The organization, as large as it is by now.
+struct Large {
+    id: i64,
+    members: i64,
+    first_member: i64,
+    first_workspace: i64,
+    first_role: i64,
+    viewer: i64,
+    default_workspace: i64,
+    invited: i64,
+}
+
+#[derive(FromQueryResult)]
+struct Number {
+    number: i64,
+}
+
+async fn number(database: &Database, sql: &str) -> Result<i64> {
+    let statement = Statement::from_string(database.backend(), format!("SELECT {sql} AS number"));
+    let found = Number::find_by_statement(statement).one(database.read()).await?;
+    found.map(|row| row.number).ok_or_else(|| BenchError::Answer(format!("nothing is {sql}")))
+}
+
+fn numbers(from: i64, to: i64) -> String {
+    format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})")
+}
+
+/// The request of each number.
+type Request<'a> = Box<dyn Fn(i64) -> Vec<u8> + 'a>;
+
+impl Large {
+    /// Gives the provisioned organization its workspaces and roles.
+    async fn found(database: &Database) -> Result<Self> {
+        let id = number(database, "(SELECT MIN(id) FROM organizations WHERE name = 'Bench')").await?;
+        let tx = database.begin().await.map_err(BenchError::database)?;
+        for sql in [
+            format!(
+                "{} INSERT INTO workspaces (organization_id, name, name_key, slug, is_default, created_at, updated_at) \
+                 SELECT {id}, 'Team ' || i, 'team ' || i, 'team-' || i, FALSE, one.created_at, one.created_at \
+                 FROM n CROSS JOIN (SELECT * FROM organizations WHERE id = {id}) AS one",
+                numbers(1, WORKSPACES)
+            ),
+            format!(
+                "{} INSERT INTO roles (organization_id, name, name_key, description, is_built_in, permissions, created_at) \
+                 SELECT {id}, 'Duty ' || i, 'duty ' || i, 'One of many.', FALSE, one.permissions, one.created_at \
+                 FROM n CROSS JOIN (SELECT * FROM roles WHERE organization_id = {id} AND name = 'Developer') AS one",
+                numbers(1, ROLES)
+            ),
+        ] {
+            tx.conn().execute_unprepared(&sql).await?;
+        }
+        tx.commit().await.map_err(BenchError::database)?;
+        let first = |table: &str, condition: &str| {
+            format!("(SELECT MIN(id) FROM {table} WHERE organization_id = {id} AND {condition})")
+        };
+        Ok(Self {
+            id,
+            members: 0,
+            first_member: number(database, "(SELECT MAX(id) FROM users)").await? + 1,
+            first_workspace: number(database, &first("workspaces", "name = 'Team 1'")).await?,
+            first_role: number(database, &first("roles", "name = 'Duty 1'")).await?,
+            viewer: number(database, &first("roles", "name = 'Viewer'")).await?,
+            default_workspace: number(database, &first("workspaces", "is_default = TRUE")).await?,
+            invited: 0,
+        })
+    }
+
+    /// Until it has so many members. Each is a Viewer everywhere and has a duty in two workspaces.
+    async fn grow(&mut self, database: &Database, members: i64) -> Result<()> {
+        let Self { id, first_member, first_workspace, first_role, viewer, .. } = *self;
+        let (from, to) = (first_member + self.members, first_member + members - 1);
+        let new = format!("FROM users WHERE id BETWEEN {from} AND {to}");
+        let duty = |spread: i64| {
+            format!(
+                "INSERT INTO role_assignments (organization_id, user_id, role_id, workspace_id, assigned_at) \
+                 SELECT {id}, id, {first_role} + (id + {spread}) % {ROLES}, \
+                 {first_workspace} + (id * 7 + {spread}) % {WORKSPACES}, created_at {new}"
+            )
+        };
+        let account = "profile, user_metadata, is_system_admin, created_at, updated_at";
+        let tx = database.begin().await.map_err(BenchError::database)?;
+        for sql in [
+            format!(
+                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || i % {WORKSPACES}, \
+                 {account} FROM n CROSS JOIN (SELECT * FROM users ORDER BY id LIMIT 1) AS one",
+                numbers(from, to)
+            ),
+            format!(
+                "INSERT INTO user_emails (user_id, email, is_primary, verified_at, created_at) \
+                 SELECT id, 'member' || id || '@bench.example', TRUE, created_at, created_at {new}"
+            ),
+            format!(
+                "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+                 SELECT {id}, id, 'active', 'import', (SELECT attributes FROM memberships ORDER BY id LIMIT 1), \
+                 created_at, lower(display_name), 'member' || id || '@bench.example' {new}"
+            ),
+            format!(
+                "INSERT INTO role_assignments (organization_id, user_id, role_id, assigned_at) \
+                 SELECT {id}, id, {viewer}, created_at {new}"
+            ),
+            duty(0),
+            duty(3),
+        ] {
+            tx.conn().execute_unprepared(&sql).await?;
+        }
+        let words = (from..=to).flat_map(|i| {
+            let name = format!("Member{i} of Team{}", i % WORKSPACES);
+            word::words_of(&name, &format!("member{i}@bench.example")).into_iter().map(move |word| (i, word))
+        });
+        let rows: Vec<word::ActiveModel> = words
+            .map(|(i, word)| word::ActiveModel {
+                organization_id: Set(OrganizationId(id)),
+                word: Set(word),
+                user_id: Set(UserId(i)),
+            })
+            .collect();
+        for batch in rows.chunks(1_000) {
+            word::Entity::insert_many(batch.to_vec()).exec_without_returning(tx.conn()).await?;
+        }
+        tx.publish(Event::Resync).await.map_err(BenchError::database)?;
+        tx.commit().await.map_err(BenchError::database)?;
+        self.members = members;
+        // What the database does by itself after a while.
+        let analyse = if database.backend() == DbBackend::Postgres { "VACUUM ANALYZE" } else { "ANALYZE" };
+        database.read().execute_unprepared(analyse).await?;
+        Ok(())
+    }
+
+    /// Another member each time, spread over all of them.
+    fn someone(&self, i: i64) -> i64 {
+        self.first_member + i * 7_919 % self.members
+    }
+
+    /// How long each of the requests took.
+    fn ask(&mut self, server: &Server, token: &str) -> Result<Vec<(&'static str, Vec<Duration>)>> {
+        let Self { id, first_role, first_workspace, members, viewer, default_workspace, .. } = *self;
+        let get = |path: String| Load::get(server.address, &path, token, 1).request;
+        let post = |path: &str, body: Value| Load::post(server.address, path, &body, Some(token), 1).request;
+        let list = format!("/api/v1/organizations/{id}/members");
+        let search =
+            |query: String| post("/api/v1/users/search", json!({"organization_id": id, "query": query, "limit": 50}));
+        let first_invited = self.invited;
+        let cases: [(&'static str, Request<'_>); 11] = [
+            ("members, first page", Box::new(|_| get(format!("{list}?limit=50")))),
+            ("members, any page", Box::new(|i| get(format!("{list}?limit=50&skip={}", i * 7_919 % members)))),
+            (
+                "members who hold a role",
+                Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % ROLES))),
+            ),
+            ("users by the beginning of a name", Box::new(|i| search(format!("member{}", self.someone(i) / 100)))),
+            ("users by two words", Box::new(|i| search(format!("team{} member", i % WORKSPACES)))),
+            (
+                "members of a workspace",
+                Box::new(|i| {
+                    let workspace = first_workspace + i % WORKSPACES;
+                    get(format!("/api/v1/organizations/{id}/workspaces/{workspace}/members?limit=50"))
+                }),
+            ),
+            (
+                "workspaces, any page",
+                Box::new(|i| {
+                    let skip = i * 37 % WORKSPACES;
+                    get(format!("/api/v1/organizations/{id}/workspaces?limit=50&skip={skip}"))
+                }),
+            ),
+            (
+                "roles, any page",
+                Box::new(|i| get(format!("/api/v1/organizations/{id}/roles?limit=50&skip={}", i * 37 % ROLES))),
+            ),
+            (
+                "effective permissions of a member",
+                Box::new(|i| {
+                    let workspace = first_workspace + self.someone(i) * 7 % WORKSPACES;
+                    let query = format!("organization_id={id}&workspace_id={workspace}");
+                    get(format!("/api/v1/roles/users/{}/permissions?{query}", self.someone(i)))
+                }),
+            ),
+            (
+                "check of three permissions of a member",
+                Box::new(|i| {
+                    let permissions = json!(["datasource.query", "storage.read", "policy.write"]);
+                    let body = json!({"organization_id": id, "user_id": self.someone(i), "permissions": permissions});
+                    post("/api/v1/roles/check", body)
+                }),
+            ),
+            (
+                "invite",
+                Box::new(|i| {
+                    let email = format!("guest{}@bench.example", first_invited + i);
+                    let body = json!({"email": email, "role_id": viewer, "workspace_id": default_workspace});
+                    post(&format!("/api/v1/organizations/{id}/members/invite"), body)
+                }),
+            ),
+        ];
+        let mut answered = Vec::new();
+        for (what, request) in cases {
+            eprintln!("  {what}, of {members} …");
+            let requests: Vec<Vec<u8>> = (0..WARM_UP + REQUESTS).map(request).collect();
+            let taken = load::latencies(server.address, EVERY, requests.iter().map(Vec::as_slice))?;
+            answered.push((what, taken.into_iter().skip(usize::try_from(WARM_UP).unwrap_or(0)).collect()));
+        }
+        self.invited += WARM_UP + REQUESTS;
+        Ok(answered)
+    }
+
+    /// What each request asks before anything else, in µs, when the answer is in memory.
+    async fn check_in_memory(&self, database: &Database) -> Result<f64> {
+        let standings = Standings::new(database.clone());
+        let now = chrono::Utc::now();
+        let mut allowed = 0_u32;
+        let mut round = async |checks: u32| -> Result<()> {
+            for i in 0..checks {
+                let user = UserId(self.someone(i64::from(i % 1_000)));
+                let standing = standings.of(OrganizationId(self.id), user).await.map_err(BenchError::database)?;
+                let membership = standing.and_then(|standing| standing.membership(None, now));
+                allowed += u32::from(membership.is_some_and(|it| it.permissions.contains(&Permission::PromptRead)));
+            }
+            Ok(())
+        };
+        round(1_000).await?;
+        let begin = Instant::now();
+        round(CHECKS).await?;
+        let taken = begin.elapsed();
+        match allowed == CHECKS + 1_000 {
+            true => Ok(taken.as_secs_f64() * 1e6 / f64::from(CHECKS)),
+            false => Err(BenchError::Answer("a member may not do what a Viewer may".into())),
+        }
+    }
+
+    /// People that were invited in a second, from the upload to the end of the job.
+    fn import(&self, server: &Server, token: &str) -> Result<f64> {
+        eprintln!("  import …");
+        let mut file = String::from("email,role\n");
+        for i in 0..IMPORTED {
+            // Writing into a string cannot fail.
+            let _ = writeln!(file, "person{i}@import.example,Viewer");
+        }
+        let begin = Instant::now();
+        let body = json!({"organization_id": self.id, "format": "csv", "content": file});
+        let begun = server.post("/api/v1/users/bulk-import", &body, Some(token))?;
+        let import = begun["data"]["import_id"].as_str().unwrap_or_default();
+        let progress = Load::get(server.address, &format!("/api/v1/users/bulk-import/{import}"), token, 1);
+        loop {
+            sleep(Duration::from_millis(100));
+            let answer: Value = serde_json::from_slice(&progress.once()?)?;
+            match answer["data"]["status"].as_str() {
+                Some("processing") => {}
+                Some("completed") => return Ok(IMPORTED as f64 / begin.elapsed().as_secs_f64()),
+                _ => return Err(BenchError::Answer(format!("the import ended so: {answer}"))),
+            }
+        }
+    }
+}

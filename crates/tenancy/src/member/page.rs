@@ -1,0 +1,71 @@
+//! A page of an organization's members, and how many there are in all: for every list of them.
+//!
+//! The page is chosen among the entries of an index alone; rows and accounts are read of its members only, so that a page
+//! far behind costs a walk along the index and no more. How many belong to the organization is kept until somebody joins
+//! or leaves.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rivergen_identity::user::account;
+use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
+use rivergen_platform::{Database, Event, Kept, db::TenantScope};
+use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::{Column, Entity, Model, view};
+
+/// What is asked for.
+pub(crate) struct Wanted {
+    /// Everybody, if it is empty.
+    pub condition: Condition,
+    pub skip: u64,
+    pub limit: u64,
+}
+
+/// Some members, in the order that was asked for.
+pub(crate) struct Page {
+    pub members: Vec<(Model, account::Model)>,
+    /// On all pages.
+    pub total: u64,
+}
+
+/// How many belong to each organization; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Headcounts(Kept<OrganizationId, u64>);
+
+impl Headcounts {
+    pub fn new(db: &Database) -> Self {
+        let ten_minutes = Duration::from_secs(600);
+        Self(Kept::new(db.bus(), 10_000, ten_minutes, |organization, _| vec![Event::MembersChanged(*organization)]))
+    }
+}
+
+/// By name. Index: memberships(organization_id, name_key, user_id), or the one that has the status before the name.
+pub(crate) fn by_name(select: Select<Entity>) -> Select<Entity> {
+    select.order_by_asc(Column::NameKey).order_by_asc(Column::UserId)
+}
+
+/// The page, by queries that are as many however long it is.
+pub(crate) async fn page(
+    db: &Database,
+    headcounts: &Headcounts,
+    tenant: Tenant,
+    wanted: Wanted,
+    order: impl FnOnce(Select<Entity>) -> Select<Entity>,
+) -> Result<Page> {
+    let db = db.read();
+    let Wanted { condition, skip, limit } = wanted;
+    let everybody = condition.is_empty();
+    let found = tenant.find::<Entity>().filter(condition).select_only().column(Column::UserId);
+    let count = async { Ok(found.clone().count(db).await?) };
+    let total = match everybody {
+        true => headcounts.0.get_or_load(tenant.organization_id(), count).await?,
+        false => count.await?,
+    };
+    let people: Vec<UserId> = order(found).offset(skip).limit(limit).into_tuple().all(db).await?;
+    // Index: memberships(organization_id, user_id), unique.
+    let rows = view::rows(tenant).filter(Column::UserId.is_in(people.iter().copied())).all(db).await?;
+    let rows = rows.into_iter().filter_map(|(member, account)| Some((member.user_id, (member, account?))));
+    let mut rows: BTreeMap<UserId, (Model, account::Model)> = rows.collect();
+    let members = people.iter().filter_map(|user| rows.remove(user)).collect();
+    Ok(Page { members, total })
+}
