@@ -139,7 +139,7 @@ catalogue! {
     SettingManagedElsewhere "SETTING_MANAGED_ELSEWHERE" 409 "This setting is not changed here.";
     InvitationExists "INVITATION_EXISTS" 409 "The address has a pending invitation already; send that one again.";
     InvitationNotPending "INVITATION_NOT_PENDING" 409 "The invitation was accepted or revoked.";
-    InvitationStale "INVITATION_STALE" 409 "The role or the workspace of the invitation is gone; ask for a new one.";
+    InvitationStale "INVITATION_STALE" 409 "What the invitation rests on is gone: its role, its workspace, or the right of whoever invited; ask for a new one.";
     VerificationExpired "TOKEN_EXPIRED" 410 "The link has expired; ask for a new one.";
     InvitationExpired "INVITATION_EXPIRED" 410 "The invitation has expired; ask for a new one.";
     InvitationGone "INVITATION_NOT_PENDING" 410 "The invitation was accepted or revoked.";

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Organizations), Box::new(Security), Box::new(People)]
+    vec![Box::new(Organizations), Box::new(Security), Box::new(People), Box::new(PublicWorkspaces)]
 }
 
 struct Organizations;
@@ -304,6 +304,31 @@ impl MigrationTrait for People {
             db.execute_unprepared(statement).await?;
         }
         write_words(db).await
+    }
+}
+
+/// Which workspaces are open to every member of their organization, where lists can ask for it.
+struct PublicWorkspaces;
+
+impl MigrationName for PublicWorkspaces {
+    fn name(&self) -> &str {
+        "m0026_tenancy_public_workspaces"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PublicWorkspaces {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = boolean("is_public").default(false).to_owned();
+        m.alter_table(Table::alter().table("workspaces").add_column(column).to_owned()).await?;
+        let db = m.get_connection();
+        let is_set = match db.get_database_backend() {
+            sea_orm_migration::sea_orm::DbBackend::Postgres => "settings ->> 'allow_public_access' = 'true'",
+            _ => "json_extract(settings, '$.allow_public_access') = 1",
+        };
+        db.execute_unprepared(&format!("UPDATE workspaces SET is_public = TRUE WHERE {is_set}")).await?;
+        let index = "CREATE INDEX workspaces_public ON workspaces (organization_id, id) WHERE is_public = TRUE";
+        db.execute_unprepared(index).await.map(drop)
     }
 }
 

@@ -2,20 +2,24 @@
 //!
 //! One evaluation for everything: the permissions of every request, the answer to "may they?", and the list that says
 //! through which role. Kept in memory until somebody changes it; a role on loan stops counting by the clock alone.
+//!
+//! Besides the roles that somebody was given, every member has what the public workspaces of the organization give
+//! ([`PublicWorkspace`]). That is the same for all members and kept once for each organization.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    Attributes, BuiltInRole, OrganizationId, Permission, PermissionSet, Result, RoleId, UserId, WorkspaceId,
+    Attributes, BuiltInRole, Error, OrganizationId, Permission, PermissionSet, Result, RoleId, UserId, WorkspaceId,
     caller::Membership,
 };
 use rivergen_platform::{Database, Event, Kept};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::{
     member::{self, Status, assignment},
     organization, role,
+    workspace::{self, settings::Settings},
 };
 
 /// A member of a live organization, whatever their status.
@@ -26,7 +30,72 @@ pub struct Standing {
     pub status: Status,
     pub attributes: Attributes,
     /// The oldest first.
-    pub roles: Vec<HeldRole>,
+    pub roles: Arc<[HeldRole]>,
+    /// What every active member has beside them.
+    pub public: Arc<PublicWorkspaces>,
+}
+
+/// The public workspaces of an organization.
+pub type PublicWorkspaces = BTreeMap<WorkspaceId, PublicWorkspace>;
+
+/// What a workspace that is public gives every member who stands in it: of its default role (of a Viewer, where there is
+/// none) that which is about sources, files and questions. It makes nobody somebody who runs the workspace.
+#[derive(Debug, Clone)]
+pub struct PublicWorkspace {
+    pub name: String,
+    pub role_id: RoleId,
+    pub role_name: String,
+    permissions: PermissionSet,
+}
+
+impl PublicWorkspace {
+    /// One with the default role.
+    pub fn new(name: String, role: &role::Model) -> Self {
+        let permissions = role.permissions().into_iter().filter(|permission| permission.is_of_workspace());
+        Self { name, role_id: role.id, role_name: role.name.clone(), permissions: permissions.collect() }
+    }
+
+    /// What it gives.
+    pub fn permissions(&self) -> &PermissionSet {
+        &self.permissions
+    }
+
+    /// Those of each of the organizations that has some. Index: workspaces_public(organization_id, id), of those that are
+    /// public.
+    async fn load(
+        db: &impl ConnectionTrait,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+    ) -> Result<BTreeMap<OrganizationId, PublicWorkspaces>> {
+        let rows = workspace::Entity::find()
+            .filter(workspace::Column::OrganizationId.is_in(organizations))
+            .filter(workspace::Column::IsPublic.eq(true))
+            .filter(workspace::Column::DeletedAt.is_null())
+            .all(db)
+            .await?;
+        if rows.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let defaults = rows.iter().filter_map(|row| Settings::of(row).default_role_id);
+        // Index: roles(organization_id, name_key), unique.
+        let viewers = role::Column::NameKey.eq(BuiltInRole::Viewer.name().to_lowercase());
+        let roles = role::Entity::find()
+            .filter(role::Column::OrganizationId.is_in(rows.iter().map(|row| row.organization_id)))
+            .filter(Condition::any().add(role::Column::Id.is_in(defaults)).add(viewers))
+            .all(db)
+            .await?;
+        let mut public: BTreeMap<OrganizationId, PublicWorkspaces> = BTreeMap::new();
+        for row in rows {
+            let own = || roles.iter().filter(|role| role.organization_id == row.organization_id);
+            let default = Settings::of(&row).default_role_id;
+            // A default that is no role any more is passed over.
+            let role = own().find(|role| Some(role.id) == default);
+            let role = role.or_else(|| own().find(|role| role.built_in() == Some(BuiltInRole::Viewer)));
+            let role = role.ok_or_else(|| Error::internal("an organization without its built-in roles"))?;
+            let workspaces = public.entry(row.organization_id).or_default();
+            workspaces.insert(row.id, Self::new(row.name.clone(), role));
+        }
+        Ok(public)
+    }
 }
 
 /// A role that somebody was given.
@@ -54,17 +123,28 @@ impl Standing {
         organization: OrganizationId,
         user: UserId,
     ) -> Result<Option<Standing>> {
-        let mut found = Self::load_where(db, user, Some(organization)).await?;
-        Ok(found.pop())
+        let found = Self::load_members(db, user, Some(organization)).await?;
+        Ok(Self::with_public(db, found).await?.pop())
     }
 
     /// In every live organization of the person. Indexes: memberships(user_id, status), role_assignments(user_id,
     /// organization_id).
     pub async fn load_all(db: &impl ConnectionTrait, user: UserId) -> Result<Vec<Standing>> {
-        Self::load_where(db, user, None).await
+        let found = Self::load_members(db, user, None).await?;
+        Self::with_public(db, found).await
     }
 
-    async fn load_where(
+    /// Adds what the public workspaces give.
+    async fn with_public(db: &impl ConnectionTrait, mut members: Vec<Standing>) -> Result<Vec<Standing>> {
+        let mut public = PublicWorkspace::load(db, members.iter().map(|standing| standing.organization_id)).await?;
+        for standing in &mut members {
+            standing.public = Arc::new(public.remove(&standing.organization_id).unwrap_or_default());
+        }
+        Ok(members)
+    }
+
+    /// With what each member was given alone.
+    async fn load_members(
         db: &impl ConnectionTrait,
         user: UserId,
         organization: Option<OrganizationId>,
@@ -103,19 +183,33 @@ impl Standing {
             user_id: user,
             status: found.status,
             attributes: found.attributes(),
-            roles: roles.remove(&found.organization_id).unwrap_or_default(),
+            roles: roles.remove(&found.organization_id).unwrap_or_default().into(),
+            public: Arc::default(),
         };
         Ok(memberships.into_iter().map(standing).collect())
     }
 
-    /// The roles that count: those in the whole organization, and those in the workspace.
+    /// The roles that count: those that they were given in the whole organization, and those in the workspace.
     pub fn held(&self, workspace: Option<WorkspaceId>, now: DateTime<Utc>) -> impl Iterator<Item = &HeldRole> {
         self.roles.iter().filter(move |role| self.status == Status::Active && role.counts(workspace, now))
     }
 
+    /// The workspace, where it is public: what the member has in it without having been given it.
+    pub fn public_at(&self, workspace: Option<WorkspaceId>) -> Option<&PublicWorkspace> {
+        self.public.get(&workspace?).filter(|_| self.status == Status::Active)
+    }
+
+    /// Whether a role in the workspace lets them into it, or the workspace itself every member.
+    pub fn is_let_into(&self, workspace: WorkspaceId, now: DateTime<Utc>) -> bool {
+        let workspace = Some(workspace);
+        let is_of_it = self.held(workspace, now).any(|role| role.assignment.workspace_id == workspace);
+        is_of_it || self.public_at(workspace).is_some()
+    }
+
     /// What the member may do in the workspace, or in the organization as a whole.
     pub fn permissions(&self, workspace: Option<WorkspaceId>, now: DateTime<Utc>) -> PermissionSet {
-        self.held(workspace, now).flat_map(|role| role.permissions.iter().copied()).collect()
+        let held = self.held(workspace, now).flat_map(|role| &role.permissions);
+        held.chain(self.public_at(workspace).into_iter().flat_map(|public| &public.permissions)).copied().collect()
     }
 
     /// What a session may do that stands in the workspace: a role there reaches no further than what is of a workspace.
@@ -124,16 +218,20 @@ impl Standing {
             return None;
         }
         let held: Vec<&HeldRole> = self.held(workspace, now).collect();
+        let public = self.public_at(workspace);
         let permissions = held.iter().flat_map(|role| {
             let everywhere = role.assignment.workspace_id.is_none();
-            role.permissions.iter().copied().filter(move |permission| everywhere || permission.is_of_workspace())
+            role.permissions.iter().filter(move |permission| everywhere || permission.is_of_workspace())
         });
+        let permissions = permissions.chain(public.into_iter().flat_map(|public| &public.permissions));
+        // Policies that are bound to the role of a public workspace hold for whoever has it there.
+        let roles = held.iter().map(|role| (role.assignment.role_id, role.name.as_str()));
         let roles: BTreeMap<RoleId, &str> =
-            held.iter().map(|role| (role.assignment.role_id, role.name.as_str())).collect();
+            roles.chain(public.map(|public| (public.role_id, public.role_name.as_str()))).collect();
         Some(Membership {
             organization_id: self.organization_id,
             workspace_id: workspace,
-            permissions: permissions.collect(),
+            permissions: permissions.copied().collect(),
             role_ids: roles.keys().copied().collect(),
             role_names: roles.values().map(|name| (*name).to_owned()).collect(),
             attributes: self.attributes.clone(),
@@ -156,7 +254,7 @@ impl Standing {
         }
     }
 
-    /// The roles through which the member has a permission.
+    /// The roles that the member was given, through which they have a permission.
     pub fn sources(
         &self,
         permission: Permission,
@@ -171,7 +269,9 @@ impl Standing {
 #[derive(Clone)]
 pub struct Standings {
     db: Database,
+    /// Without what public workspaces give.
     kept: Kept<(OrganizationId, UserId), Option<Arc<Standing>>>,
+    public: Kept<OrganizationId, Arc<PublicWorkspaces>>,
 }
 
 impl Standings {
@@ -180,11 +280,27 @@ impl Standings {
         let kept = Kept::new(db.bus(), 100_000, ten_minutes, |(organization, user): &(OrganizationId, UserId), _| {
             vec![Event::UserChanged(*user), Event::OrganizationChanged(*organization)]
         });
-        Self { db, kept }
+        let public = Kept::new(db.bus(), 10_000, ten_minutes, |organization: &OrganizationId, _| {
+            vec![Event::OrganizationChanged(*organization)]
+        });
+        Self { db, kept, public }
     }
 
     pub async fn of(&self, organization: OrganizationId, user: UserId) -> Result<Option<Arc<Standing>>> {
-        let load = async { Ok(Standing::load(self.db.read(), organization, user).await?.map(Arc::new)) };
-        self.kept.get_or_load((organization, user), load).await
+        let load = async {
+            let found = Standing::load_members(self.db.read(), user, Some(organization)).await?.pop();
+            Ok(found.map(Arc::new))
+        };
+        let Some(standing) = self.kept.get_or_load((organization, user), load).await? else { return Ok(None) };
+        // Put together at each question and not kept together: so each part is forgotten by itself, whatever comes first.
+        let load = async {
+            let public = PublicWorkspace::load(self.db.read(), [organization]).await?.remove(&organization);
+            Ok(Arc::new(public.unwrap_or_default()))
+        };
+        let public = self.public.get_or_load(organization, load).await?;
+        match public.is_empty() {
+            true => Ok(Some(standing)),
+            false => Ok(Some(Arc::new(Standing { public, ..Standing::clone(&standing) }))),
+        }
     }
 }

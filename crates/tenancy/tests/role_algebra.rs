@@ -25,11 +25,13 @@ use rivergen_kernel::{
 use rivergen_tenancy::{
     member::{Status, assignment},
     role::{self, rules::Deed},
-    standing::{HeldRole, Standing},
+    standing::{HeldRole, PublicWorkspace, Standing},
 };
 
 const ORGANIZATION: OrganizationId = OrganizationId(1);
 const PEOPLE: usize = 5;
+/// The built-in role, by its place among the roles.
+const VIEWER: usize = 3;
 /// The whole organization, and two workspaces.
 const PLACES: [Option<WorkspaceId>; 3] = [None, Some(WorkspaceId(1)), Some(WorkspaceId(2))];
 
@@ -46,7 +48,8 @@ const UNIVERSE: [Permission; 9] = [
     Permission::PromptRead,
 ];
 
-/// Something that happens. Indices are taken modulo what there is.
+/// Something that happens; to open a workspace is to make it public, with a default role. Indices are taken modulo what
+/// there is.
 #[derive(Debug, Clone)]
 enum Act {
     Create { actor: usize, permissions: Vec<Permission> },
@@ -56,6 +59,7 @@ enum Act {
     Revoke { actor: usize, nth: usize },
     Suspend { person: usize },
     LetIn { person: usize },
+    Open { actor: usize, role: usize, workspace: usize },
     Wait { minutes: i64 },
 }
 
@@ -73,6 +77,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (person(), any::<usize>()).prop_map(|(actor, nth)| Act::Revoke { actor, nth }),
         1 => person().prop_map(|person| Act::Suspend { person }),
         3 => person().prop_map(|person| Act::LetIn { person }),
+        2 => (person(), any::<usize>(), 1..PLACES.len())
+            .prop_map(|(actor, role, workspace)| Act::Open { actor, role, workspace }),
         1 => (1_i64..60).prop_map(|minutes| Act::Wait { minutes }),
     ]
 }
@@ -91,6 +97,8 @@ struct House {
     /// `None`: deleted.
     roles: Vec<Option<role::Model>>,
     held: Vec<Held>,
+    /// The workspaces that are public, each with its default role.
+    public: BTreeMap<WorkspaceId, usize>,
     active: [bool; PEOPLE],
     now: DateTime<Utc>,
 }
@@ -99,7 +107,13 @@ impl House {
     /// An Owner, an Admin, a Developer, a Viewer who is Admin of the first workspace, and somebody who deals with roles
     /// everywhere but with data in the second workspace alone.
     fn found() -> Self {
-        let mut house = Self { roles: Vec::new(), held: Vec::new(), active: [true; PEOPLE], now: DateTime::UNIX_EPOCH };
+        let mut house = Self {
+            roles: Vec::new(),
+            held: Vec::new(),
+            public: BTreeMap::new(),
+            active: [true; PEOPLE],
+            now: DateTime::UNIX_EPOCH,
+        };
         for built_in in BuiltInRole::ALL {
             house.add_role(built_in.name(), true, &PermissionSet::new());
         }
@@ -163,12 +177,17 @@ impl House {
                 permissions: role.permissions(),
             })
         });
+        let public = self.public.iter().filter_map(|(workspace, role)| {
+            let role = self.roles[*role].as_ref()?;
+            Some((*workspace, PublicWorkspace::new("Public".to_owned(), role)))
+        });
         Standing {
             organization_id: ORGANIZATION,
             user_id,
             status: if self.active[person] { Status::Active } else { Status::Suspended },
             attributes: Default::default(),
             roles: roles.collect(),
+            public: Arc::new(public.collect()),
         }
     }
 
@@ -206,6 +225,7 @@ impl House {
 struct Model {
     roles: Vec<Option<Vec<&'static str>>>,
     held: Vec<Held>,
+    public: Vec<(WorkspaceId, usize)>,
     active: [bool; PEOPLE],
     now: DateTime<Utc>,
 }
@@ -216,6 +236,7 @@ impl Model {
         Self {
             roles: house.roles.iter().map(|role| role.as_ref().map(words)).collect(),
             held: house.held.clone(),
+            public: Vec::new(),
             active: house.active,
             now: house.now,
         }
@@ -231,6 +252,16 @@ impl Model {
             let is_over = matches!(held.until, Some(end) if end <= self.now);
             if is_theirs && is_here && !is_over {
                 for name in self.roles[held.role].iter().flatten() {
+                    if *name == word {
+                        return true;
+                    }
+                }
+            }
+        }
+        for (workspace, role) in &self.public {
+            let is_of_workspace = ["datasource.", "storage.", "prompt."].iter().any(|start| word.starts_with(start));
+            if place == Some(*workspace) && is_of_workspace {
+                for name in self.roles[*role].iter().flatten() {
                     if *name == word {
                         return true;
                     }
@@ -287,6 +318,7 @@ impl Trial {
                 self.assign(*actor, *person, *role, PLACES[*place], *minutes)
             }
             Act::Revoke { actor, nth } => self.revoke(*actor, *nth),
+            Act::Open { actor, role, workspace } => self.open(*actor, *role, *workspace),
             Act::Suspend { person } | Act::LetIn { person } => {
                 let active = matches!(act, Act::LetIn { .. });
                 if active || self.house.has_an_owner(|held| held.person != *person) {
@@ -362,6 +394,9 @@ impl Trial {
         if other.is_none() && in_use {
             return None;
         }
+        // Everybody in a public workspace has its default role, and is a Viewer after it.
+        let is_everybodys = self.house.public.values().any(|default| *default == role);
+        let other = other.or(is_everybodys.then_some(VIEWER));
         let permissions = self.permissions_of(role);
         let instead = other.map(|other| self.permissions_of(other));
         let deed = Deed::Delete { role: &permissions, replacement: instead.as_ref() };
@@ -384,6 +419,8 @@ impl Trial {
                 held.retain(|held| held.role != role || held.until.is_none_or(|end| now < end));
                 held.iter_mut().filter(|held| held.role == role).for_each(|held| held.role = other);
             }
+            self.house.public.values_mut().filter(|default| **default == role).for_each(|default| *default = other);
+            self.model.public.iter_mut().filter(|(_, default)| *default == role).for_each(|it| it.1 = other);
         }
         self.house.roles[role] = None;
         self.model.roles[role] = None;
@@ -415,6 +452,24 @@ impl Trial {
         self.house.held.push(given);
         self.model.held.push(given);
         Some((actor, place))
+    }
+
+    fn open(&mut self, actor: usize, nth: usize, workspace: usize) -> Option<(usize, Option<WorkspaceId>)> {
+        let (role, place) = (self.any_role(nth), PLACES[workspace]);
+        let id = place?;
+        // What is taken from everybody by another role in the place of one is not this deed's affair.
+        if self.house.public.contains_key(&id) {
+            return None;
+        }
+        let allowed = self.house.allows(actor, place, Deed::Assign(&self.permissions_of(role)));
+        let words = self.model.roles[role].clone().unwrap();
+        let naively = self.model.may(actor, "role.assign", place) && self.model.may_all(actor, &words, place);
+        assert_eq!(allowed, naively, "{actor} opens {place:?} with {words:?}");
+        if allowed {
+            self.house.public.insert(id, role);
+            self.model.public.push((id, role));
+        }
+        allowed.then_some((actor, place))
     }
 
     fn revoke(&mut self, actor: usize, nth: usize) -> Option<(usize, Option<WorkspaceId>)> {

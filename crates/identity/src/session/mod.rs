@@ -42,6 +42,12 @@ pub enum EndReason {
     DeviceRevoked,
     #[sea_orm(string_value = "account_closed")]
     AccountClosed,
+    /// The account was folded into another one of its person.
+    #[sea_orm(string_value = "account_merged")]
+    AccountMerged,
+    /// Its person left the organization that it stood in.
+    #[sea_orm(string_value = "left_organization")]
+    LeftOrganization,
     #[sea_orm(string_value = "organization_deleted")]
     OrganizationDeleted,
 }

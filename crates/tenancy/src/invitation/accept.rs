@@ -1,12 +1,15 @@
 //! `POST /api/v1/invitations/{invitation_token}/accept`: the invited person, signed in, becomes a member. Once, whatever
 //! comes at the same time.
+//!
+//! Whoever invited gives the role, so they must still be able to give it at this moment ([`is_vouched_for`]); an invitation
+//! of somebody who is not ends.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use rivergen_kernel::{BuiltInRole, ErrorCode, Result, Tenant, UserId};
 use rivergen_platform::{
-    Transaction,
+    Clock, Transaction,
     audit::{self, Actor, AuditRecord},
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
@@ -14,12 +17,14 @@ use rivergen_platform::{
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Column, Entity, Named, OrganizationRef, Status, WorkspaceRef, is_of};
+use super::{Column, Entity, Named, OrganizationRef, Status, WorkspaceRef, is_of, is_vouched_for, not_vouched_for};
 use crate::{
     Tenancy,
     member::{self, NewMember, Source, assignment::Grant},
+    organization,
     role::{self, RoleRef},
 };
 
@@ -61,7 +66,10 @@ pub async fn accept(
         return repeated(db, &found, me).await;
     }
 
+    let tenant = Tenant::on_behalf_of(found.invitation.organization_id);
     let tx = platform.db.begin().await?;
+    // Whoever takes the inviter's right away at this moment is waited for, or waits.
+    organization::lock(&tx, tenant).await?;
     // One statement decides: of all who come at once, one finds it pending.
     let taken = Entity::update_many()
         .col_expr(Column::Status, Expr::value(Status::Accepted))
@@ -78,11 +86,15 @@ pub async fn accept(
     if taken.rows_affected == 0 {
         return repeated(tx.conn(), &found, me).await;
     }
-    let tenant = Tenant::on_behalf_of(found.invitation.organization_id);
     if is_member(tx.conn(), tenant, me).await? {
         return Err(ErrorCode::AlreadyMember.into());
     }
     let actor = origin.actor(me);
+    if !is_vouched_for(tx.conn(), &found, now).await? {
+        end(&tx, &found, &platform.clock).await?;
+        tx.commit().await?;
+        return Err(not_vouched_for());
+    }
     join(&tx, &found, me, &actor, &platform.clock).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "invitation.accept")
         .target("invitation", found.invitation.id.0);
@@ -93,13 +105,7 @@ pub async fn accept(
 
 /// Makes the person a member. The role counts in the whole organization where the workspace is the default one; else it
 /// counts in the workspace, and beside it stands the least that a member has.
-async fn join(
-    tx: &Transaction,
-    found: &Named,
-    user_id: UserId,
-    by: &Actor,
-    clock: &rivergen_platform::Clock,
-) -> Result<()> {
+async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, clock: &Clock) -> Result<()> {
     let invitation = &found.invitation;
     let tenant = Tenant::on_behalf_of(invitation.organization_id);
     let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
@@ -124,6 +130,22 @@ async fn join(
         Grant { tenant, user_id, role_id: role.id, workspace_id, expires_at: None }.give(tx, by, clock).await?;
     }
     Ok(())
+}
+
+/// Ends an invitation that nobody vouches for any more. What the transaction wrote of its acceptance is taken back.
+async fn end(tx: &Transaction, found: &Named, clock: &Clock) -> Result<()> {
+    let invitation = &found.invitation;
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Revoked))
+        .col_expr(Column::EndedAt, Expr::value(clock.now()))
+        .col_expr(Column::AcceptedByUserId, Expr::value(Option::<UserId>::None))
+        .filter(Column::Id.eq(invitation.id))
+        .exec(tx.conn())
+        .await?;
+    let record = AuditRecord::new(Some(invitation.organization_id), Actor::system(), "invitation.revoke")
+        .target("invitation", invitation.id.0)
+        .details(json!({"reason": "inviter_may_not", "invited_by": invitation.invited_by_user_id}));
+    audit::record(tx, clock, record).await
 }
 
 /// What is answered where the invitation was not pending any more: the same again to whom it made a member.

@@ -1,20 +1,34 @@
 //! `POST /api/v1/organizations/{org_id}/members/invite/bulk`: invites up to a hundred people, each judged for themselves.
+//!
+//! They come as JSON, which names workspaces and roles by their ids, or as CSV, which names them as people do ([`Row`]). From
+//! there on both are the same.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use axum::extract::State;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request, State},
+    http::{StatusCode, header},
+};
 use garde::Validate;
-use rivergen_kernel::{InvitationId, OrganizationId, Result, RoleId, WorkspaceId};
+use rivergen_kernel::{
+    Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, WorkspaceId,
+};
 use rivergen_platform::{
+    db::TenantScope,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
     limits::Rule,
 };
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::invite::{Call, Wanted};
-use crate::Tenancy;
+use crate::{Tenancy, role, workspace};
+
+/// Invitations of one call.
+const MOST: usize = 100;
 
 /// Calls for one organization, of up to a hundred invitations each.
 const BULK_INVITATIONS: Rule = Rule::new("bulk_invitations", 10, Duration::from_secs(3600));
@@ -23,7 +37,7 @@ const BULK_INVITATIONS: Rule = Rule::new("bulk_invitations", 10, Duration::from_
 #[schema(example = json!({"invitations": [{"email": "ada@acme.example", "workspace_id": 7, "role_id": 4},
     {"email": "grace@acme.example", "workspace_id": 7, "role_id": 3}], "message": "Welcome aboard."}))]
 pub struct BulkInviteRequest {
-    #[garde(length(min = 1, max = 100))]
+    #[garde(length(min = 1, max = MOST))]
     pub invitations: Vec<InvitationInput>,
     /// Goes into each mail, as plain text.
     #[garde(inner(length(chars, max = 1000)))]
@@ -36,12 +50,13 @@ pub struct BulkInviteRequest {
 pub struct InvitationInput {
     pub email: String,
     pub workspace_id: WorkspaceId,
-    pub role_id: RoleId,
+    /// The workspace's default role, if absent.
+    pub role_id: Option<RoleId>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BulkInvited {
-    /// In the order of the request.
+    /// In the order of the request, or of the rows.
     pub results: Vec<InvitationResult>,
     #[schema(examples(2))]
     pub invited_count: usize,
@@ -71,25 +86,34 @@ pub enum InvitationOutcome {
     Failed,
 }
 
-errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ValidationError, RateLimited; }
+errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, UnsupportedMediaType, ValidationError, RateLimited; }
 
 /// Invite several people to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/members/invite/bulk", tag = "organizations",
-    params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = BulkInviteRequest,
+    params(("org_id" = OrganizationId, Path, description = "The organization")),
+    request_body(description = "Up to 100 people. A CSV has a header: `email`; `workspace`, an id or a slug, the default \
+        workspace where it is empty; `role`, an id or a name, the workspace's default role where it is empty.",
+        content((BulkInviteRequest = "application/json"),
+            (String = "text/csv", example = "email,workspace,role\nada@acme.example,research,Developer\n"))),
     responses((status = 200, description = "What became of each", body = Envelope<BulkInvited>), BulkErrors))]
 pub async fn invite_all(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path(org_id): Path<OrganizationId>,
-    Json(request): Json<BulkInviteRequest>,
+    people: People,
 ) -> Result<Reply<BulkInvited>> {
-    let wanted: Vec<Wanted> = request
-        .invitations
-        .into_iter()
-        .map(|InvitationInput { email, workspace_id, role_id }| Wanted { email, workspace_id, role_id })
-        .collect();
-    let call = Call { tenancy: &tenancy, caller: &caller, origin: &origin, message: request.message.as_deref() };
+    let (wanted, message) = match people {
+        People::Json(BulkInviteRequest { invitations, message }) => {
+            let each = |InvitationInput { email, workspace_id, role_id }| Wanted { email, workspace_id, role_id };
+            (invitations.into_iter().map(each).collect(), message)
+        }
+        People::Csv(rows) => {
+            let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::MemberInvite)?;
+            (found(tenancy.identity.platform.db.read(), tenant, rows).await?, None)
+        }
+    };
+    let call = Call { tenancy: &tenancy, caller: &caller, origin: &origin, message: message.as_deref() };
     let outcomes = call.invite(org_id, &BULK_INVITATIONS, &wanted).await?;
     let results: Vec<InvitationResult> = wanted
         .into_iter()
@@ -106,4 +130,157 @@ pub async fn invite_all(
     let failed_count = results.len() - invited_count;
     let message = "Each invitation was judged for itself.";
     Ok(Reply::ok(BulkInvited { results, invited_count, failed_count, message }, message))
+}
+
+// ---- as CSV ---------------------------------------------------------------------------------------------
+
+/// Who is to be invited, in the form that the content type names.
+pub enum People {
+    Json(BulkInviteRequest),
+    Csv(Vec<Row>),
+}
+
+/// A person in a CSV.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    email: String,
+    /// By id or slug; the default one, if absent.
+    workspace: Option<String>,
+    /// By id or name; the workspace's default role, if absent.
+    role: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for People {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("text/csv") {
+            return Json::from_request(request, state).await.map(|Json(request)| Self::Json(request));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Error::new(ErrorCode::RequestEntityTooLarge).with_message("The request body is too large.")
+            }
+            _ => Error::new(ErrorCode::InvalidRequest).with_source(rejection),
+        })?;
+        read(&bytes).map(Self::Csv)
+    }
+}
+
+fn read(bytes: &[u8]) -> Result<Vec<Row>> {
+    let unreadable = |why: String| Error::new(ErrorCode::InvalidRequest).with_message(why);
+    // The databases hold no zero byte, so no name may have one.
+    if bytes.contains(&0) {
+        return Err(Error::invalid_field("body", "must not contain a zero byte"));
+    }
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let headers = reader.headers().map_err(|error| unreadable(format!("{error}.")))?.clone();
+    if let Some(other) = headers.iter().find(|header| !["email", "workspace", "role"].contains(header)) {
+        return Err(unreadable(format!("There is no column {other:?}; the columns are email, workspace, role.")));
+    }
+    let column = |name: &str| headers.iter().position(|header| header == name);
+    let email = column("email").ok_or_else(|| unreadable("There is no column email.".to_owned()))?;
+    let (workspace, role) = (column("workspace"), column("role"));
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| unreadable(format!("{error}.")))?;
+        let filled = |at: Option<usize>| record.get(at?).filter(|text| !text.is_empty()).map(str::to_owned);
+        rows.push(Row {
+            email: filled(Some(email)).unwrap_or_default(),
+            workspace: filled(workspace),
+            role: filled(role),
+        });
+        if rows.len() > MOST {
+            break;
+        }
+    }
+    match rows.len() {
+        1..=MOST => Ok(rows),
+        _ => Err(Error::invalid_field("invitations", "must be 1 to 100 rows")),
+    }
+}
+
+/// The rows with the ids of what they name. A name of nothing becomes an id of nothing, so that the row is refused as one
+/// with a wrong id is, and stops no other.
+async fn found(db: &impl ConnectionTrait, tenant: Tenant, rows: Vec<Row>) -> Result<Vec<Wanted>> {
+    let places: BTreeSet<&str> = rows.iter().filter_map(|row| row.workspace.as_deref()).collect();
+    let slugs: Vec<String> = places.iter().map(|name| name.to_lowercase()).collect();
+    // Indexes: workspaces(organization_id, slug), unique, and the primary key.
+    let workspaces = tenant
+        .find::<workspace::Entity>()
+        .filter(workspace::Column::DeletedAt.is_null())
+        .filter(
+            Condition::any()
+                .add(workspace::Column::IsDefault.eq(true))
+                .add(workspace::Column::Slug.is_in(slugs))
+                .add(workspace::Column::Id.is_in(ids(&places))),
+        )
+        .all(db)
+        .await?;
+    let names: BTreeSet<&str> = rows.iter().filter_map(|row| row.role.as_deref()).collect();
+    let keys: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    // Indexes: roles(organization_id, name_key), unique, and the primary key.
+    let named = Condition::any().add(role::Column::NameKey.is_in(keys)).add(role::Column::Id.is_in(ids(&names)));
+    let roles = tenant.find::<role::Entity>().filter(named).all(db).await?;
+
+    let workspace_of = |row: &Row| {
+        let Some(name) = &row.workspace else {
+            return workspaces.iter().find(|workspace| workspace.is_default).map(|workspace| workspace.id);
+        };
+        // An id is meant before a name that looks like one.
+        let by_id = workspaces.iter().find(|workspace| workspace.id.to_string() == *name);
+        let by_slug = || workspaces.iter().find(|workspace| workspace.slug == name.to_lowercase());
+        by_id.or_else(by_slug).map(|workspace| workspace.id)
+    };
+    let role_of = |name: &String| {
+        let by_id = roles.iter().find(|role| role.id.to_string() == *name);
+        let by_name = || roles.iter().find(|role| role.name_key == name.to_lowercase());
+        by_id.or_else(by_name).map_or(RoleId(0), |role| role.id)
+    };
+    let wanted = rows.iter().map(|row| Wanted {
+        email: row.email.clone(),
+        workspace_id: workspace_of(row).unwrap_or(WorkspaceId(0)),
+        role_id: row.role.as_ref().map(role_of),
+    });
+    Ok(wanted.collect())
+}
+
+/// Those of the names that may be ids.
+fn ids(names: &BTreeSet<&str>) -> Vec<i64> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_csv_is_read_by_its_header() {
+        let row = |email: &str, workspace: Option<&str>, role: Option<&str>| Row {
+            email: email.to_owned(),
+            workspace: workspace.map(str::to_owned),
+            role: role.map(str::to_owned),
+        };
+        let text = "role,email,workspace\nViewer, ada@acme.example ,lab\n,bob@acme.example,\n";
+        let rows = [row("ada@acme.example", Some("lab"), Some("Viewer")), row("bob@acme.example", None, None)];
+        assert_eq!(read(text.as_bytes()).unwrap(), rows);
+        let text = "\u{feff}email\nada@acme.example\n";
+        assert_eq!(read(text.as_bytes()).unwrap(), [row("ada@acme.example", None, None)]);
+        for bad in ["", "name\nAda\n", "email,password\na@b.example,x\n", "email,role\na@b.example\n"] {
+            assert_eq!(read(bad.as_bytes()).unwrap_err().code, ErrorCode::InvalidRequest, "{bad:?}");
+        }
+        assert_eq!(read(b"email\n\xff\n").unwrap_err().code, ErrorCode::InvalidRequest);
+    }
+
+    #[test]
+    fn a_csv_has_as_many_rows_as_a_call_may_invite() {
+        let of = |count: usize| read(format!("email\n{}", "a@b.example\n".repeat(count)).as_bytes());
+        assert_eq!(of(MOST).unwrap().len(), MOST);
+        for count in [0, MOST + 1] {
+            assert_eq!(of(count).unwrap_err().details[0].field, "invitations");
+        }
+        assert_eq!(read(b"email\na\0@b.example\n").unwrap_err().details[0].field, "body");
+    }
 }

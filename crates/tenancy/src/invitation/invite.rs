@@ -14,7 +14,8 @@ use rivergen_identity::{
     user::{User, address},
 };
 use rivergen_kernel::{
-    Caller, Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, Token, WorkspaceId,
+    Caller, Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, Token, UserId,
+    WorkspaceId,
 };
 use rivergen_platform::{
     Transaction,
@@ -27,14 +28,17 @@ use rivergen_platform::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ActiveModel, Column, Entity, Model, Status, TO_ADDRESS, mails::Letter, random_token};
-use crate::{Tenancy, member, organization, role, workspace};
+use super::{ActiveModel, Column, Entity, Model, Status, TO_ADDRESS, is_pending, mails::Letter, random_token};
+use crate::{
+    Tenancy, member, organization, role,
+    workspace::{self, settings::default_role},
+};
 
 /// Invitations of one organization, one by one.
 const INVITATIONS: Rule = Rule::new("invitations", 100, Duration::from_secs(3600));
@@ -47,9 +51,9 @@ pub struct InviteRequest {
     /// Where the role counts. In the default workspace it counts in the whole organization.
     #[garde(skip)]
     pub workspace_id: WorkspaceId,
-    /// With no more than one's own permissions.
+    /// With no more than one's own permissions; the workspace's default role, if absent.
     #[garde(skip)]
-    pub role_id: RoleId,
+    pub role_id: Option<RoleId>,
     /// Goes into the mail, as plain text.
     #[garde(inner(length(chars, max = 1000)))]
     pub message: Option<String>,
@@ -117,7 +121,8 @@ impl Call<'_> {
         let uses = platform.check_limits(&[(limit, &organization.to_string())]).await?;
         let tx = platform.db.begin().await?;
         uses.keep(&tx).await?;
-        let outcomes = Invitations { tenancy, caller, tenant, origin, message }.make(&tx, wanted).await?;
+        let invitations = Invitations { tenancy, caller, tenant, origin, message, is_dry_run: false };
+        let outcomes = invitations.make(&tx, wanted).await?;
         tx.commit().await?;
         Ok(outcomes)
     }
@@ -128,7 +133,8 @@ pub(crate) struct Wanted {
     /// As it was written.
     pub email: String,
     pub workspace_id: WorkspaceId,
-    pub role_id: RoleId,
+    /// The workspace's default role, if absent.
+    pub role_id: Option<RoleId>,
 }
 
 /// Invitations of one call, by somebody who may invite.
@@ -138,6 +144,8 @@ pub(crate) struct Invitations<'a> {
     pub tenant: Tenant,
     pub origin: &'a RequestOrigin,
     pub message: Option<&'a str>,
+    /// Whether the transaction is taken back: then no mail goes out, and none is counted.
+    pub is_dry_run: bool,
 }
 
 impl Invitations<'_> {
@@ -157,20 +165,22 @@ impl Invitations<'_> {
         for (one, address) in wanted.iter().zip(addresses) {
             let outcome = address.and_then(|address| {
                 rules.allow(&address)?;
-                self.judge(&known, one, &address)?;
+                let role_id = self.judge(&known, one, &address)?;
                 // Of two for the same address in one call, the second finds the first.
                 if tokens.contains_key(&address) {
                     return Err(ErrorCode::InvitationExists.into());
                 }
-                platform.limits.check(&TO_ADDRESS, &address)?;
-                Ok(address)
+                if !self.is_dry_run {
+                    platform.limits.check(&TO_ADDRESS, &address)?;
+                }
+                Ok((address, role_id))
             });
-            if let Ok(address) = &outcome {
+            if let Ok((address, role_id)) = &outcome {
                 let token = random_token();
                 rows.push(ActiveModel {
                     organization_id: Set(self.tenant.organization_id()),
                     workspace_id: Set(one.workspace_id),
-                    role_id: Set(one.role_id),
+                    role_id: Set(*role_id),
                     email: Set(address.clone()),
                     token_hash: Set(token.hash()),
                     status: Set(Status::Pending),
@@ -184,7 +194,7 @@ impl Invitations<'_> {
                 });
                 tokens.insert(address.clone(), token);
             }
-            judged.push(outcome);
+            judged.push(outcome.map(|(address, _)| address));
         }
         self.make_room(tx, tokens.keys().cloned().collect(), now).await?;
         let mut made = insert(tx, rows).await?;
@@ -216,9 +226,10 @@ impl Invitations<'_> {
         let roles = self
             .tenant
             .find::<role::Entity>()
-            .filter(role::Column::Id.is_in(wanted.iter().map(|one| one.role_id)))
+            .filter(role::Column::Id.is_in(wanted.iter().filter_map(|one| one.role_id)))
             .all(tx.conn())
             .await?;
+        let mut roles: BTreeMap<RoleId, role::Model> = roles.into_iter().map(|role| (role.id, role)).collect();
         let workspaces = self
             .tenant
             .find::<workspace::Entity>()
@@ -226,41 +237,61 @@ impl Invitations<'_> {
             .filter(workspace::Column::DeletedAt.is_null())
             .all(tx.conn())
             .await?;
-        // Indexes: user_emails(email), memberships(organization_id, user_id), both unique.
-        let membership =
-            address::Entity::belongs_to(member::Entity).from(address::Column::UserId).to(member::Column::UserId);
-        let members: Vec<String> = address::Entity::find()
+        let workspaces: BTreeMap<WorkspaceId, workspace::Model> =
+            workspaces.into_iter().map(|workspace| (workspace.id, workspace)).collect();
+        let mut defaults = BTreeMap::new();
+        for one in wanted.iter().filter(|one| one.role_id.is_none()) {
+            if let Some(workspace) = workspaces.get(&one.workspace_id).filter(|it| !defaults.contains_key(&it.id)) {
+                let role = default_role(tx.conn(), self.tenant, workspace).await?;
+                defaults.insert(workspace.id, role.id);
+                roles.insert(role.id, role);
+            }
+        }
+        // Index: user_emails(email), unique.
+        let owned: Vec<(UserId, String)> = address::Entity::find()
             .select_only()
-            .column(address::Column::Email)
-            .join(JoinType::InnerJoin, membership.into())
+            .columns([address::Column::UserId, address::Column::Email])
             .filter(address::Column::Email.is_in(addresses))
             .filter(
                 Condition::any()
                     .add(address::Column::IsPrimary.eq(true))
                     .add(address::Column::VerifiedAt.is_not_null()),
             )
-            .filter(member::Column::OrganizationId.eq(self.tenant.organization_id()))
             .into_tuple()
             .all(tx.conn())
             .await?;
+        // Index: memberships(organization_id, user_id), unique. Not joined: a planner may begin with all the members.
+        let members: Vec<UserId> = self
+            .tenant
+            .find::<member::Entity>()
+            .select_only()
+            .column(member::Column::UserId)
+            .filter(member::Column::UserId.is_in(owned.iter().map(|(user, _)| *user)))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        let members: BTreeSet<UserId> = members.into_iter().collect();
         Ok(Known {
             organization: organization.ok_or(ErrorCode::OrgNotFound)?,
             inviter: inviter.account.display_name,
-            roles: roles.into_iter().map(|role| (role.id, role)).collect(),
-            workspaces: workspaces.into_iter().map(|workspace| workspace.id).collect(),
-            members: members.into_iter().collect(),
+            roles,
+            workspaces: workspaces.into_keys().collect(),
+            defaults,
+            members: owned.into_iter().filter(|(user, _)| members.contains(user)).map(|(_, address)| address).collect(),
         })
     }
 
-    fn judge(&self, known: &Known, wanted: &Wanted, address: &str) -> Result<()> {
+    /// The role that they are invited to, or why they are not.
+    fn judge(&self, known: &Known, wanted: &Wanted, address: &str) -> Result<RoleId> {
         if !known.workspaces.contains(&wanted.workspace_id) {
             return Err(ErrorCode::WorkspaceNotFound.into());
         }
-        let role = known.roles.get(&wanted.role_id).ok_or(ErrorCode::RoleNotFound)?;
+        let role_id = wanted.role_id.or_else(|| known.defaults.get(&wanted.workspace_id).copied());
+        let role = role_id.and_then(|id| known.roles.get(&id)).ok_or(ErrorCode::RoleNotFound)?;
         self.caller.may_grant(&role.permissions())?;
         match known.members.contains(address) {
             true => Err(ErrorCode::AlreadyMember.into()),
-            false => Ok(()),
+            false => Ok(role.id),
         }
     }
 
@@ -272,7 +303,7 @@ impl Invitations<'_> {
             .col_expr(Column::EndedAt, Expr::value(now))
             .filter(Column::OrganizationId.eq(self.tenant.organization_id()))
             .filter(Column::Email.is_in(addresses))
-            .filter(Column::Status.eq(Status::Pending))
+            .filter(is_pending())
             .filter(Column::ExpiresAt.lte(now))
             .exec(tx.conn())
             .await?;
@@ -285,6 +316,8 @@ struct Known {
     inviter: String,
     roles: BTreeMap<RoleId, role::Model>,
     workspaces: BTreeSet<WorkspaceId>,
+    /// The default roles of those to which somebody is invited without one.
+    defaults: BTreeMap<WorkspaceId, RoleId>,
     /// Addresses of members, among those that are to be invited.
     members: BTreeSet<String>,
 }

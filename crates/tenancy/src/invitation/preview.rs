@@ -17,7 +17,7 @@ use rivergen_platform::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Named, OrganizationRef, Status, WorkspaceRef, is_of};
+use super::{Named, OrganizationRef, Status, WorkspaceRef, is_of, is_vouched_for, not_vouched_for};
 use crate::{Tenancy, role::RoleRef};
 
 /// Links that are tried from one address.
@@ -79,6 +79,9 @@ async fn find(
     let (Some(workspace), Some(role)) = (found.workspace(), found.role()) else {
         return Err(ErrorCode::InvitationStale.into());
     };
+    if !is_vouched_for(db, &found, now).await? {
+        return Err(not_vouched_for());
+    }
     let address = &found.invitation.email;
     let is_theirs = match caller {
         Some(caller) => is_of(db, caller.user_id, address).await?,

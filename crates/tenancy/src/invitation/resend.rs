@@ -1,5 +1,5 @@
 //! `POST /api/v1/organizations/{org_id}/invitations/{invitation_id}/resend`: the mail again, with another token and the
-//! whole time.
+//! whole time. It is the invitation of whoever sends it again.
 
 use std::time::Duration;
 
@@ -72,10 +72,12 @@ pub async fn resend(
     let token = random_token();
     found.invitation.status = Status::Pending;
     found.invitation.expires_at = rules.end(now);
+    found.invitation.invited_by_user_id = caller.user_id;
     let renewed = Entity::update_many()
         .col_expr(Column::TokenHash, Expr::value(token.hash()))
         .col_expr(Column::ExpiresAt, Expr::value(found.invitation.expires_at))
         .col_expr(Column::Status, Expr::value(Status::Pending))
+        .col_expr(Column::InvitedByUserId, Expr::value(caller.user_id))
         .col_expr(Column::EndedAt, Expr::value(Option::<chrono::DateTime<chrono::Utc>>::None))
         .filter(Column::Id.eq(id))
         .filter(Column::Status.is_in([Status::Pending.to_value(), Status::Expired.to_value()]))

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use rivergen_identity::session::EndReason;
 use rivergen_kernel::{ErrorCode, OrganizationId, Result};
 use rivergen_platform::{
     audit::{self, AuditRecord},
@@ -48,7 +49,7 @@ pub async fn leave(
     }
     // Of two calls at once the second finds nobody.
     super::find(tx.conn(), tenant, caller.user_id).await.map_err(|_| ErrorCode::OrgNotFound)?;
-    super::remove(&tx, tenant, caller.user_id, now).await?;
+    super::remove(&tx, tenant, caller.user_id, EndReason::LeftOrganization, now).await?;
     let record =
         AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "member.leave").target("user", caller.user_id.0);
     audit::record(&tx, &platform.clock, record).await?;

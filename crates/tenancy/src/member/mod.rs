@@ -127,6 +127,22 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, user_id: UserId) ->
     found.ok_or_else(|| ErrorCode::MemberNotFound.into())
 }
 
+/// As [`find`], and held until the transaction ends, so that nobody is removed meanwhile and comes back one day to a role
+/// that nobody remembers. `CONFLICT` for who is suspended.
+pub(crate) async fn hold_active(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<Model> {
+    let found = tenant.find::<Entity>().filter(Column::UserId.eq(user_id)).lock_shared().one(tx.conn()).await?;
+    let member = found.ok_or(ErrorCode::MemberNotFound)?;
+    if member.status != Status::Active {
+        return Err(suspended());
+    }
+    Ok(member)
+}
+
+/// Nobody is given anything new while they are locked out.
+pub(crate) fn suspended() -> Error {
+    Error::new(ErrorCode::Conflict).with_message("The member is suspended; let them in again first.")
+}
+
 /// What makes somebody a member.
 #[derive(Debug)]
 pub struct NewMember<'a> {
@@ -266,9 +282,15 @@ pub async fn require_sole(tx: &Transaction, user_id: UserId) -> Result<()> {
 
 /// Ends what a person can reach the organization with: the sessions that stand in it, the tokens and the trusted devices
 /// that belong to it. Their other organizations keep theirs.
-pub async fn lock_out(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+pub async fn lock_out(
+    tx: &Transaction,
+    tenant: Tenant,
+    user_id: UserId,
+    why: EndReason,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let organization = tenant.organization_id();
-    session::end_in_organization(tx, user_id, organization, EndReason::RevokedByAdministrator, now).await?;
+    session::end_in_organization(tx, user_id, organization, why, now).await?;
     personal_token::revoke_in_organization(tx, user_id, organization, now).await?;
     device::forget_in_organization(tx, user_id, organization).await?;
     tx.publish(Event::UserChanged(user_id)).await
@@ -276,9 +298,15 @@ pub async fn lock_out(tx: &Transaction, tenant: Tenant, user_id: UserId, now: Da
 
 /// Takes somebody out of the organization: membership, roles, sessions, tokens, devices. `LAST_OWNER` where nobody else
 /// owns it. The account stays.
-pub async fn remove(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+pub async fn remove(
+    tx: &Transaction,
+    tenant: Tenant,
+    user_id: UserId,
+    why: EndReason,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let organization = tenant.organization_id();
-    lock_out(tx, tenant, user_id, now).await?;
+    lock_out(tx, tenant, user_id, why, now).await?;
     // The membership first: who is just being given a role holds it, so that no role stays behind for a later return.
     Entity::delete_many()
         .filter(Column::OrganizationId.eq(organization))
@@ -318,7 +346,7 @@ pub async fn set_status(
         .exec(tx.conn())
         .await?;
     if status != Status::Active {
-        lock_out(tx, tenant, member.user_id, now).await?;
+        lock_out(tx, tenant, member.user_id, EndReason::RevokedByAdministrator, now).await?;
         require_owner(tx, tenant).await?;
     }
     tx.publish(Event::UserChanged(member.user_id)).await?;

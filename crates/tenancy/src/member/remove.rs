@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use garde::Validate;
+use rivergen_identity::session::EndReason;
 use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     Transaction,
@@ -61,7 +62,7 @@ pub async fn remove(
     if let Some(heir) = removal.transfer_to {
         bequeath(&tenancy, &tx, tenant, user_id, heir).await?;
     }
-    super::remove(&tx, tenant, user_id, now).await?;
+    super::remove(&tx, tenant, user_id, EndReason::RevokedByAdministrator, now).await?;
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "member.remove")
         .target("user", user_id.0)
         .details(serde_json::json!({"transfer_to": removal.transfer_to}));

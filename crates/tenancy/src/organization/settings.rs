@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use rivergen_identity::{password::PasswordPolicy, security::OrganizationSecurity};
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
 use rivergen_platform::{
-    Event, Transaction,
-    audit::{self, AuditRecord},
+    Clock, Event, Transaction,
+    audit::{self, Actor, AuditRecord},
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
@@ -67,7 +67,8 @@ pub struct OrganizationSettings {
     pub allowed_email_domains: Vec<String>,
     #[garde(range(min = 1, max = 90))]
     pub invitation_expiry_days: u16,
-    /// What people get that are added or imported without a role; `null`: Viewer.
+    /// What people get who are added, invited or imported without a role, to a workspace that has no default role of its own;
+    /// `null`: Viewer.
     pub default_role_id: Option<RoleId>,
     /// Who may register applications that sign in with RiverGen.
     #[schema(inline)]
@@ -306,7 +307,11 @@ pub async fn get_settings(
     let db = tenancy.identity.platform.db.read();
     let row = Entity::find_by_id(tenant.organization_id()).one(db).await?.ok_or(ErrorCode::OrgNotFound)?;
     let message = "The settings of the organization.";
-    Ok(Reply::ok(answer(&row, message)?, message))
+    let mut answer = answer(&row, message)?;
+    if let Some(id) = answer.settings.default_role_id {
+        answer.settings.default_role_id = role::existing(db, tenant, id).await?.map(|role| role.id);
+    }
+    Ok(Reply::ok(answer, message))
 }
 
 /// Change settings of an organization
@@ -339,7 +344,7 @@ pub async fn update_settings(
         check_default_role(&tx, &caller, tenant, after.default_role_id).await?;
     }
     refuse_locking_out(caller.proofs.ip, &after)?;
-    let row = write(&tx, row, &after, caller.user_id, now).await?;
+    let row = write(&tx, row, &after, Some(caller.user_id), now).await?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "organization.update_settings")
         .target("organization", org_id.0)
@@ -348,6 +353,29 @@ pub async fn update_settings(
     tx.commit().await?;
     let message = "The settings are changed.";
     Ok(Reply::ok(answer(&row, message)?, message))
+}
+
+/// Puts another role (`None`: none, which means Viewer) in the place of one that goes, where that is the organization's
+/// default. The organization is locked, and the caller tells the nodes.
+pub(crate) async fn replace_default_role(
+    tx: &Transaction,
+    tenant: Tenant,
+    by: &Actor,
+    from: RoleId,
+    to: Option<RoleId>,
+    clock: &Clock,
+) -> Result<()> {
+    let row = Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
+    let before = row.settings()?;
+    if before.default_role_id != Some(from) {
+        return Ok(());
+    }
+    let after = OrganizationSettings { default_role_id: to, ..before.clone() };
+    let row = write(tx, row, &after, by.user_id, clock.now()).await?;
+    let record = AuditRecord::new(Some(row.id), by.clone(), "organization.update_settings")
+        .target("organization", row.id.0)
+        .details(changes(&before, &after, row.settings_version)?);
+    audit::record(tx, clock, record).await
 }
 
 /// Settings of an organization that is being made.
@@ -366,14 +394,14 @@ pub(crate) async fn write_first(
         return Err(ErrorCode::RoleNotFound.into());
     }
     refuse_locking_out(ip, &settings)?;
-    write(tx, row, &settings, owner, now).await
+    write(tx, row, &settings, Some(owner), now).await
 }
 
 async fn write(
     tx: &Transaction,
     row: Model,
     settings: &OrganizationSettings,
-    by: UserId,
+    by: Option<UserId>,
     now: DateTime<Utc>,
 ) -> Result<Model> {
     let (security, intake) = settings.kept(&row.security()?, now);
@@ -383,7 +411,7 @@ async fn write(
     row.settings = Set(Some(serde_json::to_value(&intake).map_err(Error::internal)?));
     row.settings_version = Set(version);
     row.settings_updated_at = Set(Some(now));
-    row.settings_updated_by = Set(Some(by));
+    row.settings_updated_by = Set(by);
     Ok(row.update(tx.conn()).await?)
 }
 

@@ -5,18 +5,16 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{Caller, Error, ErrorCode, Permission, Result, RoleId, UserId, WorkspaceId};
 use rivergen_platform::{
-    db::TenantScope,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{assignments::RoleAssignment, rules::Deed};
 use crate::{
     Tenancy,
-    member::{self, Status, assignment::Grant},
+    member::{self, assignment::Grant},
     organization,
 };
 
@@ -80,20 +78,8 @@ impl Wish {
         organization::lock(&tx, tenant).await?;
         let role = super::hold(&tx, tenant, self.role_id).await?;
         Deed::Assign(&role.permissions()).allow(caller)?;
-        // Index: memberships(organization_id, user_id), unique. Held, so that nobody is removed meanwhile and comes back
-        // one day to a role that nobody remembers.
-        let member = tenant
-            .find::<member::Entity>()
-            .filter(member::Column::UserId.eq(self.user_id))
-            .lock_shared()
-            .one(tx.conn())
-            .await?
-            .ok_or(ErrorCode::UserNotFound)?;
-        if member.status != Status::Active {
-            return Err(
-                Error::new(ErrorCode::Conflict).with_message("The member is suspended; let them in again first.")
-            );
-        }
+        let member = member::hold_active(&tx, tenant, self.user_id).await;
+        member.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::UserNotFound))?;
         let grant = Grant {
             tenant,
             user_id: self.user_id,

@@ -61,13 +61,9 @@ pub async fn create_role(
     origin: RequestOrigin,
     Json(request): Json<CreateRoleRequest>,
 ) -> Result<Reply<RoleAnswer>> {
-    let new = NewRole {
-        name: &request.name,
-        description: request.description.as_deref(),
-        permissions: &request.permissions.0,
-        copy_of: None,
-    };
-    new.create(&tenancy, &tenancy.enter(&caller, request.organization_id).await?, &origin).await
+    let CreateRoleRequest { name, description, permissions, organization_id } = request;
+    let request = CreateOrganizationRoleRequest { name, description, permissions };
+    create_for(&tenancy, &caller, &origin, organization_id, request).await
 }
 
 /// Create a custom role in an organization
@@ -82,13 +78,23 @@ pub async fn create_organization_role(
     Path(org_id): Path<OrganizationId>,
     Json(request): Json<CreateOrganizationRoleRequest>,
 ) -> Result<Reply<RoleAnswer>> {
+    create_for(&tenancy, &caller, &origin, org_id, request).await
+}
+
+async fn create_for(
+    tenancy: &Tenancy,
+    caller: &Caller,
+    origin: &RequestOrigin,
+    organization_id: OrganizationId,
+    request: CreateOrganizationRoleRequest,
+) -> Result<Reply<RoleAnswer>> {
     let new = NewRole {
         name: &request.name,
         description: request.description.as_deref(),
         permissions: &request.permissions.0,
         copy_of: None,
     };
-    new.create(&tenancy, &tenancy.enter(&caller, org_id).await?, &origin).await
+    new.create(tenancy, &tenancy.enter(caller, organization_id).await?, origin).await
 }
 
 /// What makes a role.

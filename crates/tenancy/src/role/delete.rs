@@ -1,5 +1,6 @@
 //! `DELETE /api/v1/roles/{role_id}` and `DELETE /api/v1/organizations/{org_id}/roles/{role_id}`: a custom role goes. Where it
-//! is held or promised, another one takes its place, or it stays.
+//! is held or promised, another one takes its place, or it stays. Where it is the default of the organization or of a
+//! workspace, the one in its place is the default now, else there is none, which means Viewer.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -21,7 +22,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Column, Entity, Model, rules::Deed};
-use crate::{Tenancy, invitation, member::assignment};
+use crate::{Tenancy, invitation, member::assignment, organization, workspace::settings::replace_default_role};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -117,6 +118,7 @@ async fn remove(
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     let (role, replacement) = lock(&tx, tenant, role_id, replacement.id).await?;
     role.refuse_built_in()?;
     let permissions = role.permissions();
@@ -131,9 +133,14 @@ async fn remove(
     };
     // What is left of its assignments, loans that are over and duplicates, goes with it, as do those of policies.
     Entity::delete_by_id(role_id).exec(tx.conn()).await?;
+    // Each default that changes is recorded, so only now.
+    let actor = origin.actor(caller.user_id);
+    replace_default_role(&tx, caller, &actor, &role, replacement.as_ref(), &platform.clock).await?;
+    let instead = replacement.as_ref().map(|role| role.id);
+    organization::settings::replace_default_role(&tx, tenant, &actor, role_id, instead, &platform.clock).await?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     tx.publish(Event::PoliciesChanged(tenant.organization_id())).await?;
-    let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "role.delete")
+    let record = AuditRecord::new(Some(tenant.organization_id()), actor, "role.delete")
         .target("role", role_id.0)
         .details(json!({"name": role.name, "permissions": permissions,
             "replacement_role_id": replacement.map(|role| role.id),

@@ -14,8 +14,8 @@ use rivergen_platform::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::assignments::RoleAssignment;
-use crate::{Tenancy, standing::Standing};
+use super::{RoleRef, assignments::RoleAssignment};
+use crate::{Tenancy, invitation::WorkspaceRef, standing::Standing};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -35,10 +35,20 @@ pub struct UserPermissions {
     pub user_id: UserId,
     pub organization_id: OrganizationId,
     pub workspace_id: Option<WorkspaceId>,
-    /// The roles that count there.
+    /// The roles that they were given and that count there.
     pub roles: Vec<RoleAssignment>,
+    /// Where the workspace is public: what it gives every member of the organization.
+    pub public_access: Option<PublicAccess>,
     /// In the order of the catalogue.
     pub permissions: Vec<EffectivePermission>,
+}
+
+/// What a public workspace gives every member.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PublicAccess {
+    pub workspace: WorkspaceRef,
+    /// Its default role. Of it counts what is about sources, files and questions.
+    pub role: RoleRef,
 }
 
 /// A permission that a member has, and where it comes from.
@@ -48,6 +58,8 @@ pub struct EffectivePermission {
     pub name: &'static str,
     /// The roles that give it.
     pub source_role_ids: Vec<RoleId>,
+    /// Whether one of them is the default role of the workspace, which is public.
+    pub through_public_access: bool,
     #[schema(inline)]
     pub scope: PermissionReach,
 }
@@ -58,7 +70,7 @@ pub struct EffectivePermission {
 pub enum PermissionReach {
     /// A role in the whole organization gives it.
     Organization,
-    /// Roles in the workspace alone give it.
+    /// Roles in the workspace alone give it, or the workspace itself.
     Workspace,
 }
 
@@ -81,11 +93,16 @@ pub async fn get_user_permissions(
     let standing = standing_of(&tenancy, &caller, user_id, query.organization_id, workspace_id).await?;
     let now = tenancy.identity.platform.clock.now();
     let roles = standing.held(workspace_id, now).map(|role| RoleAssignment::new(role.assignment.clone(), &role.name));
+    let public = standing.public_at(workspace_id).zip(workspace_id);
     let found = UserPermissions {
         user_id,
         organization_id: standing.organization_id,
         workspace_id,
         roles: roles.collect(),
+        public_access: public.map(|(public, id)| PublicAccess {
+            workspace: WorkspaceRef { id, name: public.name.clone() },
+            role: RoleRef { id: public.role_id, name: public.role_name.clone() },
+        }),
         permissions: effective(&standing, workspace_id, now),
     };
     Ok(Reply::ok(found, "What the member may do."))
@@ -113,8 +130,11 @@ pub struct PermissionCheck {
     #[schema(examples("datasource.query"))]
     pub permission: &'static str,
     pub allowed: bool,
-    /// The role that gives it; of several the one that was given first.
+    /// The role that gives it; of several the one that was given first, and after those the default role of a public
+    /// workspace.
     pub source_role_id: Option<RoleId>,
+    /// Whether it is the public workspace that gives it, and no role that the member was given.
+    pub through_public_access: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -137,11 +157,14 @@ pub async fn check_permission(
     let standing = standing_of(&tenancy, &caller, user_id, request.organization_id, workspace_id).await?;
     let now = tenancy.identity.platform.clock.now();
     let results = request.permissions.iter().map(|permission| {
-        let source = standing.sources(*permission, workspace_id, now).next();
+        let given = standing.sources(*permission, workspace_id, now).next().map(|role| role.assignment.role_id);
+        let public = standing.public_at(workspace_id).filter(|public| public.permissions().contains(permission));
+        let source_role_id = given.or(public.map(|public| public.role_id));
         PermissionCheck {
             permission: permission.as_str(),
-            allowed: source.is_some(),
-            source_role_id: source.map(|role| role.assignment.role_id),
+            allowed: source_role_id.is_some(),
+            source_role_id,
+            through_public_access: given.is_none() && public.is_some(),
         }
     });
     let results: Vec<_> = results.collect();
@@ -184,7 +207,12 @@ fn effective(standing: &Standing, workspace: Option<WorkspaceId>, now: DateTime<
                 scope = PermissionReach::Organization;
             }
         }
-        EffectivePermission { name: permission.as_str(), source_role_ids, scope }
+        let public = standing.public_at(workspace).filter(|public| public.permissions().contains(&permission));
+        if let Some(public) = public.filter(|public| !source_role_ids.contains(&public.role_id)) {
+            source_role_ids.push(public.role_id);
+        }
+        let through_public_access = public.is_some();
+        EffectivePermission { name: permission.as_str(), source_role_ids, through_public_access, scope }
     });
     explained.collect()
 }

@@ -147,6 +147,11 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: RoleId) -> Resu
     found.ok_or_else(|| ErrorCode::RoleNotFound.into())
 }
 
+/// As [`find`], where something that is kept names the role, which may be gone meanwhile.
+pub(crate) async fn existing(db: &impl ConnectionTrait, tenant: Tenant, id: RoleId) -> Result<Option<Model>> {
+    Ok(tenant.find::<Entity>().filter(Column::Id.eq(id)).one(db).await?)
+}
+
 /// As [`find`], and it stays what it is until the transaction ends: neither changed nor deleted.
 pub(crate) async fn hold(tx: &Transaction, tenant: Tenant, id: RoleId) -> Result<Model> {
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).lock_shared().one(tx.conn()).await?;

@@ -9,7 +9,7 @@ use rivergen_identity::{
     email_address, mails,
     user::{NewUser, User},
 };
-use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Secret, UserId};
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Secret, UserId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
     db::is_unique_violation,
@@ -25,7 +25,8 @@ use crate::{
     Tenancy,
     invitation::invite::{Invitations, Wanted},
     member::{NewMember, Source},
-    organization, role, workspace,
+    organization, role,
+    workspace::{self, settings::default_role},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -40,7 +41,7 @@ pub struct CreateUserRequest {
     #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret>,
     pub organization_id: OrganizationId,
-    /// In the whole organization; its default role, if absent.
+    /// In the whole organization; the default role of its default workspace, if absent, else its own.
     pub role_id: Option<RoleId>,
 }
 
@@ -87,19 +88,25 @@ pub async fn create_user(
     let organization = found.ok_or(ErrorCode::OrgNotFound)?;
     let intake = organization.intake()?;
     intake.allow(&email)?;
-    let role = match request.role_id.or(intake.default_role_id) {
+    let default = workspace::default_of(tx.conn(), tenant.organization_id()).await?;
+    let workspace = default.ok_or_else(|| Error::internal("an organization without a default workspace"))?;
+    let role = match request.role_id {
         Some(id) => role::find(tx.conn(), tenant, id).await?,
-        None => role::built_in(tx.conn(), tenant, BuiltInRole::Viewer).await?,
+        None => default_role(tx.conn(), tenant, &workspace).await?,
     };
     caller.may_grant(&role.permissions())?;
 
     let created = match User::find_by_email(tx.conn(), &email).await? {
         Some(_) => {
-            let default = workspace::default_of(tx.conn(), tenant.organization_id()).await?;
-            let workspace = default.ok_or_else(|| Error::internal("an organization without a default workspace"))?;
-            let wanted = Wanted { email: email.clone(), workspace_id: workspace.id, role_id: role.id };
-            let invitations =
-                Invitations { tenancy: &tenancy, caller: &caller, tenant, origin: &origin, message: None };
+            let wanted = Wanted { email: email.clone(), workspace_id: workspace.id, role_id: Some(role.id) };
+            let invitations = Invitations {
+                tenancy: &tenancy,
+                caller: &caller,
+                tenant,
+                origin: &origin,
+                message: None,
+                is_dry_run: false,
+            };
             let outcome = invitations.make(&tx, &[wanted]).await?.pop();
             let made = outcome.ok_or_else(|| Error::internal("an invitation was lost on the way"))?;
             made.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::UserAlreadyExists))?;

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_identity::{account, user::User};
+use rivergen_identity::{account, session::EndReason, user::User};
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, UserId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
@@ -74,7 +74,7 @@ pub async fn delete_user(
         let passed = member::remove::bequeath(&tenancy, &tx, tenant, user_id, heir).await;
         passed.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::UserNotFound))?;
     }
-    member::remove(&tx, tenant, user_id, now).await?;
+    member::remove(&tx, tenant, user_id, EndReason::RevokedByAdministrator, now).await?;
     if erase {
         account::delete::close(&tenancy.identity, &tx, &user, now).await?;
     }

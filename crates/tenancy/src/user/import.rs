@@ -32,7 +32,7 @@ use utoipa::ToSchema;
 use crate::{
     Tenancy,
     invitation::invite::{Invitations, Wanted},
-    organization, role, workspace,
+    role, workspace,
 };
 
 const JOB: &str = "tenancy.import_users";
@@ -332,7 +332,7 @@ async fn fetch(tenancy: &Tenancy, url: &str) -> Result<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     email: String,
-    /// By name; the organization's default, if absent.
+    /// By name; that of who is let into the default workspace without one, if absent.
     role: Option<String>,
 }
 
@@ -444,7 +444,7 @@ impl Worker {
         let platform = &self.0.identity.platform;
         let tenant = caller.tenant()?;
         let tx = platform.db.begin().await?;
-        let outcomes = self.invite(&tx, caller, tenant, batch).await?;
+        let outcomes = self.invite(&tx, caller, tenant, batch, row.is_dry_run).await?;
         let tx = match row.is_dry_run {
             true => {
                 drop(tx);
@@ -489,19 +489,17 @@ impl Worker {
         caller: &Caller,
         tenant: Tenant,
         batch: &[Row],
+        is_dry_run: bool,
     ) -> Result<Vec<Result<()>>> {
-        let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-        let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
         let default = workspace::default_of(tx.conn(), tenant.organization_id()).await?;
         let workspace_id = default.ok_or_else(|| Error::internal("an organization without a default workspace"))?.id;
         let names = batch.iter().filter_map(|row| row.role.as_deref()).map(str::to_lowercase);
-        let names: Vec<String> = names.chain(["viewer".to_owned()]).collect();
         // Index: roles(organization_id, name_key), unique.
         let roles = tenant.find::<role::Entity>().filter(role::Column::NameKey.is_in(names)).all(tx.conn()).await?;
         let roles: BTreeMap<String, RoleId> = roles.into_iter().map(|role| (role.name_key, role.id)).collect();
         let role_of = |row: &Row| match &row.role {
-            Some(name) => roles.get(&name.to_lowercase()).copied(),
-            None => intake.default_role_id.or_else(|| roles.get("viewer").copied()),
+            Some(name) => roles.get(&name.to_lowercase()).copied().map(Some),
+            None => Some(None),
         };
         let wanted: Vec<Option<Wanted>> = batch
             .iter()
@@ -509,7 +507,7 @@ impl Worker {
             .collect();
         let known: Vec<bool> = wanted.iter().map(Option::is_some).collect();
         let origin = RequestOrigin { ip: None, user_agent: None };
-        let invitations = Invitations { tenancy: &self.0, caller, tenant, origin: &origin, message: None };
+        let invitations = Invitations { tenancy: &self.0, caller, tenant, origin: &origin, message: None, is_dry_run };
         let wanted: Vec<Wanted> = wanted.into_iter().flatten().collect();
         let mut made = invitations.make(tx, &wanted).await?.into_iter();
         let outcome = |is_known: bool| match is_known {

@@ -5,7 +5,11 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_identity::{account, mails, user::User};
+use rivergen_identity::{
+    account, mails,
+    session::{self, EndReason},
+    user::User,
+};
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
@@ -114,7 +118,7 @@ pub async fn merge_users(
                 let (kept_roles, dropped_roles) = (names(&kept), names(&standing));
                 conflicts.push(MergeConflict { organization_id: *id, kept_roles, dropped_roles });
                 // `LAST_OWNER` where nobody else owns it.
-                member::remove(&tx, tenant, source_id, now).await?;
+                member::remove(&tx, tenant, source_id, EndReason::AccountMerged, now).await?;
             }
         }
         let record = AuditRecord::new(Some(*id), origin.actor(caller.user_id), "user.merge")
@@ -122,6 +126,8 @@ pub async fn merge_users(
             .details(json!({"merged_user_id": source_id}));
         audit::record(&tx, &platform.clock, record).await?;
     }
+    // Before the account is closed, which would end them as those of a closed one.
+    session::end_all(&tx, source_id, None, EndReason::AccountMerged, now).await?;
     account::delete::close(&tenancy.identity, &tx, &source, now).await?;
     mails::send_accounts_merged(&tenancy.identity, &tx, &source, &target).await?;
     tx.publish(Event::UserChanged(target_id)).await?;

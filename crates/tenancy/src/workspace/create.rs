@@ -84,7 +84,7 @@ async fn create_for(
     let actor = origin.actor(caller.user_id);
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
-    settings.check(tx.conn(), &caller, tenant).await?;
+    settings.check(tx.conn(), &caller, tenant, Settings::default()).await?;
     let new = NewWorkspace {
         settings: Settings::default().changed_by(&settings),
         ..NewWorkspace::of(tenant.organization_id(), name)

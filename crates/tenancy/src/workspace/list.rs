@@ -7,11 +7,11 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Column, Entity, WorkspaceItem, joined_by, reachable};
+use super::{Column, Entity, WorkspaceItem, open_to, reachable};
 use crate::Tenancy;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,7 +29,7 @@ errors! {
 /// List the workspaces of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/workspaces", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), SkipLimit),
-    responses((status = 200, description = "All with `workspace.read`, else those that the caller belongs to", body = Envelope<Workspaces>), ListErrors))]
+    responses((status = 200, description = "All with `workspace.read`, else those that the caller belongs to or that are public", body = Envelope<Workspaces>), ListErrors))]
 pub async fn list_organization_workspaces(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -40,8 +40,7 @@ pub async fn list_organization_workspaces(
     // Index: workspaces(organization_id, name_key), unique.
     let mut query = caller.tenant()?.find::<Entity>().filter(Column::DeletedAt.is_null());
     if !caller.may(Permission::WorkspaceRead) {
-        let joined = joined_by(caller.user_id, tenancy.identity.platform.clock.now());
-        query = query.filter(Condition::any().add(Column::IsDefault.eq(true)).add(Column::Id.in_subquery(joined)));
+        query = query.filter(open_to(caller.user_id, tenancy.identity.platform.clock.now()));
     }
     page_of(&tenancy, query, window).await
 }

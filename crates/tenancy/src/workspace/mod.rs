@@ -2,7 +2,9 @@
 //! `/organizations/{org_id}/workspaces` and `/workspaces`. One operation, one file, for both.
 //!
 //! Who belongs to a workspace is who holds a role in it ([`members`]). What somebody may do to a workspace comes from
-//! their roles in the organization and in the workspace together ([`Tenancy::enter_workspace`]).
+//! their roles in the organization and in the workspace together ([`Tenancy::enter_workspace`]). One that is public is open
+//! to every member of the organization, with its default role, as far as that is about what is in it
+//! ([`crate::standing`]).
 //!
 //! Whoever changes which workspaces there are, or who is in them, locks the organization before anything else
 //! ([`organization::lock`]): so what is checked is still true when it is written.
@@ -64,6 +66,8 @@ pub struct Model {
     pub description: Option<String>,
     /// What was set, as [`Settings`].
     pub settings: Option<Json>,
+    /// Whether those open it to every member of the organization, where a query can ask for it.
+    pub is_public: bool,
     /// What it is a copy of.
     pub source_workspace_id: Option<WorkspaceId>,
     /// What the program that provisioned it calls it, unique in the organization.
@@ -167,8 +171,9 @@ pub struct WorkspaceAnswer {
 // ---- who may see which --------------------------------------------------------------------------------
 
 impl Tenancy {
-    /// The workspace for who may see it: the default one for every member of the organization, another one for who holds
-    /// a role in it, all of them with `workspace.read`. A token whose scopes reach no workspace sees none.
+    /// The workspace for who may see it: the default one and those that are public for every member of the organization,
+    /// another one for who holds a role in it, all of them with `workspace.read`. A token whose scopes reach no workspace
+    /// sees none.
     pub(crate) async fn see_workspace(
         &self,
         caller: &Caller,
@@ -196,14 +201,12 @@ impl Tenancy {
         }
         let now = self.identity.platform.clock.now();
         let standing = self.standings.of(workspace.organization_id, caller.user_id).await?;
-        Ok(standing.is_some_and(|standing| {
-            standing.held(Some(workspace.id), now).any(|role| role.assignment.workspace_id == Some(workspace.id))
-        }))
+        Ok(standing.is_some_and(|standing| standing.is_let_into(workspace.id, now)))
     }
 }
 
-/// The workspaces that a person may stand in: the default one of each of their organizations, and those in
-/// which they hold a role.
+/// The workspaces that a person may stand in: of each of their organizations the default one, those that are public, and
+/// those in which they hold a role.
 pub(crate) fn reachable(user_id: UserId, now: DateTime<Utc>) -> Select<Entity> {
     let organization = member::Entity::belongs_to(organization::Entity)
         .from(member::Column::OrganizationId)
@@ -220,7 +223,15 @@ pub(crate) fn reachable(user_id: UserId, now: DateTime<Utc>) -> Select<Entity> {
     Entity::find()
         .filter(Column::DeletedAt.is_null())
         .filter(Column::OrganizationId.in_subquery(organizations))
-        .filter(Condition::any().add(Column::IsDefault.eq(true)).add(Column::Id.in_subquery(joined_by(user_id, now))))
+        .filter(open_to(user_id, now))
+}
+
+/// Of the workspaces of somebody's organizations those that they may stand in.
+fn open_to(user_id: UserId, now: DateTime<Utc>) -> Condition {
+    Condition::any()
+        .add(Column::IsDefault.eq(true))
+        .add(Column::IsPublic.eq(true))
+        .add(Column::Id.in_subquery(joined_by(user_id, now)))
 }
 
 fn joined_by(user_id: UserId, now: DateTime<Utc>) -> SelectStatement {
@@ -299,6 +310,7 @@ impl<'a> NewWorkspace<'a> {
             deleted_at: Set(None),
             description: Set(self.description),
             settings: Set(self.settings.stored()?),
+            is_public: Set(self.settings.is_public()),
             source_workspace_id: Set(self.source_workspace_id),
             external_key: Set(self.external_key),
             ..Default::default()

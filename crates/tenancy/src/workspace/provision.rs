@@ -23,10 +23,14 @@ use utoipa::ToSchema;
 
 use super::{
     Column, Entity, Model, NewWorkspace, make_admin, name_key,
-    settings::{Settings, WorkspaceSettingsChange},
+    settings::{Settings, WorkspaceSettingsChange, may_be_everybodys},
     slug_of,
 };
-use crate::{Tenancy, member, member::assignment::Grant, organization, role};
+use crate::{
+    Tenancy,
+    member::{self, Status, assignment::Grant},
+    organization, role,
+};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"organization_id": 42, "atomic": true, "workspaces": [
@@ -118,7 +122,7 @@ pub enum ProvisionStatus {
 }
 
 errors! {
-    pub ProvisionErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, WorkspaceExists, ValidationError;
+    pub ProvisionErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, WorkspaceExists, Conflict, ValidationError;
 }
 
 /// Create many workspaces at once from a list
@@ -191,7 +195,7 @@ struct Known {
     /// Those that the caller may see.
     templates: BTreeMap<WorkspaceId, Settings>,
     roles: BTreeMap<RoleId, role::Model>,
-    members: BTreeSet<UserId>,
+    members: BTreeMap<UserId, Status>,
 }
 
 fn slug(entry: &ProvisionEntry) -> String {
@@ -241,7 +245,7 @@ impl Known {
         known.roles = roles.into_iter().map(|role| (role.id, role)).collect();
         let people: BTreeSet<UserId> = given.map(|member| member.user_id).collect();
         let members = tenant.find::<member::Entity>().filter(member::Column::UserId.is_in(people)).all(db).await?;
-        known.members = members.into_iter().map(|row| row.user_id).collect();
+        known.members = members.into_iter().map(|row| (row.user_id, row.status)).collect();
         Ok(known)
     }
 
@@ -261,8 +265,15 @@ impl Known {
         for id in settings.default_role_id.into_iter().chain(given) {
             caller.may_grant(&self.roles.get(&id).ok_or(ErrorCode::RoleNotFound)?.permissions())?;
         }
-        if entry.members.iter().any(|member| !self.members.contains(&member.user_id)) {
-            return Err(ErrorCode::MemberNotFound.into());
+        if settings.is_public() {
+            may_be_everybodys(caller, settings.default_role_id.and_then(|id| self.roles.get(&id)))?;
+        }
+        for member in &entry.members {
+            match self.members.get(&member.user_id) {
+                Some(Status::Active) => {}
+                Some(_) => return Err(member::suspended()),
+                None => return Err(ErrorCode::MemberNotFound.into()),
+            }
         }
         if self.names.contains(&name_key(&entry.name)) || self.slugs.contains(&slug(entry)) {
             return Err(ErrorCode::WorkspaceExists.into());

@@ -1,18 +1,31 @@
 //! `GET` and `PUT /api/v1/workspaces/{workspace_id}/settings`, and what the settings of a workspace are.
+//!
+//! The default role is what somebody gets who is let into the workspace without another one ([`default_role`]). A workspace
+//! that is public gives it to every member of the organization as soon as they stand in it
+//! ([`PublicWorkspace`](crate::standing::PublicWorkspace)): so who opens a workspace gives a role away, and must be allowed
+//! to.
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Caller, Error, ErrorCode, Result, RoleId, Tenant, WorkspaceId};
+use rivergen_kernel::{BuiltInRole, Caller, Error, ErrorCode, PermissionSet, Result, RoleId, Tenant, WorkspaceId};
 use rivergen_platform::{
+    Clock, Transaction,
+    audit::{self, Actor, AuditRecord},
+    db::TenantScope,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Model, update, update::Changes};
-use crate::{Tenancy, role};
+use super::{Column, Entity, Model, update, update::Changes};
+use crate::{
+    Tenancy, organization,
+    role::{self, rules::Deed},
+};
 
 /// What was set in a workspace; what was not has its default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +39,11 @@ pub(crate) struct Settings {
 /// The settings of a workspace that are in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WorkspaceSettings {
-    /// Opens only what a data policy opens, too.
+    /// Whether every member of the organization may stand in the workspace. There they have the permissions of its default
+    /// role (of a Viewer, where there is none) that are about sources, files and questions; policies hold for them as for
+    /// everybody.
     pub allow_public_access: bool,
-    /// The role of who comes into the workspace without another one.
+    /// The role of who is let into the workspace without another one; where it is null, that of the organization.
     pub default_role_id: Option<RoleId>,
 }
 
@@ -55,7 +70,8 @@ pub struct WorkspaceSettingSources {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"allow_public_access": false, "default_role_id": 42}))]
 pub struct WorkspaceSettingsChange {
-    /// `false` by default.
+    /// `false` by default. Who opens a workspace gives its default role to every member, so they need `role.assign` and no
+    /// less than the role's permissions.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub allow_public_access: Option<Option<bool>>,
@@ -67,12 +83,85 @@ pub struct WorkspaceSettingsChange {
 
 impl WorkspaceSettingsChange {
     /// `ROLE_NOT_FOUND` for a role of nobody's or another's, `FORBIDDEN` for one that holds more than the caller.
-    pub(super) async fn check(&self, db: &impl ConnectionTrait, caller: &Caller, tenant: Tenant) -> Result<()> {
-        match self.default_role_id.flatten() {
-            Some(id) => caller.may_grant(&role::find(db, tenant, id).await?.permissions()),
-            None => Ok(()),
+    /// So it is for a role that every member would get because the workspace is public.
+    pub(super) async fn check(
+        &self,
+        db: &impl ConnectionTrait,
+        caller: &Caller,
+        tenant: Tenant,
+        before: Settings,
+    ) -> Result<()> {
+        if let Some(id) = self.default_role_id.flatten() {
+            caller.may_grant(&role::find(db, tenant, id).await?.permissions())?;
+        }
+        let after = before.changed_by(self);
+        if after == before || !after.is_public() {
+            return Ok(());
+        }
+        let role = match after.default_role_id {
+            Some(id) => role::existing(db, tenant, id).await?,
+            None => None,
+        };
+        may_be_everybodys(caller, role.as_ref())
+    }
+}
+
+/// 403 unless the caller may give every member the role that a public workspace has as its default; `None`: Viewer.
+pub(super) fn may_be_everybodys(caller: &Caller, role: Option<&role::Model>) -> Result<()> {
+    Deed::Assign(&everybodys(role)).allow(caller).map(drop)
+}
+
+fn everybodys(role: Option<&role::Model>) -> PermissionSet {
+    role.map_or_else(|| BuiltInRole::Viewer.permissions(), role::Model::permissions)
+}
+
+/// The role of who is let into the workspace without another one: its default, else that of the organization, else Viewer.
+/// A default that is no role any more is passed over.
+pub(crate) async fn default_role(db: &impl ConnectionTrait, tenant: Tenant, workspace: &Model) -> Result<role::Model> {
+    let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
+    let intake = organization.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+    for id in [Settings::of(workspace).default_role_id, intake.default_role_id].into_iter().flatten() {
+        if let Some(role) = role::existing(db, tenant, id).await? {
+            return Ok(role);
         }
     }
+    role::built_in(db, tenant, BuiltInRole::Viewer).await
+}
+
+/// Puts another role (`None`: none, which means Viewer) in the place of one that goes, in every workspace of which it is the
+/// default. Where one of them is public, every member has the one and gets the other: 403 unless the caller may do that. The
+/// organization is locked, and the caller tells the nodes.
+pub(crate) async fn replace_default_role(
+    tx: &Transaction,
+    caller: &Caller,
+    by: &Actor,
+    from: &role::Model,
+    to: Option<&role::Model>,
+    clock: &Clock,
+) -> Result<()> {
+    let tenant = caller.tenant()?;
+    // Index: workspaces(organization_id, name_key), its first column.
+    let set = tenant.find::<Entity>().filter(Column::Settings.is_not_null()).filter(Column::DeletedAt.is_null());
+    for before in set.all(tx.conn()).await? {
+        let settings = Settings::of(&before);
+        if settings.default_role_id != Some(from.id) {
+            continue;
+        }
+        let settings = Settings { default_role_id: to.map(|role| role.id), ..settings };
+        if settings.is_public() {
+            let (role, instead) = (from.permissions(), everybodys(to));
+            Deed::Delete { role: &role, replacement: Some(&instead) }.allow(caller)?;
+        }
+        let mut row = before.clone().into_active_model();
+        row.settings = Set(settings.stored()?);
+        row.updated_at = Set(clock.now());
+        let after = row.update(tx.conn()).await?;
+        let record = AuditRecord::new(Some(tenant.organization_id()), by.clone(), "workspace.update_settings")
+            .target("workspace", after.id.0)
+            .details(update::difference(&before, &after));
+        audit::record(tx, clock, record).await?;
+    }
+    Ok(())
 }
 
 impl Settings {
@@ -85,12 +174,14 @@ impl Settings {
     pub async fn in_force(db: &impl ConnectionTrait, tenant: Tenant, row: &Model) -> Result<Self> {
         let mut settings = Self::of(row);
         if let Some(id) = settings.default_role_id {
-            match role::find(db, tenant, id).await {
-                Err(error) if error.code == ErrorCode::RoleNotFound => settings.default_role_id = None,
-                found => drop(found?),
-            }
+            settings.default_role_id = role::existing(db, tenant, id).await?.map(|role| role.id);
         }
         Ok(settings)
+    }
+
+    /// Whether the workspace is open to every member of its organization.
+    pub fn is_public(self) -> bool {
+        self.allow_public_access == Some(true)
     }
 
     /// Merged by key.
@@ -107,10 +198,7 @@ impl Settings {
     }
 
     pub fn effective(self) -> WorkspaceSettings {
-        WorkspaceSettings {
-            allow_public_access: self.allow_public_access.unwrap_or(false),
-            default_role_id: self.default_role_id,
-        }
+        WorkspaceSettings { allow_public_access: self.is_public(), default_role_id: self.default_role_id }
     }
 
     fn sources(self) -> WorkspaceSettingSources {

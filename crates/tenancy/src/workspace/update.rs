@@ -128,7 +128,9 @@ impl Changes {
             row.description = description.filter(|text| !text.is_empty());
         }
         if let Some(change) = self.settings {
-            row.settings = Settings::of(&row).changed_by(&change).stored()?;
+            let settings = Settings::of(&row).changed_by(&change);
+            row.is_public = settings.is_public();
+            row.settings = settings.stored()?;
         }
         Ok(row)
     }
@@ -149,7 +151,7 @@ pub(super) async fn apply(
     let tx = platform.db.begin().await?;
     let before = hold(&tx, tenant, workspace).await?;
     if let Some(settings) = &changes.settings {
-        settings.check(tx.conn(), &caller, tenant).await?;
+        settings.check(tx.conn(), &caller, tenant, Settings::of(&before)).await?;
     }
     let action = changes.action;
     let after = changes.made_to(&before)?;
@@ -163,6 +165,7 @@ pub(super) async fn apply(
     row.slug = Set(after.slug);
     row.description = Set(after.description);
     row.settings = Set(after.settings);
+    row.is_public = Set(after.is_public);
     row.updated_at = Set(platform.clock.now());
     let row = row.update(tx.conn()).await.map_err(taken)?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
@@ -175,7 +178,7 @@ pub(super) async fn apply(
 }
 
 /// `{"before": …, "after": …}` of what differs.
-fn difference(before: &Model, after: &Model) -> Value {
+pub(super) fn difference(before: &Model, after: &Model) -> Value {
     let fields = |row: &Model| {
         let Settings { allow_public_access, default_role_id } = Settings::of(row);
         [

@@ -15,6 +15,9 @@ on_both_databases! {
     what_cannot_be_accepted_any_more;
     whoever_is_a_member_already_is_not_made_one_again;
     a_role_or_workspace_may_be_gone;
+    whoever_invited_must_still_be_able_to;
+    an_inviter_who_goes_at_that_moment_gives_nothing_or_gave_it_before;
+    sent_again_it_is_that_of_another;
     a_hundred_at_once_make_one_member;
     revoked_and_accepted_at_once_is_one_of_both;
     a_program_accepts_nothing;
@@ -243,4 +246,88 @@ async fn tries_are_bounded(server: &Server) {
     let answer = accept(&viewer.client, "nothing").await;
     assert!(answer.number("retry-after") > 0);
     answer.error(429, "RATE_LIMITED");
+}
+
+/// What makes an inviter somebody who may invite no more.
+async fn fall(acme: &rivergen_tests::Organization, how: &str) {
+    let path = format!("/api/v1/organizations/{}/members/{}", acme.id, acme.admin.id);
+    match how {
+        "removed" => drop(acme.owner.client.delete(&path).await.ok()),
+        "suspended" => drop(acme.owner.client.patch(&path, json!({"status": "suspended"})).await.ok()),
+        // May invite nobody.
+        "reduced" => drop(acme.owner.client.patch(&path, json!({"role_id": acme.roles["Viewer"]})).await.ok()),
+        how => panic!("{how}"),
+    }
+}
+
+async fn whoever_invited_must_still_be_able_to(server: &Server) {
+    for (name, how) in [("Acme", "removed"), ("Globex", "suspended"), ("Initech", "reduced")] {
+        let acme = server.organization(name).await;
+        let ada = server.newcomer(&format!("{how}@new.example")).await;
+        match how {
+            // By an import as well.
+            "suspended" => {
+                let file = format!("email,role\n{},Developer\n", ada.email);
+                let import = json!({"organization_id": acme.id, "format": "csv", "content": file});
+                acme.admin.client.post("/api/v1/users/bulk-import", import).await.ok();
+            }
+            _ => {
+                invite(&acme, &ada.email, "Developer").await;
+            }
+        }
+        let token = token(server, &ada.email, 1).await;
+        server.anonymous().get(&preview_path(&token)).await.ok();
+        fall(&acme, how).await;
+        server.anonymous().get(&preview_path(&token)).await.error(409, "INVITATION_STALE");
+        accept(&ada.client, &token).await.error(409, "INVITATION_STALE");
+        // It has ended.
+        accept(&ada.client, &token).await.error(410, "INVITATION_NOT_PENDING");
+        let row =
+            format!("SELECT status, accepted_by_user_id, ended_at FROM invitations WHERE email = '{}'", ada.email);
+        let row = server.rows(&row).await.remove(0);
+        assert_eq!((&row["status"], &row["accepted_by_user_id"]), (&json!("revoked"), &Value::Null));
+        assert!(!row["ended_at"].is_null());
+        let members =
+            format!("SELECT count(*) FROM memberships WHERE user_id = {} AND organization_id = {}", ada.id, acme.id);
+        assert_eq!(server.count(&members).await, 0);
+        // Somebody else may invite them.
+        let path = invite_path(&acme);
+        acme.owner.client.post(&path, body(&acme, &ada.email, "Developer")).await.created();
+        accept(&ada.client, &super::token(server, &ada.email, 2).await).await.ok();
+    }
+    assert_eq!(server.audited("invitation.revoke", "success").await, 3);
+    let details = "SELECT details FROM audit_log WHERE action = 'invitation.revoke'";
+    for row in server.rows(details).await {
+        assert!(row["details"].as_str().unwrap().contains("inviter_may_not"), "{row}");
+    }
+}
+
+async fn an_inviter_who_goes_at_that_moment_gives_nothing_or_gave_it_before(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = format!("/api/v1/organizations/{}/members/{}", acme.id, acme.admin.id);
+    let role = |role: &str| json!({"role_id": acme.roles[role]});
+    let ada = server.newcomer(ADA).await;
+    for count in 1..=8 {
+        invite(&acme, ADA, "Developer").await;
+        let token = token(server, ADA, count).await;
+        let (accepted, demoted) =
+            tokio::join!(accept(&ada.client, &token), acme.owner.client.patch(&path, role("Viewer")));
+        demoted.ok();
+        match accepted.status.as_u16() {
+            200 => drop(ada.client.post_empty(&format!("/api/v1/organizations/{}/leave", acme.id)).await.ok()),
+            _ => drop(accepted.error(409, "INVITATION_STALE")),
+        }
+        acme.owner.client.patch(&path, role("Admin")).await.ok();
+    }
+}
+
+async fn sent_again_it_is_that_of_another(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ada = server.newcomer(ADA).await;
+    let id = invite(&acme, ADA, "Developer").await;
+    fall(&acme, "removed").await;
+    let resend = format!("/api/v1/organizations/{}/invitations/{id}/resend", acme.id);
+    let data = acme.owner.client.post_empty(&resend).await.ok();
+    assert_eq!(data["invitation"]["invited_by"], acme.owner.id);
+    accept(&ada.client, &token(server, ADA, 2).await).await.ok();
 }

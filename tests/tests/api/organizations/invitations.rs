@@ -20,6 +20,9 @@ on_both_databases! {
     what_is_not_valid_is_named;
     in_bulk_each_is_judged_for_themselves;
     a_bulk_has_bounds;
+    a_bulk_may_be_a_csv;
+    a_csv_that_cannot_be_read_is_refused;
+    without_a_role_it_is_the_default_one;
     the_list_shows_what_is_pending;
     sent_again_it_is_another_link;
     what_is_over_is_not_sent_again;
@@ -361,4 +364,92 @@ async fn invitations_are_bounded(server: &Server) {
     let many = json!({"invitations": [third]});
     acme.admin.client.post(&bulk_path(&acme), many.clone()).await.ok();
     acme.admin.client.post(&bulk_path(&acme), many).await.error(429, "RATE_LIMITED");
+}
+
+async fn a_bulk_may_be_a_csv(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let lab = acme.workspace("Data Lab").await;
+    let (viewer, developer) = (acme.roles["Viewer"], acme.roles["Developer"]);
+    let foreign = (globex.workspace_id, globex.roles["Viewer"]);
+    let file = format!(
+        "email,workspace,role\nada@new.example,data-lab,developer\n\"bob@new.example\",{lab},{viewer}\n\
+         carl@new.example,,\nnobody,,\n{},,\ndora@new.example,nowhere,\ndora@new.example,{},\n\
+         dora@new.example,,Pilot\ndora@new.example,,{}\ndora@new.example,,Owner\nADA@new.example,,\n",
+        acme.viewer.email, foreign.0, foreign.1
+    );
+    let send = async |content_type: &str, file: String| {
+        acme.admin.client.post_raw(&bulk_path(&acme), content_type, file).await
+    };
+    let data = send("text/csv; charset=utf-8", file).await.ok();
+    assert_eq!((data["invited_count"].as_i64(), data["failed_count"].as_i64()), (Some(3), Some(8)));
+    let results = data["results"].as_array().unwrap();
+    let codes: Vec<Option<&str>> = results.iter().map(|result| result["error_code"].as_str()).collect();
+    let failures = [
+        "VALIDATION_ERROR",
+        "ALREADY_MEMBER",
+        "WORKSPACE_NOT_FOUND",
+        "WORKSPACE_NOT_FOUND",
+        "ROLE_NOT_FOUND",
+        "ROLE_NOT_FOUND",
+        "FORBIDDEN",
+        "INVITATION_EXISTS",
+    ];
+    assert_eq!((&codes[..3], &codes[3..]), (&[None; 3][..], &failures.map(Some)[..]));
+    assert_eq!((&results[0]["status"], &results[3]["email"]), (&json!("invited"), &json!("nobody")));
+    let invited = server.rows("SELECT email, workspace_id, role_id FROM invitations ORDER BY email").await;
+    let row = |email: &str, workspace: i64, role: i64| json!({"email": format!("{email}@new.example"), "workspace_id": workspace, "role_id": role});
+    let expected = [row("ada", lab, developer), row("bob", lab, viewer), row("carl", acme.workspace_id, viewer)];
+    assert_eq!(invited, expected);
+    server.anonymous().get(&preview_path(&token(server, ADA, 1).await)).await.ok();
+    // The rules of the operation are those of the other form.
+    let people = || "email\neve@new.example\n".to_owned();
+    for person in [&acme.developer, &acme.viewer] {
+        person.client.post_raw(&bulk_path(&acme), "text/csv", people()).await.error(403, "FORBIDDEN");
+    }
+    globex.owner.client.post_raw(&bulk_path(&acme), "text/csv", people()).await.error(404, "ORG_NOT_FOUND");
+    server.anonymous().post_raw(&bulk_path(&acme), "text/csv", people()).await.error(401, "UNAUTHORIZED");
+    send("text/plain", people()).await.error(415, "UNSUPPORTED_MEDIA_TYPE");
+    let document = serde_json::to_value(rivergen::openapi::document()).unwrap();
+    let operation = &document["paths"]["/api/v1/organizations/{org_id}/members/invite/bulk"]["post"];
+    for content_type in ["application/json", "text/csv"] {
+        assert!(operation["requestBody"]["content"][content_type].is_object(), "{content_type}");
+    }
+}
+
+async fn a_csv_that_cannot_be_read_is_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let send = async |file: Vec<u8>| acme.admin.client.post_raw(&bulk_path(&acme), "text/csv", file).await;
+    for bad in ["", "name\nAda\n", "email,password\na@b.example,x\n", "email,role\na@b.example\n"] {
+        send(bad.as_bytes().to_vec()).await.error(400, "INVALID_REQUEST");
+    }
+    send(b"email\n\xff\n".to_vec()).await.error(400, "INVALID_REQUEST");
+    send(b"email,role\na@b.example,a\0b\n".to_vec()).await.invalid("body");
+    let of = |count: usize| {
+        let rows: String = (0..count).map(|index| format!("p{index}@new.example\n")).collect();
+        format!("email\n{rows}").into_bytes()
+    };
+    send(of(0)).await.invalid("invitations");
+    send(of(101)).await.invalid("invitations");
+    assert_eq!(send(of(100)).await.ok()["invited_count"], 100);
+}
+
+async fn without_a_role_it_is_the_default_one(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    let settings = json!({"settings": {"default_role_id": acme.roles["Developer"]}});
+    acme.owner.client.put(&format!("/api/v1/workspaces/{lab}/settings"), settings).await.ok();
+    let wanted = |email: &str, workspace: i64| json!({"email": email, "workspace_id": workspace});
+    acme.admin.client.post(&invite_path(&acme), wanted(ADA, lab)).await.created();
+    let many = json!({"invitations": [wanted("bob@new.example", lab), wanted("eve@new.example", acme.workspace_id)]});
+    assert_eq!(acme.admin.client.post(&bulk_path(&acme), many).await.ok()["invited_count"], 2);
+    let roles = server.rows("SELECT role_id FROM invitations ORDER BY email").await;
+    let roles: Vec<i64> = roles.iter().map(|row| row["role_id"].as_i64().unwrap()).collect();
+    assert_eq!(roles, [acme.roles["Developer"], acme.roles["Developer"], acme.roles["Viewer"]]);
+    let ada = server.newcomer(ADA).await;
+    accept(&ada.client, &token(server, ADA, 1).await).await.ok();
+    ada.stand_in(lab).await.client.upload("a.csv", b"a\n1\n".to_vec()).await.created();
+    // Nobody gives more by it than they hold.
+    let settings = json!({"settings": {"default_role_id": acme.roles["Owner"]}});
+    acme.owner.client.put(&format!("/api/v1/workspaces/{lab}/settings"), settings).await.ok();
+    acme.admin.client.post(&invite_path(&acme), wanted("zoe@new.example", lab)).await.error(403, "FORBIDDEN");
 }

@@ -27,6 +27,8 @@ on_both_databases! {
     anothers_is_not_found;
     a_token_does_what_its_scopes_allow;
     what_is_not_valid_is_named;
+    a_workspace_whose_admin_goes_is_run_by_the_owner;
+    sessions_say_why_they_ended;
 }
 
 fn members(organization: &Organization) -> String {
@@ -500,4 +502,44 @@ async fn what_is_not_valid_is_named(server: &Server) {
     acme.owner.client.patch(&member, nobody).await.error(404, "ROLE_NOT_FOUND");
     acme.owner.client.delete(&format!("{member}?transfer_to=x")).await.invalid("transfer_to");
     assert_eq!(acme.owner.client.get(&members(&acme)).await.ok()["total_count"], 4);
+}
+
+async fn a_workspace_whose_admin_goes_is_run_by_the_owner(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let owner = &acme.owner.client;
+    let made = async |name: &str| {
+        let body = json!({"name": name, "organization_id": acme.id});
+        let data = acme.admin.client.post("/api/v1/workspaces", body).await.created();
+        data["workspace"]["id"].as_i64().unwrap()
+    };
+    let (lab, studio) = (made("Lab").await, made("Studio").await);
+    // The role in the workspace is taken, by the operations on roles.
+    let assignments = format!("/api/v1/roles/{}/assignments", acme.roles["Admin"]);
+    let held = owner.get(&format!("{assignments}?workspace_id={studio}")).await.ok();
+    owner.delete(&format!("{assignments}/{}", held["assignments"][0]["id"])).await.ok();
+    // The only Admin of the workspace is removed from the organization.
+    owner.delete(&path(&acme, &acme.admin)).await.ok();
+    for workspace in [lab, studio] {
+        // Whoever runs the organization runs each of its workspaces, without a role in it.
+        let members = format!("/api/v1/organizations/{}/workspaces/{workspace}/members", acme.id);
+        assert_eq!(owner.get(&members).await.ok()["total_count"], 0);
+        let rename = json!({"name": format!("Workspace {workspace}")});
+        owner.put(&format!("/api/v1/workspaces/{workspace}"), rename).await.ok();
+        let admin = json!({"user_id": acme.viewer.id, "role_id": acme.roles["Admin"]});
+        owner.post(&members, admin).await.created();
+    }
+}
+
+async fn sessions_say_why_they_ended(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let reason = async |person: &Person| {
+        let ended = format!("SELECT end_reason FROM sessions WHERE user_id = {}", person.id);
+        server.rows(&ended).await.remove(0)["end_reason"].as_str().unwrap().to_owned()
+    };
+    acme.viewer.client.post_empty(&leave(&acme)).await.ok();
+    assert_eq!(reason(&acme.viewer).await, "left_organization");
+    acme.owner.client.patch(&path(&acme, &acme.developer), json!({"status": "suspended"})).await.ok();
+    assert_eq!(reason(&acme.developer).await, "revoked_by_administrator");
+    acme.owner.client.delete(&path(&acme, &acme.admin)).await.ok();
+    assert_eq!(reason(&acme.admin).await, "revoked_by_administrator");
 }

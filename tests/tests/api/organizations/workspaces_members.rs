@@ -8,6 +8,8 @@ on_both_databases! {
     somebody_with_two_roles_is_listed_once;
     a_role_counts_on_the_very_next_request;
     only_members_of_the_organization_are_added_and_once;
+    who_is_added_without_a_role_gets_the_default;
+    who_is_suspended_is_not_added;
     added_at_once_they_are_added_once;
     another_role_takes_the_place_of_the_one_before;
     a_role_on_loan_becomes_one_for_good;
@@ -118,7 +120,7 @@ async fn only_members_of_the_organization_are_added_and_once(server: &Server) {
     for role in ["Viewer", "Developer"] {
         client.post(&path, body(acme.viewer.id, acme.roles[role])).await.error(409, "ALREADY_MEMBER");
     }
-    client.post(&path, json!({"user_id": acme.developer.id})).await.invalid("role_id");
+    client.post(&path, json!({"user_id": acme.developer.id, "role_id": "x"})).await.invalid("role_id");
     client.post(&path, json!({"role_id": viewer})).await.invalid("user_id");
     client.post(&path, json!({"user_id": "x", "role_id": viewer})).await.invalid("user_id");
 }
@@ -346,4 +348,44 @@ async fn anothers_is_not_found(server: &Server) {
         client.patch(&of(organization, workspace, &globex.viewer), role.clone()).await.error(404, code);
         client.delete(&of(organization, workspace, &globex.viewer)).await.error(404, code);
     }
+}
+
+async fn who_is_added_without_a_role_gets_the_default(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    let add = async |person: &Person| {
+        let data = acme.admin.client.post(&path(&acme, lab), json!({"user_id": person.id})).await.created();
+        let role = data["member"]["role"]["name"].as_str().unwrap().to_owned();
+        acme.admin.client.delete(&of(&acme, lab, person)).await.ok();
+        role
+    };
+    assert_eq!(add(&acme.viewer).await, "Viewer");
+    let default = |role: &str| json!({"settings": {"default_role_id": acme.roles[role]}});
+    let settings = format!("/api/v1/organizations/{}/settings", acme.id);
+    acme.owner.client.patch(&settings, default("Developer")).await.ok();
+    assert_eq!(add(&acme.viewer).await, "Developer");
+    // The workspace's own goes before the organization's.
+    let settings = format!("/api/v1/workspaces/{lab}/settings");
+    acme.owner.client.put(&settings, default("Admin")).await.ok();
+    assert_eq!(add(&acme.viewer).await, "Admin");
+    // Nor does anybody give more by it than they hold.
+    acme.owner.client.put(&settings, default("Owner")).await.ok();
+    let body = json!({"user_id": acme.viewer.id});
+    acme.admin.client.post(&path(&acme, lab), body).await.error(403, "FORBIDDEN");
+}
+
+async fn who_is_suspended_is_not_added(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    let status = |status: &str| json!({"status": status});
+    let member = format!("/api/v1/organizations/{}/members/{}", acme.id, acme.viewer.id);
+    acme.admin.client.patch(&member, status("suspended")).await.ok();
+    let add = json!({"user_id": acme.viewer.id, "role_id": acme.roles["Viewer"]});
+    acme.admin.client.post(&path(&acme, lab), add.clone()).await.error(409, "CONFLICT");
+    let entry = json!({"name": "North", "members": [add.clone()]});
+    let provision = json!({"organization_id": acme.id, "workspaces": [entry]});
+    let data = acme.admin.client.post("/api/v1/workspaces/provision", provision).await.ok();
+    assert_eq!(data["results"][0]["error_code"], "CONFLICT");
+    acme.admin.client.patch(&member, status("active")).await.ok();
+    acme.admin.client.post(&path(&acme, lab), add).await.created();
 }

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use rivergen_tests::{Organization, Server, on_both_databases};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{PATH, custom, details_of, give, may, workspace};
 
@@ -15,6 +15,10 @@ on_both_databases! {
     built_in_roles_stay;
     wrong_roles_and_strangers_delete_nothing;
     of_an_assignment_and_a_deletion_at_once_neither_is_lost;
+    a_default_that_goes_is_viewer_again;
+    the_one_in_its_place_is_the_default_too;
+    a_default_that_is_gone_is_passed_over;
+    nobody_gives_everybody_more_by_a_deletion;
 }
 
 async fn one_that_nobody_holds_goes(server: &Server) {
@@ -196,4 +200,92 @@ async fn of_an_assignment_and_a_deletion_at_once_neither_is_lost(server: &Server
             }
         }
     }
+}
+
+/// Makes the role the default of the organization and of a workspace.
+async fn make_default(acme: &Organization, workspace: i64, role: i64) {
+    let settings = json!({"settings": {"default_role_id": role}});
+    acme.owner.client.patch(&format!("/api/v1/organizations/{}/settings", acme.id), settings.clone()).await.ok();
+    acme.owner.client.put(&format!("/api/v1/workspaces/{workspace}/settings"), settings).await.ok();
+}
+
+/// The defaults of the organization and of a workspace, and the version of the organization's settings.
+async fn defaults(acme: &Organization, workspace: i64) -> (Value, Value, i64) {
+    let of = acme.owner.client.get(&format!("/api/v1/organizations/{}/settings", acme.id)).await.ok();
+    let there = acme.owner.client.get(&format!("/api/v1/workspaces/{workspace}/settings")).await.ok();
+    let own = of["settings"]["default_role_id"].clone();
+    (own, there["settings"]["default_role_id"].clone(), of["version"].as_i64().unwrap())
+}
+
+/// The role that an account gets which is made without one.
+async fn role_of_a_new_user(acme: &Organization, email: &str) -> String {
+    let body = json!({"email": email, "display_name": "Ada", "organization_id": acme.id});
+    let id = acme.owner.client.post("/api/v1/users", body).await.created()["user"]["id"].clone();
+    let seen = acme.owner.client.get(&format!("/api/v1/users/{id}")).await.ok();
+    seen["user"]["memberships"][0]["roles"][0].as_str().unwrap().to_owned()
+}
+
+async fn a_default_that_goes_is_viewer_again(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let role = custom(&acme, "Analyst", &["policy.read"]).await;
+    let lab = workspace(&acme, "Lab").await;
+    make_default(&acme, lab, role).await;
+    assert_eq!(defaults(&acme, lab).await, (json!(role), json!(role), 1));
+    assert_eq!(role_of_a_new_user(&acme, "ada@new.example").await, "Analyst");
+    let held = format!("DELETE FROM role_assignments WHERE role_id = {role}");
+    server.execute(&held).await;
+    server.forget().await;
+
+    acme.admin.client.delete(&format!("{PATH}/{role}")).await.ok();
+    assert_eq!(defaults(&acme, lab).await, (Value::Null, Value::Null, 2));
+    assert_eq!(role_of_a_new_user(&acme, "bob@new.example").await, "Viewer");
+    // Both are changes of settings as any other.
+    let told = details_of(server, "organization.update_settings").await;
+    assert_eq!(told["changed"]["default_role_id"], json!({"before": role, "after": null}));
+    let told = details_of(server, "workspace.update_settings").await;
+    assert_eq!(told, json!({"before": {"default_role_id": role}, "after": {"default_role_id": null}}));
+    let settings = acme.owner.client.get(&format!("/api/v1/organizations/{}/settings", acme.id)).await.ok();
+    assert_eq!(settings["updated_by"], acme.admin.id);
+}
+
+async fn the_one_in_its_place_is_the_default_too(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &["policy.read"]).await;
+    let new = custom(&acme, "Auditor", &["audit.read"]).await;
+    let lab = workspace(&acme, "Lab").await;
+    make_default(&acme, lab, old).await;
+    acme.owner.client.delete(&format!("{PATH}/{old}?reassign_to={new}")).await.ok();
+    assert_eq!(defaults(&acme, lab).await, (json!(new), json!(new), 2));
+    assert_eq!(role_of_a_new_user(&acme, "ada@new.example").await, "Auditor");
+}
+
+async fn a_default_that_is_gone_is_passed_over(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let role = custom(&acme, "Analyst", &["policy.read"]).await;
+    let lab = workspace(&acme, "Lab").await;
+    make_default(&acme, lab, role).await;
+    // As it was left behind before the deletion of a role took its defaults along.
+    server.execute(&format!("DELETE FROM roles WHERE id = {role}")).await;
+    server.forget().await;
+    assert_eq!(defaults(&acme, lab).await, (Value::Null, Value::Null, 1));
+    assert_eq!(role_of_a_new_user(&acme, "ada@new.example").await, "Viewer");
+    let path = format!("/api/v1/organizations/{}/workspaces/{lab}/members", acme.id);
+    let data = acme.owner.client.post(&path, json!({"user_id": acme.viewer.id})).await.created();
+    assert_eq!(data["member"]["role"]["name"], "Viewer");
+}
+
+async fn nobody_gives_everybody_more_by_a_deletion(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = workspace(&acme, "Lab").await;
+    let little = custom(&acme, "Reader", &["storage.read"]).await;
+    make_default(&acme, lab, little).await;
+    let open = json!({"settings": {"allow_public_access": true}});
+    acme.owner.client.put(&format!("/api/v1/workspaces/{lab}/settings"), open.clone()).await.ok();
+    // Everybody would become a Viewer in the workspace, by somebody who may not make anybody one.
+    let cleaner = custom(&acme, "Cleaner", &["role.delete"]).await;
+    give(&acme.owner, cleaner, json!({"user_id": acme.developer.id})).await;
+    acme.developer.client.delete(&format!("{PATH}/{little}")).await.error(403, "FORBIDDEN");
+    assert_eq!(defaults(&acme, lab).await, (json!(little), json!(little), 1));
+    acme.admin.client.delete(&format!("{PATH}/{little}")).await.ok();
+    assert_eq!(defaults(&acme, lab).await.1, Value::Null);
 }

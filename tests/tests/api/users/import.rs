@@ -11,6 +11,8 @@ on_both_databases! {
     a_file_may_have_five_megabytes;
     an_import_whose_starter_may_no_more_stops;
     the_rules_hold;
+    who_has_no_role_gets_the_default;
+    a_dry_run_counts_no_mail with "[limits]\nenabled = true\n[limits.rules]\ngeneral = { limit = 1000, per_seconds = 60 }\ngeneral_admin = { limit = 5000, per_seconds = 60 }\ninvitations_to_address = { limit = 2, per_seconds = 86400 }";
 }
 
 const PATH: &str = "/api/v1/users/bulk-import";
@@ -149,4 +151,40 @@ async fn the_rules_hold(server: &Server) {
     acme.developer.client.get(&path).await.error(403, "FORBIDDEN");
     acme.admin.client.get(&format!("{PATH}/imp_x")).await.error(404, "IMPORT_NOT_FOUND");
     finished(&acme, &started).await;
+}
+
+async fn who_has_no_role_gets_the_default(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let default = |role: &str| json!({"settings": {"default_role_id": acme.roles[role]}});
+    let import = async |email: &str| {
+        let started = acme.admin.client.post(PATH, body(&acme, &format!("email\n{email}\n"))).await.ok();
+        assert_eq!(finished(&acme, &started).await["created"], 1);
+        server.count(&format!("SELECT role_id FROM invitations WHERE email = '{email}'")).await
+    };
+    assert_eq!(import("ada@new.example").await, acme.roles["Viewer"]);
+    let settings = format!("/api/v1/organizations/{}/settings", acme.id);
+    acme.owner.client.patch(&settings, default("Developer")).await.ok();
+    assert_eq!(import("bob@new.example").await, acme.roles["Developer"]);
+    // They come into the default workspace, whose own default role goes before.
+    let settings = format!("/api/v1/workspaces/{}/settings", acme.workspace_id);
+    acme.owner.client.put(&settings, default("Admin")).await.ok();
+    assert_eq!(import("eve@new.example").await, acme.roles["Admin"]);
+}
+
+async fn a_dry_run_counts_no_mail(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut dry = body(&acme, "email\nada@new.example\n");
+    dry["dry_run"] = json!(true);
+    for _ in 0..3 {
+        let end = finished(&acme, &acme.admin.client.post(PATH, dry.clone()).await.ok()).await;
+        assert_eq!((&end["created"], &end["failed"]), (&json!(1), &json!(0)));
+    }
+    // As many mails as ever may go to the address.
+    for round in 0..3 {
+        let real = body(&acme, "email\nada@new.example\n");
+        let end = finished(&acme, &acme.admin.client.post(PATH, real).await.ok()).await;
+        let code = end["errors"][0]["code"].as_str();
+        assert_eq!(code, (round == 2).then_some("RATE_LIMITED"), "{round}");
+        server.execute("UPDATE invitations SET status = 'revoked'").await;
+    }
 }

@@ -30,6 +30,8 @@ async fn what_the_duplicate_owns_moves_and_its_ways_in_end(server: &Server) {
     duplicate.client.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     let login = json!({"email": duplicate.email, "password": rivergen_tests::PASSWORD});
     server.anonymous().post("/api/v1/auth/login", login).await.error(403, "USER_DISABLED");
+    let reasons = format!("SELECT DISTINCT end_reason FROM sessions WHERE user_id = {}", duplicate.id);
+    assert_eq!(server.rows(&reasons).await, [json!({"end_reason": "account_merged"})]);
     let owners =
         format!("SELECT count(*) FROM data_sources WHERE id = {source} AND created_by_user_id = {}", survivor.id);
     assert_eq!(server.count(&owners).await, 1);

@@ -6,6 +6,7 @@ mod delete;
 mod get;
 mod list;
 mod provision;
+mod public;
 mod settings;
 mod update;
 

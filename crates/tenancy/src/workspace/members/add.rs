@@ -17,7 +17,7 @@ use crate::{
     Tenancy, member,
     member::{assignment, assignment::Grant},
     role,
-    workspace::hold,
+    workspace::{hold, settings::default_role},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -26,13 +26,13 @@ pub struct AddWorkspaceMemberRequest {
     /// A member of the organization.
     #[garde(skip)]
     pub user_id: UserId,
-    /// A role of the organization, with no more permissions than one's own.
+    /// A role of the organization, with no more permissions than one's own; the workspace's default role, if absent.
     #[garde(skip)]
-    pub role_id: RoleId,
+    pub role_id: Option<RoleId>,
 }
 
 errors! {
-    pub AddErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, AlreadyMember, ValidationError;
+    pub AddErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, AlreadyMember, Conflict, ValidationError;
 }
 
 /// Give an existing organization member access to a workspace
@@ -53,10 +53,14 @@ pub async fn add_workspace_member(
     let now = platform.clock.now();
     let actor = origin.actor(caller.user_id);
     let tx = platform.db.begin().await?;
-    hold(&tx, tenant, workspace_id).await?;
-    let role = role::hold(&tx, tenant, request.role_id).await?;
+    let workspace = hold(&tx, tenant, workspace_id).await?;
+    let role_id = match request.role_id {
+        Some(id) => id,
+        None => default_role(tx.conn(), tenant, &workspace).await?.id,
+    };
+    let role = role::hold(&tx, tenant, role_id).await?;
     caller.may_grant(&role.permissions())?;
-    member::find(tx.conn(), tenant, request.user_id).await?;
+    member::hold_active(&tx, tenant, request.user_id).await?;
     let before = held(&tx, tenant, workspace_id, request.user_id).await?;
     if before.iter().any(|(row, _)| is_live(row, now)) {
         return Err(ErrorCode::AlreadyMember.into());
