@@ -84,6 +84,9 @@ pub enum Source {
     Added,
     #[sea_orm(string_value = "import")]
     Import,
+    /// By themselves, with an address of a verified domain.
+    #[sea_orm(string_value = "domain")]
+    Domain,
 }
 
 #[sea_orm::model]

@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{Entity, Model, normalise_domain};
-use crate::{Tenancy, role};
+use crate::{Tenancy, domain, role};
 
 /// The settings of an organization. A change names the keys that it changes; the rest stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
@@ -146,9 +146,9 @@ impl Default for Intake {
 impl Intake {
     /// 422 where people of the address's domain are not let in. A sub-domain is a domain of its own.
     pub fn allow(&self, email: &str) -> Result<()> {
-        let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let domain = domain::of_address(email).unwrap_or_default();
         let domains = &self.allowed_email_domains;
-        match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain)) {
+        match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(&domain)) {
             true => Ok(()),
             false => Err(Error::invalid_field("email", "is of a domain that the organization does not invite")),
         }
