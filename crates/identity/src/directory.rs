@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{OrganizationId, Result, UserId, WorkspaceId, caller::Membership};
-use rivergen_platform::Transaction;
+use rivergen_platform::{Transaction, audit::Actor};
 use serde::Serialize;
 
-use crate::security::{OrganizationSecurity, SecurityPolicy};
+use crate::{
+    security::{OrganizationSecurity, SecurityPolicy},
+    user::User,
+};
 
 /// Where people belong. Implemented by `tenancy`, handed in at assembly.
 #[async_trait::async_trait]
@@ -26,6 +29,22 @@ pub trait Directory: Send + Sync {
 
     /// Gives a new account an organization of its own, with a workspace, in the account's transaction.
     async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place>;
+
+    /// The organization that takes in whoever proves the address, where there is one. It stays locked until the
+    /// transaction ends, so this is asked before anything that the transaction changes.
+    async fn welcoming(&self, tx: &Transaction, email: &str) -> Result<Option<OrganizationId>>;
+
+    /// Lets the person, who has proved the address in this transaction, into the organization that
+    /// [`Directory::welcoming`] answered, unless its rules say no. Writes the organization's audit log, so it comes before
+    /// the transaction's own record and after all else.
+    async fn join(
+        &self,
+        tx: &Transaction,
+        organization: OrganizationId,
+        user: &User,
+        email: &str,
+        by: &Actor,
+    ) -> Result<()>;
 
     /// The organizations and workspaces that the person belongs to, at most 100 of each.
     async fn places(&self, user: UserId) -> Result<Places>;

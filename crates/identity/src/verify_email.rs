@@ -93,6 +93,7 @@ pub async fn verify_email(
     let step = FirstStep { amr: "otp", workspace_id: None, session_lifetime: identity.settings.session_lifetime };
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
+    let welcoming = identity.directory.welcoming(&tx, &address.email).await?;
     token.spend(&tx, now).await?;
     let mut row = address.into_active_model();
     row.verified_at = Set(Some(now));
@@ -105,6 +106,11 @@ pub async fn verify_email(
     };
     let email = address.email.clone();
     take_over(&identity, &tx, &user, address).await?;
+    if let Some(organization) = welcoming {
+        // With the primary address as it is now.
+        let user = User::find(tx.conn(), user.id()).await?.ok_or(ErrorCode::InvalidToken)?;
+        identity.directory.join(&tx, organization, &user, &email, &origin.actor(user.id())).await?;
+    }
     let details = identity.settings.countries.add_to(serde_json::json!({"email": email}), origin.ip);
     let record = AuditRecord::new(None, origin.actor(user.id()), "auth.verify_email").target("user", user.id().0);
     audit::record(&tx, &platform.clock, record.details(details)).await?;

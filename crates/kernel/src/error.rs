@@ -103,6 +103,7 @@ catalogue! {
     RoleNotFound "ROLE_NOT_FOUND" 404 "There is no such role.";
     AssignmentNotFound "ASSIGNMENT_NOT_FOUND" 404 "There is no such assignment.";
     InvitationNotFound "INVITATION_NOT_FOUND" 404 "There is no such invitation.";
+    DomainNotFound "DOMAIN_NOT_FOUND" 404 "There is no such domain.";
     ImportNotFound "IMPORT_NOT_FOUND" 404 "There is no such import.";
     SessionNotFound "SESSION_NOT_FOUND" 404 "There is no such session.";
     DeviceNotFound "DEVICE_NOT_FOUND" 404 "There is no such device.";
@@ -137,6 +138,10 @@ catalogue! {
     DefaultWorkspace "DEFAULT_WORKSPACE" 409 "The default workspace cannot be deleted; make another one the default first.";
     PersonalOrg "PERSONAL_ORG" 409 "A personal organization goes with its account alone.";
     SettingManagedElsewhere "SETTING_MANAGED_ELSEWHERE" 409 "This setting is not changed here.";
+    DomainExists "DOMAIN_EXISTS" 409 "The organization has this domain already.";
+    DomainTaken "DOMAIN_TAKEN" 409 "Another organization has proved this domain.";
+    DomainNotVerified "DOMAIN_NOT_VERIFIED" 409 "The domain is not proved: publish its DNS record and verify it.";
+    DomainProofMissing "DOMAIN_PROOF_MISSING" 409 "The DNS record that proves the domain is not there; publish it and try again.";
     InvitationExists "INVITATION_EXISTS" 409 "The address has a pending invitation already; send that one again.";
     InvitationNotPending "INVITATION_NOT_PENDING" 409 "The invitation was accepted or revoked.";
     InvitationStale "INVITATION_STALE" 409 "What the invitation rests on is gone: its role, its workspace, or the right of whoever invited; ask for a new one.";

@@ -46,6 +46,8 @@ ids! {
     TokenId,
     /// An invitation to an organization.
     InvitationId,
+    /// A mail domain that an organization claims.
+    DomainId,
     /// A role of one organization.
     RoleId,
     /// A registered source of data.

@@ -126,8 +126,7 @@ impl App {
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
         let standings = Standings::new(db.clone());
-        let directory: Arc<dyn Directory> =
-            Arc::new(TenancyDirectory::new(db.clone(), clock.clone(), standings.clone()));
+        let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);

@@ -13,10 +13,11 @@ use rivergen_kernel::{
     BuiltInRole, ErrorCode, OrganizationId, Result, Tenant, UserId, WorkspaceId, caller::Membership,
     permission::Permission,
 };
-use rivergen_platform::{Clock, Database, Event, Kept, Transaction, db::TenantScope};
+use rivergen_platform::{Clock, Database, Event, Kept, Platform, Transaction, audit::Actor, db::TenantScope};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
+    domain,
     member::{self, NewMember, Source, Status, assignment},
     organization::{self, NewOrganization},
     role,
@@ -26,6 +27,7 @@ use crate::{
 
 /// Tenancy's answers, read from the database.
 pub struct TenancyDirectory {
+    platform: Platform,
     db: Database,
     clock: Clock,
     standings: Standings,
@@ -34,11 +36,12 @@ pub struct TenancyDirectory {
 }
 
 impl TenancyDirectory {
-    pub fn new(db: Database, clock: Clock, standings: Standings) -> Self {
+    pub fn new(platform: Platform, standings: Standings) -> Self {
+        let (db, clock) = (platform.db.clone(), platform.clock.clone());
         let ten_minutes = Duration::from_secs(600);
         let policies = Kept::new(db.bus(), 100_000, ten_minutes, |user, _| vec![Event::UserChanged(*user)])
             .clearing_on(db.bus(), |event| matches!(event, Event::OrganizationChanged(_)));
-        Self { db, clock, standings, policies }
+        Self { platform, db, clock, standings, policies }
     }
 }
 
@@ -99,6 +102,21 @@ impl Directory for TenancyDirectory {
         };
         new.add(tx, now).await?;
         Ok(Place { organization_id: created.organization.id, workspace_id: Some(created.workspace.id) })
+    }
+
+    async fn welcoming(&self, tx: &Transaction, email: &str) -> Result<Option<OrganizationId>> {
+        domain::join::welcoming(tx, email).await
+    }
+
+    async fn join(
+        &self,
+        tx: &Transaction,
+        organization: OrganizationId,
+        user: &User,
+        email: &str,
+        by: &Actor,
+    ) -> Result<()> {
+        domain::join::join(&self.platform, tx, organization, user, email, by).await
     }
 
     async fn security(&self, user: UserId) -> Result<Arc<SecurityPolicy>> {

@@ -1,10 +1,11 @@
 //! Organizations, their workspaces, their members, and the roles that say what a member may do.
 //!
-//! [`organization`], [`workspace`], [`role`], [`member`], [`invitation`] and [`user`] hold the operations; [`standing`] is
-//! what a member may do and why; [`directory`] answers what `identity`, the room below, asks at login and at every request;
+//! [`organization`], [`domain`], [`workspace`], [`role`], [`member`], [`invitation`] and [`user`] hold the operations;
+//! [`standing`] is what a member may do and why; [`directory`] answers what `identity`, the room below, asks at login and at every request;
 //! [`provision`] makes an organization with its people in one go.
 
 pub mod directory;
+pub mod domain;
 pub mod invitation;
 pub mod member;
 pub mod migrations;
@@ -137,12 +138,14 @@ impl Tenancy {
 pub fn register_jobs(tenancy: &Tenancy) {
     workspace::delete::Purge::register(tenancy);
     user::import::register(tenancy);
+    domain::lapse::register(tenancy);
 }
 
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
         .merge(organization::operations())
+        .merge(domain::operations())
         .merge(workspace::operations())
         .merge(role::operations())
         .merge(member::operations())

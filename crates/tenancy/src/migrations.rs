@@ -3,7 +3,14 @@
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Organizations), Box::new(Security), Box::new(People), Box::new(PublicWorkspaces)]
+    vec![
+        Box::new(Organizations),
+        Box::new(Security),
+        Box::new(People),
+        Box::new(Domains),
+        Box::new(PublicWorkspaces),
+        Box::new(Lookups),
+    ]
 }
 
 struct Organizations;
@@ -307,12 +314,53 @@ impl MigrationTrait for People {
     }
 }
 
+/// The mail domains that organizations claim and prove.
+struct Domains;
+
+impl MigrationName for Domains {
+    fn name(&self) -> &str {
+        "m0023_tenancy_domains"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Domains {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("organization_domains")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(text("domain"))
+                .col(text("challenge"))
+                .col(text("status"))
+                .col(boolean("auto_join"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone_null("verified_at"))
+                .col(timestamp_with_time_zone_null("checked_at"))
+                .col(timestamp_with_time_zone_null("missing_since"))
+                .foreign_key(&mut belongs_to("organization_domains", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        for statement in [
+            "CREATE UNIQUE INDEX organization_domains_claim ON organization_domains (organization_id, domain)",
+            // Claimed by many, proved by one.
+            "CREATE UNIQUE INDEX organization_domains_verified ON organization_domains (domain) WHERE status = 'verified'",
+            "CREATE INDEX organization_domains_checked ON organization_domains (status, checked_at)",
+        ] {
+            m.get_connection().execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Which workspaces are open to every member of their organization, where lists can ask for it.
 struct PublicWorkspaces;
 
 impl MigrationName for PublicWorkspaces {
     fn name(&self) -> &str {
-        "m0026_tenancy_public_workspaces"
+        "m0024_tenancy_public_workspaces"
     }
 }
 
@@ -329,6 +377,30 @@ impl MigrationTrait for PublicWorkspaces {
         db.execute_unprepared(&format!("UPDATE workspaces SET is_public = TRUE WHERE {is_set}")).await?;
         let index = "CREATE INDEX workspaces_public ON workspaces (organization_id, id) WHERE is_public = TRUE";
         db.execute_unprepared(index).await.map(drop)
+    }
+}
+
+/// What keeps questions short in an organization of a hundred thousand people.
+struct Lookups;
+
+impl MigrationName for Lookups {
+    fn name(&self) -> &str {
+        "m0025_tenancy_lookups"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Lookups {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for statement in [
+            // The words of one member: to look for a second one among those who have the first, and to take them away.
+            "CREATE INDEX member_words_member ON member_words (user_id, organization_id, word)",
+            // The holders of a role are counted and found without a look at the table.
+            "CREATE INDEX role_assignments_holders ON role_assignments (role_id, user_id, expires_at, organization_id)",
+        ] {
+            m.get_connection().execute_unprepared(statement).await?;
+        }
+        Ok(())
     }
 }
 

@@ -47,6 +47,7 @@ const BODIES: &[&str] = &[
     "/api/v1/auth/oauth/signup",
     "/api/v1/auth/oauth/handover",
     "/api/v1/organizations",
+    "/api/v1/organizations/1/domains",
     "/api/v1/organizations/1/workspaces",
     "/api/v1/organizations/1/members/invite",
     "/api/v1/organizations/1/members/invite/bulk",

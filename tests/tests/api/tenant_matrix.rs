@@ -11,13 +11,15 @@
 
 use std::collections::BTreeMap;
 
-use rivergen_tests::{Answer, Client, Organization, Server, on_both_databases};
+use rivergen_tests::{Answer, Backend, Client, NameServer, Organization, Server, on_both_backends};
 use serde_json::{Value, json};
 
-on_both_databases! {
-    every_operation_keeps_tenants_and_roles_apart
-        with "[social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"x\"";
+on_both_backends! {
+    every_operation_keeps_tenants_and_roles_apart;
 }
+
+/// A provider that exists by its name alone.
+const SETTINGS: &str = "[social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"x\"\n";
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq)]
@@ -197,6 +199,23 @@ const ENTRIES: &[Entry] = &[
         |_| json!({"settings": {"invitation_expiry_days": 5}}),
     ),
     entry("GET /api/v1/organizations/{org_id}/audit-logs", NotFor("Developer"), nothing),
+    entry("GET /api/v1/organizations/{org_id}/domains", Members, nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/domains",
+        NotFor("Developer"),
+        |_| json!({"domain": unique(".example")}),
+    ),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/domains/{domain_id}",
+        NotForRefusing("Developer", "DOMAIN_NOT_VERIFIED"),
+        |_| json!({"auto_join": true}),
+    ),
+    entry("DELETE /api/v1/organizations/{org_id}/domains/{domain_id}", Untried(Some("Developer")), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/domains/{domain_id}/verify",
+        NotForRefusing("Developer", "DOMAIN_PROOF_MISSING"),
+        nothing,
+    ),
     entry("POST /api/v1/organizations/{org_id}/workspaces", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
     entry("GET /api/v1/organizations/{org_id}/workspaces", Members, nothing),
     entry("GET /api/v1/organizations/{org_id}/members", NotFor("Viewer"), nothing),
@@ -407,6 +426,7 @@ struct Ids {
     refresh_token: String,
     verification_token: String,
     organization_id: i64,
+    domain_id: i64,
     workspace_id: i64,
     data_source_id: i64,
     policy_id: i64,
@@ -449,8 +469,11 @@ impl Ids {
             "role_id": organization.roles["Viewer"]});
         let invite = format!("/api/v1/organizations/{}/members/invite", organization.id);
         let invitation = owner.client.post(&invite, invitation).await.created();
+        // Claimed with the organization.
+        let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
             owner: owner.email.clone(),
+            domain_id: domains["domains"][0]["id"].as_i64().unwrap(),
             invitation_id: invitation["invitation"]["id"].as_i64().unwrap(),
             invitation_token: server.mailbox().token(&invited, 1).await,
             session_id: sessions["sessions"][0]["id"].as_i64().unwrap(),
@@ -476,6 +499,7 @@ impl Ids {
         let known = [
             ("org_id", self.organization_id),
             ("organization_id", self.organization_id),
+            ("domain_id", self.domain_id),
             ("workspace_id", self.workspace_id),
             ("data_source_id", self.data_source_id),
             ("policy_id", self.policy_id),
@@ -578,7 +602,15 @@ fn role<'a>(organization: &'a Organization, name: &str) -> &'a str {
     &organization.people().iter().find(|(role, _)| *role == name).unwrap().1.email
 }
 
-async fn every_operation_keeps_tenants_and_roles_apart(server: &Server) {
+async fn every_operation_keeps_tenants_and_roles_apart(backend: Backend) {
+    // It has no record of anybody's.
+    let names = NameServer::start().await;
+    let server = Server::start(backend, &format!("{SETTINGS}{}", names.settings())).await;
+    keeps_tenants_and_roles_apart(&server).await;
+    server.stop().await;
+}
+
+async fn keeps_tenants_and_roles_apart(server: &Server) {
     let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
     let (own, foreign) = (Ids::of(server, &acme).await, Ids::of(server, &globex).await);
     let (mut lines, mut faults) = (Vec::new(), Vec::new());

@@ -74,10 +74,15 @@ pub async fn reset_password(
 
     let tx = platform.db.begin().await?;
     let address = token.subject.clone();
+    // Whoever followed the link reads the mail of that address: it is proved.
+    let is_proof = !user.is_verified() && address.as_deref() == Some(user.email.email.as_str());
+    let welcoming = match is_proof {
+        true => identity.directory.welcoming(&tx, &user.email.email).await?,
+        false => None,
+    };
     token.spend(&tx, now).await?;
     change.apply(&tx, &user, now).await?;
-    // Whoever followed the link reads the mail of that address: it is proved.
-    if !user.is_verified() && address.as_deref() == Some(user.email.email.as_str()) {
+    if is_proof {
         let mut email = user.email.clone().into_active_model();
         email.verified_at = Set(Some(now));
         email.update(tx.conn()).await?;
@@ -86,6 +91,9 @@ pub async fn reset_password(
     pending_login::end_all(&tx, user.id(), now).await?;
     let ended = session::end_all(&tx, user.id(), None, EndReason::PasswordChanged, now).await?;
     mails::send_password_changed(&identity, &tx, &user, &origin).await?;
+    if let Some(organization) = welcoming {
+        identity.directory.join(&tx, organization, &user, &user.email.email, &origin.actor(user.id())).await?;
+    }
     let record = AuditRecord::new(None, origin.actor(user.id()), "auth.reset_password")
         .target("user", user.id().0)
         .details(serde_json::json!({"sessions_ended": ended}));

@@ -158,6 +158,10 @@ async fn new(identity: &Identity, arrival: Arrival<'_>) -> Result<Arrived> {
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
     uses.keep(&tx).await?;
+    let welcoming = match profile.email_verified {
+        true => identity.directory.welcoming(&tx, &email).await?,
+        false => None,
+    };
     if let Some(owner) = owner {
         let signed_up = signup::taken(identity, tx, owner, display_name, origin).await?;
         return Ok(Arrived::Answer(arrival.answer(SocialEntrance::SignedUp(signed_up), true)));
@@ -171,6 +175,11 @@ async fn new(identity: &Identity, arrival: Arrival<'_>) -> Result<Arrived> {
     let connected = super::connect(&tx, user.id(), &provider.name, profile, now, Some(now)).await;
     connected.map_err(raced(arrival.failure()))?;
     if user.is_verified() {
+        if let Some(organization) = welcoming {
+            // Of a new account nothing that follows is locked by anybody else.
+            let address = &user.email.email;
+            identity.directory.join(&tx, organization, &user, address, &origin.actor(user.id())).await?;
+        }
         return go_on(identity, tx, arrival, user, Way::of_new_account(place), true).await;
     }
     mails::send_verification(identity, &tx, &user).await?;

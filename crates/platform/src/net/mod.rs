@@ -10,8 +10,10 @@
 //!   resolver, literal addresses and redirects through the same check.
 //! - [`Outbound::resolve`] is for everything else (database drivers): connect to the addresses that it
 //!   returns, not to the name.
+//! - [`Outbound::texts`] asks the name servers that the operator chose what a domain says of itself.
 
 mod policy;
+mod txt;
 
 use std::{
     error::Error as StdError,
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 pub use policy::{AddressPolicy, Refusal};
+pub use txt::NoAnswer;
 
 /// Redirects that are followed; each is checked.
 const MAX_REDIRECTS: usize = 5;
@@ -42,11 +45,19 @@ pub struct OutboundConfig {
     pub connect_timeout_seconds: u64,
     /// Longest silence while a response is read.
     pub read_timeout_seconds: u64,
+    /// The name servers that are asked for TXT records, each with its port; empty: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 impl Default for OutboundConfig {
     fn default() -> Self {
-        Self { policy: AddressPolicy::default(), proxy: None, connect_timeout_seconds: 10, read_timeout_seconds: 60 }
+        Self {
+            policy: AddressPolicy::default(),
+            proxy: None,
+            connect_timeout_seconds: 10,
+            read_timeout_seconds: 60,
+            dns_servers: Vec::new(),
+        }
     }
 }
 
@@ -73,6 +84,7 @@ pub struct Outbound {
     patience: Duration,
     http: reqwest::Client,
     http_without_redirects: reqwest::Client,
+    name_servers: Arc<txt::NameServers>,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -87,7 +99,8 @@ impl Outbound {
         let http = client(config, &policy, redirects(policy.clone()))?;
         let http_without_redirects = client(config, &policy, redirect::Policy::none())?;
         let patience = Duration::from_secs(config.connect_timeout_seconds);
-        Ok(Self { policy, patience, http, http_without_redirects })
+        let name_servers = Arc::new(txt::NameServers::new(&config.dns_servers));
+        Ok(Self { policy, patience, http, http_without_redirects, name_servers })
     }
 
     /// The client for all HTTP that goes out.
@@ -105,6 +118,12 @@ impl Outbound {
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Blocked> {
         let late = |_| Blocked::NotFound { host: host.to_owned() };
         tokio::time::timeout(self.patience, resolve(&self.policy, host, port)).await.map_err(late)?
+    }
+
+    /// The texts of the TXT records at a name, aliases followed; empty where there is none. Not kept from one call to the
+    /// next.
+    pub async fn texts(&self, name: &str) -> Result<Vec<String>, NoAnswer> {
+        self.name_servers.texts(name).await
     }
 
     /// Says early that an address would be refused, for forms that take one. A name is not resolved.

@@ -127,8 +127,9 @@ impl Model {
 
 /// Those that are written down as pending. The word is part of the statement: with a parameter in its place no planner takes
 /// the index of those that are.
-fn is_pending() -> Expr {
-    Column::Status.eq(Expr::cust("'pending'"))
+pub(crate) fn is_pending() -> Expr {
+    use sea_orm::sea_query::ExprTrait;
+    Column::Status.into_expr().eq(Expr::cust("'pending'"))
 }
 
 impl Status {

@@ -74,7 +74,7 @@ fn wanted(tenant: Tenant, filter: Filter, now: chrono::DateTime<chrono::Utc>) ->
         wanted = wanted.add(word::found_by(tenant, text)?);
     }
     if let Some(role) = filter.role_id {
-        // Index: role_assignments(role_id, id).
+        // Index: role_assignments(role_id, user_id, expires_at, organization_id).
         let holders = tenant
             .find::<assignment::Entity>()
             .select_only()

@@ -85,6 +85,9 @@ pub enum Source {
     Added,
     #[sea_orm(string_value = "import")]
     Import,
+    /// By themselves, with an address of a verified domain.
+    #[sea_orm(string_value = "domain")]
+    Domain,
 }
 
 #[sea_orm::model]
@@ -496,27 +499,33 @@ pub mod word {
     /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
     /// word. An address is one word.
     pub fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
+        use sea_orm::sea_query::ExprTrait;
         let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
             true => vec![token.to_lowercase()],
             false => split(token).collect(),
         });
-        let wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
-        if wanted.is_empty() {
-            return None;
-        }
-        let all = wanted.iter().map(|word| super::Column::UserId.in_subquery(beginning_with(tenant, word)));
-        Some(all.fold(Condition::all(), Condition::add))
+        let mut wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
+        // The longest fits the fewest people; the others are looked for among those alone.
+        wanted.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
+        let (first, others) = wanted.split_first()?;
+        // Index: the primary key.
+        let found = super::Column::UserId.in_subquery(beginning_with(tenant, first).into_query());
+        let has = |word: &String| {
+            // Index: member_words(user_id, organization_id, word).
+            let own = Expr::col((Entity, Column::UserId)).equals((super::Entity, super::Column::UserId));
+            Expr::exists(beginning_with(tenant, word).filter(own).into_query())
+        };
+        Some(others.iter().map(has).fold(Condition::all().add(found), Condition::add))
     }
 
-    /// Index: the primary key. A range instead of `LIKE`, which takes no index where the collation is not C.
-    fn beginning_with(tenant: Tenant, word: &str) -> SelectStatement {
+    /// A range instead of `LIKE`, which takes no index where the collation is not C.
+    fn beginning_with(tenant: Tenant, word: &str) -> sea_orm::Select<Entity> {
         Entity::find()
             .select_only()
             .column(Column::UserId)
             .filter(Column::OrganizationId.eq(tenant.organization_id()))
             .filter(Column::Word.gte(word))
             .filter(Column::Word.lt(format!("{word}\u{10ffff}")))
-            .into_query()
     }
 
     /// Writes the words of a member down, in place of those that they had.

@@ -31,11 +31,14 @@ pub async fn get(
     Path(org_id): Path<OrganizationId>,
 ) -> Result<Reply<OrganizationAnswer>> {
     let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::OrganizationRead)?;
+    let db = tenancy.identity.platform.db.read();
     let row = super::Entity::find_by_id(tenant.organization_id())
         .filter(super::Column::DeletedAt.is_null())
-        .one(tenancy.identity.platform.db.read())
+        .one(db)
         .await?
         .ok_or(ErrorCode::OrgNotFound)?;
+    let shown = Organization::of(db, vec![row]).await?.pop();
+    let organization = shown.ok_or(ErrorCode::OrgNotFound)?;
     let message = "The organization.";
-    Ok(Reply::ok(OrganizationAnswer { organization: row.into(), message }, message))
+    Ok(Reply::ok(OrganizationAnswer { organization, message }, message))
 }

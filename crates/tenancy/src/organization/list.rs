@@ -70,6 +70,6 @@ pub async fn list(
         .all(db)
         .await?;
     let message = "The organizations that you belong to.";
-    let organizations = rows.into_iter().map(Organization::from).collect();
+    let organizations = Organization::of(db, rows).await?;
     Ok(Reply::ok(Organizations { organizations, total_count, message }, message))
 }

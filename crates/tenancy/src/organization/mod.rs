@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Tenancy, role,
+    Tenancy, domain, role,
     workspace::{self, NewWorkspace},
 };
 
@@ -46,7 +46,7 @@ pub struct Model {
     /// The name without case, unique; a personal organization has a key of its own, so that two people
     /// may have the same name.
     pub name_key: String,
-    /// Lower-cased; unverified until proven through DNS.
+    /// Lower-cased. Whether it is proved says the claim of it ([`domain`]), which is made with it.
     pub domain: Option<String>,
     pub plan: String,
     pub is_personal: bool,
@@ -93,14 +93,27 @@ pub struct Organization {
     pub name: String,
     #[schema(examples("acme.example"))]
     pub domain: Option<String>,
+    /// Whether the organization has proved that domain.
+    #[schema(examples(true))]
+    pub domain_verified: bool,
     #[schema(examples("enterprise"))]
     pub plan: String,
     pub created_at: DateTime<Utc>,
 }
 
-impl From<Model> for Organization {
-    fn from(row: Model) -> Self {
-        Self { id: row.id, name: row.name, domain: row.domain, plan: row.plan, created_at: row.created_at }
+impl Organization {
+    /// The rows, each with whether its domain is proved.
+    async fn of(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Self>> {
+        let verified = domain::verified_among(db, &rows).await?;
+        let shown = |row: Model| Self {
+            domain_verified: verified.contains(&row.id),
+            id: row.id,
+            name: row.name,
+            domain: row.domain,
+            plan: row.plan,
+            created_at: row.created_at,
+        };
+        Ok(rows.into_iter().map(shown).collect())
     }
 }
 
@@ -145,6 +158,9 @@ impl NewOrganization<'_> {
         .insert(tx.conn())
         .await
         .map_err(|error| if is_unique_violation(&error) { ErrorCode::OrgExists.into() } else { Error::from(error) })?;
+        if let Some(domain) = &organization.domain {
+            domain::claim_missing(tx, Tenant::on_behalf_of(organization.id), domain, now).await?;
+        }
         let roles = role::create_built_in(tx, organization.id, now).await?;
         let workspace = NewWorkspace { is_default: true, ..NewWorkspace::of(organization.id, self.workspace_name) };
         let workspace = workspace.insert(tx, now).await?;
@@ -156,18 +172,8 @@ pub(crate) fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// The domain in lower case; 422 where it is no DNS name with at least two labels.
-pub(crate) fn normalise_domain(domain: &str) -> Result<String> {
-    let domain = domain.trim().trim_end_matches('.').to_lowercase();
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if domain.len() <= 253 && domain.contains('.') && domain.split('.').all(label) {
-        Ok(domain)
-    } else {
-        Err(Error::invalid_field("domain", "is not a domain name such as acme.example"))
-    }
+/// The domain as DNS has it; 422 where it is no DNS name with at least two labels.
+pub(crate) fn normalise_domain(text: &str) -> Result<String> {
+    let known = domain::normalise(text);
+    known.ok_or_else(|| Error::invalid_field("domain", "is not a domain name such as acme.example"))
 }

@@ -11,20 +11,22 @@ use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use ipnet::IpNet;
 use rivergen_identity::{password::PasswordPolicy, security::OrganizationSecurity};
-use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
+use rivergen_kernel::{
+    BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId,
+};
 use rivergen_platform::{
     Clock, Event, Transaction,
     audit::{self, Actor, AuditRecord},
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel, QuerySelect};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{Entity, Model, normalise_domain};
-use crate::{Tenancy, role};
+use crate::{Tenancy, domain, role};
 
 /// The settings of an organization. A change names the keys that it changes; the rest stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
@@ -147,9 +149,9 @@ impl Default for Intake {
 impl Intake {
     /// 422 where people of the address's domain are not let in. A sub-domain is a domain of its own.
     pub fn allow(&self, email: &str) -> Result<()> {
-        let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let domain = domain::of_address(email).unwrap_or_default();
         let domains = &self.allowed_email_domains;
-        match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain)) {
+        match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(&domain)) {
             true => Ok(()),
             false => Err(Error::invalid_field("email", "is of a domain that the organization does not invite")),
         }
@@ -353,6 +355,19 @@ pub async fn update_settings(
     tx.commit().await?;
     let message = "The settings are changed.";
     Ok(Reply::ok(answer(&row, message)?, message))
+}
+
+/// The role of who comes in without one: the organization's default, or Viewer. A default that is no role any more is passed
+/// over.
+pub(crate) async fn default_role(db: &impl ConnectionTrait, tenant: Tenant, intake: &Intake) -> Result<role::Model> {
+    let found = match intake.default_role_id {
+        Some(id) => role::existing(db, tenant, id).await?,
+        None => None,
+    };
+    match found {
+        Some(role) => Ok(role),
+        None => role::built_in(db, tenant, BuiltInRole::Viewer).await,
+    }
 }
 
 /// Puts another role (`None`: none, which means Viewer) in the place of one that goes, where that is the organization's

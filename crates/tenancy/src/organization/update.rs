@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Column, Entity, name_key, normalise_domain};
-use crate::Tenancy;
+use super::{Column, Entity, lock, name_key, normalise_domain};
+use crate::{Tenancy, domain};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +25,7 @@ pub struct UpdateOrganizationRequest {
     /// Unique across all organizations, compared without case.
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` takes it away. Another one is to be proved: it is claimed with this.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
@@ -62,9 +62,11 @@ pub async fn update(
 ) -> Result<Reply<UpdatedOrganizationAnswer>> {
     let platform = &tenancy.identity.platform;
     let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::OrganizationUpdate)?;
-    let domain = request.domain.map(|domain| domain.as_deref().map(normalise_domain).transpose()).transpose();
-    let domain = domain.map_err(|_| Error::from(ErrorCode::InvalidDomain))?;
+    let own = request.domain.map(|domain| domain.as_deref().map(normalise_domain).transpose()).transpose();
+    let own = own.map_err(|_| Error::from(ErrorCode::InvalidDomain))?;
+    let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    lock(&tx, tenant).await?;
     let found = Entity::find_by_id(tenant.organization_id()).filter(Column::DeletedAt.is_null()).one(tx.conn()).await?;
     let before = found.ok_or(ErrorCode::OrgNotFound)?;
     let mut row = before.clone().into_active_model();
@@ -78,10 +80,13 @@ pub async fn update(
         }
         row.name = Set(name);
     }
-    if let Some(domain) = domain {
-        row.domain = Set(domain);
+    if let Some(own) = own {
+        if let Some(name) = &own {
+            domain::claim_missing(&tx, tenant, name, now).await?;
+        }
+        row.domain = Set(own);
     }
-    row.updated_at = Set(platform.clock.now());
+    row.updated_at = Set(now);
     let after = row
         .update(tx.conn())
         .await

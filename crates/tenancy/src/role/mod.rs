@@ -189,7 +189,8 @@ struct Usage {
     members: u64,
 }
 
-/// How often each of the roles is held; one that nobody holds is left out. Index: role_assignments(role_id, id).
+/// How often each of the roles is held; one that nobody holds is left out. Index:
+/// role_assignments(role_id, user_id, expires_at, organization_id).
 async fn usage(
     db: &impl ConnectionTrait,
     tenant: Tenant,

@@ -84,7 +84,7 @@ pub struct UserDetail {
     /// Whether the address is proved.
     pub is_verified: bool,
     pub mfa_enabled: bool,
-    /// How they came in: `signup`, `created`, `provisioned`, `invitation`, `added`, `import`.
+    /// How they came in: `signup`, `created`, `provisioned`, `invitation`, `added`, `import`, `domain`.
     #[schema(examples("invitation"))]
     pub auth_source: String,
     /// What they are in the organization; for oneself, in all of one's organizations.

@@ -181,7 +181,8 @@ impl UserSort {
     }
 }
 
-/// The ids of those who hold one of the roles. Index: role_assignments(role_id, id).
+/// The ids of those who hold one of the roles. Index: role_assignments(role_id, user_id,
+/// expires_at, organization_id).
 pub(super) fn holding(tenant: Tenant, roles: &[RoleId], now: DateTime<Utc>) -> SelectStatement {
     tenant
         .find::<assignment::Entity>()

@@ -118,14 +118,13 @@ fn everybodys(role: Option<&role::Model>) -> PermissionSet {
 /// The role of who is let into the workspace without another one: its default, else that of the organization, else Viewer.
 /// A default that is no role any more is passed over.
 pub(crate) async fn default_role(db: &impl ConnectionTrait, tenant: Tenant, workspace: &Model) -> Result<role::Model> {
-    let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
-    let intake = organization.ok_or(ErrorCode::OrgNotFound)?.intake()?;
-    for id in [Settings::of(workspace).default_role_id, intake.default_role_id].into_iter().flatten() {
-        if let Some(role) = role::existing(db, tenant, id).await? {
-            return Ok(role);
-        }
+    if let Some(id) = Settings::of(workspace).default_role_id
+        && let Some(role) = role::existing(db, tenant, id).await?
+    {
+        return Ok(role);
     }
-    role::built_in(db, tenant, BuiltInRole::Viewer).await
+    let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
+    organization::settings::default_role(db, tenant, &organization.ok_or(ErrorCode::OrgNotFound)?.intake()?).await
 }
 
 /// Puts another role (`None`: none, which means Viewer) in the place of one that goes, in every workspace of which it is the

@@ -16,6 +16,7 @@ on_both_backends! {
     a_token_of_an_unknown_key_has_the_keys_read_anew;
     an_address_that_the_provider_has_not_verified_is_verified_by_mail;
     an_address_of_an_account_is_not_taken_over;
+    a_verified_address_of_a_proved_domain_joins_its_organization;
     a_second_factor_is_still_asked_for;
     a_disabled_account_stays_closed;
     accounts_are_connected_and_disconnected;
@@ -93,6 +94,20 @@ async fn accounts(person: &Client) -> Vec<Value> {
 
 fn signed_in(world: &World, data: &Value) -> Client {
     world.anonymous().with_token(data["access_token"].as_str().unwrap_or_else(|| panic!("no token in {data}")))
+}
+
+async fn a_verified_address_of_a_proved_domain_joins_its_organization(backend: Backend) {
+    let Some(world) = World::start(backend, "").await else { return };
+    let people = world.server.organization("People").await;
+    let proved = "UPDATE organization_domains SET status = 'verified', auto_join = TRUE, verified_at = created_at, \
+                  checked_at = created_at WHERE domain = 'people.example'";
+    world.server.execute(proved).await;
+    let new = world.sign_in("ada").await.ok();
+    let listed = signed_in(&world, &new).get("/api/v1/organizations").await.ok();
+    let ids: Vec<_> = listed["organizations"].as_array().unwrap().iter().map(|one| one["id"].as_i64()).collect();
+    assert!(ids.contains(&Some(people.id)) && ids.len() == 2, "{listed}");
+    assert_eq!(world.server.audited("member.join", "success").await, 1);
+    world.stop().await;
 }
 
 async fn a_new_person_gets_an_account_and_signs_in_to_it_again(backend: Backend) {

@@ -1,6 +1,7 @@
 mod audit_logs;
 mod create;
 mod delete;
+mod domains;
 mod get;
 mod invitations;
 mod list;
