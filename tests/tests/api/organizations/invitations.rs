@@ -435,6 +435,7 @@ async fn a_csv_that_cannot_be_read_is_refused(server: &Server) {
 
 async fn without_a_role_it_is_the_default_one(server: &Server) {
     let acme = server.organization("Acme").await;
+    let ada = server.newcomer(ADA).await;
     let lab = acme.workspace("Lab").await;
     let settings = json!({"settings": {"default_role_id": acme.roles["Developer"]}});
     acme.owner.client.put(&format!("/api/v1/workspaces/{lab}/settings"), settings).await.ok();
@@ -445,7 +446,6 @@ async fn without_a_role_it_is_the_default_one(server: &Server) {
     let roles = server.rows("SELECT role_id FROM invitations ORDER BY email").await;
     let roles: Vec<i64> = roles.iter().map(|row| row["role_id"].as_i64().unwrap()).collect();
     assert_eq!(roles, [acme.roles["Developer"], acme.roles["Developer"], acme.roles["Viewer"]]);
-    let ada = server.newcomer(ADA).await;
     accept(&ada.client, &token(server, ADA, 1).await).await.ok();
     ada.stand_in(lab).await.client.upload("a.csv", b"a\n1\n".to_vec()).await.created();
     // Nobody gives more by it than they hold.
