@@ -74,7 +74,7 @@ impl Outbox {
     }
 
     async fn seal(&self, tx: &Transaction, mail: Mail) -> Result<Letter> {
-        recipient(&mail.to).map_err(|_| Error::invalid_field("email", "is not an e-mail address"))?;
+        check_recipient(&mail.to)?;
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(&mail).map_err(Error::internal)?);
         let sealed = self.vault.seal(tx, Owner::System, CONTEXT, &plain).await?;
         Ok(Letter { kind: mail.kind, sealed: hex::encode(sealed.0) })
@@ -103,6 +103,12 @@ impl Letter {
     fn sealed(&self) -> Option<Sealed> {
         hex::decode(&self.sealed).ok().map(Sealed)
     }
+}
+
+/// Refuses an address that no mail can go to, as an error of the field `email`.
+pub fn check_recipient(address: &str) -> Result<()> {
+    let checked = recipient(address).map(drop);
+    checked.map_err(|_| Error::invalid_field("email", "is not an e-mail address"))
 }
 
 fn recipient(address: &str) -> Result<Mailbox, lettre::address::AddressError> {

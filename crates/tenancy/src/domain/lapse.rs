@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rivergen_kernel::{BuiltInRole, Result, Tenant};
+use rivergen_kernel::{BuiltInRole, ErrorCode, Result, Tenant};
 use rivergen_platform::{
     Clock, Platform, Transaction,
     audit::{self, Actor, AuditRecord},
@@ -79,7 +79,10 @@ async fn check(platform: &Platform, seen: Model) -> Result<()> {
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
     // Given up, or verified by somebody meanwhile: what we saw is old.
-    let Ok(row) = find(tx.conn(), tenant, seen.id).await else { return Ok(()) };
+    let row = match find(tx.conn(), tenant, seen.id).await {
+        Err(error) if error.code == ErrorCode::DomainNotFound => return Ok(()),
+        found => found?,
+    };
     if row.status != Status::Verified || row.checked_at != seen.checked_at {
         return Ok(());
     }

@@ -24,7 +24,10 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::invite::{Call, Wanted};
+use super::{
+    invite::{Call, Wanted},
+    table,
+};
 use crate::{Tenancy, role, workspace};
 
 /// Invitations of one call.
@@ -170,32 +173,14 @@ impl<S: Send + Sync> FromRequest<S> for People {
 }
 
 fn read(bytes: &[u8]) -> Result<Vec<Row>> {
-    let unreadable = |why: String| Error::new(ErrorCode::InvalidRequest).with_message(why);
     // The databases hold no zero byte, so no name may have one.
     if bytes.contains(&0) {
         return Err(Error::invalid_field("body", "must not contain a zero byte"));
     }
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let headers = reader.headers().map_err(|error| unreadable(format!("{error}.")))?.clone();
-    if let Some(other) = headers.iter().find(|header| !["email", "workspace", "role"].contains(header)) {
-        return Err(unreadable(format!("There is no column {other:?}; the columns are email, workspace, role.")));
-    }
-    let column = |name: &str| headers.iter().position(|header| header == name);
-    let email = column("email").ok_or_else(|| unreadable("There is no column email.".to_owned()))?;
-    let (workspace, role) = (column("workspace"), column("role"));
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| unreadable(format!("{error}.")))?;
-        let filled = |at: Option<usize>| record.get(at?).filter(|text| !text.is_empty()).map(str::to_owned);
-        rows.push(Row {
-            email: filled(Some(email)).unwrap_or_default(),
-            workspace: filled(workspace),
-            role: filled(role),
-        });
-        if rows.len() > MOST {
-            break;
-        }
-    }
+    let rows = table::read(bytes, ["email", "workspace", "role"], MOST + 1)
+        .map_err(|why| Error::new(ErrorCode::InvalidRequest).with_message(why))?;
+    let row = |[email, workspace, role]: [Option<String>; 3]| Row { email: email.unwrap_or_default(), workspace, role };
+    let rows: Vec<Row> = rows.into_iter().map(row).collect();
     match rows.len() {
         1..=MOST => Ok(rows),
         _ => Err(Error::invalid_field("invitations", "must be 1 to 100 rows")),

@@ -164,6 +164,8 @@ impl Invitations<'_> {
         let mut judged: Vec<Result<String>> = Vec::new();
         for (one, address) in wanted.iter().zip(addresses) {
             let outcome = address.and_then(|address| {
+                // Here, where it is one address' fault; in the outbox it would be everybody's.
+                mail::check_recipient(&address)?;
                 rules.allow(&address)?;
                 let role_id = self.judge(&known, one, &address)?;
                 // Of two for the same address in one call, the second finds the first.

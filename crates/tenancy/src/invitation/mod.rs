@@ -28,6 +28,7 @@ mod mails;
 pub mod preview;
 pub mod resend;
 pub mod revoke;
+pub(crate) mod table;
 
 use chrono::{DateTime, Utc};
 use rivergen_identity::user::{User, address};

@@ -31,7 +31,10 @@ use utoipa::ToSchema;
 
 use crate::{
     Tenancy,
-    invitation::invite::{Invitations, Wanted},
+    invitation::{
+        invite::{Invitations, Wanted},
+        table,
+    },
     role, workspace,
 };
 
@@ -349,23 +352,10 @@ fn read(format: Format, content: &str) -> Result<Vec<Row>> {
 }
 
 fn read_csv(content: &str) -> Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content.as_bytes());
-    let headers = reader.headers().map_err(|error| unreadable(format!("{error}.")))?.clone();
-    let known = ["email", "display_name", "role", "external_id"];
-    if let Some(other) = headers.iter().find(|header| !known.contains(header)) {
-        return Err(unreadable(format!(
-            "There is no column {other:?}; the columns are email, display_name, role, external_id."
-        )));
-    }
-    let column = |name: &str| headers.iter().position(|header| header == name);
-    let email = column("email").ok_or_else(|| unreadable("There is no column email."))?;
-    let role = column("role");
-    let row = |record: csv::Result<csv::StringRecord>| {
-        let record = record.map_err(|error| unreadable(format!("{error}.")))?;
-        let filled = |at: Option<usize>| record.get(at?).filter(|text| !text.is_empty()).map(str::to_owned);
-        Ok(Row { email: filled(Some(email)).unwrap_or_default(), role: filled(role) })
-    };
-    reader.records().map(row).collect()
+    let columns = ["email", "display_name", "role", "external_id"];
+    let rows = table::read(content.as_bytes(), columns, MAX_ROWS + 1).map_err(unreadable)?;
+    let row = |[email, _, role, _]: [Option<String>; 4]| Row { email: email.unwrap_or_default(), role };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 fn read_scim(content: &str) -> Result<Vec<Row>> {

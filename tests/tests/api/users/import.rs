@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     each_row_is_an_invitation_and_each_fault_is_told;
+    an_address_that_no_mail_reaches_stops_no_other;
     a_dry_run_changes_nothing;
     many_rows_go_through_and_a_second_time_finds_the_first;
     files_that_cannot_be_read_are_refused;
@@ -65,6 +66,15 @@ async fn each_row_is_an_invitation_and_each_fault_is_told(server: &Server) {
     assert_eq!(server.audited("user.import", "success").await, 1);
     // The file itself is not kept.
     assert_eq!(server.count("SELECT count(*) FROM user_imports WHERE content <> ''").await, 0);
+}
+
+async fn an_address_that_no_mail_reaches_stops_no_other(server: &Server) {
+    let acme = server.organization("Acme").await;
+    // As a browser's form takes it, and no mail server does.
+    let file = "email\na..b@new.example\nada@new.example\n";
+    let end = finished(&acme, &acme.admin.client.post(PATH, body(&acme, file)).await.ok()).await;
+    assert_eq!((end["created"].as_i64(), end["failed"].as_i64()), (Some(1), Some(1)));
+    assert_eq!((end["errors"][0]["row"].as_i64(), end["errors"][0]["field"].as_str()), (Some(1), Some("email")));
 }
 
 async fn a_dry_run_changes_nothing(server: &Server) {

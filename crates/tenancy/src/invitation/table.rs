@@ -1,0 +1,28 @@
+//! People in a CSV with a header, for who invites many at once and who imports them.
+
+use csv::{ReaderBuilder, Trim};
+
+/// The rows, each with the cells of the columns in the order of `columns`, trimmed; `None` is a cell that is empty or whose
+/// column is not in the file. The first of the columns has to be. Of a longer file no more than `most` rows are read. The
+/// error says what is wrong with the file.
+pub(crate) fn read<const N: usize>(
+    bytes: &[u8],
+    columns: [&str; N],
+    most: usize,
+) -> Result<Vec<[Option<String>; N]>, String> {
+    let wrong = |error: csv::Error| format!("{error}.");
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
+    let headers = reader.headers().map_err(wrong)?.clone();
+    if let Some(other) = headers.iter().find(|header| !columns.contains(header)) {
+        return Err(format!("There is no column {other:?}; the columns are {}.", columns.join(", ")));
+    }
+    let places = columns.map(|column| headers.iter().position(|header| header == column));
+    if let (Some(None), Some(first)) = (places.first(), columns.first()) {
+        return Err(format!("There is no column {first}."));
+    }
+    let row = |record: csv::Result<csv::StringRecord>| {
+        let record = record.map_err(wrong)?;
+        Ok(places.map(|at| record.get(at?).filter(|text| !text.is_empty()).map(str::to_owned)))
+    };
+    reader.records().take(most).map(row).collect()
+}
