@@ -7,10 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::Duration as Span;
-use rivergen_kernel::{JobId, OrganizationId};
+use chrono::{Duration as Span, Utc};
+use rivergen_kernel::{Error, JobId, OrganizationId, Result};
 use rivergen_platform::{
-    idempotency,
+    Transaction, idempotency,
     jobs::{Handler, JobContext, JobError, JobOptions, JobTimes, Jobs, job},
 };
 use sea_orm::EntityTrait;
@@ -27,6 +27,8 @@ on_both_databases!(
     a_panic_is_a_failure,
     a_killed_workers_job_is_run_by_another,
     a_job_that_kills_its_workers_ends_dead,
+    a_handler_is_told_once_that_its_job_is_given_up,
+    a_job_is_not_dead_before_its_handler_could_be_told,
     an_unfinished_job_is_unique_by_its_key,
     a_job_waits_for_its_time,
     two_workers_do_not_share_a_job,
@@ -36,11 +38,16 @@ on_both_databases!(
     finished_jobs_and_spent_keys_are_purged,
 );
 
+const DIED: &str = "its worker died in every attempt";
+
 /// Answers what it was told to, and notes its runs.
 #[derive(Default)]
 struct Scripted {
     runs: Mutex<Vec<(JobContext, Value)>>,
     answers: Mutex<VecDeque<Result<(), JobError>>>,
+    given_up: Mutex<Vec<(Value, String)>>,
+    /// How often it cannot be told.
+    deaf: Mutex<usize>,
 }
 
 #[async_trait]
@@ -49,6 +56,18 @@ impl Handler for Scripted {
         assert_ne!(payload, json!("panic"), "told to");
         self.runs.lock().unwrap().push((context, payload));
         self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
+    }
+
+    async fn given_up(&self, tx: &Transaction, payload: Value, error: &str) -> Result<()> {
+        // What it writes stands or falls with the end of the job.
+        idempotency::remember(tx, "given up", error, "", 1, Utc::now()).await?;
+        let mut deaf = self.deaf.lock().unwrap();
+        if *deaf > 0 {
+            *deaf -= 1;
+            return Err(Error::internal("not now"));
+        }
+        self.given_up.lock().unwrap().push((payload, error.to_owned()));
+        Ok(())
     }
 }
 
@@ -201,7 +220,57 @@ async fn a_job_that_kills_its_workers_ends_dead(test: &TestDatabase) {
     assert_eq!(handler.runs(), 0);
     let row = row(test, id).await;
     assert_eq!((row.state, row.attempts), (job::State::Dead, 2));
-    assert_eq!(row.last_error.as_deref(), Some("its worker died in every attempt"));
+    assert_eq!(row.last_error.as_deref(), Some(DIED));
+}
+
+async fn a_handler_is_told_once_that_its_job_is_given_up(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let told = || handler.given_up.lock().unwrap().clone();
+    let failing = |error: JobError| handler.answers.lock().unwrap().push_back(Err(error));
+    // Not for a run that is tried again, nor for one that went well.
+    failing(JobError::retry("one"));
+    enqueue(test, &jobs, json!(1), JobOptions { max_attempts: 2, ..Default::default() }).await;
+    jobs.run_due().await.unwrap();
+    assert!(told().is_empty());
+    failing(JobError::retry("two"));
+    test.time.advance(Span::seconds(10));
+    jobs.run_due().await.unwrap();
+    let expected = [(json!(1), "two".to_owned()), (json!(2), "no such thing".to_owned()), (json!(3), DIED.to_owned())];
+    assert_eq!(told(), expected[..1]);
+    failing(JobError::fatal("no such thing"));
+    enqueue(test, &jobs, json!(2), JobOptions::default()).await;
+    jobs.run_due().await.unwrap();
+    assert_eq!(told(), expected[..2]);
+    enqueue(test, &jobs, json!(3), JobOptions { max_attempts: 1, ..Default::default() }).await;
+    die_in_a_run(test, "test").await;
+    test.time.advance(Span::seconds(61));
+    jobs.run_due().await.unwrap();
+    assert_eq!(told(), expected);
+    enqueue(test, &jobs, json!(4), JobOptions::default()).await;
+    test.time.advance(Span::hours(2));
+    jobs.run_due().await.unwrap();
+    assert_eq!(told(), expected);
+}
+
+async fn a_job_is_not_dead_before_its_handler_could_be_told(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let written = async || idempotency::Entity::find().all(test.db.read()).await.unwrap().len();
+    *handler.deaf.lock().unwrap() = 2;
+    handler.answers.lock().unwrap().push_back(Err(JobError::retry("no")));
+    let id = enqueue(test, &jobs, json!(1), JobOptions { max_attempts: 1, ..Default::default() }).await;
+    jobs.run_due().await.unwrap();
+    assert_eq!((row(test, id).await.state, written().await), (job::State::Running, 0));
+    // When the lease has ended, without another run. The others do not wait.
+    for (state, told) in [(job::State::Running, 0), (job::State::Dead, 1)] {
+        test.time.advance(Span::seconds(61));
+        let other = enqueue(test, &jobs, json!(2), JobOptions::default()).await;
+        jobs.run_due().await.unwrap();
+        assert_eq!((row(test, id).await.state, handler.given_up.lock().unwrap().len()), (state, told));
+        assert_eq!(row(test, other).await.state, job::State::Done);
+    }
+    assert_eq!((handler.runs(), written().await), (3, 1));
 }
 
 async fn an_unfinished_job_is_unique_by_its_key(test: &TestDatabase) {
