@@ -159,6 +159,61 @@ fn migrate_and_provision_can_be_repeated() {
 }
 
 #[test]
+fn create_owner_makes_and_raises_owners() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let person =
+        |role: &str| format!("[[people]]\nemail = \"{}@acme.example\"\nrole = \"{role}\"\n", role.to_lowercase());
+    let acme = format!("name = \"Acme\"\n{}{}{}", person("Owner"), person("Viewer"), person("Developer"));
+    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
+    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    let create = |email: &str| Binary::run(folder.path(), &["people", "create-owner", email, "--organization", "acme"]);
+    let database = rusqlite::Connection::open(folder.path().join("data/rivergen.db")).unwrap();
+    let roles = |email: &str| -> Vec<String> {
+        let sql = "SELECT roles.name FROM role_assignments JOIN roles ON roles.id = role_assignments.role_id \
+                   JOIN memberships ON memberships.user_id = role_assignments.user_id \
+                   WHERE memberships.email = ?1 AND role_assignments.expires_at IS NULL ORDER BY roles.name";
+        let mut statement = database.prepare(sql).unwrap();
+        statement.query_map([email], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let given = || -> i64 {
+        let sql = "SELECT count(*) FROM audit_log WHERE action = 'role.assign' AND actor_user_id IS NULL";
+        database.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let said = succeeded(create("new@acme.example"));
+    assert!(said.contains("is an owner of acme.") && said.contains("Set a password"), "{said}");
+    assert_eq!((roles("new@acme.example"), given()), (vec!["Owner".to_owned()], 0));
+    // A member is raised, with a record, and keeps what they had.
+    let said = succeeded(create("viewer@acme.example"));
+    assert!(said.contains("is an owner of it now"), "{said}");
+    assert_eq!((roles("viewer@acme.example"), given()), (vec!["Owner".to_owned(), "Viewer".to_owned()], 1));
+    for email in ["viewer@acme.example", "owner@acme.example"] {
+        let said = succeeded(create(email));
+        assert!(said.contains("nothing was changed"), "{said}");
+    }
+    assert_eq!(given(), 1);
+    // What was lent is given for good.
+    let lend = "UPDATE role_assignments SET expires_at = '2100-01-01T00:00:00+00:00' \
+                WHERE role_id = (SELECT id FROM roles WHERE name = 'Owner') \
+                AND user_id = (SELECT user_id FROM memberships WHERE email = 'viewer@acme.example')";
+    assert_eq!(database.execute(lend, []).unwrap(), 1);
+    succeeded(create("viewer@acme.example"));
+    assert_eq!((roles("viewer@acme.example").len(), given()), (2, 2));
+    // Nobody is given anything while they are locked out, and nothing of an organization that is closed.
+    let suspend = "UPDATE memberships SET status = 'suspended' WHERE email = 'developer@acme.example'";
+    assert_eq!(database.execute(suspend, []).unwrap(), 1);
+    let told = failed(create("developer@acme.example"));
+    assert!(told.contains("suspended"), "{told}");
+    assert_eq!(database.execute("UPDATE organizations SET deleted_at = created_at", []).unwrap(), 1);
+    for email in ["viewer@acme.example", "other@acme.example"] {
+        let told = failed(create(email));
+        assert!(told.contains("is deleted"), "{told}");
+    }
+    let verified = succeeded(Binary::run(folder.path(), &["audit", "verify"]));
+    assert!(verified.contains("none was changed"), "{verified}");
+}
+
+#[test]
 fn audit_verify_finds_what_was_changed() {
     let folder = folder();
     Binary::configure(folder.path());
