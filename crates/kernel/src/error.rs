@@ -138,6 +138,7 @@ catalogue! {
     DefaultWorkspace "DEFAULT_WORKSPACE" 409 "The default workspace cannot be deleted; make another one the default first.";
     PersonalOrg "PERSONAL_ORG" 409 "A personal organization goes with its account alone.";
     SettingManagedElsewhere "SETTING_MANAGED_ELSEWHERE" 409 "This setting is not changed here.";
+    PublicAccessForbidden "PUBLIC_ACCESS_FORBIDDEN" 409 "The organization lets no workspace be open to all of its members.";
     DomainExists "DOMAIN_EXISTS" 409 "The organization has this domain already.";
     DomainTaken "DOMAIN_TAKEN" 409 "Another organization has proved this domain.";
     DomainNotVerified "DOMAIN_NOT_VERIFIED" 409 "The domain is not proved: publish its DNS record and verify it.";

@@ -1,8 +1,9 @@
 //! `GET|PATCH /api/v1/organizations/{org_id}/settings`: what an organization asks of its members and how it takes people
 //! in.
 //!
-//! The API shows one object. What concerns sign-ins is kept where `identity` reads it ([`OrganizationSecurity`]), the rest
-//! beside it ([`Intake`]); both are written together, counted, and bite at the next request.
+//! The API shows one object. What concerns sign-ins is kept where `identity` reads it ([`OrganizationSecurity`]), how people
+//! come in beside it ([`Intake`]), and what queries ask for in a column of its own; all are written together, counted, and
+//! bite at the next request.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -26,7 +27,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{Entity, Model, normalise_domain};
-use crate::{Tenancy, domain, role};
+use crate::{Tenancy, domain, role, workspace};
 
 /// The settings of an organization. A change names the keys that it changes; the rest stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
@@ -75,6 +76,9 @@ pub struct OrganizationSettings {
     /// Who may register applications that sign in with RiverGen.
     #[schema(inline)]
     pub oauth_app_creation: OauthAppCreation,
+    /// Whether workspaces may be open to every member. Where not, those that are set so are open to nobody meanwhile; who
+    /// allows it again gives their default roles to every member.
+    pub allow_public_workspaces: bool,
 }
 
 /// What passwords of members must be. Upper case, lower case and a digit are asked of everybody on this server.
@@ -198,6 +202,7 @@ impl Model {
             invitation_expiry_days: intake.invitation_expiry_days,
             default_role_id: intake.default_role_id,
             oauth_app_creation: intake.oauth_app_creation,
+            allow_public_workspaces: self.allows_public_workspaces,
         })
     }
 }
@@ -345,6 +350,9 @@ pub async fn update_settings(
     if after.default_role_id != before.default_role_id {
         check_default_role(&tx, &caller, tenant, after.default_role_id).await?;
     }
+    if after.allow_public_workspaces && !before.allow_public_workspaces {
+        workspace::settings::may_be_opened_again(tx.conn(), &caller, tenant).await?;
+    }
     refuse_locking_out(caller.proofs.ip, &after)?;
     let row = write(&tx, row, &after, Some(caller.user_id), now).await?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
@@ -424,6 +432,7 @@ async fn write(
     let mut row = row.into_active_model();
     row.security = Set(Some(serde_json::to_value(&security).map_err(Error::internal)?));
     row.settings = Set(Some(serde_json::to_value(&intake).map_err(Error::internal)?));
+    row.allows_public_workspaces = Set(settings.allow_public_workspaces);
     row.settings_version = Set(version);
     row.settings_updated_at = Set(Some(now));
     row.settings_updated_by = Set(by);
