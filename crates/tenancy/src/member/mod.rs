@@ -34,7 +34,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope, is_unique_violation},
 };
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait,
+    ActiveValue::Set, Condition, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait, Select,
     entity::prelude::*, sea_query::SelectStatement,
 };
 use serde::{Deserialize, Serialize};
@@ -235,18 +235,22 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
 /// loan does not count, for the loan ends by itself.
 pub(crate) async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>) -> Result<bool> {
     organization::lock(tx, tenant).await?;
-    let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
-    // Index: role_assignments(role_id, id).
-    let mut owners = tenant
-        .find::<assignment::Entity>()
-        .filter(assignment::Column::RoleId.eq(owner.id))
-        .filter(assignment::Column::WorkspaceId.is_null())
-        .filter(assignment::Column::ExpiresAt.is_null())
-        .filter(assignment::Column::UserId.in_subquery(active(tenant)));
+    let mut owners = ownerships(tx, tenant).await?.filter(assignment::Column::ExpiresAt.is_null());
     if let Some(without) = without {
         owners = owners.filter(assignment::Column::UserId.ne(without));
     }
     Ok(owners.limit(1).one(tx.conn()).await?.is_some())
+}
+
+/// What makes owners of active members whose account is open: their role in the whole organization, for good or on loan.
+/// Index: role_assignments(role_id, id).
+pub(crate) async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Select<assignment::Entity>> {
+    let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
+    Ok(tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(owner.id))
+        .filter(assignment::Column::WorkspaceId.is_null())
+        .filter(assignment::Column::UserId.in_subquery(active(tenant))))
 }
 
 /// The active members whose account is open.
