@@ -138,6 +138,16 @@ impl Directory for TenancyDirectory {
         Ok(found.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
     }
 
+    async fn signed_in(
+        &self,
+        tx: &Transaction,
+        user: UserId,
+        organization: OrganizationId,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        member::signed_in(tx, Tenant::on_behalf_of(organization), user, now).await
+    }
+
     async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()> {
         let user = User::find(tx.conn(), user).await?.ok_or(ErrorCode::UserNotFound)?;
         member::rename(tx, &user).await

@@ -108,6 +108,8 @@ pub struct Model {
     /// The person's primary address.
     pub email: String,
     pub status_updated_at: Option<DateTime<Utc>>,
+    /// To this organization.
+    pub last_login_at: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -173,6 +175,7 @@ impl NewMember<'_> {
             name_key: Set(user.account.display_name.to_lowercase()),
             email: Set(user.email.email.clone()),
             status_updated_at: Set(None),
+            last_login_at: Set(None),
             ..Default::default()
         };
         Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
@@ -193,6 +196,17 @@ impl NewMember<'_> {
         tx.publish(Event::MembersChanged(self.organization_id)).await?;
         tx.publish(Event::UserChanged(self.user_id)).await
     }
+}
+
+/// The person has just signed in to the organization. Index: memberships(organization_id, user_id), unique.
+pub(crate) async fn signed_in(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::LastLoginAt, Expr::value(now))
+        .filter(Column::OrganizationId.eq(tenant.organization_id()))
+        .filter(Column::UserId.eq(user_id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// The name or the primary address of a person changed.
@@ -500,9 +514,17 @@ pub mod word {
         words.into_iter()
     }
 
+    /// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
+    pub fn meant_by(tenant: Tenant, search: Option<&str>) -> Option<Condition> {
+        match search.map(str::trim).filter(|text| !text.is_empty()) {
+            Some(text) => found_by(tenant, text),
+            None => Some(Condition::all()),
+        }
+    }
+
     /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
     /// word. An address is one word.
-    pub fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
+    fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
         use sea_orm::sea_query::ExprTrait;
         let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
             true => vec![token.to_lowercase()],
