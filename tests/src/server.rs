@@ -120,6 +120,18 @@ impl Server {
         row.unwrap_or_else(|| panic!("no row: {sql}")).try_get_by_index(0).unwrap()
     }
 
+    /// How its database would answer a query, in its own words.
+    pub async fn plan(&self, sql: &str) -> String {
+        let db = self.platform.db.read();
+        let (explain, column) = match self.backend {
+            Backend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+            Backend::Postgres => ("EXPLAIN", "QUERY PLAN"),
+        };
+        let statement = Statement::from_string(db.get_database_backend(), format!("{explain} {sql}"));
+        let rows = db.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String>("", column).unwrap()).collect::<Vec<_>>().join("\n")
+    }
+
     /// Changes the server's own database, to make what no operation makes yet.
     pub async fn execute(&self, sql: &str) {
         self.platform.db.read().execute_unprepared(sql).await.unwrap();

@@ -356,6 +356,8 @@ async fn a_domain_that_cannot_be_dealt_with_holds_up_no_other(backend: Backend) 
         world.names.clear(&claim.record_name);
     }
     world.days_later(1).await;
+    let missing = "SELECT count(*) FROM organization_domains WHERE missing_since IS NOT NULL";
+    eventually("a look at both", async || (world.server.count(missing).await == 2).then_some(())).await;
     // As no organization is: there are no owners to be told, and so the proof cannot lapse.
     let sql = format!("UPDATE roles SET name_key = 'nobody' WHERE organization_id = {} AND name = 'Owner'", acme.id);
     world.server.execute(&sql).await;

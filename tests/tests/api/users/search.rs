@@ -1,7 +1,7 @@
 //! `POST /api/v1/users/search`
 
 use chrono::Duration;
-use rivergen_tests::{Backend, Organization, Server, on_both_databases};
+use rivergen_tests::{Organization, Server, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
@@ -108,11 +108,7 @@ async fn the_order_by_last_login_comes_from_an_index(server: &Server) {
              ORDER BY last_login_at {order} NULLS {nulls}, user_id {order} LIMIT 100 OFFSET 200",
             acme.id
         );
-        let explain = match server.backend {
-            Backend::Sqlite => format!("EXPLAIN QUERY PLAN {page}"),
-            Backend::Postgres => format!("EXPLAIN {page}"),
-        };
-        let plan = serde_json::to_string(&server.rows(&explain).await).unwrap();
+        let plan = server.plan(&page).await;
         assert!(plan.contains("memberships_last_login"), "{plan}");
         assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{plan}");
     }
