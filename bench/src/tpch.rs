@@ -144,7 +144,7 @@ fn same(query: &'static str, called: &'static str, ours: &Timed, other: &Timed) 
         _ => None,
     };
     let agree = |a: &Value, b: &Value| match (number(a), number(b)) {
-        (Some(a), Some(b)) => (a - b).abs() <= b.abs() * 1e-5 + 1e-9,
+        (Some(a), Some(b)) => (a - b).abs() <= b.abs() * 1e-5 + 1e-6,
         _ => a == b,
     };
     let rows = ours.rows.iter().zip(&other.rows);

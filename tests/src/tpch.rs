@@ -144,7 +144,7 @@ fn text(value: &Value) -> Option<String> {
 fn agree(ours: Option<&str>, right: Option<&str>) -> bool {
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<f64>().ok());
     match (number(ours), number(right)) {
-        (Some(ours), Some(right)) => (ours - right).abs() <= right.abs() * 1e-5 + 1e-9,
+        (Some(ours), Some(right)) => (ours - right).abs() <= right.abs() * 1e-5 + 1e-6,
         _ => ours == right,
     }
 }
