@@ -76,3 +76,6 @@ elif ! cmp -s tests/interop/oidc-provider/package-lock.json "$provider/package-l
         echo "oidc-provider could not be installed: the tests of social login will be skipped"
     fi
 fi
+
+# Another engine's answers to TPC-H. Without them these tests say that they are skipped.
+scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"

@@ -25,6 +25,7 @@ mod postgres;
 pub mod provider;
 mod server;
 mod shop;
+pub mod tpch;
 
 pub use binary::Binary;
 pub use client::{Answer, Client};

@@ -26,8 +26,9 @@ pub struct Server {
     pub tenancy: Tenancy,
     url: String,
     clock: Arc<MovableTime>,
-    folder: TempDir,
-    database: Option<postgres::Database>,
+    folder: Arc<TempDir>,
+    database: Option<Arc<postgres::Database>>,
+    settings: String,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), String>>,
 }
@@ -53,11 +54,21 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("rivergen-test-").tempdir().unwrap();
         let database = match backend {
             Backend::Sqlite => None,
-            Backend::Postgres => Some(postgres::Database::migrated().await),
+            Backend::Postgres => Some(Arc::new(postgres::Database::migrated().await)),
         };
+        Self::start_over(backend, Arc::new(folder), database, settings, None).await
+    }
+
+    async fn start_over(
+        backend: Backend,
+        folder: Arc<TempDir>,
+        database: Option<Arc<postgres::Database>>,
+        settings: &str,
+        public_url: Option<&str>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = config(folder.path(), &url, database.as_ref(), settings);
+        let config = config(folder.path(), public_url.unwrap_or(&url), database.as_deref(), settings);
 
         let clock = Arc::new(MovableTime::default());
         let app = App::build(&config, Clock::from(clock.clone())).await.unwrap();
@@ -68,16 +79,25 @@ impl Server {
             let _ = stopped.await;
         };
         let running = tokio::spawn(async move { serve(app, listener, until).await.map_err(|error| error.to_string()) });
-        Self { backend, platform, tenancy, url, clock, folder, database, stop, running }
+        let settings = settings.to_owned();
+        Self { backend, platform, tenancy, url, clock, folder, database, settings, stop, running }
     }
 
-    /// Ends the server as an operator would, and removes its database.
+    /// A second node over the same database and files; stop it before the first.
+    pub async fn another_node(&self) -> Self {
+        assert!(self.database.is_some(), "SQLite has one node");
+        let (folder, database) = (self.folder.clone(), self.database.clone());
+        // People reach all nodes under one address.
+        Self::start_over(self.backend, folder, database, &self.settings, Some(&self.url)).await
+    }
+
+    /// Ends the server as an operator would; the last node removes the database.
     pub async fn stop(self) {
         let Self { stop, running, database, platform, tenancy, .. } = self;
         stop.send(()).expect("the server ended by itself");
         running.await.unwrap().unwrap();
         drop((platform, tenancy));
-        if let Some(database) = database {
+        if let Some(database) = database.and_then(Arc::into_inner) {
             database.remove().await;
         }
     }

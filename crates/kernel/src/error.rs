@@ -119,6 +119,7 @@ catalogue! {
     OrgExists "ORG_EXISTS" 409 "An organization with this name exists already.";
     WorkspaceExists "WORKSPACE_EXISTS" 409 "A workspace with this name exists already in the organization.";
     IdempotencyConflict "IDEMPOTENCY_CONFLICT" 409 "This idempotency key was used with another request.";
+    QueryCancelled "QUERY_CANCELLED" 409 "The query was cancelled.";
     AssignmentExists "ASSIGNMENT_EXISTS" 409 "The policy is assigned to these targets already.";
     DataSourceUnavailable "DATA_SOURCE_UNAVAILABLE" 409 "The data source is not active; test its connection.";
     TotpAlreadyEnabled "TOTP_ALREADY_ENABLED" 409 "An authenticator of this name is set up already.";

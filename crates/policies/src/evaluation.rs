@@ -21,6 +21,8 @@ use rivergen_platform::{
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DbBackend, FromQueryResult, PaginatorTrait, QuerySelect, entity::prelude::*,
 };
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     decision::{ActionTaken, AppliedPolicy, EvaluationResult},
@@ -108,8 +110,10 @@ pub mod entry {
 }
 
 /// Where a query came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = QueryRunKind)]
 pub enum RunKind {
     /// Somebody wrote SQL.
     #[sea_orm(string_value = "sql")]
@@ -120,8 +124,10 @@ pub enum RunKind {
 }
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = QueryRunStatus)]
 pub enum RunStatus {
     #[sea_orm(string_value = "running")]
     Running,
@@ -132,7 +138,7 @@ pub enum RunStatus {
     Denied,
     #[sea_orm(string_value = "failed")]
     Failed,
-    /// The client went away.
+    /// The client went away, or somebody cancelled it.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
     /// The server was killed while it ran.
@@ -165,9 +171,14 @@ impl Outcome {
         Self { status: RunStatus::Succeeded, error: None, rows_returned: Some(rows_returned), rows_filtered: None }
     }
 
-    /// By the code that the caller is answered: `POLICY_DENIED` is a denial, all others are failures.
+    /// By the code that the caller is answered: `POLICY_DENIED` is a denial, `QUERY_CANCELLED` somebody's wish, all others
+    /// are failures.
     pub fn failed(error: ErrorCode) -> Self {
-        let status = if error == ErrorCode::PolicyDenied { RunStatus::Denied } else { RunStatus::Failed };
+        let status = match error {
+            ErrorCode::PolicyDenied => RunStatus::Denied,
+            ErrorCode::QueryCancelled => RunStatus::Cancelled,
+            _ => RunStatus::Failed,
+        };
         Self { status, error: Some(error), rows_returned: None, rows_filtered: None }
     }
 

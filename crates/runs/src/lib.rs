@@ -9,5 +9,8 @@ pub mod engine;
 mod hash_key;
 pub mod http;
 pub mod migrations;
+mod places;
+mod running;
 
-pub use engine::{Engine, Run, RunAnswer, Settings};
+pub use engine::{Bounds, Engine, Form, Run, RunAnswer, Settings, Started};
+pub use places::Capacity;

@@ -267,13 +267,17 @@ fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
     let spill_directory = config.data_dir.join("spill");
     make_private_directory(&spill_directory)?;
     Ok(rivergen_runs::Settings {
-        max_rows: config.query.max_rows,
-        max_bytes: config.query.max_bytes,
+        page: rivergen_runs::Bounds { rows: config.query.max_rows, bytes: config.query.max_bytes },
+        download: rivergen_runs::Bounds { rows: config.query.download_rows, bytes: config.query.download_bytes },
         timeout: Duration::from_secs(config.query.timeout_seconds),
         memory_bytes: config.query.memory_bytes,
         spill_directory,
         max_spill_bytes: config.query.max_spill_bytes,
-        concurrent_per_organization: config.query.concurrent_per_organization,
+        capacity: rivergen_runs::Capacity {
+            running: config.query.concurrent_per_organization,
+            waiting: config.query.waiting_per_organization,
+            patience: Duration::from_secs(config.query.waiting_seconds),
+        },
     })
 }
 

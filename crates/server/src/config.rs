@@ -154,10 +154,14 @@ pub struct Storage {
 pub struct Query {
     pub max_rows: u64,
     pub max_bytes: u64,
+    pub download_rows: u64,
+    pub download_bytes: u64,
     pub timeout_seconds: u64,
     pub memory_bytes: usize,
     pub max_spill_bytes: u64,
     pub concurrent_per_organization: usize,
+    pub waiting_per_organization: usize,
+    pub waiting_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -266,8 +270,9 @@ impl Config {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
         self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
-        if self.query.max_rows == 0 || self.query.concurrent_per_organization == 0 {
-            return fault("query", "max_rows and concurrent_per_organization must be at least 1".to_owned());
+        if self.query.max_rows == 0 || self.query.download_rows == 0 || self.query.concurrent_per_organization == 0 {
+            let reason = "max_rows, download_rows and concurrent_per_organization must be at least 1";
+            return fault("query", reason.to_owned());
         }
         if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty())
         {

@@ -7,7 +7,7 @@ use rivergen_kernel::{DataSourceId, Error, Result};
 use rivergen_platform::{Bus, Event, Kept};
 use rivergen_policies::rule::TableName;
 use rivergen_runs::{
-    Engine,
+    Engine, Form,
     catalogue::{Catalogue, CatalogueTable},
 };
 
@@ -116,7 +116,7 @@ async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, col
     let sql =
         format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
     let look = async {
-        let limits = engine.limits(catalogue, Some(most as u64), Some(LONGEST_LOOK));
+        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK));
         let session = engine.session(catalogue, &sql, None, limits).await.ok()?;
         let planned = session.plan(&sql, &serde_json::Map::new()).await.ok()?;
         planned.collect_json_rows().await.ok()

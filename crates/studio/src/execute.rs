@@ -23,7 +23,7 @@ use rivergen_platform::{
 };
 use rivergen_policies::evaluation::RunKind;
 use rivergen_query::QueryColumn;
-use rivergen_runs::{Run, RunAnswer, http::PolicyOfQuery};
+use rivergen_runs::{Form, Run, RunAnswer, http::PolicyOfQuery};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -165,9 +165,9 @@ impl Attempt {
             sql: &sql,
             parameters: &serde_json::Map::new(),
             default_schema: None,
+            form: Form::Page,
             max_rows: Some(PREVIEW_ROWS),
             timeout: None,
-            dry_run: false,
         };
         self.answer = Some(engine.run(caller, origin, run).await?);
         Ok(())

@@ -40,12 +40,16 @@ enum Access {
     MembersRefusing(&'static str),
     /// The Owner, whose own object the path names; for every other member it does not exist.
     Own,
+    /// As `Own`, and the Owner is refused with this code: the object is in a state in which it cannot be done.
+    OwnRefusing(&'static str),
     /// As `Own`, and not tried out: the object is needed after it.
     Destroys,
     /// As `NotFor` of that role, or else as `Members`, and not tried out: what it takes away is needed after it.
     Untried(Option<&'static str>),
 }
-use Access::{Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, Public, PublicRefusing, Untried};
+use Access::{
+    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Public, PublicRefusing, Untried,
+};
 
 impl Access {
     fn is_public(self) -> bool {
@@ -63,7 +67,7 @@ impl Access {
     /// What an authorized caller is answered.
     fn is_control(self, answer: &Answer) -> bool {
         match self {
-            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) => {
+            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) | OwnRefusing(code) => {
                 answer.body["error"]["code"] == code
             }
             _ => answer.status.is_success(),
@@ -383,6 +387,9 @@ const ENTRIES: &[Entry] = &[
         Members,
         |ids| json!({"query": "SELECT 1", "additional_data_source_ids": [ids.data_source_id]}),
     ),
+    entry("GET /api/v1/queries", Members, nothing),
+    entry("GET /api/v1/queries/{query_id}", Own, nothing),
+    entry("POST /api/v1/queries/{query_id}/cancel", OwnRefusing("CONFLICT"), nothing),
     entry("GET /api/v1/policies", NotFor("Viewer"), nothing),
     entry(
         "POST /api/v1/policies",
@@ -645,7 +652,7 @@ async fn keeps_tenants_and_roles_apart(server: &Server) {
             let viewer = server.sign_in(&acme.viewer.email).await.client;
             let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;
             let expected = match entry.access {
-                Own | Destroys => answer.status == 404,
+                Own | OwnRefusing(_) | Destroys => answer.status == 404,
                 access => access.is_control(&answer),
             };
             check("Viewer".to_owned(), answer.status.as_u16(), expected);

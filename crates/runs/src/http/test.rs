@@ -19,7 +19,7 @@ use rivergen_sources::source::Status;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Engine, Run};
+use crate::{Engine, Form, Run};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,9 +99,9 @@ pub async fn test_connection(
             sql: &sql,
             parameters: &serde_json::Map::new(),
             default_schema: None,
+            form: Form::Page,
             max_rows: Some(1),
             timeout: limit,
-            dry_run: false,
         };
         match engine.run(&caller, &origin, run).await {
             Ok(ran) => {
