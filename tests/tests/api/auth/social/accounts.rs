@@ -1,6 +1,6 @@
 //! Whom one becomes by a social login: new accounts, known ones, and those that are connected to a provider.
 
-use rivergen_tests::{Backend, Person, Server, on_both_backends, provider::FRONT_END};
+use rivergen_tests::{Backend, Client, Person, Server, on_both_backends, provider::FRONT_END};
 use serde_json::{Value, json};
 
 use super::{World, accounts_of, body, handover_code, location, signed_in, words};
