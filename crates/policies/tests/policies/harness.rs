@@ -278,6 +278,7 @@ async fn found(platform: &Platform, id: OrganizationId) -> BTreeMap<BuiltInRole,
         settings_version: Set(0),
         settings_updated_at: Set(None),
         settings_updated_by: Set(None),
+        ..Default::default()
     }
     .insert(tx.conn())
     .await
