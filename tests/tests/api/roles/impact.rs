@@ -26,7 +26,7 @@ async fn it_tells_who_gains_and_loses_what_and_changes_nothing(server: &Server) 
     assert_eq!(
         data["affected_users"],
         json!([{"user_id": acme.viewer.id, "display_name": "viewer", "email": acme.viewer.email,
-            "gains": ["audit.read"], "loses": ["policy.write"], "workspace_id": null}])
+            "gains": ["audit.read"], "loses": ["policy.write"], "workspace_id": null, "through_public_access": false}])
     );
     let seen = acme.admin.client.get(&format!("{PATH}/{role}")).await.ok();
     assert_eq!(seen["role"]["permissions"], json!(["policy.read", "policy.write"]));
