@@ -242,6 +242,11 @@ pub(super) async fn finish(inner: &Inner, job: &Claimed, outcome: &Result<(), Jo
     let tx = inner.db.begin().await?;
     let held = Some(job.claim.as_str());
     match outcome {
+        // What it did shows elsewhere, and when it runs next stands in `periodic_jobs`.
+        Ok(()) if inner.is_periodic(&job.kind) => {
+            let own = job::Entity::delete_many().filter(job::Column::Id.eq(job.id));
+            own.filter(job::Column::Claim.eq(&job.claim)).exec(tx.conn()).await?;
+        }
         Ok(()) => end(&tx, job.id, held, job::State::Done, None, now).await?,
         Err(JobError::Retry(error)) if !job.last_attempt => {
             back(&tx, job, now + inner.backoff(job.attempt), Some(error)).await?;
