@@ -5,6 +5,7 @@
 mod database;
 
 mod audit;
+mod audit_export;
 mod jobs;
 mod limits;
 mod mail;
