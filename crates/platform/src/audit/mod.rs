@@ -10,7 +10,8 @@
 //! chain from there on; a cut-off end does not fit the head. [`verify`] finds the first break. Triggers in
 //! both databases refuse UPDATE and DELETE, so that nothing but a deliberate attack gets so far.
 //!
-//! Records leave the database as lines that [`verify_export`] verifies without it.
+//! Records leave the database as lines that [`verify_export`] verifies without it: whole chains by [`export`], and each new
+//! record by [`streams`].
 //!
 //! A record is written in the transaction of what it tells ([`record`]): both exist or neither. Its chain
 //! is locked until that transaction ends, so write it last. Whoever writes it keeps secrets out of the
@@ -19,6 +20,7 @@
 mod chain;
 mod export;
 mod offline;
+pub mod streams;
 mod verify;
 
 use std::{collections::BTreeMap, net::IpAddr};

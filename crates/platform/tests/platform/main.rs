@@ -6,6 +6,7 @@ mod database;
 
 mod audit;
 mod audit_export;
+mod audit_streams;
 mod jobs;
 mod limits;
 mod mail;
