@@ -21,6 +21,8 @@ pub struct Report {
     pub chains: u64,
     /// Records that were read and found whole; those after a break are not read.
     pub records: u64,
+    /// The last record of each chain that holds. Who notes them down elsewhere can tell later whether a chain was written anew.
+    pub heads: Vec<Head>,
     pub first_break: Option<Break>,
 }
 
@@ -31,12 +33,15 @@ pub async fn verify(db: &Database, only: Option<Chain>) -> Result<Report> {
         Some(chain) => BTreeSet::from([chain]),
         None => chains(db).await?,
     };
-    let mut report = Report { chains: 0, records: 0, first_break: None };
+    let mut report = Report { chains: 0, records: 0, heads: Vec::new(), first_break: None };
     for chain in chains {
         report.chains += 1;
-        if let Err(broken) = verify_chain(db, chain, &mut report.records).await? {
-            report.first_break = Some(broken);
-            break;
+        match verify_chain(db, chain, &mut report.records).await? {
+            Ok(head) => report.heads.push(head),
+            Err(broken) => {
+                report.first_break = Some(broken);
+                break;
+            }
         }
     }
     Ok(report)
@@ -51,7 +56,7 @@ pub async fn chains(db: &Database) -> Result<BTreeSet<Chain>> {
     Ok(heads.into_iter().chain(logs).map(Chain).collect())
 }
 
-async fn verify_chain(db: &Database, chain: Chain, records: &mut u64) -> Result<std::result::Result<(), Break>> {
+async fn verify_chain(db: &Database, chain: Chain, records: &mut u64) -> Result<std::result::Result<Head, Break>> {
     // Both are written in one transaction, so a head that is read after the log is never behind it.
     let last = log::Entity::find()
         .filter(log::Column::Chain.eq(chain.0))
@@ -76,7 +81,7 @@ async fn verify_chain(db: &Database, chain: Chain, records: &mut u64) -> Result<
             .all(db.read())
             .await?;
         if batch.is_empty() {
-            return Ok(follower.end(&head));
+            return Ok(follower.end(&head).map(|()| head));
         }
         for row in batch {
             if let Err(broken) = follower.follow(&row) {

@@ -65,19 +65,16 @@ impl AuditCommand {
             Self::Verify { file: None, .. } => {
                 let db = open_database(config).await?;
                 let report = audit::verify(&db, None).await?;
-                match &report.first_break {
-                    None => {
-                        println!(
-                            "{} records in {} chains: none was changed or removed.",
-                            report.records, report.chains
-                        );
-                        Ok(ExitCode::SUCCESS)
-                    }
-                    Some(found) => {
-                        println!("The audit log was tampered with: {found}");
-                        Ok(ExitCode::FAILURE)
-                    }
+                if let Some(found) = &report.first_break {
+                    println!("The audit log was tampered with: {found}");
+                    return Ok(ExitCode::FAILURE);
                 }
+                println!(
+                    "{} records in {} chains: none was changed or removed. They end with",
+                    report.records, report.chains
+                );
+                tell(&report.heads);
+                Ok(ExitCode::SUCCESS)
             }
             Self::Export(export) => {
                 let db = open_database(config).await?;
@@ -116,10 +113,14 @@ pub fn verify_file(file: &Path, filtered: bool) -> Result<ExitCode> {
         Extent::Whole => println!("{records} records in {chains} chains: none was changed or removed. They end with"),
         Extent::Selected => println!("{records} records in {chains} chains: none was changed. The last ones are"),
     }
-    for head in &report.heads {
+    tell(&report.heads);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(heads: &[Head]) {
+    for head in heads {
         println!("  {head}");
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 impl Export {

@@ -109,31 +109,32 @@ pub(super) fn event(row: &log::Model) -> Value {
         "src_endpoint": source(row),
         "unmapped": unmapped(row),
     });
-    let mut put = |name: &str, value: Value| event[name] = value;
     if class.activity == OTHER {
-        put("activity_name", row.action.clone().into());
+        event["activity_name"] = row.action.clone().into();
     }
     if let Some(agent) = &row.user_agent {
-        put("http_request", json!({"user_agent": agent}));
+        event["http_request"] = json!({"user_agent": agent});
     }
     match class.class {
         3002 => {
-            put("user", user(row, &details));
-            put("service", json!({"name": PRODUCT, "version": VERSION}));
+            event["user"] = user(row, &details);
+            event["service"] = json!({"name": PRODUCT, "version": VERSION});
         }
-        3001 => put("user", user(row, &details)),
+        3001 => event["user"] = user(row, &details),
         3006 => {
-            put("group", group(row, &details));
+            // Without it this class has no actor.
+            event["metadata"]["profiles"] = json!(["host"]);
+            event["group"] = group(row, &details);
             // One of the two must be there.
             match details.get("permissions").filter(|value| value.is_array()) {
-                Some(permissions) => put("privileges", permissions.clone()),
-                None => put("user", user(row, &details)),
+                Some(permissions) => event["privileges"] = permissions.clone(),
+                None => event["user"] = user(row, &details),
             }
         }
         _ => {
-            put("api", json!({"operation": row.action, "service": {"name": PRODUCT, "version": VERSION}}));
+            event["api"] = json!({"operation": row.action, "service": {"name": PRODUCT, "version": VERSION}});
             if let Some(kind) = &row.target_kind {
-                put("resources", json!([present([("type", Some(kind.clone())), ("uid", row.target_id.clone())])]));
+                event["resources"] = json!([present([("type", Some(kind.clone())), ("uid", row.target_id.clone())])]);
             }
         }
     }
