@@ -15,6 +15,7 @@ use rivergen_identity::{
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::{
     Clock, Database, Platform,
+    audit::streams::Streams,
     http::{Authentication, TrustedProxies, authenticate, layer},
     jobs::{Jobs, JobsHandle},
     limits::Limits,
@@ -45,6 +46,7 @@ pub struct App {
     pub platform: Platform,
     pub tenancy: Tenancy,
     pub router: Router,
+    streams: Streams,
     files: PathBuf,
     longest_query: Duration,
     shutdown_grace: Duration,
@@ -122,6 +124,9 @@ impl App {
         };
         Delivery::new(&config.mail, vault.clone(), clock.clone()).map_err(Error::internal)?.register(&jobs);
 
+        let streams = audit_streams(config, &db, &clock)?;
+        streams.register(&jobs);
+
         let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
@@ -159,7 +164,7 @@ impl App {
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
-            .merge(health::routes(db))
+            .merge(health::routes(db, streams.clone()))
             .merge(pages::routes(config.is_demo, tokens))
             .fallback(layer::not_found)
             .method_not_allowed_fallback(layer::method_not_allowed)
@@ -169,6 +174,7 @@ impl App {
             platform,
             tenancy,
             router,
+            streams,
             files: config.storage.directory.clone(),
             longest_query: Duration::from_secs(config.query.timeout_seconds),
             shutdown_grace: Duration::from_secs(config.server.shutdown_grace_seconds),
@@ -176,9 +182,10 @@ impl App {
         })
     }
 
-    /// Ends what a killed server left unfinished. Only for a process that is about to serve: another one's
-    /// work in the same place would be taken for left behind.
+    /// Ends what a killed server left unfinished, and begins what starts with serving. Only for a process that is about to
+    /// serve: another one's work in the same place would be taken for left behind.
     pub async fn recover(&self) -> Result<()> {
+        self.streams.begin().await?;
         let longest = chrono::Duration::from_std(self.longest_query).map_err(Error::internal)?;
         evaluation::mark_interrupted(&self.platform, longest).await?;
         rivergen_studio::mark_interrupted(&self.platform, longest).await?;
@@ -230,6 +237,11 @@ fn relying_party(config: &Config) -> Result<RelyingParty> {
     let domain = origins.first().and_then(url::Url::domain).unwrap_or_default().to_owned();
     let id = if passkeys.rp_id.is_empty() { &domain } else { &passkeys.rp_id };
     RelyingParty::new(id, &passkeys.rp_name, &origins)
+}
+
+fn audit_streams(config: &Config, db: &Database, clock: &Clock) -> Result<Streams> {
+    let url = &config.server.public_url;
+    Streams::new(&config.audit, &config.outbound, url, db.clone(), clock.clone()).map_err(Error::internal)
 }
 
 fn countries(config: &Config) -> Result<Countries> {

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use rivergen_identity::social::SocialConfig;
 use rivergen_kernel::Secret;
 use rivergen_platform::{
+    audit::streams::AuditConfig,
     db::DatabaseConfig,
     limits::LimitsConfig,
     mail::{MailConfig, Transport},
@@ -46,6 +47,7 @@ pub struct Config {
     pub social: SocialConfig,
     pub geoip: Geoip,
     pub mail: MailConfig,
+    pub audit: AuditConfig,
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
     pub storage: Storage,
@@ -212,6 +214,8 @@ pub enum ConfigError {
     Value { key: &'static str, reason: String },
     #[error("social.{key}: {reason}")]
     Social { key: String, reason: String },
+    #[error("audit.streams.{name}: {reason}")]
+    Stream { name: String, reason: String },
 }
 
 impl Config {
@@ -270,6 +274,7 @@ impl Config {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
         self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
+        self.audit.check().map_err(|(name, reason)| ConfigError::Stream { name, reason })?;
         if self.query.max_rows == 0 || self.query.download_rows == 0 || self.query.concurrent_per_organization == 0 {
             let reason = "max_rows, download_rows and concurrent_per_organization must be at least 1";
             return fault("query", reason.to_owned());
@@ -323,6 +328,26 @@ mod tests {
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"", "social.google"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"\nclient_sekret = \"x\"", "client_sekret"),
             ("[social]\nredirect_targets = [\"javascript:x\"]", "social.redirect_targets"),
+            ("[[audit.streams]]\nname = \"SIEM\"\nkind = \"syslog\"", "audit.streams.SIEM: names have"),
+            ("[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x:1\"", "needs address and transport"),
+            ("[[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"http://x\"", "needs url and secret"),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"http://x\"\nsecret = \"hunter2\"",
+                "secret must be whsec_",
+            ),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x\"\ntransport = \"udp\"",
+                "address must be a host and a port",
+            ),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x:1\"\ntransport = \"tcp\"\nca_file = \"x\"",
+                "ca_file goes with transport",
+            ),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x:1\"\ntransport = \"tcp\"\nsecret = \"x\"",
+                "secret goes with kind \"webhook\"",
+            ),
+            ("[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\nadress = \"x:1\"", "adress"),
         ] {
             let error = Config::with(overrides).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
@@ -333,9 +358,12 @@ mod tests {
     fn the_shown_settings_hold_no_secret() {
         let config = Config::with(
             "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"\n\
-             [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"",
+             [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"\n\
+             [[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"https://siem/hunter2?key=hunter2\"\n\
+             secret = \"whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==\"",
         );
         let shown = format!("{:?}", config.unwrap());
-        assert!(!shown.contains("hunter2") && shown.contains("db/rivergen"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
+        assert!(shown.contains("db/rivergen") && shown.contains("https://siem/…"), "{shown}");
     }
 }

@@ -238,6 +238,60 @@ fn audit_verify_finds_what_was_changed() {
 }
 
 #[test]
+fn an_exported_log_is_verified_without_settings_and_database() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let acme = "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\nrole = \"Owner\"\n";
+    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
+    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    let export = |arguments: &[&str]| -> Vec<String> {
+        let output = Binary::run(folder.path(), &[&["audit", "export"], arguments].concat());
+        succeeded(output).lines().map(str::to_owned).collect()
+    };
+    let elsewhere = self::folder();
+    std::fs::write(elsewhere.path().join("rivergen.toml"), "no settings").unwrap();
+    let verify = |lines: &[String], arguments: &[&str]| {
+        std::fs::write(elsewhere.path().join("audit.jsonl"), lines.join("\n")).unwrap();
+        let command = [&["audit", "verify", "--file", "audit.jsonl"], arguments].concat();
+        Binary::run(elsewhere.path(), &command)
+    };
+
+    let all = export(&[]);
+    let told = succeeded(verify(&all, &[]));
+    let heads: Vec<Value> = all.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let heads: Vec<&Value> = heads.iter().filter(|line| line["type"] == "head").collect();
+    let [system, organization] = heads[..] else { panic!("{heads:?}") };
+    for (name, head) in [("system", system), ("organization 1", organization)] {
+        let end = format!("{name}: record {}, {}", head["sequence"], head["hash"].as_str().unwrap());
+        assert!(told.contains(&end), "{end} is not in {told}");
+    }
+    let of_acme = export(&["--organization", "1"]);
+    assert!(of_acme.iter().all(|line| line.contains("\"chain\":1,")), "{of_acme:?}");
+    assert!(of_acme[of_acme.len() - 2].contains("audit.export"), "{of_acme:?}");
+    succeeded(verify(&of_acme, &[]));
+    let of_system = export(&["--system"]);
+    assert!(of_system.iter().all(|line| line.contains("\"chain\":0,")), "{of_system:?}");
+    succeeded(verify(&of_system, &[]));
+
+    let since = export(&["--from", "2000-01-01T00:00:00Z", "--to", "2999-01-01T00:00:00Z"]);
+    succeeded(verify(&since, &["--filtered"]));
+    assert_eq!(verify(&since, &[]).status.code(), Some(1));
+    assert!(export(&["--to", "2000-01-01T00:00:00Z"]).is_empty());
+
+    let mut changed = all.clone();
+    changed[0] = changed[0].replace("success", "failure");
+    let output = verify(&changed, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("line 1: chain system, record 1: the record was changed"), "{told}");
+
+    let nobody = failed(Binary::run(folder.path(), &["audit", "export", "--organization", "999"]));
+    assert!(nobody.contains("organization 999"), "{nobody}");
+    let missing = failed(Binary::run(elsewhere.path(), &["audit", "verify", "--file", "missing.jsonl"]));
+    assert!(missing.contains("missing.jsonl"), "{missing}");
+}
+
+#[test]
 fn vault_keys_can_be_rotated() {
     let folder = folder();
     Binary::configure(folder.path());

@@ -2,6 +2,7 @@
 //! stand the tests that go across: [`tenant_matrix`], [`bad_input`], [`governed`], [`crash`], [`cli`].
 
 mod attacks;
+mod audit_streams;
 mod auth;
 mod bad_input;
 mod cli;

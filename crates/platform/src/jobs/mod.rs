@@ -17,7 +17,8 @@
 //! - **Given up**: a job that dies tells its handler in the transaction in which it does ([`Handler::given_up`]),
 //!   so that what waits for it does not wait for ever.
 //! - **Unique**: of the unfinished jobs of a kind, one with each `unique_key`.
-//! - **Periodic** jobs ([`Jobs::every`]) run on one node only, whichever is first.
+//! - **Periodic** jobs ([`Jobs::every`]) run on one node only, whichever is first. A turn that went well leaves no row:
+//!   one of every few seconds would bury the table in a week.
 //!
 //! A worker looks at once after something was enqueued in its process, then ever more slowly, down to
 //! once a second. Looking is reading: the writer of SQLite is asked only when there is something to claim.
@@ -246,6 +247,10 @@ impl Inner {
 
     fn kinds(&self) -> Vec<&'static str> {
         self.handlers.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    fn is_periodic(&self, kind: &str) -> bool {
+        self.periodic.read().unwrap_or_else(PoisonError::into_inner).contains_key(kind)
     }
 
     fn periodic(&self) -> Vec<(&'static str, Duration)> {

@@ -241,6 +241,11 @@ pub(super) async fn finish(inner: &Inner, job: &Claimed, outcome: &Result<(), Jo
     let now = inner.clock.now();
     let tx = inner.db.begin().await?;
     match outcome {
+        // What it did shows elsewhere, and when it runs next stands in `periodic_jobs`.
+        Ok(()) if inner.is_periodic(&job.kind) => {
+            let own = job::Entity::delete_many().filter(job::Column::Id.eq(job.id));
+            own.filter(job::Column::Claim.eq(&job.claim)).exec(tx.conn()).await?;
+        }
         Ok(()) => {
             end(&tx, job, job::State::Done, None, now).await?;
         }

@@ -33,6 +33,7 @@ on_both_databases!(
     a_job_waits_for_its_time,
     two_workers_do_not_share_a_job,
     periodic_jobs_run_once_each_turn,
+    a_turn_that_went_well_leaves_no_row,
     a_worker_finds_new_jobs_soon_and_stops_in_order,
     a_job_that_does_not_stop_is_given_back,
     finished_jobs_and_spent_keys_are_purged,
@@ -328,6 +329,21 @@ async fn periodic_jobs_run_once_each_turn(test: &TestDatabase) {
         assert_eq!(handler.runs(), turn, "not before its time");
         test.time.advance(Span::seconds(301));
     }
+}
+
+async fn a_turn_that_went_well_leaves_no_row(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    jobs.every("test.periodic", Duration::from_secs(5), handler.clone());
+    for _ in 0..3 {
+        jobs.run_due().await.unwrap();
+        test.time.advance(Span::seconds(6));
+    }
+    assert_eq!(handler.runs(), 3);
+    assert!(job::Entity::find().all(test.db.read()).await.unwrap().is_empty());
+    handler.answers.lock().unwrap().push_back(Err(JobError::fatal("no")));
+    jobs.run_due().await.unwrap();
+    let left = job::Entity::find().one(test.db.read()).await.unwrap().unwrap();
+    assert_eq!((left.state, left.last_error.as_deref()), (job::State::Dead, Some("no")), "what failed is kept");
 }
 
 async fn wait_for(what: impl Fn() -> bool) {
