@@ -18,6 +18,7 @@ mod config;
 mod connector;
 mod error;
 mod guard;
+mod http;
 mod kind;
 mod registry;
 
