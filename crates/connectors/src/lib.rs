@@ -23,6 +23,7 @@ mod kind;
 mod registry;
 
 pub mod files;
+pub mod objects;
 pub mod postgres;
 pub mod pushdown;
 pub mod sqlite;
