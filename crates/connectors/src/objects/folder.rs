@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics, project_schema};
@@ -21,13 +21,12 @@ use datafusion::datasource::listing::helpers::{
     evaluate_partition_prefix, expr_applicable_for_cols, filter_partitioned_file,
 };
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
-use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion_datasource::statistics::compute_all_files_statistics;
+use datafusion_datasource::{TableSchema, compute_all_files_statistics};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -37,7 +36,7 @@ use sha2::{Digest, Sha256};
 use super::layout::TableLayout;
 use super::listing::{OBJECTS, Place, TableFiles, too_many};
 use crate::ConnectorError;
-use crate::files::{Holds, Reading, Sealed, TextFile, csv, unreadable};
+use crate::files::{Reading, Sealed, TextFile, csv, unreadable};
 
 /// Footers or first lines that are read at the same time.
 const AT_ONCE: usize = 16;
@@ -66,8 +65,8 @@ impl FolderTable {
         let sealed = Arc::new(Sealed::folder(store.clone(), files.clone(), source, &table));
         let first_lines = FirstLines::of(&layout, checked.clone());
         let TableLayout { schema, reading, partitions, .. } = layout;
-        let fields = partitions.iter().map(|(name, kind)| Arc::new(Field::new(name, kind.clone(), false))).collect();
-        let schema = TableSchema::new(schema, fields);
+        let fields: Fields = partitions.iter().map(|(name, kind)| Field::new(name, kind.clone(), false)).collect();
+        let schema = TableSchema::builder(schema).with_table_partition_cols(fields).build();
         Ok(Self { store, sealed, files, reading, schema, partitions, first_lines })
     }
 
