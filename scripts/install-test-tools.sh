@@ -61,6 +61,22 @@ if ! cargo deny --version >/dev/null 2>&1; then
     fi
 fi
 
+# Servers that stand in for Amazon's and Azure's object stores. Without them their tests say that they are skipped.
+stores=$HOME/.cache/rivergen/object-stores
+wanted=$(cat tests/interop/object-stores/{requirements.txt,package-lock.json} | cksum)
+if ! has npm || ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "npm or Python's venv are missing: the tests against servers of object stores will be skipped"
+elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
+    mkdir -p "$stores"
+    cp tests/interop/object-stores/{requirements.txt,package.json,package-lock.json} "$stores/"
+    if (cd "$stores" && npm ci --no-audit --no-fund --silent && python3 -m venv python \
+        && python/bin/pip install --quiet --disable-pip-version-check -r requirements.txt) </dev/null; then
+        echo "$wanted" >"$stores/installed"
+    else
+        echo "the servers of object stores could not be installed: their tests will be skipped"
+    fi
+fi
+
 # The OpenID provider that the tests of social login run against. Without it they say that they are skipped.
 provider=$HOME/.cache/rivergen/oidc-provider
 if ! has node || ! has npm; then

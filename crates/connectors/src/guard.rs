@@ -7,7 +7,7 @@
 use std::{fmt, net::SocketAddr};
 
 use async_trait::async_trait;
-use rivergen_platform::net::{self, Outbound};
+use rivergen_platform::net::{self, HttpOptions, Outbound};
 
 /// Why an address may not be used. The two are told apart in the log only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum Blocked {
 pub trait AddressGuard: fmt::Debug + Send + Sync + 'static {
     /// The permitted addresses of the host; an error where there is none.
     async fn check(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Blocked>;
+
+    /// An HTTP client that connects to permitted addresses only and follows no redirect; for one source.
+    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error>;
 }
 
 /// The platform's one guarded way out, with the operator's policy.
@@ -36,5 +39,9 @@ impl AddressGuard for Outbound {
                 _ => Blocked::NotPermitted,
             }
         })
+    }
+
+    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error> {
+        self.http_with(options)
     }
 }

@@ -18,10 +18,12 @@ mod config;
 mod connector;
 mod error;
 mod guard;
+mod http;
 mod kind;
 mod registry;
 
 pub mod files;
+pub mod objects;
 pub mod postgres;
 pub mod pushdown;
 pub mod sqlite;

@@ -3,6 +3,8 @@
 
 pub mod differential;
 pub mod postgres;
+pub mod s3;
+pub mod servers;
 
 use std::sync::Arc;
 

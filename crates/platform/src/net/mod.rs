@@ -8,6 +8,7 @@
 //!
 //! - [`Outbound::http`] is a `reqwest` client that cannot be talked around: names go through the guarded
 //!   resolver, literal addresses and redirects through the same check.
+//! - [`Outbound::http_with`] makes such a client for one destination: its certificates, its timeouts.
 //! - [`Outbound::resolve`] is for everything else (database drivers): connect to the addresses that it
 //!   returns, not to the name.
 //! - [`Outbound::texts`] asks the name servers that the operator chose what a domain says of itself.
@@ -76,9 +77,20 @@ pub enum Blocked {
     Downgrade,
 }
 
+/// What one destination wants otherwise than the shared clients have it.
+#[derive(Debug, Clone, Default)]
+pub struct HttpOptions {
+    /// PEM; instead of the system's roots.
+    pub root_certificates: Option<String>,
+    pub connect_timeout: Option<Duration>,
+    /// Longest silence while a response is read.
+    pub read_timeout: Option<Duration>,
+}
+
 /// Makes connections under the policy; cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
+    config: Arc<OutboundConfig>,
     policy: Arc<AddressPolicy>,
     /// How long a name may take to resolve.
     patience: Duration,
@@ -96,11 +108,12 @@ impl std::fmt::Debug for Outbound {
 impl Outbound {
     pub fn new(config: &OutboundConfig) -> Result<Self, reqwest::Error> {
         let policy = Arc::new(config.policy.clone());
-        let http = client(config, &policy, redirects(policy.clone()))?;
-        let http_without_redirects = client(config, &policy, redirect::Policy::none())?;
+        let http = client(config, &policy, redirects(policy.clone())).build()?;
+        let http_without_redirects = client(config, &policy, redirect::Policy::none()).build()?;
         let patience = Duration::from_secs(config.connect_timeout_seconds);
         let name_servers = Arc::new(txt::NameServers::new(&config.dns_servers));
-        Ok(Self { policy, patience, http, http_without_redirects, name_servers })
+        let config = Arc::new(config.clone());
+        Ok(Self { config, policy, patience, http, http_without_redirects, name_servers })
     }
 
     /// The client for all HTTP that goes out.
@@ -111,6 +124,21 @@ impl Outbound {
     /// The same for requests that carry a secret in their body, which no redirect may take elsewhere.
     pub fn http_without_redirects(&self) -> &reqwest::Client {
         &self.http_without_redirects
+    }
+
+    /// A guarded client of one destination's own, without redirects. Keep it: it holds connections.
+    pub fn http_with(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error> {
+        let mut builder = client(&self.config, &self.policy, redirect::Policy::none());
+        if let Some(pem) = &options.root_certificates {
+            builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem.as_bytes())?);
+        }
+        if let Some(limit) = options.connect_timeout {
+            builder = builder.connect_timeout(limit);
+        }
+        if let Some(limit) = options.read_timeout {
+            builder = builder.read_timeout(limit);
+        }
+        builder.build()
     }
 
     /// The allowed addresses of a host. Connect to these and not to the name, which may resolve to others
@@ -171,11 +199,7 @@ pub async fn read_bounded(response: reqwest::Response, limit: usize) -> Result<B
     Ok(body.freeze())
 }
 
-fn client(
-    config: &OutboundConfig,
-    policy: &Arc<AddressPolicy>,
-    redirects: redirect::Policy,
-) -> Result<reqwest::Client, reqwest::Error> {
+fn client(config: &OutboundConfig, policy: &Arc<AddressPolicy>, redirects: redirect::Policy) -> reqwest::ClientBuilder {
     let proxy_host = config.proxy.as_ref().and_then(|url| url.host_str()).map(str::to_owned);
     let resolver = Resolver { policy: policy.clone(), exempt: proxy_host };
     reqwest::Client::builder()
@@ -186,7 +210,6 @@ fn client(
         .redirect(redirects)
         .dns_resolver(resolver)
         .proxy(literal_guard(policy.clone(), config.proxy.clone()))
-        .build()
 }
 
 /// Where a request to a refused literal address is sent instead: a name that the resolver refuses.

@@ -10,6 +10,7 @@ on_both_databases! {
     one_read_only_statement_is_run;
     what_does_not_plan_is_told;
     further_sources_are_joined_by_their_names;
+    sheets_of_a_workbook_are_tables;
     what_is_not_valid_is_named;
     a_source_is_ones_own_or_not_found;
     the_operators_limits_hold with "[query]\nmax_rows = 5\nmax_bytes = 2000";
@@ -133,6 +134,17 @@ async fn further_sources_are_joined_by_their_names(server: &Server) {
     assert_eq!(data["rows"], json!([["Ben", "Chair", 20.0]]));
     // What was not named is not there.
     acme.viewer.query_with(shop.orders, json!({"query": sql})).await.error(400, "INVALID_QUERY");
+}
+
+async fn sheets_of_a_workbook_are_tables(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let fixture = rivergen_tests::manifest_dir().join("../crates/connectors/tests/fixtures/people.xlsx");
+    let id = acme.admin.file_source("Staff", "excel", "people.xlsx", std::fs::read(fixture).unwrap()).await;
+    let sql = r#"SELECT "Name", "Day", "Fraction" FROM people_of_2024 WHERE "Whole" IS NOT NULL ORDER BY "Whole""#;
+    let data = acme.viewer.query(id, sql).await;
+    assert_eq!(data["rows"], json!([["Cyd", null, 2.0], ["Ann", "2024-02-29", 1.5], ["Bob", "2024-02-29", null]]));
+    let data = acme.viewer.query(id, "SELECT t.took, count(*) FROM times t CROSS JOIN plain p GROUP BY t.took").await;
+    assert_eq!(data["rows"], json!([["30:00:00", 2]]));
 }
 
 async fn what_is_not_valid_is_named(server: &Server) {

@@ -1,0 +1,181 @@
+//! Sources that speak HTTP: one guarded client for each, and failures in words that are safe to show.
+//!
+//! TLS is on unless `metadata.sslmode` is `disable`; `metadata.ssl_root_certificate` (PEM) replaces the system's
+//! roots. Redirects are not followed: they would carry the credentials elsewhere. What the server says of an error
+//! goes to the log, cut short, and never to the caller.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use rivergen_kernel::error::FieldError;
+use rivergen_platform::net::{HttpOptions, ReadError, blocked, read_bounded};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::{ConnectorError, SourceConfig, SourceContext};
+
+/// Of an error's body, for the log.
+const LONGEST_COMPLAINT: usize = 2_000;
+/// Of one answer that is held in memory as a whole.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// The HTTP client of one source. Cloning shares its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpSource {
+    client: Client,
+    base: Url,
+    query_timeout: Duration,
+}
+
+impl HttpSource {
+    /// For a server at the configuration's host and port.
+    pub fn at_host(source: &SourceContext) -> Result<Self, ConnectorError> {
+        let base = base_url(&source.config)
+            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        Self::at(source, base)
+    }
+
+    /// For a server at this address.
+    pub fn at(source: &SourceContext, base: Url) -> Result<Self, ConnectorError> {
+        let options = HttpOptions {
+            root_certificates: source.config.metadata_text("ssl_root_certificate").map(str::to_owned),
+            connect_timeout: Some(source.config.connect_timeout()),
+            read_timeout: Some(source.config.query_timeout()),
+        };
+        let client =
+            source.guard.http(&options).map_err(|error| ConnectorError::Untrusted { cause: Some(error.into()) })?;
+        Ok(Self { client, base, query_timeout: source.config.query_timeout() })
+    }
+
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// A request for a path below the base; the segments are encoded.
+    pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        self.request_url(method, url)
+    }
+
+    pub fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url).timeout(self.query_timeout)
+    }
+
+    /// Sends it; any status but success is an error.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        let response = request.send().await.map_err(|error| self.classify(error))?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            status => Err(self.refused(status, response).await),
+        }
+    }
+
+    /// Sends it and reads a JSON answer of at most 64 MiB.
+    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
+        let body = self.bytes(request).await?;
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+    }
+
+    /// Sends it and reads an answer of at most 64 MiB.
+    pub async fn bytes(&self, request: RequestBuilder) -> Result<Bytes, ConnectorError> {
+        let response = self.send(request).await?;
+        read_bounded(response, LARGEST_ANSWER).await.map_err(|error| match error {
+            ReadError::Http(error) => self.classify(error),
+            error => ConnectorError::QueryFailed { cause: Some(error.into()) },
+        })
+    }
+
+    /// What a failed request means, without its words.
+    pub fn classify(&self, error: reqwest::Error) -> ConnectorError {
+        classify(error, self.query_timeout)
+    }
+
+    async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
+        let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
+        let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
+        tracing::info!(%status, complaint, "a data source refused a request");
+        let cause = Some(format!("HTTP status {status}").into());
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ConnectorError::AuthenticationFailed { cause },
+            StatusCode::NOT_FOUND => ConnectorError::NotFound { what: "what was asked for".into() },
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ConnectorError::Timeout(self.query_timeout),
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                ConnectorError::Unreachable { cause }
+            }
+            _ => ConnectorError::QueryFailed { cause },
+        }
+    }
+}
+
+/// What a failed request means, without its words.
+pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError {
+    match blocked(&error) {
+        Some(rivergen_platform::net::Blocked::NotFound { .. }) => {
+            return ConnectorError::Unreachable { cause: Some(error.into()) };
+        }
+        Some(_) => return ConnectorError::Blocked,
+        None => {}
+    }
+    // reqwest wraps the handshake's error in those of its connector.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<rustls::Error>().is_some()
+            || inner
+                .downcast_ref::<std::io::Error>()
+                .and_then(|io| io.get_ref())
+                .is_some_and(|io| io.is::<rustls::Error>())
+        {
+            return ConnectorError::Untrusted { cause: Some(error.into()) };
+        }
+        cause = inner.source();
+    }
+    match error {
+        error if error.is_timeout() => ConnectorError::Timeout(limit),
+        error if error.is_decode() || error.is_body() => ConnectorError::QueryFailed { cause: Some(error.into()) },
+        error => ConnectorError::Unreachable { cause: Some(error.into()) },
+    }
+}
+
+/// `https://host:port/`, or `http` where TLS is off.
+pub(crate) fn base_url(config: &SourceConfig) -> Result<Url, FieldError> {
+    let scheme = match config.metadata_text("sslmode") {
+        None | Some("verify-full" | "require") => "https",
+        Some("disable") => "http",
+        Some(_) => return Err(FieldError::new("metadata.sslmode", "must be verify-full or disable")),
+    };
+    let host = config.host.as_deref().unwrap_or_default();
+    let invalid = || FieldError::new("host", "must be a host name or an address, without scheme or path");
+    // An IPv6 address stands in brackets.
+    let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
+    if host.is_empty() || host.contains(['/', '@', '?', '#', '\\']) {
+        return Err(invalid());
+    }
+    let port = config.port.or(config.kind.default_port()).unwrap_or(443);
+    Url::parse(&format!("{scheme}://{host}:{port}/")).map_err(|_| invalid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DataSourceType;
+
+    #[test]
+    fn a_host_is_a_host_and_nothing_more() {
+        let mut config = SourceConfig::new(DataSourceType::Elasticsearch);
+        for host in ["", "https://search", "search/x", "a@b", "a b", "search?x"] {
+            config.host = Some(host.to_owned());
+            assert!(base_url(&config).is_err(), "{host}");
+        }
+        config.host = Some("::1".to_owned());
+        assert_eq!(base_url(&config).unwrap().as_str(), "https://[::1]:9200/");
+        config.host = Some("search.acme.example".to_owned());
+        config.port = Some(443);
+        assert_eq!(base_url(&config).unwrap().as_str(), "https://search.acme.example/");
+        config.metadata.insert("sslmode".into(), "disable".into());
+        assert_eq!(base_url(&config).unwrap().as_str(), "http://search.acme.example:443/");
+    }
+}
