@@ -21,6 +21,7 @@ mod guard;
 mod http;
 mod kind;
 mod registry;
+mod tls;
 
 pub mod files;
 pub mod postgres;

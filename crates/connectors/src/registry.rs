@@ -13,8 +13,13 @@ pub struct Registry {
 impl Registry {
     /// All connectors of this build.
     pub fn new() -> Self {
-        let mut connectors: Vec<Arc<dyn Connector>> =
-            vec![Arc::new(postgres::Postgres::default()), Arc::new(sqlite::Sqlite::default())];
+        let mut connectors: Vec<Arc<dyn Connector>> = vec![
+            Arc::new(postgres::Postgres::POSTGRESQL),
+            Arc::new(postgres::Postgres::TIMESCALEDB),
+            Arc::new(postgres::Postgres::COCKROACHDB),
+            Arc::new(postgres::Postgres::REDSHIFT),
+            Arc::new(sqlite::Sqlite::default()),
+        ];
         connectors.extend(files::connectors());
         Self { connectors: connectors.into() }
     }
