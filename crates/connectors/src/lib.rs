@@ -24,6 +24,7 @@ mod registry;
 mod tls;
 
 pub mod files;
+pub mod mysql;
 pub mod postgres;
 pub mod pushdown;
 pub mod sqlite;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, files, postgres, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, files, mysql, postgres, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ impl Registry {
             Arc::new(postgres::Postgres::TIMESCALEDB),
             Arc::new(postgres::Postgres::COCKROACHDB),
             Arc::new(postgres::Postgres::REDSHIFT),
+            Arc::new(mysql::Mysql::MYSQL),
+            Arc::new(mysql::Mysql::MARIADB),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());
