@@ -52,11 +52,27 @@ impl HttpSource {
         &self.base
     }
 
+    pub fn query_timeout(&self) -> Duration {
+        self.query_timeout
+    }
+
     /// A request for a path below the base; the segments are encoded.
     pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
+        }
+        self.request_url(method, url)
+    }
+
+    /// As `request`, with a query.
+    pub fn request_with(&self, method: Method, segments: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
         }
         self.request_url(method, url)
     }
@@ -83,6 +99,11 @@ impl HttpSource {
     /// Sends it and reads an answer of at most 64 MiB.
     pub async fn bytes(&self, request: RequestBuilder) -> Result<Bytes, ConnectorError> {
         let response = self.send(request).await?;
+        self.read(response).await
+    }
+
+    /// Reads an answer of at most 64 MiB.
+    pub async fn read(&self, response: Response) -> Result<Bytes, ConnectorError> {
         read_bounded(response, LARGEST_ANSWER).await.map_err(|error| match error {
             ReadError::Http(error) => self.classify(error),
             error => ConnectorError::QueryFailed { cause: Some(error.into()) },
@@ -94,7 +115,8 @@ impl HttpSource {
         classify(error, self.query_timeout)
     }
 
-    async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
+    /// What an answer with another status than success means, without its words.
+    pub async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
         let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
         let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
         tracing::info!(%status, complaint, "a data source refused a request");

@@ -21,8 +21,10 @@ mod guard;
 mod http;
 mod kind;
 mod registry;
+mod tls;
 
 pub mod files;
+pub mod mysql;
 pub mod objects;
 pub mod postgres;
 pub mod pushdown;

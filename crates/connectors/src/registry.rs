@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, files, objects, postgres, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, files, mysql, objects, postgres, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -13,8 +13,15 @@ pub struct Registry {
 impl Registry {
     /// All connectors of this build.
     pub fn new() -> Self {
-        let mut connectors: Vec<Arc<dyn Connector>> =
-            vec![Arc::new(postgres::Postgres::default()), Arc::new(sqlite::Sqlite::default())];
+        let mut connectors: Vec<Arc<dyn Connector>> = vec![
+            Arc::new(postgres::Postgres::POSTGRESQL),
+            Arc::new(postgres::Postgres::TIMESCALEDB),
+            Arc::new(postgres::Postgres::COCKROACHDB),
+            Arc::new(postgres::Postgres::REDSHIFT),
+            Arc::new(mysql::Mysql::MYSQL),
+            Arc::new(mysql::Mysql::MARIADB),
+            Arc::new(sqlite::Sqlite::default()),
+        ];
         connectors.extend(files::connectors());
         connectors.extend(objects::connectors());
         Self { connectors: connectors.into() }

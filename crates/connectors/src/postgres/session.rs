@@ -40,8 +40,11 @@ impl Session {
     }
 
     /// Gives the session back for others.
-    pub fn finish(mut self) {
-        self.finished = true;
+    pub async fn finish(mut self) {
+        self.finished = match self.shared.flavour.bracket() {
+            Some((_, end)) => self.client().batch_execute(end).await.is_ok(),
+            None => true,
+        };
     }
 }
 
@@ -71,7 +74,7 @@ impl RemoteDatabase for Pool {
     }
 
     fn dialect(&self) -> Dialect {
-        Dialect::Postgres
+        self.flavour().dialect()
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
@@ -110,7 +113,7 @@ impl Reading {
                     batch.push(row);
                 }
                 None => {
-                    session.finish();
+                    session.finish().await;
                     let last = decode(&batch, &schema)?;
                     return Ok((last.num_rows() > 0).then_some((last, Self::End)));
                 }

@@ -6,40 +6,8 @@ use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use tokio_postgres::config::{Config, Host, SslMode};
 
+use crate::tls::{SSL_MODES, Tls, parse_roots};
 use crate::{Credentials, SourceConfig};
-
-pub(super) const SSL_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
-
-/// As `sslmode` of libpq.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tls {
-    Disable,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-impl Tls {
-    fn parse(mode: &str) -> Option<Self> {
-        Some(match mode {
-            "disable" => Self::Disable,
-            "prefer" => Self::Prefer,
-            "require" => Self::Require,
-            "verify-ca" => Self::VerifyCa,
-            "verify-full" => Self::VerifyFull,
-            _ => return None,
-        })
-    }
-
-    pub fn mode(self) -> SslMode {
-        match self {
-            Self::Disable => SslMode::Disable,
-            Self::Prefer => SslMode::Prefer,
-            _ => SslMode::Require,
-        }
-    }
-}
 
 /// Where the server is and how to sign in.
 #[derive(Debug, Clone)]
@@ -47,6 +15,8 @@ pub(super) struct Settings {
     pub host: String,
     pub port: u16,
     pub database: String,
+    /// Only tables of this schema.
+    pub schema: Option<String>,
     pub user: String,
     pub password: Option<Secret>,
     pub tls: Tls,
@@ -61,8 +31,9 @@ impl Settings {
     pub fn read(config: &SourceConfig, credentials: &Credentials) -> Result<Self, FieldError> {
         let mut settings = Self {
             host: config.host.clone().unwrap_or_default(),
-            port: config.port.unwrap_or(5432),
+            port: config.port.or(config.kind.default_port()).unwrap_or(5432),
             database: config.database_name.clone().unwrap_or_default(),
+            schema: config.schema_name.clone().filter(|schema| !schema.is_empty()),
             user: credentials.username.clone().unwrap_or_default(),
             password: credentials.password.clone(),
             tls: Tls::Prefer,
@@ -87,7 +58,7 @@ impl Settings {
             return Err(FieldError::new(field, "must come with a database and a user name"));
         }
         if let Some(pem) = &settings.root_certificate {
-            super::tls::parse_roots(pem).map_err(|reason| FieldError::new("metadata.ssl_root_certificate", reason))?;
+            parse_roots(pem).map_err(|reason| FieldError::new("metadata.ssl_root_certificate", reason))?;
         }
         Ok(settings)
     }

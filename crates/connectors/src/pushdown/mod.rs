@@ -21,11 +21,15 @@
 //! session without it.
 
 mod aggregate;
+mod cells;
+mod deliver;
 mod dialect;
 mod exec;
 mod expr;
+mod opened;
 mod plan;
 mod provider;
+pub(crate) mod standard_catalog;
 mod table;
 
 use std::fmt;
@@ -36,8 +40,11 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion_federation::FederationOptimizerRule;
 
+pub(crate) use cells::{Binary, Cells, Moments, Notation};
+pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;
+pub(crate) use opened::{Catalogued, OpenedDatabase};
 pub use table::{Comparable, RemoteColumn, RemoteTable};
 
 /// A database that answers SQL with record batches.
