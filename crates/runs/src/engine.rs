@@ -51,7 +51,7 @@ pub struct Engine {
     pub policies: Policies,
     pub settings: Arc<Settings>,
     places: Kept<OrganizationId, Arc<Semaphore>>,
-    hash_keys: hash_key::HashKeys,
+    pub(crate) hash_keys: hash_key::HashKeys,
 }
 
 /// One query to run.
@@ -104,8 +104,7 @@ impl Engine {
             data_source_ids: &ids,
             ip: origin.ip,
         };
-        let query_id = evaluation::start(&self.platform, new).await?;
-        let mut record = Record { platform: self.platform.clone(), query_id, applied: Vec::new(), ended: false };
+        let mut record = Record::begin(&self.platform, new).await?;
         match self.attempt(caller, tenant, run, &mut record).await {
             Ok(answer) => {
                 record.end(Outcome::succeeded(answer.row_count)).await?;
@@ -218,7 +217,7 @@ impl Engine {
         }
     }
 
-    async fn take_place(&self, tenant: Tenant) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    pub(crate) async fn take_place(&self, tenant: Tenant) -> Result<tokio::sync::OwnedSemaphorePermit> {
         let size = self.settings.concurrent_per_organization;
         let places =
             self.places.get_or_load(tenant.organization_id(), async { Ok(Arc::new(Semaphore::new(size))) }).await?;
@@ -229,7 +228,7 @@ impl Engine {
         })
     }
 
-    async fn check_hourly(&self, caller: &Caller, tenant: Tenant, planned: &Planned) -> Result<()> {
+    pub(crate) async fn check_hourly(&self, caller: &Caller, tenant: Tenant, planned: &Planned) -> Result<()> {
         let Some(most) = planned.policy_limits().max_queries_per_hour else { return Ok(()) };
         let since = self.platform.clock.now() - chrono::Duration::hours(1);
         let started = evaluation::started_since(&self.platform, tenant, caller.user_id, since).await?;
@@ -276,7 +275,7 @@ fn of_table(table: &CatalogueTable) -> impl Iterator<Item = Applied> + '_ {
 }
 
 /// The record of a run that has begun. Dropped before its end, it says that the client went away.
-struct Record {
+pub(crate) struct Record {
     platform: Platform,
     query_id: QueryId,
     applied: Vec<Applied>,
@@ -284,7 +283,13 @@ struct Record {
 }
 
 impl Record {
-    async fn end(mut self, outcome: Outcome) -> Result<()> {
+    /// Writes down that a query begins.
+    pub(crate) async fn begin(platform: &Platform, new: NewRun<'_>) -> Result<Self> {
+        let query_id = evaluation::start(platform, new).await?;
+        Ok(Self { platform: platform.clone(), query_id, applied: Vec::new(), ended: false })
+    }
+
+    pub(crate) async fn end(mut self, outcome: Outcome) -> Result<()> {
         self.ended = true;
         let applied = std::mem::take(&mut self.applied);
         evaluation::finish(&self.platform, self.query_id, outcome, &applied).await

@@ -6,8 +6,10 @@
 
 pub mod catalogue;
 pub mod engine;
+pub mod fit;
 mod hash_key;
 pub mod http;
 pub mod migrations;
+mod seen;
 
 pub use engine::{Engine, Run, RunAnswer, Settings};
