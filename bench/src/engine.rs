@@ -84,7 +84,11 @@ impl Engine {
         let columns: Vec<ColumnInfo> = schema
             .fields()
             .iter()
-            .map(|field| ColumnInfo { name: field.name().clone(), column_type: column_type(field.data_type()) })
+            .map(|field| ColumnInfo {
+                name: field.name().clone(),
+                column_type: column_type(field.data_type()),
+                tags: Default::default(),
+            })
             .collect();
         decide(&self.policies, name, &columns, &Subject::default(), false)
     }
@@ -97,6 +101,7 @@ impl Engine {
             source_id: DataSourceId(1),
             provider: provider.clone(),
             decision: if governed { self.decision(name, provider.as_ref()) } else { Decision::unrestricted() },
+            entitlements: Default::default(),
         });
         let session = Session::open(SessionSpec {
             tables: tables.collect(),

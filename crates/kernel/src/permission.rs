@@ -78,6 +78,7 @@ permissions! {
     PolicyRead "policy.read" "See policies and what they did.";
     PolicyWrite "policy.write" "Create, assign and change policies.";
     PolicyDelete "policy.delete" "Delete policies.";
+    PolicyDetokenize "policy.detokenize" "Turn tokens back into the values that they stand for, on record.";
     PromptRead "prompt.read" "See saved questions and their runs.";
     PromptExecute "prompt.execute" "Ask questions in words.";
     PromptWrite "prompt.write" "Save and change questions.";

@@ -8,7 +8,10 @@
 //! A run is written before its query begins, so that no query leaves no trace: not one that a policy denied,
 //! not one that took the server with it. It ends once; a second end changes nothing.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{
@@ -25,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    daily,
     decision::{ActionTaken, AppliedPolicy, EvaluationResult},
     store::{self, name_of, named},
 };
@@ -257,9 +261,14 @@ async fn record(
         let held = strongest.entry((policy.policy_id, *data_source_id)).or_insert(did);
         *held = did.max(*held);
     }
+    // A policy may be gone for good since the query began.
+    let alive = existing(tx.conn(), strongest.keys().map(|(policy, _)| *policy)).await?;
+    strongest.retain(|(policy, _), _| alive.contains(policy));
     if strongest.is_empty() {
         return Ok(());
     }
+    let evaluated = strongest.iter().map(|((policy, _), (result, _))| (*policy, *result));
+    daily::count(tx, run.organization_id, evaluated, now).await?;
     let rules = only_rules(tx.conn(), strongest.keys().map(|(policy, _)| *policy)).await?;
     let metadata = serde_json::json!({
         "query_kind": run.kind.to_value(),
@@ -290,6 +299,21 @@ async fn record(
         .collect::<Result<Vec<_>>>()?;
     entry::Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
     Ok(())
+}
+
+async fn existing(db: &impl ConnectionTrait, policies: impl Iterator<Item = PolicyId>) -> Result<BTreeSet<PolicyId>> {
+    let wanted: BTreeSet<PolicyId> = policies.collect();
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let found = store::Entity::find()
+        .select_only()
+        .column(store::Column::Id)
+        .filter(store::Column::Id.is_in(wanted))
+        .into_tuple::<PolicyId>()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// The rule of each policy that has exactly one: of those with more, the engine says what the policy did as

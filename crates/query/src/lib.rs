@@ -20,6 +20,7 @@ pub mod answer;
 pub mod barrier;
 pub mod encode;
 pub mod error;
+pub mod expression;
 pub mod federate;
 pub mod filter;
 pub mod functions;

@@ -3,7 +3,7 @@
 //! Nothing is opened to know it: the tables come from the last discovery, the decisions from the policies.
 //! Only the tables that a statement names are opened, when it is planned.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{Field, Schema},
@@ -12,15 +12,16 @@ use datafusion::{
     sql::sqlparser::ast::ObjectName,
 };
 use rivergen_connectors::DiscoveredTable;
-use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant};
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant, caller::Membership};
 use rivergen_policies::{
-    decision::{ColumnInfo, Decision, Subject, decide},
-    rule::TableName,
+    decision::{Decision, Subject, decide_tagged},
+    rule::{EffectivePolicy, RuleConfig, TableName, TablePattern},
+    tags::Tags,
 };
-use rivergen_query::{GovernedTable, mask::column_type};
+use rivergen_query::{GovernedTable, filter::Entitlements};
 use rivergen_sources::{discover, source, table};
 
-use crate::Engine;
+use crate::{Engine, fit::columns_of};
 
 /// The tables of some sources, as one caller may see them.
 pub struct Catalogue {
@@ -30,6 +31,7 @@ pub struct Catalogue {
 }
 
 /// A table, and what the caller may see of it.
+#[derive(Clone)]
 pub struct CatalogueTable {
     pub name: TableName,
     pub source_id: DataSourceId,
@@ -58,38 +60,65 @@ impl Catalogue {
 impl Engine {
     /// The caller's catalogue of the sources. A source that nobody has discovered yet is discovered now.
     pub async fn catalogue(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
-        for source in &sources {
+        let rows = self.discovered(tenant, &sources).await?;
+        let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
+        let membership = caller.membership()?;
+        let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
+        let tags = self.tags(tenant, &policies).await?;
+        let tables = decided(&rows, &sources, &policies, &tags, &self.subject(caller, membership))?;
+        Ok(Catalogue { tenant, sources, tables })
+    }
+
+    /// The tags of the sources, as far as policies ask for tags.
+    pub(crate) async fn tags(
+        &self,
+        tenant: Tenant,
+        policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    ) -> Result<Tags> {
+        let asks =
+            |policy: &EffectivePolicy| policy.rules.iter().any(|rule| matches!(rule, RuleConfig::MaskTagged { .. }));
+        let asking: Vec<DataSourceId> =
+            policies.iter().filter(|(_, policies)| policies.iter().any(asks)).map(|(source, _)| *source).collect();
+        if asking.is_empty() {
+            Ok(Tags::default())
+        } else {
+            Tags::confirmed(self.platform.db.read(), tenant, &asking).await
+        }
+    }
+
+    /// The tables that the row filters of a table look entitlements up in, opened as they are. One that is not there is
+    /// left out, and closes the table.
+    async fn entitlements(&self, catalogue: &Catalogue, governed: &CatalogueTable) -> Result<Entitlements> {
+        let mut entitlements = Entitlements::new();
+        if !governed.decision.is_allowed() {
+            return Ok(entitlements);
+        }
+        let source = catalogue.sources.iter().find(|source| source.id == governed.source_id);
+        let Some(source) = source else { return Ok(entitlements) };
+        for written in governed.decision.row_filters.iter().flat_map(|filter| filter.written.tables()) {
+            let Some(table) = entitlement_table(&catalogue.tables, governed, written) else { continue };
+            let handle = self.sources.opened(catalogue.tenant, source).await?;
+            let provider = handle.open_table(&table.name.schema, &table.name.table, Some(&table.discovered)).await?;
+            entitlements.insert(written.to_owned(), provider);
+        }
+        Ok(entitlements)
+    }
+
+    /// Who asks, when and from where, as far as rules look at it.
+    fn subject(&self, caller: &Caller, membership: &Membership) -> Subject {
+        let email = Some(&*caller.email).filter(|_| caller.email_verified);
+        Subject::new(membership, caller.user_id, email, self.platform.clock.now(), caller.proofs.ip)
+    }
+
+    /// The tables of the sources. A source that nobody has discovered yet is discovered now.
+    pub(crate) async fn discovered(&self, tenant: Tenant, sources: &[source::Model]) -> Result<Vec<table::Model>> {
+        for source in sources {
             if source.schema_discovered_at.is_none() {
                 discover::discover(&self.sources, tenant, source, None).await?;
             }
         }
         let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
-        let rows = table::of_sources(self.platform.db.read(), tenant, &ids).await?;
-        let membership = caller.membership()?;
-        let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
-        let subject = Subject {
-            attributes: membership.attributes.clone(),
-            role_ids: membership.role_ids.iter().copied().collect::<BTreeSet<_>>(),
-        };
-        let mut tables = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
-            let discovered = row.discovered()?;
-            let name = TableName {
-                catalog: source.slug.clone(),
-                schema: row.schema_name.clone(),
-                table: row.table_name.clone(),
-            };
-            let columns: Vec<ColumnInfo> = discovered
-                .columns
-                .iter()
-                .map(|column| ColumnInfo { name: column.name.clone(), column_type: column_type(&column.arrow_type) })
-                .collect();
-            let governing = policies.get(&source.id).map(Vec::as_slice).unwrap_or_default();
-            let decision = decide(governing, &name, &columns, &subject, false);
-            tables.push(CatalogueTable { name, source_id: source.id, discovered, decision });
-        }
-        Ok(Catalogue { tenant, sources, tables })
+        table::of_sources(self.platform.db.read(), tenant, &ids).await
     }
 
     /// The governed tables that the relations of a statement can mean, opened; a closed table stays closed
@@ -114,10 +143,49 @@ impl Engine {
                 source_id: known.source_id,
                 provider,
                 decision: known.decision.clone(),
+                entitlements: self.entitlements(catalogue, known).await?,
             });
         }
         Ok(opened)
     }
+}
+
+/// The table of the same source that a filter's sub-select means; none where several could be meant.
+fn entitlement_table<'a>(
+    tables: &'a [CatalogueTable],
+    governed: &CatalogueTable,
+    written: &str,
+) -> Option<&'a CatalogueTable> {
+    let pattern = TablePattern::Named(written.to_owned());
+    let mut meant = tables.iter().filter(|table| table.source_id == governed.source_id && pattern.matches(&table.name));
+    meant.next().filter(|_| meant.next().is_none())
+}
+
+/// Each table with what its source's policies make of it for somebody.
+pub(crate) fn decided(
+    rows: &[table::Model],
+    sources: &[source::Model],
+    policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    tags: &Tags,
+    subject: &Subject,
+) -> Result<Vec<CatalogueTable>> {
+    let mut tables = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
+        let discovered = row.discovered()?;
+        let name =
+            TableName { catalog: source.slug.clone(), schema: row.schema_name.clone(), table: row.table_name.clone() };
+        let governing = policies.get(&source.id).map(Vec::as_slice).unwrap_or_default();
+        let mut columns = columns_of(&discovered);
+        let mut held = tags.of_table(source.id, &name.schema, &name.table);
+        for column in &mut columns {
+            column.tags = held.remove(&column.name).unwrap_or_default();
+        }
+        let lost = held.into_values().flatten().collect();
+        let decision = decide_tagged(governing, &name, &columns, &lost, subject, false);
+        tables.push(CatalogueTable { name, source_id: source.id, discovered, decision });
+    }
+    Ok(tables)
 }
 
 /// Whether the last parts of a dotted name fit the table.

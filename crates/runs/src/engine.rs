@@ -65,9 +65,9 @@ pub struct Engine {
     pub sources: Sources,
     pub policies: Policies,
     pub settings: Arc<Settings>,
-    places: Places,
+    pub(crate) places: Places,
     running: Running,
-    hash_keys: hash_key::HashKeys,
+    pub(crate) hash_keys: hash_key::HashKeys,
 }
 
 /// One query to run.
@@ -134,10 +134,8 @@ impl Engine {
             data_source_ids: &ids,
             ip: origin.ip,
         };
-        let query_id = evaluation::start(&self.platform, new).await?;
-        let mut record =
-            Record { platform: self.platform.clone(), query_id, applied: Vec::new(), rows: 0, ended: false };
-        let cancellable = self.running.enter(query_id);
+        let mut record = Record::begin(&self.platform, new).await?;
+        let cancellable = self.running.enter(record.query_id);
         let planning = self.plan(caller, tenant, run, &mut record);
         match cancellable.unless_cancelled(planning).await {
             Ok((planned, place)) => Ok(Started { planned, record, cancellable, _place: place }),
@@ -236,7 +234,7 @@ impl Engine {
         }
     }
 
-    async fn check_hourly(&self, caller: &Caller, tenant: Tenant, planned: &Planned) -> Result<()> {
+    pub(crate) async fn check_hourly(&self, caller: &Caller, tenant: Tenant, planned: &Planned) -> Result<()> {
         let Some(most) = planned.policy_limits().max_queries_per_hour else { return Ok(()) };
         let since = self.platform.clock.now() - chrono::Duration::hours(1);
         let started = evaluation::started_since(&self.platform, tenant, caller.user_id, since).await?;
@@ -425,7 +423,7 @@ fn of_table(table: &CatalogueTable) -> impl Iterator<Item = Applied> + '_ {
 }
 
 /// The record of a run that has begun. Dropped before its end, it says that the client went away.
-struct Record {
+pub(crate) struct Record {
     platform: Platform,
     query_id: QueryId,
     applied: Vec<Applied>,
@@ -435,7 +433,13 @@ struct Record {
 }
 
 impl Record {
-    async fn end(mut self, outcome: Outcome) -> Result<()> {
+    /// Writes down that a query begins.
+    pub(crate) async fn begin(platform: &Platform, new: NewRun<'_>) -> Result<Self> {
+        let query_id = evaluation::start(platform, new).await?;
+        Ok(Self { platform: platform.clone(), query_id, applied: Vec::new(), rows: 0, ended: false })
+    }
+
+    pub(crate) async fn end(mut self, outcome: Outcome) -> Result<()> {
         self.ended = true;
         let applied = std::mem::take(&mut self.applied);
         evaluation::finish(&self.platform, self.query_id, outcome, &applied).await

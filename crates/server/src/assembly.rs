@@ -136,7 +136,7 @@ impl App {
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
-        let tenancy = Tenancy::new(identity.clone(), standings, personal_records(), possessions());
+        let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
 
         let storage = open_storage(config, &platform)?;
@@ -144,7 +144,9 @@ impl App {
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
         let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);
         rivergen_sources::check::register(&sources);
-        let policies = Policies::new(platform.clone(), Arc::new(OrganizationTargets::new(db.clone())));
+        let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings);
+        let policies = Policies::new(platform.clone(), Arc::new(targets));
+        rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
 

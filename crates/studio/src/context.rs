@@ -46,7 +46,7 @@ pub(crate) async fn build(
             withheld.push(table.name.to_string());
             continue;
         }
-        withheld.extend(table.decision.hidden.iter().map(|column| format!("{}.{column}", table.name)));
+        withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
         let values = values_of(engine, samples, catalogue, table).await?;
         tables.push(describe(table, &values));
     }
@@ -80,7 +80,7 @@ fn describe(table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {
 }
 
 fn visible_columns(table: &CatalogueTable) -> impl Iterator<Item = &rivergen_connectors::DiscoveredColumn> {
-    table.discovered.columns.iter().filter(|column| !table.decision.hidden.contains(&column.name))
+    table.discovered.columns.iter().filter(|column| !table.decision.hidden.contains_key(&column.name))
 }
 
 /// For each visible column its distinct values, where it is text, unmasked, and has few.

@@ -390,14 +390,49 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/queries", Members, nothing),
     entry("GET /api/v1/queries/{query_id}", Own, nothing),
     entry("POST /api/v1/queries/{query_id}/cancel", OwnRefusing("CONFLICT"), nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/tags", NotFor("Viewer"), nothing),
+    entry(
+        "PUT /api/v1/data-sources/{data_source_id}/tags",
+        NotFor("Developer"),
+        |_| json!({"columns": [{"table": "products", "column": "sku", "tags": ["internal"]}]}),
+    ),
+    entry("POST /api/v1/data-sources/{data_source_id}/tags/proposals", NotFor("Developer"), |_| json!({})),
     entry("GET /api/v1/policies", NotFor("Viewer"), nothing),
     entry(
         "POST /api/v1/policies",
         NotFor("Developer"),
         |ids| json!({"name": "p", "type": "query_limit", "data_source_ids": [ids.data_source_id], "role_ids": [ids.role_id]}),
     ),
+    entry("GET /api/v1/policies/dashboard", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/policies/simulate",
+        NotFor("Developer"),
+        |ids| json!({"user_id": ids.user_id, "data_source_id": ids.data_source_id, "workspace_id": ids.workspace_id}),
+    ),
+    entry(
+        "POST /api/v1/policies/explain",
+        Members,
+        |ids| json!({"data_source_id": ids.data_source_id, "table": "products"}),
+    ),
+    entry(
+        "POST /api/v1/policies/detokenize",
+        NotFor("Developer"),
+        |_| json!({"tokens": ["tok_x"], "reason": "a test"}),
+    ),
     entry("GET /api/v1/policies/{policy_id}", NotFor("Viewer"), nothing),
+    entry("PATCH /api/v1/policies/{policy_id}", NotFor("Developer"), |_| json!({"description": "changed"})),
+    entry("DELETE /api/v1/policies/{policy_id}", Untried(Some("Developer")), nothing),
+    entry("POST /api/v1/policies/{policy_id}/restore", NotForRefusing("Developer", "CONFLICT"), nothing),
+    entry("GET /api/v1/policies/{policy_id}/versions", NotFor("Viewer"), nothing),
+    entry("GET /api/v1/policies/{policy_id}/versions/{version}", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/policies/{policy_id}/versions/{version}/restore", NotFor("Developer"), nothing),
+    entry("GET /api/v1/policies/{policy_id}/assignments", NotFor("Viewer"), nothing),
     entry("POST /api/v1/policies/{policy_id}/assignments", NotFor("Developer"), |ids| json!({"role_id": ids.role_id})),
+    entry(
+        "DELETE /api/v1/policies/{policy_id}/assignments/{policy_assignment_id}",
+        Untried(Some("Developer")),
+        nothing,
+    ),
     entry("GET /api/v1/policies/{policy_id}/evaluations", NotFor("Viewer"), nothing),
     entry(
         "POST /api/v1/prompts/execute",
@@ -437,6 +472,7 @@ struct Ids {
     workspace_id: i64,
     data_source_id: i64,
     policy_id: i64,
+    policy_assignment_id: i64,
     /// A custom one, which the Owner keeps.
     role_id: i64,
     /// Of that role, to the Admin.
@@ -457,7 +493,7 @@ impl Ids {
         let csv = b"sku,product\nP1,Lamp\n".to_vec();
         let data_source_id = owner.file_source("Products", "csv", "products.csv", csv.clone()).await;
         let query_id = owner.query(data_source_id, "SELECT 1").await["query_id"].as_i64().unwrap();
-        let policy = json!({"name": "p", "type": "query_limit"});
+        let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
         let newcomer = unique("@new.example");
         let signup = json!({"email": newcomer, "password": PASSWORD});
@@ -491,6 +527,7 @@ impl Ids {
             workspace_id: organization.workspace_id,
             data_source_id,
             policy_id: policy["id"].as_i64().unwrap(),
+            policy_assignment_id: policy["assignments"][0]["id"].as_i64().unwrap(),
             role_id,
             assignment_id: assigned["assignment"]["id"].as_i64().unwrap(),
             user_id: organization.viewer.id,
@@ -510,6 +547,7 @@ impl Ids {
             ("workspace_id", self.workspace_id),
             ("data_source_id", self.data_source_id),
             ("policy_id", self.policy_id),
+            ("policy_assignment_id", self.policy_assignment_id),
             ("role_id", self.role_id),
             ("assignment_id", self.assignment_id),
             ("user_id", self.user_id),
@@ -599,6 +637,8 @@ impl Operation {
         path = path.replace("{invitation}", &invitation).replace("{invitation_token}", &own.invitation_token);
         // No id: the same provider for everybody.
         path = path.replace("{provider}", "github");
+        // Nor is this: everything has a first version.
+        path = path.replace("{version}", "1");
         assert!(!path.contains('{'), "the matrix does not fill {path}");
         path
     }

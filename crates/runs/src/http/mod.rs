@@ -1,8 +1,12 @@
-//! The operations of data sources that run SQL: `query`, and `test` with a statement of the caller's; and the history
-//! of what was run.
+//! The operations of data sources that run SQL (`query`, and `test` with a statement of the caller's), the history of
+//! what was run, and those of policies that need what policies are about: `simulate`, `explain` and `detokenize`.
 
+mod detokenize;
+mod explain;
 mod history;
 mod query;
+mod simulate;
+mod tags;
 mod test;
 
 pub use query::PolicyOfQuery;
@@ -19,4 +23,9 @@ pub fn operations() -> OpenApiRouter<Engine> {
         .routes(routes!(history::list_queries))
         .routes(routes!(history::get_query))
         .routes(routes!(history::cancel_query))
+        .routes(routes!(simulate::simulate_policies))
+        .routes(routes!(explain::explain_policies))
+        .routes(routes!(detokenize::detokenize))
+        .routes(routes!(tags::list_column_tags, tags::set_column_tags))
+        .routes(routes!(tags::propose_column_tags))
 }
