@@ -20,6 +20,7 @@ mod error;
 mod guard;
 mod kind;
 mod registry;
+pub mod retry;
 
 pub mod files;
 pub mod postgres;
@@ -31,7 +32,7 @@ pub use connector::{
     Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, SourceContext,
     TableKind, TestOutcome,
 };
-pub use error::ConnectorError;
+pub use error::{ConnectorError, Step};
 pub use guard::{AddressGuard, Blocked};
 pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
 pub use registry::Registry;

@@ -3,7 +3,10 @@
 //! Nothing is opened to know it: the tables come from the last discovery, the decisions from the policies.
 //! Only the tables that a statement names are opened, when it is planned.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use datafusion::{
     arrow::datatypes::{Field, Schema},
@@ -11,14 +14,14 @@ use datafusion::{
     datasource::empty::EmptyTable,
     sql::sqlparser::ast::ObjectName,
 };
-use rivergen_connectors::DiscoveredTable;
+use rivergen_connectors::{DiscoveredColumn, DiscoveredTable, ForeignKey};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant};
 use rivergen_policies::{
     decision::{ColumnInfo, Decision, Subject, decide},
-    rule::TableName,
+    rule::{EffectivePolicy, TableName},
 };
 use rivergen_query::{GovernedTable, mask::column_type};
-use rivergen_sources::{discover, source, table};
+use rivergen_sources::{discovery, health::check::Origin, source, table};
 
 use crate::Engine;
 
@@ -27,6 +30,8 @@ pub struct Catalogue {
     pub tenant: Tenant,
     pub sources: Vec<source::Model>,
     pub tables: Vec<CatalogueTable>,
+    /// What governs the caller on these sources.
+    pub rules: Rules,
 }
 
 /// A table, and what the caller may see of it.
@@ -34,10 +39,75 @@ pub struct CatalogueTable {
     pub name: TableName,
     pub source_id: DataSourceId,
     pub discovered: DiscoveredTable,
+    pub discovered_at: chrono::DateTime<chrono::Utc>,
     pub decision: Decision,
 }
 
+/// The policies that govern one caller on some sources.
+pub struct Rules {
+    policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    subject: Subject,
+}
+
+impl Rules {
+    /// What the caller may see of a table with such columns.
+    pub fn decide<'a>(
+        &self,
+        source: DataSourceId,
+        table: &TableName,
+        columns: impl IntoIterator<Item = &'a DiscoveredColumn>,
+    ) -> Decision {
+        let info = |column: &DiscoveredColumn| ColumnInfo {
+            name: column.name.clone(),
+            column_type: column_type(&column.arrow_type),
+        };
+        let columns: Vec<ColumnInfo> = columns.into_iter().map(info).collect();
+        decide(self.of(source), table, &columns, &self.subject, false)
+    }
+
+    /// Whether no policy governs the caller on the source.
+    pub fn leave_alone(&self, source: DataSourceId) -> bool {
+        self.of(source).is_empty()
+    }
+
+    fn of(&self, source: DataSourceId) -> &[EffectivePolicy] {
+        self.policies.get(&source).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl CatalogueTable {
+    /// The columns that exist for the caller, in their order.
+    pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
+        self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains(&column.name))
+    }
+
+    /// Whether no policy takes anything from it.
+    fn is_whole(&self) -> bool {
+        let Decision { row_filters, masks, hidden, limits, .. } = &self.decision;
+        let untouched = row_filters.is_empty() && masks.is_empty() && hidden.is_empty() && limits.is_unbounded();
+        untouched && self.decision.is_allowed()
+    }
+}
+
 impl Catalogue {
+    /// What a foreign key of the table points to, where that exists for the caller.
+    pub fn reference<'a>(&self, table: &CatalogueTable, column: &'a DiscoveredColumn) -> Option<&'a ForeignKey> {
+        let key = column.foreign_key.as_ref()?;
+        let is_target = |other: &&CatalogueTable| {
+            other.source_id == table.source_id && other.name.schema == key.schema && other.name.table == key.table
+        };
+        let target = self.tables.iter().find(is_target)?;
+        let is_seen = target.decision.is_allowed() && target.visible_columns().any(|seen| seen.name == key.column);
+        is_seen.then_some(key)
+    }
+
+    /// Whether the caller sees everything of the sources. Of those without any table that is so where nothing governs.
+    pub fn is_whole(&self) -> bool {
+        let has_tables = |source: &source::Model| self.tables.iter().any(|table| table.source_id == source.id);
+        self.tables.iter().all(CatalogueTable::is_whole)
+            && self.sources.iter().all(|source| has_tables(source) || self.rules.leave_alone(source.id))
+    }
+
     /// `INVALID_QUERY` for a name that no table has, with the nearest ones that the caller may read.
     pub(crate) fn check_names(&self, relations: &[ObjectName]) -> Result<()> {
         let unknown = relations.iter().find(|name| !self.tables.iter().any(|table| may_mean(name, &table.name)));
@@ -60,36 +130,34 @@ impl Engine {
     pub async fn catalogue(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
         for source in &sources {
             if source.schema_discovered_at.is_none() {
-                discover::discover(&self.sources, tenant, source, None).await?;
+                discovery::discover(&self.sources, tenant, source, None, Origin::Query).await?;
             }
         }
+        self.known(caller, tenant, sources).await
+    }
+
+    /// The same of what is known: nothing is discovered.
+    pub async fn known(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
         let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
         let rows = table::of_sources(self.platform.db.read(), tenant, &ids).await?;
         let membership = caller.membership()?;
-        let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
-        let subject = Subject {
-            attributes: membership.attributes.clone(),
-            role_ids: membership.role_ids.iter().copied().collect::<BTreeSet<_>>(),
+        let rules = Rules {
+            policies: self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?,
+            subject: Subject {
+                attributes: membership.attributes.clone(),
+                role_ids: membership.role_ids.iter().copied().collect::<BTreeSet<_>>(),
+            },
         };
         let mut tables = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
             let discovered = row.discovered()?;
-            let name = TableName {
-                catalog: source.slug.clone(),
-                schema: row.schema_name.clone(),
-                table: row.table_name.clone(),
-            };
-            let columns: Vec<ColumnInfo> = discovered
-                .columns
-                .iter()
-                .map(|column| ColumnInfo { name: column.name.clone(), column_type: column_type(&column.arrow_type) })
-                .collect();
-            let governing = policies.get(&source.id).map(Vec::as_slice).unwrap_or_default();
-            let decision = decide(governing, &name, &columns, &subject, false);
-            tables.push(CatalogueTable { name, source_id: source.id, discovered, decision });
+            let name = TableName { catalog: source.slug.clone(), schema: row.schema_name, table: row.table_name };
+            let decision = rules.decide(source.id, &name, &discovered.columns);
+            let discovered_at = row.discovered_at;
+            tables.push(CatalogueTable { name, source_id: source.id, discovered, discovered_at, decision });
         }
-        Ok(Catalogue { tenant, sources, tables })
+        Ok(Catalogue { tenant, sources, tables, rules })
     }
 
     /// The governed tables that the relations of a statement can mean, opened; a closed table stays closed
@@ -102,9 +170,7 @@ impl Engine {
         let mut opened = Vec::new();
         for known in catalogue.tables.iter().filter(|known| relations.iter().any(|name| may_mean(name, &known.name))) {
             let provider: Arc<dyn TableProvider> = if known.decision.is_allowed() {
-                let source = catalogue.sources.iter().find(|source| source.id == known.source_id);
-                let Some(source) = source else { continue };
-                let handle = self.sources.opened(catalogue.tenant, source).await?;
+                let handle = self.sources.opened(catalogue.tenant, known.source_id).await?;
                 handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?
             } else {
                 Arc::new(EmptyTable::new(Arc::new(Schema::new(Vec::<Field>::new()))))

@@ -16,10 +16,7 @@ use rivergen_policies::{
     evaluation::{self, Applied, NewRun, Outcome, RunKind},
 };
 use rivergen_query::{JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement};
-use rivergen_sources::{
-    Sources,
-    source::{self, Status},
-};
+use rivergen_sources::{Sources, source};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -120,7 +117,7 @@ impl Engine {
 
     async fn attempt(&self, caller: &Caller, tenant: Tenant, run: Run<'_>, record: &mut Record) -> Result<RunAnswer> {
         for source in &run.sources {
-            check_usable(source)?;
+            source.check_usable()?;
         }
         let _place = self.take_place(tenant).await?;
         let catalogue = self.catalogue(caller, tenant, run.sources).await?;
@@ -240,15 +237,6 @@ impl Engine {
         Err(Error::new(ErrorCode::QueryLimitExceeded)
             .with_message(format!("A policy allows {most} queries an hour, and they are used up."))
             .with_retry_after(Duration::from_secs(600)))
-    }
-}
-
-/// 409 unless the source can be asked.
-pub fn check_usable(source: &source::Model) -> Result<()> {
-    match source.status {
-        Status::Active | Status::Testing => Ok(()),
-        Status::Failed | Status::Inactive | Status::Maintenance => Err(Error::new(ErrorCode::DataSourceUnavailable)
-            .with_message(format!("The data source “{}” is not active; test its connection.", source.name))),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_postgres::Config;
 use super::session::{Session, classify};
 use super::settings::{Settings, Tls};
 use super::tls::TlsMaker;
-use crate::{AddressGuard, Blocked, ConnectorError};
+use crate::{AddressGuard, Blocked, ConnectorError, retry};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -48,8 +48,17 @@ impl Pool {
         self.shared.settings.query_timeout
     }
 
-    /// A session of one's own, within the connection timeout.
+    pub fn max_retries(&self) -> u32 {
+        self.shared.settings.max_retries
+    }
+
+    /// A session of one's own; a server that cannot be reached is tried again.
     pub async fn session(&self) -> Result<Session, ConnectorError> {
+        retry::reaching(self.max_retries(), || self.session_at_once()).await
+    }
+
+    /// One attempt at a session, within the connection timeout.
+    pub async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
         let attempt = async {
             let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;

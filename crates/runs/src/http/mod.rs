@@ -1,9 +1,12 @@
-//! The operations of data sources that run SQL: `query`, and `test` with a statement of the caller's.
+//! The operations of data sources that depend on what the caller may see inside them: `query`, `test` with a statement of
+//! the caller's, `schemas` and `drift`.
 
+mod drift;
 mod query;
+mod schemas;
+mod test;
 
 pub use query::PolicyOfQuery;
-mod test;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -11,5 +14,9 @@ use crate::Engine;
 
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Engine> {
-    OpenApiRouter::new().routes(routes!(query::query_data_source)).routes(routes!(test::test_connection))
+    OpenApiRouter::new()
+        .routes(routes!(query::query_data_source))
+        .routes(routes!(test::test_connection))
+        .routes(routes!(schemas::get_schemas))
+        .routes(routes!(drift::get_drift))
 }

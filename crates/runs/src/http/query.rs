@@ -15,6 +15,7 @@ use rivergen_policies::{
     rule::PolicyType,
 };
 use rivergen_query::QueryColumn;
+use rivergen_sources::access::Access;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -107,7 +108,7 @@ pub async fn query_data_source(
     Path(id): Path<DataSourceId>,
     Json(request): Json<QueryRequest>,
 ) -> Result<Reply<QueryAnswer>> {
-    let tenant = caller.require(Permission::DataSourceQuery)?;
+    let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let mut ids = vec![id];
     for further in request.additional_data_source_ids.unwrap_or_default() {
         if !ids.contains(&further) {
@@ -116,7 +117,7 @@ pub async fn query_data_source(
     }
     let run = Run {
         kind: RunKind::Sql,
-        sources: engine.sources.find_all(tenant, &ids).await?,
+        sources: engine.sources.find_all(&access, &ids).await?,
         sql: &request.query,
         parameters: &request.parameters.unwrap_or_default(),
         default_schema: request.schema_name.as_deref(),
