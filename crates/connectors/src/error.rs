@@ -6,9 +6,30 @@
 use std::time::Duration;
 
 use rivergen_kernel::error::{Error, ErrorCode};
+use serde::Serialize;
 
 /// A cause for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a connection goes through, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The settings make sense.
+    Configuration,
+    /// The address is one that sources may have.
+    Address,
+    /// Something answers there.
+    Connection,
+    /// It is who it should be.
+    Tls,
+    /// It takes the credentials.
+    SignIn,
+    /// What they open can be read.
+    Permission,
+    /// What is read is what the kind says.
+    Content,
+}
 
 /// Why a source could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +97,20 @@ impl ConnectorError {
             Self::Unsupported(_) => ErrorCode::ValidationError,
             Self::Timeout(_) => ErrorCode::QueryTimeout,
             Self::Internal(_) => ErrorCode::InternalError,
+        }
+    }
+
+    /// Where on its way a connection failed; `None` where the error does not tell.
+    pub fn step(&self) -> Option<Step> {
+        match self {
+            Self::Unsupported(_) => Some(Step::Configuration),
+            Self::Blocked => Some(Step::Address),
+            Self::Unreachable { .. } => Some(Step::Connection),
+            Self::Untrusted { .. } => Some(Step::Tls),
+            Self::AuthenticationFailed { .. } => Some(Step::SignIn),
+            Self::NotFound { .. } | Self::QueryFailed { .. } => Some(Step::Permission),
+            Self::Unreadable { .. } | Self::UnreadableValue { .. } => Some(Step::Content),
+            Self::Timeout(_) | Self::Internal(_) => None,
         }
     }
 

@@ -21,6 +21,7 @@ mod guard;
 mod http;
 mod kind;
 mod registry;
+pub mod retry;
 mod tls;
 
 pub mod files;
@@ -35,7 +36,7 @@ pub use connector::{
     Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, SourceContext,
     TableKind, TestOutcome,
 };
-pub use error::ConnectorError;
+pub use error::{ConnectorError, Step};
 pub use guard::{AddressGuard, Blocked};
 pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
 pub use registry::Registry;

@@ -307,6 +307,21 @@ impl RuleConfig {
         }
     }
 
+    /// Whether it names the table and cannot be applied to it without the column; see [`crate::decision`].
+    pub fn cannot_do_without(&self, table: &TableName, column: &str) -> bool {
+        let (pattern, names): (&TablePattern, Vec<&str>) = match self {
+            Self::FilterRows { table, condition } => (table, condition.columns().into_iter().collect()),
+            Self::MaskColumn { table, column, mask, .. } => {
+                (table, mask.columns().into_iter().chain([column.as_str()]).collect())
+            }
+            Self::DenyAccess(AccessRule { table, columns: Some(columns) }) => {
+                (table, columns.iter().map(String::as_str).collect())
+            }
+            Self::DenyAccess(_) | Self::AllowAccess(_) | Self::LimitQuery(_) | Self::MaskTagged { .. } => return false,
+        };
+        pattern.is_named() && pattern.matches(table) && names.iter().any(|name| name.eq_ignore_ascii_case(column))
+    }
+
     pub fn rule_type(&self) -> RuleType {
         match self {
             Self::FilterRows { .. } => RuleType::FilterRows,

@@ -11,7 +11,7 @@ use datafusion::{
     datasource::empty::EmptyTable,
     sql::sqlparser::ast::ObjectName,
 };
-use rivergen_connectors::DiscoveredTable;
+use rivergen_connectors::{DiscoveredColumn, DiscoveredTable, ForeignKey};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant, caller::Membership};
 use rivergen_policies::{
     decision::{Decision, Subject, decide_tagged},
@@ -19,7 +19,7 @@ use rivergen_policies::{
     tags::Tags,
 };
 use rivergen_query::{GovernedTable, filter::Entitlements};
-use rivergen_sources::{discover, source, table};
+use rivergen_sources::{discovery, health::check::Origin, source, table};
 
 use crate::{Engine, fit::columns_of};
 
@@ -28,6 +28,8 @@ pub struct Catalogue {
     pub tenant: Tenant,
     pub sources: Vec<source::Model>,
     pub tables: Vec<CatalogueTable>,
+    /// What governs the caller on these sources.
+    pub rules: Rules,
 }
 
 /// A table, and what the caller may see of it.
@@ -36,10 +38,92 @@ pub struct CatalogueTable {
     pub name: TableName,
     pub source_id: DataSourceId,
     pub discovered: DiscoveredTable,
+    pub discovered_at: chrono::DateTime<chrono::Utc>,
     pub decision: Decision,
 }
 
+/// What governs somebody on some sources.
+pub struct Rules {
+    pub(crate) policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    pub(crate) tags: Tags,
+    pub(crate) subject: Subject,
+}
+
+impl Rules {
+    /// What they may see of a table with such columns.
+    pub fn decide<'a>(
+        &self,
+        source: DataSourceId,
+        table: &TableName,
+        columns: impl IntoIterator<Item = &'a DiscoveredColumn>,
+    ) -> Decision {
+        let mut columns = columns_of(columns);
+        let mut held = self.tags.of_table(source, &table.schema, &table.table);
+        for column in &mut columns {
+            column.tags = held.remove(&column.name).unwrap_or_default();
+        }
+        let lost = held.into_values().flatten().collect();
+        decide_tagged(self.of(source), table, &columns, &lost, &self.subject, false)
+    }
+
+    /// Each table with what the rules make of it.
+    pub(crate) fn decided(&self, rows: &[table::Model], sources: &[source::Model]) -> Result<Vec<CatalogueTable>> {
+        let mut tables = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
+            let discovered = row.discovered()?;
+            let (schema, table) = (row.schema_name.clone(), row.table_name.clone());
+            let name = TableName { catalog: source.slug.clone(), schema, table };
+            let decision = self.decide(source.id, &name, &discovered.columns);
+            let discovered_at = row.discovered_at;
+            tables.push(CatalogueTable { name, source_id: source.id, discovered, discovered_at, decision });
+        }
+        Ok(tables)
+    }
+
+    /// Whether no policy governs them on the source.
+    pub fn leave_alone(&self, source: DataSourceId) -> bool {
+        self.of(source).is_empty()
+    }
+
+    fn of(&self, source: DataSourceId) -> &[EffectivePolicy] {
+        self.policies.get(&source).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl CatalogueTable {
+    /// The columns that exist for the caller, in their order.
+    pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
+        self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains_key(&column.name))
+    }
+
+    /// Whether no policy takes anything from it.
+    fn is_whole(&self) -> bool {
+        let Decision { row_filters, masks, hidden, limits, .. } = &self.decision;
+        let untouched = row_filters.is_empty() && masks.is_empty() && hidden.is_empty() && limits.is_unbounded();
+        untouched && self.decision.is_allowed()
+    }
+}
+
 impl Catalogue {
+    /// What a foreign key of the table points to, where that exists for the caller.
+    pub fn reference<'a>(&self, table: &CatalogueTable, column: &'a DiscoveredColumn) -> Option<&'a ForeignKey> {
+        let key = column.foreign_key.as_ref()?;
+        let is_target = |other: &&CatalogueTable| {
+            other.source_id == table.source_id && other.name.schema == key.schema && other.name.table == key.table
+        };
+        let target = self.tables.iter().find(is_target)?;
+        let is_seen = target.decision.is_allowed() && target.visible_columns().any(|seen| seen.name == key.column);
+        is_seen.then_some(key)
+    }
+
+    /// Whether the caller sees everything of the sources. Of those without any table that is so where nothing governs.
+    pub fn is_whole(&self) -> bool {
+        let has_tables = |source: &source::Model| self.tables.iter().any(|table| table.source_id == source.id);
+        self.tables.iter().all(CatalogueTable::is_whole)
+            && self.sources.iter().all(|source| has_tables(source) || self.rules.leave_alone(source.id))
+    }
+
     /// `INVALID_QUERY` for a name that no table has, with the nearest ones that the caller may read.
     pub(crate) fn check_names(&self, relations: &[ObjectName]) -> Result<()> {
         let unknown = relations.iter().find(|name| !self.tables.iter().any(|table| may_mean(name, &table.name)));
@@ -60,13 +144,20 @@ impl Catalogue {
 impl Engine {
     /// The caller's catalogue of the sources. A source that nobody has discovered yet is discovered now.
     pub async fn catalogue(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
-        let rows = self.discovered(tenant, &sources).await?;
+        self.discover_new(tenant, &sources).await?;
+        self.known(caller, tenant, sources).await
+    }
+
+    /// The same of what is known: nothing is discovered.
+    pub async fn known(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
         let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
+        let rows = table::of_sources(self.platform.db.read(), tenant, &ids).await?;
         let membership = caller.membership()?;
         let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
         let tags = self.tags(tenant, &policies).await?;
-        let tables = decided(&rows, &sources, &policies, &tags, &self.subject(caller, membership))?;
-        Ok(Catalogue { tenant, sources, tables })
+        let rules = Rules { policies, tags, subject: self.subject(caller, membership) };
+        let tables = rules.decided(&rows, &sources)?;
+        Ok(Catalogue { tenant, sources, tables, rules })
     }
 
     /// The tags of the sources, as far as policies ask for tags.
@@ -93,11 +184,9 @@ impl Engine {
         if !governed.decision.is_allowed() {
             return Ok(entitlements);
         }
-        let source = catalogue.sources.iter().find(|source| source.id == governed.source_id);
-        let Some(source) = source else { return Ok(entitlements) };
         for written in governed.decision.row_filters.iter().flat_map(|filter| filter.written.tables()) {
             let Some(table) = entitlement_table(&catalogue.tables, governed, written) else { continue };
-            let handle = self.sources.opened(catalogue.tenant, source).await?;
+            let handle = self.sources.opened(catalogue.tenant, governed.source_id).await?;
             let provider = handle.open_table(&table.name.schema, &table.name.table, Some(&table.discovered)).await?;
             entitlements.insert(written.to_owned(), provider);
         }
@@ -112,13 +201,16 @@ impl Engine {
 
     /// The tables of the sources. A source that nobody has discovered yet is discovered now.
     pub(crate) async fn discovered(&self, tenant: Tenant, sources: &[source::Model]) -> Result<Vec<table::Model>> {
-        for source in sources {
-            if source.schema_discovered_at.is_none() {
-                discover::discover(&self.sources, tenant, source, None).await?;
-            }
-        }
+        self.discover_new(tenant, sources).await?;
         let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
         table::of_sources(self.platform.db.read(), tenant, &ids).await
+    }
+
+    async fn discover_new(&self, tenant: Tenant, sources: &[source::Model]) -> Result<()> {
+        for source in sources.iter().filter(|source| source.schema_discovered_at.is_none()) {
+            discovery::discover(&self.sources, tenant, source, None, Origin::Query).await?;
+        }
+        Ok(())
     }
 
     /// The governed tables that the relations of a statement can mean, opened; a closed table stays closed
@@ -131,9 +223,7 @@ impl Engine {
         let mut opened = Vec::new();
         for known in catalogue.tables.iter().filter(|known| relations.iter().any(|name| may_mean(name, &known.name))) {
             let provider: Arc<dyn TableProvider> = if known.decision.is_allowed() {
-                let source = catalogue.sources.iter().find(|source| source.id == known.source_id);
-                let Some(source) = source else { continue };
-                let handle = self.sources.opened(catalogue.tenant, source).await?;
+                let handle = self.sources.opened(catalogue.tenant, known.source_id).await?;
                 handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?
             } else {
                 Arc::new(EmptyTable::new(Arc::new(Schema::new(Vec::<Field>::new()))))
@@ -159,33 +249,6 @@ fn entitlement_table<'a>(
     let pattern = TablePattern::Named(written.to_owned());
     let mut meant = tables.iter().filter(|table| table.source_id == governed.source_id && pattern.matches(&table.name));
     meant.next().filter(|_| meant.next().is_none())
-}
-
-/// Each table with what its source's policies make of it for somebody.
-pub(crate) fn decided(
-    rows: &[table::Model],
-    sources: &[source::Model],
-    policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
-    tags: &Tags,
-    subject: &Subject,
-) -> Result<Vec<CatalogueTable>> {
-    let mut tables = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
-        let discovered = row.discovered()?;
-        let name =
-            TableName { catalog: source.slug.clone(), schema: row.schema_name.clone(), table: row.table_name.clone() };
-        let governing = policies.get(&source.id).map(Vec::as_slice).unwrap_or_default();
-        let mut columns = columns_of(&discovered);
-        let mut held = tags.of_table(source.id, &name.schema, &name.table);
-        for column in &mut columns {
-            column.tags = held.remove(&column.name).unwrap_or_default();
-        }
-        let lost = held.into_values().flatten().collect();
-        let decision = decide_tagged(governing, &name, &columns, &lost, subject, false);
-        tables.push(CatalogueTable { name, source_id: source.id, discovered, decision });
-    }
-    Ok(tables)
 }
 
 /// Whether the last parts of a dotted name fit the table.

@@ -21,10 +21,7 @@ use rivergen_policies::{
 use rivergen_query::{
     Answer, Encoder, Encoding, JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement,
 };
-use rivergen_sources::{
-    Sources,
-    source::{self, Status},
-};
+use rivergen_sources::{Sources, source};
 
 use crate::{
     catalogue::{Catalogue, CatalogueTable},
@@ -154,7 +151,7 @@ impl Engine {
         record: &mut Record,
     ) -> Result<(Planned, Place)> {
         for source in &run.sources {
-            check_usable(source)?;
+            source.check_usable()?;
         }
         let place = self.places.take(tenant.organization_id(), caller.user_id).await?;
         let catalogue = self.catalogue(caller, tenant, run.sources).await?;
@@ -387,15 +384,6 @@ impl Writing {
                 return Ok(Some(bytes));
             }
         }
-    }
-}
-
-/// 409 unless the source can be asked.
-pub fn check_usable(source: &source::Model) -> Result<()> {
-    match source.status {
-        Status::Active | Status::Testing => Ok(()),
-        Status::Failed | Status::Inactive | Status::Maintenance => Err(Error::new(ErrorCode::DataSourceUnavailable)
-            .with_message(format!("The data source “{}” is not active; test its connection.", source.name))),
     }
 }
 

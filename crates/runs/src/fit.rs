@@ -10,7 +10,7 @@ use datafusion::{
     arrow::datatypes::{Field, Schema},
     datasource::empty::EmptyTable,
 };
-use rivergen_connectors::DiscoveredTable;
+use rivergen_connectors::{DiscoveredColumn, DiscoveredTable};
 use rivergen_kernel::{DataSourceId, PolicyId, Result, Tenant};
 use rivergen_platform::{Database, db::TenantScope};
 use rivergen_policies::{
@@ -121,22 +121,20 @@ fn decided(rule: &RuleConfig, name: &TableName, table: &DiscoveredTable) -> Deci
         priority: 0,
         rules: vec![rule.clone()],
     };
-    decide(&[alone], name, &columns_of(table), &Subject::default(), false)
+    decide(&[alone], name, &columns_of(&table.columns), &Subject::default(), false)
 }
 
 /// What rules know of the table's columns.
-pub(crate) fn columns_of(table: &DiscoveredTable) -> Vec<ColumnInfo> {
-    let known = |column: &rivergen_connectors::DiscoveredColumn| ColumnInfo {
+pub(crate) fn columns_of<'a>(columns: impl IntoIterator<Item = &'a DiscoveredColumn>) -> Vec<ColumnInfo> {
+    let known = |column: &DiscoveredColumn| ColumnInfo {
         name: column.name.clone(),
         column_type: column_type(&column.arrow_type),
         tags: Default::default(),
     };
-    table.columns.iter().map(known).collect()
+    columns.into_iter().map(known).collect()
 }
 
 fn schema_of(table: &DiscoveredTable) -> Arc<Schema> {
-    let field = |column: &rivergen_connectors::DiscoveredColumn| {
-        Field::new(column.name.as_str(), column.arrow_type.clone(), true)
-    };
+    let field = |column: &DiscoveredColumn| Field::new(column.name.as_str(), column.arrow_type.clone(), true);
     Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
 }

@@ -142,8 +142,8 @@ impl App {
         let storage = open_storage(config, &platform)?;
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
-        let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);
-        rivergen_sources::check::register(&sources);
+        let sources = Sources::new(platform.clone(), storage.clone(), source_settings(config)?);
+        rivergen_sources::register_jobs(&sources);
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings);
         let policies = Policies::new(platform.clone(), Arc::new(targets));
         rivergen_policies::purge::register(&policies);
@@ -275,6 +275,14 @@ fn open_storage(config: &Config, platform: &Platform) -> Result<Storage> {
         max_upload_bytes: config.storage.max_upload_bytes,
     };
     Ok(Storage::new(platform.clone(), Arc::new(files.with_automatic_cleanup(true)), settings))
+}
+
+fn source_settings(config: &Config) -> Result<rivergen_sources::Settings> {
+    let every = config.sources.check_every_seconds;
+    Ok(rivergen_sources::Settings {
+        check_every: (every > 0).then(|| Duration::from_secs(every)),
+        cache_dir: private_cache(&config.data_dir)?,
+    })
 }
 
 fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {

@@ -51,6 +51,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
     pub storage: Storage,
+    pub sources: Sources,
     pub query: Query,
     pub planner: Planner,
     pub jobs: Jobs,
@@ -149,6 +150,12 @@ pub struct Storage {
     pub directory: PathBuf,
     pub quota_bytes: u64,
     pub max_upload_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sources {
+    pub check_every_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -275,6 +282,9 @@ impl Config {
         }
         self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
         self.audit.check().map_err(|(name, reason)| ConfigError::Stream { name, reason })?;
+        if (1..60).contains(&self.sources.check_every_seconds) {
+            return fault("sources.check_every_seconds", "must be 0 or at least 60".to_owned());
+        }
         if self.query.max_rows == 0 || self.query.download_rows == 0 || self.query.concurrent_per_organization == 0 {
             let reason = "max_rows, download_rows and concurrent_per_organization must be at least 1";
             return fault("query", reason.to_owned());
@@ -324,6 +334,7 @@ mod tests {
             ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
             ("[planner]\nkind = \"chat\"", "planner"),
+            ("[sources]\ncheck_every_seconds = 5", "sources.check_every_seconds"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"", "social.google"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"\nclient_sekret = \"x\"", "client_sekret"),

@@ -219,10 +219,12 @@ impl Standing {
         }
         let held: Vec<&HeldRole> = self.held(workspace, now).collect();
         let public = self.public_at(workspace);
-        let permissions = held.iter().flat_map(|role| {
-            let everywhere = role.assignment.workspace_id.is_none();
-            role.permissions.iter().filter(move |permission| everywhere || permission.is_of_workspace())
-        });
+        let (everywhere, here): (Vec<_>, Vec<_>) =
+            held.iter().copied().partition(|role| role.assignment.workspace_id.is_none());
+        let organization_permissions: PermissionSet =
+            everywhere.iter().flat_map(|role| &role.permissions).copied().collect();
+        let here = here.iter().flat_map(|role| &role.permissions).filter(|permission| permission.is_of_workspace());
+        let permissions = organization_permissions.iter().chain(here);
         let permissions = permissions.chain(public.into_iter().flat_map(|public| &public.permissions));
         // Policies that are bound to the role of a public workspace hold for whoever has it there.
         let roles = held.iter().map(|role| (role.assignment.role_id, role.name.as_str()));
@@ -232,6 +234,7 @@ impl Standing {
             organization_id: self.organization_id,
             workspace_id: workspace,
             permissions: permissions.copied().collect(),
+            organization_permissions,
             role_ids: roles.keys().copied().collect(),
             role_names: roles.values().map(|name| (*name).to_owned()).collect(),
             attributes: self.attributes.clone(),

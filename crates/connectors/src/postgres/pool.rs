@@ -16,7 +16,7 @@ use super::tls::TlsMaker;
 use super::{catalog, standard_catalog};
 use crate::pushdown::Catalogued;
 use crate::tls::Tls;
-use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema};
+use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema, retry};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -64,8 +64,17 @@ impl Pool {
         self.shared.settings.query_timeout
     }
 
-    /// A session of one's own, within the connection timeout.
+    pub fn max_retries(&self) -> u32 {
+        self.shared.settings.max_retries
+    }
+
+    /// A session of one's own; a server that cannot be reached is tried again.
     pub async fn session(&self) -> Result<Session, ConnectorError> {
+        retry::reaching(self.max_retries(), || self.session_at_once()).await
+    }
+
+    /// One attempt at a session, within the connection timeout.
+    pub async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
         let attempt = async {
             let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;

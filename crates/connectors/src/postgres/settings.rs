@@ -24,6 +24,7 @@ pub(super) struct Settings {
     pub sessions: u32,
     pub connect_timeout: Duration,
     pub query_timeout: Duration,
+    pub max_retries: u32,
 }
 
 impl Settings {
@@ -41,6 +42,7 @@ impl Settings {
             sessions: config.connection_pool_size.clamp(1, 100),
             connect_timeout: config.connect_timeout(),
             query_timeout: config.query_timeout(),
+            max_retries: config.max_retries,
         };
         let string = credentials.connection_string.as_ref().filter(|string| !string.is_empty());
         if let Some(string) = string {

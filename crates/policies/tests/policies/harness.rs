@@ -319,6 +319,7 @@ async fn join(platform: &Platform, organization: OrganizationId, role: BuiltInRo
         role_ids: vec![role_id],
         role_names: vec![role.name().to_owned()],
         permissions: role.permissions(),
+        organization_permissions: role.permissions(),
         attributes: Default::default(),
         valid_until: None,
     };

@@ -16,6 +16,7 @@ use rivergen_policies::{
     decision::{Access, Decision, Denial, Hidden, PolicyRef},
     rule::TablePattern,
 };
+use rivergen_sources::access::Access;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -92,9 +93,10 @@ pub async fn explain_policies(
     SignedIn(caller): SignedIn,
     Json(request): Json<ExplainRequest>,
 ) -> Result<Reply<Explanation>> {
-    let tenant = caller.require(Permission::DataSourceQuery)?;
+    let access = Access::of(&caller, Permission::DataSourceQuery)?;
+    let tenant = access.tenant();
     let for_administrators = caller.may(Permission::PolicyRead);
-    let source = engine.sources.find(tenant, request.data_source_id).await?;
+    let source = engine.sources.find(&access, request.data_source_id).await?;
     let pattern =
         TablePattern::parse(Some(&request.table)).map_err(|error| Error::invalid_field(error.field, error.reason))?;
     let catalogue = engine.catalogue(&caller, tenant, vec![source]).await?;

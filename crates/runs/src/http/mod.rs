@@ -1,10 +1,13 @@
-//! The operations of data sources that run SQL (`query`, and `test` with a statement of the caller's), the history of
-//! what was run, and those of policies that need what policies are about: `simulate`, `explain` and `detokenize`.
+//! The operations of data sources that depend on what the caller may see inside them (`query`, `test` with a statement of
+//! the caller's, `schemas`, `drift`), the history of what was run, and those of policies that need what policies are about:
+//! `simulate`, `explain` and `detokenize`.
 
 mod detokenize;
+mod drift;
 mod explain;
 mod history;
 mod query;
+mod schemas;
 mod simulate;
 mod tags;
 mod test;
@@ -28,4 +31,6 @@ pub fn operations() -> OpenApiRouter<Engine> {
         .routes(routes!(detokenize::detokenize))
         .routes(routes!(tags::list_column_tags, tags::set_column_tags))
         .routes(routes!(tags::propose_column_tags))
+        .routes(routes!(schemas::get_schemas))
+        .routes(routes!(drift::get_drift))
 }

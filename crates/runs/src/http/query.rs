@@ -23,6 +23,7 @@ use rivergen_policies::{
     rule::PolicyType,
 };
 use rivergen_query::{Encoding, QueryColumn};
+use rivergen_sources::access::Access;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -127,7 +128,7 @@ pub async fn query_data_source(
     Path(id): Path<DataSourceId>,
     Json(request): Json<QueryRequest>,
 ) -> Result<Response> {
-    let tenant = caller.require(Permission::DataSourceQuery)?;
+    let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let encoding = encoding(&headers);
     let dry_run = request.dry_run.unwrap_or(false);
     if encoding.is_none() && request.max_rows.is_some_and(|rows| rows > LONGEST_PAGE) {
@@ -141,7 +142,7 @@ pub async fn query_data_source(
     }
     let run = Run {
         kind: RunKind::Sql,
-        sources: engine.sources.find_all(tenant, &ids).await?,
+        sources: engine.sources.find_all(&access, &ids).await?,
         sql: &request.query,
         parameters: &request.parameters.unwrap_or_default(),
         default_schema: request.schema_name.as_deref(),

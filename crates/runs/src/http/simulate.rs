@@ -31,15 +31,15 @@ use rivergen_policies::{
     targets::{Member, NamedTargets, Target},
 };
 use rivergen_query::{JsonAnswer, QueryColumn};
-use rivergen_sources::source;
+use rivergen_sources::{access::Access, source};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
     Engine,
-    catalogue::{Catalogue, CatalogueTable, decided},
-    engine::{Form, Record, answerable, check_usable},
+    catalogue::{Catalogue, CatalogueTable, Rules},
+    engine::{Form, Record, answerable},
     seen::{SeenTable, would_tell_more},
 };
 
@@ -156,8 +156,9 @@ pub async fn simulate_policies(
     origin: RequestOrigin,
     Json(request): Json<SimulateRequest>,
 ) -> Result<Reply<Simulation>> {
-    let tenant = caller.require(Permission::PolicyWrite)?;
-    let source = engine.sources.find(tenant, request.data_source_id).await?;
+    let access = Access::of(&caller, Permission::PolicyWrite)?;
+    let tenant = access.tenant();
+    let source = engine.sources.find(&access, request.data_source_id).await?;
     let person = Person::find(&engine, tenant, &request).await?;
     let pattern = TablePattern::parse(request.table.as_deref())
         .map_err(|error| Error::invalid_field(error.field, error.reason))?;
@@ -180,7 +181,7 @@ pub async fn simulate_policies(
     let view = async |policies: Vec<EffectivePolicy>| {
         let by_source = BTreeMap::from([(request.data_source_id, policies)]);
         let tags = engine.tags(tenant, &by_source).await?;
-        decided(&rows, &sources, &by_source, &tags, &person.subject)
+        Rules { policies: by_source, tags, subject: person.subject.clone() }.decided(&rows, &sources)
     };
     let (before, after) = (view(governing).await?, view(changed).await?);
 
@@ -310,7 +311,7 @@ impl Comparison<'_> {
                 return Ok(Err(reason));
             }
         }
-        check_usable(self.source)?;
+        self.source.check_usable()?;
         self.write_down(person, &before.name).await?;
         let limits = own.decision.limits;
         let held_to = |table: &CatalogueTable| {

@@ -20,7 +20,7 @@ use rivergen_policies::{
     tags::{ActiveModel, Column, Entity, Model, Status, is_tag},
 };
 use rivergen_query::mask::column_type;
-use rivergen_sources::source;
+use rivergen_sources::{access::Access, source};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
@@ -149,9 +149,10 @@ pub async fn list_column_tags(
     Query(filter): Query<Filter>,
     Query(page): Query<PageQuery>,
 ) -> Result<Reply<Page<ColumnTag>>> {
-    let tenant = caller.require(Permission::PolicyRead)?;
+    let access = Access::of(&caller, Permission::PolicyRead)?;
+    let tenant = access.tenant();
     let page = page.request()?;
-    engine.sources.find(tenant, id).await?;
+    engine.sources.find(&access, id).await?;
     let db = engine.platform.db.read();
     // Index: column_tags(data_source_id, schema_name, table_name, column_name, tag), unique.
     let mut query = tenant.find::<Entity>().filter(Column::DataSourceId.eq(id));
@@ -188,8 +189,9 @@ pub async fn set_column_tags(
     Path(id): Path<DataSourceId>,
     Json(request): Json<SetTagsRequest>,
 ) -> Result<Reply<Vec<ColumnTag>>> {
-    let tenant = caller.require(Permission::PolicyWrite)?;
-    let source = engine.sources.find(tenant, id).await?;
+    let access = Access::of(&caller, Permission::PolicyWrite)?;
+    let tenant = access.tenant();
+    let source = engine.sources.find(&access, id).await?;
     let catalogue = engine.catalogue(&caller, tenant, vec![source]).await?;
     let wanted = resolve(&catalogue.tables, request.columns)?;
     let platform = &engine.platform;
@@ -248,9 +250,10 @@ pub async fn propose_column_tags(
     Path(id): Path<DataSourceId>,
     Json(request): Json<ProposeTagsRequest>,
 ) -> Result<Reply<ProposedTags>> {
-    let tenant = caller.require(Permission::PolicyWrite)?;
+    let access = Access::of(&caller, Permission::PolicyWrite)?;
+    let tenant = access.tenant();
     caller.require(Permission::DataSourceQuery)?;
-    let source = engine.sources.find(tenant, id).await?;
+    let source = engine.sources.find(&access, id).await?;
     let pattern = TablePattern::parse(request.table.as_deref())
         .map_err(|error| Error::invalid_field(error.field, error.reason))?;
     let catalogue = engine.catalogue(&caller, tenant, vec![source.clone()]).await?;
