@@ -9,6 +9,7 @@
 //!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   lists and checks of members against    the same in an organization of a thousand
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
+//!   files in and out            against    copies sealed in the same way
 //!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
 //! ```
@@ -16,6 +17,7 @@
 //! Medians are printed with the goals; nothing is asserted.
 
 mod error;
+mod files;
 mod http;
 mod load;
 mod members;
@@ -73,6 +75,7 @@ enum Subject {
     Sessions,
     Members,
     Queries,
+    Files,
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,6 +146,10 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
     if wanted(Subject::Queries) {
         eprintln!("queries …");
         queries::measure(cli.python.as_deref(), cli.rows, &mut report)?;
+    }
+    if wanted(Subject::Files) {
+        eprintln!("files …");
+        files::measure(binary, &mut report)?;
     }
     if cli.postgres.is_some() {
         report.note("PostgreSQL was the tests' own, which does not wait for its disk; SQLite waits at every commit.");

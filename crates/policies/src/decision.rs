@@ -137,6 +137,11 @@ impl Decision {
     pub fn is_allowed(&self) -> bool {
         self.access == Access::Allowed
     }
+
+    /// Whether nothing of the table is kept from the caller: no row, no column, no value.
+    pub fn is_whole(&self) -> bool {
+        self.is_allowed() && self.row_filters.is_empty() && self.masks.is_empty() && self.hidden.is_empty()
+    }
 }
 
 /// Folds the caller's effective policies into what they may see of the table.

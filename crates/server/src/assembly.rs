@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use object_store::local::LocalFileSystem;
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, webauthn::RelyingParty,
@@ -27,7 +26,7 @@ use rivergen_platform::{
 use rivergen_policies::{Policies, evaluation};
 use rivergen_runs::Engine;
 use rivergen_sources::Sources;
-use rivergen_storage::Storage;
+use rivergen_storage::{Storage, backend, sight::Sight};
 use rivergen_studio::Studio;
 use rivergen_tenancy::{Tenancy, directory::TenancyDirectory, standing::Standings};
 use sea_orm_migration::MigrationTrait;
@@ -37,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     config::{Config, PlannerKind},
     health, pages,
+    sight::GovernedSight,
     targets::OrganizationTargets,
 };
 
@@ -44,8 +44,10 @@ use crate::{
 pub struct App {
     pub platform: Platform,
     pub tenancy: Tenancy,
+    pub storage: Storage,
     pub router: Router,
-    files: PathBuf,
+    /// Where files lie, if on this machine.
+    files: Option<PathBuf>,
     longest_query: Duration,
     shutdown_grace: Duration,
     jobs_concurrency: usize,
@@ -131,22 +133,23 @@ impl App {
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
-        let tenancy = Tenancy::new(identity.clone(), standings, personal_records(), possessions());
+        let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
 
-        let storage = open_storage(config, &platform)?;
+        let policies = Policies::new(platform.clone(), Arc::new(OrganizationTargets::new(db.clone())));
+        let sight = GovernedSight::new(db.clone(), policies.clone());
+        let storage = open_storage(config, &platform, standings, Arc::new(sight))?;
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
         let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);
         rivergen_sources::check::register(&sources);
-        let policies = Policies::new(platform.clone(), Arc::new(OrganizationTargets::new(db.clone())));
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
 
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
-            .merge(rivergen_storage::operations().with_state(storage))
+            .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
@@ -168,8 +171,9 @@ impl App {
         Ok(Self {
             platform,
             tenancy,
+            storage,
             router,
-            files: config.storage.directory.clone(),
+            files: (config.storage.backend == backend::Kind::Local).then(|| config.storage.directory.clone()),
             longest_query: Duration::from_secs(config.query.timeout_seconds),
             shutdown_grace: Duration::from_secs(config.server.shutdown_grace_seconds),
             jobs_concurrency: config.jobs.concurrency,
@@ -182,7 +186,7 @@ impl App {
         let longest = chrono::Duration::from_std(self.longest_query).map_err(Error::internal)?;
         evaluation::mark_interrupted(&self.platform, longest).await?;
         rivergen_studio::mark_interrupted(&self.platform, longest).await?;
-        remove_staged(&self.files).map_err(Error::internal)
+        self.files.as_deref().map_or(Ok(()), remove_staged).map_err(Error::internal)
     }
 
     /// Starts the background worker of this node.
@@ -253,14 +257,22 @@ fn passwords(config: &Config) -> Result<password::Passwords> {
     Ok(passwords.with_breached_list(list.map_err(named)?))
 }
 
-fn open_storage(config: &Config, platform: &Platform) -> Result<Storage> {
-    make_private_directory(&config.storage.directory)?;
-    let files = LocalFileSystem::new_with_prefix(&config.storage.directory).map_err(Error::internal)?;
+fn open_storage(config: &Config, platform: &Platform, standings: Standings, sight: Arc<dyn Sight>) -> Result<Storage> {
+    let files = match config.storage.backend {
+        backend::Kind::Local => {
+            make_private_directory(&config.storage.directory)?;
+            backend::local(&config.storage.directory)?
+        }
+        backend::Kind::S3 => backend::s3(&config.storage.s3)?,
+        backend::Kind::Gcs => backend::gcs(&config.storage.gcs)?,
+        backend::Kind::Azure => backend::azure(&config.storage.azure)?,
+    };
     let settings = rivergen_storage::Settings {
         quota_bytes: config.storage.quota_bytes,
         max_upload_bytes: config.storage.max_upload_bytes,
+        max_link_seconds: config.storage.max_link_seconds,
     };
-    Ok(Storage::new(platform.clone(), Arc::new(files.with_automatic_cleanup(true)), settings))
+    Ok(Storage::new(platform.clone(), files, settings, standings, sight))
 }
 
 fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {

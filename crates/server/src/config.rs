@@ -21,6 +21,7 @@ use rivergen_platform::{
     net::OutboundConfig,
     signing::SigningAlgorithm,
 };
+use rivergen_storage::backend;
 use serde::Deserialize;
 
 /// The defaults, with a comment on each key.
@@ -144,9 +145,14 @@ pub struct Passwords {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
+    pub backend: backend::Kind,
+    pub s3: backend::S3,
+    pub gcs: backend::Gcs,
+    pub azure: backend::Azure,
     pub directory: PathBuf,
     pub quota_bytes: u64,
     pub max_upload_bytes: u64,
+    pub max_link_seconds: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -266,6 +272,19 @@ impl Config {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
         self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
+        let storage = &self.storage;
+        let (key, place) = match storage.backend {
+            backend::Kind::Local => ("storage.directory", "is filled in"),
+            backend::Kind::S3 => ("storage.s3.bucket", storage.s3.bucket.as_str()),
+            backend::Kind::Gcs => ("storage.gcs.bucket", storage.gcs.bucket.as_str()),
+            backend::Kind::Azure => ("storage.azure.container", storage.azure.container.as_str()),
+        };
+        if place.is_empty() {
+            return fault(key, "must be named: [storage] backend says that the files lie there".to_owned());
+        }
+        if !(1..=604_800).contains(&self.storage.max_link_seconds) {
+            return fault("storage.max_link_seconds", "must be from 1 to 604800, which are seven days".to_owned());
+        }
         if self.query.max_rows == 0 || self.query.concurrent_per_organization == 0 {
             return fault("query", "max_rows and concurrent_per_organization must be at least 1".to_owned());
         }
@@ -315,6 +334,9 @@ mod tests {
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
             ("[planner]\nkind = \"chat\"", "planner"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
+            ("[storage]\nbackend = \"s3\"", "storage.s3.bucket"),
+            ("[storage]\nbackend = \"ftp\"", "backend"),
+            ("[storage]\nmax_link_seconds = 604801", "storage.max_link_seconds"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"", "social.google"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"\nclient_sekret = \"x\"", "client_sekret"),
             ("[social]\nredirect_targets = [\"javascript:x\"]", "social.redirect_targets"),
@@ -328,6 +350,7 @@ mod tests {
     fn the_shown_settings_hold_no_secret() {
         let config = Config::with(
             "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"\n\
+             [storage.s3]\nsecret_access_key = \"hunter2\"\n[storage.azure]\naccess_key = \"hunter2\"\n\
              [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"",
         );
         let shown = format!("{:?}", config.unwrap());
