@@ -95,3 +95,27 @@ fi
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.
 scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"
+# Object stores and clients of tus that others wrote, for the tests of storage. Without them those say that they are skipped.
+storage=$HOME/.cache/rivergen/storage-interop
+if ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "python3 with venv is missing: the tests of S3 and of tuspy will be skipped"
+elif ! cmp -s tests/interop/storage/requirements.txt "$storage/requirements.txt"; then
+    # The requirements come last: what is there counts as installed.
+    if python3 -m venv "$storage" && "$storage/bin/pip" install --quiet --requirement tests/interop/storage/requirements.txt; then
+        cp tests/interop/storage/requirements.txt "$storage/"
+    else
+        echo "moto and tuspy could not be installed: the tests of S3 and of tuspy will be skipped"
+    fi
+fi
+if ! has node || ! has npm; then
+    echo "node and npm are missing: the tests of Azure and of tus-js-client will be skipped"
+elif ! cmp -s tests/interop/storage/package-lock.json "$storage/package-lock.json"; then
+    mkdir -p "$storage"
+    cp tests/interop/storage/package.json "$storage/"
+    cp tests/interop/storage/package-lock.json "$storage/npm-shrinkwrap.json"
+    if (cd "$storage" && npm ci --no-audit --no-fund --silent </dev/null); then
+        mv "$storage/npm-shrinkwrap.json" "$storage/package-lock.json"
+    else
+        echo "azurite and tus-js-client could not be installed: the tests that use them will be skipped"
+    fi
+fi

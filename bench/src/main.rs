@@ -10,6 +10,7 @@
 //!   lists and checks of members against    the same in an organization of a thousand
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
 //!   TPC-H                       against    the same, and DataFusion without us
+//!   files in and out            against    copies sealed in the same way
 //!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
 //! ```
@@ -19,6 +20,7 @@
 mod duckdb;
 mod engine;
 mod error;
+mod files;
 mod http;
 mod load;
 mod members;
@@ -81,6 +83,7 @@ enum Subject {
     Members,
     Queries,
     Tpch,
+    Files,
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,6 +158,10 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
     if wanted(Subject::Tpch) {
         eprintln!("TPC-H …");
         tpch::measure(cli.python.as_deref(), cli.scale, &mut report)?;
+    }
+    if wanted(Subject::Files) {
+        eprintln!("files …");
+        files::measure(binary, &mut report)?;
     }
     if cli.postgres.is_some() {
         report.note("PostgreSQL was the tests' own, which does not wait for its disk; SQLite waits at every commit.");

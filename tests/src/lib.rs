@@ -17,6 +17,7 @@ pub mod chromium;
 mod client;
 mod factor;
 pub mod fixtures;
+pub mod foreign;
 mod mailbox;
 pub mod mmdb;
 mod name_server;

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use rivergen::{App, Config, serve::serve};
 use rivergen_platform::{Clock, Platform, clock::MovableTime};
+use rivergen_storage::Storage;
 use rivergen_tenancy::Tenancy;
 use sea_orm::{ConnectionTrait, FromQueryResult, JsonValue, Statement};
 use serde_json::Value;
@@ -24,6 +25,7 @@ pub struct Server {
     pub backend: Backend,
     pub platform: Platform,
     pub tenancy: Tenancy,
+    pub storage: Storage,
     url: String,
     clock: Arc<MovableTime>,
     folder: Arc<TempDir>,
@@ -72,7 +74,7 @@ impl Server {
 
         let clock = Arc::new(MovableTime::default());
         let app = App::build(&config, Clock::from(clock.clone())).await.unwrap();
-        let (platform, tenancy) = (app.platform.clone(), app.tenancy.clone());
+        let (platform, tenancy, storage) = (app.platform.clone(), app.tenancy.clone(), app.storage.clone());
         let (stop, stopped) = oneshot::channel();
         let until = async move {
             // A test that failed drops the sender, which ends the server too.
@@ -80,7 +82,7 @@ impl Server {
         };
         let running = tokio::spawn(async move { serve(app, listener, until).await.map_err(|error| error.to_string()) });
         let settings = settings.to_owned();
-        Self { backend, platform, tenancy, url, clock, folder, database, settings, stop, running }
+        Self { backend, platform, tenancy, storage, url, clock, folder, database, settings, stop, running }
     }
 
     /// A second node over the same database and files; stop it before the first.
@@ -93,10 +95,10 @@ impl Server {
 
     /// Ends the server as an operator would; the last node removes the database.
     pub async fn stop(self) {
-        let Self { stop, running, database, platform, tenancy, .. } = self;
+        let Self { stop, running, database, platform, tenancy, storage, .. } = self;
         stop.send(()).expect("the server ended by itself");
         running.await.unwrap().unwrap();
-        drop((platform, tenancy));
+        drop((platform, tenancy, storage));
         if let Some(database) = database.and_then(Arc::into_inner) {
             database.remove().await;
         }

@@ -179,6 +179,12 @@ impl Decision {
     pub fn is_allowed(&self) -> bool {
         self.access == Access::Allowed
     }
+
+    /// Whether nothing of the table is kept from the caller: no row, no column, no value, and no number of rows.
+    pub fn is_whole(&self) -> bool {
+        let untouched = self.row_filters.is_empty() && self.masks.is_empty() && self.hidden.is_empty();
+        self.is_allowed() && untouched && self.limits.max_rows.is_none()
+    }
 }
 
 /// Folds the caller's effective policies into what they may see of the table.

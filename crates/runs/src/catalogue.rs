@@ -44,12 +44,16 @@ pub struct CatalogueTable {
 
 /// What governs somebody on some sources.
 pub struct Rules {
-    pub(crate) policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
-    pub(crate) tags: Tags,
-    pub(crate) subject: Subject,
+    policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    tags: Tags,
+    subject: Subject,
 }
 
 impl Rules {
+    pub fn new(policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>, tags: Tags, subject: Subject) -> Self {
+        Self { policies, tags, subject }
+    }
+
     /// What they may see of a table with such columns.
     pub fn decide<'a>(
         &self,
@@ -96,13 +100,6 @@ impl CatalogueTable {
     pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
         self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains_key(&column.name))
     }
-
-    /// Whether no policy takes anything from it.
-    fn is_whole(&self) -> bool {
-        let Decision { row_filters, masks, hidden, limits, .. } = &self.decision;
-        let untouched = row_filters.is_empty() && masks.is_empty() && hidden.is_empty() && limits.is_unbounded();
-        untouched && self.decision.is_allowed()
-    }
 }
 
 impl Catalogue {
@@ -120,7 +117,7 @@ impl Catalogue {
     /// Whether the caller sees everything of the sources. Of those without any table that is so where nothing governs.
     pub fn is_whole(&self) -> bool {
         let has_tables = |source: &source::Model| self.tables.iter().any(|table| table.source_id == source.id);
-        self.tables.iter().all(CatalogueTable::is_whole)
+        self.tables.iter().all(|table| table.decision.is_whole())
             && self.sources.iter().all(|source| has_tables(source) || self.rules.leave_alone(source.id))
     }
 
@@ -155,7 +152,7 @@ impl Engine {
         let membership = caller.membership()?;
         let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
         let tags = self.tags(tenant, &policies).await?;
-        let rules = Rules { policies, tags, subject: self.subject(caller, membership) };
+        let rules = Rules::new(policies, tags, self.subject(caller, membership));
         let tables = rules.decided(&rows, &sources)?;
         Ok(Catalogue { tenant, sources, tables, rules })
     }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use object_store::local::LocalFileSystem;
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, webauthn::RelyingParty,
@@ -28,7 +27,7 @@ use rivergen_platform::{
 use rivergen_policies::{Policies, evaluation};
 use rivergen_runs::Engine;
 use rivergen_sources::Sources;
-use rivergen_storage::Storage;
+use rivergen_storage::{Storage, backend, sight::Sight};
 use rivergen_studio::Studio;
 use rivergen_tenancy::{Tenancy, directory::TenancyDirectory, standing::Standings};
 use sea_orm_migration::MigrationTrait;
@@ -38,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     config::{Config, PlannerKind},
     health, pages,
+    sight::GovernedSight,
     targets::OrganizationTargets,
 };
 
@@ -45,9 +45,11 @@ use crate::{
 pub struct App {
     pub platform: Platform,
     pub tenancy: Tenancy,
+    pub storage: Storage,
     pub router: Router,
     streams: Streams,
-    files: PathBuf,
+    /// Where files lie, if on this machine.
+    files: Option<PathBuf>,
     longest_query: Duration,
     shutdown_grace: Duration,
     jobs_concurrency: usize,
@@ -139,13 +141,14 @@ impl App {
         let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
 
-        let storage = open_storage(config, &platform)?;
+        let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
+        let policies = Policies::new(platform.clone(), Arc::new(targets));
+        let sight = GovernedSight::new(platform.clone(), policies.clone());
+        let storage = open_storage(config, &platform, standings, Arc::new(sight))?;
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
         let sources = Sources::new(platform.clone(), storage.clone(), source_settings(config)?);
         rivergen_sources::register_jobs(&sources);
-        let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings);
-        let policies = Policies::new(platform.clone(), Arc::new(targets));
         rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
@@ -153,7 +156,7 @@ impl App {
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
-            .merge(rivergen_storage::operations().with_state(storage))
+            .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
@@ -175,9 +178,10 @@ impl App {
         Ok(Self {
             platform,
             tenancy,
+            storage,
             router,
             streams,
-            files: config.storage.directory.clone(),
+            files: (config.storage.backend == backend::Kind::Local).then(|| config.storage.directory.clone()),
             longest_query: Duration::from_secs(config.query.timeout_seconds),
             shutdown_grace: Duration::from_secs(config.server.shutdown_grace_seconds),
             jobs_concurrency: config.jobs.concurrency,
@@ -191,7 +195,7 @@ impl App {
         let longest = chrono::Duration::from_std(self.longest_query).map_err(Error::internal)?;
         evaluation::mark_interrupted(&self.platform, longest).await?;
         rivergen_studio::mark_interrupted(&self.platform, longest).await?;
-        remove_staged(&self.files).map_err(Error::internal)
+        self.files.as_deref().map_or(Ok(()), remove_staged).map_err(Error::internal)
     }
 
     /// Starts the background worker of this node.
@@ -267,14 +271,22 @@ fn passwords(config: &Config) -> Result<password::Passwords> {
     Ok(passwords.with_breached_list(list.map_err(named)?))
 }
 
-fn open_storage(config: &Config, platform: &Platform) -> Result<Storage> {
-    make_private_directory(&config.storage.directory)?;
-    let files = LocalFileSystem::new_with_prefix(&config.storage.directory).map_err(Error::internal)?;
+fn open_storage(config: &Config, platform: &Platform, standings: Standings, sight: Arc<dyn Sight>) -> Result<Storage> {
+    let files = match config.storage.backend {
+        backend::Kind::Local => {
+            make_private_directory(&config.storage.directory)?;
+            backend::local(&config.storage.directory)?
+        }
+        backend::Kind::S3 => backend::s3(&config.storage.s3)?,
+        backend::Kind::Gcs => backend::gcs(&config.storage.gcs)?,
+        backend::Kind::Azure => backend::azure(&config.storage.azure)?,
+    };
     let settings = rivergen_storage::Settings {
         quota_bytes: config.storage.quota_bytes,
         max_upload_bytes: config.storage.max_upload_bytes,
+        max_link_seconds: config.storage.max_link_seconds,
     };
-    Ok(Storage::new(platform.clone(), Arc::new(files.with_automatic_cleanup(true)), settings))
+    Ok(Storage::new(platform.clone(), files, settings, standings, sight))
 }
 
 fn source_settings(config: &Config) -> Result<rivergen_sources::Settings> {

@@ -22,6 +22,7 @@ use rivergen_platform::{
     net::OutboundConfig,
     signing::SigningAlgorithm,
 };
+use rivergen_storage::backend;
 use serde::Deserialize;
 
 /// The defaults, with a comment on each key.
@@ -147,9 +148,14 @@ pub struct Passwords {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
+    pub backend: backend::Kind,
+    pub s3: backend::S3,
+    pub gcs: backend::Gcs,
+    pub azure: backend::Azure,
     pub directory: PathBuf,
     pub quota_bytes: u64,
     pub max_upload_bytes: u64,
+    pub max_link_seconds: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -281,6 +287,19 @@ impl Config {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
         self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
+        let storage = &self.storage;
+        let (key, place) = match storage.backend {
+            backend::Kind::Local => ("storage.directory", "is filled in"),
+            backend::Kind::S3 => ("storage.s3.bucket", storage.s3.bucket.as_str()),
+            backend::Kind::Gcs => ("storage.gcs.bucket", storage.gcs.bucket.as_str()),
+            backend::Kind::Azure => ("storage.azure.container", storage.azure.container.as_str()),
+        };
+        if place.is_empty() {
+            return fault(key, "must be named: [storage] backend says that the files lie there".to_owned());
+        }
+        if !(1..=604_800).contains(&self.storage.max_link_seconds) {
+            return fault("storage.max_link_seconds", "must be from 1 to 604800, which are seven days".to_owned());
+        }
         self.audit.check().map_err(|(name, reason)| ConfigError::Stream { name, reason })?;
         if (1..60).contains(&self.sources.check_every_seconds) {
             return fault("sources.check_every_seconds", "must be 0 or at least 60".to_owned());
@@ -336,6 +355,9 @@ mod tests {
             ("[planner]\nkind = \"chat\"", "planner"),
             ("[sources]\ncheck_every_seconds = 5", "sources.check_every_seconds"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
+            ("[storage]\nbackend = \"s3\"", "storage.s3.bucket"),
+            ("[storage]\nbackend = \"ftp\"", "backend"),
+            ("[storage]\nmax_link_seconds = 604801", "storage.max_link_seconds"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"", "social.google"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"\nclient_sekret = \"x\"", "client_sekret"),
             ("[social]\nredirect_targets = [\"javascript:x\"]", "social.redirect_targets"),
@@ -369,6 +391,7 @@ mod tests {
     fn the_shown_settings_hold_no_secret() {
         let config = Config::with(
             "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"\n\
+             [storage.s3]\nsecret_access_key = \"hunter2\"\n[storage.azure]\naccess_key = \"hunter2\"\n\
              [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"\n\
              [[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"https://siem/hunter2?key=hunter2\"\n\
              secret = \"whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==\"",

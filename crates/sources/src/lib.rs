@@ -10,6 +10,7 @@ pub mod create;
 pub mod credentials;
 pub mod delete;
 pub mod discovery;
+pub mod file_url;
 pub mod get;
 pub mod health;
 pub mod list;
@@ -164,6 +165,7 @@ pub fn operations() -> OpenApiRouter<Sources> {
         .routes(routes!(restore::restore_data_source))
         .routes(routes!(credentials::update_credentials))
         .routes(routes!(health::get_health))
+        .routes(routes!(file_url::get_file_url))
         .routes(routes!(discovery::discover_schema))
         .routes(routes!(discovery::runs::list_discoveries))
 }

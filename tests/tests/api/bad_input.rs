@@ -69,6 +69,7 @@ const BODIES: &[&str] = &[
     "/api/v1/workspaces",
     "/api/v1/workspaces/1/clone",
     "/api/v1/workspaces/provision",
+    "/api/v1/storage/shares",
     "/api/v1/data-sources",
     "/api/v1/data-sources/1/test",
     "/api/v1/data-sources/1/query",

@@ -373,6 +373,31 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
+    entry("GET /api/v1/storage/buckets", Members, nothing),
+    entry("GET /api/v1/storage/buckets/{bucket_name}/objects", Members, nothing),
+    // The Owner's own: it is read by nobody else, seen and deleted by whoever manages the storage.
+    entry("GET /api/v1/storage/objects/{object_name}", NotFor("Admin"), nothing),
+    entry("GET /api/v1/storage/objects/{object_name}/metadata", NotFor("Developer"), nothing),
+    entry("GET /api/v1/storage/objects/{object_name}/presigned-url", NotFor("Admin"), nothing),
+    entry("DELETE /api/v1/storage/objects/{object_name}", Untried(Some("Developer")), nothing),
+    entry("GET /api/v1/storage/quota", Members, nothing),
+    entry("GET /api/v1/storage/usage", Members, nothing),
+    entry("GET /api/v1/storage/usage/people", NotFor("Developer"), nothing),
+    entry("GET /api/v1/storage/download/{token}", Public, nothing),
+    entry("GET /api/v1/storage/links", Members, nothing),
+    entry("DELETE /api/v1/storage/links/{link_id}", Destroys, nothing),
+    entry("GET /api/v1/storage/shares", Members, nothing),
+    entry(
+        "POST /api/v1/storage/shares",
+        NotFor("Viewer"),
+        |ids| json!({"folder": unique(""), "workspace_id": ids.workspace_id}),
+    ),
+    entry("DELETE /api/v1/storage/shares/{share_id}", NotFor("Viewer"), nothing),
+    entry("OPTIONS /api/v1/storage/tus", Public, nothing),
+    entry("POST /api/v1/storage/tus", NotFor("Viewer"), nothing),
+    entry("HEAD /api/v1/storage/tus/{upload_id}", NotFor("Viewer"), nothing),
+    entry("PATCH /api/v1/storage/tus/{upload_id}", NotFor("Viewer"), nothing),
+    entry("DELETE /api/v1/storage/tus/{upload_id}", Untried(Some("Viewer")), nothing),
     entry("GET /api/v1/data-sources", Members, nothing),
     entry(
         "POST /api/v1/data-sources",
@@ -393,6 +418,7 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/data-sources/{data_source_id}/health", Members, nothing),
     entry("GET /api/v1/data-sources/{data_source_id}/drift", Members, nothing),
     entry("GET /api/v1/data-sources/{data_source_id}/discoveries", NotFor("Viewer"), nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/file-url", Members, nothing),
     entry("POST /api/v1/data-sources/{data_source_id}/discover-schema", NotFor("Viewer"), nothing),
     entry("POST /api/v1/data-sources/{data_source_id}/test", NotFor("Viewer"), |_| json!({})),
     entry(
@@ -498,6 +524,11 @@ struct Ids {
     invitation_id: i64,
     invitation_token: String,
     file_path: String,
+    /// To that file.
+    link_id: i64,
+    link_token: String,
+    share_id: i64,
+    upload_id: i64,
 }
 
 impl Ids {
@@ -525,6 +556,12 @@ impl Ids {
             "role_id": organization.roles["Viewer"]});
         let invite = format!("/api/v1/organizations/{}/members/invite", organization.id);
         let invitation = owner.client.post(&invite, invitation).await.created();
+        let file_path = owner.upload("more.csv", csv).await;
+        let link = owner.client.get(&format!("/api/v1/storage/objects/{file_path}/presigned-url")).await.ok();
+        let share = json!({"folder": "shared", "workspace_id": organization.workspace_id});
+        let share = owner.client.post("/api/v1/storage/shares", share).await.created();
+        let upload = tus_headers(owner.client.request(reqwest::Method::POST, "/api/v1/storage/tus"));
+        let upload = owner.client.send(upload).await.headers["location"].to_str().unwrap().to_owned();
         // Claimed with the organization.
         let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
@@ -546,7 +583,11 @@ impl Ids {
             user_id: organization.viewer.id,
             owner_id: organization.owner.id,
             query_id,
-            file_path: owner.upload("more.csv", csv).await,
+            file_path,
+            link_id: link["link_id"].as_i64().unwrap(),
+            link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
+            share_id: share["share_id"].as_i64().unwrap(),
+            upload_id: last_segment(&upload).parse().unwrap(),
         }
     }
 
@@ -568,6 +609,9 @@ impl Ids {
             ("session_id", self.session_id),
             ("token_id", self.token_id),
             ("invitation_id", self.invitation_id),
+            ("link_id", self.link_id),
+            ("share_id", self.share_id),
+            ("upload_id", self.upload_id),
             // There are none of these yet, so every id is foreign.
             ("import_id", 1),
             ("dataset_id", 1),
@@ -581,6 +625,22 @@ impl Ids {
         let found = known.iter().find(|(word, _)| singular == *word || singular.ends_with(&format!("_{word}")));
         Some(found.unwrap_or_else(|| panic!("the matrix does not know the ids called {name}")).1)
     }
+}
+
+/// What every request of an upload by tus says, of one that is four bytes long and of which nothing comes.
+fn tus_headers(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    let headers = [
+        ("tus-resumable", "1.0.0"),
+        ("upload-length", "4"),
+        ("upload-offset", "0"),
+        ("upload-metadata", "filename YS5jc3Y="),
+        ("content-type", "application/offset+octet-stream"),
+    ];
+    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+fn last_segment(url: &str) -> &str {
+    url.rsplit('/').next().unwrap()
 }
 
 /// An operation as the document describes it.
@@ -632,6 +692,9 @@ impl Operation {
             return client.upload(name, b"a\n1\n".to_vec()).await;
         }
         let request = client.request(self.method.clone(), path);
+        if path.contains("/storage/tus") {
+            return client.send(tus_headers(request)).await;
+        }
         client.send(if body.is_null() { request } else { request.json(body) }).await
     }
 
@@ -648,6 +711,8 @@ impl Operation {
             _ => own.invitation_token.clone(),
         };
         path = path.replace("{invitation}", &invitation).replace("{invitation_token}", &own.invitation_token);
+        path = path.replace("{object_name}", &own.file_path).replace("{bucket_name}", "rivergen");
+        path = path.replace("{token}", &own.link_token);
         // No id: the same provider for everybody.
         path = path.replace("{provider}", "github");
         // Nor is this: everything has a first version.

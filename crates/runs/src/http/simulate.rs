@@ -181,7 +181,7 @@ pub async fn simulate_policies(
     let view = async |policies: Vec<EffectivePolicy>| {
         let by_source = BTreeMap::from([(request.data_source_id, policies)]);
         let tags = engine.tags(tenant, &by_source).await?;
-        Rules { policies: by_source, tags, subject: person.subject.clone() }.decided(&rows, &sources)
+        Rules::new(by_source, tags, person.subject.clone()).decided(&rows, &sources)
     };
     let (before, after) = (view(governing).await?, view(changed).await?);
 

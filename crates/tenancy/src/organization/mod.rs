@@ -175,6 +175,14 @@ pub(crate) fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
+/// A live organization by its name, for the operator.
+pub async fn named(db: &impl ConnectionTrait, name: &str) -> Result<Model> {
+    // Index: organizations(name_key), unique.
+    let found = Entity::find().filter(Column::NameKey.eq(name_key(name))).filter(Column::DeletedAt.is_null());
+    let missing = || Error::new(ErrorCode::OrgNotFound).with_message(format!("There is no organization {name:?}."));
+    found.one(db).await?.ok_or_else(missing)
+}
+
 /// The domain as DNS has it; 422 where it is no DNS name with at least two labels.
 pub(crate) fn normalise_domain(text: &str) -> Result<String> {
     let known = domain::normalise(text);

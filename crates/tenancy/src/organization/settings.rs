@@ -79,6 +79,9 @@ pub struct OrganizationSettings {
     /// Whether workspaces may be open to every member. Where not, those that are set so are open to nobody meanwhile; who
     /// allows it again gives their default roles to every member.
     pub allow_public_workspaces: bool,
+    /// How long a link to a stored file may live; `null`: as long as the server lets it.
+    #[garde(inner(range(min = 1, max = 10_080)))]
+    pub max_file_link_minutes: Option<u16>,
 }
 
 /// What passwords of members must be. Upper case, lower case and a digit are asked of everybody on this server.
@@ -129,7 +132,7 @@ fn never(value: &Option<u16>, (): &()) -> garde::Result {
     value.map_or(Ok(()), |_| Err(garde::Error::new("passwords do not expire by age; leave it null")))
 }
 
-/// How the organization takes people in, as it is kept.
+/// How the organization takes people in, and what else it sets, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Intake {
@@ -137,6 +140,7 @@ pub(crate) struct Intake {
     pub invitation_expiry_days: u16,
     pub default_role_id: Option<RoleId>,
     pub oauth_app_creation: OauthAppCreation,
+    pub max_file_link_minutes: Option<u16>,
 }
 
 impl Default for Intake {
@@ -146,6 +150,7 @@ impl Default for Intake {
             invitation_expiry_days: 7,
             default_role_id: None,
             oauth_app_creation: OauthAppCreation::Admins,
+            max_file_link_minutes: None,
         }
     }
 }
@@ -203,6 +208,7 @@ impl Model {
             default_role_id: intake.default_role_id,
             oauth_app_creation: intake.oauth_app_creation,
             allow_public_workspaces: self.allows_public_workspaces,
+            max_file_link_minutes: intake.max_file_link_minutes,
         })
     }
 }
@@ -269,6 +275,7 @@ impl OrganizationSettings {
             invitation_expiry_days: self.invitation_expiry_days,
             default_role_id: self.default_role_id,
             oauth_app_creation: self.oauth_app_creation,
+            max_file_link_minutes: self.max_file_link_minutes,
         };
         (security.since(before, now), intake)
     }

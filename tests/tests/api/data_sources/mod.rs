@@ -4,6 +4,7 @@ mod delete;
 mod discover_schema;
 mod discovery;
 mod drift;
+mod file_url;
 mod get;
 mod health;
 mod list;
