@@ -44,7 +44,7 @@ async fn query(context: &SourceContext, sql: &str) -> Vec<Vec<String>> {
 async fn complaint(kind: DataSourceType, content: impl Into<Vec<u8>>) -> String {
     let (context, _cache) = context(kind, content).await;
     let outcome = Registry::new().connector(kind).unwrap().test(&context).await;
-    assert!(!outcome.successful);
+    assert!(!outcome.successful, "a file of kind {kind} that is none is read");
     assert_eq!(outcome.error_code, Some("UNREADABLE_FILE"));
     outcome.error_message.unwrap()
 }

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::folder::csv_differs;
-use super::listing::{Format, Found};
+use super::listing::{Format, Found, Shape};
 use crate::files::{LOOKED_AT, Layout, Reading, TextFile, avro, csv, json, parquet, unreadable};
 use crate::{ConnectorError, SourceConfig};
 
@@ -58,7 +58,11 @@ pub(super) async fn of(
     });
     let layouts: Vec<(Path, Layout)> = layouts.buffered(AT_ONCE).try_collect().await?;
     let rows = layouts.iter().map(|(_, layout)| layout.rows).sum::<Option<u64>>().filter(|_| whole);
-    let reading = reading(&layouts)?;
+    let mut reading = reading(&layouts)?;
+    if let (Shape::Folder, Reading::Csv { multiline, .. }) = (found.place.shape, &mut reading) {
+        // A file that comes later may have line ends in its fields. There are several to be read side by side.
+        *multiline = true;
+    }
     let partitions = partitions(found, &root);
     let schema = merged(&layouts, text)?;
     // The folder's name says what the column holds, where the files say it too.
