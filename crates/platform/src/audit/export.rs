@@ -69,7 +69,7 @@ pub fn export(
 
 /// A record as a line, without its end.
 pub(super) fn record_line(row: &log::Model) -> String {
-    text(&Line::Record(RecordLine {
+    text(&Line::Record(Box::new(RecordLine {
         chain: row.chain,
         sequence: row.sequence,
         organization_id: row.organization_id.map(|id| id.0),
@@ -85,7 +85,7 @@ pub(super) fn record_line(row: &log::Model) -> String {
         details: row.details.clone(),
         previous_hash: hex::encode(&row.previous_hash),
         hash: hex::encode(&row.hash),
-    }))
+    })))
 }
 
 /// A head as a line, without its end.
@@ -112,7 +112,7 @@ pub(super) enum Parsed {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
-    Record(RecordLine),
+    Record(Box<RecordLine>),
     Head(HeadLine),
 }
 

@@ -41,11 +41,13 @@ on_both_databases!(
     a_long_log_is_delivered_in_one_run,
 );
 
+/// The id of a request, and its lines.
+type Request = (String, Vec<String>);
+
 /// A webhook's receiver on this machine.
 #[derive(Clone, Default)]
 struct Receiver {
-    /// The id and the lines of each request.
-    requests: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     /// It takes the records and answers that it has not.
     fails: Arc<AtomicBool>,
 }

@@ -19,7 +19,7 @@ mod cef;
 mod config;
 mod format;
 mod ocsf;
-mod position;
+mod progress;
 mod syslog;
 mod webhook;
 
@@ -39,7 +39,7 @@ use url::Url;
 
 pub use config::{AuditConfig, Kind, Start, StreamConfig, Transport};
 pub use format::Format;
-pub use position::Behind;
+pub use progress::Behind;
 
 use config::Destination;
 use syslog::{Syslog, Way};
@@ -123,7 +123,7 @@ impl Streams {
     /// Begins the streams whose names are new. Before the first request is taken, or its records would be missing.
     pub async fn begin(&self) -> Result<()> {
         for stream in &self.0.streams {
-            position::begin(&self.0.db, &stream.config, self.0.clock.now()).await?;
+            progress::begin(&self.0.db, &stream.config, self.0.clock.now()).await?;
         }
         Ok(())
     }
@@ -193,9 +193,9 @@ pub struct StreamState {
 
 /// How a stream of the settings stands, on whatever node it is delivered.
 pub async fn state(db: &Database, config: &StreamConfig) -> Result<StreamState> {
-    let row = position::stream::Entity::find_by_id(config.name.clone()).one(db.read()).await?;
+    let row = progress::stream::Entity::find_by_id(config.name.clone()).one(db.read()).await?;
     let behind = match row {
-        Some(_) => position::behind(db, config).await?,
+        Some(_) => progress::behind(db, config).await?,
         None => Vec::new(),
     };
     let records_behind = behind.iter().map(|chain| chain.head - chain.delivered).sum();
@@ -233,7 +233,7 @@ impl Inner {
     /// Delivers of one stream for a while; answers whether there may be more that need not wait.
     async fn round(&self, stream: &Stream, context: &JobContext) -> Result<bool> {
         let name = &stream.config.name;
-        let Some(row) = position::stream::Entity::find_by_id(name.clone()).one(self.db.read()).await? else {
+        let Some(row) = progress::stream::Entity::find_by_id(name.clone()).one(self.db.read()).await? else {
             return Ok(false);
         };
         if row.next_attempt_at.is_some_and(|at| at > self.clock.now()) {
@@ -250,11 +250,11 @@ impl Inner {
                 failures = failures.saturating_add(1);
                 let next = self.clock.now() + backoff(failures);
                 tracing::warn!(stream = name, failures, error, next_attempt = %next, "audit records were not delivered");
-                position::failed(&self.db, name, failures, &error, self.clock.now(), next).await?;
+                progress::failed(&self.db, name, failures, &error, self.clock.now(), next).await?;
                 return Ok(false);
             }
             let positions: BTreeMap<Chain, i64> = batch.iter().map(|row| (Chain(row.chain), row.sequence)).collect();
-            position::delivered(&self.db, name, positions, self.clock.now()).await?;
+            progress::delivered(&self.db, name, positions, self.clock.now()).await?;
             failures = 0;
         }
         Ok(true)
@@ -262,7 +262,7 @@ impl Inner {
 
     /// What is to be delivered next, of several chains, each in its order.
     async fn batch(&self, stream: &Stream) -> Result<Vec<log::Model>> {
-        let mut behind = position::behind(&self.db, &stream.config).await?;
+        let mut behind = progress::behind(&self.db, &stream.config).await?;
         if !behind.is_empty() {
             // A chain in which much happens does not hold the others up.
             let first = rand::random_range(0..behind.len());
@@ -270,7 +270,7 @@ impl Inner {
         }
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for chain in &behind {
-            for row in position::next(&self.db, chain, BATCH - batch.len()).await? {
+            for row in progress::next(&self.db, chain, BATCH - batch.len()).await? {
                 bytes += row.details.len();
                 if bytes > BATCH_BYTES && !batch.is_empty() {
                     return Ok(batch);
