@@ -43,6 +43,7 @@ pub struct CatalogueTable {
 }
 
 /// What governs somebody on some sources.
+#[derive(Default)]
 pub struct Rules {
     policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
     tags: Tags,
@@ -112,13 +113,6 @@ impl Catalogue {
         let target = self.tables.iter().find(is_target)?;
         let is_seen = target.decision.is_allowed() && target.visible_columns().any(|seen| seen.name == key.column);
         is_seen.then_some(key)
-    }
-
-    /// Whether the caller sees everything of the sources. Of those without any table that is so where nothing governs.
-    pub fn is_whole(&self) -> bool {
-        let has_tables = |source: &source::Model| self.tables.iter().any(|table| table.source_id == source.id);
-        self.tables.iter().all(|table| table.decision.is_whole())
-            && self.sources.iter().all(|source| has_tables(source) || self.rules.leave_alone(source.id))
     }
 
     /// `INVALID_QUERY` for a name that no table has, with the nearest ones that the caller may read.

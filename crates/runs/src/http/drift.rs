@@ -134,7 +134,7 @@ fn may_see(catalogue: &Catalogue, source: &source::Model, row: &change::Model) -
         return Ok(catalogue.rules.leave_alone(source.id));
     }
     let decision = catalogue.rules.decide(source.id, &name, columns);
-    let hides = |column: &String| decision.hidden.contains(column);
+    let hides = |column: &String| decision.hidden.contains_key(column);
     Ok(decision.is_allowed() && !row.column_name.as_ref().is_some_and(hides))
 }
 

@@ -16,7 +16,7 @@ use rivergen_policies::{
     decision::{Access, Decision, Denial, Hidden, PolicyRef},
     rule::TablePattern,
 };
-use rivergen_sources::access::Access;
+use rivergen_sources::access;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -93,7 +93,7 @@ pub async fn explain_policies(
     SignedIn(caller): SignedIn,
     Json(request): Json<ExplainRequest>,
 ) -> Result<Reply<Explanation>> {
-    let access = Access::of(&caller, Permission::DataSourceQuery)?;
+    let access = access::Access::of(&caller, Permission::DataSourceQuery)?;
     let tenant = access.tenant();
     let for_administrators = caller.may(Permission::PolicyRead);
     let source = engine.sources.find(&access, request.data_source_id).await?;

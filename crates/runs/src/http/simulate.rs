@@ -337,7 +337,9 @@ impl Comparison<'_> {
         let TableName { catalog, schema, table: name } = &table.name;
         let from = [catalog, schema, name].map(|part| quoted(part)).join(".");
         let tables = others.iter().cloned().chain([table]).collect();
-        let catalogue = Catalogue { tenant: self.tenant, sources: vec![self.source.clone()], tables };
+        // All is decided; no rule is asked again.
+        let rules = Rules::default();
+        let catalogue = Catalogue { tenant: self.tenant, sources: vec![self.source.clone()], tables, rules };
         let (_, counted) = self.run(&catalogue, &format!("SELECT count(*) FROM {from}"), 1).await?;
         let row_count = counted.rows.first().and_then(|row| row.first()).and_then(serde_json::Value::as_u64);
         let (columns, shown) = self.run(&catalogue, &format!("SELECT * FROM {from}"), rows).await?;

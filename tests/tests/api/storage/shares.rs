@@ -226,6 +226,7 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         role_ids: vec![RoleId(acme.roles["Viewer"])],
         role_names: vec!["Viewer".to_owned()],
         permissions: BuiltInRole::Viewer.permissions(),
+        organization_permissions: BuiltInRole::Viewer.permissions(),
         attributes: [("region".to_owned(), json!("US"))].into(),
         valid_until: None,
     };
