@@ -84,6 +84,8 @@ where
         bus.subscribe(move |event| {
             count.fetch_add(1, Ordering::SeqCst);
             if *event == Event::Resync {
+                // One by one too: what was put in within the clock's last tick is not among all.
+                heard.iter().for_each(|(key, _)| heard.invalidate(key.as_ref()));
                 heard.invalidate_all();
                 heard.run_pending_tasks();
                 return;

@@ -64,12 +64,15 @@ fn words_of(column: &str) -> String {
     words
 }
 
+/// Whether a value has the form.
+type Form = fn(&str) -> bool;
+
 fn by_values(values: &[String]) -> Option<Proposal> {
     let known: Vec<&str> = values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
     if known.len() < FEWEST_VALUES {
         return None;
     }
-    let forms: [(&'static str, &str, fn(&str) -> bool); 5] = [
+    let forms: [(&'static str, &str, Form); 5] = [
         ("pii.email", "look like e-mail addresses", |value| EMAIL.as_ref().is_some_and(|form| form.is_match(value))),
         ("finance.card", "have the check digit of card numbers", is_card),
         ("finance.iban", "have the check digits of IBANs", is_iban),
@@ -92,7 +95,7 @@ fn is_card(value: &str) -> bool {
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
     let sum: u32 =
         digits.iter().rev().enumerate().map(|(at, digit)| if at % 2 == 1 { doubled(*digit) } else { *digit }).sum();
-    sum % 10 == 0 && digits.iter().any(|digit| *digit != 0)
+    sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
 }
 
 /// The remainder by 97 is 1 (ISO 13616-1, ISO/IEC 7064).

@@ -70,7 +70,7 @@ pub struct Encoder {
 
 enum Form {
     Csv { header: Option<Vec<u8>> },
-    Arrow { writer: StreamWriter<Shared>, schema: SchemaRef },
+    Arrow { writer: Box<StreamWriter<Shared>>, schema: SchemaRef },
     Parquet { writer: Box<ArrowWriter<Shared>>, schema: SchemaRef },
 }
 
@@ -82,7 +82,7 @@ impl Encoder {
             Encoding::ArrowStream => {
                 let schema = plain(schema);
                 let writer = StreamWriter::try_new(out.clone(), &schema).map_err(failed)?;
-                Form::Arrow { writer, schema }
+                Form::Arrow { writer: Box::new(writer), schema }
             }
             Encoding::Parquet => {
                 let schema = plain(schema);

@@ -13,7 +13,7 @@ use rivergen_storage::link::{FileLink, Ground, Lifetime, LinkRequest};
 
 use crate::{Sources, access::Access};
 
-errors! { pub FileUrlErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, ValidationError, InternalError; }
+errors! { pub FileUrlErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, DataSourceUnavailable, ValidationError, InternalError; }
 
 /// Make a link to the file behind a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/file-url", tag = "data_sources",
@@ -29,6 +29,7 @@ pub async fn get_file_url(
 ) -> Result<Reply<FileLink>> {
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let source = sources.find(&access, id).await?;
+    source.check_enabled()?;
     let path = source.file_path.as_deref();
     let path =
         path.ok_or_else(|| Error::new(ErrorCode::NotFound).with_message("The data source has no file in storage."))?;

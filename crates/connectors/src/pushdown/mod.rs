@@ -29,7 +29,6 @@ mod expr;
 mod opened;
 mod plan;
 mod provider;
-pub(crate) mod standard_catalog;
 mod table;
 
 use std::fmt;
@@ -40,7 +39,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion_federation::FederationOptimizerRule;
 
-pub(crate) use cells::{Binary, Cells, Moments, Notation};
+pub(crate) use cells::Cells;
 pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;

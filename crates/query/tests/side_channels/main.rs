@@ -108,7 +108,7 @@ async fn statistics(worlds: &Worlds) {
         ("SELECT min(name), max(name) FROM people", json!([["n1", "n5"]])),
         ("SELECT approx_distinct(region) FROM people", json!([[1]])),
         ("SELECT approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY id) FROM people", json!([[3.0]])),
-        ("SELECT median(id) FROM people", json!([[3]])),
+        ("SELECT median(id) FROM people", json!([[3.0]])),
         ("SELECT count(*), min(email) FROM people", json!([[3, "a***@x.com"]])),
     ] {
         assert_eq!(worlds.rows(sql).await, expected, "{sql}");

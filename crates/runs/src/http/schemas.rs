@@ -164,7 +164,7 @@ impl Filter {
 impl TableInfo {
     fn of(catalogue: &Catalogue, table: &CatalogueTable, with_columns: bool) -> Self {
         let rows_filtered = !table.decision.row_filters.is_empty();
-        let columns = with_columns.then(|| ColumnInfo::all(catalogue, table)).unwrap_or_default();
+        let columns = if with_columns { ColumnInfo::all(catalogue, table) } else { Vec::new() };
         Self {
             table_name: table.name.table.clone(),
             table_type: table.discovered.kind,

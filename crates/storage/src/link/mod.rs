@@ -66,7 +66,7 @@ impl Ground {
     pub(crate) fn permission(self) -> Permission {
         match self {
             Self::Folder => Permission::StorageRead,
-            Self::DataSource(_) => Permission::DataSourceRead,
+            Self::DataSource(_) => Permission::DataSourceQuery,
         }
     }
 }

@@ -108,7 +108,7 @@ impl Receiver {
         self.put(buffer.freeze()).await?;
         received?;
         if let Some(checksum) = self.checksum.take() {
-            if !checksum.is_right() {
+            if !checksum.matches() {
                 return self.give_up(Err(ErrorCode::ChecksumMismatch.into())).await;
             }
             let pieces = std::mem::take(&mut self.unproved);
@@ -244,7 +244,7 @@ impl Checksum {
         }
     }
 
-    fn is_right(self) -> bool {
+    fn matches(self) -> bool {
         match self {
             Self::Sha1(hasher, digest) => hasher.finalize().as_slice() == digest,
             Self::Sha256(hasher, digest) => hasher.finalize().as_slice() == digest,
