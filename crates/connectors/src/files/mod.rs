@@ -207,21 +207,18 @@ pub(crate) fn columns(schema: &SchemaRef) -> Vec<DiscoveredColumn> {
     schema.fields().iter().zip(1..).map(column).collect()
 }
 
-/// The first column of a type that cannot be kept: what is discovered is kept as text and must come back from there. Nor is
-/// one with values of several types, which no filter and no mask would know.
+/// The first column of a type that cannot be kept or answered: what is discovered is kept as text and must come back
+/// from there, and a union is no type of an answer.
 fn not_kept(schema: &Schema) -> Option<&FieldRef> {
     let kept = |kind: &DataType| kind.to_string().parse::<DataType>().is_ok_and(|read| read == *kind);
-    schema.fields().iter().find(|field| is_mixed(field.data_type()) || !kept(field.data_type()))
+    schema.fields().iter().find(|field| !kept(field.data_type()) || has_union(field.data_type()))
 }
 
-fn is_mixed(kind: &DataType) -> bool {
+fn has_union(kind: &DataType) -> bool {
     match kind {
         DataType::Union(..) => true,
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => is_mixed(item.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| is_mixed(field.data_type())),
+        DataType::Struct(fields) => fields.iter().any(|field| has_union(field.data_type())),
+        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => has_union(item.data_type()),
         _ => false,
     }
 }

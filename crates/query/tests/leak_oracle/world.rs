@@ -343,7 +343,7 @@ fn mask(choices: &mut Choices, columns: &[(&str, Kind)]) -> Mask {
         10 => Mask::Tokenize,
         11 => Mask::Card { keep_first: choices.below(7), keep_last: choices.below(5) },
         12 => Mask::BucketSize(choices.int(1, 5)),
-        13 => Mask::BucketBounds(choices.one(BOUNDS)),
+        13 => Mask::BucketBounds(choices.one::<&[i64]>(BOUNDS)),
         14 | 15 => Mask::ValueWhere(filter(choices, columns, 1)),
         16 => Mask::InitialUnless(filter(choices, columns, 1)),
         _ => Mask::Round { to: choices.int(2, 10) },
