@@ -63,7 +63,6 @@ async fn answer(State(server): State<S3>, request: Request) -> Response {
     let query: BTreeMap<String, String> =
         url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let signed = authorization
         .is_some_and(|text| text.starts_with("AWS4-HMAC-SHA256 Credential=key-id/") || text == "Bearer the token");
     if !signed {
