@@ -22,6 +22,7 @@ mod http;
 mod kind;
 mod registry;
 pub mod retry;
+mod server;
 mod tls;
 
 pub mod files;

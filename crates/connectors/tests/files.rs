@@ -120,6 +120,7 @@ async fn what_cannot_be_read_is_told_with_its_line() {
         (Parquet, b"x", "Parquet"),
         (Avro, b"not Avro", "Avro"),
         (Avro, &avro[..200], "header is damaged"),
+        (Avro, &fixture("either.avro"), "field x may hold values of several types"),
         (Excel, b"a,b\n1,2\n", "not a workbook"),
         (Excel, &fixture("people.xlsx")[..3_000], "damaged"),
         (Excel, &fixture("people.xls")[..3_000], "damaged"),

@@ -215,7 +215,16 @@ impl Engine {
         for known in catalogue.tables.iter().filter(|known| relations.iter().any(|name| may_mean(name, &known.name))) {
             let provider: Arc<dyn TableProvider> = if known.decision.is_allowed() {
                 let handle = self.sources.opened(catalogue.tenant, known.source_id).await?;
-                handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?
+                let provider =
+                    handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?;
+                if let Some(column) = undecided(&provider.schema(), &known.discovered) {
+                    tracing::warn!(table = %known.name, column, "a column has come that no policy was asked about");
+                    return Err(Error::new(ErrorCode::DataSourceUnavailable).with_message(format!(
+                        "{} has other columns than when its schema was discovered; discover it again.",
+                        known.name
+                    )));
+                }
+                provider
             } else {
                 Arc::new(EmptyTable::new(Arc::new(Schema::new(Vec::<Field>::new()))))
             };
@@ -242,10 +251,57 @@ fn entitlement_table<'a>(
     meant.next().filter(|_| meant.next().is_none())
 }
 
+/// A column that the table has and discovery did not know: no policy has decided on it, so it must not be read.
+fn undecided<'a>(schema: &'a Schema, discovered: &DiscoveredTable) -> Option<&'a str> {
+    let is_known = |name: &str| discovered.columns.iter().any(|column| column.name == name);
+    schema.fields().iter().map(|field| field.name().as_str()).find(|name| !is_known(name))
+}
+
 /// Whether the last parts of a dotted name fit the table.
 fn may_mean(relation: &ObjectName, table: &TableName) -> bool {
     let full = [&table.catalog, &table.schema, &table.table];
     let parts: Vec<&str> =
         relation.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
     parts.len() <= full.len() && full.iter().rev().zip(parts.iter().rev()).all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::DataType;
+    use rivergen_connectors::TableKind;
+
+    use super::*;
+
+    #[test]
+    fn a_column_that_nobody_decided_on_is_noticed() {
+        let column = |name: &str| DiscoveredColumn {
+            name: name.to_owned(),
+            source_type: "bigint".to_owned(),
+            arrow_type: DataType::Int64,
+            position: 1,
+            nullable: true,
+            primary_key: false,
+            foreign_key: None,
+            default_value: None,
+            comment: None,
+            reading: None,
+        };
+        let columns = vec![column("id"), column("salary")];
+        let discovered = DiscoveredTable {
+            name: "people".to_owned(),
+            kind: TableKind::Table,
+            columns,
+            row_count: None,
+            comment: None,
+        };
+        let schema = |names: &[&str]| {
+            Schema::new(names.iter().map(|name| Field::new(*name, DataType::Int64, true)).collect::<Vec<_>>())
+        };
+        assert_eq!(undecided(&schema(&["id", "salary"]), &discovered), None);
+        // What has gone is told by the policies that name it.
+        assert_eq!(undecided(&schema(&["id"]), &discovered), None);
+        assert_eq!(undecided(&schema(&["id", "ssn", "salary"]), &discovered), Some("ssn"));
+        // Names are told apart by case, as policies tell them.
+        assert_eq!(undecided(&schema(&["ID"]), &discovered), Some("ID"));
+    }
 }

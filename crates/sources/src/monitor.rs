@@ -2,14 +2,15 @@
 //!
 //! On one node at a time. When a source comes next stands in its row ([`Sources::next_check`] and
 //! [`discovery::next_discovery`] say when), so nothing is remembered in memory and a restart brings no flood. A source that
-//! fails is checked less and less often; one that is switched off, not at all.
+//! fails is checked less and less often; one that is switched off, or whose organization is closed, not at all.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use rivergen_kernel::{Result, Tenant};
 use rivergen_platform::jobs::{Handler, JobContext, JobError};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use rivergen_tenancy::organization;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::{
     Sources, discovery,
@@ -57,10 +58,16 @@ impl Handler for Monitor {
     }
 }
 
-/// Indexes: data_sources(next_check_at), data_sources(next_discovery_at).
+/// A closed organization's are left alone, as long as it may still be restored. Indexes: data_sources(next_check_at),
+/// data_sources(next_discovery_at).
 async fn due(sources: &Sources, at: Column, of: &[Status]) -> Result<Vec<source::Model>> {
     let platform = &sources.platform;
+    let open = organization::Entity::find()
+        .select_only()
+        .column(organization::Column::Id)
+        .filter(organization::Column::DeletedAt.is_null());
     let due = Entity::find()
+        .filter(Column::OrganizationId.in_subquery(open.into_query()))
         .filter(at.lte(platform.clock.now()))
         .filter(Column::Status.is_in(of.iter().copied()))
         .filter(Column::DeletedAt.is_null());

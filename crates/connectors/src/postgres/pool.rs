@@ -11,10 +11,10 @@ use tokio_postgres::config::SslMode;
 
 use super::flavour::Flavour;
 use super::session::{Session, classify};
-use super::settings::Settings;
 use super::tls::TlsMaker;
 use super::{catalog, standard_catalog};
 use crate::pushdown::Catalogued;
+use crate::server::ServerSettings;
 use crate::tls::Tls;
 use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema, retry};
 
@@ -32,7 +32,7 @@ pub(super) struct Pool {
 pub(super) struct Shared {
     pub identity: String,
     pub flavour: Flavour,
-    pub settings: Settings,
+    pub settings: ServerSettings,
     pub tls: TlsMaker,
     guard: Arc<dyn AddressGuard>,
     permits: Arc<Semaphore>,
@@ -43,7 +43,7 @@ impl Pool {
     pub fn new(
         identity: String,
         flavour: Flavour,
-        settings: Settings,
+        settings: ServerSettings,
         guard: Arc<dyn AddressGuard>,
     ) -> Result<Self, ConnectorError> {
         let tls = TlsMaker::new(settings.tls, settings.root_certificate.as_deref())?;

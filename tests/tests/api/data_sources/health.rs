@@ -9,6 +9,7 @@ use super::of;
 on_both_databases! {
     the_first_check_is_its_history;
     sources_are_checked_by_themselves;
+    those_of_a_closed_organization_are_left_alone;
     one_that_fails_is_noticed_and_comes_back;
     without_periodic_checks_there_are_none with "[sources]\ncheck_every_seconds = 0";
     what_is_kept_is_bounded;
@@ -57,6 +58,25 @@ async fn sources_are_checked_by_themselves(server: &Server) {
     let data = health(server, &acme.viewer.email, id).await;
     assert_eq!(data["last_health_check"]["origin"], "scheduled");
     assert_eq!(data["uptime_percentage"], 100.0);
+}
+
+async fn those_of_a_closed_organization_are_left_alone(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let source =
+        async |person: &rivergen_tests::Person| person.file_source("Orders", "csv", "a.csv", b"a\n1\n".to_vec()).await;
+    let (closed, open) = (source(&acme.admin).await, source(&globex.admin).await);
+    let owner = &acme.owner.client;
+    let request = owner.request(reqwest::Method::DELETE, &format!("/api/v1/organizations/{}", acme.id));
+    owner.send(request.json(&serde_json::json!({"confirm_name": "Acme"}))).await.ok();
+    server.clock().advance(Duration::minutes(70));
+    let scheduled = |id: i64, table: &str| {
+        format!("SELECT count(*) FROM {table} WHERE data_source_id = {id} AND origin = 'scheduled'")
+    };
+    for table in ["data_source_checks", "data_source_discoveries"] {
+        let came = async || (server.count(&scheduled(open, table)).await > 0).then_some(());
+        eventually("another's turn", came).await;
+        assert_eq!(server.count(&scheduled(closed, table)).await, 0, "{table}");
+    }
 }
 
 async fn one_that_fails_is_noticed_and_comes_back(server: &Server) {
