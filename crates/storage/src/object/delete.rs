@@ -100,7 +100,11 @@ impl Storage {
                 "data_source_ids": sources}));
         audit::record(&tx, &self.platform.clock, record).await?;
         tx.commit().await?;
-        self.finish_removing(tenant, file).await
+        // It is deleted, whatever the store says to it now.
+        if let Err(error) = self.finish_removing(tenant, file).await {
+            tracing::warn!(file = %file.id, %error, "the bytes of a deleted file are still there; the sweep takes them");
+        }
+        Ok(())
     }
 
     /// Takes the bytes of a file away that nobody sees any more.
