@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, files, mysql, objects, postgres, sqlite};
+use rivergen_kernel::error::FieldError;
+
+use crate::{
+    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, files, mysql, objects, postgres, sqlite,
+    tunnel,
+};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -33,6 +38,17 @@ impl Registry {
             let known: Vec<_> = self.kinds().map(DataSourceType::as_str).collect();
             ConnectorError::Unsupported(format!("this build has no connector for {kind}; it has {}", known.join(", ")))
         })
+    }
+
+    /// What is wrong with a configuration, before anything is connected to. Empty means nothing.
+    pub fn validate(
+        &self,
+        config: &SourceConfig,
+        credentials: &Credentials,
+    ) -> Result<Vec<FieldError>, ConnectorError> {
+        let mut faults = self.connector(config.kind)?.validate(config, credentials);
+        faults.extend(tunnel::validate(config, credentials));
+        Ok(faults)
     }
 
     /// The kinds that can be read.

@@ -15,6 +15,7 @@ mod restore;
 mod retries;
 mod schemas;
 mod test;
+mod tunnel;
 mod types;
 mod update;
 mod workspaces;
