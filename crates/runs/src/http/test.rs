@@ -110,6 +110,7 @@ pub async fn test_connection(
             form: Form::Page,
             max_rows: Some(1),
             timeout: limit,
+            max_age: None,
         };
         match engine.run(&caller, &origin, run).await {
             Ok(ran) => {
