@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt, buffered::BufWriter, path::Path};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, OrganizationId, Permission, QueryId, Result, Tenant};
 use rivergen_platform::{
@@ -28,7 +28,7 @@ use rivergen_policies::{
 use rivergen_query::{ArrowReader, Encoder, Encoding, QueryColumn, statement};
 use rivergen_sources::{access::Access, source};
 use sea_orm::{ActiveValue::Set, QueryOrder, QuerySelect, entity::prelude::*};
-use tokio::time::Instant;
+use tokio::{io::AsyncWriteExt, time::Instant};
 
 use crate::{
     Engine,
@@ -291,7 +291,7 @@ impl Engine {
             columns: serde_json::from_value(row.columns).map_err(Error::internal)?,
             policies: serde_json::from_value(row.policies).map_err(Error::internal)?,
             truncated: row.truncated,
-            reader: ArrowReader::new(Box::pin(file.into_stream().into_stream())),
+            reader: ArrowReader::new(file.into_stream()),
         })
     }
 
