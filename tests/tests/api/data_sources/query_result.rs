@@ -58,10 +58,10 @@ async fn a_query_goes_on_and_its_result_is_read_later(server: &Server) {
     assert_eq!(kept["items"], direct["rows"]);
     assert_eq!(kept["columns"], direct["columns"]);
     assert_eq!(kept["policies_applied"], direct["policies_applied"]);
-    assert_eq!((kept["truncated"].as_bool(), kept["pagination"]["total_items"].as_u64()), (Some(false), Some(3)));
+    assert_eq!((kept["truncated"].as_bool(), kept["pagination"]["total_items"].as_u64()), (Some(false), Some(2)));
     assert!(kept["items"].to_string().contains("***"), "masked: {kept}");
-    let second = acme.developer.client.get(&format!("{}?page=2&page_size=2", result(id))).await.ok();
-    assert_eq!(second["items"].as_array().unwrap().as_slice(), &direct["rows"].as_array().unwrap()[2..]);
+    let second = acme.developer.client.get(&format!("{}?page=2&page_size=1", result(id))).await.ok();
+    assert_eq!(second["items"].as_array().unwrap().as_slice(), &direct["rows"].as_array().unwrap()[1..]);
     acme.developer.client.get(&format!("{}?page_size=10001", result(id))).await.invalid("page_size");
     let none = acme.developer.client.get(&format!("{}?page=9", result(id))).await.ok();
     assert_eq!(none["items"], json!([]));
