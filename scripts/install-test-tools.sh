@@ -61,18 +61,22 @@ if ! cargo deny --version >/dev/null 2>&1; then
     fi
 fi
 
-# The OpenID provider that the tests of social login run against. Without it they say that they are skipped.
-provider=$HOME/.cache/rivergen/oidc-provider
-if ! has node || ! has npm; then
-    echo "node and npm are missing: the tests of social login will be skipped"
-elif ! cmp -s tests/interop/oidc-provider/package-lock.json "$provider/package-lock.json"; then
-    mkdir -p "$provider"
-    cp tests/interop/oidc-provider/package.json "$provider/"
-    # The lock comes last: what is there counts as installed.
-    cp tests/interop/oidc-provider/package-lock.json "$provider/npm-shrinkwrap.json"
-    if (cd "$provider" && npm ci --no-audit --no-fund --silent </dev/null); then
-        mv "$provider/npm-shrinkwrap.json" "$provider/package-lock.json"
-    else
-        echo "oidc-provider could not be installed: the tests of social login will be skipped"
+# Foreign servers from npm, each with a lock of its own. Without them the tests that want them say that they are skipped.
+install_npm() {
+    local name=$1 tests=$2 folder=$HOME/.cache/rivergen/$1
+    if ! has node || ! has npm; then
+        echo "node and npm are missing: $tests will be skipped"
+    elif ! cmp -s "tests/interop/$name/package-lock.json" "$folder/package-lock.json"; then
+        mkdir -p "$folder"
+        cp "tests/interop/$name/package.json" "$folder/"
+        # The lock comes last: what is there counts as installed.
+        cp "tests/interop/$name/package-lock.json" "$folder/npm-shrinkwrap.json"
+        if (cd "$folder" && npm ci --no-audit --no-fund --silent </dev/null); then
+            mv "$folder/npm-shrinkwrap.json" "$folder/package-lock.json"
+        else
+            echo "$name could not be installed: $tests will be skipped"
+        fi
     fi
-fi
+}
+install_npm oidc-provider "the tests of social login"
+install_npm graphql-yoga "the tests of GraphQL"

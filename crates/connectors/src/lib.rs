@@ -22,6 +22,8 @@ mod http;
 mod kind;
 mod registry;
 
+pub mod api;
+pub mod documents;
 pub mod files;
 pub mod postgres;
 pub mod pushdown;
