@@ -27,6 +27,7 @@ pub mod documents;
 pub mod files;
 pub mod postgres;
 pub mod pushdown;
+pub mod search;
 pub mod sqlite;
 
 pub use config::{Credentials, SourceConfig, check_required};

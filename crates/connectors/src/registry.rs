@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, api, files, postgres, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, api, files, postgres, search, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ impl Registry {
         let mut connectors: Vec<Arc<dyn Connector>> =
             vec![Arc::new(postgres::Postgres::default()), Arc::new(sqlite::Sqlite::default())];
         connectors.extend(files::connectors());
+        connectors.extend(search::connectors());
         connectors.push(Arc::new(api::rest::Rest));
         connectors.push(Arc::new(api::graphql::Graphql));
         Self { connectors: connectors.into() }
