@@ -25,6 +25,8 @@ has openssl || packages+=(openssl)
 # The browser of the passkeys' tests.
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
+# The server of the Redis connector's tests.
+has redis-server || packages+=(redis-server)
 if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then
     packages+=(python3-yaml)
 fi

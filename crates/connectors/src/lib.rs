@@ -16,6 +16,7 @@
 
 mod config;
 mod connector;
+mod dial;
 mod error;
 mod guard;
 mod http;
@@ -27,6 +28,7 @@ pub mod documents;
 pub mod files;
 pub mod postgres;
 pub mod pushdown;
+pub mod redis;
 pub mod search;
 pub mod sqlite;
 

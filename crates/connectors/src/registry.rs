@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, api, files, postgres, search, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, api, files, postgres, redis, search, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ impl Registry {
             vec![Arc::new(postgres::Postgres::default()), Arc::new(sqlite::Sqlite::default())];
         connectors.extend(files::connectors());
         connectors.extend(search::connectors());
+        connectors.push(Arc::new(redis::Redis));
         connectors.push(Arc::new(api::rest::Rest));
         connectors.push(Arc::new(api::graphql::Graphql));
         Self { connectors: connectors.into() }
