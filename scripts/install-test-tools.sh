@@ -82,3 +82,14 @@ install_npm() {
 }
 install_npm oidc-provider "the tests of social login"
 install_npm graphql-yoga "the tests of GraphQL"
+
+# The stand-in for AWS that the tests of DynamoDB and Kinesis run against, from PyPI.
+moto=$HOME/.cache/rivergen/moto
+if [ ! -x "$moto/bin/moto_server" ]; then
+    if python3 -m venv "$moto" 2>/dev/null && "$moto/bin/pip" install --quiet "moto[server]==5.2.5" </dev/null; then
+        :
+    else
+        rm -rf "$moto"
+        echo "moto could not be installed: the tests of DynamoDB and Kinesis will be skipped"
+    fi
+fi

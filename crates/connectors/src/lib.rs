@@ -21,9 +21,11 @@ mod error;
 mod guard;
 mod http;
 mod kind;
+mod messages;
 mod registry;
 
 pub mod api;
+pub mod aws;
 pub mod documents;
 pub mod files;
 pub mod postgres;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, api, files, postgres, redis, search, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, api, aws, files, postgres, redis, search, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ impl Registry {
         let mut connectors: Vec<Arc<dyn Connector>> =
             vec![Arc::new(postgres::Postgres::default()), Arc::new(sqlite::Sqlite::default())];
         connectors.extend(files::connectors());
+        connectors.extend(aws::connectors());
         connectors.extend(search::connectors());
         connectors.push(Arc::new(redis::Redis));
         connectors.push(Arc::new(api::rest::Rest));
