@@ -28,6 +28,7 @@ pub mod api;
 pub mod aws;
 pub mod documents;
 pub mod files;
+pub mod neo4j;
 pub mod postgres;
 pub mod pushdown;
 pub mod redis;
