@@ -23,11 +23,13 @@ mod http;
 mod kind;
 mod messages;
 mod registry;
+mod relay;
 
 pub mod api;
 pub mod aws;
 pub mod documents;
 pub mod files;
+pub mod mongodb;
 pub mod neo4j;
 pub mod postgres;
 pub mod pushdown;

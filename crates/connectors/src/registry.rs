@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, api, aws, files, neo4j, postgres, redis, search, sqlite};
+use crate::{
+    Connector, ConnectorError, DataSourceType, api, aws, files, mongodb, neo4j, postgres, redis, search, sqlite,
+};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -18,6 +20,7 @@ impl Registry {
         connectors.extend(files::connectors());
         connectors.extend(aws::connectors());
         connectors.extend(search::connectors());
+        connectors.push(Arc::new(mongodb::Mongodb));
         connectors.push(Arc::new(neo4j::Neo4j));
         connectors.push(Arc::new(redis::Redis));
         connectors.push(Arc::new(api::rest::Rest));
