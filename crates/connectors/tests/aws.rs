@@ -136,7 +136,7 @@ async fn items_are_rows_and_filters_mean_the_same() {
             "SELECT number FROM t WHERE note LIKE 'note 1%'",
             "SELECT count(*) FROM t WHERE customer = 'c2'",
             "SELECT count(*) FROM t WHERE customer = 'nobody'",
-            "SELECT number FROM t WHERE name = 'Bob' AND customer LIKE 'c%' LIMIT 3",
+            "SELECT number FROM t WHERE name = 'Bob' AND customer LIKE 'c%' ORDER BY number LIMIT 3",
         ],
         &[
             "SELECT count(*), sum(total) FROM t",

@@ -181,7 +181,7 @@ async fn rows_have_the_types_of_their_values_and_filters_mean_the_same() {
             "SELECT id FROM t WHERE city = 'CITY 1'",
             "SELECT id, name FROM t WHERE id = 7 AND city = 'city 1' AND code = 'c7'",
             "SELECT count(*) FROM t WHERE city = 'city 1' AND upper(city) = 'CITY 2'",
-            "SELECT id FROM t WHERE city = 'city 2' LIMIT 2",
+            "SELECT id FROM t WHERE city = 'city 2' ORDER BY id LIMIT 2",
         ],
         &[
             "SELECT id FROM t WHERE city <> 'city 1'",

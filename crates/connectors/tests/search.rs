@@ -300,7 +300,7 @@ async fn indices_are_tables_and_filters_mean_the_same() {
             "SELECT age FROM t WHERE born = '2001-02-03T10:00:00.5Z'",
             "SELECT age FROM t WHERE born <= '1970-02-01T00:00:00Z'",
             "SELECT count(*) FROM t WHERE city = 'Rome' AND hidden = 'x'",
-            "SELECT age FROM t WHERE level = 'high' LIMIT 3",
+            "SELECT age FROM t WHERE level = 'high' ORDER BY age LIMIT 3",
         ],
         &[
             "SELECT age FROM t WHERE name = 'a name that is long'",
