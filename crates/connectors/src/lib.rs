@@ -24,13 +24,18 @@ mod kind;
 mod messages;
 mod registry;
 mod relay;
+pub mod retry;
+mod server;
+mod tls;
 
 pub mod api;
 pub mod aws;
 pub mod documents;
 pub mod files;
 pub mod mongodb;
+pub mod mysql;
 pub mod neo4j;
+pub mod objects;
 pub mod postgres;
 pub mod pushdown;
 pub mod redis;
@@ -42,7 +47,7 @@ pub use connector::{
     Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, SourceContext,
     TableKind, TestOutcome,
 };
-pub use error::ConnectorError;
+pub use error::{ConnectorError, Step};
 pub use guard::{AddressGuard, Blocked};
 pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
 pub use registry::Registry;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Connector, ConnectorError, DataSourceType, api, aws, files, mongodb, neo4j, postgres, redis, search, sqlite,
+    Connector, ConnectorError, DataSourceType, api, aws, files, mongodb, mysql, neo4j, objects, postgres, redis,
+    search, sqlite,
 };
 
 /// Finds the connector of a kind.
@@ -15,9 +16,17 @@ pub struct Registry {
 impl Registry {
     /// All connectors of this build.
     pub fn new() -> Self {
-        let mut connectors: Vec<Arc<dyn Connector>> =
-            vec![Arc::new(postgres::Postgres::default()), Arc::new(sqlite::Sqlite::default())];
+        let mut connectors: Vec<Arc<dyn Connector>> = vec![
+            Arc::new(postgres::Postgres::POSTGRESQL),
+            Arc::new(postgres::Postgres::TIMESCALEDB),
+            Arc::new(postgres::Postgres::COCKROACHDB),
+            Arc::new(postgres::Postgres::REDSHIFT),
+            Arc::new(mysql::Mysql::MYSQL),
+            Arc::new(mysql::Mysql::MARIADB),
+            Arc::new(sqlite::Sqlite::default()),
+        ];
         connectors.extend(files::connectors());
+        connectors.extend(objects::connectors());
         connectors.extend(aws::connectors());
         connectors.extend(search::connectors());
         connectors.push(Arc::new(mongodb::Mongodb));

@@ -84,6 +84,68 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
     assert!(!statements[0].contains('/'), "{statements:?}");
 }
 
+/// What Redshift's manual says of its catalogue, as far as it is read.
+const REDSHIFT_VIEWS: &str = "
+CREATE VIEW svv_all_tables AS SELECT CAST(table_catalog AS varchar) AS database_name, CAST(table_schema AS varchar) AS
+    schema_name, CAST(table_name AS varchar) AS table_name, CAST(table_type AS varchar) AS table_type
+    FROM information_schema.tables;
+CREATE VIEW svv_all_columns AS SELECT CAST(table_catalog AS varchar) AS database_name, CAST(table_schema AS varchar) AS
+    schema_name, CAST(table_name AS varchar) AS table_name, CAST(column_name AS varchar) AS column_name,
+    CAST(ordinal_position AS int) AS ordinal_position, CAST(column_default AS varchar) AS column_default,
+    CAST(is_nullable AS varchar) AS is_nullable, CAST(data_type AS varchar) AS data_type,
+    CAST(numeric_precision AS int) AS numeric_precision, CAST(numeric_scale AS int) AS numeric_scale,
+    CAST(NULL AS varchar) AS remarks FROM information_schema.columns;";
+
+/// PostgreSQL understands what its relatives are asked: here it answers for them.
+#[tokio::test]
+async fn relatives_are_asked_in_words_that_mean_the_same() {
+    let server = Server::start();
+    let client = server.client().await;
+    client.batch_execute(TABLES).await.unwrap();
+    client.batch_execute(REDSHIFT_VIEWS).await.unwrap();
+    let (plain, _cache) = context(&server, |_, _| {});
+    let known = support::open(&plain).await.discover(Some("public")).await.unwrap().remove(0).tables;
+    for kind in [DataSourceType::Timescaledb, DataSourceType::Redshift, DataSourceType::Cockroachdb] {
+        let (context, _cache) = context(&server, |config, _| config.kind = kind);
+        let source = support::open(&context).await;
+        let mut tables = Vec::new();
+        for name in ["people", "orders"] {
+            // CockroachDB's catalogue has columns that PostgreSQL's lacks.
+            let known = known.iter().find(|table| table.name == name && kind == DataSourceType::Cockroachdb);
+            tables.push((name, source.open_table("public", name, known).await.unwrap()));
+        }
+        let pair = Pair::of(tables).await;
+        for query in QUERIES {
+            let statements = pair.check(query).await;
+            assert!(
+                kind != DataSourceType::Redshift || statements.iter().all(|sql| !sql.contains("FILTER")),
+                "{query}"
+            );
+        }
+        if kind == DataSourceType::Redshift {
+            let statements = pair.check("SELECT count(*) FROM people WHERE city = 'Rome'").await;
+            assert!(statements[0].contains("'Rome'") && !statements[0].contains("count"), "{statements:?}");
+            let statements = pair.check("SELECT boss, count(*) FILTER (WHERE active) FROM people GROUP BY boss").await;
+            assert!(statements.len() == 1 && statements[0].contains("CASE WHEN"), "{statements:?}");
+            let people = source.discover(None).await.unwrap().remove(0).tables.into_iter().find(|t| t.name == "people");
+            let people = people.unwrap();
+            assert!(people.columns[0].primary_key && !people.columns[0].nullable && people.columns[1].position == 2);
+        }
+        assert!(source.probe().await.unwrap().is_some());
+    }
+    // Without a setting of the session, a transaction keeps it from writing.
+    client
+        .batch_execute("CREATE SEQUENCE numbers; CREATE VIEW sneaky AS SELECT CAST(nextval('numbers') AS int) AS n")
+        .await
+        .unwrap();
+    let (context, _cache) = context(&server, |config, _| config.kind = DataSourceType::Redshift);
+    let ctx = session();
+    ctx.register_table("sneaky", support::open(&context).await.open_table("public", "sneaky", None).await.unwrap())
+        .unwrap();
+    let error = ctx.sql("SELECT n FROM sneaky").await.unwrap().collect().await.unwrap_err();
+    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::QueryFailed { .. })), "{error}");
+}
+
 /// A governed view is a filter and a mask below the caller's query; it leaves with the query, and a predicate on
 /// the masked column tests the mask.
 #[tokio::test]

@@ -114,7 +114,7 @@ fn column(row: &Row, keys: &Keys) -> Result<DiscoveredColumn, tokio_postgres::Er
     let (arrow_type, reading, comparable) = reading(&base, row.try_get(14)?, &collation);
     let oid: i64 = row.try_get(19)?;
     let name: String = row.try_get(5)?;
-    let remote = RemoteColumn { name: name.clone(), reading: reading.to_owned(), comparable };
+    let remote = RemoteColumn { name: name.clone(), reading: reading.to_owned(), comparable, implied: None };
     Ok(DiscoveredColumn {
         name,
         source_type: row.try_get(7)?,

@@ -4,13 +4,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
 
+use super::flavour::Flavour;
 use super::session::{Session, classify};
-use super::settings::{Settings, Tls};
 use super::tls::TlsMaker;
-use crate::{AddressGuard, Blocked, ConnectorError};
+use super::{catalog, standard_catalog};
+use crate::pushdown::Catalogued;
+use crate::server::ServerSettings;
+use crate::tls::Tls;
+use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema, retry};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -25,7 +31,8 @@ pub(super) struct Pool {
 
 pub(super) struct Shared {
     pub identity: String,
-    pub settings: Settings,
+    pub flavour: Flavour,
+    pub settings: ServerSettings,
     pub tls: TlsMaker,
     guard: Arc<dyn AddressGuard>,
     permits: Arc<Semaphore>,
@@ -33,23 +40,41 @@ pub(super) struct Shared {
 }
 
 impl Pool {
-    pub fn new(identity: String, settings: Settings, guard: Arc<dyn AddressGuard>) -> Result<Self, ConnectorError> {
+    pub fn new(
+        identity: String,
+        flavour: Flavour,
+        settings: ServerSettings,
+        guard: Arc<dyn AddressGuard>,
+    ) -> Result<Self, ConnectorError> {
         let tls = TlsMaker::new(settings.tls, settings.root_certificate.as_deref())?;
         let permits = Arc::new(Semaphore::new(settings.sessions as usize));
         let idle = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { identity, settings, tls, guard, permits, idle }) })
+        Ok(Self { shared: Arc::new(Shared { identity, flavour, settings, tls, guard, permits, idle }) })
     }
 
     pub fn identity(&self) -> &str {
         &self.shared.identity
     }
 
+    pub fn flavour(&self) -> Flavour {
+        self.shared.flavour
+    }
+
     pub fn query_timeout(&self) -> Duration {
         self.shared.settings.query_timeout
     }
 
-    /// A session of one's own, within the connection timeout.
+    pub fn max_retries(&self) -> u32 {
+        self.shared.settings.max_retries
+    }
+
+    /// A session of one's own; a server that cannot be reached is tried again.
     pub async fn session(&self) -> Result<Session, ConnectorError> {
+        retry::reaching(self.max_retries(), || self.session_at_once()).await
+    }
+
+    /// One attempt at a session, within the connection timeout.
+    pub async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
         let attempt = async {
             let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
@@ -57,9 +82,45 @@ impl Pool {
                 Some(client) => client,
                 None => self.shared.connect().await?,
             };
+            if let Some((begin, _)) = self.shared.flavour.bracket() {
+                client.batch_execute(begin).await.map_err(classify)?;
+            }
             Ok(Session::new(client, permit, self.shared.clone()))
         };
         tokio::time::timeout(limit, attempt).await.map_err(|_| ConnectorError::Timeout(limit))?
+    }
+}
+
+#[async_trait]
+impl Catalogued for Pool {
+    async fn version(&self) -> Result<Option<String>, ConnectorError> {
+        let session = self.session().await?;
+        let row = session.client().query_one(self.flavour().version_query(), &[]).await;
+        let version: String = row.and_then(|row| row.try_get(0)).map_err(classify)?;
+        session.finish().await;
+        Ok(Some(self.flavour().version(&version)))
+    }
+
+    fn only_schema(&self) -> Option<&str> {
+        self.shared.settings.schema.as_deref()
+    }
+
+    async fn catalogue(
+        &self,
+        schema: Option<&str>,
+        table: Option<&str>,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        let flavour = self.flavour();
+        let session = self.session().await?;
+        let mut schemas = match flavour {
+            Flavour::Postgresql | Flavour::Timescaledb => catalog::read(session.client(), schema, table).await?,
+            Flavour::Cockroachdb | Flavour::Redshift => {
+                standard_catalog::read(session.client(), flavour, schema, table).await?
+            }
+        };
+        session.finish().await;
+        schemas.retain(|schema| !flavour.is_internal(&schema.name));
+        Ok(schemas)
     }
 }
 
@@ -95,7 +156,7 @@ impl Shared {
                 .port(address.port())
                 .user(&settings.user)
                 .dbname(&settings.database)
-                .ssl_mode(settings.tls.mode())
+                .ssl_mode(mode(settings.tls))
                 .application_name("rivergen")
                 .connect_timeout(settings.connect_timeout);
             if let Some(password) = &settings.password {
@@ -108,7 +169,7 @@ impl Shared {
                             tracing::debug!(%error, "a PostgreSQL connection ended");
                         }
                     });
-                    client.batch_execute(&self.preamble()).await.map_err(classify)?;
+                    client.batch_execute(&self.flavour.preamble(settings.query_timeout)).await.map_err(classify)?;
                     return Ok(client);
                 }
                 Err(error) => failure = self.refused(error),
@@ -129,16 +190,13 @@ impl Shared {
             other => other,
         }
     }
+}
 
-    /// What the session is to be, whatever the role's or the database's defaults are. Our statements rely on it:
-    /// how literals are read, what zone a moment is truncated in.
-    fn preamble(&self) -> String {
-        format!(
-            "SET default_transaction_read_only = on; SET statement_timeout = {}; SET TimeZone = 'UTC'; \
-             SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET standard_conforming_strings = on; \
-             SET extra_float_digits = 1; SET bytea_output = 'hex'",
-            self.settings.query_timeout.as_millis()
-        )
+fn mode(tls: Tls) -> SslMode {
+    match tls {
+        Tls::Disable => SslMode::Disable,
+        Tls::Prefer => SslMode::Prefer,
+        _ => SslMode::Require,
     }
 }
 

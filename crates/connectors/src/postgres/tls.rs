@@ -9,16 +9,15 @@ use std::task::{Context, Poll};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::client::TlsStream as Encrypted;
 
-use super::settings::Tls;
 use crate::ConnectorError;
+use crate::tls::{Tls, certificates, roots, untrusted};
 
 /// Makes TLS sessions for one source.
 #[derive(Clone)]
@@ -43,34 +42,6 @@ impl TlsMaker {
         let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
         Ok(Self(Arc::new(config)))
     }
-}
-
-/// The certificates of a PEM text, as roots.
-pub(super) fn parse_roots(pem: &str) -> Result<RootCertStore, &'static str> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
-        roots.add(certificate).map_err(|_| "holds a certificate that cannot be a root")?;
-    }
-    if roots.is_empty() { Err("holds no certificate") } else { Ok(roots) }
-}
-
-fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| "is not a certificate in PEM form")
-}
-
-fn roots(pem: Option<&str>) -> Result<RootCertStore, ConnectorError> {
-    if let Some(pem) = pem {
-        return parse_roots(pem).map_err(untrusted);
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    Ok(roots)
-}
-
-fn untrusted(reason: &'static str) -> ConnectorError {
-    ConnectorError::Untrusted { cause: Some(reason.into()) }
 }
 
 /// Checks a server's certificate as far as the mode asks: not at all (`prefer`, `require`: encryption without

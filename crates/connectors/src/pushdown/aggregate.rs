@@ -3,7 +3,6 @@
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::Expr;
 
-use super::Dialect;
 use super::expr::{Scope, Sql, counts_rows};
 use super::table::Comparable;
 
@@ -19,43 +18,59 @@ impl Scope<'_> {
         if !params.order_by.is_empty() || params.null_treatment.is_some() {
             return None;
         }
-        let filter = match &params.filter {
-            Some(filter) => format!(" FILTER (WHERE {})", self.write_condition(filter)?),
-            None => String::new(),
+        let grammar = self.dialect.grammar();
+        let condition = match &params.filter {
+            Some(filter) => Some(self.write_condition(filter)?),
+            None => None,
+        };
+        // An aggregate passes over NULLs.
+        let (filter, wrap) = match condition {
+            Some(condition) if grammar.filters_aggregates() => (format!(" FILTER (WHERE {condition})"), None),
+            condition => (String::new(), condition),
+        };
+        let only = |text: &str| match &wrap {
+            Some(condition) => format!("CASE WHEN {condition} THEN {text} END"),
+            None => text.to_owned(),
         };
         let name = function.func.name();
         if name == "count" && counts_rows(&params.args) && !params.distinct {
-            return Some(self.aggregated(format!("count(*){filter}"), result, Comparable::Ordered));
+            let rows = if wrap.is_some() { only("1") } else { "*".to_owned() };
+            return Some(self.aggregated(format!("count({rows}){filter}"), result, Comparable::Ordered));
         }
         let [arg] = params.args.as_slice() else { return None };
         let arg = self.write(arg)?;
         if params.distinct && name != "count" {
             return None;
         }
+        let value = only(&arg.text);
         let (text, comparable) = match (name, &arg.data_type) {
             ("count", _) if params.distinct => {
                 let comparable = arg.comparable >= Comparable::Equality;
-                comparable.then(|| (format!("count(DISTINCT {})", arg.text), Comparable::Ordered))?
+                comparable.then(|| (format!("count(DISTINCT {value})"), Comparable::Ordered))?
             }
-            ("count", _) => (format!("count({})", arg.text), Comparable::Ordered),
+            ("count", _) => (format!("count({value})"), Comparable::Ordered),
             ("min" | "max", data_type) if arg.comparable == Comparable::Ordered && *data_type != DataType::Boolean => {
-                (format!("{name}({})", arg.text), arg.comparable)
+                (grammar.aggregate(name, &value, data_type)?, arg.comparable)
             }
-            ("sum", DataType::Int64 | DataType::Float64 | DataType::Decimal128(..)) => {
-                (format!("sum({})", arg.text), Comparable::Ordered)
+            ("sum", data_type @ (DataType::Int64 | DataType::Float64 | DataType::Decimal128(..))) => {
+                (grammar.aggregate(name, &value, data_type)?, self.computed(data_type))
             }
-            ("avg", DataType::Float64) => (format!("avg({})", arg.text), Comparable::Ordered),
+            ("avg", data_type @ DataType::Float64) => {
+                (grammar.aggregate(name, &value, data_type)?, self.computed(data_type))
+            }
             _ => return None,
         };
         Some(self.aggregated(text + &filter, result, comparable))
     }
 
+    /// A sum may be NaN.
+    fn computed(&self, data_type: &DataType) -> Comparable {
+        let fraction = *data_type == DataType::Float64;
+        if fraction && self.dialect.grammar().is_nan("").is_some() { Comparable::No } else { Comparable::Ordered }
+    }
+
     fn aggregated(&self, text: String, result: &DataType, comparable: Comparable) -> Sql {
-        // A sum of bigint is numeric in PostgreSQL.
-        let text = match (self.dialect, result) {
-            (Dialect::Postgres, DataType::Int64) => format!("CAST({text} AS bigint)"),
-            _ => text,
-        };
-        Sql { text, data_type: result.clone(), comparable, bare: false, varies: true }
+        let text = self.dialect.grammar().aggregated(text, result);
+        Sql { text, data_type: result.clone(), comparable, bare: false, varies: true, stored: None }
     }
 }

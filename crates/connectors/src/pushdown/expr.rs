@@ -7,8 +7,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::Dialect;
+use super::dialect::{Grammar, is_utc};
 use super::table::Comparable;
-use super::{Dialect, dialect::is_utc};
 
 /// Longer lists are compared here.
 const LONGEST_LIST: usize = 1_000;
@@ -23,11 +24,21 @@ pub(super) struct Sql {
     pub bare: bool,
     /// It names at least one column. One that does not would be a position in GROUP BY and ORDER BY.
     pub varies: bool,
+    /// The column as it stands in its table, where a comparison of what is read of it with a constant tells of it.
+    pub stored: Option<Stored>,
+}
+
+/// A column as an index holds it.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub text: String,
+    /// Which comparisons with a constant hold of it wherever they hold of what is read.
+    pub implied: Comparable,
 }
 
 impl Sql {
     fn computed(text: String, data_type: DataType, varies: bool) -> Self {
-        Self { text, data_type, comparable: Comparable::Ordered, bare: false, varies }
+        Self { text, data_type, comparable: Comparable::Ordered, bare: false, varies, stored: None }
     }
 }
 
@@ -50,10 +61,10 @@ impl Scope<'_> {
             Expr::Not(inner) => self.condition(inner, |inner| format!("(NOT {inner})")),
             Expr::IsNull(inner) => self.null_test(inner, "IS NULL"),
             Expr::IsNotNull(inner) => self.null_test(inner, "IS NOT NULL"),
-            Expr::IsTrue(inner) => self.condition(inner, |inner| format!("({inner} IS TRUE)")),
-            Expr::IsNotTrue(inner) => self.condition(inner, |inner| format!("({inner} IS NOT TRUE)")),
-            Expr::IsFalse(inner) => self.condition(inner, |inner| format!("({inner} IS FALSE)")),
-            Expr::IsNotFalse(inner) => self.condition(inner, |inner| format!("({inner} IS NOT FALSE)")),
+            Expr::IsTrue(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, true, false)),
+            Expr::IsNotTrue(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, true, true)),
+            Expr::IsFalse(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, false, false)),
+            Expr::IsNotFalse(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, false, true)),
             Expr::IsUnknown(inner) => self.condition(inner, |inner| format!("({inner} IS NULL)")),
             Expr::IsNotUnknown(inner) => self.condition(inner, |inner| format!("({inner} IS NOT NULL)")),
             Expr::Between(between) => self.between(between),
@@ -65,10 +76,72 @@ impl Scope<'_> {
         }
     }
 
-    /// A condition as SQL.
+    fn grammar(&self) -> &'static dyn Grammar {
+        self.dialect.grammar()
+    }
+
+    /// A condition as SQL, for places where NULL is as good as false: it may come with another one that it implies.
     pub fn write_condition(&self, expr: &Expr) -> Option<String> {
         let sql = self.write(expr)?;
-        (sql.data_type == DataType::Boolean).then_some(sql.text)
+        let text = match self.implied(expr) {
+            Some(implied) => format!("({implied} AND {})", sql.text),
+            None => sql.text,
+        };
+        (sql.data_type == DataType::Boolean).then_some(text)
+    }
+
+    /// A condition on columns as they are stored that is true wherever the given one is: an index serves it where
+    /// the exact one computes, and it narrows what is fetched where the exact one has no SQL.
+    pub fn implied(&self, expr: &Expr) -> Option<String> {
+        match expr {
+            Expr::Alias(alias) => self.implied(&alias.expr),
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                match (self.implied(left), self.implied(right)) {
+                    (Some(left), Some(right)) => Some(format!("({left} AND {right})")),
+                    (left, right) => left.or(right),
+                }
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Some(format!("({} OR {})", self.implied(left)?, self.implied(right)?))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let (op, column, constant) = match (self.stored(left), self.stored(right)) {
+                    (Some(column), None) => (*op, column, right),
+                    (None, Some(column)) => (op.swap()?, column, left),
+                    _ => return None,
+                };
+                let operator = match op {
+                    Operator::Eq => "=",
+                    Operator::Lt if column.implied == Comparable::Ordered => "<",
+                    Operator::LtEq if column.implied == Comparable::Ordered => "<=",
+                    Operator::Gt if column.implied == Comparable::Ordered => ">",
+                    Operator::GtEq if column.implied == Comparable::Ordered => ">=",
+                    _ => return None,
+                };
+                Some(format!("({} {operator} {})", column.text, self.plain(constant)?))
+            }
+            Expr::Between(between) if !between.negated => {
+                let column = self.stored(&between.expr).filter(|column| column.implied == Comparable::Ordered)?;
+                let (low, high) = (self.plain(&between.low)?, self.plain(&between.high)?);
+                Some(format!("({} BETWEEN {low} AND {high})", column.text))
+            }
+            Expr::InList(list) if !list.negated && list.list.len() <= LONGEST_LIST => {
+                let column = self.stored(&list.expr)?;
+                let items = list.list.iter().map(|item| self.plain(item)).collect::<Option<Vec<_>>>()?;
+                (!items.is_empty()).then(|| format!("({} IN ({}))", column.text, items.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    fn stored(&self, expr: &Expr) -> Option<Stored> {
+        let Expr::Column(column) = expr else { return None };
+        self.column(column)?.stored.filter(|stored| stored.implied >= Comparable::Equality)
+    }
+
+    fn plain(&self, expr: &Expr) -> Option<String> {
+        let Expr::Literal(value, _) = expr else { return None };
+        self.grammar().plain_literal(value)
     }
 
     fn column(&self, column: &Column) -> Option<Sql> {
@@ -89,31 +162,57 @@ impl Scope<'_> {
 
     fn binary(&self, binary: &BinaryExpr) -> Option<Sql> {
         let (left, right) = (self.write(&binary.left)?, self.write(&binary.right)?);
-        let sqlite = self.dialect == Dialect::Sqlite;
         let boolean = |sql: &Sql| sql.data_type == DataType::Boolean;
+        let varies = left.varies || right.varies;
+        if let Some(text) = self.number_or_nan(&left, binary.op, &right) {
+            return Some(Sql::computed(text, DataType::Boolean, varies));
+        }
         let operator = match binary.op {
             Operator::And if boolean(&left) && boolean(&right) => "AND",
             Operator::Or if boolean(&left) && boolean(&right) => "OR",
             Operator::Eq => equality(&left, &right, "=")?,
             Operator::NotEq => equality(&left, &right, "<>")?,
-            Operator::IsDistinctFrom if sqlite => equality(&left, &right, "IS NOT")?,
-            Operator::IsNotDistinctFrom if sqlite => equality(&left, &right, "IS")?,
-            Operator::IsDistinctFrom => equality(&left, &right, "IS DISTINCT FROM")?,
-            Operator::IsNotDistinctFrom => equality(&left, &right, "IS NOT DISTINCT FROM")?,
+            Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => {
+                equality(&left, &right, "")?;
+                let distinct = binary.op == Operator::IsDistinctFrom;
+                let text = self.grammar().distinct_from(&left.text, &right.text, distinct);
+                return Some(Sql::computed(text, DataType::Boolean, varies));
+            }
             Operator::Lt => ordering(&left, &right, "<")?,
             Operator::LtEq => ordering(&left, &right, "<=")?,
             Operator::Gt => ordering(&left, &right, ">")?,
             Operator::GtEq => ordering(&left, &right, ">=")?,
             Operator::StringConcat if is_text(&left.data_type) && is_text(&right.data_type) => {
-                let text = format!("({} || {})", left.text, right.text);
+                let text = self.grammar().concat(&left.text, &right.text);
                 let comparable = left.comparable.min(right.comparable);
-                let varies = left.varies || right.varies;
                 return Some(Sql { comparable, ..Sql::computed(text, left.data_type, varies) });
             }
             _ => return None,
         };
         let text = format!("({} {operator} {})", left.text, right.text);
-        Some(Sql::computed(text, DataType::Boolean, left.varies || right.varies))
+        Some(Sql::computed(text, DataType::Boolean, varies))
+    }
+
+    /// A comparison of a fraction, which may be NaN, with a finite constant. For the engine NaN is above all numbers.
+    fn number_or_nan(&self, left: &Sql, operator: Operator, right: &Sql) -> Option<String> {
+        let fraction = |sql: &Sql| matches!(sql.data_type, DataType::Float32 | DataType::Float64);
+        if !fraction(left) || left.data_type != right.data_type {
+            return None;
+        }
+        let (number, operator, constant) = match (left.varies, right.varies) {
+            (true, false) => (left, operator, right),
+            (false, true) => (right, operator.swap()?, left),
+            _ => return None,
+        };
+        let nan = self.grammar().is_nan(&number.text)?;
+        let (number, constant) = (&number.text, &constant.text);
+        match operator {
+            Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq => {
+                Some(format!("({number} {operator} {constant})").replace("!=", "<>"))
+            }
+            Operator::Gt | Operator::GtEq => Some(format!("({number} {operator} {constant} OR {nan})")),
+            _ => None,
+        }
     }
 
     fn like(&self, like: &Like) -> Option<Sql> {
@@ -125,8 +224,7 @@ impl Scope<'_> {
         if !plain || !is_text(&expr.data_type) || expr.comparable < Comparable::Equality {
             return None;
         }
-        let not = if like.negated { "NOT " } else { "" };
-        let text = format!("({} {not}LIKE {})", expr.text, self.dialect.text(pattern)?);
+        let text = self.grammar().like(&expr.text, pattern, like.negated)?;
         Some(Sql::computed(text, DataType::Boolean, expr.varies))
     }
 
@@ -147,6 +245,9 @@ impl Scope<'_> {
         let mut varies = expr.varies;
         let mut items = Vec::with_capacity(list.list.len());
         for item in &list.list {
+            if !self.grammar().nulls_in_lists() && !matches!(item, Expr::Literal(value, _) if !value.is_null()) {
+                return None;
+            }
             let item = self.write(item)?;
             equality(&expr, &item, "")?;
             varies |= item.varies;
@@ -204,18 +305,16 @@ impl Scope<'_> {
             return Some(Sql { data_type: target.clone(), ..inner });
         }
         let text = match (&inner.data_type, target) {
-            (T::Int8 | T::Int16, T::Int32 | T::Int64) | (T::Int32, T::Int64) => match self.dialect {
-                Dialect::Postgres => format!("CAST({} AS {})", inner.text, self.dialect.type_name(target)?),
-                Dialect::Sqlite => inner.text,
-            },
-            (T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32, T::Float64)
+            (T::Int8 | T::Int16, T::Int32 | T::Int64)
+            | (T::Int32, T::Int64)
+            | (T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32, T::Float64)
             | (T::Int16 | T::Int32 | T::Int64, T::Utf8 | T::Utf8View | T::LargeUtf8) => {
-                format!("CAST({} AS {})", inner.text, self.dialect.type_name(target)?)
+                self.grammar().cast(&inner.text, &inner.data_type, target)?
             }
             (T::Int16 | T::Int32 | T::Int64, T::Decimal128(precision, scale))
-                if self.dialect == Dialect::Postgres && i16::from(*precision) - i16::from(*scale) >= 19 =>
+                if i16::from(*precision) - i16::from(*scale) >= 19 =>
             {
-                format!("CAST({} AS numeric)", inner.text)
+                self.grammar().cast(&inner.text, &inner.data_type, target)?
             }
             // A number with more room is the same number.
             (T::Decimal128(precision, scale), T::Decimal128(wider, finer))
@@ -226,7 +325,12 @@ impl Scope<'_> {
             }
             _ => return None,
         };
-        let comparable = if is_text(target) { Comparable::Equality } else { Comparable::Ordered };
+        let comparable = match target {
+            target if is_text(target) => Comparable::Equality,
+            // NaN is as comparable as before.
+            T::Float64 if inner.data_type == T::Float32 => inner.comparable,
+            _ => Comparable::Ordered,
+        };
         Some(Sql { comparable, ..Sql::computed(text, target.clone(), inner.varies) })
     }
 
@@ -234,34 +338,30 @@ impl Scope<'_> {
         let args: Vec<Sql> = function.args.iter().map(|arg| self.write(arg)).collect::<Option<_>>()?;
         let varies = args.iter().any(|arg| arg.varies);
         let texts = || args.iter().map(|arg| arg.text.as_str()).collect::<Vec<_>>().join(", ");
-        let postgres = self.dialect == Dialect::Postgres;
         match function.name() {
             "coalesce" if args.len() > 1 => self.one_of(format!("COALESCE({})", texts()), &args, varies),
             "nullif" if args.len() == 2 => {
                 equality(&args[0], &args[1], "")?;
                 self.one_of(format!("NULLIF({})", texts()), &args, varies)
             }
-            "character_length" if args.len() == 1 && postgres && is_text(&args[0].data_type) => {
-                Some(Sql::computed(format!("char_length({})", texts()), DataType::Int32, varies))
+            "character_length" if args.len() == 1 && is_text(&args[0].data_type) => {
+                Some(Sql::computed(self.grammar().character_length(&args[0].text)?, DataType::Int32, varies))
             }
-            "date_trunc" if args.len() == 2 && postgres => {
+            "date_trunc" if args.len() == 2 && is_moment(&args[1].data_type) => {
                 let unit = unit(&function.args[0], &["year", "quarter", "month", "week", "day", "hour", "minute"])?;
-                is_moment(&args[1].data_type).then(|| {
-                    let text = format!("date_trunc('{unit}', {})", args[1].text);
-                    Sql::computed(text, args[1].data_type.clone(), varies)
-                })
+                let moment = &args[1];
+                let text = self.grammar().date_trunc(unit, &moment.text, &moment.data_type)?;
+                Some(Sql::computed(text, moment.data_type.clone(), varies))
             }
-            "date_part" if args.len() == 2 && postgres => {
+            "date_part" if args.len() == 2 => {
                 let parts = ["year", "quarter", "month", "week", "day", "doy", "dow", "hour", "minute"];
                 let unit = unit(&function.args[0], &parts)?;
-                let moment = &args[1].text;
-                (is_moment(&args[1].data_type) || args[1].data_type == DataType::Date32).then(|| {
-                    // An infinite moment has no parts, and a cast of an infinite part would raise.
-                    let text = format!(
-                        "(CASE WHEN isfinite({moment}) THEN CAST(date_part('{unit}', {moment}) AS integer) END)"
-                    );
-                    Sql::computed(text, DataType::Int32, varies)
-                })
+                let moment = &args[1];
+                if !is_moment(&moment.data_type) && moment.data_type != DataType::Date32 {
+                    return None;
+                }
+                let text = self.grammar().date_part(unit, &moment.text, &moment.data_type)?;
+                Some(Sql::computed(text, DataType::Int32, varies))
             }
             _ => None,
         }

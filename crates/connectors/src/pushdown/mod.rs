@@ -21,9 +21,12 @@
 //! session without it.
 
 mod aggregate;
+mod cells;
+mod deliver;
 mod dialect;
 mod exec;
 mod expr;
+mod opened;
 mod plan;
 mod provider;
 mod table;
@@ -36,8 +39,11 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion_federation::FederationOptimizerRule;
 
+pub(crate) use cells::Cells;
+pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;
+pub(crate) use opened::{Catalogued, OpenedDatabase};
 pub use table::{Comparable, RemoteColumn, RemoteTable};
 
 /// A database that answers SQL with record batches.

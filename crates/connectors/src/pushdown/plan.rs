@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 use datafusion_federation::get_table_source;
 
 use super::Dialect;
-use super::expr::{Scope, Sql, conjuncts, equality, same};
+use super::expr::{Scope, Sql, Stored, conjuncts, equality, same};
 use super::table::{Comparable, RemoteSource, RemoteTable};
 
 /// A column's SQL longer than this is given a name before it is used again.
@@ -49,14 +49,7 @@ impl Select {
         if !self.order.is_empty() {
             sql.push_str(&format!(" ORDER BY {}", self.order.join(", ")));
         }
-        match (self.limit, dialect) {
-            (Some(limit), _) => sql.push_str(&format!(" LIMIT {limit}")),
-            (None, Dialect::Sqlite) if self.offset > 0 => sql.push_str(" LIMIT -1"),
-            _ => {}
-        }
-        if self.offset > 0 {
-            sql.push_str(&format!(" OFFSET {}", self.offset));
-        }
+        sql.push_str(&dialect.grammar().page(self.limit, self.offset));
         sql
     }
 
@@ -124,6 +117,7 @@ impl Writer {
             comparable: column.comparable,
             bare: true,
             varies: true,
+            stored: None,
         });
         let columns = columns.collect();
         Select { from: format!("({}) AS {alias}", select.render(self.dialect)), columns, ..Select::default() }
@@ -145,12 +139,14 @@ impl Writer {
         let column = |index: usize| {
             let column = &table.columns()[index];
             let name = format!("{alias}.{}", self.dialect.quote(&column.name));
+            let stored = column.implied.map(|implied| Stored { text: name.clone(), implied });
             Sql {
                 text: column.reading.replace("{}", &name),
                 data_type: table.fields().field(index).data_type().clone(),
                 comparable: column.comparable,
                 bare: true,
                 varies: true,
+                stored,
             }
         };
         let columns = match projection {
@@ -212,7 +208,7 @@ impl Writer {
                 return None;
             }
             group.push(key.text.clone());
-            columns.push(Sql { bare: false, ..key });
+            columns.push(Sql { bare: false, stored: None, ..key });
         }
         let results = aggregate.schema.fields().iter().skip(group.len());
         for (expr, field) in aggregate.aggr_expr.iter().zip(results) {
@@ -234,9 +230,7 @@ impl Writer {
             if expr.comparable < Comparable::Ordered || !expr.varies {
                 return None;
             }
-            let direction = if key.asc { "ASC" } else { "DESC" };
-            let nulls = if key.nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
-            order.push(format!("{} {direction} {nulls}", expr.text));
+            order.push(self.dialect.grammar().order_key(&expr.text, key.asc, key.nulls_first));
         }
         Some(Select { order, limit: sort.fetch, ..select })
     }
@@ -275,8 +269,13 @@ impl Writer {
         }
         let (left, right) = (self.write(&join.left)?, self.write(&join.right)?);
         match join.join_type {
-            JoinType::LeftSemi => return self.exists(join, left, right, "EXISTS"),
-            JoinType::LeftAnti => return self.exists(join, left, right, "NOT EXISTS"),
+            JoinType::LeftSemi if self.dialect.grammar().correlates() => {
+                return self.exists(join, left, right, "EXISTS");
+            }
+            JoinType::LeftAnti if self.dialect.grammar().correlates() => {
+                return self.exists(join, left, right, "NOT EXISTS");
+            }
+            JoinType::LeftSemi | JoinType::LeftAnti => return self.member(join, left, right),
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
             _ => return None,
         }
@@ -293,14 +292,23 @@ impl Writer {
         let right = if right.joined { self.nest(right) } else { right };
         let columns: Vec<_> = left.columns.iter().chain(&right.columns).cloned().collect();
         let both = join.left.schema().join(join.right.schema()).ok()?;
-        let conditions = self.conditions(join, &both, &columns)?;
+        let mut conditions = self.conditions(join, &both, &columns)?;
+        let grammar = self.dialect.grammar();
+        let equated = !join.on.is_empty();
+        let only_equated = equated && join.filter.is_none();
+        let mut filters: Vec<_> = left.filters.into_iter().chain(right.filters).collect();
         let kind = match join.join_type {
+            // PostgreSQL joins fully on equalities only.
+            JoinType::Full if !only_equated || !grammar.joins_fully() => return None,
+            JoinType::Left | JoinType::Right if !only_equated && !grammar.joins_on_anything() => return None,
             JoinType::Left => "LEFT JOIN",
             JoinType::Right => "RIGHT JOIN",
-            // PostgreSQL joins fully on equalities only.
-            JoinType::Full if !join.on.is_empty() && join.filter.is_none() => "FULL JOIN",
-            JoinType::Full => return None,
+            JoinType::Full => "FULL JOIN",
             _ if conditions.is_empty() => "CROSS JOIN",
+            _ if !equated && !grammar.joins_on_anything() => {
+                filters.append(&mut conditions);
+                "CROSS JOIN"
+            }
             _ => "JOIN",
         };
         let on = match (conditions.is_empty(), outer) {
@@ -309,7 +317,6 @@ impl Writer {
             (false, _) => format!(" ON {}", conditions.join(" AND ")),
         };
         let from = format!("{} {kind} {}{on}", left.from, right.from);
-        let filters = left.filters.into_iter().chain(right.filters).collect();
         Some(Select { from, filters, columns, joined: true, ..Select::default() })
     }
 
@@ -346,6 +353,25 @@ impl Writer {
         Some(left)
     }
 
+    /// A semi-join or anti-join on one equality, as a list that needs nothing of the outer query.
+    fn member(&mut self, join: &Join, left: Select, right: Select) -> Option<Select> {
+        let ([(key, other)], None) = (join.on.as_slice(), &join.filter) else { return None };
+        let (mut left, mut right) = (self.plain(left), self.plain(right));
+        let key = self.scope(join.left.schema(), &left).write(key)?;
+        let other = self.scope(join.right.schema(), &right).write(other)?;
+        equality(&key, &other, "")?;
+        // A list that may hold NULL is no answer to NOT IN.
+        right.filters.push(format!("({} IS NOT NULL)", other.text));
+        right.columns = vec![other];
+        right.order.clear();
+        let list = right.render(self.dialect);
+        left.filters.push(match join.join_type {
+            JoinType::LeftAnti => format!("({key} IS NULL OR {key} NOT IN ({list}))", key = key.text),
+            _ => format!("({} IN ({list}))", key.text),
+        });
+        Some(left)
+    }
+
     fn union(&mut self, union: &Union) -> Option<Select> {
         let mut members = Vec::with_capacity(union.inputs.len());
         let mut columns: Vec<Sql> = Vec::new();
@@ -370,7 +396,7 @@ impl Writer {
         }
         let alias = self.alias("q");
         for (i, column) in columns.iter_mut().enumerate() {
-            *column = Sql { text: format!("{alias}.c{i}"), bare: true, varies: true, ..column.clone() };
+            *column = Sql { text: format!("{alias}.c{i}"), bare: true, varies: true, stored: None, ..column.clone() };
         }
         Some(Select { from: format!("({}) AS {alias}", members.join(" UNION ALL ")), columns, ..Select::default() })
     }

@@ -29,6 +29,24 @@ pub enum Comparable {
     Ordered,
 }
 
+impl Comparable {
+    fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Equality => "equality",
+            Self::Ordered => "order",
+        }
+    }
+
+    fn of(name: &str) -> Self {
+        match name {
+            "order" => Self::Ordered,
+            "equality" => Self::Equality,
+            _ => Self::No,
+        }
+    }
+}
+
 /// How a column is read; its name and type stand in the table's schema.
 #[derive(Debug, Clone)]
 pub struct RemoteColumn {
@@ -37,31 +55,31 @@ pub struct RemoteColumn {
     /// SQL with `{}` for the column: `{}`, `CAST({} AS text)`.
     pub reading: String,
     pub comparable: Comparable,
+    /// Which comparisons of what is read with a constant tell the same of the column as it is stored, which an index
+    /// may hold: `Equality` where equal texts are equal under any collation. `None` where the column is read as it is.
+    pub implied: Option<Comparable>,
 }
 
 impl RemoteColumn {
     /// What a discovery keeps, so that the column can be read again without asking; `version` is that of what
     /// was discovered, where it can change under the same name.
     pub(crate) fn remember(&self, version: Option<&str>) -> Value {
-        let compare = match self.comparable {
-            Comparable::No => "no",
-            Comparable::Equality => "equality",
-            Comparable::Ordered => "order",
-        };
-        json!({ "sql": self.reading, "compare": compare, "version": version })
+        json!({
+            "sql": self.reading,
+            "compare": self.comparable.name(),
+            "implied": self.implied.map(Comparable::name),
+            "version": version,
+        })
     }
 
     /// The column as it was remembered; `None` where it was not, or for another version.
     pub(crate) fn recall(column: &DiscoveredColumn, version: Option<&str>) -> Option<Self> {
         let reading = column.reading.as_ref()?;
-        let comparable = match reading.get("compare")?.as_str()? {
-            "order" => Comparable::Ordered,
-            "equality" => Comparable::Equality,
-            _ => Comparable::No,
-        };
+        let comparable = Comparable::of(reading.get("compare")?.as_str()?);
+        let implied = reading.get("implied").and_then(Value::as_str).map(Comparable::of);
         let same = reading.get("version").and_then(Value::as_str) == version;
         let reading = reading.get("sql")?.as_str()?.to_owned();
-        same.then(|| Self { name: column.name.clone(), reading, comparable })
+        same.then(|| Self { name: column.name.clone(), reading, comparable, implied })
     }
 }
 
@@ -84,11 +102,21 @@ impl RemoteTable {
         table: &DiscoveredTable,
         version: Option<&str>,
     ) -> Option<Self> {
+        let dialect = database.dialect();
+        let from = format!("{}.{}", dialect.quote(schema), dialect.quote(&table.name));
+        Self::discovered_as(database, from, table, version)
+    }
+
+    /// A discovered table under the given qualified name.
+    pub(crate) fn discovered_as(
+        database: Arc<dyn RemoteDatabase>,
+        from: String,
+        table: &DiscoveredTable,
+        version: Option<&str>,
+    ) -> Option<Self> {
         let columns = table.columns.iter().map(|c| RemoteColumn::recall(c, version)).collect::<Option<Vec<_>>>()?;
         let fields = table.columns.iter().map(|c| Field::new(&c.name, c.arrow_type.clone(), c.nullable));
         let fields = Schema::new(fields.collect::<Vec<_>>());
-        let dialect = database.dialect();
-        let from = format!("{}.{}", dialect.quote(schema), dialect.quote(&table.name));
         Some(Self::new(database, from, fields, columns).with_rows(table.row_count))
     }
 
@@ -144,10 +172,14 @@ impl TableProvider for RemoteTable {
             .map(|filter| {
                 let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
                 let scope = Scope { dialect: self.database.dialect(), schema: &schema, columns: &columns };
-                let written = unqualified(filter).and_then(|filter| scope.write_condition(&filter));
-                Ok(match written {
-                    Some(_) => TableProviderFilterPushDown::Exact,
-                    None => TableProviderFilterPushDown::Unsupported,
+                let filter = unqualified(filter);
+                let exact = filter.as_ref().is_some_and(|filter| scope.write_condition(filter).is_some());
+                let implied = || filter.as_ref().is_some_and(|filter| scope.implied(filter).is_some());
+                Ok(match exact {
+                    true => TableProviderFilterPushDown::Exact,
+                    // It narrows what is fetched, and the engine looks again.
+                    false if implied() => TableProviderFilterPushDown::Inexact,
+                    false => TableProviderFilterPushDown::Unsupported,
                 })
             })
             .collect()
@@ -164,7 +196,8 @@ impl TableProvider for RemoteTable {
         let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
         for filter in filters.iter().flat_map(conjuncts) {
             let scope = Scope { dialect: self.database.dialect(), schema: &schema, columns: &select.columns };
-            let condition = unqualified(filter).and_then(|filter| scope.write_condition(&filter));
+            let condition = unqualified(filter)
+                .and_then(|filter| scope.write_condition(&filter).or_else(|| scope.implied(&filter)));
             let condition = condition.ok_or_else(|| {
                 datafusion::error::DataFusionError::Internal("a filter came back that was not accepted".into())
             })?;

@@ -107,7 +107,8 @@ fn describe(connection: &Connection, table: &Table, version: &str) -> rusqlite::
         row_count = rows;
         for (column, counts) in group.iter().zip(counts) {
             let (arrow_type, reading, comparable) = reading(&column.source_type, &counts, table.collated);
-            let remote = RemoteColumn { name: column.name.clone(), reading: reading.clone(), comparable };
+            let remote =
+                RemoteColumn { name: column.name.clone(), reading: reading.clone(), comparable, implied: None };
             columns.push(DiscoveredColumn {
                 name: column.name.clone(),
                 source_type: column.source_type.clone(),

@@ -4,7 +4,10 @@
 pub mod differential;
 pub mod documents;
 pub mod http;
+pub mod mariadb;
 pub mod postgres;
+pub mod s3;
+pub mod servers;
 
 use std::sync::Arc;
 
@@ -46,4 +49,13 @@ pub async fn try_open(source: &SourceContext) -> Result<Arc<dyn OpenedSource>, r
 pub fn outbound(allow_private: bool) -> Arc<Outbound> {
     let policy = AddressPolicy { allow_private, ..AddressPolicy::default() };
     Arc::new(Outbound::new(&OutboundConfig { policy, ..OutboundConfig::default() }).expect("the outbound client"))
+}
+
+/// An RSA key in PEM form, made for the test.
+pub fn private_key() -> String {
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        .output()
+        .expect("openssl makes a key");
+    String::from_utf8(made.stdout).unwrap()
 }

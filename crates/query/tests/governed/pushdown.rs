@@ -37,6 +37,7 @@ fn remote(database: &Arc<Asked>, table: &str, columns: &[(&str, DataType)]) -> G
             name: (*name).to_owned(),
             reading: "{}".to_owned(),
             comparable: Comparable::Ordered,
+            implied: None,
         })
         .collect();
     let from = format!("\"public\".\"{table}\"");

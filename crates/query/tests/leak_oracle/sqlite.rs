@@ -75,6 +75,7 @@ impl Sqlite {
                 name: (*column).to_owned(),
                 reading: "{}".to_owned(),
                 comparable: Comparable::Ordered,
+                implied: None,
             })
             .collect();
         let database: Arc<dyn RemoteDatabase> = Arc::clone(self) as _;

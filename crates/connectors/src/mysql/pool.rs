@@ -1,0 +1,245 @@
+//! Sessions with one server: made when wanted, at most so many, reused while they are whole.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
+use tokio::sync::Semaphore;
+
+use super::catalog;
+use super::session::{Session, classify};
+use crate::pushdown::Catalogued;
+use crate::server::ServerSettings;
+use crate::tls::{Tls, roots, untrusted};
+use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema};
+
+/// A session that was idle for longer is not used again: firewalls forget silent connections.
+const LONGEST_IDLE: Duration = Duration::from_secs(120);
+/// Of a sorted or grouped value, in bytes: the server compares no more of it. See how the catalogue reads texts.
+const LONGEST_KEY: usize = 8_192;
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 4;
+
+/// The sessions of one source. Cloning shares them; the last clone's drop closes the idle ones.
+#[derive(Clone)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    identity: String,
+    settings: ServerSettings,
+    ssl: Option<SslOpts>,
+    guard: Arc<dyn AddressGuard>,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<(Conn, Instant)>>,
+}
+
+impl Pool {
+    pub fn new(
+        identity: String,
+        settings: ServerSettings,
+        guard: Arc<dyn AddressGuard>,
+    ) -> Result<Self, ConnectorError> {
+        let ssl = ssl(&settings)?;
+        let permits = Arc::new(Semaphore::new(settings.sessions as usize));
+        let idle = Mutex::new(Vec::new());
+        Ok(Self { shared: Arc::new(Shared { identity, settings, ssl, guard, permits, idle }) })
+    }
+
+    pub fn identity(&self) -> &str {
+        &self.shared.identity
+    }
+
+    pub fn query_timeout(&self) -> Duration {
+        self.shared.settings.query_timeout
+    }
+
+    /// A session of one's own, within the connection timeout.
+    pub async fn session(&self) -> Result<Session, ConnectorError> {
+        let limit = self.shared.settings.connect_timeout;
+        let attempt = async {
+            let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
+            let conn = match self.shared.take_idle().await {
+                Some(conn) => conn,
+                None => self.shared.connect().await?,
+            };
+            Ok(Session::new(conn, permit, self.shared.clone()))
+        };
+        tokio::time::timeout(limit, attempt).await.map_err(|_| ConnectorError::Timeout(limit))?
+    }
+}
+
+#[async_trait]
+impl Catalogued for Pool {
+    async fn version(&self) -> Result<Option<String>, ConnectorError> {
+        let mut session = self.session().await?;
+        let version = session.version().await?;
+        session.finish();
+        // MariaDB names itself in its version.
+        let (number, is_mariadb) = (version.split('-').next().unwrap_or_default(), version.contains("MariaDB"));
+        Ok(Some(format!("{} {number}", if is_mariadb { "MariaDB" } else { "MySQL" })))
+    }
+
+    fn only_schema(&self) -> Option<&str> {
+        Some(&self.shared.settings.database)
+    }
+
+    async fn catalogue(
+        &self,
+        _schema: Option<&str>,
+        table: Option<&str>,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        let database = &self.shared.settings.database;
+        let mut session = self.session().await?;
+        let tables = catalog::read(&mut session, database, table).await?;
+        session.finish();
+        Ok(vec![DiscoveredSchema { name: database.clone(), tables }])
+    }
+}
+
+impl Shared {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Conn, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A session that still answers.
+    async fn take_idle(&self) -> Option<Conn> {
+        loop {
+            let taken = {
+                let mut idle = self.idle();
+                idle.retain(|(_, since)| since.elapsed() < LONGEST_IDLE);
+                idle.pop()
+            };
+            let (mut conn, _) = taken?;
+            if conn.ping().await.is_ok() {
+                return Some(conn);
+            }
+        }
+    }
+
+    pub fn put_back(&self, conn: Conn) {
+        self.idle().push((conn, Instant::now()));
+    }
+
+    /// Ends what another session is doing.
+    pub async fn kill(&self, session: u32) {
+        let attempt = async {
+            let mut conn = self.connect().await?;
+            conn.query_drop(format!("KILL QUERY {session}")).await.map_err(classify)?;
+            conn.disconnect().await.map_err(classify)
+        };
+        match tokio::time::timeout(self.settings.connect_timeout, attempt).await {
+            Ok(Ok(())) => {}
+            _ => tracing::debug!("a MySQL statement could not be killed and ends by its timeout"),
+        }
+    }
+
+    async fn connect(&self) -> Result<Conn, ConnectorError> {
+        let settings = &self.settings;
+        let addresses = self.guard.check(&settings.host, settings.port).await.map_err(|blocked| match blocked {
+            Blocked::NotPermitted => ConnectorError::Blocked,
+            Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },
+        })?;
+        let mut failure = ConnectorError::Unreachable { cause: None };
+        for address in addresses.into_iter().take(ADDRESSES) {
+            let mut result = Conn::new(self.options(address, self.ssl.clone())).await;
+            if settings.tls == Tls::Prefer
+                && matches!(result, Err(Error::Driver(DriverError::NoClientSslFlagFromServer)))
+            {
+                result = Conn::new(self.options(address, None)).await;
+            }
+            match result {
+                Ok(mut conn) => {
+                    conn.query_drop(self.preamble()).await.map_err(classify)?;
+                    return Ok(conn);
+                }
+                Err(error) => failure = self.refused(error),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The host is what TLS verifies, the address where the connection goes.
+    fn options(&self, address: SocketAddr, ssl: Option<SslOpts>) -> OptsBuilder {
+        let settings = &self.settings;
+        OptsBuilder::default()
+            .ip_or_hostname(settings.host.clone())
+            .resolved_ips(Some(vec![address.ip()]))
+            .tcp_port(address.port())
+            .user(Some(settings.user.clone()))
+            .pass(settings.password.as_ref().map(|password| password.expose().to_owned()))
+            .db_name(Some(settings.database.clone()))
+            .ssl_opts(ssl)
+            // A server on this machine would have the driver come back through a socket of its choice.
+            .prefer_socket(false)
+            .stmt_cache_size(0)
+            .connect_attribute("program_name", "rivergen")
+    }
+
+    fn refused(&self, error: Error) -> ConnectorError {
+        match &error {
+            Error::Driver(DriverError::NoClientSslFlagFromServer) | Error::Io(IoError::Tls(_)) => {
+                ConnectorError::Untrusted { cause: Some(error.into()) }
+            }
+            // The handshake's errors come as the stream's.
+            Error::Io(IoError::Io(io)) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                ConnectorError::Untrusted { cause: Some(error.into()) }
+            }
+            _ => classify(error),
+        }
+    }
+
+    /// What the session is to be, whatever the server's defaults are. Our statements rely on it: how literals are
+    /// read, what zone a moment is shown in, that a date of zeros is compared without an error. The comments are
+    /// read by MySQL and by MariaDB alone; each has its own statement timeout.
+    fn preamble(&self) -> String {
+        let limit = self.settings.query_timeout;
+        format!(
+            "SET SESSION TRANSACTION READ ONLY; SET NAMES utf8mb4; SET time_zone = '+00:00', \
+             sql_mode = 'NO_BACKSLASH_ESCAPES,NO_UNSIGNED_SUBTRACTION', sql_auto_is_null = 0, \
+             sql_select_limit = DEFAULT, max_sort_length = {LONGEST_KEY} \
+             /*!50708 , max_execution_time = {} */ /*M!100101 , max_statement_time = {} */",
+            limit.as_millis(),
+            limit.as_secs().max(1),
+        )
+    }
+}
+
+fn ssl(settings: &ServerSettings) -> Result<Option<SslOpts>, ConnectorError> {
+    let ssl = SslOpts::default();
+    Ok(match settings.tls {
+        Tls::Disable => None,
+        // Encryption without identity, as libpq has it.
+        Tls::Prefer | Tls::Require => {
+            Some(ssl.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
+        }
+        Tls::VerifyCa | Tls::VerifyFull => {
+            let given = match &settings.root_certificate {
+                Some(pem) => vec![pem.clone().into_bytes()],
+                None => system_roots()?,
+            };
+            let given = given.into_iter().map(Into::into).collect();
+            Some(ssl.with_root_certs(given).with_disable_built_in_roots(true))
+        }
+    })
+}
+
+/// The system's roots, as the driver takes them.
+fn system_roots() -> Result<Vec<Vec<u8>>, ConnectorError> {
+    if roots(None)?.is_empty() {
+        return Err(untrusted("this system trusts no certificates"));
+    }
+    let certificates = rustls_native_certs::load_native_certs().certs.into_iter();
+    Ok(certificates.map(|certificate| certificate.to_vec()).collect())
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("identity", &self.shared.identity).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! A database of tables as an opened source.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+
+use super::{RemoteDatabase, RemoteTable};
+use crate::{ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource};
+
+/// A database that tells of its tables.
+#[async_trait]
+pub(crate) trait Catalogued: RemoteDatabase + Sized {
+    /// Something small that tells the version.
+    async fn version(&self) -> Result<Option<String>, ConnectorError>;
+
+    /// The one schema that the source is confined to.
+    fn only_schema(&self) -> Option<&str>;
+
+    /// All that may be read, of one schema or table where they are given.
+    async fn catalogue(
+        &self,
+        schema: Option<&str>,
+        table: Option<&str>,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
+
+    /// A table's quoted and qualified name.
+    fn qualified(&self, schema: &str, table: &str) -> String {
+        format!("{}.{}", self.dialect().quote(schema), self.dialect().quote(table))
+    }
+}
+
+/// The source over such a database.
+#[derive(Debug)]
+pub(crate) struct OpenedDatabase<D>(Arc<D>);
+
+impl<D: Catalogued> OpenedDatabase<D> {
+    pub fn new(database: D) -> Self {
+        Self(Arc::new(database))
+    }
+
+    fn outside(&self, schema: &str) -> bool {
+        self.0.only_schema().is_some_and(|only| only != schema)
+    }
+
+    fn provider(&self, schema: &str, table: &DiscoveredTable) -> Option<Arc<dyn TableProvider>> {
+        let from = self.0.qualified(schema, &table.name);
+        Some(RemoteTable::discovered_as(self.0.clone(), from, table, None)?.into_provider())
+    }
+}
+
+#[async_trait]
+impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
+    async fn probe(&self) -> Result<Option<String>, ConnectorError> {
+        self.0.version().await
+    }
+
+    async fn discover(&self, schema: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        if schema.is_some_and(|schema| self.outside(schema)) {
+            return Ok(Vec::new());
+        }
+        self.0.catalogue(schema.or(self.0.only_schema()), None).await
+    }
+
+    async fn open_table(
+        &self,
+        schema: &str,
+        table: &str,
+        known: Option<&DiscoveredTable>,
+    ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
+        let not_found = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        if self.outside(schema) {
+            return Err(not_found());
+        }
+        if let Some(provider) = known.and_then(|known| self.provider(schema, known)) {
+            return Ok(provider);
+        }
+        let found = self.0.catalogue(Some(schema), Some(table)).await?;
+        // A database may compare names without their case.
+        let found = found.into_iter().filter(|found| found.name == schema).flat_map(|schema| schema.tables);
+        let found = found.into_iter().find(|found| found.name == table).ok_or_else(not_found)?;
+        self.provider(schema, &found).ok_or_else(not_found)
+    }
+}
