@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rivergen_kernel::error::FieldError;
+use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::tls::{parse_roots, roots};
 use crate::{AddressGuard, Blocked, ConnectorError, SourceConfig};
 
 /// Addresses of one name that are tried.
@@ -62,34 +62,28 @@ impl Dial {
 }
 
 /// What a refusal of the guard means.
-pub(crate) fn refused(blocked: Blocked) -> ConnectorError {
+fn refused(blocked: Blocked) -> ConnectorError {
     match blocked {
         Blocked::NotPermitted => ConnectorError::Blocked,
         Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },
     }
 }
 
-/// TLS that trusts the roots in `metadata.ssl_root_certificate`, or the system's.
-pub(crate) fn client_tls(config: &SourceConfig) -> Result<Arc<ClientConfig>, FieldError> {
-    let wrong = |reason: &str| FieldError::new("metadata.ssl_root_certificate", reason);
-    let mut roots = RootCertStore::empty();
-    match config.metadata_text("ssl_root_certificate") {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate = certificate.map_err(|_| wrong("is not a certificate in PEM form"))?;
-                roots.add(certificate).map_err(|_| wrong("holds a certificate that cannot be a root"))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong("holds no certificate"));
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+/// TLS that trusts the given roots (PEM), or the system's.
+pub(crate) fn client_tls(root_certificate: Option<&str>) -> Result<Arc<ClientConfig>, ConnectorError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(ConnectorError::internal)?;
+    Ok(Arc::new(builder.with_root_certificates(roots(root_certificate)?).with_no_client_auth()))
+}
+
+/// `metadata.ssl_root_certificate`, checked.
+pub(crate) fn root_certificate(config: &SourceConfig) -> Result<Option<&str>, FieldError> {
+    let pem = config.metadata_text("ssl_root_certificate");
+    if let Some(pem) = pem {
+        parse_roots(pem).map_err(|reason| FieldError::new("metadata.ssl_root_certificate", reason))?;
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|_| wrong("cannot be used"))?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    Ok(pem)
 }
 
 /// Whether `metadata.sslmode` asks for TLS; `usual` where it says nothing.

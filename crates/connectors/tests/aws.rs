@@ -2,42 +2,19 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
 use support::documents::{check, columns, discover, failure, query, table};
+use support::servers::{self, Program};
 
 struct Moto {
-    port: u16,
-    child: Child,
+    program: Program,
 }
 
 impl Moto {
-    /// `None` where this machine has no moto; the test then says so and passes.
-    fn start() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        let program = home.join(".cache/rivergen/moto/bin/moto_server");
-        let child = Command::new(&program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = child else {
-            println!("skipped: moto is not installed; see scripts/install-test-tools.sh");
-            return None;
-        };
-        let until = Instant::now() + Duration::from_secs(60);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "moto did not start within 60 s");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Some(Self { port, child })
+    async fn start() -> Option<Self> {
+        servers::moto().await.map(|program| Self { program })
     }
 
     /// A call that changes something; moto asks who, but does not check the signature.
@@ -45,7 +22,7 @@ impl Moto {
         let service = if target.starts_with("Dynamo") { "dynamodb" } else { "kinesis" };
         let scope = format!("Credential=test/20240101/eu-west-1/{service}/aws4_request");
         let answer = reqwest::Client::new()
-            .post(format!("http://127.0.0.1:{}/", self.port))
+            .post(format!("http://127.0.0.1:{}/", self.program.port))
             .header("x-amz-target", target)
             .header("content-type", "application/x-amz-json-1.1")
             .header("authorization", format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"))
@@ -63,20 +40,13 @@ impl Moto {
         let mut config = SourceConfig::new(kind);
         config.metadata = metadata.as_object().unwrap().clone();
         config.metadata.insert("region".into(), json!("eu-west-1"));
-        config.metadata.insert("endpoint".into(), json!(format!("http://127.0.0.1:{}", self.port)));
+        config.metadata.insert("endpoint".into(), json!(format!("http://127.0.0.1:{}", self.program.port)));
         let credentials = Credentials {
             username: Some("AKIATEST".into()),
             password: Some(Secret::new("s3cr3t")),
             ..Credentials::default()
         };
         support::source("aws", config, credentials)
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -104,7 +74,7 @@ async fn orders(moto: &Moto) {
 
 #[tokio::test]
 async fn items_are_rows_and_filters_mean_the_same() {
-    let Some(moto) = Moto::start() else { return };
+    let Some(moto) = Moto::start().await else { return };
     orders(&moto).await;
     let (context, _cache) = moto.source(DataSourceType::Dynamodb, json!({}));
     assert!(Registry::new().connector(DataSourceType::Dynamodb).unwrap().test(&context).await.successful);
@@ -154,7 +124,7 @@ async fn items_are_rows_and_filters_mean_the_same() {
 
 #[tokio::test]
 async fn a_window_of_a_stream_is_a_table() {
-    let Some(moto) = Moto::start() else { return };
+    let Some(moto) = Moto::start().await else { return };
     moto.call("Kinesis_20131202.CreateStream", json!({"StreamName": "clicks", "ShardCount": 2})).await;
     let put = async |n: usize, text: String| {
         use base64::Engine;

@@ -67,6 +67,6 @@ fn form(metadata: Value, credentials: &[&str]) -> Value {
             "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
             "query_timeout": {"type": "integer", "title": "Request timeout (s)", "default": 300}
         },
-        "required": ["connection_string"]
+        "required": ["connection_string", "credentials"]
     })
 }

@@ -58,7 +58,7 @@ impl Connector for Dynamodb {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        Ok(Arc::new(OpenedStore(Tables { aws: Arc::new(Aws::open(source, SERVICE)?) })))
+        Ok(Arc::new(OpenedStore::new(Tables { aws: Arc::new(Aws::open(source, SERVICE)?) }, source)))
     }
 }
 

@@ -69,7 +69,7 @@ impl Connector for Kinesis {
             .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
         let name = source.config.metadata_text("stream").unwrap_or_default().to_owned();
         let stream = DataStream { aws: Aws::open(source, SERVICE)?, name, window };
-        Ok(Arc::new(OpenedStore(Streams { stream: Arc::new(stream) })))
+        Ok(Arc::new(OpenedStore::new(Streams { stream: Arc::new(stream) }, source)))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -15,10 +14,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, StatisticsArgs,
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::rows::Rows;
-use super::{Collection, Scan};
+use super::{Collection, Pages, Scan};
+use crate::{ConnectorError, retry};
 
 /// One scan of a collection.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct DocumentExec {
     collection: Arc<dyn Collection>,
     scan: Scan,
     rows: Arc<Rows>,
+    max_retries: u32,
     statistics: Arc<Statistics>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -35,12 +36,12 @@ impl DocumentExec {
     pub(super) fn new(
         collection: Arc<dyn Collection>,
         scan: Scan,
-        schema: SchemaRef,
-        mixed: Vec<bool>,
+        rows: Rows,
         statistics: Statistics,
+        max_retries: u32,
     ) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema.clone()),
+            EquivalenceProperties::new(rows.schema().clone()),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -48,7 +49,8 @@ impl DocumentExec {
         Self {
             collection,
             scan,
-            rows: Arc::new(Rows::new(schema, mixed)),
+            rows: Arc::new(rows),
+            max_retries,
             statistics: Arc::new(statistics),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -106,7 +108,7 @@ impl ExecutionPlan for DocumentExec {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let rows = self.rows.clone();
         let wanted = self.scan.limit.unwrap_or(usize::MAX);
-        let pages = self.collection.clone().scan(self.scan.clone());
+        let pages = begin(self.collection.clone(), self.scan.clone(), self.max_retries);
         // No further page is asked for once there is enough, nor after an error.
         let batches = stream::unfold((pages, wanted), |(mut pages, wanted)| async move {
             if wanted == 0 {
@@ -137,4 +139,18 @@ impl ExecutionPlan for DocumentExec {
     fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> Result<Arc<Statistics>> {
         Ok(self.statistics.clone())
     }
+}
+
+/// The pages of a scan, of which the first is asked for again while the source cannot be reached.
+fn begin(collection: Arc<dyn Collection>, scan: Scan, max_retries: u32) -> Pages {
+    let begun = async move {
+        let (first, rest) = retry::reaching(max_retries, || async {
+            let mut pages = collection.clone().scan(scan.clone());
+            let first = pages.try_next().await?;
+            Ok::<_, ConnectorError>((first, pages))
+        })
+        .await?;
+        Ok(stream::iter(first.map(Ok)).chain(rest))
+    };
+    stream::once(begun).try_flatten().boxed()
 }

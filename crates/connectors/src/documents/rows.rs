@@ -34,6 +34,10 @@ impl Rows {
         Self { schema, mixed, positions }
     }
 
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// The documents in batches of a bounded size.
     pub fn batches(&self, documents: &[Document]) -> Result<Vec<RecordBatch>, ConnectorError> {
         let mut batches = Vec::new();

@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use super::Collection;
 use super::shape::Column;
 use super::table::DocumentTable;
-use crate::{ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource, TableKind};
+use crate::{ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource, SourceContext, TableKind, retry};
 
 /// Tables of one source that are discovered; of more, the first by name.
 const MOST_TABLES: usize = 1_000;
@@ -56,18 +56,32 @@ pub(crate) trait Store: fmt::Debug + Send + Sync + 'static {
     fn collection(&self, table: &TableName, columns: &[Column]) -> Result<Arc<dyn Collection>, ConnectorError>;
 }
 
-/// A store as every source is.
+/// A store as every source is: what cannot be reached is tried again.
 #[derive(Debug)]
-pub(crate) struct OpenedStore<S>(pub S);
+pub(crate) struct OpenedStore<S> {
+    store: S,
+    max_retries: u32,
+}
+
+impl<S: Store> OpenedStore<S> {
+    pub fn new(store: S, source: &SourceContext) -> Self {
+        Self { store, max_retries: source.config.max_retries }
+    }
+
+    async fn describe(&self, table: TableName) -> (TableName, Result<Described, ConnectorError>) {
+        let found = retry::reaching(self.max_retries, || self.store.describe(&table)).await;
+        (table, found)
+    }
+}
 
 #[async_trait]
 impl<S: Store> OpenedSource for OpenedStore<S> {
     async fn probe(&self) -> Result<Option<String>, ConnectorError> {
-        self.0.probe().await
+        retry::reaching(self.max_retries, || self.store.probe()).await
     }
 
     async fn discover(&self, schema: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        let mut tables = self.0.tables(schema).await?;
+        let mut tables = retry::reaching(self.max_retries, || self.store.tables(schema)).await?;
         tables.retain(|table| schema.is_none_or(|schema| table.schema == schema));
         tables.sort();
         tables.dedup();
@@ -101,22 +115,16 @@ impl<S: Store> OpenedSource for OpenedStore<S> {
         let (columns, rows) = match recalled {
             Some(columns) => (columns, known.and_then(|known| known.row_count)),
             None => {
-                let found = self.0.describe(&name).await?;
+                let (_, found) = self.describe(name.clone()).await;
+                let found = found?;
                 (found.columns, found.rows)
             }
         };
         if columns.is_empty() {
             return Err(ConnectorError::NotFound { what: format!("table {schema}.{table}") });
         }
-        let collection = self.0.collection(&name, &columns)?;
-        Ok(Arc::new(DocumentTable::new(collection, columns, rows)))
-    }
-}
-
-impl<S: Store> OpenedStore<S> {
-    async fn describe(&self, table: TableName) -> (TableName, Result<Described, ConnectorError>) {
-        let found = self.0.describe(&table).await;
-        (table, found)
+        let collection = self.store.collection(&name, &columns)?;
+        Ok(Arc::new(DocumentTable::new(collection, columns, rows, self.max_retries)))
     }
 }
 

@@ -10,6 +10,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::rows::Rows;
 use super::shape::Column;
 use super::{Collection, Condition, DocumentExec, Scan};
 
@@ -20,12 +21,13 @@ pub(super) struct DocumentTable {
     columns: Vec<Column>,
     schema: SchemaRef,
     rows: Option<u64>,
+    max_retries: u32,
 }
 
 impl DocumentTable {
-    pub fn new(collection: Arc<dyn Collection>, columns: Vec<Column>, rows: Option<u64>) -> Self {
+    pub fn new(collection: Arc<dyn Collection>, columns: Vec<Column>, rows: Option<u64>, max_retries: u32) -> Self {
         let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
-        Self { collection, columns, schema, rows }
+        Self { collection, columns, schema, rows, max_retries }
     }
 
     /// What of the filter the source can narrow by.
@@ -74,6 +76,7 @@ impl TableProvider for DocumentTable {
         if let Some(rows) = self.rows {
             statistics.num_rows = Precision::Inexact(usize::try_from(rows).unwrap_or(usize::MAX));
         }
-        Ok(Arc::new(DocumentExec::new(self.collection.clone(), scan, schema, mixed, statistics)))
+        let rows = Rows::new(schema, mixed);
+        Ok(Arc::new(DocumentExec::new(self.collection.clone(), scan, rows, statistics, self.max_retries)))
     }
 }

@@ -11,7 +11,7 @@ mod values;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Document as Bson, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::Collation;
@@ -20,7 +20,9 @@ use mongodb::{Client, Collection as Documents, Database};
 use rivergen_kernel::error::FieldError;
 use serde_json::{Value as Json, json};
 
-use crate::documents::{Collection, Column, Condition, Described, OpenedStore, Pages, Scan, Store, TableName, sampled};
+use crate::documents::{
+    Collection, Column, Condition, Described, Document, OpenedStore, Pages, Scan, Store, TableName, sampled,
+};
 use crate::relay::Relay;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
@@ -30,6 +32,9 @@ use settings::Settings;
 
 /// Documents that tell the columns.
 const SAMPLED: i64 = 500;
+const SAMPLED_AT_ONCE: u32 = 100;
+/// Of the documents of a sample, in bytes.
+const LARGEST_SAMPLE: usize = 16 * 1024 * 1024;
 const PAGE: u32 = 1_000;
 
 /// Reads MongoDB.
@@ -51,7 +56,7 @@ impl Connector for Mongodb {
             "type": "object",
             "properties": {
                 "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 27017},
+                "port": {"type": "integer", "title": "Port", "default": 27017, "minimum": 1, "maximum": 65535},
                 "database_name": {"type": "string", "title": "Database"},
                 "connection_string": {"type": "string", "title": "Connection string", "description": "mongodb:// or mongodb+srv://, with the database in its path; instead of the fields.", "writeOnly": true},
                 "credentials": {"type": "object", "properties": {
@@ -67,7 +72,7 @@ impl Connector for Mongodb {
                 "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
                 "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300}
             },
-            "required": ["host", "port", "database_name"]
+            "anyOf": [{"required": ["host", "port", "database_name"]}, {"required": ["connection_string"]}]
         })
     }
 
@@ -86,7 +91,7 @@ impl Connector for Mongodb {
         let options = settings.options(source, &relay).await?;
         let client = Client::with_options(options).map_err(|error| classify(&error, false, source))?;
         let server = Server { database: client.database(&settings.database), relay, source: source.clone() };
-        Ok(Arc::new(OpenedStore(Collections { server: Arc::new(server) })))
+        Ok(Arc::new(OpenedStore::new(Collections { server: Arc::new(server) }, source)))
     }
 }
 
@@ -101,6 +106,27 @@ struct Server {
 impl Server {
     fn classify(&self, error: Error) -> ConnectorError {
         classify(&error, self.relay.has_blocked(), &self.source)
+    }
+
+    /// The answer to a question, within the query timeout.
+    async fn ask<T>(&self, question: impl IntoFuture<Output = Result<T, Error>>) -> Result<T, ConnectorError> {
+        let limit = self.source.config.query_timeout();
+        let answer = tokio::time::timeout(limit, question.into_future()).await;
+        answer.map_err(|_| ConnectorError::Timeout(limit))?.map_err(|error| self.classify(error))
+    }
+
+    /// The first documents of a collection, some hundred or so many as memory allows.
+    async fn sample(&self, name: &str) -> Result<Vec<Bson>, ConnectorError> {
+        let find = self.documents(name).find(doc! {}).limit(SAMPLED).batch_size(SAMPLED_AT_ONCE);
+        let mut cursor = self.ask(find).await?;
+        let (mut sample, mut bytes) = (Vec::new(), 0);
+        while bytes < LARGEST_SAMPLE
+            && let Some(document) = self.ask(cursor.try_next()).await?
+        {
+            bytes += document.to_vec().map_err(ConnectorError::internal)?.len();
+            sample.push(document);
+        }
+        Ok(sample)
     }
 
     fn documents(&self, name: &str) -> Documents<Bson> {
@@ -148,13 +174,12 @@ struct Collections {
 #[async_trait]
 impl Store for Collections {
     async fn probe(&self) -> Result<Option<String>, ConnectorError> {
-        let answer = self.server.database.run_command(doc! {"buildInfo": 1}).await;
-        let answer = answer.map_err(|error| self.server.classify(error))?;
+        let answer = self.server.ask(self.server.database.run_command(doc! {"buildInfo": 1})).await?;
         Ok(answer.get_str("version").ok().map(|version| format!("MongoDB {version}")))
     }
 
     async fn tables(&self, _schema: Option<&str>) -> Result<Vec<TableName>, ConnectorError> {
-        let names = self.server.database.list_collection_names().await.map_err(|error| self.server.classify(error))?;
+        let names = self.server.ask(self.server.database.list_collection_names()).await?;
         let schema = self.server.database.name();
         Ok(names
             .into_iter()
@@ -169,12 +194,10 @@ impl Store for Collections {
         if table.schema != server.database.name() || table.table.is_empty() || table.table.starts_with("system.") {
             return Err(not_found());
         }
-        let classify = |error| server.classify(error);
-        let found = server.database.list_collections().filter(doc! {"name": &table.table}).await.map_err(classify)?;
-        let found: Vec<_> = found.try_collect().await.map_err(classify)?;
-        let view = found.first().ok_or_else(not_found)?.collection_type == CollectionType::View;
-        let sample = server.documents(&table.table).find(doc! {}).limit(SAMPLED).await.map_err(classify)?;
-        let sample: Vec<Bson> = sample.try_collect().await.map_err(classify)?;
+        let mut found = server.ask(server.database.list_collections().filter(doc! {"name": &table.table})).await?;
+        let found = server.ask(found.try_next()).await?.ok_or_else(not_found)?;
+        let view = found.collection_type == CollectionType::View;
+        let sample = server.sample(&table.table).await?;
         let mut columns = sampled(&sample.iter().map(values::document).collect::<Vec<_>>());
         for column in &mut columns {
             column.key = column.name == "_id" && sample.iter().all(|document| document.contains_key("_id"));
@@ -185,7 +208,7 @@ impl Store for Collections {
         }
         let rows = match view {
             true => None,
-            false => Some(server.documents(&table.table).estimated_document_count().await.map_err(classify)?),
+            false => Some(server.ask(server.documents(&table.table).estimated_document_count()).await?),
         };
         Ok(Described { columns, rows, comment: None })
     }
@@ -238,7 +261,7 @@ impl Collection for Table {
                 .filter_map(|column| Some((column.name.clone(), column.native["kind"].as_str()?.to_owned())))
                 .collect(),
         );
-        futures::stream::once(async move {
+        stream::once(async move {
             let documents = self.server.documents(&self.name);
             let limit = self.server.source.config.query_timeout();
             let mut find = documents.find(filter).batch_size(PAGE).max_time(limit);
@@ -252,13 +275,19 @@ impl Collection for Table {
             if let Some(limit) = scan.limit {
                 find = find.limit(i64::try_from(limit.max(1)).unwrap_or(i64::MAX));
             }
-            let cursor = find.await.map_err(|error| self.server.classify(error))?;
-            let pages = cursor.ready_chunks(PAGE as usize).map(move |page| {
-                let page = page.into_iter().map(|document| {
-                    let document = document.map_err(|error| self.server.classify(error))?;
-                    Ok(values::typed_document(&document, &kinds))
-                });
-                page.collect::<Result<Vec<_>, ConnectorError>>()
+            let documents = self.server.ask(find).await?.ready_chunks(PAGE as usize);
+            let pages = stream::try_unfold(documents, move |mut documents| {
+                let (server, kinds) = (self.server.clone(), kinds.clone());
+                async move {
+                    let page = tokio::time::timeout(limit, documents.next()).await;
+                    let Some(page) = page.map_err(|_| ConnectorError::Timeout(limit))? else { return Ok(None) };
+                    let document = |document: Result<Bson, Error>| match document {
+                        Ok(document) => Ok(values::typed_document(&document, &kinds)),
+                        Err(error) => Err(server.classify(error)),
+                    };
+                    let page: Vec<Document> = page.into_iter().map(document).collect::<Result<_, ConnectorError>>()?;
+                    Ok(Some((page, documents)))
+                }
             });
             Ok::<_, ConnectorError>(pages)
         })

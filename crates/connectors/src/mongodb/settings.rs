@@ -9,7 +9,7 @@ use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use sha2::{Digest, Sha256};
 
-use crate::dial::{client_tls, is_host, wants_tls};
+use crate::dial::{is_host, root_certificate, wants_tls};
 use crate::relay::Relay;
 use crate::{ConnectorError, Credentials, SourceConfig, SourceContext};
 
@@ -25,9 +25,7 @@ impl Settings {
     pub fn read(config: &SourceConfig, credentials: &Credentials) -> Result<Self, FieldError> {
         let given = credentials.connection_string.as_ref().filter(|string| !string.is_empty());
         let tls = config.metadata_text("sslmode").map(|_| wants_tls(config, false)).transpose()?;
-        if config.metadata_text("ssl_root_certificate").is_some() {
-            client_tls(config)?;
-        }
+        root_certificate(config)?;
         let string = match given {
             Some(string) => string.clone(),
             None => from_fields(config, credentials)?,
@@ -84,11 +82,12 @@ impl Settings {
         options.tls = Some(match encrypted {
             false => Tls::Disabled,
             true => {
-                let mut tls = match options.tls {
-                    Some(Tls::Enabled(tls)) => tls,
+                // What the string leaves unchecked is checked where the metadata say so.
+                let mut tls = match (self.tls, options.tls) {
+                    (None, Some(Tls::Enabled(tls))) => tls,
                     _ => TlsOptions::default(),
                 };
-                tls.ca_file_path = root_certificate(source)?;
+                tls.ca_file_path = root_file(source)?;
                 Tls::Enabled(tls)
             }
         });
@@ -103,7 +102,7 @@ impl Settings {
 }
 
 /// The driver reads roots from a file. It holds nothing secret, and is named by what is in it.
-fn root_certificate(source: &SourceContext) -> Result<Option<std::path::PathBuf>, ConnectorError> {
+fn root_file(source: &SourceContext) -> Result<Option<std::path::PathBuf>, ConnectorError> {
     let Some(pem) = source.config.metadata_text("ssl_root_certificate") else { return Ok(None) };
     let path = source.cache_dir.join(format!("{}.pem", hex::encode(Sha256::digest(pem))));
     if !path.exists() {

@@ -58,7 +58,7 @@ impl Connector for Neo4j {
             "type": "object",
             "properties": {
                 "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": BOLT},
+                "port": {"type": "integer", "title": "Port", "default": BOLT, "minimum": 1, "maximum": 65535},
                 "database_name": {"type": "string", "title": "Database", "default": "neo4j"},
                 "credentials": {"type": "object", "properties": {
                     "username": {"type": "string", "title": "User"},
@@ -96,7 +96,7 @@ impl Connector for Neo4j {
             authorization,
             database: database.unwrap_or_else(|| "neo4j".to_owned()),
         };
-        Ok(Arc::new(OpenedStore(Graph { api: Arc::new(api) })))
+        Ok(Arc::new(OpenedStore::new(Graph { api: Arc::new(api) }, source)))
     }
 }
 

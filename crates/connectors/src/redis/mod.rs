@@ -46,7 +46,7 @@ impl Connector for Redis {
             "type": "object",
             "properties": {
                 "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 6379},
+                "port": {"type": "integer", "title": "Port", "default": 6379, "minimum": 1, "maximum": 65535},
                 "database_name": {"type": "string", "title": "Database number", "default": "0"},
                 "connection_string": {"type": "string", "title": "Connection string", "description": "redis://user:password@host:6379/0, or rediss:// for TLS; instead of the fields.", "writeOnly": true},
                 "credentials": {"type": "object", "properties": {
@@ -69,7 +69,7 @@ impl Connector for Redis {
                 "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
                 "query_timeout": {"type": "integer", "title": "Command timeout (s)", "default": 300}
             },
-            "required": ["host", "port"]
+            "anyOf": [{"required": ["host", "port"]}, {"required": ["connection_string"]}]
         })
     }
 
@@ -86,8 +86,8 @@ impl Connector for Redis {
         let wrong = |wrong: FieldError| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason));
         let settings = Settings::read(&source.config, &source.credentials).map_err(wrong)?;
         let listed = keyspace::listed(&source.config).map_err(wrong)?;
-        let server = Arc::new(Server::new(settings, source.guard.clone()));
-        Ok(Arc::new(OpenedStore(Keyspace { server, listed })))
+        let server = Arc::new(Server::new(settings, source.guard.clone())?);
+        Ok(Arc::new(OpenedStore::new(Keyspace { server, listed }, source)))
     }
 }
 

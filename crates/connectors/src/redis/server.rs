@@ -10,7 +10,7 @@ use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use url::Url;
 
-use crate::dial::{Dial, client_tls, is_host, wants_tls};
+use crate::dial::{Dial, client_tls, is_host, root_certificate, wants_tls};
 use crate::{AddressGuard, ConnectorError, Credentials, SourceConfig};
 
 /// Keys that one step of a walk looks at, about.
@@ -24,7 +24,8 @@ pub(super) struct Settings {
     pub database: u32,
     username: Option<String>,
     password: Option<Secret>,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    tls: bool,
+    root_certificate: Option<String>,
     connect_timeout: Duration,
     query_timeout: Duration,
 }
@@ -39,17 +40,17 @@ impl Settings {
             database: 0,
             username: given(&credentials.username),
             password: credentials.password.clone().filter(|password| !password.is_empty()),
-            tls: None,
+            tls: false,
+            root_certificate: root_certificate(config)?.map(str::to_owned),
             connect_timeout: config.connect_timeout(),
             query_timeout: config.query_timeout(),
         };
         let mut database = ("database_name", config.database_name.clone().unwrap_or_default());
-        let mut encrypted = false;
         let string = credentials.connection_string.as_ref().filter(|string| !string.is_empty());
         if let Some(string) = string {
             let wrong = || FieldError::new("connection_string", "must be like redis://user:password@host:6379/0");
             let url = Url::parse(string.expose()).map_err(|_| wrong())?;
-            encrypted = match url.scheme() {
+            settings.tls = match url.scheme() {
                 "redis" | "valkey" => false,
                 "rediss" | "valkeys" => true,
                 _ => return Err(wrong()),
@@ -76,9 +77,7 @@ impl Settings {
             settings.database =
                 number.ok_or_else(|| FieldError::new(database.0, "must hold the number of a database"))?;
         }
-        if wants_tls(config, encrypted)? {
-            settings.tls = Some(client_tls(config)?);
-        }
+        settings.tls = wants_tls(config, settings.tls)?;
         Ok(settings)
     }
 }
@@ -107,15 +106,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub fn new(settings: Settings, guard: Arc<dyn AddressGuard>) -> Self {
+    pub fn new(settings: Settings, guard: Arc<dyn AddressGuard>) -> Result<Self, ConnectorError> {
         let dial = Dial {
             guard,
             host: settings.host.clone(),
             port: settings.port,
-            tls: settings.tls.clone(),
+            tls: settings.tls.then(|| client_tls(settings.root_certificate.as_deref())).transpose()?,
             timeout: settings.connect_timeout,
         };
-        Self { settings, dial, connection: Mutex::new(None) }
+        Ok(Self { settings, dial, connection: Mutex::new(None) })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -259,7 +258,7 @@ mod tests {
         assert_eq!((settings.host.as_str(), settings.port, settings.database), ("cache.example.com", 6380, 2));
         assert_eq!(settings.username.as_deref(), Some("ann"));
         assert_eq!(settings.password.as_ref().unwrap().expose(), "s@fe");
-        assert!(settings.tls.is_none() && read("rediss://[::1]").unwrap().tls.is_some());
+        assert!(!settings.tls && read("rediss://[::1]").unwrap().tls);
         for wrong in ["http://host", "redis://", "redis://h/x", "unix:///tmp/redis.sock", "nonsense"] {
             assert_eq!(read(wrong).err().unwrap().field, "connection_string", "{wrong}");
         }

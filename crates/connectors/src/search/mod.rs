@@ -73,7 +73,7 @@ impl Connector for Search {
             "type": "object",
             "properties": {
                 "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 9200},
+                "port": {"type": "integer", "title": "Port", "default": 9200, "minimum": 1, "maximum": 65535},
                 "credentials": {"type": "object", "properties": {
                     "api_key": {"type": "string", "title": "API key", "description": key, "writeOnly": true},
                     "username": {"type": "string", "title": "User"},
@@ -88,7 +88,7 @@ impl Connector for Search {
                 "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
                 "query_timeout": {"type": "integer", "title": "Request timeout (s)", "default": 300}
             },
-            "required": ["host", "port"]
+            "required": ["host", "port", "credentials"]
         })
     }
 
@@ -107,7 +107,7 @@ impl Connector for Search {
         let authorization = self.authorization(&source.config, &source.credentials).map_err(wrong)?;
         let settings = Settings::read(&source.config).map_err(wrong)?;
         let server = Server { http: HttpSource::at_host(source)?, authorization, settings };
-        Ok(Arc::new(OpenedStore(Indices { server: Arc::new(server) })))
+        Ok(Arc::new(OpenedStore::new(Indices { server: Arc::new(server) }, source)))
     }
 }
 

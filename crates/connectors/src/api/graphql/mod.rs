@@ -79,7 +79,7 @@ impl Connector for Graphql {
         let endpoint = Arc::new(endpoint);
         let answer = endpoint.ask(introspection::QUERY).await?;
         let fields = introspection::root_fields(&answer, number("depth", 1).min(5) as usize)?;
-        Ok(Arc::new(OpenedStore(Api { endpoint, fields: fields.into_iter().map(Arc::new).collect() })))
+        Ok(Arc::new(OpenedStore::new(Api { endpoint, fields: fields.into_iter().map(Arc::new).collect() }, source)))
     }
 }
 

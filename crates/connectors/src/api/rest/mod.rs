@@ -131,7 +131,7 @@ impl Connector for Rest {
             Arc::new(Pager { http, authorization, base, endpoint, most_pages })
         };
         let endpoints = endpoints.into_iter().map(|endpoint| (endpoint.name.clone(), pager(endpoint))).collect();
-        Ok(Arc::new(OpenedStore(Api { endpoints })))
+        Ok(Arc::new(OpenedStore::new(Api { endpoints }, source)))
     }
 }
 
