@@ -1,9 +1,10 @@
-//! Services of AWS that speak its JSON protocol: DynamoDB and Kinesis.
+//! Services of AWS that speak its JSON protocol: DynamoDB, Kinesis and Athena.
 //!
 //! Each call is one signed POST to the region's endpoint, or to `metadata.endpoint` (a VPC's own, or a service that
 //! speaks alike). The signature is made by Amazon's own crate; nothing else of the SDK is needed. A call that is
 //! throttled is repeated after a while, some times.
 
+mod athena;
 mod dynamodb;
 mod kinesis;
 
@@ -17,6 +18,7 @@ use aws_sigv4::sign::v4;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::error::FieldError;
+use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use url::Url;
 
@@ -29,7 +31,7 @@ const ATTEMPTS: u32 = 6;
 
 /// The connectors of these services.
 pub(crate) fn connectors() -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(dynamodb::Dynamodb), Arc::new(kinesis::Kinesis)]
+    vec![Arc::new(athena::Athena), Arc::new(dynamodb::Dynamodb), Arc::new(kinesis::Kinesis)]
 }
 
 /// A service as its calls name it.
@@ -59,6 +61,11 @@ impl Aws {
 
     /// The answer to a call.
     async fn call(&self, operation: &str, input: &Json) -> Result<Value, ConnectorError> {
+        self.ask(operation, input).await
+    }
+
+    /// The answer to a call, in its own form.
+    async fn ask<T: DeserializeOwned>(&self, operation: &str, input: &Json) -> Result<T, ConnectorError> {
         let body = input.to_string();
         for attempt in 0..ATTEMPTS {
             let response = self.http.execute(self.request(operation, &body)?).await?;
@@ -76,9 +83,10 @@ impl Aws {
                 "ProvisionedThroughputExceededException"
                 | "ThrottlingException"
                 | "RequestLimitExceeded"
+                | "TooManyRequestsException"
                 | "LimitExceededException" => {}
                 "ResourceNotFoundException" => {
-                    return Err(ConnectorError::NotFound { what: "the table or stream".into() });
+                    return Err(ConnectorError::NotFound { what: "what was asked for".into() });
                 }
                 "UnrecognizedClientException"
                 | "InvalidSignatureException"
@@ -183,7 +191,7 @@ fn keys(credentials: &Credentials) -> Result<Keys, FieldError> {
     Ok(Keys::from_keys(id, secret, token.map(|token| token.expose().to_owned())))
 }
 
-/// A form with what both services ask for.
+/// A form with what all of them ask for.
 fn form(title: &str, metadata: Json, required: &[&str]) -> Json {
     let mut properties = json!({
         "region": {"type": "string", "title": "Region"},
