@@ -150,7 +150,7 @@ fn begin(collection: Arc<dyn Collection>, scan: Scan, max_retries: u32) -> Pages
             Ok::<_, ConnectorError>((first, pages))
         })
         .await?;
-        Ok(stream::iter(first.map(Ok)).chain(rest))
+        Ok::<_, ConnectorError>(stream::iter(first.map(Ok)).chain(rest))
     };
     stream::once(begun).try_flatten().boxed()
 }

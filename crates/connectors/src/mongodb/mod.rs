@@ -286,7 +286,7 @@ impl Collection for Table {
                         Err(error) => Err(server.classify(error)),
                     };
                     let page: Vec<Document> = page.into_iter().map(document).collect::<Result<_, ConnectorError>>()?;
-                    Ok(Some((page, documents)))
+                    Ok::<_, ConnectorError>(Some((page, documents)))
                 }
             });
             Ok::<_, ConnectorError>(pages)
