@@ -281,6 +281,30 @@ async fn a_busy_server_is_waited_for_and_an_endless_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_away_is_tried_again_where_a_scan_begins() {
+    let router = || Router::new().route("/people", get(|| async { Json(people()) }));
+    let address = serve(router()).await;
+    let (mut context, _cache) = source(format!("http://{address}"), json!({"endpoints": [{"path": "people"}]}), key());
+    let known = discover(&support::open(&context).await, "api").await;
+    // Nobody listens there any more, until somebody does.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let away = format!("127.0.0.1:{port}");
+    context.credentials.connection_string = Some(Secret::new(format!("http://{away}")));
+    context.config.max_retries = 0;
+    let impatient = support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
+    assert!(failure(&impatient, "SELECT id FROM t").await.contains("cannot be reached"));
+    context.config.max_retries = 5;
+    let patient = support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
+    let comes_back = async {
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        let listener = tokio::net::TcpListener::bind(&away).await.unwrap();
+        tokio::spawn(async move { axum::serve(listener, router()).await });
+    };
+    let (found, ()) = tokio::join!(query(&patient, "SELECT count(*) FROM t"), comes_back);
+    assert_eq!(found, [["25"]]);
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_told_without_the_servers_words() {
     let status = |code: u16| get(move || async move { (StatusCode::from_u16(code).unwrap(), "secret of the server") });
     let sampled = Arc::new(AtomicUsize::new(0));
