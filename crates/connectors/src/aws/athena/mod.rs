@@ -72,8 +72,8 @@ struct Settings {
 }
 
 impl Settings {
-    const CATALOG: &str = "AwsDataCatalog";
-    const WORKGROUP: &str = "primary";
+    const CATALOG: &'static str = "AwsDataCatalog";
+    const WORKGROUP: &'static str = "primary";
 
     fn read(config: &SourceConfig) -> Result<Self, FieldError> {
         let workgroup = config.metadata_text("workgroup").unwrap_or(Self::WORKGROUP);
