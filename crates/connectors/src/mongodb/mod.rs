@@ -117,7 +117,8 @@ impl Server {
 
     /// The first documents of a collection, some hundred or so many as memory allows.
     async fn sample(&self, name: &str) -> Result<Vec<Bson>, ConnectorError> {
-        let find = self.documents(name).find(doc! {}).limit(SAMPLED).batch_size(SAMPLED_AT_ONCE);
+        let documents = self.documents(name);
+        let find = documents.find(doc! {}).limit(SAMPLED).batch_size(SAMPLED_AT_ONCE);
         let mut cursor = self.ask(find).await?;
         let (mut sample, mut bytes) = (Vec::new(), 0);
         while bytes < LARGEST_SAMPLE
@@ -150,10 +151,10 @@ fn classify(error: &Error, blocked: bool, source: &SourceContext) -> ConnectorEr
         ErrorKind::InvalidTlsConfig { .. } => ConnectorError::Untrusted { cause: cause() },
         _ if blocked => ConnectorError::Blocked,
         // The driver tries again until it selected no server in time, and tells why in words alone.
-        ErrorKind::ServerSelection { message } if message.contains("uthentication") => {
+        ErrorKind::ServerSelection { message, .. } if message.contains("uthentication") => {
             ConnectorError::AuthenticationFailed { cause: cause() }
         }
-        ErrorKind::ServerSelection { message } if message.contains("certificate") => {
+        ErrorKind::ServerSelection { message, .. } if message.contains("certificate") => {
             ConnectorError::Untrusted { cause: cause() }
         }
         ErrorKind::ServerSelection { .. }

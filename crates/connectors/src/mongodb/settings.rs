@@ -77,7 +77,6 @@ impl Settings {
         options.max_pool_size = Some(config.connection_pool_size.clamp(1, 100));
         options.connect_timeout = Some(config.connect_timeout());
         options.server_selection_timeout = Some(config.connect_timeout());
-        options.compressors = None;
         let encrypted = self.tls.unwrap_or(matches!(options.tls, Some(Tls::Enabled(_))));
         options.tls = Some(match encrypted {
             false => Tls::Disabled,

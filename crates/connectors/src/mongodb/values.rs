@@ -51,7 +51,7 @@ fn value(bson: &Bson) -> Value {
         Bson::Binary(binary) => Value::Bytes(binary.bytes.clone()),
         Bson::Array(items) => Value::Array(items.iter().map(value).collect()),
         Bson::Document(fields) => Value::Object(document(fields)),
-        other => Value::Text(other.clone().into_relaxed_extjson().to_string()),
+        other => Value::Text(other.to_string()),
     }
 }
 
