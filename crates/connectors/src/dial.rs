@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::tls::{parse_roots, roots};
-use crate::{AddressGuard, Blocked, ConnectorError, SourceConfig};
+use crate::{AddressGuard, ConnectorError, SourceConfig};
 
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
@@ -39,7 +39,7 @@ impl Dial {
     }
 
     async fn attempt(&self) -> Result<Box<dyn Stream>, ConnectorError> {
-        let addresses = self.guard.check(&self.host, self.port).await.map_err(refused)?;
+        let addresses = self.guard.check(&self.host, self.port).await?;
         let mut failure = ConnectorError::Unreachable { cause: None };
         for address in addresses.into_iter().take(ADDRESSES) {
             let stream = match TcpStream::connect(address).await {
@@ -58,14 +58,6 @@ impl Dial {
             return Ok(Box::new(encrypted.map_err(|error| untrusted(error.into()))?));
         }
         Err(failure)
-    }
-}
-
-/// What a refusal of the guard means.
-fn refused(blocked: Blocked) -> ConnectorError {
-    match blocked {
-        Blocked::NotPermitted => ConnectorError::Blocked,
-        Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },
     }
 }
 

@@ -47,8 +47,7 @@ impl HttpSource {
             connect_timeout: Some(source.config.connect_timeout()),
             read_timeout: Some(source.config.query_timeout()),
         };
-        let client =
-            source.guard.http(&options).map_err(|error| ConnectorError::Untrusted { cause: Some(error.into()) })?;
+        let client = source.guard.http(&options).map_err(|error| ConnectorError::Untrusted { cause: Some(error) })?;
         Ok(Self { client, base, query_timeout: source.config.query_timeout() })
     }
 

@@ -27,6 +27,7 @@ mod relay;
 pub mod retry;
 mod server;
 mod tls;
+pub mod tunnel;
 
 pub mod api;
 pub mod aws;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rivergen_kernel::error::FieldError;
+
 use crate::{
-    Connector, ConnectorError, DataSourceType, api, aws, files, mongodb, mysql, neo4j, objects, postgres, redis,
-    search, sqlite,
+    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, files, mongodb, mysql, neo4j,
+    objects, postgres, redis, search, sqlite, tunnel,
 };
 
 /// Finds the connector of a kind.
@@ -45,6 +47,17 @@ impl Registry {
         })
     }
 
+    /// What is wrong with a configuration, before anything is connected to. Empty means nothing.
+    pub fn validate(
+        &self,
+        config: &SourceConfig,
+        credentials: &Credentials,
+    ) -> Result<Vec<FieldError>, ConnectorError> {
+        let mut faults = self.connector(config.kind)?.validate(config, credentials);
+        faults.extend(tunnel::validate(config, credentials));
+        Ok(faults)
+    }
+
     /// The kinds that can be read.
     pub fn kinds(&self) -> impl Iterator<Item = DataSourceType> {
         self.connectors.iter().map(|connector| connector.kind())
@@ -62,7 +75,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{Credentials, SourceConfig};
 
     /// Where a field of the API stands in a form.
     fn place<'a>(form: &'a Value, field: &str) -> &'a Value {

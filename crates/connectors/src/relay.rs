@@ -5,8 +5,7 @@
 //! (RFC 1929), and to addresses that the guard permits. It ends with the source.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
@@ -30,7 +29,7 @@ const GREETING: Duration = Duration::from_secs(10);
 pub(crate) struct Relay {
     address: SocketAddr,
     password: Secret,
-    blocked: Arc<AtomicBool>,
+    refused: Arc<Mutex<Option<Blocked>>>,
     task: JoinHandle<()>,
 }
 
@@ -44,8 +43,8 @@ impl Relay {
         let mut bytes = [0_u8; 24];
         rand::rng().fill_bytes(&mut bytes);
         let password = hex::encode(bytes);
-        let blocked = Arc::new(AtomicBool::new(false));
-        let door = Arc::new(Door { guard, password: password.clone(), connect_timeout, blocked: blocked.clone() });
+        let refused = Arc::new(Mutex::new(None));
+        let door = Arc::new(Door { guard, password: password.clone(), connect_timeout, refused: refused.clone() });
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -62,7 +61,7 @@ impl Relay {
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self { address, password: Secret::new(password), blocked, task })
+        Ok(Self { address, password: Secret::new(password), refused, task })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -73,9 +72,9 @@ impl Relay {
         self.password.expose()
     }
 
-    /// Whether an address was refused since the last time that this was asked.
-    pub fn has_blocked(&self) -> bool {
-        self.blocked.swap(false, Ordering::Relaxed)
+    /// Why an address was refused, if one was since the last time that this was asked.
+    pub fn refused(&self) -> Option<Blocked> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -89,7 +88,7 @@ struct Door {
     guard: Arc<dyn AddressGuard>,
     password: String,
     connect_timeout: Duration,
-    blocked: Arc<AtomicBool>,
+    refused: Arc<Mutex<Option<Blocked>>>,
 }
 
 /// The replies of RFC 1928, section 6.
@@ -160,12 +159,10 @@ impl Door {
     }
 
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, u8> {
-        let addresses = self.guard.check(host, port).await.map_err(|blocked| match blocked {
-            Blocked::NotPermitted => {
-                self.blocked.store(true, Ordering::Relaxed);
-                NOT_ALLOWED
-            }
-            Blocked::Unresolvable => HOST_UNREACHABLE,
+        let addresses = self.guard.check(host, port).await.map_err(|blocked| {
+            let reply = if blocked == Blocked::NotPermitted { NOT_ALLOWED } else { HOST_UNREACHABLE };
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(blocked);
+            reply
         })?;
         for address in addresses.into_iter().take(ADDRESSES) {
             if let Ok(stream) = TcpStream::connect(address).await

@@ -25,8 +25,8 @@ use crate::documents::{
 };
 use crate::relay::Relay;
 use crate::{
-    Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    Abilities, Blocked, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig,
+    SourceContext, check_required,
 };
 use settings::Settings;
 
@@ -89,7 +89,7 @@ impl Connector for Mongodb {
             .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
         let relay = Relay::start(source.guard.clone(), source.config.connect_timeout()).await?;
         let options = settings.options(source, &relay).await?;
-        let client = Client::with_options(options).map_err(|error| classify(&error, false, source))?;
+        let client = Client::with_options(options).map_err(|error| classify(&error, None, source))?;
         let server = Server { database: client.database(&settings.database), relay, source: source.clone() };
         Ok(Arc::new(OpenedStore::new(Collections { server: Arc::new(server) }, source)))
     }
@@ -105,7 +105,7 @@ struct Server {
 
 impl Server {
     fn classify(&self, error: Error) -> ConnectorError {
-        classify(&error, self.relay.has_blocked(), &self.source)
+        classify(&error, self.relay.refused(), &self.source)
     }
 
     /// The answer to a question, within the query timeout.
@@ -136,8 +136,16 @@ impl Server {
 }
 
 /// What a failure means, without the server's words.
-fn classify(error: &Error, blocked: bool, source: &SourceContext) -> ConnectorError {
+fn classify(error: &Error, refused: Option<Blocked>, source: &SourceContext) -> ConnectorError {
+    use ErrorKind::{ConnectionPoolCleared, DnsResolve, Io, ProxyConnect, ServerSelection};
     let cause = || Some(error.clone().into());
+    let unconnected = matches!(
+        error.kind.as_ref(),
+        ServerSelection { .. } | Io(_) | DnsResolve { .. } | ProxyConnect { .. } | ConnectionPoolCleared { .. }
+    );
+    if let Some(refused) = refused.filter(|_| unconnected) {
+        return refused.into();
+    }
     match error.kind.as_ref() {
         ErrorKind::Authentication { .. } => ConnectorError::AuthenticationFailed { cause: cause() },
         // Unauthorized, AuthenticationFailed.
@@ -149,19 +157,14 @@ fn classify(error: &Error, blocked: bool, source: &SourceContext) -> ConnectorEr
         // MaxTimeMSExpired.
         ErrorKind::Command(command) if command.code == 50 => ConnectorError::Timeout(source.config.query_timeout()),
         ErrorKind::InvalidTlsConfig { .. } => ConnectorError::Untrusted { cause: cause() },
-        _ if blocked => ConnectorError::Blocked,
         // The driver tries again until it selected no server in time, and tells why in words alone.
-        ErrorKind::ServerSelection { message, .. } if message.contains("uthentication") => {
+        ServerSelection { message, .. } if message.contains("uthentication") => {
             ConnectorError::AuthenticationFailed { cause: cause() }
         }
-        ErrorKind::ServerSelection { message, .. } if message.contains("certificate") => {
+        ServerSelection { message, .. } if message.contains("certificate") => {
             ConnectorError::Untrusted { cause: cause() }
         }
-        ErrorKind::ServerSelection { .. }
-        | ErrorKind::Io(_)
-        | ErrorKind::DnsResolve { .. }
-        | ErrorKind::ProxyConnect { .. }
-        | ErrorKind::ConnectionPoolCleared { .. } => ConnectorError::Unreachable { cause: cause() },
+        _ if unconnected => ConnectorError::Unreachable { cause: cause() },
         _ => ConnectorError::QueryFailed { cause: cause() },
     }
 }

@@ -72,7 +72,7 @@ impl Settings {
     pub async fn options(&self, source: &SourceContext, relay: &Relay) -> Result<ClientOptions, ConnectorError> {
         let config = &source.config;
         let parsed = ClientOptions::parse(self.string.expose()).await;
-        let mut options = parsed.map_err(|error| super::classify(&error, false, source))?;
+        let mut options = parsed.map_err(|error| super::classify(&error, None, source))?;
         options.app_name = Some("rivergen".to_owned());
         options.max_pool_size = Some(config.connection_pool_size.clamp(1, 100));
         options.connect_timeout = Some(config.connect_timeout());
