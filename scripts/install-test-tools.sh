@@ -28,6 +28,8 @@ scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
 # The bastion host of the tests of SSH tunnels.
 [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
 has mariadbd || [ -x /usr/sbin/mariadbd ] || packages+=(mariadb-server)
+# The server of the Redis connector's tests.
+has redis-server || packages+=(redis-server)
 if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then
     packages+=(python3-yaml)
 fi
@@ -64,11 +66,11 @@ if ! cargo deny --version >/dev/null 2>&1; then
     fi
 fi
 
-# Servers that stand in for Amazon's and Azure's object stores. Without them their tests say that they are skipped.
+# Servers that stand in for Amazon's and Azure's. Without them their tests say that they are skipped.
 stores=$HOME/.cache/rivergen/object-stores
 wanted=$(cat tests/interop/object-stores/{requirements.txt,package-lock.json} | cksum)
 if ! has npm || ! python3 -m venv --help >/dev/null 2>&1; then
-    echo "npm or Python's venv are missing: the tests against servers of object stores will be skipped"
+    echo "npm or Python's venv are missing: the tests against stand-ins for AWS and Azure will be skipped"
 elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
     mkdir -p "$stores"
     cp tests/interop/object-stores/{requirements.txt,package.json,package-lock.json} "$stores/"
@@ -76,25 +78,29 @@ elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
         && python/bin/pip install --quiet --disable-pip-version-check -r requirements.txt) </dev/null; then
         echo "$wanted" >"$stores/installed"
     else
-        echo "the servers of object stores could not be installed: their tests will be skipped"
+        echo "the stand-ins for AWS and Azure could not be installed: their tests will be skipped"
     fi
 fi
 
-# The OpenID provider that the tests of social login run against. Without it they say that they are skipped.
-provider=$HOME/.cache/rivergen/oidc-provider
-if ! has node || ! has npm; then
-    echo "node and npm are missing: the tests of social login will be skipped"
-elif ! cmp -s tests/interop/oidc-provider/package-lock.json "$provider/package-lock.json"; then
-    mkdir -p "$provider"
-    cp tests/interop/oidc-provider/package.json "$provider/"
-    # The lock comes last: what is there counts as installed.
-    cp tests/interop/oidc-provider/package-lock.json "$provider/npm-shrinkwrap.json"
-    if (cd "$provider" && npm ci --no-audit --no-fund --silent </dev/null); then
-        mv "$provider/npm-shrinkwrap.json" "$provider/package-lock.json"
-    else
-        echo "oidc-provider could not be installed: the tests of social login will be skipped"
+# Foreign servers from npm, each with a lock of its own. Without them the tests that want them say that they are skipped.
+install_npm() {
+    local name=$1 tests=$2 folder=$HOME/.cache/rivergen/$1
+    if ! has node || ! has npm; then
+        echo "node and npm are missing: $tests will be skipped"
+    elif ! cmp -s "tests/interop/$name/package-lock.json" "$folder/package-lock.json"; then
+        mkdir -p "$folder"
+        cp "tests/interop/$name/package.json" "$folder/"
+        # The lock comes last: what is there counts as installed.
+        cp "tests/interop/$name/package-lock.json" "$folder/npm-shrinkwrap.json"
+        if (cd "$folder" && npm ci --no-audit --no-fund --silent </dev/null); then
+            mv "$folder/npm-shrinkwrap.json" "$folder/package-lock.json"
+        else
+            echo "$name could not be installed: $tests will be skipped"
+        fi
     fi
-fi
+}
+install_npm oidc-provider "the tests of social login"
+install_npm graphql-yoga "the tests of GraphQL"
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.
 scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"

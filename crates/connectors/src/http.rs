@@ -1,11 +1,190 @@
-//! Addresses of sources that speak HTTP.
+//! Sources that speak HTTP: one guarded client for each, and failures in words that are safe to show.
 //!
-//! TLS is on unless `metadata.sslmode` is `disable`.
+//! TLS is on unless `metadata.sslmode` is `disable`; `metadata.ssl_root_certificate` (PEM) replaces the system's
+//! roots. Redirects are not followed: they would carry the credentials elsewhere. What the server says of an error
+//! goes to the log, cut short, and never to the caller.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use rivergen_kernel::error::FieldError;
+use rivergen_platform::net::{HttpOptions, ReadError, blocked, read_bounded};
+use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::SourceConfig;
+use crate::{ConnectorError, SourceConfig, SourceContext};
+
+/// Of an error's body, for the log.
+const LONGEST_COMPLAINT: usize = 2_000;
+/// Of one answer that is held in memory as a whole.
+const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Further attempts at a server that has too much to do.
+const PATIENCE: u32 = 4;
+/// A server that asks for more patience is reported.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The HTTP client of one source. Cloning shares its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpSource {
+    client: Client,
+    base: Url,
+    query_timeout: Duration,
+}
+
+impl HttpSource {
+    /// For a server at the configuration's host and port.
+    pub fn at_host(source: &SourceContext) -> Result<Self, ConnectorError> {
+        let base = base_url(&source.config)
+            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        Self::at(source, base)
+    }
+
+    /// For a server at this address.
+    pub fn at(source: &SourceContext, base: Url) -> Result<Self, ConnectorError> {
+        let options = HttpOptions {
+            root_certificates: source.config.metadata_text("ssl_root_certificate").map(str::to_owned),
+            connect_timeout: Some(source.config.connect_timeout()),
+            read_timeout: Some(source.config.query_timeout()),
+        };
+        let client = source.guard.http(&options).map_err(|error| ConnectorError::Untrusted { cause: Some(error) })?;
+        Ok(Self { client, base, query_timeout: source.config.query_timeout() })
+    }
+
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// A request for a path below the base; the segments are encoded.
+    pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        self.request_url(method, url)
+    }
+
+    pub fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url).timeout(self.query_timeout)
+    }
+
+    /// Sends it, whatever the status of the answer.
+    pub async fn execute(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        request.send().await.map_err(|error| self.classify(error))
+    }
+
+    /// Sends it; any status but success is an error.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        let response = self.execute(request).await?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            status => Err(self.refused(status, response).await),
+        }
+    }
+
+    /// Sends it and reads a JSON answer of at most 64 MiB.
+    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
+        let body = self.bytes(request).await?;
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+    }
+
+    /// Sends it; where the server has too much to do, waits as long as it asks for and tries again, some times.
+    pub async fn send_patiently(&self, mut request: RequestBuilder) -> Result<Response, ConnectorError> {
+        for attempt in 0..PATIENCE {
+            let Some(again) = request.try_clone() else { break };
+            let response = self.execute(request).await?;
+            request = again;
+            match response.status() {
+                status if status.is_success() => return Ok(response),
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    let wait = asked_wait(&response).unwrap_or(Duration::from_secs(1 << attempt));
+                    if wait > LONGEST_WAIT {
+                        return Err(self.refused(response.status(), response).await);
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                status => return Err(self.refused(status, response).await),
+            }
+        }
+        self.send(request).await
+    }
+
+    /// Sends it and reads an answer of at most 64 MiB.
+    pub async fn bytes(&self, request: RequestBuilder) -> Result<Bytes, ConnectorError> {
+        let response = self.send(request).await?;
+        self.read(response).await
+    }
+
+    /// Reads an answer of at most 64 MiB.
+    pub async fn read(&self, response: Response) -> Result<Bytes, ConnectorError> {
+        read_bounded(response, LARGEST_ANSWER).await.map_err(|error| match error {
+            ReadError::Http(error) => self.classify(error),
+            error => ConnectorError::QueryFailed { cause: Some(error.into()) },
+        })
+    }
+
+    /// What a failed request means, without its words.
+    pub fn classify(&self, error: reqwest::Error) -> ConnectorError {
+        classify(error, self.query_timeout)
+    }
+
+    async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
+        let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
+        let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
+        tracing::info!(%status, complaint, "a data source refused a request");
+        let cause = Some(format!("HTTP status {status}").into());
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ConnectorError::AuthenticationFailed { cause },
+            StatusCode::NOT_FOUND => ConnectorError::NotFound { what: "what was asked for".into() },
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => ConnectorError::Timeout(self.query_timeout),
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                ConnectorError::Unreachable { cause }
+            }
+            _ => ConnectorError::QueryFailed { cause },
+        }
+    }
+}
+
+/// What a failed request means, without its words.
+pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError {
+    match blocked(&error) {
+        Some(rivergen_platform::net::Blocked::NotFound { .. }) => {
+            return ConnectorError::Unreachable { cause: Some(error.into()) };
+        }
+        Some(_) => return ConnectorError::Blocked,
+        None => {}
+    }
+    // The URL may hold a key, and causes are logged.
+    let error = error.without_url();
+    // reqwest wraps the handshake's error in those of its connector.
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<rustls::Error>().is_some()
+            || inner
+                .downcast_ref::<std::io::Error>()
+                .and_then(|io| io.get_ref())
+                .is_some_and(|io| io.is::<rustls::Error>())
+        {
+            return ConnectorError::Untrusted { cause: Some(error.into()) };
+        }
+        cause = inner.source();
+    }
+    match error {
+        error if error.is_timeout() => ConnectorError::Timeout(limit),
+        error if error.is_decode() || error.is_body() => ConnectorError::QueryFailed { cause: Some(error.into()) },
+        error => ConnectorError::Unreachable { cause: Some(error.into()) },
+    }
+}
+
+/// What `Retry-After` says, in seconds or as a date (RFC 9110, section 10.2.3).
+fn asked_wait(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(value).ok()?.to_utc();
+    Some((date - chrono::Utc::now()).to_std().unwrap_or_default())
+}
 
 /// `https://host:port/`, or `http` where TLS is off.
 pub(crate) fn base_url(config: &SourceConfig) -> Result<Url, FieldError> {

@@ -16,21 +16,31 @@
 
 mod config;
 mod connector;
+mod dial;
 mod error;
 mod guard;
 mod http;
 mod kind;
+mod messages;
 mod registry;
+mod relay;
 pub mod retry;
 mod server;
 mod tls;
 pub mod tunnel;
 
+pub mod api;
+pub mod aws;
+pub mod documents;
 pub mod files;
+pub mod mongodb;
 pub mod mysql;
+pub mod neo4j;
 pub mod objects;
 pub mod postgres;
 pub mod pushdown;
+pub mod redis;
+pub mod search;
 pub mod sqlite;
 
 pub use config::{Credentials, SourceConfig, check_required};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rivergen_kernel::error::FieldError;
 
 use crate::{
-    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, files, mysql, objects, postgres, sqlite,
-    tunnel,
+    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, files, mongodb, mysql, neo4j,
+    objects, postgres, redis, search, sqlite, tunnel,
 };
 
 /// Finds the connector of a kind.
@@ -29,6 +29,13 @@ impl Registry {
         ];
         connectors.extend(files::connectors());
         connectors.extend(objects::connectors());
+        connectors.extend(aws::connectors());
+        connectors.extend(search::connectors());
+        connectors.push(Arc::new(mongodb::Mongodb));
+        connectors.push(Arc::new(neo4j::Neo4j));
+        connectors.push(Arc::new(redis::Redis));
+        connectors.push(Arc::new(api::rest::Rest));
+        connectors.push(Arc::new(api::graphql::Graphql));
         Self { connectors: connectors.into() }
     }
 
@@ -60,5 +67,50 @@ impl Registry {
 impl Default for Registry {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Where a field of the API stands in a form.
+    fn place<'a>(form: &'a Value, field: &str) -> &'a Value {
+        match field.split_once('.') {
+            Some((object, name)) => &form["properties"][object]["properties"][name],
+            None => &form["properties"][field],
+        }
+    }
+
+    #[test]
+    fn every_form_has_what_its_kind_needs_and_shows_no_secret() {
+        for connector in Registry::new().connectors.iter() {
+            let (kind, form) = (connector.kind(), connector.form());
+            let required = kind.required();
+            for field in required.all.iter().chain(required.one_of) {
+                assert!(place(&form, field).is_object(), "{kind} has no {field} in its form");
+            }
+            assert!(!required.or_connection_string || place(&form, "connection_string").is_object(), "{kind}");
+            for secret in
+                ["connection_string", "credentials.password", "credentials.api_key", "credentials.oauth_token"]
+            {
+                let shown = place(&form, secret);
+                assert!(shown.is_null() || shown["writeOnly"] == true, "{kind} shows {secret}");
+            }
+            let port = &place(&form, "port")["default"];
+            assert!(port.is_null() || port.as_u64() == kind.default_port().map(u64::from), "{kind}");
+            assert!(!connector.validate(&SourceConfig::new(kind), &Credentials::default()).is_empty(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_kind_has_one_connector() {
+        let mut kinds: Vec<_> = Registry::new().kinds().collect();
+        let all = kinds.len();
+        kinds.sort();
+        kinds.dedup();
+        assert_eq!(kinds.len(), all);
     }
 }

@@ -155,7 +155,21 @@ const TARGET: [&str; 7] =
 /// What decides what is read there.
 const CONTENT: [&str; 5] = ["database_name", "schema_name", "file_path", "metadata", "credentials"];
 /// Settings in `metadata` that say how a source is read and not how it is reached. What is not named here might.
-const OF_READING: [&str; 5] = ["table", "delimiter", "has_header", "sheet", "topic"];
+const OF_READING: [&str; 13] = [
+    "table",
+    "delimiter",
+    "has_header",
+    "sheet",
+    "topic",
+    "stream",
+    "index",
+    "tables",
+    "depth",
+    "page_size",
+    "max_pages",
+    "window_minutes",
+    "window_messages",
+];
 
 /// A change that is allowed.
 struct Change {

@@ -1,7 +1,10 @@
 //! Rows of texts as Arrow arrays, for databases that write their values out.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use datafusion::arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder,
@@ -11,6 +14,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use serde_json::value::RawValue;
 
 use crate::ConnectorError;
 
@@ -42,6 +46,38 @@ impl Cells {
         Ok(())
     }
 
+    /// A row of JSON values as they are written, so that no number loses a digit; what is no text, number or truth
+    /// value is taken as its JSON.
+    pub fn push_json(&mut self, row: &[&RawValue], notation: Notation) -> Result<(), ConnectorError> {
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            let raw = row.get(index).map_or("null", |raw| raw.get());
+            let field = self.schema.field(index);
+            self.bytes += raw.len();
+            let value = match raw.as_bytes().first() {
+                Some(b'n') | None => None,
+                Some(b'"') => Some(serde_json::from_str::<Cow<'_, str>>(raw).map_err(ConnectorError::internal)?),
+                Some(_) => Some(Cow::Borrowed(raw)),
+            };
+            let pushed = match (value, field.data_type()) {
+                (None, _) => column.push(None),
+                (Some(text), DataType::Binary) => {
+                    notation.binary.decode(&text).and_then(|bytes| column.push(Some(&bytes)))
+                }
+                (Some(text), DataType::Date32) if notation.moments == Moments::SecondsAndDays => {
+                    text.parse().ok().and_then(|days| column.push_days(days))
+                }
+                (Some(text), DataType::Timestamp(..)) => match notation.moments.read(&text) {
+                    Some(micros) => micros.and_then(|micros| column.push_micros(micros)),
+                    None => column.push(Some(text.as_bytes())),
+                },
+                (Some(text), _) => column.push(Some(text.as_bytes())),
+            };
+            pushed.ok_or_else(|| unreadable(field))?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
     pub fn is_full(&self) -> bool {
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
@@ -56,6 +92,53 @@ impl Cells {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map_err(ConnectorError::internal)
+    }
+}
+
+/// How a service writes values in JSON.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notation {
+    pub binary: Binary,
+    pub moments: Moments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moments {
+    /// As SQL or ISO 8601 write them.
+    Text,
+    /// Seconds since 1970 with a fraction, and then perhaps an offset that is shown and does not count; days since
+    /// 1970 for dates.
+    SecondsAndDays,
+    /// Microseconds since 1970 for moments with a zone.
+    Microseconds,
+}
+
+impl Moments {
+    /// Microseconds; `None` where it is a text to be read as such.
+    fn read(self, text: &str) -> Option<Option<i64>> {
+        match self {
+            Self::Text => None,
+            Self::SecondsAndDays => {
+                let seconds = text.split(' ').next().unwrap_or_default();
+                Some(decimal(seconds, 6).and_then(|micros| i64::try_from(micros).ok()))
+            }
+            Self::Microseconds => text.parse().ok().map(Some),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Binary {
+    Base64,
+    Hex,
+}
+
+impl Binary {
+    fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Base64 => BASE64_STANDARD.decode(text).ok(),
+            Self::Hex => hex::decode(text).ok(),
+        }
     }
 }
 
@@ -164,6 +247,12 @@ impl Column {
                 return self.push_micros(micros);
             }
         }
+        Some(())
+    }
+
+    fn push_days(&mut self, days: i32) -> Option<()> {
+        let Self::Date(builder) = self else { return None };
+        builder.append_value(days);
         Some(())
     }
 
@@ -326,6 +415,10 @@ mod tests {
         assert_eq!(microseconds("2024-02-29 12:00:00.0000001", false), None, "finer than a microsecond");
         assert_eq!(microseconds("0000-00-00 00:00:00", false), None);
         assert_eq!(date("1969-12-31"), Some(-1));
+        assert_eq!(Moments::SecondsAndDays.read("1709208000.500000000 1440"), Some(Some(noon + 500_000)));
+        assert_eq!(Moments::SecondsAndDays.read("-0.000001"), Some(Some(-1)));
+        assert_eq!(Moments::Microseconds.read("1709208000000000"), Some(Some(noon)));
+        assert_eq!(Moments::Microseconds.read("2024-02-29T12:00:00"), None, "a moment without a zone is a text");
         assert_eq!(time("23:59:59.5"), Some(86_399_500_000));
     }
 }

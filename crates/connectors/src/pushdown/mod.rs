@@ -29,6 +29,7 @@ mod expr;
 mod opened;
 mod plan;
 mod provider;
+pub(crate) mod standard_catalog;
 mod table;
 
 use std::fmt;
@@ -39,7 +40,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion_federation::FederationOptimizerRule;
 
-pub(crate) use cells::Cells;
+pub(crate) use cells::{Binary, Cells, Moments, Notation};
 pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;

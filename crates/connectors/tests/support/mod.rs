@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 pub mod differential;
+pub mod documents;
+pub mod http;
 pub mod mariadb;
 pub mod postgres;
 pub mod s3;

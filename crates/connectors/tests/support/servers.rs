@@ -1,4 +1,4 @@
-//! Servers that stand in for object stores of the cloud, each a program of its own; see
+//! Servers that stand in for services of the cloud, each a program of its own; see
 //! `scripts/install-test-tools.sh`. Where they are not installed their tests say that they are skipped.
 
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ impl Drop for Program {
     }
 }
 
-/// Amazon's object store.
+/// Amazon's services.
 pub async fn moto() -> Option<Program> {
     start("python/bin/moto_server", |port, _| vec!["-H".into(), "127.0.0.1".into(), "-p".into(), port.to_string()])
         .await

@@ -1,0 +1,72 @@
+//! Sources that are an address on the web: REST and GraphQL.
+//!
+//! The connection string is the base address. Everything that is asked for lies on its origin, and below its path
+//! where it is named by a path: what an answer links to is followed there and nowhere else, since the credentials go
+//! along.
+
+mod authorization;
+pub mod graphql;
+pub mod rest;
+
+use rivergen_kernel::error::FieldError;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{ConnectorError, Credentials};
+pub(crate) use authorization::Authorization;
+
+/// The base address in the connection string.
+fn base(credentials: &Credentials) -> Result<Url, FieldError> {
+    let wrong = |reason: &str| FieldError::new("connection_string", reason);
+    let text = credentials.connection_string.as_ref().map(|text| text.expose().trim()).unwrap_or_default();
+    let url = Url::parse(text).map_err(|_| wrong("must be an address like https://api.example.com/v1"))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong("must be an address like https://api.example.com/v1"));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("must hold no credentials, query or fragment; give those in their own fields"));
+    }
+    Ok(url)
+}
+
+/// Whether a link of an answer may be followed.
+fn is_ours(base: &Url, link: &Url) -> bool {
+    link.origin() == base.origin() && link.username().is_empty() && link.password().is_none()
+}
+
+/// A form field that was wrong, as an error of a source that is opened nevertheless.
+fn unsupported(wrong: FieldError) -> ConnectorError {
+    ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason))
+}
+
+/// The parts of a form that both kinds have.
+fn form(metadata: Value, credentials: &[&str]) -> Value {
+    let mut secrets = json!({
+        "api_key": {"type": "string", "title": "API key", "writeOnly": true},
+        "oauth_token": {"type": "string", "title": "Token", "description": "Sent as `Authorization: Bearer`.", "writeOnly": true},
+        "username": {"type": "string", "title": "User"},
+        "password": {"type": "string", "title": "Password", "writeOnly": true}
+    });
+    let mut properties = json!({
+        "api_key_in": {"type": "string", "title": "API key goes into", "enum": ["header", "query", "bearer"], "default": "header"},
+        "api_key_name": {"type": "string", "title": "Name of the header or parameter", "default": "X-API-Key"},
+        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+    });
+    if let (Some(all), Value::Object(own)) = (properties.as_object_mut(), metadata) {
+        all.extend(own);
+    }
+    if let Some(secrets) = secrets.as_object_mut() {
+        secrets.retain(|name, _| credentials.contains(&name.as_str()));
+    }
+    json!({
+        "type": "object",
+        "properties": {
+            "connection_string": {"type": "string", "title": "Address", "format": "uri", "writeOnly": true},
+            "credentials": {"type": "object", "properties": secrets},
+            "metadata": {"type": "object", "properties": properties},
+            "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
+            "query_timeout": {"type": "integer", "title": "Request timeout (s)", "default": 300}
+        },
+        "required": ["connection_string", "credentials"]
+    })
+}
