@@ -32,6 +32,7 @@ pub mod api;
 pub mod aws;
 pub mod documents;
 pub mod files;
+pub mod kafka;
 pub mod mongodb;
 pub mod mysql;
 pub mod neo4j;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Connector, ConnectorError, DataSourceType, api, aws, files, mongodb, mysql, neo4j, objects, postgres, redis,
+    Connector, ConnectorError, DataSourceType, api, aws, files, kafka, mongodb, mysql, neo4j, objects, postgres, redis,
     search, sqlite,
 };
 
@@ -29,6 +29,7 @@ impl Registry {
         connectors.extend(objects::connectors());
         connectors.extend(aws::connectors());
         connectors.extend(search::connectors());
+        connectors.push(Arc::new(kafka::Kafka));
         connectors.push(Arc::new(mongodb::Mongodb));
         connectors.push(Arc::new(neo4j::Neo4j));
         connectors.push(Arc::new(redis::Redis));
