@@ -62,7 +62,7 @@ impl Dial {
 }
 
 /// What a refusal of the guard means.
-fn refused(blocked: Blocked) -> ConnectorError {
+pub(crate) fn refused(blocked: Blocked) -> ConnectorError {
     match blocked {
         Blocked::NotPermitted => ConnectorError::Blocked,
         Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },

@@ -30,6 +30,7 @@ mod tls;
 
 pub mod api;
 pub mod aws;
+pub mod cassandra;
 pub mod documents;
 pub mod files;
 pub mod kafka;

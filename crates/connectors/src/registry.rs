@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Connector, ConnectorError, DataSourceType, api, aws, files, kafka, mongodb, mysql, neo4j, objects, postgres, redis,
-    search, sqlite,
+    Connector, ConnectorError, DataSourceType, api, aws, cassandra, files, kafka, mongodb, mysql, neo4j, objects,
+    postgres, redis, search, sqlite,
 };
 
 /// Finds the connector of a kind.
@@ -29,6 +29,7 @@ impl Registry {
         connectors.extend(objects::connectors());
         connectors.extend(aws::connectors());
         connectors.extend(search::connectors());
+        connectors.push(Arc::new(cassandra::Cassandra));
         connectors.push(Arc::new(kafka::Kafka));
         connectors.push(Arc::new(mongodb::Mongodb));
         connectors.push(Arc::new(neo4j::Neo4j));
