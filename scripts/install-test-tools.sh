@@ -128,3 +128,16 @@ elif ! cmp -s tests/interop/storage/package-lock.json "$storage/package-lock.jso
         echo "azurite and tus-js-client could not be installed: the tests that use them will be skipped"
     fi
 fi
+
+# Brokers of Kafka that another client's library mocks. Without them their tests say that they are skipped.
+kafka=$HOME/.cache/rivergen/kafka
+if ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "python3 with venv is missing: the tests of Kafka against librdkafka will be skipped"
+elif ! cmp -s tests/interop/kafka/requirements.txt "$kafka/requirements.txt"; then
+    # The requirements come last: what is there counts as installed.
+    if python3 -m venv "$kafka" && "$kafka/bin/pip" install --quiet --disable-pip-version-check --requirement tests/interop/kafka/requirements.txt; then
+        cp tests/interop/kafka/requirements.txt "$kafka/"
+    else
+        echo "librdkafka could not be installed: the tests of Kafka against it will be skipped"
+    fi
+fi

@@ -31,8 +31,10 @@ pub mod tunnel;
 
 pub mod api;
 pub mod aws;
+pub mod cassandra;
 pub mod documents;
 pub mod files;
+pub mod kafka;
 pub mod mongodb;
 pub mod mysql;
 pub mod neo4j;

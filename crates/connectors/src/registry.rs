@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rivergen_kernel::error::FieldError;
 
 use crate::{
-    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, files, mongodb, mysql, neo4j,
+    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, cassandra, files, kafka, mongodb, mysql, neo4j,
     objects, postgres, redis, search, sqlite, tunnel,
 };
 
@@ -31,6 +31,8 @@ impl Registry {
         connectors.extend(objects::connectors());
         connectors.extend(aws::connectors());
         connectors.extend(search::connectors());
+        connectors.push(Arc::new(cassandra::Cassandra));
+        connectors.push(Arc::new(kafka::Kafka));
         connectors.push(Arc::new(mongodb::Mongodb));
         connectors.push(Arc::new(neo4j::Neo4j));
         connectors.push(Arc::new(redis::Redis));

@@ -155,7 +155,7 @@ const TARGET: [&str; 7] =
 /// What decides what is read there.
 const CONTENT: [&str; 5] = ["database_name", "schema_name", "file_path", "metadata", "credentials"];
 /// Settings in `metadata` that say how a source is read and not how it is reached. What is not named here might.
-const OF_READING: [&str; 13] = [
+const OF_READING: [&str; 14] = [
     "table",
     "delimiter",
     "has_header",
@@ -169,6 +169,7 @@ const OF_READING: [&str; 13] = [
     "max_pages",
     "window_minutes",
     "window_messages",
+    "avro_schema",
 ];
 
 /// A change that is allowed.

@@ -185,6 +185,18 @@ impl Decimal {
         fits.then_some(Self { digits: if negative { -digits } else { digits }, scale })
     }
 
+    /// A whole number in two's complement, the highest byte first; `None` where it has too many digits.
+    pub fn whole(bytes: &[u8]) -> Option<i128> {
+        let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+        let sign = if negative { u8::MAX } else { 0 };
+        let (head, rest) = bytes.split_at(bytes.len().saturating_sub(16));
+        let mut digits = [sign; 16];
+        digits[16 - rest.len()..].copy_from_slice(rest);
+        let value = i128::from_be_bytes(digits);
+        let fits = head.iter().all(|byte| *byte == sign) && (value < 0) == negative;
+        (fits && value.unsigned_abs() < 10_u128.pow(Self::DIGITS)).then_some(value)
+    }
+
     /// Digits before the point.
     pub fn whole_digits(&self) -> u32 {
         let digits = self.digits.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
@@ -359,6 +371,9 @@ mod tests {
         assert_eq!(Decimal::parse("1.25").unwrap().at_scale(4), Some(12_500));
         assert_eq!(Decimal::parse("1.25").unwrap().at_scale(1), None);
         assert_eq!(Decimal::parse("123.45").unwrap().whole_digits(), 3);
+        let long = |first: u8, rest: u8| Decimal::whole(&[[first; 1].as_slice(), &[rest; 20]].concat());
+        assert_eq!((long(0, 0), long(0xff, 0xff), long(0x7f, 0xff)), (Some(0), Some(-1), None));
+        assert_eq!((Decimal::whole(&[]), Decimal::whole(&[0xff, 0x85])), (Some(0), Some(-123)));
         assert_eq!(Value::number("7"), Some(Value::Int(7)));
         assert_eq!(Value::number("1e300"), Some(Value::Float(1e300)));
     }

@@ -113,7 +113,8 @@ impl Drop for Server {
     }
 }
 
-fn certificates(directory: &Path) {
+/// An authority, and the certificate of `localhost` that it signs.
+pub fn certificates(directory: &Path) {
     let request = ["req", "-x509", "-days", "30", "-nodes", "-newkey", "rsa:2048"];
     run(Command::new("openssl").current_dir(directory).args(request).args([
         "-subj",

@@ -4,6 +4,7 @@
 pub mod differential;
 pub mod documents;
 pub mod http;
+pub mod kafka;
 pub mod mariadb;
 pub mod postgres;
 pub mod s3;
