@@ -23,6 +23,7 @@ mod kind;
 mod registry;
 mod tls;
 
+pub mod clickhouse;
 pub mod files;
 pub mod mysql;
 pub mod postgres;

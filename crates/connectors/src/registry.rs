@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, files, mysql, postgres, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, clickhouse, files, mysql, postgres, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ impl Registry {
             Arc::new(postgres::Postgres::REDSHIFT),
             Arc::new(mysql::Mysql::MYSQL),
             Arc::new(mysql::Mysql::MARIADB),
+            Arc::new(clickhouse::Clickhouse::default()),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());

@@ -1,9 +1,12 @@
 //! What the tests of the connectors share.
 #![allow(dead_code)]
 
+pub mod clickhouse;
 pub mod differential;
+pub mod http;
 pub mod mariadb;
 pub mod postgres;
+pub mod warehouse;
 
 use std::sync::Arc;
 
