@@ -29,6 +29,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod pushdown;
 pub mod sqlite;
+pub mod trino;
 
 pub use config::{Credentials, SourceConfig, check_required};
 pub use connector::{

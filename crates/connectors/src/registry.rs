@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, clickhouse, files, mysql, postgres, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, clickhouse, files, mysql, postgres, sqlite, trino};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -21,6 +21,7 @@ impl Registry {
             Arc::new(mysql::Mysql::MYSQL),
             Arc::new(mysql::Mysql::MARIADB),
             Arc::new(clickhouse::Clickhouse::default()),
+            Arc::new(trino::Trino::default()),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());

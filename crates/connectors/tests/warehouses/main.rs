@@ -1,0 +1,5 @@
+//! SQL services over HTTP, against their public protocols over DuckDB.
+
+#[path = "../support/mod.rs"]
+mod support;
+mod trino;
