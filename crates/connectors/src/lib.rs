@@ -28,6 +28,7 @@ pub mod files;
 pub mod mysql;
 pub mod postgres;
 pub mod pushdown;
+pub mod snowflake;
 pub mod sqlite;
 pub mod trino;
 

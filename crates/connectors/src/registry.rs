@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, clickhouse, files, mysql, postgres, sqlite, trino};
+use crate::{Connector, ConnectorError, DataSourceType, clickhouse, files, mysql, postgres, snowflake, sqlite, trino};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ impl Registry {
             Arc::new(mysql::Mysql::MARIADB),
             Arc::new(clickhouse::Clickhouse::default()),
             Arc::new(trino::Trino::default()),
+            Arc::new(snowflake::Snowflake::default()),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());

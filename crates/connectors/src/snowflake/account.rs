@@ -1,0 +1,328 @@
+//! Statements: sent, waited for, read partition by partition.
+
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use flate2::read::GzDecoder;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::auth::Access;
+use super::catalog;
+use crate::http::HttpSource;
+use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+
+const NOTATION: Notation = Notation { binary: Binary::Hex, moments: Moments::SecondsAndDays };
+const STATEMENTS: [&str; 3] = ["api", "v2", "statements"];
+/// Between two questions whether a statement is done: the first pause and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// Of one partition, unpacked.
+const LARGEST_PARTITION: u64 = 256 * 1024 * 1024;
+
+/// One database of an account. Cloning shares all.
+#[derive(Clone)]
+pub(super) struct Account(Arc<Inner>);
+
+struct Inner {
+    identity: String,
+    http: HttpSource,
+    access: Access,
+    database: String,
+    schema: Option<String>,
+    warehouse: Option<String>,
+    role: Option<String>,
+    permits: Arc<Semaphore>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    #[serde(default)]
+    statement_handle: String,
+    result_set_meta_data: Option<MetaData>,
+    #[serde(default)]
+    data: Vec<Vec<Box<RawValue>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MetaData {
+    #[serde(default)]
+    partition_info: Vec<serde::de::IgnoredAny>,
+}
+
+/// A partition after the first.
+#[derive(Deserialize)]
+struct Partition {
+    data: Vec<Vec<Box<RawValue>>>,
+}
+
+/// An answer that is no result.
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Account {
+    pub fn new(source: &SourceContext) -> Result<Self, ConnectorError> {
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let access = Access::read(&source.config, &source.credentials)
+            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        Ok(Self(Arc::new(Inner {
+            identity: source.identity.clone(),
+            http: HttpSource::at_host(source)?,
+            access,
+            database: source.config.database_name.clone().unwrap_or_default(),
+            schema: filled(&source.config.schema_name),
+            warehouse: filled(&source.credentials.warehouse),
+            role: filled(&source.credentials.role),
+            permits: Arc::new(Semaphore::new(source.config.connection_pool_size.clamp(1, 100) as usize)),
+        })))
+    }
+
+    pub fn database(&self) -> &str {
+        &self.0.database
+    }
+
+    /// All rows of a small result.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
+        let mut statement = Statement::new(self).await?;
+        let mut found = Vec::new();
+        let mut rows = Some(statement.start(sql).await?);
+        while let Some(partition) = rows {
+            for row in partition {
+                let row = row.iter().map(|value| serde_json::from_str(value.get())).collect::<Result<_, _>>();
+                found.push(row.map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?);
+            }
+            rows = statement.next().await?;
+        }
+        Ok(found)
+    }
+
+    fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Result<RequestBuilder, ConnectorError> {
+        let path: Vec<&str> = STATEMENTS.into_iter().chain(path.iter().copied()).collect();
+        let request = self.0.http.request_with(method, &path, query).header("Accept", "application/json");
+        self.0.access.sign(request.header("User-Agent", "rivergen"))
+    }
+
+    /// The answer and whether the statement is done.
+    async fn send(&self, request: RequestBuilder) -> Result<(bool, Bytes), ConnectorError> {
+        let http = &self.0.http;
+        let response = request.send().await.map_err(|error| http.classify(error))?;
+        match response.status() {
+            status if status.is_success() => {
+                let done = status != StatusCode::ACCEPTED;
+                let packed = is_packed(&response);
+                let body = http.read(response).await?;
+                Ok((done, if packed { unpacked(&body)? } else { body }))
+            }
+            // The statement itself is at fault, or its time was up.
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::REQUEST_TIMEOUT => {
+                let status = response.status();
+                let failure = http.read(response).await.ok();
+                let failure = failure.and_then(|body| serde_json::from_slice::<Failure>(&body).ok());
+                Err(classify(status, failure, http.query_timeout()))
+            }
+            status => Err(http.refused(status, response).await),
+        }
+    }
+}
+
+fn is_packed(response: &Response) -> bool {
+    response.headers().get("content-encoding").is_some_and(|encoding| encoding.as_bytes() == b"gzip")
+}
+
+fn unpacked(body: &[u8]) -> Result<Bytes, ConnectorError> {
+    let failed = |error: std::io::Error| ConnectorError::QueryFailed { cause: Some(error.into()) };
+    let mut plain = Vec::new();
+    GzDecoder::new(body).take(LARGEST_PARTITION + 1).read_to_end(&mut plain).map_err(failed)?;
+    if plain.len() as u64 > LARGEST_PARTITION {
+        return Err(ConnectorError::QueryFailed { cause: Some("a partition is too large".into()) });
+    }
+    Ok(plain.into())
+}
+
+/// What the account's error means, without its words.
+fn classify(status: StatusCode, failure: Option<Failure>, limit: Duration) -> ConnectorError {
+    let Failure { code, message } = failure.unwrap_or(Failure { code: String::new(), message: String::new() });
+    tracing::info!(code, message, "Snowflake refused a statement");
+    let cause = Some(format!("Snowflake's error {code}").into());
+    match (status, code.as_str()) {
+        // A statement that took too long or was cancelled.
+        (StatusCode::REQUEST_TIMEOUT, _) | (_, "000630" | "000604") => ConnectorError::Timeout(limit),
+        // An object that is not there or not for this role; a column.
+        (_, "002003" | "002043" | "000904" | "003001") => {
+            ConnectorError::NotFound { what: "a table or column of the query".into() }
+        }
+        // No such warehouse or role, or none that this user may use.
+        (_, "000606" | "390189" | "390201") => ConnectorError::AuthenticationFailed { cause },
+        _ => ConnectorError::QueryFailed { cause },
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("identity", &self.0.identity).finish_non_exhaustive()
+    }
+}
+
+type Rows = Vec<Vec<Box<RawValue>>>;
+
+/// A statement at work. Its drop cancels it where it is not done.
+struct Statement {
+    account: Account,
+    handle: String,
+    done: bool,
+    partition: usize,
+    partitions: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Statement {
+    async fn new(account: &Account) -> Result<Self, ConnectorError> {
+        let permit = account.0.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
+        let account = account.clone();
+        Ok(Self { account, handle: String::new(), done: true, partition: 0, partitions: 0, _permit: permit })
+    }
+
+    /// The rows of the first partition.
+    async fn start(&mut self, sql: &str) -> Result<Rows, ConnectorError> {
+        let account = self.account.clone();
+        let inner = &account.0;
+        let limit = inner.http.query_timeout();
+        let until = Instant::now() + limit;
+        let request = account.request(Method::POST, &[], &[])?.json(&json!({
+            "statement": sql,
+            "timeout": limit.as_secs().max(1),
+            "database": inner.database,
+            "warehouse": inner.warehouse,
+            "role": inner.role,
+            "parameters": {
+                "TIMEZONE": "UTC", "BINARY_OUTPUT_FORMAT": "HEX", "MULTI_STATEMENT_COUNT": "1", "ROWS_PER_RESULTSET": "0",
+                "QUERY_TAG": "rivergen",
+            },
+        }));
+        let (mut done, mut body) = account.send(request).await?;
+        let mut pause = PAUSES.0;
+        loop {
+            let answer: Answer = parsed(&body)?;
+            (self.handle, self.done) = (answer.statement_handle, done);
+            if done {
+                self.partitions = answer.result_set_meta_data.map_or(1, |meta| meta.partition_info.len());
+                return Ok(answer.data);
+            }
+            if Instant::now() > until {
+                return Err(ConnectorError::Timeout(limit));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+            (done, body) = account.send(account.request(Method::GET, &[&self.handle], &[])?).await?;
+        }
+    }
+
+    /// The rows of the next partition.
+    async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
+        self.partition += 1;
+        if self.partition >= self.partitions {
+            return Ok(None);
+        }
+        let partition = self.partition.to_string();
+        let request = self.account.request(Method::GET, &[&self.handle], &[("partition", &partition)])?;
+        let (_, body) = self.account.send(request).await?;
+        Ok(Some(parsed::<Partition>(&body)?.data))
+    }
+}
+
+fn parsed<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, ConnectorError> {
+    serde_json::from_slice(body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.done {
+            return;
+        }
+        let (account, handle) = (self.account.clone(), std::mem::take(&mut self.handle));
+        runtime.spawn(async move {
+            let cancel = async { account.send(account.request(Method::POST, &[&handle, "cancel"], &[])?).await };
+            if cancel.await.is_err() {
+                tracing::debug!("a Snowflake statement could not be cancelled and ends by its timeout");
+            }
+        });
+    }
+}
+
+impl RemoteDatabase for Account {
+    fn identity(&self) -> &str {
+        &self.0.identity
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Snowflake
+    }
+
+    fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
+        let (account, columns) = (self.clone(), schema.clone());
+        delivered(schema, |batches| async move { deliver(&account, &sql, columns, &batches).await })
+    }
+}
+
+async fn deliver(account: &Account, sql: &str, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
+    let mut cells = Cells::new(schema)?;
+    let mut statement = Statement::new(account).await?;
+    let mut rows = Some(statement.start(sql).await?);
+    while let Some(partition) = rows {
+        for row in &partition {
+            let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
+            cells.push_json(&row, NOTATION)?;
+            if cells.is_full() {
+                batches.send(cells.take()?).await?;
+            }
+        }
+        rows = statement.next().await?;
+    }
+    if !cells.is_empty() {
+        batches.send(cells.take()?).await?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Catalogued for Account {
+    async fn version(&self) -> Result<Option<String>, ConnectorError> {
+        let rows = self.rows("SELECT CURRENT_VERSION()").await?;
+        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        Ok(version.map(|version| format!("Snowflake {version}")))
+    }
+
+    fn only_schema(&self) -> Option<&str> {
+        self.0.schema.as_deref()
+    }
+
+    async fn catalogue(
+        &self,
+        schema: Option<&str>,
+        table: Option<&str>,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, schema, table).await
+    }
+
+    fn qualified(&self, schema: &str, table: &str) -> String {
+        let quote = |name: &str| Dialect::Snowflake.quote(name);
+        format!("{}.{}.{}", quote(&self.0.database), quote(schema), quote(table))
+    }
+}
