@@ -23,6 +23,7 @@ mod kind;
 mod registry;
 mod tls;
 
+pub mod bigquery;
 pub mod clickhouse;
 pub mod files;
 pub mod mysql;

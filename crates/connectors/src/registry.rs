@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, clickhouse, files, mysql, postgres, snowflake, sqlite, trino};
+use crate::{
+    Connector, ConnectorError, DataSourceType, bigquery, clickhouse, files, mysql, postgres, snowflake, sqlite, trino,
+};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -23,6 +25,7 @@ impl Registry {
             Arc::new(clickhouse::Clickhouse::default()),
             Arc::new(trino::Trino::default()),
             Arc::new(snowflake::Snowflake::default()),
+            Arc::new(bigquery::Bigquery::default()),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());

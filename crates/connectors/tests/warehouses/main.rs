@@ -1,6 +1,8 @@
 //! SQL services over HTTP, against their public protocols over DuckDB.
 
-mod snowflake;
 #[path = "../support/mod.rs"]
 mod support;
+
+mod bigquery;
+mod snowflake;
 mod trino;
