@@ -25,6 +25,7 @@ mod tls;
 
 pub mod bigquery;
 pub mod clickhouse;
+pub mod databricks;
 pub mod files;
 pub mod mysql;
 pub mod postgres;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Connector, ConnectorError, DataSourceType, bigquery, clickhouse, files, mysql, postgres, snowflake, sqlite, trino,
+    Connector, ConnectorError, DataSourceType, bigquery, clickhouse, databricks, files, mysql, postgres, snowflake,
+    sqlite, trino,
 };
 
 /// Finds the connector of a kind.
@@ -26,6 +27,7 @@ impl Registry {
             Arc::new(trino::Trino::default()),
             Arc::new(snowflake::Snowflake::default()),
             Arc::new(bigquery::Bigquery::default()),
+            Arc::new(databricks::Databricks::default()),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());

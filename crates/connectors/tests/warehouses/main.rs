@@ -4,5 +4,6 @@
 mod support;
 
 mod bigquery;
+mod databricks;
 mod snowflake;
 mod trino;
