@@ -63,6 +63,22 @@ if ! cargo deny --version >/dev/null 2>&1; then
     fi
 fi
 
+# Servers that stand in for Amazon's and Azure's object stores. Without them their tests say that they are skipped.
+stores=$HOME/.cache/rivergen/object-stores
+wanted=$(cat tests/interop/object-stores/{requirements.txt,package-lock.json} | cksum)
+if ! has npm || ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "npm or Python's venv are missing: the tests against servers of object stores will be skipped"
+elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
+    mkdir -p "$stores"
+    cp tests/interop/object-stores/{requirements.txt,package.json,package-lock.json} "$stores/"
+    if (cd "$stores" && npm ci --no-audit --no-fund --silent && python3 -m venv python \
+        && python/bin/pip install --quiet --disable-pip-version-check -r requirements.txt) </dev/null; then
+        echo "$wanted" >"$stores/installed"
+    else
+        echo "the servers of object stores could not be installed: their tests will be skipped"
+    fi
+fi
+
 # The OpenID provider that the tests of social login run against. Without it they say that they are skipped.
 provider=$HOME/.cache/rivergen/oidc-provider
 if ! has node || ! has npm; then
@@ -76,6 +92,33 @@ elif ! cmp -s tests/interop/oidc-provider/package-lock.json "$provider/package-l
         mv "$provider/npm-shrinkwrap.json" "$provider/package-lock.json"
     else
         echo "oidc-provider could not be installed: the tests of social login will be skipped"
+    fi
+fi
+
+# Another engine's answers to TPC-H. Without them these tests say that they are skipped.
+scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"
+# Object stores and clients of tus that others wrote, for the tests of storage. Without them those say that they are skipped.
+storage=$HOME/.cache/rivergen/storage-interop
+if ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "python3 with venv is missing: the tests of S3 and of tuspy will be skipped"
+elif ! cmp -s tests/interop/storage/requirements.txt "$storage/requirements.txt"; then
+    # The requirements come last: what is there counts as installed.
+    if python3 -m venv "$storage" && "$storage/bin/pip" install --quiet --requirement tests/interop/storage/requirements.txt; then
+        cp tests/interop/storage/requirements.txt "$storage/"
+    else
+        echo "moto and tuspy could not be installed: the tests of S3 and of tuspy will be skipped"
+    fi
+fi
+if ! has node || ! has npm; then
+    echo "node and npm are missing: the tests of Azure and of tus-js-client will be skipped"
+elif ! cmp -s tests/interop/storage/package-lock.json "$storage/package-lock.json"; then
+    mkdir -p "$storage"
+    cp tests/interop/storage/package.json "$storage/"
+    cp tests/interop/storage/package-lock.json "$storage/npm-shrinkwrap.json"
+    if (cd "$storage" && npm ci --no-audit --no-fund --silent </dev/null); then
+        mv "$storage/npm-shrinkwrap.json" "$storage/package-lock.json"
+    else
+        echo "azurite and tus-js-client could not be installed: the tests that use them will be skipped"
     fi
 fi
 

@@ -19,6 +19,8 @@ def as_json(value):
         whole, _, fraction = value.strftime("%Y-%m-%dT%H:%M:%S.%f").partition(".")
         fraction = fraction.rstrip("0")
         return whole + (f".{fraction}" if fraction else "") + ("Z" if value.tzinfo else "")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
     return value
 
 

@@ -41,6 +41,8 @@ pub enum BenchError {
     #[error("the network's guard could not be made: {0}")]
     Outbound(Box<dyn std::error::Error + Send + Sync>),
     #[error("the query failed: {0}")]
+    DataFusion(#[from] datafusion::error::DataFusionError),
+    #[error("the query failed: {0}")]
     Query(#[from] rivergen_query::QueryError),
     #[error("the policy is not one: {0}")]
     Policy(#[from] rivergen_policies::rule::ConfigError),

@@ -9,13 +9,18 @@
 //!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   lists and checks of members against    the same in an organization of a thousand
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
+//!   TPC-H                       against    the same, and DataFusion without us
+//!   files in and out            against    copies sealed in the same way
 //!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
 //! ```
 //!
 //! Medians are printed with the goals; nothing is asserted.
 
+mod duckdb;
+mod engine;
 mod error;
+mod files;
 mod http;
 mod load;
 mod members;
@@ -25,6 +30,7 @@ mod server;
 mod sessions;
 mod sign_ins;
 mod start;
+mod tpch;
 
 use std::{
     net::SocketAddr,
@@ -55,6 +61,9 @@ struct Cli {
     /// Rows of the table that is queried
     #[arg(long, value_name = "N", default_value_t = 5_000_000)]
     rows: usize,
+    /// Scale of TPC-H; 1 is a gigabyte of text
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    scale: f64,
     /// A PostgreSQL server on which databases may be made; without it SQLite alone is measured
     #[arg(long, value_name = "URL", env = "RIVERGEN_TEST_POSTGRES_URL", hide_env_values = true)]
     postgres: Option<String>,
@@ -73,6 +82,8 @@ enum Subject {
     Sessions,
     Members,
     Queries,
+    Tpch,
+    Files,
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,6 +154,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
     if wanted(Subject::Queries) {
         eprintln!("queries …");
         queries::measure(cli.python.as_deref(), cli.rows, &mut report)?;
+    }
+    if wanted(Subject::Tpch) {
+        eprintln!("TPC-H …");
+        tpch::measure(cli.python.as_deref(), cli.scale, &mut report)?;
+    }
+    if wanted(Subject::Files) {
+        eprintln!("files …");
+        files::measure(binary, &mut report)?;
     }
     if cli.postgres.is_some() {
         report.note("PostgreSQL was the tests' own, which does not wait for its disk; SQLite waits at every commit.");

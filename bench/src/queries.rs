@@ -6,35 +6,24 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use datafusion::{
     arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray},
-    catalog::TableProvider,
     parquet::arrow::ArrowWriter,
 };
-use futures::StreamExt;
-use object_store::local::LocalFileSystem;
 use rivergen::demo::data;
-use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
-use rivergen_kernel::{DataSourceId, PolicyId};
-use rivergen_platform::net::{Outbound, OutboundConfig};
-use rivergen_policies::{
-    decision::{ColumnInfo, Decision, Subject, decide},
-    mask::HashKey,
-    rule::{EffectivePolicy, PolicyType, RuleConfig, RuleType, TableName},
-};
-use rivergen_query::{GovernedTable, Limits, Session, SessionSpec, json, mask::column_type};
-use serde_json::{Map, Value, json};
+use rivergen_policies::rule::{EffectivePolicy, PolicyType, RuleType};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     cores,
+    duckdb::DuckDb,
+    engine::{Engine, Timed, policy},
     error::{BenchError, Result},
     median,
     report::{Goal, Report},
@@ -87,7 +76,7 @@ pub fn measure(python: Option<&Path>, rows: usize, report: &mut Report) -> Resul
         )),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let engine = runtime.block_on(Engine::open(directory.path(), &files))?;
+    let engine = runtime.block_on(Engine::open(directory.path(), &files, policies()?))?;
     for case in &CASES {
         let governed_sql = case.sql.replace("{filter}", "TRUE");
         let plain_sql = case.sql.replace("{filter}", FILTER);
@@ -121,18 +110,14 @@ pub fn measure(python: Option<&Path>, rows: usize, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// A run's rows and time.
-struct Timed {
-    rows: Vec<Vec<Value>>,
-    /// Columns that hold a mask for one side.
-    masked: Vec<bool>,
-    took: Duration,
-}
-
-impl Timed {
-    fn milliseconds(&self) -> f64 {
-        self.took.as_secs_f64() * 1000.0
-    }
+/// What governs: a row filter on the orders, a mask on the customers' addresses.
+fn policies() -> Result<Vec<EffectivePolicy>> {
+    let filter = json!({"table": "orders", "condition": FILTER});
+    let mask = json!({"table": "customers", "column": "email", "masking_function": "email"});
+    Ok(vec![
+        policy(1, PolicyType::RowLevelSecurity, RuleType::FilterRows, filter)?,
+        policy(2, PolicyType::DataMasking, RuleType::MaskColumn, mask)?,
+    ])
 }
 
 /// A benchmark of wrong answers would say nothing.
@@ -180,152 +165,4 @@ fn customers() -> Result<RecordBatch> {
         ),
     ];
     Ok(RecordBatch::try_from_iter(columns)?)
-}
-
-/// The engine over both files.
-struct Engine {
-    tables: Vec<(TableName, Arc<dyn TableProvider>)>,
-    policies: Vec<EffectivePolicy>,
-    spill: PathBuf,
-}
-
-impl Engine {
-    async fn open(directory: &Path, files: &[(&'static str, PathBuf)]) -> Result<Self> {
-        let registry = Registry::new();
-        let connector = registry.connector(DataSourceType::Parquet)?;
-        let store = Arc::new(LocalFileSystem::new_with_prefix(directory)?);
-        // Nothing goes out: files are all there is.
-        let outbound = Arc::new(Outbound::new(&OutboundConfig::default()).map_err(BenchError::outbound)?);
-        let mut tables = Vec::new();
-        for (table, path) in files {
-            let mut config = SourceConfig::new(DataSourceType::Parquet);
-            config.file_path = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            let source = connector
-                .open(&SourceContext {
-                    identity: (*table).to_owned(),
-                    config,
-                    credentials: Credentials::default(),
-                    files: store.clone(),
-                    guard: outbound.clone(),
-                    cache_dir: directory.to_owned(),
-                })
-                .await?;
-            let provider = source.open_table("files", table, None).await?;
-            let name = TableName { catalog: "bench".into(), schema: "files".into(), table: (*table).to_owned() };
-            tables.push((name, provider));
-        }
-        let rule = |id, policy_type, rule_type, config: Value| -> Result<EffectivePolicy> {
-            let rules = vec![RuleConfig::parse(rule_type, &config)?];
-            Ok(EffectivePolicy { id: PolicyId(id), name: format!("policy {id}"), policy_type, priority: 0, rules })
-        };
-        let policies = vec![
-            rule(
-                1,
-                PolicyType::RowLevelSecurity,
-                RuleType::FilterRows,
-                json!({"table": "orders", "condition": FILTER}),
-            )?,
-            rule(
-                2,
-                PolicyType::DataMasking,
-                RuleType::MaskColumn,
-                json!({"table": "customers", "column": "email", "masking_function": "email"}),
-            )?,
-        ];
-        Ok(Self { tables, policies, spill: directory.to_owned() })
-    }
-
-    fn decision(&self, name: &TableName, provider: &dyn TableProvider) -> Decision {
-        let schema = provider.schema();
-        let columns: Vec<ColumnInfo> = schema
-            .fields()
-            .iter()
-            .map(|field| ColumnInfo { name: field.name().clone(), column_type: column_type(field.data_type()) })
-            .collect();
-        decide(&self.policies, name, &columns, &Subject::default(), false)
-    }
-
-    /// One query from nothing: session, plan, run, rows.
-    async fn run(&self, sql: &str, governed: bool) -> Result<Timed> {
-        let begin = Instant::now();
-        let tables = self.tables.iter().map(|(name, provider)| GovernedTable {
-            name: name.clone(),
-            source_id: DataSourceId(1),
-            provider: provider.clone(),
-            decision: if governed { self.decision(name, provider.as_ref()) } else { Decision::unrestricted() },
-        });
-        let session = Session::open(SessionSpec {
-            tables: tables.collect(),
-            limits: Limits {
-                max_rows: 10_000,
-                max_bytes: 256 << 20,
-                timeout: Duration::from_secs(60),
-                memory_bytes: 1 << 30,
-                spill_directory: self.spill.clone(),
-                max_spill_bytes: 1 << 30,
-            },
-            hash_key: HashKey::new(b"the key of a benchmark"),
-            default_schema: None,
-            object_stores: Vec::new(),
-            target_partitions: Some(cores()),
-        })?;
-        let planned = session.plan(sql, &Map::new()).await?;
-        let masked = planned.columns().iter().map(|column| column.masked).collect();
-        let mut answer = planned.run().await?;
-        let mut rows = Vec::new();
-        while let Some(batch) = answer.next().await {
-            json::append_rows(&batch?, &mut rows)?;
-        }
-        Ok(Timed { rows, masked, took: begin.elapsed() })
-    }
-}
-
-/// DuckDB in a Python process.
-struct DuckDb {
-    version: String,
-    process: Child,
-    queries: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl DuckDb {
-    fn start(python: &Path, files: &[(&'static str, PathBuf)]) -> Result<Self> {
-        let mut command = Command::new(python);
-        command.arg("-c").arg(include_str!("duckdb_session.py")).arg(cores().to_string());
-        command.args(files.iter().map(|(name, path)| format!("{name}={}", path.display())));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().map_err(|source| BenchError::Start { program: python.to_owned(), source })?;
-        let (Some(queries), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(BenchError::DuckDb("it has no input and output".into()));
-        };
-        let mut duckdb = Self { version: String::new(), process, queries, answers: BufReader::new(answers) };
-        duckdb.version = duckdb.answer()?["version"].as_str().unwrap_or_default().to_owned();
-        Ok(duckdb)
-    }
-
-    fn run(&mut self, sql: &str) -> Result<Timed> {
-        writeln!(self.queries, "{sql}")?;
-        self.queries.flush()?;
-        let answer = self.answer()?;
-        let rows = answer["rows"].as_array().into_iter().flatten();
-        let rows = rows.map(|row| row.as_array().cloned().unwrap_or_default()).collect();
-        let seconds = answer["seconds"].as_f64().ok_or_else(|| BenchError::DuckDb("it told no time".into()))?;
-        Ok(Timed { rows, masked: Vec::new(), took: Duration::from_secs_f64(seconds) })
-    }
-
-    fn answer(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            return Err(BenchError::DuckDb("the session ended; its error is above".into()));
-        }
-        Ok(serde_json::from_str(&line)?)
-    }
-}
-
-impl Drop for DuckDb {
-    fn drop(&mut self) {
-        // It is gone already, or it ends now; nothing else can be done about it here.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

@@ -97,6 +97,16 @@ impl Server {
         }
     }
 
+    /// Kills it and starts it again on what it left.
+    pub fn killed_and_restarted(mut self, binary: &Path) -> Result<Self> {
+        let directory =
+            self.directory.take().ok_or_else(|| BenchError::Answer("a server without a directory".into()))?;
+        drop(self);
+        let (mut server, _) = Self::start(binary, directory.path())?;
+        server.directory = Some(directory);
+        Ok(server)
+    }
+
     /// The URL of the SQLite database that it has where it was given none.
     pub fn sqlite_url(&self) -> Option<String> {
         let directory = self.directory.as_ref()?.path();

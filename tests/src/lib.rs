@@ -5,6 +5,7 @@
 //!   └ organization() ─ Person of each role, signed in ─ Client ─ Answer: ok(), created(), error(status, code)
 //!                    └ shop() ─ three small sources, and the policies over them
 //! Binary ─ the program itself, to be killed, stopped and asked on its command line
+//! Siem ─ a receiver of audit streams
 //! ```
 //!
 //! Tests stand in `tests/api/`, at the path of the operation that they test, and run on SQLite and on
@@ -16,6 +17,7 @@ pub mod chromium;
 mod client;
 mod factor;
 pub mod fixtures;
+pub mod foreign;
 mod mailbox;
 pub mod mmdb;
 mod name_server;
@@ -25,6 +27,8 @@ mod postgres;
 pub mod provider;
 mod server;
 mod shop;
+mod siem;
+pub mod tpch;
 
 pub use binary::Binary;
 pub use client::{Answer, Client};
@@ -36,6 +40,7 @@ pub use passkey::Passkey;
 pub use postgres::Database as PostgresDatabase;
 pub use server::{Backend, Server};
 pub use shop::Shop;
+pub use siem::Siem;
 
 use std::{
     path::PathBuf,

@@ -1,7 +1,7 @@
 //! A name server of the test's own, on this machine: it has the records that the test gives it, and can be silent.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -26,6 +26,8 @@ pub struct NameServer {
 struct Zone {
     records: BTreeMap<Name, Vec<RData>>,
     fails: bool,
+    /// Names at which it fails.
+    broken: BTreeSet<Name>,
 }
 
 impl NameServer {
@@ -67,6 +69,11 @@ impl NameServer {
         self.zone.lock().unwrap().fails = fails;
     }
 
+    /// Answers with SERVFAIL at a name from now on.
+    pub fn fail_at(&self, name: &str) {
+        self.zone.lock().unwrap().broken.insert(of(name));
+    }
+
     fn add(&self, name: &str, data: RData) {
         self.zone.lock().unwrap().records.entry(of(name)).or_default().push(data);
     }
@@ -99,7 +106,7 @@ impl Zone {
         let query = asked.queries[0].clone();
         let mut response = Message::response(asked.id, asked.op_code);
         response.add_query(query.clone());
-        if self.fails {
+        if self.fails || self.broken.contains(&query.name().to_lowercase()) {
             response.metadata.response_code = ResponseCode::ServFail;
             return response;
         }

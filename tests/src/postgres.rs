@@ -64,6 +64,15 @@ impl Database {
         connection.close().await.unwrap();
     }
 
+    /// The first column of the only row, as a number.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let mut connection = connect(&self.url).await;
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await;
+        let number = row.unwrap_or_else(|error| panic!("{sql}: {error}")).get(0);
+        connection.close().await.unwrap();
+        number
+    }
+
     pub async fn remove(self) {
         let mut admin = connect(&instance::url()).await;
         execute(&mut admin, &format!("DROP DATABASE {} WITH (FORCE)", self.name())).await;

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use rivergen::{App, Config, serve::serve};
 use rivergen_platform::{Clock, Platform, clock::MovableTime};
+use rivergen_storage::Storage;
 use rivergen_tenancy::Tenancy;
 use sea_orm::{ConnectionTrait, FromQueryResult, JsonValue, Statement};
 use serde_json::Value;
@@ -24,10 +25,12 @@ pub struct Server {
     pub backend: Backend,
     pub platform: Platform,
     pub tenancy: Tenancy,
+    pub storage: Storage,
     url: String,
     clock: Arc<MovableTime>,
-    folder: TempDir,
-    database: Option<postgres::Database>,
+    folder: Arc<TempDir>,
+    database: Option<Arc<postgres::Database>>,
+    settings: String,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), String>>,
 }
@@ -53,31 +56,50 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("rivergen-test-").tempdir().unwrap();
         let database = match backend {
             Backend::Sqlite => None,
-            Backend::Postgres => Some(postgres::Database::migrated().await),
+            Backend::Postgres => Some(Arc::new(postgres::Database::migrated().await)),
         };
+        Self::start_over(backend, Arc::new(folder), database, settings, None).await
+    }
+
+    async fn start_over(
+        backend: Backend,
+        folder: Arc<TempDir>,
+        database: Option<Arc<postgres::Database>>,
+        settings: &str,
+        public_url: Option<&str>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = config(folder.path(), &url, database.as_ref(), settings);
+        let config = config(folder.path(), public_url.unwrap_or(&url), database.as_deref(), settings);
 
         let clock = Arc::new(MovableTime::default());
         let app = App::build(&config, Clock::from(clock.clone())).await.unwrap();
-        let (platform, tenancy) = (app.platform.clone(), app.tenancy.clone());
+        let (platform, tenancy, storage) = (app.platform.clone(), app.tenancy.clone(), app.storage.clone());
         let (stop, stopped) = oneshot::channel();
         let until = async move {
             // A test that failed drops the sender, which ends the server too.
             let _ = stopped.await;
         };
         let running = tokio::spawn(async move { serve(app, listener, until).await.map_err(|error| error.to_string()) });
-        Self { backend, platform, tenancy, url, clock, folder, database, stop, running }
+        let settings = settings.to_owned();
+        Self { backend, platform, tenancy, storage, url, clock, folder, database, settings, stop, running }
     }
 
-    /// Ends the server as an operator would, and removes its database.
+    /// A second node over the same database and files; stop it before the first.
+    pub async fn another_node(&self) -> Self {
+        assert!(self.database.is_some(), "SQLite has one node");
+        let (folder, database) = (self.folder.clone(), self.database.clone());
+        // People reach all nodes under one address.
+        Self::start_over(self.backend, folder, database, &self.settings, Some(&self.url)).await
+    }
+
+    /// Ends the server as an operator would; the last node removes the database.
     pub async fn stop(self) {
-        let Self { stop, running, database, platform, tenancy, .. } = self;
+        let Self { stop, running, database, platform, tenancy, storage, .. } = self;
         stop.send(()).expect("the server ended by itself");
         running.await.unwrap().unwrap();
-        drop((platform, tenancy));
-        if let Some(database) = database {
+        drop((platform, tenancy, storage));
+        if let Some(database) = database.and_then(Arc::into_inner) {
             database.remove().await;
         }
     }
@@ -118,6 +140,18 @@ impl Server {
         let statement = Statement::from_string(db.get_database_backend(), sql);
         let row = db.query_one_raw(statement).await.unwrap();
         row.unwrap_or_else(|| panic!("no row: {sql}")).try_get_by_index(0).unwrap()
+    }
+
+    /// How its database would answer a query, in its own words.
+    pub async fn plan(&self, sql: &str) -> String {
+        let db = self.platform.db.read();
+        let (explain, column) = match self.backend {
+            Backend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+            Backend::Postgres => ("EXPLAIN", "QUERY PLAN"),
+        };
+        let statement = Statement::from_string(db.get_database_backend(), format!("{explain} {sql}"));
+        let rows = db.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String>("", column).unwrap()).collect::<Vec<_>>().join("\n")
     }
 
     /// Changes the server's own database, to make what no operation makes yet.

@@ -33,6 +33,9 @@ pub struct SourceConfig {
     /// Seconds.
     #[serde(default = "three_hundred")]
     pub query_timeout: u32,
+    /// How often a source that cannot be reached is tried again; see [`crate::retry`].
+    #[serde(default = "three")]
+    pub max_retries: u32,
     /// What only some kinds know: `sslmode`, `ssl_root_certificate`, `delimiter`, `has_header`, `table`, …
     #[serde(default)]
     pub metadata: Map<String, Value>,
@@ -40,6 +43,10 @@ pub struct SourceConfig {
 
 fn five() -> u32 {
     5
+}
+
+fn three() -> u32 {
+    3
 }
 
 fn thirty() -> u32 {
@@ -62,6 +69,7 @@ impl SourceConfig {
             connection_pool_size: five(),
             connection_timeout: thirty(),
             query_timeout: three_hundred(),
+            max_retries: three(),
             metadata: Map::new(),
         }
     }

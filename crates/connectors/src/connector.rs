@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use url::Url;
 
-use crate::{AddressGuard, ConnectorError, Credentials, DataSourceCategory, DataSourceType, SourceConfig};
+use crate::{AddressGuard, ConnectorError, Credentials, DataSourceCategory, DataSourceType, SourceConfig, Step};
 
 /// All that a connector needs to know of one source.
 #[derive(Debug, Clone)]
@@ -115,13 +115,23 @@ pub struct TestOutcome {
     pub error_code: Option<&'static str>,
     /// Never what the network said.
     pub error_message: Option<String>,
+    /// How far it came, where that may be told.
+    pub failed_at: Option<Step>,
 }
 
 impl TestOutcome {
-    fn new(took: Duration, result: Result<Option<String>, ConnectorError>) -> Self {
+    /// Of an attempt that took so long.
+    pub fn new(took: Duration, result: Result<Option<String>, ConnectorError>) -> Self {
         let response_time_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match result {
-            Ok(version) => Self { successful: true, response_time_ms, version, error_code: None, error_message: None },
+            Ok(version) => Self {
+                successful: true,
+                response_time_ms,
+                version,
+                error_code: None,
+                error_message: None,
+                failed_at: None,
+            },
             Err(error) => {
                 let cause: &dyn std::error::Error = &error;
                 tracing::info!(error = cause, "a data source failed its test");
@@ -131,6 +141,7 @@ impl TestOutcome {
                     version: None,
                     error_code: Some(error.code().as_str()),
                     error_message: Some(error.to_string()),
+                    failed_at: error.step(),
                 }
             }
         }

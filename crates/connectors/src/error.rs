@@ -6,9 +6,30 @@
 use std::time::Duration;
 
 use rivergen_kernel::error::{Error, ErrorCode};
+use serde::Serialize;
 
 /// A cause for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a connection goes through, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The settings make sense.
+    Configuration,
+    /// The address is one that sources may have.
+    Address,
+    /// Something answers there.
+    Connection,
+    /// It is who it should be.
+    Tls,
+    /// It takes the credentials.
+    SignIn,
+    /// What they open can be read.
+    Permission,
+    /// What is read is what the kind says.
+    Content,
+}
 
 /// Why a source could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -79,22 +100,65 @@ impl ConnectorError {
         }
     }
 
+    /// Where on its way a connection failed; `None` where the error does not tell.
+    pub fn step(&self) -> Option<Step> {
+        match self {
+            Self::Unsupported(_) => Some(Step::Configuration),
+            Self::Blocked => Some(Step::Address),
+            Self::Unreachable { .. } => Some(Step::Connection),
+            Self::Untrusted { .. } => Some(Step::Tls),
+            Self::AuthenticationFailed { .. } => Some(Step::SignIn),
+            Self::NotFound { .. } | Self::QueryFailed { .. } => Some(Step::Permission),
+            Self::Unreadable { .. } | Self::UnreadableValue { .. } => Some(Step::Content),
+            Self::Timeout(_) | Self::Internal(_) => None,
+        }
+    }
+
     /// The connector's error inside an error of the engine, if that is what it wraps.
     pub fn within(error: &datafusion::error::DataFusionError) -> Option<&Self> {
-        use datafusion::error::DataFusionError as Outer;
-        match error {
-            Outer::External(inner) => {
-                inner.downcast_ref().or_else(|| inner.downcast_ref::<Outer>().and_then(Self::within))
+        Self::behind(error)
+    }
+
+    /// The connector's error among the causes of an error: the engine, its file formats and object stores wrap it in
+    /// theirs.
+    fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
             }
-            Outer::Context(_, inner) | Outer::Diagnostic(_, inner) => Self::within(inner),
-            Outer::Shared(inner) => Self::within(inner),
-            Outer::ArrowError(inner, _) => match inner.as_ref() {
-                datafusion::arrow::error::ArrowError::ExternalError(inner) => {
-                    inner.downcast_ref().or_else(|| inner.downcast_ref::<Outer>().and_then(Self::within))
-                }
-                _ => None,
-            },
-            _ => None,
+            cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
+        }
+        None
+    }
+
+    /// The connector's error behind another, which is given up for it; where there is none, the other's words, for
+    /// the log.
+    pub(crate) fn taken_from(error: impl std::error::Error + 'static) -> Result<Self, String> {
+        Self::behind(&error).map(Self::again).ok_or_else(|| error.to_string())
+    }
+
+    /// The same once more, without its cause.
+    fn again(&self) -> Self {
+        match self {
+            Self::Unreachable { .. } => Self::Unreachable { cause: None },
+            Self::Blocked => Self::Blocked,
+            Self::Untrusted { .. } => Self::Untrusted { cause: None },
+            Self::AuthenticationFailed { .. } => Self::AuthenticationFailed { cause: None },
+            Self::NotFound { what } => Self::NotFound { what: what.clone() },
+            Self::Unreadable { file, reason, line } => {
+                Self::Unreadable { file: file.clone(), reason: reason.clone(), line: *line }
+            }
+            Self::UnreadableValue { column, expected } => {
+                Self::UnreadableValue { column: column.clone(), expected: expected.clone() }
+            }
+            Self::Unsupported(reason) => Self::Unsupported(reason.clone()),
+            Self::Timeout(limit) => Self::Timeout(*limit),
+            Self::QueryFailed { .. } => Self::QueryFailed { cause: None },
+            Self::Internal(cause) => Self::Internal(cause.to_string().into()),
         }
     }
 }

@@ -19,6 +19,10 @@ use crate::{ConnectorError, SourceConfig, SourceContext};
 const LONGEST_COMPLAINT: usize = 2_000;
 /// Of one answer that is held in memory as a whole.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// Further attempts at a server that has too much to do.
+const PATIENCE: u32 = 4;
+/// A server that asks for more patience is reported.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The HTTP client of one source. Cloning shares its connections.
 #[derive(Debug, Clone)]
@@ -52,10 +56,6 @@ impl HttpSource {
         &self.base
     }
 
-    pub fn query_timeout(&self) -> Duration {
-        self.query_timeout
-    }
-
     /// A request for a path below the base; the segments are encoded.
     pub fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
@@ -65,25 +65,18 @@ impl HttpSource {
         self.request_url(method, url)
     }
 
-    /// As `request`, with a query.
-    pub fn request_with(&self, method: Method, segments: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.request_url(method, url)
-    }
-
     pub fn request_url(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url).timeout(self.query_timeout)
     }
 
+    /// Sends it, whatever the status of the answer.
+    pub async fn execute(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        request.send().await.map_err(|error| self.classify(error))
+    }
+
     /// Sends it; any status but success is an error.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
-        let response = request.send().await.map_err(|error| self.classify(error))?;
+        let response = self.execute(request).await?;
         match response.status() {
             status if status.is_success() => Ok(response),
             status => Err(self.refused(status, response).await),
@@ -94,6 +87,27 @@ impl HttpSource {
     pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
         let body = self.bytes(request).await?;
         serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+    }
+
+    /// Sends it; where the server has too much to do, waits as long as it asks for and tries again, some times.
+    pub async fn send_patiently(&self, mut request: RequestBuilder) -> Result<Response, ConnectorError> {
+        for attempt in 0..PATIENCE {
+            let Some(again) = request.try_clone() else { break };
+            let response = self.execute(request).await?;
+            request = again;
+            match response.status() {
+                status if status.is_success() => return Ok(response),
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    let wait = asked_wait(&response).unwrap_or(Duration::from_secs(1 << attempt));
+                    if wait > LONGEST_WAIT {
+                        return Err(self.refused(response.status(), response).await);
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                status => return Err(self.refused(status, response).await),
+            }
+        }
+        self.send(request).await
     }
 
     /// Sends it and reads an answer of at most 64 MiB.
@@ -115,8 +129,7 @@ impl HttpSource {
         classify(error, self.query_timeout)
     }
 
-    /// What an answer with another status than success means, without its words.
-    pub async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
+    async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
         let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
         let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
         tracing::info!(%status, complaint, "a data source refused a request");
@@ -142,6 +155,8 @@ pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError
         Some(_) => return ConnectorError::Blocked,
         None => {}
     }
+    // The URL may hold a key, and causes are logged.
+    let error = error.without_url();
     // reqwest wraps the handshake's error in those of its connector.
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
     while let Some(inner) = cause {
@@ -160,6 +175,16 @@ pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError
         error if error.is_decode() || error.is_body() => ConnectorError::QueryFailed { cause: Some(error.into()) },
         error => ConnectorError::Unreachable { cause: Some(error.into()) },
     }
+}
+
+/// What `Retry-After` says, in seconds or as a date (RFC 9110, section 10.2.3).
+fn asked_wait(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(value).ok()?.to_utc();
+    Some((date - chrono::Utc::now()).to_std().unwrap_or_default())
 }
 
 /// `https://host:port/`, or `http` where TLS is off.

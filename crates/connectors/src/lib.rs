@@ -21,6 +21,8 @@ mod guard;
 mod http;
 mod kind;
 mod registry;
+pub mod retry;
+mod server;
 mod tls;
 
 pub mod bigquery;
@@ -28,6 +30,7 @@ pub mod clickhouse;
 pub mod databricks;
 pub mod files;
 pub mod mysql;
+pub mod objects;
 pub mod postgres;
 pub mod pushdown;
 pub mod snowflake;
@@ -39,7 +42,7 @@ pub use connector::{
     Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, SourceContext,
     TableKind, TestOutcome,
 };
-pub use error::ConnectorError;
+pub use error::{ConnectorError, Step};
 pub use guard::{AddressGuard, Blocked};
 pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
 pub use registry::Registry;

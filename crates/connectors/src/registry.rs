@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Connector, ConnectorError, DataSourceType, bigquery, clickhouse, databricks, files, mysql, postgres, snowflake,
-    sqlite, trino,
+    Connector, ConnectorError, DataSourceType, bigquery, clickhouse, databricks, files, mysql, objects, postgres,
+    snowflake, sqlite, trino,
 };
 
 /// Finds the connector of a kind.
@@ -31,6 +31,7 @@ impl Registry {
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());
+        connectors.extend(objects::connectors());
         Self { connectors: connectors.into() }
     }
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
@@ -43,7 +44,7 @@ async fn query(context: &SourceContext, sql: &str) -> Vec<Vec<String>> {
 async fn complaint(kind: DataSourceType, content: impl Into<Vec<u8>>) -> String {
     let (context, _cache) = context(kind, content).await;
     let outcome = Registry::new().connector(kind).unwrap().test(&context).await;
-    assert!(!outcome.successful);
+    assert!(!outcome.successful, "a file of kind {kind} that is none is read");
     assert_eq!(outcome.error_code, Some("UNREADABLE_FILE"));
     outcome.error_message.unwrap()
 }
@@ -101,7 +102,8 @@ async fn types_hold_for_lines_far_down() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_told_with_its_line() {
-    use DataSourceType::{Csv, Json, Jsonl, Parquet};
+    use DataSourceType::{Avro, Csv, Excel, Json, Jsonl, Parquet};
+    let avro = fixture("people.null.avro");
     for (kind, content, told) in [
         (Csv, &b"a,b\n1,2\n3\n"[..], "line 3 has 1 fields, expected 2"),
         (Csv, b"a,b\n1,2\n\"x\ny\",2\n3,4,5\n", "line 5 has 3 fields, expected 2"),
@@ -116,6 +118,16 @@ async fn what_cannot_be_read_is_told_with_its_line() {
         (Json, b"  \n ", "no objects"),
         (Parquet, b"PAR1 but not really PAR1", "Parquet"),
         (Parquet, b"x", "Parquet"),
+        (Avro, b"not Avro", "Avro"),
+        (Avro, &avro[..200], "header is damaged"),
+        (Avro, &fixture("either.avro"), "field x may hold values of several types"),
+        (Excel, b"a,b\n1,2\n", "not a workbook"),
+        (Excel, &fixture("people.xlsx")[..3_000], "damaged"),
+        (Excel, &fixture("people.xls")[..3_000], "damaged"),
+        (Excel, &fixture("bomb.ods"), "too large"),
+        (Excel, &fixture("far.xls"), "too large"),
+        (Excel, &packed(b"<x/>"), "damaged"),
+        (Excel, &packed(&vec![b'<'; 32 * 1024 * 1024]), "too large"),
     ] {
         let message = complaint(kind, content).await;
         assert!(message.contains(told), "{message:?} should tell {told:?}");
@@ -126,6 +138,14 @@ async fn what_cannot_be_read_is_told_with_its_line() {
     let (missing, _cache) = support::source("file", config, Credentials::default());
     let outcome = Registry::new().connector(Csv).unwrap().test(&missing).await;
     assert_eq!(outcome.error_code, Some("NOT_FOUND"));
+}
+
+/// An archive that says it is a workbook.
+fn packed(content: &[u8]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    archive.start_file("xl/workbook.xml", zip::write::SimpleFileOptions::default()).unwrap();
+    archive.write_all(content).unwrap();
+    archive.finish().unwrap().into_inner()
 }
 
 #[tokio::test]
@@ -145,6 +165,100 @@ async fn json_is_read_in_both_forms() {
         let found = query(&context, "SELECT id, n, late, \"in\"['x'] FROM the_data ORDER BY id").await;
         assert_eq!(found[0], ["1", "1.00000000000e0", "NULL", "1.50000000000e0"]);
         assert_eq!(found[1], ["2", "2.50000000000e0", "true", "NULL"]);
+    }
+}
+
+/// A file that another program wrote, see `fixtures/make.py`.
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+/// The rows of a query over the sheets of a workbook.
+async fn query_sheets(context: &SourceContext, sql: &str) -> Vec<Vec<String>> {
+    let source = support::open(context).await;
+    let ctx = session();
+    for table in source.discover(None).await.unwrap().remove(0).tables {
+        let provider = source.open_table("files", &table.name, None).await.unwrap();
+        ctx.register_table(table.name, provider).unwrap();
+    }
+    rows(&ctx.sql(sql).await.unwrap().collect().await.unwrap(), true)
+}
+
+#[tokio::test]
+async fn workbooks_of_all_formats_hold_the_same() {
+    let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
+    for name in ["people.xlsx", "people.xls", "people.ods"] {
+        let (context, _cache) = context(DataSourceType::Excel, fixture(name)).await;
+        let table = discovered(&context).await;
+        assert_eq!(table.name, "people_of_2024", "{name}");
+        let expected = [
+            ("Name", DataType::Utf8),
+            ("Whole", DataType::Int64),
+            ("Fraction", DataType::Float64),
+            ("Day", DataType::Date32),
+            ("Moment", moment.clone()),
+            ("Truth", DataType::Boolean),
+            ("Mixed", DataType::Utf8),
+        ];
+        assert_eq!(types(&table), expected, "{name}");
+        let found = query_sheets(&context, "SELECT * FROM people_of_2024").await;
+        let row = |name, whole, fraction, truth, mixed| {
+            [name, whole, fraction, "2024-02-29", "2024-02-29T10:30:05", truth, mixed]
+        };
+        assert_eq!(found[0], row("Ann", "1", "1.50000000000e0", "true", "7"), "{name}");
+        assert_eq!(found[1], row("Bob", "2", "NULL", "false", "seven"), "{name}");
+        assert_eq!(
+            found[2],
+            ["Cyd", "-3", "2.00000000000e0", "NULL", "NULL", "NULL", "true"],
+            "{name}: after an empty row"
+        );
+        assert_eq!(table.row_count, Some(found.len() as u64));
+        let found = query_sheets(&context, "SELECT \"Name\" FROM people_of_2024 WHERE \"Whole\" > 1").await;
+        assert_eq!(found, [["Bob"]]);
+    }
+}
+
+#[tokio::test]
+async fn sheets_are_tables_and_can_be_chosen() {
+    let (mut context, _cache) = context(DataSourceType::Excel, fixture("people.xlsx")).await;
+    let source = support::open(&context).await;
+    let tables = source.discover(None).await.unwrap().remove(0).tables;
+    let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["people_of_2024", "plain", "times"], "no hidden one, no empty one");
+    // An error of a formula is null, and a merged cell stands in its first row and column.
+    let found = query_sheets(&context, "SELECT \"Name\", \"Whole\" FROM people_of_2024 OFFSET 3").await;
+    assert_eq!(found, [["Dee", "NULL"], ["merged", "NULL"]]);
+    assert_eq!(types(&tables[1]), [("column_1", DataType::Int64), ("column_2", DataType::Float64)]);
+    assert_eq!(query_sheets(&context, "SELECT at, took FROM times").await, [["10:30:00", "30:00:00"]]);
+    assert!(source.open_table("files", "hidden", None).await.is_err());
+
+    context.config.metadata.insert("sheet".into(), json!("hidden"));
+    context.config.metadata.insert("table".into(), json!("Answers"));
+    assert_eq!(query_sheets(&context, "SELECT secret FROM answers").await, [["42"]]);
+    context.config.metadata.insert("sheet".into(), json!("Plain"));
+    context.config.metadata.insert("has_header".into(), json!(true));
+    assert_eq!(query_sheets(&context, "SELECT \"1\", \"10.25\" FROM answers").await, [["2", "2.05000000000e1"]]);
+    context.config.metadata.insert("sheet".into(), json!("Nowhere"));
+    let outcome = Registry::new().connector(DataSourceType::Excel).unwrap().test(&context).await;
+    let message = outcome.error_message.unwrap();
+    assert!(message.contains("no sheet Nowhere; it has People of 2024, Plain"), "{message}");
+}
+
+#[tokio::test]
+async fn avro_is_read_with_every_codec() {
+    for codec in ["null", "deflate", "snappy", "zstandard", "bzip2", "xz"] {
+        let (context, _cache) = context(DataSourceType::Avro, fixture(&format!("people.{codec}.avro"))).await;
+        let table = discovered(&context).await;
+        let names: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["id", "name", "born", "seen", "worth", "tags", "kind", "home"]);
+        assert_eq!(table.columns[2].arrow_type, DataType::Date32);
+        assert_eq!(table.columns[4].arrow_type, DataType::Decimal128(10, 2));
+        assert!(!table.columns[0].nullable && table.columns[1].nullable);
+        let sql = "SELECT id, name, born, worth, tags[2], kind, home['city'], home['zip'] FROM the_data WHERE id < 3";
+        let found = query(&context, sql).await;
+        assert_eq!(found[0], ["1", "person 1", "2024-02-29", "12.50", "y", "B", "Bonn", "1"], "{codec}");
+        assert_eq!(found[1][..2], ["2", "NULL"], "{codec}");
+        assert_eq!(query(&context, "SELECT count(*) FROM the_data").await, [["4"]]);
     }
 }
 

@@ -58,6 +58,15 @@ pub trait Directory: Send + Sync {
     /// The workspace's place, where the person can reach it.
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>>;
 
+    /// The person has a session that stands in the organization from now on.
+    async fn signed_in(
+        &self,
+        tx: &Transaction,
+        user: UserId,
+        organization: OrganizationId,
+        now: DateTime<Utc>,
+    ) -> Result<()>;
+
     /// The name or the primary address of a person is another one now.
     async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()>;
 

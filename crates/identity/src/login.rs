@@ -352,6 +352,9 @@ pub async fn open_session(
     };
     mails::send_new_origin(identity, tx, user, new_country.as_deref(), is_new_device, origin).await?;
     let (session, refresh_token) = session::open(identity, tx, user.id(), proof, place, lifetime, origin).await?;
+    if let Some(place) = place {
+        identity.directory.signed_in(tx, user.id(), place.organization_id, session.created_at).await?;
+    }
     let tokens = TokenSet::of(identity, &session, &refresh_token, session.created_at).await?;
     Ok((session, tokens))
 }

@@ -506,11 +506,7 @@ pub async fn caller(
         Some(held) => directory.security(user.id()).await?.closes(held.organization_id, proofs, now),
         None => None,
     };
-    let membership = membership.map(|held| {
-        let mut narrowed = rivergen_kernel::caller::Membership::clone(&held);
-        narrowed.permissions = scopes.narrow(&held.permissions);
-        Arc::new(narrowed)
-    });
+    let membership = membership.map(|held| Arc::new(held.narrowed(&scopes)));
     Ok(Caller {
         user_id: user.id(),
         credential: Credential::PersonalToken { id: token.id, scopes, organization_id: token.organization_id },

@@ -92,10 +92,32 @@ pub struct Membership {
     pub workspace_id: Option<WorkspaceId>,
     pub role_ids: Vec<RoleId>,
     pub role_names: Vec<String>,
+    /// What holds where the session stands.
     pub permissions: PermissionSet,
+    /// Those of them that a role in the whole organization gives: they hold in every workspace.
+    pub organization_permissions: PermissionSet,
     pub attributes: Attributes,
     /// When the first of its roles on loan ends.
     pub valid_until: Option<DateTime<Utc>>,
+}
+
+impl Membership {
+    /// What is left of it for a token with these scopes.
+    pub fn narrowed(&self, scopes: &Scopes) -> Self {
+        Self {
+            permissions: scopes.narrow(&self.permissions),
+            organization_permissions: scopes.narrow(&self.organization_permissions),
+            ..self.clone()
+        }
+    }
+}
+
+/// For how much of an organization somebody holds a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Organization,
+    /// The workspace that their session stands in, and what belongs to no workspace.
+    Workspace(WorkspaceId),
 }
 
 impl Caller {
@@ -159,6 +181,19 @@ impl Caller {
         }
     }
 
+    /// As [`Caller::require`], with how far the permission reaches: what of the organization belongs to a workspace is
+    /// for those who hold the permission there.
+    pub fn require_extent(&self, permission: Permission) -> Result<(Tenant, Extent)> {
+        let tenant = self.require(permission)?;
+        let membership = self.membership()?;
+        let everywhere = membership.organization_permissions.contains(&permission);
+        let extent = match membership.workspace_id {
+            Some(workspace) if !everywhere => Extent::Workspace(workspace),
+            _ => Extent::Organization,
+        };
+        Ok((tenant, extent))
+    }
+
     /// 403 where the permissions are more than the caller's own: nobody grants what they do not hold.
     pub fn may_grant(&self, permissions: &PermissionSet) -> Result<()> {
         let held = &self.membership()?.permissions;
@@ -181,10 +216,10 @@ impl Caller {
     /// The same person, standing in another of their organizations, which may be closed to them. What a token may do is
     /// narrowed there too.
     pub fn within(&self, membership: &Membership, closed: Option<Closed>) -> Caller {
-        let mut membership = membership.clone();
-        if let Credential::PersonalToken { scopes, .. } = &self.credential {
-            membership.permissions = scopes.narrow(&membership.permissions);
-        }
+        let membership = match &self.credential {
+            Credential::PersonalToken { scopes, .. } => membership.narrowed(scopes),
+            Credential::Session(_) => membership.clone(),
+        };
         Caller { membership: Some(Arc::new(membership)), closed, ..self.clone() }
     }
 }

@@ -58,6 +58,12 @@ ids! {
     PolicyRuleId,
     /// A stored file.
     FileId,
+    /// A link to a stored file.
+    FileLinkId,
+    /// A folder of files that is shared with a workspace.
+    FolderShareId,
+    /// A resumable upload.
+    UploadId,
     /// One run of a query.
     QueryId,
     /// A saved question of Prompt Studio.

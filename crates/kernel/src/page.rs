@@ -15,15 +15,25 @@ impl PageRequest {
 
     /// Refuses page 0 and sizes outside 1..=100.
     pub fn new(page: Option<u64>, page_size: Option<u64>) -> crate::Result<Self> {
+        Self::up_to(Self::MAX_SIZE, page, page_size.unwrap_or(Self::DEFAULT_SIZE))
+    }
+
+    /// For a list whose pages may be larger than others'.
+    pub fn up_to(most: u64, page: Option<u64>, page_size: u64) -> crate::Result<Self> {
         let page = page.unwrap_or(1);
-        let page_size = page_size.unwrap_or(Self::DEFAULT_SIZE);
         if page == 0 || page > u64::from(u32::MAX) {
             return Err(crate::Error::invalid_field("page", "must be at least 1"));
         }
-        if !(1..=Self::MAX_SIZE).contains(&page_size) {
-            return Err(crate::Error::invalid_field("page_size", "must be from 1 to 100"));
+        if !(1..=most).contains(&page_size) {
+            return Err(crate::Error::invalid_field("page_size", format!("must be from 1 to {most}")));
         }
         Ok(Self { page, page_size })
+    }
+
+    /// The page's part of a list that is in memory as a whole.
+    pub fn of<T>(&self, all: impl IntoIterator<Item = T>) -> Vec<T> {
+        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        all.into_iter().skip(at(self.offset())).take(at(self.limit())).collect()
     }
 
     pub fn page(&self) -> u64 {

@@ -74,10 +74,12 @@ permissions! {
     DataSourceDelete "datasource.delete" "Delete data sources.";
     StorageRead "storage.read" "See one's own files, and those that are shared.";
     StorageWrite "storage.write" "Upload and share files.";
-    StorageDelete "storage.delete" "Delete files.";
+    StorageDelete "storage.delete" "Delete one's own files.";
+    StorageManage "storage.manage" "See the names and sizes of all members' files, and delete them.";
     PolicyRead "policy.read" "See policies and what they did.";
     PolicyWrite "policy.write" "Create, assign and change policies.";
     PolicyDelete "policy.delete" "Delete policies.";
+    PolicyDetokenize "policy.detokenize" "Turn tokens back into the values that they stand for, on record.";
     PromptRead "prompt.read" "See saved questions and their runs.";
     PromptExecute "prompt.execute" "Ask questions in words.";
     PromptWrite "prompt.write" "Save and change questions.";
@@ -88,7 +90,7 @@ impl Permission {
     /// Whether a role in one workspace gives it to a session that stands there. Everything else reaches the whole
     /// organization (its people, its policies), so only a role in the whole organization gives it.
     pub fn is_of_workspace(self) -> bool {
-        matches!(self.resource(), "datasource" | "storage" | "prompt")
+        matches!(self.resource(), "datasource" | "storage" | "prompt") && self != Self::StorageManage
     }
 
     /// What it is about: what stands before the dot.

@@ -84,12 +84,17 @@ where
         bus.subscribe(move |event| {
             count.fetch_add(1, Ordering::SeqCst);
             if *event == Event::Resync {
+                // One by one too: what was put in within the clock's last tick is not among all.
+                heard.iter().for_each(|(key, _)| heard.invalidate(key.as_ref()));
                 heard.invalidate_all();
+                heard.run_pending_tasks();
                 return;
             }
             // The lock is given back first: taking a value out calls the listener above.
-            let ended = entries.by_event().remove(event);
-            ended.iter().flat_map(HashMap::values).for_each(|key| heard.invalidate(key));
+            let Some(ended) = entries.by_event().remove(event) else { return };
+            ended.values().for_each(|key| heard.invalidate(key));
+            // The cache lets go of what was taken out when it is used next; a connection must not stay open until then.
+            heard.run_pending_tasks();
         });
         Self { cache, index, until, changes }
     }
@@ -212,6 +217,19 @@ mod tests {
         assert_eq!(kept.get(&1), Some(UserId(2)));
         bus.deliver(&Event::UserChanged(UserId(2)));
         assert_eq!(kept.get(&1), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_out_is_let_go_at_once() {
+        let bus = Bus::in_memory();
+        let kept: Kept<UserId, Arc<str>> =
+            Kept::new(&bus, 10, Duration::from_secs(60), |key, _| vec![Event::UserChanged(*key)]);
+        let connection: Arc<str> = "open".into();
+        for event in [Event::UserChanged(UserId(1)), Event::Resync] {
+            kept.load(UserId(1), async { Ok(connection.clone()) }).await.unwrap();
+            bus.deliver(&event);
+            assert_eq!(Arc::strong_count(&connection), 1, "{event:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The tables of this crate: jobs, keys, the audit log, idempotency keys, rate limits.
+//! The tables of this crate: jobs, keys, the audit log and its streams, idempotency keys, rate limits.
 //!
 //! Migrations are written once for both databases: what the schema builder cannot say (partial indexes,
 //! triggers) is plain SQL that both understand, or stands beside its twin. Each runs in a transaction of
@@ -15,7 +15,14 @@ use sea_orm_migration::{
 
 /// In the order in which they were written; a published one is never changed.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Jobs), Box::new(Keys), Box::new(AuditLog), Box::new(IdempotencyKeys), Box::new(RateLimits)]
+    vec![
+        Box::new(Jobs),
+        Box::new(Keys),
+        Box::new(AuditLog),
+        Box::new(IdempotencyKeys),
+        Box::new(RateLimits),
+        Box::new(AuditStreams),
+    ]
 }
 
 struct Jobs;
@@ -284,5 +291,48 @@ impl MigrationTrait for RateLimits {
         manager
             .create_index(Index::create().name("rate_limits_full_at").table("rate_limits").col("full_at").to_owned())
             .await
+    }
+}
+
+struct AuditStreams;
+
+impl MigrationName for AuditStreams {
+    fn name(&self) -> &str {
+        "m0006_platform_audit_streams"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for AuditStreams {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("audit_streams")
+                    .col(string("name").primary_key())
+                    .col(timestamp_with_time_zone("begun_at"))
+                    .col(integer("failures"))
+                    .col(timestamp_with_time_zone_null("last_success_at"))
+                    .col(timestamp_with_time_zone_null("last_failure_at"))
+                    .col(text_null("last_error"))
+                    .col(timestamp_with_time_zone_null("next_attempt_at"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table("audit_stream_positions")
+                    .col(string("stream"))
+                    .col(big_integer("chain"))
+                    .col(big_integer("sequence"))
+                    .primary_key(Index::create().col("stream").col("chain"))
+                    .to_owned(),
+            )
+            .await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

@@ -17,13 +17,18 @@
 //! column that was to be protected. A rule for every table (`*`) applies where its columns are, and looks away
 //! elsewhere; a filter that finds some of its columns but not all is a fault again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use rivergen_kernel::{Attributes, PolicyId, RoleId};
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{PolicyId, RoleId, UserId, caller::Membership};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     condition::{Bound, Condition, Literal},
+    facts::Facts,
     mask::{ColumnType, Mask},
     rule::{EffectivePolicy, PolicyType, QueryLimits, RuleConfig, TableName},
 };
@@ -31,8 +36,29 @@ use crate::{
 /// Who asks, as far as rules look at it.
 #[derive(Debug, Clone, Default)]
 pub struct Subject {
-    pub attributes: Attributes,
+    pub facts: Facts,
     pub role_ids: BTreeSet<RoleId>,
+}
+
+impl Subject {
+    /// A member, from what is known of the request. An address that is not proved is nobody's.
+    pub fn new(
+        membership: &Membership,
+        user_id: UserId,
+        proved_email: Option<&str>,
+        at: DateTime<Utc>,
+        ip: Option<IpAddr>,
+    ) -> Self {
+        let facts = Facts {
+            attributes: membership.attributes.clone(),
+            user_id: Some(user_id),
+            email: proved_email.map(str::to_owned),
+            role_names: membership.role_names.clone(),
+            at: Some(at),
+            ip,
+        };
+        Self { facts, role_ids: membership.role_ids.iter().copied().collect() }
+    }
 }
 
 /// A column of the table that is decided on.
@@ -40,6 +66,8 @@ pub struct Subject {
 pub struct ColumnInfo {
     pub name: String,
     pub column_type: ColumnType,
+    /// The confirmed ones.
+    pub tags: BTreeSet<String>,
 }
 
 /// What a caller may see of a table.
@@ -50,8 +78,8 @@ pub struct Decision {
     pub row_filters: Vec<RowFilter>,
     /// By the column's own name. Never names a hidden column.
     pub masks: BTreeMap<String, ColumnMask>,
-    /// Columns that do not exist for this caller.
-    pub hidden: BTreeSet<String>,
+    /// Columns that do not exist for this caller, each with why.
+    pub hidden: BTreeMap<String, Hidden>,
     pub limits: QueryLimits,
     /// What each policy did, highest priority first.
     pub applied: Vec<AppliedPolicy>,
@@ -74,6 +102,15 @@ pub enum Denial {
     CannotApply { policy: PolicyRef, reason: String },
 }
 
+/// Why a column does not exist for somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hidden {
+    /// A deny rule hides it.
+    ByPolicy(PolicyRef),
+    /// Nothing allows it, where something would have to.
+    NotAllowed,
+}
+
 /// A policy by id and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyRef {
@@ -84,12 +121,17 @@ pub struct PolicyRef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFilter {
     pub policy: PolicyRef,
+    /// As it stands in the policy, with the columns named as the table names them.
+    pub written: Condition,
     pub rows: Bound,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnMask {
     pub policy: PolicyRef,
+    /// As it stands in the policy, with the columns named as the table names them.
+    pub written: Mask,
+    /// For this caller.
     pub mask: Mask,
 }
 
@@ -128,7 +170,7 @@ impl Decision {
             access: Access::Allowed,
             row_filters: Vec::new(),
             masks: BTreeMap::new(),
-            hidden: BTreeSet::new(),
+            hidden: BTreeMap::new(),
             limits: QueryLimits::default(),
             applied: Vec::new(),
         }
@@ -136,6 +178,12 @@ impl Decision {
 
     pub fn is_allowed(&self) -> bool {
         self.access == Access::Allowed
+    }
+
+    /// Whether nothing of the table is kept from the caller: no row, no column, no value, and no number of rows.
+    pub fn is_whole(&self) -> bool {
+        let untouched = self.row_filters.is_empty() && self.masks.is_empty() && self.hidden.is_empty();
+        self.is_allowed() && untouched && self.limits.max_rows.is_none()
     }
 }
 
@@ -149,11 +197,24 @@ pub fn decide(
     subject: &Subject,
     default_deny: bool,
 ) -> Decision {
+    decide_tagged(policies, table, columns, &BTreeSet::new(), subject, default_deny)
+}
+
+/// The same where the table has lost columns with these tags. A policy for one of them cannot be applied: the source may
+/// have renamed the very column that was to be protected.
+pub fn decide_tagged(
+    policies: &[EffectivePolicy],
+    table: &TableName,
+    columns: &[ColumnInfo],
+    lost_tags: &BTreeSet<String>,
+    subject: &Subject,
+    default_deny: bool,
+) -> Decision {
     let mut ordered: Vec<&EffectivePolicy> = policies.iter().collect();
     ordered.sort_by_key(|policy| (std::cmp::Reverse(policy.priority), policy.id));
     ordered.dedup_by_key(|policy| policy.id);
 
-    let mut fold = Fold::new(columns);
+    let mut fold = Fold::new(columns, lost_tags);
     for policy in ordered {
         fold.policy(policy, table, subject);
     }
@@ -163,10 +224,11 @@ pub fn decide(
 /// The state while policies are folded in.
 struct Fold<'a> {
     columns: &'a [ColumnInfo],
+    lost_tags: &'a BTreeSet<String>,
     denials: Vec<Denial>,
     row_filters: Vec<RowFilter>,
     masks: BTreeMap<String, ColumnMask>,
-    denied_columns: BTreeSet<String>,
+    denied_columns: BTreeMap<String, Hidden>,
     /// The union of what allow rules open; `None` while there is none.
     allowed: Option<BTreeSet<String>>,
     limits: QueryLimits,
@@ -182,13 +244,14 @@ enum Lookup<'a> {
 }
 
 impl<'a> Fold<'a> {
-    fn new(columns: &'a [ColumnInfo]) -> Self {
+    fn new(columns: &'a [ColumnInfo], lost_tags: &'a BTreeSet<String>) -> Self {
         Self {
             columns,
+            lost_tags,
             denials: Vec::new(),
             row_filters: Vec::new(),
             masks: BTreeMap::new(),
-            denied_columns: BTreeSet::new(),
+            denied_columns: BTreeMap::new(),
             allowed: None,
             limits: QueryLimits::default(),
             applied: Vec::new(),
@@ -234,9 +297,9 @@ impl<'a> Fold<'a> {
                 if none_here && !pattern.is_named() {
                     return Ok(None);
                 }
-                let condition =
-                    condition.clone().map_columns(&mut |name| self.resolve(name).map(|c| c.name.clone()))?;
-                self.row_filters.push(RowFilter { policy: policy.clone(), rows: condition.bind(&subject.attributes) });
+                let written = condition.clone().map_columns(&mut |name| self.resolve(name).map(|c| c.name.clone()))?;
+                let rows = written.bind(&subject.facts);
+                self.row_filters.push(RowFilter { policy: policy.clone(), written, rows });
                 Ok(Some((EvaluationResult::Modified, ActionTaken::FilteredRows)))
             }
             RuleConfig::MaskColumn { table: pattern, column, mask, unless_role_ids } => {
@@ -250,16 +313,27 @@ impl<'a> Fold<'a> {
                 if !mask.fits(column.column_type) {
                     return Err(format!("the mask of column {} does not fit its type", column.name));
                 }
-                let new = ColumnMask { policy: policy.clone(), mask: mask.clone() };
-                self.masks
-                    .entry(column.name.clone())
-                    .and_modify(|held| {
-                        if new.mask > held.mask {
-                            *held = new.clone();
-                        }
-                    })
-                    .or_insert(new);
+                let written = mask.clone().on_table(&mut |name| self.resolve(name).map(|c| c.name.clone()))?;
+                self.mask(column, policy, written, subject);
                 Ok(Some((EvaluationResult::Modified, ActionTaken::MaskedColumns)))
+            }
+            RuleConfig::MaskTagged { table: pattern, tag, mask, unless_role_ids } => {
+                if !pattern.matches(table) || unless_role_ids.iter().any(|role| subject.role_ids.contains(role)) {
+                    return Ok(None);
+                }
+                if let Some(lost) = self.lost_tags.iter().find(|lost| tag.matches(lost)) {
+                    return Err(format!("the table has lost a column that was tagged {lost}"));
+                }
+                let columns = self.columns;
+                let mut masks = false;
+                for column in columns.iter().filter(|column| column.tags.iter().any(|held| tag.matches(held))) {
+                    // One mask for columns of many types: where it has no meaning nothing is left of the column.
+                    let fitting = if mask.fits(column.column_type) { mask.clone() } else { Mask::NullValue };
+                    let written = fitting.on_table(&mut |name| self.resolve(name).map(|c| c.name.clone()))?;
+                    self.mask(column, policy, written, subject);
+                    masks = true;
+                }
+                Ok(masks.then_some((EvaluationResult::Modified, ActionTaken::MaskedColumns)))
             }
             RuleConfig::LimitQuery(limits) => {
                 self.limits = self.limits.tighten(*limits);
@@ -296,7 +370,7 @@ impl<'a> Fold<'a> {
                         continue;
                     }
                     let column = self.resolve(name)?.name.clone();
-                    self.denied_columns.insert(column);
+                    self.denied_columns.entry(column).or_insert_with(|| Hidden::ByPolicy(policy.clone()));
                     hides = true;
                 }
                 Ok(hides.then_some((EvaluationResult::Modified, ActionTaken::DeniedAccess)))
@@ -304,14 +378,29 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// Of several masks on a column the strictest stands.
+    fn mask(&mut self, column: &ColumnInfo, policy: &PolicyRef, written: Mask, subject: &Subject) {
+        let new = ColumnMask { policy: policy.clone(), mask: written.bind(&subject.facts), written };
+        self.masks
+            .entry(column.name.clone())
+            .and_modify(|held| {
+                if new.mask > held.mask {
+                    *held = new.clone();
+                }
+            })
+            .or_insert(new);
+    }
+
     fn finish(self, default_deny: bool) -> Decision {
         let mut hidden = self.denied_columns;
-        match &self.allowed {
-            Some(allowed) => {
-                hidden.extend(self.columns.iter().map(|c| &c.name).filter(|n| !allowed.contains(*n)).cloned())
+        for column in self.columns {
+            let open = match &self.allowed {
+                Some(allowed) => allowed.contains(&column.name),
+                None => !default_deny,
+            };
+            if !open {
+                hidden.entry(column.name.clone()).or_insert(Hidden::NotAllowed);
             }
-            None if default_deny => hidden.extend(self.columns.iter().map(|c| c.name.clone())),
-            None => {}
         }
         // A policy that cannot be applied is the fault to tell of first, then the policy that denies.
         let denial = self
@@ -320,14 +409,14 @@ impl<'a> Fold<'a> {
             .find(|denial| matches!(denial, Denial::CannotApply { .. }))
             .or_else(|| self.denials.first())
             .cloned();
-        let nothing_left = self.columns.iter().all(|column| hidden.contains(&column.name));
+        let nothing_left = self.columns.iter().all(|column| hidden.contains_key(&column.name));
         let access = match denial {
             Some(denial) => Access::Denied(denial),
             None if nothing_left => Access::Denied(Denial::NotAllowed),
             None => Access::Allowed,
         };
         let mut masks = self.masks;
-        masks.retain(|column, _| !hidden.contains(column));
+        masks.retain(|column, _| !hidden.contains_key(column));
         Decision { access, row_filters: self.row_filters, masks, hidden, limits: self.limits, applied: self.applied }
     }
 

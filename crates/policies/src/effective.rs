@@ -102,6 +102,26 @@ impl Policies {
     }
 }
 
+impl Policies {
+    /// The active policies that govern somebody on the source, whoever that is, highest priority first.
+    pub async fn governing(
+        &self,
+        tenant: Tenant,
+        source: DataSourceId,
+        source_workspace: Option<WorkspaceId>,
+    ) -> Result<Vec<EffectivePolicy>> {
+        let active = self.active.get_or_load(tenant.organization_id(), load(&self.platform.db, tenant)).await?;
+        let governs = |policy: &&ActivePolicy| {
+            let reaches = |reach: &Reach| {
+                reach.data_source_id.is_none_or(|id| id == source)
+                    && workspace_covers(reach.workspace_id, source_workspace)
+            };
+            workspace_covers(policy.workspace_id, source_workspace) && policy.assignments.iter().any(reaches)
+        };
+        Ok(active.iter().filter(governs).map(|policy| policy.policy.clone()).collect())
+    }
+}
+
 async fn load(db: &Database, tenant: Tenant) -> Result<ActivePolicies> {
     // Index: policies(organization_id, priority, id); both sub-selects run on it again.
     let live = tenant

@@ -8,7 +8,10 @@
 //! A run is written before its query begins, so that no query leaves no trace: not one that a policy denied,
 //! not one that took the server with it. It ends once; a second end changes nothing.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{
@@ -21,8 +24,11 @@ use rivergen_platform::{
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DbBackend, FromQueryResult, PaginatorTrait, QuerySelect, entity::prelude::*,
 };
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
+    daily,
     decision::{ActionTaken, AppliedPolicy, EvaluationResult},
     store::{self, name_of, named},
 };
@@ -108,8 +114,10 @@ pub mod entry {
 }
 
 /// Where a query came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = QueryRunKind)]
 pub enum RunKind {
     /// Somebody wrote SQL.
     #[sea_orm(string_value = "sql")]
@@ -120,8 +128,10 @@ pub enum RunKind {
 }
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = QueryRunStatus)]
 pub enum RunStatus {
     #[sea_orm(string_value = "running")]
     Running,
@@ -132,7 +142,7 @@ pub enum RunStatus {
     Denied,
     #[sea_orm(string_value = "failed")]
     Failed,
-    /// The client went away.
+    /// The client went away, or somebody cancelled it.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
     /// The server was killed while it ran.
@@ -165,9 +175,14 @@ impl Outcome {
         Self { status: RunStatus::Succeeded, error: None, rows_returned: Some(rows_returned), rows_filtered: None }
     }
 
-    /// By the code that the caller is answered: `POLICY_DENIED` is a denial, all others are failures.
+    /// By the code that the caller is answered: `POLICY_DENIED` is a denial, `QUERY_CANCELLED` somebody's wish, all others
+    /// are failures.
     pub fn failed(error: ErrorCode) -> Self {
-        let status = if error == ErrorCode::PolicyDenied { RunStatus::Denied } else { RunStatus::Failed };
+        let status = match error {
+            ErrorCode::PolicyDenied => RunStatus::Denied,
+            ErrorCode::QueryCancelled => RunStatus::Cancelled,
+            _ => RunStatus::Failed,
+        };
         Self { status, error: Some(error), rows_returned: None, rows_filtered: None }
     }
 
@@ -246,9 +261,14 @@ async fn record(
         let held = strongest.entry((policy.policy_id, *data_source_id)).or_insert(did);
         *held = did.max(*held);
     }
+    // A policy may be gone for good since the query began.
+    let alive = existing(tx.conn(), strongest.keys().map(|(policy, _)| *policy)).await?;
+    strongest.retain(|(policy, _), _| alive.contains(policy));
     if strongest.is_empty() {
         return Ok(());
     }
+    let evaluated = strongest.iter().map(|((policy, _), (result, _))| (*policy, *result));
+    daily::count(tx, run.organization_id, evaluated, now).await?;
     let rules = only_rules(tx.conn(), strongest.keys().map(|(policy, _)| *policy)).await?;
     let metadata = serde_json::json!({
         "query_kind": run.kind.to_value(),
@@ -279,6 +299,21 @@ async fn record(
         .collect::<Result<Vec<_>>>()?;
     entry::Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
     Ok(())
+}
+
+async fn existing(db: &impl ConnectionTrait, policies: impl Iterator<Item = PolicyId>) -> Result<BTreeSet<PolicyId>> {
+    let wanted: BTreeSet<PolicyId> = policies.collect();
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let found = store::Entity::find()
+        .select_only()
+        .column(store::Column::Id)
+        .filter(store::Column::Id.is_in(wanted))
+        .into_tuple::<PolicyId>()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// The rule of each policy that has exactly one: of those with more, the engine says what the policy did as

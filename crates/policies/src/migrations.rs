@@ -1,9 +1,20 @@
 //! The tables of this room.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{
+    prelude::*,
+    schema::*,
+    sea_orm::{ConnectionTrait, DbBackend},
+};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Policies), Box::new(QueryRuns), Box::new(RunsOfAPerson)]
+    vec![
+        Box::new(Policies),
+        Box::new(QueryRuns),
+        Box::new(RunsOfAPerson),
+        Box::new(Versions),
+        Box::new(EvaluationDays),
+        Box::new(ColumnTags),
+    ]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -229,5 +240,166 @@ impl MigrationTrait for RunsOfAPerson {
         )
         .await?;
         Ok(())
+    }
+}
+
+/// Versions of policies, and the end of those that are deleted.
+struct Versions;
+
+impl MigrationName for Versions {
+    fn name(&self) -> &str {
+        "m0043_policies_versions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Versions {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for column in [big_integer("version").default(1).take(), timestamp_with_time_zone_null("purge_at").take()] {
+            m.alter_table(Table::alter().table("policies").add_column(column).to_owned()).await?;
+        }
+        m.get_connection()
+            // The few that are deleted.
+            .execute_unprepared("CREATE INDEX policies_purge ON policies (purge_at) WHERE purge_at IS NOT NULL")
+            .await?;
+        // The author has no foreign key: the versions outlive people.
+        m.create_table(
+            Table::create()
+                .table("policy_versions")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("policy_id"))
+                .col(big_integer("version"))
+                .col(text("change"))
+                .col(json("definition"))
+                .col(timestamp_with_time_zone("changed_at"))
+                .col(big_integer("changed_by_user_id"))
+                .foreign_key(&mut belongs_to("policy_versions", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("policy_versions", "policy_id", "policies"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("policy_versions_policy")
+                .table("policy_versions")
+                .col("policy_id")
+                .col("version")
+                .unique()
+                .to_owned(),
+        )
+        .await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// The evaluations of each day, counted; those that there are already, too.
+struct EvaluationDays;
+
+impl MigrationName for EvaluationDays {
+    fn name(&self) -> &str {
+        "m0044_policies_evaluation_days"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for EvaluationDays {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("policy_evaluation_days")
+                .col(big_integer("policy_id"))
+                .col(date("day"))
+                .col(text("evaluation_result"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("evaluations"))
+                .col(timestamp_with_time_zone("last_evaluated_at"))
+                .primary_key(Index::create().col("policy_id").col("day").col("evaluation_result"))
+                .foreign_key(&mut belongs_to("policy_evaluation_days", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("policy_evaluation_days", "policy_id", "policies"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("policy_evaluation_days_organization")
+                .table("policy_evaluation_days")
+                .col("organization_id")
+                .col("day")
+                .to_owned(),
+        )
+        .await?;
+        let connection = m.get_connection();
+        let day = match connection.get_database_backend() {
+            DbBackend::Postgres => "CAST(evaluated_at AT TIME ZONE 'UTC' AS date)",
+            _ => "substr(evaluated_at, 1, 10)",
+        };
+        connection
+            .execute_unprepared(&format!(
+                "INSERT INTO policy_evaluation_days \
+                 (policy_id, day, evaluation_result, organization_id, evaluations, last_evaluated_at) \
+                 SELECT policy_id, {day}, evaluation_result, organization_id, count(*), max(evaluated_at) \
+                 FROM policy_evaluations GROUP BY policy_id, {day}, evaluation_result, organization_id"
+            ))
+            .await
+            .map(drop)
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What columns hold.
+struct ColumnTags;
+
+impl MigrationName for ColumnTags {
+    fn name(&self) -> &str {
+        "m0045_policies_column_tags"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ColumnTags {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // A source has no foreign key: its table belongs to a room above.
+        m.create_table(
+            Table::create()
+                .table("column_tags")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("data_source_id"))
+                .col(text("schema_name"))
+                .col(text("table_name"))
+                .col(text("column_name"))
+                .col(text("tag"))
+                .col(text("status"))
+                .col(text_null("reason"))
+                .col(timestamp_with_time_zone("changed_at"))
+                .col(big_integer_null("changed_by_user_id"))
+                .foreign_key(&mut belongs_to("column_tags", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("column_tags_column")
+                .table("column_tags")
+                .col("data_source_id")
+                .col("schema_name")
+                .col("table_name")
+                .col("column_name")
+                .col("tag")
+                .unique()
+                .to_owned(),
+        )
+        .await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use crate::{
     condition::{Comparison, Condition, Operand},
     mask::{Mask, MaskingFunction},
+    tags::TagPattern,
 };
 
 /// What a policy is about.
@@ -87,8 +88,23 @@ pub struct EffectivePolicy {
 /// A checked rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RuleConfig {
-    FilterRows { table: TablePattern, condition: Condition },
-    MaskColumn { table: TablePattern, column: String, mask: Mask, unless_role_ids: Vec<RoleId> },
+    FilterRows {
+        table: TablePattern,
+        condition: Condition,
+    },
+    MaskColumn {
+        table: TablePattern,
+        column: String,
+        mask: Mask,
+        unless_role_ids: Vec<RoleId>,
+    },
+    /// A mask for every column that has such a tag.
+    MaskTagged {
+        table: TablePattern,
+        tag: TagPattern,
+        mask: Mask,
+        unless_role_ids: Vec<RoleId>,
+    },
     LimitQuery(QueryLimits),
     AllowAccess(AccessRule),
     DenyAccess(AccessRule),
@@ -223,7 +239,8 @@ impl RuleConfig {
         #[serde(deny_unknown_fields)]
         struct MaskColumn {
             table: Option<String>,
-            column: String,
+            column: Option<String>,
+            tag: Option<String>,
             masking_function: MaskingFunction,
             options: Option<Json>,
             #[serde(default)]
@@ -248,14 +265,20 @@ impl RuleConfig {
         match rule_type {
             RuleType::FilterRows => filter_rows(config),
             RuleType::MaskColumn => {
-                let rule: MaskColumn = from_json(config)?;
-                check_column(&rule.column)?;
-                Ok(Self::MaskColumn {
-                    table: TablePattern::parse(rule.table.as_deref())?,
-                    column: rule.column,
-                    mask: Mask::parse(rule.masking_function, rule.options.as_ref())?,
-                    unless_role_ids: rule.unless_role_ids,
-                })
+                let MaskColumn { table, column, tag, masking_function, options, unless_role_ids } = from_json(config)?;
+                let table = TablePattern::parse(table.as_deref())?;
+                let mask = Mask::parse(masking_function, options.as_ref())?;
+                match (column, tag) {
+                    (Some(column), None) => {
+                        check_column(&column)?;
+                        Ok(Self::MaskColumn { table, column, mask, unless_role_ids })
+                    }
+                    (None, Some(tag)) => {
+                        let tag = TagPattern::parse(&tag)?;
+                        Ok(Self::MaskTagged { table, tag, mask, unless_role_ids })
+                    }
+                    _ => Err(ConfigError::new("column", "give either the name of one column or a tag")),
+                }
             }
             RuleType::LimitQuery => {
                 let limits: QueryLimits = from_json(config)?;
@@ -273,10 +296,36 @@ impl RuleConfig {
         }
     }
 
+    /// The tables that it speaks of; a limit speaks of none.
+    pub fn table(&self) -> Option<&TablePattern> {
+        match self {
+            Self::FilterRows { table, .. } | Self::MaskColumn { table, .. } | Self::MaskTagged { table, .. } => {
+                Some(table)
+            }
+            Self::AllowAccess(rule) | Self::DenyAccess(rule) => Some(&rule.table),
+            Self::LimitQuery(_) => None,
+        }
+    }
+
+    /// Whether it names the table and cannot be applied to it without the column; see [`crate::decision`].
+    pub fn cannot_do_without(&self, table: &TableName, column: &str) -> bool {
+        let (pattern, names): (&TablePattern, Vec<&str>) = match self {
+            Self::FilterRows { table, condition } => (table, condition.columns().into_iter().collect()),
+            Self::MaskColumn { table, column, mask, .. } => {
+                (table, mask.columns().into_iter().chain([column.as_str()]).collect())
+            }
+            Self::DenyAccess(AccessRule { table, columns: Some(columns) }) => {
+                (table, columns.iter().map(String::as_str).collect())
+            }
+            Self::DenyAccess(_) | Self::AllowAccess(_) | Self::LimitQuery(_) | Self::MaskTagged { .. } => return false,
+        };
+        pattern.is_named() && pattern.matches(table) && names.iter().any(|name| name.eq_ignore_ascii_case(column))
+    }
+
     pub fn rule_type(&self) -> RuleType {
         match self {
             Self::FilterRows { .. } => RuleType::FilterRows,
-            Self::MaskColumn { .. } => RuleType::MaskColumn,
+            Self::MaskColumn { .. } | Self::MaskTagged { .. } => RuleType::MaskColumn,
             Self::LimitQuery(_) => RuleType::LimitQuery,
             Self::AllowAccess(_) => RuleType::AllowAccess,
             Self::DenyAccess(_) => RuleType::DenyAccess,

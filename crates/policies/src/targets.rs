@@ -4,7 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rivergen_kernel::{DataSourceId, Error, ErrorCode, FieldError, Result, RoleId, Tenant, UserId, WorkspaceId};
+use rivergen_kernel::{
+    DataSourceId, Error, ErrorCode, FieldError, Result, RoleId, Tenant, UserId, WorkspaceId, caller::Membership,
+};
+
+use crate::rule::{ConfigError, RuleConfig};
 
 /// Something that a policy can be bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,11 +36,30 @@ pub trait Targets: Send + Sync {
         tenant: Tenant,
         sources: &BTreeSet<DataSourceId>,
     ) -> Result<BTreeMap<DataSourceId, Option<WorkspaceId>>>;
+
+    /// Rules that cannot be applied to what discovery found in these sources, each by its place in the list, with what
+    /// is wrong. A source that was never discovered says nothing.
+    async fn misfits(
+        &self,
+        tenant: Tenant,
+        sources: &BTreeSet<DataSourceId>,
+        rules: &[RuleConfig],
+    ) -> Result<Vec<(usize, ConfigError)>>;
+
+    /// An active member, standing in the workspace if one is given; nothing for everybody else.
+    async fn member(&self, tenant: Tenant, user: UserId, workspace: Option<WorkspaceId>) -> Result<Option<Member>>;
+}
+
+/// What a member is, as far as policies look at it.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub membership: Membership,
+    pub proved_email: Option<String>,
 }
 
 /// The targets that a request names, each with the field that names it.
 #[derive(Debug, Default)]
-pub(crate) struct NamedTargets {
+pub struct NamedTargets {
     named: Vec<(String, Target)>,
     missing: Vec<FieldError>,
 }

@@ -152,6 +152,11 @@ impl Planned {
         self.policy_limits
     }
 
+    /// Rows after which the answer is cut.
+    pub fn max_rows(&self) -> u64 {
+        self.limits.max_rows
+    }
+
     /// Whether the statement asks for the plan only.
     pub fn is_explain(&self) -> bool {
         self.explain

@@ -4,13 +4,18 @@
 //! a type that could refuse one of its values, so a row filter has an answer for every row. A literal that is no
 //! value of the column's type makes the policy inapplicable, and that refuses the query.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use datafusion::{
     arrow::datatypes::{DataType, Schema, TimeUnit},
+    catalog::TableProvider,
     common::{Column, ScalarValue},
-    logical_expr::{Expr, Like, cast, expr::InList, lit},
+    datasource::provider_as_source,
+    error::DataFusionError,
+    logical_expr::{Expr, Like, LogicalPlanBuilder, cast, expr::InList, in_subquery, lit},
 };
-use rivergen_policies::condition::{Bound, Comparison, Condition, Literal};
+use rivergen_policies::condition::{Bound, Comparison, Condition, Entitlement, Literal, Operand};
 
 /// Why a filter or a mask cannot stand on a table. For administrators: it names columns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,16 +23,128 @@ use rivergen_policies::condition::{Bound, Comparison, Condition, Literal};
 pub struct Inapplicable(pub String);
 
 /// The rows of one filter as an expression over the table's columns.
-pub fn row_filter(rows: &Bound, schema: &Schema) -> Result<Expr, Inapplicable> {
+pub fn row_filter(rows: &Bound, schema: &Schema, entitlements: &Entitlements) -> Result<Expr, Inapplicable> {
     match rows {
         Bound::NoRows { .. } => Ok(lit(false)),
-        Bound::Rows(condition) => expression(condition, schema),
+        Bound::Rows(condition) => expression(condition, schema, entitlements),
     }
 }
 
-fn expression(condition: &Condition<Literal>, schema: &Schema) -> Result<Expr, Inapplicable> {
-    let all =
-        |parts: &[Condition<Literal>]| parts.iter().map(|part| expression(part, schema)).collect::<Result<Vec<_>, _>>();
+/// The tables of entitlements that filters read, by the names that the filters have for them.
+pub type Entitlements = BTreeMap<String, Arc<dyn TableProvider>>;
+
+/// Whether the condition fits the columns' types, whoever asks: each literal is a value of its column's type, and an
+/// attribute stands beside a column that can be compared at all.
+pub fn check_condition(
+    condition: &Condition,
+    schema: &Schema,
+    entitlements: &Entitlements,
+) -> Result<(), Inapplicable> {
+    expression(&with_stand_ins(condition, schema, entitlements)?, schema, entitlements).map(drop)
+}
+
+/// The condition with some value of the column's type in the place of each attribute.
+pub(crate) fn with_stand_ins(
+    condition: &Condition,
+    schema: &Schema,
+    entitlements: &Entitlements,
+) -> Result<Condition<Literal>, Inapplicable> {
+    let all = |parts: &[Condition]| {
+        parts.iter().map(|part| with_stand_ins(part, schema, entitlements)).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match condition {
+        Condition::And(parts) => Condition::And(all(parts)?),
+        Condition::Or(parts) => Condition::Or(all(parts)?),
+        Condition::Not(inner) => Condition::Not(Box::new(with_stand_ins(inner, schema, entitlements)?)),
+        Condition::Entitled { column, select } => {
+            let table = entitlement_table(&select.table, entitlements)?.schema();
+            let filter = select.filter.as_ref().map(|filter| {
+                let named = in_table(filter.clone(), &table)?;
+                with_stand_ins(&named, &table, &Entitlements::new())
+            });
+            let (table, of) = (select.table.clone(), select.column.clone());
+            let select = Entitlement { table, column: of, filter: filter.transpose()? };
+            Condition::Entitled { column: column.clone(), select: Box::new(select) }
+        }
+        leaf => leaf.map_values(&mut |column, operand| stand_in(column, operand, schema))?,
+    })
+}
+
+fn stand_in(column: &str, operand: &Operand, schema: &Schema) -> Result<Literal, Inapplicable> {
+    match operand {
+        Operand::Literal(literal) => Ok(literal.clone()),
+        Operand::Attribute(_) | Operand::Session(_) => {
+            let data_type = type_of(column, schema)?;
+            let candidates = [
+                Literal::Text(String::new()),
+                Literal::Number("0".into()),
+                Literal::Boolean(true),
+                Literal::Text("2000-01-01".into()),
+            ];
+            candidates
+                .into_iter()
+                .find(|candidate| literal_of(candidate, data_type).is_some())
+                .ok_or_else(|| Inapplicable(format!("{column} is {data_type}, which cannot be compared")))
+        }
+    }
+}
+
+fn entitlement_table<'a>(
+    name: &str,
+    entitlements: &'a Entitlements,
+) -> Result<&'a Arc<dyn TableProvider>, Inapplicable> {
+    entitlements.get(name).ok_or_else(|| Inapplicable(format!("the source has no one table {name} for a sub-select")))
+}
+
+/// The condition with its columns named as the table names them.
+fn in_table<V>(condition: Condition<V>, table: &Schema) -> Result<Condition<V>, Inapplicable> {
+    condition.map_columns(&mut |name| column_in_table(name, table))
+}
+
+fn column_in_table(name: &str, table: &Schema) -> Result<String, Inapplicable> {
+    let names = || table.fields().iter().map(|field| field.name());
+    let mut alike = names().filter(|known| known.eq_ignore_ascii_case(name));
+    let only = || alike.next().filter(|_| alike.next().is_none());
+    let found = names().find(|known| *known == name).or_else(only);
+    found.cloned().ok_or_else(|| Inapplicable(format!("the table of a sub-select has no one column {name}")))
+}
+
+/// `column IN (SELECT …)`: a semi-join with the table as it is.
+fn entitled(
+    column: &str,
+    select: &Entitlement<Literal>,
+    schema: &Schema,
+    entitlements: &Entitlements,
+) -> Result<Expr, Inapplicable> {
+    let unplannable = |error: DataFusionError| Inapplicable(error.strip_backtrace());
+    let provider = entitlement_table(&select.table, entitlements)?;
+    let table = provider.schema();
+    let of = column_in_table(&select.column, &table)?;
+    let (outer, inner) = (type_of(column, schema)?, type_of(&of, &table)?);
+    let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_whole = |data_type: &DataType| data_type.is_signed_integer();
+    // Nothing that a cast could refuse.
+    if outer != inner && !(is_text(outer) && is_text(inner)) && !(is_whole(outer) && is_whole(inner)) {
+        return Err(Inapplicable(format!("{column} is {outer}, and {of} of the sub-select is {inner}")));
+    }
+    let mut plan = LogicalPlanBuilder::scan("entitlements", provider_as_source(Arc::clone(provider)), None)
+        .map_err(unplannable)?;
+    if let Some(filter) = &select.filter {
+        let filter = expression(&in_table(filter.clone(), &table)?, &table, &Entitlements::new())?;
+        plan = plan.filter(filter).map_err(unplannable)?;
+    }
+    let plan = plan.project([column_of(&of)]).and_then(LogicalPlanBuilder::build).map_err(unplannable)?;
+    Ok(in_subquery(column_of(column), Arc::new(plan)))
+}
+
+pub(crate) fn expression(
+    condition: &Condition<Literal>,
+    schema: &Schema,
+    entitlements: &Entitlements,
+) -> Result<Expr, Inapplicable> {
+    let all = |parts: &[Condition<Literal>]| {
+        parts.iter().map(|part| expression(part, schema, entitlements)).collect::<Result<Vec<_>, _>>()
+    };
     Ok(match condition {
         Condition::Compare { column, comparison, value } => {
             let (left, right) = sides(column, value, schema)?;
@@ -71,17 +188,21 @@ fn expression(condition: &Condition<Literal>, schema: &Schema) -> Result<Expr, I
             type_of(column, schema)?;
             if *negated { column_of(column).is_not_null() } else { column_of(column).is_null() }
         }
+        // A test of the request is made before; one that is not made lets no row through.
+        Condition::Fact(_) => lit(false),
+        Condition::Known(known) => lit(ScalarValue::Boolean(*known)),
         Condition::And(parts) => all(parts)?.into_iter().reduce(Expr::and).unwrap_or(lit(true)),
         Condition::Or(parts) => all(parts)?.into_iter().reduce(Expr::or).unwrap_or(lit(false)),
-        Condition::Not(inner) => Expr::Not(Box::new(expression(inner, schema)?)),
+        Condition::Not(inner) => Expr::Not(Box::new(expression(inner, schema, entitlements)?)),
+        Condition::Entitled { column, select } => entitled(column, select, schema, entitlements)?,
     })
 }
 
-fn column_of(name: &str) -> Expr {
+pub(crate) fn column_of(name: &str) -> Expr {
     Expr::Column(Column::from_name(name))
 }
 
-fn type_of<'a>(column: &str, schema: &'a Schema) -> Result<&'a DataType, Inapplicable> {
+pub(crate) fn type_of<'a>(column: &str, schema: &'a Schema) -> Result<&'a DataType, Inapplicable> {
     schema
         .field_with_name(column)
         .map(|field| field.data_type())
@@ -180,7 +301,7 @@ pub fn literal_of(value: &Literal, data_type: &DataType) -> Option<ScalarValue> 
 }
 
 /// The text type of a column, through a dictionary.
-fn text_type(data_type: &DataType) -> Option<&DataType> {
+pub(crate) fn text_type(data_type: &DataType) -> Option<&DataType> {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(data_type),
         DataType::Dictionary(_, inner) => text_type(inner),
@@ -242,7 +363,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Expr, Inapplicable> {
         let condition = Condition::parse(text).unwrap();
-        row_filter(&condition.bind(&Default::default()), &schema())
+        row_filter(&condition.bind(&Default::default()), &schema(), &Entitlements::new())
     }
 
     #[test]

@@ -14,11 +14,13 @@
 //! - [`total`]: which expressions have an answer for every row, and so may meet hidden ones; [`barrier`] keeps out the rest.
 //! - [`statement`], [`functions`]: what may be said at all.
 //! - [`federate`]: what may be said to a source in its own SQL.
-//! - [`session`], [`answer`]: the way from text to rows; [`json`] their form.
+//! - [`session`], [`answer`]: the way from text to rows; [`json`] and [`encode`] their forms.
 
 pub mod answer;
 pub mod barrier;
+pub mod encode;
 pub mod error;
+pub mod expression;
 pub mod federate;
 pub mod filter;
 pub mod functions;
@@ -32,6 +34,7 @@ pub mod total;
 pub mod view;
 
 pub use answer::{Answer, JsonAnswer, Outcome, Planned, QueryColumn};
+pub use encode::{Encoder, Encoding};
 pub use error::QueryError;
 pub use session::{Limits, Session, SessionSpec};
 pub use view::GovernedTable;

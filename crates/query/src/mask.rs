@@ -12,12 +12,13 @@ use chrono::{DateTime, NaiveDate};
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringBuilder, StringViewBuilder, UInt64Array,
+            Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray, StringBuilder,
+            StringViewBuilder, UInt64Array, new_empty_array,
         },
         compute::{CastOptions, cast_with_options},
         datatypes::{
             DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-            Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+            Int64Type, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
             TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
         },
     },
@@ -33,7 +34,10 @@ use rivergen_policies::{
     mask::{ColumnType, DateUnit, HashKey, Mask, REDACTED, round_float, round_integer, truncate_moment},
 };
 
-use crate::filter::{Inapplicable, literal_of, text_value};
+use crate::{
+    expression::{computed, is_text_function},
+    filter::{Inapplicable, literal_of, text_value},
+};
 
 /// What rules may know of an Arrow type.
 pub fn column_type(data_type: &DataType) -> ColumnType {
@@ -49,7 +53,7 @@ pub fn column_type(data_type: &DataType) -> ColumnType {
 }
 
 /// The expression that stands in the column's place; not yet named.
-pub fn masked(mask: &Mask, field: &Field, key: &HashKey) -> Result<Expr, Inapplicable> {
+pub fn masked(mask: &Mask, field: &Field, schema: &Schema, key: &HashKey) -> Result<Expr, Inapplicable> {
     let data_type = field.data_type();
     if !mask.fits(column_type(data_type)) {
         return Err(Inapplicable(format!("the mask of column {} does not fit its type {data_type}", field.name())));
@@ -69,6 +73,7 @@ pub fn masked(mask: &Mask, field: &Field, key: &HashKey) -> Result<Expr, Inappli
             let typed = literal_of(&Literal::Text(value.clone()), plain_type(data_type));
             Ok(lit(typed.unwrap_or_else(|| ScalarValue::Utf8(Some(value.clone())))))
         }
+        Mask::Computed(bound) => computed(bound, field, schema),
         _ => {
             let function = MaskFunction::new(mask.clone(), key.clone(), data_type)?;
             let column = Expr::Column(Column::from_name(field.name()));
@@ -77,9 +82,9 @@ pub fn masked(mask: &Mask, field: &Field, key: &HashKey) -> Result<Expr, Inappli
     }
 }
 
-/// Whether the function is one of this module's.
+/// Whether the function is one of this module's or of expressions.
 pub fn is_mask(function: &ScalarUDF) -> bool {
-    function.inner().is::<MaskFunction>()
+    function.inner().is::<MaskFunction>() || is_text_function(function)
 }
 
 /// The type of a dictionary's values, or the type itself.
@@ -108,11 +113,19 @@ impl MaskFunction {
             Mask::RoundNumber { .. } => ("mask_round_number", plain.clone()),
             Mask::TruncateDate { .. } => ("mask_truncate_date", plain.clone()),
             Mask::Hash => ("mask_hash", DataType::Utf8),
+            Mask::Tokenize => ("mask_tokenize", DataType::Utf8),
+            Mask::Card { .. } => ("mask_card", DataType::Utf8),
+            Mask::Bucket(_) => ("mask_bucket", DataType::Utf8),
             Mask::Partial { .. } => ("mask_partial", DataType::Utf8),
             Mask::Email => ("mask_email", DataType::Utf8),
             Mask::RegexReplace { .. } => ("mask_regex_replace", DataType::Utf8),
-            Mask::NullValue | Mask::Redact | Mask::Constant { .. } => return Err(unfit()),
+            Mask::NullValue | Mask::Redact | Mask::Constant { .. } | Mask::Expression(_) | Mask::Computed(_) => {
+                return Err(unfit());
+            }
         };
+        if matches!(mask, Mask::Bucket(_)) && whole_parts(&new_empty_array(plain)).is_none() {
+            return Err(unfit());
+        }
         let returns = match plain {
             DataType::Utf8View if returns == DataType::Utf8 => DataType::Utf8View,
             DataType::Float16 | DataType::Decimal256(..) | DataType::Decimal32(..) | DataType::Decimal64(..)
@@ -185,6 +198,13 @@ impl MaskFunction {
         match &self.mask {
             Mask::RoundNumber { to } => round(values, *to),
             Mask::TruncateDate { unit } => truncate(values, *unit),
+            Mask::Bucket(buckets) => {
+                let Some(parts) = whole_parts(values) else {
+                    return exec_err!("numbers of type {} have no ranges", values.data_type());
+                };
+                let labels = parts.into_iter().map(|part| part.map(|part| buckets.label(part)));
+                Ok(Arc::new(labels.collect::<StringArray>()))
+            }
             _ => self.text(values),
         }
     }
@@ -203,6 +223,41 @@ impl MaskFunction {
         texts.for_each(|text| masked.append_option(text));
         Ok(Arc::new(masked.finish()))
     }
+}
+
+/// The largest whole numbers that are not above the values; none for what is not finite. `None` for types that this does
+/// not know.
+fn whole_parts(values: &ArrayRef) -> Option<Vec<Option<i128>>> {
+    macro_rules! integers {
+        ($arrow:ident) => {
+            values.as_primitive::<$arrow>().iter().map(|value| value.map(i128::from)).collect()
+        };
+    }
+    // Far beyond what floating point numbers tell apart, and within the range of their whole parts.
+    let floor = |value: f64| (value.is_finite() && value.abs() < 1e36).then(|| value.floor() as i128);
+    Some(match values.data_type() {
+        DataType::Int8 => integers!(Int8Type),
+        DataType::Int16 => integers!(Int16Type),
+        DataType::Int32 => integers!(Int32Type),
+        DataType::Int64 => integers!(Int64Type),
+        DataType::UInt8 => integers!(UInt8Type),
+        DataType::UInt16 => integers!(UInt16Type),
+        DataType::UInt32 => integers!(UInt32Type),
+        DataType::UInt64 => integers!(UInt64Type),
+        DataType::Float32 => {
+            values.as_primitive::<Float32Type>().iter().map(|value| floor(f64::from(value?))).collect()
+        }
+        DataType::Float64 => values.as_primitive::<Float64Type>().iter().map(|value| floor(value?)).collect(),
+        DataType::Decimal128(_, scale) => {
+            let one = 10_i128.checked_pow(u32::try_from(*scale).ok()?)?;
+            values
+                .as_primitive::<Decimal128Type>()
+                .iter()
+                .map(|value| value.map(|value| value.div_euclid(one)))
+                .collect()
+        }
+        _ => return None,
+    })
 }
 
 fn round(values: &ArrayRef, to: u64) -> Result<ArrayRef> {

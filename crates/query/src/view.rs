@@ -38,7 +38,7 @@ use rivergen_policies::{decision::Decision, mask::HashKey, rule::TableName};
 use crate::{
     barrier::BarrierExec,
     federate,
-    filter::{Inapplicable, row_filter},
+    filter::{Entitlements, Inapplicable, row_filter},
     mask::masked,
     total::{is_of_one_row, is_total},
 };
@@ -50,6 +50,8 @@ pub struct GovernedTable {
     pub source_id: DataSourceId,
     pub provider: Arc<dyn TableProvider>,
     pub decision: Decision,
+    /// The tables that its row filters look entitlements up in.
+    pub entitlements: Entitlements,
 }
 
 /// A table of a session, behind its policies.
@@ -67,7 +69,7 @@ impl GovernedView {
     /// Writes the decision into a plan over the table.
     pub fn new(table: GovernedTable, key: &HashKey) -> Result<Self, Inapplicable> {
         let unplannable = |error: DataFusionError| Inapplicable(error.strip_backtrace());
-        let GovernedTable { name, source_id, provider, decision } = table;
+        let GovernedTable { name, source_id, provider, decision, entitlements } = table;
         let columns = provider.schema();
         let reference = TableReference::full(name.catalog.as_str(), name.schema.as_str(), name.table.as_str());
         let mut plan = LogicalPlanBuilder::scan(reference, provider_as_source(provider), None).map_err(unplannable)?;
@@ -75,23 +77,23 @@ impl GovernedView {
         let filters = decision
             .row_filters
             .iter()
-            .map(|filter| row_filter(&filter.rows, &columns))
+            .map(|filter| row_filter(&filter.rows, &columns, &entitlements))
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(filter) = conjunction(filters) {
             plan = plan.filter(filter).map_err(unplannable)?;
         }
         let mut visible = Vec::new();
         for field in columns.fields() {
-            if decision.hidden.contains(field.name()) {
+            if decision.hidden.contains_key(field.name()) {
                 continue;
             }
             visible.push(match decision.masks.get(field.name()) {
-                Some(held) => masked(&held.mask, field, key)?.alias(field.name()),
+                Some(held) => masked(&held.mask, field, &columns, key)?.alias(field.name()),
                 None => Expr::Column(Column::from_name(field.name())),
             });
         }
         let known = |name: &String| columns.field_with_name(name).is_ok();
-        if let Some(stray) = decision.masks.keys().chain(&decision.hidden).find(|name| !known(name)) {
+        if let Some(stray) = decision.masks.keys().chain(decision.hidden.keys()).find(|name| !known(name)) {
             return Err(Inapplicable(format!("the table has no column {stray}")));
         }
         let plan = plan.project(visible).and_then(LogicalPlanBuilder::build).map_err(unplannable)?;

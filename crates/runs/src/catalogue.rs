@@ -3,7 +3,7 @@
 //! Nothing is opened to know it: the tables come from the last discovery, the decisions from the policies.
 //! Only the tables that a statement names are opened, when it is planned.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{Field, Schema},
@@ -11,33 +11,110 @@ use datafusion::{
     datasource::empty::EmptyTable,
     sql::sqlparser::ast::ObjectName,
 };
-use rivergen_connectors::DiscoveredTable;
-use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant};
+use rivergen_connectors::{DiscoveredColumn, DiscoveredTable, ForeignKey};
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant, caller::Membership};
 use rivergen_policies::{
-    decision::{ColumnInfo, Decision, Subject, decide},
-    rule::TableName,
+    decision::{Decision, Subject, decide_tagged},
+    rule::{EffectivePolicy, RuleConfig, TableName, TablePattern},
+    tags::Tags,
 };
-use rivergen_query::{GovernedTable, mask::column_type};
-use rivergen_sources::{discover, source, table};
+use rivergen_query::{GovernedTable, filter::Entitlements};
+use rivergen_sources::{discovery, health::check::Origin, source, table};
 
-use crate::Engine;
+use crate::{Engine, fit::columns_of};
 
 /// The tables of some sources, as one caller may see them.
 pub struct Catalogue {
     pub tenant: Tenant,
     pub sources: Vec<source::Model>,
     pub tables: Vec<CatalogueTable>,
+    /// What governs the caller on these sources.
+    pub rules: Rules,
 }
 
 /// A table, and what the caller may see of it.
+#[derive(Clone)]
 pub struct CatalogueTable {
     pub name: TableName,
     pub source_id: DataSourceId,
     pub discovered: DiscoveredTable,
+    pub discovered_at: chrono::DateTime<chrono::Utc>,
     pub decision: Decision,
 }
 
+/// What governs somebody on some sources.
+#[derive(Default)]
+pub struct Rules {
+    policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    tags: Tags,
+    subject: Subject,
+}
+
+impl Rules {
+    pub fn new(policies: BTreeMap<DataSourceId, Vec<EffectivePolicy>>, tags: Tags, subject: Subject) -> Self {
+        Self { policies, tags, subject }
+    }
+
+    /// What they may see of a table with such columns.
+    pub fn decide<'a>(
+        &self,
+        source: DataSourceId,
+        table: &TableName,
+        columns: impl IntoIterator<Item = &'a DiscoveredColumn>,
+    ) -> Decision {
+        let mut columns = columns_of(columns);
+        let mut held = self.tags.of_table(source, &table.schema, &table.table);
+        for column in &mut columns {
+            column.tags = held.remove(&column.name).unwrap_or_default();
+        }
+        let lost = held.into_values().flatten().collect();
+        decide_tagged(self.of(source), table, &columns, &lost, &self.subject, false)
+    }
+
+    /// Each table with what the rules make of it.
+    pub(crate) fn decided(&self, rows: &[table::Model], sources: &[source::Model]) -> Result<Vec<CatalogueTable>> {
+        let mut tables = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
+            let discovered = row.discovered()?;
+            let (schema, table) = (row.schema_name.clone(), row.table_name.clone());
+            let name = TableName { catalog: source.slug.clone(), schema, table };
+            let decision = self.decide(source.id, &name, &discovered.columns);
+            let discovered_at = row.discovered_at;
+            tables.push(CatalogueTable { name, source_id: source.id, discovered, discovered_at, decision });
+        }
+        Ok(tables)
+    }
+
+    /// Whether no policy governs them on the source.
+    pub fn leave_alone(&self, source: DataSourceId) -> bool {
+        self.of(source).is_empty()
+    }
+
+    fn of(&self, source: DataSourceId) -> &[EffectivePolicy] {
+        self.policies.get(&source).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl CatalogueTable {
+    /// The columns that exist for the caller, in their order.
+    pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
+        self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains_key(&column.name))
+    }
+}
+
 impl Catalogue {
+    /// What a foreign key of the table points to, where that exists for the caller.
+    pub fn reference<'a>(&self, table: &CatalogueTable, column: &'a DiscoveredColumn) -> Option<&'a ForeignKey> {
+        let key = column.foreign_key.as_ref()?;
+        let is_target = |other: &&CatalogueTable| {
+            other.source_id == table.source_id && other.name.schema == key.schema && other.name.table == key.table
+        };
+        let target = self.tables.iter().find(is_target)?;
+        let is_seen = target.decision.is_allowed() && target.visible_columns().any(|seen| seen.name == key.column);
+        is_seen.then_some(key)
+    }
+
     /// `INVALID_QUERY` for a name that no table has, with the nearest ones that the caller may read.
     pub(crate) fn check_names(&self, relations: &[ObjectName]) -> Result<()> {
         let unknown = relations.iter().find(|name| !self.tables.iter().any(|table| may_mean(name, &table.name)));
@@ -58,38 +135,73 @@ impl Catalogue {
 impl Engine {
     /// The caller's catalogue of the sources. A source that nobody has discovered yet is discovered now.
     pub async fn catalogue(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
-        for source in &sources {
-            if source.schema_discovered_at.is_none() {
-                discover::discover(&self.sources, tenant, source, None).await?;
-            }
-        }
+        self.discover_new(tenant, &sources).await?;
+        self.known(caller, tenant, sources).await
+    }
+
+    /// The same of what is known: nothing is discovered.
+    pub async fn known(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
         let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
         let rows = table::of_sources(self.platform.db.read(), tenant, &ids).await?;
         let membership = caller.membership()?;
         let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
-        let subject = Subject {
-            attributes: membership.attributes.clone(),
-            role_ids: membership.role_ids.iter().copied().collect::<BTreeSet<_>>(),
-        };
-        let mut tables = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Some(source) = sources.iter().find(|source| source.id == row.data_source_id) else { continue };
-            let discovered = row.discovered()?;
-            let name = TableName {
-                catalog: source.slug.clone(),
-                schema: row.schema_name.clone(),
-                table: row.table_name.clone(),
-            };
-            let columns: Vec<ColumnInfo> = discovered
-                .columns
-                .iter()
-                .map(|column| ColumnInfo { name: column.name.clone(), column_type: column_type(&column.arrow_type) })
-                .collect();
-            let governing = policies.get(&source.id).map(Vec::as_slice).unwrap_or_default();
-            let decision = decide(governing, &name, &columns, &subject, false);
-            tables.push(CatalogueTable { name, source_id: source.id, discovered, decision });
+        let tags = self.tags(tenant, &policies).await?;
+        let rules = Rules::new(policies, tags, self.subject(caller, membership));
+        let tables = rules.decided(&rows, &sources)?;
+        Ok(Catalogue { tenant, sources, tables, rules })
+    }
+
+    /// The tags of the sources, as far as policies ask for tags.
+    pub(crate) async fn tags(
+        &self,
+        tenant: Tenant,
+        policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    ) -> Result<Tags> {
+        let asks =
+            |policy: &EffectivePolicy| policy.rules.iter().any(|rule| matches!(rule, RuleConfig::MaskTagged { .. }));
+        let asking: Vec<DataSourceId> =
+            policies.iter().filter(|(_, policies)| policies.iter().any(asks)).map(|(source, _)| *source).collect();
+        if asking.is_empty() {
+            Ok(Tags::default())
+        } else {
+            Tags::confirmed(self.platform.db.read(), tenant, &asking).await
         }
-        Ok(Catalogue { tenant, sources, tables })
+    }
+
+    /// The tables that the row filters of a table look entitlements up in, opened as they are. One that is not there is
+    /// left out, and closes the table.
+    async fn entitlements(&self, catalogue: &Catalogue, governed: &CatalogueTable) -> Result<Entitlements> {
+        let mut entitlements = Entitlements::new();
+        if !governed.decision.is_allowed() {
+            return Ok(entitlements);
+        }
+        for written in governed.decision.row_filters.iter().flat_map(|filter| filter.written.tables()) {
+            let Some(table) = entitlement_table(&catalogue.tables, governed, written) else { continue };
+            let handle = self.sources.opened(catalogue.tenant, governed.source_id).await?;
+            let provider = handle.open_table(&table.name.schema, &table.name.table, Some(&table.discovered)).await?;
+            entitlements.insert(written.to_owned(), provider);
+        }
+        Ok(entitlements)
+    }
+
+    /// Who asks, when and from where, as far as rules look at it.
+    fn subject(&self, caller: &Caller, membership: &Membership) -> Subject {
+        let email = Some(&*caller.email).filter(|_| caller.email_verified);
+        Subject::new(membership, caller.user_id, email, self.platform.clock.now(), caller.proofs.ip)
+    }
+
+    /// The tables of the sources. A source that nobody has discovered yet is discovered now.
+    pub(crate) async fn discovered(&self, tenant: Tenant, sources: &[source::Model]) -> Result<Vec<table::Model>> {
+        self.discover_new(tenant, sources).await?;
+        let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
+        table::of_sources(self.platform.db.read(), tenant, &ids).await
+    }
+
+    async fn discover_new(&self, tenant: Tenant, sources: &[source::Model]) -> Result<()> {
+        for source in sources.iter().filter(|source| source.schema_discovered_at.is_none()) {
+            discovery::discover(&self.sources, tenant, source, None, Origin::Query).await?;
+        }
+        Ok(())
     }
 
     /// The governed tables that the relations of a statement can mean, opened; a closed table stays closed
@@ -102,10 +214,17 @@ impl Engine {
         let mut opened = Vec::new();
         for known in catalogue.tables.iter().filter(|known| relations.iter().any(|name| may_mean(name, &known.name))) {
             let provider: Arc<dyn TableProvider> = if known.decision.is_allowed() {
-                let source = catalogue.sources.iter().find(|source| source.id == known.source_id);
-                let Some(source) = source else { continue };
-                let handle = self.sources.opened(catalogue.tenant, source).await?;
-                handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?
+                let handle = self.sources.opened(catalogue.tenant, known.source_id).await?;
+                let provider =
+                    handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?;
+                if let Some(column) = undecided(&provider.schema(), &known.discovered) {
+                    tracing::warn!(table = %known.name, column, "a column has come that no policy was asked about");
+                    return Err(Error::new(ErrorCode::DataSourceUnavailable).with_message(format!(
+                        "{} has other columns than when its schema was discovered; discover it again.",
+                        known.name
+                    )));
+                }
+                provider
             } else {
                 Arc::new(EmptyTable::new(Arc::new(Schema::new(Vec::<Field>::new()))))
             };
@@ -114,10 +233,28 @@ impl Engine {
                 source_id: known.source_id,
                 provider,
                 decision: known.decision.clone(),
+                entitlements: self.entitlements(catalogue, known).await?,
             });
         }
         Ok(opened)
     }
+}
+
+/// The table of the same source that a filter's sub-select means; none where several could be meant.
+fn entitlement_table<'a>(
+    tables: &'a [CatalogueTable],
+    governed: &CatalogueTable,
+    written: &str,
+) -> Option<&'a CatalogueTable> {
+    let pattern = TablePattern::Named(written.to_owned());
+    let mut meant = tables.iter().filter(|table| table.source_id == governed.source_id && pattern.matches(&table.name));
+    meant.next().filter(|_| meant.next().is_none())
+}
+
+/// A column that the table has and discovery did not know: no policy has decided on it, so it must not be read.
+fn undecided<'a>(schema: &'a Schema, discovered: &DiscoveredTable) -> Option<&'a str> {
+    let is_known = |name: &str| discovered.columns.iter().any(|column| column.name == name);
+    schema.fields().iter().map(|field| field.name().as_str()).find(|name| !is_known(name))
 }
 
 /// Whether the last parts of a dotted name fit the table.
@@ -126,4 +263,45 @@ fn may_mean(relation: &ObjectName, table: &TableName) -> bool {
     let parts: Vec<&str> =
         relation.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
     parts.len() <= full.len() && full.iter().rev().zip(parts.iter().rev()).all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::DataType;
+    use rivergen_connectors::TableKind;
+
+    use super::*;
+
+    #[test]
+    fn a_column_that_nobody_decided_on_is_noticed() {
+        let column = |name: &str| DiscoveredColumn {
+            name: name.to_owned(),
+            source_type: "bigint".to_owned(),
+            arrow_type: DataType::Int64,
+            position: 1,
+            nullable: true,
+            primary_key: false,
+            foreign_key: None,
+            default_value: None,
+            comment: None,
+            reading: None,
+        };
+        let columns = vec![column("id"), column("salary")];
+        let discovered = DiscoveredTable {
+            name: "people".to_owned(),
+            kind: TableKind::Table,
+            columns,
+            row_count: None,
+            comment: None,
+        };
+        let schema = |names: &[&str]| {
+            Schema::new(names.iter().map(|name| Field::new(*name, DataType::Int64, true)).collect::<Vec<_>>())
+        };
+        assert_eq!(undecided(&schema(&["id", "salary"]), &discovered), None);
+        // What has gone is told by the policies that name it.
+        assert_eq!(undecided(&schema(&["id"]), &discovered), None);
+        assert_eq!(undecided(&schema(&["id", "ssn", "salary"]), &discovered), Some("ssn"));
+        // Names are told apart by case, as policies tell them.
+        assert_eq!(undecided(&schema(&["ID"]), &discovered), Some("ID"));
+    }
 }

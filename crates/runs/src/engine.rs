@@ -2,45 +2,57 @@
 //! record of the run stays, however it ends.
 //!
 //! ```text
-//! run ─ permission ─ record: running ─ catalogue ─ session ─ plan ─ rows ─ record: ended, policies
-//!                          └ dropped anywhere on the way (the client went away): record: cancelled
+//! start ─ permission ─ record: running ─ a place ─ catalogue ─ session ─ plan ─▶ Started
+//!   Started ─ rows, or a stream of bytes ─ record: ended, policies
+//!         └ dropped anywhere on the way (the client went away), or cancelled by its id: record: cancelled
 //! ```
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, OrganizationId, Permission, QueryId, Result, Tenant};
-use rivergen_platform::{Kept, Platform, http::RequestOrigin};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Permission, QueryId, Result, Tenant};
+use rivergen_platform::{Platform, http::RequestOrigin};
 use rivergen_policies::{
     Policies,
     decision::AppliedPolicy,
     evaluation::{self, Applied, NewRun, Outcome, RunKind},
 };
-use rivergen_query::{JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement};
-use rivergen_sources::{
-    Sources,
-    source::{self, Status},
+use rivergen_query::{
+    Answer, Encoder, Encoding, JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement,
 };
-use tokio::sync::Semaphore;
+use rivergen_sources::{Sources, source};
 
 use crate::{
     catalogue::{Catalogue, CatalogueTable},
     hash_key,
+    places::{Capacity, Place, Places},
+    running::{Cancellable, Running},
 };
 
 /// What an operator may set for all queries.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Rows of one answer at most.
-    pub max_rows: u64,
-    /// Bytes of one answer at most.
-    pub max_bytes: u64,
+    /// Of an answer that is held in memory: a page.
+    pub page: Bounds,
+    /// Of an answer that is streamed: a download.
+    pub download: Bounds,
     pub timeout: Duration,
     /// Memory of one query, over which it spills.
     pub memory_bytes: usize,
     pub spill_directory: PathBuf,
     pub max_spill_bytes: u64,
-    /// Queries that one organization may run at a time on this node; further ones are refused.
-    pub concurrent_per_organization: usize,
+    /// Queries of one organization on this node.
+    pub capacity: Capacity,
+}
+
+/// How large an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The rest is cut off.
+    pub rows: u64,
+    /// Bytes of its values; more is an error.
+    pub bytes: u64,
 }
 
 /// The engine's handle; cheap to clone.
@@ -50,8 +62,9 @@ pub struct Engine {
     pub sources: Sources,
     pub policies: Policies,
     pub settings: Arc<Settings>,
-    places: Kept<OrganizationId, Arc<Semaphore>>,
-    hash_keys: hash_key::HashKeys,
+    pub(crate) places: Places,
+    running: Running,
+    pub(crate) hash_keys: hash_key::HashKeys,
 }
 
 /// One query to run.
@@ -64,10 +77,19 @@ pub struct Run<'a> {
     pub parameters: &'a serde_json::Map<String, serde_json::Value>,
     /// Where unqualified names are looked up first, in the first source.
     pub default_schema: Option<&'a str>,
+    pub form: Form,
     /// May only lower the limits.
     pub max_rows: Option<u64>,
     pub timeout: Option<Duration>,
-    pub dry_run: bool,
+}
+
+/// In which form the answer leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Rows in memory.
+    Page,
+    /// A stream of bytes.
+    Download,
 }
 
 /// What a run answered.
@@ -86,14 +108,19 @@ pub struct RunAnswer {
 
 impl Engine {
     pub fn new(platform: Platform, sources: Sources, policies: Policies, settings: Settings) -> Self {
-        let a_day = Duration::from_secs(86_400);
-        let places = Kept::new(platform.db.bus(), 10_000, a_day, |_, _| Vec::new());
+        let places = Places::new(settings.capacity);
+        let running = Running::new(platform.db.bus());
         let hash_keys = hash_key::HashKeys::new(platform.clone());
-        Self { platform, sources, policies, settings: Arc::new(settings), places, hash_keys }
+        Self { platform, sources, policies, settings: Arc::new(settings), places, running, hash_keys }
     }
 
     /// Runs one governed query to its end. Dropping the future cancels it, down to the sources.
     pub async fn run(&self, caller: &Caller, origin: &RequestOrigin, run: Run<'_>) -> Result<RunAnswer> {
+        self.start(caller, origin, run).await?.rows().await
+    }
+
+    /// Writes the query down and plans it. What fails until then is on record too.
+    pub async fn start(&self, caller: &Caller, origin: &RequestOrigin, run: Run<'_>) -> Result<Started> {
         let tenant = caller.require(Permission::DataSourceQuery)?;
         let ids: Vec<DataSourceId> = run.sources.iter().map(|source| source.id).collect();
         let new = NewRun {
@@ -104,13 +131,11 @@ impl Engine {
             data_source_ids: &ids,
             ip: origin.ip,
         };
-        let query_id = evaluation::start(&self.platform, new).await?;
-        let mut record = Record { platform: self.platform.clone(), query_id, applied: Vec::new(), ended: false };
-        match self.attempt(caller, tenant, run, &mut record).await {
-            Ok(answer) => {
-                record.end(Outcome::succeeded(answer.row_count)).await?;
-                Ok(answer)
-            }
+        let mut record = Record::begin(&self.platform, new).await?;
+        let cancellable = self.running.enter(record.query_id);
+        let planning = self.plan(caller, tenant, run, &mut record);
+        match cancellable.unless_cancelled(planning).await {
+            Ok((planned, place)) => Ok(Started { planned, record, cancellable, _place: place }),
             Err(error) => {
                 record.end(Outcome::failed(error.code)).await?;
                 Err(error)
@@ -118,13 +143,19 @@ impl Engine {
         }
     }
 
-    async fn attempt(&self, caller: &Caller, tenant: Tenant, run: Run<'_>, record: &mut Record) -> Result<RunAnswer> {
+    async fn plan(
+        &self,
+        caller: &Caller,
+        tenant: Tenant,
+        run: Run<'_>,
+        record: &mut Record,
+    ) -> Result<(Planned, Place)> {
         for source in &run.sources {
-            check_usable(source)?;
+            source.check_usable()?;
         }
-        let _place = self.take_place(tenant).await?;
+        let place = self.places.take(tenant.organization_id(), caller.user_id).await?;
         let catalogue = self.catalogue(caller, tenant, run.sources).await?;
-        let limits = self.limits(&catalogue, run.max_rows, run.timeout);
+        let limits = self.limits(&catalogue, run.form, run.max_rows, run.timeout);
         let session = self.session(&catalogue, run.sql, run.default_schema, limits).await;
         // A refusal is a decision too: what denied it is in the record.
         if session.as_ref().is_err_and(|error| error.code == ErrorCode::PolicyDenied) {
@@ -138,35 +169,7 @@ impl Engine {
         let planned = planned.map_err(answerable)?;
         record.applied = applied(&catalogue, &planned);
         self.check_hourly(caller, tenant, &planned).await?;
-
-        let columns = planned.columns().to_vec();
-        let policies = planned.applied_policies().to_vec();
-        let query_id = record.query_id;
-        if run.dry_run || planned.is_explain() {
-            let plan = planned.governed_plan_text()?;
-            let rows = Vec::new();
-            return Ok(RunAnswer {
-                query_id,
-                columns,
-                rows,
-                row_count: 0,
-                truncated: false,
-                elapsed: Duration::ZERO,
-                policies,
-                plan: Some(plan),
-            });
-        }
-        let JsonAnswer { rows, outcome } = planned.collect_json_rows().await.map_err(answerable)?;
-        Ok(RunAnswer {
-            query_id,
-            columns,
-            rows,
-            row_count: outcome.row_count,
-            truncated: outcome.truncated,
-            elapsed: outcome.elapsed,
-            policies,
-            plan: None,
-        })
+        Ok((planned, place))
     }
 
     /// A session over the tables that the statement names.
@@ -200,8 +203,18 @@ impl Engine {
     }
 
     /// The limits of a run on these sources: the operator's, lowered by the source's and the caller's wish.
-    pub fn limits(&self, catalogue: &Catalogue, max_rows: Option<u64>, timeout: Option<Duration>) -> Limits {
+    pub fn limits(
+        &self,
+        catalogue: &Catalogue,
+        form: Form,
+        max_rows: Option<u64>,
+        timeout: Option<Duration>,
+    ) -> Limits {
         let settings = &self.settings;
+        let bounds = match form {
+            Form::Page => settings.page,
+            Form::Download => settings.download,
+        };
         let of_sources = catalogue
             .sources
             .iter()
@@ -209,8 +222,8 @@ impl Engine {
             .min();
         let timeouts = [Some(settings.timeout), of_sources, timeout];
         Limits {
-            max_rows: max_rows.unwrap_or(u64::MAX).min(settings.max_rows),
-            max_bytes: settings.max_bytes,
+            max_rows: max_rows.unwrap_or(u64::MAX).min(bounds.rows),
+            max_bytes: bounds.bytes,
             timeout: timeouts.into_iter().flatten().min().unwrap_or(settings.timeout),
             memory_bytes: settings.memory_bytes,
             spill_directory: settings.spill_directory.clone(),
@@ -218,18 +231,7 @@ impl Engine {
         }
     }
 
-    async fn take_place(&self, tenant: Tenant) -> Result<tokio::sync::OwnedSemaphorePermit> {
-        let size = self.settings.concurrent_per_organization;
-        let places =
-            self.places.get_or_load(tenant.organization_id(), async { Ok(Arc::new(Semaphore::new(size))) }).await?;
-        places.try_acquire_owned().map_err(|_| {
-            Error::new(ErrorCode::QueryLimitExceeded)
-                .with_message("Your organization runs as many queries at once as it may; try again shortly.")
-                .with_retry_after(Duration::from_secs(2))
-        })
-    }
-
-    async fn check_hourly(&self, caller: &Caller, tenant: Tenant, planned: &Planned) -> Result<()> {
+    pub(crate) async fn check_hourly(&self, caller: &Caller, tenant: Tenant, planned: &Planned) -> Result<()> {
         let Some(most) = planned.policy_limits().max_queries_per_hour else { return Ok(()) };
         let since = self.platform.clock.now() - chrono::Duration::hours(1);
         let started = evaluation::started_since(&self.platform, tenant, caller.user_id, since).await?;
@@ -243,12 +245,145 @@ impl Engine {
     }
 }
 
-/// 409 unless the source can be asked.
-pub fn check_usable(source: &source::Model) -> Result<()> {
-    match source.status {
-        Status::Active | Status::Testing => Ok(()),
-        Status::Failed | Status::Inactive | Status::Maintenance => Err(Error::new(ErrorCode::DataSourceUnavailable)
-            .with_message(format!("The data source “{}” is not active; test its connection.", source.name))),
+/// A query that is on record and planned. One of its methods ends it.
+pub struct Started {
+    planned: Planned,
+    record: Record,
+    cancellable: Cancellable,
+    _place: Place,
+}
+
+impl Started {
+    pub fn query_id(&self) -> QueryId {
+        self.record.query_id
+    }
+
+    /// Rows after which the answer is cut.
+    pub fn max_rows(&self) -> u64 {
+        self.planned.max_rows()
+    }
+
+    /// Runs it and collects the rows; of an `EXPLAIN` the plan.
+    pub async fn rows(self) -> Result<RunAnswer> {
+        if self.planned.is_explain() {
+            return self.plan().await;
+        }
+        let Self { planned, record, cancellable, _place } = self;
+        let (columns, policies) = (planned.columns().to_vec(), planned.applied_policies().to_vec());
+        let collecting = async { planned.collect_json_rows().await.map_err(answerable) };
+        match cancellable.unless_cancelled(collecting).await {
+            Ok(JsonAnswer { rows, outcome }) => {
+                let query_id = record.query_id;
+                record.end(Outcome::succeeded(outcome.row_count)).await?;
+                Ok(RunAnswer {
+                    query_id,
+                    columns,
+                    rows,
+                    row_count: outcome.row_count,
+                    truncated: outcome.truncated,
+                    elapsed: outcome.elapsed,
+                    policies,
+                    plan: None,
+                })
+            }
+            Err(error) => {
+                record.end(Outcome::failed(error.code)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The governed plan; nothing runs.
+    pub async fn plan(self) -> Result<RunAnswer> {
+        let plan = self.planned.governed_plan_text()?;
+        let answer = RunAnswer {
+            query_id: self.query_id(),
+            columns: self.planned.columns().to_vec(),
+            rows: Vec::new(),
+            row_count: 0,
+            truncated: false,
+            elapsed: Duration::ZERO,
+            policies: self.planned.applied_policies().to_vec(),
+            plan: Some(plan),
+        };
+        self.record.end(Outcome::succeeded(0)).await?;
+        Ok(answer)
+    }
+
+    /// Runs it; the answer comes as bytes of the encoding. An error after the first bytes ends the stream with itself, so
+    /// that what has arrived is seen to be incomplete.
+    pub async fn encoded(self, encoding: Encoding) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
+        let Self { planned, record, cancellable, _place } = self;
+        let opening = async {
+            let answer = planned.run().await.map_err(answerable)?;
+            let encoder = Encoder::new(encoding, &answer.schema())?;
+            Ok((answer, encoder))
+        };
+        let (answer, encoder) = match cancellable.unless_cancelled(opening).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                record.end(Outcome::failed(error.code)).await?;
+                return Err(error);
+            }
+        };
+        let writing = Writing { answer, encoder, record, cancellable, _place };
+        let mut bytes = Box::pin(stream::unfold(Some(writing), |writing| async {
+            let (bytes, writing) = writing?.step().await;
+            Some((bytes, writing))
+        }));
+        // What fails before the first bytes is still an answer with a status of its own.
+        let first = match bytes.next().await {
+            Some(Err(error)) => return Err(error),
+            first => first,
+        };
+        Ok(stream::iter(first).chain(bytes))
+    }
+}
+
+/// An answer on its way out.
+struct Writing {
+    answer: Answer,
+    encoder: Encoder,
+    record: Record,
+    cancellable: Cancellable,
+    _place: Place,
+}
+
+impl Writing {
+    /// The next bytes, and what is left to do after them.
+    async fn step(mut self) -> (Result<Bytes>, Option<Self>) {
+        match self.some_bytes().await {
+            Ok(Some(bytes)) => (Ok(bytes), Some(self)),
+            Ok(None) => {
+                let last = self.encoder.take();
+                let ended = self.record.end(Outcome::succeeded(self.answer.outcome().row_count)).await;
+                (ended.map(|()| last), None)
+            }
+            Err(error) => {
+                if let Err(unrecorded) = self.record.end(Outcome::failed(error.code)).await {
+                    tracing::error!(error = %unrecorded, "the end of a query could not be recorded");
+                }
+                (Err(error), None)
+            }
+        }
+    }
+
+    /// `None` at the end, with the last bytes in the encoder.
+    async fn some_bytes(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let answer = &mut self.answer;
+            let next = async { answer.next().await.transpose().map_err(answerable) };
+            let Some(batch) = self.cancellable.unless_cancelled(next).await? else {
+                self.encoder.finish()?;
+                return Ok(None);
+            };
+            self.encoder.write(&batch)?;
+            self.record.rows = self.answer.outcome().row_count;
+            let bytes = self.encoder.take();
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
     }
 }
 
@@ -276,15 +411,23 @@ fn of_table(table: &CatalogueTable) -> impl Iterator<Item = Applied> + '_ {
 }
 
 /// The record of a run that has begun. Dropped before its end, it says that the client went away.
-struct Record {
+pub(crate) struct Record {
     platform: Platform,
     query_id: QueryId,
     applied: Vec<Applied>,
+    /// That have left so far.
+    rows: u64,
     ended: bool,
 }
 
 impl Record {
-    async fn end(mut self, outcome: Outcome) -> Result<()> {
+    /// Writes down that a query begins.
+    pub(crate) async fn begin(platform: &Platform, new: NewRun<'_>) -> Result<Self> {
+        let query_id = evaluation::start(platform, new).await?;
+        Ok(Self { platform: platform.clone(), query_id, applied: Vec::new(), rows: 0, ended: false })
+    }
+
+    pub(crate) async fn end(mut self, outcome: Outcome) -> Result<()> {
         self.ended = true;
         let applied = std::mem::take(&mut self.applied);
         evaluation::finish(&self.platform, self.query_id, outcome, &applied).await
@@ -296,10 +439,10 @@ impl Drop for Record {
         if self.ended {
             return;
         }
-        let (platform, query_id) = (self.platform.clone(), self.query_id);
+        let (platform, query_id, rows) = (self.platform.clone(), self.query_id, self.rows);
         let applied = std::mem::take(&mut self.applied);
         tokio::spawn(async move {
-            if let Err(error) = evaluation::finish(&platform, query_id, Outcome::cancelled(0), &applied).await {
+            if let Err(error) = evaluation::finish(&platform, query_id, Outcome::cancelled(rows), &applied).await {
                 tracing::error!(%error, %query_id, "the end of a cancelled query could not be recorded");
             }
         });

@@ -6,8 +6,13 @@
 
 pub mod catalogue;
 pub mod engine;
+pub mod fit;
 mod hash_key;
 pub mod http;
 pub mod migrations;
+mod places;
+mod running;
+mod seen;
 
-pub use engine::{Engine, Run, RunAnswer, Settings};
+pub use engine::{Bounds, Engine, Form, Run, RunAnswer, Settings, Started};
+pub use places::Capacity;

@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use object_store::local::LocalFileSystem;
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, webauthn::RelyingParty,
@@ -15,6 +14,7 @@ use rivergen_identity::{
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::{
     Clock, Database, Platform,
+    audit::streams::Streams,
     http::{Authentication, TrustedProxies, authenticate, layer},
     jobs::{Jobs, JobsHandle},
     limits::Limits,
@@ -27,7 +27,7 @@ use rivergen_platform::{
 use rivergen_policies::{Policies, evaluation};
 use rivergen_runs::Engine;
 use rivergen_sources::Sources;
-use rivergen_storage::Storage;
+use rivergen_storage::{Storage, backend, sight::Sight};
 use rivergen_studio::Studio;
 use rivergen_tenancy::{Tenancy, directory::TenancyDirectory, standing::Standings};
 use sea_orm_migration::MigrationTrait;
@@ -37,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     config::{Config, PlannerKind},
     health, pages,
+    sight::GovernedSight,
     targets::OrganizationTargets,
 };
 
@@ -44,8 +45,11 @@ use crate::{
 pub struct App {
     pub platform: Platform,
     pub tenancy: Tenancy,
+    pub storage: Storage,
     pub router: Router,
-    files: PathBuf,
+    streams: Streams,
+    /// Where files lie, if on this machine.
+    files: Option<PathBuf>,
     longest_query: Duration,
     shutdown_grace: Duration,
     jobs_concurrency: usize,
@@ -122,6 +126,9 @@ impl App {
         };
         Delivery::new(&config.mail, vault.clone(), clock.clone()).map_err(Error::internal)?.register(&jobs);
 
+        let streams = audit_streams(config, &db, &clock)?;
+        streams.register(&jobs);
+
         let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
@@ -131,22 +138,25 @@ impl App {
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
-        let tenancy = Tenancy::new(identity.clone(), standings, personal_records(), possessions());
+        let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
 
-        let storage = open_storage(config, &platform)?;
+        let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
+        let policies = Policies::new(platform.clone(), Arc::new(targets));
+        let sight = GovernedSight::new(platform.clone(), policies.clone());
+        let storage = open_storage(config, &platform, standings, Arc::new(sight))?;
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
-        let sources = Sources::new(platform.clone(), storage.clone(), private_cache(&config.data_dir)?);
-        rivergen_sources::check::register(&sources);
-        let policies = Policies::new(platform.clone(), Arc::new(OrganizationTargets::new(db.clone())));
+        let sources = Sources::new(platform.clone(), storage.clone(), source_settings(config)?);
+        rivergen_sources::register_jobs(&sources);
+        rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
 
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
-            .merge(rivergen_storage::operations().with_state(storage))
+            .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
@@ -159,7 +169,7 @@ impl App {
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
-            .merge(health::routes(db))
+            .merge(health::routes(db, streams.clone()))
             .merge(pages::routes(config.is_demo, tokens))
             .fallback(layer::not_found)
             .method_not_allowed_fallback(layer::method_not_allowed)
@@ -168,21 +178,24 @@ impl App {
         Ok(Self {
             platform,
             tenancy,
+            storage,
             router,
-            files: config.storage.directory.clone(),
+            streams,
+            files: (config.storage.backend == backend::Kind::Local).then(|| config.storage.directory.clone()),
             longest_query: Duration::from_secs(config.query.timeout_seconds),
             shutdown_grace: Duration::from_secs(config.server.shutdown_grace_seconds),
             jobs_concurrency: config.jobs.concurrency,
         })
     }
 
-    /// Ends what a killed server left unfinished. Only for a process that is about to serve: another one's
-    /// work in the same place would be taken for left behind.
+    /// Ends what a killed server left unfinished, and begins what starts with serving. Only for a process that is about to
+    /// serve: another one's work in the same place would be taken for left behind.
     pub async fn recover(&self) -> Result<()> {
+        self.streams.begin().await?;
         let longest = chrono::Duration::from_std(self.longest_query).map_err(Error::internal)?;
         evaluation::mark_interrupted(&self.platform, longest).await?;
         rivergen_studio::mark_interrupted(&self.platform, longest).await?;
-        remove_staged(&self.files).map_err(Error::internal)
+        self.files.as_deref().map_or(Ok(()), remove_staged).map_err(Error::internal)
     }
 
     /// Starts the background worker of this node.
@@ -232,6 +245,11 @@ fn relying_party(config: &Config) -> Result<RelyingParty> {
     RelyingParty::new(id, &passkeys.rp_name, &origins)
 }
 
+fn audit_streams(config: &Config, db: &Database, clock: &Clock) -> Result<Streams> {
+    let url = &config.server.public_url;
+    Streams::new(&config.audit, &config.outbound, url, db.clone(), clock.clone()).map_err(Error::internal)
+}
+
 fn countries(config: &Config) -> Result<Countries> {
     let database = &config.geoip.database;
     if database.as_os_str().is_empty() {
@@ -253,27 +271,47 @@ fn passwords(config: &Config) -> Result<password::Passwords> {
     Ok(passwords.with_breached_list(list.map_err(named)?))
 }
 
-fn open_storage(config: &Config, platform: &Platform) -> Result<Storage> {
-    make_private_directory(&config.storage.directory)?;
-    let files = LocalFileSystem::new_with_prefix(&config.storage.directory).map_err(Error::internal)?;
+fn open_storage(config: &Config, platform: &Platform, standings: Standings, sight: Arc<dyn Sight>) -> Result<Storage> {
+    let files = match config.storage.backend {
+        backend::Kind::Local => {
+            make_private_directory(&config.storage.directory)?;
+            backend::local(&config.storage.directory)?
+        }
+        backend::Kind::S3 => backend::s3(&config.storage.s3)?,
+        backend::Kind::Gcs => backend::gcs(&config.storage.gcs)?,
+        backend::Kind::Azure => backend::azure(&config.storage.azure)?,
+    };
     let settings = rivergen_storage::Settings {
         quota_bytes: config.storage.quota_bytes,
         max_upload_bytes: config.storage.max_upload_bytes,
+        max_link_seconds: config.storage.max_link_seconds,
     };
-    Ok(Storage::new(platform.clone(), Arc::new(files.with_automatic_cleanup(true)), settings))
+    Ok(Storage::new(platform.clone(), files, settings, standings, sight))
+}
+
+fn source_settings(config: &Config) -> Result<rivergen_sources::Settings> {
+    let every = config.sources.check_every_seconds;
+    Ok(rivergen_sources::Settings {
+        check_every: (every > 0).then(|| Duration::from_secs(every)),
+        cache_dir: private_cache(&config.data_dir)?,
+    })
 }
 
 fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
     let spill_directory = config.data_dir.join("spill");
     make_private_directory(&spill_directory)?;
     Ok(rivergen_runs::Settings {
-        max_rows: config.query.max_rows,
-        max_bytes: config.query.max_bytes,
+        page: rivergen_runs::Bounds { rows: config.query.max_rows, bytes: config.query.max_bytes },
+        download: rivergen_runs::Bounds { rows: config.query.download_rows, bytes: config.query.download_bytes },
         timeout: Duration::from_secs(config.query.timeout_seconds),
         memory_bytes: config.query.memory_bytes,
         spill_directory,
         max_spill_bytes: config.query.max_spill_bytes,
-        concurrent_per_organization: config.query.concurrent_per_organization,
+        capacity: rivergen_runs::Capacity {
+            running: config.query.concurrent_per_organization,
+            waiting: config.query.waiting_per_organization,
+            patience: Duration::from_secs(config.query.waiting_seconds),
+        },
     })
 }
 

@@ -15,12 +15,14 @@ use ipnet::IpNet;
 use rivergen_identity::social::SocialConfig;
 use rivergen_kernel::Secret;
 use rivergen_platform::{
+    audit::streams::AuditConfig,
     db::DatabaseConfig,
     limits::LimitsConfig,
     mail::{MailConfig, Transport},
     net::OutboundConfig,
     signing::SigningAlgorithm,
 };
+use rivergen_storage::backend;
 use serde::Deserialize;
 
 /// The defaults, with a comment on each key.
@@ -46,9 +48,11 @@ pub struct Config {
     pub social: SocialConfig,
     pub geoip: Geoip,
     pub mail: MailConfig,
+    pub audit: AuditConfig,
     pub limits: LimitsConfig,
     pub outbound: OutboundConfig,
     pub storage: Storage,
+    pub sources: Sources,
     pub query: Query,
     pub planner: Planner,
     pub jobs: Jobs,
@@ -144,9 +148,20 @@ pub struct Passwords {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Storage {
+    pub backend: backend::Kind,
+    pub s3: backend::S3,
+    pub gcs: backend::Gcs,
+    pub azure: backend::Azure,
     pub directory: PathBuf,
     pub quota_bytes: u64,
     pub max_upload_bytes: u64,
+    pub max_link_seconds: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sources {
+    pub check_every_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -154,10 +169,14 @@ pub struct Storage {
 pub struct Query {
     pub max_rows: u64,
     pub max_bytes: u64,
+    pub download_rows: u64,
+    pub download_bytes: u64,
     pub timeout_seconds: u64,
     pub memory_bytes: usize,
     pub max_spill_bytes: u64,
     pub concurrent_per_organization: usize,
+    pub waiting_per_organization: usize,
+    pub waiting_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -208,6 +227,8 @@ pub enum ConfigError {
     Value { key: &'static str, reason: String },
     #[error("social.{key}: {reason}")]
     Social { key: String, reason: String },
+    #[error("audit.streams.{name}: {reason}")]
+    Stream { name: String, reason: String },
 }
 
 impl Config {
@@ -266,8 +287,26 @@ impl Config {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
         self.social.check().map_err(|(key, reason)| ConfigError::Social { key, reason })?;
-        if self.query.max_rows == 0 || self.query.concurrent_per_organization == 0 {
-            return fault("query", "max_rows and concurrent_per_organization must be at least 1".to_owned());
+        let storage = &self.storage;
+        let (key, place) = match storage.backend {
+            backend::Kind::Local => ("storage.directory", "is filled in"),
+            backend::Kind::S3 => ("storage.s3.bucket", storage.s3.bucket.as_str()),
+            backend::Kind::Gcs => ("storage.gcs.bucket", storage.gcs.bucket.as_str()),
+            backend::Kind::Azure => ("storage.azure.container", storage.azure.container.as_str()),
+        };
+        if place.is_empty() {
+            return fault(key, "must be named: [storage] backend says that the files lie there".to_owned());
+        }
+        if !(1..=604_800).contains(&self.storage.max_link_seconds) {
+            return fault("storage.max_link_seconds", "must be from 1 to 604800, which are seven days".to_owned());
+        }
+        self.audit.check().map_err(|(name, reason)| ConfigError::Stream { name, reason })?;
+        if (1..60).contains(&self.sources.check_every_seconds) {
+            return fault("sources.check_every_seconds", "must be 0 or at least 60".to_owned());
+        }
+        if self.query.max_rows == 0 || self.query.download_rows == 0 || self.query.concurrent_per_organization == 0 {
+            let reason = "max_rows, download_rows and concurrent_per_organization must be at least 1";
+            return fault("query", reason.to_owned());
         }
         if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty())
         {
@@ -314,10 +353,34 @@ mod tests {
             ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
             ("[planner]\nkind = \"chat\"", "planner"),
+            ("[sources]\ncheck_every_seconds = 5", "sources.check_every_seconds"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
+            ("[storage]\nbackend = \"s3\"", "storage.s3.bucket"),
+            ("[storage]\nbackend = \"ftp\"", "backend"),
+            ("[storage]\nmax_link_seconds = 604801", "storage.max_link_seconds"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"", "social.google"),
             ("[social.google]\nkind = \"google\"\nclient_id = \"x\"\nclient_sekret = \"x\"", "client_sekret"),
             ("[social]\nredirect_targets = [\"javascript:x\"]", "social.redirect_targets"),
+            ("[[audit.streams]]\nname = \"SIEM\"\nkind = \"syslog\"", "audit.streams.SIEM: names have"),
+            ("[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x:1\"", "needs address and transport"),
+            ("[[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"http://x\"", "needs url and secret"),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"http://x\"\nsecret = \"hunter2\"",
+                "secret must be whsec_",
+            ),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x\"\ntransport = \"udp\"",
+                "address must be a host and a port",
+            ),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x:1\"\ntransport = \"tcp\"\nca_file = \"x\"",
+                "ca_file goes with transport",
+            ),
+            (
+                "[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\naddress = \"x:1\"\ntransport = \"tcp\"\nsecret = \"x\"",
+                "secret goes with kind \"webhook\"",
+            ),
+            ("[[audit.streams]]\nname = \"siem\"\nkind = \"syslog\"\nadress = \"x:1\"", "adress"),
         ] {
             let error = Config::with(overrides).unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
@@ -328,9 +391,13 @@ mod tests {
     fn the_shown_settings_hold_no_secret() {
         let config = Config::with(
             "[database]\nurl = \"postgres://ann:hunter2@db/rivergen\"\n[vault]\nkey = \"hunter2\"\n[planner]\napi_key = \"hunter2\"\n\
-             [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"",
+             [storage.s3]\nsecret_access_key = \"hunter2\"\n[storage.azure]\naccess_key = \"hunter2\"\n\
+             [social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"\n\
+             [[audit.streams]]\nname = \"siem\"\nkind = \"webhook\"\nurl = \"https://siem/hunter2?key=hunter2\"\n\
+             secret = \"whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg==\"",
         );
         let shown = format!("{:?}", config.unwrap());
-        assert!(!shown.contains("hunter2") && shown.contains("db/rivergen"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMg"), "{shown}");
+        assert!(shown.contains("db/rivergen") && shown.contains("https://siem/…"), "{shown}");
     }
 }

@@ -10,16 +10,25 @@ use axum::{
     routing::get,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use rivergen_platform::Database;
+use rivergen_platform::{Database, audit::streams::Streams};
 use serde_json::json;
 
 /// The routes; none of them needs a token.
-pub fn routes(db: Database) -> Router {
+pub fn routes(db: Database, streams: Streams) -> Router {
     Router::new()
         .route("/health/live", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/health/ready", get(ready))
-        .route("/metrics", get(|| async { recorder().render() }))
         .with_state(db)
+        .merge(Router::new().route("/metrics", get(metrics)).with_state(streams))
+}
+
+/// How far streams are is the same on all nodes and changes without them, so it is looked up when it is asked for.
+async fn metrics(State(streams): State<Streams>) -> String {
+    let recorder = recorder();
+    if let Err(error) = streams.measure().await {
+        tracing::warn!(%error, "the metrics of the audit streams are old");
+    }
+    recorder.render()
 }
 
 /// Ready as long as the database answers.

@@ -9,6 +9,7 @@ pub mod health;
 pub mod openapi;
 pub mod pages;
 pub mod serve;
+mod sight;
 mod targets;
 
 pub use assembly::App;

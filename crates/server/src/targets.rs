@@ -3,21 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rivergen_kernel::{DataSourceId, Result, RoleId, Tenant, WorkspaceId};
-use rivergen_platform::{Database, db::TenantScope};
-use rivergen_policies::targets::{Target, Targets};
+use rivergen_identity::user::User;
+use rivergen_kernel::{DataSourceId, Result, RoleId, Tenant, UserId, WorkspaceId};
+use rivergen_platform::{Clock, Database, db::TenantScope};
+use rivergen_policies::{
+    rule::{ConfigError, RuleConfig},
+    targets::{Member, Target, Targets},
+};
 use rivergen_sources::source;
-use rivergen_tenancy::{member, role, workspace};
+use rivergen_tenancy::{member, role, standing::Standings, workspace};
 use sea_orm::{ColumnTrait, QueryFilter};
 
 /// The organization's objects, read from the database.
 pub struct OrganizationTargets {
     db: Database,
+    clock: Clock,
+    standings: Standings,
 }
 
 impl OrganizationTargets {
-    pub fn new(db: Database) -> Self {
-        Self { db }
+    pub fn new(db: Database, clock: Clock, standings: Standings) -> Self {
+        Self { db, clock, standings }
     }
 }
 
@@ -84,5 +90,22 @@ impl Targets for OrganizationTargets {
         let found =
             tenant.find::<source::Entity>().filter(source::Column::Id.is_in(wanted)).all(self.db.read()).await?;
         Ok(found.into_iter().map(|row| (row.id, row.workspace_id)).collect())
+    }
+
+    async fn misfits(
+        &self,
+        tenant: Tenant,
+        sources: &BTreeSet<DataSourceId>,
+        rules: &[RuleConfig],
+    ) -> Result<Vec<(usize, ConfigError)>> {
+        rivergen_runs::fit::misfits(&self.db, tenant, sources, rules).await
+    }
+
+    async fn member(&self, tenant: Tenant, user: UserId, workspace: Option<WorkspaceId>) -> Result<Option<Member>> {
+        let standing = self.standings.of(tenant.organization_id(), user).await?;
+        let membership = standing.and_then(|standing| standing.membership(workspace, self.clock.now()));
+        let account = User::find(self.db.read(), user).await?;
+        let proved_email = account.filter(User::is_verified).map(|account| account.email.email);
+        Ok(membership.map(|membership| Member { membership, proved_email }))
     }
 }

@@ -12,14 +12,17 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::is_unique_violation,
     errors,
-    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn, given},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    Sources, check, credentials,
+    Sources,
+    access::Access,
+    credentials,
+    health::check,
     source::{self, DataSource, Status, slug_of},
 };
 
@@ -29,8 +32,10 @@ use crate::{
 #[schema(example = json!({"name": "CRM", "type": "postgresql", "host": "db.acme.example", "port": 5432,
     "database_name": "crm", "credentials": {"username": "rivergen", "password": "…"}, "metadata": {"sslmode": "require"}}))]
 pub struct CreateDataSourceRequest {
-    /// Without it, the workspace of the session.
-    pub workspace_id: Option<WorkspaceId>,
+    /// Without it, the workspace of the session; `null` makes it the whole organization's.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<WorkspaceId>)]
+    pub workspace_id: Option<Option<WorkspaceId>>,
     /// Its SQL name is made from it and must be free in the organization.
     #[garde(length(chars, min = 1, max = 255))]
     pub name: String,
@@ -56,10 +61,13 @@ pub struct CreateDataSourceRequest {
     /// Accepted and ignored; `file_path` replaces it.
     #[schema(deprecated)]
     pub storage_file_id: Option<i64>,
+    /// There are no tunnels in this version: `true` is refused.
     pub use_ssh_tunnel: Option<bool>,
+    #[garde(inner(length(min = 1, max = 255)))]
     pub ssh_host: Option<String>,
     #[schema(default = 22)]
     pub ssh_port: Option<u16>,
+    #[garde(inner(length(min = 1, max = 255)))]
     pub ssh_username: Option<String>,
     pub ssh_local_port: Option<u16>,
     #[garde(inner(range(min = 1, max = 100)))]
@@ -121,12 +129,13 @@ pub async fn create(
     origin: RequestOrigin,
     Json(request): Json<CreateDataSourceRequest>,
 ) -> Result<Reply<DataSource>> {
-    let tenant = caller.require(Permission::DataSourceWrite)?;
+    let access = Access::of(&caller, Permission::DataSourceWrite)?;
+    let tenant = access.tenant();
     let (config, given) = check_request(&sources, &request)?;
-    if config.kind.category() == DataSourceCategory::Files || config.kind == DataSourceType::Sqlite {
+    if lies_in_storage(config.kind) {
         check_file(&sources, tenant, &caller, config.file_path.as_deref().unwrap_or_default()).await?;
     }
-    let workspace_id = workspace_of(&caller, request.workspace_id)?;
+    let workspace_id = workspace_of(&caller, &access, request.workspace_id)?;
     let slug = slug_of(&request.name);
     if slug.is_empty() || slug == "rivergen" {
         return Err(Error::invalid_field("name", "must have at least one letter or digit, and may not be rivergen"));
@@ -135,6 +144,7 @@ pub async fn create(
     let platform = &sources.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    let sealed = credentials::seal(&platform.vault, &tx, tenant, &given).await?;
     let row = source::ActiveModel {
         organization_id: Set(tenant.organization_id()),
         workspace_id: Set(workspace_id),
@@ -147,6 +157,10 @@ pub async fn create(
         database_name: Set(config.database_name),
         schema_name: Set(config.schema_name),
         file_path: Set(config.file_path),
+        ssh_port: Set(request.ssh_port.or(request.ssh_host.as_ref().map(|_| 22)).map(i32::from)),
+        ssh_host: Set(request.ssh_host),
+        ssh_username: Set(request.ssh_username),
+        ssh_local_port: Set(request.ssh_local_port.map(i32::from)),
         connection_pool_size: Set(request.connection_pool_size.unwrap_or(5)),
         connection_timeout: Set(request.connection_timeout.unwrap_or(30)),
         query_timeout: Set(request.query_timeout.unwrap_or(300)),
@@ -155,7 +169,8 @@ pub async fn create(
         schema_refresh_interval: Set(request.schema_refresh_interval.unwrap_or(3600)),
         metadata: Set(config.metadata.into()),
         tags: Set(request.tags.unwrap_or_default().into()),
-        credentials: Set(credentials::seal(&platform.vault, &tx, tenant, &given).await?),
+        credentials_updated_at: Set(sealed.as_ref().map(|_| now)),
+        credentials: Set(sealed),
         status: Set(Status::Testing),
         last_tested_at: Set(None),
         last_successful_connection_at: Set(None),
@@ -163,6 +178,8 @@ pub async fn create(
         failure_count: Set(0),
         failure_reason: Set(None),
         schema_discovered_at: Set(None),
+        next_check_at: Set(sources.next_check(now, 0)),
+        next_discovery_at: Set(None),
         created_by_user_id: Set(caller.user_id),
         updated_by_user_id: Set(None),
         created_at: Set(now),
@@ -170,14 +187,10 @@ pub async fn create(
         deleted_at: Set(None),
         ..Default::default()
     };
-    let row = row.insert(tx.conn()).await.map_err(|error| {
-        if is_unique_violation(&error) {
-            Error::new(ErrorCode::Conflict)
-                .with_message("A data source with this name, or one like it, exists already.")
-        } else {
-            error.into()
-        }
-    })?;
+    let row = row
+        .insert(tx.conn())
+        .await
+        .map_err(|error| if is_unique_violation(&error) { name_taken() } else { error.into() })?;
     check::enqueue(&sources, &tx, &row).await?;
     let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "data_source.create")
         .target("data_source", row.id)
@@ -196,9 +209,7 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
         .map_err(|_| Error::invalid_field("type", "is no kind of data source; see the list in the documentation"))?;
     let connector =
         sources.registry.connector(kind).map_err(|error| Error::invalid_field("type", error.to_string()))?;
-    if request.use_ssh_tunnel == Some(true) {
-        return Err(Error::invalid_field("use_ssh_tunnel", "SSH tunnels are not available in this version"));
-    }
+    check_tunnel(request.use_ssh_tunnel)?;
     let config = SourceConfig {
         host: request.host.clone(),
         port: request.port.or(request.host.as_ref().and_then(|_| kind.default_port())),
@@ -218,8 +229,28 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
     }
 }
 
+/// Whether what a source of the kind reads is a file in storage.
+pub(crate) fn lies_in_storage(kind: DataSourceType) -> bool {
+    kind.category() == DataSourceCategory::Files || kind == DataSourceType::Sqlite
+}
+
+pub(crate) fn check_tunnel(use_ssh_tunnel: Option<bool>) -> Result<()> {
+    match use_ssh_tunnel {
+        Some(true) => Err(Error::invalid_field("use_ssh_tunnel", "SSH tunnels are not available in this version")),
+        _ => Ok(()),
+    }
+}
+
+/// The SQL name that goes with a name is taken, perhaps by a source that is deleted and can be restored.
+pub(crate) fn name_taken() -> Error {
+    Error::new(ErrorCode::Conflict).with_message(
+        "A data source with this name, or one like it, exists already. It may be in another workspace, renamed, or \
+         deleted: a deleted one keeps its SQL name until it is deleted for good (force=true).",
+    )
+}
+
 /// The file must be the caller's own: otherwise a source would be a way into a colleague's folder.
-async fn check_file(sources: &Sources, tenant: Tenant, caller: &Caller, path: &str) -> Result<()> {
+pub(crate) async fn check_file(sources: &Sources, tenant: Tenant, caller: &Caller, path: &str) -> Result<()> {
     let file = sources.storage.find(tenant, path).await?;
     match file {
         Some(file) if file.uploaded_by_user_id == caller.user_id => Ok(()),
@@ -230,11 +261,12 @@ async fn check_file(sources: &Sources, tenant: Tenant, caller: &Caller, path: &s
     }
 }
 
-/// The wanted workspace must be the session's.
-fn workspace_of(caller: &Caller, wanted: Option<WorkspaceId>) -> Result<Option<WorkspaceId>> {
+/// The wanted workspace must be the session's; what is to be the whole organization's needs the permission in it.
+fn workspace_of(caller: &Caller, access: &Access, wanted: Option<Option<WorkspaceId>>) -> Result<Option<WorkspaceId>> {
     let current = caller.membership()?.workspace_id;
     match wanted {
-        Some(wanted) if Some(wanted) != current => Err(Error::new(ErrorCode::NotFound)
+        Some(None) => access.check_organization().map(|()| None),
+        Some(wanted) if wanted != current => Err(Error::new(ErrorCode::NotFound)
             .with_message("There is no such workspace, or your session stands in another one; switch to it first.")),
         _ => Ok(current),
     }

@@ -1,15 +1,32 @@
 //! Credentials of a source: sealed when they come in, opened only to connect.
+//!
+//! `PATCH /api/v1/data-sources/{data_source_id}/credentials` replaces some or all of them. With `rotate_credentials` the
+//! new ones are tried first, and the old ones stay where they do not work.
 
-use rivergen_connectors::Credentials;
-use rivergen_kernel::{Error, Result, Secret, Tenant};
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_connectors::{Credentials, Step, TestOutcome};
+use rivergen_kernel::{DataSourceId, Error, ErrorCode, Permission, Result, Secret, Tenant};
 use rivergen_platform::{
-    Transaction,
+    Event, Transaction,
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
     vault::{Owner, Sealed, Vault},
 };
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use crate::source;
+use crate::{
+    Sources,
+    access::Access,
+    health::check,
+    source::{self, Status},
+};
 
 const CONTEXT: &str = "data_sources.credentials";
 
@@ -50,5 +67,168 @@ pub(crate) async fn open(vault: &Vault, source: &source::Model) -> Result<Creden
             let plain = vault.open(Owner::Organization(source.organization_id), CONTEXT, sealed).await?;
             serde_json::from_slice(&plain).map_err(Error::internal)
         }
+    }
+}
+
+/// Whether there is something among them that must not get to another server.
+pub(crate) fn hold_a_secret(credentials: &Credentials) -> bool {
+    let Credentials { password, api_key, oauth_token, ssh_private_key, ssh_passphrase, connection_string, .. } =
+        credentials;
+    [password, api_key, oauth_token, ssh_private_key, ssh_passphrase, connection_string].iter().any(|s| s.is_some())
+}
+
+/// What is sent changes, `null` takes away, the rest stays.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"password": "…", "rotate_credentials": true}))]
+pub struct UpdateCredentialsRequest {
+    #[serde(default, deserialize_with = "given")]
+    #[garde(inner(inner(length(min = 1, max = 255))))]
+    #[schema(value_type = Option<String>)]
+    pub username: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub password: Option<Option<Secret>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub api_key: Option<Option<Secret>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub oauth_token: Option<Option<Secret>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub ssh_private_key: Option<Option<Secret>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub ssh_passphrase: Option<Option<Secret>>,
+    #[serde(default, deserialize_with = "given")]
+    #[garde(inner(inner(length(min = 1, max = 255))))]
+    #[schema(value_type = Option<String>)]
+    pub warehouse: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    #[garde(inner(inner(length(min = 1, max = 255))))]
+    #[schema(value_type = Option<String>)]
+    pub role: Option<Option<String>>,
+    /// Try the new ones first, and keep the old ones where they do not work.
+    #[schema(default = false)]
+    pub rotate_credentials: Option<bool>,
+}
+
+impl UpdateCredentialsRequest {
+    /// Puts what is sent over what is kept; answers the names of the fields.
+    fn apply(self, kept: &mut Credentials) -> Vec<&'static str> {
+        let mut sent = Vec::new();
+        put(&mut sent, "username", &mut kept.username, self.username);
+        put(&mut sent, "password", &mut kept.password, self.password);
+        put(&mut sent, "api_key", &mut kept.api_key, self.api_key);
+        put(&mut sent, "oauth_token", &mut kept.oauth_token, self.oauth_token);
+        put(&mut sent, "ssh_private_key", &mut kept.ssh_private_key, self.ssh_private_key);
+        put(&mut sent, "ssh_passphrase", &mut kept.ssh_passphrase, self.ssh_passphrase);
+        put(&mut sent, "warehouse", &mut kept.warehouse, self.warehouse);
+        put(&mut sent, "role", &mut kept.role, self.role);
+        sent
+    }
+}
+
+fn put<T>(sent: &mut Vec<&'static str>, name: &'static str, place: &mut Option<T>, value: Option<Option<T>>) {
+    if let Some(value) = value {
+        *place = value;
+        sent.push(name);
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UpdatedCredentials {
+    pub data_source_id: DataSourceId,
+    pub credentials_updated_at: DateTime<Utc>,
+    /// `testing` until the new ones are tried.
+    pub status: Status,
+}
+
+errors! { pub UpdateCredentialsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict,
+ValidationError, UnreadableFile, ConnectionError, QueryTimeout; }
+
+/// Replace some or all credentials of a data source
+#[utoipa::path(patch, path = "/api/v1/data-sources/{data_source_id}/credentials", tag = "data_sources",
+    request_body = UpdateCredentialsRequest,
+    params(("data_source_id" = DataSourceId, Path, description = "The source")),
+    responses((status = 200, description = "Kept, sealed; open connections are dropped", body = Envelope<UpdatedCredentials>), UpdateCredentialsErrors))]
+pub async fn update_credentials(
+    State(sources): State<Sources>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(id): Path<DataSourceId>,
+    Json(request): Json<UpdateCredentialsRequest>,
+) -> Result<Reply<UpdatedCredentials>> {
+    let access = Access::of(&caller, Permission::DataSourceWrite)?;
+    let before = sources.find(&access, id).await?;
+    let rotates = request.rotate_credentials.unwrap_or(false);
+    let mut credentials = open(&sources.platform.vault, &before).await?;
+    let sent = request.apply(&mut credentials);
+    check_sent(&sources, &before, &credentials, &sent)?;
+    let outcome = if rotates { Some(try_out(&sources, access.tenant(), &before, &credentials).await?) } else { None };
+
+    let platform = &sources.platform;
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let current = source::hold_unchanged(&tx, &before).await?;
+    let goes_on_test = current.check_enabled().is_ok() && !rotates;
+    let status = if goes_on_test { Status::Testing } else { current.status };
+    let mut row = current.into_active_model();
+    row.credentials = Set(seal(&platform.vault, &tx, access.tenant(), &credentials).await?);
+    row.credentials_updated_at = Set(Some(now));
+    row.updated_at = Set(now);
+    row.updated_by_user_id = Set(Some(caller.user_id));
+    row.status = Set(status);
+    let mut row = row.update(tx.conn()).await?;
+    match outcome {
+        Some(outcome) => row.status = check::record(&sources, &tx, &row, &outcome, check::Origin::Manual, now).await?,
+        None if goes_on_test => check::enqueue(&sources, &tx, &row).await?,
+        None => {}
+    }
+    tx.publish(Event::DataSourceChanged(id)).await?;
+    let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "data_source.credentials")
+        .target("data_source", id)
+        .details(serde_json::json!({"fields": sent, "rotated": rotates}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let answer = UpdatedCredentials { data_source_id: id, credentials_updated_at: now, status: row.status };
+    Ok(Reply::ok(answer, "The credentials are replaced."))
+}
+
+/// Everything that can be known without a connection.
+fn check_sent(sources: &Sources, source: &source::Model, new: &Credentials, sent: &[&str]) -> Result<()> {
+    let Some(first) = sent.first() else {
+        return Err(Error::invalid_field("password", "send at least one of the credentials"));
+    };
+    if new.connection_string.is_some() {
+        let reason =
+            "the source signs in with its connection_string; send a new one to PATCH /api/v1/data-sources/{id}";
+        return Err(Error::invalid_field(*first, reason));
+    }
+    let faults = sources.registry.connector(source.kind()?)?.validate(&source.config()?, new);
+    if faults.is_empty() { Ok(()) } else { Err(Error::new(ErrorCode::ValidationError).with_details(faults)) }
+}
+
+/// Connects with credentials that are not kept yet.
+async fn try_out(
+    sources: &Sources,
+    tenant: Tenant,
+    source: &source::Model,
+    credentials: &Credentials,
+) -> Result<TestOutcome> {
+    let context = sources.context_with(tenant, source, credentials.clone()).await?;
+    let outcome = sources.registry.connector(context.config.kind)?.test(&context).await;
+    if outcome.successful {
+        return Ok(outcome);
+    }
+    let reason = outcome.error_message.unwrap_or_default();
+    match outcome.failed_at {
+        Some(Step::SignIn | Step::Configuration) => {
+            Err(Error::invalid_field("credentials", format!("{reason}; the old ones are kept")))
+        }
+        _ => Err(Error::new(ErrorCode::ConnectionError)
+            .with_message(format!("The new credentials could not be tried, so the old ones are kept: {reason}."))),
     }
 }

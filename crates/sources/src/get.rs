@@ -7,7 +7,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Reply, SignedIn},
 };
 
-use crate::{Sources, source::DataSource};
+use crate::{Sources, access::Access, source::DataSource};
 
 errors! { pub GetErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
@@ -20,6 +20,6 @@ pub async fn get(
     SignedIn(caller): SignedIn,
     Path(id): Path<DataSourceId>,
 ) -> Result<Reply<DataSource>> {
-    let tenant = caller.require(Permission::DataSourceRead)?;
-    Ok(Reply::ok(sources.find(tenant, id).await?.into(), "The data source."))
+    let access = Access::of(&caller, Permission::DataSourceRead)?;
+    Ok(Reply::ok(sources.find(&access, id).await?.into(), "The data source."))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Page, Permission, Result, WorkspaceId};
 use rivergen_platform::{
-    db::{TenantScope, contains},
+    db::contains,
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
@@ -14,7 +14,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Sources,
-    source::{self, Column, DataSourceListItem, Status},
+    access::Access,
+    source::{Column, DataSourceListItem, Status},
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -30,6 +31,9 @@ pub struct Filter {
     /// Part of the name or of the description.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
+    /// Those that are deleted and can be restored, instead of the others.
+    #[param(default = false)]
+    pub deleted: Option<bool>,
     #[param(default = "created_at")]
     pub sort_by: Option<SortBy>,
     #[param(default = "desc")]
@@ -56,7 +60,7 @@ pub enum SortOrder {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Page through the organization's data sources
+/// Page through the data sources that one reaches
 #[utoipa::path(get, path = "/api/v1/data-sources", tag = "data_sources", params(PageQuery, Filter),
     responses((status = 200, description = "The page", body = Envelope<Page<DataSourceListItem>>), ListErrors))]
 pub async fn list(
@@ -65,11 +69,15 @@ pub async fn list(
     Query(page): Query<PageQuery>,
     Query(filter): Query<Filter>,
 ) -> Result<Reply<Page<DataSourceListItem>>> {
-    let tenant = caller.require(Permission::DataSourceRead)?;
+    let access = Access::of(&caller, Permission::DataSourceRead)?;
     let page = page.request()?;
     let db = sources.platform.db.read();
     // Index: data_sources(organization_id, slug).
-    let mut query = tenant.find::<source::Entity>().filter(Column::DeletedAt.is_null());
+    let mut query = access.sources();
+    query = match filter.deleted.unwrap_or(false) {
+        true => query.filter(Column::DeletedAt.is_not_null()),
+        false => query.filter(Column::DeletedAt.is_null()),
+    };
     if let Some(workspace) = filter.workspace_id {
         query = query.filter(Column::WorkspaceId.eq(workspace));
     }

@@ -1,9 +1,9 @@
 //! The tables of this room.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(DataSources)]
+    vec![Box::new(DataSources), Box::new(Lifecycle)]
 }
 
 struct DataSources;
@@ -97,6 +97,108 @@ impl MigrationTrait for DataSources {
         )
         .await
     }
+}
+
+/// Where a source's tunnel leads, when it is looked after next, how it was, and how what it holds changed.
+struct Lifecycle;
+
+impl MigrationName for Lifecycle {
+    fn name(&self) -> &str {
+        "m0051_sources_lifecycle"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Lifecycle {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let sources = |column: ColumnDef| Table::alter().table("data_sources").add_column(column).to_owned();
+        m.alter_table(sources(text_null("ssh_host"))).await?;
+        m.alter_table(sources(integer_null("ssh_port"))).await?;
+        m.alter_table(sources(text_null("ssh_username"))).await?;
+        m.alter_table(sources(integer_null("ssh_local_port"))).await?;
+        m.alter_table(sources(timestamp_with_time_zone_null("credentials_updated_at"))).await?;
+        m.alter_table(sources(timestamp_with_time_zone_null("next_check_at"))).await?;
+        m.alter_table(sources(timestamp_with_time_zone_null("next_discovery_at"))).await?;
+        // Sources that were there before are due at once; the monitor takes them by and by.
+        m.get_connection()
+            .execute_unprepared("UPDATE data_sources SET next_check_at = created_at, next_discovery_at = created_at")
+            .await?;
+        m.create_index(index("data_sources", "data_sources_deleted", &["deleted_at"])).await?;
+        m.create_index(index("data_sources", "data_sources_next_check", &["next_check_at"])).await?;
+        m.create_index(index("data_sources", "data_sources_next_discovery", &["next_discovery_at"])).await?;
+
+        m.create_table(
+            of_source("data_source_checks")
+                .col(text("origin"))
+                .col(text("status"))
+                .col(big_integer_null("response_time_ms"))
+                .col(text_null("error_code"))
+                .col(text_null("error_message"))
+                .col(timestamp_with_time_zone("checked_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("data_source_checks", "data_source_checks_source", &["data_source_id", "id"])).await?;
+        m.create_index(index("data_source_checks", "data_source_checks_age", &["checked_at"])).await?;
+
+        m.create_table(
+            of_source("data_source_discoveries")
+                .col(text("origin"))
+                .col(text("state"))
+                .col(integer("progress_percentage"))
+                .col(timestamp_with_time_zone("started_at"))
+                .col(timestamp_with_time_zone_null("finished_at"))
+                .col(big_integer_null("total_tables"))
+                .col(big_integer_null("total_columns"))
+                .col(big_integer_null("changes"))
+                .col(text_null("error_code"))
+                .col(text_null("error_message"))
+                .to_owned(),
+        )
+        .await?;
+        let of_its_source = ["data_source_id", "id"];
+        m.create_index(index("data_source_discoveries", "data_source_discoveries_source", &of_its_source)).await?;
+        m.create_index(index("data_source_discoveries", "data_source_discoveries_age", &["started_at"])).await?;
+
+        m.create_table(
+            of_source("data_source_changes")
+                .col(text("change"))
+                .col(text("schema_name"))
+                .col(text("table_name"))
+                .col(text_null("column_name"))
+                .col(text_null("was"))
+                .col(text_null("became"))
+                .col(json("vanished"))
+                .col(timestamp_with_time_zone("detected_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("data_source_changes", "data_source_changes_source", &of_its_source)).await?;
+        m.create_index(index("data_source_changes", "data_source_changes_age", &["detected_at"])).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// A table of what is kept of a source; it goes with the source.
+fn of_source(name: &'static str) -> TableCreateStatement {
+    Table::create()
+        .table(name)
+        .col(big_pk_auto("id"))
+        .col(big_integer("organization_id"))
+        .col(big_integer("data_source_id"))
+        .foreign_key(&mut belongs_to(name, "data_source_id", "data_sources"))
+        .to_owned()
+}
+
+fn index(table: &'static str, name: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut index = Index::create().name(name).table(table).to_owned();
+    for column in columns {
+        index.col(*column);
+    }
+    index
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_connectors::{DataSourceType, SourceConfig};
-use rivergen_kernel::{DataSourceId, Error, OrganizationId, Result, UserId, WorkspaceId};
-use rivergen_platform::{db::TenantOwned, vault::Sealed};
-use sea_orm::entity::prelude::*;
+use rivergen_kernel::{DataSourceId, Error, ErrorCode, OrganizationId, Result, UserId, WorkspaceId};
+use rivergen_platform::{Transaction, db::TenantOwned, vault::Sealed};
+use sea_orm::{QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::access::not_found;
 
 /// How a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
@@ -16,13 +18,15 @@ use utoipa::ToSchema;
 pub enum Status {
     #[sea_orm(string_value = "active")]
     Active,
+    /// Switched off: nobody is connected to it.
     #[sea_orm(string_value = "inactive")]
     Inactive,
-    /// New: its first test has not ended yet.
+    /// New, or changed: its test has not ended yet.
     #[sea_orm(string_value = "testing")]
     Testing,
     #[sea_orm(string_value = "failed")]
     Failed,
+    /// Switched off for a while.
     #[sea_orm(string_value = "maintenance")]
     Maintenance,
 }
@@ -36,7 +40,8 @@ pub struct Model {
     pub organization_id: OrganizationId,
     pub workspace_id: Option<WorkspaceId>,
     pub name: String,
-    /// The name as a catalogue of SQL; unique in the organization.
+    /// The name as a catalogue of SQL; unique in the organization. It stays when the source is renamed or deleted, because
+    /// queries and policies name it.
     pub slug: String,
     pub kind: String,
     pub description: Option<String>,
@@ -45,6 +50,10 @@ pub struct Model {
     pub database_name: Option<String>,
     pub schema_name: Option<String>,
     pub file_path: Option<String>,
+    pub ssh_host: Option<String>,
+    pub ssh_port: Option<i32>,
+    pub ssh_username: Option<String>,
+    pub ssh_local_port: Option<i32>,
     pub connection_pool_size: i32,
     /// Seconds.
     pub connection_timeout: i32,
@@ -58,6 +67,7 @@ pub struct Model {
     pub tags: Json,
     /// Sealed under the organization's data key.
     pub credentials: Option<Sealed>,
+    pub credentials_updated_at: Option<DateTime<Utc>>,
     pub status: Status,
     pub last_tested_at: Option<DateTime<Utc>>,
     pub last_successful_connection_at: Option<DateTime<Utc>>,
@@ -65,6 +75,9 @@ pub struct Model {
     pub failure_count: i32,
     pub failure_reason: Option<String>,
     pub schema_discovered_at: Option<DateTime<Utc>>,
+    /// When the monitor checks it, and when it discovers it.
+    pub next_check_at: Option<DateTime<Utc>>,
+    pub next_discovery_at: Option<DateTime<Utc>>,
     pub created_by_user_id: UserId,
     pub updated_by_user_id: Option<UserId>,
     pub created_at: DateTime<Utc>,
@@ -86,6 +99,29 @@ impl Model {
         self.kind.parse().map_err(|text: String| Error::internal(text))
     }
 
+    /// `DATA_SOURCE_UNAVAILABLE` for one that is switched off.
+    pub fn check_enabled(&self) -> Result<()> {
+        let state = match self.status {
+            Status::Active | Status::Testing | Status::Failed => return Ok(()),
+            Status::Inactive => "is inactive: somebody switched it off",
+            Status::Maintenance => "is under maintenance: somebody switched it off for a while",
+        };
+        Err(self.unavailable(state))
+    }
+
+    /// `DATA_SOURCE_UNAVAILABLE` unless it can be asked.
+    pub fn check_usable(&self) -> Result<()> {
+        self.check_enabled()?;
+        if self.status == Status::Failed {
+            return Err(self.unavailable("failed its last test; test its connection"));
+        }
+        Ok(())
+    }
+
+    fn unavailable(&self, state: &str) -> Error {
+        Error::new(ErrorCode::DataSourceUnavailable).with_message(format!("The data source “{}” {state}.", self.name))
+    }
+
     pub(crate) fn config(&self) -> Result<SourceConfig> {
         let unsigned = |number: i32| u32::try_from(number).unwrap_or_default();
         Ok(SourceConfig {
@@ -97,10 +133,23 @@ impl Model {
             connection_pool_size: unsigned(self.connection_pool_size),
             connection_timeout: unsigned(self.connection_timeout),
             query_timeout: unsigned(self.query_timeout),
+            max_retries: unsigned(self.max_retries),
             metadata: self.metadata.as_object().cloned().unwrap_or_default(),
             ..SourceConfig::new(self.kind()?)
         })
     }
+}
+
+/// The row, locked for a change; `CONFLICT` where somebody else has changed the configuration since it was read, and
+/// `NOT_FOUND` where it is deleted.
+pub(crate) async fn hold_unchanged(tx: &Transaction, read: &Model) -> Result<Model> {
+    let live = Entity::find_by_id(read.id).filter(Column::DeletedAt.is_null()).lock_exclusive();
+    let current = live.one(tx.conn()).await?.ok_or_else(|| not_found(read.id))?;
+    if current.updated_at != read.updated_at {
+        return Err(Error::new(ErrorCode::Conflict)
+            .with_message("Somebody else has changed the data source meanwhile; read it and try again."));
+    }
+    Ok(current)
 }
 
 /// A source as a list shows it.
@@ -122,6 +171,7 @@ pub struct DataSourceListItem {
     pub database_name: Option<String>,
     pub schema_name: Option<String>,
     pub file_path: Option<String>,
+    /// Always `false`: there are no tunnels in this version.
     pub use_ssh_tunnel: bool,
     pub ssh_host: Option<String>,
     pub ssh_port: Option<i32>,
@@ -134,6 +184,8 @@ pub struct DataSourceListItem {
     pub tags: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// For thirty days it can be restored.
+    pub deleted_at: Option<DateTime<Utc>>,
 }
 
 /// A source with all of its configuration but the secrets.
@@ -157,6 +209,7 @@ pub struct DataSource {
     pub failure_count: i32,
     pub failure_reason: Option<String>,
     pub schema_refresh_interval: i32,
+    pub credentials_updated_at: Option<DateTime<Utc>>,
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
     pub created_by_user_id: UserId,
@@ -178,8 +231,8 @@ impl From<Model> for DataSourceListItem {
             schema_name: row.schema_name,
             file_path: row.file_path,
             use_ssh_tunnel: false,
-            ssh_host: None,
-            ssh_port: None,
+            ssh_host: row.ssh_host,
+            ssh_port: row.ssh_port,
             status: row.status,
             last_tested_at: row.last_tested_at,
             last_successful_connection_at: row.last_successful_connection_at,
@@ -188,6 +241,7 @@ impl From<Model> for DataSourceListItem {
             tags: row.tags,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            deleted_at: row.deleted_at,
         }
     }
 }
@@ -197,9 +251,9 @@ impl From<Model> for DataSource {
         Self {
             connection_string: None,
             sql_name: row.slug.clone(),
-            ssh_username: None,
+            ssh_username: row.ssh_username.clone(),
             ssh_key_id: None,
-            ssh_local_port: None,
+            ssh_local_port: row.ssh_local_port,
             connection_pool_size: row.connection_pool_size,
             connection_timeout: row.connection_timeout,
             query_timeout: row.query_timeout,
@@ -208,6 +262,7 @@ impl From<Model> for DataSource {
             failure_count: row.failure_count,
             failure_reason: row.failure_reason.clone(),
             schema_refresh_interval: row.schema_refresh_interval,
+            credentials_updated_at: row.credentials_updated_at,
             metadata: row.metadata.clone(),
             created_by_user_id: row.created_by_user_id,
             updated_by_user_id: row.updated_by_user_id,

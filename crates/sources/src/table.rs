@@ -47,7 +47,7 @@ impl Model {
     }
 }
 
-/// Replaces what is known of the source, or of the one schema.
+/// Replaces what is known of the source, or of the one schema; answers what was known.
 pub(crate) async fn replace(
     tx: &Transaction,
     tenant: Tenant,
@@ -55,12 +55,14 @@ pub(crate) async fn replace(
     only: Option<&str>,
     schemas: &[DiscoveredSchema],
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<Vec<Model>> {
+    let mut known = of_sources(tx.conn(), tenant, &[source]).await?;
     // Index: data_source_tables(data_source_id, schema_name, table_name), unique.
     let mut old = Entity::delete_many()
         .filter(Column::OrganizationId.eq(tenant.organization_id()))
         .filter(Column::DataSourceId.eq(source));
     if let Some(schema) = only {
+        known.retain(|table| table.schema_name == schema);
         old = old.filter(Column::SchemaName.eq(schema));
     }
     old.exec(tx.conn()).await?;
@@ -84,6 +86,12 @@ pub(crate) async fn replace(
     for batch in rows.chunks(500) {
         Entity::insert_many(batch.to_vec()).exec_without_returning(tx.conn()).await?;
     }
+    Ok(known)
+}
+
+/// Of a source that is read from elsewhere now nothing is known.
+pub(crate) async fn forget(tx: &Transaction, source: DataSourceId) -> Result<()> {
+    Entity::delete_many().filter(Column::DataSourceId.eq(source)).exec(tx.conn()).await?;
     Ok(())
 }
 

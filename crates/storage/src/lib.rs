@@ -1,27 +1,48 @@
 //! Files of an organization, sealed at rest with the organization's own key, within its quota.
 //!
-//! [`sealed`] is the store that encrypts; [`file`] the table of what lies in it; [`upload`] and [`list`]
-//! the operations. A file lies at `organizations/{organization}/files/{user}/…` and is its uploader's
-//! until something (a data source) shares what it says.
+//! ```text
+//! in    upload (a form), tus (resumable) ─ arrival ─ sealed ─ the store: a directory, or a bucket (backend)
+//! out   object (signed in), link (whoever has it) ─ access, sight ─ serve
+//! ```
+//!
+//! [`sealed`] is the store that encrypts; [`file`] the table of what lies in it. A file lies at
+//! `organizations/{organization}/files/{user}/…` and is its uploader's, until its folder is shared ([`share`]) or a data
+//! source shares what it says. [`access`] says who reaches which file, and [`sight`] what this room asks the rooms that know
+//! data sources and policies.
 
+pub mod access;
+mod arrival;
+pub mod backend;
+pub mod bucket;
+mod content;
 mod erase;
 pub mod file;
 pub mod keys;
+pub mod link;
 pub mod list;
 pub mod migrations;
+pub mod object;
 pub mod personal_data;
+pub mod quota;
 pub mod sealed;
+mod serve;
+pub mod share;
+pub mod sight;
 pub mod sweep;
+pub mod tus;
 pub mod upload;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use rivergen_kernel::{OrganizationId, Result, Tenant};
 use rivergen_platform::{Kept, Platform};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use rivergen_tenancy::standing::Standings;
+use sea_orm::{ColumnTrait, QueryFilter};
 use sealed::SealedStore;
+use sight::Sight;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The name of the one bucket, as it stands in `s3_uri`.
@@ -34,6 +55,8 @@ pub struct Settings {
     pub quota_bytes: u64,
     /// What one upload may take, in bytes.
     pub max_upload_bytes: u64,
+    /// How long a link may live, in seconds; organizations may set less.
+    pub max_link_seconds: i64,
 }
 
 /// The room's handle; cheap to clone.
@@ -41,17 +64,25 @@ pub struct Settings {
 pub struct Storage {
     pub platform: Platform,
     pub settings: Arc<Settings>,
+    pub(crate) standings: Standings,
+    pub(crate) sight: Arc<dyn Sight>,
     inner: Arc<dyn ObjectStore>,
     stores: Kept<OrganizationId, SealedStore>,
 }
 
 impl Storage {
-    /// `inner` holds the ciphertext: a directory, or a bucket.
-    pub fn new(platform: Platform, inner: Arc<dyn ObjectStore>, settings: Settings) -> Self {
+    /// `inner` holds the ciphertext: a directory, or a bucket. `standings` says what the maker of a link may still do.
+    pub fn new(
+        platform: Platform,
+        inner: Arc<dyn ObjectStore>,
+        settings: Settings,
+        standings: Standings,
+        sight: Arc<dyn Sight>,
+    ) -> Self {
         let an_hour = std::time::Duration::from_secs(3600);
         // Keyed by organization: what one has sealed, another's store cannot open.
         let stores = Kept::new(platform.db.bus(), 10_000, an_hour, |_, _| Vec::new());
-        Self { platform, settings: Arc::new(settings), inner, stores }
+        Self { platform, settings: Arc::new(settings), standings, sight, inner, stores }
     }
 
     /// The organization's files, in plaintext.
@@ -76,7 +107,7 @@ impl Storage {
             .await?)
     }
 
-    /// Drops a deleted file's bytes; the row stays as a record.
+    /// Drops the bytes of a file, if there are any.
     pub(crate) async fn remove_object(&self, tenant: Tenant, path: &str) -> Result<()> {
         use object_store::ObjectStoreExt;
         match self.store(tenant).await?.delete(&path.into()).await {
@@ -85,22 +116,33 @@ impl Storage {
         }
     }
 
-    /// The row of a file, whatever its state. For the sweep.
-    pub(crate) async fn arriving_before(&self, instant: chrono::DateTime<chrono::Utc>) -> Result<Vec<file::Model>> {
-        use sea_orm::QuerySelect;
-        // Index: storage_files(state, created_at).
-        Ok(file::Entity::find()
-            .filter(file::Column::State.eq(file::State::Arriving))
-            .filter(file::Column::CreatedAt.lt(instant))
-            .limit(100)
-            .all(self.platform.db.read())
-            .await?)
+    /// Drops whatever lies in a folder, whether a row knows it or not.
+    pub(crate) async fn remove_folder(&self, folder: &str) -> Result<()> {
+        let found = self.inner.list(Some(&folder.into())).map_ok(|object| object.location).boxed();
+        let removed = self.inner.delete_stream(found).try_for_each(|_| async { Ok(()) });
+        removed.await.map_err(rivergen_kernel::Error::internal)
     }
 }
 
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Storage> {
-    // An upload is bounded by the quota and its own limit, not by that of JSON bodies.
-    let upload = OpenApiRouter::new().routes(routes!(upload::upload)).layer(DefaultBodyLimit::disable());
-    OpenApiRouter::new().routes(routes!(list::list)).merge(upload)
+    // Uploads are bounded by the quota and their own limit, not by that of JSON bodies.
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(upload::upload))
+        .merge(tus::operations())
+        .layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new()
+        .routes(routes!(list::list))
+        .routes(routes!(bucket::buckets))
+        .routes(routes!(bucket::objects))
+        .routes(routes!(quota::quota))
+        .routes(routes!(quota::usage))
+        .routes(routes!(quota::people))
+        .routes(routes!(link::follow::follow))
+        .routes(routes!(link::list::list))
+        .routes(routes!(link::revoke::revoke))
+        .routes(routes!(share::list::list, share::create::create))
+        .routes(routes!(share::remove::remove))
+        .merge(object::operations())
+        .merge(uploads)
 }

@@ -1,11 +1,11 @@
-//! `GET /api/v1/storage/files`: the caller's own files, newest first.
+//! `GET /api/v1/storage/files`: the caller's own files, those that are shared with them, or everybody's; newest first.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{DataSourceId, FileId, Permission, Result, WorkspaceId};
+use rivergen_kernel::{DataSourceId, FileId, Permission, Result, UserId, WorkspaceId};
 use rivergen_platform::{
-    db::TenantScope,
+    db::{TenantScope, contains},
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Storage,
     file::{self, Category},
+    share,
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -23,9 +24,31 @@ use crate::{
 #[garde(allow_unvalidated)]
 pub struct Filter {
     pub file_category: Option<Category>,
+    /// Whose.
+    #[param(inline, default = "own")]
+    pub scope: Option<Scope>,
+    /// Of these those that one person owns.
+    pub uploaded_by_user_id: Option<UserId>,
+    /// A part of the name, whatever its case.
+    #[garde(inner(length(max = 255)))]
+    #[param(example = "orders")]
+    pub search: Option<String>,
 }
 
-/// A stored file of the caller's.
+/// Whose files are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One's own.
+    #[default]
+    Own,
+    /// Those in folders that others share with the workspace one stands in.
+    Shared,
+    /// All of the organization, with `storage.manage`.
+    All,
+}
+
+/// A stored file.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StorageFile {
     pub storage_file_id: FileId,
@@ -43,8 +66,10 @@ pub struct StorageFile {
     pub uploaded_at: DateTime<Utc>,
     /// Made on demand by the operation for links, never by a listing.
     pub presigned_url: Option<String>,
+    /// The data source that reads it; the oldest, where there are several.
     pub data_source_id: Option<DataSourceId>,
     pub workspace_id: Option<WorkspaceId>,
+    pub uploaded_by_user_id: UserId,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,7 +89,7 @@ pub struct StoragePagination {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through the caller's own files
+/// Page through files: one's own, shared ones, or all
 #[utoipa::path(get, path = "/api/v1/storage/files", tag = "storage", params(PageQuery, Filter),
     responses((status = 200, description = "Newest first", body = Envelope<StorageFiles>), ListErrors))]
 pub async fn list(
@@ -76,19 +101,40 @@ pub async fn list(
     let tenant = caller.require(Permission::StorageRead)?;
     let page = page.request()?;
     let db = storage.platform.db.read();
-    // Index: storage_files(organization_id, uploaded_by_user_id, state).
-    let mut query = tenant
-        .find::<file::Entity>()
-        .filter(file::Column::UploadedByUserId.eq(caller.user_id))
-        .filter(file::Column::State.eq(file::State::Stored));
+    let mut query = tenant.find::<file::Entity>().filter(file::Column::State.eq(file::State::Stored));
+    query = match filter.scope.unwrap_or_default() {
+        // Index: storage_files(organization_id, uploaded_by_user_id, state).
+        Scope::Own => query.filter(file::Column::UploadedByUserId.eq(caller.user_id)),
+        Scope::Shared => match caller.membership()?.workspace_id {
+            Some(workspace) => {
+                query.filter(file::Column::UploadedByUserId.ne(caller.user_id)).filter(share::is_shared_with(workspace))
+            }
+            None => query.filter(file::Column::Id.is_null()),
+        },
+        // Index: storage_files(organization_id, state, …).
+        Scope::All => {
+            caller.require(Permission::StorageManage)?;
+            query
+        }
+    };
     if let Some(category) = filter.file_category {
         query = query.filter(file::Column::Category.eq(category));
     }
+    if let Some(owner) = filter.uploaded_by_user_id {
+        query = query.filter(file::Column::UploadedByUserId.eq(owner));
+    }
+    if let Some(text) = &filter.search {
+        query = query.filter(contains(text, [file::Column::FileName]));
+    }
     let total_count = query.clone().count(db).await?;
     let rows = query.order_by_desc(file::Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
-    let items = rows.into_iter().map(StorageFile::from).collect();
+    let paths = rows.iter().map(|row| row.object_name.clone()).collect();
+    let sources = storage.sight.sources_of(tenant, &paths).await?;
+    let read_by = |path: &str| sources.get(path).and_then(|ids| ids.iter().min().copied());
+    let items = rows.into_iter().map(|row| StorageFile { data_source_id: read_by(&row.object_name), ..row.into() });
+    let items = items.collect();
     let pagination = StoragePagination { pagination: rivergen_kernel::Pagination::new(page, total_count), total_count };
-    Ok(Reply::ok(StorageFiles { items, pagination }, "Your files."))
+    Ok(Reply::ok(StorageFiles { items, pagination }, "The files."))
 }
 
 impl From<file::Model> for StorageFile {
@@ -105,6 +151,7 @@ impl From<file::Model> for StorageFile {
             presigned_url: None,
             data_source_id: None,
             workspace_id: row.workspace_id,
+            uploaded_by_user_id: row.uploaded_by_user_id,
         }
     }
 }

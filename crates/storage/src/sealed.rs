@@ -175,7 +175,9 @@ impl SealedStore {
             if let Some(file) = self.remembered(&version) {
                 return Ok(file);
             }
-            match self.unseal(found.meta, found.attributes).await {
+            // Not every store answers the path that it was asked for: one below a prefix names the whole.
+            let stored = ObjectMeta { location: location.clone(), ..found.meta };
+            match self.unseal(stored, found.attributes).await {
                 // It was replaced between the two looks at it: look again.
                 Err(object_store::Error::Precondition { .. }) if attempts > 1 => attempts -= 1,
                 Err(error) => return Err(error),

@@ -1,15 +1,23 @@
-//! The periodic job that clears away what cut uploads left behind.
+//! The periodic job that clears away what was left behind: by cut uploads, by uploads that nobody goes on with, by a kill
+//! in the middle of a deletion, and by links that are long over.
 
 use std::{sync::Arc, time::Duration};
 
-use rivergen_kernel::Tenant;
-use rivergen_platform::jobs::{Handler, JobContext, JobError};
-use sea_orm::EntityTrait;
+use rivergen_kernel::{Result, Tenant};
+use rivergen_platform::{
+    audit::Actor,
+    jobs::{Handler, JobContext, JobError},
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::{Storage, file};
+use crate::{Storage, file, link, tus};
 
-/// No upload takes this long.
+/// No upload in one request takes this long.
 const ABANDONED_AFTER: chrono::Duration = chrono::Duration::hours(24);
+/// How long the row of a link that is over can be looked at.
+const LINKS_KEPT: chrono::Duration = chrono::Duration::days(30);
+/// What one run takes on of each kind; the next run goes on.
+const BATCH: u64 = 100;
 
 struct Sweep(Storage);
 
@@ -22,14 +30,71 @@ pub fn register(storage: &Storage) {
 impl Handler for Sweep {
     async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
         let Sweep(storage) = self;
-        let deadline = storage.platform.clock.now() - ABANDONED_AFTER;
-        for row in storage.arriving_before(deadline).await.map_err(JobError::retry)? {
-            let tenant = Tenant::on_behalf_of(row.organization_id);
-            storage.remove_object(tenant, &row.object_name).await.map_err(JobError::retry)?;
-            let tx = storage.platform.db.begin().await.map_err(JobError::retry)?;
-            file::Entity::delete_by_id(row.id).exec(tx.conn()).await.map_err(JobError::retry)?;
-            tx.commit().await.map_err(JobError::retry)?;
+        storage.sweep().await.map_err(JobError::retry)
+    }
+}
+
+impl Storage {
+    /// Clears away what is due now.
+    pub async fn sweep(&self) -> Result<()> {
+        self.sweep_arriving().await?;
+        self.sweep_removing().await?;
+        self.sweep_uploads().await?;
+        self.sweep_links().await
+    }
+
+    /// Index: storage_files(state, created_at).
+    async fn sweep_arriving(&self) -> Result<()> {
+        let abandoned = file::Entity::find()
+            .filter(file::Column::State.eq(file::State::Arriving))
+            .filter(file::Column::CreatedAt.lt(self.platform.clock.now() - ABANDONED_AFTER))
+            .order_by_asc(file::Column::CreatedAt)
+            .limit(BATCH);
+        for row in abandoned.all(self.platform.db.read()).await? {
+            self.remove_object(Tenant::on_behalf_of(row.organization_id), &row.object_name).await?;
+            let tx = self.platform.db.begin().await?;
+            file::Entity::delete_by_id(row.id).exec(tx.conn()).await?;
+            tx.commit().await?;
         }
         Ok(())
+    }
+
+    /// Index: storage_files(state, created_at).
+    async fn sweep_removing(&self) -> Result<()> {
+        let removing = file::Entity::find()
+            .filter(file::Column::State.eq(file::State::Removing))
+            .order_by_asc(file::Column::CreatedAt)
+            .limit(BATCH);
+        for row in removing.all(self.platform.db.read()).await? {
+            self.finish_removing(Tenant::on_behalf_of(row.organization_id), &row).await?;
+        }
+        Ok(())
+    }
+
+    /// Index: storage_uploads(expires_at).
+    async fn sweep_uploads(&self) -> Result<()> {
+        let expired = tus::Entity::find()
+            .filter(tus::Column::ExpiresAt.lt(self.platform.clock.now()))
+            .order_by_asc(tus::Column::ExpiresAt)
+            .limit(BATCH);
+        for upload in expired.all(self.platform.db.read()).await? {
+            if upload.is_complete()
+                && let Err(error) = self.complete(upload.clone(), Actor::system()).await
+            {
+                tracing::error!(upload = %upload.id, %error, "an upload that is all there cannot become a file");
+            }
+            // False where it is a file or has ended before: then only what is left of it goes.
+            self.end_upload(&upload, Actor::system()).await?;
+            self.clear_upload(&upload).await?;
+        }
+        Ok(())
+    }
+
+    /// Index: storage_links(expires_at).
+    async fn sweep_links(&self) -> Result<()> {
+        let over = link::Column::ExpiresAt.lt(self.platform.clock.now() - LINKS_KEPT);
+        let tx = self.platform.db.begin().await?;
+        link::Entity::delete_many().filter(over).exec(tx.conn()).await?;
+        tx.commit().await
     }
 }

@@ -7,7 +7,7 @@ use rivergen_kernel::{DataSourceId, Error, Result};
 use rivergen_platform::{Bus, Event, Kept};
 use rivergen_policies::rule::TableName;
 use rivergen_runs::{
-    Engine,
+    Engine, Form,
     catalogue::{Catalogue, CatalogueTable},
 };
 
@@ -46,15 +46,15 @@ pub(crate) async fn build(
             withheld.push(table.name.to_string());
             continue;
         }
-        withheld.extend(table.decision.hidden.iter().map(|column| format!("{}.{column}", table.name)));
+        withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
         let values = values_of(engine, samples, catalogue, table).await?;
-        tables.push(describe(table, &values));
+        tables.push(describe(catalogue, table, &values));
     }
     Ok(Context { tables, withheld, now: engine.platform.clock.now(), dialect: Dialect::DataFusion })
 }
 
-fn describe(table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {
-    let visible = visible_columns(table);
+fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {
+    let visible = table.visible_columns();
     TableContext {
         catalog: table.name.catalog.clone(),
         schema: table.name.schema.clone(),
@@ -68,19 +68,14 @@ fn describe(table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {
                 sample_values,
                 comment: column.comment.clone(),
                 is_primary_key: column.primary_key,
-                references: column
-                    .foreign_key
-                    .as_ref()
+                references: catalogue
+                    .reference(table, column)
                     .map(|key| (format!("{}.{}.{}", table.name.catalog, key.schema, key.table), key.column.clone())),
             })
             .collect(),
         row_count: table.discovered.row_count,
         comment: table.discovered.comment.clone(),
     }
-}
-
-fn visible_columns(table: &CatalogueTable) -> impl Iterator<Item = &rivergen_connectors::DiscoveredColumn> {
-    table.discovered.columns.iter().filter(|column| !table.decision.hidden.contains(&column.name))
 }
 
 /// For each visible column its distinct values, where it is text, unmasked, and has few.
@@ -95,7 +90,7 @@ async fn values_of(
     let key = (table.source_id, table.name.to_string(), seen.finish());
     let look = async {
         let mut values = Vec::new();
-        for column in visible_columns(table) {
+        for column in table.visible_columns() {
             let is_vocabulary = ColumnType::from(&column.arrow_type) == ColumnType::Text
                 && !table.decision.masks.contains_key(&column.name)
                 && !column.primary_key;
@@ -116,7 +111,7 @@ async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, col
     let sql =
         format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
     let look = async {
-        let limits = engine.limits(catalogue, Some(most as u64), Some(LONGEST_LOOK));
+        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK));
         let session = engine.session(catalogue, &sql, None, limits).await.ok()?;
         let planned = session.plan(&sql, &serde_json::Map::new()).await.ok()?;
         planned.collect_json_rows().await.ok()

@@ -23,7 +23,8 @@ use rivergen_platform::{
 };
 use rivergen_policies::evaluation::RunKind;
 use rivergen_query::QueryColumn;
-use rivergen_runs::{Run, RunAnswer, http::PolicyOfQuery};
+use rivergen_runs::{Form, Run, RunAnswer, http::PolicyOfQuery};
+use rivergen_sources::access::Access;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -147,12 +148,13 @@ impl Attempt {
         planner: Arc<dyn Planner>,
     ) -> Result<()> {
         let engine = &studio.engine;
+        let access = Access::of(caller, Permission::DataSourceQuery)?;
         let mut ids = request.selected_data_source_ids.clone();
         ids.sort_unstable();
         ids.dedup();
-        let sources = engine.sources.find_all(tenant, &ids).await?;
+        let sources = engine.sources.find_all(&access, &ids).await?;
         for source in &sources {
-            rivergen_runs::engine::check_usable(source)?;
+            source.check_usable()?;
         }
         let catalogue = engine.catalogue(caller, tenant, sources.clone()).await?;
         let schemas = request.selected_schema_names.as_deref().unwrap_or_default();
@@ -165,9 +167,9 @@ impl Attempt {
             sql: &sql,
             parameters: &serde_json::Map::new(),
             default_schema: None,
+            form: Form::Page,
             max_rows: Some(PREVIEW_ROWS),
             timeout: None,
-            dry_run: false,
         };
         self.answer = Some(engine.run(caller, origin, run).await?);
         Ok(())

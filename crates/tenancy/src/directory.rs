@@ -14,7 +14,7 @@ use rivergen_kernel::{
     permission::Permission,
 };
 use rivergen_platform::{Clock, Database, Event, Kept, Platform, Transaction, audit::Actor, db::TenantScope};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 
 use crate::{
     domain,
@@ -65,20 +65,22 @@ impl Directory for TenancyDirectory {
         {
             return Ok(Some(Place { organization_id: found.organization_id, workspace_id: Some(found.id) }));
         }
-        let memberships = member::Entity::find()
+        // Index: memberships(user_id, status).
+        let open = member::Entity::belongs_to(organization::Entity)
+            .from(member::Column::OrganizationId)
+            .to(organization::Column::Id);
+        let first = member::Entity::find()
+            .join(JoinType::InnerJoin, open.into())
             .filter(member::Column::UserId.eq(user))
             .filter(member::Column::Status.eq(Status::Active))
+            .filter(organization::Column::DeletedAt.is_null())
             .order_by_asc(member::Column::JoinedAt)
             .order_by_asc(member::Column::Id)
-            .limit(100)
-            .all(db)
+            .one(db)
             .await?;
-        for membership in memberships {
-            if let Some(default) = workspace::default_of(db, membership.organization_id).await? {
-                return Ok(Some(Place { organization_id: membership.organization_id, workspace_id: Some(default.id) }));
-            }
-        }
-        Ok(None)
+        let Some(first) = first else { return Ok(None) };
+        let default = workspace::default_of(db, first.organization_id).await?;
+        Ok(default.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
     }
 
     async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place> {
@@ -134,6 +136,16 @@ impl Directory for TenancyDirectory {
             .one(self.db.read())
             .await?;
         Ok(found.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
+    }
+
+    async fn signed_in(
+        &self,
+        tx: &Transaction,
+        user: UserId,
+        organization: OrganizationId,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        member::signed_in(tx, Tenant::on_behalf_of(organization), user, now).await
     }
 
     async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()> {
@@ -271,6 +283,7 @@ impl TenancyDirectory {
             .filter(assignment::Column::UserId.eq(user))
             .filter(assignment::Column::OrganizationId.is_in(organizations.iter().copied()))
             .filter(assignment::Column::WorkspaceId.is_null())
+            .filter(assignment::live(self.clock.now()))
             .all(db)
             .await?;
         let roles =

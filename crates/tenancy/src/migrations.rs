@@ -10,6 +10,9 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Domains),
         Box::new(PublicWorkspaces),
         Box::new(Lookups),
+        Box::new(LastLogins),
+        Box::new(PublicAccess),
+        Box::new(ImportFailures),
     ]
 }
 
@@ -401,6 +404,79 @@ impl MigrationTrait for Lookups {
             m.get_connection().execute_unprepared(statement).await?;
         }
         Ok(())
+    }
+}
+
+/// When each member last signed in to the organization, where a list can be ordered by it.
+struct LastLogins;
+
+impl MigrationName for LastLogins {
+    fn name(&self) -> &str {
+        "m0026_tenancy_last_logins"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for LastLogins {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = timestamp_with_time_zone_null("last_login_at");
+        m.alter_table(Table::alter().table("memberships").add_column(column).to_owned()).await?;
+        let db = m.get_connection();
+        // Who never signed in comes first, as SQLite has it by itself.
+        let nulls = match db.get_database_backend() {
+            sea_orm_migration::sea_orm::DbBackend::Postgres => " NULLS FIRST",
+            _ => "",
+        };
+        for statement in [
+            "UPDATE memberships SET last_login_at = (SELECT max(sessions.created_at) FROM sessions \
+             WHERE sessions.organization_id = memberships.organization_id AND sessions.user_id = memberships.user_id)",
+            &format!(
+                "CREATE INDEX memberships_last_login ON memberships (organization_id, last_login_at{nulls}, user_id)"
+            ),
+        ] {
+            db.execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an organization lets workspaces be open to all of its members.
+struct PublicAccess;
+
+impl MigrationName for PublicAccess {
+    fn name(&self) -> &str {
+        "m0027_tenancy_public_access"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PublicAccess {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = boolean("allows_public_workspaces").default(true).to_owned();
+        m.alter_table(Table::alter().table("organizations").add_column(column).to_owned()).await
+    }
+}
+
+/// Why an import of people failed as a whole.
+struct ImportFailures;
+
+impl MigrationName for ImportFailures {
+    fn name(&self) -> &str {
+        "m0028_tenancy_import_failures"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ImportFailures {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = text_null("failure");
+        m.alter_table(Table::alter().table("user_imports").add_column(column).to_owned()).await?;
+        // Those whose job died before it told of it.
+        let given_up = "UPDATE user_imports SET status = 'failed', content = '', finished_at = CURRENT_TIMESTAMP, \
+                        failure = 'The server gave the import up. Rows that it had worked off stay done.' \
+                        WHERE status = 'processing' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.finished_at IS NULL \
+                        AND jobs.kind = 'tenancy.import_users' AND jobs.payload = CAST(user_imports.id AS TEXT))";
+        m.get_connection().execute_unprepared(given_up).await.map(drop)
     }
 }
 

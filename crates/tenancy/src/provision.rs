@@ -2,6 +2,8 @@
 //!
 //! Running it again changes nothing that exists: an organization is known by its name, a person by their
 //! address. It is how a company brings its people in before SCIM does, and how demo and tests begin.
+//!
+//! [`make_owner`] is for the operator of an organization that has lost its owners: it raises who is a member already.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,9 @@ use rivergen_identity::{
     security::OrganizationSecurity,
     user::{NewUser, User, default_display_name},
 };
-use rivergen_kernel::{Attributes, BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Secret, UserId};
+use rivergen_kernel::{
+    Attributes, BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Secret, Tenant, UserId,
+};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -21,7 +25,10 @@ use serde::Deserialize;
 
 use crate::{
     Tenancy,
-    member::{self, NewMember, Source},
+    member::{
+        self, NewMember, Source,
+        assignment::{self, Grant},
+    },
     organization::{self, NewOrganization},
     role,
 };
@@ -110,6 +117,7 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
 
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    let existing = lock_existing(&tx, &file.name).await?;
     let mut created = false;
     let mut people = BTreeMap::new();
     for person in &file.people {
@@ -133,12 +141,8 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
         people.insert(email, user.id());
     }
     let owner = people[&owner_email];
-    let found = organization::Entity::find()
-        .filter(organization::Column::NameKey.eq(organization::name_key(&file.name)))
-        .one(tx.conn())
-        .await?;
-    let organization_id = match found {
-        Some(row) => row.id,
+    let organization_id = match existing {
+        Some(id) => id,
         None => {
             created = true;
             let new = NewOrganization {
@@ -152,8 +156,10 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
         }
     };
     let roles = roles_of(&tx, organization_id).await?;
+    // Index: memberships(organization_id, user_id), unique.
     let members: Vec<UserId> = member::Entity::find()
         .filter(member::Column::OrganizationId.eq(organization_id))
+        .filter(member::Column::UserId.is_in(people.values().copied()))
         .all(tx.conn())
         .await?
         .into_iter()
@@ -187,6 +193,72 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
     }
     tx.commit().await?;
     Ok(Provisioned { organization_id, people, created })
+}
+
+/// The organization of the name, which stays as it is until the transaction ends. A deleted one still has its name, and
+/// nobody is let into it.
+async fn lock_existing(tx: &Transaction, name: &str) -> Result<Option<OrganizationId>> {
+    let found = organization::Entity::find()
+        .filter(organization::Column::NameKey.eq(organization::name_key(name)))
+        .one(tx.conn())
+        .await?;
+    let Some(id) = found.map(|row| row.id) else { return Ok(None) };
+    organization::lock(tx, Tenant::on_behalf_of(id)).await?;
+    // As it is now, after whoever was before us.
+    match organization::Entity::find_by_id(id).one(tx.conn()).await? {
+        Some(row) if row.deleted_at.is_some() => Err(Error::new(ErrorCode::Conflict)
+            .with_message(format!("The organization {name:?} is deleted; restore it first, or take another name."))),
+        found => Ok(found.map(|row| row.id)),
+    }
+}
+
+/// How somebody came to own an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// They are a member now, or the organization is new.
+    Made,
+    /// They were a member already, and had other roles, which they keep.
+    Raised,
+    /// They owned it already.
+    Kept,
+}
+
+/// Makes an owner: as [`run`] does, and who is a member already gets the role beside those that they hold. `CONFLICT` for who
+/// is suspended.
+pub async fn make_owner(tenancy: &Tenancy, organization: &str, person: Person) -> Result<Ownership> {
+    let email = email_address::normalise(&person.email, "email")?;
+    let owner = Person { role: BuiltInRole::Owner, ..person };
+    let made = run(tenancy, OrganizationFile::of(organization.to_owned(), owner)).await?;
+    if made.created {
+        return Ok(Ownership::Made);
+    }
+    let platform = &tenancy.identity.platform;
+    let tenant = Tenant::on_behalf_of(made.organization_id);
+    let user_id = *made.people.get(&email).ok_or_else(|| Error::internal("a person was lost on the way"))?;
+    let by = audit::Actor::system();
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
+    member::hold_active(&tx, tenant, user_id).await?;
+    let role = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
+    // Index: role_assignments(user_id, organization_id).
+    let held = assignment::Entity::find()
+        .filter(assignment::Column::UserId.eq(user_id))
+        .filter(assignment::Column::OrganizationId.eq(made.organization_id))
+        .filter(assignment::Column::RoleId.eq(role.id))
+        .filter(assignment::Column::WorkspaceId.is_null())
+        .one(tx.conn())
+        .await?;
+    if let Some(held) = held {
+        if held.expires_at.is_none() {
+            return Ok(Ownership::Kept);
+        }
+        // What is held on loan is not held for good.
+        held.take(&tx, &by, &platform.clock).await?;
+    }
+    let grant = Grant { tenant, user_id, role_id: role.id, workspace_id: None, expires_at: None };
+    grant.give(&tx, &by, &platform.clock).await?;
+    tx.commit().await?;
+    Ok(Ownership::Raised)
 }
 
 /// Writes the settings down; answers whether they are others than before.

@@ -60,15 +60,15 @@ impl PublicWorkspace {
         &self.permissions
     }
 
-    /// Those of each of the organizations that has some. Index: workspaces_public(organization_id, id), of those that are
-    /// public.
+    /// Those of each of the organizations that has some, and lets them be. Index: workspaces_public(organization_id, id), of
+    /// those that are public.
     async fn load(
         db: &impl ConnectionTrait,
         organizations: impl IntoIterator<Item = OrganizationId>,
     ) -> Result<BTreeMap<OrganizationId, PublicWorkspaces>> {
         let rows = workspace::Entity::find()
             .filter(workspace::Column::OrganizationId.is_in(organizations))
-            .filter(workspace::Column::IsPublic.eq(true))
+            .filter(workspace::is_open())
             .filter(workspace::Column::DeletedAt.is_null())
             .all(db)
             .await?;
@@ -219,10 +219,12 @@ impl Standing {
         }
         let held: Vec<&HeldRole> = self.held(workspace, now).collect();
         let public = self.public_at(workspace);
-        let permissions = held.iter().flat_map(|role| {
-            let everywhere = role.assignment.workspace_id.is_none();
-            role.permissions.iter().filter(move |permission| everywhere || permission.is_of_workspace())
-        });
+        let (everywhere, here): (Vec<_>, Vec<_>) =
+            held.iter().copied().partition(|role| role.assignment.workspace_id.is_none());
+        let organization_permissions: PermissionSet =
+            everywhere.iter().flat_map(|role| &role.permissions).copied().collect();
+        let here = here.iter().flat_map(|role| &role.permissions).filter(|permission| permission.is_of_workspace());
+        let permissions = organization_permissions.iter().chain(here);
         let permissions = permissions.chain(public.into_iter().flat_map(|public| &public.permissions));
         // Policies that are bound to the role of a public workspace hold for whoever has it there.
         let roles = held.iter().map(|role| (role.assignment.role_id, role.name.as_str()));
@@ -232,6 +234,7 @@ impl Standing {
             organization_id: self.organization_id,
             workspace_id: workspace,
             permissions: permissions.copied().collect(),
+            organization_permissions,
             role_ids: roles.keys().copied().collect(),
             role_names: roles.values().map(|name| (*name).to_owned()).collect(),
             attributes: self.attributes.clone(),
@@ -286,6 +289,15 @@ impl Standings {
         Self { db, kept, public }
     }
 
+    /// The public workspaces of an organization.
+    pub async fn public(&self, organization: OrganizationId) -> Result<Arc<PublicWorkspaces>> {
+        let load = async {
+            let public = PublicWorkspace::load(self.db.read(), [organization]).await?.remove(&organization);
+            Ok(Arc::new(public.unwrap_or_default()))
+        };
+        self.public.get_or_load(organization, load).await
+    }
+
     pub async fn of(&self, organization: OrganizationId, user: UserId) -> Result<Option<Arc<Standing>>> {
         let load = async {
             let found = Standing::load_members(self.db.read(), user, Some(organization)).await?.pop();
@@ -293,11 +305,7 @@ impl Standings {
         };
         let Some(standing) = self.kept.get_or_load((organization, user), load).await? else { return Ok(None) };
         // Put together at each question and not kept together: so each part is forgotten by itself, whatever comes first.
-        let load = async {
-            let public = PublicWorkspace::load(self.db.read(), [organization]).await?.remove(&organization);
-            Ok(Arc::new(public.unwrap_or_default()))
-        };
-        let public = self.public.get_or_load(organization, load).await?;
+        let public = self.public(organization).await?;
         match public.is_empty() {
             true => Ok(Some(standing)),
             false => Ok(Some(Arc::new(Standing { public, ..Standing::clone(&standing) }))),

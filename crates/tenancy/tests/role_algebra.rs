@@ -260,7 +260,7 @@ impl Model {
         }
         for (workspace, role) in &self.public {
             let is_of_workspace = ["datasource.", "storage.", "prompt."].iter().any(|start| word.starts_with(start));
-            if place == Some(*workspace) && is_of_workspace {
+            if place == Some(*workspace) && is_of_workspace && word != "storage.manage" {
                 for name in self.roles[*role].iter().flatten() {
                     if *name == word {
                         return true;

@@ -69,11 +69,16 @@ const BODIES: &[&str] = &[
     "/api/v1/workspaces",
     "/api/v1/workspaces/1/clone",
     "/api/v1/workspaces/provision",
+    "/api/v1/storage/shares",
     "/api/v1/data-sources",
     "/api/v1/data-sources/1/test",
     "/api/v1/data-sources/1/query",
+    "/api/v1/data-sources/1/tags/proposals",
     "/api/v1/policies",
     "/api/v1/policies/1/assignments",
+    "/api/v1/policies/simulate",
+    "/api/v1/policies/explain",
+    "/api/v1/policies/detokenize",
     "/api/v1/prompts/execute",
 ];
 
@@ -126,6 +131,12 @@ async fn fields_of_the_wrong_type_are_named_by_their_path(server: &Server) {
             json!({"name": "p", "type": "query_limit", "rules": [{"rule_name": 1}]}),
             "rules[0].rule_name",
         ),
+        (
+            "/api/v1/policies/simulate",
+            json!({"user_id": 1, "data_source_id": 1, "changes": {"drafts": [{"name": 1}]}}),
+            "changes.drafts[0].name",
+        ),
+        ("/api/v1/policies/explain", json!({"data_source_id": "one", "table": "t"}), "data_source_id"),
         ("/api/v1/prompts/execute", json!({"prompt_text": 1, "selected_data_source_ids": [1]}), "prompt_text"),
     ] {
         owner.client.post(path, body).await.invalid(field);

@@ -159,6 +159,61 @@ fn migrate_and_provision_can_be_repeated() {
 }
 
 #[test]
+fn create_owner_makes_and_raises_owners() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let person =
+        |role: &str| format!("[[people]]\nemail = \"{}@acme.example\"\nrole = \"{role}\"\n", role.to_lowercase());
+    let acme = format!("name = \"Acme\"\n{}{}{}", person("Owner"), person("Viewer"), person("Developer"));
+    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
+    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    let create = |email: &str| Binary::run(folder.path(), &["people", "create-owner", email, "--organization", "acme"]);
+    let database = rusqlite::Connection::open(folder.path().join("data/rivergen.db")).unwrap();
+    let roles = |email: &str| -> Vec<String> {
+        let sql = "SELECT roles.name FROM role_assignments JOIN roles ON roles.id = role_assignments.role_id \
+                   JOIN memberships ON memberships.user_id = role_assignments.user_id \
+                   WHERE memberships.email = ?1 AND role_assignments.expires_at IS NULL ORDER BY roles.name";
+        let mut statement = database.prepare(sql).unwrap();
+        statement.query_map([email], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let given = || -> i64 {
+        let sql = "SELECT count(*) FROM audit_log WHERE action = 'role.assign' AND actor_user_id IS NULL";
+        database.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let said = succeeded(create("new@acme.example"));
+    assert!(said.contains("is an owner of acme.") && said.contains("Set a password"), "{said}");
+    assert_eq!((roles("new@acme.example"), given()), (vec!["Owner".to_owned()], 0));
+    // A member is raised, with a record, and keeps what they had.
+    let said = succeeded(create("viewer@acme.example"));
+    assert!(said.contains("is an owner of it now"), "{said}");
+    assert_eq!((roles("viewer@acme.example"), given()), (vec!["Owner".to_owned(), "Viewer".to_owned()], 1));
+    for email in ["viewer@acme.example", "owner@acme.example"] {
+        let said = succeeded(create(email));
+        assert!(said.contains("nothing was changed"), "{said}");
+    }
+    assert_eq!(given(), 1);
+    // What was lent is given for good.
+    let lend = "UPDATE role_assignments SET expires_at = '2100-01-01T00:00:00+00:00' \
+                WHERE role_id = (SELECT id FROM roles WHERE name = 'Owner') \
+                AND user_id = (SELECT user_id FROM memberships WHERE email = 'viewer@acme.example')";
+    assert_eq!(database.execute(lend, []).unwrap(), 1);
+    succeeded(create("viewer@acme.example"));
+    assert_eq!((roles("viewer@acme.example").len(), given()), (2, 2));
+    // Nobody is given anything while they are locked out, and nothing of an organization that is closed.
+    let suspend = "UPDATE memberships SET status = 'suspended' WHERE email = 'developer@acme.example'";
+    assert_eq!(database.execute(suspend, []).unwrap(), 1);
+    let told = failed(create("developer@acme.example"));
+    assert!(told.contains("suspended"), "{told}");
+    assert_eq!(database.execute("UPDATE organizations SET deleted_at = created_at", []).unwrap(), 1);
+    for email in ["viewer@acme.example", "other@acme.example"] {
+        let told = failed(create(email));
+        assert!(told.contains("is deleted"), "{told}");
+    }
+    let verified = succeeded(Binary::run(folder.path(), &["audit", "verify"]));
+    assert!(verified.contains("none was changed"), "{verified}");
+}
+
+#[test]
 fn audit_verify_finds_what_was_changed() {
     let folder = folder();
     Binary::configure(folder.path());
@@ -180,6 +235,60 @@ fn audit_verify_finds_what_was_changed() {
     let output = Binary::run(folder.path(), &["audit", "verify"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("tampered"));
+}
+
+#[test]
+fn an_exported_log_is_verified_without_settings_and_database() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let acme = "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\nrole = \"Owner\"\n";
+    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
+    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    let export = |arguments: &[&str]| -> Vec<String> {
+        let output = Binary::run(folder.path(), &[&["audit", "export"], arguments].concat());
+        succeeded(output).lines().map(str::to_owned).collect()
+    };
+    let elsewhere = self::folder();
+    std::fs::write(elsewhere.path().join("rivergen.toml"), "no settings").unwrap();
+    let verify = |lines: &[String], arguments: &[&str]| {
+        std::fs::write(elsewhere.path().join("audit.jsonl"), lines.join("\n")).unwrap();
+        let command = [&["audit", "verify", "--file", "audit.jsonl"], arguments].concat();
+        Binary::run(elsewhere.path(), &command)
+    };
+
+    let all = export(&[]);
+    let told = succeeded(verify(&all, &[]));
+    let heads: Vec<Value> = all.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let heads: Vec<&Value> = heads.iter().filter(|line| line["type"] == "head").collect();
+    let [system, organization] = heads[..] else { panic!("{heads:?}") };
+    for (name, head) in [("system", system), ("organization 1", organization)] {
+        let end = format!("{name}: record {}, {}", head["sequence"], head["hash"].as_str().unwrap());
+        assert!(told.contains(&end), "{end} is not in {told}");
+    }
+    let of_acme = export(&["--organization", "1"]);
+    assert!(of_acme.iter().all(|line| line.contains("\"chain\":1,")), "{of_acme:?}");
+    assert!(of_acme[of_acme.len() - 2].contains("audit.export"), "{of_acme:?}");
+    succeeded(verify(&of_acme, &[]));
+    let of_system = export(&["--system"]);
+    assert!(of_system.iter().all(|line| line.contains("\"chain\":0,")), "{of_system:?}");
+    succeeded(verify(&of_system, &[]));
+
+    let since = export(&["--from", "2000-01-01T00:00:00Z", "--to", "2999-01-01T00:00:00Z"]);
+    succeeded(verify(&since, &["--filtered"]));
+    assert_eq!(verify(&since, &[]).status.code(), Some(1));
+    assert!(export(&["--to", "2000-01-01T00:00:00Z"]).is_empty());
+
+    let mut changed = all.clone();
+    changed[0] = changed[0].replace("success", "failure");
+    let output = verify(&changed, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("line 1: chain system, record 1: the record was changed"), "{told}");
+
+    let nobody = failed(Binary::run(folder.path(), &["audit", "export", "--organization", "999"]));
+    assert!(nobody.contains("organization 999"), "{nobody}");
+    let missing = failed(Binary::run(elsewhere.path(), &["audit", "verify", "--file", "missing.jsonl"]));
+    assert!(missing.contains("missing.jsonl"), "{missing}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! stand the tests that go across: [`tenant_matrix`], [`bad_input`], [`governed`], [`crash`], [`cli`].
 
 mod attacks;
+mod audit_streams;
 mod auth;
 mod bad_input;
 mod cli;
@@ -13,6 +14,7 @@ mod governed;
 mod invitations;
 mod limits;
 mod mfa;
+mod nodes;
 mod operator;
 mod organizations;
 mod pages;
@@ -23,6 +25,7 @@ mod sessions;
 mod storage;
 mod tenant_matrix;
 mod tokens;
+mod tpch;
 mod users;
 mod webauthn;
 mod workspaces;

@@ -154,3 +154,20 @@ async fn signing_keys_are_rotated_and_published() {
     assert!(published.contains(&kid(&before).as_str()) && published.contains(&kid(&rotated).as_str()), "{keys:?}");
     assert!(keys.iter().all(|key| key.get("d").is_none() && key["use"] == "sig"), "{keys:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_quota_of_an_organization_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let (_server, client) = serving(folder).await;
+    let ada = signed_in(&client).await;
+    let limit = async || ada.get("/api/v1/storage/quota").await.ok()["limit_bytes"].clone();
+    said(folder, &["organizations", "quota", "Acme", "--bytes", "1000"]);
+    assert_eq!(limit().await, 1000);
+    ada.upload("a.csv", vec![b'x'; 1001]).await.error(413, "REQUEST_ENTITY_TOO_LARGE");
+    said(folder, &["organizations", "quota", "acme", "--default"]);
+    assert_eq!(limit().await, 10_737_418_240_i64);
+    refused(folder, &["organizations", "quota", "Nobody", "--bytes", "1000"]);
+    refused(folder, &["organizations", "quota", "Acme", "--bytes", "-1"]);
+    refused(folder, &["organizations", "quota", "Acme"]);
+}

@@ -40,12 +40,16 @@ enum Access {
     MembersRefusing(&'static str),
     /// The Owner, whose own object the path names; for every other member it does not exist.
     Own,
+    /// As `Own`, and the Owner is refused with this code: the object is in a state in which it cannot be done.
+    OwnRefusing(&'static str),
     /// As `Own`, and not tried out: the object is needed after it.
     Destroys,
     /// As `NotFor` of that role, or else as `Members`, and not tried out: what it takes away is needed after it.
     Untried(Option<&'static str>),
 }
-use Access::{Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, Public, PublicRefusing, Untried};
+use Access::{
+    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Public, PublicRefusing, Untried,
+};
 
 impl Access {
     fn is_public(self) -> bool {
@@ -63,7 +67,7 @@ impl Access {
     /// What an authorized caller is answered.
     fn is_control(self, answer: &Answer) -> bool {
         match self {
-            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) => {
+            PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) | OwnRefusing(code) => {
                 answer.body["error"]["code"] == code
             }
             _ => answer.status.is_success(),
@@ -369,6 +373,31 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/users/{user_id}/export", Members, nothing),
     entry("POST /api/v1/storage/upload", NotFor("Viewer"), |_| json!({"file": "a.csv"})),
     entry("GET /api/v1/storage/files", Members, nothing),
+    entry("GET /api/v1/storage/buckets", Members, nothing),
+    entry("GET /api/v1/storage/buckets/{bucket_name}/objects", Members, nothing),
+    // The Owner's own: it is read by nobody else, seen and deleted by whoever manages the storage.
+    entry("GET /api/v1/storage/objects/{object_name}", NotFor("Admin"), nothing),
+    entry("GET /api/v1/storage/objects/{object_name}/metadata", NotFor("Developer"), nothing),
+    entry("GET /api/v1/storage/objects/{object_name}/presigned-url", NotFor("Admin"), nothing),
+    entry("DELETE /api/v1/storage/objects/{object_name}", Untried(Some("Developer")), nothing),
+    entry("GET /api/v1/storage/quota", Members, nothing),
+    entry("GET /api/v1/storage/usage", Members, nothing),
+    entry("GET /api/v1/storage/usage/people", NotFor("Developer"), nothing),
+    entry("GET /api/v1/storage/download/{token}", Public, nothing),
+    entry("GET /api/v1/storage/links", Members, nothing),
+    entry("DELETE /api/v1/storage/links/{link_id}", Destroys, nothing),
+    entry("GET /api/v1/storage/shares", Members, nothing),
+    entry(
+        "POST /api/v1/storage/shares",
+        NotFor("Viewer"),
+        |ids| json!({"folder": unique(""), "workspace_id": ids.workspace_id}),
+    ),
+    entry("DELETE /api/v1/storage/shares/{share_id}", NotFor("Viewer"), nothing),
+    entry("OPTIONS /api/v1/storage/tus", Public, nothing),
+    entry("POST /api/v1/storage/tus", NotFor("Viewer"), nothing),
+    entry("HEAD /api/v1/storage/tus/{upload_id}", NotFor("Viewer"), nothing),
+    entry("PATCH /api/v1/storage/tus/{upload_id}", NotFor("Viewer"), nothing),
+    entry("DELETE /api/v1/storage/tus/{upload_id}", Untried(Some("Viewer")), nothing),
     entry("GET /api/v1/data-sources", Members, nothing),
     entry(
         "POST /api/v1/data-sources",
@@ -376,6 +405,20 @@ const ENTRIES: &[Entry] = &[
         |ids| json!({"name": unique(" source"), "type": "csv", "file_path": ids.file_path, "workspace_id": ids.workspace_id}),
     ),
     entry("GET /api/v1/data-sources/{data_source_id}", Members, nothing),
+    entry("GET /api/v1/data-sources/types", Members, nothing),
+    entry("PATCH /api/v1/data-sources/{data_source_id}", NotFor("Viewer"), |_| json!({"description": "What we sell"})),
+    entry("DELETE /api/v1/data-sources/{data_source_id}", Untried(Some("Viewer")), nothing),
+    entry("POST /api/v1/data-sources/{data_source_id}/restore", NotForRefusing("Viewer", "CONFLICT"), nothing),
+    entry(
+        "PATCH /api/v1/data-sources/{data_source_id}/credentials",
+        NotFor("Viewer"),
+        |_| json!({"username": "somebody"}),
+    ),
+    entry("GET /api/v1/data-sources/{data_source_id}/schemas", Members, nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/health", Members, nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/drift", Members, nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/discoveries", NotFor("Viewer"), nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/file-url", Members, nothing),
     entry("POST /api/v1/data-sources/{data_source_id}/discover-schema", NotFor("Viewer"), nothing),
     entry("POST /api/v1/data-sources/{data_source_id}/test", NotFor("Viewer"), |_| json!({})),
     entry(
@@ -383,14 +426,52 @@ const ENTRIES: &[Entry] = &[
         Members,
         |ids| json!({"query": "SELECT 1", "additional_data_source_ids": [ids.data_source_id]}),
     ),
+    entry("GET /api/v1/queries", Members, nothing),
+    entry("GET /api/v1/queries/{query_id}", Own, nothing),
+    entry("POST /api/v1/queries/{query_id}/cancel", OwnRefusing("CONFLICT"), nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/tags", NotFor("Viewer"), nothing),
+    entry(
+        "PUT /api/v1/data-sources/{data_source_id}/tags",
+        NotFor("Developer"),
+        |_| json!({"columns": [{"table": "products", "column": "sku", "tags": ["internal"]}]}),
+    ),
+    entry("POST /api/v1/data-sources/{data_source_id}/tags/proposals", NotFor("Developer"), |_| json!({})),
     entry("GET /api/v1/policies", NotFor("Viewer"), nothing),
     entry(
         "POST /api/v1/policies",
         NotFor("Developer"),
         |ids| json!({"name": "p", "type": "query_limit", "data_source_ids": [ids.data_source_id], "role_ids": [ids.role_id]}),
     ),
+    entry("GET /api/v1/policies/dashboard", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/policies/simulate",
+        NotFor("Developer"),
+        |ids| json!({"user_id": ids.user_id, "data_source_id": ids.data_source_id, "workspace_id": ids.workspace_id}),
+    ),
+    entry(
+        "POST /api/v1/policies/explain",
+        Members,
+        |ids| json!({"data_source_id": ids.data_source_id, "table": "products"}),
+    ),
+    entry(
+        "POST /api/v1/policies/detokenize",
+        NotFor("Developer"),
+        |_| json!({"tokens": ["tok_x"], "reason": "a test"}),
+    ),
     entry("GET /api/v1/policies/{policy_id}", NotFor("Viewer"), nothing),
+    entry("PATCH /api/v1/policies/{policy_id}", NotFor("Developer"), |_| json!({"description": "changed"})),
+    entry("DELETE /api/v1/policies/{policy_id}", Untried(Some("Developer")), nothing),
+    entry("POST /api/v1/policies/{policy_id}/restore", NotForRefusing("Developer", "CONFLICT"), nothing),
+    entry("GET /api/v1/policies/{policy_id}/versions", NotFor("Viewer"), nothing),
+    entry("GET /api/v1/policies/{policy_id}/versions/{version}", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/policies/{policy_id}/versions/{version}/restore", NotFor("Developer"), nothing),
+    entry("GET /api/v1/policies/{policy_id}/assignments", NotFor("Viewer"), nothing),
     entry("POST /api/v1/policies/{policy_id}/assignments", NotFor("Developer"), |ids| json!({"role_id": ids.role_id})),
+    entry(
+        "DELETE /api/v1/policies/{policy_id}/assignments/{policy_assignment_id}",
+        Untried(Some("Developer")),
+        nothing,
+    ),
     entry("GET /api/v1/policies/{policy_id}/evaluations", NotFor("Viewer"), nothing),
     entry(
         "POST /api/v1/prompts/execute",
@@ -430,6 +511,7 @@ struct Ids {
     workspace_id: i64,
     data_source_id: i64,
     policy_id: i64,
+    policy_assignment_id: i64,
     /// A custom one, which the Owner keeps.
     role_id: i64,
     /// Of that role, to the Admin.
@@ -442,6 +524,11 @@ struct Ids {
     invitation_id: i64,
     invitation_token: String,
     file_path: String,
+    /// To that file.
+    link_id: i64,
+    link_token: String,
+    share_id: i64,
+    upload_id: i64,
 }
 
 impl Ids {
@@ -450,7 +537,7 @@ impl Ids {
         let csv = b"sku,product\nP1,Lamp\n".to_vec();
         let data_source_id = owner.file_source("Products", "csv", "products.csv", csv.clone()).await;
         let query_id = owner.query(data_source_id, "SELECT 1").await["query_id"].as_i64().unwrap();
-        let policy = json!({"name": "p", "type": "query_limit"});
+        let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
         let newcomer = unique("@new.example");
         let signup = json!({"email": newcomer, "password": PASSWORD});
@@ -469,6 +556,12 @@ impl Ids {
             "role_id": organization.roles["Viewer"]});
         let invite = format!("/api/v1/organizations/{}/members/invite", organization.id);
         let invitation = owner.client.post(&invite, invitation).await.created();
+        let file_path = owner.upload("more.csv", csv).await;
+        let link = owner.client.get(&format!("/api/v1/storage/objects/{file_path}/presigned-url")).await.ok();
+        let share = json!({"folder": "shared", "workspace_id": organization.workspace_id});
+        let share = owner.client.post("/api/v1/storage/shares", share).await.created();
+        let upload = tus_headers(owner.client.request(reqwest::Method::POST, "/api/v1/storage/tus"));
+        let upload = owner.client.send(upload).await.headers["location"].to_str().unwrap().to_owned();
         // Claimed with the organization.
         let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
@@ -484,12 +577,17 @@ impl Ids {
             workspace_id: organization.workspace_id,
             data_source_id,
             policy_id: policy["id"].as_i64().unwrap(),
+            policy_assignment_id: policy["assignments"][0]["id"].as_i64().unwrap(),
             role_id,
             assignment_id: assigned["assignment"]["id"].as_i64().unwrap(),
             user_id: organization.viewer.id,
             owner_id: organization.owner.id,
             query_id,
-            file_path: owner.upload("more.csv", csv).await,
+            file_path,
+            link_id: link["link_id"].as_i64().unwrap(),
+            link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
+            share_id: share["share_id"].as_i64().unwrap(),
+            upload_id: last_segment(&upload).parse().unwrap(),
         }
     }
 
@@ -503,6 +601,7 @@ impl Ids {
             ("workspace_id", self.workspace_id),
             ("data_source_id", self.data_source_id),
             ("policy_id", self.policy_id),
+            ("policy_assignment_id", self.policy_assignment_id),
             ("role_id", self.role_id),
             ("assignment_id", self.assignment_id),
             ("user_id", self.user_id),
@@ -510,6 +609,9 @@ impl Ids {
             ("session_id", self.session_id),
             ("token_id", self.token_id),
             ("invitation_id", self.invitation_id),
+            ("link_id", self.link_id),
+            ("share_id", self.share_id),
+            ("upload_id", self.upload_id),
             // There are none of these yet, so every id is foreign.
             ("import_id", 1),
             ("dataset_id", 1),
@@ -523,6 +625,22 @@ impl Ids {
         let found = known.iter().find(|(word, _)| singular == *word || singular.ends_with(&format!("_{word}")));
         Some(found.unwrap_or_else(|| panic!("the matrix does not know the ids called {name}")).1)
     }
+}
+
+/// What every request of an upload by tus says, of one that is four bytes long and of which nothing comes.
+fn tus_headers(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    let headers = [
+        ("tus-resumable", "1.0.0"),
+        ("upload-length", "4"),
+        ("upload-offset", "0"),
+        ("upload-metadata", "filename YS5jc3Y="),
+        ("content-type", "application/offset+octet-stream"),
+    ];
+    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+fn last_segment(url: &str) -> &str {
+    url.rsplit('/').next().unwrap()
 }
 
 /// An operation as the document describes it.
@@ -574,6 +692,9 @@ impl Operation {
             return client.upload(name, b"a\n1\n".to_vec()).await;
         }
         let request = client.request(self.method.clone(), path);
+        if path.contains("/storage/tus") {
+            return client.send(tus_headers(request)).await;
+        }
         client.send(if body.is_null() { request } else { request.json(body) }).await
     }
 
@@ -590,8 +711,12 @@ impl Operation {
             _ => own.invitation_token.clone(),
         };
         path = path.replace("{invitation}", &invitation).replace("{invitation_token}", &own.invitation_token);
+        path = path.replace("{object_name}", &own.file_path).replace("{bucket_name}", "rivergen");
+        path = path.replace("{token}", &own.link_token);
         // No id: the same provider for everybody.
         path = path.replace("{provider}", "github");
+        // Nor is this: everything has a first version.
+        path = path.replace("{version}", "1");
         assert!(!path.contains('{'), "the matrix does not fill {path}");
         path
     }
@@ -645,7 +770,7 @@ async fn keeps_tenants_and_roles_apart(server: &Server) {
             let viewer = server.sign_in(&acme.viewer.email).await.client;
             let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;
             let expected = match entry.access {
-                Own | Destroys => answer.status == 404,
+                Own | OwnRefusing(_) | Destroys => answer.status == 404,
                 access => access.is_control(&answer),
             };
             check("Viewer".to_owned(), answer.status.as_u16(), expected);

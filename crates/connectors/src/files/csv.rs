@@ -8,13 +8,14 @@ use datafusion::arrow::compute::kernels::cast_utils::Parser;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Field, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
 };
-use datafusion::datasource::file_format::csv::CsvFormat;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectMeta;
+use rivergen_kernel::error::FieldError;
 use serde_json::Value;
 
-use super::text::{LOOKED_AT, TextReader, broken, read};
-use super::{Layout, unreadable};
-use crate::{ConnectorError, DataSourceType, SourceConfig};
+use super::reading::Reading;
+use super::text::{TextFile, TextReader, broken};
+use super::{Layout, distinct, unreadable};
+use crate::{ConnectorError, SourceConfig};
 
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Bytes and lines from which the delimiter is found out.
@@ -23,30 +24,59 @@ const SNIFFED_LINES: usize = 50;
 /// Lines that are looked at in any case.
 const SAMPLED_LINES: u64 = 10_000;
 
-pub(super) async fn layout(
-    files: &Arc<dyn ObjectStore>,
-    meta: &ObjectMeta,
-    config: &SourceConfig,
-) -> Result<Layout, ConnectorError> {
-    let delimiter = match config.kind {
-        DataSourceType::Tsv => Some(b'\t'),
-        _ => config.metadata_text("delimiter").and_then(|text| text.bytes().next()),
-    };
-    let header = config.metadata.get("has_header").and_then(Value::as_bool);
-    let whole = meta.size <= LOOKED_AT;
-    let file = meta.clone();
-    let found = read(files, meta, move |reader| look(reader, &file, delimiter, header)).await?;
-    let format = CsvFormat::default()
-        .with_has_header(found.header)
-        .with_delimiter(found.delimiter)
+/// What is said of a file instead of being found out.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Hints {
+    pub delimiter: Option<u8>,
+    pub has_header: Option<bool>,
+}
+
+impl Hints {
+    /// Of a configuration's `metadata`.
+    pub fn of(config: &SourceConfig) -> Self {
+        Self {
+            delimiter: config.metadata_text("delimiter").and_then(|text| text.bytes().next()),
+            has_header: config.metadata.get("has_header").and_then(Value::as_bool),
+        }
+    }
+
+    /// Files of this kind, or with this extension, have a delimiter of their own.
+    pub fn for_tsv(self) -> Self {
+        Self { delimiter: Some(b'\t'), ..self }
+    }
+}
+
+/// Checks `metadata.delimiter`.
+pub(crate) fn validate_delimiter(config: &SourceConfig) -> Option<FieldError> {
+    let delimiter = config.metadata_text("delimiter")?;
+    let fits = matches!(delimiter.as_bytes(), [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r'));
+    (!fits).then(|| FieldError::new("metadata.delimiter", "must be one ASCII character, not a quote or a line end"))
+}
+
+pub(crate) async fn layout(file: &TextFile, hints: Hints) -> Result<Layout, ConnectorError> {
+    let (meta, look_at) = (file.meta.clone(), file.look_at);
+    let found = file.read(move |reader| look(reader, &meta, hints, look_at)).await?;
+    let reading = Reading::Csv {
+        delimiter: char::from(found.delimiter),
+        header: found.header,
         // A file without line ends in its fields can be read in parts.
-        .with_newlines_in_values(found.multiline || !whole);
-    Ok(Layout {
-        schema: Arc::new(found.schema),
-        format: Arc::new(format),
-        source_types: None,
-        rows: whole.then_some(found.rows),
+        multiline: found.multiline || !found.whole,
+        compression: file.compression,
+    };
+    Ok(Layout { schema: Arc::new(found.schema), reading, rows: found.whole.then_some(found.rows) })
+}
+
+/// The names of a file's columns, by its first line; without a header, by position.
+pub(crate) async fn columns(file: &TextFile, delimiter: u8, header: bool) -> Result<Vec<String>, ConnectorError> {
+    let meta = file.meta.clone();
+    file.read(move |reader| {
+        let mut lines = builder(delimiter).from_reader(reader);
+        let mut first = ByteRecord::new();
+        lines.read_byte_record(&mut first).map_err(|error| broken(&meta, error.into()))?;
+        let titles: Vec<_> = first.iter().map(|field| String::from_utf8_lossy(field).into_owned()).collect();
+        Ok(names(header.then_some(titles.as_slice()), titles.len()))
     })
+    .await
 }
 
 struct Found {
@@ -55,23 +85,20 @@ struct Found {
     header: bool,
     rows: u64,
     multiline: bool,
+    /// The whole file was looked at.
+    whole: bool,
 }
 
-fn look(
-    mut reader: TextReader,
-    meta: &ObjectMeta,
-    delimiter: Option<u8>,
-    header: Option<bool>,
-) -> Result<Found, ConnectorError> {
+fn look(mut reader: TextReader, meta: &ObjectMeta, hints: Hints, look_at: u64) -> Result<Found, ConnectorError> {
     let head = reader.peek(SNIFFED).map_err(|error| broken(meta, error))?;
-    let delimiter = delimiter.unwrap_or_else(|| sniff(&head));
+    let delimiter = hints.delimiter.unwrap_or_else(|| sniff(&head));
     let mut lines = builder(delimiter).from_reader(reader);
     let mut first = ByteRecord::new();
     if !lines.read_byte_record(&mut first).map_err(|error| broken(meta, error.into()))? {
         return Err(unreadable(&meta.location, "the file is empty", None));
     }
     let mut columns = vec![Guess::default(); first.len()];
-    let (mut record, mut rows, mut multiline) = (ByteRecord::new(), 0_u64, false);
+    let (mut record, mut rows, mut multiline, mut whole) = (ByteRecord::new(), 0_u64, false, true);
     while lines.read_byte_record(&mut record).map_err(|error| broken(meta, error.into()))? {
         let line = record.position().map(csv::Position::line);
         if record.len() != first.len() {
@@ -86,7 +113,8 @@ fn look(
             guess.see(text);
         }
         rows += 1;
-        if rows >= SAMPLED_LINES && lines.position().byte() > LOOKED_AT {
+        if rows >= SAMPLED_LINES && lines.position().byte() > look_at {
+            whole = false;
             break;
         }
     }
@@ -96,14 +124,14 @@ fn look(
         .collect::<Result<_, _>>()
         .map_err(|_| unreadable(&meta.location, "it is not UTF-8 text; save it as UTF-8", Some(1)))?;
     multiline |= titles.iter().any(|title| title.contains(['\n', '\r']));
-    let header = header.unwrap_or_else(|| is_header(&titles, &columns));
+    let header = hints.has_header.unwrap_or_else(|| is_header(&titles, &columns));
     if !header {
         rows += 1;
         columns.iter_mut().zip(&titles).for_each(|(guess, text)| guess.see(text));
     }
     let names = names(header.then_some(titles.as_slice()), columns.len());
     let fields = names.into_iter().zip(&columns).map(|(name, guess)| Field::new(name, guess.data_type(), true));
-    Ok(Found { schema: Schema::new(fields.collect::<Vec<_>>()), delimiter, header, rows, multiline })
+    Ok(Found { schema: Schema::new(fields.collect::<Vec<_>>()), delimiter, header, rows, multiline, whole })
 }
 
 fn builder(delimiter: u8) -> ReaderBuilder {
@@ -143,21 +171,11 @@ fn is_header(titles: &[String], columns: &[Guess]) -> bool {
 }
 
 /// Names that differ; a nameless column is called by its position.
-fn names(titles: Option<&[String]>, count: usize) -> Vec<String> {
-    let mut taken = HashSet::new();
-    (0..count)
-        .map(|index| {
-            let title = titles.and_then(|titles| titles.get(index)).map_or("", |title| title.trim());
-            let name = if title.is_empty() { format!("column_{}", index + 1) } else { title.to_owned() };
-            let mut unique = name.clone();
-            let mut suffix = 2;
-            while !taken.insert(unique.to_lowercase()) {
-                unique = format!("{name}_{suffix}");
-                suffix += 1;
-            }
-            unique
-        })
-        .collect()
+pub(super) fn names(titles: Option<&[String]>, count: usize) -> Vec<String> {
+    distinct((0..count).map(|index| {
+        let title = titles.and_then(|titles| titles.get(index)).map_or("", |title| title.trim());
+        if title.is_empty() { format!("column_{}", index + 1) } else { title.to_owned() }
+    }))
 }
 
 /// What all values of a column can be read as, by the parsers that the scan uses.

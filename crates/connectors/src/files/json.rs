@@ -8,32 +8,29 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
-use datafusion::datasource::file_format::json::JsonFormat;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::ObjectMeta;
 use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::text::{LOOKED_AT, TextReader, broken, read};
+use super::reading::Reading;
+use super::text::{LOOKED_AT, TextFile, TextReader, broken};
 use super::{Layout, unreadable};
 use crate::ConnectorError;
 
 /// Objects of a large file that are looked at.
 const SAMPLED_OBJECTS: u64 = 100_000;
 
-pub(super) async fn layout(
-    files: &Arc<dyn ObjectStore>,
-    meta: &ObjectMeta,
-    array_allowed: bool,
-) -> Result<Layout, ConnectorError> {
-    let file = meta.clone();
-    let whole = meta.size <= LOOKED_AT;
-    let limit = if whole { u64::MAX } else { SAMPLED_OBJECTS };
-    let (seen, array) = read(files, meta, move |reader| look(reader, &file, array_allowed, limit)).await?;
-    let rows = seen.rows;
-    let schema = seen.schema(meta)?;
-    let format = JsonFormat::default().with_newline_delimited(!array);
-    Ok(Layout { schema: Arc::new(schema), format: Arc::new(format), source_types: None, rows: whole.then_some(rows) })
+pub(crate) async fn layout(file: &TextFile, array_allowed: bool) -> Result<Layout, ConnectorError> {
+    let meta = file.meta.clone();
+    // Where less is looked at, fewer objects are.
+    let sample = (SAMPLED_OBJECTS * file.look_at / LOOKED_AT).max(1_000);
+    let limit = if meta.size <= file.look_at { u64::MAX } else { sample };
+    let (seen, array) = file.read(move |reader| look(reader, &meta, array_allowed, limit)).await?;
+    let rows = (!seen.enough()).then_some(seen.rows);
+    let schema = seen.schema(&file.meta)?;
+    let reading = Reading::Json { array, compression: file.compression };
+    Ok(Layout { schema: Arc::new(schema), reading, rows })
 }
 
 fn look(
@@ -57,7 +54,11 @@ fn look(
         if let (Err(error), None) = (&result, &seen.problem)
             && !seen.enough()
         {
-            return Err(unreadable(&meta.location, "it is not valid JSON", Some(error.line() as u64)));
+            let line = error.line() as u64;
+            return Err(match result {
+                Err(error) if error.is_io() => broken(meta, error.into()),
+                _ => unreadable(&meta.location, "it is not valid JSON", Some(line)),
+            });
         }
     } else {
         lines(reader, meta, &mut seen)?;

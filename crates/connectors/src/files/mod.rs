@@ -1,22 +1,26 @@
-//! Files in storage: CSV, TSV, JSON, JSON lines and Parquet, each one table in the schema `files`.
+//! Files in storage: CSV, TSV, JSON, JSON lines, Parquet, Avro, each one table in the schema `files`, and
+//! workbooks, each sheet a table ([`excel`]).
 //!
 //! What a file holds is found when the source is first asked, and kept while it is open ([`Layout`]). The scan is
 //! the engine's own: Parquet is pruned by row group, page index and bloom filter, and filters run inside the
 //! reader.
 
-mod csv;
-mod json;
-mod one_file;
-mod parquet;
+pub(crate) mod avro;
+pub(crate) mod csv;
+mod excel;
+pub(crate) mod json;
+pub(crate) mod parquet;
+mod reading;
+mod sealed;
 mod table;
 mod text;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::file_format::FileFormat;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use rivergen_kernel::error::FieldError;
@@ -28,16 +32,19 @@ use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, DiscoveredColumn, DiscoveredSchema,
     DiscoveredTable, OpenedSource, SourceConfig, SourceContext, TableKind, check_required,
 };
-use one_file::OneFile;
-use table::FileTable;
+pub(crate) use reading::{Compression, Reading};
+pub(crate) use sealed::{Holds, Sealed};
+pub(crate) use table::FileTable;
+pub(crate) use text::{LOOKED_AT, TextFile};
 
 /// The schema of every file's table.
-const SCHEMA: &str = "files";
+pub(crate) const SCHEMA: &str = "files";
 
 /// The connectors of all kinds of files.
 pub(crate) fn connectors() -> Vec<Arc<dyn Connector>> {
-    use DataSourceType::{Csv, Json, Jsonl, Parquet, Tsv};
-    [Csv, Tsv, Json, Jsonl, Parquet].map(|kind| Arc::new(File { kind }) as Arc<dyn Connector>).into()
+    use DataSourceType::{Avro, Csv, Json, Jsonl, Parquet, Tsv};
+    let single = [Csv, Tsv, Json, Jsonl, Parquet, Avro].map(|kind| Arc::new(File { kind }) as Arc<dyn Connector>);
+    single.into_iter().chain([Arc::new(excel::Excel) as Arc<dyn Connector>]).collect()
 }
 
 /// Reads one kind of file.
@@ -47,12 +54,12 @@ struct File {
 }
 
 /// What a file was found to hold, and how the engine reads it.
-struct Layout {
-    schema: SchemaRef,
-    format: Arc<dyn FileFormat>,
-    /// The types as the file writes them; where it does not, the engine's stand for them.
-    source_types: Option<Vec<String>>,
-    rows: Option<u64>,
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub schema: SchemaRef,
+    pub reading: Reading,
+    /// Where all of them were counted.
+    pub rows: Option<u64>,
 }
 
 #[async_trait]
@@ -87,22 +94,15 @@ impl Connector for File {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let mut wrong = check_required(config, credentials);
-        if wrong.is_empty() && object_path(config).is_err() {
-            wrong.push(FieldError::new("file_path", "is not a path in storage"));
-        }
-        if let Some(delimiter) = config.metadata_text("delimiter")
-            && !matches!(delimiter.as_bytes(), [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r'))
-        {
-            wrong.push(FieldError::new("metadata.delimiter", "must be one ASCII character, not a quote or a line end"));
-        }
+        let mut wrong = validate_path(config, credentials);
+        wrong.extend(csv::validate_delimiter(config));
         wrong
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let path = object_path(&source.config)?;
         let meta = source.files.head(&path).await.map_err(|error| unreadable_object(&path, error))?;
-        let store = Arc::new(OneFile::new(source.files.clone(), meta.clone(), self.kind.as_str(), &source.identity));
+        let store = Arc::new(Sealed::file(source.files.clone(), meta.clone(), &source.identity));
         let (config, table) = (source.config.clone(), table_name(&source.config, &path));
         let files = source.files.clone();
         Ok(Arc::new(OpenedFile { config, table, meta, files, store, layout: OnceCell::new() }))
@@ -115,7 +115,7 @@ struct OpenedFile {
     table: String,
     meta: ObjectMeta,
     files: Arc<dyn ObjectStore>,
-    store: Arc<OneFile>,
+    store: Arc<Sealed>,
     layout: OnceCell<Layout>,
 }
 
@@ -131,12 +131,15 @@ impl OpenedFile {
             if self.meta.size == 0 {
                 return Err(unreadable(&self.meta.location, "the file is empty", None));
             }
+            let (files, meta) = (self.files.clone(), self.meta.clone());
+            let text = TextFile { files, meta, compression: Compression::None, look_at: LOOKED_AT };
             match self.config.kind {
-                DataSourceType::Parquet => parquet::layout(&self.store, &self.meta.location).await,
-                DataSourceType::Json | DataSourceType::Jsonl => {
-                    json::layout(&self.files, &self.meta, self.config.kind == DataSourceType::Json).await
-                }
-                _ => csv::layout(&self.files, &self.meta, &self.config).await,
+                DataSourceType::Parquet => parquet::layout(&self.files, &self.meta).await,
+                DataSourceType::Avro => avro::layout(&self.files, &self.meta).await,
+                DataSourceType::Json => json::layout(&text, true).await,
+                DataSourceType::Jsonl => json::layout(&text, false).await,
+                DataSourceType::Tsv => csv::layout(&text, csv::Hints::of(&self.config).for_tsv()).await,
+                _ => csv::layout(&text, csv::Hints::of(&self.config)).await,
             }
         };
         self.layout.get_or_try_init(read).await
@@ -154,25 +157,10 @@ impl OpenedSource for OpenedFile {
             return Ok(Vec::new());
         }
         let layout = self.layout().await?;
-        let columns = layout.schema.fields().iter().zip(1..).map(|(field, position)| {
-            let declared = layout.source_types.as_ref().and_then(|types| types.get(position as usize - 1).cloned());
-            DiscoveredColumn {
-                name: field.name().clone(),
-                source_type: declared.unwrap_or_else(|| field.data_type().to_string()),
-                arrow_type: field.data_type().clone(),
-                position,
-                nullable: field.is_nullable(),
-                primary_key: false,
-                foreign_key: None,
-                default_value: None,
-                comment: None,
-                reading: None,
-            }
-        });
         let table = DiscoveredTable {
             name: self.table.clone(),
             kind: TableKind::Table,
-            columns: columns.collect(),
+            columns: columns(&layout.schema),
             row_count: layout.rows,
             comment: None,
         };
@@ -189,13 +177,12 @@ impl OpenedSource for OpenedFile {
             return Err(ConnectorError::NotFound { what: format!("table {schema}.{table}") });
         }
         let layout = self.layout().await?;
-        let table = FileTable::new(self.store.clone(), layout.format.clone(), layout.schema.clone());
+        let table = FileTable::new(self.store.clone(), &layout.reading, layout.schema.clone());
         Ok(Arc::new(table.map_err(ConnectorError::internal)?))
     }
 
     async fn is_current(&self) -> bool {
-        let now = self.files.head(&self.meta.location).await;
-        now.is_ok_and(|now| (now.e_tag, now.size, now.last_modified) == self.version())
+        self.files.head(&self.meta.location).await.is_ok_and(|now| is_same(&now, &self.meta))
     }
 
     fn object_stores(&self) -> Vec<(Url, Arc<dyn ObjectStore>)> {
@@ -203,10 +190,68 @@ impl OpenedSource for OpenedFile {
     }
 }
 
-impl OpenedFile {
-    fn version(&self) -> (Option<String>, u64, chrono::DateTime<chrono::Utc>) {
-        (self.meta.e_tag.clone(), self.meta.size, self.meta.last_modified)
+/// The columns of a file, with the engine's types.
+pub(crate) fn columns(schema: &SchemaRef) -> Vec<DiscoveredColumn> {
+    let column = |(field, position): (&FieldRef, u32)| DiscoveredColumn {
+        name: field.name().clone(),
+        source_type: field.data_type().to_string(),
+        arrow_type: field.data_type().clone(),
+        position,
+        nullable: field.is_nullable(),
+        primary_key: false,
+        foreign_key: None,
+        default_value: None,
+        comment: None,
+        reading: None,
+    };
+    schema.fields().iter().zip(1..).map(column).collect()
+}
+
+/// The first column of a type that cannot be kept or answered: what is discovered is kept as text and must come back
+/// from there, and a union is no type of an answer.
+fn not_kept(schema: &Schema) -> Option<&FieldRef> {
+    let kept = |kind: &DataType| kind.to_string().parse::<DataType>().is_ok_and(|read| read == *kind);
+    schema.fields().iter().find(|field| !kept(field.data_type()) || has_union(field.data_type()))
+}
+
+fn has_union(kind: &DataType) -> bool {
+    match kind {
+        DataType::Union(..) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| has_union(field.data_type())),
+        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => has_union(item.data_type()),
+        _ => false,
     }
+}
+
+/// A schema without what its writers noted beside it, such as the numbers of fields.
+fn plain(schema: &Schema) -> Schema {
+    Schema::new(schema.fields().iter().map(|field| plain_field(field)).collect::<Vec<_>>())
+}
+
+fn plain_field(field: &Field) -> Field {
+    let inner = |field: &FieldRef| Arc::new(plain_field(field));
+    let kind = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        DataType::List(item) => DataType::List(inner(item)),
+        DataType::LargeList(item) => DataType::LargeList(inner(item)),
+        DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
+        other => other.clone(),
+    };
+    Field::new(field.name(), kind, field.is_nullable())
+}
+
+/// Checks what every kind of file requires.
+fn validate_path(config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
+    let mut wrong = check_required(config, credentials);
+    if wrong.is_empty() && object_path(config).is_err() {
+        wrong.push(FieldError::new("file_path", "is not a path in storage"));
+    }
+    wrong
+}
+
+/// Whether an object is still what it was.
+fn is_same(now: &ObjectMeta, then: &ObjectMeta) -> bool {
+    (&now.e_tag, now.size, now.last_modified) == (&then.e_tag, then.size, then.last_modified)
 }
 
 /// The object that a configuration names.
@@ -220,23 +265,28 @@ pub(crate) fn object_path(config: &SourceConfig) -> Result<Path, ConnectorError>
 pub(crate) fn unreadable_object(path: &Path, error: object_store::Error) -> ConnectorError {
     match error {
         object_store::Error::NotFound { .. } => ConnectorError::NotFound { what: format!("file {path}") },
-        error => {
-            tracing::warn!(%error, %path, "a file of a data source cannot be read from storage");
+        // Of a store in the cloud it says what the failure means.
+        error => ConnectorError::taken_from(error).unwrap_or_else(|error| {
+            tracing::warn!(error, %path, "a file of a data source cannot be read from storage");
             unreadable(path, "it is damaged in storage; upload it again", None)
-        }
+        }),
     }
 }
 
-fn unreadable(path: &Path, reason: impl Into<String>, line: Option<u64>) -> ConnectorError {
+pub(crate) fn unreadable(path: &Path, reason: impl Into<String>, line: Option<u64>) -> ConnectorError {
     ConnectorError::Unreadable { file: path.filename().unwrap_or_default().to_owned(), reason: reason.into(), line }
 }
 
-/// `metadata.table`, or the file's name up to its extension, in lower case letters, digits and underscores.
+/// `metadata.table`, or the file's name up to its extension, as a [`slug`].
 fn table_name(config: &SourceConfig, path: &Path) -> String {
-    let name = config.metadata_text("table").unwrap_or_else(|| {
+    slug(config.metadata_text("table").unwrap_or_else(|| {
         let file = path.filename().unwrap_or_default();
         file.rsplit_once('.').map_or(file, |(stem, _)| stem)
-    });
+    }))
+}
+
+/// A name in lower case letters, digits and underscores.
+pub(crate) fn slug(name: &str) -> String {
     let mut slug = String::with_capacity(name.len());
     for c in name.to_lowercase().chars() {
         match c {
@@ -247,6 +297,23 @@ fn table_name(config: &SourceConfig, path: &Path) -> String {
     }
     let slug = slug.trim_end_matches('_');
     if slug.is_empty() { "data".to_owned() } else { slug.to_owned() }
+}
+
+/// The names, whichever their case, each once: a later one that is taken gets a number.
+pub(crate) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let mut suffixes: HashMap<String, usize> = HashMap::new();
+    names
+        .map(|name| {
+            let mut unique = name.clone();
+            while !taken.insert(unique.to_lowercase()) {
+                let suffix = suffixes.entry(name.to_lowercase()).or_insert(1);
+                *suffix += 1;
+                unique = format!("{name}_{suffix}");
+            }
+            unique
+        })
+        .collect()
 }
 
 #[cfg(test)]

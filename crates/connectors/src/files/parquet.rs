@@ -2,50 +2,46 @@
 
 use std::sync::Arc;
 
-use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 
-use super::one_file::OneFile;
-use super::{Layout, unreadable};
+use super::reading::{Reading, parquet};
+use super::{Layout, not_kept, plain, unreadable};
 use crate::ConnectorError;
 
-pub(super) async fn layout(store: &Arc<OneFile>, path: &Path) -> Result<Layout, ConnectorError> {
-    let mut options = TableParquetOptions::default();
-    // Filters rule out row groups and pages. Rows they rule out afterwards: skipping single rows while a page is
-    // decoded (`pushdown_filters`) took half as long again in every case of the benchmark.
-    options.global.enable_page_index = true;
-    options.global.bloom_filter_on_read = true;
-    let format = Arc::new(ParquetFormat::default().with_options(options));
+pub(crate) async fn layout(files: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Layout, ConnectorError> {
+    let path = &meta.location;
     // The smallest file has two magic words and the length of its footer.
-    if store.meta().size < 12 {
+    if meta.size < 12 {
         return Err(damaged(path, "it is shorter than any Parquet file"));
     }
-    let (as_store, reader) = (store.clone(), format.clone());
+    let (files, file) = (files.clone(), meta.clone());
     let footer = async move {
-        let metadata = DFParquetMetadata::new(as_store.as_ref(), as_store.meta()).fetch_metadata().await?;
+        let metadata = DFParquetMetadata::new(files.as_ref(), &file).fetch_metadata().await?;
         let state = SessionContext::new().state();
-        let meta = as_store.meta().clone();
-        let as_store: Arc<dyn ObjectStore> = as_store;
-        let schema = reader.infer_schema(&state, &as_store, &[meta]).await?;
+        let schema = parquet().infer_schema(&state, &files, &[file]).await?;
         Ok::<_, DataFusionError>((metadata, schema))
     };
     // In a task of its own: the reader of a hostile footer may panic.
     let (metadata, schema) = match tokio::spawn(footer).await {
         Ok(Ok(read)) => read,
-        Ok(Err(error)) => return Err(damaged(path, &error.to_string())),
+        Ok(Err(error)) => return Err(ConnectorError::taken_from(error).unwrap_or_else(|cause| damaged(path, &cause))),
         Err(panic) => return Err(damaged(path, &panic.to_string())),
     };
     if schema.fields().is_empty() {
         return Err(unreadable(path, "it has no columns", None));
     }
+    let schema = plain(&schema);
+    if let Some(field) = not_kept(&schema) {
+        let reason = format!("column {} is of a type that is not supported: {}", field.name(), field.data_type());
+        return Err(unreadable(path, reason, None));
+    }
     let rows = u64::try_from(metadata.file_metadata().num_rows()).ok();
-    Ok(Layout { schema, format, source_types: None, rows })
+    Ok(Layout { schema: Arc::new(schema), reading: Reading::Parquet, rows })
 }
 
 fn damaged(path: &Path, cause: &str) -> ConnectorError {

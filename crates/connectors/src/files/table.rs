@@ -6,25 +6,27 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{ScanArgs, ScanResult, Session, TableProvider};
 use datafusion::common::Statistics;
-use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::one_file::OneFile;
+use super::reading::Reading;
+use super::sealed::Sealed;
 
 /// A file's table.
 #[derive(Debug)]
-pub(super) struct FileTable {
+pub(crate) struct FileTable {
     inner: ListingTable,
-    store: Arc<OneFile>,
+    store: Arc<Sealed>,
 }
 
 impl FileTable {
-    pub fn new(store: Arc<OneFile>, format: Arc<dyn FileFormat>, schema: SchemaRef) -> Result<Self> {
-        let url = ListingTableUrl::parse(format!("{}/{}", store.url(), store.meta().location))?;
-        let options = ListingOptions::new(format).with_file_extension("");
+    /// Of the one file that the store holds.
+    pub fn new(store: Arc<Sealed>, reading: &Reading, schema: SchemaRef) -> Result<Self> {
+        let location = store.only().map(|meta| meta.location.to_string()).unwrap_or_default();
+        let url = ListingTableUrl::parse(format!("{}/{location}", store.url()))?;
+        let options = ListingOptions::new(reading.format()).with_file_extension("");
         let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
         Ok(Self { inner: ListingTable::try_new(config)?, store })
     }

@@ -4,43 +4,60 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use futures::StreamExt;
+use datafusion::error::DataFusionError;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::mpsc;
 
+use super::reading::Compression;
 use super::{unreadable, unreadable_object};
 use crate::ConnectorError;
 
 /// How much of a file is looked at for its types. A smaller file is looked at wholly, and its types hold for
 /// every line.
-pub(super) const LOOKED_AT: u64 = 64 * 1024 * 1024;
+pub(crate) const LOOKED_AT: u64 = 64 * 1024 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the object's bytes on a blocking thread and hands them to `work`.
-pub(super) async fn read<T: Send + 'static>(
-    files: &Arc<dyn ObjectStore>,
-    meta: &ObjectMeta,
-    work: impl FnOnce(TextReader) -> Result<T, ConnectorError> + Send + 'static,
-) -> Result<T, ConnectorError> {
-    let object = files.get(&meta.location).await.map_err(|error| unreadable_object(&meta.location, error))?;
-    let (sender, receiver) = mpsc::channel(4);
-    let mut content = object.into_stream();
-    let work = tokio::task::spawn_blocking(move || work(TextReader { receiver, current: Bytes::new(), begun: false }));
-    while let Some(bytes) = content.next().await {
-        let failed = bytes.is_err();
-        // The reader has seen enough.
-        if sender.send(bytes).await.is_err() || failed {
-            break;
+/// A text file whose content is to be found out.
+#[derive(Debug, Clone)]
+pub(crate) struct TextFile {
+    pub files: Arc<dyn ObjectStore>,
+    pub meta: ObjectMeta,
+    pub compression: Compression,
+    /// How many bytes are looked at, [`LOOKED_AT`] or fewer.
+    pub look_at: u64,
+}
+
+impl TextFile {
+    /// Reads its bytes on a blocking thread and hands them to `work`.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(TextReader) -> Result<T, ConnectorError> + Send + 'static,
+    ) -> Result<T, ConnectorError> {
+        let path = &self.meta.location;
+        let object = self.files.get(path).await.map_err(|error| unreadable_object(path, error))?;
+        let (sender, receiver) = mpsc::channel(4);
+        let packed = object.into_stream().map_err(DataFusionError::from).boxed();
+        let unpacked = self.compression.file_type().convert_stream(packed).map_err(ConnectorError::internal)?;
+        let mut content = unpacked.map_err(io::Error::other);
+        let work =
+            tokio::task::spawn_blocking(move || work(TextReader { receiver, current: Bytes::new(), begun: false }));
+        while let Some(bytes) = content.next().await {
+            let failed = bytes.is_err();
+            // The reader has seen enough.
+            if sender.send(bytes).await.is_err() || failed {
+                break;
+            }
         }
+        drop(sender);
+        work.await.map_err(ConnectorError::internal)?
     }
-    drop(sender);
-    work.await.map_err(ConnectorError::internal)?
 }
 
 /// The bytes of a text file, without its byte order mark.
-pub(super) struct TextReader {
-    receiver: mpsc::Receiver<object_store::Result<Bytes>>,
+pub(crate) struct TextReader {
+    receiver: mpsc::Receiver<io::Result<Bytes>>,
     current: Bytes,
     begun: bool,
 }
@@ -63,7 +80,7 @@ impl TextReader {
     fn fill(&mut self) -> io::Result<bool> {
         while self.current.is_empty() {
             match self.receiver.blocking_recv() {
-                Some(bytes) => self.current = bytes.map_err(io::Error::other)?,
+                Some(bytes) => self.current = bytes?,
                 None => return Ok(false),
             }
             if !self.begun && !self.current.is_empty() {
@@ -90,6 +107,13 @@ impl Read for TextReader {
 
 /// What an error of reading means.
 pub(super) fn broken(meta: &ObjectMeta, error: io::Error) -> ConnectorError {
-    tracing::info!(%error, "a text file cannot be read");
-    unreadable(&meta.location, "it is damaged in storage; upload it again", None)
+    let damaged = |cause: String| {
+        tracing::info!(cause, "a text file cannot be read");
+        unreadable(&meta.location, "it is damaged in storage; upload it again", None)
+    };
+    match error.into_inner().map(|inner| inner.downcast::<DataFusionError>()) {
+        Some(Ok(error)) => ConnectorError::taken_from(*error).unwrap_or_else(damaged),
+        Some(Err(error)) => damaged(error.to_string()),
+        None => damaged("the end of the file is missing".to_owned()),
+    }
 }

@@ -6,9 +6,9 @@
 //! has just permitted, and never from there to a socket or a file that the server names.
 
 mod catalog;
+mod dsn;
 mod pool;
 mod session;
-mod settings;
 
 use std::sync::Arc;
 
@@ -17,12 +17,13 @@ use rivergen_kernel::error::FieldError;
 use serde_json::{Value, json};
 
 use crate::pushdown::OpenedDatabase;
+use crate::server::ServerSettings;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
     check_required,
 };
+use dsn::DSN;
 use pool::Pool;
-use settings::Settings;
 
 /// Reads MySQL 5.7 and later, and MariaDB 10.3 and later.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Connector for Mysql {
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": settings::SSL_MODES, "default": "prefer"},
+                        "sslmode": {"type": "string", "title": "TLS", "enum": dsn::SSL_MODES, "default": "prefer"},
                         "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-full."}
                     }
                 }
@@ -80,11 +81,11 @@ impl Connector for Mysql {
         if !missing.is_empty() {
             return missing;
         }
-        Settings::read(config, credentials).err().into_iter().collect()
+        ServerSettings::read(config, credentials, &DSN).err().into_iter().collect()
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
+        let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)
             .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
         let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
         Ok(Arc::new(OpenedDatabase::new(pool)))

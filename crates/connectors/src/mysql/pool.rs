@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use super::catalog;
 use super::session::{Session, classify};
-use super::settings::Settings;
 use crate::pushdown::Catalogued;
+use crate::server::ServerSettings;
 use crate::tls::{Tls, roots, untrusted};
 use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema};
 
@@ -32,7 +32,7 @@ pub(super) struct Pool {
 
 pub(super) struct Shared {
     identity: String,
-    settings: Settings,
+    settings: ServerSettings,
     ssl: Option<SslOpts>,
     guard: Arc<dyn AddressGuard>,
     permits: Arc<Semaphore>,
@@ -40,7 +40,11 @@ pub(super) struct Shared {
 }
 
 impl Pool {
-    pub fn new(identity: String, settings: Settings, guard: Arc<dyn AddressGuard>) -> Result<Self, ConnectorError> {
+    pub fn new(
+        identity: String,
+        settings: ServerSettings,
+        guard: Arc<dyn AddressGuard>,
+    ) -> Result<Self, ConnectorError> {
         let ssl = ssl(&settings)?;
         let permits = Arc::new(Semaphore::new(settings.sessions as usize));
         let idle = Mutex::new(Vec::new());
@@ -206,7 +210,7 @@ impl Shared {
     }
 }
 
-fn ssl(settings: &Settings) -> Result<Option<SslOpts>, ConnectorError> {
+fn ssl(settings: &ServerSettings) -> Result<Option<SslOpts>, ConnectorError> {
     let ssl = SslOpts::default();
     Ok(match settings.tls {
         Tls::Disable => None,

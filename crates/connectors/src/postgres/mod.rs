@@ -7,10 +7,10 @@
 
 mod catalog;
 mod decode;
+mod dsn;
 mod flavour;
 mod pool;
 mod session;
-mod settings;
 mod standard_catalog;
 mod tls;
 
@@ -21,14 +21,15 @@ use rivergen_kernel::error::FieldError;
 use serde_json::{Value, json};
 
 use crate::pushdown::OpenedDatabase;
+use crate::server::ServerSettings;
 use crate::tls::SSL_MODES;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
     check_required,
 };
+use dsn::DSN;
 use flavour::Flavour;
 use pool::Pool;
-use settings::Settings;
 
 /// Reads PostgreSQL 12 and later, and its relatives.
 #[derive(Debug)]
@@ -89,11 +90,11 @@ impl Connector for Postgres {
         if !missing.is_empty() {
             return missing;
         }
-        Settings::read(config, credentials).err().into_iter().collect()
+        ServerSettings::read(config, credentials, &DSN).err().into_iter().collect()
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
+        let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)
             .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
         let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
         Ok(Arc::new(OpenedDatabase::new(pool)))

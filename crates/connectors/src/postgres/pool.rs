@@ -11,12 +11,12 @@ use tokio_postgres::config::SslMode;
 
 use super::flavour::Flavour;
 use super::session::{Session, classify};
-use super::settings::Settings;
 use super::tls::TlsMaker;
 use super::{catalog, standard_catalog};
 use crate::pushdown::Catalogued;
+use crate::server::ServerSettings;
 use crate::tls::Tls;
-use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema};
+use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema, retry};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -32,7 +32,7 @@ pub(super) struct Pool {
 pub(super) struct Shared {
     pub identity: String,
     pub flavour: Flavour,
-    pub settings: Settings,
+    pub settings: ServerSettings,
     pub tls: TlsMaker,
     guard: Arc<dyn AddressGuard>,
     permits: Arc<Semaphore>,
@@ -43,7 +43,7 @@ impl Pool {
     pub fn new(
         identity: String,
         flavour: Flavour,
-        settings: Settings,
+        settings: ServerSettings,
         guard: Arc<dyn AddressGuard>,
     ) -> Result<Self, ConnectorError> {
         let tls = TlsMaker::new(settings.tls, settings.root_certificate.as_deref())?;
@@ -64,8 +64,17 @@ impl Pool {
         self.shared.settings.query_timeout
     }
 
-    /// A session of one's own, within the connection timeout.
+    pub fn max_retries(&self) -> u32 {
+        self.shared.settings.max_retries
+    }
+
+    /// A session of one's own; a server that cannot be reached is tried again.
     pub async fn session(&self) -> Result<Session, ConnectorError> {
+        retry::reaching(self.max_retries(), || self.session_at_once()).await
+    }
+
+    /// One attempt at a session, within the connection timeout.
+    pub async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
         let attempt = async {
             let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;

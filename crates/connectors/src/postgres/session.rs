@@ -15,8 +15,8 @@ use tokio_postgres::{Client, RowStream};
 
 use super::decode::decode;
 use super::pool::{Pool, Shared};
-use crate::ConnectorError;
 use crate::pushdown::{Dialect, RemoteDatabase};
+use crate::{ConnectorError, retry};
 
 const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -98,9 +98,8 @@ impl Reading {
             Self::Rows { rows, session, schema, until, pool } => (rows, session, schema, until, pool),
             Self::Start { pool, sql, schema } => {
                 let until = Instant::now() + pool.query_timeout();
-                let session = pool.session().await?;
-                let query = session.client().query_typed_raw(&sql, std::iter::empty::<(i32, Type)>());
-                let rows = within(until, &pool, query).await?.map_err(|error| stopped(error, &pool))?;
+                // No row has come yet: a connection that was lost meanwhile may be replaced.
+                let (rows, session) = retry::reaching(pool.max_retries(), || begin(&pool, &sql, until)).await?;
                 (Box::pin(rows), session, schema, until, pool)
             }
         };
@@ -122,6 +121,13 @@ impl Reading {
         let batch = decode(&batch, &schema)?;
         Ok(Some((batch, Self::Rows { rows, session, schema, until, pool })))
     }
+}
+
+async fn begin(pool: &Pool, sql: &str, until: Instant) -> Result<(RowStream, Session), ConnectorError> {
+    let session = pool.session_at_once().await?;
+    let query = session.client().query_typed_raw(sql, std::iter::empty::<(i32, Type)>());
+    let rows = within(until, pool, query).await?.map_err(|error| stopped(error, pool))?;
+    Ok((rows, session))
 }
 
 /// The server ends a statement by itself; this is for a server that no longer answers.

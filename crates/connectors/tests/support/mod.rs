@@ -6,6 +6,8 @@ pub mod differential;
 pub mod http;
 pub mod mariadb;
 pub mod postgres;
+pub mod s3;
+pub mod servers;
 pub mod warehouse;
 
 use std::sync::Arc;

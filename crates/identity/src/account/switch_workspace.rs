@@ -51,6 +51,9 @@ pub async fn switch_workspace(
 
     let tx = platform.db.begin().await?;
     let mut session = session::Model::find(tx.conn(), session).await?.ok_or(ErrorCode::Unauthorized)?;
+    if session.organization_id != Some(place.organization_id) {
+        identity.directory.signed_in(&tx, caller.user_id, place.organization_id, now).await?;
+    }
     session.move_to(&tx, place).await?;
     session::spend_refresh_tokens(&tx, session.id, now).await?;
     let refresh_token = session::issue_refresh_token(&tx, session.id, now).await?;

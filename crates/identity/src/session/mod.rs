@@ -6,8 +6,6 @@
 pub mod list;
 pub mod revoke;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
@@ -351,17 +349,9 @@ pub async fn spend_refresh_tokens(tx: &Transaction, session_id: SessionId, now: 
     Ok(())
 }
 
-/// When a person last signed in: to one organization, or to any. Indexes: sessions(organization_id, user_id, ended_at),
-/// sessions(user_id, ended_at).
-pub async fn last_opened_by(
-    db: &impl ConnectionTrait,
-    user_id: UserId,
-    organization_id: Option<OrganizationId>,
-) -> Result<Option<DateTime<Utc>>> {
-    let mut sessions = Entity::find().filter(Column::UserId.eq(user_id));
-    if let Some(organization_id) = organization_id {
-        sessions = sessions.filter(Column::OrganizationId.eq(organization_id));
-    }
+/// When a person last signed in, wherever to. Index: sessions(user_id, ended_at).
+pub async fn last_opened_by(db: &impl ConnectionTrait, user_id: UserId) -> Result<Option<DateTime<Utc>>> {
+    let sessions = Entity::find().filter(Column::UserId.eq(user_id));
     let last = sessions.select_only().column_as(Column::CreatedAt.max(), "last_opened");
     Ok(last.into_tuple::<Option<DateTime<Utc>>>().one(db).await?.flatten())
 }
@@ -383,26 +373,6 @@ pub async fn is_from_new_country(db: &impl ConnectionTrait, user_id: UserId, cou
     let same = before.clone().filter(Column::Country.eq(country));
     let known = before.filter(Column::Country.is_not_null());
     Ok(same.limit(1).one(db).await?.is_none() && known.limit(1).one(db).await?.is_some())
-}
-
-/// When each of the people last signed in to the organization: of the sessions that stand in it. Index:
-/// sessions(organization_id, user_id, ended_at).
-pub async fn last_opened(
-    db: &impl ConnectionTrait,
-    organization_id: OrganizationId,
-    people: &[UserId],
-) -> Result<BTreeMap<UserId, DateTime<Utc>>> {
-    let rows: Vec<(UserId, DateTime<Utc>)> = Entity::find()
-        .select_only()
-        .column(Column::UserId)
-        .column_as(Column::CreatedAt.max(), "last_opened")
-        .filter(Column::OrganizationId.eq(organization_id))
-        .filter(Column::UserId.is_in(people.iter().copied()))
-        .group_by(Column::UserId)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().collect())
 }
 
 /// How many sessions of the person are live. Index: sessions(user_id, ended_at).

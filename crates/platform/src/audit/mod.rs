@@ -10,10 +10,17 @@
 //! chain from there on; a cut-off end does not fit the head. [`verify`] finds the first break. Triggers in
 //! both databases refuse UPDATE and DELETE, so that nothing but a deliberate attack gets so far.
 //!
+//! Records leave the database as lines that [`verify_export`] verifies without it: whole chains by [`export`], and each new
+//! record by [`streams`].
+//!
 //! A record is written in the transaction of what it tells ([`record`]): both exist or neither. Its chain
 //! is locked until that transaction ends, so write it last. Whoever writes it keeps secrets out of the
 //! details.
 
+mod chain;
+mod export;
+mod offline;
+pub mod streams;
 mod verify;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -26,7 +33,10 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 
-pub use verify::{Break, BreakReason, Report, verify};
+pub use chain::{Break, BreakReason, Extent, Head};
+pub use export::{MEDIA_TYPE, export, head};
+pub use offline::{ExportReport, Fault, FaultReason, verify_export};
+pub use verify::{Report, chains, verify};
 
 use crate::{Clock, Transaction};
 

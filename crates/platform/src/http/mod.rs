@@ -4,12 +4,14 @@
 //! rate limits), then its handler, which takes its input through [`Json`] and [`Query`] and answers a
 //! [`Reply`] or a [`rivergen_kernel::Error`].
 
+mod accept;
 mod caller;
 mod envelope;
 mod extract;
 pub mod layer;
 pub mod openapi;
 
+pub use accept::preferred;
 pub use caller::{
     Authentication, Authenticator, ClientIp, MaybeSignedIn, RequestOrigin, SignedIn, TrustedProxies, authenticate,
 };

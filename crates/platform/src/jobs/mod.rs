@@ -8,13 +8,17 @@
 //!   queued ──────────▶ running ──────────────────▶ done      (purged after a week)
 //!     ▲                  │  │
 //!     └── error, later ──┘  └── fatal, or no attempt left ──▶ dead  (kept for 90 days, with its error)
+//!                                                         given_up
 //! ```
 //!
 //! - **At least once.** A claim is a lease that the worker extends while it runs. A killed worker's lease
 //!   ends and the job is claimed again, so a handler must bear running twice.
 //! - **Retries** back off exponentially, with jitter, up to `max_attempts`.
+//! - **Given up**: a job that dies tells its handler in the transaction in which it does ([`Handler::given_up`]),
+//!   so that what waits for it does not wait for ever.
 //! - **Unique**: of the unfinished jobs of a kind, one with each `unique_key`.
-//! - **Periodic** jobs ([`Jobs::every`]) run on one node only, whichever is first.
+//! - **Periodic** jobs ([`Jobs::every`]) run on one node only, whichever is first. A turn that went well leaves no row:
+//!   one of every few seconds would bury the table in a week.
 //!
 //! A worker looks at once after something was enqueued in its process, then ever more slowly, down to
 //! once a second. Looking is reading: the writer of SQLite is asked only when there is something to claim.
@@ -48,6 +52,12 @@ use crate::{Clock, Database, Transaction};
 #[async_trait]
 pub trait Handler: Send + Sync {
     async fn run(&self, payload: Value, context: JobContext) -> Result<(), JobError>;
+
+    /// The job is dead: it failed for good, or in its last attempt, or its worker died in every one. In the transaction
+    /// that writes that down, so both happen or neither does; where this fails, it is tried again when the lease has ended.
+    async fn given_up(&self, _tx: &Transaction, _payload: Value, _error: &str) -> Result<()> {
+        Ok(())
+    }
 
     /// A run that takes longer is stopped and counts as failed.
     fn timeout(&self) -> Duration {
@@ -237,6 +247,10 @@ impl Inner {
 
     fn kinds(&self) -> Vec<&'static str> {
         self.handlers.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    fn is_periodic(&self, kind: &str) -> bool {
+        self.periodic.read().unwrap_or_else(PoisonError::into_inner).contains_key(kind)
     }
 
     fn periodic(&self) -> Vec<(&'static str, Duration)> {

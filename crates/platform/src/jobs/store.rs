@@ -166,6 +166,8 @@ pub(super) struct Claimed {
     pub organization_id: Option<rivergen_kernel::OrganizationId>,
     pub attempt: u32,
     pub last_attempt: bool,
+    /// Why it is not run but given up: it has no attempt left.
+    pub lost: Option<String>,
     pub claim: String,
 }
 
@@ -191,18 +193,15 @@ pub(super) async fn claim(inner: &Inner, limit: u64) -> Result<Vec<Claimed>> {
         .await?;
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
-        if row.attempts >= row.max_attempts {
-            // Each attempt ended without a word: the worker was killed, perhaps by this very job.
-            let error = row.last_error.unwrap_or_else(|| "its worker died in every attempt".to_owned());
-            end(&tx, row.id, row.claim.as_deref(), job::State::Dead, Some(&error), now).await?;
-            tracing::error!(job = %row.id, kind = row.kind, "a job is dead: its worker died in every attempt");
-            continue;
-        }
+        // Each attempt ended without a word: the worker was killed, perhaps by this very job. It is claimed to be given up,
+        // in a transaction of its own.
+        let is_spent = row.attempts >= row.max_attempts;
+        let attempt = if is_spent { row.attempts } else { row.attempts + 1 };
         let claim = format!("{:032x}", rand::random::<u128>());
         let held = job::ActiveModel {
             id: Set(row.id),
             state: Set(job::State::Running),
-            attempts: Set(row.attempts + 1),
+            attempts: Set(attempt),
             claim: Set(Some(claim.clone())),
             due_at: Set(now + inner.times.lease),
             ..Default::default()
@@ -213,8 +212,9 @@ pub(super) async fn claim(inner: &Inner, limit: u64) -> Result<Vec<Claimed>> {
             kind: row.kind,
             payload: row.payload,
             organization_id: row.organization_id,
-            attempt: u32::try_from(row.attempts + 1).unwrap_or(u32::MAX),
-            last_attempt: row.attempts + 1 >= row.max_attempts,
+            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+            last_attempt: attempt >= row.max_attempts,
+            lost: is_spent.then(|| row.last_error.unwrap_or_else(|| "its worker died in every attempt".to_owned())),
             claim,
         });
     }
@@ -240,14 +240,26 @@ pub(super) async fn extend(inner: &Inner, job: &Claimed) -> Result<bool> {
 pub(super) async fn finish(inner: &Inner, job: &Claimed, outcome: &Result<(), JobError>) -> Result<()> {
     let now = inner.clock.now();
     let tx = inner.db.begin().await?;
-    let held = Some(job.claim.as_str());
     match outcome {
-        Ok(()) => end(&tx, job.id, held, job::State::Done, None, now).await?,
+        // What it did shows elsewhere, and when it runs next stands in `periodic_jobs`.
+        Ok(()) if inner.is_periodic(&job.kind) => {
+            let own = job::Entity::delete_many().filter(job::Column::Id.eq(job.id));
+            own.filter(job::Column::Claim.eq(&job.claim)).exec(tx.conn()).await?;
+        }
+        Ok(()) => {
+            end(&tx, job, job::State::Done, None, now).await?;
+        }
         Err(JobError::Retry(error)) if !job.last_attempt => {
             back(&tx, job, now + inner.backoff(job.attempt), Some(error)).await?;
         }
         Err(JobError::Retry(error) | JobError::Fatal(error)) => {
-            end(&tx, job.id, held, job::State::Dead, Some(error), now).await?;
+            // Whoever has the job by now tells its handler.
+            if end(&tx, job, job::State::Dead, Some(error), now).await?
+                && let Some(handler) = inner.handler(&job.kind)
+            {
+                let payload = serde_json::from_str(&job.payload).unwrap_or_default();
+                handler.given_up(&tx, payload, error).await?;
+            }
         }
     }
     tx.commit().await
@@ -277,15 +289,14 @@ async fn back(tx: &Transaction, job: &Claimed, due_at: DateTime<Utc>, error: Opt
     update.filter(job::Column::Id.eq(job.id)).filter(job::Column::Claim.eq(&job.claim)).exec(tx.conn()).await.map(drop)
 }
 
-/// Ends a job for good, if the claim still holds.
+/// Ends a job for good; `false` where the claim does not hold any more.
 async fn end(
     tx: &Transaction,
-    id: JobId,
-    claim: Option<&str>,
+    job: &Claimed,
     state: job::State,
     error: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<(), DbErr> {
+) -> Result<bool, DbErr> {
     let mut update = job::Entity::update_many()
         .col_expr(job::Column::State, Expr::value(state))
         .col_expr(job::Column::FinishedAt, Expr::value(now))
@@ -296,11 +307,8 @@ async fn end(
     if state == job::State::Done {
         update = update.col_expr(job::Column::Payload, Expr::value("null"));
     }
-    let held = match claim {
-        Some(claim) => job::Column::Claim.eq(claim),
-        None => job::Column::Claim.is_null(),
-    };
-    update.filter(job::Column::Id.eq(id)).filter(held).exec(tx.conn()).await.map(drop)
+    let held = update.filter(job::Column::Id.eq(job.id)).filter(job::Column::Claim.eq(&job.claim));
+    Ok(held.exec(tx.conn()).await?.rows_affected == 1)
 }
 
 /// Within bounds, and without the zero bytes that PostgreSQL cannot keep.

@@ -106,13 +106,13 @@ pub(super) async fn run_due(inner: &Inner) -> Result<usize> {
             return Ok(runs);
         }
         for job in claimed {
+            runs += usize::from(job.lost.is_none());
             run(inner, job, CancellationToken::new(), CancellationToken::new()).await;
-            runs += 1;
         }
     }
 }
 
-/// Runs one job to whatever end, and writes the end down.
+/// Runs one job to whatever end, and writes the end down; one that has no attempt left is given up.
 async fn run(inner: &Inner, job: Claimed, stop: CancellationToken, abandon: CancellationToken) {
     let outcome = tokio::select! {
         outcome = handle(inner, &job, stop) => outcome,
@@ -149,6 +149,9 @@ async fn run(inner: &Inner, job: Claimed, stop: CancellationToken, abandon: Canc
 }
 
 async fn handle(inner: &Inner, job: &Claimed, shutdown: CancellationToken) -> Result<(), JobError> {
+    if let Some(error) = &job.lost {
+        return Err(JobError::Fatal(error.clone()));
+    }
     let handler = inner.handler(&job.kind).ok_or_else(|| JobError::retry("there is no handler for it"))?;
     let payload = serde_json::from_str(&job.payload).map_err(JobError::fatal)?;
     let context = JobContext { job_id: job.id, organization_id: job.organization_id, attempt: job.attempt, shutdown };

@@ -69,6 +69,8 @@ async fn records_are_kept_as_they_were_given(test: &TestDatabase) {
     assert_eq!((report.chains, report.records, report.first_break), (2, 3, None));
     let report = verify(&test.db, Some(Chain::of(Some(ACME)))).await.unwrap();
     assert_eq!((report.chains, report.records), (1, 2));
+    let ends: Vec<_> = report.heads.iter().map(|head| (head.chain, head.sequence, &head.hash)).collect();
+    assert_eq!(ends, [(Chain::of(Some(ACME)), 2, &rows[2].hash)]);
 }
 
 async fn a_rolled_back_record_leaves_no_gap(test: &TestDatabase) {

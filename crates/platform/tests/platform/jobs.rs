@@ -7,10 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::Duration as Span;
-use rivergen_kernel::{JobId, OrganizationId};
+use chrono::{Duration as Span, Utc};
+use rivergen_kernel::{Error, JobId, OrganizationId, Result};
 use rivergen_platform::{
-    idempotency,
+    Transaction, idempotency,
     jobs::{Handler, JobContext, JobError, JobOptions, JobTimes, Jobs, job},
 };
 use sea_orm::EntityTrait;
@@ -27,20 +27,28 @@ on_both_databases!(
     a_panic_is_a_failure,
     a_killed_workers_job_is_run_by_another,
     a_job_that_kills_its_workers_ends_dead,
+    a_handler_is_told_once_that_its_job_is_given_up,
+    a_job_is_not_dead_before_its_handler_could_be_told,
     an_unfinished_job_is_unique_by_its_key,
     a_job_waits_for_its_time,
     two_workers_do_not_share_a_job,
     periodic_jobs_run_once_each_turn,
+    a_turn_that_went_well_leaves_no_row,
     a_worker_finds_new_jobs_soon_and_stops_in_order,
     a_job_that_does_not_stop_is_given_back,
     finished_jobs_and_spent_keys_are_purged,
 );
+
+const DIED: &str = "its worker died in every attempt";
 
 /// Answers what it was told to, and notes its runs.
 #[derive(Default)]
 struct Scripted {
     runs: Mutex<Vec<(JobContext, Value)>>,
     answers: Mutex<VecDeque<Result<(), JobError>>>,
+    given_up: Mutex<Vec<(Value, String)>>,
+    /// How often it writes, and fails then, when it is told.
+    failures: Mutex<usize>,
 }
 
 #[async_trait]
@@ -49,6 +57,16 @@ impl Handler for Scripted {
         assert_ne!(payload, json!("panic"), "told to");
         self.runs.lock().unwrap().push((context, payload));
         self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
+    }
+
+    async fn given_up(&self, tx: &Transaction, payload: Value, error: &str) -> Result<()> {
+        if *self.failures.lock().unwrap() > 0 {
+            *self.failures.lock().unwrap() -= 1;
+            idempotency::remember(tx, "given up", error, "", 1, Utc::now()).await?;
+            return Err(Error::internal("not now"));
+        }
+        self.given_up.lock().unwrap().push((payload, error.to_owned()));
+        Ok(())
     }
 }
 
@@ -201,7 +219,58 @@ async fn a_job_that_kills_its_workers_ends_dead(test: &TestDatabase) {
     assert_eq!(handler.runs(), 0);
     let row = row(test, id).await;
     assert_eq!((row.state, row.attempts), (job::State::Dead, 2));
-    assert_eq!(row.last_error.as_deref(), Some("its worker died in every attempt"));
+    assert_eq!(row.last_error.as_deref(), Some(DIED));
+}
+
+async fn a_handler_is_told_once_that_its_job_is_given_up(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let told = || handler.given_up.lock().unwrap().clone();
+    let failing = |error: JobError| handler.answers.lock().unwrap().push_back(Err(error));
+    // Not for a run that is tried again, nor for one that went well.
+    failing(JobError::retry("one"));
+    enqueue(test, &jobs, json!(1), JobOptions { max_attempts: 2, ..Default::default() }).await;
+    jobs.run_due().await.unwrap();
+    assert!(told().is_empty());
+    failing(JobError::retry("two"));
+    test.time.advance(Span::seconds(10));
+    jobs.run_due().await.unwrap();
+    let expected = [(json!(1), "two".to_owned()), (json!(2), "no such thing".to_owned()), (json!(3), DIED.to_owned())];
+    assert_eq!(told(), expected[..1]);
+    failing(JobError::fatal("no such thing"));
+    enqueue(test, &jobs, json!(2), JobOptions::default()).await;
+    jobs.run_due().await.unwrap();
+    assert_eq!(told(), expected[..2]);
+    enqueue(test, &jobs, json!(3), JobOptions { max_attempts: 1, ..Default::default() }).await;
+    die_in_a_run(test, "test").await;
+    test.time.advance(Span::seconds(61));
+    jobs.run_due().await.unwrap();
+    assert_eq!(told(), expected);
+    enqueue(test, &jobs, json!(4), JobOptions::default()).await;
+    test.time.advance(Span::hours(2));
+    jobs.run_due().await.unwrap();
+    assert_eq!(told(), expected);
+}
+
+async fn a_job_is_not_dead_before_its_handler_could_be_told(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let written = async || idempotency::Entity::find().all(test.db.read()).await.unwrap().len();
+    *handler.failures.lock().unwrap() = 2;
+    handler.answers.lock().unwrap().push_back(Err(JobError::retry("no")));
+    let id = enqueue(test, &jobs, json!(1), JobOptions { max_attempts: 1, ..Default::default() }).await;
+    jobs.run_due().await.unwrap();
+    assert_eq!((row(test, id).await.state, written().await), (job::State::Running, 0));
+    // When the lease has ended, without another run. The others do not wait.
+    for (state, told) in [(job::State::Running, 0), (job::State::Dead, 1)] {
+        test.time.advance(Span::seconds(61));
+        let other = enqueue(test, &jobs, json!(2), JobOptions::default()).await;
+        jobs.run_due().await.unwrap();
+        assert_eq!((row(test, id).await.state, handler.given_up.lock().unwrap().len()), (state, told));
+        assert_eq!(row(test, other).await.state, job::State::Done);
+    }
+    // What it wrote where it failed was taken back.
+    assert_eq!((handler.runs(), written().await), (3, 0));
 }
 
 async fn an_unfinished_job_is_unique_by_its_key(test: &TestDatabase) {
@@ -260,6 +329,21 @@ async fn periodic_jobs_run_once_each_turn(test: &TestDatabase) {
         assert_eq!(handler.runs(), turn, "not before its time");
         test.time.advance(Span::seconds(301));
     }
+}
+
+async fn a_turn_that_went_well_leaves_no_row(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    jobs.every("test.periodic", Duration::from_secs(5), handler.clone());
+    for _ in 0..3 {
+        jobs.run_due().await.unwrap();
+        test.time.advance(Span::seconds(6));
+    }
+    assert_eq!(handler.runs(), 3);
+    assert!(job::Entity::find().all(test.db.read()).await.unwrap().is_empty());
+    handler.answers.lock().unwrap().push_back(Err(JobError::fatal("no")));
+    jobs.run_due().await.unwrap();
+    let left = job::Entity::find().one(test.db.read()).await.unwrap().unwrap();
+    assert_eq!((left.state, left.last_error.as_deref()), (job::State::Dead, Some("no")), "what failed is kept");
 }
 
 async fn wait_for(what: impl Fn() -> bool) {

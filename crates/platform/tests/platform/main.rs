@@ -5,6 +5,8 @@
 mod database;
 
 mod audit;
+mod audit_export;
+mod audit_streams;
 mod jobs;
 mod limits;
 mod mail;

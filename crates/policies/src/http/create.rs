@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{
-    DataSourceId, Error, ErrorCode, FieldError, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId,
-    WorkspaceId,
+    DataSourceId, Error, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId, WorkspaceId,
 };
 use rivergen_platform::{
     Event, Transaction,
@@ -22,20 +21,22 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{Policy, role_names};
+use super::{
+    Policy, role_names,
+    rules::{self, PolicyRuleRequest},
+};
 use crate::{
     Policies,
-    rule::{PolicyType, RuleConfig, RuleType},
+    rule::{PolicyType, RuleConfig},
     store::{
         self, Whole,
         assignment::{self, Reach},
         rule,
+        version::{self, Change},
     },
     targets::{NamedTargets, Target},
 };
 
-/// Rules of one policy.
-const MAX_RULES: usize = 100;
 /// Ids of one list.
 const MAX_IDS: usize = 100;
 /// Assignments that one call makes.
@@ -54,7 +55,7 @@ pub struct CreatePolicyRequest {
     /// Governs the sources of this workspace, and those of none; absent: all sources of the organization.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
-    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
+    #[garde(length(chars, min = 1, max = 255), custom(super::not_blank))]
     pub name: String,
     #[garde(inner(length(chars, max = 10_000)))]
     pub description: Option<String>,
@@ -68,7 +69,7 @@ pub struct CreatePolicyRequest {
     #[garde(inner(range(min = 0)))]
     #[schema(default = 0, minimum = 0)]
     pub priority: Option<i64>,
-    #[garde(length(max = MAX_RULES), dive)]
+    #[garde(length(max = rules::MAX_RULES), dive)]
     pub rules: Option<Vec<PolicyRuleRequest>>,
     #[garde(skip)]
     #[schema(value_type = Option<Object>)]
@@ -89,23 +90,6 @@ pub struct CreatePolicyRequest {
     pub workspace_ids: Option<Vec<WorkspaceId>>,
 }
 
-/// A rule; which types go with the policy's type and what `rule_config` holds follows from `rule_type`.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyRuleRequest {
-    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
-    pub rule_name: String,
-    #[garde(skip)]
-    pub rule_type: RuleType,
-    #[garde(skip)]
-    #[schema(value_type = Object)]
-    pub rule_config: Value,
-    /// 0 first; absent: the place in the list.
-    #[garde(inner(range(min = 0)))]
-    #[schema(minimum = 0)]
-    pub rule_order: Option<i64>,
-}
-
 errors! { pub CreateErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
 /// Create a policy with its rules and, if wanted, its assignments
@@ -118,9 +102,11 @@ pub async fn create_policy(
     Json(request): Json<CreatePolicyRequest>,
 ) -> Result<Reply<Policy>> {
     let tenant = caller.require(Permission::PolicyWrite)?;
-    let rules = request.checked_rules()?;
+    let rules = rules::read(request.policy_type, request.rules.as_deref().unwrap_or_default())?;
     let reaches = request.reaches()?;
     request.targets(&rules).check(&*policies.targets, tenant).await?;
+    let sources = request.data_source_ids.iter().flatten().copied().collect();
+    rules::fit(&*policies.targets, tenant, &sources, &rules).await?;
 
     let platform = &policies.platform;
     let tx = platform.db.begin().await?;
@@ -138,31 +124,6 @@ pub async fn create_policy(
 }
 
 impl CreatePolicyRequest {
-    /// `VALIDATION_ERROR` with every rule that does not fit the policy's type or is not what its type asks for.
-    fn checked_rules(&self) -> Result<Vec<RuleConfig>> {
-        let mut faults = Vec::new();
-        let mut checked = Vec::new();
-        for (index, rule) in self.rules.iter().flatten().enumerate() {
-            if !self.policy_type.holds(rule.rule_type) {
-                let reason = format!(
-                    "a policy of the type {} has no {} rules",
-                    self.policy_type.as_str(),
-                    rule.rule_type.as_str()
-                );
-                faults.push(FieldError::new(format!("rules[{index}].rule_type"), reason));
-                continue;
-            }
-            match RuleConfig::parse(rule.rule_type, &rule.rule_config) {
-                Ok(config) => checked.push(config),
-                Err(error) => {
-                    let error = error.below(&format!("rules[{index}].rule_config"));
-                    faults.push(FieldError::new(error.field, error.reason));
-                }
-            }
-        }
-        if faults.is_empty() { Ok(checked) } else { Err(Error::new(ErrorCode::ValidationError).with_details(faults)) }
-    }
-
     /// Each of what is governed with each of who is; a side without ids narrows nothing.
     fn reaches(&self) -> Result<BTreeSet<Reach>> {
         let sources = self.data_source_ids.iter().flatten();
@@ -201,13 +162,7 @@ impl CreatePolicyRequest {
         ids(&mut targets, "role_ids", &self.role_ids, Target::Role);
         ids(&mut targets, "user_ids", &self.user_ids, Target::User);
         ids(&mut targets, "workspace_ids", &self.workspace_ids, Target::Workspace);
-        for (index, rule) in rules.iter().enumerate() {
-            if let RuleConfig::MaskColumn { unless_role_ids, .. } = rule {
-                for (at, role) in unless_role_ids.iter().enumerate() {
-                    targets.add(format!("rules[{index}].rule_config.unless_role_ids[{at}]"), Target::Role(*role));
-                }
-            }
-        }
+        rules::name_roles(&mut targets, rules);
         if self.dataset_ids.iter().flatten().next().is_some() {
             targets.add_missing("dataset_ids");
         }
@@ -243,28 +198,11 @@ async fn insert(
         updated_at: Set(now),
         updated_by_user_id: Set(None),
         deleted_at: Set(None),
+        purge_at: Set(None),
+        version: Set(1),
     };
     let policy_id: PolicyId = store::Entity::insert(policy).exec(tx.conn()).await?.last_insert_id;
-    let rules: Vec<rule::ActiveModel> = request
-        .rules
-        .into_iter()
-        .flatten()
-        .zip(0..)
-        .map(|(rule, place)| rule::ActiveModel {
-            id: NotSet,
-            policy_id: Set(policy_id),
-            rule_name: Set(rule.rule_name),
-            rule_type: Set(rule.rule_type.as_str().to_owned()),
-            rule_config: Set(rule.rule_config),
-            rule_order: Set(rule.rule_order.unwrap_or(place)),
-            is_active: Set(true),
-            created_at: Set(now),
-            updated_at: Set(now),
-        })
-        .collect();
-    if !rules.is_empty() {
-        rule::Entity::insert_many(rules).exec_without_returning(tx.conn()).await?;
-    }
+    rule::insert_all(tx, policy_id, rules::definitions(request.rules.unwrap_or_default()), now).await?;
     let assignments: Vec<assignment::ActiveModel> = reaches
         .into_iter()
         .map(|reach| {
@@ -278,9 +216,7 @@ async fn insert(
         assignment::Entity::insert_many(assignments).exec_without_returning(tx.conn()).await?;
     }
     let policy = store::find(tx.conn(), tenant, policy_id).await?;
-    Whole::of(tx.conn(), policy).await
-}
-
-fn not_blank(text: &str, _: &()) -> garde::Result {
-    if text.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
+    let whole = Whole::of(tx.conn(), policy).await?;
+    version::keep(tx, &whole.policy, &whole.definition()?, Change::Created, user_id, now).await?;
+    Ok(whole)
 }

@@ -116,10 +116,7 @@ pub async fn get_policy_evaluations(
         return Err(Error::new(ErrorCode::BadRequest).with_message("The start_date is later than the end_date."));
     }
     let db = policies.platform.db.read();
-    let known = tenant.find::<store::Entity>().filter(store::Column::Id.eq(policy_id)).count(db).await?;
-    if known == 0 {
-        return Err(ErrorCode::NotFound.into());
-    }
+    store::find_with_history(db, tenant, policy_id, policies.platform.clock.now()).await?;
     // Index: policy_evaluations(policy_id, id).
     let mut query = tenant.find::<Entity>().filter(Column::PolicyId.eq(policy_id));
     if let Some(user) = filter.user_id {

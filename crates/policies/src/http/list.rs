@@ -31,6 +31,10 @@ pub struct Filter {
     pub policy_type: Option<PolicyType>,
     #[garde(skip)]
     pub is_active: Option<bool>,
+    /// Only those that are deleted and can be restored.
+    #[garde(skip)]
+    #[param(default = false)]
+    pub deleted: Option<bool>,
     /// Part of the name or of the description.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
@@ -52,6 +56,11 @@ pub struct PolicyListItem {
     pub priority: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// Of those that are deleted alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restorable_until: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Model> for PolicyListItem {
@@ -69,6 +78,8 @@ impl TryFrom<Model> for PolicyListItem {
             priority: row.priority,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            deleted_at: row.deleted_at,
+            restorable_until: row.purge_at,
         })
     }
 }
@@ -87,7 +98,12 @@ pub async fn list_policies(
     let tenant = caller.require(Permission::PolicyRead)?;
     let page = page.request()?;
     let db = policies.platform.db.read();
-    let mut query = tenant.find::<Entity>().filter(Column::DeletedAt.is_null());
+    let mut query = tenant.find::<Entity>();
+    query = if filter.deleted.unwrap_or(false) {
+        query.filter(Column::PurgeAt.gt(policies.platform.clock.now()))
+    } else {
+        query.filter(Column::DeletedAt.is_null())
+    };
     if let Some(workspace) = filter.workspace_id {
         query = query.filter(Column::WorkspaceId.eq(workspace));
     }

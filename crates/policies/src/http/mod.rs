@@ -1,10 +1,16 @@
 //! The operations of `/api/v1/policies`, one file each; the shapes that they share stand here.
 
 pub mod assign;
+pub mod assignments;
 pub mod create;
+pub mod dashboard;
+pub mod delete;
 pub mod evaluations;
 pub mod get;
 pub mod list;
+pub(crate) mod rules;
+pub mod update;
+pub mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +53,9 @@ pub struct Policy {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub updated_by_user_id: Option<UserId>,
+    /// From 1; each change of the policy or its rules makes the next one.
+    #[schema(examples(3))]
+    pub version: i64,
 }
 
 /// A rule as it was sent.
@@ -144,8 +153,13 @@ impl Policy {
             created_at: row.created_at,
             updated_at: row.updated_at,
             updated_by_user_id: row.updated_by_user_id,
+            version: row.version,
         })
     }
+}
+
+fn not_blank(text: &str, _: &()) -> garde::Result {
+    if text.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
 /// The names of the roles that assignments speak of.

@@ -122,6 +122,13 @@ impl New {
     }
 }
 
+/// Removes the assignments to a source that is gone for good; answers how many they were.
+/// Index: policy_assignments(organization_id).
+pub async fn detach_source(tx: &Transaction, organization: OrganizationId, source: DataSourceId) -> Result<u64> {
+    let to_it = Entity::delete_many().filter(Column::OrganizationId.eq(organization));
+    Ok(to_it.filter(Column::DataSourceId.eq(source)).exec(tx.conn()).await?.rows_affected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,20 @@
 //! Policies as they are stored: the policy, its [`rule`]s, and the [`assignment`]s that say whom and what it
 //! governs.
 //!
-//! A rule is fixed from the day that it is written; what may change is the policy around it and its
-//! assignments. Deleting a policy only marks it, so that the record of what it did stays readable.
+//! A change of the policy or its rules makes the next [`version`], and all versions are kept. Deleting a policy only
+//! marks it: it can be restored, and the record of what it did stays readable, until it is [purged](crate::purge).
 
 pub mod assignment;
 pub mod rule;
+pub mod version;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, PolicyId, Result, Tenant, UserId, WorkspaceId};
-use rivergen_platform::db::{TenantOwned, TenantScope};
-use sea_orm::{ConnectionTrait, QueryOrder, entity::prelude::*};
+use rivergen_platform::{
+    Transaction,
+    db::{TenantOwned, TenantScope},
+};
+use sea_orm::{Condition, ConnectionTrait, QueryOrder, QuerySelect, entity::prelude::*};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::rule::PolicyType;
@@ -36,6 +40,10 @@ pub struct Model {
     pub updated_at: DateTime<Utc>,
     pub updated_by_user_id: Option<UserId>,
     pub deleted_at: Option<DateTime<Utc>>,
+    /// From when on a deleted policy cannot be restored any more.
+    pub purge_at: Option<DateTime<Utc>>,
+    /// The number of the version that it is now.
+    pub version: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -77,6 +85,11 @@ impl Whole {
             .await?;
         Ok(Self { policy, rules, assignments })
     }
+
+    /// What its versions keep of it.
+    pub fn definition(&self) -> Result<version::Definition> {
+        version::Definition::of(&self.policy, &self.rules)
+    }
 }
 
 /// A policy of the organization that is not deleted; `NOT_FOUND` for all others.
@@ -85,6 +98,34 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: PolicyId) -> Re
         .find::<Entity>()
         .filter(Column::Id.eq(id))
         .filter(Column::DeletedAt.is_null())
+        .one(db)
+        .await?
+        .ok_or_else(|| ErrorCode::NotFound.into())
+}
+
+/// The same, held until the transaction ends: of two changes at once, the second one sees what the first one did.
+pub async fn lock(tx: &Transaction, tenant: Tenant, id: PolicyId) -> Result<Model> {
+    tenant
+        .find::<Entity>()
+        .filter(Column::Id.eq(id))
+        .filter(Column::DeletedAt.is_null())
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?
+        .ok_or_else(|| ErrorCode::NotFound.into())
+}
+
+/// A policy whose history may be read: also one that is deleted, as long as it can be restored.
+pub async fn find_with_history(
+    db: &impl ConnectionTrait,
+    tenant: Tenant,
+    id: PolicyId,
+    now: DateTime<Utc>,
+) -> Result<Model> {
+    tenant
+        .find::<Entity>()
+        .filter(Column::Id.eq(id))
+        .filter(Condition::any().add(Column::PurgeAt.is_null()).add(Column::PurgeAt.gt(now)))
         .one(db)
         .await?
         .ok_or_else(|| ErrorCode::NotFound.into())

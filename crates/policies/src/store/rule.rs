@@ -2,9 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{PolicyId, PolicyRuleId, Result};
-use sea_orm::entity::prelude::*;
+use rivergen_platform::Transaction;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    entity::prelude::*,
+};
 
-use super::named;
+use super::{named, version::RuleDefinition};
 use crate::rule::{AccessRule, RuleConfig, RuleType, TablePattern};
 
 #[sea_orm::model]
@@ -43,4 +47,40 @@ impl Model {
             RuleConfig::DenyAccess(AccessRule { table: TablePattern::Any, columns: None })
         })
     }
+}
+
+/// Gives the policy these rules beside those that it has.
+pub(crate) async fn insert_all(
+    tx: &Transaction,
+    policy_id: PolicyId,
+    rules: Vec<RuleDefinition>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let rows = rules.into_iter().map(|rule| ActiveModel {
+        id: NotSet,
+        policy_id: Set(policy_id),
+        rule_name: Set(rule.rule_name),
+        rule_type: Set(rule.rule_type.as_str().to_owned()),
+        rule_config: Set(rule.rule_config),
+        rule_order: Set(rule.rule_order),
+        is_active: Set(rule.is_active),
+        created_at: Set(now),
+        updated_at: Set(now),
+    });
+    Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
+    Ok(())
+}
+
+/// Puts these rules in the place of all that the policy has. Index: policy_rules(policy_id, …).
+pub(crate) async fn replace_all(
+    tx: &Transaction,
+    policy_id: PolicyId,
+    rules: Vec<RuleDefinition>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    Entity::delete_many().filter(Column::PolicyId.eq(policy_id)).exec(tx.conn()).await?;
+    insert_all(tx, policy_id, rules, now).await
 }

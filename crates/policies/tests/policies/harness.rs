@@ -24,7 +24,8 @@ use rivergen_platform::{
 };
 use rivergen_policies::{
     Policies,
-    targets::{Target, Targets},
+    rule::{ConfigError, RuleConfig},
+    targets::{Member, Target, Targets},
 };
 use rivergen_tenancy::{organization, role};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait};
@@ -73,6 +74,19 @@ impl Targets for Surroundings {
         let own =
             |source: &DataSourceId| self.sources.get(source).filter(|(owner, _)| *owner == tenant.organization_id());
         Ok(sources.iter().filter_map(|source| own(source).map(|(_, workspace)| (*source, *workspace))).collect())
+    }
+
+    async fn misfits(
+        &self,
+        _: Tenant,
+        _: &BTreeSet<DataSourceId>,
+        _: &[RuleConfig],
+    ) -> Result<Vec<(usize, ConfigError)>> {
+        Ok(Vec::new())
+    }
+
+    async fn member(&self, _: Tenant, _: UserId, _: Option<WorkspaceId>) -> Result<Option<Member>> {
+        Ok(None)
     }
 }
 
@@ -278,6 +292,7 @@ async fn found(platform: &Platform, id: OrganizationId) -> BTreeMap<BuiltInRole,
         settings_version: Set(0),
         settings_updated_at: Set(None),
         settings_updated_by: Set(None),
+        ..Default::default()
     }
     .insert(tx.conn())
     .await
@@ -304,6 +319,7 @@ async fn join(platform: &Platform, organization: OrganizationId, role: BuiltInRo
         role_ids: vec![role_id],
         role_names: vec![role.name().to_owned()],
         permissions: role.permissions(),
+        organization_permissions: role.permissions(),
         attributes: Default::default(),
         valid_until: None,
     };

@@ -5,9 +5,10 @@ use datafusion::{
     catalog::TableProvider,
     datasource::MemTable,
 };
-use rivergen_kernel::{Attributes, DataSourceId, PolicyId, RoleId};
+use rivergen_kernel::{DataSourceId, PolicyId, RoleId};
 use rivergen_policies::{
     decision::{ColumnInfo, Decision, Subject, decide},
+    facts::Facts,
     mask::HashKey,
     rule::{EffectivePolicy, PolicyType, RuleConfig, RuleType, TableName},
 };
@@ -24,8 +25,9 @@ pub fn policy(id: i64, name: &str, rules: &[(RuleType, Json)]) -> EffectivePolic
     }
 }
 
-pub fn attributes(value: Json) -> Attributes {
-    value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
+pub fn facts(attributes: Json) -> Facts {
+    let attributes = attributes.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Facts { attributes, ..Facts::default() }
 }
 
 pub fn decided(name: &TableName, provider: &dyn TableProvider, policies: &[EffectivePolicy]) -> Decision {
@@ -33,10 +35,13 @@ pub fn decided(name: &TableName, provider: &dyn TableProvider, policies: &[Effec
         .schema()
         .fields()
         .iter()
-        .map(|field| ColumnInfo { name: field.name().clone(), column_type: column_type(field.data_type()) })
+        .map(|field| ColumnInfo {
+            name: field.name().clone(),
+            column_type: column_type(field.data_type()),
+            tags: Default::default(),
+        })
         .collect();
-    let subject =
-        Subject { attributes: attributes(json!({"region": "EU", "level": 3})), role_ids: BTreeSet::from([RoleId(7)]) };
+    let subject = Subject { facts: facts(json!({"region": "EU", "level": 3})), role_ids: BTreeSet::from([RoleId(7)]) };
     decide(policies, name, &columns, &subject, false)
 }
 
@@ -48,7 +53,7 @@ pub fn governed(
 ) -> GovernedTable {
     let name = TableName { catalog: catalog.into(), schema: "main".into(), table: table.into() };
     let decision = decided(&name, provider.as_ref(), policies);
-    GovernedTable { name, source_id: DataSourceId(1), provider, decision }
+    GovernedTable { name, source_id: DataSourceId(1), provider, decision, entitlements: Default::default() }
 }
 
 pub fn mem_table(columns: Vec<(&str, ArrayRef)>) -> Arc<MemTable> {

@@ -2,6 +2,8 @@
 //!
 //! Nothing here calls the crates under test. Where this and the engine differ, one of them is wrong.
 
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -54,6 +56,12 @@ pub enum Filter {
         name: &'static str,
         value: Option<Value>,
     },
+    /// Is among the values that a sub-select, which is written so, has.
+    Entitled {
+        column: usize,
+        select: &'static str,
+        values: Vec<Value>,
+    },
     And(Box<Filter>, Box<Filter>),
     Or(Box<Filter>, Box<Filter>),
     Not(Box<Filter>),
@@ -75,6 +83,7 @@ impl Filter {
                 format!("{} IS {}NULL", columns[*column], if *negated { "NOT " } else { "" })
             }
             Filter::Attribute { column, op, name, .. } => format!("{} {op} current_user_{name}", columns[*column]),
+            Filter::Entitled { column, select, .. } => format!("{} IN ({select})", columns[*column]),
             Filter::And(a, b) => format!("({} AND {})", a.text(columns), b.text(columns)),
             Filter::Or(a, b) => format!("({} OR {})", a.text(columns), b.text(columns)),
             Filter::Not(a) => format!("NOT ({})", a.text(columns)),
@@ -86,7 +95,7 @@ impl Filter {
         !self.lacks_attribute() && self.truth(row) == Some(true)
     }
 
-    fn lacks_attribute(&self) -> bool {
+    pub fn lacks_attribute(&self) -> bool {
         match self {
             Filter::Attribute { value, .. } => value.is_none(),
             Filter::And(a, b) | Filter::Or(a, b) => a.lacks_attribute() || b.lacks_attribute(),
@@ -116,6 +125,9 @@ impl Filter {
                 _ => None,
             },
             Filter::IsNull { column, negated } => Some((row[*column] == Value::Null) != *negated),
+            Filter::Entitled { column, values, .. } => {
+                Some(values.iter().any(|value| compare(&row[*column], "=", value) == Some(true)))
+            }
             Filter::And(a, b) => match (a.truth(row), b.truth(row)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
@@ -175,12 +187,28 @@ pub enum Mask {
     ConstantText(&'static str),
     ConstantInt(i64),
     Hash,
-    Partial { keep_first: usize, keep_last: usize },
+    Partial {
+        keep_first: usize,
+        keep_last: usize,
+    },
     Email,
     DigitsToHash,
     ToYear,
     ToMonth,
-    Round { to: i64 },
+    Round {
+        to: i64,
+    },
+    Tokenize,
+    Card {
+        keep_first: usize,
+        keep_last: usize,
+    },
+    BucketSize(i64),
+    BucketBounds(&'static [i64]),
+    /// The value where the row passes, else NULL.
+    ValueWhere(Filter),
+    /// The text where the row passes, else its first letter, in capitals, with a sign.
+    InitialUnless(Filter),
 }
 
 impl Mask {
@@ -191,6 +219,20 @@ impl Mask {
             Mask::ConstantInt(_) if matches!(kind, Kind::Int | Kind::Float) => kind,
             Mask::ConstantInt(_) | Mask::ConstantText(_) => Kind::Text,
             Mask::Hash | Mask::Partial { .. } | Mask::Email | Mask::DigitsToHash => Kind::Text,
+            Mask::Tokenize | Mask::Card { .. } | Mask::BucketSize(_) | Mask::BucketBounds(_) => Kind::Text,
+            Mask::ValueWhere(_) | Mask::InitialUnless(_) => kind,
+        }
+    }
+
+    /// The column's expression, for those that are written as one.
+    pub fn expression(&self, column: &str, columns: &[&str]) -> Option<String> {
+        match self {
+            Mask::ValueWhere(filter) => Some(format!("CASE WHEN {} THEN {column} ELSE NULL END", filter.text(columns))),
+            Mask::InitialUnless(filter) => Some(format!(
+                "CASE WHEN {} THEN {column} ELSE upper(left({column}, 1)) || '~' || right('abc', 0) END",
+                filter.text(columns)
+            )),
+            _ => None,
         }
     }
 
@@ -199,17 +241,32 @@ impl Mask {
             Mask::ToYear | Mask::ToMonth => kind == Kind::Date,
             Mask::Round { .. } => matches!(kind, Kind::Int | Kind::Float),
             // How floating point numbers and dates are written out is not this test's business.
-            Mask::Hash | Mask::Partial { .. } | Mask::Email | Mask::DigitsToHash => {
+            Mask::Hash
+            | Mask::Partial { .. }
+            | Mask::Email
+            | Mask::DigitsToHash
+            | Mask::Tokenize
+            | Mask::Card { .. } => {
                 matches!(kind, Kind::Int | Kind::Text)
             }
+            Mask::BucketSize(_) | Mask::BucketBounds(_) => matches!(kind, Kind::Int | Kind::Float),
+            Mask::ValueWhere(_) => true,
+            Mask::InitialUnless(_) => kind == Kind::Text,
             Mask::ConstantText(_) => kind != Kind::Date,
             Mask::ConstantInt(_) => kind != Kind::Date,
             Mask::NullValue | Mask::Redact => true,
         }
     }
 
-    pub fn apply(&self, value: &Value, kind: Kind, key: &[u8]) -> Value {
+    /// What stands in the place of the row's value at that column.
+    pub fn apply(&self, row: &[Value], at: usize, kind: Kind, key: &[u8]) -> Value {
+        let value = &row[at];
         match self {
+            Mask::ValueWhere(filter) if filter.lets_through(row) => return value.clone(),
+            Mask::ValueWhere(_) => return Value::Null,
+            // An attribute that nobody has leaves nothing of the column.
+            Mask::InitialUnless(filter) if filter.lacks_attribute() => return Value::Null,
+            Mask::InitialUnless(filter) if filter.lets_through(row) => return value.clone(),
             Mask::NullValue => return Value::Null,
             Mask::Redact if kind == Kind::Text => return Value::Text("[REDACTED]".to_owned()),
             Mask::Redact => return Value::Null,
@@ -257,6 +314,59 @@ impl Mask {
                     in_digits = c.is_ascii_digit();
                 }
                 Value::Text(masked)
+            }
+            Mask::Tokenize => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+                mac.update(b"the key of tokens");
+                let key = UnboundKey::new(&AES_256_GCM_SIV, &mac.finalize().into_bytes()[..]).unwrap();
+                let mut sealed = text.into_bytes();
+                sealed.push(0x80);
+                while sealed.len() % 16 != 0 {
+                    sealed.push(0);
+                }
+                let nonce = Nonce::assume_unique_for_key([0; 12]);
+                LessSafeKey::new(key).seal_in_place_append_tag(nonce, Aad::empty(), &mut sealed).unwrap();
+                Value::Text(format!("tok_{}", URL_SAFE_NO_PAD.encode(sealed)))
+            }
+            Mask::Card { keep_first, keep_last } => {
+                let letters: Vec<char> = text.chars().collect();
+                let digits: Vec<usize> = (0..letters.len()).filter(|at| letters[*at].is_ascii_digit()).collect();
+                let is_gap = |c: char| c == ' ' || c == '-';
+                let is_card = digits.len() >= 12 && letters.iter().all(|c| c.is_ascii_digit() || is_gap(*c));
+                let covered = |at: usize| match digits.iter().position(|digit| *digit == at) {
+                    Some(place) => place >= *keep_first && place < digits.len() - keep_last,
+                    None => false,
+                };
+                let shown = |at: usize| is_card && !covered(at);
+                Value::Text(letters.iter().enumerate().map(|(at, c)| if shown(at) { *c } else { '*' }).collect())
+            }
+            Mask::BucketSize(_) | Mask::BucketBounds(_) => {
+                let number = match value {
+                    Value::Int(number) => *number as f64,
+                    Value::Float(number) => *number,
+                    other => panic!("a mask of numbers on {other:?}"),
+                };
+                Value::Text(match self {
+                    Mask::BucketSize(size) => {
+                        let low = (number / *size as f64).floor() as i64 * size;
+                        format!("{low} to under {}", low + size)
+                    }
+                    Mask::BucketBounds(bounds) => {
+                        let low = bounds.iter().rev().find(|bound| **bound as f64 <= number);
+                        let high = bounds.iter().find(|bound| **bound as f64 > number);
+                        match (low, high) {
+                            (Some(low), Some(high)) => format!("{low} to under {high}"),
+                            (Some(low), None) => format!("{low} and more"),
+                            (None, Some(high)) => format!("under {high}"),
+                            (None, None) => unreachable!(),
+                        }
+                    }
+                    _ => unreachable!(),
+                })
+            }
+            Mask::InitialUnless(_) => {
+                let initial: String = text.chars().take(1).collect();
+                Value::Text(format!("{}~", initial.to_uppercase()))
             }
             Mask::ToYear | Mask::ToMonth => {
                 let Value::Date(days) = value else { panic!("a mask of dates on {value:?}") };

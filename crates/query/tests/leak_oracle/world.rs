@@ -14,9 +14,10 @@ use datafusion::{
 use rivergen_kernel::{DataSourceId, PolicyId};
 use rivergen_policies::{
     decision::{ColumnInfo, Decision, Subject, decide},
+    facts::Facts,
     rule::{EffectivePolicy, PolicyType, RuleConfig, RuleType, TableName},
 };
-use rivergen_query::{GovernedTable, mask::column_type};
+use rivergen_query::{GovernedTable, filter::Entitlements, mask::column_type};
 use serde_json::json;
 
 use crate::{
@@ -54,17 +55,38 @@ const TAGS: &[(&str, Kind)] = &[("person_id", Kind::Int), ("tag", Kind::Text), (
 
 impl World {
     pub fn generate(choices: &mut Choices) -> Self {
-        let tables = [("people", PEOPLE), ("orders", ORDERS), ("tags", TAGS)]
+        let mut tables: Vec<Table> = [("people", PEOPLE), ("orders", ORDERS), ("tags", TAGS)]
             .map(|(name, columns)| Table::generate(choices, name, columns))
             .into();
+        // The first two have the ids of people; the third says whose may be seen, whatever of itself may be seen.
+        for (at, column) in [(0, 0), (1, 1)] {
+            if choices.percent(20) {
+                let entitled = entitled(choices, &tables[2].rows, column);
+                let filter = match choices.below(3) {
+                    0 => Filter::Or(Box::new(entitled), Box::new(filter(choices, tables[at].columns, 1))),
+                    1 => Filter::And(Box::new(entitled), Box::new(filter(choices, tables[at].columns, 1))),
+                    _ => entitled,
+                };
+                tables[at].filters.push(filter);
+            }
+        }
         Self { tables }
     }
 
     /// The tables with their policies; those named lie in a database, the others in memory.
     pub fn governed(&self, in_database: &BTreeSet<&str>) -> Vec<GovernedTable> {
         let database = Sqlite::new();
-        let place = |table: &Table| in_database.contains(table.name).then_some(&database);
-        self.tables.iter().map(|table| table.governed(place(table))).collect()
+        let placed = |table: &Table| match in_database.contains(table.name) {
+            true => database.table(table.name, table.columns, &table.rows),
+            false => provider(table.columns, &table.rows),
+        };
+        let providers: Vec<Arc<dyn TableProvider>> = self.tables.iter().map(placed).collect();
+        let entitlements: Entitlements = [("tags".to_owned(), Arc::clone(&providers[2]))].into();
+        let governed = |(table, provider): (&Table, &Arc<dyn TableProvider>)| GovernedTable {
+            entitlements: entitlements.clone(),
+            ..table.governed(Arc::clone(provider))
+        };
+        self.tables.iter().zip(&providers).map(governed).collect()
     }
 
     /// Tables to which the policies have been applied, with none left.
@@ -90,7 +112,7 @@ impl Table {
         }
         for (at, (_, kind)) in columns.iter().enumerate() {
             if choices.percent(25) {
-                let mask = mask(choices);
+                let mask = mask(choices, columns);
                 if mask.fits(*kind) {
                     table.masks.push((at, mask));
                 }
@@ -105,7 +127,7 @@ impl Table {
         TableName { catalog: "src".into(), schema: "main".into(), table: self.name.into() }
     }
 
-    fn governed(&self, database: Option<&Arc<Sqlite>>) -> GovernedTable {
+    fn governed(&self, provider: Arc<dyn TableProvider>) -> GovernedTable {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let mut rules = Vec::new();
         for filter in &self.filters {
@@ -127,6 +149,15 @@ impl Table {
                 Mask::ToYear => ("truncate_date", json!({"unit": "year"})),
                 Mask::ToMonth => ("truncate_date", json!({"unit": "month"})),
                 Mask::Round { to } => ("round_number", json!({"to": to})),
+                Mask::Tokenize => ("tokenize", json!({})),
+                Mask::Card { keep_first, keep_last } => {
+                    ("card", json!({"keep_first": keep_first, "keep_last": keep_last}))
+                }
+                Mask::BucketSize(size) => ("bucket", json!({"size": size})),
+                Mask::BucketBounds(bounds) => ("bucket", json!({"bounds": bounds})),
+                Mask::ValueWhere(_) | Mask::InitialUnless(_) => {
+                    ("expression", json!({"expression": mask.expression(names[*at], &names)}))
+                }
             };
             let config =
                 json!({"table": self.name, "column": names[*at], "masking_function": function, "options": options});
@@ -146,23 +177,27 @@ impl Table {
                 rules: vec![RuleConfig::parse(rule_type, &config).unwrap_or_else(|error| panic!("{config}: {error}"))],
             })
             .collect();
-        let provider = match database {
-            Some(database) => database.table(self.name, self.columns, &self.rows),
-            None => provider(self.columns, &self.rows),
-        };
         let columns: Vec<ColumnInfo> = provider
             .schema()
             .fields()
             .iter()
-            .map(|field| ColumnInfo { name: field.name().clone(), column_type: column_type(field.data_type()) })
+            .map(|field| ColumnInfo {
+                name: field.name().clone(),
+                column_type: column_type(field.data_type()),
+                tags: Default::default(),
+            })
             .collect();
-        let subject = Subject {
-            attributes: [("region".to_owned(), json!("EU")), ("level".to_owned(), json!(2))].into(),
-            role_ids: BTreeSet::new(),
-        };
+        let attributes = [("region".to_owned(), json!("EU")), ("level".to_owned(), json!(2))].into();
+        let subject = Subject { facts: Facts { attributes, ..Facts::default() }, role_ids: BTreeSet::new() };
         let decision = decide(&policies, &self.table_name(), &columns, &subject, false);
         assert!(decision.is_allowed(), "{:?}", decision.access);
-        GovernedTable { name: self.table_name(), source_id: DataSourceId(1), provider, decision }
+        GovernedTable {
+            name: self.table_name(),
+            source_id: DataSourceId(1),
+            provider,
+            decision,
+            entitlements: Default::default(),
+        }
     }
 
     fn without_policies(&self, columns: Vec<(&'static str, Kind)>, rows: Vec<Vec<Value>>) -> GovernedTable {
@@ -171,6 +206,7 @@ impl Table {
             source_id: DataSourceId(1),
             provider: provider(&columns, &rows),
             decision: Decision::unrestricted(),
+            entitlements: Default::default(),
         }
     }
 
@@ -190,7 +226,7 @@ impl Table {
             let values = row.iter().enumerate().filter(|(at, _)| !self.hidden.contains(at));
             values
                 .map(|(at, value)| match self.mask_of(at) {
-                    Some(mask) => mask.apply(value, self.columns[at].1, HASH_KEY),
+                    Some(mask) => mask.apply(row, at, self.columns[at].1, HASH_KEY),
                     None => value.clone(),
                 })
                 .collect()
@@ -234,9 +270,27 @@ fn value(choices: &mut Choices, row: usize, column: &str, kind: Kind) -> Value {
         (Kind::Text, "email") => {
             Value::Text((*choices.one(&["anna@x.com", "b@y.org", "nobody", "", "zoë@z.de", "a'b@c.d"])).to_owned())
         }
-        (Kind::Text, _) => Value::Text((*choices.one(&["1", "0", "42", "x9", "EU", "-7", " 3", "1e3"])).to_owned()),
+        (Kind::Text, _) => Value::Text(
+            (*choices.one(&["1", "0", "42", "x9", "EU", "-7", " 3", "1e3", "4111-1111 1111 1234"])).to_owned(),
+        ),
         (Kind::Date, _) => Value::Date(choices.int(-30, 20_000) as i32),
     }
+}
+
+/// Of ranges.
+const BOUNDS: &[&[i64]] = &[&[0, 3], &[-1], &[2, 4, 8]];
+
+/// The people that rows of `tags` name.
+fn entitled(choices: &mut Choices, tags: &[Vec<Value>], column: usize) -> Filter {
+    let (select, counts): (&str, fn(&[Value]) -> bool) = match choices.below(3) {
+        0 => ("SELECT person_id FROM tags", |_| true),
+        1 => ("SELECT person_id FROM tags WHERE weight > 2", |tag| matches!(tag[2], Value::Int(weight) if weight > 2)),
+        _ => ("SELECT person_id FROM tags WHERE tag = current_user_region OR weight IS NULL", |tag| {
+            tag[1] == Value::Text("EU".to_owned()) || tag[2] == Value::Null
+        }),
+    };
+    let values = tags.iter().filter(|tag| counts(tag)).map(|tag| tag[0].clone()).collect();
+    Filter::Entitled { column, select, values }
 }
 
 fn filter(choices: &mut Choices, columns: &[(&str, Kind)], depth: usize) -> Filter {
@@ -274,8 +328,8 @@ fn filter(choices: &mut Choices, columns: &[(&str, Kind)], depth: usize) -> Filt
     }
 }
 
-fn mask(choices: &mut Choices) -> Mask {
-    match choices.below(11) {
+fn mask(choices: &mut Choices, columns: &[(&str, Kind)]) -> Mask {
+    match choices.below(18) {
         0 => Mask::NullValue,
         1 => Mask::Redact,
         2 => Mask::ConstantText("hidden"),
@@ -286,6 +340,12 @@ fn mask(choices: &mut Choices) -> Mask {
         7 => Mask::DigitsToHash,
         8 => Mask::ToYear,
         9 => Mask::ToMonth,
+        10 => Mask::Tokenize,
+        11 => Mask::Card { keep_first: choices.below(7), keep_last: choices.below(5) },
+        12 => Mask::BucketSize(choices.int(1, 5)),
+        13 => Mask::BucketBounds(choices.one::<&[i64]>(BOUNDS)),
+        14 | 15 => Mask::ValueWhere(filter(choices, columns, 1)),
+        16 => Mask::InitialUnless(filter(choices, columns, 1)),
         _ => Mask::Round { to: choices.int(2, 10) },
     }
 }

@@ -1,9 +1,18 @@
-//! The operations of data sources that run SQL: `query`, and `test` with a statement of the caller's.
+//! The operations of data sources that depend on what the caller may see inside them (`query`, `test` with a statement of
+//! the caller's, `schemas`, `drift`), the history of what was run, and those of policies that need what policies are about:
+//! `simulate`, `explain` and `detokenize`.
 
+mod detokenize;
+mod drift;
+mod explain;
+mod history;
 mod query;
+mod schemas;
+mod simulate;
+mod tags;
+mod test;
 
 pub use query::PolicyOfQuery;
-mod test;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -11,5 +20,17 @@ use crate::Engine;
 
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Engine> {
-    OpenApiRouter::new().routes(routes!(query::query_data_source)).routes(routes!(test::test_connection))
+    OpenApiRouter::new()
+        .routes(routes!(query::query_data_source))
+        .routes(routes!(test::test_connection))
+        .routes(routes!(history::list_queries))
+        .routes(routes!(history::get_query))
+        .routes(routes!(history::cancel_query))
+        .routes(routes!(simulate::simulate_policies))
+        .routes(routes!(explain::explain_policies))
+        .routes(routes!(detokenize::detokenize))
+        .routes(routes!(tags::list_column_tags, tags::set_column_tags))
+        .routes(routes!(tags::propose_column_tags))
+        .routes(routes!(schemas::get_schemas))
+        .routes(routes!(drift::get_drift))
 }

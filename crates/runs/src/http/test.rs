@@ -15,11 +15,15 @@ use rivergen_platform::{
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_policies::evaluation::RunKind;
-use rivergen_sources::source::Status;
+use rivergen_sources::{
+    access::Access,
+    health::steps::{self, TestStep},
+    source::Status,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Engine, Run};
+use crate::{Engine, Form, Run};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,9 +56,11 @@ pub struct TestAnswer {
     pub error_message: Option<String>,
     #[schema(examples("CONNECTION_ERROR"))]
     pub error_code: Option<&'static str>,
+    /// What the test went through, in its order.
+    pub steps: Vec<TestStep>,
 }
 
-errors! { pub TestErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
+errors! { pub TestErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, QueryTimeout; }
 
 /// Connect to a source now and record the outcome
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/test", tag = "data_sources", request_body = TestRequest,
@@ -67,11 +73,11 @@ pub async fn test_connection(
     Path(id): Path<DataSourceId>,
     Json(request): Json<TestRequest>,
 ) -> Result<Reply<TestAnswer>> {
-    let tenant = caller.require(Permission::DataSourceWrite)?;
-    let source = engine.sources.find(tenant, id).await?;
+    let access = Access::of(&caller, Permission::DataSourceWrite)?;
+    let source = engine.sources.find(&access, id).await?;
     let limit = request.timeout_seconds.map(Duration::from_secs);
     let longest = limit.unwrap_or(Duration::from_secs(600));
-    let check = tokio::time::timeout(longest, engine.sources.test(tenant, &source)).await;
+    let check = tokio::time::timeout(longest, engine.sources.test(access.tenant(), &source)).await;
     let check = check.map_err(|_| Error::new(ErrorCode::QueryTimeout))??;
     let tx = engine.platform.db.begin().await?;
     let record = AuditRecord::new(Some(source.organization_id), origin.actor(caller.user_id), "data_source.test")
@@ -83,6 +89,7 @@ pub async fn test_connection(
     let mut answer = TestAnswer {
         data_source_id: id,
         status: check.status,
+        steps: steps::of(source.kind()?, &check.outcome),
         connection_successful: check.outcome.successful,
         response_time_ms: Some(check.outcome.response_time_ms),
         test_query_result: None,
@@ -95,13 +102,13 @@ pub async fn test_connection(
     if let (true, Some(sql)) = (answer.connection_successful, request.test_query) {
         let run = Run {
             kind: RunKind::Sql,
-            sources: vec![engine.sources.find(tenant, id).await?],
+            sources: vec![engine.sources.find(&access, id).await?],
             sql: &sql,
             parameters: &serde_json::Map::new(),
             default_schema: None,
+            form: Form::Page,
             max_rows: Some(1),
             timeout: limit,
-            dry_run: false,
         };
         match engine.run(&caller, &origin, run).await {
             Ok(ran) => {

@@ -40,6 +40,7 @@ const AFTER_HELP: &str = "Examples:
   rivergen demo                                   a demo organization with data, on http://127.0.0.1:8080
   RIVERGEN_DATABASE__URL=postgres://… rivergen serve
   rivergen provision acme.toml                    an organization with its people
+  rivergen audit export > audit.jsonl             all records; `rivergen audit verify --file` needs nothing else
   rivergen people create-owner ada@acme.example --organization Acme
   rivergen check-config --defaults > rivergen.toml   all settings, with comments, to edit";
 
@@ -115,6 +116,9 @@ impl Cli {
             Command::CheckConfig { defaults: true } => {
                 print!("{DEFAULTS}");
                 return Ok(ExitCode::SUCCESS);
+            }
+            Command::Audit(audit::AuditCommand::Verify { file: Some(file), filtered }) => {
+                return audit::verify_file(file, *filtered);
             }
             _ => {}
         }

@@ -6,13 +6,13 @@ use clap::Subcommand;
 use rivergen_identity::{account::delete, email_address, operator, user::User};
 use rivergen_kernel::{BuiltInRole, Error, Result, Secret};
 use rivergen_platform::Clock;
-use rivergen_tenancy::provision::{self, OrganizationFile, Person};
+use rivergen_tenancy::provision::{self, Ownership, Person};
 
 use crate::{App, Config};
 
 #[derive(Debug, Subcommand)]
 pub enum PeopleCommand {
-    /// Make an owner, with their organization where there is none of that name
+    /// Make an owner, with their organization where there is none of that name; a member becomes one too
     CreateOwner {
         /// An account of this address stays as it is, with its password
         email: String,
@@ -73,10 +73,12 @@ impl PeopleCommand {
                     role: BuiltInRole::Owner,
                     attributes: Default::default(),
                 };
-                let made = provision::run(&app.tenancy, OrganizationFile::of(organization.clone(), person)).await?;
-                match made.created {
-                    true => println!("{email} is an owner of {organization}."),
-                    false => println!("{email} belongs to {organization} already; nothing was changed."),
+                match provision::make_owner(&app.tenancy, &organization, person).await? {
+                    Ownership::Made => println!("{email} is an owner of {organization}."),
+                    Ownership::Raised => {
+                        println!("{email} belonged to {organization} already, and is an owner of it now.")
+                    }
+                    Ownership::Kept => println!("{email} is an owner of {organization} already; nothing was changed."),
                 }
                 if has_password {
                     println!("The account has a password, which stays.");

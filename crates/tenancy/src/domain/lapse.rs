@@ -2,12 +2,14 @@
 //! more, another organization may prove the domain, and the owners are told.
 //!
 //! What counts is the answer that there is no such record. Name servers that do not answer say nothing: the proof stays,
-//! and the days are counted on.
+//! and the days are counted on. Whatever comes of a look, the next one at the domain is a day later, behind all others:
+//! so nobody's name servers keep the proofs of others from being looked at.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rivergen_kernel::{BuiltInRole, ErrorCode, Result, Tenant};
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{DomainId, ErrorCode, Result, Tenant};
 use rivergen_platform::{
     Clock, Platform, Transaction,
     audit::{self, Actor, AuditRecord},
@@ -17,7 +19,7 @@ use rivergen_platform::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait, sea_query::Expr,
 };
 use serde_json::json;
 
@@ -25,7 +27,7 @@ use super::{Column, Entity, Model, Status, find};
 use crate::{
     Tenancy,
     member::{self, assignment},
-    organization, role,
+    organization,
 };
 
 const JOB: &str = "tenancy.check_domains";
@@ -51,7 +53,12 @@ impl Handler for Check {
             if context.shutdown.is_cancelled() {
                 break;
             }
-            check(&self.0, row).await?;
+            let (id, domain, seen_at) = (row.id, row.domain.clone(), row.checked_at);
+            // One that cannot be dealt with stops no other: it comes after them from now on.
+            if let Err(error) = check(&self.0, row).await {
+                tracing::error!(domain, ?error, "the proof of a domain could not be dealt with");
+                put_off(&self.0, id, seen_at).await?;
+            }
         }
         Ok(())
     }
@@ -106,6 +113,18 @@ async fn check(platform: &Platform, seen: Model) -> Result<()> {
     tx.commit().await
 }
 
+/// Puts the next look at a domain off until its turn comes again, though nothing could be written down of this one.
+async fn put_off(platform: &Platform, id: DomainId, seen_at: Option<DateTime<Utc>>) -> Result<()> {
+    let tx = platform.db.begin().await?;
+    Entity::update_many()
+        .col_expr(Column::CheckedAt, Expr::value(platform.clock.now()))
+        .filter(Column::Id.eq(id))
+        .filter(Column::CheckedAt.eq(seen_at))
+        .exec(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
 /// Ends the proof. Writes the audit log, so it comes last.
 pub(super) async fn lapse(tx: &Transaction, row: Model, reason: &'static str, clock: &Clock) -> Result<()> {
     let (id, organization, domain) = (row.id, row.organization_id, row.domain.clone());
@@ -120,25 +139,18 @@ pub(super) async fn lapse(tx: &Transaction, row: Model, reason: &'static str, cl
 }
 
 async fn tell_owners(platform: &Platform, tx: &Transaction, tenant: Tenant, row: &Model) -> Result<()> {
-    let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
-    let holders = tenant
-        .find::<assignment::Entity>()
-        .select_only()
-        .column(assignment::Column::UserId)
-        .filter(assignment::Column::RoleId.eq(owner.id))
-        .filter(assignment::Column::WorkspaceId.is_null())
-        .filter(assignment::live(platform.clock.now()))
-        .into_query();
+    let holders = member::ownerships(tx, tenant).await?.filter(assignment::live(platform.clock.now()));
+    let holders = holders.select_only().column(assignment::Column::UserId).into_query();
     let owners = tenant
         .find::<member::Entity>()
         .filter(member::Column::UserId.in_subquery(holders))
-        .filter(member::Column::UserId.in_subquery(member::active(tenant)))
         .order_by_asc(member::Column::Id)
         .limit(MOST_OWNERS)
         .all(tx.conn())
         .await?;
     let record = row.record();
-    for owner in owners {
+    // An address that no mail can go to must not keep the proof alive.
+    for owner in owners.iter().filter(|owner| mail::check_recipient(&owner.email).is_ok()) {
         let mail = MailTemplate::new(format!("{} is no longer verified", row.domain))
             .paragraph(format!(
                 "The DNS record that proves {} was missing for {GRACE_DAYS} days. The domain counts as verified no more, \

@@ -1,7 +1,7 @@
 //! `POST /api/v1/organizations/{org_id}/members/invite/bulk`: invites up to a hundred people, each judged for themselves.
 //!
-//! They come as JSON, which names workspaces and roles by their ids, or as CSV, which names them as people do ([`Row`]). From
-//! there on both are the same.
+//! They come as JSON, which names workspaces and roles by their ids, or as CSV, which names them as people do ([`Row`]). A
+//! name of nothing fails its row alone ([`Person`]); from there on both are the same.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -25,13 +25,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    invite::{Call, Wanted},
+    invite::{Call, Field, Wanted},
     table,
 };
 use crate::{Tenancy, role, workspace};
 
 /// Invitations of one call.
 const MOST: usize = 100;
+
+/// The columns of a CSV, in the order of [`Field`].
+const COLUMNS: [&str; 3] = ["email", "workspace", "role"];
 
 /// Calls for one organization, of up to a hundred invitations each.
 const BULK_INVITATIONS: Rule = Rule::new("bulk_invitations", 10, Duration::from_secs(3600));
@@ -71,6 +74,9 @@ pub struct BulkInvited {
 /// What became of one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InvitationResult {
+    /// Its place in the request, from 1; in a CSV without the header.
+    #[schema(examples(1))]
+    pub row: usize,
     /// As it was sent.
     #[schema(examples("ada@acme.example"))]
     pub email: String,
@@ -80,6 +86,9 @@ pub struct InvitationResult {
     /// As the operation for a single invitation would answer.
     #[schema(examples("INVITATION_EXISTS"))]
     pub error_code: Option<&'static str>,
+    /// What of it the error is about, as the request calls it.
+    #[schema(examples("email"))]
+    pub field: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -106,33 +115,77 @@ pub async fn invite_all(
     Path(org_id): Path<OrganizationId>,
     people: People,
 ) -> Result<Reply<BulkInvited>> {
-    let (wanted, message) = match people {
+    let (people, fields, message) = match people {
         People::Json(BulkInviteRequest { invitations, message }) => {
-            let each = |InvitationInput { email, workspace_id, role_id }| Wanted { email, workspace_id, role_id };
-            (invitations.into_iter().map(each).collect(), message)
+            (invitations.into_iter().map(Person::from).collect(), ["email", "workspace_id", "role_id"], message)
         }
         People::Csv(rows) => {
             let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::MemberInvite)?;
-            (found(tenancy.identity.platform.db.read(), tenant, rows).await?, None)
+            (found(tenancy.identity.platform.db.read(), tenant, rows).await?, COLUMNS, None)
         }
     };
+    let wanted: Vec<Wanted> = people.iter().filter_map(|person| person.wanted().ok()).collect();
     let call = Call { tenancy: &tenancy, caller: &caller, origin: &origin, message: message.as_deref() };
-    let outcomes = call.invite(org_id, &BULK_INVITATIONS, &wanted).await?;
-    let results: Vec<InvitationResult> = wanted
-        .into_iter()
-        .zip(outcomes)
-        .map(|(wanted, outcome)| {
-            let (status, invitation_id, error_code) = match outcome {
+    let mut outcomes = call.invite(org_id, &BULK_INVITATIONS, &wanted).await?.into_iter();
+    let results: Vec<InvitationResult> = (1..)
+        .zip(people)
+        .map(|(row, person)| {
+            let lost = || Err(Error::internal("an invitation was lost on the way"));
+            let outcome = person.wanted().and_then(|_| outcomes.next().unwrap_or_else(lost));
+            let (status, invitation_id, error) = match outcome {
                 Ok(made) => (InvitationOutcome::Invited, Some(made.id), None),
-                Err(error) => (InvitationOutcome::Failed, None, Some(error.code.as_str())),
+                Err(error) => (InvitationOutcome::Failed, None, Some(error)),
             };
-            InvitationResult { email: wanted.email, status, invitation_id, error_code }
+            InvitationResult {
+                row,
+                email: person.email,
+                status,
+                invitation_id,
+                error_code: error.as_ref().map(|error| error.code.as_str()),
+                field: error.as_ref().and_then(Field::of).map(|field| fields[field as usize]),
+            }
         })
         .collect();
     let invited_count = results.iter().filter(|result| result.status == InvitationOutcome::Invited).count();
     let failed_count = results.len() - invited_count;
     let message = "Each invitation was judged for itself.";
     Ok(Reply::ok(BulkInvited { results, invited_count, failed_count, message }, message))
+}
+
+/// Somebody to be invited, with what the names of their row stand for.
+struct Person {
+    /// As it was sent.
+    email: String,
+    /// `None` where the row names none that there is.
+    workspace: Option<WorkspaceId>,
+    role: NamedRole,
+}
+
+#[derive(Clone, Copy)]
+enum NamedRole {
+    /// The row names none: that is the workspace's default one.
+    Default,
+    Known(RoleId),
+    Unknown,
+}
+
+impl From<InvitationInput> for Person {
+    fn from(InvitationInput { email, workspace_id, role_id }: InvitationInput) -> Self {
+        let role = role_id.map_or(NamedRole::Default, NamedRole::Known);
+        Self { email, workspace: Some(workspace_id), role }
+    }
+}
+
+impl Person {
+    fn wanted(&self) -> Result<Wanted> {
+        let workspace_id = self.workspace.ok_or(ErrorCode::WorkspaceNotFound)?;
+        let role_id = match self.role {
+            NamedRole::Default => None,
+            NamedRole::Known(id) => Some(id),
+            NamedRole::Unknown => return Err(ErrorCode::RoleNotFound.into()),
+        };
+        Ok(Wanted { email: self.email.clone(), workspace_id, role_id })
+    }
 }
 
 // ---- as CSV ---------------------------------------------------------------------------------------------
@@ -177,8 +230,8 @@ fn read(bytes: &[u8]) -> Result<Vec<Row>> {
     if bytes.contains(&0) {
         return Err(Error::invalid_field("body", "must not contain a zero byte"));
     }
-    let rows = table::read(bytes, ["email", "workspace", "role"], MOST + 1)
-        .map_err(|why| Error::new(ErrorCode::InvalidRequest).with_message(why))?;
+    let rows =
+        table::read(bytes, COLUMNS, MOST + 1).map_err(|why| Error::new(ErrorCode::InvalidRequest).with_message(why))?;
     let row = |[email, workspace, role]: [Option<String>; 3]| Row { email: email.unwrap_or_default(), workspace, role };
     let rows: Vec<Row> = rows.into_iter().map(row).collect();
     match rows.len() {
@@ -187,9 +240,8 @@ fn read(bytes: &[u8]) -> Result<Vec<Row>> {
     }
 }
 
-/// The rows with the ids of what they name. A name of nothing becomes an id of nothing, so that the row is refused as one
-/// with a wrong id is, and stops no other.
-async fn found(db: &impl ConnectionTrait, tenant: Tenant, rows: Vec<Row>) -> Result<Vec<Wanted>> {
+/// The rows with what their names stand for.
+async fn found(db: &impl ConnectionTrait, tenant: Tenant, rows: Vec<Row>) -> Result<Vec<Person>> {
     let places: BTreeSet<&str> = rows.iter().filter_map(|row| row.workspace.as_deref()).collect();
     let slugs: Vec<String> = places.iter().map(|name| name.to_lowercase()).collect();
     // Indexes: workspaces(organization_id, slug), unique, and the primary key.
@@ -222,14 +274,14 @@ async fn found(db: &impl ConnectionTrait, tenant: Tenant, rows: Vec<Row>) -> Res
     let role_of = |name: &String| {
         let by_id = roles.iter().find(|role| role.id.to_string() == *name);
         let by_name = || roles.iter().find(|role| role.name_key == name.to_lowercase());
-        by_id.or_else(by_name).map_or(RoleId(0), |role| role.id)
+        by_id.or_else(by_name).map_or(NamedRole::Unknown, |role| NamedRole::Known(role.id))
     };
-    let wanted = rows.iter().map(|row| Wanted {
-        email: row.email.clone(),
-        workspace_id: workspace_of(row).unwrap_or(WorkspaceId(0)),
-        role_id: row.role.as_ref().map(role_of),
+    let people = rows.into_iter().map(|row| Person {
+        workspace: workspace_of(&row),
+        role: row.role.as_ref().map_or(NamedRole::Default, role_of),
+        email: row.email,
     });
-    Ok(wanted.collect())
+    Ok(people.collect())
 }
 
 /// Those of the names that may be ids.

@@ -137,6 +137,26 @@ pub(crate) struct Wanted {
     pub role_id: Option<RoleId>,
 }
 
+/// What of a [`Wanted`] an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Email,
+    Workspace,
+    Role,
+}
+
+impl Field {
+    pub fn of(error: &Error) -> Option<Self> {
+        match error.code {
+            ErrorCode::WorkspaceNotFound => Some(Self::Workspace),
+            // One that is more than the caller holds is none to be given.
+            ErrorCode::RoleNotFound | ErrorCode::Forbidden => Some(Self::Role),
+            ErrorCode::AlreadyMember | ErrorCode::InvitationExists | ErrorCode::RateLimited => Some(Self::Email),
+            _ => error.details.iter().any(|detail| detail.field == "email").then_some(Self::Email),
+        }
+    }
+}
+
 /// Invitations of one call, by somebody who may invite.
 pub(crate) struct Invitations<'a> {
     pub tenancy: &'a Tenancy,

@@ -69,10 +69,7 @@ pub async fn list(
 
 /// `None` where nobody can be meant.
 fn wanted(tenant: Tenant, filter: Filter, now: chrono::DateTime<chrono::Utc>) -> Option<Condition> {
-    let mut wanted = Condition::all();
-    if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        wanted = wanted.add(word::found_by(tenant, text)?);
-    }
+    let mut wanted = word::meant_by(tenant, filter.search.as_deref())?;
     if let Some(role) = filter.role_id {
         // Index: role_assignments(role_id, user_id, expires_at, organization_id).
         let holders = tenant

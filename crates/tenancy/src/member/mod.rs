@@ -34,7 +34,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope, is_unique_violation},
 };
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait,
+    ActiveValue::Set, Condition, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait, Select,
     entity::prelude::*, sea_query::SelectStatement,
 };
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,8 @@ pub struct Model {
     /// The person's primary address.
     pub email: String,
     pub status_updated_at: Option<DateTime<Utc>>,
+    /// To this organization.
+    pub last_login_at: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -173,6 +175,7 @@ impl NewMember<'_> {
             name_key: Set(user.account.display_name.to_lowercase()),
             email: Set(user.email.email.clone()),
             status_updated_at: Set(None),
+            last_login_at: Set(None),
             ..Default::default()
         };
         Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
@@ -193,6 +196,17 @@ impl NewMember<'_> {
         tx.publish(Event::MembersChanged(self.organization_id)).await?;
         tx.publish(Event::UserChanged(self.user_id)).await
     }
+}
+
+/// The person has just signed in to the organization. Index: memberships(organization_id, user_id), unique.
+pub(crate) async fn signed_in(tx: &Transaction, tenant: Tenant, user_id: UserId, now: DateTime<Utc>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::LastLoginAt, Expr::value(now))
+        .filter(Column::OrganizationId.eq(tenant.organization_id()))
+        .filter(Column::UserId.eq(user_id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// The name or the primary address of a person changed.
@@ -235,18 +249,22 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
 /// loan does not count, for the loan ends by itself.
 pub(crate) async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>) -> Result<bool> {
     organization::lock(tx, tenant).await?;
-    let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
-    // Index: role_assignments(role_id, id).
-    let mut owners = tenant
-        .find::<assignment::Entity>()
-        .filter(assignment::Column::RoleId.eq(owner.id))
-        .filter(assignment::Column::WorkspaceId.is_null())
-        .filter(assignment::Column::ExpiresAt.is_null())
-        .filter(assignment::Column::UserId.in_subquery(active(tenant)));
+    let mut owners = ownerships(tx, tenant).await?.filter(assignment::Column::ExpiresAt.is_null());
     if let Some(without) = without {
         owners = owners.filter(assignment::Column::UserId.ne(without));
     }
     Ok(owners.limit(1).one(tx.conn()).await?.is_some())
+}
+
+/// What makes owners of active members whose account is open: their role in the whole organization, for good or on loan.
+/// Index: role_assignments(role_id, id).
+pub(crate) async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Select<assignment::Entity>> {
+    let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
+    Ok(tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(owner.id))
+        .filter(assignment::Column::WorkspaceId.is_null())
+        .filter(assignment::Column::UserId.in_subquery(active(tenant))))
 }
 
 /// The active members whose account is open.
@@ -496,9 +514,17 @@ pub mod word {
         words.into_iter()
     }
 
+    /// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
+    pub fn meant_by(tenant: Tenant, search: Option<&str>) -> Option<Condition> {
+        match search.map(str::trim).filter(|text| !text.is_empty()) {
+            Some(text) => found_by(tenant, text),
+            None => Some(Condition::all()),
+        }
+    }
+
     /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
     /// word. An address is one word.
-    pub fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
+    fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
         use sea_orm::sea_query::ExprTrait;
         let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
             true => vec![token.to_lowercase()],

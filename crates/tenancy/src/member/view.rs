@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use chrono::{DateTime, Utc};
-use rivergen_identity::{mfa, session, user::account};
+use rivergen_identity::{mfa, user::account};
 use rivergen_kernel::{BuiltInRole, Caller, Permission, Result, RoleId, Tenant, UserId, WorkspaceId};
 use rivergen_platform::db::TenantScope;
 use sea_orm::{
@@ -74,11 +74,8 @@ pub(super) async fn shown(
     let (db, tenant) = (platform.db.read(), caller.tenant()?);
     let people: Vec<UserId> = rows.iter().map(|(row, _)| row.user_id).collect();
     let mut held = held_by(db, tenant, &people, platform.clock.now()).await?;
-    let mut secrets = match caller.may(Permission::RoleAssign) {
-        true => {
-            let logins = session::last_opened(db, tenant.organization_id(), &people).await?;
-            Some((logins, mfa::protected(db, &people).await?))
-        }
+    let protected = match caller.may(Permission::RoleAssign) {
+        true => Some(mfa::protected(db, &people).await?),
         false => None,
     };
     let member = |(row, account): (Model, account::Model)| {
@@ -91,8 +88,8 @@ pub(super) async fn shown(
             role,
             workspaces,
             joined_at: row.joined_at,
-            last_login_at: secrets.as_mut().and_then(|(logins, _)| logins.remove(&row.user_id)),
-            mfa_enabled: secrets.as_ref().map(|(_, protected)| protected.contains(&row.user_id)),
+            last_login_at: row.last_login_at.filter(|_| protected.is_some()),
+            mfa_enabled: protected.as_ref().map(|protected| protected.contains(&row.user_id)),
             // Nobody is until single sign-on brings people in.
             managed_by_scim: false,
         }

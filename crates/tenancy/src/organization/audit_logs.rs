@@ -1,21 +1,31 @@
 //! `GET /api/v1/organizations/{org_id}/audit-logs`: what happened in an organization, the newest first.
+//!
+//! Asked for as `application/x-ndjson` it is the export of [`rivergen_platform::audit::export`]: the oldest first, every field
+//! that is hashed, all records in one answer that is read from the database while it is sent. Without filters it ends with
+//! the head of the chain, which is the record of the export itself.
 
-use axum::extract::State;
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use garde::Validate;
-use rivergen_kernel::{Error, OrganizationId, Permission, Result, UserId};
+use rivergen_kernel::{Error, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     audit::{
-        self, AuditRecord,
+        self, Actor, AuditRecord, Chain, Extent,
         log::{Column, Entity, Model},
     },
     db::{TenantScope, begins_with},
     errors,
-    http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn, preferred},
 };
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Tenancy;
@@ -24,7 +34,7 @@ use crate::Tenancy;
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct AuditQuery {
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before. An export has no pages.
     pub cursor: Option<String>,
     #[garde(inner(range(min = 1, max = 500)))]
     #[param(minimum = 1, maximum = 500, default = 100)]
@@ -37,6 +47,15 @@ pub struct AuditQuery {
     /// Goes with `target_type`.
     #[garde(inner(length(max = 255)))]
     pub target: Option<String>,
+}
+
+impl AuditQuery {
+    fn condition(&self) -> Condition {
+        Condition::all()
+            .add_option(self.actor_id.map(|actor| Column::ActorUserId.eq(actor)))
+            .add_option(self.target_type.as_ref().map(|kind| Column::TargetKind.eq(kind)))
+            .add_option(self.target.as_ref().map(|id| Column::TargetId.eq(id)))
+    }
 }
 
 /// What happened, and when.
@@ -123,17 +142,36 @@ errors! { pub AuditErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFoun
 /// Read the audit records of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/audit-logs", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), AuditQuery, Happened),
-    responses((status = 200, description = "The newest first; that somebody read them is recorded too", body = Envelope<AuditEntries>), AuditErrors))]
+    responses(
+        (status = 200, description = "The newest first; that somebody read them is recorded too. As `application/x-ndjson` an \
+            export that can be verified: all records, the oldest first, a line for each", content(
+            (Envelope<AuditEntries> = "application/json"), (String = "application/x-ndjson"))),
+        AuditErrors))]
 pub async fn list_audit_logs(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path(org_id): Path<OrganizationId>,
+    headers: HeaderMap,
     Query(query): Query<AuditQuery>,
     Query(happened): Query<Happened>,
+) -> Result<Response> {
+    let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::AuditRead)?;
+    let actor = origin.actor(caller.user_id);
+    if preferred(&headers, &["application/json", audit::MEDIA_TYPE]) == Some(audit::MEDIA_TYPE) {
+        return export(&tenancy, tenant, actor, &query, &happened).await;
+    }
+    Ok(page(&tenancy, tenant, actor, &query, &happened).await?.into_response())
+}
+
+async fn page(
+    tenancy: &Tenancy,
+    tenant: Tenant,
+    actor: Actor,
+    query: &AuditQuery,
+    happened: &Happened,
 ) -> Result<Reply<AuditEntries>> {
     let platform = &tenancy.identity.platform;
-    let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::AuditRead)?;
     let limit = query.limit.unwrap_or(100);
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
     let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor that a page has given"))?;
@@ -141,13 +179,8 @@ pub async fn list_audit_logs(
     let mut rows = tenant
         .find::<Entity>()
         .filter(happened.condition())
-        .filter(
-            Condition::all()
-                .add_option(before.map(|before| Column::Id.lt(before)))
-                .add_option(query.actor_id.map(|actor| Column::ActorUserId.eq(actor)))
-                .add_option(query.target_type.map(|kind| Column::TargetKind.eq(kind)))
-                .add_option(query.target.map(|id| Column::TargetId.eq(id))),
-        )
+        .filter(query.condition())
+        .filter(Condition::all().add_option(before.map(|before| Column::Id.lt(before))))
         .order_by_desc(Column::Id)
         .limit(limit + 1)
         .all(platform.db.read())
@@ -156,10 +189,50 @@ pub async fn list_audit_logs(
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next_cursor = rows.last().filter(|_| has_next).map(|row| row.id.to_string());
     let tx = platform.db.begin().await?;
-    let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "audit.read");
-    audit::record(&tx, &platform.clock, record).await?;
+    audit::record(&tx, &platform.clock, AuditRecord::new(Some(tenant.id()), actor, "audit.read")).await?;
     tx.commit().await?;
     let message = "What happened in the organization.";
     let entries = rows.into_iter().map(AuditEntry::from).collect();
     Ok(Reply::ok(AuditEntries { entries, next_cursor, message }, message))
+}
+
+async fn export(
+    tenancy: &Tenancy,
+    tenant: Tenant,
+    actor: Actor,
+    query: &AuditQuery,
+    happened: &Happened,
+) -> Result<Response> {
+    let platform = &tenancy.identity.platform;
+    for (field, given) in [("cursor", query.cursor.is_some()), ("limit", query.limit.is_some())] {
+        if given {
+            return Err(Error::invalid_field(field, "does not go with an export, which has no pages"));
+        }
+    }
+    let chosen = happened.condition().add(query.condition());
+    let filters = json!({"actor_id": query.actor_id, "target_type": query.target_type, "target": query.target,
+        "action": happened.action, "from": happened.from, "to": happened.to});
+    let is_whole = filters.as_object().is_some_and(|filters| filters.values().all(Value::is_null));
+    let extent = if is_whole { Extent::Whole } else { Extent::Selected };
+
+    // In the transaction that records the export, which holds the chain: its head is that record.
+    let tx = platform.db.begin().await?;
+    let record = AuditRecord::new(Some(tenant.id()), actor, "audit.export").details(json!({"filters": filters}));
+    audit::record(&tx, &platform.clock, record).await?;
+    let head = audit::head(tx.conn(), Chain::of(Some(tenant.id()))).await?;
+    let head = head.ok_or_else(|| Error::internal("a chain that was just written to has no head"))?;
+    tx.commit().await?;
+
+    let rows = tenant.find::<Entity>().filter(chosen);
+    let lines = audit::export(platform.db.clone(), rows, head, extent)
+        // The connection breaks off, so that nobody takes the half for the whole.
+        .inspect_err(|error| tracing::error!(%error, "an export of the audit log broke off"));
+    let name = format!("attachment; filename=\"audit-organization-{}.jsonl\"", tenant.id());
+    let headers = [
+        (header::CONTENT_TYPE, audit::MEDIA_TYPE.to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::VARY, "accept".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(lines)).into_response())
 }

@@ -77,7 +77,8 @@ impl Erase {
 pub async fn restore(tenancy: &Tenancy, name: &str) -> Result<OrganizationId> {
     let platform = &tenancy.identity.platform;
     let tx = platform.db.begin().await?;
-    let found = Entity::find().filter(Column::NameKey.eq(name_key(name))).one(tx.conn()).await?;
+    // Locked, as whoever erases it at this moment does.
+    let found = Entity::find().filter(Column::NameKey.eq(name_key(name))).lock_exclusive().one(tx.conn()).await?;
     let row = found.ok_or_else(|| {
         Error::new(ErrorCode::OrgNotFound).with_message(format!("There is no organization {name:?}, or it is erased."))
     })?;

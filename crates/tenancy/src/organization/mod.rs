@@ -58,7 +58,9 @@ pub struct Model {
     pub security: Option<Json>,
     /// Its other settings, where they are not the usual ones.
     pub settings: Option<Json>,
-    /// Counts the changes of both.
+    /// One of them, where a query can ask for it: whether workspaces may be open to all of its members.
+    pub allows_public_workspaces: bool,
+    /// Counts the changes of them all.
     pub settings_version: i64,
     pub settings_updated_at: Option<DateTime<Utc>>,
     pub settings_updated_by: Option<UserId>,
@@ -150,6 +152,7 @@ impl NewOrganization<'_> {
             deleted_at: Set(None),
             security: Set(None),
             settings: Set(None),
+            allows_public_workspaces: Set(true),
             settings_version: Set(0),
             settings_updated_at: Set(None),
             settings_updated_by: Set(None),
@@ -170,6 +173,14 @@ impl NewOrganization<'_> {
 
 pub(crate) fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
+}
+
+/// A live organization by its name, for the operator.
+pub async fn named(db: &impl ConnectionTrait, name: &str) -> Result<Model> {
+    // Index: organizations(name_key), unique.
+    let found = Entity::find().filter(Column::NameKey.eq(name_key(name))).filter(Column::DeletedAt.is_null());
+    let missing = || Error::new(ErrorCode::OrgNotFound).with_message(format!("There is no organization {name:?}."));
+    found.one(db).await?.ok_or_else(missing)
 }
 
 /// The domain as DNS has it; 422 where it is no DNS name with at least two labels.

@@ -1,8 +1,9 @@
 //! `GET|PATCH /api/v1/organizations/{org_id}/settings`: what an organization asks of its members and how it takes people
 //! in.
 //!
-//! The API shows one object. What concerns sign-ins is kept where `identity` reads it ([`OrganizationSecurity`]), the rest
-//! beside it ([`Intake`]); both are written together, counted, and bite at the next request.
+//! The API shows one object. What concerns sign-ins is kept where `identity` reads it ([`OrganizationSecurity`]), how people
+//! come in beside it ([`Intake`]), and what queries ask for in a column of its own; all are written together, counted, and
+//! bite at the next request.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -26,7 +27,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{Entity, Model, normalise_domain};
-use crate::{Tenancy, domain, role};
+use crate::{Tenancy, domain, role, workspace};
 
 /// The settings of an organization. A change names the keys that it changes; the rest stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
@@ -75,6 +76,12 @@ pub struct OrganizationSettings {
     /// Who may register applications that sign in with RiverGen.
     #[schema(inline)]
     pub oauth_app_creation: OauthAppCreation,
+    /// Whether workspaces may be open to every member. Where not, those that are set so are open to nobody meanwhile; who
+    /// allows it again gives their default roles to every member.
+    pub allow_public_workspaces: bool,
+    /// How long a link to a stored file may live; `null`: as long as the server lets it.
+    #[garde(inner(range(min = 1, max = 10_080)))]
+    pub max_file_link_minutes: Option<u16>,
 }
 
 /// What passwords of members must be. Upper case, lower case and a digit are asked of everybody on this server.
@@ -125,7 +132,7 @@ fn never(value: &Option<u16>, (): &()) -> garde::Result {
     value.map_or(Ok(()), |_| Err(garde::Error::new("passwords do not expire by age; leave it null")))
 }
 
-/// How the organization takes people in, as it is kept.
+/// How the organization takes people in, and what else it sets, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Intake {
@@ -133,6 +140,7 @@ pub(crate) struct Intake {
     pub invitation_expiry_days: u16,
     pub default_role_id: Option<RoleId>,
     pub oauth_app_creation: OauthAppCreation,
+    pub max_file_link_minutes: Option<u16>,
 }
 
 impl Default for Intake {
@@ -142,6 +150,7 @@ impl Default for Intake {
             invitation_expiry_days: 7,
             default_role_id: None,
             oauth_app_creation: OauthAppCreation::Admins,
+            max_file_link_minutes: None,
         }
     }
 }
@@ -198,6 +207,8 @@ impl Model {
             invitation_expiry_days: intake.invitation_expiry_days,
             default_role_id: intake.default_role_id,
             oauth_app_creation: intake.oauth_app_creation,
+            allow_public_workspaces: self.allows_public_workspaces,
+            max_file_link_minutes: intake.max_file_link_minutes,
         })
     }
 }
@@ -264,6 +275,7 @@ impl OrganizationSettings {
             invitation_expiry_days: self.invitation_expiry_days,
             default_role_id: self.default_role_id,
             oauth_app_creation: self.oauth_app_creation,
+            max_file_link_minutes: self.max_file_link_minutes,
         };
         (security.since(before, now), intake)
     }
@@ -345,6 +357,9 @@ pub async fn update_settings(
     if after.default_role_id != before.default_role_id {
         check_default_role(&tx, &caller, tenant, after.default_role_id).await?;
     }
+    if after.allow_public_workspaces && !before.allow_public_workspaces {
+        workspace::settings::may_be_opened_again(tx.conn(), &caller, tenant).await?;
+    }
     refuse_locking_out(caller.proofs.ip, &after)?;
     let row = write(&tx, row, &after, Some(caller.user_id), now).await?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
@@ -424,6 +439,7 @@ async fn write(
     let mut row = row.into_active_model();
     row.security = Set(Some(serde_json::to_value(&security).map_err(Error::internal)?));
     row.settings = Set(Some(serde_json::to_value(&intake).map_err(Error::internal)?));
+    row.allows_public_workspaces = Set(settings.allow_public_workspaces);
     row.settings_version = Set(version);
     row.settings_updated_at = Set(Some(now));
     row.settings_updated_by = Set(by);

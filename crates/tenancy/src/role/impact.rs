@@ -2,6 +2,9 @@
 //!
 //! What a holder has through another role that counts in the same place is neither gained nor lost. The holders are gone
 //! through page by page, each page with all their other roles in one query.
+//!
+//! Where the role is the default of a public workspace, every member has it there ([`PublicWorkspace`]): after the holders
+//! come all other members, by the same rules, as far as the change is about what such a workspace gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +26,7 @@ use super::Named;
 use crate::{
     Tenancy,
     member::{self, Status, assignment},
+    standing::{PublicWorkspace, PublicWorkspaces},
 };
 
 /// How many holders are looked at in one go.
@@ -47,9 +51,10 @@ pub struct RoleImpact {
     pub added: PermissionSet,
     #[schema(value_type = Vec<String>)]
     pub removed: PermissionSet,
-    /// At most 100 of them, in the order in which they were given the role.
+    /// At most 100 of them: in the order in which they were given the role, and then, in the order of their ids, those who
+    /// have it through a public workspace.
     pub affected_users: Vec<AffectedUser>,
-    /// How many there are in all; somebody who holds the role in several workspaces counts in each.
+    /// How many there are in all; somebody who has the role in several workspaces counts in each.
     pub affected_count: u64,
 }
 
@@ -67,6 +72,8 @@ pub struct AffectedUser {
     pub loses: PermissionSet,
     /// Absent: in the whole organization.
     pub workspace_id: Option<WorkspaceId>,
+    /// Whether they were not given the role, but have it because the workspace is public.
+    pub through_public_access: bool,
 }
 
 errors! { pub ImpactErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, ValidationError; }
@@ -86,44 +93,114 @@ pub async fn preview_role_impact(
     let platform = &tenancy.identity.platform;
     let (db, now) = (platform.db.read(), platform.clock.now());
     let change = Change::between(&role.permissions(), &request.permissions.0);
-
-    let mut affected: Vec<(Holding, Change)> = Vec::new();
-    let mut affected_count = 0;
-    let mut known: BTreeMap<RoleId, PermissionSet> = BTreeMap::new();
-    let mut after = 0;
-    while !change.is_empty() {
-        let page = holders(db, tenant, role_id, after, now).await?;
-        let Some(last) = page.last() else { break };
-        after = last.id;
-        let held = held_by(db, tenant, &page, now).await?;
-        learn(db, tenant, &held, &mut known).await?;
-        for holder in page {
-            let of_holder = held.get(&holder.user_id).map(Vec::as_slice).unwrap_or_default();
-            let effect = change.for_holder(role_id, holder.workspace_id, of_holder, &known);
-            if !effect.is_empty() {
-                affected_count += 1;
-                if affected.len() < SHOWN {
-                    affected.push((holder, effect));
-                }
-            }
-        }
+    let public = tenancy.standings.public(tenant.organization_id()).await?;
+    let mut impact = Impact::new(role_id, &change, &public);
+    if !change.is_empty() {
+        impact.of_holders(db, tenant, now).await?;
+        impact.of_everybody(db, tenant, now).await?;
     }
 
-    let people = people(db, tenant, affected.iter().map(|(holder, _)| holder.user_id)).await?;
-    let affected_users = affected.into_iter().filter_map(|(holder, effect)| {
-        let (display_name, email) = people.get(&holder.user_id)?.clone();
+    let Impact { affected, affected_count, .. } = impact;
+    let people = people(db, tenant, affected.iter().map(|one| one.user_id)).await?;
+    let affected_users = affected.into_iter().filter_map(|one| {
+        let (display_name, email) = people.get(&one.user_id)?.clone();
         Some(AffectedUser {
-            user_id: holder.user_id,
+            user_id: one.user_id,
             display_name,
             email,
-            gains: effect.added,
-            loses: effect.removed,
-            workspace_id: holder.workspace_id,
+            gains: one.effect.added,
+            loses: one.effect.removed,
+            workspace_id: one.workspace_id,
+            through_public_access: one.is_public,
         })
     });
     let affected_users = affected_users.collect();
     let impact = RoleImpact { role_id, added: change.added, removed: change.removed, affected_users, affected_count };
     Ok(Reply::ok(impact, "What the change would do."))
+}
+
+/// What the change does, as far as it is found out.
+struct Impact<'a> {
+    role: RoleId,
+    change: &'a Change,
+    public: &'a PublicWorkspaces,
+    /// Permissions of the roles that were met.
+    known: BTreeMap<RoleId, PermissionSet>,
+    affected: Vec<Affected>,
+    affected_count: u64,
+}
+
+/// Somebody for whom something changes in a place.
+struct Affected {
+    user_id: UserId,
+    workspace_id: Option<WorkspaceId>,
+    is_public: bool,
+    effect: Change,
+}
+
+impl<'a> Impact<'a> {
+    fn new(role: RoleId, change: &'a Change, public: &'a PublicWorkspaces) -> Self {
+        Self { role, change, public, known: BTreeMap::new(), affected: Vec::new(), affected_count: 0 }
+    }
+
+    /// Who was given the role.
+    async fn of_holders(&mut self, db: &impl ConnectionTrait, tenant: Tenant, now: DateTime<Utc>) -> Result<()> {
+        let mut after = 0;
+        loop {
+            let page = holders(db, tenant, self.role, after, now).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            let held = held_by(db, tenant, page.iter().map(|holder| holder.user_id), now).await?;
+            learn(db, tenant, &held, &mut self.known).await?;
+            for holder in page {
+                let of_holder = held.get(&holder.user_id).map(Vec::as_slice).unwrap_or_default();
+                let public = holder.workspace_id.and_then(|workspace| self.public.get(&workspace));
+                // What the workspace gives by this very role changes with it.
+                let public = public.filter(|public| public.role_id != self.role).map(PublicWorkspace::permissions);
+                let effect = self.change.for_holder(self.role, holder.workspace_id, of_holder, public, &self.known);
+                self.count(holder.user_id, holder.workspace_id, false, effect);
+            }
+        }
+    }
+
+    /// Who has the role because it is the default of a public workspace, and was not given it for that place.
+    async fn of_everybody(&mut self, db: &impl ConnectionTrait, tenant: Tenant, now: DateTime<Utc>) -> Result<()> {
+        let change = self.change.of_workspaces();
+        let public = self.public.iter().filter(|(_, public)| public.role_id == self.role);
+        let workspaces: Vec<WorkspaceId> = public.map(|(id, _)| *id).collect();
+        if change.is_empty() || workspaces.is_empty() {
+            return Ok(());
+        }
+        let mut after = UserId(0);
+        loop {
+            let page = members(db, tenant, after).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = *last;
+            let held = held_by(db, tenant, page.iter().copied(), now).await?;
+            learn(db, tenant, &held, &mut self.known).await?;
+            for user in page {
+                let of_member = held.get(&user).map(Vec::as_slice).unwrap_or_default();
+                for workspace in &workspaces {
+                    let place = Some(*workspace);
+                    if of_member.iter().any(|(role, at)| *role == self.role && (at.is_none() || *at == place)) {
+                        continue;
+                    }
+                    let effect = change.for_holder(self.role, place, of_member, None, &self.known);
+                    self.count(user, place, true, effect);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, user_id: UserId, workspace_id: Option<WorkspaceId>, is_public: bool, effect: Change) {
+        if effect.is_empty() {
+            return;
+        }
+        self.affected_count += 1;
+        if self.affected.len() < SHOWN {
+            self.affected.push(Affected { user_id, workspace_id, is_public, effect });
+        }
+    }
 }
 
 /// Permissions that come and permissions that go.
@@ -145,16 +222,24 @@ impl Change {
         self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// What is left of it for somebody who holds the role in the place, beside the other roles that they hold.
+    /// What of it a public workspace passes on.
+    fn of_workspaces(&self) -> Self {
+        let of = |all: &PermissionSet| all.iter().copied().filter(|one| one.is_of_workspace()).collect();
+        Self { added: of(&self.added), removed: of(&self.removed) }
+    }
+
+    /// What is left of it for somebody who has the role in the place, beside the other roles that they hold and what the
+    /// place gives to everybody.
     fn for_holder(
         &self,
         role: RoleId,
         place: Option<WorkspaceId>,
         held: &[(RoleId, Option<WorkspaceId>)],
+        public: Option<&PermissionSet>,
         known: &BTreeMap<RoleId, PermissionSet>,
     ) -> Change {
         let counting = held.iter().filter(|(_, at)| at.is_none() || *at == place);
-        let mut covered: BTreeSet<Permission> = BTreeSet::new();
+        let mut covered: BTreeSet<Permission> = public.into_iter().flatten().copied().collect();
         for (other, at) in counting {
             if *other != role {
                 covered.extend(known.get(other).into_iter().flatten());
@@ -206,15 +291,30 @@ async fn holders(
     Ok(rows.into_iter().map(holding).collect())
 }
 
-/// All roles that count of the people on the page, the one in question too.
+/// The next active members. Index: memberships(organization_id, user_id), unique.
+async fn members(db: &impl ConnectionTrait, tenant: Tenant, after: UserId) -> Result<Vec<UserId>> {
+    Ok(tenant
+        .find::<member::Entity>()
+        .select_only()
+        .column(member::Column::UserId)
+        .filter(member::Column::Status.eq(Status::Active))
+        .filter(member::Column::UserId.gt(after))
+        .order_by_asc(member::Column::UserId)
+        .limit(PAGE)
+        .into_tuple()
+        .all(db)
+        .await?)
+}
+
+/// All roles that count of the people, the one in question too.
 async fn held_by(
     db: &impl ConnectionTrait,
     tenant: Tenant,
-    page: &[Holding],
+    users: impl Iterator<Item = UserId>,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<UserId, Vec<(RoleId, Option<WorkspaceId>)>>> {
     use assignment::Column;
-    let users: BTreeSet<UserId> = page.iter().map(|holder| holder.user_id).collect();
+    let users: BTreeSet<UserId> = users.collect();
     // Index: role_assignments(user_id, organization_id).
     let rows: Vec<(UserId, RoleId, Option<WorkspaceId>)> = tenant
         .find::<assignment::Entity>()
@@ -282,7 +382,7 @@ mod tests {
     fn effect(place: Option<WorkspaceId>, held: &[(RoleId, Option<WorkspaceId>)]) -> (PermissionSet, PermissionSet) {
         let change = Change::between(&[StorageRead, PromptRead].into(), &[StorageRead, PolicyRead, AuditRead].into());
         let known = BTreeMap::from([(ROLE, [StorageRead, PromptRead].into()), (OTHER, [PromptRead, AuditRead].into())]);
-        let effect = change.for_holder(ROLE, place, held, &known);
+        let effect = change.for_holder(ROLE, place, held, None, &known);
         (effect.added, effect.removed)
     }
 
@@ -297,6 +397,16 @@ mod tests {
         assert_eq!(effect(LAB, &[(ROLE, LAB), (OTHER, LAB)]), rest);
         assert_eq!(effect(LAB, &[(ROLE, LAB), (OTHER, None)]), rest);
         assert_eq!(effect(LAB, &[(ROLE, LAB), (OTHER, Some(WorkspaceId(8)))]), all);
+    }
+
+    #[test]
+    fn what_a_public_workspace_gives_by_another_role_covers_too() {
+        let change = Change::between(&[StorageRead, PromptRead].into(), &[StorageRead, StorageWrite].into());
+        let public: PermissionSet = [PromptRead].into();
+        let effect = change.for_holder(ROLE, LAB, &[(ROLE, LAB)], Some(&public), &BTreeMap::new());
+        assert_eq!((effect.added, effect.removed), ([StorageWrite].into(), PermissionSet::new()));
+        let change = Change::between(&PermissionSet::new(), &[StorageWrite, AuditRead].into());
+        assert_eq!(change.of_workspaces().added, [StorageWrite].into());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The file is read when it comes and worked off by a job, some hundred rows a transaction: a server that is killed goes on
 //! with the next. Each row is an invitation by the rules of the single one, and one that fails stops no other. A dry run
-//! does the same and takes every batch back.
+//! does the same and takes every batch back. An import whose job is given up has failed, and says so.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -22,9 +22,7 @@ use rivergen_platform::{
     jobs::{Handler, JobContext, JobError, JobOptions},
     net,
 };
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -32,7 +30,7 @@ use utoipa::ToSchema;
 use crate::{
     Tenancy,
     invitation::{
-        invite::{Invitations, Wanted},
+        invite::{Field, Invitations, Wanted},
         table,
     },
     role, workspace,
@@ -42,6 +40,8 @@ const JOB: &str = "tenancy.import_users";
 const SWEEP: &str = "tenancy.forget_imports";
 /// Rows of one transaction.
 const BATCH: usize = 250;
+/// What a row names of the fields of an invitation.
+const COLUMNS: [&str; 3] = ["email", "workspace", "role"];
 const MAX_ROWS: usize = 100_000;
 const MAX_BYTES: usize = 5 * 1024 * 1024;
 /// Of the request around the file, whose line ends and quotes JSON escapes.
@@ -52,6 +52,11 @@ const FETCH_TIME: Duration = Duration::from_secs(10);
 const SHOWN_ERRORS: u64 = 1000;
 /// How long an import can be asked for.
 const KEPT: chrono::Duration = chrono::Duration::days(30);
+
+/// What is told of an import that failed as a whole.
+const NOT_ALLOWED: &str = "Whoever started the import may not add people any more.";
+const GIVEN_UP: &str = "The server could not finish the import, and has stopped trying. Rows that it had worked off stay \
+                        done; send the file again for the rest.";
 
 /// Imports, one row each.
 pub mod run {
@@ -85,7 +90,7 @@ pub mod run {
         Completed,
         #[sea_orm(string_value = "completed_with_errors")]
         CompletedWithErrors,
-        /// It could not go on: its starter may not add people any more.
+        /// It could not go on; `failure` says why.
         #[sea_orm(string_value = "failed")]
         Failed,
     }
@@ -112,6 +117,8 @@ pub mod run {
         pub failed: i64,
         pub created_at: DateTimeUtc,
         pub finished_at: Option<DateTimeUtc>,
+        /// Why it failed as a whole, in words for people.
+        pub failure: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -193,6 +200,9 @@ pub struct ImportProgress {
     pub failed: i64,
     /// The first thousand rows that failed.
     pub errors: Vec<ImportRowError>,
+    /// Why an import failed as a whole; what it had worked off stays done.
+    #[schema(examples("Whoever started the import may not add people any more."))]
+    pub failure: Option<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
 }
@@ -251,6 +261,7 @@ pub async fn bulk_import(
         failed: Set(0),
         created_at: Set(now),
         finished_at: Set(None),
+        failure: Set(None),
         ..Default::default()
     }
     .insert(tx.conn())
@@ -308,6 +319,7 @@ pub async fn get_bulk_import(
         updated: 0,
         failed: row.failed,
         errors: errors.into_iter().map(shown).collect(),
+        failure: row.failure,
         created_at: row.created_at,
         finished_at: row.finished_at,
     };
@@ -385,7 +397,13 @@ struct Worker(Tenancy);
 impl Handler for Worker {
     async fn run(&self, payload: Value, _: JobContext) -> Result<(), JobError> {
         let id: i64 = serde_json::from_value(payload).map_err(|error| JobError::fatal(Error::internal(error)))?;
-        self.work_off(id).await.map_err(JobError::retry)
+        self.work_off(id).await.map_err(JobError::from)
+    }
+
+    /// What is wrong is in the log; people are told what they can do.
+    async fn given_up(&self, tx: &Transaction, payload: Value, _: &str) -> Result<()> {
+        let Ok(id) = serde_json::from_value::<i64>(payload) else { return Ok(()) };
+        self.finish(tx, id, Status::Failed, Some(GIVEN_UP)).await
     }
 
     fn timeout(&self) -> Duration {
@@ -405,11 +423,10 @@ impl Worker {
             let batch = batch.get(..BATCH).unwrap_or(batch);
             match self.starter(&row).await? {
                 Some(caller) => self.work_off_batch(&mut row, batch, &caller).await?,
-                None => return self.finish(row, Status::Failed).await,
+                None => return self.end(row.id, Status::Failed, Some(NOT_ALLOWED)).await,
             }
         }
-        let status = if row.failed == 0 { Status::Completed } else { Status::CompletedWithErrors };
-        self.finish(row, status).await
+        self.end(row.id, if row.failed == 0 { Status::Completed } else { Status::CompletedWithErrors }, None).await
     }
 
     /// Who started it, with what they may do now; `None` where they may not add people any more.
@@ -448,7 +465,7 @@ impl Worker {
             .map(|(number, error)| row_error::ActiveModel {
                 import_id: Set(row.id),
                 row_number: Set(number),
-                field: Set(error.details.first().map(|detail| detail.field.clone())),
+                field: Set(Field::of(error).map(|field| COLUMNS[field as usize].to_owned())),
                 code: Set(error.code.as_str().to_owned()),
                 message: Set(error.details.first().map_or(error.message.to_string(), |detail| detail.reason.clone())),
             })
@@ -461,14 +478,19 @@ impl Worker {
         row.processed += all;
         row.created += all - lost;
         row.failed += lost;
-        // Without the file, which is large.
-        run::Entity::update_many()
+        // Without the file, which is large. Of two workers, one of which lost its lease, one alone gets this batch done.
+        let worked_off = run::Entity::update_many()
             .col_expr(run::Column::Processed, row.processed.into())
             .col_expr(run::Column::Created, row.created.into())
             .col_expr(run::Column::Failed, row.failed.into())
             .filter(run::Column::Id.eq(row.id))
+            .filter(run::Column::Status.eq(Status::Processing))
+            .filter(run::Column::Processed.eq(row.processed - all))
             .exec(tx.conn())
             .await?;
+        if worked_off.rows_affected == 0 {
+            return Err(Error::internal("the import is worked off by somebody else, or has ended"));
+        }
         tx.commit().await
     }
 
@@ -507,15 +529,24 @@ impl Worker {
         Ok(known.into_iter().map(outcome).collect())
     }
 
-    async fn finish(&self, row: run::Model, status: Status) -> Result<()> {
-        let platform = &self.0.identity.platform;
-        let tx = platform.db.begin().await?;
-        let mut row = row.into_active_model();
-        row.status = Set(status);
-        row.content = Set(String::new());
-        row.finished_at = Set(Some(platform.clock.now()));
-        row.update(tx.conn()).await?;
+    async fn end(&self, id: i64, status: Status, failure: Option<&str>) -> Result<()> {
+        let tx = self.0.identity.platform.db.begin().await?;
+        self.finish(&tx, id, status, failure).await?;
         tx.commit().await
+    }
+
+    /// Ends one that has not ended. The file is not needed any more.
+    async fn finish(&self, tx: &Transaction, id: i64, status: Status, failure: Option<&str>) -> Result<()> {
+        run::Entity::update_many()
+            .col_expr(run::Column::Status, status.into())
+            .col_expr(run::Column::Content, "".into())
+            .col_expr(run::Column::FinishedAt, self.0.identity.platform.clock.now().into())
+            .col_expr(run::Column::Failure, failure.map(str::to_owned).into())
+            .filter(run::Column::Id.eq(id))
+            .filter(run::Column::Status.eq(Status::Processing))
+            .exec(tx.conn())
+            .await?;
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::ColumnTrait;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -50,12 +50,14 @@ pub async fn list_users(
     let caller = tenancy.enter_or_stay(&caller, query.organization_id).await?;
     let tenant = caller.require(Permission::UserRead)?;
     let now = tenancy.identity.platform.clock.now();
-    let condition = Condition::all()
-        .add_option(query.search.as_deref().and_then(|text| word::found_by(tenant, text)))
+    let message = "The users of the organization.";
+    let Some(condition) = word::meant_by(tenant, query.search.as_deref()) else {
+        return Ok(Reply::ok(Users::none(message), message));
+    };
+    let condition = condition
         .add_option(query.status.map(|status| member::Column::Status.eq(status)))
         .add_option(query.role_id.map(|role| member::Column::UserId.in_subquery(holding(tenant, &[role], now))));
     let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
     let (users, total_count) = page(&tenancy, tenant, wanted, by_name).await?;
-    let message = "The users of the organization.";
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }

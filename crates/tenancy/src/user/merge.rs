@@ -3,6 +3,8 @@
 //! What the duplicate belongs to and owns moves; how one gets into it does not: its password, factors, sessions and tokens
 //! end with it. Where both are members the survivor keeps its own roles, so that nobody rises by merging.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::extract::State;
 use garde::Validate;
 use rivergen_identity::{
@@ -17,7 +19,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -92,8 +94,16 @@ pub async fn merge_users(
         return Err(ErrorCode::CannotMergeSelf.into());
     }
     let tx = platform.db.begin().await?;
-    let source = User::lock(&tx, source_id).await?.ok_or(ErrorCode::UserNotFound)?;
-    let target = User::lock(&tx, target_id).await?.ok_or(ErrorCode::UserNotFound)?;
+    // The organizations before the people, and each in the order of their ids, so that no two merges wait for each other.
+    for id in shared(&tx, source_id).await? {
+        organization::lock(&tx, Tenant::on_behalf_of(id)).await?;
+    }
+    let mut locked = BTreeMap::new();
+    for id in BTreeSet::from([source_id, target_id]) {
+        locked.extend(User::lock(&tx, id).await?.map(|user| (id, user)));
+    }
+    let source = locked.remove(&source_id).ok_or(ErrorCode::UserNotFound)?;
+    let target = locked.remove(&target_id).ok_or(ErrorCode::UserNotFound)?;
     let (of_source, of_target) = (shared(&tx, source_id).await?, shared(&tx, target_id).await?);
     require_everywhere(&tenancy, &caller, &of_source, &of_target).await?;
 
@@ -143,7 +153,7 @@ pub async fn merge_users(
     Ok(Reply::ok(MergedUsers { user, merged_user_id: source_id, moved, conflicts, message }, message))
 }
 
-/// The organizations of a person, but for the personal one, which goes with the account.
+/// The organizations of a person in the order of their ids, but for the personal one, which goes with the account.
 async fn shared(tx: &Transaction, user_id: UserId) -> Result<Vec<OrganizationId>> {
     let of = member::Entity::belongs_to(organization::Entity)
         .from(member::Column::OrganizationId)
@@ -156,6 +166,7 @@ async fn shared(tx: &Transaction, user_id: UserId) -> Result<Vec<OrganizationId>
         .filter(member::Column::UserId.eq(user_id))
         .filter(organization::Column::IsPersonal.eq(false))
         .filter(organization::Column::DeletedAt.is_null())
+        .order_by_asc(member::Column::OrganizationId)
         .into_tuple()
         .all(tx.conn())
         .await?;

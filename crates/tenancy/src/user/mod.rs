@@ -70,6 +70,12 @@ pub struct Users {
     pub message: &'static str,
 }
 
+impl Users {
+    fn none(message: &'static str) -> Self {
+        Self { users: Vec::new(), total_count: 0, message }
+    }
+}
+
 /// What one organization sees of a member.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserDetail {
@@ -137,7 +143,6 @@ async fn page(
     let db = platform.db.read();
     let Page { members, total } = member::page::page(&platform.db, &tenancy.headcounts, tenant, wanted, order).await?;
     let people: Vec<UserId> = members.iter().map(|(member, _)| member.user_id).collect();
-    let last_logins = session::last_opened(db, tenant.organization_id(), &people).await?;
     let roles = strongest_roles(db, tenant, &people, platform.clock.now()).await?;
     let summary = |(member, account): (member::Model, account::Model)| {
         let role = roles.get(&member.user_id);
@@ -149,7 +154,7 @@ async fn page(
             status: member.status,
             role_id: role.map(|role| role.id),
             role_name: role.map(|role| role.name.clone()),
-            last_login_at: last_logins.get(&member.user_id).copied(),
+            last_login_at: member.last_login_at,
             created_at: member.joined_at,
         }
     };
@@ -180,7 +185,10 @@ pub(crate) async fn detail(
     }
     let organizations: Vec<OrganizationId> = rows.iter().map(|row| row.organization_id).collect();
     let mut roles = role_names(db, user_id, &organizations, now).await?;
-    let last_login_at = session::last_opened_by(db, user_id, within.map(|tenant| tenant.organization_id())).await?;
+    let last_login_at = match within {
+        Some(_) => rows.first().and_then(|row| row.last_login_at),
+        None => session::last_opened_by(db, user_id).await?,
+    };
     let mfa_enabled = mfa::protected(db, &[user_id]).await?.contains(&user_id);
     let first = rows.first();
     Ok(UserDetail {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_identity::{mfa, session};
+use rivergen_identity::mfa;
 use rivergen_kernel::{OrganizationId, Permission, Result, RoleId, Tenant, WorkspaceId};
 use rivergen_platform::{
     db::TenantScope,
@@ -11,8 +11,8 @@ use rivergen_platform::{
     http::{Envelope, Json, Reply, SignedIn},
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, SelectStatement},
+    ColumnTrait, Condition, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{ExprTrait, NullOrdering, SelectStatement},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -103,23 +103,25 @@ pub async fn search_users(
     let caller = tenancy.enter(&caller, request.organization_id).await?;
     let tenant = caller.require(Permission::UserRead)?;
     let now = tenancy.identity.platform.clock.now();
-    let found = request.query.as_deref().and_then(|text| word::found_by(tenant, text));
-    let condition = request.filters.unwrap_or_default().condition(tenant, now).add_option(found);
+    let message = "The users that were found.";
+    let Some(found) = word::meant_by(tenant, request.query.as_deref()) else {
+        return Ok(Reply::ok(Users::none(message), message));
+    };
+    let condition = request.filters.unwrap_or_default().narrow(found, tenant, now);
     let order = match request.sort_order.unwrap_or_default() {
         SortOrder::Asc => Order::Asc,
         SortOrder::Desc => Order::Desc,
     };
     let sort = request.sort_by.unwrap_or_default();
     let wanted = Wanted { condition, skip: u64::from(request.skip.unwrap_or(0)), limit: request.limit.unwrap_or(100) };
-    let (users, total_count) = page(&tenancy, tenant, wanted, |select| sort.of(select, tenant, order)).await?;
-    let message = "The users that were found.";
+    let (users, total_count) = page(&tenancy, tenant, wanted, |select| sort.of(select, order)).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }
 
 impl UserFilters {
-    fn condition(self, tenant: Tenant, now: DateTime<Utc>) -> Condition {
+    fn narrow(self, wanted: Condition, tenant: Tenant, now: DateTime<Utc>) -> Condition {
         use member::Column;
-        let mut wanted = Condition::all()
+        let mut wanted = wanted
             .add_option(self.status.map(|status| Column::Status.eq(status)))
             .add_option(self.auth_source.map(|source| Column::Source.eq(source)))
             .add_option(self.created_after.map(|after| Column::JoinedAt.gte(after)))
@@ -142,39 +144,25 @@ impl UserFilters {
             wanted = wanted.add(if enabled { protected } else { protected.not() });
         }
         if let Some(before) = self.last_login_before {
-            // Index: sessions(organization_id, user_id, ended_at).
-            let since = session::Entity::find()
-                .select_only()
-                .column(session::Column::UserId)
-                .filter(session::Column::OrganizationId.eq(tenant.organization_id()))
-                .filter(session::Column::CreatedAt.gte(before));
-            wanted = wanted.add(Column::UserId.not_in_subquery(since.into_query()));
+            wanted =
+                wanted.add(Condition::any().add(Column::LastLoginAt.is_null()).add(Column::LastLoginAt.lt(before)));
         }
         wanted
     }
 }
 
 impl UserSort {
-    /// Indexes: memberships(organization_id, name_key | email | joined_at, user_id); the last login is sorted.
-    fn of(self, select: Select<member::Entity>, tenant: Tenant, order: Order) -> Select<member::Entity> {
+    /// Indexes: memberships(organization_id, name_key | email | joined_at | last_login_at, user_id).
+    fn of(self, select: Select<member::Entity>, order: Order) -> Select<member::Entity> {
         use member::Column;
         let select = match self {
             Self::Email => select.order_by(Column::Email, order.clone()),
             Self::DisplayName => select.order_by(Column::NameKey, order.clone()),
             Self::CreatedAt => select.order_by(Column::JoinedAt, order.clone()),
+            // Who never signed in comes before everybody else; said in so many words, as the databases differ in it.
             Self::LastLoginAt => {
-                let last = session::Entity::find()
-                    .select_only()
-                    .column_as(session::Column::CreatedAt.max(), "last_login")
-                    .filter(session::Column::OrganizationId.eq(tenant.organization_id()))
-                    .filter(
-                        Expr::col((session::Entity, session::Column::UserId)).equals((member::Entity, Column::UserId)),
-                    );
-                // Who never signed in comes before everybody else.
-                let epoch = DateTime::<Utc>::UNIX_EPOCH;
-                let last =
-                    Expr::from(sea_orm::sea_query::Func::coalesce([last.into_query().into(), Expr::value(epoch)]));
-                select.order_by(last, order.clone())
+                let nulls = if order == Order::Asc { NullOrdering::First } else { NullOrdering::Last };
+                select.order_by_with_nulls(Column::LastLoginAt, order.clone(), nulls)
             }
         };
         select.order_by(Column::UserId, order)

@@ -40,7 +40,7 @@ pub struct CreateWorkspaceRequest {
 }
 
 errors! {
-    pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, RoleNotFound, WorkspaceExists, ValidationError;
+    pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, RoleNotFound, WorkspaceExists, PublicAccessForbidden, ValidationError;
 }
 
 /// Create a workspace in an organization

@@ -66,7 +66,7 @@ pub struct Model {
     pub description: Option<String>,
     /// What was set, as [`Settings`].
     pub settings: Option<Json>,
-    /// Whether those open it to every member of the organization, where a query can ask for it.
+    /// Whether those open it to every member of the organization, if that allows it; where a query can ask for it.
     pub is_public: bool,
     /// What it is a copy of.
     pub source_workspace_id: Option<WorkspaceId>,
@@ -146,7 +146,7 @@ pub struct Workspace {
 
 impl Workspace {
     pub(crate) async fn of(db: &impl ConnectionTrait, tenant: Tenant, row: Model) -> Result<Self> {
-        let settings = Settings::in_force(db, tenant, &row).await?;
+        let (settings, _) = settings::effective(db, tenant, &row).await?;
         Ok(Self {
             id: row.id,
             name: row.name,
@@ -154,7 +154,7 @@ impl Workspace {
             organization_id: row.organization_id,
             is_default: row.is_default,
             description: row.description,
-            settings: settings.effective(),
+            settings,
             source_workspace_id: row.source_workspace_id,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -228,10 +228,19 @@ pub(crate) fn reachable(user_id: UserId, now: DateTime<Utc>) -> Select<Entity> {
 
 /// Of the workspaces of somebody's organizations those that they may stand in.
 fn open_to(user_id: UserId, now: DateTime<Utc>) -> Condition {
-    Condition::any()
-        .add(Column::IsDefault.eq(true))
-        .add(Column::IsPublic.eq(true))
-        .add(Column::Id.in_subquery(joined_by(user_id, now)))
+    Condition::any().add(Column::IsDefault.eq(true)).add(is_open()).add(Column::Id.in_subquery(joined_by(user_id, now)))
+}
+
+/// Those that are public, in an organization that lets them be.
+pub(crate) fn is_open() -> Condition {
+    use sea_orm::sea_query::ExprTrait;
+    let allows = organization::Entity::find()
+        .select_only()
+        .column(organization::Column::Id)
+        .filter(Expr::col((organization::Entity, organization::Column::Id)).equals((Entity, Column::OrganizationId)))
+        .filter(organization::Column::AllowsPublicWorkspaces.eq(true))
+        .into_query();
+    Condition::all().add(Column::IsPublic.eq(true)).add(Expr::exists(allows))
 }
 
 fn joined_by(user_id: UserId, now: DateTime<Utc>) -> SelectStatement {

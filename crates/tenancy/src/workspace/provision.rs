@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 
 use super::{
     Column, Entity, Model, NewWorkspace, make_admin, name_key,
-    settings::{Settings, WorkspaceSettingsChange, may_be_everybodys},
+    settings::{Settings, WorkspaceSettingsChange, allows_public, may_be_everybodys},
     slug_of,
 };
 use crate::{
@@ -122,7 +122,7 @@ pub enum ProvisionStatus {
 }
 
 errors! {
-    pub ProvisionErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, WorkspaceExists, Conflict, ValidationError;
+    pub ProvisionErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, PlanLimitReached, OrgNotFound, WorkspaceNotFound, MemberNotFound, RoleNotFound, WorkspaceExists, PublicAccessForbidden, Conflict, ValidationError;
 }
 
 /// Create many workspaces at once from a list
@@ -196,6 +196,8 @@ struct Known {
     templates: BTreeMap<WorkspaceId, Settings>,
     roles: BTreeMap<RoleId, role::Model>,
     members: BTreeMap<UserId, Status>,
+    /// Whether the organization lets workspaces be public.
+    allows_public: bool,
 }
 
 fn slug(entry: &ProvisionEntry) -> String {
@@ -203,7 +205,7 @@ fn slug(entry: &ProvisionEntry) -> String {
 }
 
 impl Known {
-    /// Six queries, however many entries there are.
+    /// Seven queries, however many entries there are.
     async fn load(
         tenancy: &Tenancy,
         tx: &Transaction,
@@ -212,7 +214,7 @@ impl Known {
         entries: &[ProvisionEntry],
     ) -> Result<Self> {
         let db = tx.conn();
-        let mut known = Self::default();
+        let mut known = Self { allows_public: allows_public(db, tenant).await?, ..Self::default() };
         // Indexes: workspaces(organization_id, name_key), (organization_id, slug) and (organization_id, external_key),
         // all unique.
         let names = entries.iter().map(|entry| name_key(&entry.name));
@@ -266,6 +268,9 @@ impl Known {
             caller.may_grant(&self.roles.get(&id).ok_or(ErrorCode::RoleNotFound)?.permissions())?;
         }
         if settings.is_public() {
+            if !self.allows_public {
+                return Err(ErrorCode::PublicAccessForbidden.into());
+            }
             may_be_everybodys(caller, settings.default_role_id.and_then(|id| self.roles.get(&id)))?;
         }
         for member in &entry.members {

@@ -54,7 +54,9 @@ pub struct WorkspaceSettings {
 pub enum SettingSource {
     /// It was set.
     Workspace,
-    /// It was not.
+    /// It was set, and the organization forbids it.
+    Organization,
+    /// It was not set.
     Default,
 }
 
@@ -71,7 +73,7 @@ pub struct WorkspaceSettingSources {
 #[schema(example = json!({"allow_public_access": false, "default_role_id": 42}))]
 pub struct WorkspaceSettingsChange {
     /// `false` by default. Who opens a workspace gives its default role to every member, so they need `role.assign` and no
-    /// less than the role's permissions.
+    /// less than the role's permissions; and the organization must allow it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub allow_public_access: Option<Option<bool>>,
@@ -82,8 +84,14 @@ pub struct WorkspaceSettingsChange {
 }
 
 impl WorkspaceSettingsChange {
+    /// Whether it asks for a public workspace.
+    pub(super) fn opens(&self) -> bool {
+        self.allow_public_access == Some(Some(true))
+    }
+
     /// `ROLE_NOT_FOUND` for a role of nobody's or another's, `FORBIDDEN` for one that holds more than the caller.
-    /// So it is for a role that every member would get because the workspace is public.
+    /// So it is for a role that every member would get because the workspace is public. `PUBLIC_ACCESS_FORBIDDEN` where the
+    /// organization, which is locked, lets none be.
     pub(super) async fn check(
         &self,
         db: &impl ConnectionTrait,
@@ -93,6 +101,9 @@ impl WorkspaceSettingsChange {
     ) -> Result<()> {
         if let Some(id) = self.default_role_id.flatten() {
             caller.may_grant(&role::find(db, tenant, id).await?.permissions())?;
+        }
+        if self.opens() && !allows_public(db, tenant).await? {
+            return Err(ErrorCode::PublicAccessForbidden.into());
         }
         let after = before.changed_by(self);
         if after == before || !after.is_public() {
@@ -104,6 +115,27 @@ impl WorkspaceSettingsChange {
         };
         may_be_everybodys(caller, role.as_ref())
     }
+}
+
+/// Whether the organization lets workspaces be public.
+pub(super) async fn allows_public(db: &impl ConnectionTrait, tenant: Tenant) -> Result<bool> {
+    let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
+    Ok(organization.ok_or(ErrorCode::OrgNotFound)?.allows_public_workspaces)
+}
+
+/// 403 unless the caller may give every member what the workspaces give that are set to be public: they are, as soon as the
+/// organization, which is locked, allows it again.
+pub(crate) async fn may_be_opened_again(db: &impl ConnectionTrait, caller: &Caller, tenant: Tenant) -> Result<()> {
+    // Index: workspaces_public(organization_id, id), of those that are public.
+    let set = tenant.find::<Entity>().filter(Column::IsPublic.eq(true)).filter(Column::DeletedAt.is_null());
+    let defaults: Vec<Option<RoleId>> =
+        set.all(db).await?.iter().map(|row| Settings::of(row).default_role_id).collect();
+    let roles = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(defaults.iter().flatten().copied()));
+    let roles = roles.all(db).await?;
+    for default in defaults {
+        may_be_everybodys(caller, roles.iter().find(|role| Some(role.id) == default))?;
+    }
+    Ok(())
 }
 
 /// 403 unless the caller may give every member the role that a public workspace has as its default; `None`: Viewer.
@@ -178,7 +210,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether the workspace is open to every member of its organization.
+    /// Whether the workspace is open to every member of its organization, if that allows it.
     pub fn is_public(self) -> bool {
         self.allow_public_access == Some(true)
     }
@@ -196,16 +228,22 @@ impl Settings {
         Self { allow_public_access: None, ..self }
     }
 
-    pub fn effective(self) -> WorkspaceSettings {
-        WorkspaceSettings { allow_public_access: self.is_public(), default_role_id: self.default_role_id }
-    }
-
-    fn sources(self) -> WorkspaceSettingSources {
+    /// As they are in an organization that lets workspaces be public, or does not.
+    fn shown(self, is_allowed: bool) -> (WorkspaceSettings, WorkspaceSettingSources) {
         let source = |is_set: bool| if is_set { SettingSource::Workspace } else { SettingSource::Default };
-        WorkspaceSettingSources {
-            allow_public_access: source(self.allow_public_access.is_some()),
+        let is_overruled = self.is_public() && !is_allowed;
+        let settings = WorkspaceSettings {
+            allow_public_access: self.is_public() && is_allowed,
+            default_role_id: self.default_role_id,
+        };
+        let sources = WorkspaceSettingSources {
+            allow_public_access: match is_overruled {
+                true => SettingSource::Organization,
+                false => source(self.allow_public_access.is_some()),
+            },
             default_role_id: source(self.default_role_id.is_some()),
-        }
+        };
+        (settings, sources)
     }
 
     /// As the column holds it.
@@ -215,6 +253,17 @@ impl Settings {
         }
         serde_json::to_value(self).map(Some).map_err(Error::internal)
     }
+}
+
+/// The settings that hold, and where each comes from.
+pub(super) async fn effective(
+    db: &impl ConnectionTrait,
+    tenant: Tenant,
+    row: &Model,
+) -> Result<(WorkspaceSettings, WorkspaceSettingSources)> {
+    let settings = Settings::in_force(db, tenant, row).await?;
+    // Asked only where it matters.
+    Ok(settings.shown(!settings.is_public() || allows_public(db, tenant).await?))
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -233,14 +282,14 @@ pub struct WorkspaceSettingsAnswer {
 
 impl WorkspaceSettingsAnswer {
     async fn of(db: &impl ConnectionTrait, tenant: Tenant, row: &Model, message: &'static str) -> Result<Self> {
-        let settings = Settings::in_force(db, tenant, row).await?;
-        Ok(Self { settings: settings.effective(), sources: settings.sources(), message })
+        let (settings, sources) = effective(db, tenant, row).await?;
+        Ok(Self { settings, sources, message })
     }
 }
 
 errors! {
     pub GetSettingsErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound;
-    pub UpdateSettingsErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, RoleNotFound, ValidationError;
+    pub UpdateSettingsErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, RoleNotFound, PublicAccessForbidden, ValidationError;
 }
 
 /// Read the settings of a workspace
@@ -300,13 +349,27 @@ mod tests {
     #[test]
     fn what_is_not_set_has_its_default() {
         let none = Settings::default();
-        assert_eq!(none.effective(), WorkspaceSettings { allow_public_access: false, default_role_id: None });
-        assert_eq!(none.sources().allow_public_access, SettingSource::Default);
+        assert_eq!(none.shown(true).0, WorkspaceSettings { allow_public_access: false, default_role_id: None });
+        assert_eq!(none.shown(true).1.allow_public_access, SettingSource::Default);
         // Set to what is the default anyway is set all the same.
         let closed = none.changed_by(&change(json!({"allow_public_access": false})));
-        assert_eq!(closed.sources().allow_public_access, SettingSource::Workspace);
+        assert_eq!(closed.shown(true).1.allow_public_access, SettingSource::Workspace);
         assert_eq!(none.stored().unwrap(), None);
         assert_eq!(closed.stored().unwrap(), Some(json!({"allow_public_access": false})));
+    }
+
+    #[test]
+    fn what_the_organization_forbids_is_not_so() {
+        let open = Settings { allow_public_access: Some(true), default_role_id: None };
+        let closed = Settings { allow_public_access: Some(false), default_role_id: None };
+        let shown = |settings: Settings, is_allowed: bool| {
+            let (settings, sources) = settings.shown(is_allowed);
+            (settings.allow_public_access, sources.allow_public_access)
+        };
+        assert_eq!(shown(open, true), (true, SettingSource::Workspace));
+        assert_eq!(shown(open, false), (false, SettingSource::Organization));
+        assert_eq!(shown(closed, false), (false, SettingSource::Workspace));
+        assert_eq!(shown(Settings::default(), false), (false, SettingSource::Default));
     }
 
     #[test]

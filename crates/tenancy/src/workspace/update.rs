@@ -53,8 +53,8 @@ pub struct UpdateWorkspaceRequest {
 }
 
 errors! {
-    pub PatchErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, RoleNotFound, WorkspaceExists, ValidationError;
-    pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, RoleNotFound, WorkspaceExists, ValidationError;
+    pub PatchErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, RoleNotFound, WorkspaceExists, PublicAccessForbidden, ValidationError;
+    pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, WorkspaceNotFound, RoleNotFound, WorkspaceExists, PublicAccessForbidden, ValidationError;
 }
 
 /// Rename a workspace or change its slug, description or settings

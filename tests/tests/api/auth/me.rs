@@ -8,6 +8,7 @@ use serde_json::json;
 on_both_databases! {
     it_tells_who_and_where;
     a_new_organization_shows_at_once;
+    who_administers_on_loan_does_so_until_it_ends;
     logins_are_counted_whatever_became_of_them;
     a_token_ends_after_an_hour;
     a_token_that_is_not_ours_is_refused;
@@ -39,6 +40,20 @@ async fn a_new_organization_shows_at_once(server: &Server) {
     acme.owner.client.post("/api/v1/organizations", body).await.created();
     let me = acme.owner.client.get(PATH).await.ok();
     assert_eq!(me["organizations"].as_array().unwrap().len(), 2);
+}
+
+async fn who_administers_on_loan_does_so_until_it_ends(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = format!("/api/v1/roles/{}/assignments", acme.roles["Admin"]);
+    let end = server.platform.clock.now() + Duration::minutes(30);
+    let loan = json!({"user_id": acme.viewer.id, "expires_at": end});
+    acme.owner.client.post(&path, loan).await.created();
+    let is_admin = async || acme.viewer.client.get(PATH).await.ok()["organizations"][0]["is_admin"].clone();
+    assert_eq!(is_admin().await, true);
+    server.clock().advance(Duration::minutes(31));
+    // What it tells is kept for half a minute, which is no time that a test waits.
+    server.forget().await;
+    assert_eq!(is_admin().await, false);
 }
 
 async fn logins_are_counted_whatever_became_of_them(server: &Server) {

@@ -10,10 +10,12 @@ on_both_databases! {
     one_read_only_statement_is_run;
     what_does_not_plan_is_told;
     further_sources_are_joined_by_their_names;
+    sheets_of_a_workbook_are_tables;
     what_is_not_valid_is_named;
     a_source_is_ones_own_or_not_found;
     the_operators_limits_hold with "[query]\nmax_rows = 5\nmax_bytes = 2000";
-    only_so_many_run_at_a_time with "[query]\nconcurrent_per_organization = 1";
+    only_so_many_run_at_a_time with "[query]\nconcurrent_per_organization = 1\nwaiting_seconds = 0";
+    further_ones_wait_for_a_place with "[query]\nconcurrent_per_organization = 1\nwaiting_seconds = 600";
     a_query_ends_at_its_time_limit;
     a_client_that_goes_away_cancels_its_query;
 }
@@ -134,6 +136,17 @@ async fn further_sources_are_joined_by_their_names(server: &Server) {
     acme.viewer.query_with(shop.orders, json!({"query": sql})).await.error(400, "INVALID_QUERY");
 }
 
+async fn sheets_of_a_workbook_are_tables(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let fixture = rivergen_tests::manifest_dir().join("../crates/connectors/tests/fixtures/people.xlsx");
+    let id = acme.admin.file_source("Staff", "excel", "people.xlsx", std::fs::read(fixture).unwrap()).await;
+    let sql = r#"SELECT "Name", "Day", "Fraction" FROM people_of_2024 WHERE "Whole" IS NOT NULL ORDER BY "Whole""#;
+    let data = acme.viewer.query(id, sql).await;
+    assert_eq!(data["rows"], json!([["Cyd", null, 2.0], ["Ann", "2024-02-29", 1.5], ["Bob", "2024-02-29", null]]));
+    let data = acme.viewer.query(id, "SELECT t.took, count(*) FROM times t CROSS JOIN plain p GROUP BY t.took").await;
+    assert_eq!(data["rows"], json!([["30:00:00", 2]]));
+}
+
 async fn what_is_not_valid_is_named(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
@@ -175,7 +188,7 @@ async fn the_operators_limits_hold(server: &Server) {
     assert_eq!(server.rows(runs).await[0]["error_code"], "QUERY_LIMIT_EXCEEDED");
 }
 
-async fn numbers(server: &Server) -> (rivergen_tests::Organization, i64) {
+pub(super) async fn numbers(server: &Server) -> (rivergen_tests::Organization, i64) {
     let acme = server.organization("Acme").await;
     let bytes = rivergen_tests::fixtures::numbers_parquet(50_000);
     let source = acme.admin.file_source("Numbers", "parquet", "numbers.parquet", bytes).await;
@@ -183,11 +196,14 @@ async fn numbers(server: &Server) -> (rivergen_tests::Organization, i64) {
 }
 
 /// Starts the endless query and waits until it runs; aborting the task drops the connection.
-async fn start_endless(server: &Server, person: &rivergen_tests::Person, source: i64) -> tokio::task::JoinHandle<()> {
+pub(super) async fn start_endless(
+    server: &Server,
+    person: &rivergen_tests::Person,
+    source: i64,
+) -> tokio::task::JoinHandle<rivergen_tests::Answer> {
     let person = person.clone();
-    let running = tokio::spawn(async move {
-        person.query_with(source, json!({"query": ENDLESS, "timeout_seconds": 120})).await;
-    });
+    let running =
+        tokio::spawn(async move { person.query_with(source, json!({"query": ENDLESS, "timeout_seconds": 120})).await });
     let count = "SELECT count(*) FROM query_runs WHERE status = 'running'";
     rivergen_tests::eventually("the query to run", async || (server.count(count).await == 1).then_some(())).await;
     running
@@ -211,6 +227,20 @@ async fn only_so_many_run_at_a_time(server: &Server) {
     running.abort();
     is_cancelled(server).await;
     assert_eq!(acme.admin.value(source, "SELECT 1").await, 1);
+}
+
+async fn further_ones_wait_for_a_place(server: &Server) {
+    let (acme, source) = numbers(server).await;
+    let running = start_endless(server, &acme.viewer, source).await;
+    let waiting = tokio::spawn({
+        let admin = acme.admin.clone();
+        async move { admin.query_with(source, json!({"query": "SELECT 1"})).await }
+    });
+    let both = "SELECT count(*) FROM query_runs WHERE status = 'running'";
+    rivergen_tests::eventually("both to be on record", async || (server.count(both).await == 2).then_some(())).await;
+    assert!(!waiting.is_finished());
+    running.abort();
+    assert_eq!(waiting.await.unwrap().ok()["rows"], json!([[1]]));
 }
 
 async fn a_query_ends_at_its_time_limit(server: &Server) {

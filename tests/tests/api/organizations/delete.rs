@@ -7,6 +7,7 @@ use serde_json::json;
 
 on_both_databases! {
     it_is_closed_to_everybody_at_once;
+    who_belongs_elsewhere_signs_in_there;
     the_name_confirms_it;
     owners_with_a_fresh_proof_alone;
     a_personal_organization_stays;
@@ -38,6 +39,22 @@ async fn it_is_closed_to_everybody_at_once(server: &Server) {
     let path = format!("/api/v1/organizations/{}", acme.id);
     viewer.client.get(&path).await.error(404, "ORG_NOT_FOUND");
     assert_eq!(server.audited("organization.delete", "success").await, 1);
+}
+
+async fn who_belongs_elsewhere_signs_in_there(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let join =
+        "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email)";
+    let rows = "'active', 'created', '{}', joined_at, name_key, email FROM memberships WHERE user_id =";
+    server.execute(&format!("{join} SELECT {}, user_id, {rows} {}", globex.id, acme.viewer.id)).await;
+    delete(&acme.owner, acme.id, "Acme").await.ok();
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    let place = format!("SELECT max(organization_id) FROM sessions WHERE user_id = {} AND ended_at IS NULL", viewer.id);
+    assert_eq!(server.count(&place).await, globex.id);
+    // Who has no other organization stands in none.
+    let developer = server.sign_in(&acme.developer.email).await;
+    let nowhere = "SELECT count(*) FROM sessions WHERE organization_id IS NULL AND user_id =";
+    assert_eq!(server.count(&format!("{nowhere} {}", developer.id)).await, 1);
 }
 
 async fn the_name_confirms_it(server: &Server) {

@@ -16,6 +16,9 @@ on_both_backends! {
     of_two_that_verify_at_once_one_has_the_domain;
     a_proof_lapses_after_seven_days_without_its_record;
     a_record_that_is_back_or_not_to_be_asked_for_keeps_the_proof;
+    name_servers_that_fail_hold_up_no_other_domain;
+    a_domain_that_cannot_be_dealt_with_holds_up_no_other;
+    an_owner_whom_no_mail_reaches_keeps_no_proof_alive;
     a_closed_organization_holds_no_domain;
     domains_of_others_and_of_everybody_are_refused;
     there_is_a_bound_to_domains_and_to_looks;
@@ -318,6 +321,72 @@ async fn a_record_that_is_back_or_not_to_be_asked_for_keeps_the_proof(backend: B
     world.names.fail(true);
     world.days_later(20).await;
     assert_eq!((world.server.count(missing).await, world.with_status("verified").await), (1, 1));
+    world.stop().await;
+}
+
+async fn name_servers_that_fail_hold_up_no_other_domain(backend: Backend) {
+    let world = World::start(backend).await;
+    let (acme, globex) = (world.server.organization("Acme").await, world.server.organization("Globex").await);
+    let broken = world.prove(&acme, "acme.example").await;
+    world.server.clock().advance(Duration::minutes(1));
+    world.prove(&globex, "globex.example").await;
+    world.names.fail_at(&broken.record_name);
+    let before = world.looks().await;
+    world.days_later(1).await;
+    // Both have had their look, and none is due.
+    let after = eventually("a look at both", async || {
+        let after = world.looks().await;
+        let moved = before.iter().zip(&after).all(|(before, after)| before != after);
+        moved.then_some(after)
+    })
+    .await;
+    world.server.platform.jobs.run_due().await.unwrap();
+    assert_eq!(world.looks().await, after);
+    assert_eq!(world.with_status("verified").await, 2);
+    world.stop().await;
+}
+
+async fn a_domain_that_cannot_be_dealt_with_holds_up_no_other(backend: Backend) {
+    let world = World::start(backend).await;
+    let (acme, globex) = (world.server.organization("Acme").await, world.server.organization("Globex").await);
+    let first = world.prove(&acme, "acme.example").await;
+    world.server.clock().advance(Duration::minutes(1));
+    let second = world.prove(&globex, "globex.example").await;
+    for claim in [&first, &second] {
+        world.names.clear(&claim.record_name);
+    }
+    world.days_later(1).await;
+    let missing = "SELECT count(*) FROM organization_domains WHERE missing_since IS NOT NULL";
+    eventually("a look at both", async || (world.server.count(missing).await == 2).then_some(())).await;
+    // As no organization is: there are no owners to be told, and so the proof cannot lapse.
+    let sql = format!("UPDATE roles SET name_key = 'nobody' WHERE organization_id = {} AND name = 'Owner'", acme.id);
+    world.server.execute(&sql).await;
+    let before = world.looks().await;
+    world.days_later(7).await;
+    eventually("the other's end", async || (world.with_status("lapsed").await == 1).then_some(())).await;
+    let lapsed = world.server.rows("SELECT domain FROM organization_domains WHERE status = 'lapsed'").await;
+    assert_eq!(lapsed, [json!({"domain": "globex.example"})]);
+    // It comes after the others, and not before its turn.
+    let after = world.looks().await;
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after), "{before:?} {after:?}");
+    world.server.platform.jobs.run_due().await.unwrap();
+    assert_eq!(world.looks().await, after);
+    world.stop().await;
+}
+
+async fn an_owner_whom_no_mail_reaches_keeps_no_proof_alive(backend: Backend) {
+    let world = World::start(backend).await;
+    let acme = world.server.organization("Acme").await;
+    let claim = world.prove(&acme, "acme.example").await;
+    let owners = format!("/api/v1/roles/{}/assignments", acme.roles["Owner"]);
+    acme.owner.client.post(&owners, json!({"user_id": acme.admin.id})).await.created();
+    let sql = format!("UPDATE memberships SET email = 'a..b@acme.example' WHERE user_id = {}", acme.owner.id);
+    world.server.execute(&sql).await;
+    world.names.clear(&claim.record_name);
+    world.days_later(1).await;
+    world.days_later(7).await;
+    assert_eq!(world.with_status("lapsed").await, 1);
+    world.server.mailbox().titled(&acme.admin.email, "no longer verified").await;
     world.stop().await;
 }
 

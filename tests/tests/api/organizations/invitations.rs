@@ -240,6 +240,9 @@ async fn in_bulk_each_is_judged_for_themselves(server: &Server) {
         assert_eq!((result["status"].as_str(), result["invitation_id"].is_i64()), (Some(status), code.is_none()));
     }
     assert_eq!((&results[1]["email"], &results[4]["email"]), (&json!("nobody"), &json!("ADA@new.example")));
+    let fields: Vec<_> = results.iter().map(|result| result["field"].as_str()).collect();
+    let named = ["email", "email", "email", "email", "role_id", "role_id", "workspace_id"].map(Some);
+    assert_eq!((fields[0], &fields[1..8], fields[8]), (None, &named[..], None));
     for email in [ADA, "bob@new.example"] {
         server.anonymous().get(&preview_path(&token(server, email, 1).await)).await.ok();
     }
@@ -396,6 +399,11 @@ async fn a_bulk_may_be_a_csv(server: &Server) {
     ];
     assert_eq!((&codes[..3], &codes[3..]), (&[None; 3][..], &failures.map(Some)[..]));
     assert_eq!((&results[0]["status"], &results[3]["email"]), (&json!("invited"), &json!("nobody")));
+    // Each is told which row it was, and what of it was wrong.
+    let told: Vec<_> = results.iter().map(|result| (result["row"].as_u64(), result["field"].as_str())).collect();
+    let fields = ["email", "email", "workspace", "workspace", "role", "role", "role", "email"];
+    let expected = [None; 3].into_iter().chain(fields.map(Some));
+    assert_eq!(told, (1..).map(Some).zip(expected).collect::<Vec<_>>());
     let invited = server.rows("SELECT email, workspace_id, role_id FROM invitations ORDER BY email").await;
     let row = |email: &str, workspace: i64, role: i64| json!({"email": format!("{email}@new.example"), "workspace_id": workspace, "role_id": role});
     let expected = [row("ada", lab, developer), row("bob", lab, viewer), row("carl", acme.workspace_id, viewer)];

@@ -1,3 +1,4 @@
+pub mod audit_export;
 mod audit_logs;
 mod create;
 mod delete;

@@ -1,5 +1,15 @@
 mod assign;
+mod assignments;
+mod conditions;
 mod create;
+mod dashboard;
+mod delete;
+mod detokenize;
 mod evaluations;
+mod explain;
 mod get;
 mod list;
+mod simulate;
+mod tags;
+mod update;
+mod versions;

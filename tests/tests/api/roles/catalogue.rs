@@ -24,7 +24,7 @@ async fn the_catalogue_has_categories_and_sentences(server: &Server) {
     let data = acme.viewer.client.get(&format!("{path}?category=policy")).await.ok();
     let names: Vec<_> =
         data["permissions"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["policy.read", "policy.write", "policy.delete"]);
+    assert_eq!(names, ["policy.read", "policy.write", "policy.delete", "policy.detokenize"]);
     assert_eq!(acme.viewer.client.get(&format!("{path}?category=nothing")).await.ok()["total_count"], 0);
     server.anonymous().get(&path).await.error(401, "UNAUTHORIZED");
 }

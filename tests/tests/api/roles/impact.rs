@@ -8,6 +8,7 @@ use super::{PATH, custom, give, suspend, workspace};
 on_both_databases! {
     it_tells_who_gains_and_loses_what_and_changes_nothing;
     what_another_role_gives_there_is_not_lost;
+    who_has_it_through_a_public_workspace_is_counted;
     an_empty_list_stands_for_deletion;
     more_holders_than_are_named_are_counted;
     wrong_roles_and_strangers_are_told_nothing;
@@ -25,7 +26,7 @@ async fn it_tells_who_gains_and_loses_what_and_changes_nothing(server: &Server) 
     assert_eq!(
         data["affected_users"],
         json!([{"user_id": acme.viewer.id, "display_name": "viewer", "email": acme.viewer.email,
-            "gains": ["audit.read"], "loses": ["policy.write"], "workspace_id": null}])
+            "gains": ["audit.read"], "loses": ["policy.write"], "workspace_id": null, "through_public_access": false}])
     );
     let seen = acme.admin.client.get(&format!("{PATH}/{role}")).await.ok();
     assert_eq!(seen["role"]["permissions"], json!(["policy.read", "policy.write"]));
@@ -63,6 +64,73 @@ async fn what_another_role_gives_there_is_not_lost(server: &Server) {
     give(&acme.owner, role, json!({"user_id": acme.viewer.id})).await;
     let data = acme.owner.client.post(&path, json!({"permissions": []})).await.ok();
     assert_eq!((&data["affected_count"], &data["affected_users"][0]["workspace_id"]), (&json!(1), &Value::Null));
+}
+
+async fn who_has_it_through_a_public_workspace_is_counted(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let role = custom(&acme, "Guest", &["storage.write", "audit.read"]).await;
+    let (lab, annex) = (workspace(&acme, "Lab").await, workspace(&acme, "Annex").await);
+    let path = format!("{PATH}/{role}/impact");
+    let body = json!({"permissions": ["prompt.write", "policy.read"]});
+    let told = |data: &Value| -> Vec<(String, Option<i64>, bool, Value, Value)> {
+        let row = |row: &Value| {
+            let public = row["through_public_access"].as_bool().unwrap();
+            let name = row["display_name"].as_str().unwrap().to_owned();
+            (name, row["workspace_id"].as_i64(), public, row["gains"].clone(), row["loses"].clone())
+        };
+        data["affected_users"].as_array().unwrap().iter().map(row).collect()
+    };
+    let settings = async |workspace: i64, settings: Value| {
+        let path = format!("/api/v1/workspaces/{workspace}/settings");
+        acme.owner.client.put(&path, json!({"settings": settings})).await.ok()
+    };
+    settings(lab, json!({"default_role_id": role})).await;
+    assert_eq!(acme.owner.client.post(&path, body.clone()).await.ok()["affected_count"], 0);
+    settings(lab, json!({"allow_public_access": true})).await;
+    // The others hold both already; what is not about sources, files and questions is given to nobody by it.
+    let data = acme.owner.client.post(&path, body.clone()).await.ok();
+    let viewer = ("viewer".to_owned(), Some(lab), true, json!(["prompt.write"]), json!(["storage.write"]));
+    assert_eq!((told(&data), &data["affected_count"]), (vec![viewer.clone()], &json!(1)));
+    assert_eq!(
+        (&data["added"], &data["removed"]),
+        (&json!(["policy.read", "prompt.write"]), &json!(["storage.write", "audit.read"]))
+    );
+
+    // What they hold there besides is neither gained nor lost; each workspace counts for itself.
+    settings(annex, json!({"allow_public_access": true, "default_role_id": role})).await;
+    let writer = custom(&acme, "Writer", &["prompt.write"]).await;
+    give(&acme.owner, writer, json!({"user_id": acme.viewer.id, "workspace_id": annex})).await;
+    let data = acme.owner.client.post(&path, body.clone()).await.ok();
+    let in_annex = ("viewer".to_owned(), Some(annex), true, json!([]), json!(["storage.write"]));
+    assert_eq!(told(&data), [viewer.clone(), in_annex]);
+    // Who was given the role in the place is counted there, with all of it, and once.
+    give(&acme.owner, role, json!({"user_id": acme.viewer.id, "workspace_id": lab})).await;
+    let data = acme.owner.client.post(&path, body.clone()).await.ok();
+    let given = told(&data).into_iter().filter(|row| row.1 == Some(lab)).collect::<Vec<_>>();
+    assert_eq!(given.len(), 1);
+    assert_eq!((given[0].2, &given[0].4), (false, &json!(["storage.write", "audit.read"])));
+    // What another role gives to everybody in the place covers, too.
+    settings(annex, json!({"default_role_id": acme.roles["Developer"]})).await;
+    let other = custom(&acme, "Other", &["storage.write"]).await;
+    give(&acme.owner, other, json!({"user_id": acme.viewer.id, "workspace_id": annex})).await;
+    let gone = json!({"permissions": []});
+    let data = acme.owner.client.post(&format!("{PATH}/{other}/impact"), gone.clone()).await.ok();
+    assert_eq!(data["affected_count"], 0);
+    give(&acme.owner, role, json!({"user_id": acme.viewer.id})).await;
+    let data = acme.owner.client.post(&path, body).await.ok();
+    assert_eq!(told(&data).iter().map(|row| (row.1, row.2)).collect::<Vec<_>>(), [(None, false)]);
+    // A Viewer's is what a public workspace gives without a default role.
+    settings(annex, json!({"default_role_id": null})).await;
+    let data = acme.owner.client.post(&format!("{PATH}/{}/impact", acme.roles["Viewer"]), gone.clone()).await.ok();
+    assert_eq!(told(&data).iter().map(|row| (row.1, row.2)).collect::<Vec<_>>(), [(None, false)]);
+    // Where the organization forbids it, nobody has anything by it.
+    let late = custom(&acme, "Late", &["datasource.write"]).await;
+    settings(lab, json!({"default_role_id": late})).await;
+    let path = format!("{PATH}/{late}/impact");
+    assert_ne!(acme.owner.client.post(&path, gone.clone()).await.ok()["affected_count"], 0);
+    let path_of = format!("/api/v1/organizations/{}/settings", acme.id);
+    acme.owner.client.patch(&path_of, json!({"settings": {"allow_public_workspaces": false}})).await.ok();
+    assert_eq!(acme.owner.client.post(&path, gone).await.ok()["affected_count"], 0);
 }
 
 async fn an_empty_list_stands_for_deletion(server: &Server) {

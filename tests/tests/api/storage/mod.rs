@@ -1,2 +1,10 @@
+mod backends;
+mod buckets;
 mod files;
+mod links;
+mod memory;
+mod objects;
+mod quota;
+mod shares;
+mod tus;
 mod upload;

@@ -1,5 +1,6 @@
 //! `POST /api/v1/users/bulk-import` and `GET /api/v1/users/bulk-import/{import_id}`
 
+use rivergen_platform::jobs::JobOptions;
 use rivergen_tests::{Organization, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ on_both_databases! {
     files_that_cannot_be_read_are_refused;
     a_file_may_have_five_megabytes;
     an_import_whose_starter_may_no_more_stops;
+    an_import_that_is_given_up_has_failed;
     the_rules_hold;
     who_has_no_role_gets_the_default;
     a_dry_run_counts_no_mail with "[limits]\nenabled = true\n[limits.rules]\ngeneral = { limit = 1000, per_seconds = 60 }\ngeneral_admin = { limit = 5000, per_seconds = 60 }\ninvitations_to_address = { limit = 2, per_seconds = 86400 }";
@@ -59,7 +61,8 @@ async fn each_row_is_an_invitation_and_each_fault_is_told(server: &Server) {
             (7, "INVITATION_EXISTS")
         ]
     );
-    assert_eq!(end["errors"][0]["field"], "email");
+    let fields: Vec<_> = end["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str()).collect();
+    assert_eq!(fields, ["email", "email", "role", "role", "email"].map(Some));
     assert!(end["finished_at"].is_string());
     assert_eq!(server.count("SELECT count(*) FROM invitations").await, 2);
     server.mailbox().nth_to("ada@new.example", 1).await;
@@ -147,7 +150,29 @@ async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
     })
     .await;
     assert_eq!(end["status"], "failed");
+    assert_eq!(end["failure"], "Whoever started the import may not add people any more.");
     assert_eq!(server.count("SELECT count(*) FROM invitations WHERE email = 'bob@new.example'").await, 0);
+}
+
+async fn an_import_that_is_given_up_has_failed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let started = acme.admin.client.post(PATH, body(&acme, "email\nada@new.example\n")).await.ok();
+    assert_eq!(finished(&acme, &started).await["failure"], Value::Null);
+    // A file that no attempt can read.
+    server.execute("UPDATE user_imports SET status = 'processing', finished_at = NULL, content = 'nonsense'").await;
+    let id = server.count("SELECT id FROM user_imports").await;
+    let options = JobOptions { max_attempts: 1, ..Default::default() };
+    let tx = server.platform.db.begin().await.unwrap();
+    server.platform.jobs.enqueue(&tx, "tenancy.import_users", &id, options).await.unwrap();
+    tx.commit().await.unwrap();
+    let end = finished(&acme, &started).await;
+    assert_eq!((&end["status"], end["finished_at"].is_string()), (&json!("failed"), true));
+    let told = end["failure"].as_str().unwrap();
+    assert!(told.contains("could not finish") && !told.contains("column"), "{told}");
+    assert_eq!((&end["processed"], &end["created"]), (&json!(1), &json!(1)));
+    assert_eq!(server.count("SELECT count(*) FROM user_imports WHERE content <> ''").await, 0);
+    let document = serde_json::to_value(rivergen::openapi::document()).unwrap();
+    assert!(document["components"]["schemas"]["ImportProgress"]["properties"]["failure"].is_object());
 }
 
 async fn the_rules_hold(server: &Server) {

@@ -9,6 +9,7 @@ on_both_databases! {
     a_dry_run_changes_nothing;
     the_rules_hold;
     an_owner_is_not_lost_by_merging;
+    of_two_that_are_folded_into_each_other_at_once_one_stays;
 }
 
 const PATH: &str = "/api/v1/users/merge";
@@ -69,4 +70,18 @@ async fn an_owner_is_not_lost_by_merging(server: &Server) {
     let body = json!({"source_user_id": acme.owner.id, "target_user_id": acme.viewer.id});
     acme.owner.client.post(PATH, body).await.error(409, "LAST_OWNER");
     acme.owner.client.get("/api/v1/data-sources").await.ok();
+}
+
+async fn of_two_that_are_folded_into_each_other_at_once_one_stays(server: &Server) {
+    for name in ["Acme", "Globex", "Initech"] {
+        let of = server.organization(name).await;
+        let merge = async |source: i64, target: i64| {
+            of.owner.client.post(PATH, json!({"source_user_id": source, "target_user_id": target})).await
+        };
+        let (one, other) = (of.developer.id, of.viewer.id);
+        let (first, second) = tokio::join!(merge(one, other), merge(other, one));
+        let (won, lost) = if first.status.is_success() { (first, second) } else { (second, first) };
+        won.ok();
+        lost.error(404, "USER_NOT_FOUND");
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 on_both_databases! {
     every_filter_narrows;
     they_are_ordered_as_asked;
+    the_order_by_last_login_comes_from_an_index;
     what_is_wrong_is_named;
     readers_of_users_alone;
 }
@@ -47,6 +48,7 @@ async fn every_filter_narrows(server: &Server) {
         assert_eq!(search(&acme, json!({"filters": filters})).await, expected, "{filters}");
     }
     assert_eq!(search(&acme, json!({"query": "vie", "filters": {"status": "active"}})).await, ["viewer"]);
+    assert_eq!(search(&acme, json!({"query": "%"})).await, Vec::<String>::new());
 }
 
 async fn they_are_ordered_as_asked(server: &Server) {
@@ -59,6 +61,59 @@ async fn they_are_ordered_as_asked(server: &Server) {
     assert_eq!(sorted("created_at", "asc").await[0], "owner");
     assert_eq!(sorted("last_login_at", "desc").await[0], "owner");
     assert_eq!(sorted("last_login_at", "asc").await[3], "owner");
+    // Who never signed in comes before everybody else, on either database.
+    server.execute(&format!("UPDATE memberships SET last_login_at = NULL WHERE user_id = {}", acme.viewer.id)).await;
+    assert_eq!(sorted("last_login_at", "asc").await, ["viewer", "admin", "developer", "owner"]);
+    assert_eq!(sorted("last_login_at", "desc").await, ["owner", "developer", "admin", "viewer"]);
+    let before = json!({"last_login_before": "2000-01-01T00:00:00Z"});
+    assert_eq!(search(&acme, json!({"filters": before})).await, ["viewer"]);
+    // To go on in a workspace of another organization is to sign in there.
+    let globex = server.organization("Globex").await;
+    let (member, other) = (acme.viewer.id, globex.id);
+    let join =
+        "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email)";
+    let row = "'active', 'created', '{}', joined_at, name_key, email FROM memberships WHERE";
+    server.execute(&format!("{join} SELECT {other}, user_id, {row} user_id = {member}")).await;
+    server.forget().await;
+    acme.viewer.stand_in(globex.workspace_id).await;
+    let last = "SELECT count(*) FROM memberships WHERE last_login_at IS NOT NULL AND user_id =";
+    assert_eq!(server.count(&format!("{last} {member} AND organization_id = {other}")).await, 1);
+    assert_eq!(server.count(&format!("{last} {member} AND organization_id = {}", acme.id)).await, 0);
+}
+
+async fn the_order_by_last_login_comes_from_an_index(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)";
+    let columns = "profile, user_metadata, is_system_admin, login_count, created_at, updated_at";
+    for sql in [
+        format!(
+            "INSERT INTO users (display_name, {columns}) {numbers} SELECT 'Crowd ' || i, {columns} \
+             FROM n CROSS JOIN users WHERE users.id = {}",
+            acme.viewer.id
+        ),
+        format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, last_login_at, \
+             name_key, email) SELECT {}, id, 'active', 'created', '{{}}', created_at, \
+             CASE WHEN id % 3 = 0 THEN NULL ELSE created_at END, lower(display_name), 'c' || id || '@crowd.example' \
+             FROM users WHERE display_name LIKE 'Crowd %'",
+            acme.id
+        ),
+        "ANALYZE".to_owned(),
+    ] {
+        server.execute(&sql).await;
+    }
+    for (order, nulls) in [("ASC", "FIRST"), ("DESC", "LAST")] {
+        let page = format!(
+            "SELECT user_id FROM memberships WHERE organization_id = {} \
+             ORDER BY last_login_at {order} NULLS {nulls}, user_id {order} LIMIT 100 OFFSET 200",
+            acme.id
+        );
+        let plan = server.plan(&page).await;
+        assert!(plan.contains("memberships_last_login"), "{plan}");
+        assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{plan}");
+    }
+    let data = json!({"organization_id": acme.id, "sort_by": "last_login_at", "sort_order": "asc", "skip": 100});
+    assert_eq!(acme.admin.client.post(PATH, data).await.ok()["users"][0]["last_login_at"], Value::Null);
 }
 
 async fn what_is_wrong_is_named(server: &Server) {

@@ -1,6 +1,6 @@
 //! A workspace that is public: `allow_public_access` in `PUT /api/v1/workspaces/{workspace_id}/settings`
 
-use rivergen_tests::{Organization, Person, Server, on_both_databases};
+use rivergen_tests::{Answer, Organization, Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::PATH;
@@ -13,6 +13,9 @@ on_both_databases! {
     nobody_opens_it_with_more_than_they_hold;
     what_is_given_stays_when_it_is_closed;
     who_is_suspended_has_nothing_of_it;
+    an_organization_may_forbid_it_and_it_bites_at_once;
+    where_it_is_forbidden_nobody_asks_for_it;
+    who_allows_it_again_gives_no_more_than_they_hold;
 }
 
 async fn set(acme: &Organization, workspace: i64, settings: Value) {
@@ -33,6 +36,12 @@ async fn check(person: &Person, workspace: i64, permission: &str) -> Value {
 async fn effective(person: &Person, workspace: i64) -> Value {
     let path = format!("/api/v1/roles/users/{}/permissions?workspace_id={workspace}", person.id);
     person.client.get(&path).await.ok()
+}
+
+/// What the organization says of public workspaces.
+async fn allow(by: &Person, acme: &Organization, allowed: bool) -> Answer {
+    let path = format!("/api/v1/organizations/{}/settings", acme.id);
+    by.client.patch(&path, json!({"settings": {"allow_public_workspaces": allowed}})).await
 }
 
 fn csv() -> Vec<u8> {
@@ -215,4 +224,100 @@ async fn who_is_suspended_has_nothing_of_it(server: &Server) {
     let path = format!("/api/v1/roles/users/{}/permissions?workspace_id={lab}", acme.viewer.id);
     let data = acme.owner.client.get(&path).await.ok();
     assert_eq!((&data["permissions"], &data["public_access"]), (&json!([]), &Value::Null));
+}
+
+async fn an_organization_may_forbid_it_and_it_bites_at_once(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let lab = acme.workspace("Lab").await;
+    let other = globex.workspace("Other").await;
+    set(&globex, other, json!({"allow_public_access": true})).await;
+    set(&acme, lab, json!({"allow_public_access": true, "default_role_id": acme.roles["Developer"]})).await;
+    let viewer = acme.viewer.stand_in(lab).await;
+    viewer.client.upload("a.csv", csv()).await.created();
+
+    let settings = allow(&acme.owner, &acme, false).await.ok();
+    assert_eq!((&settings["settings"]["allow_public_workspaces"], &settings["version"]), (&json!(false), &json!(1)));
+    viewer.client.upload("a.csv", csv()).await.error(403, "FORBIDDEN");
+    let one = format!("{PATH}/{lab}");
+    viewer.client.get(&one).await.error(403, "FORBIDDEN");
+    let all = format!("/api/v1/organizations/{}/workspaces", acme.id);
+    for path in [PATH, &all] {
+        assert_eq!(names(&viewer.client.get(path).await.ok()), ["Main Workspace"], "{path}");
+    }
+    let switch = json!({"workspace_id": lab});
+    viewer.client.post("/api/v1/auth/switch-workspace", switch.clone()).await.error(404, "NOT_FOUND");
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    assert_eq!(effective(&viewer, lab).await["public_access"], Value::Null);
+    assert_eq!(check(&viewer, lab, "storage.write").await["allowed"], false);
+    // It reads as what it is, and where that comes from.
+    let data = acme.owner.client.get(&format!("{one}/settings")).await.ok();
+    let (settings, sources) = (&data["settings"], &data["sources"]);
+    assert_eq!(
+        (&settings["allow_public_access"], &sources["allow_public_access"]),
+        (&json!(false), &json!("organization"))
+    );
+    assert_eq!(settings["default_role_id"], acme.roles["Developer"]);
+    assert_eq!(acme.owner.client.get(&one).await.ok()["workspace"]["settings"], *settings);
+    // Of others it is no business.
+    assert_eq!(names(&globex.viewer.client.get(PATH).await.ok()), ["Main Workspace", "Other"]);
+    // Who was let in by name stays.
+    acme.let_in(lab, &acme.developer, "Viewer").await;
+    assert_eq!(names(&acme.developer.client.get(PATH).await.ok()), ["Lab", "Main Workspace"]);
+
+    assert_eq!(allow(&acme.owner, &acme, true).await.ok()["version"], 2);
+    viewer.stand_in(lab).await.client.upload("a.csv", csv()).await.created();
+    let data = acme.owner.client.get(&format!("{one}/settings")).await.ok();
+    assert_eq!(data["sources"]["allow_public_access"], "workspace");
+    let records =
+        server.rows("SELECT details FROM audit_log WHERE action = 'organization.update_settings' ORDER BY id").await;
+    let details: Value = serde_json::from_str(records[0]["details"].as_str().unwrap()).unwrap();
+    assert_eq!(details["changed"], json!({"allow_public_workspaces": {"before": true, "after": false}}));
+    allow(&acme.developer, &acme, false).await.error(403, "FORBIDDEN");
+    allow(&globex.owner, &acme, false).await.error(404, "ORG_NOT_FOUND");
+}
+
+async fn where_it_is_forbidden_nobody_asks_for_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    set(&acme, lab, json!({"allow_public_access": true})).await;
+    allow(&acme.owner, &acme, false).await.ok();
+    let owner = &acme.owner.client;
+    let open = json!({"settings": {"allow_public_access": true}});
+    let one = format!("{PATH}/{lab}");
+    let of_organization = format!("/api/v1/organizations/{}/workspaces/{lab}", acme.id);
+    let error = owner.put(&format!("{one}/settings"), open.clone()).await.error(409, "PUBLIC_ACCESS_FORBIDDEN");
+    assert!(error["message"].as_str().unwrap().contains("organization"), "{error}");
+    owner.put(&one, open.clone()).await.error(409, "PUBLIC_ACCESS_FORBIDDEN");
+    owner.patch(&of_organization, open).await.error(409, "PUBLIC_ACCESS_FORBIDDEN");
+    let new = json!({"name": "Open", "organization_id": acme.id, "settings": {"allow_public_access": true}});
+    owner.post(PATH, new).await.error(409, "PUBLIC_ACCESS_FORBIDDEN");
+    let provision = json!({"organization_id": acme.id, "workspaces": [
+        {"name": "Open", "settings": {"allow_public_access": true}}, {"name": "Closed"}]});
+    let data = owner.post(&format!("{PATH}/provision"), provision).await.ok();
+    assert_eq!(
+        (&data["results"][0]["error_code"], &data["created_count"]),
+        (&json!("PUBLIC_ACCESS_FORBIDDEN"), &json!(1))
+    );
+    // Everything else of it can be changed, and it can be closed for good.
+    set(&acme, lab, json!({"default_role_id": acme.roles["Developer"]})).await;
+    set(&acme, lab, json!({"allow_public_access": null})).await;
+    allow(&acme.owner, &acme, true).await.ok();
+    assert_eq!(names(&acme.viewer.client.get(PATH).await.ok()), ["Main Workspace"]);
+    let path = format!("/api/v1/organizations/{}/settings", acme.id);
+    owner
+        .patch(&path, json!({"settings": {"allow_public_workspaces": "no"}}))
+        .await
+        .invalid("settings.allow_public_workspaces");
+}
+
+async fn who_allows_it_again_gives_no_more_than_they_hold(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (lab, annex) = (acme.workspace("Lab").await, acme.workspace("Annex").await);
+    set(&acme, annex, json!({"allow_public_access": true})).await;
+    set(&acme, lab, json!({"allow_public_access": true, "default_role_id": acme.roles["Owner"]})).await;
+    allow(&acme.admin, &acme, false).await.ok();
+    allow(&acme.admin, &acme, true).await.error(403, "FORBIDDEN");
+    assert_eq!(names(&acme.viewer.client.get(PATH).await.ok()), ["Main Workspace"]);
+    allow(&acme.owner, &acme, true).await.ok();
+    assert_eq!(names(&acme.viewer.client.get(PATH).await.ok()), ["Annex", "Lab", "Main Workspace"]);
 }

@@ -1,0 +1,95 @@
+//! The end of deleted policies: when they cannot be restored any more, their rows go, with rules, assignments, versions and
+//! the record of what they did. That record may be long, so it goes in pieces before the policy itself.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rivergen_kernel::Result;
+use rivergen_platform::{
+    audit::{self, Actor, AuditRecord},
+    jobs::{Handler, JobContext, JobError},
+};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use serde_json::json;
+
+use crate::{
+    Policies,
+    evaluation::entry,
+    store::{Column, Entity, Model},
+};
+
+const JOB: &str = "policies.purge";
+/// Policies of one run.
+const BATCH: u64 = 100;
+/// Evaluations of one transaction.
+const PIECE: u64 = 5_000;
+/// Queries that a policy governed when it was deleted still write down what it did.
+const AFTER: chrono::Duration = chrono::Duration::days(1);
+
+/// Registers the job; it runs every hour on one node.
+pub fn register(policies: &Policies) {
+    policies.platform.jobs.every(JOB, Duration::from_secs(3600), Arc::new(Purge(policies.clone())));
+}
+
+struct Purge(Policies);
+
+#[async_trait]
+impl Handler for Purge {
+    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
+        run(&self.0).await.map(drop).map_err(JobError::retry)
+    }
+}
+
+/// One run; answers how many policies it removed. Index: policies(purge_at), of those that are deleted.
+pub async fn run(policies: &Policies) -> Result<usize> {
+    let platform = &policies.platform;
+    let before = platform.clock.now() - AFTER;
+    let due = Entity::find()
+        .filter(Column::PurgeAt.lte(before))
+        .order_by_asc(Column::Id)
+        .limit(BATCH)
+        .all(platform.db.read())
+        .await?;
+    let mut purged = 0;
+    for row in due {
+        remove_evaluations(policies, &row).await?;
+        let tx = platform.db.begin().await?;
+        let gone = Entity::delete_many()
+            .filter(Column::Id.eq(row.id))
+            .filter(Column::PurgeAt.lte(before))
+            .exec(tx.conn())
+            .await?;
+        if gone.rows_affected == 1 {
+            let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "policy.purge")
+                .target("policy", row.id.0)
+                .details(json!({"name": row.name}));
+            audit::record(&tx, &platform.clock, record).await?;
+            purged += 1;
+        }
+        tx.commit().await?;
+    }
+    Ok(purged)
+}
+
+/// Index: policy_evaluations(policy_id, id).
+async fn remove_evaluations(policies: &Policies, policy: &Model) -> Result<()> {
+    loop {
+        let piece = entry::Entity::find()
+            .select_only()
+            .column(entry::Column::Id)
+            .filter(entry::Column::PolicyId.eq(policy.id))
+            .order_by_asc(entry::Column::Id)
+            .limit(PIECE)
+            .into_query();
+        let tx = policies.platform.db.begin().await?;
+        let removed = entry::Entity::delete_many()
+            .filter(entry::Column::Id.in_subquery(piece))
+            .exec(tx.conn())
+            .await?
+            .rows_affected;
+        tx.commit().await?;
+        if removed < PIECE {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `GET /api/v1/data-sources/{data_source_id}/drift`: how what a source holds has changed, as far as the caller may see it.
+//!
+//! A policy that names a column which is gone closes its table: the source may have renamed the very column that was to be
+//! protected. So a change says which policies still name what it took away.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_connectors::DiscoveredColumn;
+use rivergen_kernel::{DataSourceId, Page, Permission, PolicyId, Result};
+use rivergen_platform::{
+    errors,
+    http::{Envelope, PageQuery, Path, Query, Reply, SignedIn},
+};
+use rivergen_policies::rule::{EffectivePolicy, TableName};
+use rivergen_sources::{
+    access::Access,
+    discovery::change::{self, Kind},
+    source,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    Engine,
+    catalogue::{Catalogue, CatalogueTable},
+};
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct Filter {
+    /// Only changes since then.
+    pub since: Option<DateTime<Utc>>,
+    #[garde(inner(length(max = 255)))]
+    pub schema_name: Option<String>,
+    #[garde(inner(length(max = 255)))]
+    pub table_name: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SchemaChange {
+    pub id: i64,
+    pub change: Kind,
+    #[schema(examples("public"))]
+    pub schema_name: String,
+    #[schema(examples("customers"))]
+    pub table_name: String,
+    #[schema(examples("email"))]
+    pub column_name: Option<String>,
+    /// The type of the column before and after, as the source writes it.
+    #[schema(examples("integer"))]
+    pub was: Option<String>,
+    #[schema(examples("bigint"))]
+    pub became: Option<String>,
+    pub detected_at: DateTime<Utc>,
+    /// The column is gone, and policies still name it: they close the table to everybody whom they govern, until the policies
+    /// are changed or the column is back.
+    pub closes_table: bool,
+    /// Those policies, for who may read policies.
+    pub policies: Vec<NamingPolicy>,
+}
+
+/// A policy that names what is gone.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NamingPolicy {
+    pub policy_id: PolicyId,
+    #[schema(examples("No card numbers"))]
+    pub policy_name: String,
+}
+
+errors! { pub DriftErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
+
+/// Page through the changes of a data source's tables and columns
+#[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/drift", tag = "data_sources",
+    params(("data_source_id" = DataSourceId, Path, description = "The source"), PageQuery, Filter),
+    responses((status = 200, description = "The newest first", body = Envelope<Page<SchemaChange>>), DriftErrors))]
+pub async fn get_drift(
+    State(engine): State<Engine>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<DataSourceId>,
+    Query(page): Query<PageQuery>,
+    Query(filter): Query<Filter>,
+) -> Result<Reply<Page<SchemaChange>>> {
+    let access = Access::of(&caller, Permission::DataSourceRead)?;
+    let page = page.request()?;
+    let source = engine.sources.find(&access, id).await?;
+    let changes = change::newest(engine.platform.db.read(), access.tenant(), id).await?;
+    let governing = engine.policies.governing(access.tenant(), id, source.workspace_id).await?;
+    let catalogue = engine.known(&caller, access.tenant(), vec![source.clone()]).await?;
+    let mut seen = Vec::new();
+    for row in changes.into_iter().filter(|row| filter.takes(row)) {
+        if may_see(&catalogue, &source, &row)? {
+            seen.push(row);
+        }
+    }
+    let total = seen.len() as u64;
+    let names_policies = caller.may(Permission::PolicyRead);
+    let shown = page.of(seen).into_iter();
+    let items = shown.map(|row| SchemaChange::of(&catalogue, &governing, &source, row, names_policies)).collect();
+    Ok(Reply::ok(Page::new(items, page, total), "The changes."))
+}
+
+impl Filter {
+    fn takes(&self, row: &change::Model) -> bool {
+        self.since.is_none_or(|since| row.detected_at >= since)
+            && self.schema_name.as_ref().is_none_or(|schema| row.schema_name == *schema)
+            && self.table_name.as_ref().is_none_or(|table| row.table_name == *table)
+    }
+}
+
+fn name_of(source: &source::Model, row: &change::Model) -> TableName {
+    TableName { catalog: source.slug.clone(), schema: row.schema_name.clone(), table: row.table_name.clone() }
+}
+
+fn table_of<'a>(catalogue: &'a Catalogue, name: &TableName) -> Option<&'a CatalogueTable> {
+    catalogue.tables.iter().find(|table| table.name == *name)
+}
+
+/// Whether the caller may know of the change: the table is open to them as it is, and was as it was before.
+fn may_see(catalogue: &Catalogue, source: &source::Model, row: &change::Model) -> Result<bool> {
+    let name = name_of(source, row);
+    let vanished = row.vanished_columns()?;
+    let now = table_of(catalogue, &name);
+    if now.is_some_and(|table| !table.decision.is_allowed()) {
+        return Ok(false);
+    }
+    let current: &[DiscoveredColumn] = now.map_or(&[], |table| table.discovered.columns.as_slice());
+    let gone = vanished.iter().filter(|old| !current.iter().any(|column| column.name == old.name));
+    let columns: Vec<&DiscoveredColumn> = current.iter().chain(gone).collect();
+    // A table that came and went again has left no columns to decide on.
+    if columns.is_empty() {
+        return Ok(catalogue.rules.leave_alone(source.id));
+    }
+    let decision = catalogue.rules.decide(source.id, &name, columns);
+    let hides = |column: &String| decision.hidden.contains_key(column);
+    Ok(decision.is_allowed() && !row.column_name.as_ref().is_some_and(hides))
+}
+
+impl SchemaChange {
+    fn of(
+        catalogue: &Catalogue,
+        governing: &[EffectivePolicy],
+        source: &source::Model,
+        row: change::Model,
+        names_policies: bool,
+    ) -> Self {
+        let name = name_of(source, &row);
+        let naming: Vec<NamingPolicy> = match (&row.column_name, table_of(catalogue, &name)) {
+            (Some(column), Some(table)) if !table.discovered.columns.iter().any(|found| found.name == *column) => {
+                let names =
+                    |policy: &&EffectivePolicy| policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column));
+                let named =
+                    |policy: &EffectivePolicy| NamingPolicy { policy_id: policy.id, policy_name: policy.name.clone() };
+                governing.iter().filter(names).map(named).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            id: row.id,
+            change: row.change,
+            schema_name: row.schema_name,
+            table_name: row.table_name,
+            column_name: row.column_name,
+            was: row.was,
+            became: row.became,
+            detected_at: row.detected_at,
+            closes_table: !naming.is_empty(),
+            policies: if names_policies { naming } else { Vec::new() },
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! `/api/v1/queries`: the runs of queries, and the end of one that still runs.
+//!
+//! Everybody sees their own. Whoever may read the audit log sees those of the organization, and may cancel them.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Page, Permission, QueryId, Result, Tenant, UserId};
+use rivergen_platform::{
+    Event,
+    audit::{self, AuditRecord},
+    db::TenantScope,
+    errors,
+    http::{Envelope, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
+};
+use rivergen_policies::evaluation::{
+    RunKind, RunStatus,
+    run::{Column, Entity, Model},
+};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Engine;
+
+/// A run of a query.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QueryRun {
+    pub query_id: QueryId,
+    pub user_id: UserId,
+    /// Typed as SQL, or made from a question in words.
+    pub kind: RunKind,
+    pub status: RunStatus,
+    #[schema(examples("SELECT region, count(*) FROM orders GROUP BY region"))]
+    pub query: String,
+    pub data_source_ids: Vec<DataSourceId>,
+    /// What the caller was answered where it did not end well.
+    #[schema(examples("QUERY_TIMEOUT"))]
+    pub error_code: Option<String>,
+    #[schema(examples(4))]
+    pub row_count: Option<i64>,
+    pub started_at: DateTime<Utc>,
+    /// Null while it runs.
+    #[schema(examples(42))]
+    pub duration_ms: Option<i64>,
+}
+
+impl TryFrom<Model> for QueryRun {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        Ok(Self {
+            query_id: row.id,
+            user_id: row.user_id,
+            kind: row.kind,
+            status: row.status,
+            query: row.sql_text,
+            data_source_ids: serde_json::from_value(row.data_source_ids).map_err(Error::internal)?,
+            error_code: row.error_code,
+            row_count: row.row_count,
+            started_at: row.started_at,
+            duration_ms: row.duration_ms,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct Filter {
+    /// Of this person; without it one's own. Others' need the permission `audit.read`.
+    pub user_id: Option<UserId>,
+    pub status: Option<RunStatus>,
+    /// Inclusive.
+    pub from: Option<DateTime<Utc>>,
+    /// Exclusive.
+    pub to: Option<DateTime<Utc>>,
+}
+
+errors! {
+    pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError;
+    pub OneErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound;
+    pub CancelErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict;
+}
+
+/// List queries that were run
+#[utoipa::path(get, path = "/api/v1/queries", tag = "data_sources", params(Filter, PageQuery),
+    responses((status = 200, description = "The newest first", body = Envelope<Page<QueryRun>>), ListErrors))]
+pub async fn list_queries(
+    State(engine): State<Engine>,
+    SignedIn(caller): SignedIn,
+    Query(filter): Query<Filter>,
+    Query(page): Query<PageQuery>,
+) -> Result<Reply<Page<QueryRun>>> {
+    let tenant = caller.require(Permission::DataSourceQuery)?;
+    let user = filter.user_id.unwrap_or(caller.user_id);
+    if user != caller.user_id {
+        caller.require(Permission::AuditRead)?;
+    }
+    let page = page.request()?;
+    // Index: query_runs(organization_id, user_id, started_at).
+    let mut runs = tenant.find::<Entity>().filter(Column::UserId.eq(user));
+    if let Some(status) = filter.status {
+        runs = runs.filter(Column::Status.eq(status));
+    }
+    if let Some(from) = filter.from {
+        runs = runs.filter(Column::StartedAt.gte(from));
+    }
+    if let Some(to) = filter.to {
+        runs = runs.filter(Column::StartedAt.lt(to));
+    }
+    let db = engine.platform.db.read();
+    let total = runs.clone().count(db).await?;
+    let rows = runs
+        .order_by_desc(Column::StartedAt)
+        .order_by_desc(Column::Id)
+        .offset(page.offset())
+        .limit(page.limit())
+        .all(db)
+        .await?;
+    let items = rows.into_iter().map(QueryRun::try_from).collect::<Result<_>>()?;
+    Ok(Reply::ok(Page::new(items, page, total), "The queries that were run."))
+}
+
+/// Read how a query stands or ended
+#[utoipa::path(get, path = "/api/v1/queries/{query_id}", tag = "data_sources",
+    params(("query_id" = QueryId, Path, description = "The run")),
+    responses((status = 200, description = "The run", body = Envelope<QueryRun>), OneErrors))]
+pub async fn get_query(
+    State(engine): State<Engine>,
+    SignedIn(caller): SignedIn,
+    Path(id): Path<QueryId>,
+) -> Result<Reply<QueryRun>> {
+    let tenant = caller.require(Permission::DataSourceQuery)?;
+    let run = find(&engine, &caller, tenant, id).await?;
+    Ok(Reply::ok(run.try_into()?, "The run of the query."))
+}
+
+/// What was asked for; the run ends as soon as its node hears of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Cancelled {
+    pub query_id: QueryId,
+}
+
+/// Cancel a running query
+#[utoipa::path(post, path = "/api/v1/queries/{query_id}/cancel", tag = "data_sources",
+    params(("query_id" = QueryId, Path, description = "The run")),
+    responses((status = 200, description = "Whoever waits for it is answered QUERY_CANCELLED", body = Envelope<Cancelled>), CancelErrors))]
+pub async fn cancel_query(
+    State(engine): State<Engine>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(id): Path<QueryId>,
+) -> Result<Reply<Cancelled>> {
+    let tenant = caller.require(Permission::DataSourceQuery)?;
+    let run = find(&engine, &caller, tenant, id).await?;
+    if run.status != RunStatus::Running {
+        return Err(Error::new(ErrorCode::Conflict).with_message("The query has ended already."));
+    }
+    let tx = engine.platform.db.begin().await?;
+    tx.publish(Event::QueryCancelled(id)).await?;
+    let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "query.cancel")
+        .target("query", id)
+        .details(serde_json::json!({"user_id": run.user_id}));
+    audit::record(&tx, &engine.platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(Reply::ok(Cancelled { query_id: id }, "The query is being cancelled."))
+}
+
+/// A run that the caller may see.
+async fn find(engine: &Engine, caller: &Caller, tenant: Tenant, id: QueryId) -> Result<Model> {
+    let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).one(engine.platform.db.read()).await?;
+    let seen = found.filter(|run| run.user_id == caller.user_id || caller.may(Permission::AuditRead));
+    seen.ok_or_else(|| ErrorCode::NotFound.into())
+}

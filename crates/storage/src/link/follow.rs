@@ -1,0 +1,85 @@
+//! `GET /api/v1/storage/download/{token}`: the file behind a link, for whoever has the link.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Method},
+    response::Response,
+};
+use rivergen_identity::user::account;
+use rivergen_kernel::{Error, ErrorCode, Result, Tenant, TokenHash};
+use rivergen_platform::{
+    db::TenantScope,
+    errors,
+    http::{Path, RequestOrigin},
+};
+use rivergen_tenancy::organization;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{Column, Entity, Model};
+use crate::{Storage, file, serve::Delivery, sight::Reader};
+
+errors! { pub FollowErrors: NotFound, LinkExpired, RangeNotSatisfiable, RateLimited, InternalError, FileDamaged; }
+
+/// Download a file by a link
+///
+/// Takes `Range` (one range), `If-None-Match` and `If-Range`. The file comes as an attachment, whatever it is.
+#[utoipa::path(get, path = "/api/v1/storage/download/{token}", tag = "storage", security(()),
+    params(("token" = String, Path, description = "The end of the link")),
+    responses((status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "It is what the caller has"), FollowErrors))]
+pub async fn follow(
+    State(storage): State<Storage>,
+    Path(token): Path<String>,
+    origin: RequestOrigin,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    // Index: storage_links(token_hash), unique.
+    let found = Entity::find().filter(Column::TokenHash.eq(TokenHash::of(&token))).one(storage.platform.db.read());
+    let link = found.await?.ok_or(ErrorCode::NotFound)?;
+    let tenant = Tenant::on_behalf_of(link.organization_id);
+    let file = storage.behind(tenant, &link, &origin).await?;
+    let actor = origin.anonymous();
+    Delivery { storage: &storage, tenant, file: &file, actor, link: Some(link.id) }.respond(&method, &headers).await
+}
+
+impl Storage {
+    /// The file, if the link holds: its maker could make it now. Whatever it is that came between, it is not told.
+    async fn behind(&self, tenant: Tenant, link: &Model, origin: &RequestOrigin) -> Result<file::Model> {
+        let now = self.platform.clock.now();
+        let dead = || Error::from(ErrorCode::LinkExpired);
+        if link.revoked_at.is_some() || link.expires_at <= now {
+            return Err(dead());
+        }
+        let db = self.platform.db.read();
+        let file = tenant
+            .find::<file::Entity>()
+            .filter(file::Column::Id.eq(link.file_id))
+            .filter(file::Column::State.eq(file::State::Stored))
+            .one(db);
+        let file = file.await?.ok_or_else(dead)?;
+        let account = account::Entity::find_by_id(link.created_by_user_id)
+            .filter(account::Column::DisabledAt.is_null())
+            .filter(account::Column::DeletionRequestedAt.is_null());
+        account.one(db).await?.ok_or_else(dead)?;
+        // None of a deleted organization.
+        let maker = self.standings.of(link.organization_id, link.created_by_user_id).await?;
+        let membership = maker.and_then(|maker| maker.membership(link.workspace_id, now)).ok_or_else(dead)?;
+        if !membership.permissions.contains(&link.ground().permission()) {
+            return Err(dead());
+        }
+        let organization = organization::Entity::find_by_id(link.organization_id).one(db).await?.ok_or_else(dead)?;
+        let networks = organization.security()?.allowed_networks;
+        let is_admitted = |ip: std::net::IpAddr| networks.iter().any(|network| network.contains(&ip.to_canonical()));
+        if !networks.is_empty() && !origin.ip.is_some_and(is_admitted) {
+            return Err(dead());
+        }
+        let reader = Reader { tenant, user_id: link.created_by_user_id, membership: &membership };
+        match self.check_ground(reader, &file, link.ground()).await {
+            Ok(()) => Ok(file),
+            Err(error) if error.code == ErrorCode::InternalError => Err(error),
+            Err(_) => Err(dead()),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `GET /api/v1/data-sources/{data_source_id}/file-url`
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::json;
+
+use super::{of, policy};
+
+on_both_databases! {
+    whoever_sees_the_whole_source_gets_a_link;
+    whoever_sees_a_part_gets_none;
+    a_link_ends_when_a_policy_comes_between;
+    a_source_without_a_file_has_none;
+    a_lifetime_has_bounds;
+}
+
+async fn whoever_sees_the_whole_source_gets_a_link(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let source = acme.admin.file_source("Numbers", "csv", "numbers.csv", b"n\n1\n2\n".to_vec()).await;
+    let data = acme.viewer.client.get(&of(source, "/file-url?expires_seconds=60")).await.ok();
+    assert_eq!(data["expires_in_seconds"], 60);
+    let path = data["url"].as_str().unwrap().strip_prefix(server.url()).unwrap().to_owned();
+    let file = server.anonymous().get(&path).await;
+    assert_eq!((file.status.as_u16(), file.body.as_str()), (200, Some("n\n1\n2\n")));
+}
+
+async fn whoever_sees_a_part_gets_none(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let condition = json!({"table": "orders", "condition": "region = 'EU'"});
+    policy(&acme, shop.orders, "Viewer", "row_level_security", "filter_rows", condition).await;
+    acme.viewer.client.get(&of(shop.orders, "/file-url")).await.error(403, "POLICY_DENIED");
+    acme.developer.client.get(&of(shop.orders, "/file-url")).await.ok();
+    let mask = json!({"table": "products", "column": "product", "masking_function": "redact"});
+    policy(&acme, shop.products, "Viewer", "data_masking", "mask_column", mask).await;
+    acme.viewer.client.get(&of(shop.products, "/file-url")).await.error(403, "POLICY_DENIED");
+    policy(&acme, shop.crm, "Viewer", "query_limit", "limit_query", json!({"max_rows": 1})).await;
+    acme.viewer.client.get(&of(shop.crm, "/file-url")).await.error(403, "POLICY_DENIED");
+}
+
+async fn a_link_ends_when_a_policy_comes_between(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let data = acme.viewer.client.get(&of(shop.orders, "/file-url")).await.ok();
+    let path = data["url"].as_str().unwrap().strip_prefix(server.url()).unwrap().to_owned();
+    assert_eq!(server.anonymous().get(&path).await.status, 200);
+    let condition = json!({"table": "orders", "condition": "region = 'EU'"});
+    policy(&acme, shop.orders, "Viewer", "row_level_security", "filter_rows", condition).await;
+    assert!(server.anonymous().get(&path).await.status.is_client_error());
+}
+
+async fn a_source_without_a_file_has_none(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let body = json!({"name": "Elsewhere", "type": "postgresql", "host": "127.0.0.1", "port": 1, "database_name": "x",
+        "credentials": {"username": "u", "password": "p"}});
+    let id = acme.admin.register(body).await;
+    acme.owner.client.get(&of(id, "/file-url")).await.error(404, "NOT_FOUND");
+}
+
+async fn a_lifetime_has_bounds(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let source = acme.admin.file_source("Numbers", "csv", "numbers.csv", b"n\n1\n".to_vec()).await;
+    acme.viewer.client.get(&of(source, "/file-url?expires_seconds=0")).await.invalid("expires_seconds");
+    acme.viewer.client.get(&of(source, "/file-url?expires_seconds=604801")).await.invalid("expires_seconds");
+}
