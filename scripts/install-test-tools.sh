@@ -25,6 +25,8 @@ has openssl || packages+=(openssl)
 # The browser of the passkeys' tests.
 has chromium || has chromium-browser || has google-chrome || packages+=(chromium)
 scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
+# The bastion host of the tests of SSH tunnels.
+[ -x /usr/sbin/sshd ] || packages+=(openssh-server)
 has mariadbd || [ -x /usr/sbin/mariadbd ] || packages+=(mariadb-server)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then

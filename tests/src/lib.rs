@@ -12,6 +12,7 @@
 //! PostgreSQL through [`on_both_databases!`]. No test waits for luck: the clock is moved, and what
 //! happens in the background is polled with a deadline ([`eventually`]).
 
+mod bastion;
 mod binary;
 pub mod chromium;
 mod client;
@@ -30,6 +31,7 @@ mod shop;
 mod siem;
 pub mod tpch;
 
+pub use bastion::Bastion;
 pub use binary::Binary;
 pub use client::{Answer, Client};
 pub use factor::AuthenticatorApp;

@@ -7,7 +7,7 @@ use rivergen_kernel::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::DataSourceType;
+use crate::{DataSourceType, tunnel::TunnelConfig};
 
 /// Where a source is and how it is to be used; the fields are the API's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct SourceConfig {
     /// The object's path in the context's store of files.
     #[serde(default)]
     pub file_path: Option<String>,
+    /// The SSH server through which it is reached.
+    #[serde(default)]
+    pub tunnel: Option<TunnelConfig>,
     #[serde(default = "five")]
     pub connection_pool_size: u32,
     /// Seconds.
@@ -66,6 +69,7 @@ impl SourceConfig {
             database_name: None,
             schema_name: None,
             file_path: None,
+            tunnel: None,
             connection_pool_size: five(),
             connection_timeout: thirty(),
             query_timeout: three_hundred(),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rivergen_kernel::error::{Error, ErrorCode};
 use serde::Serialize;
 
+use crate::{Blocked, tunnel::TunnelFault};
+
 /// A cause for the log.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -19,6 +21,8 @@ pub enum Step {
     Configuration,
     /// The address is one that sources may have.
     Address,
+    /// The SSH server in front of it lets through.
+    Tunnel,
     /// Something answers there.
     Connection,
     /// It is who it should be.
@@ -43,6 +47,9 @@ pub enum ConnectorError {
     /// The address is one that sources may not have.
     #[error("connections to this address are not allowed; ask the operator to permit it")]
     Blocked,
+    /// It lies behind an SSH server that does not let through.
+    #[error(transparent)]
+    Tunnel(TunnelFault),
     /// TLS was demanded and did not come about.
     #[error("no trusted TLS connection could be made; check sslmode and the root certificate")]
     Untrusted {
@@ -89,6 +96,7 @@ impl ConnectorError {
         match self {
             Self::Unreachable { .. }
             | Self::Blocked
+            | Self::Tunnel(_)
             | Self::Untrusted { .. }
             | Self::AuthenticationFailed { .. }
             | Self::QueryFailed { .. } => ErrorCode::ConnectionError,
@@ -105,6 +113,7 @@ impl ConnectorError {
         match self {
             Self::Unsupported(_) => Some(Step::Configuration),
             Self::Blocked => Some(Step::Address),
+            Self::Tunnel(_) => Some(Step::Tunnel),
             Self::Unreachable { .. } => Some(Step::Connection),
             Self::Untrusted { .. } => Some(Step::Tls),
             Self::AuthenticationFailed { .. } => Some(Step::SignIn),
@@ -146,6 +155,7 @@ impl ConnectorError {
         match self {
             Self::Unreachable { .. } => Self::Unreachable { cause: None },
             Self::Blocked => Self::Blocked,
+            Self::Tunnel(fault) => Self::Tunnel(fault.clone()),
             Self::Untrusted { .. } => Self::Untrusted { cause: None },
             Self::AuthenticationFailed { .. } => Self::AuthenticationFailed { cause: None },
             Self::NotFound { what } => Self::NotFound { what: what.clone() },
@@ -159,6 +169,16 @@ impl ConnectorError {
             Self::Timeout(limit) => Self::Timeout(*limit),
             Self::QueryFailed { .. } => Self::QueryFailed { cause: None },
             Self::Internal(cause) => Self::Internal(cause.to_string().into()),
+        }
+    }
+}
+
+impl From<Blocked> for ConnectorError {
+    fn from(blocked: Blocked) -> Self {
+        match blocked {
+            Blocked::NotPermitted => Self::Blocked,
+            Blocked::Unresolvable => Self::Unreachable { cause: Some(blocked.into()) },
+            Blocked::Tunnel(fault) => Self::Tunnel(fault),
         }
     }
 }

@@ -9,13 +9,19 @@ use std::{fmt, net::SocketAddr};
 use async_trait::async_trait;
 use rivergen_platform::net::{self, HttpOptions, Outbound};
 
-/// Why an address may not be used. The two are told apart in the log only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+use crate::error::Cause;
+use crate::tunnel::TunnelFault;
+
+/// Why an address may not be used. The first two are told apart in the log only.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     #[error("the address is not permitted")]
     NotPermitted,
     #[error("the name does not resolve")]
     Unresolvable,
+    /// It lies behind a tunnel that does not stand.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelFault),
 }
 
 /// Resolves a host and lets through what may be connected to.
@@ -25,7 +31,7 @@ pub trait AddressGuard: fmt::Debug + Send + Sync + 'static {
     async fn check(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Blocked>;
 
     /// An HTTP client that connects to permitted addresses only and follows no redirect; for one source.
-    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error>;
+    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, Cause>;
 }
 
 /// The platform's one guarded way out, with the operator's policy.
@@ -41,7 +47,7 @@ impl AddressGuard for Outbound {
         })
     }
 
-    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error> {
-        self.http_with(options)
+    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, Cause> {
+        self.http_with(options).map_err(Cause::from)
     }
 }

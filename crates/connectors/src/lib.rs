@@ -24,6 +24,7 @@ mod registry;
 pub mod retry;
 mod server;
 mod tls;
+pub mod tunnel;
 
 pub mod bigquery;
 pub mod clickhouse;

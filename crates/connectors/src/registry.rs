@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rivergen_kernel::error::FieldError;
+
 use crate::{
-    Connector, ConnectorError, DataSourceType, bigquery, clickhouse, databricks, files, mysql, objects, postgres,
-    snowflake, sqlite, trino,
+    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, bigquery, clickhouse, databricks, files,
+    mysql, objects, postgres, snowflake, sqlite, trino, tunnel,
 };
 
 /// Finds the connector of a kind.
@@ -41,6 +43,17 @@ impl Registry {
             let known: Vec<_> = self.kinds().map(DataSourceType::as_str).collect();
             ConnectorError::Unsupported(format!("this build has no connector for {kind}; it has {}", known.join(", ")))
         })
+    }
+
+    /// What is wrong with a configuration, before anything is connected to. Empty means nothing.
+    pub fn validate(
+        &self,
+        config: &SourceConfig,
+        credentials: &Credentials,
+    ) -> Result<Vec<FieldError>, ConnectorError> {
+        let mut faults = self.connector(config.kind)?.validate(config, credentials);
+        faults.extend(tunnel::validate(config, credentials));
+        Ok(faults)
     }
 
     /// The kinds that can be read.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::ConnectorError;
+use crate::tunnel::TunnelFault;
 
 /// The wait before the second attempt; it doubles from there.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -20,7 +21,7 @@ where
     let mut pause = FIRST_PAUSE;
     for retry in 1..=retries {
         match attempt().await {
-            Err(error @ ConnectorError::Unreachable { .. }) => {
+            Err(error @ (ConnectorError::Unreachable { .. } | ConnectorError::Tunnel(TunnelFault::Unreachable))) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, retry, "a data source is tried again");
             }
             outcome => return outcome,

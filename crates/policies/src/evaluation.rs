@@ -56,6 +56,12 @@ pub mod run {
         pub started_at: DateTime<Utc>,
         pub duration_ms: Option<i64>,
         pub ip: Option<String>,
+        /// How far a run is that somebody follows; null once it has ended.
+        pub stage: Option<RunStage>,
+        /// Of its answer so far, in memory.
+        pub byte_count: Option<i64>,
+        /// What the caller was answered where it did not end well.
+        pub error_message: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -150,6 +156,23 @@ pub enum RunStatus {
     Interrupted,
 }
 
+/// How far a run is that goes on after its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = QueryRunStage)]
+pub enum RunStage {
+    /// In the line before its organization's places.
+    #[sea_orm(string_value = "waiting")]
+    Waiting,
+    /// Its tables are opened and its plan is made.
+    #[sea_orm(string_value = "planning")]
+    Planning,
+    /// Rows are computed and kept.
+    #[sea_orm(string_value = "reading")]
+    Reading,
+}
+
 /// A query that is about to run.
 #[derive(Debug)]
 pub struct NewRun<'a> {
@@ -159,20 +182,24 @@ pub struct NewRun<'a> {
     pub sql: &'a str,
     pub data_source_ids: &'a [DataSourceId],
     pub ip: Option<IpAddr>,
+    /// Of a run that somebody follows.
+    pub stage: Option<RunStage>,
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     status: RunStatus,
     error: Option<ErrorCode>,
+    message: Option<String>,
+    bytes: Option<u64>,
     rows_returned: Option<u64>,
     rows_filtered: Option<u64>,
 }
 
 impl Outcome {
     pub fn succeeded(rows_returned: u64) -> Self {
-        Self { status: RunStatus::Succeeded, error: None, rows_returned: Some(rows_returned), rows_filtered: None }
+        Self { rows_returned: Some(rows_returned), ..Self::of(RunStatus::Succeeded) }
     }
 
     /// By the code that the caller is answered: `POLICY_DENIED` is a denial, `QUERY_CANCELLED` somebody's wish, all others
@@ -183,12 +210,26 @@ impl Outcome {
             ErrorCode::QueryCancelled => RunStatus::Cancelled,
             _ => RunStatus::Failed,
         };
-        Self { status, error: Some(error), rows_returned: None, rows_filtered: None }
+        Self { error: Some(error), ..Self::of(status) }
     }
 
     /// The client went away after so many rows.
     pub fn cancelled(rows_returned: u64) -> Self {
-        Self { status: RunStatus::Cancelled, error: None, rows_returned: Some(rows_returned), rows_filtered: None }
+        Self { rows_returned: Some(rows_returned), ..Self::of(RunStatus::Cancelled) }
+    }
+
+    fn of(status: RunStatus) -> Self {
+        Self { status, error: None, message: None, bytes: None, rows_returned: None, rows_filtered: None }
+    }
+
+    /// With the words that the caller was answered.
+    pub fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..self }
+    }
+
+    /// Its answer had so many bytes, in memory.
+    pub fn of_bytes(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
     }
 
     /// How many rows the row filters hid, where the engine counted them.
@@ -219,11 +260,28 @@ pub async fn start(platform: &Platform, new: NewRun<'_>) -> Result<QueryId> {
         started_at: Set(platform.clock.now()),
         duration_ms: Set(None),
         ip: Set(new.ip.map(|ip| ip.to_string())),
+        stage: Set(new.stage),
+        byte_count: Set(None),
+        error_message: Set(None),
         ..Default::default()
     };
     let id = row.insert(tx.conn()).await?.id;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Writes down how far a run is; nothing changes where it has ended.
+pub async fn progress(platform: &Platform, id: QueryId, stage: RunStage, rows: u64, bytes: u64) -> Result<()> {
+    let tx = platform.db.begin().await?;
+    run::Entity::update_many()
+        .col_expr(run::Column::Stage, Expr::value(stage))
+        .col_expr(run::Column::RowCount, Expr::value(count(rows)))
+        .col_expr(run::Column::ByteCount, Expr::value(count(bytes)))
+        .filter(run::Column::Id.eq(id))
+        .filter(run::Column::Status.eq(RunStatus::Running))
+        .exec(tx.conn())
+        .await?;
+    tx.commit().await
 }
 
 /// Writes down how a query ended and what each policy did, once for each policy and source: where a policy
@@ -236,6 +294,9 @@ pub async fn finish(platform: &Platform, id: QueryId, outcome: Outcome, applied:
     let ended = run::Entity::update_many()
         .col_expr(run::Column::Status, Expr::value(outcome.status))
         .col_expr(run::Column::ErrorCode, Expr::value(outcome.error.map(|code| code.as_str().to_owned())))
+        .col_expr(run::Column::ErrorMessage, Expr::value(outcome.message.clone()))
+        .col_expr(run::Column::Stage, Expr::value(None::<RunStage>))
+        .col_expr(run::Column::ByteCount, Expr::value(outcome.bytes.map(count)))
         .col_expr(run::Column::RowCount, Expr::value(outcome.rows_returned.map(count)))
         .col_expr(run::Column::DurationMs, Expr::value((now - run.started_at).num_milliseconds().max(0)))
         .filter(run::Column::Id.eq(id))

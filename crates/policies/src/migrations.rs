@@ -14,6 +14,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Versions),
         Box::new(EvaluationDays),
         Box::new(ColumnTags),
+        Box::new(Progress),
     ]
 }
 
@@ -397,6 +398,29 @@ impl MigrationTrait for ColumnTags {
                 .to_owned(),
         )
         .await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// How far a run is, and what its caller was told.
+struct Progress;
+
+impl MigrationName for Progress {
+    fn name(&self) -> &str {
+        "m0046_policies_query_progress"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Progress {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let runs = |column: ColumnDef| Table::alter().table("query_runs").add_column(column).to_owned();
+        m.alter_table(runs(text_null("stage"))).await?;
+        m.alter_table(runs(big_integer_null("byte_count"))).await?;
+        m.alter_table(runs(text_null("error_message"))).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

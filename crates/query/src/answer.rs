@@ -31,7 +31,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Sleep};
 
 use crate::{
     error::QueryError,
-    federate,
+    federate, functions,
     interrupt::{Interrupt, InterruptibleJoins},
     json,
     session::{self, Limits},
@@ -110,10 +110,30 @@ pub struct Planned {
     pub(crate) state: SessionState,
 }
 
+/// A table that a plan reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    pub table: TableName,
+    /// Of the columns that are read; a guess where their values differ in length.
+    pub bytes_per_row: u64,
+}
+
+/// The bytes of a value of the type, or of a usual one.
+fn width(data_type: &DataType) -> u64 {
+    const TEXT: u64 = 32;
+    const NESTED: u64 = 128;
+    match data_type {
+        data_type if data_type.is_nested() => NESTED,
+        data_type => data_type.primitive_width().map_or(TEXT, |bytes| bytes as u64),
+    }
+}
+
 /// What is known when an answer has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     pub row_count: u64,
+    /// Of its values, in memory.
+    pub byte_count: u64,
     /// There were more rows than the limit lets through.
     pub truncated: bool,
     pub elapsed: Duration,
@@ -155,6 +175,37 @@ impl Planned {
     /// Rows after which the answer is cut.
     pub fn max_rows(&self) -> u64 {
         self.limits.max_rows
+    }
+
+    /// Whether the same query has the same answer, as long as what it reads is the same: it asks neither for the time nor for
+    /// chance, and no row filter looks something up in a table.
+    pub fn is_repeatable(&self) -> Result<bool, QueryError> {
+        let looks_up = |view: &Arc<GovernedView>| {
+            view.decision().row_filters.iter().any(|filter| !filter.written.tables().is_empty())
+        };
+        Ok(!self.views.iter().any(looks_up)
+            && functions::are_immutable(&self.closed).map_err(QueryError::from_planning)?)
+    }
+
+    /// What the plan reads, once for each time that it reads a table.
+    pub fn reads(&self) -> Result<Vec<Read>, QueryError> {
+        let optimized = self.state.optimizer().optimize(self.closed.clone(), &self.state, |_, _| {});
+        let mut reads = Vec::new();
+        optimized
+            .and_then(|plan| {
+                plan.apply_with_subqueries(|node| {
+                    if let LogicalPlan::TableScan(scan) = node
+                        && let Some(view) = GovernedView::of_scan(scan)
+                    {
+                        let widths = scan.projected_schema.fields().iter().map(|field| width(field.data_type()));
+                        reads.push(Read { table: view.name().clone(), bytes_per_row: widths.sum() });
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
+                .map(drop)
+            })
+            .map_err(QueryError::from_planning)?;
+        Ok(reads)
     }
 
     /// Whether the statement asks for the plan only.
@@ -335,6 +386,7 @@ impl Answer {
     pub fn outcome(&self) -> Outcome {
         Outcome {
             row_count: self.rows,
+            byte_count: self.bytes,
             truncated: self.truncated,
             elapsed: self.ended.unwrap_or_else(|| self.started.elapsed()),
         }

@@ -13,7 +13,7 @@ use datafusion::{
     common::tree_node::{TreeNode, TreeNodeRecursion},
     error::Result,
     execution::SessionStateDefaults,
-    logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF, WindowUDF},
+    logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF, Volatility, WindowUDF},
 };
 
 use crate::{error::QueryError, mask};
@@ -90,6 +90,25 @@ pub fn check(plan: &LogicalPlan) -> Result<Result<(), QueryError>> {
         Some(name) => Err(QueryError::invalid(format!("The function {name} is not available in queries."))),
         None => Ok(()),
     })
+}
+
+/// Whether no function of the plan asks for the time, so that it answers the same tomorrow.
+pub fn are_immutable(plan: &LogicalPlan) -> Result<bool> {
+    let mut immutable = true;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(function) = expr
+                    && function.func.signature().volatility != Volatility::Immutable
+                {
+                    immutable = false;
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(immutable)
 }
 
 #[cfg(test)]

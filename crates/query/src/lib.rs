@@ -14,10 +14,11 @@
 //! - [`total`]: which expressions have an answer for every row, and so may meet hidden ones; [`barrier`] keeps out the rest.
 //! - [`statement`], [`functions`]: what may be said at all.
 //! - [`federate`]: what may be said to a source in its own SQL.
-//! - [`session`], [`answer`]: the way from text to rows; [`json`] and [`encode`] their forms.
+//! - [`session`], [`answer`]: the way from text to rows; [`json`] and [`encode`] their forms, [`decode`] the way back.
 
 pub mod answer;
 pub mod barrier;
+pub mod decode;
 pub mod encode;
 pub mod error;
 pub mod expression;
@@ -33,7 +34,8 @@ pub mod statement;
 pub mod total;
 pub mod view;
 
-pub use answer::{Answer, JsonAnswer, Outcome, Planned, QueryColumn};
+pub use answer::{Answer, JsonAnswer, Outcome, Planned, QueryColumn, Read};
+pub use decode::ArrowReader;
 pub use encode::{Encoder, Encoding};
 pub use error::QueryError;
 pub use session::{Limits, Session, SessionSpec};

@@ -20,6 +20,7 @@ use rivergen_policies::{
 };
 use rivergen_query::{GovernedTable, filter::Entitlements};
 use rivergen_sources::{discovery, health::check::Origin, source, table};
+use sha2::{Digest, Sha256};
 
 use crate::{Engine, fit::columns_of};
 
@@ -94,6 +95,15 @@ impl Rules {
     fn of(&self, source: DataSourceId) -> &[EffectivePolicy] {
         self.policies.get(&source).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// What governs some tables for a caller; equal where they may see the same of each of them.
+pub(crate) fn governance<'a>(tables: impl Iterator<Item = &'a CatalogueTable>) -> Vec<u8> {
+    let mut told: Vec<String> =
+        tables.map(|table| format!("{:?} {:?} {:?}", table.source_id, table.name, table.decision)).collect();
+    told.sort();
+    told.dedup();
+    Sha256::digest(format!("{told:?}")).to_vec()
 }
 
 impl CatalogueTable {

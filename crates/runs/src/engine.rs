@@ -4,19 +4,21 @@
 //! ```text
 //! start ─ permission ─ record: running ─ a place ─ catalogue ─ session ─ plan ─▶ Started
 //!   Started ─ rows, or a stream of bytes ─ record: ended, policies
+//!         └ kept, for a client that comes back: see [`crate::results`]
 //!         └ dropped anywhere on the way (the client went away), or cancelled by its id: record: cancelled
 //! ```
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, stream};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Permission, QueryId, Result, Tenant};
 use rivergen_platform::{Platform, http::RequestOrigin};
 use rivergen_policies::{
     Policies,
     decision::AppliedPolicy,
-    evaluation::{self, Applied, NewRun, Outcome, RunKind},
+    evaluation::{self, Applied, NewRun, Outcome, RunKind, RunStage},
 };
 use rivergen_query::{
     Answer, Encoder, Encoding, JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement,
@@ -24,7 +26,8 @@ use rivergen_query::{
 use rivergen_sources::{Sources, source};
 
 use crate::{
-    catalogue::{Catalogue, CatalogueTable},
+    answers::{Answers, Asked},
+    catalogue::{Catalogue, CatalogueTable, governance},
     hash_key,
     places::{Capacity, Place, Places},
     running::{Cancellable, Running},
@@ -44,6 +47,10 @@ pub struct Settings {
     pub max_spill_bytes: u64,
     /// Queries of one organization on this node.
     pub capacity: Capacity,
+    /// How long the answer of a query that went on after its request is kept.
+    pub results_kept: Duration,
+    /// Of answers that are given again to whoever may see the same, on this node.
+    pub answers_bytes: u64,
 }
 
 /// How large an answer may be.
@@ -63,7 +70,8 @@ pub struct Engine {
     pub policies: Policies,
     pub settings: Arc<Settings>,
     pub(crate) places: Places,
-    running: Running,
+    pub(crate) running: Running,
+    answers: Answers,
     pub(crate) hash_keys: hash_key::HashKeys,
 }
 
@@ -81,6 +89,8 @@ pub struct Run<'a> {
     /// May only lower the limits.
     pub max_rows: Option<u64>,
     pub timeout: Option<Duration>,
+    /// A page that was computed so long ago at most does, if the caller may see the same.
+    pub max_age: Option<Duration>,
 }
 
 /// In which form the answer leaves.
@@ -104,14 +114,31 @@ pub struct RunAnswer {
     pub policies: Vec<AppliedPolicy>,
     /// The governed plan, for a dry run.
     pub plan: Option<String>,
+    /// What a dry run expects to be read, where that may be told.
+    pub estimate: Option<Estimate>,
+    /// When the rows were computed, where that was for an earlier query.
+    pub computed_at: Option<DateTime<Utc>>,
+}
+
+/// How much a query would read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = QueryEstimate)]
+pub struct Estimate {
+    /// Of all its tables, before its conditions.
+    #[schema(examples(1_500_000))]
+    pub rows: u64,
+    /// Of the columns that it needs; a rough guess for texts.
+    #[schema(examples(48_000_000))]
+    pub bytes: u64,
 }
 
 impl Engine {
     pub fn new(platform: Platform, sources: Sources, policies: Policies, settings: Settings) -> Self {
         let places = Places::new(settings.capacity);
         let running = Running::new(platform.db.bus());
+        let answers = Answers::new(settings.answers_bytes);
         let hash_keys = hash_key::HashKeys::new(platform.clone());
-        Self { platform, sources, policies, settings: Arc::new(settings), places, running, hash_keys }
+        Self { platform, sources, policies, settings: Arc::new(settings), places, running, answers, hash_keys }
     }
 
     /// Runs one governed query to its end. Dropping the future cancels it, down to the sources.
@@ -130,30 +157,33 @@ impl Engine {
             sql: run.sql,
             data_source_ids: &ids,
             ip: origin.ip,
+            stage: None,
         };
         let mut record = Record::begin(&self.platform, new).await?;
         let cancellable = self.running.enter(record.query_id);
         let planning = self.plan(caller, tenant, run, &mut record);
         match cancellable.unless_cancelled(planning).await {
-            Ok((planned, place)) => Ok(Started { planned, record, cancellable, _place: place }),
+            Ok(plan) => Ok(Started { plan, record, cancellable, answers: self.answers.clone() }),
             Err(error) => {
-                record.end(Outcome::failed(error.code)).await?;
+                record.end(failed(&error)).await?;
                 Err(error)
             }
         }
     }
 
-    async fn plan(
+    pub(crate) async fn plan(
         &self,
         caller: &Caller,
         tenant: Tenant,
         run: Run<'_>,
         record: &mut Record,
-    ) -> Result<(Planned, Place)> {
+    ) -> Result<Plan> {
         for source in &run.sources {
             source.check_usable()?;
         }
         let place = self.places.take(tenant.organization_id(), caller.user_id).await?;
+        record.reach(RunStage::Planning).await?;
+        let asked = Asked::of(&run);
         let catalogue = self.catalogue(caller, tenant, run.sources).await?;
         let limits = self.limits(&catalogue, run.form, run.max_rows, run.timeout);
         let session = self.session(&catalogue, run.sql, run.default_schema, limits).await;
@@ -169,7 +199,11 @@ impl Engine {
         let planned = planned.map_err(answerable)?;
         record.applied = applied(&catalogue, &planned);
         self.check_hourly(caller, tenant, &planned).await?;
-        Ok((planned, place))
+        let read: Vec<CatalogueTable> = catalogue.tables.into_iter().filter(|table| is_read(table, &planned)).collect();
+        let governance = governance(read.iter());
+        let asked = asked.filter(|_| planned.is_repeatable().unwrap_or(false));
+        let asked = asked.map(|asked| asked.under(tenant, &catalogue.sources, &governance));
+        Ok(Plan { planned, governance, read, asked, place })
     }
 
     /// A session over the tables that the statement names.
@@ -245,12 +279,38 @@ impl Engine {
     }
 }
 
+/// A query that may run.
+pub(crate) struct Plan {
+    pub planned: Planned,
+    pub governance: Vec<u8>,
+    /// The tables that it reads.
+    pub read: Vec<CatalogueTable>,
+    /// Under what its answer may be given again.
+    asked: Option<Asked>,
+    pub place: Place,
+}
+
+impl Plan {
+    /// What it expects to read: nothing where nobody knows, and nothing of a table of which the caller sees a part only,
+    /// since that would tell them how large the rest is.
+    fn estimate(&self) -> Option<Estimate> {
+        let mut estimate = Estimate { rows: 0, bytes: 0 };
+        for read in self.planned.reads().ok()? {
+            let table = self.read.iter().find(|table| table.name == read.table)?;
+            let rows = table.discovered.row_count.filter(|_| table.decision.row_filters.is_empty())?;
+            estimate.rows = estimate.rows.saturating_add(rows);
+            estimate.bytes = estimate.bytes.saturating_add(rows.saturating_mul(read.bytes_per_row));
+        }
+        Some(estimate)
+    }
+}
+
 /// A query that is on record and planned. One of its methods ends it.
 pub struct Started {
-    planned: Planned,
+    plan: Plan,
     record: Record,
     cancellable: Cancellable,
-    _place: Place,
+    answers: Answers,
 }
 
 impl Started {
@@ -260,22 +320,30 @@ impl Started {
 
     /// Rows after which the answer is cut.
     pub fn max_rows(&self) -> u64 {
-        self.planned.max_rows()
+        self.plan.planned.max_rows()
     }
 
     /// Runs it and collects the rows; of an `EXPLAIN` the plan.
     pub async fn rows(self) -> Result<RunAnswer> {
-        if self.planned.is_explain() {
+        if self.plan.planned.is_explain() {
             return self.plan().await;
         }
-        let Self { planned, record, cancellable, _place } = self;
+        let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers } = self;
+        if let Some(known) = asked.as_ref().and_then(|asked| answers.find(asked, record.platform.clock.now())) {
+            record.bytes = known.byte_count;
+            let answer = RunAnswer { query_id: record.query_id, ..known.answer.clone() };
+            record.end(Outcome::succeeded(answer.row_count)).await?;
+            return Ok(answer);
+        }
         let (columns, policies) = (planned.columns().to_vec(), planned.applied_policies().to_vec());
+        let computed_at = record.platform.clock.now();
         let collecting = async { planned.collect_json_rows().await.map_err(answerable) };
         match cancellable.unless_cancelled(collecting).await {
             Ok(JsonAnswer { rows, outcome }) => {
                 let query_id = record.query_id;
+                record.bytes = outcome.byte_count;
                 record.end(Outcome::succeeded(outcome.row_count)).await?;
-                Ok(RunAnswer {
+                let answer = RunAnswer {
                     query_id,
                     columns,
                     rows,
@@ -284,10 +352,16 @@ impl Started {
                     elapsed: outcome.elapsed,
                     policies,
                     plan: None,
-                })
+                    estimate: None,
+                    computed_at: None,
+                };
+                if let Some(asked) = asked {
+                    answers.keep(asked, &answer, outcome.byte_count, computed_at);
+                }
+                Ok(answer)
             }
             Err(error) => {
-                record.end(Outcome::failed(error.code)).await?;
+                record.end(failed(&error)).await?;
                 Err(error)
             }
         }
@@ -295,16 +369,18 @@ impl Started {
 
     /// The governed plan; nothing runs.
     pub async fn plan(self) -> Result<RunAnswer> {
-        let plan = self.planned.governed_plan_text()?;
+        let planned = &self.plan.planned;
         let answer = RunAnswer {
             query_id: self.query_id(),
-            columns: self.planned.columns().to_vec(),
+            columns: planned.columns().to_vec(),
             rows: Vec::new(),
             row_count: 0,
             truncated: false,
             elapsed: Duration::ZERO,
-            policies: self.planned.applied_policies().to_vec(),
-            plan: Some(plan),
+            policies: planned.applied_policies().to_vec(),
+            plan: Some(planned.governed_plan_text()?),
+            estimate: self.plan.estimate(),
+            computed_at: None,
         };
         self.record.end(Outcome::succeeded(0)).await?;
         Ok(answer)
@@ -313,7 +389,7 @@ impl Started {
     /// Runs it; the answer comes as bytes of the encoding. An error after the first bytes ends the stream with itself, so
     /// that what has arrived is seen to be incomplete.
     pub async fn encoded(self, encoding: Encoding) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
-        let Self { planned, record, cancellable, _place } = self;
+        let Self { plan: Plan { planned, place: _place, .. }, record, cancellable, .. } = self;
         let opening = async {
             let answer = planned.run().await.map_err(answerable)?;
             let encoder = Encoder::new(encoding, &answer.schema())?;
@@ -322,7 +398,7 @@ impl Started {
         let (answer, encoder) = match cancellable.unless_cancelled(opening).await {
             Ok(opened) => opened,
             Err(error) => {
-                record.end(Outcome::failed(error.code)).await?;
+                record.end(failed(&error)).await?;
                 return Err(error);
             }
         };
@@ -360,7 +436,7 @@ impl Writing {
                 (ended.map(|()| last), None)
             }
             Err(error) => {
-                if let Err(unrecorded) = self.record.end(Outcome::failed(error.code)).await {
+                if let Err(unrecorded) = self.record.end(failed(&error)).await {
                     tracing::error!(error = %unrecorded, "the end of a query could not be recorded");
                 }
                 (Err(error), None)
@@ -378,7 +454,8 @@ impl Writing {
                 return Ok(None);
             };
             self.encoder.write(&batch)?;
-            self.record.rows = self.answer.outcome().row_count;
+            let so_far = self.answer.outcome();
+            (self.record.rows, self.record.bytes) = (so_far.row_count, so_far.byte_count);
             let bytes = self.encoder.take();
             if !bytes.is_empty() {
                 return Ok(Some(bytes));
@@ -398,8 +475,16 @@ pub(crate) fn answerable(error: QueryError) -> Error {
 }
 
 fn applied(catalogue: &Catalogue, planned: &Planned) -> Vec<Applied> {
-    let touched = |table: &&CatalogueTable| planned.tables().iter().any(|(name, _)| *name == table.name);
-    catalogue.tables.iter().filter(touched).flat_map(of_table).collect()
+    catalogue.tables.iter().filter(|table| is_read(table, planned)).flat_map(of_table).collect()
+}
+
+fn is_read(table: &CatalogueTable, planned: &Planned) -> bool {
+    planned.tables().iter().any(|(name, _)| *name == table.name)
+}
+
+/// With the words that the caller is answered.
+pub(crate) fn failed(error: &Error) -> Outcome {
+    Outcome::failed(error.code).saying(error.message.to_string())
 }
 
 fn denials(catalogue: &Catalogue) -> Vec<Applied> {
@@ -413,24 +498,44 @@ fn of_table(table: &CatalogueTable) -> impl Iterator<Item = Applied> + '_ {
 /// The record of a run that has begun. Dropped before its end, it says that the client went away.
 pub(crate) struct Record {
     platform: Platform,
-    query_id: QueryId,
+    pub(crate) query_id: QueryId,
     applied: Vec<Applied>,
+    /// Whether somebody follows how far it is.
+    followed: bool,
     /// That have left so far.
-    rows: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
     ended: bool,
 }
 
 impl Record {
     /// Writes down that a query begins.
     pub(crate) async fn begin(platform: &Platform, new: NewRun<'_>) -> Result<Self> {
+        let followed = new.stage.is_some();
         let query_id = evaluation::start(platform, new).await?;
-        Ok(Self { platform: platform.clone(), query_id, applied: Vec::new(), rows: 0, ended: false })
+        Ok(Self {
+            platform: platform.clone(),
+            query_id,
+            applied: Vec::new(),
+            followed,
+            rows: 0,
+            bytes: 0,
+            ended: false,
+        })
+    }
+
+    /// Says how far it is, to whoever follows it.
+    pub(crate) async fn reach(&self, stage: RunStage) -> Result<()> {
+        match self.followed {
+            true => evaluation::progress(&self.platform, self.query_id, stage, self.rows, self.bytes).await,
+            false => Ok(()),
+        }
     }
 
     pub(crate) async fn end(mut self, outcome: Outcome) -> Result<()> {
         self.ended = true;
         let applied = std::mem::take(&mut self.applied);
-        evaluation::finish(&self.platform, self.query_id, outcome, &applied).await
+        evaluation::finish(&self.platform, self.query_id, outcome.of_bytes(self.bytes), &applied).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! Between the registry of sources, the policies and the pure engine of `query`: [`catalogue`] puts together
 //! what one caller may see, [`engine`] runs a statement over it, [`http`] has the operations.
 
+mod answers;
 pub mod catalogue;
 pub mod engine;
 pub mod fit;
@@ -11,8 +12,9 @@ mod hash_key;
 pub mod http;
 pub mod migrations;
 mod places;
+pub mod results;
 mod running;
 mod seen;
 
-pub use engine::{Bounds, Engine, Form, Run, RunAnswer, Settings, Started};
+pub use engine::{Bounds, Engine, Estimate, Form, Run, RunAnswer, Settings, Started};
 pub use places::Capacity;

@@ -1,9 +1,9 @@
-//! The table of this room.
+//! The tables of this room.
 
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(MaskHashKeys)]
+    vec![Box::new(MaskHashKeys), Box::new(QueryResults)]
 }
 
 struct MaskHashKeys;
@@ -32,5 +32,49 @@ impl MigrationTrait for MaskHashKeys {
                 .to_owned(),
         )
         .await
+    }
+}
+
+struct QueryResults;
+
+impl MigrationName for QueryResults {
+    fn name(&self) -> &str {
+        "m0061_query_results"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for QueryResults {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let belongs_to = |column: &'static str, parent: &'static str| {
+            ForeignKey::create()
+                .from("query_results", column)
+                .to(parent, "id")
+                .on_delete(ForeignKeyAction::Cascade)
+                .to_owned()
+        };
+        m.create_table(
+            Table::create()
+                .table("query_results")
+                .col(big_integer("query_id").primary_key())
+                .col(big_integer("organization_id"))
+                .col(text("object_name"))
+                .col(binary("governance"))
+                .col(json("tables"))
+                .col(json("columns"))
+                .col(json("policies"))
+                .col(boolean("truncated"))
+                .col(timestamp_with_time_zone("expires_at"))
+                .foreign_key(&mut belongs_to("query_id", "query_runs"))
+                .foreign_key(&mut belongs_to("organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await?;
+        let index = Index::create().name("query_results_expiry").table("query_results").col("expires_at").to_owned();
+        m.create_index(index).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

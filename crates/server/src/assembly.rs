@@ -151,6 +151,7 @@ impl App {
         rivergen_sources::register_jobs(&sources);
         rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
+        rivergen_runs::results::register_jobs(&engine);
         let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
 
         let operations = OpenApiRouter::new()
@@ -312,6 +313,8 @@ fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
             waiting: config.query.waiting_per_organization,
             patience: Duration::from_secs(config.query.waiting_seconds),
         },
+        results_kept: Duration::from_secs(config.query.results_hours.saturating_mul(3600)),
+        answers_bytes: config.query.answers_bytes,
     })
 }
 

@@ -177,6 +177,8 @@ pub struct Query {
     pub concurrent_per_organization: usize,
     pub waiting_per_organization: usize,
     pub waiting_seconds: u64,
+    pub results_hours: u64,
+    pub answers_bytes: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -307,6 +309,9 @@ impl Config {
         if self.query.max_rows == 0 || self.query.download_rows == 0 || self.query.concurrent_per_organization == 0 {
             let reason = "max_rows, download_rows and concurrent_per_organization must be at least 1";
             return fault("query", reason.to_owned());
+        }
+        if !(1..=720).contains(&self.query.results_hours) {
+            return fault("query.results_hours", "must be from 1 to 720, which are thirty days".to_owned());
         }
         if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty())
         {

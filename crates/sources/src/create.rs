@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_connectors::{Credentials, DataSourceCategory, DataSourceType, SourceConfig};
+use rivergen_connectors::{Credentials, DataSourceCategory, DataSourceType, SourceConfig, tunnel::TunnelConfig};
 use rivergen_kernel::{Caller, Error, ErrorCode, FieldError, Permission, Result, Secret, Tenant, WorkspaceId};
 use rivergen_platform::{
     Event,
@@ -23,7 +23,7 @@ use crate::{
     access::Access,
     credentials,
     health::check,
-    source::{self, DataSource, Status, slug_of},
+    source::{self, DataSource, SSH_PORT, Status, slug_of},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -61,7 +61,9 @@ pub struct CreateDataSourceRequest {
     /// Accepted and ignored; `file_path` replaces it.
     #[schema(deprecated)]
     pub storage_file_id: Option<i64>,
-    /// There are no tunnels in this version: `true` is refused.
+    /// Reach it through the SSH server `ssh_host`; needs `ssh_username` and `credentials.ssh_private_key`, and
+    /// `metadata.ssh_host_key` to know the server by.
+    #[schema(default = false)]
     pub use_ssh_tunnel: Option<bool>,
     #[garde(inner(length(min = 1, max = 255)))]
     pub ssh_host: Option<String>,
@@ -69,6 +71,7 @@ pub struct CreateDataSourceRequest {
     pub ssh_port: Option<u16>,
     #[garde(inner(length(min = 1, max = 255)))]
     pub ssh_username: Option<String>,
+    /// Kept, and not used: each connection has a port of its own.
     pub ssh_local_port: Option<u16>,
     #[garde(inner(range(min = 1, max = 100)))]
     #[schema(default = 5)]
@@ -157,7 +160,8 @@ pub async fn create(
         database_name: Set(config.database_name),
         schema_name: Set(config.schema_name),
         file_path: Set(config.file_path),
-        ssh_port: Set(request.ssh_port.or(request.ssh_host.as_ref().map(|_| 22)).map(i32::from)),
+        use_ssh_tunnel: Set(config.tunnel.is_some()),
+        ssh_port: Set(request.ssh_port.or(request.ssh_host.as_ref().map(|_| SSH_PORT)).map(i32::from)),
         ssh_host: Set(request.ssh_host),
         ssh_username: Set(request.ssh_username),
         ssh_local_port: Set(request.ssh_local_port.map(i32::from)),
@@ -207,21 +211,24 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
         .kind
         .parse()
         .map_err(|_| Error::invalid_field("type", "is no kind of data source; see the list in the documentation"))?;
-    let connector =
-        sources.registry.connector(kind).map_err(|error| Error::invalid_field("type", error.to_string()))?;
-    check_tunnel(request.use_ssh_tunnel)?;
+    sources.registry.connector(kind).map_err(|error| Error::invalid_field("type", error.to_string()))?;
     let config = SourceConfig {
         host: request.host.clone(),
         port: request.port.or(request.host.as_ref().and_then(|_| kind.default_port())),
         database_name: request.database_name.clone(),
         schema_name: request.schema_name.clone(),
         file_path: request.file_path.clone(),
+        tunnel: request.use_ssh_tunnel.unwrap_or(false).then(|| TunnelConfig {
+            host: request.ssh_host.clone().unwrap_or_default(),
+            port: request.ssh_port.unwrap_or(SSH_PORT),
+            username: request.ssh_username.clone().unwrap_or_default(),
+        }),
         metadata: request.metadata.clone().unwrap_or_default(),
         ..SourceConfig::new(kind)
     };
     let mut credentials = request.credentials.clone().unwrap_or_default();
     credentials.connection_string = request.connection_string.clone();
-    let faults: Vec<FieldError> = connector.validate(&config, &credentials);
+    let faults: Vec<FieldError> = sources.registry.validate(&config, &credentials)?;
     if faults.is_empty() {
         Ok((config, credentials))
     } else {
@@ -232,13 +239,6 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
 /// Whether what a source of the kind reads is a file in storage.
 pub(crate) fn lies_in_storage(kind: DataSourceType) -> bool {
     kind.category() == DataSourceCategory::Files || kind == DataSourceType::Sqlite
-}
-
-pub(crate) fn check_tunnel(use_ssh_tunnel: Option<bool>) -> Result<()> {
-    match use_ssh_tunnel {
-        Some(true) => Err(Error::invalid_field("use_ssh_tunnel", "SSH tunnels are not available in this version")),
-        _ => Ok(()),
-    }
 }
 
 /// The SQL name that goes with a name is taken, perhaps by a source that is deleted and can be restored.

@@ -207,7 +207,7 @@ fn check_sent(sources: &Sources, source: &source::Model, new: &Credentials, sent
             "the source signs in with its connection_string; send a new one to PATCH /api/v1/data-sources/{id}";
         return Err(Error::invalid_field(*first, reason));
     }
-    let faults = sources.registry.connector(source.kind()?)?.validate(&source.config()?, new);
+    let faults = sources.registry.validate(&source.config()?, new)?;
     if faults.is_empty() { Ok(()) } else { Err(Error::new(ErrorCode::ValidationError).with_details(faults)) }
 }
 

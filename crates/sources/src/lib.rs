@@ -26,7 +26,7 @@ pub mod update;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use rivergen_connectors::{ConnectorError, OpenedSource, Registry, SourceContext, retry};
+use rivergen_connectors::{ConnectorError, OpenedSource, Registry, SourceContext, retry, tunnel::Tunnel};
 use rivergen_kernel::{DataSourceId, Error, Result, Tenant};
 use rivergen_platform::{Event, Kept, Platform, db::TenantScope};
 use rivergen_storage::Storage;
@@ -136,13 +136,15 @@ impl Sources {
         source: &source::Model,
         credentials: rivergen_connectors::Credentials,
     ) -> Result<SourceContext> {
+        let config = source.config()?;
+        let guard = Tunnel::guard(&config, &credentials, self.platform.outbound.clone());
         Ok(SourceContext {
             // A changed configuration is another source to the engine.
             identity: format!("source {} at {}", source.id, source.updated_at.timestamp_micros()),
-            config: source.config()?,
+            config,
             credentials,
             files: Arc::new(self.storage.store(tenant).await?),
-            guard: self.platform.outbound.clone(),
+            guard,
             cache_dir: self.settings.cache_dir.clone(),
         })
     }

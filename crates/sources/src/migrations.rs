@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(DataSources), Box::new(Lifecycle)]
+    vec![Box::new(DataSources), Box::new(Lifecycle), Box::new(Tunnels)]
 }
 
 struct DataSources;
@@ -179,6 +179,23 @@ impl MigrationTrait for Lifecycle {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// Whether a source is reached through its SSH server.
+struct Tunnels;
+
+impl MigrationName for Tunnels {
+    fn name(&self) -> &str {
+        "m0052_sources_tunnels"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Tunnels {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = boolean("use_ssh_tunnel").default(false).to_owned();
+        m.alter_table(Table::alter().table("data_sources").add_column(column).to_owned()).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! A registered source: its row, and how the API shows it.
 
 use chrono::{DateTime, Utc};
-use rivergen_connectors::{DataSourceType, SourceConfig};
+use rivergen_connectors::{DataSourceType, SourceConfig, tunnel::TunnelConfig};
 use rivergen_kernel::{DataSourceId, Error, ErrorCode, OrganizationId, Result, UserId, WorkspaceId};
 use rivergen_platform::{Transaction, db::TenantOwned, vault::Sealed};
 use sea_orm::{QuerySelect, entity::prelude::*};
@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::not_found;
+
+/// Where SSH servers listen, unless it is said otherwise.
+pub(crate) const SSH_PORT: u16 = 22;
 
 /// How a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
@@ -50,6 +53,7 @@ pub struct Model {
     pub database_name: Option<String>,
     pub schema_name: Option<String>,
     pub file_path: Option<String>,
+    pub use_ssh_tunnel: bool,
     pub ssh_host: Option<String>,
     pub ssh_port: Option<i32>,
     pub ssh_username: Option<String>,
@@ -122,6 +126,14 @@ impl Model {
         Error::new(ErrorCode::DataSourceUnavailable).with_message(format!("The data source “{}” {state}.", self.name))
     }
 
+    fn tunnel(&self) -> Option<TunnelConfig> {
+        self.use_ssh_tunnel.then(|| TunnelConfig {
+            host: self.ssh_host.clone().unwrap_or_default(),
+            port: self.ssh_port.and_then(|port| u16::try_from(port).ok()).unwrap_or(SSH_PORT),
+            username: self.ssh_username.clone().unwrap_or_default(),
+        })
+    }
+
     pub(crate) fn config(&self) -> Result<SourceConfig> {
         let unsigned = |number: i32| u32::try_from(number).unwrap_or_default();
         Ok(SourceConfig {
@@ -130,6 +142,7 @@ impl Model {
             database_name: self.database_name.clone(),
             schema_name: self.schema_name.clone(),
             file_path: self.file_path.clone(),
+            tunnel: self.tunnel(),
             connection_pool_size: unsigned(self.connection_pool_size),
             connection_timeout: unsigned(self.connection_timeout),
             query_timeout: unsigned(self.query_timeout),
@@ -171,7 +184,7 @@ pub struct DataSourceListItem {
     pub database_name: Option<String>,
     pub schema_name: Option<String>,
     pub file_path: Option<String>,
-    /// Always `false`: there are no tunnels in this version.
+    /// It is reached through the SSH server `ssh_host`.
     pub use_ssh_tunnel: bool,
     pub ssh_host: Option<String>,
     pub ssh_port: Option<i32>,
@@ -230,7 +243,7 @@ impl From<Model> for DataSourceListItem {
             database_name: row.database_name,
             schema_name: row.schema_name,
             file_path: row.file_path,
-            use_ssh_tunnel: false,
+            use_ssh_tunnel: row.use_ssh_tunnel,
             ssh_host: row.ssh_host,
             ssh_port: row.ssh_port,
             status: row.status,

@@ -1,7 +1,7 @@
 //! `GET /api/v1/data-sources/types`: every kind of source, whether this build reads it, and the form to enter it.
 
 use axum::extract::State;
-use rivergen_connectors::{Abilities, DataSourceType};
+use rivergen_connectors::{Abilities, DataSourceType, tunnel};
 use rivergen_kernel::{Permission, Result};
 use rivergen_platform::{
     errors,
@@ -32,6 +32,8 @@ pub struct DataSourceTypeInfo {
     #[schema(examples(5432))]
     pub default_port: Option<u16>,
     pub required: RequiredFields,
+    /// Whether it can be reached through an SSH server.
+    pub can_be_tunnelled: bool,
     /// What is left to the source, for kinds that are available.
     pub abilities: Option<SourceAbilities>,
     /// JSON Schema of the configuration, for kinds that are available; secrets are `writeOnly`.
@@ -88,6 +90,7 @@ impl DataSourceTypeInfo {
                 one_of: required.one_of,
                 or_connection_string: required.or_connection_string,
             },
+            can_be_tunnelled: tunnel::is_possible(kind),
             abilities: connector.map(|connector| connector.abilities().into()),
             form: connector.map(|connector| connector.form()),
         }

@@ -8,7 +8,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_connectors::Credentials;
+use rivergen_connectors::{Credentials, tunnel};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Permission, Result, Secret, Tenant};
 use rivergen_platform::{
     Event,
@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 use crate::{
     Sources,
     access::Access,
-    create::{DataSourceCredentials, check_file, check_tunnel, lies_in_storage, name_taken},
+    create::{DataSourceCredentials, check_file, lies_in_storage, name_taken},
     credentials,
     discovery::next_discovery,
     health::check,
@@ -73,7 +73,7 @@ pub struct UpdateDataSourceRequest {
     /// The `file_path` that an upload answered.
     #[garde(inner(length(min = 1, max = 1000)))]
     pub file_path: Option<String>,
-    /// There are no tunnels in this version: `true` is refused.
+    /// Reach it through the SSH server `ssh_host`, or no longer.
     pub use_ssh_tunnel: Option<bool>,
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(min = 1, max = 255))))]
@@ -150,7 +150,8 @@ pub async fn update_data_source(
 }
 
 /// What decides where a connection goes.
-const TARGET: [&str; 6] = ["host", "port", "connection_string", "ssh_host", "ssh_port", "ssh_username"];
+const TARGET: [&str; 7] =
+    ["host", "port", "connection_string", "use_ssh_tunnel", "ssh_host", "ssh_port", "ssh_username"];
 /// What decides what is read there.
 const CONTENT: [&str; 5] = ["database_name", "schema_name", "file_path", "metadata", "credentials"];
 /// Settings in `metadata` that say how a source is read and not how it is reached. What is not named here might.
@@ -175,7 +176,6 @@ impl Change {
         before: &Model,
         request: UpdateDataSourceRequest,
     ) -> Result<Self> {
-        check_tunnel(request.use_ssh_tunnel)?;
         let kept = credentials::open(&sources.platform.vault, before).await?;
         let mut change = Self { row: before.clone(), credentials: None, switch: request.status, fields: Vec::new() };
         let other_target = change.apply(&request);
@@ -190,9 +190,8 @@ impl Change {
             check_name(sources, tenant, &change.row).await?;
         }
         if change.reads_elsewhere() {
-            let connector = sources.registry.connector(before.kind()?)?;
             let credentials = change.credentials.as_ref().unwrap_or(&kept);
-            let faults = connector.validate(&change.row.config()?, credentials);
+            let faults = sources.registry.validate(&change.row.config()?, credentials)?;
             if !faults.is_empty() {
                 return Err(Error::new(ErrorCode::ValidationError).with_details(faults));
             }
@@ -214,6 +213,7 @@ impl Change {
         put(fields, "database_name", &mut row.database_name, request.database_name.clone());
         put(fields, "schema_name", &mut row.schema_name, request.schema_name.clone());
         put(fields, "file_path", &mut row.file_path, request.file_path.clone().map(Some));
+        put(fields, "use_ssh_tunnel", &mut row.use_ssh_tunnel, request.use_ssh_tunnel);
         put(fields, "ssh_host", &mut row.ssh_host, request.ssh_host.clone());
         put(fields, "ssh_port", &mut row.ssh_port, number(request.ssh_port));
         put(fields, "ssh_username", &mut row.ssh_username, request.ssh_username.clone());
@@ -291,6 +291,7 @@ impl Change {
             database_name: Set(self.row.database_name),
             schema_name: Set(self.row.schema_name),
             file_path: Set(self.row.file_path),
+            use_ssh_tunnel: Set(self.row.use_ssh_tunnel),
             ssh_host: Set(self.row.ssh_host),
             ssh_port: Set(self.row.ssh_port),
             ssh_username: Set(self.row.ssh_username),
@@ -344,7 +345,9 @@ fn put<T: PartialEq>(changed: &mut Vec<&'static str>, name: &'static str, place:
 /// Whether a setting changes that might decide where the connection goes, or how it is protected.
 fn changes_the_way(before: &serde_json::Value, after: &serde_json::Value) -> bool {
     let keys = [before, after].into_iter().filter_map(|value| value.as_object()).flat_map(|object| object.keys());
-    let mut others = keys.filter(|key| !OF_READING.contains(&key.as_str()));
+    // Where the tunnel trusted nobody, nothing went through it yet.
+    let confirms = |key: &str| key == tunnel::HOST_KEY && before.get(key).is_none();
+    let mut others = keys.filter(|key| !OF_READING.contains(&key.as_str()) && !confirms(key));
     others.any(|key| before.get(key) != after.get(key))
 }
 

@@ -170,6 +170,7 @@ impl Attempt {
             form: Form::Page,
             max_rows: Some(PREVIEW_ROWS),
             timeout: None,
+            max_age: None,
         };
         self.answer = Some(engine.run(caller, origin, run).await?);
         Ok(())

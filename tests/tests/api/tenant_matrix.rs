@@ -429,6 +429,7 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/queries", Members, nothing),
     entry("GET /api/v1/queries/{query_id}", Own, nothing),
     entry("POST /api/v1/queries/{query_id}/cancel", OwnRefusing("CONFLICT"), nothing),
+    entry("GET /api/v1/queries/{query_id}/result", OwnRefusing("NOT_FOUND"), nothing),
     entry("GET /api/v1/data-sources/{data_source_id}/tags", NotFor("Viewer"), nothing),
     entry(
         "PUT /api/v1/data-sources/{data_source_id}/tags",

@@ -182,13 +182,13 @@ impl Server {
             password.set_sensitive(true);
             request = request.header("X-ClickHouse-Key", password);
         }
-        let response = request.send().await.map_err(|error| self.0.http.classify(error))?;
+        let response = self.0.http.execute(request).await?;
         if response.status().is_success() {
             return Ok(response);
         }
         let code = response.headers().get("X-ClickHouse-Exception-Code").and_then(|code| code.to_str().ok());
         let code = code.and_then(|code| code.parse::<u32>().ok());
-        let error = self.0.http.refused(response.status(), response).await;
+        let error = self.0.http.refusal(response).await;
         Err(self.classify(code, error))
     }
 

@@ -15,7 +15,7 @@ use super::session::{Session, classify};
 use crate::pushdown::Catalogued;
 use crate::server::ServerSettings;
 use crate::tls::{Tls, roots, untrusted};
-use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema};
+use crate::{AddressGuard, ConnectorError, DiscoveredSchema};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -141,10 +141,7 @@ impl Shared {
 
     async fn connect(&self) -> Result<Conn, ConnectorError> {
         let settings = &self.settings;
-        let addresses = self.guard.check(&settings.host, settings.port).await.map_err(|blocked| match blocked {
-            Blocked::NotPermitted => ConnectorError::Blocked,
-            Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },
-        })?;
+        let addresses = self.guard.check(&settings.host, settings.port).await?;
         let mut failure = ConnectorError::Unreachable { cause: None };
         for address in addresses.into_iter().take(ADDRESSES) {
             let mut result = Conn::new(self.options(address, self.ssl.clone())).await;

@@ -29,7 +29,7 @@ impl Guarded {
             read_timeout: Some(source.config.query_timeout()),
         };
         let client = source.guard.http(&options);
-        client.map(Self).map_err(|error| ConnectorError::Untrusted { cause: Some(error.into()) })
+        client.map(Self).map_err(|error| ConnectorError::Untrusted { cause: Some(error) })
     }
 }
 

@@ -16,7 +16,7 @@ use super::{catalog, standard_catalog};
 use crate::pushdown::Catalogued;
 use crate::server::ServerSettings;
 use crate::tls::Tls;
-use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema, retry};
+use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -143,10 +143,7 @@ impl Shared {
 
     async fn connect(&self) -> Result<tokio_postgres::Client, ConnectorError> {
         let settings = &self.settings;
-        let addresses = self.guard.check(&settings.host, settings.port).await.map_err(|blocked| match blocked {
-            Blocked::NotPermitted => ConnectorError::Blocked,
-            Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },
-        })?;
+        let addresses = self.guard.check(&settings.host, settings.port).await?;
         let mut failure = ConnectorError::Unreachable { cause: None };
         for address in addresses.into_iter().take(ADDRESSES) {
             let mut config = Config::new();

@@ -121,7 +121,7 @@ impl Account {
     /// The answer and whether the statement is done.
     async fn send(&self, request: RequestBuilder) -> Result<(bool, Bytes), ConnectorError> {
         let http = &self.0.http;
-        let response = request.send().await.map_err(|error| http.classify(error))?;
+        let response = http.execute(request).await?;
         match response.status() {
             status if status.is_success() => {
                 let done = status != StatusCode::ACCEPTED;
@@ -136,7 +136,7 @@ impl Account {
                 let failure = failure.and_then(|body| serde_json::from_slice::<Failure>(&body).ok());
                 Err(classify(status, failure, http.query_timeout()))
             }
-            status => Err(http.refused(status, response).await),
+            _ => Err(http.refusal(response).await),
         }
     }
 }

@@ -164,7 +164,7 @@ impl Statement {
         let http = &self.cluster.0.http;
         loop {
             let again = request.try_clone().ok_or_else(|| ConnectorError::internal("a request cannot be repeated"))?;
-            let response = again.send().await.map_err(|error| http.classify(error))?;
+            let response = http.execute(again).await?;
             let busy = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
             if busy.contains(&response.status()) || response.status() == StatusCode::TOO_MANY_REQUESTS {
                 if Instant::now() > self.until {
@@ -175,7 +175,7 @@ impl Statement {
             }
             if !response.status().is_success() {
                 self.next = None;
-                return Err(http.refused(response.status(), response).await);
+                return Err(http.refusal(response).await);
             }
             let body = http.read(response).await?;
             let page: Page = serde_json::from_slice(&body)

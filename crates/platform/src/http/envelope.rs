@@ -30,6 +30,11 @@ impl<T> Reply<T> {
         Self { status: StatusCode::OK, body: Envelope { success: true, data, message } }
     }
 
+    /// Of work that goes on.
+    pub fn accepted(data: T, message: &'static str) -> Self {
+        Self { status: StatusCode::ACCEPTED, body: Envelope { success: true, data, message } }
+    }
+
     pub fn created(data: T, message: &'static str) -> Self {
         Self { status: StatusCode::CREATED, body: Envelope { success: true, data, message } }
     }

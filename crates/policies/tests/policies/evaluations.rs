@@ -25,6 +25,7 @@ async fn start(house: &House, person: &Person) -> QueryId {
         sql: "SELECT '\0'",
         data_source_ids: &[CRM, LAKE],
         ip: Some([203, 0, 113, 9].into()),
+        stage: None,
     };
     evaluation::start(&house.policies.platform, new).await.unwrap()
 }

@@ -14,7 +14,7 @@ use rivergen_platform::{
     http::{Envelope, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_policies::evaluation::{
-    RunKind, RunStatus,
+    RunKind, RunStage, RunStatus,
     run::{Column, Entity, Model},
 };
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -37,18 +37,25 @@ pub struct QueryRun {
     /// What the caller was answered where it did not end well.
     #[schema(examples("QUERY_TIMEOUT"))]
     pub error_code: Option<String>,
+    pub error_message: Option<String>,
+    /// How far a query is that was sent with `Prefer: respond-async`.
+    pub stage: Option<RunStage>,
+    /// Of its answer; so far, while it runs.
     #[schema(examples(4))]
     pub row_count: Option<i64>,
+    /// Of its answer, in memory; so far, while it runs.
+    #[schema(examples(512))]
+    pub byte_count: Option<i64>,
+    /// Until then `…/result` answers what it answered; null where nothing is kept.
+    pub result_expires_at: Option<DateTime<Utc>>,
     pub started_at: DateTime<Utc>,
     /// Null while it runs.
     #[schema(examples(42))]
     pub duration_ms: Option<i64>,
 }
 
-impl TryFrom<Model> for QueryRun {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self> {
+impl QueryRun {
+    fn new(row: Model, result_expires_at: Option<DateTime<Utc>>) -> Result<Self> {
         Ok(Self {
             query_id: row.id,
             user_id: row.user_id,
@@ -57,7 +64,11 @@ impl TryFrom<Model> for QueryRun {
             query: row.sql_text,
             data_source_ids: serde_json::from_value(row.data_source_ids).map_err(Error::internal)?,
             error_code: row.error_code,
+            error_message: row.error_message,
+            stage: row.stage,
             row_count: row.row_count,
+            byte_count: row.byte_count,
+            result_expires_at: result_expires_at.filter(|_| row.status == RunStatus::Succeeded),
             started_at: row.started_at,
             duration_ms: row.duration_ms,
         })
@@ -118,7 +129,15 @@ pub async fn list_queries(
         .limit(page.limit())
         .all(db)
         .await?;
-    let items = rows.into_iter().map(QueryRun::try_from).collect::<Result<_>>()?;
+    let kept = engine.kept_until(tenant, rows.iter().map(|row| row.id)).await?;
+    let own = |row: &Model| kept.get(&row.id).copied().filter(|_| row.user_id == caller.user_id);
+    let items = rows
+        .into_iter()
+        .map(|row| {
+            let kept = own(&row);
+            QueryRun::new(row, kept)
+        })
+        .collect::<Result<_>>()?;
     Ok(Reply::ok(Page::new(items, page, total), "The queries that were run."))
 }
 
@@ -132,8 +151,7 @@ pub async fn get_query(
     Path(id): Path<QueryId>,
 ) -> Result<Reply<QueryRun>> {
     let tenant = caller.require(Permission::DataSourceQuery)?;
-    let run = find(&engine, &caller, tenant, id).await?;
-    Ok(Reply::ok(run.try_into()?, "The run of the query."))
+    Ok(Reply::ok(read(&engine, &caller, tenant, id).await?, "The run of the query."))
 }
 
 /// What was asked for; the run ends as soon as its node hears of it.
@@ -167,8 +185,15 @@ pub async fn cancel_query(
     Ok(Reply::ok(Cancelled { query_id: id }, "The query is being cancelled."))
 }
 
+/// A run that the caller may see, as it stands.
+pub(super) async fn read(engine: &Engine, caller: &Caller, tenant: Tenant, id: QueryId) -> Result<QueryRun> {
+    let run = find(engine, caller, tenant, id).await?;
+    let kept = engine.kept_until(tenant, Some(id).filter(|_| run.user_id == caller.user_id)).await?;
+    QueryRun::new(run, kept.get(&id).copied())
+}
+
 /// A run that the caller may see.
-async fn find(engine: &Engine, caller: &Caller, tenant: Tenant, id: QueryId) -> Result<Model> {
+pub(super) async fn find(engine: &Engine, caller: &Caller, tenant: Tenant, id: QueryId) -> Result<Model> {
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).one(engine.platform.db.read()).await?;
     let seen = found.filter(|run| run.user_id == caller.user_id || caller.may(Permission::AuditRead));
     seen.ok_or_else(|| ErrorCode::NotFound.into())

@@ -7,6 +7,7 @@ mod drift;
 mod explain;
 mod history;
 mod query;
+mod result;
 mod schemas;
 mod simulate;
 mod tags;
@@ -26,6 +27,7 @@ pub fn operations() -> OpenApiRouter<Engine> {
         .routes(routes!(history::list_queries))
         .routes(routes!(history::get_query))
         .routes(routes!(history::cancel_query))
+        .routes(routes!(result::get_query_result))
         .routes(routes!(simulate::simulate_policies))
         .routes(routes!(explain::explain_policies))
         .routes(routes!(detokenize::detokenize))

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{DataSourceId, Error, Permission, QueryId, Result};
 use rivergen_platform::{
@@ -27,7 +28,8 @@ use rivergen_sources::access::Access;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Engine, Form, Run, RunAnswer, Started};
+use super::history::{self, QueryRun};
+use crate::{Engine, Form, Run, RunAnswer, Started, engine::Estimate, results::Errand};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +56,10 @@ pub struct QueryRequest {
     pub timeout_seconds: Option<u64>,
     /// Plan and policies only: nothing runs.
     pub dry_run: Option<bool>,
+    /// A page that was computed so many seconds ago at most does, if it is the same for the caller. Not for queries that ask for
+    /// the time, or whose row filters look something up in a table.
+    #[garde(inner(range(min = 1, max = 3_600)))]
+    pub max_age_seconds: Option<u64>,
     /// Further sources that the query may join.
     #[garde(inner(length(max = 20)))]
     pub additional_data_source_ids: Option<Vec<DataSourceId>>,
@@ -77,6 +83,10 @@ pub struct QueryAnswer {
     pub policies_applied: Vec<PolicyOfQuery>,
     /// The governed plan of a dry run. Filters are named, not told.
     pub governed_plan: Option<String>,
+    /// What a dry run expects to be read; null where nobody knows, and where a row filter hides a part.
+    pub estimate: Option<Estimate>,
+    /// When the rows were computed, where `max_age_seconds` let an earlier answer do.
+    pub computed_at: Option<DateTime<Utc>>,
 }
 
 /// What one policy did to the query.
@@ -107,13 +117,18 @@ errors! { pub QueryErrors: InvalidRequest, InvalidQuery, Unauthorized, PolicyDen
 DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, ConnectionError, QueryTimeout; }
 
 /// Rows of a page of JSON at most.
-const LONGEST_PAGE: u64 = 10_000;
+pub(super) const LONGEST_PAGE: u64 = 10_000;
+const RESPOND_ASYNC: &str = "respond-async";
 const JSON: &str = "application/json";
 
 /// Run a read-only query on a source under the caller's policies
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/query", tag = "data_sources", request_body = QueryRequest,
-    params(("data_source_id" = DataSourceId, Path, description = "The source")),
+    params(("data_source_id" = DataSourceId, Path, description = "The source"),
+        ("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the query goes on by itself, and its \
+            result is kept for a while", example = "respond-async")),
     responses(
+        (status = 202, description = "It runs. `location` tells how it stands, and `…/result` what it answered",
+            body = Envelope<QueryRun>, headers(("location" = String, description = "The run"))),
         (status = 200, description = "The rows that the caller may see. With `Accept: text/csv`, \
             `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` they are streamed in that form; \
             `x-query-id` names the run and `x-max-rows` the number of rows after which the answer is cut",
@@ -131,24 +146,38 @@ pub async fn query_data_source(
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let encoding = encoding(&headers);
     let dry_run = request.dry_run.unwrap_or(false);
-    if encoding.is_none() && request.max_rows.is_some_and(|rows| rows > LONGEST_PAGE) {
-        return Err(Error::invalid_field("max_rows", "is greater than 10000; ask for CSV, Arrow or Parquet"));
-    }
     let mut ids = vec![id];
     for further in request.additional_data_source_ids.unwrap_or_default() {
         if !ids.contains(&further) {
             ids.push(further);
         }
     }
+    let sources = engine.sources.find_all(&access, &ids).await?;
+    if !dry_run && prefers_to_go_on(&headers) {
+        let errand = Errand {
+            sources,
+            sql: request.query,
+            parameters: request.parameters.unwrap_or_default(),
+            default_schema: request.schema_name,
+            max_rows: request.max_rows,
+            timeout: request.timeout_seconds.map(Duration::from_secs),
+        };
+        let query_id = engine.send(&caller, &origin, errand).await?;
+        return Ok(sent(history::read(&engine, &caller, access.tenant(), query_id).await?));
+    }
+    if encoding.is_none() && request.max_rows.is_some_and(|rows| rows > LONGEST_PAGE) {
+        return Err(Error::invalid_field("max_rows", "is greater than 10000; ask for CSV, Arrow or Parquet"));
+    }
     let run = Run {
         kind: RunKind::Sql,
-        sources: engine.sources.find_all(&access, &ids).await?,
+        sources,
         sql: &request.query,
         parameters: &request.parameters.unwrap_or_default(),
         default_schema: request.schema_name.as_deref(),
         form: if encoding.is_some() { Form::Download } else { Form::Page },
         max_rows: request.max_rows.or(encoding.is_none().then_some(1000)),
         timeout: request.timeout_seconds.map(Duration::from_secs),
+        max_age: request.max_age_seconds.map(Duration::from_secs),
     };
     let started = engine.start(&caller, &origin, run).await?;
     match encoding {
@@ -158,8 +187,25 @@ pub async fn query_data_source(
     }
 }
 
+/// Whether the client wants to come back for the result (RFC 7240 section 4.1).
+fn prefers_to_go_on(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|preference| preference.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
+}
+
+fn sent(run: QueryRun) -> Response {
+    let location = format!("/api/v1/queries/{}", run.query_id);
+    let mut response = Reply::accepted(run, "The query runs.").into_response();
+    let headers = response.headers_mut();
+    headers.insert("preference-applied", HeaderValue::from_static(RESPOND_ASYNC));
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
+}
+
 /// The encoding that the client asks for; none means a page of JSON.
-fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let offered: Vec<&str> = std::iter::once(JSON).chain(Encoding::ALL.map(Encoding::media_type)).collect();
     let preferred = preferred(headers, &offered)?;
     Encoding::ALL.into_iter().find(|encoding| encoding.media_type() == preferred)
@@ -177,20 +223,27 @@ fn page(id: DataSourceId, answer: RunAnswer) -> Response {
         execution_time_ms: u64::try_from(answer.elapsed.as_millis()).unwrap_or(u64::MAX),
         policies_applied: answer.policies.into_iter().map(PolicyOfQuery::from).collect(),
         governed_plan: answer.plan,
+        estimate: answer.estimate,
+        computed_at: answer.computed_at,
     };
     Reply::ok(answer, message).into_response()
 }
 
 async fn download(started: Started, encoding: Encoding) -> Result<Response> {
     let (query_id, max_rows) = (started.query_id(), started.max_rows());
-    let file = format!("attachment; filename=\"query-{query_id}.{}\"", encoding.file_extension());
     let bytes = started.encoded(encoding).await?;
     let mut response = Response::new(Body::from_stream(bytes));
-    let headers = response.headers_mut();
+    head_of_download(response.headers_mut(), query_id, encoding)?;
+    response.headers_mut().insert("x-max-rows", max_rows.into());
+    Ok(response)
+}
+
+/// What a program that saves an answer wants to know of it.
+pub(super) fn head_of_download(headers: &mut HeaderMap, query_id: QueryId, encoding: Encoding) -> Result<()> {
+    let file = format!("attachment; filename=\"query-{query_id}.{}\"", encoding.file_extension());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(file).map_err(Error::internal)?);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-query-id", query_id.0.into());
-    headers.insert("x-max-rows", max_rows.into());
-    Ok(response)
+    Ok(())
 }

@@ -355,6 +355,7 @@ impl Comparison<'_> {
             sql,
             data_source_ids: &[self.source.id],
             ip: self.origin.ip,
+            stage: None,
         };
         let record = Record::begin(&self.engine.platform, new).await?;
         let ran = async {

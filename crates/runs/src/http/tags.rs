@@ -371,6 +371,7 @@ async fn guesses(
             max_rows: Some(SAMPLE_ROWS),
             timeout: None,
             form: Form::Page,
+            max_age: None,
         };
         for row in engine.run(caller, origin, run).await?.rows {
             for (name, value) in texts.iter().zip(row) {

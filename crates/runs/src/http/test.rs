@@ -86,15 +86,16 @@ pub async fn test_connection(
     audit::record(&tx, &engine.platform.clock, record).await?;
     tx.commit().await?;
 
+    let steps = steps::of(source.kind()?, source.use_ssh_tunnel, &check.outcome);
     let mut answer = TestAnswer {
         data_source_id: id,
         status: check.status,
-        steps: steps::of(source.kind()?, &check.outcome),
         connection_successful: check.outcome.successful,
         response_time_ms: Some(check.outcome.response_time_ms),
         test_query_result: None,
         tested_at: check.tested_at,
-        ssh_tunnel_established: false,
+        ssh_tunnel_established: steps::tunnel_stands(&steps),
+        steps,
         database_version: check.outcome.version,
         error_message: check.outcome.error_message,
         error_code: check.outcome.error_code,
@@ -109,6 +110,7 @@ pub async fn test_connection(
             form: Form::Page,
             max_rows: Some(1),
             timeout: limit,
+            max_age: None,
         };
         match engine.run(&caller, &origin, run).await {
             Ok(ran) => {

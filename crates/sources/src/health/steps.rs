@@ -13,7 +13,7 @@ use crate::create::lies_in_storage;
 /// One step of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TestStep {
-    /// `configuration`, `address`, `connection`, `tls`, `sign_in`, `permission`, `content`.
+    /// `configuration`, `address`, `tunnel` (where there is one), `connection`, `tls`, `sign_in`, `permission`, `content`.
     #[schema(value_type = String, examples("sign_in"))]
     pub step: Step,
     pub result: StepResult,
@@ -32,26 +32,42 @@ pub enum StepResult {
 
 const OF_SERVERS: [Step; 6] =
     [Step::Configuration, Step::Address, Step::Connection, Step::Tls, Step::SignIn, Step::Permission];
+const BEHIND_A_TUNNEL: [Step; 7] =
+    [Step::Configuration, Step::Address, Step::Tunnel, Step::Connection, Step::Tls, Step::SignIn, Step::Permission];
 /// A file in storage has no address, and its permission is that of whoever entered it.
 const OF_FILES: [Step; 3] = [Step::Configuration, Step::Permission, Step::Content];
 
 /// The steps of a test of such a source.
-pub fn of(kind: DataSourceType, outcome: &TestOutcome) -> Vec<TestStep> {
-    let steps: &[Step] = if lies_in_storage(kind) { &OF_FILES } else { &OF_SERVERS };
+pub fn of(kind: DataSourceType, tunnelled: bool, outcome: &TestOutcome) -> Vec<TestStep> {
+    let steps: &[Step] = match tunnelled {
+        _ if lies_in_storage(kind) => &OF_FILES,
+        true => &BEHIND_A_TUNNEL,
+        false => &OF_SERVERS,
+    };
+    // The first step that has to do with the network around the server.
+    let first = if tunnelled { Step::Tunnel } else { Step::Connection };
     let failed_at = outcome.failed_at.map(|failed| {
         // A value that cannot be read stands behind everything else that a server asks for.
         if steps.contains(&failed) { failed } else { *steps.last().unwrap_or(&failed) }
     });
-    steps.iter().map(|step| TestStep { step: *step, result: result(*step, outcome.successful, failed_at) }).collect()
+    steps
+        .iter()
+        .map(|step| TestStep { step: *step, result: result(*step, outcome.successful, failed_at, first) })
+        .collect()
 }
 
-fn result(step: Step, successful: bool, failed_at: Option<Step>) -> StepResult {
+/// Whether it came through a tunnel.
+pub fn tunnel_stands(steps: &[TestStep]) -> bool {
+    steps.iter().any(|step| step.step == Step::Tunnel && step.result == StepResult::Passed)
+}
+
+fn result(step: Step, successful: bool, failed_at: Option<Step>, first: Step) -> StepResult {
     match failed_at {
         None if successful => StepResult::Passed,
         None => StepResult::Undisclosed,
         Some(failed) if step == failed => StepResult::Failed,
         Some(failed) if step > failed => StepResult::NotReached,
-        Some(Step::Connection) if step == Step::Address => StepResult::Undisclosed,
+        Some(failed) if failed == first && step == Step::Address => StepResult::Undisclosed,
         Some(_) => StepResult::Passed,
     }
 }
@@ -60,11 +76,11 @@ fn result(step: Step, successful: bool, failed_at: Option<Step>) -> StepResult {
 mod tests {
     use std::time::Duration;
 
-    use rivergen_connectors::ConnectorError;
+    use rivergen_connectors::{ConnectorError, tunnel::TunnelFault};
 
     use super::*;
 
-    fn results(kind: DataSourceType, error: Option<ConnectorError>) -> String {
+    fn results(kind: DataSourceType, tunnelled: bool, error: Option<ConnectorError>) -> String {
         let outcome = TestOutcome::new(Duration::from_millis(1), error.map_or(Ok(None), Err));
         let letter = |step: TestStep| match step.result {
             StepResult::Passed => 'p',
@@ -72,7 +88,7 @@ mod tests {
             StepResult::NotReached => '-',
             StepResult::Undisclosed => '?',
         };
-        of(kind, &outcome).into_iter().map(letter).collect()
+        of(kind, tunnelled, &outcome).into_iter().map(letter).collect()
     }
 
     #[test]
@@ -90,7 +106,14 @@ mod tests {
             (Csv, Some(ConnectorError::NotFound { what: "x".into() }), "pF-"),
             (Csv, Some(ConnectorError::Unreadable { file: "x".into(), reason: "y".into(), line: None }), "ppF"),
         ] {
-            assert_eq!(results(kind, error), expected);
+            assert_eq!(results(kind, false, error), expected);
+        }
+        for (error, expected) in [
+            (None, "ppppppp"),
+            (Some(ConnectorError::Tunnel(TunnelFault::Refused)), "p?F----"),
+            (Some(ConnectorError::Unreachable { cause: None }), "pppF---"),
+        ] {
+            assert_eq!(results(Postgresql, true, error), expected);
         }
     }
 }

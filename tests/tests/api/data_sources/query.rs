@@ -21,7 +21,8 @@ on_both_databases! {
 }
 
 /// Far more pairs than can be counted in a test.
-const ENDLESS: &str = "SELECT sum(a.n % 7 + b.n % 5) FROM numbers a CROSS JOIN numbers b CROSS JOIN numbers c";
+pub(super) const ENDLESS: &str =
+    "SELECT sum(a.n % 7 + b.n % 5) FROM numbers a CROSS JOIN numbers b CROSS JOIN numbers c";
 
 async fn rows_columns_and_a_record_come_back(server: &Server) {
     let acme = server.organization("Acme").await;

@@ -1,0 +1,324 @@
+//! Queries that go on after their request, and their results: kept for a while, for who asked.
+//!
+//! ```text
+//! begin ─ record: waiting ─▶ the client has its id
+//!   └ a place: planning ─ rows: reading ─▶ an Arrow IPC stream in the organization's sealed storage ─ record: succeeded
+//! ```
+//!
+//! The row is there before the file, so that whatever is left behind is found and removed. A result is read by the person who
+//! ran the query, as long as the policies let them see just what they let them see then.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream::BoxStream};
+use object_store::{ObjectStore, ObjectStoreExt, buffered::BufWriter, path::Path};
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, OrganizationId, Permission, QueryId, Result, Tenant};
+use rivergen_platform::{
+    db::{TenantOwned, TenantScope},
+    http::RequestOrigin,
+    jobs::{Handler, JobContext, JobError},
+};
+use rivergen_policies::{
+    decision::AppliedPolicy,
+    evaluation::{NewRun, Outcome, RunKind, RunStage, RunStatus, run},
+    rule::TableName,
+};
+use rivergen_query::{ArrowReader, Encoder, Encoding, QueryColumn, statement};
+use rivergen_sources::{access::Access, source};
+use sea_orm::{ActiveValue::Set, QueryOrder, QuerySelect, entity::prelude::*};
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+use crate::{
+    Engine,
+    catalogue::governance,
+    engine::{Form, Plan, Record, Run, answerable, failed},
+    running::Cancellable,
+};
+
+/// How often the progress of a run is written down.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+/// Results that one run of the purge removes.
+const BATCH: u64 = 100;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "query_results")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub query_id: QueryId,
+    pub organization_id: OrganizationId,
+    pub object_name: String,
+    /// What governed the person on the tables that were read, and which those were, as `[source, schema, table]`.
+    pub governance: Vec<u8>,
+    pub tables: Json,
+    pub columns: Json,
+    pub policies: Json,
+    pub truncated: bool,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TenantOwned for Entity {
+    fn organization_column() -> Column {
+        Column::OrganizationId
+    }
+}
+
+/// A query that goes on after its request.
+#[derive(Debug)]
+pub struct Errand {
+    pub sources: Vec<source::Model>,
+    pub sql: String,
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+    pub default_schema: Option<String>,
+    pub max_rows: Option<u64>,
+    pub timeout: Option<Duration>,
+}
+
+impl Errand {
+    fn run(&self) -> Run<'_> {
+        Run {
+            kind: RunKind::Sql,
+            sources: self.sources.clone(),
+            sql: &self.sql,
+            parameters: &self.parameters,
+            default_schema: self.default_schema.as_deref(),
+            form: Form::Download,
+            max_rows: self.max_rows,
+            timeout: self.timeout,
+            max_age: None,
+        }
+    }
+}
+
+/// A result that is there and may be read.
+pub struct Kept {
+    pub columns: Vec<QueryColumn>,
+    pub policies: Vec<AppliedPolicy>,
+    pub truncated: bool,
+    pub reader: ArrowReader<BoxStream<'static, std::result::Result<Bytes, object_store::Error>>>,
+}
+
+impl Engine {
+    /// Writes the query down and lets it go on by itself; its record tells how it stands.
+    pub async fn send(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<QueryId> {
+        let tenant = caller.require(Permission::DataSourceQuery)?;
+        statement::accept(&errand.sql)?;
+        let ids: Vec<DataSourceId> = errand.sources.iter().map(|source| source.id).collect();
+        let new = NewRun {
+            tenant,
+            user_id: caller.user_id,
+            kind: RunKind::Sql,
+            sql: &errand.sql,
+            data_source_ids: &ids,
+            ip: origin.ip,
+            stage: Some(RunStage::Waiting),
+        };
+        let record = Record::begin(&self.platform, new).await?;
+        let query_id = record.query_id;
+        let cancellable = self.running.enter(query_id);
+        let (engine, caller) = (self.clone(), caller.clone());
+        tokio::spawn(async move { engine.go(caller, tenant, errand, record, cancellable).await });
+        Ok(query_id)
+    }
+
+    async fn go(self, caller: Caller, tenant: Tenant, errand: Errand, mut record: Record, cancellable: Cancellable) {
+        let query_id = record.query_id;
+        let outcome = match self.answer(&caller, tenant, &errand, &mut record, &cancellable).await {
+            Ok(()) => Outcome::succeeded(record.rows),
+            Err(error) => {
+                tracing::debug!(%error, %query_id, "a query that goes on by itself failed");
+                failed(&error)
+            }
+        };
+        if let Err(error) = record.end(outcome).await {
+            tracing::error!(%error, %query_id, "the end of a query could not be recorded");
+        }
+    }
+
+    async fn answer(
+        &self,
+        caller: &Caller,
+        tenant: Tenant,
+        errand: &Errand,
+        record: &mut Record,
+        cancellable: &Cancellable,
+    ) -> Result<()> {
+        let plan = cancellable.unless_cancelled(self.plan(caller, tenant, errand.run(), record)).await?;
+        record.reach(RunStage::Reading).await?;
+        let name = self.expect(tenant, record.query_id, &plan).await?;
+        let store: Arc<dyn ObjectStore> = Arc::new(self.sources.storage.store(tenant).await?);
+        let mut file = BufWriter::new(store, Path::from(name));
+        let Plan { planned, place: _place, .. } = plan;
+        let written = async {
+            let opening = async { planned.run().await.map_err(answerable) };
+            let mut answer = cancellable.unless_cancelled(opening).await?;
+            let mut encoder = Encoder::new(Encoding::ArrowStream, &answer.schema())?;
+            let mut told = Instant::now();
+            loop {
+                let next = async { answer.next().await.transpose().map_err(answerable) };
+                let Some(batch) = cancellable.unless_cancelled(next).await? else { break };
+                encoder.write(&batch)?;
+                file.put(encoder.take()).await.map_err(Error::internal)?;
+                let so_far = answer.outcome();
+                (record.rows, record.bytes) = (so_far.row_count, so_far.byte_count);
+                if told.elapsed() >= PROGRESS_EVERY {
+                    record.reach(RunStage::Reading).await?;
+                    told = Instant::now();
+                }
+            }
+            encoder.finish()?;
+            file.put(encoder.take()).await.map_err(Error::internal)?;
+            Ok(answer.outcome().truncated)
+        };
+        match written.await {
+            Ok(truncated) => {
+                file.shutdown().await.map_err(Error::internal)?;
+                self.arrived(record.query_id, truncated).await
+            }
+            Err(error) => {
+                if let Err(left) = file.abort().await {
+                    tracing::warn!(error = %left, "a result that broke off could not be taken back");
+                }
+                self.forget(tenant, record.query_id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down that a result is on its way; answers where it goes.
+    async fn expect(&self, tenant: Tenant, query_id: QueryId, plan: &Plan) -> Result<String> {
+        let organization_id = tenant.organization_id();
+        let name = format!("organizations/{organization_id}/results/{query_id}.arrows");
+        let tables: Vec<_> =
+            plan.read.iter().map(|table| (table.source_id, &table.name.schema, &table.name.table)).collect();
+        let kept = chrono::Duration::from_std(self.settings.results_kept).map_err(Error::internal)?;
+        let row = ActiveModel {
+            query_id: Set(query_id),
+            organization_id: Set(organization_id),
+            object_name: Set(name.clone()),
+            governance: Set(plan.governance.clone()),
+            tables: Set(serde_json::to_value(tables).map_err(Error::internal)?),
+            columns: Set(serde_json::to_value(plan.planned.columns()).map_err(Error::internal)?),
+            policies: Set(serde_json::to_value(plan.planned.applied_policies()).map_err(Error::internal)?),
+            truncated: Set(false),
+            expires_at: Set(self.platform.clock.now() + kept),
+        };
+        let tx = self.platform.db.begin().await?;
+        Entity::insert(row).exec_without_returning(tx.conn()).await?;
+        tx.commit().await?;
+        Ok(name)
+    }
+
+    async fn arrived(&self, query_id: QueryId, truncated: bool) -> Result<()> {
+        if !truncated {
+            return Ok(());
+        }
+        let tx = self.platform.db.begin().await?;
+        let cut = Entity::update_many().col_expr(Column::Truncated, Expr::value(true));
+        cut.filter(Column::QueryId.eq(query_id)).exec(tx.conn()).await?;
+        tx.commit().await
+    }
+
+    /// Removes a result: the file, then what is known of it.
+    async fn forget(&self, tenant: Tenant, query_id: QueryId) -> Result<()> {
+        let found = tenant.find::<Entity>().filter(Column::QueryId.eq(query_id)).one(self.platform.db.read()).await?;
+        let Some(row) = found else { return Ok(()) };
+        match self.sources.storage.store(tenant).await?.delete(&Path::from(row.object_name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(Error::internal(error)),
+        }
+        let tx = self.platform.db.begin().await?;
+        Entity::delete_by_id(query_id).exec(tx.conn()).await?;
+        tx.commit().await
+    }
+
+    /// When the results of some runs expire, of those that are there.
+    pub(crate) async fn kept_until(
+        &self,
+        tenant: Tenant,
+        runs: impl IntoIterator<Item = QueryId>,
+    ) -> Result<std::collections::BTreeMap<QueryId, DateTime<Utc>>> {
+        let known = tenant
+            .find::<Entity>()
+            .select_only()
+            .columns([Column::QueryId, Column::ExpiresAt])
+            .filter(Column::QueryId.is_in(runs))
+            .filter(Column::ExpiresAt.gt(self.platform.clock.now()))
+            .into_tuple::<(QueryId, DateTime<Utc>)>()
+            .all(self.platform.db.read())
+            .await?;
+        Ok(known.into_iter().collect())
+    }
+
+    /// The result of one's own run. `NOT_FOUND` where none is kept, `CONFLICT` where the query runs still or did not end well,
+    /// or where the person may now see something else than when it ran.
+    pub async fn result(&self, caller: &Caller, run: &run::Model) -> Result<Kept> {
+        let access = Access::of(caller, Permission::DataSourceQuery)?;
+        let tenant = access.tenant();
+        let conflict = |reason: String| Error::new(ErrorCode::Conflict).with_message(reason);
+        match run.status {
+            RunStatus::Succeeded => {}
+            RunStatus::Running => return Err(conflict("The query is still running.".to_owned())),
+            _ => {
+                let reason = run.error_message.as_deref().unwrap_or("It was cut off.");
+                return Err(conflict(format!("The query did not end well: {reason}")));
+            }
+        }
+        let found = tenant.find::<Entity>().filter(Column::QueryId.eq(run.id)).one(self.platform.db.read()).await?;
+        let found = found.filter(|row| row.expires_at > self.platform.clock.now());
+        let row = found.ok_or_else(|| {
+            Error::new(ErrorCode::NotFound)
+                .with_message("No result of this query is kept. Results are kept of queries sent with Prefer: respond-async, for a while.")
+        })?;
+        let ids: Vec<DataSourceId> = serde_json::from_value(run.data_source_ids.clone()).map_err(Error::internal)?;
+        let sources = self.sources.find_all(&access, &ids).await?;
+        let read: Vec<(DataSourceId, String, String)> = serde_json::from_value(row.tables).map_err(Error::internal)?;
+        let catalogue = self.known(caller, tenant, sources).await?;
+        let was_read = |source: DataSourceId, name: &TableName| {
+            read.iter().any(|(id, schema, table)| (*id, schema, table) == (source, &name.schema, &name.table))
+        };
+        let tables = catalogue.tables.iter().filter(|table| was_read(table.source_id, &table.name));
+        if governance(tables) != row.governance {
+            return Err(conflict("What you may see of this data has changed since; run the query again.".to_owned()));
+        }
+        let store = self.sources.storage.store(tenant).await?;
+        let file = store.get(&Path::from(row.object_name)).await.map_err(Error::internal)?;
+        Ok(Kept {
+            columns: serde_json::from_value(row.columns).map_err(Error::internal)?,
+            policies: serde_json::from_value(row.policies).map_err(Error::internal)?,
+            truncated: row.truncated,
+            reader: ArrowReader::new(file.into_stream()),
+        })
+    }
+
+    /// Removes results whose time is over. Index: query_results(expires_at).
+    async fn purge_results(&self) -> Result<()> {
+        let expired = Entity::find()
+            .filter(Column::ExpiresAt.lte(self.platform.clock.now()))
+            .order_by_asc(Column::ExpiresAt)
+            .limit(BATCH);
+        for row in expired.all(self.platform.db.read()).await? {
+            self.forget(Tenant::on_behalf_of(row.organization_id), row.query_id).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Purge(Engine);
+
+/// Registers the job that removes results; it runs every hour on one node.
+pub fn register_jobs(engine: &Engine) {
+    let every = Duration::from_secs(3600);
+    engine.platform.jobs.every("queries.purge_results", every, Arc::new(Purge(engine.clone())));
+}
+
+#[async_trait::async_trait]
+impl Handler for Purge {
+    async fn run(&self, _: serde_json::Value, _: JobContext) -> std::result::Result<(), JobError> {
+        self.0.purge_results().await.map_err(JobError::retry)
+    }
+}
