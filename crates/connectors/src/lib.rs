@@ -23,6 +23,7 @@ mod kind;
 mod registry;
 pub mod retry;
 mod server;
+mod statements;
 mod tls;
 pub mod tunnel;
 

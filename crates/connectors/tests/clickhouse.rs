@@ -15,7 +15,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
 use rivergen_connectors::{
-    ConnectorError, Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext, TableKind,
+    ConnectorError, Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext, Step, TableKind,
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
@@ -184,12 +184,14 @@ async fn discovery_describes_everything() {
 
     let connector = Registry::new().connector(DataSourceType::Clickhouse).unwrap().clone();
     let outcome = connector.test(&context).await;
-    assert!(outcome.successful && outcome.version.unwrap().starts_with("ClickHouse 2"));
+    assert!(outcome.successful, "{outcome:?}");
+    assert!(outcome.version.unwrap().starts_with("ClickHouse 2"));
     let cases: [fn(&mut SourceConfig, &mut Credentials); 2] =
         [|_, c| c.password = Some(Secret::new("wrong")), |s, _| s.database_name = Some("missing".into())];
     for change in cases {
         let (wrong, _cache) = self::context(server.port, change);
         let outcome = connector.test(&wrong).await;
+        assert_eq!(outcome.failed_at, Some(Step::SignIn));
         assert!(outcome.error_message.unwrap().contains("credentials"));
     }
 }

@@ -11,15 +11,17 @@ use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
 use super::auth::Access;
 use super::catalog;
 use crate::http::{HttpSource, base_url};
-use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext};
 
 const ENDPOINT: &str = "bigquery.googleapis.com";
@@ -45,7 +47,7 @@ struct Inner {
     dataset: Option<String>,
     location: Option<String>,
     access: Access,
-    permits: Arc<Semaphore>,
+    statements: Statements,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +111,7 @@ impl Project {
             dataset: source.config.schema_name.clone().filter(|dataset| !dataset.is_empty()),
             location: source.config.metadata_text("location").map(str::to_owned),
             access,
-            permits: Arc::new(Semaphore::new(source.config.connection_pool_size.clamp(1, 100) as usize)),
+            statements: Statements::of(&source.config),
         })))
     }
 
@@ -123,7 +125,7 @@ impl Project {
         loop {
             let mut query = vec![("maxResults", "1000")];
             query.extend(token.as_deref().map(|token| ("pageToken", token)));
-            let page: Datasets = self.0.http.json(self.request(Method::GET, &["datasets"], &query).await?).await?;
+            let page: Datasets = self.answer(self.request(Method::GET, &["datasets"], &query).await?).await?;
             names.extend(page.datasets.into_iter().map(|dataset| dataset.dataset_reference.dataset_id));
             token = page.next_page_token;
             if token.is_none() {
@@ -134,17 +136,14 @@ impl Project {
 
     /// All rows of a small result.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
-        let mut job = Job::new(self).await?;
-        let mut rows = Vec::new();
-        let mut page = Some(job.start(sql).await?);
-        while let Some(answer) = page {
-            for row in &answer.rows {
-                let row = row.f.iter().map(|cell| serde_json::from_str(cell.v.get())).collect::<Result<_, _>>();
-                rows.push(row.map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?);
-            }
-            page = job.next(answer).await?;
-        }
-        Ok(rows)
+        statements::texts(Job::start(self, sql).await?).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
+        let http = &self.0.http;
+        let response = http.send_patiently(request).await?;
+        let body = http.read(response).await?;
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
     async fn request(
@@ -172,62 +171,64 @@ struct Job {
     project: Project,
     reference: Option<JobReference>,
     done: bool,
+    page: Option<Answer>,
     until: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Job {
-    async fn new(project: &Project) -> Result<Self, ConnectorError> {
-        let permit = project.0.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-        let until = Instant::now() + project.0.http.query_timeout();
-        Ok(Self { project: project.clone(), reference: None, done: false, until, _permit: permit })
+    /// Once it is done.
+    async fn start(project: &Project, sql: &str) -> Result<Self, ConnectorError> {
+        let mut job = project.0.statements.begin(|| Self::begin(project.clone(), sql.to_owned())).await?;
+        while !job.done {
+            if Instant::now() > job.until {
+                return Err(ConnectorError::Timeout(project.0.http.query_timeout()));
+            }
+            job.read(None).await?;
+        }
+        Ok(job)
     }
 
-    /// The first page.
-    async fn start(&mut self, sql: &str) -> Result<Answer, ConnectorError> {
-        let inner = &self.project.0;
-        let limit = inner.http.query_timeout().as_millis();
-        let request = self.project.request(Method::POST, &["queries"], &[]).await?.json(&json!({
+    async fn begin(project: Project, sql: String) -> Result<Self, ConnectorError> {
+        let inner = &project.0;
+        let permit = inner.statements.turn().await?;
+        let limit = inner.http.query_timeout();
+        let until = Instant::now() + limit;
+        let request = project.request(Method::POST, &["queries"], &[]).await?.json(&json!({
             "query": sql,
             "useLegacySql": false,
             "timeoutMs": WAIT,
-            "jobTimeoutMs": limit.to_string(),
+            "jobTimeoutMs": limit.as_millis().to_string(),
             "location": inner.location,
             "formatOptions": {"useInt64Timestamp": true},
             "labels": {"application": "rivergen"},
         }));
-        let answer: Answer = inner.http.json(request).await?;
-        self.reference = answer.job_reference.clone();
-        self.complete(answer).await
+        let mut page: Answer = project.answer(request).await?;
+        let (reference, done) = (page.job_reference.take(), page.job_complete);
+        Ok(Self { project, reference, done, page: Some(page), until, _permit: permit })
     }
 
-    /// The page after this one.
-    async fn next(&mut self, page: Answer) -> Result<Option<Answer>, ConnectorError> {
-        match page.page_token {
-            Some(token) => self.page(Some(&token)).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn complete(&mut self, mut answer: Answer) -> Result<Answer, ConnectorError> {
-        while !answer.job_complete {
-            if Instant::now() > self.until {
-                return Err(ConnectorError::Timeout(self.project.0.http.query_timeout()));
-            }
-            answer = self.page(None).await?;
-        }
-        self.done = true;
-        Ok(answer)
-    }
-
-    async fn page(&self, token: Option<&str>) -> Result<Answer, ConnectorError> {
+    async fn read(&mut self, token: Option<&str>) -> Result<(), ConnectorError> {
         let job = self.reference.as_ref().ok_or_else(|| ConnectorError::internal("the job has no name"))?;
         let wait = WAIT.to_string();
         let mut query = vec![("timeoutMs", wait.as_str()), ("formatOptions.useInt64Timestamp", "true")];
         query.extend(job.location.as_deref().map(|location| ("location", location)));
         query.extend(token.map(|token| ("pageToken", token)));
         let request = self.project.request(Method::GET, &["queries", &job.job_id], &query).await?;
-        self.project.0.http.json(request).await
+        let page: Answer = self.project.answer(request).await?;
+        self.done = page.job_complete;
+        self.page = Some(page);
+        Ok(())
+    }
+}
+
+impl Pages for Job {
+    async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
+        let Some(page) = self.page.take() else { return Ok(None) };
+        if let Some(token) = page.page_token {
+            self.read(Some(&token)).await?;
+        }
+        Ok(Some(page.rows.into_iter().map(|row| row.f.into_iter().map(|cell| cell.v).collect()).collect()))
     }
 }
 
@@ -263,28 +264,10 @@ impl RemoteDatabase for Project {
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
         let (project, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move { deliver(&project, &sql, columns, &batches).await })
+        delivered(schema, |batches| async move {
+            statements::deliver(Job::start(&project, &sql).await?, columns, NOTATION, &batches).await
+        })
     }
-}
-
-async fn deliver(project: &Project, sql: &str, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
-    let mut cells = Cells::new(schema)?;
-    let mut job = Job::new(project).await?;
-    let mut page = Some(job.start(sql).await?);
-    while let Some(answer) = page {
-        for row in &answer.rows {
-            let row: Vec<&RawValue> = row.f.iter().map(|cell| cell.v.as_ref()).collect();
-            cells.push_json(&row, NOTATION)?;
-            if cells.is_full() {
-                batches.send(cells.take()?).await?;
-            }
-        }
-        page = job.next(answer).await?;
-    }
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
 }
 
 #[async_trait]

@@ -12,18 +12,22 @@ use reqwest::{Method, Response};
 use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use serde_json::Value;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use url::Url;
 
 use super::arrow::Decoder;
 use super::catalog;
 use crate::http::{HttpSource, base_url};
 use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, delivered};
-use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext};
+use crate::statements::Statements;
+use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext, retry};
 
 /// What our SQL means hangs on these, and so does that no answer is cut short in silence.
 const MEANING: &[(&str, &str)] = &[
     ("join_use_nulls", "1"),
+    ("join_default_strictness", "ALL"),
+    ("count_distinct_implementation", "uniqExact"),
+    ("extremes", "0"),
     ("transform_null_in", "0"),
     ("group_by_use_nulls", "0"),
     ("prefer_column_name_to_alias", "1"),
@@ -109,7 +113,7 @@ struct Inner {
     settings: Settings,
     http: HttpSource,
     seconds: u64,
-    permits: Arc<Semaphore>,
+    statements: Statements,
     /// Whether the user may write, so that each statement has to forbid it.
     writes: OnceCell<bool>,
 }
@@ -119,10 +123,10 @@ impl Server {
         let settings = Settings::read(&source.config, &source.credentials)
             .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
         let http = HttpSource::at(source, settings.base.clone())?;
-        let permits = Arc::new(Semaphore::new(source.config.connection_pool_size.clamp(1, 100) as usize));
+        let statements = Statements::of(&source.config);
         let identity = source.identity.clone();
         let seconds = source.config.query_timeout().as_secs().max(1);
-        Ok(Self(Arc::new(Inner { identity, settings, http, seconds, permits, writes: OnceCell::new() })))
+        Ok(Self(Arc::new(Inner { identity, settings, http, seconds, statements, writes: OnceCell::new() })))
     }
 
     pub fn database(&self) -> &str {
@@ -131,16 +135,21 @@ impl Server {
 
     /// All rows of a small result.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Value>>, ConnectorError> {
-        let (response, running) = self.start(sql.to_owned(), "JSONCompactEachRow").await?;
+        let (response, running) = self.start(sql, "JSONCompactEachRow").await?;
         let body = self.0.http.read(response).await?;
         running.finish();
         let rows = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice);
         rows.collect::<Result<_, _>>().map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
-    async fn start(&self, sql: String, format: &str) -> Result<(Response, Running), ConnectorError> {
+    async fn start(&self, sql: &str, format: &'static str) -> Result<(Response, Running), ConnectorError> {
+        // The name of a statement is ours: it can be killed before the server has said a word.
+        retry::reaching(self.0.statements.retries, || self.begin(sql.to_owned(), format)).await
+    }
+
+    async fn begin(&self, sql: String, format: &str) -> Result<(Response, Running), ConnectorError> {
         let writes = self.0.writes.get_or_try_init(|| self.may_write()).await?;
-        let permit = self.0.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
+        let permit = self.0.statements.turn().await?;
         let id = format!("rivergen-{}", hex::encode(rand::random::<[u8; 16]>()));
         let mut parameters = vec![("query_id", id.clone()), ("default_format", format.to_owned())];
         parameters.push(("database", self.database().to_owned()));
@@ -275,11 +284,11 @@ impl RemoteDatabase for Server {
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
         let (server, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move { deliver(&server, sql, columns, &batches).await })
+        delivered(schema, |batches| async move { deliver(&server, &sql, columns, &batches).await })
     }
 }
 
-async fn deliver(server: &Server, sql: String, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
+async fn deliver(server: &Server, sql: &str, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
     let (response, running) = server.start(sql, "ArrowStream").await?;
     let mut decoder = Decoder::new(schema);
     let mut body = response.bytes_stream();

@@ -47,7 +47,9 @@ fn reading(declared: &str) -> Reading {
             Some(decimal) => (decimal, "{}", Ordered, None),
             None => (DataType::Utf8, "CAST({} AS STRING)", No, None),
         },
-        "string" | "varchar" | "char" => (DataType::Utf8, "{}", Ordered, None),
+        "string" | "varchar" => (DataType::Utf8, "{}", Ordered, None),
+        // Its column and what it is compared with are filled up with blanks; a computed text is not.
+        "char" => (DataType::Utf8, "concat({}, '')", Ordered, None),
         "date" => (DataType::Date32, "{}", Ordered, None),
         "timestamp" => (moment(Some("UTC")), "unix_micros({})", No, Some(Ordered)),
         "timestamp_ntz" => (moment(None), "CAST({} AS STRING)", No, Some(Ordered)),
@@ -67,6 +69,7 @@ mod tests {
     #[test]
     fn types_are_read_as_the_manual_names_them() {
         assert_eq!(reading("string").2, Comparable::Ordered);
+        assert_eq!(reading("char(5)").1, "concat({}, '')");
         assert_eq!(reading("string collate UTF8_LCASE").2, Comparable::No);
         assert_eq!(reading("decimal(10,2)").0, DataType::Decimal128(10, 2));
         assert_eq!(reading("array<string>").1, "to_json({})");

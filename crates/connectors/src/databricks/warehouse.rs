@@ -10,13 +10,14 @@ use datafusion::execution::SendableRecordBatchStream;
 use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
-use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext};
 
 const NOTATION: Notation = Notation { binary: Binary::Base64, moments: Moments::Microseconds };
@@ -35,7 +36,7 @@ struct Inner {
     token: Secret,
     catalog: OnceLock<String>,
     schema: Option<String>,
-    permits: Arc<Semaphore>,
+    statements: Statements,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +45,12 @@ struct Answer {
     status: Status,
     manifest: Option<Manifest>,
     result: Option<Chunk>,
+}
+
+impl Answer {
+    fn is_done(&self) -> bool {
+        !matches!(self.status.state, State::Pending | State::Running)
+    }
 }
 
 #[derive(Deserialize)]
@@ -77,8 +84,7 @@ struct Manifest {
 
 #[derive(Deserialize)]
 struct Chunk {
-    #[serde(default)]
-    data_array: Vec<Vec<Box<RawValue>>>,
+    data_array: Option<Rows>,
     next_chunk_index: Option<u64>,
 }
 
@@ -92,7 +98,7 @@ impl Warehouse {
             token: source.credentials.api_key.clone().unwrap_or_else(|| Secret::new("")),
             catalog: filled(&source.config.database_name).map(OnceLock::from).unwrap_or_default(),
             schema: filled(&source.config.schema_name),
-            permits: Arc::new(Semaphore::new(source.config.connection_pool_size.clamp(1, 100) as usize)),
+            statements: Statements::of(&source.config),
         })))
     }
 
@@ -101,25 +107,20 @@ impl Warehouse {
         if let Some(catalog) = self.0.catalog.get() {
             return Ok(catalog);
         }
-        let rows = self.rows("SELECT current_catalog()").await?;
-        let name = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        let name = statements::text(Statement::start(self, "SELECT current_catalog()").await?).await?;
         let name = name.ok_or_else(|| ConnectorError::internal("the warehouse named no catalogue"))?;
         Ok(self.0.catalog.get_or_init(|| name))
     }
 
     /// All rows of a small result.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
-        let mut statement = Statement::new(self).await?;
-        let mut rows = Vec::new();
-        let mut chunk = statement.start(sql).await?;
-        while let Some(Chunk { data_array, next_chunk_index }) = chunk {
-            for row in data_array {
-                let row = row.iter().map(|value| serde_json::from_str(value.get())).collect::<Result<_, _>>();
-                rows.push(row.map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?);
-            }
-            chunk = statement.chunk(next_chunk_index).await?;
-        }
-        Ok(rows)
+        statements::texts(Statement::start(self, sql).await?).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
+        let response = self.0.http.send_patiently(request).await?;
+        let body = self.0.http.read(response).await?;
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -139,40 +140,28 @@ struct Statement {
     warehouse: Warehouse,
     id: String,
     done: bool,
+    chunk: Option<Chunk>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Statement {
-    async fn new(warehouse: &Warehouse) -> Result<Self, ConnectorError> {
-        let permit = warehouse.0.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-        Ok(Self { warehouse: warehouse.clone(), id: String::new(), done: true, _permit: permit })
-    }
-
-    /// The first chunk, once there is one.
-    async fn start(&mut self, sql: &str) -> Result<Option<Chunk>, ConnectorError> {
-        let warehouse = self.warehouse.clone();
-        let inner = &warehouse.0;
-        let limit = inner.http.query_timeout();
+    /// Once it is done.
+    async fn start(warehouse: &Warehouse, sql: &str) -> Result<Self, ConnectorError> {
+        let limit = warehouse.0.http.query_timeout();
         let until = Instant::now() + limit;
-        let request = warehouse.request(Method::POST, &[]).json(&json!({
-            "warehouse_id": inner.id,
-            "statement": sql,
-            "catalog": inner.catalog.get(),
-            "wait_timeout": "10s",
-            "on_wait_timeout": "CONTINUE",
-            "disposition": "INLINE",
-            "format": "JSON_ARRAY",
-        }));
-        let mut answer: Answer = inner.http.json(request).await?;
+        let begin = || Self::begin(warehouse.clone(), sql.to_owned());
+        let (mut statement, mut answer) = warehouse.0.statements.begin(begin).await?;
         let mut pause = PAUSES.0;
         loop {
-            self.id = answer.statement_id;
-            self.done = !matches!(answer.status.state, State::Pending | State::Running);
+            statement.done = answer.is_done();
             match answer.status.state {
                 State::Succeeded if answer.manifest.as_ref().is_some_and(|manifest| manifest.truncated) => {
                     return Err(ConnectorError::QueryFailed { cause: Some("the result was cut short".into()) });
                 }
-                State::Succeeded => return Ok(answer.result),
+                State::Succeeded => {
+                    statement.chunk = answer.result;
+                    return Ok(statement);
+                }
                 State::Pending | State::Running if Instant::now() > until => {
                     return Err(ConnectorError::Timeout(limit));
                 }
@@ -184,15 +173,37 @@ impl Statement {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
-            answer = inner.http.json(warehouse.request(Method::GET, &[&self.id])).await?;
+            answer = warehouse.answer(warehouse.request(Method::GET, &[&statement.id])).await?;
         }
     }
 
-    async fn chunk(&self, index: Option<u64>) -> Result<Option<Chunk>, ConnectorError> {
-        let Some(index) = index else { return Ok(None) };
-        let index = index.to_string();
-        let path = [self.id.as_str(), "result", "chunks", index.as_str()];
-        self.warehouse.0.http.json(self.warehouse.request(Method::GET, &path)).await.map(Some)
+    async fn begin(warehouse: Warehouse, sql: String) -> Result<(Self, Answer), ConnectorError> {
+        let inner = &warehouse.0;
+        let permit = inner.statements.turn().await?;
+        let request = warehouse.request(Method::POST, &[]).json(&json!({
+            "warehouse_id": inner.id,
+            "statement": sql,
+            "catalog": inner.catalog.get(),
+            "wait_timeout": "10s",
+            "on_wait_timeout": "CONTINUE",
+            "disposition": "INLINE",
+            "format": "JSON_ARRAY",
+        }));
+        let answer: Answer = warehouse.answer(request).await?;
+        let (id, done) = (answer.statement_id.clone(), answer.is_done());
+        Ok((Self { warehouse, id, done, chunk: None, _permit: permit }, answer))
+    }
+}
+
+impl Pages for Statement {
+    async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
+        let Some(Chunk { data_array, next_chunk_index }) = self.chunk.take() else { return Ok(None) };
+        if let Some(index) = next_chunk_index {
+            let index = index.to_string();
+            let path = [self.id.as_str(), "result", "chunks", index.as_str()];
+            self.chunk = Some(self.warehouse.answer(self.warehouse.request(Method::GET, &path)).await?);
+        }
+        Ok(Some(data_array.unwrap_or_default()))
     }
 }
 
@@ -237,35 +248,17 @@ impl RemoteDatabase for Warehouse {
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
         let (warehouse, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move { deliver(&warehouse, &sql, columns, &batches).await })
+        delivered(schema, |batches| async move {
+            statements::deliver(Statement::start(&warehouse, &sql).await?, columns, NOTATION, &batches).await
+        })
     }
-}
-
-async fn deliver(warehouse: &Warehouse, sql: &str, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
-    let mut cells = Cells::new(schema)?;
-    let mut statement = Statement::new(warehouse).await?;
-    let mut chunk = statement.start(sql).await?;
-    while let Some(Chunk { data_array, next_chunk_index }) = chunk {
-        for row in &data_array {
-            let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
-            cells.push_json(&row, NOTATION)?;
-            if cells.is_full() {
-                batches.send(cells.take()?).await?;
-            }
-        }
-        chunk = statement.chunk(next_chunk_index).await?;
-    }
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
 }
 
 #[async_trait]
 impl Catalogued for Warehouse {
     async fn version(&self) -> Result<Option<String>, ConnectorError> {
-        let rows = self.rows("SELECT current_version().dbsql_version").await?;
-        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        let version = Statement::start(self, "SELECT current_version().dbsql_version").await?;
+        let version = statements::text(version).await?;
         Ok(Some(version.map_or_else(|| "Databricks SQL".to_owned(), |version| format!("Databricks SQL {version}"))))
     }
 

@@ -13,13 +13,13 @@ use flate2::read::GzDecoder;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::Access;
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext};
 
 const NOTATION: Notation = Notation { binary: Binary::Hex, moments: Moments::SecondsAndDays };
@@ -41,7 +41,7 @@ struct Inner {
     schema: Option<String>,
     warehouse: Option<String>,
     role: Option<String>,
-    permits: Arc<Semaphore>,
+    statements: Statements,
 }
 
 #[derive(Deserialize)]
@@ -50,8 +50,7 @@ struct Answer {
     #[serde(default)]
     statement_handle: String,
     result_set_meta_data: Option<MetaData>,
-    #[serde(default)]
-    data: Vec<Vec<Box<RawValue>>>,
+    data: Option<Rows>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +63,7 @@ struct MetaData {
 /// A partition after the first.
 #[derive(Deserialize)]
 struct Partition {
-    data: Vec<Vec<Box<RawValue>>>,
+    data: Rows,
 }
 
 /// An answer that is no result.
@@ -89,7 +88,7 @@ impl Account {
             schema: filled(&source.config.schema_name),
             warehouse: filled(&source.credentials.warehouse),
             role: filled(&source.credentials.role),
-            permits: Arc::new(Semaphore::new(source.config.connection_pool_size.clamp(1, 100) as usize)),
+            statements: Statements::of(&source.config),
         })))
     }
 
@@ -99,17 +98,7 @@ impl Account {
 
     /// All rows of a small result.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
-        let mut statement = Statement::new(self).await?;
-        let mut found = Vec::new();
-        let mut rows = Some(statement.start(sql).await?);
-        while let Some(partition) = rows {
-            for row in partition {
-                let row = row.iter().map(|value| serde_json::from_str(value.get())).collect::<Result<_, _>>();
-                found.push(row.map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?);
-            }
-            rows = statement.next().await?;
-        }
-        Ok(found)
+        statements::texts(Statement::start(self, sql).await?).await
     }
 
     fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> Result<RequestBuilder, ConnectorError> {
@@ -179,34 +168,46 @@ impl fmt::Debug for Account {
     }
 }
 
-type Rows = Vec<Vec<Box<RawValue>>>;
-
 /// A statement at work. Its drop cancels it where it is not done.
 struct Statement {
     account: Account,
     handle: String,
     done: bool,
+    /// The rows of the first partition.
+    first: Option<Rows>,
     partition: usize,
     partitions: usize,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Statement {
-    async fn new(account: &Account) -> Result<Self, ConnectorError> {
-        let permit = account.0.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-        let account = account.clone();
-        Ok(Self { account, handle: String::new(), done: true, partition: 0, partitions: 0, _permit: permit })
+    /// Once it is done.
+    async fn start(account: &Account, sql: &str) -> Result<Self, ConnectorError> {
+        let limit = account.0.http.query_timeout();
+        let until = Instant::now() + limit;
+        let begin = || Self::begin(account.clone(), sql.to_owned());
+        let (mut statement, mut answer) = account.0.statements.begin(begin).await?;
+        let mut pause = PAUSES.0;
+        while !statement.done {
+            if Instant::now() > until {
+                return Err(ConnectorError::Timeout(limit));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+            let (done, body) = account.send(account.request(Method::GET, &[&statement.handle], &[])?).await?;
+            (statement.done, answer) = (done, parsed(&body)?);
+        }
+        statement.partitions = answer.result_set_meta_data.map_or(1, |meta| meta.partition_info.len());
+        statement.first = Some(answer.data.unwrap_or_default());
+        Ok(statement)
     }
 
-    /// The rows of the first partition.
-    async fn start(&mut self, sql: &str) -> Result<Rows, ConnectorError> {
-        let account = self.account.clone();
+    async fn begin(account: Account, sql: String) -> Result<(Self, Answer), ConnectorError> {
         let inner = &account.0;
-        let limit = inner.http.query_timeout();
-        let until = Instant::now() + limit;
+        let permit = inner.statements.turn().await?;
         let request = account.request(Method::POST, &[], &[])?.json(&json!({
             "statement": sql,
-            "timeout": limit.as_secs().max(1),
+            "timeout": inner.http.query_timeout().as_secs().max(1),
             "database": inner.database,
             "warehouse": inner.warehouse,
             "role": inner.role,
@@ -215,26 +216,18 @@ impl Statement {
                 "QUERY_TAG": "rivergen",
             },
         }));
-        let (mut done, mut body) = account.send(request).await?;
-        let mut pause = PAUSES.0;
-        loop {
-            let answer: Answer = parsed(&body)?;
-            (self.handle, self.done) = (answer.statement_handle, done);
-            if done {
-                self.partitions = answer.result_set_meta_data.map_or(1, |meta| meta.partition_info.len());
-                return Ok(answer.data);
-            }
-            if Instant::now() > until {
-                return Err(ConnectorError::Timeout(limit));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-            (done, body) = account.send(account.request(Method::GET, &[&self.handle], &[])?).await?;
-        }
+        let (done, body) = account.send(request).await?;
+        let answer: Answer = parsed(&body)?;
+        let handle = answer.statement_handle.clone();
+        Ok((Self { account, handle, done, first: None, partition: 0, partitions: 0, _permit: permit }, answer))
     }
+}
 
-    /// The rows of the next partition.
+impl Pages for Statement {
     async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
+        if let Some(rows) = self.first.take() {
+            return Ok(Some(rows));
+        }
         self.partition += 1;
         if self.partition >= self.partitions {
             return Ok(None);
@@ -277,35 +270,16 @@ impl RemoteDatabase for Account {
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
         let (account, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move { deliver(&account, &sql, columns, &batches).await })
+        delivered(schema, |batches| async move {
+            statements::deliver(Statement::start(&account, &sql).await?, columns, NOTATION, &batches).await
+        })
     }
-}
-
-async fn deliver(account: &Account, sql: &str, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
-    let mut cells = Cells::new(schema)?;
-    let mut statement = Statement::new(account).await?;
-    let mut rows = Some(statement.start(sql).await?);
-    while let Some(partition) = rows {
-        for row in &partition {
-            let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
-            cells.push_json(&row, NOTATION)?;
-            if cells.is_full() {
-                batches.send(cells.take()?).await?;
-            }
-        }
-        rows = statement.next().await?;
-    }
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
 }
 
 #[async_trait]
 impl Catalogued for Account {
     async fn version(&self) -> Result<Option<String>, ConnectorError> {
-        let rows = self.rows("SELECT CURRENT_VERSION()").await?;
-        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        let version = statements::text(Statement::start(self, "SELECT CURRENT_VERSION()").await?).await?;
         Ok(version.map(|version| format!("Snowflake {version}")))
     }
 

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext};
 
 /// Between attempts at a coordinator that has too much to do.
@@ -36,7 +36,7 @@ struct Inner {
     user: String,
     password: Option<Secret>,
     token: Option<Secret>,
-    permits: Arc<Semaphore>,
+    statements: Statements,
 }
 
 /// One answer of the protocol.
@@ -44,8 +44,7 @@ struct Inner {
 struct Page {
     #[serde(rename = "nextUri")]
     next: Option<Url>,
-    #[serde(default)]
-    data: Vec<Vec<Box<RawValue>>>,
+    data: Option<Rows>,
     error: Option<Failure>,
 }
 
@@ -69,7 +68,7 @@ impl Trino {
             user: source.credentials.username.clone().unwrap_or_default(),
             password: given(&source.credentials.password),
             token: given(&source.credentials.oauth_token),
-            permits: Arc::new(Semaphore::new(source.config.connection_pool_size.clamp(1, 100) as usize)),
+            statements: Statements::of(&source.config),
         })))
     }
 
@@ -79,19 +78,7 @@ impl Trino {
 
     /// All rows of a small result of texts.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
-        let mut statement = Statement::new(self).await?;
-        let mut rows = Vec::new();
-        let mut page = statement.start(sql.to_owned()).await?;
-        loop {
-            for row in page.data.drain(..) {
-                let row = row.iter().map(|value| serde_json::from_str(value.get())).collect::<Result<_, _>>();
-                rows.push(row.map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?);
-            }
-            match statement.next(page).await? {
-                Some(next) => page = next,
-                None => return Ok(rows),
-            }
-        }
+        statements::texts(Statement::start(self, sql).await?).await
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -122,74 +109,84 @@ impl fmt::Debug for Trino {
 /// A statement at work. Its drop cancels it where there would be a further page.
 struct Statement {
     cluster: Trino,
+    /// The rows of the page that came last.
+    rows: Option<Rows>,
     next: Option<Url>,
     until: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Statement {
-    async fn new(cluster: &Trino) -> Result<Self, ConnectorError> {
-        let permit = cluster.0.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-        let until = Instant::now() + cluster.0.http.query_timeout();
-        Ok(Self { cluster: cluster.clone(), next: None, until, _permit: permit })
+    async fn start(cluster: &Trino, sql: &str) -> Result<Self, ConnectorError> {
+        cluster.0.statements.begin(|| Self::begin(cluster.clone(), sql.to_owned())).await
     }
 
-    async fn start(&mut self, sql: String) -> Result<Page, ConnectorError> {
-        let inner = &self.cluster.0;
+    async fn begin(cluster: Trino, sql: String) -> Result<Self, ConnectorError> {
+        let inner = &cluster.0;
+        let permit = inner.statements.turn().await?;
+        let until = Instant::now() + inner.http.query_timeout();
         let mut url = inner.http.base().clone();
         url.set_path("/v1/statement");
-        let mut request = self.cluster.request(Method::POST, url).body(sql);
-        request = request
+        let request = cluster.request(Method::POST, url).body(sql);
+        let request = request
             .header("X-Trino-Source", "rivergen")
             .header("X-Trino-Catalog", &inner.catalog)
             .header("X-Trino-Time-Zone", "UTC")
             // Moments keep their digits.
             .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
             .header("X-Trino-Session", format!("query_max_run_time={}s", inner.http.query_timeout().as_secs().max(1)));
-        self.page(request).await
+        let response = inner.http.send(request).await?;
+        let mut statement = Self { cluster, rows: None, next: None, until, _permit: permit };
+        statement.take(response).await?;
+        Ok(statement)
     }
 
-    /// The page after this one.
-    async fn next(&mut self, page: Page) -> Result<Option<Page>, ConnectorError> {
-        match page.next {
-            Some(url) => {
-                let request = self.cluster.request(Method::GET, self.cluster.here(&url));
-                self.page(request).await.map(Some)
-            }
-            None => Ok(None),
-        }
-    }
-
-    async fn page(&mut self, request: RequestBuilder) -> Result<Page, ConnectorError> {
-        let http = &self.cluster.0.http;
+    async fn follow(&mut self, url: &Url) -> Result<(), ConnectorError> {
+        let cluster = self.cluster.clone();
+        let http = &cluster.0.http;
         loop {
-            let again = request.try_clone().ok_or_else(|| ConnectorError::internal("a request cannot be repeated"))?;
-            let response = http.execute(again).await?;
-            let busy = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
-            if busy.contains(&response.status()) || response.status() == StatusCode::TOO_MANY_REQUESTS {
-                if Instant::now() > self.until {
-                    return Err(ConnectorError::Timeout(http.query_timeout()));
-                }
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-            if !response.status().is_success() {
-                self.next = None;
-                return Err(http.refusal(response).await);
-            }
-            let body = http.read(response).await?;
-            let page: Page = serde_json::from_slice(&body)
-                .map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
-            self.next = page.next.clone();
-            if let Some(failure) = page.error {
-                self.next = None;
-                return Err(classify(&failure, http.query_timeout()));
-            }
-            if self.next.is_some() && Instant::now() > self.until {
+            if Instant::now() > self.until {
                 return Err(ConnectorError::Timeout(http.query_timeout()));
             }
-            return Ok(page);
+            let response = http.execute(cluster.request(Method::GET, cluster.here(url))).await?;
+            match response.status() {
+                StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT
+                | StatusCode::TOO_MANY_REQUESTS => tokio::time::sleep(PAUSE).await,
+                status if status.is_success() => return self.take(response).await,
+                _ => {
+                    self.next = None;
+                    return Err(http.refusal(response).await);
+                }
+            }
         }
+    }
+
+    /// What a page says.
+    async fn take(&mut self, response: Response) -> Result<(), ConnectorError> {
+        let http = &self.cluster.0.http;
+        let body = http.read(response).await?;
+        let page: Page =
+            serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
+        self.next = page.next;
+        if let Some(failure) = page.error {
+            self.next = None;
+            return Err(classify(&failure, http.query_timeout()));
+        }
+        self.rows = Some(page.data.unwrap_or_default());
+        Ok(())
+    }
+}
+
+impl Pages for Statement {
+    async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
+        if let Some(rows) = self.rows.take() {
+            return Ok(Some(rows));
+        }
+        let Some(url) = self.next.clone() else { return Ok(None) };
+        self.follow(&url).await?;
+        Ok(self.rows.take())
     }
 }
 
@@ -234,38 +231,16 @@ impl RemoteDatabase for Trino {
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
         let (cluster, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move { deliver(&cluster, sql, columns, &batches).await })
+        delivered(schema, |batches| async move {
+            statements::deliver(Statement::start(&cluster, &sql).await?, columns, NOTATION, &batches).await
+        })
     }
-}
-
-async fn deliver(cluster: &Trino, sql: String, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
-    let mut cells = Cells::new(schema)?;
-    let mut statement = Statement::new(cluster).await?;
-    let mut page = statement.start(sql).await?;
-    loop {
-        for row in &page.data {
-            let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
-            cells.push_json(&row, NOTATION)?;
-            if cells.is_full() {
-                batches.send(cells.take()?).await?;
-            }
-        }
-        match statement.next(page).await? {
-            Some(next) => page = next,
-            None => break,
-        }
-    }
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
 }
 
 #[async_trait]
 impl Catalogued for Trino {
     async fn version(&self) -> Result<Option<String>, ConnectorError> {
-        let rows = self.rows("SELECT version()").await?;
-        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        let version = statements::text(Statement::start(self, "SELECT version()").await?).await?;
         Ok(version.map(|version| format!("Trino {version}")))
     }
 

@@ -4,7 +4,8 @@ Usage: clickhouse_http.py SCRIPT. Runs the script's statements, then prints the 
 """
 
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 from chdb import session
@@ -27,7 +28,9 @@ class Handler(BaseHTTPRequestHandler):
         settings = [f"{name} = '{value}'" for name, value in parameters.items() if name not in OTHERS]
         statement = sql + (" SETTINGS " + ", ".join(settings) if settings else "")
         try:
-            self.answer(200, engine.query(statement, parameters.get("default_format", "TabSeparated")).bytes())
+            with one_at_a_time:
+                body = engine.query(statement, parameters.get("default_format", "TabSeparated")).bytes()
+            self.answer(200, body)
         except Exception as error:
             text = str(error)
             code = text.partition("Code: ")[2].partition(".")[0]
@@ -46,11 +49,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+one_at_a_time = threading.Lock()
 engine = session.Session()
 engine.query(f"CREATE DATABASE {DATABASE}")
 engine.query(f"USE {DATABASE}")
 for statement in filter(str.strip, sys.argv[1].split(";\n")):
     engine.query(statement)
-server = HTTPServer(("127.0.0.1", 0), Handler)
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 print(server.server_port, flush=True)
 server.serve_forever()

@@ -53,6 +53,17 @@ def wanted(sql, column):
     return rest.partition("'")[0] if found else None
 
 
+NEVER = ("slow", "late")
+
+
+def never(sql):
+    """The table whose rows never come, if it is that; of one of them even the beginning of the statement takes time."""
+    found = next((name for name in NEVER if re.search(f'["`]{name}["`]', sql)), None)
+    if found == "late":
+        time.sleep(1)
+    return found
+
+
 class Trino:
     dialect = "trino"
     names = {"VARCHAR": "varchar", "TIMESTAMP": "timestamp(6)", "TIMESTAMP WITH TIME ZONE": "timestamp(6) with time zone",
@@ -72,12 +83,12 @@ class Trino:
         return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
     def page(self, key, first):
-        rows = results[key]
+        rows = results.get(key, [])
         answer = {"id": key, "infoUri": "http://elsewhere.invalid/", "stats": {"state": "RUNNING"}}
         if first is not None:
             answer["data"] = [[self.value(value) for value in row] for row in rows[first:first + PAGE]]
         following = 0 if first is None else first + PAGE
-        if first is None or following < len(rows):
+        if first is None or following < len(rows) or key in NEVER:
             # The host is to be ignored.
             answer["nextUri"] = f"http://elsewhere.invalid/v1/statement/executing/{key}/{following}?slug=x"
         return 200, answer
@@ -90,6 +101,8 @@ class Trino:
                 error = {"errorName": "CATALOG_NOT_FOUND", "message": "secret words"}
                 return 200, {"id": "x", "stats": {}, "error": error}
             key = str(len(results))
+            if never(body):
+                return self.page(never(body), None)
             if "version()" in body:
                 results[key] = [("476",)]
             elif "information_schema" in body:
@@ -105,6 +118,8 @@ class Trino:
         if method == "DELETE":
             cancelled.append(key)
             return 204, {}
+        if key in NEVER:
+            time.sleep(0.05)
         return self.page(key, int(first))
 
 
@@ -143,7 +158,7 @@ class Databricks:
             return 200, self.chunk(parts[0], int(parts[3]))
         if method == "GET":
             key = parts[0]
-            if key == "slow":
+            if key in NEVER:
                 return 200, {"statement_id": key, "status": {"state": "RUNNING"}}
             return 200, self.done(key)
         if parts[-1] == "cancel":
@@ -152,8 +167,8 @@ class Databricks:
         asked = json.loads(body)
         assert asked["warehouse_id"] == "w1" and asked["disposition"] == "INLINE", asked
         sql, key = asked["statement"], str(len(results))
-        if "`slow`" in sql:
-            return 200, {"statement_id": "slow", "status": {"state": "PENDING"}}
+        if (name := never(sql)):
+            return 200, {"statement_id": name, "status": {"state": "PENDING"}}
         if "current_version" in sql:
             results[key] = [("2025.40",)]
         elif "current_catalog" in sql:
@@ -175,6 +190,10 @@ class Databricks:
     def done(self, key):
         return {"statement_id": key, "status": {"state": "SUCCEEDED"}, "manifest": {"truncated": False},
                 "result": self.chunk(key, 0)}
+
+
+BRIEF = "brief@shop.example"
+granted = []
 
 
 class Bigquery:
@@ -205,10 +224,14 @@ class Bigquery:
             form = {name: values[0] for name, values in parse_qs(body).items()}
             header, claims, _ = form["assertion"].split(".")
             claims = json.loads(base64.urlsafe_b64decode(claims + "=="))
-            if claims["iss"] != "reader@shop.example" or "bigquery" not in claims["scope"]:
+            if claims["iss"] not in ("reader@shop.example", BRIEF) or "bigquery" not in claims["scope"]:
                 return 400, {"error": "invalid_grant"}
-            return 200, {"access_token": "ya29-secret", "expires_in": 3600}
-        if headers.get("Authorization") != "Bearer ya29-secret":
+            if claims["iss"] != BRIEF:
+                return 200, {"access_token": "ya29-secret", "expires_in": 3600}
+            # Of these only the newest is good, and for a request or so.
+            granted.append(f"ya29-brief-{len(granted)}")
+            return 200, {"access_token": granted[-1], "expires_in": 60}
+        if headers.get("Authorization") not in ("Bearer ya29-secret", f"Bearer {(granted or [None])[-1]}"):
             return 401, {"error": {"message": "secret words"}}
         parts = path.removeprefix("/bigquery/v2/projects/shop/").split("/")
         if parts == ["datasets"]:
@@ -222,15 +245,15 @@ class Bigquery:
         if method == "GET":
             key = parts[1]
             assert query["location"] == "EU" and query["formatOptions.useInt64Timestamp"] == "true", query
-            if key == "slow":
+            if key in NEVER:
                 time.sleep(0.05)
-                return 200, {"jobReference": {"jobId": "slow", "location": "EU"}, "jobComplete": False}
+                return 200, {"jobReference": {"jobId": key, "location": "EU"}, "jobComplete": False}
             return self.page(key, int(query.get("pageToken", 0)))
         asked = json.loads(body)
         assert asked["useLegacySql"] is False, asked
         sql, key = asked["query"], str(len(results))
-        if "`slow`" in sql:
-            return 200, {"jobReference": {"jobId": "slow", "location": "EU"}, "jobComplete": False}
+        if (name := never(sql)):
+            return 200, {"jobReference": {"jobId": name, "location": "EU"}, "jobComplete": False}
         if "INFORMATION_SCHEMA" in sql:
             dataset = sql.partition(".INFORMATION_SCHEMA")[0].split("`")[-2]
             results[key] = catalogue(wanted(sql, "table_name"), dataset)
@@ -285,8 +308,8 @@ class Snowflake:
         parts = path.removeprefix("/api/v2/statements").strip("/").split("/")
         if method == "GET":
             key = parts[0]
-            if key == "slow":
-                return 202, {"statementHandle": "slow", "code": "333334"}
+            if key in NEVER:
+                return 202, {"statementHandle": key, "code": "333334"}
             if "partition" in query:
                 return 200, Packed({"data": self.partition(key, int(query["partition"]))})
             return self.done(key)
@@ -296,8 +319,8 @@ class Snowflake:
         asked = json.loads(body)
         assert asked["warehouse"] == "WH" and asked["parameters"]["TIMEZONE"] == "UTC", asked
         sql, key = asked["statement"], str(len(results))
-        if '"slow"' in sql:
-            return 202, {"statementHandle": "slow", "code": "333334"}
+        if (name := never(sql)):
+            return 202, {"statementHandle": name, "code": "333334"}
         if "CURRENT_VERSION" in sql:
             results[key] = [("9.40.1",)]
         elif "information_schema" in sql:
@@ -331,6 +354,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path == "/cancelled":
             status, answer = 200, cancelled
+        elif url.path == "/granted":
+            status, answer = 200, granted
         else:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             status, answer = kind.handle(method, url.path, query, self.headers, body)

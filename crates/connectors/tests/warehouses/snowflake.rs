@@ -1,8 +1,11 @@
-use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
+use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext, Step};
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
 
-use crate::support::warehouse::{MORE, Service, TABLES, check, check_cancel, check_discovery};
+use crate::support::warehouse::{
+    MORE, NEVER, Service, TABLES, TYPES, check, check_cancel, check_discovery, check_failure, check_time_limit,
+    check_types,
+};
 use crate::support::{open, outbound, private_key, source};
 
 fn context(port: u16, change: impl FnOnce(&mut SourceConfig, &mut Credentials)) -> (SourceContext, tempfile::TempDir) {
@@ -30,6 +33,27 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
 }
 
 #[tokio::test]
+async fn every_value_arrives_as_it_is() {
+    let Some(service) = Service::start("snowflake", TYPES) else { return };
+    let (context, _cache) = context(service.port, |_, _| {});
+    check_types(&open(&context).await).await;
+}
+
+#[tokio::test]
+async fn a_statement_has_its_time_and_no_more() {
+    let Some(service) = Service::start("snowflake", NEVER) else { return };
+    let (context, _cache) = context(service.port, |config, _| config.query_timeout = 1);
+    check_time_limit(&service, &open(&context).await).await;
+}
+
+#[tokio::test]
+async fn an_error_is_told_in_our_words() {
+    let Some(service) = Service::start("snowflake", TABLES) else { return };
+    let (context, _cache) = context(service.port, |_, _| {});
+    check_failure(&open(&context).await).await;
+}
+
+#[tokio::test]
 async fn discovery_describes_everything() {
     let Some(service) = Service::start("snowflake", &format!("{TABLES}{MORE}")) else { return };
     let (all, _cache) = context(service.port, |_, _| {});
@@ -40,7 +64,7 @@ async fn discovery_describes_everything() {
 
 #[tokio::test]
 async fn a_dropped_result_is_cancelled() {
-    let Some(service) = Service::start("snowflake", "CREATE TABLE slow (k int)") else { return };
+    let Some(service) = Service::start("snowflake", NEVER) else { return };
     let (context, _cache) = context(service.port, |_, _| {});
     check_cancel(&service, &open(&context).await).await;
 }
@@ -55,11 +79,29 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     assert!(outcome.successful, "{:?}", outcome.error_message);
     assert_eq!(outcome.version.as_deref(), Some("Snowflake 9.40.1"));
     let (wrong, _cache) = context(service.port, |_, c| c.password = Some(Secret::new("wrong")));
-    let message = connector.test(&wrong).await.error_message.unwrap();
+    let outcome = connector.test(&wrong).await;
+    assert_eq!(outcome.failed_at, Some(Step::SignIn));
+    let message = outcome.error_message.unwrap();
     assert!(message.contains("credentials") && !message.contains("secret words"), "{message}");
     let (mut private, _cache) = context(service.port, |_, _| {});
     private.guard = outbound(false);
-    assert!(connector.test(&private).await.error_message.unwrap().contains("not allowed"));
+    let outcome = connector.test(&private).await;
+    assert_eq!(outcome.failed_at, Some(Step::Address));
+    assert!(outcome.error_message.unwrap().contains("not allowed"));
+    let (mut closed, _cache) = context(1, |config, _| config.max_retries = 0);
+    assert_eq!(connector.test(&closed).await.failed_at, Some(Step::Connection));
+    closed.config.metadata.remove("sslmode");
+    closed.config.port = Some(service.port);
+    assert_eq!(connector.test(&closed).await.failed_at, Some(Step::Connection), "no TLS is spoken there");
+    for (field, value) in [("host", "https://x"), ("host", "x/y"), ("metadata.sslmode", "perhaps")] {
+        let (mut wrong, _cache) = context(service.port, |_, _| {});
+        match field {
+            "host" => wrong.config.host = Some(value.into()),
+            _ => _ = wrong.config.metadata.insert("sslmode".into(), json!(value)),
+        }
+        let faults = connector.validate(&wrong.config, &wrong.credentials);
+        assert_eq!(faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), [field]);
+    }
 }
 
 #[tokio::test]
