@@ -133,6 +133,6 @@ if ! cmp -s "$wanted" "$services/requirements.txt"; then
     if python3 -m venv "$services" && "$services/bin/pip" install --quiet --requirement "$wanted" </dev/null; then
         cp "$wanted" "$services/requirements.txt"
     else
-        echo "chdb, DuckDB and sqlglot could not be installed: the tests of ClickHouse and SQL services will be skipped"
+        echo "chdb, DuckDB, fakesnow and sqlglot could not be installed: the tests of ClickHouse and SQL services will be skipped"
     fi
 fi

@@ -47,12 +47,16 @@ struct Granted {
 }
 
 impl Access {
-    pub fn read(secret: &Secret) -> Result<Self, &'static str> {
+    /// From a token or a key file. Where all else is encrypted, the way to the key's tokens is as well.
+    pub fn read(secret: &Secret, endpoint: &Url) -> Result<Self, &'static str> {
         if !secret.expose().trim_start().starts_with('{') {
             return Ok(Self::Token(secret.clone()));
         }
         let key: ServiceAccount =
             serde_json::from_str(secret.expose()).map_err(|_| "is not the key file of a service account")?;
+        if key.token_uri.scheme() != "https" && endpoint.scheme() == "https" {
+            return Err("names a token_uri that is not https");
+        }
         EncodingKey::from_rsa_pem(key.private_key.expose().as_bytes())
             .map_err(|_| "holds a private key that is not RSA in PEM form")?;
         Ok(Self::Key { key: Box::new(key), token: Mutex::new(None) })

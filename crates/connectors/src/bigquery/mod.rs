@@ -68,9 +68,12 @@ impl Connector for Bigquery {
         if !missing.is_empty() {
             return missing;
         }
-        let key = credentials.oauth_token.as_ref().and_then(|secret| auth::Access::read(secret).err());
-        let key = key.map(|reason| FieldError::new("credentials.oauth_token", reason));
-        base(config).err().into_iter().chain(key).collect()
+        let base = match base(config) {
+            Ok(base) => base,
+            Err(fault) => return vec![fault],
+        };
+        let key = credentials.oauth_token.as_ref().and_then(|secret| auth::Access::read(secret, &base).err());
+        key.map(|reason| FieldError::new("credentials.oauth_token", reason)).into_iter().collect()
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {

@@ -103,7 +103,7 @@ impl Project {
         let unsupported = |field: &str, reason: &str| ConnectorError::Unsupported(format!("{field} {reason}"));
         let base = base(&source.config).map_err(|wrong| unsupported(&wrong.field, &wrong.reason))?;
         let secret = source.credentials.oauth_token.clone().unwrap_or_else(|| Secret::new(""));
-        let access = Access::read(&secret).map_err(|reason| unsupported("credentials.oauth_token", reason))?;
+        let access = Access::read(&secret, &base).map_err(|reason| unsupported("credentials.oauth_token", reason))?;
         Ok(Self(Arc::new(Inner {
             identity: source.identity.clone(),
             http: HttpSource::at(source, base)?,

@@ -1,13 +1,16 @@
 """The public HTTP protocols of SQL services over DuckDB, as far as the tests need them.
 
 Usage: warehouse_http.py KIND SCRIPT. Runs the script (DuckDB's SQL), then prints the port that it listens on. What is
-asked comes in the service's own dialect and is translated by sqlglot, so that a statement has to mean there what it
-means here; how values, types, pages and errors are written follows each service's public documentation.
+asked comes in the service's own dialect and is translated by sqlglot (Snowflake's: by fakesnow, which knows more of
+it), so that a statement has to mean there what it means here; how values, types, pages and errors are written follows
+each service's public documentation.
 """
 
 import base64
 import datetime
+import decimal
 import gzip
+import itertools
 import json
 import math
 import re
@@ -24,7 +27,9 @@ PAGE = 7  # Rows: small, so that every result has several pages.
 
 
 def run(sql):
-    """The result's columns with DuckDB's types, and its rows."""
+    """The rows of the result."""
+    if kind.dialect == "snowflake":
+        return account.connect(database="shop", schema="public").cursor().execute(sql).fetchall()
     translated = sqlglot.transpile(sql, read=kind.dialect, write="duckdb")[0]
     if kind.dialect in ("databricks", "bigquery"):
         # What the translation leaves as it is: their weeks begin with 1.
@@ -32,16 +37,15 @@ def run(sql):
         translated = translated.replace("ISOWEEK", "WEEK")
     cursor = connection.cursor()
     cursor.execute("SET TimeZone = 'UTC'")
-    cursor.execute(translated)
-    return [(column[0], str(column[1])) for column in cursor.description], cursor.fetchall()
+    return cursor.execute(translated).fetchall()
 
 
 def catalogue(table=None, schema=None):
     """One row a column, in the order that the connectors read."""
     rows = connection.cursor().execute(
-        "SELECT table_schema, table_name, table_type, column_name, ordinal_position::varchar, data_type, is_nullable"
+        "SELECT lower(table_schema), table_name, table_type, column_name, ordinal_position::varchar, data_type, is_nullable"
         " FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_schema, table_name)"
-        " WHERE table_catalog = 'shop' ORDER BY table_schema, table_name, ordinal_position"
+        " WHERE lower(table_catalog) = 'shop' AND NOT starts_with(table_schema, '_fs') ORDER BY 1, 2, ordinal_position"
     ).fetchall()
     return [[*row[:5], kind.named(row[5]), row[6], None, None] for row in rows
             if table in (None, row[1]) and schema in (None, row[0])]
@@ -80,10 +84,10 @@ class Trino:
         if isinstance(value, datetime.datetime):
             zone = " UTC" if value.tzinfo else ""
             return value.replace(tzinfo=None).isoformat(" ", "microseconds") + zone
-        return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+        return text(value)
 
     def page(self, key, first):
-        rows = results.get(key, [])
+        rows = [] if key in NEVER else results[key]
         answer = {"id": key, "infoUri": "http://elsewhere.invalid/", "stats": {"state": "RUNNING"}}
         if first is not None:
             answer["data"] = [[self.value(value) for value in row] for row in rows[first:first + PAGE]]
@@ -100,7 +104,7 @@ class Trino:
             if headers.get("X-Trino-Catalog") != "shop":
                 error = {"errorName": "CATALOG_NOT_FOUND", "message": "secret words"}
                 return 200, {"id": "x", "stats": {}, "error": error}
-            key = str(len(results))
+            key = next(keys)
             if never(body):
                 return self.page(never(body), None)
             if "version()" in body:
@@ -109,7 +113,7 @@ class Trino:
                 results[key] = catalogue(wanted(body, "table_name"), wanted(body, "table_schema"))
             else:
                 try:
-                    results[key] = run(body)[1]
+                    results[key] = run(body)
                 except Exception as error:
                     print(error, body, file=sys.stderr)
                     return 200, {"id": "x", "stats": {}, "error": {"errorName": "SYNTAX_ERROR", "message": str(error)}}
@@ -131,6 +135,8 @@ def text(value):
         return "true" if value else "false"
     if isinstance(value, float):
         return "NaN" if math.isnan(value) else repr(value).replace("inf", "Infinity")
+    if isinstance(value, decimal.Decimal) and kind.dialect != "databricks":
+        return f"{value:f}"  # There, as Java writes it: with an exponent where it is very small.
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
@@ -166,7 +172,7 @@ class Databricks:
             return 200, {}
         asked = json.loads(body)
         assert asked["warehouse_id"] == "w1" and asked["disposition"] == "INLINE", asked
-        sql, key = asked["statement"], str(len(results))
+        sql, key = asked["statement"], next(keys)
         if (name := never(sql)):
             return 200, {"statement_id": name, "status": {"state": "PENDING"}}
         if "current_version" in sql:
@@ -177,13 +183,13 @@ class Databricks:
             results[key] = catalogue(wanted(sql, "table_name"), wanted(sql, "table_schema"))
         else:
             try:
-                results[key] = run(sql)[1]
+                results[key] = run(sql)
             except Exception as error:
                 print(error, sql, file=sys.stderr)
                 failure = {"error_code": "BAD_REQUEST", "message": f"[PARSE_SYNTAX_ERROR] {error}"}
                 return 200, {"statement_id": key, "status": {"state": "FAILED", "error": failure}}
         # Every other statement is asked for again.
-        if len(results) % 2:
+        if int(key) % 2:
             return 200, {"statement_id": key, "status": {"state": "PENDING"}}
         return 200, self.done(key)
 
@@ -251,7 +257,7 @@ class Bigquery:
             return self.page(key, int(query.get("pageToken", 0)))
         asked = json.loads(body)
         assert asked["useLegacySql"] is False, asked
-        sql, key = asked["query"], str(len(results))
+        sql, key = asked["query"], next(keys)
         if (name := never(sql)):
             return 200, {"jobReference": {"jobId": name, "location": "EU"}, "jobComplete": False}
         if "INFORMATION_SCHEMA" in sql:
@@ -259,12 +265,12 @@ class Bigquery:
             results[key] = catalogue(wanted(sql, "table_name"), dataset)
         else:
             try:
-                results[key] = run(sql)[1]
+                results[key] = run(sql)
             except Exception as error:
                 print(error, sql, file=sys.stderr)
                 return 400, {"error": {"message": str(error), "errors": [{"reason": "invalidQuery"}]}}
         # Every other job is not done at once.
-        if len(results) % 2:
+        if int(key) % 2:
             return 200, {"jobReference": {"jobId": key, "location": "EU"}, "jobComplete": False}
         return self.page(key, 0)
 
@@ -318,7 +324,7 @@ class Snowflake:
             return 200, {}
         asked = json.loads(body)
         assert asked["warehouse"] == "WH" and asked["parameters"]["TIMEZONE"] == "UTC", asked
-        sql, key = asked["statement"], str(len(results))
+        sql, key = asked["statement"], next(keys)
         if (name := never(sql)):
             return 202, {"statementHandle": name, "code": "333334"}
         if "CURRENT_VERSION" in sql:
@@ -329,12 +335,12 @@ class Snowflake:
             results[key] = catalogue(wanted(sql, "table_name"), wanted(sql, "table_schema"))
         else:
             try:
-                results[key] = run(sql)[1]
+                results[key] = run(sql)
             except Exception as error:
                 print(error, sql, file=sys.stderr)
-                return 422, {"code": "001003", "message": str(error), "sqlState": "42000"}
+                return 422, {"code": f"{getattr(error, 'errno', 1003):06}", "message": str(error), "sqlState": "42000"}
         # Every other statement is asked for again.
-        if len(results) % 2:
+        if int(key) % 2:
             return 202, {"statementHandle": key, "code": "333334"}
         return self.done(key)
 
@@ -384,9 +390,18 @@ class Handler(BaseHTTPRequestHandler):
 
 
 results, cancelled = {}, []
+keys = map(str, itertools.count())
 kind = {"trino": Trino, "databricks": Databricks, "bigquery": Bigquery, "snowflake": Snowflake}[sys.argv[1]]()
-connection = duckdb.connect()
-connection.execute("SET TimeZone = 'UTC'; ATTACH ':memory:' AS shop; CREATE SCHEMA shop.public; USE shop.public")
+if kind.dialect == "snowflake":
+    from fakesnow.instance import FakeSnow
+
+    account = FakeSnow()
+    account.connect(database="shop", schema="public")
+    connection = account.duck_conn.cursor()
+    connection.execute("SET TimeZone = 'UTC'; USE shop.public")
+else:
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'; ATTACH ':memory:' AS shop; CREATE SCHEMA shop.public; USE shop.public")
 connection.execute(sys.argv[2])
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 print(server.server_port, flush=True)

@@ -132,4 +132,10 @@ async fn a_service_accounts_key_is_exchanged_for_a_token() {
     let (context, _cache) = self::context(service.port, |_, c| c.oauth_token = Some(Secret::new("{}")));
     let wrong = connector.validate(&context.config, &context.credentials);
     assert_eq!(wrong[0].field, "credentials.oauth_token");
+    let reader = key("reader@shop.example").to_string();
+    let (mut context, _cache) = self::context(service.port, |_, c| c.oauth_token = Some(Secret::new(reader)));
+    assert!(connector.validate(&context.config, &context.credentials).is_empty());
+    context.config.metadata.remove("sslmode");
+    let wrong = connector.validate(&context.config, &context.credentials);
+    assert!(wrong[0].field == "credentials.oauth_token" && wrong[0].reason.contains("https"), "{wrong:?}");
 }
