@@ -35,9 +35,19 @@ def run(sql):
         # What the translation leaves as it is: their weeks begin with 1.
         translated = re.sub(r"(EXTRACT\(DAYOFWEEK FROM|DAYOFWEEK\()", r"1 + \1", translated)
         translated = translated.replace("ISOWEEK", "WEEK")
+    if kind.dialect in ("trino", "bigquery"):
+        # A literal has the digits that are written.
+        translated = re.sub(r"CAST\('-?(\d+)\.?(\d*)' AS DECIMAL(?:\(38, 5\))?\)", exact, translated)
     cursor = connection.cursor()
     cursor.execute("SET TimeZone = 'UTC'")
     return cursor.execute(translated).fetchall()
+
+
+def exact(literal):
+    """The literal of a decimal with the precision that its digits have."""
+    whole, fraction = literal.groups()
+    digits = literal.group().partition(" AS ")[0]
+    return f"{digits} AS DECIMAL({len(whole) + len(fraction)}, {len(fraction)}))"
 
 
 def catalogue(table=None, schema=None):
