@@ -34,17 +34,17 @@ impl Statements {
         permit.map_err(|_| ConnectorError::Timeout(self.patience))?.map_err(ConnectorError::internal)
     }
 
-    /// Begins a statement; no row has come yet, so a service that cannot be reached is tried again. An attempt runs to
-    /// its end even if nobody waits any more: what the service then says is all that the statement can be ended by, and
-    /// the drop of what the attempt answers has to end it.
-    pub async fn begin<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ConnectorError>
+    /// Begins a statement in its turn; no row has come yet, so a service that cannot be reached is tried again. An
+    /// attempt runs to its end even if nobody waits any more: what the service then says is all that the statement can
+    /// be ended by, and the drop of what the attempt answers has to end it.
+    pub async fn begin<T, F>(&self, attempt: impl Fn(OwnedSemaphorePermit) -> F) -> Result<T, ConnectorError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, ConnectorError>> + Send + 'static,
     {
-        let heard = || {
-            let attempt = tokio::spawn(attempt());
-            async move { attempt.await.map_err(ConnectorError::internal)? }
+        let heard = || async {
+            let turn = self.turn().await?;
+            tokio::spawn(attempt(turn)).await.map_err(ConnectorError::internal)?
         };
         retry::reaching(self.retries, heard).await
     }
@@ -129,7 +129,7 @@ mod tests {
         }
         let ended = Arc::new(AtomicU32::new(0));
         let statements = Statements::of(&config(1));
-        let slow = || {
+        let slow = |_turn| {
             let ended = ended.clone();
             async move {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -145,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_was_away_is_asked_again() {
         let tried = Arc::new(AtomicU32::new(0));
-        let attempt = || {
+        let attempt = |_turn| {
             let tried = tried.clone();
             async move {
                 match tried.fetch_add(1, Ordering::SeqCst) {

@@ -173,13 +173,13 @@ struct Job {
     done: bool,
     page: Option<Answer>,
     until: Instant,
-    _permit: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Job {
     /// Once it is done.
     async fn start(project: &Project, sql: &str) -> Result<Self, ConnectorError> {
-        let mut job = project.0.statements.begin(|| Self::begin(project.clone(), sql.to_owned())).await?;
+        let mut job = project.0.statements.begin(|turn| Self::begin(project.clone(), sql.to_owned(), turn)).await?;
         while !job.done {
             if Instant::now() > job.until {
                 return Err(ConnectorError::Timeout(project.0.http.query_timeout()));
@@ -189,9 +189,8 @@ impl Job {
         Ok(job)
     }
 
-    async fn begin(project: Project, sql: String) -> Result<Self, ConnectorError> {
+    async fn begin(project: Project, sql: String, turn: OwnedSemaphorePermit) -> Result<Self, ConnectorError> {
         let inner = &project.0;
-        let permit = inner.statements.turn().await?;
         let limit = inner.http.query_timeout();
         let until = Instant::now() + limit;
         let request = project.request(Method::POST, &["queries"], &[]).await?.json(&json!({
@@ -205,7 +204,7 @@ impl Job {
         }));
         let mut page: Answer = project.answer(request).await?;
         let (reference, done) = (page.job_reference.take(), page.job_complete);
-        Ok(Self { project, reference, done, page: Some(page), until, _permit: permit })
+        Ok(Self { project, reference, done, page: Some(page), until, _turn: turn })
     }
 
     async fn read(&mut self, token: Option<&str>) -> Result<(), ConnectorError> {

@@ -141,7 +141,7 @@ struct Statement {
     id: String,
     done: bool,
     chunk: Option<Chunk>,
-    _permit: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Statement {
@@ -149,7 +149,7 @@ impl Statement {
     async fn start(warehouse: &Warehouse, sql: &str) -> Result<Self, ConnectorError> {
         let limit = warehouse.0.http.query_timeout();
         let until = Instant::now() + limit;
-        let begin = || Self::begin(warehouse.clone(), sql.to_owned());
+        let begin = |turn| Self::begin(warehouse.clone(), sql.to_owned(), turn);
         let (mut statement, mut answer) = warehouse.0.statements.begin(begin).await?;
         let mut pause = PAUSES.0;
         loop {
@@ -177,9 +177,12 @@ impl Statement {
         }
     }
 
-    async fn begin(warehouse: Warehouse, sql: String) -> Result<(Self, Answer), ConnectorError> {
+    async fn begin(
+        warehouse: Warehouse,
+        sql: String,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<(Self, Answer), ConnectorError> {
         let inner = &warehouse.0;
-        let permit = inner.statements.turn().await?;
         let request = warehouse.request(Method::POST, &[]).json(&json!({
             "warehouse_id": inner.id,
             "statement": sql,
@@ -191,7 +194,7 @@ impl Statement {
         }));
         let answer: Answer = warehouse.answer(request).await?;
         let (id, done) = (answer.statement_id.clone(), answer.is_done());
-        Ok((Self { warehouse, id, done, chunk: None, _permit: permit }, answer))
+        Ok((Self { warehouse, id, done, chunk: None, _turn: turn }, answer))
     }
 }
 

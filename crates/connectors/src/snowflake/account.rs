@@ -20,7 +20,7 @@ use super::catalog;
 use crate::http::HttpSource;
 use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
 use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
 
 const NOTATION: Notation = Notation { binary: Binary::Hex, moments: Moments::SecondsAndDays };
 const STATEMENTS: [&str; 3] = ["api", "v2", "statements"];
@@ -107,6 +107,12 @@ impl Account {
         self.0.access.sign(request.header("User-Agent", "rivergen"))
     }
 
+    /// What became of a statement, or a part of its result: asked again, it is the same.
+    async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<(bool, Bytes), ConnectorError> {
+        let attempt = || async { self.send(self.request(Method::GET, path, query)?).await };
+        retry::reaching(self.0.statements.retries, attempt).await
+    }
+
     /// The answer and whether the statement is done.
     async fn send(&self, request: RequestBuilder) -> Result<(bool, Bytes), ConnectorError> {
         let http = &self.0.http;
@@ -177,7 +183,7 @@ struct Statement {
     first: Option<Rows>,
     partition: usize,
     partitions: usize,
-    _permit: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Statement {
@@ -185,7 +191,7 @@ impl Statement {
     async fn start(account: &Account, sql: &str) -> Result<Self, ConnectorError> {
         let limit = account.0.http.query_timeout();
         let until = Instant::now() + limit;
-        let begin = || Self::begin(account.clone(), sql.to_owned());
+        let begin = |turn| Self::begin(account.clone(), sql.to_owned(), turn);
         let (mut statement, mut answer) = account.0.statements.begin(begin).await?;
         let mut pause = PAUSES.0;
         while !statement.done {
@@ -194,7 +200,7 @@ impl Statement {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
-            let (done, body) = account.send(account.request(Method::GET, &[&statement.handle], &[])?).await?;
+            let (done, body) = account.get(&[&statement.handle], &[]).await?;
             (statement.done, answer) = (done, parsed(&body)?);
         }
         statement.partitions = answer.result_set_meta_data.map_or(1, |meta| meta.partition_info.len());
@@ -202,9 +208,12 @@ impl Statement {
         Ok(statement)
     }
 
-    async fn begin(account: Account, sql: String) -> Result<(Self, Answer), ConnectorError> {
+    async fn begin(
+        account: Account,
+        sql: String,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<(Self, Answer), ConnectorError> {
         let inner = &account.0;
-        let permit = inner.statements.turn().await?;
         let request = account.request(Method::POST, &[], &[])?.json(&json!({
             "statement": sql,
             "timeout": inner.http.query_timeout().as_secs().max(1),
@@ -219,7 +228,7 @@ impl Statement {
         let (done, body) = account.send(request).await?;
         let answer: Answer = parsed(&body)?;
         let handle = answer.statement_handle.clone();
-        Ok((Self { account, handle, done, first: None, partition: 0, partitions: 0, _permit: permit }, answer))
+        Ok((Self { account, handle, done, first: None, partition: 0, partitions: 0, _turn: turn }, answer))
     }
 }
 
@@ -233,8 +242,7 @@ impl Pages for Statement {
             return Ok(None);
         }
         let partition = self.partition.to_string();
-        let request = self.account.request(Method::GET, &[&self.handle], &[("partition", &partition)])?;
-        let (_, body) = self.account.send(request).await?;
+        let (_, body) = self.account.get(&[&self.handle], &[("partition", &partition)]).await?;
         Ok(Some(parsed::<Partition>(&body)?.data))
     }
 }

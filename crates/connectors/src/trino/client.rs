@@ -113,17 +113,16 @@ struct Statement {
     rows: Option<Rows>,
     next: Option<Url>,
     until: Instant,
-    _permit: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Statement {
     async fn start(cluster: &Trino, sql: &str) -> Result<Self, ConnectorError> {
-        cluster.0.statements.begin(|| Self::begin(cluster.clone(), sql.to_owned())).await
+        cluster.0.statements.begin(|turn| Self::begin(cluster.clone(), sql.to_owned(), turn)).await
     }
 
-    async fn begin(cluster: Trino, sql: String) -> Result<Self, ConnectorError> {
+    async fn begin(cluster: Trino, sql: String, turn: OwnedSemaphorePermit) -> Result<Self, ConnectorError> {
         let inner = &cluster.0;
-        let permit = inner.statements.turn().await?;
         let until = Instant::now() + inner.http.query_timeout();
         let mut url = inner.http.base().clone();
         url.set_path("/v1/statement");
@@ -136,7 +135,7 @@ impl Statement {
             .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
             .header("X-Trino-Session", format!("query_max_run_time={}s", inner.http.query_timeout().as_secs().max(1)));
         let response = inner.http.send(request).await?;
-        let mut statement = Self { cluster, rows: None, next: None, until, _permit: permit };
+        let mut statement = Self { cluster, rows: None, next: None, until, _turn: turn };
         statement.take(response).await?;
         Ok(statement)
     }

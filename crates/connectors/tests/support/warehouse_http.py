@@ -16,6 +16,7 @@ import math
 import re
 import sys
 import time
+import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -374,6 +375,12 @@ class Handler(BaseHTTPRequestHandler):
             status, answer = 200, cancelled
         elif url.path == "/granted":
             status, answer = 200, granted
+        elif method == "GET" and next(gets) % 5 == 4:
+            # Too much to do: whoever asks again is answered.
+            self.send_response(429)
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         else:
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
             status, answer = kind.handle(method, url.path, query, self.headers, body)
@@ -403,6 +410,8 @@ class Handler(BaseHTTPRequestHandler):
 
 results, cancelled = {}, []
 keys = map(str, itertools.count())
+gets = itertools.count()
+warnings.simplefilter("ignore")
 kind = {"trino": Trino, "databricks": Databricks, "bigquery": Bigquery, "snowflake": Snowflake}[sys.argv[1]]()
 if kind.dialect == "snowflake":
     from fakesnow.instance import FakeSnow
