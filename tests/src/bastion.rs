@@ -39,9 +39,12 @@ impl Bastion {
         );
         std::fs::write(file("config"), config).unwrap();
         let log = std::fs::File::create(file("log")).unwrap();
-        let server =
-            Command::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &file("config")]).stdin(Stdio::null()).stderr(log);
-        let server = server.spawn().expect("OpenSSH's server starts; scripts/install-test-tools.sh installs it");
+        let server = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f", &file("config")])
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("OpenSSH's server starts; scripts/install-test-tools.sh installs it");
         let bastion = Self { folder, port: own, server };
         crate::eventually("OpenSSH's server", async || {
             tokio::net::TcpStream::connect(("127.0.0.1", own)).await.is_ok().then_some(())

@@ -103,7 +103,7 @@ pub enum Form {
 }
 
 /// What a run answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RunAnswer {
     pub query_id: QueryId,
     pub columns: Vec<QueryColumn>,

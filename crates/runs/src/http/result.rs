@@ -10,7 +10,7 @@ use bytes::Bytes;
 use datafusion::arrow::array::RecordBatch;
 use futures::stream;
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Page, PageRequest, Permission, QueryId, Result};
+use rivergen_kernel::{Error, ErrorCode, PageRequest, Pagination, Permission, QueryId, Result};
 use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn},
@@ -45,10 +45,10 @@ pub struct QueryResult {
     /// There were more rows than the limit lets through.
     pub truncated: bool,
     pub policies_applied: Vec<PolicyOfQuery>,
-    /// The rows, each as the values of its columns.
-    #[serde(flatten)]
-    #[schema(inline)]
-    pub rows: Page<Vec<serde_json::Value>>,
+    /// The rows, each as the values of its columns, as a query answers them.
+    #[schema(value_type = Vec<Vec<Object>>, example = json!([["EU", 4182], ["US", 3911]]))]
+    pub items: Vec<Vec<serde_json::Value>>,
+    pub pagination: Pagination,
 }
 
 errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError; }
@@ -82,9 +82,10 @@ pub async fn get_query_result(
         None => {
             let total = run.row_count.and_then(|rows| u64::try_from(rows).ok()).unwrap_or_default();
             let (columns, truncated, policies) = (kept.columns.clone(), kept.truncated, kept.policies.clone());
-            let rows = Page::new(rows(kept, page).await?, page, total);
             let policies_applied = policies.into_iter().map(PolicyOfQuery::from).collect();
-            let answer = QueryResult { query_id: id, columns, truncated, policies_applied, rows };
+            let pagination = Pagination::new(page, total);
+            let items = rows(kept, page).await?;
+            let answer = QueryResult { query_id: id, columns, truncated, policies_applied, items, pagination };
             Ok(Reply::ok(answer, "The result of the query.").into_response())
         }
     }

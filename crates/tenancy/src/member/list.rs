@@ -8,7 +8,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::SimpleExpr};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -58,31 +58,24 @@ pub async fn list(
     let tenant = caller.require(Permission::MemberRead)?;
     let platform = &tenancy.identity.platform;
     let message = "The members of the organization.";
-    let Some(condition) = wanted(tenant, filter, platform.clock.now()) else {
+    let Some(found) = word::meant_by(platform.db.read(), tenant, filter.search.as_deref()).await? else {
         return Ok(Reply::ok(Members { members: Vec::new(), total_count: 0, message }, message));
     };
+    let condition = found.add_option(filter.role_id.map(|role| held_by(tenant, role, platform.clock.now())));
+    let condition = condition.add_option(filter.status.map(|status| Column::Status.eq(status)));
     let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
     let page = page(&platform.db, &tenancy.headcounts, tenant, wanted, by_name).await?;
     let members = view::shown(&tenancy, &caller, page.members).await?;
     Ok(Reply::ok(Members { members, total_count: page.total, message }, message))
 }
 
-/// `None` where nobody can be meant.
-fn wanted(tenant: Tenant, filter: Filter, now: chrono::DateTime<chrono::Utc>) -> Option<Condition> {
-    let mut wanted = word::meant_by(tenant, filter.search.as_deref())?;
-    if let Some(role) = filter.role_id {
-        // Index: role_assignments(role_id, user_id, expires_at, organization_id).
-        let holders = tenant
-            .find::<assignment::Entity>()
-            .select_only()
-            .column(assignment::Column::UserId)
-            .filter(assignment::Column::RoleId.eq(role))
-            .filter(assignment::live(now))
-            .into_query();
-        wanted = wanted.add(Column::UserId.in_subquery(holders));
-    }
-    if let Some(status) = filter.status {
-        wanted = wanted.add(Column::Status.eq(status));
-    }
-    Some(wanted)
+/// Who holds the role. Index: role_assignments(role_id, user_id, expires_at, organization_id).
+fn held_by(tenant: Tenant, role: RoleId, now: chrono::DateTime<chrono::Utc>) -> SimpleExpr {
+    let holders = tenant
+        .find::<assignment::Entity>()
+        .select_only()
+        .column(assignment::Column::UserId)
+        .filter(assignment::Column::RoleId.eq(role))
+        .filter(assignment::live(now));
+    Column::UserId.in_subquery(holders.into_query())
 }

@@ -480,6 +480,8 @@ pub mod assignment {
 
 /// The words by which members are found.
 pub mod word {
+    use sea_orm::sea_query::{Alias, Asterisk, ExprTrait, Query, SelectStatement};
+
     use super::*;
 
     #[sea_orm::model]
@@ -515,33 +517,71 @@ pub mod word {
     }
 
     /// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
-    pub fn meant_by(tenant: Tenant, search: Option<&str>) -> Option<Condition> {
+    pub async fn meant_by(
+        db: &impl ConnectionTrait,
+        tenant: Tenant,
+        search: Option<&str>,
+    ) -> Result<Option<Condition>> {
         match search.map(str::trim).filter(|text| !text.is_empty()) {
-            Some(text) => found_by(tenant, text),
-            None => Some(Condition::all()),
+            Some(text) => found_by(db, tenant, text).await,
+            None => Ok(Some(Condition::all())),
         }
     }
 
     /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
     /// word. An address is one word.
-    fn found_by(tenant: Tenant, text: &str) -> Option<Condition> {
-        use sea_orm::sea_query::ExprTrait;
+    async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Condition>> {
         let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
             true => vec![token.to_lowercase()],
             false => split(token).collect(),
         });
         let mut wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
-        // The longest fits the fewest people; the others are looked for among those alone.
-        wanted.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
-        let (first, others) = wanted.split_first()?;
+        if wanted.len() > 1 {
+            // Who has the rarest is looked for; the others are looked up of those alone.
+            let mut rarity = Vec::with_capacity(wanted.len());
+            for word in &wanted {
+                rarity.push(bearers(db, tenant, word).await?);
+            }
+            let mut order: Vec<usize> = (0..wanted.len()).collect();
+            order.sort_by_key(|at| rarity.get(*at).copied());
+            wanted = order.into_iter().filter_map(|at| wanted.get(at).cloned()).collect();
+        }
+        let Some((first, others)) = wanted.split_first() else { return Ok(None) };
         // Index: the primary key.
-        let found = super::Column::UserId.in_subquery(beginning_with(tenant, first).into_query());
-        let has = |word: &String| {
-            // Index: member_words(user_id, organization_id, word).
-            let own = Expr::col((Entity, Column::UserId)).equals((super::Entity, super::Column::UserId));
-            Expr::exists(beginning_with(tenant, word).filter(own).into_query())
-        };
-        Some(others.iter().map(has).fold(Condition::all().add(found), Condition::add))
+        let mut found = beginning_with(tenant, first);
+        for word in others {
+            found = found.filter(Expr::exists(of_the_same(tenant, word)));
+        }
+        Ok(Some(Condition::all().add(super::Column::UserId.in_subquery(found.into_query()))))
+    }
+
+    /// How often a word is found that begins so; nobody counts beyond a thousand.
+    async fn bearers(db: &impl ConnectionTrait, tenant: Tenant, word: &str) -> Result<i64> {
+        let few = beginning_with(tenant, word).limit(1_000).into_query();
+        let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
+        let row = db.query_one(&count).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+    }
+
+    /// A word of the member in the query around. Index: member_words(user_id, organization_id, word). The offset tells
+    /// PostgreSQL to look it up for each of them, and not to read all who have the word.
+    fn of_the_same(tenant: Tenant, word: &str) -> SelectStatement {
+        let other = Alias::new("other");
+        Query::select()
+            .expr(Expr::val(1))
+            .from_as(Entity, other.clone())
+            .and_where(Expr::col((other.clone(), Column::UserId)).equals((Entity, Column::UserId)))
+            .and_where(Expr::col((other.clone(), Column::OrganizationId)).eq(tenant.organization_id()))
+            .and_where(Expr::col((other.clone(), Column::Word)).gte(word))
+            .and_where(Expr::col((other, Column::Word)).lt(end_of(word)))
+            .limit(1)
+            .offset(0)
+            .to_owned()
+    }
+
+    /// Behind everything that begins so.
+    fn end_of(word: &str) -> String {
+        format!("{word}\u{10ffff}")
     }
 
     /// A range instead of `LIKE`, which takes no index where the collation is not C.
@@ -551,7 +591,7 @@ pub mod word {
             .column(Column::UserId)
             .filter(Column::OrganizationId.eq(tenant.organization_id()))
             .filter(Column::Word.gte(word))
-            .filter(Column::Word.lt(format!("{word}\u{10ffff}")))
+            .filter(Column::Word.lt(end_of(word)))
     }
 
     /// Writes the words of a member down, in place of those that they had.

@@ -1,15 +1,18 @@
 //! A page of an organization's members, and how many there are in all: for every list of them.
 //!
 //! The page is chosen among the entries of an index alone; rows and accounts are read of its members only, so that a page
-//! far behind costs a walk along the index and no more. How many belong to the organization is kept until somebody joins
-//! or leaves.
+//! far behind costs a walk along the index and no more, from the end that is nearer. How many belong to the organization is
+//! kept until somebody joins or leaves; how many a condition lets through is counted with the page, so that who fits it is
+//! looked for once, beginning with the condition, however few of them the page shows.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use rivergen_identity::user::account;
 use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
 use rivergen_platform::{Database, Event, Kept, db::TenantScope};
-use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr,
+};
 
 use super::{Column, Entity, Model, view};
 
@@ -39,9 +42,28 @@ impl Headcounts {
     }
 }
 
+/// From which end of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Walk {
+    Forward,
+    Backward,
+}
+
+impl Walk {
+    /// An order, walked so.
+    pub fn along(self, order: Order) -> Order {
+        match (self, order) {
+            (Self::Forward, order) => order,
+            (Self::Backward, Order::Asc) => Order::Desc,
+            (Self::Backward, _) => Order::Asc,
+        }
+    }
+}
+
 /// By name. Index: memberships(organization_id, name_key, user_id), or the one that has the status before the name.
-pub(crate) fn by_name(select: Select<Entity>) -> Select<Entity> {
-    select.order_by_asc(Column::NameKey).order_by_asc(Column::UserId)
+pub(crate) fn by_name(select: Select<Entity>, walk: Walk) -> Select<Entity> {
+    let order = walk.along(Order::Asc);
+    select.order_by(Column::NameKey, order.clone()).order_by(Column::UserId, order)
 }
 
 /// The page, by queries that are as many however long it is.
@@ -50,18 +72,38 @@ pub(crate) async fn page(
     headcounts: &Headcounts,
     tenant: Tenant,
     wanted: Wanted,
-    order: impl FnOnce(Select<Entity>) -> Select<Entity>,
+    order: impl FnOnce(Select<Entity>, Walk) -> Select<Entity>,
 ) -> Result<Page> {
     let db = db.read();
     let Wanted { condition, skip, limit } = wanted;
     let everybody = condition.is_empty();
     let found = tenant.find::<Entity>().filter(condition).select_only().column(Column::UserId);
     let count = async { Ok(found.clone().count(db).await?) };
-    let total = match everybody {
-        true => headcounts.0.get_or_load(tenant.organization_id(), count).await?,
-        false => count.await?,
+    let (people, total): (Vec<UserId>, u64) = if everybody {
+        let total = headcounts.0.get_or_load(tenant.organization_id(), count).await?;
+        let taken = limit.min(total.saturating_sub(skip));
+        let behind = total.saturating_sub(skip + taken);
+        let people = match behind < skip && taken > 0 {
+            true => {
+                let walked = order(found, Walk::Backward).offset(behind).limit(taken);
+                let mut people: Vec<UserId> = walked.into_tuple().all(db).await?;
+                people.reverse();
+                people
+            }
+            false => order(found, Walk::Forward).offset(skip).limit(limit).into_tuple().all(db).await?,
+        };
+        (people, total)
+    } else {
+        let counted = found.clone().column_as(Expr::cust("COUNT(*) OVER ()"), "total");
+        let counted: Vec<(UserId, i64)> =
+            order(counted, Walk::Forward).offset(skip).limit(limit).into_tuple().all(db).await?;
+        let total = match counted.first() {
+            Some((_, total)) => u64::try_from(*total).unwrap_or_default(),
+            None if skip == 0 => 0,
+            None => count.await?,
+        };
+        (counted.into_iter().map(|(user, _)| user).collect(), total)
     };
-    let people: Vec<UserId> = order(found).offset(skip).limit(limit).into_tuple().all(db).await?;
     // Index: memberships(organization_id, user_id), unique.
     let rows = view::rows(tenant).filter(Column::UserId.is_in(people.iter().copied())).all(db).await?;
     let rows = rows.into_iter().filter_map(|(member, account)| Some((member.user_id, (member, account?))));

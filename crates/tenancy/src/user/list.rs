@@ -51,7 +51,8 @@ pub async fn list_users(
     let tenant = caller.require(Permission::UserRead)?;
     let now = tenancy.identity.platform.clock.now();
     let message = "The users of the organization.";
-    let Some(condition) = word::meant_by(tenant, query.search.as_deref()) else {
+    let db = tenancy.identity.platform.db.read();
+    let Some(condition) = word::meant_by(db, tenant, query.search.as_deref()).await? else {
         return Ok(Reply::ok(Users::none(message), message));
     };
     let condition = condition

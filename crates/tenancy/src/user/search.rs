@@ -104,7 +104,8 @@ pub async fn search_users(
     let tenant = caller.require(Permission::UserRead)?;
     let now = tenancy.identity.platform.clock.now();
     let message = "The users that were found.";
-    let Some(found) = word::meant_by(tenant, request.query.as_deref()) else {
+    let db = tenancy.identity.platform.db.read();
+    let Some(found) = word::meant_by(db, tenant, request.query.as_deref()).await? else {
         return Ok(Reply::ok(Users::none(message), message));
     };
     let condition = request.filters.unwrap_or_default().narrow(found, tenant, now);
@@ -114,7 +115,8 @@ pub async fn search_users(
     };
     let sort = request.sort_by.unwrap_or_default();
     let wanted = Wanted { condition, skip: u64::from(request.skip.unwrap_or(0)), limit: request.limit.unwrap_or(100) };
-    let (users, total_count) = page(&tenancy, tenant, wanted, |select| sort.of(select, order)).await?;
+    let (users, total_count) =
+        page(&tenancy, tenant, wanted, |select, walk| sort.of(select, walk.along(order))).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }
 
