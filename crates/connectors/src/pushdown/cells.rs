@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(decimal("-1E-10", 10), Some(-1));
         assert_eq!(decimal("1.5E+3", 2), Some(150_000));
         assert_eq!(decimal("1E-3", 2), None);
-        for wrong in ["0.005", "", "-", ".", "1e5", "NaN", "1.2.3", "１"] {
+        for wrong in ["0.005", "", "-", ".", "1e", "1e99", "e5", "NaN", "1.2.3", "１"] {
             assert_eq!(decimal(wrong, 2), None, "{wrong}");
         }
     }
