@@ -30,6 +30,7 @@ scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
 has mariadbd || [ -x /usr/sbin/mariadbd ] || packages+=(mariadb-server)
 # The server of the Redis connector's tests.
 has redis-server || packages+=(redis-server)
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then
     packages+=(python3-yaml)
 fi
@@ -139,5 +140,18 @@ elif ! cmp -s tests/interop/kafka/requirements.txt "$kafka/requirements.txt"; th
         cp tests/interop/kafka/requirements.txt "$kafka/"
     else
         echo "librdkafka could not be installed: the tests of Kafka against it will be skipped"
+    fi
+fi
+
+# The engines that the connectors of ClickHouse and of SQL services run against. Without them the tests say that they
+# are skipped.
+services=$HOME/.cache/rivergen/services
+wanted=crates/connectors/tests/support/requirements.txt
+if ! cmp -s "$wanted" "$services/requirements.txt"; then
+    # The list comes last: what is there counts as installed.
+    if python3 -m venv "$services" && "$services/bin/pip" install --quiet --requirement "$wanted" </dev/null; then
+        cp "$wanted" "$services/requirements.txt"
+    else
+        echo "chdb, DuckDB, fakesnow and sqlglot could not be installed: the tests of ClickHouse and SQL services will be skipped"
     fi
 fi

@@ -204,6 +204,30 @@ pub(crate) fn base_url(config: &SourceConfig) -> Result<Url, FieldError> {
     Url::parse(&format!("{scheme}://{host}:{port}/")).map_err(|_| invalid())
 }
 
+/// For statements, whose answers tell more than their status does.
+impl HttpSource {
+    pub fn query_timeout(&self) -> Duration {
+        self.query_timeout
+    }
+
+    /// As `request`, with a query.
+    pub fn request_with(&self, method: Method, segments: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.request_url(method, url)
+    }
+
+    /// What an answer with another status than success means, without its words.
+    pub async fn refusal(&self, response: Response) -> ConnectorError {
+        self.refused(response.status(), response).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,12 +26,16 @@ mod registry;
 mod relay;
 pub mod retry;
 mod server;
+mod statements;
 mod tls;
 pub mod tunnel;
 
 pub mod api;
 pub mod aws;
+pub mod bigquery;
 pub mod cassandra;
+pub mod clickhouse;
+pub mod databricks;
 pub mod documents;
 pub mod files;
 pub mod kafka;
@@ -43,7 +47,9 @@ pub mod postgres;
 pub mod pushdown;
 pub mod redis;
 pub mod search;
+pub mod snowflake;
 pub mod sqlite;
+pub mod trino;
 
 pub use config::{Credentials, SourceConfig, check_required};
 pub use connector::{

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rivergen_kernel::error::FieldError;
 
 use crate::{
-    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, cassandra, files, kafka, mongodb, mysql, neo4j,
-    objects, postgres, redis, search, sqlite, tunnel,
+    Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, bigquery, cassandra, clickhouse,
+    databricks, files, kafka, mongodb, mysql, neo4j, objects, postgres, redis, search, snowflake, sqlite, trino, tunnel,
 };
 
 /// Finds the connector of a kind.
@@ -25,6 +25,11 @@ impl Registry {
             Arc::new(postgres::Postgres::REDSHIFT),
             Arc::new(mysql::Mysql::MYSQL),
             Arc::new(mysql::Mysql::MARIADB),
+            Arc::new(clickhouse::Clickhouse::default()),
+            Arc::new(trino::Trino::default()),
+            Arc::new(snowflake::Snowflake::default()),
+            Arc::new(bigquery::Bigquery::default()),
+            Arc::new(databricks::Databricks::default()),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());

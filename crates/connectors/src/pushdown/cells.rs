@@ -326,6 +326,10 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// A plain decimal at a scale; digits beyond it have no place there.
 fn decimal(text: &str, scale: i8) -> Option<i128> {
+    // As Java writes what is very small.
+    if let Some((digits, exponent)) = text.split_once(['e', 'E']) {
+        return decimal(digits, scale.checked_add(exponent.parse().ok()?)?);
+    }
     let scale = usize::try_from(scale).ok()?;
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -397,7 +401,10 @@ mod tests {
         assert_eq!(decimal("0.0500", 2), Some(5));
         assert_eq!(decimal("18446744073709551615", 0), Some(18_446_744_073_709_551_615));
         assert_eq!(decimal(".5", 1), Some(5));
-        for wrong in ["0.005", "", "-", ".", "1e5", "NaN", "1.2.3", "１"] {
+        assert_eq!(decimal("-1E-10", 10), Some(-1));
+        assert_eq!(decimal("1.5E+3", 2), Some(150_000));
+        assert_eq!(decimal("1E-3", 2), None);
+        for wrong in ["0.005", "", "-", ".", "1e", "1e99", "e5", "NaN", "1.2.3", "１"] {
             assert_eq!(decimal(wrong, 2), None, "{wrong}");
         }
     }

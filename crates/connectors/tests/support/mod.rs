@@ -1,6 +1,7 @@
 //! What the tests of the connectors share.
 #![allow(dead_code)]
 
+pub mod clickhouse;
 pub mod differential;
 pub mod documents;
 pub mod http;
@@ -9,6 +10,7 @@ pub mod mariadb;
 pub mod postgres;
 pub mod s3;
 pub mod servers;
+pub mod warehouse;
 
 use std::sync::Arc;
 

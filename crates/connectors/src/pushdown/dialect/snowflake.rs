@@ -21,7 +21,7 @@ impl Grammar for Snowflake {
     }
 
     fn moment(&self, moment: NaiveDateTime, utc: bool) -> Option<String> {
-        let (zone, name) = if utc { (" +0000", "TIMESTAMP_TZ") } else { ("", "TIMESTAMP_NTZ") };
+        let (zone, name) = if utc { ("+00:00", "TIMESTAMP_TZ") } else { ("", "TIMESTAMP_NTZ") };
         Some(format!("CAST('{}{zone}' AS {name})", moment.format("%Y-%m-%d %H:%M:%S%.6f")))
     }
 

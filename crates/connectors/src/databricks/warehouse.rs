@@ -1,0 +1,302 @@
+//! Statements: sent, waited for, read chunk by chunk.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use reqwest::{Method, RequestBuilder};
+use rivergen_kernel::secret::Secret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::catalog;
+use crate::http::HttpSource;
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::statements::{self, Pages, Rows, Statements};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+
+const NOTATION: Notation = Notation { binary: Binary::Base64, moments: Moments::Microseconds };
+const STATEMENTS: [&str; 4] = ["api", "2.0", "sql", "statements"];
+/// Between two questions whether a statement is done: the first pause and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// One catalogue behind one warehouse. Cloning shares all.
+#[derive(Clone)]
+pub(super) struct Warehouse(Arc<Inner>);
+
+struct Inner {
+    identity: String,
+    http: HttpSource,
+    id: String,
+    token: Secret,
+    catalog: OnceLock<String>,
+    schema: Option<String>,
+    statements: Statements,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    statement_id: String,
+    status: Status,
+    manifest: Option<Manifest>,
+    result: Option<Chunk>,
+}
+
+impl Answer {
+    fn is_done(&self) -> bool {
+        !matches!(self.status.state, State::Pending | State::Running)
+    }
+}
+
+#[derive(Deserialize)]
+struct Status {
+    state: State,
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+enum State {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Canceled,
+    Closed,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    truncated: bool,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    data_array: Option<Rows>,
+    next_chunk_index: Option<u64>,
+}
+
+impl Warehouse {
+    pub fn new(source: &SourceContext) -> Result<Self, ConnectorError> {
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Ok(Self(Arc::new(Inner {
+            identity: source.identity.clone(),
+            http: HttpSource::at_host(source)?,
+            id: source.credentials.warehouse.clone().unwrap_or_default(),
+            token: source.credentials.api_key.clone().unwrap_or_else(|| Secret::new("")),
+            catalog: filled(&source.config.database_name).map(OnceLock::from).unwrap_or_default(),
+            schema: filled(&source.config.schema_name),
+            statements: Statements::of(&source.config),
+        })))
+    }
+
+    /// The catalogue that was named, or the warehouse's default.
+    pub async fn catalog(&self) -> Result<&str, ConnectorError> {
+        if let Some(catalog) = self.0.catalog.get() {
+            return Ok(catalog);
+        }
+        let name = statements::text(Statement::start(self, "SELECT current_catalog()").await?).await?;
+        let name = name.ok_or_else(|| ConnectorError::internal("the warehouse named no catalogue"))?;
+        Ok(self.0.catalog.get_or_init(|| name))
+    }
+
+    /// All rows of a small result.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
+        statements::texts(Statement::start(self, sql).await?).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
+        let response = self.0.http.send_patiently(request).await?;
+        let body = self.0.http.read(response).await?;
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let path: Vec<&str> = STATEMENTS.into_iter().chain(path.iter().copied()).collect();
+        self.0.http.request(method, &path).bearer_auth(self.0.token.expose())
+    }
+}
+
+impl fmt::Debug for Warehouse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warehouse").field("identity", &self.0.identity).finish_non_exhaustive()
+    }
+}
+
+/// A statement at work. Its drop cancels it where it is not done.
+struct Statement {
+    warehouse: Warehouse,
+    id: String,
+    done: bool,
+    chunk: Option<Chunk>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Statement {
+    /// Once it is done.
+    async fn start(warehouse: &Warehouse, sql: &str) -> Result<Self, ConnectorError> {
+        let limit = warehouse.0.http.query_timeout();
+        let until = Instant::now() + limit;
+        let begin = |turn| Self::begin(warehouse.clone(), sql.to_owned(), turn);
+        let (mut statement, mut answer) = warehouse.0.statements.begin(begin).await?;
+        let mut pause = PAUSES.0;
+        loop {
+            statement.done = answer.is_done();
+            match answer.status.state {
+                State::Succeeded if answer.manifest.as_ref().is_some_and(|manifest| manifest.truncated) => {
+                    return Err(ConnectorError::QueryFailed { cause: Some("the result was cut short".into()) });
+                }
+                State::Succeeded => {
+                    statement.chunk = answer.result;
+                    return Ok(statement);
+                }
+                State::Pending | State::Running if Instant::now() > until => {
+                    return Err(ConnectorError::Timeout(limit));
+                }
+                State::Pending | State::Running => {}
+                State::Canceled => return Err(ConnectorError::Timeout(limit)),
+                State::Failed | State::Closed => {
+                    return Err(classify(&answer.status.error.map(|failure| failure.message).unwrap_or_default()));
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+            answer = warehouse.answer(warehouse.request(Method::GET, &[&statement.id])).await?;
+        }
+    }
+
+    async fn begin(
+        warehouse: Warehouse,
+        sql: String,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<(Self, Answer), ConnectorError> {
+        let inner = &warehouse.0;
+        let request = warehouse.request(Method::POST, &[]).json(&json!({
+            "warehouse_id": inner.id,
+            "statement": sql,
+            "catalog": inner.catalog.get(),
+            "wait_timeout": "10s",
+            "on_wait_timeout": "CONTINUE",
+            "disposition": "INLINE",
+            "format": "JSON_ARRAY",
+        }));
+        let answer: Answer = warehouse.answer(request).await?;
+        let (id, done) = (answer.statement_id.clone(), answer.is_done());
+        Ok((Self { warehouse, id, done, chunk: None, _turn: turn }, answer))
+    }
+}
+
+impl Pages for Statement {
+    async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
+        let Some(Chunk { data_array, next_chunk_index }) = self.chunk.take() else { return Ok(None) };
+        if let Some(index) = next_chunk_index {
+            let index = index.to_string();
+            let path = [self.id.as_str(), "result", "chunks", index.as_str()];
+            self.chunk = Some(self.warehouse.answer(self.warehouse.request(Method::GET, &path)).await?);
+        }
+        Ok(Some(data_array.unwrap_or_default()))
+    }
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.done {
+            return;
+        }
+        let (warehouse, id) = (self.warehouse.clone(), std::mem::take(&mut self.id));
+        runtime.spawn(async move {
+            if warehouse.0.http.send(warehouse.request(Method::POST, &[&id, "cancel"])).await.is_err() {
+                tracing::debug!("a Databricks statement could not be cancelled");
+            }
+        });
+    }
+}
+
+/// What the warehouse's error means, without its words. The class of the error stands in brackets.
+fn classify(message: &str) -> ConnectorError {
+    tracing::info!(message, "Databricks refused a statement");
+    let class = message.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(class, _)| class);
+    match class.split('.').next().unwrap_or_default() {
+        "TABLE_OR_VIEW_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "UNRESOLVED_COLUMN" | "INSUFFICIENT_PERMISSIONS" => {
+            ConnectorError::NotFound { what: "a table or column of the query".into() }
+        }
+        "NO_SUCH_CATALOG_EXCEPTION" | "CATALOG_NOT_FOUND" => {
+            ConnectorError::AuthenticationFailed { cause: Some(class.into()) }
+        }
+        class => ConnectorError::QueryFailed { cause: Some(class.into()) },
+    }
+}
+
+impl RemoteDatabase for Warehouse {
+    fn identity(&self) -> &str {
+        &self.0.identity
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Databricks
+    }
+
+    fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
+        let (warehouse, columns) = (self.clone(), schema.clone());
+        delivered(schema, |batches| async move {
+            statements::deliver(Statement::start(&warehouse, &sql).await?, columns, NOTATION, &batches).await
+        })
+    }
+}
+
+#[async_trait]
+impl Catalogued for Warehouse {
+    async fn version(&self) -> Result<Option<String>, ConnectorError> {
+        let version = Statement::start(self, "SELECT current_version().dbsql_version").await?;
+        let version = statements::text(version).await?;
+        Ok(Some(version.map_or_else(|| "Databricks SQL".to_owned(), |version| format!("Databricks SQL {version}"))))
+    }
+
+    fn only_schema(&self) -> Option<&str> {
+        self.0.schema.as_deref()
+    }
+
+    async fn catalogue(
+        &self,
+        schema: Option<&str>,
+        table: Option<&str>,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, schema, table).await
+    }
+
+    fn qualified(&self, schema: &str, table: &str) -> String {
+        let quote = |name: &str| Dialect::Databricks.quote(name);
+        let table = format!("{}.{}", quote(schema), quote(table));
+        // Where none was named, the statement runs in the default one.
+        match self.0.catalog.get() {
+            Some(catalog) => format!("{}.{table}", quote(catalog)),
+            None => table,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_apart_by_their_class() {
+        let told = "[TABLE_OR_VIEW_NOT_FOUND] The table or view `x` cannot be found. SQLSTATE: 42P01";
+        assert!(matches!(classify(told), ConnectorError::NotFound { .. }));
+        assert!(matches!(classify("[UNRESOLVED_COLUMN.WITH_SUGGESTION] …"), ConnectorError::NotFound { .. }));
+        assert!(matches!(classify("[DIVIDE_BY_ZERO] Division by zero."), ConnectorError::QueryFailed { .. }));
+    }
+}

@@ -1,0 +1,160 @@
+//! Statements that a service answers over HTTP: so many at once, begun where somebody can end them, read page by page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::pushdown::{Batches, Cells, Notation};
+use crate::{ConnectorError, SourceConfig, retry};
+
+/// How statements of one source begin.
+pub(crate) struct Statements {
+    permits: Arc<Semaphore>,
+    /// How long one waits for another to end. Two that feed one join would wait for each other for ever.
+    patience: Duration,
+    /// How often a service that cannot be reached is tried again.
+    pub retries: u32,
+}
+
+impl Statements {
+    pub fn of(config: &SourceConfig) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(config.connection_pool_size.clamp(1, 100) as usize)),
+            patience: config.connect_timeout(),
+            retries: config.max_retries,
+        }
+    }
+
+    /// Leave for one more statement, which ends when it is dropped.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, ConnectorError> {
+        let permit = tokio::time::timeout(self.patience, self.permits.clone().acquire_owned()).await;
+        permit.map_err(|_| ConnectorError::Timeout(self.patience))?.map_err(ConnectorError::internal)
+    }
+
+    /// Begins a statement in its turn; no row has come yet, so a service that cannot be reached is tried again. An
+    /// attempt runs to its end even if nobody waits any more: what the service then says is all that the statement can
+    /// be ended by, and the drop of what the attempt answers has to end it.
+    pub async fn begin<T, F>(&self, attempt: impl Fn(OwnedSemaphorePermit) -> F) -> Result<T, ConnectorError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ConnectorError>> + Send + 'static,
+    {
+        let heard = || async {
+            let turn = self.turn().await?;
+            tokio::spawn(attempt(turn)).await.map_err(ConnectorError::internal)?
+        };
+        retry::reaching(self.retries, heard).await
+    }
+}
+
+/// Rows of values as the service wrote them.
+pub(crate) type Rows = Vec<Vec<Box<RawValue>>>;
+
+/// A result that comes page by page.
+pub(crate) trait Pages: Send {
+    /// The rows of the next page; `None` after the last one.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Rows>, ConnectorError>> + Send;
+}
+
+/// Hands a result on as it comes.
+pub(crate) async fn deliver(
+    mut pages: impl Pages,
+    schema: SchemaRef,
+    notation: Notation,
+    batches: &Batches,
+) -> Result<(), ConnectorError> {
+    let mut cells = Cells::new(schema)?;
+    while let Some(rows) = pages.next().await? {
+        for row in &rows {
+            let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
+            cells.push_json(&row, notation)?;
+            if cells.is_full() {
+                batches.send(cells.take()?).await?;
+            }
+        }
+    }
+    if !cells.is_empty() {
+        batches.send(cells.take()?).await?;
+    }
+    Ok(())
+}
+
+/// All rows of a small result of texts.
+pub(crate) async fn texts(mut pages: impl Pages) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
+    let mut found = Vec::new();
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let row = row.iter().map(|value| serde_json::from_str(value.get())).collect::<Result<_, _>>();
+            found.push(row.map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?);
+        }
+    }
+    Ok(found)
+}
+
+/// The only value of a result of one row and column.
+pub(crate) async fn text(pages: impl Pages) -> Result<Option<String>, ConnectorError> {
+    Ok(texts(pages).await?.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::DataSourceType;
+
+    fn config(size: u32) -> SourceConfig {
+        SourceConfig { connection_pool_size: size, connection_timeout: 1, ..SourceConfig::new(DataSourceType::Trino) }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_ever_for_a_turn() {
+        let statements = Statements::of(&config(1));
+        let turn = statements.turn().await.unwrap();
+        assert!(matches!(statements.turn().await, Err(ConnectorError::Timeout(_))));
+        drop(turn);
+        assert!(statements.turn().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_heard_and_dropped() {
+        struct Ends(Arc<AtomicU32>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let ended = Arc::new(AtomicU32::new(0));
+        let statements = Statements::of(&config(1));
+        let slow = |_turn| {
+            let ended = ended.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(Ends(ended))
+            }
+        };
+        let begun = tokio::time::timeout(Duration::from_millis(5), statements.begin(slow)).await;
+        assert!(begun.is_err() && ended.load(Ordering::SeqCst) == 0);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_was_away_is_asked_again() {
+        let tried = Arc::new(AtomicU32::new(0));
+        let attempt = |_turn| {
+            let tried = tried.clone();
+            async move {
+                match tried.fetch_add(1, Ordering::SeqCst) {
+                    0 => Err(ConnectorError::Unreachable { cause: None }),
+                    _ => Ok(()),
+                }
+            }
+        };
+        Statements::of(&config(1)).begin(attempt).await.unwrap();
+        assert_eq!(tried.load(Ordering::SeqCst), 2);
+    }
+}
