@@ -26,6 +26,7 @@ mod server;
 mod tls;
 
 pub mod files;
+pub mod mssql;
 pub mod mysql;
 pub mod objects;
 pub mod postgres;

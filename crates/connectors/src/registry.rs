@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Connector, ConnectorError, DataSourceType, files, mysql, objects, postgres, sqlite};
+use crate::{Connector, ConnectorError, DataSourceType, files, mssql, mysql, objects, postgres, sqlite};
 
 /// Finds the connector of a kind.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ impl Registry {
             Arc::new(postgres::Postgres::REDSHIFT),
             Arc::new(mysql::Mysql::MYSQL),
             Arc::new(mysql::Mysql::MARIADB),
+            Arc::new(mssql::Mssql::MSSQL),
+            Arc::new(mssql::Mssql::SYNAPSE),
             Arc::new(sqlite::Sqlite::default()),
         ];
         connectors.extend(files::connectors());
