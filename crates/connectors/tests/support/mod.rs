@@ -6,6 +6,7 @@ pub mod mariadb;
 pub mod postgres;
 pub mod s3;
 pub mod servers;
+pub mod tds;
 
 use std::sync::Arc;
 
