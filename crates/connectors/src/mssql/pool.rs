@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rustls::ClientConfig;
-use tiberius::{AuthMethod, Client, Config, EncryptionLevel, Error};
+use tiberius::error::Error;
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use tiberius::{ColumnData, Error, QueryItem, QueryStream, Row};
+use tiberius::error::Error;
+use tiberius::{ColumnData, QueryItem, QueryStream, Row};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::decode::decode;
