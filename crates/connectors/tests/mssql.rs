@@ -92,7 +92,7 @@ async fn texts_are_told_apart_that_the_database_takes_for_one() {
         pair.check(query).await;
     }
     let statements = pair.check("SELECT n FROM blanks WHERE t = 'x'").await;
-    assert!(statements[0].contains("(t1.[t] = N'x' AND"), "an index may serve: {}", statements[0]);
+    assert!(statements[0].contains("(t1.[t] = N'x') AND"), "an index may serve: {}", statements[0]);
 }
 
 #[tokio::test]
@@ -131,8 +131,8 @@ async fn every_type_is_read() {
         "SELECT a FROM types WHERE e = 'ab' AND f = '123e4567-e89b-12d3-a456-426655440000'",
         "SELECT a FROM types WHERE c = 922337203685477.5807 AND d > 5",
         "SELECT count(*), sum(a), sum(c), min(d), max(i), max(j) FROM types",
-        "SELECT a FROM types WHERE i = TIMESTAMP '2024-02-29 12:00:00.003' AND m > TIMESTAMP '9000-01-01 00:00:00'",
-        "SELECT e, count(*) FROM types GROUP BY e ORDER BY 2 LIMIT 5",
+        "SELECT a FROM types WHERE i = TIMESTAMP '2024-02-29 12:00:00.003' AND m > TIMESTAMP '2200-01-01 00:00:00'",
+        "SELECT e, count(*) FROM types GROUP BY e LIMIT 5",
         "SELECT date_trunc('week', i), date_trunc('minute', i), extract(week FROM i), extract(dow FROM l) FROM types LIMIT 9",
     ] {
         assert_eq!(pair.check(query).await.len(), 1, "{query}");

@@ -324,11 +324,10 @@ class Connection(protocol.Connection):
             host = "localhost".encode("utf-16-le")
             value = struct.pack("<BHH", 0, OPTIONS.port, len(host) // 2) + host
             body = struct.pack("<BH", 20, len(value)) + value + b"\x00\x00"
-            super()._answer_sql_login(responses)
-            responses.clear()
             ack = protocol.login_response(version=(16, 0, 4175), server_name="x", tds_version=self._tds_version)
             at = len(ack) - 13
             self._send(responses, ack[:at] + b"\xe3" + struct.pack("<H", len(body)) + body + ack[at:])
+            self._state = protocol.ConnectionState.FAILED
             return True
         return super()._answer_sql_login(responses)
 
