@@ -69,7 +69,7 @@ CREATE TABLE dbo.orders (id bigint, person int, amount decimal(8,2), price real,
 INSERT INTO dbo.orders VALUES
     (1, 1, 5.00, 1.5, '2024-01-01 00:00:00', 'first'), (2, 1, 7.25, 2.5, NULL, NULL), (3, 2, 1.00, 0.1, now(), ''),
     (4, NULL, 100.00, 3, '2024-06-01 12:00:00', 'nobody'), (5, 77, 2.50, NULL, NULL, 'unknown'), (6, 5, 0, 0, NULL, 'ü');
-CREATE TABLE dbo.types (a utinyint, b smallint, c decimal(19,4), d decimal(38,10), e varchar, f varchar, g blob,
+CREATE TABLE dbo.types (a utinyint, b smallint, c decimal(19,4), d decimal(38,10), e varchar, f uuid, g blob,
     h time, i timestamp, j timestamptz, "odd ]name" int, k varchar, l timestamp, m timestamp);
 INSERT INTO dbo.types VALUES
     (255, -3, 922337203685477.5807, 1234567890123456789012345678.0123456789, 'ab   ',

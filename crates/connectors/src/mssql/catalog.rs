@@ -257,7 +257,7 @@ impl Declared<'_> {
     }
 
     fn reading(&self) -> Reading {
-        use Comparable::{Equality, No, Ordered};
+        use Comparable::{Equality, Narrowed, No, Ordered};
         let as_it_is = |data_type| (data_type, "{}".to_owned(), Ordered, None);
         let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         let as_text = |sql: &str| (DataType::Utf8, sql.to_owned(), No, None);
@@ -280,12 +280,12 @@ impl Declared<'_> {
             "date" => as_it_is(DataType::Date32),
             "time" => (DataType::Time64(TimeUnit::Microsecond), "{}".to_owned(), No, None),
             // Three hundredths of a second, which are more or fewer digits by the level of compatibility.
-            "datetime" => (moment(None), "CAST({} AS datetime2(3))".to_owned(), Ordered, None),
+            "datetime" => (moment(None), "CAST({} AS datetime2(3))".to_owned(), Ordered, Some(Narrowed)),
             "smalldatetime" => (moment(None), "CAST({} AS datetime2(0))".to_owned(), Ordered, Some(Ordered)),
             "datetime2" if self.scale <= 6 => as_it_is(moment(None)),
-            "datetime2" => (moment(None), MICROSECONDS.to_owned(), Ordered, None),
+            "datetime2" => (moment(None), MICROSECONDS.to_owned(), Ordered, Some(Narrowed)),
             "datetimeoffset" if self.scale <= 6 => as_it_is(moment(Some("UTC"))),
-            "datetimeoffset" => (moment(Some("UTC")), MICROSECONDS.to_owned(), Ordered, None),
+            "datetimeoffset" => (moment(Some("UTC")), MICROSECONDS.to_owned(), Ordered, Some(Narrowed)),
             "char" | "nchar" => {
                 let text = format!("(RTRIM({}) {BY_BYTES})", self.unicode());
                 (DataType::Utf8, text, Equality, Some(Equality))
@@ -295,7 +295,7 @@ impl Declared<'_> {
             }
             "text" | "ntext" => (DataType::Utf8, format!("(CAST({{}} AS nvarchar(max)) {BY_BYTES})"), Equality, None),
             "uniqueidentifier" => {
-                (DataType::Utf8, format!("(LOWER(CAST({{}} AS nvarchar(36))) {BY_BYTES})"), Equality, None)
+                (DataType::Utf8, format!("(LOWER(CAST({{}} AS nvarchar(36))) {BY_BYTES})"), Equality, Some(Narrowed))
             }
             // What is compared is filled up with zeros.
             "binary" | "varbinary" | "timestamp" | "rowversion" => (DataType::Binary, "{}".to_owned(), No, None),

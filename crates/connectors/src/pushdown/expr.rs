@@ -134,6 +134,9 @@ impl Scope<'_> {
                     (None, Some(column)) => (op.swap()?, column, left),
                     _ => return None,
                 };
+                if column.implied == Comparable::Narrowed {
+                    return self.narrowed(&column, op, constant);
+                }
                 let operator = match op {
                     Operator::Eq => "=",
                     Operator::Lt if column.implied == Comparable::Ordered => "<",
@@ -145,12 +148,24 @@ impl Scope<'_> {
                 Some(format!("({} {operator} {})", column.text, self.plain(constant)?))
             }
             Expr::Between(between) if !between.negated => {
-                let column = self.stored(&between.expr).filter(|column| column.implied == Comparable::Ordered)?;
+                let column = self.stored(&between.expr)?;
+                if column.implied == Comparable::Narrowed {
+                    let low = self.narrowed(&column, Operator::GtEq, &between.low)?;
+                    return Some(format!("({low} AND {})", self.narrowed(&column, Operator::LtEq, &between.high)?));
+                }
+                if column.implied != Comparable::Ordered {
+                    return None;
+                }
                 let (low, high) = (self.plain(&between.low)?, self.plain(&between.high)?);
                 Some(format!("({} BETWEEN {low} AND {high})", column.text))
             }
             Expr::InList(list) if !list.negated && list.list.len() <= LONGEST_LIST => {
                 let column = self.stored(&list.expr)?;
+                if column.implied == Comparable::Narrowed {
+                    let items = list.list.iter().map(|item| self.narrowed(&column, Operator::Eq, item));
+                    let items = items.collect::<Option<Vec<_>>>()?;
+                    return (!items.is_empty()).then(|| format!("({})", items.join(" OR ")));
+                }
                 let items = list.list.iter().map(|item| self.plain(item)).collect::<Option<Vec<_>>>()?;
                 (!items.is_empty()).then(|| format!("({} IN ({}))", column.text, items.join(", ")))
             }
@@ -160,7 +175,12 @@ impl Scope<'_> {
 
     fn stored(&self, expr: &Expr) -> Option<Stored> {
         let Expr::Column(column) = expr else { return None };
-        self.column(column)?.stored.filter(|stored| stored.implied >= Comparable::Equality)
+        self.column(column)?.stored.filter(|stored| stored.implied != Comparable::No)
+    }
+
+    fn narrowed(&self, column: &Stored, operator: Operator, constant: &Expr) -> Option<String> {
+        let Expr::Literal(value, _) = constant else { return None };
+        self.grammar().narrowed(&column.text, operator, value)
     }
 
     fn plain(&self, expr: &Expr) -> Option<String> {

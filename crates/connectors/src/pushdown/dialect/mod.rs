@@ -15,6 +15,7 @@ mod tsql;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::Operator;
 use datafusion::scalar::ScalarValue;
 
 /// The SQL that a database speaks.
@@ -308,6 +309,11 @@ pub(super) trait Grammar: Sync {
             Some(text) => self.text(text?),
             None => self.literal(value),
         }
+    }
+
+    /// What holds of a column as it is stored wherever a comparison of what is read of it with a constant does.
+    fn narrowed(&self, _column: &str, _operator: Operator, _value: &ScalarValue) -> Option<String> {
+        None
     }
 
     fn instant(&self, microseconds: i64, zone: Option<&str>) -> Option<String> {

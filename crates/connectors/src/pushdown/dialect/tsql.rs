@@ -8,6 +8,8 @@
 
 use chrono::{NaiveDate, NaiveDateTime};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::logical_expr::Operator;
+use datafusion::scalar::ScalarValue;
 
 use super::{Grammar, integer, is_utc};
 
@@ -143,6 +145,30 @@ impl Grammar for Tsql {
         }
     }
 
+    /// Moments lie within a thousandth of a second of what is read of them; identifiers are compared as such, if the
+    /// text is one: another one would be an error.
+    fn narrowed(&self, column: &str, operator: Operator, value: &ScalarValue) -> Option<String> {
+        if let Some(text) = value.try_as_str() {
+            let text = text.filter(|text| operator == Operator::Eq && is_identifier(text))?;
+            return Some(format!("({column} = '{text}')"));
+        }
+        let near = |millis: i64| match value {
+            ScalarValue::TimestampMicrosecond(Some(micros), zone) => {
+                self.instant(micros.checked_add(millis * 1_000)?, zone.as_deref())
+            }
+            ScalarValue::TimestampNanosecond(Some(nanos), zone) => {
+                self.instant((nanos / 1_000).checked_add(millis * 1_000)?, zone.as_deref())
+            }
+            _ => None,
+        };
+        match operator {
+            Operator::Lt | Operator::LtEq => Some(format!("({column} <= {})", near(1)?)),
+            Operator::Gt | Operator::GtEq => Some(format!("({column} >= {})", near(-1)?)),
+            Operator::Eq => Some(format!("({column} BETWEEN {} AND {})", near(-1)?, near(1)?)),
+            _ => None,
+        }
+    }
+
     /// A wildcard for one character takes one code unit, a pattern's length has an end, and a blank at the end of
     /// either counts in Unicode alone, which ours is.
     fn like(&self, text: &str, pattern: &str, negated: bool) -> Option<String> {
@@ -244,6 +270,12 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
+/// Whether a text is an identifier as it is read: eight digits, three times four, and twelve.
+fn is_identifier(text: &str) -> bool {
+    let parts: Vec<_> = text.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
 /// Whether a number is read as the same number by any reader of decimals: its digits are a whole number that a double
 /// holds, and its power of ten is one too.
 fn surely_read(value: f64) -> bool {
@@ -292,6 +324,25 @@ mod tests {
         assert_eq!(written(ScalarValue::Decimal128(Some(-5), 10, 2)).unwrap(), "CAST(-0.05 AS decimal(10, 2))");
         let moment = ScalarValue::TimestampMicrosecond(Some(-1), Some("UTC".into()));
         assert_eq!(written(moment).unwrap(), "CAST('1969-12-31T23:59:59.999999+00:00' AS datetimeoffset(6))");
+    }
+
+    #[test]
+    fn an_index_narrows_what_is_computed() {
+        let moment = ScalarValue::TimestampMicrosecond(Some(1_709_208_000_000_000), None);
+        let narrowed = |operator, value: &ScalarValue| Tsql::SqlServer.narrowed("t1.[x]", operator, value);
+        assert_eq!(
+            narrowed(Operator::Lt, &moment).unwrap(),
+            "(t1.[x] <= CAST('2024-02-29T12:00:00.001000' AS datetime2(6)))"
+        );
+        assert!(
+            narrowed(Operator::Eq, &moment).unwrap().starts_with("(t1.[x] BETWEEN CAST('2024-02-29T11:59:59.999000'")
+        );
+        let identifier = ScalarValue::from("123e4567-e89b-12d3-a456-426655440000");
+        assert_eq!(narrowed(Operator::Eq, &identifier).unwrap(), "(t1.[x] = '123e4567-e89b-12d3-a456-426655440000')");
+        assert_eq!(narrowed(Operator::Gt, &identifier), None);
+        for none in ["none", "123e4567-e89b-12d3-a456-42665544000'", "{123e4567-e89b-12d3-a456-426655440000}"] {
+            assert_eq!(narrowed(Operator::Eq, &ScalarValue::from(none)), None, "{none}");
+        }
     }
 
     #[test]
