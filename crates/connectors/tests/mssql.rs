@@ -67,6 +67,23 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
     }
 }
 
+/// A dedicated pool passes over no rows.
+#[tokio::test]
+async fn what_synapse_lacks_is_done_here() {
+    let Some(server) = Server::start().await else { return };
+    let (pool, _cache) = context(&server, |config, _| config.kind = DataSourceType::Synapse);
+    let source = support::open(&pool).await;
+    assert_eq!(source.probe().await.unwrap().as_deref(), Some("Synapse 16.0.4175.1"));
+    let pair =
+        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
+    for query in QUERIES {
+        for statement in pair.check(query).await {
+            assert!(!statement.contains(" OFFSET "), "{statement}");
+        }
+    }
+    assert!(server.log().iter().all(|line| !line.contains("BATCH SET ")), "its sessions have no options");
+}
+
 /// For the database texts are equal whatever their case and the blanks at their end.
 #[tokio::test]
 async fn texts_are_told_apart_that_the_database_takes_for_one() {

@@ -183,7 +183,13 @@ impl Shared {
             };
             // Small requests are sent at once.
             tcp.set_nodelay(true).map_err(ConnectorError::internal)?;
-            let transport = Transport::open(tcp, self.settings.tls, &self.tls, host).await?;
+            let transport = match Transport::open(tcp, self.settings.tls, &self.tls, host).await {
+                Err(error @ ConnectorError::Unreachable { .. }) => {
+                    failure = error;
+                    continue;
+                }
+                transport => transport?,
+            };
             return match Client::connect(self.login(host, port), transport).await {
                 Ok(mut conn) => {
                     if self.flavour == Flavour::SqlServer {

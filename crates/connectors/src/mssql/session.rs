@@ -149,8 +149,8 @@ pub(super) fn classify(error: Error) -> ConnectorError {
         };
     };
     match number {
-        // A login that fails, a database that cannot be opened, one that is not the login's, a firewall of Azure's.
-        4060 | 4064 | 18_452 | 18_456 | 18_470 | 18_486 | 18_487 | 18_488 | 40_615 | 47_073 => {
+        // A login that fails, a database that cannot be opened, one that is not the login's.
+        4060 | 4064 | 18_452 | 18_456 | 18_470 | 18_486 | 18_487 | 18_488 | 47_073 => {
             ConnectorError::AuthenticationFailed { cause: Some(error.into()) }
         }
         // No such object or column, or no right to it.
@@ -158,9 +158,9 @@ pub(super) fn classify(error: Error) -> ConnectorError {
             tracing::info!(%error, "SQL Server has no such object");
             ConnectorError::NotFound { what: "a table or column of the query".into() }
         }
-        // Not available or too busy for the moment; the numbers are those that Microsoft says to try again.
+        // Not available or too busy for the moment, by the numbers that Microsoft says to try again; a firewall of Azure's.
         4221 | 10_053 | 10_054 | 10_060 | 10_928 | 10_929 | 17_187 | 17_809 | 40_143 | 40_197 | 40_501 | 40_540
-        | 40_613 | 42_108 | 42_109 | 49_918 | 49_919 | 49_920 => {
+        | 40_613 | 40_615 | 42_108 | 42_109 | 49_918 | 49_919 | 49_920 => {
             ConnectorError::Unreachable { cause: Some(error.into()) }
         }
         _ => ConnectorError::QueryFailed { cause: Some(error.into()) },
