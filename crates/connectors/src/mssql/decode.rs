@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(moment(&ColumnData::DateTime2(Some(of(432_000_000_019, 7)))), Some(noon + 1));
         let zoned = DateTimeOffset::new(of(43_200_500, 3), 120);
         assert_eq!(moment(&ColumnData::DateTimeOffset(Some(zoned))), Some(noon + 500_000));
-        let old = |fragments| moment(&ColumnData::DateTime(Some(DateTime::new(45_349, 12_960_000 + fragments))));
+        let old = |fragments: u32| moment(&ColumnData::DateTime(Some(DateTime::new(45_349, 12_960_000 + fragments))));
         assert_eq!([old(0), old(1), old(2), old(3)].map(|m| m.unwrap() - noon), [0, 3_000, 7_000, 10_000]);
     }
 }
