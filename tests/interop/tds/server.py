@@ -65,6 +65,7 @@ INSERT INTO dbo.people VALUES
     (4, 'O''Brien; --', 'rome', 29, 99999999.99, 1e308, true, '1969-07-20', '1969-12-31 00:00:01', 2),
     (5, 'Jürgen', 'Rome', 41, -5.25, -0.3, false, '2001-01-01', '2024-03-10 12:30:00', 2),
     (6, '100%', '', 0, 1000.51, 1e300, NULL, '1990-05-01', '2023-12-25 08:00:00', 3);
+ALTER TABLE dbo.people ADD COLUMN secret int;
 CREATE TABLE dbo.orders (id bigint, person int, amount decimal(8,2), price real, placed timestamptz, note varchar);
 INSERT INTO dbo.orders VALUES
     (1, 1, 5.00, 1.5, '2024-01-01 00:00:00', 'first'), (2, 1, 7.25, 2.5, NULL, NULL), (3, 2, 1.00, 0.1, now(), ''),
@@ -122,7 +123,8 @@ def database():
         place = 100 + number
         shop.execute("INSERT INTO sys.objects VALUES (?, ?, ?, ?, false)",
                      [table, place, 1 if schema == "dbo" else 5, kind])
-        for position, (name, declared, nullable) in enumerate([*columns, ("secret", "int", True)], 1):
+        hidden = [("secret", "int", True)] if table == "people" else []
+        for position, (name, declared, nullable) in enumerate(columns + hidden, 1):
             base, _, rest = declared.rstrip(")").partition("(")
             type_id = types.setdefault(base, 50 + len(types))
             length, precision, scale = FIXED.get(base, (8, 0, 0))
