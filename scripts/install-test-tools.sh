@@ -83,6 +83,20 @@ elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
     fi
 fi
 
+# A stand-in for SQL Server. Without it its tests say that they are skipped.
+tds=$HOME/.cache/rivergen/tds-interop
+if ! python3 -m venv --help >/dev/null 2>&1; then
+    echo "python3 with venv is missing: the tests of SQL Server will be skipped"
+elif ! cmp -s tests/interop/tds/requirements.txt "$tds/requirements.txt"; then
+    # The requirements come last: what is there counts as installed.
+    if python3 -m venv "$tds" && "$tds/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement tests/interop/tds/requirements.txt </dev/null; then
+        cp tests/interop/tds/requirements.txt "$tds/"
+    else
+        echo "pysqlbridge, sqlglot or duckdb could not be installed: the tests of SQL Server will be skipped"
+    fi
+fi
+
 # Foreign servers from npm, each with a lock of its own. Without them the tests that want them say that they are skipped.
 install_npm() {
     local name=$1 tests=$2 folder=$HOME/.cache/rivergen/$1

@@ -40,6 +40,7 @@ pub mod documents;
 pub mod files;
 pub mod kafka;
 pub mod mongodb;
+pub mod mssql;
 pub mod mysql;
 pub mod neo4j;
 pub mod objects;

@@ -6,7 +6,8 @@ use rivergen_kernel::error::FieldError;
 
 use crate::{
     Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, bigquery, cassandra, clickhouse,
-    databricks, files, kafka, mongodb, mysql, neo4j, objects, postgres, redis, search, snowflake, sqlite, trino, tunnel,
+    databricks, files, kafka, mongodb, mssql, mysql, neo4j, objects, postgres, redis, search, snowflake, sqlite, trino,
+    tunnel,
 };
 
 /// Finds the connector of a kind.
@@ -25,6 +26,8 @@ impl Registry {
             Arc::new(postgres::Postgres::REDSHIFT),
             Arc::new(mysql::Mysql::MYSQL),
             Arc::new(mysql::Mysql::MARIADB),
+            Arc::new(mssql::Mssql::MSSQL),
+            Arc::new(mssql::Mssql::SYNAPSE),
             Arc::new(clickhouse::Clickhouse::default()),
             Arc::new(trino::Trino::default()),
             Arc::new(snowflake::Snowflake::default()),

@@ -1,8 +1,14 @@
 //! TLS as PostgreSQL's `sslmode` names its modes, and whose certificates are trusted.
 
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::ConnectorError;
 
@@ -58,4 +64,85 @@ pub(crate) fn roots(pem: Option<&str>) -> Result<RootCertStore, ConnectorError> 
 
 pub(crate) fn untrusted(reason: &'static str) -> ConnectorError {
     ConnectorError::Untrusted { cause: Some(reason.into()) }
+}
+
+/// TLS for the servers of one source, in the given mode.
+pub(crate) fn client_config(tls: Tls, root_certificate: Option<&str>) -> Result<Arc<ClientConfig>, ConnectorError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(ConnectorError::internal)?;
+    let chain = match tls {
+        Tls::VerifyCa | Tls::VerifyFull => {
+            let roots = Arc::new(roots(root_certificate)?);
+            let chain = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+            Some(chain.build().map_err(ConnectorError::internal)?)
+        }
+        Tls::Disable | Tls::Prefer | Tls::Require => None,
+    };
+    let given = root_certificate.map(certificates).transpose().map_err(untrusted)?.unwrap_or_default();
+    let verifier = Verifier { chain, given, name: tls == Tls::VerifyFull, provider };
+    let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Checks a server's certificate as far as the mode asks: not at all (`prefer`, `require`: encryption without
+/// identity, as libpq has it), that a root vouches for it (`verify-ca`), and that it is for the name
+/// (`verify-full`).
+#[derive(Debug)]
+struct Verifier {
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    /// The roots that the source's owner gave. A server's own certificate may be among them, as PostgreSQL's manual
+    /// has people make it; no chain leads to it, so it is recognised as it is.
+    given: Vec<CertificateDer<'static>>,
+    name: bool,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        if self.given.iter().any(|given| given == end_entity) {
+            if self.name {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
+        match chain.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
+            // The chain is checked before the name is.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.name => Ok(ServerCertVerified::assertion()),
+            result => result,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }

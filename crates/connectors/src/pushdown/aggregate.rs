@@ -35,7 +35,7 @@ impl Scope<'_> {
         let name = function.func.name();
         if name == "count" && counts_rows(&params.args) && !params.distinct {
             let rows = if wrap.is_some() { only("1") } else { "*".to_owned() };
-            return Some(self.aggregated(format!("count({rows}){filter}"), result, Comparable::Ordered));
+            return Some(self.aggregated(grammar.count(&rows) + &filter, result, Comparable::Ordered));
         }
         let [arg] = params.args.as_slice() else { return None };
         let arg = self.write(arg)?;
@@ -45,10 +45,10 @@ impl Scope<'_> {
         let value = only(&arg.text);
         let (text, comparable) = match (name, &arg.data_type) {
             ("count", _) if params.distinct => {
-                let comparable = arg.comparable >= Comparable::Equality;
-                comparable.then(|| (format!("count(DISTINCT {value})"), Comparable::Ordered))?
+                let comparable = arg.comparable >= Comparable::Equality && grammar.compares_whole(&arg.data_type);
+                comparable.then(|| (grammar.count(&format!("DISTINCT {value}")), Comparable::Ordered))?
             }
-            ("count", _) => (format!("count({value})"), Comparable::Ordered),
+            ("count", _) => (grammar.count(&value), Comparable::Ordered),
             ("min" | "max", data_type) if arg.comparable == Comparable::Ordered && *data_type != DataType::Boolean => {
                 (grammar.aggregate(name, &value, data_type)?, arg.comparable)
             }
@@ -71,6 +71,6 @@ impl Scope<'_> {
 
     fn aggregated(&self, text: String, result: &DataType, comparable: Comparable) -> Sql {
         let text = self.dialect.grammar().aggregated(text, result);
-        Sql { text, data_type: result.clone(), comparable, bare: false, varies: true, stored: None }
+        Sql { text, data_type: result.clone(), comparable, bare: false, varies: true, condition: false, stored: None }
     }
 }

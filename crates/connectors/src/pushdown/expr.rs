@@ -24,6 +24,8 @@ pub(super) struct Sql {
     pub bare: bool,
     /// It names at least one column. One that does not would be a position in GROUP BY and ORDER BY.
     pub varies: bool,
+    /// It is a condition, which some databases do not take for a value.
+    pub condition: bool,
     /// The column as it stands in its table, where a comparison of what is read of it with a constant tells of it.
     pub stored: Option<Stored>,
 }
@@ -38,7 +40,11 @@ pub(super) struct Stored {
 
 impl Sql {
     fn computed(text: String, data_type: DataType, varies: bool) -> Self {
-        Self { text, data_type, comparable: Comparable::Ordered, bare: false, varies, stored: None }
+        Self { text, data_type, comparable: Comparable::Ordered, bare: false, varies, condition: false, stored: None }
+    }
+
+    fn condition(text: String, varies: bool) -> Self {
+        Self { condition: true, ..Self::computed(text, DataType::Boolean, varies) }
     }
 }
 
@@ -50,12 +56,31 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// The expression as SQL; `None` where it has to be evaluated here.
+    /// The expression as an SQL value; `None` where it has to be evaluated here.
     pub fn write(&self, expr: &Expr) -> Option<Sql> {
+        let sql = self.write_either(expr)?;
+        match self.grammar().value_of(&sql.text) {
+            Some(value) if sql.condition => Some(Sql { text: value, condition: false, ..sql }),
+            _ => Some(sql),
+        }
+    }
+
+    /// A truth value as a condition that stands in another one.
+    fn write_test(&self, expr: &Expr) -> Option<Sql> {
+        let sql = self.write_either(expr)?;
+        match sql.data_type {
+            DataType::Boolean if sql.condition => Some(sql),
+            DataType::Boolean => Some(Sql { text: self.grammar().condition_of(&sql.text), condition: true, ..sql }),
+            _ => None,
+        }
+    }
+
+    /// As a value or as a condition, whichever it is.
+    fn write_either(&self, expr: &Expr) -> Option<Sql> {
         match expr {
-            Expr::Alias(alias) => self.write(&alias.expr),
+            Expr::Alias(alias) => self.write_either(&alias.expr),
             Expr::Column(column) => self.column(column),
-            Expr::Literal(value, _) => Some(Sql::computed(self.dialect.literal(value)?, value.data_type(), false)),
+            Expr::Literal(value, _) => Some(self.literal(value)?),
             Expr::BinaryExpr(binary) => self.binary(binary),
             Expr::Like(like) => self.like(like),
             Expr::Not(inner) => self.condition(inner, |inner| format!("(NOT {inner})")),
@@ -65,8 +90,8 @@ impl Scope<'_> {
             Expr::IsNotTrue(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, true, true)),
             Expr::IsFalse(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, false, false)),
             Expr::IsNotFalse(inner) => self.condition(inner, |inner| self.grammar().truth_test(inner, false, true)),
-            Expr::IsUnknown(inner) => self.condition(inner, |inner| format!("({inner} IS NULL)")),
-            Expr::IsNotUnknown(inner) => self.condition(inner, |inner| format!("({inner} IS NOT NULL)")),
+            Expr::IsUnknown(inner) => self.null_test(inner, "IS NULL"),
+            Expr::IsNotUnknown(inner) => self.null_test(inner, "IS NOT NULL"),
             Expr::Between(between) => self.between(between),
             Expr::InList(list) => self.in_list(list),
             Expr::Case(case) => self.case(case),
@@ -82,12 +107,11 @@ impl Scope<'_> {
 
     /// A condition as SQL, for places where NULL is as good as false: it may come with another one that it implies.
     pub fn write_condition(&self, expr: &Expr) -> Option<String> {
-        let sql = self.write(expr)?;
-        let text = match self.implied(expr) {
+        let sql = self.write_test(expr)?;
+        Some(match self.implied(expr) {
             Some(implied) => format!("({implied} AND {})", sql.text),
             None => sql.text,
-        };
-        (sql.data_type == DataType::Boolean).then_some(text)
+        })
     }
 
     /// A condition on columns as they are stored that is true wherever the given one is: an index serves it where
@@ -110,6 +134,9 @@ impl Scope<'_> {
                     (None, Some(column)) => (op.swap()?, column, left),
                     _ => return None,
                 };
+                if column.implied == Comparable::Narrowed {
+                    return self.narrowed(&column, op, constant);
+                }
                 let operator = match op {
                     Operator::Eq => "=",
                     Operator::Lt if column.implied == Comparable::Ordered => "<",
@@ -121,12 +148,24 @@ impl Scope<'_> {
                 Some(format!("({} {operator} {})", column.text, self.plain(constant)?))
             }
             Expr::Between(between) if !between.negated => {
-                let column = self.stored(&between.expr).filter(|column| column.implied == Comparable::Ordered)?;
+                let column = self.stored(&between.expr)?;
+                if column.implied == Comparable::Narrowed {
+                    let low = self.narrowed(&column, Operator::GtEq, &between.low)?;
+                    return Some(format!("({low} AND {})", self.narrowed(&column, Operator::LtEq, &between.high)?));
+                }
+                if column.implied != Comparable::Ordered {
+                    return None;
+                }
                 let (low, high) = (self.plain(&between.low)?, self.plain(&between.high)?);
                 Some(format!("({} BETWEEN {low} AND {high})", column.text))
             }
             Expr::InList(list) if !list.negated && list.list.len() <= LONGEST_LIST => {
                 let column = self.stored(&list.expr)?;
+                if column.implied == Comparable::Narrowed {
+                    let items = list.list.iter().map(|item| self.narrowed(&column, Operator::Eq, item));
+                    let items = items.collect::<Option<Vec<_>>>()?;
+                    return (!items.is_empty()).then(|| format!("({})", items.join(" OR ")));
+                }
                 let items = list.list.iter().map(|item| self.plain(item)).collect::<Option<Vec<_>>>()?;
                 (!items.is_empty()).then(|| format!("({} IN ({}))", column.text, items.join(", ")))
             }
@@ -136,12 +175,23 @@ impl Scope<'_> {
 
     fn stored(&self, expr: &Expr) -> Option<Stored> {
         let Expr::Column(column) = expr else { return None };
-        self.column(column)?.stored.filter(|stored| stored.implied >= Comparable::Equality)
+        self.column(column)?.stored.filter(|stored| stored.implied != Comparable::No)
+    }
+
+    fn narrowed(&self, column: &Stored, operator: Operator, constant: &Expr) -> Option<String> {
+        let Expr::Literal(value, _) = constant else { return None };
+        self.grammar().narrowed(&column.text, operator, value)
     }
 
     fn plain(&self, expr: &Expr) -> Option<String> {
         let Expr::Literal(value, _) = expr else { return None };
         self.grammar().plain_literal(value)
+    }
+
+    fn literal(&self, value: &ScalarValue) -> Option<Sql> {
+        let sql = Sql::computed(self.dialect.literal(value)?, value.data_type(), false);
+        let whole = self.grammar().compares_whole(&sql.data_type);
+        Some(if whole { sql } else { Sql { comparable: Comparable::Equality, ..sql } })
     }
 
     fn column(&self, column: &Column) -> Option<Sql> {
@@ -150,33 +200,38 @@ impl Scope<'_> {
     }
 
     fn condition(&self, inner: &Expr, wrap: impl Fn(&str) -> String) -> Option<Sql> {
-        let inner = self.write(inner)?;
-        let boolean = inner.data_type == DataType::Boolean;
-        boolean.then(|| Sql::computed(wrap(&inner.text), DataType::Boolean, inner.varies))
+        let inner = self.write_test(inner)?;
+        Some(Sql::condition(wrap(&inner.text), inner.varies))
     }
 
     fn null_test(&self, inner: &Expr, test: &str) -> Option<Sql> {
         let inner = self.write(inner)?;
-        Some(Sql::computed(format!("({} {test})", inner.text), DataType::Boolean, inner.varies))
+        Some(Sql::condition(format!("({} {test})", inner.text), inner.varies))
     }
 
     fn binary(&self, binary: &BinaryExpr) -> Option<Sql> {
+        if let Operator::And | Operator::Or = binary.op {
+            let (left, right) = (self.write_test(&binary.left)?, self.write_test(&binary.right)?);
+            let text = format!("({} {} {})", left.text, binary.op, right.text);
+            return Some(Sql::condition(text, left.varies || right.varies));
+        }
         let (left, right) = (self.write(&binary.left)?, self.write(&binary.right)?);
-        let boolean = |sql: &Sql| sql.data_type == DataType::Boolean;
         let varies = left.varies || right.varies;
         if let Some(text) = self.number_or_nan(&left, binary.op, &right) {
-            return Some(Sql::computed(text, DataType::Boolean, varies));
+            return Some(Sql::condition(text, varies));
         }
         let operator = match binary.op {
-            Operator::And if boolean(&left) && boolean(&right) => "AND",
-            Operator::Or if boolean(&left) && boolean(&right) => "OR",
-            Operator::Eq => equality(&left, &right, "=")?,
-            Operator::NotEq => equality(&left, &right, "<>")?,
+            Operator::Eq | Operator::NotEq => {
+                return Some(Sql::condition(self.equal(&left, &right, binary.op == Operator::NotEq)?, varies));
+            }
             Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => {
                 equality(&left, &right, "")?;
+                if !self.grammar().compares_whole(&left.data_type) {
+                    return None;
+                }
                 let distinct = binary.op == Operator::IsDistinctFrom;
                 let text = self.grammar().distinct_from(&left.text, &right.text, distinct);
-                return Some(Sql::computed(text, DataType::Boolean, varies));
+                return Some(Sql::condition(text, varies));
             }
             Operator::Lt => ordering(&left, &right, "<")?,
             Operator::LtEq => ordering(&left, &right, "<=")?,
@@ -189,8 +244,13 @@ impl Scope<'_> {
             }
             _ => return None,
         };
-        let text = format!("({} {operator} {})", left.text, right.text);
-        Some(Sql::computed(text, DataType::Boolean, varies))
+        Some(Sql::condition(format!("({} {operator} {})", left.text, right.text), varies))
+    }
+
+    /// That two values are the same, or that they are not.
+    pub(super) fn equal(&self, left: &Sql, right: &Sql, negated: bool) -> Option<String> {
+        equality(left, right, "")?;
+        Some(self.grammar().equal(&left.text, &right.text, &left.data_type, negated))
     }
 
     /// A comparison of a fraction, which may be NaN, with a finite constant. For the engine NaN is above all numbers.
@@ -225,7 +285,7 @@ impl Scope<'_> {
             return None;
         }
         let text = self.grammar().like(&expr.text, pattern, like.negated)?;
-        Some(Sql::computed(text, DataType::Boolean, expr.varies))
+        Some(Sql::condition(text, expr.varies))
     }
 
     fn between(&self, between: &Between) -> Option<Sql> {
@@ -234,7 +294,7 @@ impl Scope<'_> {
         ordering(&expr, &high, "")?;
         let not = if between.negated { "NOT " } else { "" };
         let text = format!("({} {not}BETWEEN {} AND {})", expr.text, low.text, high.text);
-        Some(Sql::computed(text, DataType::Boolean, expr.varies || low.varies || high.varies))
+        Some(Sql::condition(text, expr.varies || low.varies || high.varies))
     }
 
     fn in_list(&self, list: &InList) -> Option<Sql> {
@@ -249,13 +309,18 @@ impl Scope<'_> {
                 return None;
             }
             let item = self.write(item)?;
-            equality(&expr, &item, "")?;
             varies |= item.varies;
-            items.push(item.text);
+            items.push((self.equal(&expr, &item, false)?, item.text));
         }
         let not = if list.negated { "NOT " } else { "" };
-        let text = format!("({} {not}IN ({}))", expr.text, items.join(", "));
-        Some(Sql::computed(text, DataType::Boolean, varies))
+        let text = if self.grammar().compares_whole(&expr.data_type) {
+            let items: Vec<_> = items.into_iter().map(|(_, item)| item).collect();
+            format!("({} {not}IN ({}))", expr.text, items.join(", "))
+        } else {
+            let equal: Vec<_> = items.into_iter().map(|(equal, _)| equal).collect();
+            format!("({not}({}))", equal.join(" OR "))
+        };
+        Some(Sql::condition(text, varies))
     }
 
     fn case(&self, case: &Case) -> Option<Sql> {
@@ -265,14 +330,22 @@ impl Scope<'_> {
         };
         let mut results: Vec<Sql> = Vec::new();
         let mut varies = subject.as_ref().is_some_and(|s| s.varies);
-        let mut text = format!("(CASE {}", subject.as_ref().map_or("", |s| s.text.as_str()));
+        // A subject whose equality takes more than `=` is compared in each condition.
+        let whole = subject.as_ref().is_some_and(|subject| self.grammar().compares_whole(&subject.data_type));
+        let mut text = match &subject {
+            Some(subject) if whole => format!("(CASE {}", subject.text),
+            _ => "(CASE".to_owned(),
+        };
         for (when, then) in &case.when_then_expr {
-            let (when, then) = (self.write(when)?, self.write(then)?);
-            match &subject {
-                Some(subject) => _ = equality(subject, &when, "")?,
-                None if when.data_type == DataType::Boolean => {}
-                None => return None,
-            }
+            let then = self.write(then)?;
+            let when = match &subject {
+                Some(subject) => {
+                    let value = self.write(when)?;
+                    let equal = self.equal(subject, &value, false)?;
+                    if whole { value } else { Sql { text: equal, ..value } }
+                }
+                None => self.write_test(when)?,
+            };
             varies |= when.varies || then.varies;
             text.push_str(&format!(" WHEN {} THEN {}", when.text, then.text));
             results.push(then);
@@ -341,8 +414,12 @@ impl Scope<'_> {
         match function.name() {
             "coalesce" if args.len() > 1 => self.one_of(format!("COALESCE({})", texts()), &args, varies),
             "nullif" if args.len() == 2 => {
-                equality(&args[0], &args[1], "")?;
-                self.one_of(format!("NULLIF({})", texts()), &args, varies)
+                let equal = self.equal(&args[0], &args[1], false)?;
+                let text = match self.grammar().compares_whole(&args[0].data_type) {
+                    true => format!("NULLIF({})", texts()),
+                    false => format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", args[0].text),
+                };
+                self.one_of(text, &args, varies)
             }
             "character_length" if args.len() == 1 && is_text(&args[0].data_type) => {
                 Some(Sql::computed(self.grammar().character_length(&args[0].text)?, DataType::Int32, varies))

@@ -34,7 +34,9 @@ pub(super) struct Select {
 
 impl Select {
     pub fn render(&self, dialect: Dialect) -> String {
+        let grammar = dialect.grammar();
         let mut sql = String::from(if self.distinct { "SELECT DISTINCT " } else { "SELECT " });
+        sql.push_str(&grammar.head(self.limit, self.offset));
         let columns = self.columns.iter().enumerate().map(|(i, column)| format!("{} AS c{i}", column.text));
         // A row without columns is still a row.
         let columns = columns.collect::<Vec<_>>().join(", ");
@@ -46,10 +48,12 @@ impl Select {
         if !self.group.is_empty() {
             sql.push_str(&format!(" GROUP BY {}", self.group.join(", ")));
         }
-        if !self.order.is_empty() {
-            sql.push_str(&format!(" ORDER BY {}", self.order.join(", ")));
+        match grammar.any_order() {
+            _ if !self.order.is_empty() => sql.push_str(&format!(" ORDER BY {}", self.order.join(", "))),
+            Some(any) if self.offset > 0 => sql.push_str(&format!(" ORDER BY {any}")),
+            _ => {}
         }
-        sql.push_str(&dialect.grammar().page(self.limit, self.offset));
+        sql.push_str(&grammar.page(self.limit, self.offset));
         sql
     }
 
@@ -109,7 +113,10 @@ impl Writer {
     }
 
     /// Makes the select a source of another one.
-    fn nest(&mut self, select: Select) -> Select {
+    fn nest(&mut self, mut select: Select) -> Select {
+        if !select.limited() && !self.dialect.grammar().orders_inside() {
+            select.order.clear();
+        }
         let alias = self.alias("q");
         let columns = select.columns.iter().enumerate().map(|(i, column)| Sql {
             text: format!("{alias}.c{i}"),
@@ -117,10 +124,17 @@ impl Writer {
             comparable: column.comparable,
             bare: true,
             varies: true,
+            condition: false,
             stored: None,
         });
         let columns = columns.collect();
         Select { from: format!("({}) AS {alias}", select.render(self.dialect)), columns, ..Select::default() }
+    }
+
+    /// The same where the order is to last.
+    fn nest_in_order(&mut self, select: Select) -> Option<Select> {
+        let lasts = select.order.is_empty() || self.dialect.grammar().orders_inside();
+        lasts.then(|| self.nest(select))
     }
 
     fn plain(&mut self, select: Select) -> Select {
@@ -146,6 +160,7 @@ impl Writer {
                 comparable: column.comparable,
                 bare: true,
                 varies: true,
+                condition: false,
                 stored,
             }
         };
@@ -177,7 +192,7 @@ impl Writer {
         let mut select = self.write(&projection.input)?;
         let long = select.columns.iter().any(|column| column.text.len() > LONGEST_COLUMN);
         if select.distinct || long {
-            select = self.nest(select);
+            select = self.nest_in_order(select)?;
         }
         let scope = self.scope(projection.input.schema(), &select);
         let columns = projection.expr.iter().map(|expr| scope.write(expr)).collect::<Option<_>>()?;
@@ -207,7 +222,7 @@ impl Writer {
             if key.comparable < Comparable::Equality || !key.varies {
                 return None;
             }
-            group.push(key.text.clone());
+            group.push(self.dialect.grammar().group_key(&key.text, &key.data_type));
             columns.push(Sql { bare: false, stored: None, ..key });
         }
         let results = aggregate.schema.fields().iter().skip(group.len());
@@ -225,12 +240,17 @@ impl Writer {
         let select = self.varying(select);
         let scope = self.scope(sort.input.schema(), &select);
         let mut order = Vec::with_capacity(sort.expr.len());
+        let mut keys: Vec<String> = Vec::with_capacity(sort.expr.len());
         for key in &sort.expr {
             let expr = scope.write(&key.expr)?;
             if expr.comparable < Comparable::Ordered || !expr.varies {
                 return None;
             }
-            order.push(self.dialect.grammar().order_key(&expr.text, key.asc, key.nulls_first));
+            // A key that comes again decides nothing, and not every database takes it.
+            if !keys.contains(&expr.text) {
+                order.push(self.dialect.grammar().order_key(&expr.text, key.asc, key.nulls_first));
+                keys.push(expr.text);
+            }
         }
         Some(Select { order, limit: sort.fetch, ..select })
     }
@@ -242,17 +262,29 @@ impl Writer {
         // A sort with a fetch of its own has at least the rows that are wanted of it.
         if let Some(outer) = select.limit.filter(|_| select.offset == 0) {
             let rest = outer.saturating_sub(offset);
+            if offset > 0 && (!self.dialect.grammar().skips() || select.distinct) {
+                return None;
+            }
             return Some(Select { limit: Some(fetch.map_or(rest, |f| f.min(rest))), offset, ..select });
         }
-        if select.limited() {
-            select = self.nest(select);
+        let grammar = self.dialect.grammar();
+        if offset > 0 && !grammar.skips() {
+            return None;
+        }
+        // What is distinct has no order but by its columns.
+        let ordered_anyhow = offset > 0 && select.distinct && grammar.any_order().is_some();
+        if select.limited() || ordered_anyhow {
+            select = self.nest_in_order(select)?;
         }
         Some(Select { limit: fetch, offset, ..select })
     }
 
     fn distinct(&mut self, input: &LogicalPlan) -> Option<Select> {
         let mut select = self.write(input)?;
-        if select.columns.is_empty() || select.columns.iter().any(|c| c.comparable < Comparable::Equality) {
+        let grammar = self.dialect.grammar();
+        let whole =
+            |column: &Sql| column.comparable >= Comparable::Equality && grammar.compares_whole(&column.data_type);
+        if select.columns.is_empty() || !select.columns.iter().all(whole) {
             return None;
         }
         if select.limited() {
@@ -313,7 +345,7 @@ impl Writer {
         };
         let on = match (conditions.is_empty(), outer) {
             (true, false) => String::new(),
-            (true, true) => " ON TRUE".to_owned(),
+            (true, true) => format!(" ON {}", grammar.condition_of(grammar.boolean(true))),
             (false, _) => format!(" ON {}", conditions.join(" AND ")),
         };
         let from = format!("{} {kind} {}{on}", left.from, right.from);
@@ -333,8 +365,7 @@ impl Writer {
         let mut conditions = Vec::with_capacity(join.on.len() + 1);
         for (left, right) in &join.on {
             let (left, right) = (scope.write(left)?, scope.write(right)?);
-            equality(&left, &right, "=")?;
-            conditions.push(format!("({} = {})", left.text, right.text));
+            conditions.push(scope.equal(&left, &right, false)?);
         }
         for filter in join.filter.iter().flat_map(conjuncts) {
             conditions.push(scope.write_condition(filter)?);
@@ -360,6 +391,9 @@ impl Writer {
         let key = self.scope(join.left.schema(), &left).write(key)?;
         let other = self.scope(join.right.schema(), &right).write(other)?;
         equality(&key, &other, "")?;
+        if !self.dialect.grammar().compares_whole(&key.data_type) {
+            return None;
+        }
         // A list that may hold NULL is no answer to NOT IN.
         right.filters.push(format!("({} IS NOT NULL)", other.text));
         right.columns = vec![other];

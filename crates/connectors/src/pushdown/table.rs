@@ -23,6 +23,8 @@ use crate::{DiscoveredColumn, DiscoveredTable};
 pub enum Comparable {
     /// Nothing: it is read only.
     No,
+    /// Only of a column as it is stored, and in a way of its own that the dialect knows.
+    Narrowed,
     /// Equality, and so grouping and joining.
     Equality,
     /// Order too: numbers, moments, texts under byte order.
@@ -33,6 +35,7 @@ impl Comparable {
     fn name(self) -> &'static str {
         match self {
             Self::No => "no",
+            Self::Narrowed => "narrowed",
             Self::Equality => "equality",
             Self::Ordered => "order",
         }
@@ -42,6 +45,7 @@ impl Comparable {
         match name {
             "order" => Self::Ordered,
             "equality" => Self::Equality,
+            "narrowed" => Self::Narrowed,
             _ => Self::No,
         }
     }

@@ -10,6 +10,7 @@ pub mod mariadb;
 pub mod postgres;
 pub mod s3;
 pub mod servers;
+pub mod tds;
 pub mod warehouse;
 
 use std::sync::Arc;

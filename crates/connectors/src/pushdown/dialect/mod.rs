@@ -11,9 +11,11 @@ mod postgres;
 mod snowflake;
 mod sqlite;
 mod trino;
+mod tsql;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::Operator;
 use datafusion::scalar::ScalarValue;
 
 /// The SQL that a database speaks.
@@ -32,6 +34,8 @@ pub enum Dialect {
     Snowflake,
     Databricks,
     Bigquery,
+    SqlServer,
+    Synapse,
 }
 
 impl Dialect {
@@ -47,6 +51,8 @@ impl Dialect {
             Self::Snowflake => &snowflake::Snowflake,
             Self::Databricks => &databricks::Databricks,
             Self::Bigquery => &bigquery::Bigquery,
+            Self::SqlServer => &tsql::Tsql::SqlServer,
+            Self::Synapse => &tsql::Tsql::Synapse,
         }
     }
 
@@ -138,6 +144,32 @@ pub(super) trait Grammar: Sync {
         if value == negated { format!("(NOT {test})") } else { test }
     }
 
+    /// A condition as a value, where the two are not the same thing.
+    fn value_of(&self, _condition: &str) -> Option<String> {
+        None
+    }
+
+    /// A truth value as a condition.
+    fn condition_of(&self, value: &str) -> String {
+        value.to_owned()
+    }
+
+    /// Whether values of the type that `=` calls equal are the same. Where not, [`Grammar::equal`] and
+    /// [`Grammar::group_key`] say more, and nothing else compares them.
+    fn compares_whole(&self, _data_type: &DataType) -> bool {
+        true
+    }
+
+    /// Whether two values of a type are the same, or not.
+    fn equal(&self, left: &str, right: &str, _data_type: &DataType, negated: bool) -> String {
+        format!("({left} {} {right})", if negated { "<>" } else { "=" })
+    }
+
+    /// A key of GROUP BY.
+    fn group_key(&self, text: &str, _data_type: &DataType) -> String {
+        text.to_owned()
+    }
+
     /// `LIKE` with a pattern that has no escapes, exact in letters and accents.
     fn like(&self, text: &str, pattern: &str, negated: bool) -> Option<String> {
         let not = if negated { "NOT " } else { "" };
@@ -174,6 +206,11 @@ pub(super) trait Grammar: Sync {
         None
     }
 
+    /// How many there are, of rows where it is `*`.
+    fn count(&self, of: &str) -> String {
+        format!("count({of})")
+    }
+
     /// An aggregate of an argument of the type: NULL over nothing.
     fn aggregate(&self, function: &str, text: &str, _data_type: &DataType) -> Option<String> {
         Some(format!("{function}({text})"))
@@ -194,6 +231,26 @@ pub(super) trait Grammar: Sync {
         let direction = if ascending { "ASC" } else { "DESC" };
         let nulls = if nulls_first { "NULLS FIRST" } else { "NULLS LAST" };
         format!("{text} {direction} {nulls}")
+    }
+
+    /// What stands before the columns of a SELECT, with a blank after it where there is any.
+    fn head(&self, _limit: Option<usize>, _offset: usize) -> String {
+        String::new()
+    }
+
+    /// What a SELECT without an order is ordered by, where rows can be passed over in an order alone.
+    fn any_order(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether rows can be passed over.
+    fn skips(&self) -> bool {
+        true
+    }
+
+    /// Whether a sub-select may have an order without a limit.
+    fn orders_inside(&self) -> bool {
+        true
     }
 
     /// The end of a SELECT, with a blank before it where there is any.
@@ -252,6 +309,11 @@ pub(super) trait Grammar: Sync {
             Some(text) => self.text(text?),
             None => self.literal(value),
         }
+    }
+
+    /// What holds of a column as it is stored wherever a comparison of what is read of it with a constant does.
+    fn narrowed(&self, _column: &str, _operator: Operator, _value: &ScalarValue) -> Option<String> {
+        None
     }
 
     fn instant(&self, microseconds: i64, zone: Option<&str>) -> Option<String> {

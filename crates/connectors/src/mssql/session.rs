@@ -1,0 +1,168 @@
+//! One session, and the results that stream from it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use tiberius::error::Error;
+use tiberius::{ColumnData, QueryItem, QueryStream, Row};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::decode::decode;
+use super::pool::{Conn, Pool, Shared};
+use crate::ConnectorError;
+use crate::pushdown::{Batches, Dialect, RemoteDatabase, delivered};
+
+const BATCH_ROWS: usize = 8_192;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How long a server may take to hear of a cancellation.
+const CANCELLATION: Duration = Duration::from_secs(5);
+
+/// A session that is in use. Unless it is finished, its drop cancels at the server what it was doing, and closes it.
+pub(super) struct Session {
+    conn: Option<Conn>,
+    finished: bool,
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Session {
+    pub fn new(conn: Conn, permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
+        Self { conn: Some(conn), finished: false, shared, _permit: permit }
+    }
+
+    fn conn(&mut self) -> &mut Conn {
+        // It is taken in drop alone.
+        self.conn.as_mut().unwrap_or_else(|| unreachable!("the session is in use"))
+    }
+
+    /// The rows of a statement over the catalogue, up to so many and one more, within the connection timeout.
+    pub async fn rows(&mut self, sql: &str, limit: usize) -> Result<Vec<Row>, ConnectorError> {
+        let timeout = self.shared.connect_timeout();
+        let all = async {
+            let mut rows = Vec::new();
+            let mut answer = self.conn().simple_query(sql).await.map_err(classify)?;
+            while let Some(row) = next(&mut answer).await.map_err(classify)? {
+                if rows.len() <= limit {
+                    rows.push(row);
+                }
+            }
+            Ok(rows)
+        };
+        tokio::time::timeout(timeout, all).await.map_err(|_| ConnectorError::Timeout(timeout))?
+    }
+
+    /// Gives the session back for others.
+    pub fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        if self.finished {
+            self.shared.put_back(conn);
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            // A statement that does not hear of it ends with its connection.
+            match tokio::time::timeout(CANCELLATION, conn.cancel_query()).await {
+                Ok(Ok(())) => {}
+                _ => tracing::debug!("a SQL Server statement did not acknowledge its cancellation"),
+            }
+            drop(conn);
+        });
+    }
+}
+
+impl RemoteDatabase for Pool {
+    fn identity(&self) -> &str {
+        Pool::identity(self)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.flavour().dialect()
+    }
+
+    fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
+        let (pool, columns) = (self.clone(), schema.clone());
+        delivered(schema, |batches| async move { deliver(&pool, &sql, &columns, &batches).await })
+    }
+}
+
+async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
+    let until = Instant::now() + pool.query_timeout();
+    let mut session = pool.session().await?;
+    let mut answer = within(until, pool, session.conn().simple_query(sql)).await?.map_err(classify)?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = within(until, pool, next(&mut answer)).await?.map_err(classify)? {
+        bytes += row.cells().map(|(_, cell)| size(cell)).sum::<usize>();
+        rows.push(row);
+        if rows.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
+            batches.send(decode(&rows, schema)?).await?;
+            rows.clear();
+            bytes = 0;
+        }
+    }
+    drop(answer);
+    session.finish();
+    if !rows.is_empty() {
+        batches.send(decode(&rows, schema)?).await?;
+    }
+    Ok(())
+}
+
+async fn next(answer: &mut QueryStream<'_>) -> Result<Option<Row>, Error> {
+    loop {
+        match answer.next().await.transpose()? {
+            Some(QueryItem::Row(row)) => return Ok(Some(row)),
+            Some(QueryItem::Metadata(_)) => {}
+            None => return Ok(None),
+        }
+    }
+}
+
+fn size(cell: &ColumnData<'_>) -> usize {
+    match cell {
+        ColumnData::String(Some(text)) => text.len(),
+        ColumnData::Binary(Some(bytes)) => bytes.len(),
+        _ => 16,
+    }
+}
+
+/// The server has no limit of its own for a statement; what is dropped here is cancelled there.
+async fn within<T>(until: Instant, pool: &Pool, future: impl Future<Output = T>) -> Result<T, ConnectorError> {
+    let result = tokio::time::timeout_at(until.into(), future).await;
+    result.map_err(|_| ConnectorError::Timeout(pool.query_timeout()))
+}
+
+/// What an error of the driver means, without its words.
+pub(super) fn classify(error: Error) -> ConnectorError {
+    let Some(number) = error.code() else {
+        return match &error {
+            Error::Io { .. } | Error::Protocol(_) => ConnectorError::Unreachable { cause: Some(error.into()) },
+            _ => ConnectorError::QueryFailed { cause: Some(error.into()) },
+        };
+    };
+    match number {
+        // A login that fails, a database that cannot be opened, one that is not the login's.
+        4060 | 4064 | 18_452 | 18_456 | 18_470 | 18_486 | 18_487 | 18_488 | 47_073 => {
+            ConnectorError::AuthenticationFailed { cause: Some(error.into()) }
+        }
+        // No such object or column, or no right to it.
+        207 | 208 | 229 | 230 | 916 => {
+            tracing::info!(%error, "SQL Server has no such object");
+            ConnectorError::NotFound { what: "a table or column of the query".into() }
+        }
+        // Not available or too busy for the moment, by the numbers that Microsoft says to try again; a firewall of Azure's.
+        4221 | 10_053 | 10_054 | 10_060 | 10_928 | 10_929 | 17_187 | 17_809 | 40_143 | 40_197 | 40_501 | 40_540
+        | 40_613 | 40_615 | 42_108 | 42_109 | 49_918 | 49_919 | 49_920 => {
+            ConnectorError::Unreachable { cause: Some(error.into()) }
+        }
+        _ => ConnectorError::QueryFailed { cause: Some(error.into()) },
+    }
+}
