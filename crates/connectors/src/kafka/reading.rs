@@ -57,8 +57,7 @@ impl Topic {
         let kafka = retry::reaching(settings.max_retries, || async {
             match tokio::time::timeout(limit, settings.connect(&relay)).await {
                 Ok(connected) => connected.map_err(|error| settings.classify(error, &relay)),
-                Err(_) if relay.has_blocked() => Err(ConnectorError::Blocked),
-                Err(_) => Err(ConnectorError::Timeout(limit)),
+                Err(_) => Err(relay.refused().map_or(ConnectorError::Timeout(limit), ConnectorError::from)),
             }
         });
         let kafka = kafka.await?;

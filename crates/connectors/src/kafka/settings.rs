@@ -116,9 +116,10 @@ impl Settings {
 
     /// What a failure means, without the brokers' words.
     pub fn classify(&self, error: KrafkaError, relay: &Relay) -> ConnectorError {
-        let blocked = relay.has_blocked();
         let topic = || ConnectorError::NotFound { what: format!("topic {}", self.topic) };
+        let refused = relay.refused();
         match error {
+            KrafkaError::Network(_) | KrafkaError::Timeout { .. } if let Some(refused) = refused => refused.into(),
             KrafkaError::Auth { .. } if is_of_tls(&error) => ConnectorError::Untrusted { cause: Some(error.into()) },
             KrafkaError::Auth { .. }
             | KrafkaError::Broker {
@@ -130,7 +131,6 @@ impl Settings {
                 code: ErrorCode::UnknownTopicOrPartition | ErrorCode::TopicAuthorizationFailed,
                 ..
             } => topic(),
-            KrafkaError::Network(_) | KrafkaError::Timeout { .. } if blocked => ConnectorError::Blocked,
             KrafkaError::Network(_) | KrafkaError::Closed { .. } => {
                 ConnectorError::Unreachable { cause: Some(error.into()) }
             }

@@ -17,7 +17,7 @@ use super::{Flavour, catalog};
 use crate::pushdown::Catalogued;
 use crate::server::ServerSettings;
 use crate::tls::client_config;
-use crate::{AddressGuard, Blocked, ConnectorError, DiscoveredSchema, retry};
+use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
 
 /// A session that was idle for longer is not used again: firewalls forget silent connections.
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
@@ -168,10 +168,7 @@ impl Shared {
     }
 
     async fn sign_in(&self, host: &str, port: u16) -> Result<SignIn, ConnectorError> {
-        let addresses = self.guard.check(host, port).await.map_err(|blocked| match blocked {
-            Blocked::NotPermitted => ConnectorError::Blocked,
-            Blocked::Unresolvable => ConnectorError::Unreachable { cause: Some(blocked.into()) },
-        })?;
+        let addresses = self.guard.check(host, port).await?;
         let mut failure = ConnectorError::Unreachable { cause: None };
         for address in addresses.into_iter().take(ADDRESSES) {
             let tcp = match TcpStream::connect(address).await {
