@@ -348,7 +348,7 @@ mod tests {
         config.tunnel = Some(TunnelConfig { host: "a b".into(), port: 22, username: String::new() });
         config.metadata.insert(HOST_KEY.into(), "yes".into());
         let fields = |config: &SourceConfig, credentials: &Credentials| -> Vec<String> {
-            validate(config, credentials).into_iter().map(|fault| fault.field.into()).collect()
+            validate(config, credentials).into_iter().map(|fault| fault.field).collect()
         };
         assert_eq!(
             fields(&config, &Credentials::default()),
