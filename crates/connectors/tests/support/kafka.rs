@@ -86,7 +86,7 @@ impl AddressGuard for Corrected {
         Ok(vec![address])
     }
 
-    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error> {
+    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
         AddressGuard::http(self.inner.as_ref(), options)
     }
 }
