@@ -772,7 +772,7 @@ impl AddressGuard for Watched {
         self.inner.check(host, port).await
     }
 
-    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, reqwest::Error> {
+    fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
         AddressGuard::http(self.inner.as_ref(), options)
     }
 }
