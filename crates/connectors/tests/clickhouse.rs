@@ -196,11 +196,14 @@ async fn discovery_describes_everything() {
     }
 }
 
+/// A statement, with the settings that came with it.
+type Sent = (String, HashMap<String, String>);
+
 /// What was asked of a server that answers only what its user may do.
 #[derive(Clone, Default)]
 struct Asked {
     readonly: &'static str,
-    statements: Arc<Mutex<Vec<(String, HashMap<String, String>)>>>,
+    statements: Arc<Mutex<Vec<Sent>>>,
 }
 
 async fn stub(

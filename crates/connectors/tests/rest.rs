@@ -147,7 +147,7 @@ async fn rows_have_the_types_of_their_values_and_filters_mean_the_same() {
         let fits = move |person: &Value| {
             let same = |name: &str, value: &str| person[name].as_str().is_some_and(|v| v.eq_ignore_ascii_case(value));
             q.get("town").is_none_or(|town| same("city", town))
-                && q.get("id").is_none_or(|id| person["id"].to_string() == *id)
+                && q.get("id").is_none_or(|id| person["id"] == json!(id.parse::<u64>().ok()))
         };
         async move { Json(all.into_iter().filter(fits).collect::<Vec<_>>()) }
     };

@@ -19,10 +19,13 @@ use serde_json::{Value, json};
 use support::documents::{check, columns, discover, failure, query, table};
 use support::http::serve;
 
+/// The hits that are left of each, and how many a page has.
+type Scrolls = HashMap<String, (Vec<Value>, usize)>;
+
 #[derive(Clone, Default)]
 struct Server {
     indices: Arc<HashMap<&'static str, Index>>,
-    scrolls: Arc<Mutex<HashMap<String, (Vec<Value>, usize)>>>,
+    scrolls: Arc<Mutex<Scrolls>>,
     asked: Arc<Mutex<Vec<Value>>>,
 }
 
@@ -45,12 +48,12 @@ fn mapping() -> Value {
 fn documents() -> Vec<Value> {
     let document = |n: usize| {
         let mut document = json!({
-            "name": if n % 7 == 0 { "a name that is long".to_owned() } else { format!("n{n}") },
-            "city": (["Rome", "rome", "Oslo", "Jürgen"][n % 4]), "code": if n % 2 == 0 { "AB" } else { "ab" },
-            "age": if n % 3 == 0 { json!(n.to_string()) } else { json!(n) }, "score": n as f64 / 8.0, "small": 0.1,
-            "active": if n % 5 == 0 { json!("true") } else { json!(n % 2 == 0) },
+            "name": if n.is_multiple_of(7) { "a name that is long".to_owned() } else { format!("n{n}") },
+            "city": (["Rome", "rome", "Oslo", "Jürgen"][n % 4]), "code": if n.is_multiple_of(2) { "AB" } else { "ab" },
+            "age": if n.is_multiple_of(3) { json!(n.to_string()) } else { json!(n) }, "score": n as f64 / 8.0, "small": 0.1,
+            "active": if n.is_multiple_of(5) { json!("true") } else { json!(n.is_multiple_of(2)) },
             "born": match n % 3 { 0 => json!("2001-02-03"), 1 => json!(n * 86_400_000), _ => json!("2001-02-03T10:00:00.5Z") },
-            "tags": if n % 2 == 0 { json!(["a", "b"]) } else { json!("a") },
+            "tags": if n.is_multiple_of(2) { json!(["a", "b"]) } else { json!("a") },
             "address": {"street": format!("{n} Main St")}, "hidden": "h", "odd": "31/12/2001", "unmapped": n
         });
         if n % 4 == 1 {
@@ -58,7 +61,7 @@ fn documents() -> Vec<Value> {
         } else {
             document["level"] = json!("high");
         }
-        if n % 6 == 0 {
+        if n.is_multiple_of(6) {
             document.as_object_mut().unwrap().remove("city");
         }
         document

@@ -112,7 +112,7 @@ impl Store for Tables {
             let text = |name| key.get(name).and_then(Value::as_str);
             let Some(name) = text("AttributeName") else { continue };
             let column = found.remove(name).unwrap_or_else(|| empty_key(described, name));
-            columns.push(column.as_key().with_native(json!(text("KeyType"))));
+            columns.push(column.into_key().with_native(json!(text("KeyType"))));
         }
         columns.extend(order.iter().filter_map(|name| found.remove(name)));
         let rows = match described.get("ItemCount") {

@@ -104,8 +104,8 @@ impl Store for Streams {
         payloads.truncate(SAMPLED);
         let (payload, columns) = Payload::sample(&payloads, &[SHARD, SEQUENCE, PARTITION_KEY, ARRIVED]);
         let own = [
-            Column::new(SHARD, "shard", DataType::Utf8).as_key().with_native(payload.remember()),
-            Column::new(SEQUENCE, "sequence number", DataType::Utf8).as_key(),
+            Column::new(SHARD, "shard", DataType::Utf8).into_key().with_native(payload.remember()),
+            Column::new(SEQUENCE, "sequence number", DataType::Utf8).into_key(),
             Column::new(PARTITION_KEY, "partition key", DataType::Utf8),
             Column::new(ARRIVED, "timestamp", moment()),
         ];

@@ -157,7 +157,7 @@ fn columns(table: &Metadata) -> Vec<Column> {
         let found = Column::new(name, cql, types::data_type(&column.typ)?).with_native(native);
         // A partition that has static values alone is a row without a clustering key.
         let is_there = part == role::PARTITION || (part == role::CLUSTERING && !has_static);
-        Some(if is_there { found.as_key() } else { found })
+        Some(if is_there { found.into_key() } else { found })
     };
     keys.chain(others).filter_map(column).collect()
 }

@@ -51,7 +51,7 @@ impl Column {
         Self { mixed: true, ..Self::new(name, source_type, DataType::Utf8) }
     }
 
-    pub fn as_key(self) -> Self {
+    pub fn into_key(self) -> Self {
         Self { key: true, ..self }
     }
 

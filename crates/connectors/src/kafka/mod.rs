@@ -140,8 +140,8 @@ impl Store for Topics {
         let header = scalar(sample.iter().flat_map(|record| &record.headers).filter_map(|(_, value)| value.as_deref()));
         let header = Fields::from(vec![Field::new("key", DataType::Utf8, true), Field::new("value", header, true)]);
         let own = [
-            Column::new(PARTITION, "partition", DataType::Int64).as_key().with_native(format.remember()),
-            Column::new(OFFSET, "offset", DataType::Int64).as_key(),
+            Column::new(PARTITION, "partition", DataType::Int64).into_key().with_native(format.remember()),
+            Column::new(OFFSET, "offset", DataType::Int64).into_key(),
             Column::new(TIMESTAMP, "timestamp", moment()),
             Column::new(KEY, "key", key),
             Column::new(HEADERS, "headers", DataType::new_list(DataType::Struct(header), true)),

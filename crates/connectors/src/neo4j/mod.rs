@@ -157,7 +157,7 @@ impl Store for Graph {
         if documents.is_empty() {
             return Err(not_found());
         }
-        let text = |name: &str| Column::new(name, "element id", DataType::Utf8).as_key();
+        let text = |name: &str| Column::new(name, "element id", DataType::Utf8).into_key();
         let mut columns = vec![text(ID)];
         if elements.statement.is_relationship() {
             columns.extend([text(START), text(END)]);

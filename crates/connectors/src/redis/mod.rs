@@ -132,7 +132,7 @@ impl Store for Keyspace {
         };
         if keys.kind == Some(Kind::Keys) {
             let columns = vec![
-                Column::new(KEY, "key", DataType::Utf8).as_key().with_native(json!(keys)),
+                Column::new(KEY, "key", DataType::Utf8).into_key().with_native(json!(keys)),
                 Column::new("type", "type", DataType::Utf8),
                 Column::new("ttl_ms", "integer", DataType::Int64),
             ];
@@ -143,7 +143,7 @@ impl Store for Keyspace {
             return Err(not_found());
         }
         let keys = KeyTable { kind: Some(kind), ..keys };
-        let key = Column::new(KEY, "key", DataType::Utf8).as_key().with_native(json!(keys));
+        let key = Column::new(KEY, "key", DataType::Utf8).into_key().with_native(json!(keys));
         let columns = [key].into_iter().chain(columns).collect();
         Ok(Described { columns, rows: None, comment: None })
     }

@@ -125,7 +125,7 @@ pub(super) fn columns(fields: &BTreeMap<String, Field>, mut sample: Vec<Document
             }
         }
     }
-    let mut columns = vec![Column::new(ID, "_id", DataType::Utf8).as_key()];
+    let mut columns = vec![Column::new(ID, "_id", DataType::Utf8).into_key()];
     let found = sampled(&sample).into_iter().filter(|column| column.name != ID);
     let mut found: BTreeMap<String, Column> = found.map(|column| (column.name.clone(), column)).collect();
     for (name, field) in fields {
