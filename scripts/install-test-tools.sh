@@ -83,30 +83,17 @@ elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
     fi
 fi
 
-# A stand-in for SQL Server. Without it its tests say that they are skipped.
-tds=$HOME/.cache/rivergen/tds-interop
-if ! python3 -m venv --help >/dev/null 2>&1; then
-    echo "python3 with venv is missing: the tests of SQL Server will be skipped"
-elif ! cmp -s tests/interop/tds/requirements.txt "$tds/requirements.txt"; then
-    # The requirements come last: what is there counts as installed.
-    if python3 -m venv "$tds" && "$tds/bin/pip" install --quiet --disable-pip-version-check \
-        --requirement tests/interop/tds/requirements.txt </dev/null; then
-        cp tests/interop/tds/requirements.txt "$tds/"
-    else
-        echo "pysqlbridge, sqlglot or duckdb could not be installed: the tests of SQL Server will be skipped"
-    fi
-fi
-
-# Foreign servers from npm, each with a lock of its own. Without them the tests that want them say that they are skipped.
+# Foreign servers and clients from npm, each folder with a lock of its own. Without them the tests that want them say that
+# they are skipped.
 install_npm() {
-    local name=$1 tests=$2 folder=$HOME/.cache/rivergen/$1
+    local name=$1 wanted=$2 tests=$3 folder=$HOME/.cache/rivergen/$1
     if ! has node || ! has npm; then
         echo "node and npm are missing: $tests will be skipped"
-    elif ! cmp -s "tests/interop/$name/package-lock.json" "$folder/package-lock.json"; then
+    elif ! cmp -s "$wanted/package-lock.json" "$folder/package-lock.json"; then
         mkdir -p "$folder"
-        cp "tests/interop/$name/package.json" "$folder/"
+        cp "$wanted/package.json" "$folder/"
         # The lock comes last: what is there counts as installed.
-        cp "tests/interop/$name/package-lock.json" "$folder/npm-shrinkwrap.json"
+        cp "$wanted/package-lock.json" "$folder/npm-shrinkwrap.json"
         if (cd "$folder" && npm ci --no-audit --no-fund --silent </dev/null); then
             mv "$folder/npm-shrinkwrap.json" "$folder/package-lock.json"
         else
@@ -114,58 +101,28 @@ install_npm() {
         fi
     fi
 }
-install_npm oidc-provider "the tests of social login"
-install_npm graphql-yoga "the tests of GraphQL"
+install_npm oidc-provider tests/interop/oidc-provider "the tests of social login"
+install_npm graphql-yoga tests/interop/graphql-yoga "the tests of GraphQL"
+install_npm storage-interop tests/interop/storage "the tests of Azure and of tus-js-client"
+
+# Foreign servers and engines from Python's index, each in an environment of its own. Without them the tests that want them
+# say that they are skipped.
+install_python() {
+    local name=$1 wanted=$2 tests=$3 folder=$HOME/.cache/rivergen/$1
+    if ! cmp -s "$wanted" "$folder/requirements.txt"; then
+        # The requirements come last: what is there counts as installed.
+        if python3 -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check \
+            --requirement "$wanted" </dev/null; then
+            cp "$wanted" "$folder/requirements.txt"
+        else
+            echo "$name could not be installed: $tests will be skipped"
+        fi
+    fi
+}
+install_python storage-interop tests/interop/storage/requirements.txt "the tests of S3 and of tuspy"
+install_python tds-interop tests/interop/tds/requirements.txt "the tests of SQL Server"
+install_python kafka tests/interop/kafka/requirements.txt "the tests of Kafka against librdkafka"
+install_python services crates/connectors/tests/support/requirements.txt "the tests of ClickHouse and SQL services"
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.
 scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"
-# Object stores and clients of tus that others wrote, for the tests of storage. Without them those say that they are skipped.
-storage=$HOME/.cache/rivergen/storage-interop
-if ! python3 -m venv --help >/dev/null 2>&1; then
-    echo "python3 with venv is missing: the tests of S3 and of tuspy will be skipped"
-elif ! cmp -s tests/interop/storage/requirements.txt "$storage/requirements.txt"; then
-    # The requirements come last: what is there counts as installed.
-    if python3 -m venv "$storage" && "$storage/bin/pip" install --quiet --requirement tests/interop/storage/requirements.txt; then
-        cp tests/interop/storage/requirements.txt "$storage/"
-    else
-        echo "moto and tuspy could not be installed: the tests of S3 and of tuspy will be skipped"
-    fi
-fi
-if ! has node || ! has npm; then
-    echo "node and npm are missing: the tests of Azure and of tus-js-client will be skipped"
-elif ! cmp -s tests/interop/storage/package-lock.json "$storage/package-lock.json"; then
-    mkdir -p "$storage"
-    cp tests/interop/storage/package.json "$storage/"
-    cp tests/interop/storage/package-lock.json "$storage/npm-shrinkwrap.json"
-    if (cd "$storage" && npm ci --no-audit --no-fund --silent </dev/null); then
-        mv "$storage/npm-shrinkwrap.json" "$storage/package-lock.json"
-    else
-        echo "azurite and tus-js-client could not be installed: the tests that use them will be skipped"
-    fi
-fi
-
-# Brokers of Kafka that another client's library mocks. Without them their tests say that they are skipped.
-kafka=$HOME/.cache/rivergen/kafka
-if ! python3 -m venv --help >/dev/null 2>&1; then
-    echo "python3 with venv is missing: the tests of Kafka against librdkafka will be skipped"
-elif ! cmp -s tests/interop/kafka/requirements.txt "$kafka/requirements.txt"; then
-    # The requirements come last: what is there counts as installed.
-    if python3 -m venv "$kafka" && "$kafka/bin/pip" install --quiet --disable-pip-version-check --requirement tests/interop/kafka/requirements.txt; then
-        cp tests/interop/kafka/requirements.txt "$kafka/"
-    else
-        echo "librdkafka could not be installed: the tests of Kafka against it will be skipped"
-    fi
-fi
-
-# The engines that the connectors of ClickHouse and of SQL services run against. Without them the tests say that they
-# are skipped.
-services=$HOME/.cache/rivergen/services
-wanted=crates/connectors/tests/support/requirements.txt
-if ! cmp -s "$wanted" "$services/requirements.txt"; then
-    # The list comes last: what is there counts as installed.
-    if python3 -m venv "$services" && "$services/bin/pip" install --quiet --requirement "$wanted" </dev/null; then
-        cp "$wanted" "$services/requirements.txt"
-    else
-        echo "chdb, DuckDB, fakesnow and sqlglot could not be installed: the tests of ClickHouse and SQL services will be skipped"
-    fi
-fi

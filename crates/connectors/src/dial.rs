@@ -1,17 +1,17 @@
 //! Connections for drivers that take a stream of bytes: to permitted addresses only, with TLS that knows the name.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rivergen_kernel::error::FieldError;
 use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::tls::{parse_roots, roots};
+use crate::tls::parse_roots;
 use crate::{AddressGuard, ConnectorError, SourceConfig};
 
 /// Addresses of one name that are tried.
@@ -61,14 +61,6 @@ impl Dial {
     }
 }
 
-/// TLS that trusts the given roots (PEM), or the system's.
-pub(crate) fn client_tls(root_certificate: Option<&str>) -> Result<Arc<ClientConfig>, ConnectorError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(ConnectorError::internal)?;
-    Ok(Arc::new(builder.with_root_certificates(roots(root_certificate)?).with_no_client_auth()))
-}
-
 /// `metadata.ssl_root_certificate`, checked.
 pub(crate) fn root_certificate(config: &SourceConfig) -> Result<Option<&str>, FieldError> {
     let pem = config.metadata_text("ssl_root_certificate");
@@ -86,6 +78,11 @@ pub(crate) fn wants_tls(config: &SourceConfig, usual: bool) -> Result<bool, Fiel
         Some("disable") => Ok(false),
         Some(_) => Err(FieldError::new("metadata.sslmode", "must be verify-full or disable")),
     }
+}
+
+/// A part of an address as it was before it was written into one (`%41` is `A`); `None` where it is not UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// Whether a text can be a host's name or address.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::pushdown::{Batches, Cells, Notation};
+use crate::pushdown::{Batches, Cells, Notation, delivered};
 use crate::{ConnectorError, SourceConfig, retry};
 
 /// How statements of one source begin.
@@ -59,8 +60,18 @@ pub(crate) trait Pages: Send {
     fn next(&mut self) -> impl Future<Output = Result<Option<Rows>, ConnectorError>> + Send;
 }
 
+/// The result of a statement as the engine reads it; the statement begins once the stream is polled.
+pub(crate) fn query<P: Pages + 'static>(
+    schema: SchemaRef,
+    notation: Notation,
+    start: impl Future<Output = Result<P, ConnectorError>> + Send + 'static,
+) -> SendableRecordBatchStream {
+    let columns = schema.clone();
+    delivered(schema, move |batches| async move { deliver(start.await?, columns, notation, &batches).await })
+}
+
 /// Hands a result on as it comes.
-pub(crate) async fn deliver(
+async fn deliver(
     mut pages: impl Pages,
     schema: SchemaRef,
     notation: Notation,

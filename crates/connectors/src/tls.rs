@@ -59,7 +59,7 @@ pub(crate) fn roots(pem: Option<&str>) -> Result<RootCertStore, ConnectorError> 
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    Ok(roots)
+    if roots.is_empty() { Err(untrusted("this system trusts no certificates")) } else { Ok(roots) }
 }
 
 pub(crate) fn untrusted(reason: &'static str) -> ConnectorError {

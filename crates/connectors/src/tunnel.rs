@@ -231,7 +231,12 @@ impl Tunnel {
     }
 
     async fn dial(&self) -> Result<TcpStream, Blocked> {
-        for address in self.outside.check(&self.config.host, self.config.port).await?.into_iter().take(ADDRESSES) {
+        let addresses = self.outside.check(&self.config.host, self.config.port).await;
+        let addresses = addresses.map_err(|blocked| match blocked {
+            Blocked::Unresolvable => TunnelFault::Unreachable.into(),
+            other => other,
+        })?;
+        for address in addresses.into_iter().take(ADDRESSES) {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => tracing::info!(%error, host = self.config.host, "an SSH server does not answer"),

@@ -51,6 +51,10 @@ fn fits(element: &Value, condition: &str, parameters: &Value) -> bool {
     if let Some((left, right)) = condition.split_once(" OR ") {
         return fits(element, left, parameters) || fits(element, right, parameters);
     }
+    if let Some(column) = condition.strip_prefix("NOT ").and_then(|rest| rest.strip_suffix(" IS :: STRING")) {
+        let value = &element[column.trim_start_matches("e.").trim_matches('`')];
+        return !value.is_null() && !value.is_string();
+    }
     let words: Vec<&str> = condition.splitn(3, ' ').collect();
     let property = words[0].trim_start_matches("e.").trim_matches('`');
     let value = &element[property];

@@ -420,6 +420,7 @@ pub async fn mark_interrupted(platform: &Platform, longest: Duration) -> Result<
     // Index: query_runs(started_at) where status = 'running'.
     let mut dead = run::Entity::update_many()
         .col_expr(run::Column::Status, Expr::value(RunStatus::Interrupted))
+        .col_expr(run::Column::Stage, Expr::value(None::<RunStage>))
         .filter(run::Column::Status.eq(RunStatus::Running));
     if platform.db.backend() == DbBackend::Postgres {
         dead = dead.filter(run::Column::StartedAt.lt(now - longest - Duration::minutes(1)));

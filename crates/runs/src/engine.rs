@@ -4,7 +4,7 @@
 //! ```text
 //! start ─ permission ─ record: running ─ a place ─ catalogue ─ session ─ plan ─▶ Started
 //!   Started ─ rows, or a stream of bytes ─ record: ended, policies
-//!         └ kept, for a client that comes back: see [`crate::results`]
+//!         ├ kept, for a client that comes back: see [`crate::results`]
 //!         └ dropped anywhere on the way (the client went away), or cancelled by its id: record: cancelled
 //! ```
 

@@ -183,7 +183,10 @@ impl Engine {
                 if let Err(left) = file.abort().await {
                     tracing::warn!(error = %left, "a result that broke off could not be taken back");
                 }
-                self.forget(tenant, record.query_id).await?;
+                // What is left of it is purged when its time is over.
+                if let Err(left) = self.forget(tenant, record.query_id).await {
+                    tracing::warn!(error = %left, "what is known of a result that broke off stays for now");
+                }
                 Err(error)
             }
         }

@@ -199,10 +199,12 @@ pub async fn update_credentials(
 
 /// Everything that can be known without a connection.
 fn check_sent(sources: &Sources, source: &source::Model, new: &Credentials, sent: &[&str]) -> Result<()> {
-    let Some(first) = sent.first() else {
+    if sent.is_empty() {
         return Err(Error::invalid_field("password", "send at least one of the credentials"));
-    };
-    if new.connection_string.is_some() {
+    }
+    // What signs in at the SSH server is never in it.
+    let in_string = sent.iter().find(|field| !field.starts_with("ssh_"));
+    if let Some(first) = in_string.filter(|_| new.connection_string.is_some()) {
         let reason =
             "the source signs in with its connection_string; send a new one to PATCH /api/v1/data-sources/{id}";
         return Err(Error::invalid_field(*first, reason));

@@ -13,6 +13,8 @@ use crate::http::HttpSource;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// A token is asked for again after so many seconds, whatever is said of it.
+const LONGEST_TOKEN: u64 = 86_400;
 /// A token with less time left is replaced.
 const SPARE: Duration = Duration::from_secs(120);
 
@@ -82,7 +84,7 @@ impl Access {
             ConnectorError::QueryFailed { cause } => ConnectorError::AuthenticationFailed { cause },
             other => other,
         })?;
-        let until = Instant::now() + Duration::from_secs(granted.expires_in);
+        let until = Instant::now() + Duration::from_secs(granted.expires_in.min(LONGEST_TOKEN));
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((granted.access_token.clone(), until));
         Ok(granted.access_token)
     }

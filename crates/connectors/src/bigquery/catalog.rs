@@ -72,7 +72,8 @@ fn reading(declared: &str) -> Reading {
         "time" => (DataType::Utf8, "CAST({} AS STRING)", Ordered, None),
         "geography" => (DataType::Utf8, "ST_ASTEXT({})", No, None),
         // Arrays, structs, JSON, ranges, intervals.
-        _ => (DataType::Utf8, "TO_JSON_STRING({})", No, None),
+        // Of NULL there would be the text `null`.
+        _ => (DataType::Utf8, "IF({} IS NULL, NULL, TO_JSON_STRING({}))", No, None),
     }
 }
 
@@ -87,6 +88,6 @@ mod tests {
         assert_eq!(reading("NUMERIC").0, DataType::Decimal128(38, 9));
         assert_eq!(reading("NUMERIC(10, 2)").0, DataType::Decimal128(10, 2));
         assert_eq!(reading("BIGNUMERIC").1, "CAST({} AS STRING)");
-        assert_eq!(reading("ARRAY<STRUCT<a INT64>>").1, "TO_JSON_STRING({})");
+        assert_eq!(reading("ARRAY<STRUCT<a INT64>>").1, "IF({} IS NULL, NULL, TO_JSON_STRING({}))");
     }
 }

@@ -20,7 +20,7 @@ use url::Url;
 use super::auth::Access;
 use super::catalog;
 use crate::http::{HttpSource, base_url};
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext};
 
@@ -262,10 +262,8 @@ impl RemoteDatabase for Project {
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
-        let (project, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move {
-            statements::deliver(Job::start(&project, &sql).await?, columns, NOTATION, &batches).await
-        })
+        let project = self.clone();
+        statements::query(schema, NOTATION, async move { Job::start(&project, &sql).await })
     }
 }
 
@@ -289,8 +287,7 @@ impl Catalogued for Project {
         catalog::read(self, schema, table).await
     }
 
-    fn qualified(&self, schema: &str, table: &str) -> String {
-        let quote = |name: &str| Dialect::Bigquery.quote(name);
-        format!("{}.{}.{}", quote(&self.0.project), quote(schema), quote(table))
+    fn container(&self) -> Option<&str> {
+        Some(&self.0.project)
     }
 }

@@ -90,6 +90,8 @@ fn converted(column: &ArrayRef, expected: &DataType) -> Option<ArrayRef> {
                 _ => cast_with_options(&micros, expected, &strict).ok(),
             }
         }
+        // Until 26.2 a `Date` came as the number of its days.
+        (DataType::UInt16, DataType::Date32) => cast(&cast(column, &DataType::Int32).ok()?, expected).ok(),
         _ => {
             let nulls = column.null_count();
             cast_with_options(column, expected, &strict).ok().filter(|cast| cast.null_count() == nulls)

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::arrow::Decoder;
 use super::catalog;
+use crate::dial::percent_decoded;
 use crate::http::{HttpSource, base_url};
 use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, delivered};
 use crate::statements::Statements;
@@ -43,6 +44,9 @@ const MEANING: &[(&str, &str)] = &[
     ("join_overflow_mode", "throw"),
     ("distinct_overflow_mode", "throw"),
     ("timeout_overflow_mode", "throw"),
+    ("read_overflow_mode_leaf", "throw"),
+    ("transfer_overflow_mode", "throw"),
+    ("skip_unavailable_shards", "0"),
     ("cancel_http_readonly_queries_on_client_close", "1"),
     ("output_format_arrow_string_as_string", "1"),
     ("output_format_arrow_low_cardinality_as_dictionary", "0"),
@@ -85,7 +89,7 @@ impl Settings {
         let mode = if plain { "disable" } else { "verify-full" };
         config.metadata.insert("sslmode".to_owned(), mode.into());
         let decoded = |text: &str| {
-            let text = percent_encoding(text).ok_or_else(|| wrong("holds text that is not UTF-8"))?;
+            let text = percent_decoded(text).ok_or_else(|| wrong("holds text that is not UTF-8"))?;
             (!text.is_empty()).then_some(text).ok_or_else(shape)
         };
         Ok(Self {
@@ -95,13 +99,6 @@ impl Settings {
             password: url.password().map(|password| decoded(password).map(Secret::new)).transpose()?,
         })
     }
-}
-
-fn percent_encoding(text: &str) -> Option<String> {
-    // The parser of forms also reads a plus as a blank.
-    let form = text.replace('+', "%2B");
-    let (decoded, _) = url::form_urlencoded::parse(form.as_bytes()).next().unwrap_or_default();
-    (!decoded.contains('\u{fffd}')).then(|| decoded.into_owned())
 }
 
 /// One database of a server. Cloning shares all.

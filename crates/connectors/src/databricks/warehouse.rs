@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext};
 
@@ -250,10 +250,8 @@ impl RemoteDatabase for Warehouse {
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
-        let (warehouse, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move {
-            statements::deliver(Statement::start(&warehouse, &sql).await?, columns, NOTATION, &batches).await
-        })
+        let warehouse = self.clone();
+        statements::query(schema, NOTATION, async move { Statement::start(&warehouse, &sql).await })
     }
 }
 
@@ -277,14 +275,9 @@ impl Catalogued for Warehouse {
         catalog::read(self, schema, table).await
     }
 
-    fn qualified(&self, schema: &str, table: &str) -> String {
-        let quote = |name: &str| Dialect::Databricks.quote(name);
-        let table = format!("{}.{}", quote(schema), quote(table));
+    fn container(&self) -> Option<&str> {
         // Where none was named, the statement runs in the default one.
-        match self.0.catalog.get() {
-            Some(catalog) => format!("{}.{table}", quote(catalog)),
-            None => table,
-        }
+        self.0.catalog.get().map(String::as_str)
     }
 }
 

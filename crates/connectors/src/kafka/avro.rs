@@ -1,6 +1,6 @@
 //! Values in Avro, by a schema that stands elsewhere.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -31,10 +31,8 @@ impl AvroSchema {
         let schemas: Vec<Schema> = parsed.1.into_iter().chain([parsed.0]).collect();
         let schema = Self { schemas: schemas.into() };
         let reader = schema.reader().map_err(|_| "refers to a schema that is not there")?;
-        // Of values that nest without end, one could be made that takes all of the stack.
-        if reader.nests(reader.schema, None, &mut Vec::new(), &mut HashSet::new()) {
-            return Err("holds itself, which cannot be read");
-        }
+        // A few bytes could be a value that takes all of the stack, or of the memory.
+        reader.measure(reader.schema, None, &mut Open::default())?;
         drop(reader);
         Ok(schema)
     }
@@ -108,34 +106,82 @@ impl<'s> AvroReader<'s> {
         Some((name, schema))
     }
 
-    /// Whether a schema holds itself, among those that are `open`. Those in `done` do not.
-    fn nests(
-        &self,
-        schema: &Schema,
-        namespace: NamespaceRef<'_>,
-        open: &mut Vec<Name>,
-        done: &mut HashSet<Name>,
-    ) -> bool {
-        match schema {
+    /// How much a value of the schema takes; refuses schemas that hold themselves, nest deep, or have values of which many
+    /// are made of few bytes.
+    fn measure(&self, schema: &Schema, namespace: NamespaceRef<'_>, open: &mut Open) -> Result<Measure, &'static str> {
+        if open.depth >= DEEPEST {
+            return Err("nests too deep");
+        }
+        open.depth += 1;
+        let measure = match schema {
             Schema::Ref { name } => match self.named(name, namespace) {
-                Some((name, _)) if open.contains(&name) => true,
-                Some((name, _)) if done.contains(&name) => false,
-                Some((name, schema)) => self.nests(schema, name.namespace(), open, done),
-                None => false,
+                Some((name, _)) if open.records.contains(&name) => Err("holds itself, which cannot be read"),
+                Some((name, schema)) => match open.known.get(&name) {
+                    Some(known) => Ok(*known),
+                    None => self.measure(schema, name.namespace(), open),
+                },
+                None => Ok(Measure::ONE),
             },
             Schema::Record(record) => {
                 let name = record.name.fully_qualified_name(namespace).into_owned();
-                open.push(name.clone());
-                let nests = record.fields.iter().any(|field| self.nests(&field.schema, name.namespace(), open, done));
-                open.pop();
-                done.insert(name);
-                nests
+                open.records.push(name.clone());
+                let mut whole = Measure { values: 1, bytes: 0 };
+                for field in &record.fields {
+                    let field = self.measure(&field.schema, name.namespace(), open)?;
+                    whole.values = whole.values.saturating_add(field.values);
+                    whole.bytes = whole.bytes.saturating_add(field.bytes);
+                }
+                open.records.pop();
+                open.known.insert(name, whole);
+                Ok(whole)
             }
-            Schema::Array(array) => self.nests(&array.items, namespace, open, done),
-            Schema::Map(map) => self.nests(&map.types, namespace, open, done),
-            Schema::Union(union) => union.variants().iter().any(|one| self.nests(one, namespace, open, done)),
-            _ => false,
-        }
+            Schema::Array(array) => self.measure(&array.items, namespace, open)?.repeated(0),
+            // Each has a name, of one byte at least.
+            Schema::Map(map) => self.measure(&map.types, namespace, open)?.repeated(1),
+            Schema::Union(union) => {
+                let mut largest = Measure::ONE;
+                for variant in union.variants() {
+                    largest.values = largest.values.max(1 + self.measure(variant, namespace, open)?.values);
+                }
+                Ok(largest)
+            }
+            Schema::Null => Ok(Measure { values: 1, bytes: 0 }),
+            _ => Ok(Measure::ONE),
+        }?;
+        open.depth -= 1;
+        if measure.values > MOST_VALUES { Err("has too many fields") } else { Ok(measure) }
+    }
+}
+
+/// Levels of a schema.
+const DEEPEST: usize = 64;
+/// Values that one value holds, lists and maps aside.
+const MOST_VALUES: u64 = 10_000;
+/// Values for each byte of a list's items.
+const VALUES_PER_BYTE: u64 = 64;
+
+/// What stands open around a schema, and what is known of others.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    records: Vec<Name>,
+    known: HashMap<Name, Measure>,
+}
+
+/// What a value takes: how many values it holds at most, lists and maps aside, and how many bytes at least.
+#[derive(Clone, Copy)]
+struct Measure {
+    values: u64,
+    bytes: u64,
+}
+
+impl Measure {
+    const ONE: Self = Self { values: 1, bytes: 1 };
+
+    /// Of a list of such items, each with so many bytes more.
+    fn repeated(self, more: u64) -> Result<Self, &'static str> {
+        let fits = self.values <= VALUES_PER_BYTE.saturating_mul(self.bytes + more);
+        fits.then_some(Self::ONE).ok_or("has lists of items that take more memory than bytes")
     }
 }
 
@@ -249,6 +295,18 @@ mod tests {
         assert!(AvroSchema::parse(&[twice.to_owned()]).is_ok());
         let other = r#"{"type": "record", "name": "Other", "fields": [{"name": "t", "type": "Twice"}]}"#;
         assert!(AvroSchema::parse(&[twice.to_owned(), other.to_owned()]).is_ok());
+        let nothing = r#"{"type": "array", "items": "null"}"#;
+        let nulls: Vec<String> = (0..200).map(|n| format!(r#"{{"name": "n{n}", "type": "null"}}"#)).collect();
+        let of_nulls = format!(
+            r#"{{"type": "record", "name": "Nulls", "fields": [{}, {{"name": "b", "type": "boolean"}}]}}"#,
+            nulls.join(", ")
+        );
+        let list = format!(r#"{{"type": "array", "items": {of_nulls}}}"#);
+        let deep = (0..100).fold(r#""int""#.to_owned(), |items, _| format!(r#"{{"type": "array", "items": {items}}}"#));
+        assert!(AvroSchema::parse(&[of_nulls]).is_ok());
+        for bomb in [nothing, list.as_str(), deep.as_str()] {
+            assert!(AvroSchema::parse(&[bomb.to_owned()]).is_err(), "{bomb}");
+        }
         for wrong in ["", "nonsense", r#"{"type": "record"}"#, r#""Missing""#] {
             assert!(AvroSchema::parse(&[wrong.to_owned()]).is_err(), "{wrong}");
         }

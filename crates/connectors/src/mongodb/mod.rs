@@ -8,6 +8,7 @@ mod filter;
 mod settings;
 mod values;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -96,11 +97,17 @@ impl Connector for Mongodb {
 }
 
 /// One database, and the way to it.
-#[derive(Debug)]
 struct Server {
     database: Database,
     relay: Relay,
     source: SourceContext,
+}
+
+/// The driver prints its options, the relay's password among them.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("database", &self.database.name()).finish_non_exhaustive()
+    }
 }
 
 impl Server {

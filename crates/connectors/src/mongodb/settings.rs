@@ -71,7 +71,9 @@ impl Settings {
     /// The driver's options; the names of a `mongodb+srv` address are resolved here.
     pub async fn options(&self, source: &SourceContext, relay: &Relay) -> Result<ClientOptions, ConnectorError> {
         let config = &source.config;
-        let parsed = ClientOptions::parse(self.string.expose()).await;
+        let limit = config.connect_timeout();
+        let parsed = tokio::time::timeout(limit, ClientOptions::parse(self.string.expose()).into_future()).await;
+        let parsed = parsed.map_err(|_| ConnectorError::Timeout(limit))?;
         let mut options = parsed.map_err(|error| super::classify(&error, None, source))?;
         options.app_name = Some("rivergen".to_owned());
         options.max_pool_size = Some(config.connection_pool_size.clamp(1, 100));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
-    Int32Array, Int64Array, LargeStringArray, NullArray, StringArray, StringViewArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
+    Int16Array, Int32Array, Int64Array, LargeStringArray, NullArray, StringArray, StringViewArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -33,6 +34,7 @@ fn array(rows: &[Row], index: usize, field: &Field) -> Result<ArrayRef, Connecto
     Ok(match field.data_type() {
         DataType::Null => Arc::new(NullArray::new(rows.len())),
         DataType::Boolean => Arc::new(BooleanArray::from(column.read(boolean)?)),
+        DataType::Int8 => Arc::new(Int8Array::from(column.read(|cell| integer(cell)?.try_into().ok())?)),
         DataType::Int16 => Arc::new(Int16Array::from(column.read(|cell| integer(cell)?.try_into().ok())?)),
         DataType::Int32 => Arc::new(Int32Array::from(column.read(|cell| integer(cell)?.try_into().ok())?)),
         DataType::Int64 => Arc::new(Int64Array::from(column.read(integer)?)),

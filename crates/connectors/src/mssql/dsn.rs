@@ -7,6 +7,7 @@ use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use url::Url;
 
+use crate::dial::percent_decoded;
 use crate::server::{Dsn, ServerSettings};
 use crate::tls::{SSL_MODES, Tls};
 use crate::{Credentials, SourceConfig};
@@ -101,10 +102,7 @@ fn is_true(value: &str) -> bool {
 
 fn read_url(settings: &mut ServerSettings, string: &str) -> Result<(), &'static str> {
     let url = Url::parse(string).map_err(|_| SHAPE)?;
-    let plain = |text: &str| {
-        let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-        decoded.map(|text| text.into_owned()).map_err(|_| "holds text that is not UTF-8")
-    };
+    let plain = |text: &str| percent_decoded(text).ok_or("holds text that is not UTF-8");
     // An IPv6 address stands in brackets.
     settings.host = url.host_str().ok_or(SHAPE)?.trim_start_matches('[').trim_end_matches(']').to_owned();
     settings.port = url.port().unwrap_or(1433);

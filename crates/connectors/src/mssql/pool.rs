@@ -23,6 +23,8 @@ use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
 const LONGEST_IDLE: Duration = Duration::from_secs(120);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
+/// How long an idle session has to say that it is still there.
+const PING: Duration = Duration::from_secs(3);
 
 /// What the meaning of our statements hangs on, whatever the server's and the user's defaults are: what `= NULL` and a
 /// quote is, how dates are written out. The pools of Synapse know no other.
@@ -136,11 +138,9 @@ impl Shared {
                 idle.pop()
             };
             let (mut conn, _) = taken?;
-            let answers = match conn.simple_query("SELECT 1").await {
-                Ok(answer) => answer.into_row().await.is_ok(),
-                Err(_) => false,
-            };
-            if answers {
+            let ask = async { conn.simple_query("SELECT 1").await?.into_row().await };
+            // After a failover nobody may answer, and nobody say so.
+            if tokio::time::timeout(PING, ask).await.is_ok_and(|answer| answer.is_ok()) {
                 return Some(conn);
             }
         }

@@ -99,7 +99,12 @@ async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) 
     let mut session = pool.session().await?;
     let mut answer = within(until, pool, session.conn().simple_query(sql)).await?.map_err(classify)?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = within(until, pool, next(&mut answer)).await?.map_err(classify)? {
+    // What the driver cannot read any more is an answer in another form than asked for; the server was reached.
+    let broken = |error| match error {
+        Error::Protocol(_) | Error::Encoding(_) => ConnectorError::QueryFailed { cause: Some(error.into()) },
+        error => classify(error),
+    };
+    while let Some(row) = within(until, pool, next(&mut answer)).await?.map_err(broken)? {
         bytes += row.cells().map(|(_, cell)| size(cell)).sum::<usize>();
         rows.push(row);
         if rows.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {

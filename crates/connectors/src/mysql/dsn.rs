@@ -3,6 +3,7 @@
 use rivergen_kernel::secret::Secret;
 use url::Url;
 
+use crate::dial::percent_decoded;
 use crate::server::{Dsn, ServerSettings};
 use crate::tls::Tls;
 
@@ -44,14 +45,6 @@ fn read_string(settings: &mut ServerSettings, string: &str) -> Result<(), &'stat
         }
     }
     Ok(())
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    // The parser of forms also reads a plus as a blank.
-    let pair = text.replace('+', "%2B");
-    let mut pairs = url::form_urlencoded::parse(pair.as_bytes());
-    let (decoded, _) = pairs.next().unwrap_or_default();
-    (!decoded.contains('\u{fffd}')).then(|| decoded.into_owned())
 }
 
 #[cfg(test)]

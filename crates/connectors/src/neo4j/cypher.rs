@@ -19,8 +19,10 @@ pub(super) struct Elements {
     relationships: bool,
 }
 
+/// A backtick ends a name unless it is doubled. Before a statement is parsed, `\\uXXXX` becomes the character that it names,
+/// within names too: so a backslash is written as one.
 fn quote(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
+    format!("`{}`", name.replace('`', "``").replace('\\', "\\u005C"))
 }
 
 impl Elements {
@@ -80,6 +82,16 @@ fn reading(column: &str) -> String {
     }
 }
 
+/// Dates, durations and points are read as texts, and are equal to none there: where a column is compared with texts, those
+/// that hold something else are compared here.
+fn or_no_text(column: &str, condition: String, with_texts: bool) -> String {
+    match column {
+        ID | START | END => condition,
+        _ if with_texts => format!("{condition} OR NOT {} IS :: STRING", reading(column)),
+        _ => condition,
+    }
+}
+
 impl Statement {
     pub fn of(text: &str) -> Self {
         Self { text: text.to_owned(), parameters: Map::new() }
@@ -94,15 +106,19 @@ impl Statement {
     /// What leaves out no element for which the condition holds.
     pub fn condition(&mut self, condition: &Condition) -> Option<String> {
         match condition {
-            Condition::Compare { column, operator, value } => self.compare(&reading(column), *operator, value),
+            Condition::Compare { column, operator, value } => {
+                let compared = self.compare(&reading(column), *operator, value)?;
+                Some(or_no_text(column, compared, matches!(value, Value::Text(_))))
+            }
             Condition::In { column, values } => {
                 let literals = values.iter().map(literal).collect::<Option<Vec<_>>>()?;
+                let of_texts = literals.iter().any(Json::is_string);
                 let list = self.parameter(json!(literals));
-                Some(format!("{} IN {list}", reading(column)))
+                Some(or_no_text(column, format!("{} IN {list}", reading(column)), of_texts))
             }
             Condition::Prefix { column, prefix } => {
                 let prefix = self.parameter(json!(prefix));
-                Some(format!("{} STARTS WITH {prefix}", reading(column)))
+                Some(or_no_text(column, format!("{} STARTS WITH {prefix}", reading(column)), true))
             }
             Condition::Null { column } => Some(format!("{} IS NULL", reading(column))),
             Condition::NotNull { column } => Some(format!("{} IS NOT NULL", reading(column))),
@@ -165,10 +181,12 @@ mod tests {
         let statement = Elements::nodes("Per`son").page(&scan, Some(7), 10);
         assert_eq!(
             statement.text,
-            "MATCH (e:`Per``son`) WHERE id(e) > $after AND (e.`name` = $p1) RETURN id(e) AS number, \
+            "MATCH (e:`Per``son`) WHERE id(e) > $after AND (e.`name` = $p1 OR NOT e.`name` IS :: STRING) RETURN id(e) AS number, \
              {`_id`: elementId(e), `a``}) DETACH DELETE e //`: e.`a``}) DETACH DELETE e //`} AS row ORDER BY number LIMIT 10"
         );
         assert_eq!(Json::Object(statement.parameters), json!({"after": 7, "p1": "' OR 1=1"}));
+        let sample = Elements::nodes(r"a\u0060) DETACH DELETE e //").sample(1);
+        assert_eq!(sample.text, r"MATCH (e:`a\u005Cu0060) DETACH DELETE e //`) RETURN properties(e) LIMIT 1");
     }
 
     #[test]

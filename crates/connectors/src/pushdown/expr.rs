@@ -13,6 +13,8 @@ use super::table::Comparable;
 
 /// Longer lists are compared here.
 const LONGEST_LIST: usize = 1_000;
+/// Bytes of an expression that is written as SQL.
+const LONGEST_EXPRESSION: usize = 128 * 1024;
 
 /// An expression in the database's words.
 #[derive(Debug, Clone)]
@@ -75,8 +77,13 @@ impl Scope<'_> {
         }
     }
 
-    /// As a value or as a condition, whichever it is.
+    /// As a value or as a condition, whichever it is. Some are written several times, one within the other, so that a short
+    /// query could become text without end.
     fn write_either(&self, expr: &Expr) -> Option<Sql> {
+        self.write_any(expr).filter(|sql| sql.text.len() <= LONGEST_EXPRESSION)
+    }
+
+    fn write_any(&self, expr: &Expr) -> Option<Sql> {
         match expr {
             Expr::Alias(alias) => self.write_either(&alias.expr),
             Expr::Column(column) => self.column(column),

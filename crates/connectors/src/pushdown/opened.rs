@@ -24,9 +24,15 @@ pub(crate) trait Catalogued: RemoteDatabase + Sized {
         table: Option<&str>,
     ) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
 
+    /// The catalogue, project or database that its schemas stand in, where a table's name has to say so.
+    fn container(&self) -> Option<&str> {
+        None
+    }
+
     /// A table's quoted and qualified name.
     fn qualified(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", self.dialect().quote(schema), self.dialect().quote(table))
+        let parts = self.container().into_iter().chain([schema, table]);
+        parts.map(|part| self.dialect().quote(part)).collect::<Vec<_>>().join(".")
     }
 }
 

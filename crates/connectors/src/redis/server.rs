@@ -10,7 +10,8 @@ use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use url::Url;
 
-use crate::dial::{Dial, client_tls, is_host, root_certificate, wants_tls};
+use crate::dial::{Dial, is_host, percent_decoded, root_certificate, wants_tls};
+use crate::tls::{Tls, client_config};
 use crate::{AddressGuard, ConnectorError, Credentials, SourceConfig};
 
 /// Keys that one step of a walk looks at, about.
@@ -57,7 +58,7 @@ impl Settings {
             };
             settings.host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
             settings.port = url.port().unwrap_or(6379);
-            let decode = |text: &str| percent_decode(text).ok_or_else(wrong);
+            let decode = |text: &str| percent_decoded(text).ok_or_else(wrong);
             if !url.username().is_empty() {
                 settings.username = Some(decode(url.username())?);
             }
@@ -82,22 +83,6 @@ impl Settings {
     }
 }
 
-/// `%41` is `A`.
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
 /// One server. Commands of all scans share a connection, which is made when wanted and again after it broke.
 pub(super) struct Server {
     settings: Settings,
@@ -111,7 +96,10 @@ impl Server {
             guard,
             host: settings.host.clone(),
             port: settings.port,
-            tls: settings.tls.then(|| client_tls(settings.root_certificate.as_deref())).transpose()?,
+            tls: settings
+                .tls
+                .then(|| client_config(Tls::VerifyFull, settings.root_certificate.as_deref()))
+                .transpose()?,
             timeout: settings.connect_timeout,
         };
         Ok(Self { settings, dial, connection: Mutex::new(None) })

@@ -20,9 +20,6 @@ pub(super) struct Field {
     pub kind: String,
     /// The field that holds the value as it is, unanalysed: itself or a sub-field.
     pub exact: Option<Exact>,
-    /// A null is indexed as something.
-    #[serde(default)]
-    pub null_value: bool,
 }
 
 /// An index of whole values.
@@ -50,19 +47,23 @@ pub(super) fn fields(mappings: &Json) -> Result<BTreeMap<String, Field>, Connect
         }
         let properties = mapping.get("properties").and_then(Json::as_object);
         for (name, property) in properties.into_iter().flatten() {
-            let Some(found) = field(name, property) else { continue };
+            let Some(mut found) = field(name, property) else { continue };
+            // A field that a script makes stands before the indexed one of its name.
+            if mapping.get("runtime").is_some_and(|runtime| runtime.get(name).is_some()) {
+                found.exact = None;
+            }
             *seen.entry(name.clone()).or_default() += 1;
             let known = fields.entry(name.clone()).or_insert_with(|| found.clone());
             if *known != found {
                 let kind = if known.kind == found.kind { found.kind } else { "mixed".to_owned() };
-                *known = Field { kind, exact: None, null_value: true };
+                *known = Field { kind, exact: None };
             }
         }
     }
     // An index without the field in its mapping may hold it unindexed.
     for (name, field) in &mut fields {
         if seen.get(name).is_none_or(|seen| *seen < indices.len()) {
-            *field = Field { exact: None, null_value: true, ..field.clone() };
+            *field = Field { exact: None, ..field.clone() };
         }
     }
     Ok(fields)
@@ -80,7 +81,6 @@ fn field(name: &str, property: &Json) -> Option<Field> {
         ("date", Some(format)) if !format.split("||").all(usual) => "date in a form of its own",
         (kind, _) => kind,
     };
-    let null_value = property.get("null_value").is_some();
     let own = exact(name, property);
     let of_subfield = || {
         let subfields = property.get("fields").and_then(Json::as_object).into_iter().flatten();
@@ -92,7 +92,7 @@ fn field(name: &str, property: &Json) -> Option<Field> {
         "keyword" | "long" | "integer" | "short" | "byte" | "double" | "boolean" | "date" => own,
         _ => None,
     };
-    Some(Field { kind: kind.to_owned(), exact, null_value })
+    Some(Field { kind: kind.to_owned(), exact })
 }
 
 fn exact(field: &str, property: &Json) -> Option<Exact> {

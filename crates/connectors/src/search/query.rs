@@ -36,11 +36,8 @@ pub(super) fn of(condition: &Condition, columns: &[Column]) -> Option<Json> {
             let exact = whole(column, columns).filter(|exact| exact.ignore_above.is_none() && !exact.normalized)?;
             Some(json!({"prefix": {exact.field: {"value": prefix}}}))
         }
-        Condition::Null { column } => {
-            let field = mapping::known(columns.iter().find(|known| known.name == *column)?)?;
-            let exact = field.exact.filter(|_| !field.null_value)?;
-            Some(json!({"bool": {"must_not": [{"exists": {"field": exact.field}}]}}))
-        }
+        // What is indexed in the place of null, by another field or by a script, exists to the server.
+        Condition::Null { .. } => None,
         // What is not indexed does not exist to the server.
         Condition::NotNull { column } => {
             let exact = whole(column, columns).filter(|exact| exact.ignore_above.is_none())?;

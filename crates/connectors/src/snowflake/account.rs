@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::auth::Access;
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
 
@@ -277,10 +277,8 @@ impl RemoteDatabase for Account {
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
-        let (account, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move {
-            statements::deliver(Statement::start(&account, &sql).await?, columns, NOTATION, &batches).await
-        })
+        let account = self.clone();
+        statements::query(schema, NOTATION, async move { Statement::start(&account, &sql).await })
     }
 }
 
@@ -303,8 +301,7 @@ impl Catalogued for Account {
         catalog::read(self, schema, table).await
     }
 
-    fn qualified(&self, schema: &str, table: &str) -> String {
-        let quote = |name: &str| Dialect::Snowflake.quote(name);
-        format!("{}.{}.{}", quote(&self.0.database), quote(schema), quote(table))
+    fn container(&self) -> Option<&str> {
+        Some(&self.0.database)
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext};
 
@@ -229,10 +229,8 @@ impl RemoteDatabase for Trino {
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
-        let (cluster, columns) = (self.clone(), schema.clone());
-        delivered(schema, |batches| async move {
-            statements::deliver(Statement::start(&cluster, &sql).await?, columns, NOTATION, &batches).await
-        })
+        let cluster = self.clone();
+        statements::query(schema, NOTATION, async move { Statement::start(&cluster, &sql).await })
     }
 }
 
@@ -255,8 +253,7 @@ impl Catalogued for Trino {
         catalog::read(self, schema, table).await
     }
 
-    fn qualified(&self, schema: &str, table: &str) -> String {
-        let quote = |name: &str| Dialect::Trino.quote(name);
-        format!("{}.{}.{}", quote(&self.0.catalog), quote(schema), quote(table))
+    fn container(&self) -> Option<&str> {
+        Some(&self.0.catalog)
     }
 }

@@ -60,8 +60,6 @@ impl Server {
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
             .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--max-connections=60"])
             .arg(format!("--datadir={}", data.display()))
-            // A server that starts sweeps the one that it shares with others.
-            .arg(format!("--tmpdir={}", directory.path().display()))
             .arg(format!("--port={port}"))
             .arg(format!("--socket={}", file("server.sock")))
             .arg(format!("--pid-file={}", file("server.pid")))
@@ -163,7 +161,8 @@ fn as_account(program: &Path, directory: &Path) -> Command {
     } else {
         Command::new(program)
     };
-    command.current_dir(directory);
+    // A server that starts (to install its tables, too) sweeps the folder for temporary files, whoever's they are.
+    command.current_dir(directory).env("TMPDIR", directory);
     command
 }
 

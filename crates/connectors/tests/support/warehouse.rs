@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use futures::StreamExt;
-use rivergen_connectors::{ConnectorError, OpenedSource, TableKind};
+use rivergen_connectors::{
+    ConnectorError, Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext, Step, TableKind,
+};
+use serde_json::json;
 
 use super::differential::{Pair, QUERIES, rows, session};
+use super::{outbound, source};
 
 /// The tables that the differential suite asks, in DuckDB's SQL.
 pub const TABLES: &str = "
@@ -66,6 +70,67 @@ impl Service {
     async fn told(&self, what: &str) -> Vec<String> {
         let answer = reqwest::get(format!("http://127.0.0.1:{}/{what}", self.port)).await.unwrap();
         answer.json().await.unwrap()
+    }
+}
+
+/// A change of what a source is configured with.
+pub type Change = fn(&mut SourceConfig, &mut Credentials);
+
+/// A source of the kind, which listens at the port; with a change of it.
+pub fn configured(
+    kind: DataSourceType,
+    mut credentials: Credentials,
+    port: u16,
+    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
+) -> (SourceContext, tempfile::TempDir) {
+    let mut config = SourceConfig::new(kind);
+    config.host = Some("127.0.0.1".into());
+    config.port = Some(port);
+    config.database_name = Some("shop".into());
+    config.connection_timeout = 10;
+    config.metadata.insert("sslmode".into(), json!("disable"));
+    change(&mut config, &mut credentials);
+    source(kind.as_str(), config, credentials)
+}
+
+/// Tests of the connection tell what is wrong and no more; with each of the `wrong` changes nobody is signed in.
+pub async fn check_test(
+    service: &Service,
+    context: impl Fn(u16, Change) -> (SourceContext, tempfile::TempDir),
+    version: Option<&str>,
+    wrong: &[Change],
+) {
+    let (good, _cache) = context(service.port, |_, _| {});
+    let connector = Registry::new().connector(good.config.kind).unwrap().clone();
+    assert!(connector.validate(&good.config, &good.credentials).is_empty());
+    let outcome = connector.test(&good).await;
+    assert!(outcome.successful, "{:?}", outcome.error_message);
+    assert_eq!(outcome.version.as_deref(), version);
+    for change in wrong {
+        let (wrong, _cache) = context(service.port, *change);
+        let outcome = connector.test(&wrong).await;
+        assert_eq!(outcome.failed_at, Some(Step::SignIn));
+        let message = outcome.error_message.unwrap();
+        assert!(message.contains("credentials") && !message.contains("secret words"), "{message}");
+    }
+    let (mut private, _cache) = context(service.port, |_, _| {});
+    private.guard = outbound(false);
+    let outcome = connector.test(&private).await;
+    assert_eq!(outcome.failed_at, Some(Step::Address));
+    assert!(outcome.error_message.unwrap().contains("not allowed"));
+    let (mut closed, _cache) = context(1, |config, _| config.max_retries = 0);
+    assert_eq!(connector.test(&closed).await.failed_at, Some(Step::Connection));
+    closed.config.metadata.remove("sslmode");
+    closed.config.port = Some(service.port);
+    assert_eq!(connector.test(&closed).await.failed_at, Some(Step::Connection), "no TLS is spoken there");
+    for (field, value) in [("host", "https://x"), ("host", "x/y"), ("metadata.sslmode", "perhaps")] {
+        let (mut wrong, _cache) = context(service.port, |_, _| {});
+        match field {
+            "host" => wrong.config.host = Some(value.into()),
+            _ => _ = wrong.config.metadata.insert("sslmode".into(), json!(value)),
+        }
+        let faults = connector.validate(&wrong.config, &wrong.credentials);
+        assert_eq!(faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), [field]);
     }
 }
 

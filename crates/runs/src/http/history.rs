@@ -55,7 +55,7 @@ pub struct QueryRun {
 }
 
 impl QueryRun {
-    fn new(row: Model, result_expires_at: Option<DateTime<Utc>>) -> Result<Self> {
+    fn new(result_expires_at: Option<DateTime<Utc>>, row: Model) -> Result<Self> {
         Ok(Self {
             query_id: row.id,
             user_id: row.user_id,
@@ -129,15 +129,10 @@ pub async fn list_queries(
         .limit(page.limit())
         .all(db)
         .await?;
-    let kept = engine.kept_until(tenant, rows.iter().map(|row| row.id)).await?;
-    let own = |row: &Model| kept.get(&row.id).copied().filter(|_| row.user_id == caller.user_id);
-    let items = rows
-        .into_iter()
-        .map(|row| {
-            let kept = own(&row);
-            QueryRun::new(row, kept)
-        })
-        .collect::<Result<_>>()?;
+    let own = rows.iter().map(|row| row.id).filter(|_| user == caller.user_id);
+    let kept = engine.kept_until(tenant, own).await?;
+    let expires_at = |row: &Model| kept.get(&row.id).copied();
+    let items = rows.into_iter().map(|row| QueryRun::new(expires_at(&row), row)).collect::<Result<_>>()?;
     Ok(Reply::ok(Page::new(items, page, total), "The queries that were run."))
 }
 
@@ -189,7 +184,7 @@ pub async fn cancel_query(
 pub(super) async fn read(engine: &Engine, caller: &Caller, tenant: Tenant, id: QueryId) -> Result<QueryRun> {
     let run = find(engine, caller, tenant, id).await?;
     let kept = engine.kept_until(tenant, Some(id).filter(|_| run.user_id == caller.user_id)).await?;
-    QueryRun::new(run, kept.get(&id).copied())
+    QueryRun::new(kept.get(&id).copied(), run)
 }
 
 /// A run that the caller may see.

@@ -2,13 +2,12 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{OrganizationId, Permission, Result, RoleId, Tenant};
+use rivergen_kernel::{OrganizationId, Permission, Result, RoleId};
 use rivergen_platform::{
-    db::TenantScope,
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::SimpleExpr};
+use sea_orm::ColumnTrait;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -61,21 +60,12 @@ pub async fn list(
     let Some(found) = word::meant_by(platform.db.read(), tenant, filter.search.as_deref()).await? else {
         return Ok(Reply::ok(Members { members: Vec::new(), total_count: 0, message }, message));
     };
-    let condition = found.add_option(filter.role_id.map(|role| held_by(tenant, role, platform.clock.now())));
-    let condition = condition.add_option(filter.status.map(|status| Column::Status.eq(status)));
+    let holders = |role| assignment::holders(tenant, &[role], platform.clock.now());
+    let condition = found
+        .add_option(filter.role_id.map(|role| Column::UserId.in_subquery(holders(role))))
+        .add_option(filter.status.map(|status| Column::Status.eq(status)));
     let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
     let page = page(&platform.db, &tenancy.headcounts, tenant, wanted, by_name).await?;
     let members = view::shown(&tenancy, &caller, page.members).await?;
     Ok(Reply::ok(Members { members, total_count: page.total, message }, message))
-}
-
-/// Who holds the role. Index: role_assignments(role_id, user_id, expires_at, organization_id).
-fn held_by(tenant: Tenant, role: RoleId, now: chrono::DateTime<chrono::Utc>) -> SimpleExpr {
-    let holders = tenant
-        .find::<assignment::Entity>()
-        .select_only()
-        .column(assignment::Column::UserId)
-        .filter(assignment::Column::RoleId.eq(role))
-        .filter(assignment::live(now));
-    Column::UserId.in_subquery(holders.into_query())
 }

@@ -409,6 +409,18 @@ pub mod assignment {
         Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now))
     }
 
+    /// The ids of those who hold one of the roles, wherever in the organization. Index: role_assignments(role_id, user_id,
+    /// expires_at, organization_id).
+    pub fn holders(tenant: Tenant, roles: &[RoleId], now: DateTime<Utc>) -> SelectStatement {
+        tenant
+            .find::<Entity>()
+            .select_only()
+            .column(Column::UserId)
+            .filter(Column::RoleId.is_in(roles.iter().copied()))
+            .filter(live(now))
+            .into_query()
+    }
+
     /// A role that somebody is about to get. Whether they may is the caller's business.
     #[derive(Debug, Clone, Copy)]
     pub struct Grant {

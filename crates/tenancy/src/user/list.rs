@@ -11,11 +11,11 @@ use sea_orm::ColumnTrait;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Users, page, search::holding};
+use super::{Users, page};
 use crate::{
     Tenancy,
     member::{
-        self, Status,
+        self, Status, assignment,
         page::{Wanted, by_name},
         word,
     },
@@ -55,9 +55,9 @@ pub async fn list_users(
     let Some(condition) = word::meant_by(db, tenant, query.search.as_deref()).await? else {
         return Ok(Reply::ok(Users::none(message), message));
     };
-    let condition = condition
-        .add_option(query.status.map(|status| member::Column::Status.eq(status)))
-        .add_option(query.role_id.map(|role| member::Column::UserId.in_subquery(holding(tenant, &[role], now))));
+    let condition = condition.add_option(query.status.map(|status| member::Column::Status.eq(status))).add_option(
+        query.role_id.map(|role| member::Column::UserId.in_subquery(assignment::holders(tenant, &[role], now))),
+    );
     let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
     let (users, total_count) = page(&tenancy, tenant, wanted, by_name).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))

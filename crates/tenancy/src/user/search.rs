@@ -12,7 +12,7 @@ use rivergen_platform::{
 };
 use sea_orm::{
     ColumnTrait, Condition, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{ExprTrait, NullOrdering, SelectStatement},
+    sea_query::{ExprTrait, NullOrdering},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -129,7 +129,7 @@ impl UserFilters {
             .add_option(self.created_after.map(|after| Column::JoinedAt.gte(after)))
             .add_option(self.created_before.map(|before| Column::JoinedAt.lt(before)));
         if let Some(roles) = self.role_ids {
-            wanted = wanted.add(Column::UserId.in_subquery(holding(tenant, &roles, now)));
+            wanted = wanted.add(Column::UserId.in_subquery(assignment::holders(tenant, &roles, now)));
         }
         if let Some(workspaces) = self.workspace_ids {
             // Index: role_assignments(workspace_id, id).
@@ -169,16 +169,4 @@ impl UserSort {
         };
         select.order_by(Column::UserId, order)
     }
-}
-
-/// The ids of those who hold one of the roles. Index: role_assignments(role_id, user_id,
-/// expires_at, organization_id).
-pub(super) fn holding(tenant: Tenant, roles: &[RoleId], now: DateTime<Utc>) -> SelectStatement {
-    tenant
-        .find::<assignment::Entity>()
-        .select_only()
-        .column(assignment::Column::UserId)
-        .filter(assignment::Column::RoleId.is_in(roles.iter().copied()))
-        .filter(assignment::live(now))
-        .into_query()
 }

@@ -330,8 +330,7 @@ impl Catalogued for Database {
         catalog::read(self, table).await
     }
 
-    fn qualified(&self, schema: &str, table: &str) -> String {
-        let quote = |name: &str| Dialect::Trino.quote(name);
-        format!("{}.{}.{}", quote(&self.0.settings.catalog), quote(schema), quote(table))
+    fn container(&self) -> Option<&str> {
+        Some(&self.0.settings.catalog)
     }
 }
