@@ -71,8 +71,7 @@ fn reading(declared: &str) -> Reading {
         "timestamp" => (moment(Some("UTC")), "{}", Ordered, None),
         "time" => (DataType::Utf8, "CAST({} AS STRING)", Ordered, None),
         "geography" => (DataType::Utf8, "ST_ASTEXT({})", No, None),
-        // Arrays, structs, JSON, ranges, intervals.
-        // Of NULL there would be the text `null`.
+        // Arrays, structs, JSON, ranges, intervals; of NULL, the function makes the text `null`.
         _ => (DataType::Utf8, "IF({} IS NULL, NULL, TO_JSON_STRING({}))", No, None),
     }
 }

@@ -19,8 +19,8 @@ pub(super) struct Elements {
     relationships: bool,
 }
 
-/// A backtick ends a name unless it is doubled. Before a statement is parsed, `\\uXXXX` becomes the character that it names,
-/// within names too: so a backslash is written as one.
+/// A backtick ends a name unless it is doubled. Before a statement is parsed, a backslash, `u` and four digits become the
+/// character that they name, within names too: so a backslash is itself written in that way.
 fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``").replace('\\', "\\u005C"))
 }
