@@ -89,7 +89,12 @@ impl TokenAuthenticator {
         if now >= token_ends {
             return Err(ErrorCode::TokenExpired.into());
         }
-        let proofs = Proofs { second_factor: session.has_second_factor(), passkey: session.has_passkey(), ip };
+        let proofs = Proofs {
+            second_factor: session.has_second_factor(),
+            passkey: session.has_passkey(),
+            ip,
+            federation: session.federation(),
+        };
         let closed = session.organization_id.and_then(|organization| security.closes(organization, proofs, now));
         if session.touch_is_due(now) {
             let tx = self.platform.db.begin().await?;

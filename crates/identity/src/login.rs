@@ -165,6 +165,7 @@ pub async fn login(
             Some(true) => identity.settings.remembered_session_lifetime,
             _ => identity.settings.session_lifetime,
         },
+        federated_by: None,
     };
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
@@ -308,7 +309,8 @@ pub async fn enter(
 ) -> Result<Entrance> {
     let now = identity.platform.clock.now();
     let trusted_device = way.trusted_device.as_ref().map(|device| device.id);
-    if !way.factors.is_empty() && trusted_device.is_none() {
+    let proved_twice = session::names_two_factors(step.amr);
+    if !way.factors.is_empty() && trusted_device.is_none() && !proved_twice {
         let token = pending_login::begin(tx, user.id(), &step, now).await?;
         let mut mfa_methods: Vec<&'static str> = Vec::new();
         for factor in &way.factors {
@@ -329,7 +331,7 @@ pub async fn enter(
     if let Some(device) = &way.trusted_device {
         device.touch(tx, now).await?;
     }
-    let proof = Proof { amr: step.amr.to_owned(), trusted_device };
+    let proof = Proof { amr: step.amr.to_owned(), trusted_device, federated_by: step.federated_by };
     let (_, tokens) = open_session(identity, tx, user, &proof, way.place, step.session_lifetime, origin).await?;
     Ok(Entrance::Open(tokens))
 }

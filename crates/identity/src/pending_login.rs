@@ -3,7 +3,7 @@
 //! The token changes at each step, lives ten minutes, and dies with the fifth wrong code.
 
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{Result, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_kernel::{OrganizationId, Result, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Transaction, vault::Sealed};
 use sea_orm::{
     ActiveModelTrait,
@@ -42,6 +42,7 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    pub federated_by_organization_id: Option<OrganizationId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -49,9 +50,12 @@ impl ActiveModelBehavior for ActiveModel {}
 /// What a login was, before the second factor was asked for.
 #[derive(Debug, Clone)]
 pub struct FirstStep {
+    /// The claim `amr`; with `mfa` in it, no second factor is asked for.
     pub amr: &'static str,
     pub workspace_id: Option<WorkspaceId>,
     pub session_lifetime: Duration,
+    /// The organization whose identity provider gave the first proof.
+    pub federated_by: Option<OrganizationId>,
 }
 
 /// Keeps a login whose first proof was right.
@@ -70,6 +74,7 @@ pub async fn begin(tx: &Transaction, user_id: UserId, step: &FirstStep, now: Dat
         created_at: Set(now),
         expires_at: Set(now + LIFETIME),
         ended_at: Set(None),
+        federated_by_organization_id: Set(step.federated_by),
         ..Default::default()
     }
     .insert(tx.conn())

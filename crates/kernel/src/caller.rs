@@ -45,6 +45,25 @@ pub struct Proofs {
     pub passkey: bool,
     /// Where the request comes from, as far as the trusted proxies tell it.
     pub ip: Option<IpAddr>,
+    pub federation: Federation,
+}
+
+/// Which organization's identity provider vouches for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Federation {
+    /// None: the person proved who they are to this server.
+    No,
+    /// That of this one opened the session.
+    By(OrganizationId),
+    /// Whichever is asked for: a token, which stands for the session that made it.
+    Any,
+}
+
+impl Federation {
+    /// Whether the organization's own identity provider vouches.
+    pub fn is_by(self, organization: OrganizationId) -> bool {
+        self == Self::Any || self == Self::By(organization)
+    }
 }
 
 /// Why an organization is closed to a request of its member.
@@ -56,6 +75,8 @@ pub enum Closed {
     Passkey,
     /// It does not admit requests from there.
     Network,
+    /// It demands a sign-in through its own identity provider.
+    SingleSignOn,
 }
 
 impl From<Closed> for Error {
@@ -65,6 +86,7 @@ impl From<Closed> for Error {
             Closed::Passkey => Error::new(ErrorCode::SecondFactorRequired).with_message(
                 "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
             ),
+            Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
             Closed::Network => Error::new(ErrorCode::Forbidden)
                 .with_message("Your organization does not admit requests from this network."),
         }

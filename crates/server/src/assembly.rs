@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
+use rivergen_federation::Federation;
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, webauthn::RelyingParty,
@@ -60,6 +61,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = rivergen_platform::migrations::migrations();
     all.extend(rivergen_identity::migrations::migrations());
     all.extend(rivergen_tenancy::migrations::migrations());
+    all.extend(rivergen_federation::migrations::migrations());
     all.extend(rivergen_storage::migrations::migrations());
     all.extend(rivergen_policies::migrations::migrations());
     all.extend(rivergen_sources::migrations::migrations());
@@ -72,6 +74,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
 fn personal_records() -> Vec<Box<dyn Records>> {
     let mut all = rivergen_tenancy::personal_data::records();
     all.extend(rivergen_identity::personal_data::records());
+    all.extend(rivergen_federation::personal_data::records());
     all.extend(rivergen_storage::personal_data::records());
     all.extend(rivergen_policies::personal_data::records());
     all.extend(rivergen_studio::personal_data::records());
@@ -140,6 +143,8 @@ impl App {
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
+        let federation = Federation::new(tenancy.clone());
+        rivergen_federation::register_jobs(&federation);
 
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
         let policies = Policies::new(platform.clone(), Arc::new(targets));
@@ -157,6 +162,7 @@ impl App {
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
+            .merge(rivergen_federation::operations().with_state(federation))
             .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))

@@ -19,8 +19,8 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use proptest::{prelude::*, sample::subsequence};
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, OrganizationId, Permission, PermissionSet, Proofs, RoleId, SessionId, UserId,
-    WorkspaceId,
+    BuiltInRole, Caller, Credential, Federation, OrganizationId, Permission, PermissionSet, Proofs, RoleId, SessionId,
+    UserId, WorkspaceId,
 };
 use rivergen_tenancy::{
     member::{Status, assignment},
@@ -201,7 +201,7 @@ impl House {
             email_verified: true,
             authenticated_at: self.now,
             membership: Some(Arc::new(membership)),
-            proofs: Proofs { second_factor: true, passkey: false, ip: None },
+            proofs: Proofs { second_factor: true, passkey: false, ip: None, federation: Federation::No },
             closed: None,
         })
     }

@@ -197,7 +197,7 @@ pub async fn mfa_verify(
     if !pending.end(&tx, now).await? {
         return Err(ErrorCode::PendingLoginInvalid.into());
     }
-    let proof = Proof::with_factor(&pending.first_factor, "otp");
+    let proof = Proof::with_factor(&pending.first_factor, "otp").federated_by(pending.federated_by_organization_id);
     let lifetime = Duration::seconds(pending.lifetime_seconds);
     let (session, tokens) = login::open_session(&identity, &tx, &user, &proof, place, lifetime, &origin).await?;
     let trusted_device = match fingerprint {

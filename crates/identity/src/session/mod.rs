@@ -7,7 +7,7 @@ pub mod list;
 pub mod revoke;
 
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_kernel::{DeviceId, Federation, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
 use sea_orm::{
     ActiveValue::Set,
@@ -48,6 +48,15 @@ pub enum EndReason {
     LeftOrganization,
     #[sea_orm(string_value = "organization_deleted")]
     OrganizationDeleted,
+    /// The organization demands a sign-in through its identity provider by now.
+    #[sea_orm(string_value = "single_sign_on_required")]
+    SingleSignOnRequired,
+    /// The identity provider that opened it says that it is over.
+    #[sea_orm(string_value = "ended_by_identity_provider")]
+    EndedByIdentityProvider,
+    /// The identity provider took the person out of the organization.
+    #[sea_orm(string_value = "deprovisioned")]
+    Deprovisioned,
 }
 
 /// How a person proved who they are: the claim `amr` (RFC 8176), and the device that stood for the second factor.
@@ -56,11 +65,13 @@ pub struct Proof {
     /// `pwd`, `otp`, `pop`, … and `mfa` where there were two; space-separated.
     pub amr: String,
     pub trusted_device: Option<DeviceId>,
+    /// The organization whose identity provider vouched for the person.
+    pub federated_by: Option<OrganizationId>,
 }
 
 impl Proof {
     pub fn of(amr: impl Into<String>) -> Self {
-        Self { amr: amr.into(), trusted_device: None }
+        Self { amr: amr.into(), trusted_device: None, federated_by: None }
     }
 
     /// A passkey, which verifies its person by itself.
@@ -72,6 +83,16 @@ impl Proof {
     pub fn with_factor(first: &str, second: &str) -> Self {
         Self::of(format!("{first} {second} {MFA}"))
     }
+
+    /// With what an identity provider said before.
+    pub fn federated_by(self, organization: Option<OrganizationId>) -> Self {
+        Self { federated_by: organization, ..self }
+    }
+}
+
+/// Whether the claim `amr` speaks of two factors.
+pub fn names_two_factors(amr: &str) -> bool {
+    amr.split(' ').any(|method| method == MFA)
 }
 
 const MFA: &str = "mfa";
@@ -102,6 +123,8 @@ pub struct Model {
     pub trusted_device_id: Option<DeviceId>,
     /// Of the address that it was opened from, where that is known.
     pub country: Option<String>,
+    /// The organization whose identity provider opened it.
+    pub federated_by_organization_id: Option<OrganizationId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -139,12 +162,17 @@ impl Model {
 
     /// Whether it was opened with two factors, or on a device that stands for the second.
     pub fn has_second_factor(&self) -> bool {
-        self.trusted_device_id.is_some() || self.amr.split(' ').any(|method| method == MFA)
+        self.trusted_device_id.is_some() || names_two_factors(&self.amr)
     }
 
     /// Whether it was opened with a passkey.
     pub fn has_passkey(&self) -> bool {
         self.amr.split(' ').any(|method| method == PASSKEY)
+    }
+
+    /// Who vouches for its person.
+    pub fn federation(&self) -> Federation {
+        self.federated_by_organization_id.map_or(Federation::No, Federation::By)
     }
 
     /// Its person has just given a second factor by setting it up.
@@ -305,6 +333,7 @@ pub async fn open(
         ended_at: Set(None),
         end_reason: Set(None),
         country: Set(identity.settings.countries.of(origin.ip)),
+        federated_by_organization_id: Set(proof.federated_by),
         ..Default::default()
     }
     .insert(tx.conn())

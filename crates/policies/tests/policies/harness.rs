@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use rivergen_identity::user::NewUser;
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, OrganizationId, Proofs, Result, RoleId, SessionId,
-    Tenant, UserId, WorkspaceId, caller::Membership,
+    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, Federation, OrganizationId, Proofs, Result,
+    RoleId, SessionId, Tenant, UserId, WorkspaceId, caller::Membership,
 };
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -337,7 +337,7 @@ impl Authenticator for ByUserId {
         Ok(Arc::new(Caller {
             user_id: person.user_id,
             credential: Credential::Session(SessionId(1)),
-            proofs: Proofs { second_factor: false, passkey: false, ip: None },
+            proofs: Proofs { second_factor: false, passkey: false, ip: None, federation: Federation::No },
             closed: None,
             email: "somebody@acme.example".into(),
             email_verified: true,
