@@ -92,6 +92,7 @@ impl TokenAuthenticator {
         let proofs = Proofs {
             second_factor: session.has_second_factor(),
             passkey: session.has_passkey(),
+            trusted_device: session.trusted_device_id.is_some(),
             ip,
             federation: session.federation(),
         };

@@ -13,7 +13,7 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_kernel::{
-    Caller, Credential, Error, ErrorCode, Federation, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash,
+    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash,
     TokenId, UserId,
 };
 use rivergen_platform::{
@@ -501,7 +501,7 @@ pub async fn caller(
         return Err(ErrorCode::Unauthorized.into());
     }
     // It stands for the session that made it.
-    let proofs = Proofs { second_factor: true, passkey: true, ip, federation: Federation::Any };
+    let proofs = Proofs::of_token(ip);
     let closed = match &membership {
         Some(held) => directory.security(user.id()).await?.closes(held.organization_id, proofs, now),
         None => None,

@@ -199,7 +199,7 @@ mod tests {
             let mut policy = SecurityPolicy::default();
             let settings = OrganizationSecurity { mfa_required_since: Some(since), ..requiring.clone() };
             policy.add(OrganizationId(1), &settings, joined);
-            let nothing = Proofs { second_factor: false, passkey: false, ip: None, federation: Federation::No };
+            let nothing = Proofs { second_factor: false, passkey: false, trusted_device: false, ip: None, federation: Federation::No };
             let closes = |id, days| policy.closes(OrganizationId(id), nothing, now + Duration::days(days));
             assert_eq!((closes(1, 6), closes(1, 7), closes(2, 7)), (None, Some(Closed::SecondFactor), None));
         }

@@ -188,6 +188,7 @@ impl House {
             attributes: Default::default(),
             roles: roles.collect(),
             public: Arc::new(public.collect()),
+            policies: None,
         }
     }
 
@@ -201,7 +202,7 @@ impl House {
             email_verified: true,
             authenticated_at: self.now,
             membership: Some(Arc::new(membership)),
-            proofs: Proofs { second_factor: true, passkey: false, ip: None, federation: Federation::No },
+            proofs: Proofs { second_factor: true, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
             closed: None,
         })
     }

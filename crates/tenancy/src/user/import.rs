@@ -11,7 +11,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{
-    Caller, Credential, Error, ErrorCode, Federation, OrganizationId, Permission, Proofs, Result, RoleId, Tenant, Token,
+    Caller, Credential, Error, ErrorCode, OrganizationId, Permission, Proofs, Result, RoleId, Tenant, Token,
 };
 use rivergen_platform::{
     Transaction,
@@ -441,7 +441,7 @@ impl Worker {
             email_verified: true,
             authenticated_at: row.created_at,
             membership: Some(Arc::new(membership)),
-            proofs: Proofs { second_factor: true, passkey: true, ip: None, federation: Federation::Any },
+            proofs: Proofs::of_token(None),
             closed: None,
         });
         Ok(caller.filter(|caller| caller.may(Permission::UserCreate)))
