@@ -145,11 +145,10 @@ fn is_true(text: &str) -> bool {
 
 /// RFC 8176 has `mfa` for it; of the contexts those that mean nothing else.
 fn has_two_factors(claims: &Map<String, Value>) -> bool {
-    const CONTEXTS: [&str; 4] = [
+    const CONTEXTS: [&str; 3] = [
         "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
         "https://refeds.org/profile/mfa",
         "urn:okta:loa:2fa:any",
-        "phrh",
     ];
     let methods = claims.get("amr").and_then(Value::as_array).into_iter().flatten();
     let context = claims.get("acr").and_then(Value::as_str);
