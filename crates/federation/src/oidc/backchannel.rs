@@ -99,7 +99,8 @@ async fn read(federation: &Federation, provider: &provider::Model, token: &str) 
         discovered = federation.discovery.of(platform, issuer).await?;
         key = key_of(&discovered, header.kid.as_deref())?;
     }
-    let key = key.ok_or_else(|| Failure::of("the logout token is signed with a key that the provider does not have"))?;
+    let key =
+        key.ok_or_else(|| Failure::of("the logout token is signed with a key that the provider does not have"))?;
     let mut validation = Validation::new(header.alg);
     validation.set_issuer(&[discovered.metadata.issuer().as_str()]);
     validation.set_audience(&[provider.client_id.as_deref().unwrap_or_default()]);

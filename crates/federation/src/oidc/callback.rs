@@ -1,10 +1,6 @@
 //! `GET /api/v1/sso/oidc/callback` and `…/callback/{organization_id}`: where the provider sends the browser back to.
 
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use garde::Validate;
 use openidconnect::OAuth2TokenResponse;
 use rivergen_identity::oidc::{self, Failure, GuardedHttp, IdToken};

@@ -77,11 +77,7 @@ async fn user_info(
     }
 }
 
-fn of_claims(
-    provider: &provider::Model,
-    id_token: &IdToken,
-    claims: Map<String, Value>,
-) -> Result<Assertion, Failure> {
+fn of_claims(provider: &provider::Model, id_token: &IdToken, claims: Map<String, Value>) -> Result<Assertion, Failure> {
     let subject = id_token.claims.subject().to_string();
     let mut attributes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in claims.iter().filter(|(name, _)| !OF_THE_PROTOCOL.contains(&name.as_str())) {

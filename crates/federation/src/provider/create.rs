@@ -68,7 +68,7 @@ pub struct CreateProviderRequest {
     pub group_role_mapping: Option<BTreeMap<String, RoleId>>,
 }
 
-errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderExists, Conflict, ValidationError; }
+errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, ProviderExists, Conflict, ValidationError; }
 
 /// Register an identity provider for the organization
 #[utoipa::path(post, path = "/api/v1/sso/providers", tag = "sso", request_body = CreateProviderRequest,

@@ -13,7 +13,11 @@ use sea_orm::{
 };
 use url::Url;
 
-use super::{ActiveModel, Kind, certificate::{self, Certificate}, domain, mapping};
+use super::{
+    ActiveModel, Kind,
+    certificate::{self, Certificate},
+    domain, mapping,
+};
 use crate::{Federation, oidc, sign_in::roles};
 
 /// Fields that are to be set; those that are absent stay.
@@ -133,7 +137,8 @@ impl Draft {
             set(&mut changed, "scopes", &mut row.scopes, self::scopes(scopes)?.into());
         }
         if let Some(mapped) = self.attribute_mapping {
-            mapping::check(&mapped).map_err(|(key, reason)| Error::invalid_field(of("attribute_mapping", &key), reason))?;
+            mapping::check(&mapped)
+                .map_err(|(key, reason)| Error::invalid_field(of("attribute_mapping", &key), reason))?;
             let mapped = serde_json::to_value(mapped).map_err(Error::internal)?;
             set(&mut changed, "attribute_mapping", &mut row.attribute_mapping, mapped);
         }
@@ -203,7 +208,11 @@ fn url(federation: &Federation, field: &str, address: &str) -> Result<String> {
     if !parsed.username().is_empty() || parsed.password().is_some() || parsed.fragment().is_some() {
         return Err(refused("has neither an account nor a fragment"));
     }
-    federation.platform().outbound.check_url(&parsed).map_err(|blocked| Error::invalid_field(field, blocked.to_string()))?;
+    federation
+        .platform()
+        .outbound
+        .check_url(&parsed)
+        .map_err(|blocked| Error::invalid_field(field, blocked.to_string()))?;
     Ok(address.to_owned())
 }
 
@@ -219,9 +228,7 @@ fn issuer(federation: &Federation, address: &str) -> Result<String> {
 fn scopes(given: Vec<String>) -> Result<Vec<String>> {
     // RFC 6749, section 3.3.
     let is_token = |scope: &String| {
-        !scope.is_empty()
-            && scope.len() <= 255
-            && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+        !scope.is_empty() && scope.len() <= 255 && scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
     };
     if given.len() > 50 {
         return Err(Error::invalid_field("scopes", "names more than 50"));
@@ -237,12 +244,7 @@ fn scopes(given: Vec<String>) -> Result<Vec<String>> {
 }
 
 /// The certificates as they are to be: a new one comes in front, and the old ones stay until they expire or are removed.
-fn certificates(
-    kept: &[String],
-    new: Option<String>,
-    removed: &[String],
-    now: DateTime<Utc>,
-) -> Result<Vec<String>> {
+fn certificates(kept: &[String], new: Option<String>, removed: &[String], now: DateTime<Utc>) -> Result<Vec<String>> {
     let read = |der: &String| Certificate::read(der).map_err(Error::internal);
     let mut left = Vec::new();
     let mut unknown: Vec<&String> = removed.iter().collect();
@@ -271,11 +273,9 @@ fn certificates(
     Ok(left)
 }
 
-/// 422 for a role that there is not, or that no identity provider may give; 403 for more than the caller has.
+/// `ROLE_NOT_FOUND`; 422 for a role that no identity provider may give; 403 for more than the caller has.
 async fn may_be_given(tx: &Transaction, caller: &Caller, tenant: Tenant, field: String, id: RoleId) -> Result<()> {
-    let Some(role) = role::existing(tx.conn(), tenant, id).await? else {
-        return Err(Error::invalid_field(field, "is no role of the organization"));
-    };
+    let role = role::find(tx.conn(), tenant, id).await?;
     if !roles::may_be_given(&role) {
         let reason = "is Owner, Admin, or lets its holders change who may do what: people give such roles";
         return Err(Error::invalid_field(field, reason));
@@ -294,7 +294,8 @@ pub(super) async fn route(tx: &Transaction, tenant: Tenant, provider: SsoProvide
     for (at, text) in given.iter().enumerate() {
         let field = || format!("domains[{at}]");
         let name = domains::normalise(text).filter(|name| proved.contains(name));
-        let name = name.ok_or_else(|| Error::invalid_field(field(), "is no domain that the organization has proved"))?;
+        let name =
+            name.ok_or_else(|| Error::invalid_field(field(), "is no domain that the organization has proved"))?;
         if !seen.insert(name.clone()) {
             return Err(Error::invalid_field(field(), "is there twice"));
         }

@@ -27,8 +27,8 @@ const SAML_METADATA: &str = "application/samlmetadata+xml";
 pub struct MetadataQuery {
     /// A provider of the organization that the caller stands in.
     #[garde(skip)]
-    #[param(value_type = i64)]
-    provider_id: SsoProviderId,
+    #[param(value_type = i64, required = true)]
+    provider_id: Option<SsoProviderId>,
     /// `xml` for SAML, if absent, and `json` for OpenID Connect.
     #[garde(skip)]
     #[param(inline)]
@@ -66,7 +66,8 @@ pub async fn get_metadata(
 ) -> Result<Response> {
     let tenant = caller.require(Permission::SsoRead)?;
     let platform = federation.platform();
-    let provider = super::find(platform.db.read(), tenant, query.provider_id).await?;
+    let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "is required"))?;
+    let provider = super::find(platform.db.read(), tenant, id).await?;
     let wants_xml = preferred(&headers, &["application/json", SAML_METADATA]) == Some(SAML_METADATA);
     let usual = match provider.kind {
         Kind::Saml => MetadataFormat::Xml,

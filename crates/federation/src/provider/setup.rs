@@ -135,11 +135,9 @@ fn provider(vendor: SsoVendor) -> Map<String, Value> {
             json!({"attribute_mapping": {"email_verified": "xms_edov", "groups": "groups"}}),
         ),
         SsoVendor::Google => of_oidc("Google Workspace", "https://accounts.google.com", json!({})),
-        SsoVendor::Keycloak => of_oidc(
-            "Keycloak",
-            "https://…/realms/…",
-            json!({"attribute_mapping": {"groups": "groups"}}),
-        ),
+        SsoVendor::Keycloak => {
+            of_oidc("Keycloak", "https://…/realms/…", json!({"attribute_mapping": {"groups": "groups"}}))
+        }
         SsoVendor::GenericOidc => of_oidc("Single sign-on", "https://…", json!({})),
         SsoVendor::GenericSaml => json!({"provider_type": "saml", "name": "Single sign-on", "entity_id": "…",
             "sso_url": "https://…", "certificate": "-----BEGIN CERTIFICATE-----…", "status": "inactive"}),

@@ -159,8 +159,7 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
 async fn of_saml(federation: &Federation, provider: &Model) -> TestResults {
     let now = federation.platform().clock.now();
     let mut errors = Vec::new();
-    let read: Vec<Certificate> =
-        provider.certificates().iter().filter_map(|der| Certificate::read(der).ok()).collect();
+    let read: Vec<Certificate> = provider.certificates().iter().filter_map(|der| Certificate::read(der).ok()).collect();
     let in_date = read.iter().any(|one| one.starts_at <= now && !one.is_expired(now));
     match read.iter().max_by_key(|one| one.expires_at) {
         _ if in_date => {}
@@ -173,7 +172,10 @@ async fn of_saml(federation: &Federation, provider: &Model) -> TestResults {
         None => errors.push("The provider has no certificate.".to_owned()),
     }
     if let Err(error) = answers(federation, provider.sso_url.as_deref().unwrap_or_default()).await {
-        return TestResults { errors: std::iter::once(error).chain(errors).collect(), ..TestResults::unreachable(String::new()) };
+        return TestResults {
+            errors: std::iter::once(error).chain(errors).collect(),
+            ..TestResults::unreachable(String::new())
+        };
     }
     TestResults::reached(errors)
 }

@@ -65,7 +65,7 @@ pub struct UpdateProviderRequest {
     pub group_role_mapping: Option<BTreeMap<String, RoleId>>,
 }
 
-errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, ProviderExists, SsoEnforced, ValidationError; }
+errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, RoleNotFound, ProviderExists, SsoEnforced, ValidationError; }
 
 /// Change an identity provider, or rotate its certificate
 #[utoipa::path(put, path = "/api/v1/sso/providers/{provider_id}", tag = "sso", request_body = UpdateProviderRequest,
@@ -142,5 +142,4 @@ pub async fn update_provider(
 }
 
 /// Fields whose change makes an earlier test worthless.
-const TESTED: [&str; 7] =
-    ["entity_id", "sso_url", "certificate", "issuer", "client_id", "client_secret", "scopes"];
+const TESTED: [&str; 7] = ["entity_id", "sso_url", "certificate", "issuer", "client_id", "client_secret", "scopes"];

@@ -125,12 +125,8 @@ pub async fn exchange_code(
             Reply::ok(SsoAnswer::FactorRequired(required), message)
         }
         Entrance::Open(tokens) => {
-            let user = SsoUser {
-                id: user.id(),
-                email: user.email.email,
-                name: user.account.display_name,
-                organization_id,
-            };
+            let user =
+                SsoUser { id: user.id(), email: user.email.email, name: user.account.display_name, organization_id };
             Reply::ok(SsoAnswer::SignedIn(SsoSignedIn { tokens, mfa_required: false, user, message }), message)
         }
     })

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{BuiltInRole, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId};
+use rivergen_kernel::{
+    BuiltInRole, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId,
+};
 use rivergen_platform::{
     Clock, Event, Transaction,
     audit::{self, Actor, AuditRecord},
@@ -104,7 +106,9 @@ impl Plan {
         }
         let roles = match wanted.is_empty() {
             true => Vec::new(),
-            false => tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted.keys().copied())).all(db).await?,
+            false => {
+                tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted.keys().copied())).all(db).await?
+            }
         };
         let roles: Vec<role::Model> = roles.into_iter().filter(may_be_given).collect();
         let (mut held, mut remembered) = (BTreeSet::new(), Vec::new());
@@ -131,7 +135,13 @@ impl Plan {
     }
 
     /// Carries it out. The organization is locked.
-    pub async fn apply(self, tx: &Transaction, provider: &provider::Model, user_id: UserId, clock: &Clock) -> Result<()> {
+    pub async fn apply(
+        self,
+        tx: &Transaction,
+        provider: &provider::Model,
+        user_id: UserId,
+        clock: &Clock,
+    ) -> Result<()> {
         let tenant = Tenant::on_behalf_of(provider.organization_id);
         let by = Actor::system();
         for grant in self.take {

@@ -40,8 +40,7 @@ pub async fn end(
     }
     let platform = federation.platform();
     let tx = platform.db.begin().await?;
-    let logins: Vec<i64> =
-        named.select_only().column(Column::Id).limit(MOST).into_tuple().all(tx.conn()).await?;
+    let logins: Vec<i64> = named.select_only().column(Column::Id).limit(MOST).into_tuple().all(tx.conn()).await?;
     let ended = end_logins(federation, &tx, &logins, EndReason::EndedByIdentityProvider).await?;
     let record = AuditRecord::new(Some(provider.organization_id), Actor::system(), "sso.logout")
         .target("sso_provider", provider.id.0)

@@ -7,9 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use openidconnect::{
     AccessTokenHash, ClaimsVerificationError, JwsSigningAlgorithm, Nonce, OAuth2TokenResponse,
     SignatureVerificationError, TokenResponse,
-    core::{
-        CoreIdTokenClaims, CoreIdTokenVerifier, CoreJsonWebKeyType, CoreJwsSigningAlgorithm, CoreTokenResponse,
-    },
+    core::{CoreIdTokenClaims, CoreIdTokenVerifier, CoreJsonWebKeyType, CoreJwsSigningAlgorithm, CoreTokenResponse},
 };
 use rivergen_platform::Platform;
 
