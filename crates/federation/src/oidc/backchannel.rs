@@ -42,7 +42,7 @@ const ALGORITHMS: [Algorithm; 9] = [
 ];
 
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct LogoutForm {
+pub struct BackchannelLogoutForm {
     /// A JWT of the provider's.
     logout_token: String,
 }
@@ -63,13 +63,13 @@ errors! { pub LogoutErrors: BadRequest, ProviderNotFound, RateLimited, IdpUnavai
 /// Take the OpenID provider's word that a session is over
 #[utoipa::path(post, path = "/api/v1/sso/oidc/backchannel-logout/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
-    request_body(content = LogoutForm, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = BackchannelLogoutForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "What it opened here has ended"), LogoutErrors))]
 pub async fn backchannel_logout(
     State(federation): State<Federation>,
     origin: RequestOrigin,
     Path(id): Path<SsoProviderId>,
-    form: Result<Form<LogoutForm>, FormRejection>,
+    form: Result<Form<BackchannelLogoutForm>, FormRejection>,
 ) -> Result<Response> {
     let platform = federation.platform();
     platform.limits.check(&FINISH_BY_IP, &origin.limit_key())?;

@@ -35,7 +35,7 @@ pub struct ProvidersQuery {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Providers {
+pub struct SsoProviders {
     pub providers: Vec<SsoProvider>,
     #[schema(examples(1))]
     pub total: u64,
@@ -46,12 +46,12 @@ errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 
 /// List the organization's identity providers
 #[utoipa::path(get, path = "/api/v1/sso/providers", tag = "sso", params(ProvidersQuery),
-    responses((status = 200, description = "Those of the organization that the caller stands in, in the order in which they came", body = Envelope<Providers>), ListErrors))]
+    responses((status = 200, description = "Those of the organization that the caller stands in, in the order in which they came", body = Envelope<SsoProviders>), ListErrors))]
 pub async fn list_providers(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
     Query(query): Query<ProvidersQuery>,
-) -> Result<Reply<Providers>> {
+) -> Result<Reply<SsoProviders>> {
     let tenant = caller.require(Permission::SsoRead)?;
     let db = federation.platform().db.read();
     // Index: sso_providers(organization_id, name_key), its first column; there are few.
@@ -66,5 +66,5 @@ pub async fn list_providers(
     let window = found.order_by_asc(Column::Id).offset(query.offset.unwrap_or(0)).limit(query.limit.unwrap_or(50));
     let providers = SsoProvider::of_all(db, window.all(db).await?).await?;
     let message = "The identity providers of the organization.";
-    Ok(Reply::ok(Providers { providers, total, message }, message))
+    Ok(Reply::ok(SsoProviders { providers, total, message }, message))
 }

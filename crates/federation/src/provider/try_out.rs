@@ -37,7 +37,7 @@ pub enum TestOutcome {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TestResults {
+pub struct ProviderTestResults {
     /// Whether the provider answers, and is who it should be.
     pub connection: TestOutcome,
     /// Whether a sign-in can begin, and what comes back could be checked.
@@ -48,8 +48,8 @@ pub struct TestResults {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct TestAnswer {
-    pub test_results: TestResults,
+pub struct ProviderTested {
+    pub test_results: ProviderTestResults,
     pub message: &'static str,
 }
 
@@ -58,13 +58,13 @@ errors! { pub TestErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 /// Check a provider's configuration without signing anyone in
 #[utoipa::path(post, path = "/api/v1/sso/providers/{provider_id}/test", tag = "sso",
     params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
-    responses((status = 200, description = "What was found, be it good or bad", body = Envelope<TestAnswer>), TestErrors))]
+    responses((status = 200, description = "What was found, be it good or bad", body = Envelope<ProviderTested>), TestErrors))]
 pub async fn test_provider(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
     Path(id): Path<SsoProviderId>,
-) -> Result<Reply<TestAnswer>> {
+) -> Result<Reply<ProviderTested>> {
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
     let provider = super::find(platform.db.read(), tenant, id).await?;
@@ -91,10 +91,10 @@ pub async fn test_provider(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = if succeeded { "Nothing is wrong." } else { "Something is wrong: see the errors." };
-    Ok(Reply::ok(TestAnswer { test_results, message }, message))
+    Ok(Reply::ok(ProviderTested { test_results, message }, message))
 }
 
-impl TestResults {
+impl ProviderTestResults {
     fn unreachable(error: String) -> Self {
         Self { connection: TestOutcome::Failed, authentication_flow: TestOutcome::Skipped, errors: vec![error] }
     }
@@ -106,11 +106,11 @@ impl TestResults {
 }
 
 /// The discovery document is there and names its issuer, its keys can check signatures, and a sign-in can begin.
-async fn of_oidc(federation: &Federation, provider: &Model) -> TestResults {
+async fn of_oidc(federation: &Federation, provider: &Model) -> ProviderTestResults {
     let issuer = provider.issuer.as_deref().unwrap_or_default();
     let discovered = match oidc::discover(federation, issuer).await {
         Ok(discovered) => discovered,
-        Err(failure) => return TestResults::unreachable(not_discovered(issuer, &failure)),
+        Err(failure) => return ProviderTestResults::unreachable(not_discovered(issuer, &failure)),
     };
     let mut errors = of_document(federation, provider, &discovered);
     let state = Token::random(&mut rand::rng());
@@ -119,7 +119,7 @@ async fn of_oidc(federation: &Federation, provider: &Model) -> TestResults {
     {
         errors.push(format!("A sign-in cannot begin: {}.", failure.text()));
     }
-    TestResults::reached(errors)
+    ProviderTestResults::reached(errors)
 }
 
 fn not_discovered(issuer: &str, failure: &Failure) -> String {
@@ -156,7 +156,7 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
 }
 
 /// A certificate is in date, the sign-in address answers.
-async fn of_saml(federation: &Federation, provider: &Model) -> TestResults {
+async fn of_saml(federation: &Federation, provider: &Model) -> ProviderTestResults {
     let now = federation.platform().clock.now();
     let mut errors = Vec::new();
     let read: Vec<Certificate> = provider.certificates().iter().filter_map(|der| Certificate::read(der).ok()).collect();
@@ -172,12 +172,12 @@ async fn of_saml(federation: &Federation, provider: &Model) -> TestResults {
         None => errors.push("The provider has no certificate.".to_owned()),
     }
     if let Err(error) = answers(federation, provider.sso_url.as_deref().unwrap_or_default()).await {
-        return TestResults {
+        return ProviderTestResults {
             errors: std::iter::once(error).chain(errors).collect(),
-            ..TestResults::unreachable(String::new())
+            ..ProviderTestResults::unreachable(String::new())
         };
     }
-    TestResults::reached(errors)
+    ProviderTestResults::reached(errors)
 }
 
 /// Whether anything answers at the address where sign-ins begin; what it answers to an empty request says nothing.

@@ -99,10 +99,11 @@ impl Plan {
         let mut wanted: BTreeMap<RoleId, String> = BTreeMap::new();
         let mut without_role = Vec::new();
         for group in groups {
-            match mapping.get(group) {
-                Some(role) => drop(wanted.entry(*role).or_insert_with(|| group.clone())),
-                None => without_role.push(group.clone()),
-            }
+            let Some(role) = mapping.get(group) else {
+                without_role.push(group.clone());
+                continue;
+            };
+            wanted.entry(*role).or_insert_with(|| group.clone());
         }
         let roles = match wanted.is_empty() {
             true => Vec::new(),
