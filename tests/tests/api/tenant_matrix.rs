@@ -490,6 +490,12 @@ const ENTRIES: &[Entry] = &[
     entry("PUT /api/v1/sso/providers/{provider_id}", NotFor("Developer"), |_| json!({"name": unique("")})),
     entry("DELETE /api/v1/sso/providers/{provider_id}", Untried(Some("Developer")), nothing),
     entry("POST /api/v1/sso/providers/{provider_id}/test", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/providers/{provider_id}/identities", NotFor("Developer"), nothing),
+    entry(
+        "DELETE /api/v1/sso/providers/{provider_id}/identities/{user_id}",
+        NotForRefusing("Developer", "USER_NOT_FOUND"),
+        nothing,
+    ),
     entry("GET /api/v1/sso/metadata", NotForRefusing("Developer", "VALIDATION_ERROR"), nothing),
     entry("GET /api/v1/sso/setup/{vendor}", NotFor("Developer"), nothing),
     entry("GET /api/v1/sso/login", PublicRefusing("VALIDATION_ERROR"), nothing),

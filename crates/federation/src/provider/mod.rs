@@ -1,6 +1,7 @@
 //! The identity providers of an organization: what they are, how they are set up, tried out and removed.
 //!
-//! One operation, one file: [`create`], [`list`], [`get`], [`update`], [`delete`], [`test`](try_out), [`metadata`], [`setup`].
+//! One operation, one file: [`create`], [`list`], [`get`], [`update`], [`delete`], [`test`](try_out), [`people`],
+//! [`metadata`], [`setup`].
 //! What `create` and `update` take is checked in one place ([`draft`]); [`certificate`] reads certificates, [`mapping`] names
 //! attributes.
 
@@ -12,6 +13,7 @@ mod get;
 mod list;
 pub mod mapping;
 mod metadata;
+mod people;
 mod setup;
 mod try_out;
 mod update;
@@ -279,6 +281,8 @@ pub(crate) fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(create::create_provider, list::list_providers))
         .routes(routes!(get::get_provider, update::update_provider, delete::delete_provider))
         .routes(routes!(try_out::test_provider))
+        .routes(routes!(people::list_identities))
+        .routes(routes!(people::unlink_identity))
         .routes(routes!(metadata::get_metadata))
         .routes(routes!(setup::get_setup))
 }

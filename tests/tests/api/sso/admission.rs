@@ -196,10 +196,19 @@ async fn another_subject_is_not_let_into_a_linked_account(backend: Backend) {
     let real = real!();
     let world = World::start(backend).await;
     let provider = world.register(&world.acme, real.registration("Corp"), json!({"jit_provisioning": true})).await;
-    world.enter(world.through(provider, "old~viewer@acme.example").await).await;
+    let old = world.enter(world.through(provider, "old~viewer@acme.example").await).await;
     // The address was given to somebody new.
     world.through(provider, "new~viewer@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
     assert!(world.refusal().await.contains("linked to another subject"));
+    // An administrator unlinks the account; what the old subject opened ends.
+    let path = format!("/api/v1/sso/providers/{provider}/identities");
+    let owner = &world.acme.owner.client;
+    let listed = owner.get(&path).await.ok();
+    assert_eq!((&listed["items"][0]["subject"], &listed["pagination"]["total_items"]), (&json!("old"), &json!(1)));
+    owner.delete(&format!("{path}/{}", world.acme.owner.id)).await.error(404, "USER_NOT_FOUND");
+    owner.delete(&format!("{path}/{}", world.acme.viewer.id)).await.no_content();
+    world.person(&old).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    world.enter(world.through(provider, "new~viewer@acme.example").await).await;
     world.stop().await;
 }
 
