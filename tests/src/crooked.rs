@@ -33,7 +33,7 @@ pub struct Says {
     pub signed: Signed,
     /// Over its discovery document.
     pub document: Value,
-    /// What its userinfo endpoint says.
+    /// Over the subject, what its userinfo endpoint says.
     pub user_info: Value,
     /// Over the query that the browser comes back with; null takes a value away.
     pub answer: Value,
@@ -76,7 +76,7 @@ impl Crooked {
             .route("/.well-known/openid-configuration", get(document))
             .route("/jwks", get(async || Json(json!({"keys": [jwk()]}))))
             .route("/token", post(token))
-            .route("/userinfo", get(async |State(says): Api| Json(read(&says).user_info.clone())))
+            .route("/userinfo", get(user_info))
             .with_state(says.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { issuer, says }
@@ -134,6 +134,13 @@ async fn document(State(says): Api) -> Json<Value> {
         "end_session_endpoint": at("logout")});
     merge(&mut document, &says.document);
     Json(document)
+}
+
+async fn user_info(State(says): Api) -> Json<Value> {
+    let says = read(&says);
+    let mut info = json!({"sub": says.claims.get("sub").unwrap_or(&json!("ada"))});
+    merge(&mut info, &says.user_info);
+    Json(info)
 }
 
 async fn token(State(says): Api, Form(form): Form<BTreeMap<String, String>>) -> Result<Json<Value>, StatusCode> {

@@ -263,10 +263,15 @@ pub mod identity {
         Ok(of_provider.filter(Column::Subject.eq(subject)).one(db).await?)
     }
 
-    /// Whether the account has a subject at the provider. Index: sso_identities(user_id, organization_id).
-    pub async fn is_linked(db: &impl ConnectionTrait, provider: SsoProviderId, user: UserId) -> Result<bool> {
+    /// Whether the account is another subject's at the provider. Index: sso_identities(user_id, organization_id).
+    pub async fn is_linked_otherwise(
+        db: &impl ConnectionTrait,
+        provider: SsoProviderId,
+        user: UserId,
+        subject: &str,
+    ) -> Result<bool> {
         let of_user = Entity::find().filter(Column::UserId.eq(user)).filter(Column::ProviderId.eq(provider));
-        Ok(of_user.limit(1).one(db).await?.is_some())
+        Ok(of_user.filter(Column::Subject.ne(subject)).limit(1).one(db).await?.is_some())
     }
 }
 

@@ -89,7 +89,7 @@ pub async fn decide(
         None => User::find_by_email(db, &email).await?,
     };
     if let Some(user) = &user {
-        if link.is_none() && identity::is_linked(db, provider.id, user.id()).await? {
+        if link.is_none() && identity::is_linked_otherwise(db, provider.id, user.id(), &assertion.subject).await? {
             return Ok(Err(Refusal::LinkedOtherwise(email)));
         }
         if let Some(member) = member_of(db, tenant, user).await? {

@@ -53,6 +53,10 @@ impl IdToken {
         };
         let verifier = verifier(platform, &client, &discovered);
         let claims = id_token.claims(&verifier, &nonce)?.clone();
+        // The library lets one pass that names no other audience.
+        if claims.authorized_party().is_some_and(|party| party != client.client_id()) {
+            return Err(Failure::of("the id_token was issued to another client"));
+        }
         if let Some(expected) = claims.access_token_hash() {
             let key = id_token.signing_key(&verifier)?;
             if AccessTokenHash::from_token(tokens.access_token(), id_token.signing_alg()?, key)? != *expected {
