@@ -42,7 +42,7 @@ impl Federation {
 
 /// What this room does in the background. To be called once, before the jobs start.
 pub fn register_jobs(federation: &Federation) {
-    provider::register_jobs(federation);
+    sign_in::register_jobs(federation);
     enforcement::register_jobs(federation);
     scim::register_jobs(federation);
 }

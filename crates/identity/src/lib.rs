@@ -11,7 +11,7 @@
 pub mod access_token;
 pub mod account;
 pub mod authenticate;
-mod cookies;
+pub mod cookies;
 pub mod country;
 pub mod device;
 pub mod directory;
@@ -40,7 +40,7 @@ pub mod webauthn;
 
 use std::{sync::Arc, time::Duration};
 
-use rivergen_kernel::{OrganizationId, Result, UserId};
+use rivergen_kernel::{OrganizationId, Result, UserId, WorkspaceId};
 use rivergen_platform::{Kept, Platform, Transaction, limits::Rule};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -105,6 +105,19 @@ impl Identity {
             profiles,
             decoys: webauthn::Decoys::default(),
             social,
+        }
+    }
+
+    /// Where a fresh session stands: one that an organization's identity provider opens, in that organization.
+    async fn place(
+        &self,
+        user: UserId,
+        wanted: Option<WorkspaceId>,
+        federated_by: Option<session::Federated>,
+    ) -> Result<Option<directory::Place>> {
+        match federated_by {
+            Some(by) => self.directory.home_in(user, by.organization_id).await,
+            None => self.directory.home(user, wanted).await,
         }
     }
 }
