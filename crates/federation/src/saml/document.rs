@@ -25,7 +25,7 @@ use super::Refusal;
 /// The largest message that is read, decoded. A response with hundreds of groups has a tenth of it.
 pub(super) const LARGEST: usize = 256 * 1024;
 /// How deep elements may lie in each other; an honest response has 12 levels.
-const DEEPEST: u32 = 40;
+pub(super) const DEEPEST: u32 = 40;
 pub(super) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 
 /// RSA, ECDSA and EdDSA with SHA-2. What is not here is not believed: no SHA-1, and no HMAC, whose secret would be the
@@ -190,17 +190,7 @@ pub(super) fn response(xml: &str) -> Result<Carried, Refusal> {
     status(&root)?;
     unique_ids(&root)?;
 
-    let is_assertion = |node: &Node<'_>| matches!(node.local_name(), "Assertion" | "EncryptedAssertion");
-    let mut assertions = root.descendants().filter(is_assertion);
-    let assertion = assertions.next().ok_or_else(|| Refusal::unreadable("the response has no assertion"))?;
-    if assertions.next().is_some() {
-        return Err(Refusal::rejected("the response has more than one assertion"));
-    }
-    let in_place = assertion.parent() == Some(root.id);
-    let is_known = assertion.is(namespace::ASSERTION, "Assertion") || assertion.is(namespace::ASSERTION, "EncryptedAssertion");
-    if !in_place || !is_known {
-        return Err(Refusal::rejected("the assertion does not stand right below the response"));
-    }
+    let assertion = only_assertion(&root)?;
     if root.descendants().any(|node| node.local_name() == root.local_name()) {
         return Err(Refusal::rejected("the response has another response in it"));
     }
@@ -213,6 +203,21 @@ pub(super) fn response(xml: &str) -> Result<Carried, Refusal> {
     }
     encryption(&assertion, signed[0])?;
     Ok(if signed[0] { Carried::SignedAround } else { Carried::SignedInside })
+}
+
+/// The one assertion of a response, whatever else calls itself so and wherever it stands.
+pub(super) fn only_assertion<'d>(root: &Node<'d>) -> Result<Node<'d>, Refusal> {
+    let is_assertion = |node: &Node<'_>| matches!(node.local_name(), "Assertion" | "EncryptedAssertion");
+    let mut assertions = root.descendants().filter(is_assertion);
+    let assertion = assertions.next().ok_or_else(|| Refusal::unreadable("the response has no assertion"))?;
+    if assertions.next().is_some() {
+        return Err(Refusal::rejected("the response has more than one assertion"));
+    }
+    let is_of_saml = ["Assertion", "EncryptedAssertion"].iter().any(|name| assertion.is(namespace::ASSERTION, name));
+    if assertion.parent() != Some(root.id) || !is_of_saml {
+        return Err(Refusal::rejected("the assertion does not stand right below the response"));
+    }
+    Ok(assertion)
 }
 
 /// Checks that a posted logout message has one signature, right below its root.
