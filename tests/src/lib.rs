@@ -16,6 +16,7 @@ mod bastion;
 mod binary;
 pub mod chromium;
 mod client;
+pub mod crooked;
 mod factor;
 pub mod fixtures;
 pub mod foreign;

@@ -5,7 +5,7 @@
 //!
 //! One file or folder per capability. The ways in: [`signup`], [`login`], [`mfa`] (its second step), [`webauthn`],
 //! [`social`], [`personal_token`]; what one does then: [`me`], [`account`], [`session`], [`device`], [`logout`]. They
-//! stand on [`user`], [`password`], [`one_time_token`], [`pending_login`], [`access_token`], [`country`], and on what
+//! stand on [`user`], [`password`], [`oidc`], [`one_time_token`], [`pending_login`], [`access_token`], [`country`], and on what
 //! organizations ask ([`security`]). [`operator`] is what the command line does for people. [`authenticate`] turns a token into a caller at every request.
 
 pub mod access_token;
@@ -23,6 +23,7 @@ pub mod mails;
 pub mod me;
 pub mod mfa;
 pub mod migrations;
+pub mod oidc;
 pub mod one_time_token;
 pub mod operator;
 pub mod password;

@@ -22,6 +22,7 @@ mod policies;
 mod prompts;
 mod roles;
 mod sessions;
+mod sso;
 mod storage;
 mod tenant_matrix;
 mod tokens;

@@ -479,6 +479,31 @@ const ENTRIES: &[Entry] = &[
         Members,
         |ids| json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [ids.data_source_id]}),
     ),
+    // Single sign-on: providers and sign-ins.
+    entry(
+        "POST /api/v1/sso/providers",
+        NotFor("Developer"),
+        |_| json!({"provider_type": "oidc", "name": unique(""), "issuer": unique_issuer(), "client_id": "x"}),
+    ),
+    entry("GET /api/v1/sso/providers", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/providers/{provider_id}", NotFor("Developer"), nothing),
+    entry("PUT /api/v1/sso/providers/{provider_id}", NotFor("Developer"), |_| json!({"name": unique("")})),
+    entry("DELETE /api/v1/sso/providers/{provider_id}", Untried(Some("Developer")), nothing),
+    entry("POST /api/v1/sso/providers/{provider_id}/test", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/providers/{provider_id}/identities", NotFor("Developer"), nothing),
+    entry(
+        "DELETE /api/v1/sso/providers/{provider_id}/identities/{user_id}",
+        NotForRefusing("Developer", "USER_NOT_FOUND"),
+        nothing,
+    ),
+    entry("GET /api/v1/sso/metadata", NotForRefusing("Developer", "VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/setup/{vendor}", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/login", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/oidc/callback", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/oidc/callback/{organization_id}", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", PublicRefusing("BAD_REQUEST"), nothing),
+    entry("POST /api/v1/sso/token", PublicRefusing("INVALID_CODE"), |_| json!({"code": "x", "redirect_uri": "x"})),
+    entry("POST /api/v1/sso/logout", Members, |_| json!({})),
 ];
 
 /// Fields that bear an id and still need no 404, each for its reason.
@@ -493,6 +518,13 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "user_id", "a filter: a stranger holds no tokens of it"),
+    ("POST /api/v1/sso/providers", "entity_id", "no id of ours"),
+    ("POST /api/v1/sso/providers", "client_id", "no id of ours"),
+    ("PUT /api/v1/sso/providers/{provider_id}", "entity_id", "no id of ours"),
+    ("PUT /api/v1/sso/providers/{provider_id}", "client_id", "no id of ours"),
+    ("GET /api/v1/sso/login", "provider_id", "where anybody begins a sign-in"),
+    ("GET /api/v1/sso/oidc/callback/{organization_id}", "organization_id", "where any provider sends browsers"),
+    ("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", "provider_id", "where any provider tells of a logout"),
 ];
 
 const PASSWORD: &str = rivergen_tests::PASSWORD;
@@ -500,6 +532,11 @@ const PASSWORD: &str = rivergen_tests::PASSWORD;
 /// A word that no other call has used.
 fn unique(suffix: &str) -> String {
     format!("n{:016x}{suffix}", rand::random::<u64>())
+}
+
+/// Where nobody answers.
+fn unique_issuer() -> String {
+    format!("https://{}", unique(".invalid"))
 }
 
 /// What one organization has.
@@ -530,6 +567,7 @@ struct Ids {
     link_token: String,
     share_id: i64,
     upload_id: i64,
+    provider_id: i64,
 }
 
 impl Ids {
@@ -563,6 +601,8 @@ impl Ids {
         let share = owner.client.post("/api/v1/storage/shares", share).await.created();
         let upload = tus_headers(owner.client.request(reqwest::Method::POST, "/api/v1/storage/tus"));
         let upload = owner.client.send(upload).await.headers["location"].to_str().unwrap().to_owned();
+        let provider = json!({"provider_type": "oidc", "name": "p", "issuer": unique_issuer(), "client_id": "x"});
+        let provider = owner.client.post("/api/v1/sso/providers", provider).await.created();
         // Claimed with the organization.
         let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
@@ -589,6 +629,7 @@ impl Ids {
             link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
             share_id: share["share_id"].as_i64().unwrap(),
             upload_id: last_segment(&upload).parse().unwrap(),
+            provider_id: provider["provider"]["id"].as_i64().unwrap(),
         }
     }
 
@@ -613,6 +654,7 @@ impl Ids {
             ("link_id", self.link_id),
             ("share_id", self.share_id),
             ("upload_id", self.upload_id),
+            ("provider_id", self.provider_id),
             // There are none of these yet, so every id is foreign.
             ("import_id", 1),
             ("dataset_id", 1),
@@ -715,7 +757,7 @@ impl Operation {
         path = path.replace("{object_name}", &own.file_path).replace("{bucket_name}", "rivergen");
         path = path.replace("{token}", &own.link_token);
         // No id: the same provider for everybody.
-        path = path.replace("{provider}", "github");
+        path = path.replace("{provider}", "github").replace("{vendor}", "okta");
         // Nor is this: everything has a first version.
         path = path.replace("{version}", "1");
         assert!(!path.contains('{'), "the matrix does not fill {path}");

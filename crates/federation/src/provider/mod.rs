@@ -1,6 +1,7 @@
 //! The identity providers of an organization: what they are, how they are set up, tried out and removed.
 //!
-//! One operation, one file: [`create`], [`list`], [`get`], [`update`], [`delete`], [`test`](try_out), [`metadata`], [`setup`].
+//! One operation, one file: [`create`], [`list`], [`get`], [`update`], [`delete`], [`test`](try_out), [`people`],
+//! [`metadata`], [`setup`].
 //! What `create` and `update` take is checked in one place ([`draft`]); [`certificate`] reads certificates, [`mapping`] names
 //! attributes.
 
@@ -12,6 +13,7 @@ mod get;
 mod list;
 pub mod mapping;
 mod metadata;
+mod people;
 mod setup;
 mod try_out;
 mod update;
@@ -22,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{ErrorCode, OrganizationId, Result, RoleId, SsoProviderId, Tenant, UserId};
 use rivergen_platform::{
+    Transaction,
     db::{TenantOwned, TenantScope},
     vault::Sealed,
 };
@@ -31,7 +34,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::Federation;
+use crate::{
+    Federation,
+    sign_in::{login, state},
+};
 
 /// Providers of one organization.
 pub const MOST: u64 = 20;
@@ -46,6 +52,15 @@ pub enum Kind {
     Saml,
     #[sea_orm(string_value = "oidc")]
     Oidc,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Saml => "saml",
+            Self::Oidc => "oidc",
+        }
+    }
 }
 
 /// Whether people may sign in through it.
@@ -154,6 +169,30 @@ pub async fn active(db: &impl ConnectionTrait, id: SsoProviderId) -> Result<Opti
     Ok(found.one(db).await?)
 }
 
+/// `SSO_ENFORCED` where the organization requires single sign-on and this is the last provider through which it can be had.
+/// The organization is locked.
+async fn refuse_last(tx: &Transaction, tenant: Tenant, id: SsoProviderId) -> Result<()> {
+    let row = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+    if !row.ok_or(ErrorCode::OrgNotFound)?.settings()?.sso_required {
+        return Ok(());
+    }
+    let others = tenant.find::<Entity>().filter(Column::Id.ne(id)).filter(Column::Status.eq(Status::Active));
+    match others.limit(1).one(tx.conn()).await? {
+        Some(_) => Ok(()),
+        None => Err(ErrorCode::SsoEnforced.into()),
+    }
+}
+
+/// Takes the links of a provider away that is another one from now on: its subjects name other people. Indexes:
+/// sso_identities(provider_id, subject), sso_logins(provider_id, subject), sso_states(provider_id).
+async fn forget_people(tx: &Transaction, provider: &Model) -> Result<()> {
+    let id = provider.id;
+    identity::Entity::delete_many().filter(identity::Column::ProviderId.eq(id)).exec(tx.conn()).await?;
+    login::Entity::delete_many().filter(login::Column::ProviderId.eq(id)).exec(tx.conn()).await?;
+    state::Entity::delete_many().filter(state::Column::ProviderId.eq(id)).exec(tx.conn()).await?;
+    Ok(())
+}
+
 /// The mail domains that a provider signs in: each is a verified domain of its organization.
 pub mod domain {
     use super::*;
@@ -231,12 +270,19 @@ pub mod identity {
     }
 }
 
+/// What a SAML provider is to load.
+async fn saml_metadata(_federation: &Federation, _provider: &Model) -> Result<String> {
+    Err(ErrorCode::NotFound.into())
+}
+
 /// The operations of this module.
 pub(crate) fn operations() -> OpenApiRouter<Federation> {
     OpenApiRouter::new()
         .routes(routes!(create::create_provider, list::list_providers))
         .routes(routes!(get::get_provider, update::update_provider, delete::delete_provider))
         .routes(routes!(try_out::test_provider))
+        .routes(routes!(people::list_identities))
+        .routes(routes!(people::unlink_identity))
         .routes(routes!(metadata::get_metadata))
         .routes(routes!(setup::get_setup))
 }

@@ -110,11 +110,7 @@ pub async fn decide(
     })
 }
 
-fn admit(
-    user: User,
-    link: Option<identity::Model>,
-    member: Option<member::Model>,
-) -> Result<Admission, Refusal> {
+fn admit(user: User, link: Option<identity::Model>, member: Option<member::Model>) -> Result<Admission, Refusal> {
     if user.account.disabled_at.is_some() {
         return Err(Refusal::Disabled);
     }

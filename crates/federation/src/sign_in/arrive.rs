@@ -20,8 +20,9 @@ use rivergen_tenancy::{
     organization,
 };
 use sea_orm::{
+    ActiveModelTrait,
     ActiveValue::Set,
-    ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter,
+    ColumnTrait, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait},
 };
 use serde_json::json;
@@ -61,7 +62,10 @@ pub async fn arrive(
     for attempt in [1, 2] {
         let admission = match admission::decide(db, provider, &assertion).await? {
             Ok(admission) if provider.status == Status::Active => admission,
-            Ok(_) => return refuse(federation, provider, &assertion, Refusal::ProviderInactive, begun, origin, headers).await,
+            Ok(_) => {
+                return refuse(federation, provider, &assertion, Refusal::ProviderInactive, begun, origin, headers)
+                    .await;
+            }
             Err(refusal) => return refuse(federation, provider, &assertion, refusal, begun, origin, headers).await,
         };
         match admit(federation, provider, &assertion, admission, begun, origin).await {
@@ -150,12 +154,7 @@ async fn admit(
 
 /// The account, made where it is new. An address that its account has never proved is proved now, by somebody who is perhaps
 /// not the one who signed up with it: what they left behind opens nothing any more.
-async fn account(
-    federation: &Federation,
-    tx: &Transaction,
-    account: Account,
-    assertion: &Assertion,
-) -> Result<UserId> {
+async fn account(federation: &Federation, tx: &Transaction, account: Account, assertion: &Assertion) -> Result<UserId> {
     let now = federation.platform().clock.now();
     match account {
         Account::Known(user) if user.is_verified() => Ok(user.id()),
@@ -165,13 +164,7 @@ async fn account(
         }
         Account::New(email) => {
             let display_name = assertion.display_name.clone().unwrap_or_else(|| default_display_name(&email));
-            let new = NewUser {
-                email,
-                display_name,
-                password_hash: None,
-                verified_at: Some(now),
-                terms_version: None,
-            };
+            let new = NewUser { email, display_name, password_hash: None, verified_at: Some(now), terms_version: None };
             let user: User = new.insert(tx.conn(), now).await.map_err(overtaken)?;
             Ok(user.id())
         }

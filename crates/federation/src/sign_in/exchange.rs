@@ -27,7 +27,7 @@ use crate::{Federation, provider};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "mVxN3…", "redirect_uri": "https://app.acme.example/signed-in"}))]
-pub struct ExchangeRequest {
+pub struct SsoTokenRequest {
     /// From the query of the redirect address; good for a minute and for one use.
     #[garde(length(min = 1, max = 200))]
     pub code: String,
@@ -68,7 +68,7 @@ pub struct SsoUser {
 errors! { pub ExchangeErrors: InvalidRequest, InvalidCode, UserDisabled, SsoUserNotAllowed, ValidationError, RateLimited; }
 
 /// Swap the one-time code of a sign-in for the tokens of its session
-#[utoipa::path(post, path = "/api/v1/sso/token", tag = "sso", request_body = ExchangeRequest, security(()),
+#[utoipa::path(post, path = "/api/v1/sso/token", tag = "sso", request_body = SsoTokenRequest, security(()),
     params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
     responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SsoAnswer>), ExchangeErrors))]
@@ -76,7 +76,7 @@ pub async fn exchange_code(
     State(federation): State<Federation>,
     origin: RequestOrigin,
     headers: HeaderMap,
-    Json(request): Json<ExchangeRequest>,
+    Json(request): Json<SsoTokenRequest>,
 ) -> Result<Reply<SsoAnswer>> {
     let identity = &federation.tenancy.identity;
     let platform = federation.platform();
@@ -125,12 +125,8 @@ pub async fn exchange_code(
             Reply::ok(SsoAnswer::FactorRequired(required), message)
         }
         Entrance::Open(tokens) => {
-            let user = SsoUser {
-                id: user.id(),
-                email: user.email.email,
-                name: user.account.display_name,
-                organization_id,
-            };
+            let user =
+                SsoUser { id: user.id(), email: user.email.email, name: user.account.display_name, organization_id };
             Reply::ok(SsoAnswer::SignedIn(SsoSignedIn { tokens, mfa_required: false, user, message }), message)
         }
     })

@@ -6,12 +6,7 @@
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{Error, OrganizationId, Result, Secret, SsoProviderId, Token, TokenHash, UserId};
 use rivergen_platform::{Transaction, vault::Sealed};
-use sea_orm::{
-    ActiveValue::Set,
-    ConnectionTrait,
-    entity::prelude::*,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*, sea_query::Expr};
 
 use super::Assertion;
 use crate::{Federation, provider};

@@ -18,7 +18,7 @@ use crate::{Federation, provider};
 
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"redirect_uri": "https://app.acme.example/signed-in"}))]
-pub struct LogoutRequest {
+pub struct SsoLogoutRequest {
     /// Where the browser goes when it has signed out at the provider: one of the addresses that the operator allows, or one
     /// below; the first of them, if absent.
     #[garde(inner(length(max = 2000)))]
@@ -36,13 +36,13 @@ pub struct SsoLogout {
 errors! { pub LogoutErrors: InvalidRequest, InvalidRedirectUri, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
 /// End the session, and say where to sign out at the identity provider
-#[utoipa::path(post, path = "/api/v1/sso/logout", tag = "sso", request_body = LogoutRequest,
+#[utoipa::path(post, path = "/api/v1/sso/logout", tag = "sso", request_body = SsoLogoutRequest,
     responses((status = 200, description = "The session has ended", body = Envelope<SsoLogout>), LogoutErrors))]
 pub async fn logout(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
     origin: RequestOrigin,
-    Json(request): Json<LogoutRequest>,
+    Json(request): Json<SsoLogoutRequest>,
 ) -> Result<Reply<SsoLogout>> {
     let platform = federation.platform();
     let id = caller.session()?;

@@ -25,7 +25,7 @@ pub struct Rehearsal {
     pub provider_id: SsoProviderId,
     /// What the provider said, by its own names.
     pub claims: BTreeMap<String, Vec<String>>,
-    pub mapped: Mapped,
+    pub mapped: RehearsedClaims,
     pub roles: RehearsedRoles,
     #[schema(inline)]
     pub decision: Decision,
@@ -37,7 +37,7 @@ pub struct Rehearsal {
 
 /// What the mapping makes of the claims.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Mapped {
+pub struct RehearsedClaims {
     pub subject: String,
     pub email: Option<String>,
     pub email_verified: bool,
@@ -118,7 +118,7 @@ pub(super) async fn show(
     let shown = Rehearsal {
         provider_id: provider.id,
         claims: assertion.attributes.clone(),
-        mapped: Mapped {
+        mapped: RehearsedClaims {
             subject: assertion.subject.clone(),
             email: assertion.email.clone(),
             email_verified: assertion.email_verified,

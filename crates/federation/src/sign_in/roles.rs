@@ -7,13 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{BuiltInRole, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId};
-use rivergen_platform::{Clock, Transaction, audit::Actor, db::TenantScope};
+use rivergen_kernel::{
+    BuiltInRole, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId,
+};
+use rivergen_platform::{
+    Clock, Event, Transaction,
+    audit::{self, Actor, AuditRecord},
+    db::TenantScope,
+};
 use rivergen_tenancy::{
     member::assignment::{self, Grant},
     organization, role,
 };
-use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*};
+use serde_json::json;
 
 use crate::provider;
 
@@ -92,14 +99,17 @@ impl Plan {
         let mut wanted: BTreeMap<RoleId, String> = BTreeMap::new();
         let mut without_role = Vec::new();
         for group in groups {
-            match mapping.get(group) {
-                Some(role) => drop(wanted.entry(*role).or_insert_with(|| group.clone())),
-                None => without_role.push(group.clone()),
-            }
+            let Some(role) = mapping.get(group) else {
+                without_role.push(group.clone());
+                continue;
+            };
+            wanted.entry(*role).or_insert_with(|| group.clone());
         }
         let roles = match wanted.is_empty() {
             true => Vec::new(),
-            false => tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted.keys().copied())).all(db).await?,
+            false => {
+                tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted.keys().copied())).all(db).await?
+            }
         };
         let roles: Vec<role::Model> = roles.into_iter().filter(may_be_given).collect();
         let (mut held, mut remembered) = (BTreeSet::new(), Vec::new());
@@ -126,7 +136,13 @@ impl Plan {
     }
 
     /// Carries it out. The organization is locked.
-    pub async fn apply(self, tx: &Transaction, provider: &provider::Model, user_id: UserId, clock: &Clock) -> Result<()> {
+    pub async fn apply(
+        self,
+        tx: &Transaction,
+        provider: &provider::Model,
+        user_id: UserId,
+        clock: &Clock,
+    ) -> Result<()> {
         let tenant = Tenant::on_behalf_of(provider.organization_id);
         let by = Actor::system();
         for grant in self.take {
@@ -155,6 +171,34 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Takes every role away that the provider's groups gave, because the provider goes; answers how many. The organization is
+/// locked.
+pub async fn take_all(tx: &Transaction, provider: &provider::Model, clock: &Clock) -> Result<usize> {
+    // Index: sso_role_grants(provider_id).
+    let given = Entity::find().filter(Column::ProviderId.eq(provider.id)).all(tx.conn()).await?;
+    if given.is_empty() {
+        return Ok(0);
+    }
+    let of_provider = Entity::find()
+        .select_only()
+        .column(Column::AssignmentId)
+        .filter(Column::ProviderId.eq(provider.id))
+        .into_query();
+    assignment::Entity::delete_many()
+        .filter(assignment::Column::OrganizationId.eq(provider.organization_id))
+        .filter(assignment::Column::Id.in_subquery(of_provider))
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::OrganizationChanged(provider.organization_id)).await?;
+    let records = given.iter().map(|grant| {
+        AuditRecord::new(Some(provider.organization_id), Actor::system(), "role.revoke")
+            .target("role", grant.role_id.0)
+            .details(json!({"user_id": grant.user_id, "workspace_id": null}))
+    });
+    audit::record_all(tx, clock, records.collect()).await?;
+    Ok(given.len())
 }
 
 /// The role of whoever becomes a member by a first sign-in: the provider's, or the organization's default, or Viewer where

@@ -9,7 +9,7 @@ use rivergen_platform::{
     Transaction,
     audit::{self, Actor, AuditRecord},
 };
-use sea_orm::{QuerySelect, entity::prelude::*, sea_query::Expr};
+use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*, sea_query::Expr};
 use serde_json::json;
 
 use super::login::{Column, Entity};
@@ -27,21 +27,9 @@ pub async fn end(
     subject: Option<&str>,
     idp_session: Option<&str>,
 ) -> Result<u64> {
-    // Indexes: sso_logins(provider_id, subject), sso_logins(provider_id, idp_session).
-    let mut named = Entity::find().filter(Column::ProviderId.eq(provider.id));
-    match (subject, idp_session) {
-        // Without either it would be everybody.
-        (None, None) => return Ok(0),
-        (Some(subject), None) => named = named.filter(Column::Subject.eq(subject)),
-        (None, Some(session)) => named = named.filter(Column::IdpSession.eq(session)),
-        (Some(subject), Some(session)) => {
-            named = named.filter(Column::Subject.eq(subject)).filter(Column::IdpSession.eq(session));
-        }
-    }
     let platform = federation.platform();
     let tx = platform.db.begin().await?;
-    let logins: Vec<i64> =
-        named.select_only().column(Column::Id).limit(MOST).into_tuple().all(tx.conn()).await?;
+    let logins = logins_of(&tx, provider, subject, idp_session).await?;
     let ended = end_logins(federation, &tx, &logins, EndReason::EndedByIdentityProvider).await?;
     let record = AuditRecord::new(Some(provider.organization_id), Actor::system(), "sso.logout")
         .target("sso_provider", provider.id.0)
@@ -51,8 +39,31 @@ pub async fn end(
     Ok(ended)
 }
 
+/// The sign-ins of a person of the provider, or of one of its own sessions; none where neither is named, for it would be
+/// everybody's. Indexes: sso_logins(provider_id, subject), sso_logins(provider_id, idp_session).
+pub(crate) async fn logins_of(
+    tx: &Transaction,
+    provider: &provider::Model,
+    subject: Option<&str>,
+    idp_session: Option<&str>,
+) -> Result<Vec<i64>> {
+    if subject.is_none() && idp_session.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut named = Entity::find().filter(Column::ProviderId.eq(provider.id));
+    if let Some(subject) = subject {
+        named = named.filter(Column::Subject.eq(subject));
+    }
+    if let Some(session) = idp_session {
+        named = named.filter(Column::IdpSession.eq(session));
+    }
+    // The last ones, where there are that many.
+    let ids = named.select_only().column(Column::Id).order_by_desc(Column::Id).limit(MOST);
+    Ok(ids.into_tuple().all(tx.conn()).await?)
+}
+
 /// Ends what the sign-ins opened, and uses up codes that were not used.
-pub(super) async fn end_logins(
+pub(crate) async fn end_logins(
     federation: &Federation,
     tx: &Transaction,
     logins: &[i64],
