@@ -27,7 +27,7 @@ pub enum SsoVendor {
 }
 
 /// The addresses of this server as a SAML service provider.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SamlAddresses {
     #[schema(examples("https://rivergen.acme.example/api/v1/sso/saml/metadata/7"))]
     pub entity_id: String,
@@ -39,7 +39,7 @@ pub struct SamlAddresses {
 }
 
 impl SamlAddresses {
-    pub(super) fn of(federation: &Federation, id: SsoProviderId) -> Self {
+    pub(crate) fn of(federation: &Federation, id: SsoProviderId) -> Self {
         let public_url = federation.platform().public_url.trim_end_matches('/');
         let at = |what: &str| format!("{public_url}/api/v1/sso/saml/{what}/{id}");
         Self { entity_id: at("metadata"), acs_url: at("acs"), slo_url: at("slo"), metadata_url: at("metadata") }

@@ -13,10 +13,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bergshamra::{
     c14n::{self, C14nMode},
-    xml::{
-        Document, Element, NodeId, NodeKind,
-        uppsala::Parser,
-    },
+    xml::{Document, Element, NodeId, NodeKind, uppsala::Parser},
 };
 use saml_rs::constants::{digest_algorithm, namespace, status_code, transform_algorithm};
 
@@ -84,7 +81,8 @@ pub(super) fn decode(base64: &str) -> Result<String, Refusal> {
 /// Parses with every bound; a DTD is refused where it begins.
 pub(super) fn parse(xml: &str) -> Result<Document<'_>, Refusal> {
     let parsed = Parser::new().with_max_depth(DEEPEST).with_forbid_dtd(true).parse(xml);
-    let document = parsed.map_err(|error| Refusal::unreadable(format!("the message is not well-formed XML: {error}")))?;
+    let document =
+        parsed.map_err(|error| Refusal::unreadable(format!("the message is not well-formed XML: {error}")))?;
     if document.document_element().is_none() {
         return Err(Refusal::unreadable("the message is empty"));
     }
@@ -94,8 +92,7 @@ pub(super) fn parse(xml: &str) -> Result<Document<'_>, Refusal> {
 /// A message in canonical form.
 pub(super) fn canonical(xml: &str) -> Result<String, Refusal> {
     let document = parse(xml)?;
-    let is_instruction =
-        |node: &NodeId| matches!(document.node_kind(*node), Some(NodeKind::ProcessingInstruction(_)));
+    let is_instruction = |node: &NodeId| matches!(document.node_kind(*node), Some(NodeKind::ProcessingInstruction(_)));
     if document.descendants(document.root()).iter().any(is_instruction) {
         return Err(Refusal::unreadable("the message has a processing instruction"));
     }
@@ -262,7 +259,8 @@ fn unique_ids(root: &Node<'_>) -> Result<(), Refusal> {
     let mut seen = std::collections::HashSet::new();
     for node in std::iter::once(*root).chain(root.descendants()) {
         for attribute in &node.element.attributes {
-            let is_id = attribute.name.local_name.eq_ignore_ascii_case("id") || attribute.name.local_name == "AssertionID";
+            let is_id =
+                attribute.name.local_name.eq_ignore_ascii_case("id") || attribute.name.local_name == "AssertionID";
             if is_id && !seen.insert(attribute.value.to_string()) {
                 return Err(Refusal::rejected("an id stands at more than one element"));
             }
@@ -354,13 +352,17 @@ fn encryption(assertion: &Node<'_>, is_signed_around: bool) -> Result<(), Refusa
     }
     if !AUTHENTICATED_CIPHERS.contains(&cipher.as_str()) && !CHAINED_CIPHERS.contains(&cipher.as_str()) {
         let shown = shown(&cipher);
-        return Err(Refusal::rejected(format!("the assertion is encrypted with a cipher that is not trusted: {shown}")));
+        return Err(Refusal::rejected(format!(
+            "the assertion is encrypted with a cipher that is not trusted: {shown}"
+        )));
     }
     let key = data.only(namespace::DSIG, "KeyInfo")?.only(XENC, "EncryptedKey")?;
     let transport = method(&key)?;
     if !KEY_TRANSPORTS.contains(&transport.as_str()) {
         let shown = shown(&transport);
-        return Err(Refusal::rejected(format!("the key of the assertion is encrypted in a way that is not trusted: {shown}")));
+        return Err(Refusal::rejected(format!(
+            "the key of the assertion is encrypted in a way that is not trusted: {shown}"
+        )));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use rivergen_identity::email_address;
 use rivergen_kernel::Secret;
 use saml_rs::constants::name_id_format;
 
@@ -12,16 +13,18 @@ use super::{
     Refusal,
     response::{NameId, Said},
 };
-use crate::{provider, sign_in::Assertion};
+use crate::{
+    provider::{self, mapping},
+    sign_in::Assertion,
+};
 
 /// Names a person in place of the NameID, where the mapping has it.
 const SUBJECT: &str = "subject";
-/// SAML allows 256 characters for a persistent NameID.
-const LONGEST_SUBJECT: usize = 512;
 
 const EMAIL: &[&str] = &[
     "email",
     "mail",
+    "Email",
     "emailAddress",
     "user.email",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
@@ -40,6 +43,7 @@ const NAME: &[&str] = &[
 ];
 const FIRST_NAME: &[&str] = &[
     "firstName",
+    "FirstName",
     "first_name",
     "givenName",
     "given_name",
@@ -49,6 +53,7 @@ const FIRST_NAME: &[&str] = &[
 ];
 const LAST_NAME: &[&str] = &[
     "lastName",
+    "LastName",
     "last_name",
     "surname",
     "sn",
@@ -59,6 +64,7 @@ const LAST_NAME: &[&str] = &[
 ];
 const GROUPS: &[&str] = &[
     "groups",
+    "Groups",
     "group",
     "member",
     "memberOf",
@@ -79,89 +85,60 @@ const SECOND_FACTOR: &[&str] = &[
 ];
 
 pub(super) fn assertion(provider: &provider::Model, said: Said) -> Result<Assertion, Refusal> {
-    let mapping = provider.mapping();
-    let values = |key: &str, usual: &[&str]| match mapping.get(key) {
-        Some(name) => said.named(name),
-        None => usual.iter().map(|name| said.usually_named(name)).find(|values| !values.is_empty()).unwrap_or_default(),
+    let NameId { value: name_id, format } = &said.name_id;
+    let second_factor = {
+        let methods = said.attributes.iter().filter(|attribute| attribute.name == METHODS);
+        let mut words = said.contexts.iter().chain(methods.flat_map(|attribute| &attribute.values));
+        words.any(|word| SECOND_FACTOR.contains(&word.as_str()))
     };
-    let one = |key, usual| values(key, usual).first().cloned();
-
-    let subject = match mapping.get(SUBJECT) {
-        Some(name) => match said.named(name) {
+    let named = mapping::Said::new(provider, attributes(&said));
+    let subject = match provider.mapping().get(SUBJECT) {
+        Some(name) => match named.values(SUBJECT, &[]) {
             [subject] => subject.clone(),
             [] => return Err(Refusal::rejected(format!("the attribute {name}, which names people, is missing"))),
-            _ => return Err(Refusal::rejected(format!("the attribute {name}, which names people, has several values"))),
+            _ => {
+                return Err(Refusal::rejected(format!("the attribute {name}, which names people, has several values")));
+            }
         },
-        None if said.name_id.format == name_id_format::TRANSIENT => {
+        None if format == name_id_format::TRANSIENT => {
             return Err(Refusal::rejected(
                 "the NameID is transient: it is another one each time. Let the identity provider send a persistent one or an \
                  e-mail address, or map `subject` to an attribute that stays",
             ));
         }
-        None => said.name_id.value.clone(),
+        None => name_id.clone(),
     };
-    if subject.is_empty() || subject.chars().count() > LONGEST_SUBJECT {
-        return Err(Refusal::rejected("the name of the person is empty or too long"));
-    }
-    let email = one("email", EMAIL).or_else(|| said.name_id.as_address()).map(|email| email.trim().to_lowercase());
-    let full = || {
-        let parts = [one("first_name", FIRST_NAME), one("last_name", LAST_NAME)];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(" "))
-    };
-    let display_name = match mapping.contains_key("name") {
-        true => one("name", &[]).or_else(full),
-        // The name that the person is called by is made of its parts; a common name may be an id.
-        false => full().or_else(|| one("name", NAME)),
-    };
-    let second_factor = said.contexts.iter().chain(said.named(METHODS)).any(|said| SECOND_FACTOR.contains(&said.as_str()));
-
-    let mut attributes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for attribute in &said.attributes {
-        attributes.insert(attribute.name.clone(), attribute.values.clone());
-    }
-    // The mapping may call an attribute by its friendly name.
-    for name in mapping.values() {
-        if !attributes.contains_key(name) && !said.named(name).is_empty() {
-            attributes.insert(name.clone(), said.named(name).to_vec());
-        }
-    }
+    mapping::check_subject(&subject).map_err(Refusal::rejected)?;
+    let is_mapped = provider.mapping().contains_key("email");
+    let email = named.email(EMAIL).or_else(|| said.name_id.as_address().filter(|_| !is_mapped));
+    // Where a provider sends the parts, its name may be an id: a person is called by the parts.
+    let names = if named.first("first_name", FIRST_NAME).is_some() { &[][..] } else { NAME };
     Ok(Assertion {
         subject,
         email,
         // A provider of the organization vouches for the addresses of its people; for which domains, is decided later.
         email_verified: true,
-        display_name: display_name.map(|name| name.chars().filter(|c| !c.is_control()).take(255).collect()),
-        groups: values("groups", GROUPS).to_vec(),
+        display_name: named.display_name(names, FIRST_NAME, LAST_NAME),
+        groups: named.groups(GROUPS),
         second_factor,
         idp_session: said.session.clone(),
-        logout_hint: Some(Secret::new(serde_json::json!([said.name_id.value, said.name_id.format]).to_string())),
-        attributes,
+        logout_hint: Some(Secret::new(serde_json::json!([name_id, format]).to_string())),
+        attributes: named.into_attributes(),
     })
 }
 
-impl Said {
-    /// The values of an attribute, by its name or else by its friendly name.
-    fn named(&self, name: &str) -> &[String] {
-        let by_name = self.attributes.iter().find(|attribute| attribute.name == name);
-        let by_friendly = || self.attributes.iter().find(|attribute| attribute.friendly_name.as_deref() == Some(name));
-        by_name.or_else(by_friendly).map(|attribute| attribute.values.as_slice()).unwrap_or_default()
-    }
-
-    /// The same, as lax with capitals as administrators are.
-    fn usually_named(&self, name: &str) -> &[String] {
-        let by_name = self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name));
-        let is_friendly = |friendly: &String| friendly.eq_ignore_ascii_case(name);
-        let by_friendly = || self.attributes.iter().find(|attribute| attribute.friendly_name.as_ref().is_some_and(is_friendly));
-        by_name.or_else(by_friendly).map(|attribute| attribute.values.as_slice()).unwrap_or_default()
-    }
+/// By their names, and by their friendly names where no name is the same.
+fn attributes(said: &Said) -> BTreeMap<String, Vec<String>> {
+    let friendly = said.attributes.iter().filter_map(|attribute| Some((attribute.friendly_name.clone()?, attribute)));
+    let own = said.attributes.iter().map(|attribute| (attribute.name.clone(), attribute));
+    friendly.chain(own).map(|(name, attribute)| (name, attribute.values.clone())).collect()
 }
 
 impl NameId {
     /// The NameID itself, where it is an address.
     fn as_address(&self) -> Option<String> {
         let may_be = [name_id_format::EMAIL_ADDRESS, name_id_format::UNSPECIFIED].contains(&self.format.as_str());
-        (may_be && self.value.contains('@')).then(|| self.value.clone())
+        email_address::normalise(&self.value, "email").ok().filter(|_| may_be)
     }
 }
 
@@ -218,7 +195,9 @@ mod tests {
             "ada@acme.example",
             &[("firstName", None, &["Ada"]), ("lastName", None, &["Lovelace"]), ("groups", None, &["g1", "g2"])],
         );
-        for (vendor, said, second_factor) in [("entra", entra, true), ("keycloak", keycloak, false), ("okta", okta, false)] {
+        for (vendor, said, second_factor) in
+            [("entra", entra, true), ("keycloak", keycloak, false), ("okta", okta, false)]
+        {
             let found = assertion(&a_provider(), said).unwrap();
             assert_eq!(found.email.as_deref(), Some("ada@acme.example"), "{vendor}");
             assert_eq!(found.display_name.as_deref(), Some("Ada Lovelace"), "{vendor}");
@@ -251,7 +230,8 @@ mod tests {
         assert_eq!(found.groups, ["red"]);
         assert_eq!(found.attributes["costCenter"], ["4711"]);
         // What is mapped and did not come is not replaced by a guess.
-        let without = assertion(&provider, Said { attributes: Vec::new(), ..self::said(name_id_format::PERSISTENT, "p1", &[]) });
+        let without =
+            assertion(&provider, Said { attributes: Vec::new(), ..self::said(name_id_format::PERSISTENT, "p1", &[]) });
         assert_eq!(without.unwrap().email, None);
     }
 

@@ -3,10 +3,8 @@
 //! Each provider has a service provider of its own here: its entity id is the address of its metadata, so that two
 //! organizations with the same identity provider (a directory that many companies share) are two audiences.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Error, Result, SsoProviderId};
-use rivergen_platform::Platform;
+use rivergen_kernel::{Error, Result};
 use saml_rs::{
     AcsEndpoint, AssertionSignaturePolicy, AudienceValidationPolicy, AuthnRequestSigningPolicy, CertificatePem,
     ClockSkew, Credentials, EntityId, IdpDescriptor, LogoutPolicy, MetadataTrustPolicy, NameIdCreationPolicy,
@@ -17,47 +15,44 @@ use saml_rs::{
         metadata::{Endpoint, IdpMetadataConfig, SpMetadataConfig, generate_idp_metadata, generate_sp_metadata},
     },
 };
-use x509_parser::{parse_x509_certificate, public_key::PublicKey};
 
 use super::{
     Refusal, document,
-    keys::{Keys, Pair},
+    keys::{self, Keys, Pair},
 };
-use crate::provider;
+use crate::{
+    Federation,
+    provider::{self, certificate::Certificate, setup::SamlAddresses},
+};
 
 /// How far the clocks of two servers may be apart.
 pub(super) const SKEW: chrono::Duration = chrono::Duration::seconds(60);
-/// Keys that are shorter are broken by whoever pays for it.
-const SHORTEST_RSA: usize = 2048;
-
-/// The addresses of a provider's service provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addresses {
-    /// Its entity id, and where its metadata is.
-    pub entity_id: String,
-    /// Where responses are posted to.
-    pub acs_url: String,
-    /// Where single logout goes to, by redirect and by post.
-    pub slo_url: String,
-}
-
-impl Addresses {
-    pub fn of(platform: &Platform, provider: SsoProviderId) -> Self {
-        let address = |what: &str| format!("{}/api/v1/sso/saml/{what}/{}", platform.public_url, provider.0);
-        Self { entity_id: address("metadata"), acs_url: address("acs"), slo_url: address("slo") }
-    }
-}
 
 /// The service provider of one provider.
 #[derive(Debug, Clone)]
 pub(super) struct ServiceProvider {
-    pub addresses: Addresses,
+    pub addresses: SamlAddresses,
     pub keys: Keys,
 }
 
 impl ServiceProvider {
+    pub(super) async fn of(federation: &Federation, provider: &provider::Model) -> Result<Self> {
+        let keys = keys::of(federation.platform(), provider.organization_id).await?;
+        Ok(Self { addresses: SamlAddresses::of(federation, provider.id), keys })
+    }
+
     /// As it signs; with `decrypting`, as it reads what was encrypted for that key and signed around.
     pub(super) fn acting(&self, now: DateTime<Utc>, decrypting: Option<&Pair>) -> Result<Saml<Sp>, SamlError> {
+        // The provider knows best what it calls people.
+        self.with(now, decrypting, NameIdFormat::Unspecified)
+    }
+
+    /// As it names somebody in a logout, by a NameID of this format.
+    pub(super) fn naming(&self, now: DateTime<Utc>, format: &str) -> Result<Saml<Sp>, SamlError> {
+        self.with(now, None, NameIdFormat::Custom(format.to_owned()))
+    }
+
+    fn with(&self, now: DateTime<Utc>, decrypting: Option<&Pair>, format: NameIdFormat) -> Result<Saml<Sp>, SamlError> {
         let signing = self.keys.signing(now);
         let credentials = Credentials {
             signing_key: Some(PrivateKeyPem::new(signing.private_key.expose())),
@@ -75,8 +70,7 @@ impl ServiceProvider {
             .acs_endpoint(AcsEndpoint::post(&self.addresses.acs_url)?)
             .slo_endpoint(SloEndpoint::redirect(&self.addresses.slo_url)?)
             .slo_endpoint(SloEndpoint::post(&self.addresses.slo_url)?)
-            // The provider knows best what it calls people.
-            .name_id_format(NameIdFormat::Unspecified)
+            .name_id_format(format)
             .credentials(credentials)
             .validation(policy(decrypting.is_some()))
             .xml(xml)
@@ -138,9 +132,10 @@ pub(super) fn peer(provider: &provider::Model, now: DateTime<Utc>) -> Result<Idp
     let missing = |what: &str| Refusal::rejected(format!("this provider has no {what}"));
     let entity_id = provider.entity_id.clone().ok_or_else(|| missing("entity id"))?;
     let sso_url = provider.sso_url.clone().ok_or_else(|| missing("address for sign-ins (sso_url)"))?;
-    let slo = provider.slo_url.iter().flat_map(|url| {
-        [Binding::Redirect, Binding::Post].map(|binding| Endpoint::new(binding, url))
-    });
+    let slo = provider
+        .slo_url
+        .iter()
+        .flat_map(|url| [Binding::Redirect, Binding::Post].map(|binding| Endpoint::new(binding, url)));
     let xml = generate_idp_metadata(&IdpMetadataConfig {
         entity_id,
         signing_certs: trusted(&provider.certificates(), now)?,
@@ -158,48 +153,20 @@ pub(super) fn peer(provider: &provider::Model, now: DateTime<Utc>) -> Result<Idp
 fn trusted(certificates: &[String], now: DateTime<Utc>) -> Result<Vec<String>, Refusal> {
     let mut faults = Vec::new();
     let mut good = Vec::new();
-    for certificate in certificates {
-        match Certificate::read(certificate).and_then(|facts| facts.fault(now).map_or(Ok(()), Err)) {
-            Ok(()) => good.push(certificate.clone()),
-            Err(fault) => faults.push(fault),
+    for der in certificates {
+        match Certificate::read(der) {
+            Ok(read) if read.is_expired(now) => {
+                let end = read.expires_at.format("%Y-%m-%d");
+                faults.push(format!("the certificate of this provider expired on {end}"));
+            }
+            Ok(read) => good.push(read.der),
+            Err(fault) => faults.push(format!("the certificate of this provider {fault}")),
         }
     }
     match (good.is_empty(), faults.is_empty()) {
         (false, _) => Ok(good),
         (true, false) => Err(Refusal::rejected(faults.join("; "))),
         (true, true) => Err(Refusal::rejected("this provider has no certificate")),
-    }
-}
-
-/// What counts of a certificate of an identity provider: its key, and its end.
-#[derive(Debug, Clone)]
-pub(super) struct Certificate {
-    pub expires_at: DateTime<Utc>,
-    /// Of an RSA key.
-    bits: Option<usize>,
-}
-
-impl Certificate {
-    /// Reads base64 of DER; the reason where it is none.
-    pub(super) fn read(base64: &str) -> Result<Self, String> {
-        let der = STANDARD.decode(base64).map_err(|_| "a certificate of this provider is not base64".to_owned())?;
-        let (_, parsed) = parse_x509_certificate(&der)
-            .map_err(|_| "a certificate of this provider is no X.509 certificate".to_owned())?;
-        let expires_at = DateTime::from_timestamp(parsed.validity().not_after.timestamp(), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let bits = match parsed.public_key().parsed() {
-            Ok(PublicKey::RSA(key)) => Some(key.key_size()),
-            _ => None,
-        };
-        Ok(Self { expires_at, bits })
-    }
-
-    /// Why nothing that it signed is believed.
-    pub(super) fn fault(&self, now: DateTime<Utc>) -> Option<String> {
-        if self.expires_at <= now {
-            return Some(format!("the certificate of this provider expired on {}", self.expires_at.format("%Y-%m-%d")));
-        }
-        let bits = self.bits.filter(|bits| *bits < SHORTEST_RSA)?;
-        Some(format!("the key in the certificate of this provider has {bits} bits, and {SHORTEST_RSA} are needed"))
     }
 }
 

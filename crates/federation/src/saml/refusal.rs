@@ -32,11 +32,6 @@ impl Refusal {
             Self::Rejected(_) => ErrorCode::SamlAssertionRejected,
         }
     }
-
-    /// What the administrator reads who tries their own provider out.
-    pub(super) fn explained(&self) -> Error {
-        Error::new(self.code()).with_message(format!("Refused: {self}."))
-    }
 }
 
 /// One message for everybody: the reason stays here.

@@ -122,11 +122,13 @@ fn verify(
     request: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<SsoSession, Refusal> {
-    let input = BrowserInput::<saml_rs::SsoResponse>::post(vec![FormField::new("SAMLResponse", STANDARD.encode(canonical))]);
+    let input =
+        BrowserInput::<saml_rs::SsoResponse>::post(vec![FormField::new("SAMLResponse", STANDARD.encode(canonical))]);
     let session = match request {
         Some(id) => {
             let (entity_id, acs) = (peer.entity_id().as_str(), us.addresses.acs_url.as_str());
-            let snapshot = PendingSnapshot::authn_request(id, RelayStateParam::absent(), entity_id, "post", acs, "post");
+            let snapshot =
+                PendingSnapshot::authn_request(id, RelayStateParam::absent(), entity_id, "post", acs, "post");
             sp.finish_sso(peer, &PendingAuthnRequest::from_snapshot(snapshot)?, input, parties::at(now))
         }
         None => sp.accept_unsolicited_sso(peer, input, parties::at(now)),
@@ -229,6 +231,7 @@ fn expiry(subject: &Node<'_>) -> Result<DateTime<Utc>, Refusal> {
         .filter(|confirmation| confirmation.attribute("Method") == Some(BEARER))
         .flat_map(|confirmation| confirmation.named(namespace::ASSERTION, "SubjectConfirmationData"));
     let ends = bearers.filter_map(|data| DateTime::parse_from_rfc3339(data.attribute("NotOnOrAfter")?).ok());
-    let latest = ends.max().ok_or_else(|| Refusal::rejected("the assertion does not say until when it can be delivered"))?;
+    let latest =
+        ends.max().ok_or_else(|| Refusal::rejected("the assertion does not say until when it can be delivered"))?;
     Ok(latest.to_utc())
 }
