@@ -96,7 +96,7 @@ fn of_claims(provider: &provider::Model, id_token: &IdToken, claims: Map<String,
         attributes: said.into_attributes(),
         subject,
     };
-    mapping::check_subject(&assertion.subject).map_err(|reason| Failure::of(reason))?;
+    mapping::check_subject(&assertion.subject).map_err(Failure::of)?;
     Ok(assertion)
 }
 

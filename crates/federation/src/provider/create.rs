@@ -142,7 +142,7 @@ pub async fn create_provider(
         updated_at: Set(now),
         ..Default::default()
     };
-    draft.write(&federation, &tx, &caller, tenant, &mut row, &[], now).await?;
+    draft.write(&federation, &tx, &caller, tenant, &mut row, &[]).await?;
     let row = row.insert(tx.conn()).await.map_err(draft::taken)?;
     draft::route(&tx, tenant, row.id, &domains).await?;
     let provider = SsoProvider::of(tx.conn(), row).await?;

@@ -94,8 +94,8 @@ impl Draft {
         tenant: Tenant,
         row: &mut ActiveModel,
         kept_certificates: &[String],
-        now: DateTime<Utc>,
     ) -> Result<Vec<&'static str>> {
+        let now = federation.platform().clock.now();
         let mut changed = Vec::new();
         if let Some(name) = self.name {
             let name = label("name", &name)?;

@@ -109,7 +109,7 @@ pub async fn update_provider(
     let (kept, domains) = (before.certificates(), draft.domains.clone());
     let (was_active, issuer) = (before.status == Status::Active, before.issuer.clone());
     let mut row = before.clone().into_active_model();
-    let mut changed = draft.write(&federation, &tx, &caller, tenant, &mut row, &kept, now).await?;
+    let mut changed = draft.write(&federation, &tx, &caller, tenant, &mut row, &kept).await?;
     if let Some(status) = request.status {
         if was_active && status == Status::Inactive {
             super::refuse_last(&tx, tenant, id).await?;

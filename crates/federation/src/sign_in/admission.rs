@@ -27,7 +27,7 @@ pub struct Admission {
 /// Whose account.
 #[derive(Debug)]
 pub enum Account {
-    Known(User),
+    Known(Box<User>),
     /// One that is made, of this proved address.
     New(String),
 }
@@ -117,7 +117,7 @@ fn admit(user: User, link: Option<identity::Model>, member: Option<member::Model
     match member.as_ref().map(|member| member.status) {
         Some(Status::Suspended) => Err(Refusal::Suspended),
         Some(Status::Deactivated) => Err(Refusal::Deactivated),
-        Some(Status::Active) | None => Ok(Admission { account: Account::Known(user), link, member }),
+        Some(Status::Active) | None => Ok(Admission { account: Account::Known(Box::new(user)), link, member }),
     }
 }
 

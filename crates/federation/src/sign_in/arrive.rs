@@ -16,7 +16,7 @@ use rivergen_platform::{
     http::{RequestOrigin, preferred},
 };
 use rivergen_tenancy::{
-    member::{self, NewMember, Source},
+    member::{NewMember, Source},
     organization,
 };
 use sea_orm::{

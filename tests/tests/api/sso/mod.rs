@@ -12,7 +12,6 @@ use reqwest::StatusCode;
 use rivergen_tests::{
     Answer, Backend, Client, NameServer, Organization, Server,
     crooked::Crooked,
-    eventually,
     provider::{Browser, FRONT_END, Provider},
 };
 use serde_json::{Value, json};
