@@ -12,6 +12,7 @@ It says its address in its first line, and then answers:
 The query of a response says who signs in and how: user, email, groups, format, sign (response, assertion, both), encrypt.
 """
 
+import base64
 import datetime
 import functools
 import json
@@ -123,8 +124,6 @@ def response(idp, query, request_id, sp, acs):
         encrypt_assertion_self_contained=True,
         session_not_on_or_after=None,
     )
-    import base64
-
     return {"SAMLResponse": base64.b64encode(str(made).encode()).decode(), "action": acs}
 
 
@@ -163,6 +162,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, str(entity_descriptor(self.server.idp.config)), "application/samlmetadata+xml")
 
     def get_sso(self, query):
+        if "SAMLRequest" not in query:
+            self.answer(400, {"error": "no request"})
+            return
         idp = self.server.idp
         relay_state = query.get("RelayState", [None])[0]
         request = idp.parse_authn_request(
@@ -196,8 +198,6 @@ class Handler(BaseHTTPRequestHandler):
             binding, str(request), destination, relay_state="of-the-idp", sign=True, sigalg=xmldsig.SIG_RSA_SHA256
         )
         if binding == BINDING_HTTP_POST:
-            import base64
-
             self.answer(200, {"id": request_id, "SAMLRequest": base64.b64encode(str(request).encode()).decode()})
         else:
             self.answer(200, {"id": request_id, "location": dict(sent["headers"])["Location"]})

@@ -34,7 +34,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use rivergen_kernel::{ErrorCode, Result, SsoProviderId, Token};
+use rivergen_kernel::{Error, ErrorCode, Result, SsoProviderId, Token};
 use rivergen_platform::{errors, http::Path};
 use saml_rs::{RelayStateParam, StartSso};
 use sea_orm::EntityTrait;
@@ -69,7 +69,9 @@ pub(crate) fn register_jobs(federation: &Federation) {
 pub async fn depart(federation: &Federation, provider: &provider::Model, state: &Token) -> Result<Departure> {
     let now = federation.platform().clock.now();
     let us = ServiceProvider::of(federation, provider).await?;
-    let peer = parties::peer(provider, now)?;
+    // Its answer could not be verified, so nobody is sent there.
+    let peer =
+        parties::peer(provider, now).map_err(|refusal| Error::new(ErrorCode::IdpUnavailable).with_source(refusal))?;
     let relay_state = RelayStateParam::try_from_option(Some(state.expose())).map_err(parties::ours)?;
     let sp = us.acting(now, None).map_err(parties::ours)?;
     let started = sp.start_sso(&peer, StartSso::redirect().relay_state(relay_state)).map_err(parties::ours)?;

@@ -125,9 +125,7 @@ async fn encrypted_assertions_are_read(backend: Backend) {
 async fn what_the_provider_says_becomes_the_member(backend: Backend) {
     let idp = idp!();
     let world = World::start(backend).await;
-    let roles = world.acme.owner.client.get("/api/v1/roles").await.ok();
-    let developer =
-        roles["items"].as_array().unwrap().iter().find(|role| role["name"] == "Developer").unwrap()["id"].clone();
+    let developer = world.acme.roles["Developer"];
     let over = json!({"jit_provisioning": true, "group_role_mapping": {"engineers": developer},
         "attribute_mapping": {"family": "sn"}});
     let provider = connect(&world, &world.acme, &idp, over).await;
