@@ -27,6 +27,7 @@ mod organization;
 mod passkey;
 mod postgres;
 pub mod provider;
+pub mod saml;
 mod server;
 mod shop;
 mod siem;

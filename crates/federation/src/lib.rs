@@ -46,6 +46,7 @@ impl Federation {
 /// What this room does in the background. To be called once, before the jobs start.
 pub fn register_jobs(federation: &Federation) {
     sign_in::register_jobs(federation);
+    saml::register_jobs(federation);
     enforcement::register_jobs(federation);
     scim::register_jobs(federation);
 }

@@ -504,6 +504,11 @@ const ENTRIES: &[Entry] = &[
     entry("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", PublicRefusing("BAD_REQUEST"), nothing),
     entry("POST /api/v1/sso/token", PublicRefusing("INVALID_CODE"), |_| json!({"code": "x", "redirect_uri": "x"})),
     entry("POST /api/v1/sso/logout", Members, |_| json!({})),
+    // SAML: what identity providers read and post. The matrix has a provider of OpenID Connect.
+    entry("GET /api/v1/sso/saml/metadata/{provider_id}", PublicRefusing("PROVIDER_NOT_FOUND"), nothing),
+    entry("POST /api/v1/sso/saml/acs/{provider_id}", PublicRefusing("SAML_RESPONSE_INVALID"), nothing),
+    entry("GET /api/v1/sso/saml/slo/{provider_id}", PublicRefusing("PROVIDER_NOT_FOUND"), nothing),
+    entry("POST /api/v1/sso/saml/slo/{provider_id}", PublicRefusing("SAML_RESPONSE_INVALID"), nothing),
 ];
 
 /// Fields that bear an id and still need no 404, each for its reason.
@@ -525,6 +530,10 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("GET /api/v1/sso/login", "provider_id", "where anybody begins a sign-in"),
     ("GET /api/v1/sso/oidc/callback/{organization_id}", "organization_id", "where any provider sends browsers"),
     ("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("GET /api/v1/sso/saml/metadata/{provider_id}", "provider_id", "what any provider loads"),
+    ("POST /api/v1/sso/saml/acs/{provider_id}", "provider_id", "where any provider's page posts to"),
+    ("GET /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
 ];
 
 const PASSWORD: &str = rivergen_tests::PASSWORD;

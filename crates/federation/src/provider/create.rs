@@ -43,6 +43,10 @@ pub struct CreateProviderRequest {
     pub slo_url: Option<String>,
     /// SAML: PEM, or base64 of DER; required.
     pub certificate: Option<String>,
+    /// SAML: the provider's metadata, in place of `entity_id`, `sso_url`, `slo_url` and `certificate`.
+    pub metadata_xml: Option<String>,
+    /// SAML: where that is, https. It is read again every day, to follow the provider's certificates.
+    pub metadata_url: Option<String>,
     /// SAML: whether a response is taken that nobody here asked for.
     pub allow_idp_initiated: Option<bool>,
     /// OpenID Connect: as the provider's discovery document spells it, https; required.
@@ -84,12 +88,15 @@ pub async fn create_provider(
     let now = platform.clock.now();
     let (kind, status) = (request.provider_type, request.status.unwrap_or(Status::Active));
     let domains = request.domains.clone().unwrap_or_default();
-    let draft = Draft {
+    let facts = draft::published(&federation, request.metadata_xml.as_deref(), request.metadata_url.as_deref()).await?;
+    let mut draft = Draft {
         name: Some(request.name),
         entity_id: request.entity_id,
         sso_url: request.sso_url,
         slo_url: request.slo_url.map(Some),
         certificate: request.certificate,
+        published_certificates: Vec::new(),
+        metadata_url: request.metadata_url.map(Some),
         remove_certificates: Vec::new(),
         allow_idp_initiated: request.allow_idp_initiated,
         issuer: request.issuer,
@@ -102,6 +109,9 @@ pub async fn create_provider(
         default_role_id: request.default_role_id.map(Some),
         group_role_mapping: request.group_role_mapping,
     };
+    if let Some(facts) = facts {
+        draft.fill(facts);
+    }
     draft.refuse_other_kind(kind)?;
     draft.require_whole(kind)?;
 

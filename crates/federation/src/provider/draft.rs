@@ -18,7 +18,11 @@ use super::{
     certificate::{self, Certificate},
     domain, mapping,
 };
-use crate::{Federation, oidc, sign_in::roles};
+use crate::{
+    Federation, oidc,
+    saml::metadata::{self, ProviderFacts},
+    sign_in::roles,
+};
 
 /// Fields that are to be set; those that are absent stay.
 #[derive(Debug, Default)]
@@ -28,6 +32,9 @@ pub(super) struct Draft {
     pub sso_url: Option<String>,
     pub slo_url: Option<Option<String>>,
     pub certificate: Option<String>,
+    /// Those of the provider's metadata.
+    pub published_certificates: Vec<String>,
+    pub metadata_url: Option<Option<String>>,
     /// Fingerprints.
     pub remove_certificates: Vec<String>,
     pub allow_idp_initiated: Option<bool>,
@@ -43,6 +50,16 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Takes from the provider's metadata what nothing else is said of.
+    pub fn fill(&mut self, facts: ProviderFacts) {
+        self.entity_id.get_or_insert(facts.entity_id);
+        self.sso_url.get_or_insert(facts.sso_url);
+        if facts.slo_url.is_some() {
+            self.slo_url.get_or_insert(facts.slo_url);
+        }
+        self.published_certificates = facts.certificates;
+    }
+
     /// 422 for fields of the other protocol.
     pub fn refuse_other_kind(&self, kind: Kind) -> Result<()> {
         let of_saml = [
@@ -50,6 +67,8 @@ impl Draft {
             ("sso_url", self.sso_url.is_some()),
             ("slo_url", self.slo_url.is_some()),
             ("certificate", self.certificate.is_some()),
+            ("metadata_url", self.metadata_url.is_some()),
+            ("metadata_xml", !self.published_certificates.is_empty()),
             ("remove_certificates", !self.remove_certificates.is_empty()),
             ("allow_idp_initiated", self.allow_idp_initiated.is_some()),
         ];
@@ -75,7 +94,7 @@ impl Draft {
             Kind::Saml => &[
                 ("entity_id", self.entity_id.is_some()),
                 ("sso_url", self.sso_url.is_some()),
-                ("certificate", self.certificate.is_some()),
+                ("certificate", self.certificate.is_some() || !self.published_certificates.is_empty()),
             ],
             Kind::Oidc => &[("issuer", self.issuer.is_some()), ("client_id", self.client_id.is_some())],
         };
@@ -112,8 +131,15 @@ impl Draft {
             let address = address.map(|address| url(federation, "slo_url", &address)).transpose()?;
             set(&mut changed, "slo_url", &mut row.slo_url, address);
         }
-        if self.certificate.is_some() || !self.remove_certificates.is_empty() {
-            let certificates = certificates(kept_certificates, self.certificate, &self.remove_certificates, now)?;
+        if let Some(address) = self.metadata_url {
+            let address = address.map(|address| url(federation, "metadata_url", &address)).transpose()?;
+            set(&mut changed, "metadata_url", &mut row.metadata_url, address);
+        }
+        let published = !self.published_certificates.is_empty();
+        if self.certificate.is_some() || published || !self.remove_certificates.is_empty() {
+            let new = self.published_certificates.into_iter().rev().map(|text| ("metadata_xml", text));
+            let new = new.chain(self.certificate.map(|text| ("certificate", text)));
+            let certificates = certificates(kept_certificates, new, &self.remove_certificates, now)?;
             let certificates = serde_json::to_value(certificates).map_err(Error::internal)?;
             set(&mut changed, "certificate", &mut row.certificates, certificates);
         }
@@ -170,6 +196,24 @@ impl Draft {
         }
         Ok(changed)
     }
+}
+
+/// What the provider publishes of itself, as a document or at an address, which is asked before anything is locked.
+pub(super) async fn published(
+    federation: &Federation,
+    xml: Option<&str>,
+    address: Option<&str>,
+) -> Result<Option<ProviderFacts>> {
+    let (field, read) = match (xml, address) {
+        (Some(xml), _) => ("metadata_xml", metadata::read(xml)),
+        (None, Some(address)) => {
+            let address = url(federation, "metadata_url", address)?;
+            let fetched = metadata::fetch(&federation.platform().outbound, &address).await;
+            ("metadata_url", fetched.and_then(|xml| metadata::read(&xml)))
+        }
+        (None, None) => return Ok(None),
+    };
+    read.map(Some).map_err(|reason| Error::invalid_field(field, format!("is not the metadata of a provider: {reason}")))
 }
 
 fn set<V: Into<sea_orm::Value>>(
@@ -244,7 +288,12 @@ fn scopes(given: Vec<String>) -> Result<Vec<String>> {
 }
 
 /// The certificates as they are to be: a new one comes in front, and the old ones stay until they expire or are removed.
-fn certificates(kept: &[String], new: Option<String>, removed: &[String], now: DateTime<Utc>) -> Result<Vec<String>> {
+fn certificates(
+    kept: &[String],
+    new: impl IntoIterator<Item = (&'static str, String)>,
+    removed: &[String],
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
     let read = |der: &String| Certificate::read(der).map_err(Error::internal);
     let mut left = Vec::new();
     let mut unknown: Vec<&String> = removed.iter().collect();
@@ -259,11 +308,15 @@ fn certificates(kept: &[String], new: Option<String>, removed: &[String], now: D
     if !unknown.is_empty() {
         return Err(Error::invalid_field("remove_certificates", "names a certificate that the provider does not have"));
     }
-    if let Some(text) = new {
-        let new = Certificate::read(&text).map_err(|reason| Error::invalid_field("certificate", reason))?;
+    for (field, text) in new {
+        let new = Certificate::read(&text).map_err(|reason| Error::invalid_field(field, reason))?;
         if new.is_expired(now) {
+            // Providers go on publishing an old one for a while; nothing that it signed is believed.
+            if field == "metadata_xml" {
+                continue;
+            }
             let reason = format!("expired on {}", new.expires_at.format("%Y-%m-%d"));
-            return Err(Error::invalid_field("certificate", reason));
+            return Err(Error::invalid_field(field, reason));
         }
         left = certificate::added(&left, &new);
     }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Kind, Model, setup::SamlAddresses};
-use crate::{Federation, oidc};
+use crate::{Federation, oidc, saml};
 
 /// As SAML metadata is called.
 const SAML_METADATA: &str = "application/samlmetadata+xml";
@@ -82,7 +82,7 @@ pub async fn get_metadata(
         (Kind::Saml, MetadataFormat::Json) => {
             serde_json::to_string(&SamlAddresses::of(&federation, provider.id)).map_err(Error::internal)?
         }
-        (Kind::Saml, MetadataFormat::Xml) => super::saml_metadata(&federation, &provider).await?,
+        (Kind::Saml, MetadataFormat::Xml) => saml::metadata_xml(&federation, &provider).await?,
     };
     if wants_xml && format == MetadataFormat::Xml {
         return Ok(([(header::CONTENT_TYPE, SAML_METADATA)], metadata).into_response());

@@ -5,7 +5,7 @@
 //! What `create` and `update` take is checked in one place ([`draft`]); [`certificate`] reads certificates, [`mapping`] names
 //! attributes.
 
-mod certificate;
+pub(crate) mod certificate;
 mod create;
 mod delete;
 mod draft;
@@ -14,7 +14,7 @@ mod list;
 pub mod mapping;
 mod metadata;
 mod people;
-mod setup;
+pub(crate) mod setup;
 mod try_out;
 mod update;
 mod view;
@@ -158,6 +158,12 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: SsoProviderId) 
     found.ok_or_else(|| ErrorCode::ProviderNotFound.into())
 }
 
+/// Whether the organization of the provider lives.
+pub async fn lives(db: &impl ConnectionTrait, provider: &Model) -> Result<bool> {
+    let found = organization::Entity::find_by_id(provider.organization_id);
+    Ok(found.filter(organization::Column::DeletedAt.is_null()).one(db).await?.is_some())
+}
+
 /// The provider, where people may sign in through it: it is active, and its organization lives. For who is not signed in
 /// and so has no organization yet.
 pub async fn active(db: &impl ConnectionTrait, id: SsoProviderId) -> Result<Option<Model>> {
@@ -273,11 +279,6 @@ pub mod identity {
         let of_user = Entity::find().filter(Column::UserId.eq(user)).filter(Column::ProviderId.eq(provider));
         Ok(of_user.filter(Column::Subject.ne(subject)).limit(1).one(db).await?.is_some())
     }
-}
-
-/// What a SAML provider is to load.
-async fn saml_metadata(_federation: &Federation, _provider: &Model) -> Result<String> {
-    Err(ErrorCode::NotFound.into())
 }
 
 /// The operations of this module.

@@ -27,7 +27,7 @@ pub enum SsoVendor {
 }
 
 /// The addresses of this server as a SAML service provider.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SamlAddresses {
     #[schema(examples("https://rivergen.acme.example/api/v1/sso/saml/metadata/7"))]
     pub entity_id: String,
@@ -39,7 +39,7 @@ pub struct SamlAddresses {
 }
 
 impl SamlAddresses {
-    pub(super) fn of(federation: &Federation, id: SsoProviderId) -> Self {
+    pub(crate) fn of(federation: &Federation, id: SsoProviderId) -> Self {
         let public_url = federation.platform().public_url.trim_end_matches('/');
         let at = |what: &str| format!("{public_url}/api/v1/sso/saml/{what}/{id}");
         Self { entity_id: at("metadata"), acs_url: at("acs"), slo_url: at("slo"), metadata_url: at("metadata") }
@@ -139,8 +139,8 @@ fn provider(vendor: SsoVendor) -> Map<String, Value> {
             of_oidc("Keycloak", "https://…/realms/…", json!({"attribute_mapping": {"groups": "groups"}}))
         }
         SsoVendor::GenericOidc => of_oidc("Single sign-on", "https://…", json!({})),
-        SsoVendor::GenericSaml => json!({"provider_type": "saml", "name": "Single sign-on", "entity_id": "…",
-            "sso_url": "https://…", "certificate": "-----BEGIN CERTIFICATE-----…", "status": "inactive"}),
+        SsoVendor::GenericSaml => json!({"provider_type": "saml", "name": "Single sign-on",
+            "metadata_url": "https://…", "status": "inactive"}),
     };
     match whole {
         Value::Object(whole) => whole,
@@ -181,9 +181,9 @@ fn steps(vendor: SsoVendor) -> Vec<&'static str> {
             "The provider must send `email` and `email_verified: true`; another claim can be named by attribute_mapping.",
         ],
         SsoVendor::GenericSaml => &[
-            "Register the provider here first, with its entity ID, its sign-in address and its certificate.",
-            "GET /api/v1/sso/metadata?provider_id=… then gives the entity ID and the ACS address to enter there, or the whole as XML.",
-            "The provider must sign its assertions, and send the address as NameID or as an attribute.",
+            "Register the provider here first, by its metadata: the address, or the document as `metadata_xml`.",
+            "Let it load ours from /api/v1/sso/saml/metadata/{provider_id}, or enter the entity ID, the ACS and the logout address that GET /api/v1/sso/metadata?provider_id=…&format=json gives.",
+            "The provider must sign its assertions with SHA-2, and send a NameID that stays: persistent, or an e-mail address.",
         ],
     };
     let last = [

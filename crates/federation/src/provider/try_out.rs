@@ -18,8 +18,8 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Column, Entity, Kind, Model, certificate::Certificate};
-use crate::{Federation, oidc};
+use super::{Column, Entity, Kind, Model};
+use crate::{Federation, oidc, saml};
 
 /// Tests of one provider: each asks it.
 const TESTS: Rule = Rule::new("sso_provider_tests", 10, Duration::from_secs(600));
@@ -155,22 +155,9 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
     errors
 }
 
-/// A certificate is in date, the sign-in address answers.
+/// A sign-in can begin, what comes back could be checked, and the sign-in address answers.
 async fn of_saml(federation: &Federation, provider: &Model) -> ProviderTestResults {
-    let now = federation.platform().clock.now();
-    let mut errors = Vec::new();
-    let read: Vec<Certificate> = provider.certificates().iter().filter_map(|der| Certificate::read(der).ok()).collect();
-    let in_date = read.iter().any(|one| one.starts_at <= now && !one.is_expired(now));
-    match read.iter().max_by_key(|one| one.expires_at) {
-        _ if in_date => {}
-        Some(last) if last.is_expired(now) => {
-            errors.push(format!("The certificate expired on {}.", last.expires_at.format("%Y-%m-%d")));
-        }
-        Some(next) => {
-            errors.push(format!("The certificate is not good before {}.", next.starts_at.format("%Y-%m-%d")));
-        }
-        None => errors.push("The provider has no certificate.".to_owned()),
-    }
+    let errors = saml::diagnose(federation, provider).await;
     if let Err(error) = answers(federation, provider.sso_url.as_deref().unwrap_or_default()).await {
         return ProviderTestResults {
             errors: std::iter::once(error).chain(errors).collect(),

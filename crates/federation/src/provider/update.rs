@@ -43,6 +43,12 @@ pub struct UpdateProviderRequest {
     pub slo_url: Option<Option<String>>,
     /// One more: PEM, or base64 of DER.
     pub certificate: Option<String>,
+    /// SAML: the provider's metadata; its certificates come beside those that are there.
+    pub metadata_xml: Option<String>,
+    /// SAML: where that is; it is read at once, and again every day. `null`: its certificates are not followed any more.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub metadata_url: Option<Option<String>>,
     /// Fingerprints of those that are not trusted any more.
     #[garde(length(max = 100))]
     #[serde(default)]
@@ -81,18 +87,22 @@ pub async fn update_provider(
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
     let now = platform.clock.now();
+    let address = request.metadata_url.as_ref().and_then(Option::as_deref);
+    let facts = draft::published(&federation, request.metadata_xml.as_deref(), address).await?;
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
     let before = super::find(tx.conn(), tenant, id).await?;
     if request.provider_type.is_some_and(|kind| kind != before.kind) {
         return Err(Error::invalid_field("provider_type", "cannot be changed; register another provider"));
     }
-    let draft = Draft {
+    let mut draft = Draft {
         name: request.name,
         entity_id: request.entity_id,
         sso_url: request.sso_url,
         slo_url: request.slo_url,
         certificate: request.certificate,
+        published_certificates: Vec::new(),
+        metadata_url: request.metadata_url,
         remove_certificates: request.remove_certificates,
         allow_idp_initiated: request.allow_idp_initiated,
         issuer: request.issuer,
@@ -105,9 +115,13 @@ pub async fn update_provider(
         default_role_id: request.default_role_id,
         group_role_mapping: request.group_role_mapping,
     };
+    if let Some(facts) = facts {
+        draft.fill(facts);
+    }
     draft.refuse_other_kind(before.kind)?;
     let (kept, domains) = (before.certificates(), draft.domains.clone());
-    let (was_active, issuer) = (before.status == Status::Active, before.issuer.clone());
+    let was_active = before.status == Status::Active;
+    let was = (before.issuer.clone(), before.entity_id.clone());
     let mut row = before.clone().into_active_model();
     let mut changed = draft.write(&federation, &tx, &caller, tenant, &mut row, &kept).await?;
     if let Some(status) = request.status {
@@ -127,8 +141,8 @@ pub async fn update_provider(
     }
     row.updated_at = Set(now);
     let row = row.update(tx.conn()).await.map_err(draft::taken)?;
-    if row.issuer != issuer {
-        // Another issuer's subjects are other people.
+    if (&row.issuer, &row.entity_id) != (&was.0, &was.1) {
+        // Another provider's subjects are other people.
         super::forget_people(&tx, &row).await?;
     }
     let provider = SsoProvider::of(tx.conn(), row).await?;

@@ -1,10 +1,10 @@
 //! What the two protocols have in common: a way out to the provider, and a way to sign out there.
 
-use rivergen_kernel::{ErrorCode, Result, Token};
+use rivergen_kernel::{Result, Token};
 use serde_json::Value;
 
 use super::login;
-use crate::{Federation, oidc, provider};
+use crate::{Federation, oidc, provider, saml};
 
 /// Where the browser goes, and what must be known when it is back.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub async fn depart(
 ) -> Result<Departure> {
     match provider.kind {
         provider::Kind::Oidc => oidc::depart(federation, provider, state, login_hint).await,
-        provider::Kind::Saml => Err(ErrorCode::SsoNotConfigured.into()),
+        provider::Kind::Saml => saml::depart(federation, provider, state).await,
     }
 }
 
@@ -37,6 +37,6 @@ pub async fn sign_out(
 ) -> Result<Option<String>> {
     match provider.kind {
         provider::Kind::Oidc => oidc::sign_out(federation, provider, login, back).await,
-        provider::Kind::Saml => Ok(None),
+        provider::Kind::Saml => saml::sign_out(federation, provider, login, back).await,
     }
 }

@@ -7,6 +7,7 @@ mod attacks;
 mod login;
 mod logout;
 mod providers;
+mod saml;
 
 use reqwest::StatusCode;
 use rivergen_tests::{
