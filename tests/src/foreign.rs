@@ -99,7 +99,8 @@ pub async fn scim_tester(address: &str, token: &str) -> Option<Value> {
     let mut command = tokio::process::Command::new(installed_in("scim-interop", "bin/python")?);
     // Nothing of a proxy between it and the server.
     command.env_remove("http_proxy").env_remove("HTTP_PROXY").env("no_proxy", "*");
-    let ended = command.arg(&file).args([address, token]).stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    let ended =
+        command.arg(&file).args([address, token]).stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
     let errors = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{}: {}\n{errors}", file.display(), ended.status);
     Some(serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{errors}", file.display())))

@@ -1,6 +1,6 @@
 //! The OpenAPI document: made from the operations' own annotations, with what they share added here.
 
-use rivergen_federation::scim::ScimErrorBody;
+use rivergen_federation::scim::representation::ScimErrorBody;
 use rivergen_kernel::error::{ErrorBody, ErrorEnvelope, FieldError};
 use utoipa::{
     Modify, OpenApi as _,

@@ -45,7 +45,7 @@ pub struct Model {
     /// Of who is pushed; that of the organization, if none.
     pub default_role_id: Option<RoleId>,
     /// From the name or the external id of a group to a role.
-    pub group_role_mapping: Json,
+    pub group_role_mapping: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

@@ -60,9 +60,9 @@ pub struct ScimError {
     pub status: u16,
     pub kind: Option<Kind>,
     pub detail: Cow<'static, str>,
-    retry_after: Option<Duration>,
+    pub retry_after: Option<Duration>,
     /// For the log only.
-    pub cause: Option<Error>,
+    pub cause: Option<Box<Error>>,
 }
 
 impl ScimError {
@@ -103,7 +103,7 @@ impl From<Error> for ScimError {
             ErrorCode::InvalidRequest => (400, Some(Kind::InvalidSyntax)),
             code => (code.status(), None),
         };
-        Self { status, kind, detail, retry_after: error.retry_after, cause: Some(error) }
+        Self { status, kind, detail, retry_after: error.retry_after, cause: Some(Box::new(error)) }
     }
 }
 

@@ -457,6 +457,12 @@ pub async fn get(provisioner: &Provisioner, id: i64, with_members: bool) -> Resu
     Ok(row.shown(&provisioner.base(), members.as_deref()))
 }
 
+/// What a change is to make of a group.
+enum Wish {
+    Whole(Facts, BTreeSet<i64>),
+    Operations(Vec<Operation>),
+}
+
 /// Name, external id and members become those of the body.
 pub async fn replace(
     provisioner: &Provisioner,
@@ -468,11 +474,7 @@ pub async fn replace(
     user::require_own_id(body, id)?;
     let facts = Facts::of(body)?;
     let ids = named(field(body, "members").unwrap_or(&Value::Null))?;
-    change(provisioner, id, known, "scim.group.replace", async |change, held| {
-        *held = facts;
-        change.replace(&ids).await
-    })
-    .await
+    change(provisioner, id, known, "scim.group.replace", Wish::Whole(facts, ids)).await
 }
 
 /// All operations, or none.
@@ -483,13 +485,7 @@ pub async fn modify(
     known: &Preconditions,
 ) -> Result<()> {
     let operations = patch::read(body)?;
-    change(provisioner, id, known, "scim.group.patch", async |change, facts| {
-        for operation in &operations {
-            change.apply(facts, operation).await?;
-        }
-        Ok(())
-    })
-    .await
+    change(provisioner, id, known, "scim.group.patch", Wish::Operations(operations)).await
 }
 
 async fn change(
@@ -497,7 +493,7 @@ async fn change(
     id: i64,
     known: &Preconditions,
     action: &'static str,
-    make: impl AsyncFnOnce(&mut Change<'_>, &mut Facts) -> Result<()>,
+    wish: Wish,
 ) -> Result<()> {
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
@@ -508,7 +504,17 @@ async fn change(
     known.require(row.version)?;
     let mut facts = Facts { display_name: row.display_name.clone(), external_id: row.external_id.clone() };
     let mut change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
-    make(&mut change, &mut facts).await?;
+    match wish {
+        Wish::Whole(wanted, ids) => {
+            facts = wanted;
+            change.replace(&ids).await?;
+        }
+        Wish::Operations(operations) => {
+            for operation in &operations {
+                change.apply(&mut facts, operation).await?;
+            }
+        }
+    }
     if facts.display_name != row.display_name || facts.external_id != row.external_id {
         // Another name may stand for other roles, for everybody.
         let all = change.members().await?;

@@ -103,7 +103,9 @@ pub async fn surround(State(gate): State<Gate>, mut request: Request, next: Next
     let ip = gate.proxies.client_ip(peer, request.headers());
     request.extensions_mut().insert(ClientIp(ip));
     let platform = gate.federation.platform().clone();
-    let provisioner = match admitted(&gate, &request).await {
+    let origin = RequestOrigin { ip, user_agent: text(request.headers(), header::USER_AGENT) };
+    let bearer = text(request.headers(), header::AUTHORIZATION);
+    let provisioner = match admitted(&gate, bearer, origin).await {
         Ok(provisioner) => provisioner,
         Err(error) => {
             let limited = platform.limits.check(&GENERAL, &ip.map(ip_key).unwrap_or_default());
@@ -115,9 +117,9 @@ pub async fn surround(State(gate): State<Gate>, mut request: Request, next: Next
     let path = request.uri().path().strip_prefix(PATH).unwrap_or_default().to_owned();
     request.extensions_mut().insert(provisioner);
     let response = logged(next.run(request).await);
-    if let Some(error) = response.extensions().get::<ScimError>()
-        && is_worth_keeping(&method, error)
-        && let Err(error) = faults::keep(&platform, &config, &format!("{method} {path}"), error).await
+    let fault = response.extensions().get::<ScimError>().filter(|error| is_worth_keeping(&method, error)).cloned();
+    if let Some(fault) = fault
+        && let Err(error) = faults::keep(&platform, &config, &format!("{method} {path}"), &fault).await
     {
         tracing::warn!(%error, "a fault of an identity provider could not be kept");
     }
@@ -140,12 +142,11 @@ fn logged(response: Response) -> Response {
     response
 }
 
-async fn admitted(gate: &Gate, request: &Request) -> Result<Provisioner> {
+async fn admitted(gate: &Gate, authorization: Option<String>, origin: RequestOrigin) -> Result<Provisioner> {
     let platform = gate.federation.platform();
     let now = platform.clock.now();
     let unauthorized = || ScimError::of_status(401, "The bearer token is missing, wrong or expired.");
-    let bearer = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = bearer.and_then(|value| value.split_once(' '));
+    let bearer = authorization.as_deref().and_then(|value| value.split_once(' '));
     let Some((_, text)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return Err(unauthorized());
     };
@@ -159,12 +160,13 @@ async fn admitted(gate: &Gate, request: &Request) -> Result<Provisioner> {
     let key = config.organization_id.to_string();
     platform.limits.check(&SCIM_BY_ORGANIZATION, &key).map_err(rivergen_kernel::Error::from)?;
     token.touch(platform, now).await?;
-    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let origin = RequestOrigin {
-        ip: request.extensions().get::<ClientIp>().and_then(|ip| ip.0),
-        user_agent: user_agent.map(|text| text.chars().take(255).collect()),
-    };
     Ok(Provisioner { federation: gate.federation.clone(), config, origin })
+}
+
+/// The text of a header, as far as it is worth keeping.
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok())?;
+    Some(value.chars().take(255).collect())
 }
 
 /// Whether the organization is not deleted.
@@ -342,9 +344,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
     type Rejection = ScimError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let text = |headers: &HeaderMap, name| {
-            headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned)
-        };
         Ok(Self {
             if_match: text(&parts.headers, header::IF_MATCH),
             if_none_match: text(&parts.headers, header::IF_NONE_MATCH),

@@ -29,7 +29,7 @@ mod list;
 pub(crate) mod migrations;
 mod patch;
 mod query;
-mod representation;
+pub mod representation;
 mod roles;
 mod schema;
 pub mod sync;
@@ -37,8 +37,6 @@ mod token;
 pub mod user;
 
 use std::sync::Arc;
-
-pub use representation::ScimErrorBody;
 
 use axum::{
     Router,

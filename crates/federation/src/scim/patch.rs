@@ -303,9 +303,10 @@ fn apply_values(
                 let Some(Value::Object(given)) = given else {
                     return Err(ScimError::value(format!("A value of {} is an object.", attribute.name)));
                 };
-                match (op, values[*at].as_object_mut()) {
-                    (Op::Add, Some(known)) => known.extend(given),
-                    _ => values[*at] = Value::Object(given),
+                match values[*at].as_object_mut() {
+                    Some(known) if op == Op::Add => known.extend(given),
+                    Some(known) => *known = given,
+                    None => {}
                 }
             }
         }

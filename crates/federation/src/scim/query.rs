@@ -278,9 +278,7 @@ fn joined(parts: impl Iterator<Item = Result<Expr>>, join: fn(Expr, Expr) -> Exp
 }
 
 fn column<E: EntityTrait>(entity: E, column: E::Column) -> Expr {
-    use sea_orm::sea_query::IntoIden;
-    let _ = entity;
-    Expr::col((E::default().into_iden(), column.into_iden()))
+    Expr::col((entity, column))
 }
 
 fn folded() -> Expr {

@@ -82,7 +82,7 @@ pub struct Model {
     /// Of an incremental one.
     pub changed_since: Option<DateTime<Utc>>,
     pub users_changed: i64,
-    pub conflicts: Json,
+    pub conflicts: Value,
     pub started_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
 }
@@ -408,7 +408,7 @@ impl Worker {
 
 /// What a fault of SCIM is to a job.
 fn inner(error: super::error::ScimError) -> Error {
-    error.cause.unwrap_or_else(|| Error::internal(error.detail.into_owned()))
+    error.cause.map_or_else(|| Error::internal(error.detail.into_owned()), |cause| *cause)
 }
 
 /// The users that are still to be worked off. Index: scim_users(config_id, id).

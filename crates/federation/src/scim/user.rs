@@ -157,15 +157,19 @@ impl Facts {
     }
 }
 
+/// A text that says something.
+fn said(value: Option<&Value>) -> Option<&str> {
+    value.and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
 fn display_name(document: &Document) -> Option<String> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::trim).filter(|it| !it.is_empty());
     let name = document.get("name");
-    let part = |part: &str| text(name.and_then(|name| name.get(part)));
+    let part = |part: &str| said(name.and_then(|name| name.get(part)));
     let parts = || {
         let parts: Vec<&str> = [part("givenName"), part("familyName")].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     };
-    let whole = text(document.get("displayName")).or_else(|| part("formatted")).map(str::to_owned).or_else(parts);
+    let whole = said(document.get("displayName")).or_else(|| part("formatted")).map(str::to_owned).or_else(parts);
     whole.map(|name| name.chars().take(LONGEST_NAME).collect())
 }
 

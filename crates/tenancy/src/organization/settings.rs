@@ -135,7 +135,7 @@ fn never(value: &Option<u16>, (): &()) -> garde::Result {
 /// How the organization takes people in, and what else it sets, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Intake {
+pub struct Intake {
     pub allowed_email_domains: Vec<String>,
     pub invitation_expiry_days: u16,
     pub default_role_id: Option<RoleId>,
