@@ -180,8 +180,8 @@ impl Provider {
             database,
             &[
                 format!(
-                    "{numbers} INSERT INTO users (id, display_name, profile, user_metadata, is_system_admin, login_count, \
-                     created_at, updated_at) SELECT {base} + 1 + i - {from}, 'W', profile, user_metadata, FALSE, 0, created_at, \
+                    "{numbers} INSERT INTO users (display_name, profile, user_metadata, is_system_admin, login_count, \
+                     created_at, updated_at) SELECT 'W', profile, user_metadata, FALSE, 0, created_at, \
                      created_at FROM n CROSS JOIN (SELECT * FROM users ORDER BY id LIMIT 1) AS one"
                 ),
                 format!(

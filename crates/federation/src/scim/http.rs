@@ -309,7 +309,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Search {
 #[derive(Debug, Default, Clone)]
 pub struct Preconditions {
     pub if_match: Option<String>,
-    if_none_match: Option<String>,
+    pub if_none_match: Option<String>,
 }
 
 impl Preconditions {

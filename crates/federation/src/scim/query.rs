@@ -252,8 +252,10 @@ impl Values {
             (Source::Groups, "type") => Operand::Text(Expr::val("direct")),
             (Source::Members, "value") => Operand::Id(column(user::Entity, user::Column::UserId)),
             (Source::Members, "display") => {
-                let name = Keys(vec![Key::Name("displayName")]);
-                Operand::Text(json_text(self.backend, folded(), &name))
+                // As a group shows them.
+                let name = json_text(self.backend, folded(), &Keys(vec![Key::Name("displayName")]));
+                let user_name = column(user::Entity, user::Column::UserNameKey);
+                Operand::Text(Func::coalesce([name, user_name]).into())
             }
             (Source::Members, "type") => Operand::Text(Expr::val("user")),
             (Source::Document, name) => {

@@ -124,7 +124,8 @@ pub struct Facts {
     active: Option<bool>,
     /// Of the account: the user name, or else the primary address.
     pub address: String,
-    pub display_name: String,
+    /// What the provider says, if anything.
+    pub display_name: Option<String>,
 }
 
 /// The longest name of an account, and the longest key of an index.
@@ -151,7 +152,7 @@ impl Facts {
             // An empty one is none, which many may have.
             external_id: external_id.filter(|id| !id.is_empty()).map(str::to_owned),
             active: document.get("active").and_then(Value::as_bool),
-            display_name: display_name(document).unwrap_or_else(|| default_display_name(&address)),
+            display_name: display_name(document),
             address,
         })
     }
@@ -261,7 +262,7 @@ async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: Date
     let is_proved = domain::speaks_for(tx.conn(), tenant, &facts.address).await?;
     let new = NewUser {
         email: facts.address.clone(),
-        display_name: facts.display_name.clone(),
+        display_name: facts.display_name.clone().unwrap_or_else(|| default_display_name(&facts.address)),
         password_hash: None,
         verified_at: is_proved.then_some(now),
         terms_version: None,
@@ -335,19 +336,19 @@ pub async fn rename(
     after: &Facts,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let is_new = |of: fn(&Facts) -> &String| before.is_none_or(|before| of(before) != of(after));
-    let name = is_new(|facts| &facts.display_name) && user.account.display_name != after.display_name;
-    let address = is_new(|facts| &facts.address) && user.email.email != after.address;
-    if !(name || address) || !domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
+    let said = after.display_name.as_ref().filter(|name| **name != user.account.display_name);
+    let name = said.filter(|_| before.is_none_or(|before| before.display_name != after.display_name));
+    let address = before.is_none_or(|before| before.address != after.address) && user.email.email != after.address;
+    if !(name.is_some() || address) || !domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
         return Ok(false);
     }
     let address = address && domain::speaks_for(tx.conn(), tenant, &after.address).await?;
-    if !(name || address) {
+    if !(name.is_some() || address) {
         return Ok(false);
     }
     let mut row = user.account.clone().into_active_model();
-    if name {
-        row.display_name = Set(after.display_name.clone());
+    if let Some(name) = name {
+        row.display_name = Set(name.clone());
     }
     row.updated_at = Set(now);
     let account: account::Model = row.update(tx.conn()).await?;

@@ -11,7 +11,7 @@ on_both_databases! {
     the_token_of_another_organization;
     a_token_opens_nothing_else;
     guessed_tokens_are_counted with "[limits]\nenabled = true\n[limits.rules]\ngeneral = { limit = 5, per_seconds = 60 }";
-    a_provider_that_asks_too_much_waits with "[limits]\nenabled = true\n[limits.rules]\nscim_by_organization = { limit = 3, per_seconds = 60 }";
+    a_provider_that_asks_too_much_waits with "[limits]\nenabled = true\n[limits.rules]\nscim_by_organization = { limit = 3, per_seconds = 60 }\nlogin_by_ip = { limit = 100, per_seconds = 60 }";
     an_account_of_another_organization_is_not_taken_over;
     a_proved_domain_gives_nothing_over_others;
 }

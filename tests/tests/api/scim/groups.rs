@@ -210,20 +210,19 @@ async fn a_large_group_takes_one_more(server: &Server) {
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)";
     for sql in [
         format!(
-            "{numbers} INSERT INTO users (id, display_name, profile, user_metadata, is_system_admin, login_count, \
-                 created_at, updated_at) SELECT {before} + i, 'x', '{{}}', '{{}}', FALSE, 0, created_at, created_at \
+            "{numbers} INSERT INTO users (display_name, profile, user_metadata, is_system_admin, login_count, \
+                 created_at, updated_at) SELECT 'x', '{{}}', '{{}}', FALSE, 0, created_at, created_at \
                  FROM n CROSS JOIN (SELECT created_at FROM users WHERE id = {first}) AS one"
         ),
         format!(
-            "{numbers} INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, \
-                 name_key, email) SELECT {org}, {before} + i, 'active', 'scim', '{{}}', joined_at, 'x', 'x' \
-                 FROM n CROSS JOIN (SELECT joined_at FROM memberships WHERE user_id = {first}) AS one"
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+                 SELECT {org}, id, 'active', 'scim', '{{}}', created_at, 'x', 'x' FROM users WHERE id > {before}"
         ),
         format!(
             "INSERT INTO scim_users (organization_id, config_id, membership_id, user_id, user_name_key, active, \
                  attributes, folded, version, created_at, updated_at) SELECT {org}, one.config_id, m.id, m.user_id, \
                  'u' || m.user_id, TRUE, '{{}}', '{{}}', 1, one.created_at, one.created_at FROM memberships m CROSS JOIN \
-                 (SELECT * FROM scim_users WHERE user_id = {first}) AS one WHERE m.user_id > {before} AND m.email = 'x'"
+                 (SELECT * FROM scim_users WHERE user_id = {first}) AS one WHERE m.email = 'x'"
         ),
         format!(
             "INSERT INTO scim_group_members (group_id, scim_user_id, added_at) \

@@ -29,7 +29,9 @@ async fn drift_is_mended_and_conflicts_are_told(server: &Server) {
     let acme = server.organization("Acme").await;
     let mapping = json!({"Engineering": acme.roles["Developer"]});
     let idp = Provider::mapping(server, &acme, mapping).await;
-    let (ada, bob) = (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await);
+    let ada = json!({"schemas": [USER], "userName": "ada@acme.example", "displayName": "Ada L."});
+    let ada = idp.client.post("/scim/v2/Users", ada).await.is(201)["id"].as_str().unwrap().to_owned();
+    let bob = idp.user("bob@acme.example").await;
     let viewer = idp.user(&acme.viewer.email).await;
     let owner = idp.user(&acme.owner.email).await;
     let elsewhere = idp.user("eve@elsewhere.example").await;
@@ -69,7 +71,7 @@ async fn drift_is_mended_and_conflicts_are_told(server: &Server) {
     assert_eq!(status(&viewer).await, "suspended");
     assert_eq!(status(&owner).await, "active");
     assert_eq!(roles_of(server, &acme, &ada).await, ["Developer", "Viewer"]);
-    let name = format!("SELECT count(*) FROM users WHERE id = {ada} AND display_name = 'ada'");
+    let name = format!("SELECT count(*) FROM users WHERE id = {ada} AND display_name = 'Ada L.'");
     assert_eq!(server.count(&name).await, 1);
     // Once more finds nothing to do.
     let again = synced(&acme, idp.id, "full").await;
