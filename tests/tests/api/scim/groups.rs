@@ -70,12 +70,9 @@ async fn members_come_and_go(server: &Server) {
         assert_eq!(idp.patch(&path, operations.clone()).await.is(204), Value::Null);
         assert_eq!(idp.members(&id).await.iter().collect::<Vec<_>>(), after, "{operations}");
     }
-    let asked = idp.client.patch(
-        &format!("{path}?attributes=displayName"),
-        super::patch(json!([
-        {"op": "replace", "path": "displayName", "value": "Science"}])),
-    );
-    assert_eq!(asked.await.is(200)["displayName"], "Science");
+    let rename = super::patch(json!([{"op": "replace", "path": "displayName", "value": "Science"}]));
+    let asked = idp.client.patch(&format!("{path}?attributes=displayName"), rename).await;
+    assert_eq!(asked.is(200)["displayName"], "Science");
     // All of them together, or none.
     let half = json!([{"op": "add", "path": "members", "value": [{"value": bob}]},
         {"op": "add", "path": "members", "value": [{"value": "987654321"}]}]);

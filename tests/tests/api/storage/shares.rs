@@ -237,7 +237,7 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         email_verified: true,
         authenticated_at: chrono::Utc::now(),
         membership: Some(Arc::new(membership)),
-        proofs: Proofs { second_factor: false, passkey: false, ip: None },
+        proofs: Proofs { second_factor: false, passkey: false, ip: None, federation: rivergen_kernel::Federation::No },
         closed: None,
     }
 }
