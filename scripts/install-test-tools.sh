@@ -125,6 +125,7 @@ install_python storage-interop tests/interop/storage/requirements.txt "the tests
 install_python pysaml2 tests/interop/saml/requirements.txt "the tests of SAML"
 install_python tds-interop tests/interop/tds/requirements.txt "the tests of SQL Server"
 install_python kafka tests/interop/kafka/requirements.txt "the tests of Kafka against librdkafka"
+install_python scim-interop tests/interop/scim/requirements.txt "the test of SCIM with scim2-tester"
 install_python services crates/connectors/tests/support/requirements.txt "the tests of ClickHouse and SQL services"
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.

@@ -3,7 +3,7 @@
 use rivergen_platform::personal_data::{Records, Rows};
 use serde_json::json;
 
-use crate::{provider::identity, sign_in::login};
+use crate::{provider::identity, scim, sign_in::login};
 
 /// The records of this room.
 pub fn records() -> Vec<Box<dyn Records>> {
@@ -27,6 +27,16 @@ pub fn records() -> Vec<Box<dyn Records>> {
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "provider_id": row.provider_id,
                     "subject": row.subject, "second_factor": row.second_factor, "created_at": row.created_at})
+            },
+        }),
+        // Index: scim_users(user_id, id).
+        Box::new(Rows::<scim::user::Entity> {
+            name: "scim_users",
+            id: scim::user::Column::Id,
+            of: |subject| Some(subject.shared(scim::user::Column::UserId, scim::user::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "active": row.active,
+                    "attributes": row.attributes, "created_at": row.created_at, "updated_at": row.updated_at})
             },
         }),
     ]

@@ -83,6 +83,8 @@ const BODIES: &[&str] = &[
     "/api/v1/sso/providers",
     "/api/v1/sso/token",
     "/api/v1/sso/logout",
+    "/api/v1/sso/scim/config",
+    "/api/v1/sso/scim/sync",
 ];
 
 async fn a_body_that_is_no_json(server: &Server) {

@@ -21,6 +21,7 @@ mod pages;
 mod policies;
 mod prompts;
 mod roles;
+mod scim;
 mod sessions;
 mod sso;
 mod storage;

@@ -230,6 +230,14 @@ async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: DomainId) -> Result
     found.ok_or_else(|| ErrorCode::DomainNotFound.into())
 }
 
+/// Whether the organization has proved the domain of the address, and so speaks for whoever has it. Index:
+/// organization_domains(organization_id, domain), unique.
+pub async fn speaks_for(db: &impl ConnectionTrait, tenant: Tenant, email: &str) -> Result<bool> {
+    let Some(domain) = of_address(email) else { return Ok(false) };
+    let proved = tenant.find::<Entity>().filter(Column::Domain.eq(domain)).filter(Column::Status.eq(Status::Verified));
+    Ok(proved.one(db).await?.is_some())
+}
+
 /// How many domains the organization has.
 async fn count(tx: &Transaction, tenant: Tenant) -> Result<u64> {
     Ok(tenant.find::<Entity>().count(tx.conn()).await?)
