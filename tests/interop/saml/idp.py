@@ -147,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         if urlsplit(self.path).path == "/key":
             key_pair("idp")
         else:
