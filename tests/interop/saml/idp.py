@@ -9,7 +9,8 @@ It says its address in its first line, and then answers:
     GET  /slo?…                the answer to a signed LogoutRequest, by redirect; or what it reads in a LogoutResponse
     GET  /logout?sp=…          a LogoutRequest of its own, by redirect or by post
 
-The query of a response says who signs in and how: user, email, groups, format, sign (response, assertion, both), encrypt.
+The query of a response says who signs in and how: user, email, groups, format, sign (response, assertion, both), weak (with
+SHA-1), encrypt.
 """
 
 import base64
@@ -76,8 +77,6 @@ def provider(base):
             "cert_file": str(folder / "idp.crt"),
             "xmlsec_binary": "/usr/bin/xmlsec1",
             "metadata": {"inline": list(services)},
-            "signing_algorithm": xmldsig.SIG_RSA_SHA256,
-            "digest_algorithm": xmldsig.DIGEST_SHA256,
         }
     )
     made = Server(config=config)
@@ -88,6 +87,12 @@ def provider(base):
 
 
 PRE_ENCRYPTION = entity.pre_encryption_part
+
+
+def algorithms(weak=False):
+    if weak:
+        return {"sign_alg": xmldsig.SIG_RSA_SHA1, "digest_alg": xmldsig.DIGEST_SHA1}
+    return {"sign_alg": xmldsig.SIG_RSA_SHA256, "digest_alg": xmldsig.DIGEST_SHA256}
 
 
 def response(idp, query, request_id, sp, acs):
@@ -122,7 +127,7 @@ def response(idp, query, request_id, sp, acs):
         sign_assertion=sign in ("assertion", "both"),
         encrypt_assertion=one("encrypt") == "true",
         encrypt_assertion_self_contained=True,
-        session_not_on_or_after=None,
+        **algorithms(one("weak") == "true"),
     )
     return {"SAMLResponse": base64.b64encode(str(made).encode()).decode(), "action": acs}
 
@@ -142,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
         if urlsplit(self.path).path == "/key":
             key_pair("idp")
         else:
@@ -193,6 +198,7 @@ class Handler(BaseHTTPRequestHandler):
             name_id=last["name_id"],
             session_indexes=query.get("session", []),
             sign=binding == BINDING_HTTP_POST,
+            **algorithms(),
         )
         sent = idp.apply_binding(
             binding, str(request), destination, relay_state="of-the-idp", sign=True, sigalg=xmldsig.SIG_RSA_SHA256
