@@ -536,6 +536,7 @@ const ENTRIES: &[Entry] = &[
     entry("DELETE /scim/v2/Users/{user_id}", UntriedProvisioner, nothing),
     entry("GET /scim/v2/Groups", Provisioner, nothing),
     entry("POST /scim/v2/Groups", Provisioner, |_| scim_group()),
+    entry("POST /scim/v2/.search", Provisioner, |_| scim_search()),
     entry("POST /scim/v2/Groups/.search", Provisioner, |_| scim_search()),
     entry("GET /scim/v2/Groups/{scim_group_id}", Provisioner, nothing),
     entry("PUT /scim/v2/Groups/{scim_group_id}", Provisioner, |_| scim_group()),

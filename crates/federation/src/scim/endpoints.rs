@@ -10,7 +10,7 @@ use super::{
     list,
     representation::{
         CreateFaults, DeleteFaults, ListFaults, ListParameters, PatchFaults, ProjectionParameters, ReadFaults,
-        ReplaceFaults, ScimGroup, ScimGroups, ScimPatch, ScimSearch, ScimUser, ScimUsers,
+        ReplaceFaults, ScimDefinitions, ScimGroup, ScimGroups, ScimPatch, ScimSearch, ScimUser, ScimUsers,
     },
     schema::{GROUPS, ResourceType, USERS},
     user,
@@ -24,6 +24,7 @@ pub fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(get_user, replace_user, patch_user, delete_user))
         .routes(routes!(list_groups, create_group))
         .routes(routes!(search_groups))
+        .routes(routes!(search_everything))
         .routes(routes!(get_group, replace_group, patch_group, delete_group))
 }
 
@@ -125,6 +126,13 @@ async fn list_groups(provisioner: Provisioner, search: Search) -> Result<Answer>
     responses((status = 200, description = "A page", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
 async fn search_groups(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     list::groups(&provisioner, &Search::of_body(&body)?).await
+}
+
+/// Look up users and groups together
+#[utoipa::path(post, path = "/scim/v2/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
+    responses((status = 200, description = "A page: users, then groups", body = ScimDefinitions, content_type = "application/scim+json"), ListFaults))]
+async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
+    list::everything(&provisioner, &Search::of_body(&body)?).await
 }
 
 /// Make a group

@@ -317,6 +317,8 @@ impl Change<'_> {
         {
             return Ok(id_of(value).into_iter().collect());
         }
+        // What cannot be read is told where nobody is in it, too.
+        filter::passes(attribute, wanted, &Value::Null)?;
         let mut passing = BTreeSet::new();
         for member in members_of(self.tx.conn(), &[self.group]).await?.remove(&self.group).unwrap_or_default() {
             if filter::passes(attribute, wanted, &member.shown(""))? {

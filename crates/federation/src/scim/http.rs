@@ -230,8 +230,8 @@ pub struct Search {
     pub count: u64,
     /// Empty for the first page.
     pub cursor: Option<String>,
-    attributes: Option<String>,
-    excluded: Option<String>,
+    pub attributes: Option<String>,
+    pub excluded: Option<String>,
 }
 
 impl Search {
@@ -280,6 +280,11 @@ impl Search {
             None => Ok(search),
             Some(name) => Err(ScimError::value(format!("{name} is not of its type."))),
         }
+    }
+
+    /// What it says of attributes, and nothing else.
+    pub fn of_attributes(&self) -> Self {
+        Self { attributes: self.attributes.clone(), excluded: self.excluded.clone(), ..Self::default() }
     }
 
     /// Whether it says what of a resource is wanted.

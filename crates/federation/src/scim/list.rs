@@ -143,8 +143,58 @@ fn answer(search: &Search, resources: Vec<Value>, total: u64, next: Option<Strin
     answer
 }
 
+/// What a page shows.
+struct Listed {
+    resources: Vec<Value>,
+    total: u64,
+    next: Option<String>,
+}
+
+impl Listed {
+    fn answer(self, search: &Search) -> Answer {
+        answer(search, self.resources, self.total, self.next)
+    }
+}
+
 /// The organization's users.
 pub async fn users(provisioner: &Provisioner, search: &Search) -> Result<Answer> {
+    Ok(list_users(provisioner, search).await?.answer(search))
+}
+
+/// The organization's groups.
+pub async fn groups(provisioner: &Provisioner, search: &Search) -> Result<Answer> {
+    Ok(list_groups(provisioner, search).await?.answer(search))
+}
+
+/// Users, then groups. A filter or an order that one of them does not have finds none of it.
+pub async fn everything(provisioner: &Provisioner, search: &Search) -> Result<Answer> {
+    if search.cursor.is_some() {
+        return Err(ScimError::new(Kind::InvalidCursor, "Everything together is read by index."));
+    }
+    let unknown = |error: &ScimError| matches!(error.kind, Some(Kind::InvalidFilter | Kind::InvalidPath));
+    let none = Listed { resources: Vec::new(), total: 0, next: None };
+    let users = list_users(provisioner, search).await;
+    let known = users.as_ref().map_or(0, |listed| listed.total);
+    let shown = users.as_ref().map_or(0, |listed| listed.resources.len() as u64);
+    let rest = Search {
+        filter: search.filter.clone(),
+        sort_by: search.sort_by.clone(),
+        is_descending: search.is_descending,
+        start_index: search.start_index.saturating_sub(known).max(1),
+        count: search.count - shown,
+        ..search.of_attributes()
+    };
+    let (users, groups) = match (users, list_groups(provisioner, &rest).await) {
+        (Err(error), Err(_)) => return Err(error),
+        (Err(error), Ok(groups)) if unknown(&error) => (none, groups),
+        (Ok(users), Err(error)) if unknown(&error) => (users, none),
+        (users, groups) => (users?, groups?),
+    };
+    let resources = users.resources.into_iter().chain(groups.resources).collect();
+    Ok(answer(search, resources, users.total + groups.total, None))
+}
+
+async fn list_users(provisioner: &Provisioner, search: &Search) -> Result<Listed> {
     let db = provisioner.platform().db.read();
     let projection = search.projection(Table::Users.resource())?;
     // Index: scim_users(organization_id, user_id), unique; those of the names where a filter looks one up.
@@ -161,11 +211,10 @@ pub async fn users(provisioner: &Provisioner, search: &Search) -> Result<Answer>
         projection.of(Table::Users.resource(), document)
     };
     let resources = rows.into_iter().map(shown).collect();
-    Ok(answer(search, resources, total, next))
+    Ok(Listed { resources, total, next })
 }
 
-/// The organization's groups.
-pub async fn groups(provisioner: &Provisioner, search: &Search) -> Result<Answer> {
+async fn list_groups(provisioner: &Provisioner, search: &Search) -> Result<Listed> {
     let db = provisioner.platform().db.read();
     let projection = search.projection(Table::Groups.resource())?;
     // Index: scim_groups(organization_id, id); that of the names where a filter looks one up.
@@ -182,5 +231,5 @@ pub async fn groups(provisioner: &Provisioner, search: &Search) -> Result<Answer
         projection.of(Table::Groups.resource(), document)
     };
     let resources = rows.into_iter().map(shown).collect();
-    Ok(answer(search, resources, total, next))
+    Ok(Listed { resources, total, next })
 }

@@ -160,7 +160,7 @@ impl Table {
             Source::Document => {
                 let call = match backend {
                     DbBackend::Postgres => Func::cust("jsonb_array_elements")
-                        .arg(Func::cust("jsonb_extract_path").arg(folded()).args(keys(place).map_to_values())),
+                        .arg(Func::cust("jsonb_extract_path").args(keys(place).after(folded()))),
                     _ => Func::cust("json_each").arg(folded()).arg(json_path(&keys(place))),
                 };
                 Query::select().expr(Expr::val(1)).from_function(call, ELEMENT).to_owned()
@@ -303,12 +303,13 @@ fn keys(place: Place) -> Keys {
 }
 
 impl Keys {
-    fn map_to_values(&self) -> Vec<Expr> {
+    /// The arguments of PostgreSQL's functions: the document, then each step.
+    fn after(&self, document: Expr) -> Vec<Expr> {
         let text = |key: &Key| match key {
             Key::Name(name) => *name,
             Key::First => "0",
         };
-        self.0.iter().map(|key| Expr::val(text(key))).collect()
+        std::iter::once(document).chain(self.0.iter().map(|key| Expr::val(text(key)))).collect()
     }
 }
 
@@ -327,7 +328,7 @@ fn json_path(keys: &Keys) -> Expr {
 /// The text at a place of a document.
 fn json_text(backend: DbBackend, document: Expr, keys: &Keys) -> Expr {
     match backend {
-        DbBackend::Postgres => Func::cust("jsonb_extract_path_text").arg(document).args(keys.map_to_values()).into(),
+        DbBackend::Postgres => Func::cust("jsonb_extract_path_text").args(keys.after(document)).into(),
         _ => Func::cust("json_extract").arg(document).arg(json_path(keys)).into(),
     }
 }
