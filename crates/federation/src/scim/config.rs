@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{faults, http, roles, sync, token, user};
-use crate::{Federation, provider};
+use super::{faults, http, sync, token, user};
+use crate::{Federation, provider, sign_in::roles::may_be_given};
 
 /// Groups that are mapped.
 const MOST_GROUPS: usize = 1000;
@@ -294,7 +294,7 @@ async fn change_token(
 /// `ROLE_NOT_FOUND` for another's, 422 for one that runs the organization, 403 for more than the caller holds.
 async fn check_role(tx: &Transaction, caller: &Caller, tenant: Tenant, id: RoleId, field: &str) -> Result<()> {
     let role = role::find(tx.conn(), tenant, id).await?;
-    if roles::is_administrative(&role) {
+    if !may_be_given(&role) {
         return Err(Error::invalid_field(field, "is a role that runs the organization, which no push gives"));
     }
     caller.may_grant(&role.permissions())

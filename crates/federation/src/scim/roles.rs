@@ -2,12 +2,12 @@
 //! are in one that is.
 //!
 //! What a group gave is marked on the assignment itself. What people gave is never taken, and what a person holds already is
-//! not given once more. A role that runs the organization is never given.
+//! not given once more. What a sign-in may not give ([`may_be_given`]), a group may not either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Permission, RoleId, Tenant, UserId};
+use rivergen_kernel::{RoleId, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{Actor, AuditRecord},
@@ -18,17 +18,10 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityT
 use serde_json::json;
 
 use super::{config, error::Result, group, user};
+use crate::sign_in::roles::may_be_given;
 
 /// Rows of one statement.
 const BATCH: usize = 500;
-
-/// Whether the role lets somebody run the organization: give roles, set up its sign-in, or end it.
-pub fn is_administrative(role: &role::Model) -> bool {
-    const RUNS: [Permission; 4] =
-        [Permission::RoleAssign, Permission::SsoManage, Permission::ScimManage, Permission::OrganizationDelete];
-    let permissions = role.permissions();
-    RUNS.iter().any(|permission| permissions.contains(permission))
-}
 
 /// The roles that groups of the organization are mapped to, group by group.
 pub async fn mapped(db: &impl ConnectionTrait, tenant: Tenant) -> Result<BTreeMap<i64, BTreeSet<RoleId>>> {
@@ -69,7 +62,7 @@ pub async fn givable(
 ) -> rivergen_kernel::Result<BTreeSet<RoleId>> {
     let wanted: BTreeSet<RoleId> = roles.into_iter().collect();
     let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted)).all(db).await?;
-    Ok(found.iter().filter(|role| !is_administrative(role)).map(|role| role.id).collect())
+    Ok(found.iter().filter(|role| may_be_given(role)).map(|role| role.id).collect())
 }
 
 /// Gives and takes what the groups of these people say; answers the records of it, which the caller writes last. The

@@ -40,9 +40,10 @@ use super::{
     error::{Kind, Result, ScimError},
     group,
     http::{Provisioner, Shown, gone, require_schema},
-    patch, roles,
+    patch,
     schema::{ENTERPRISE, USER, USERS},
 };
+use crate::sign_in::roles::may_be_given;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -285,15 +286,15 @@ async fn default_role_id(tx: &Transaction, provisioner: &Provisioner) -> Result<
         Some(id) => tenant.find::<role::Entity>().filter(role::Column::Id.eq(id)).one(tx.conn()).await?,
         None => None,
     };
-    if let Some(role) = chosen.filter(|role| !roles::is_administrative(role)) {
+    if let Some(role) = chosen.filter(may_be_given) {
         return Ok(role.id);
     }
     let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
     let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
     let role = default_role(tx.conn(), tenant, &intake).await?;
-    match roles::is_administrative(&role) {
-        false => Ok(role.id),
-        true => Ok(role::built_in(tx.conn(), tenant, rivergen_kernel::BuiltInRole::Viewer).await?.id),
+    match may_be_given(&role) {
+        true => Ok(role.id),
+        false => Ok(role::built_in(tx.conn(), tenant, rivergen_kernel::BuiltInRole::Viewer).await?.id),
     }
 }
 

@@ -56,7 +56,8 @@ async fn drift_is_mended_and_conflicts_are_told(server: &Server) {
     assert!(last["users_changed"].as_i64().unwrap() >= 3, "{last}");
     let conflicts = last["conflicts"].as_array().unwrap();
     let of = |kind: &str, user: &str| {
-        conflicts.iter().any(|it| it["kind"] == kind && it["user_id"].to_string() == user && it["detail"].is_string())
+        let user: i64 = user.parse().unwrap();
+        conflicts.iter().any(|it| it["kind"] == kind && it["user_id"] == user && it["detail"].is_string())
     };
     assert!(of("suspended_by_administrator", &viewer), "{last}");
     assert!(of("last_owner", &owner), "{last}");
