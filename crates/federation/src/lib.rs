@@ -20,6 +20,7 @@ pub mod saml;
 pub mod scim;
 pub mod sign_in;
 
+use rivergen_identity::oidc::Discovery;
 use rivergen_platform::Platform;
 use rivergen_tenancy::Tenancy;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,11 +29,13 @@ use utoipa_axum::router::OpenApiRouter;
 #[derive(Clone)]
 pub struct Federation {
     pub tenancy: Tenancy,
+    /// What OpenID providers say of themselves.
+    pub(crate) discovery: Discovery,
 }
 
 impl Federation {
     pub fn new(tenancy: Tenancy) -> Self {
-        Self { tenancy }
+        Self { tenancy, discovery: Discovery::default() }
     }
 
     pub(crate) fn platform(&self) -> &Platform {
@@ -42,7 +45,8 @@ impl Federation {
 
 /// What this room does in the background. To be called once, before the jobs start.
 pub fn register_jobs(federation: &Federation) {
-    provider::register_jobs(federation);
+    sign_in::register_jobs(federation);
+    saml::register_jobs(federation);
     enforcement::register_jobs(federation);
     scim::register_jobs(federation);
 }

@@ -3,7 +3,13 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Providers)]
+    let mut all: Vec<Box<dyn MigrationTrait>> = vec![
+        Box::new(Providers),
+        Box::new(crate::sign_in::migrations::SignIns),
+        Box::new(crate::saml::migrations::Saml),
+    ];
+    all.extend(crate::scim::migrations::migrations());
+    all
 }
 
 pub(crate) fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {

@@ -27,6 +27,9 @@ pub trait Directory: Send + Sync {
     /// workspace of the organization that they joined first; `None` for somebody without an organization.
     async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>>;
 
+    /// The default workspace of the organization; `None` unless the person is an active member of it.
+    async fn home_in(&self, user: UserId, organization: OrganizationId) -> Result<Option<Place>>;
+
     /// Gives a new account an organization of its own, with a workspace, in the account's transaction.
     async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place>;
 

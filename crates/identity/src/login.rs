@@ -227,7 +227,7 @@ async fn refused(
 pub(crate) const ACTION: &str = "auth.login";
 
 /// Records a login, of somebody where it is known whose, and counts it. To be called last, as [`audit::record`].
-pub(crate) async fn record(
+pub async fn record(
     identity: &Identity,
     tx: &Transaction,
     user_id: Option<UserId>,
@@ -279,7 +279,7 @@ pub struct Way {
 impl Way {
     pub async fn find(identity: &Identity, user: &User, step: &FirstStep, headers: &HeaderMap) -> Result<Self> {
         let db = identity.platform.db.read();
-        let place = identity.directory.home(user.id(), step.workspace_id).await?;
+        let place = identity.place(user.id(), step.workspace_id, step.federated_by).await?;
         let factors = mfa::verified(db, user.id()).await?;
         let (mut has_backup_codes, mut trusted_device) = (false, None);
         if !factors.is_empty() {

@@ -456,8 +456,12 @@ impl MigrationTrait for Federated {
         for table in ["sessions", "pending_logins"] {
             let organization = big_integer_null("federated_by_organization_id");
             m.alter_table(Table::alter().table(table).add_column(organization).to_owned()).await?;
+            let login = big_integer_null("federated_login_id");
+            m.alter_table(Table::alter().table(table).add_column(login).to_owned()).await?;
         }
-        Ok(())
+        // What an identity provider ends.
+        m.create_index(index("sessions", "sessions_federated", &["federated_login_id"])).await?;
+        m.create_index(index("pending_logins", "pending_logins_federated", &["federated_login_id"])).await
     }
 }
 

@@ -162,20 +162,20 @@ impl App {
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
-            .merge(rivergen_federation::operations().with_state(federation))
+            .merge(rivergen_federation::operations().with_state(federation.clone()))
             .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
             .merge(rivergen_studio::operations().with_state(studio));
-        let authentication = Authentication {
-            authenticator: Arc::new(authenticator),
-            limits,
-            proxies: Arc::new(TrustedProxies(config.server.trusted_proxies.clone())),
-        };
+        let proxies = Arc::new(TrustedProxies(config.server.trusted_proxies.clone()));
+        let authentication =
+            Authentication { authenticator: Arc::new(authenticator), limits, proxies: proxies.clone() };
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
+            // Identity providers have tokens and errors of their own.
+            .merge(rivergen_federation::scim::router(federation, proxies))
             .merge(health::routes(db, streams.clone()))
             .merge(pages::routes(config.is_demo, tokens))
             .fallback(layer::not_found)

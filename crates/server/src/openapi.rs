@@ -1,5 +1,6 @@
 //! The OpenAPI document: made from the operations' own annotations, with what they share added here.
 
+use rivergen_federation::scim::representation::ScimErrorBody;
 use rivergen_kernel::error::{ErrorBody, ErrorEnvelope, FieldError};
 use utoipa::{
     Modify, OpenApi as _,
@@ -18,7 +19,7 @@ use utoipa::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
-    components(schemas(ErrorEnvelope, ErrorBody, FieldError)),
+    components(schemas(ErrorEnvelope, ErrorBody, FieldError, ScimErrorBody)),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(
@@ -58,6 +59,7 @@ pub fn document() -> OpenApi {
         rivergen_identity::operations().into_openapi(),
         rivergen_tenancy::operations().into_openapi(),
         rivergen_federation::operations().into_openapi(),
+        rivergen_federation::scim::protocol().into_openapi(),
         rivergen_storage::operations().into_openapi(),
         rivergen_policies::operations().into_openapi(),
         rivergen_sources::operations().into_openapi(),

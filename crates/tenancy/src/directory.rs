@@ -83,6 +83,15 @@ impl Directory for TenancyDirectory {
         Ok(default.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
     }
 
+    async fn home_in(&self, user: UserId, organization: OrganizationId) -> Result<Option<Place>> {
+        let standing = self.standings.of(organization, user).await?;
+        if standing.is_none_or(|standing| standing.status != Status::Active) {
+            return Ok(None);
+        }
+        let default = workspace::default_of(self.db.read(), organization).await?;
+        Ok(default.map(|row| Place { organization_id: organization, workspace_id: Some(row.id) }))
+    }
+
     async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place> {
         let now = self.clock.now();
         let new = NewOrganization {

@@ -169,6 +169,7 @@ impl House {
                 assigned_at: self.now,
                 assigned_by_user_id: None,
                 expires_at: held.until,
+                given_by_group: false,
             };
             Some(HeldRole {
                 assignment,

@@ -65,8 +65,22 @@ pub struct Proof {
     /// `pwd`, `otp`, `pop`, … and `mfa` where there were two; space-separated.
     pub amr: String,
     pub trusted_device: Option<DeviceId>,
-    /// The organization whose identity provider vouched for the person.
-    pub federated_by: Option<OrganizationId>,
+    pub federated_by: Option<Federated>,
+}
+
+/// A sign-in that an organization's identity provider vouched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Federated {
+    pub organization_id: OrganizationId,
+    /// What the room of such sign-ins calls it: by that it ends the session when the provider says so.
+    pub login_id: i64,
+}
+
+impl Federated {
+    /// From the two columns that keep it.
+    pub(crate) fn kept(organization_id: Option<OrganizationId>, login_id: Option<i64>) -> Option<Self> {
+        Some(Self { organization_id: organization_id?, login_id: login_id? })
+    }
 }
 
 impl Proof {
@@ -85,8 +99,8 @@ impl Proof {
     }
 
     /// With what an identity provider said before.
-    pub fn federated_by(self, organization: Option<OrganizationId>) -> Self {
-        Self { federated_by: organization, ..self }
+    pub fn federated_by(self, federated_by: Option<Federated>) -> Self {
+        Self { federated_by, ..self }
     }
 }
 
@@ -125,6 +139,8 @@ pub struct Model {
     pub country: Option<String>,
     /// The organization whose identity provider opened it.
     pub federated_by_organization_id: Option<OrganizationId>,
+    /// The sign-in through it.
+    pub federated_login_id: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -306,6 +322,23 @@ pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, 
     tx.publish(Event::UserChanged(user_id)).await
 }
 
+/// Ends the sessions that sign-ins through an identity provider opened, on every node; answers how many. Index:
+/// sessions(federated_login_id).
+pub async fn end_of_logins(
+    tx: &Transaction,
+    logins: impl IntoIterator<Item = i64>,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    let theirs = Column::FederatedLoginId.is_in(logins);
+    let live = Entity::find().filter(theirs.clone()).filter(Column::EndedAt.is_null()).all(tx.conn()).await?;
+    for session in &live {
+        tx.publish(Event::SessionEnded(session.id)).await?;
+        tx.publish(Event::UserChanged(session.user_id)).await?;
+    }
+    end_where(tx, theirs.into_condition(), reason, now).await
+}
+
 /// Opens a session and its first refresh token.
 pub async fn open(
     identity: &Identity,
@@ -333,7 +366,8 @@ pub async fn open(
         ended_at: Set(None),
         end_reason: Set(None),
         country: Set(identity.settings.countries.of(origin.ip)),
-        federated_by_organization_id: Set(proof.federated_by),
+        federated_by_organization_id: Set(proof.federated_by.map(|by| by.organization_id)),
+        federated_login_id: Set(proof.federated_by.map(|by| by.login_id)),
         ..Default::default()
     }
     .insert(tx.conn())

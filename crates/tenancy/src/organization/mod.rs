@@ -81,7 +81,7 @@ impl ActiveModelBehavior for ActiveModel {}
 /// Locks the organization until the transaction ends: who changes what its members hold, or what is there once (the default
 /// workspace, the names of workspaces), does so one after another. Always before the chain of the audit log is locked, so
 /// that no two transactions wait for each other.
-pub(crate) async fn lock(tx: &Transaction, tenant: Tenant) -> Result<()> {
+pub async fn lock(tx: &Transaction, tenant: Tenant) -> Result<()> {
     // Not so strict that rows which refer to the organization could not be written meanwhile.
     Entity::find_by_id(tenant.organization_id()).lock(LockType::NoKeyUpdate).one(tx.conn()).await?;
     Ok(())
