@@ -3,12 +3,14 @@
 use std::{
     fmt::Write as _,
     path::Path,
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use rivergen_kernel::{OrganizationId, Permission, UserId};
-use rivergen_platform::{Database, Event};
+use rivergen_federation::abac::AccessControl;
+use rivergen_kernel::{OrganizationId, Permission, Proofs, UserId, access::Asker};
+use rivergen_platform::{Clock, Database, Event};
 use rivergen_tenancy::{member::word, standing::Standings};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement};
 use serde_json::{Value, json};
@@ -35,6 +37,7 @@ const WARM_UP: i64 = 20;
 
 const IMPORTED: usize = 100_000;
 const CHECKS: u32 = 200_000;
+const POLICIES: i64 = 100;
 
 /// Everything on one database: SQLite where none is given.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
@@ -66,6 +69,10 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
     report.bound(format!("the slowest of them, {name}"), slowest, "ms", Goal::AtMost(20.0));
     let check = runtime.block_on(organization.check_in_memory(&database))?;
     report.bound(format!("permission check of a request, {name}"), check, "µs", Goal::AtMost(10.0));
+    runtime.block_on(organization.govern(&database))?;
+    let check = runtime.block_on(organization.check_in_memory(&database))?;
+    let what = format!("the same under {POLICIES} access policies on that permission, {name}");
+    report.bound(what, check, "µs", Goal::AtMost(250.0));
     let rate = organization.import(&server, &token)?;
     report.bound(format!("import of {IMPORTED} people, {name}"), rate, "rows/s", Goal::AtLeast(3_000.0));
     Ok(())
@@ -276,9 +283,32 @@ impl Large {
         Ok(answered)
     }
 
+    /// Access policies that are all about the permission that is checked, and match nobody.
+    async fn govern(&self, database: &Database) -> Result<()> {
+        let mut rows = String::new();
+        for policy in 0..POLICIES {
+            let condition = json!({"all": [{"attribute": "subject.attributes.department", "operator": "eq", "value": format!("d{policy}")},
+                {"not": {"attribute": "environment.ip", "operator": "ip_in_range", "value": format!("10.{policy}.0.0/16")}}]});
+            let comma = if policy == 0 { "" } else { "," };
+            let _ = write!(
+                rows,
+                "{comma} ({}, 'p{policy}', 'p{policy}', 'deny', 'prompt', '[\"prompt.read\"]', '{condition}', 100, TRUE, 1, \
+                 CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+                self.id
+            );
+        }
+        let insert = format!(
+            "INSERT INTO abac_policies (organization_id, name, name_key, effect, resource_type, actions, conditions, priority, \
+             is_active, created_by_user_id, created_at, updated_at) VALUES{rows}"
+        );
+        database.read().execute_unprepared(&insert).await.map_err(BenchError::database)?;
+        Ok(())
+    }
+
     /// What each request asks before anything else, in µs, when the answer is in memory.
     async fn check_in_memory(&self, database: &Database) -> Result<f64> {
-        let standings = Standings::new(database.clone());
+        let standings =
+            Standings::new(database.clone(), Arc::new(AccessControl::new(database.clone(), Clock::system())));
         let now = chrono::Utc::now();
         let mut allowed = 0_u32;
         let mut round = async |checks: u32| -> Result<()> {
@@ -286,7 +316,8 @@ impl Large {
                 let user = UserId(self.someone(i64::from(i % 1_000)));
                 let standing = standings.of(OrganizationId(self.id), user).await.map_err(BenchError::database)?;
                 let membership = standing.and_then(|standing| standing.membership(None, now));
-                allowed += u32::from(membership.is_some_and(|it| it.permissions.contains(&Permission::PromptRead)));
+                let asker = Asker { user_id: user, email: None, proofs: Proofs::of_token(None), scopes: None };
+                allowed += u32::from(membership.is_some_and(|it| it.holds(&asker, Permission::PromptRead, None)));
             }
             Ok(())
         };

@@ -31,11 +31,17 @@ pub struct Federation {
     pub tenancy: Tenancy,
     /// What OpenID providers say of themselves.
     pub(crate) discovery: Discovery,
+    access: abac::AccessControl,
 }
 
 impl Federation {
-    pub fn new(tenancy: Tenancy) -> Self {
-        Self { tenancy, discovery: Discovery::default() }
+    /// With the access policies that the organizations' standings ask too.
+    pub fn new(tenancy: Tenancy, access: abac::AccessControl) -> Self {
+        Self { tenancy, discovery: Discovery::default(), access }
+    }
+
+    pub(crate) fn access(&self) -> &abac::AccessControl {
+        &self.access
     }
 
     pub(crate) fn platform(&self) -> &Platform {

@@ -9,6 +9,8 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(crate::saml::migrations::Saml),
     ];
     all.extend(crate::scim::migrations::migrations());
+    all.push(Box::new(crate::abac::migrations::Policies));
+    all.push(Box::new(crate::enforcement::migrations::Notices));
     all
 }
 

@@ -1,9 +1,10 @@
-//! What this room keeps about people, for an access request: who they are at identity providers, and their sign-ins there.
+//! What this room keeps about people, for an access request: who they are at identity providers, their sign-ins there,
+//! and what they were asked to do for them.
 
 use rivergen_platform::personal_data::{Records, Rows};
 use serde_json::json;
 
-use crate::{provider::identity, scim, sign_in::login};
+use crate::{enforcement::notice, provider::identity, scim, sign_in::login};
 
 /// The records of this room.
 pub fn records() -> Vec<Box<dyn Records>> {
@@ -28,6 +29,13 @@ pub fn records() -> Vec<Box<dyn Records>> {
                 json!({"id": row.id, "organization_id": row.organization_id, "provider_id": row.provider_id,
                     "subject": row.subject, "second_factor": row.second_factor, "created_at": row.created_at})
             },
+        }),
+        // Index: sso_notices(user_id, organization_id).
+        Box::new(Rows::<notice::Entity> {
+            name: "sso_notices",
+            id: notice::Column::Id,
+            of: |subject| Some(subject.shared(notice::Column::UserId, notice::Column::OrganizationId)),
+            shown: |row| json!({"id": row.id, "organization_id": row.organization_id, "kind": row.kind, "sent_at": row.sent_at}),
         }),
         // Index: scim_users(user_id, id).
         Box::new(Rows::<scim::user::Entity> {

@@ -58,6 +58,16 @@ pub trait Directory: Send + Sync {
     /// What one organization asks of its members' sign-ins.
     async fn security_of(&self, organization: OrganizationId) -> Result<OrganizationSecurity>;
 
+    /// The person has come in without the single sign-on that the organization requires, which they are exempt from: its
+    /// owners are told.
+    async fn let_in_exempt(
+        &self,
+        tx: &Transaction,
+        organization: OrganizationId,
+        user: UserId,
+        by: &Actor,
+    ) -> Result<()>;
+
     /// The workspace's place, where the person can reach it.
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>>;
 

@@ -9,7 +9,7 @@
 use axum::{extract::State, http::HeaderMap};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Result, Secret, Token, UserId, WorkspaceId};
+use rivergen_kernel::{Error, ErrorCode, FieldError, Result, Secret, Token, UserId, WorkspaceId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
@@ -62,6 +62,9 @@ pub struct TokenSet {
     /// Seconds that the access token lives.
     #[schema(examples(3600))]
     pub expires_in: i64,
+    /// What an organization of the person wants, and will demand: single sign-on, a second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 impl TokenSet {
@@ -79,6 +82,7 @@ impl TokenSet {
             refresh_token: refresh_token.expose().to_owned(),
             token_type: "bearer",
             expires_in: lifetime.num_seconds(),
+            notice: security.notice(session.proofs(None), now),
         })
     }
 }
@@ -123,7 +127,7 @@ pub struct VerificationRequired {
     pub message: &'static str,
 }
 
-errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified, UserDisabled, ValidationError, RateLimited, ServiceUnavailable; }
+errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified, UserDisabled, SsoRequired, ValidationError, RateLimited, ServiceUnavailable; }
 
 /// Log in with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "authentication", request_body = LoginRequest, security(()),
@@ -157,6 +161,11 @@ pub async fn login(
     if user.account.disabled_at.is_some() {
         refused(&identity, uses, Some(user), "disabled", &origin).await?;
         return Err(ErrorCode::UserDisabled.into());
+    }
+    if let Err(error) = require_federation(&identity, &user).await {
+        // The password was right, but it opens nothing.
+        refused(&identity, uses, Some(user), "single sign-on required", &origin).await?;
+        return Err(error);
     }
     let step = FirstStep {
         amr: "pwd",
@@ -336,6 +345,20 @@ pub async fn enter(
     Ok(Entrance::Open(tokens))
 }
 
+/// `SSO_REQUIRED`, with where it begins, for somebody to whom nothing would be open: all of their organizations demand their
+/// identity provider. To be asked after the first proof, so that it tells a stranger nothing.
+pub(crate) async fn require_federation(identity: &Identity, user: &User) -> Result<()> {
+    let platform = &identity.platform;
+    let security = identity.directory.security(user.id()).await?;
+    if !security.is_single_sign_on_alone(platform.clock.now()) {
+        return Ok(());
+    }
+    let mut url = url::Url::parse(&platform.public_url).map_err(Error::internal)?;
+    url.set_path("/api/v1/sso/login");
+    url.query_pairs_mut().append_pair("email", &user.email.email);
+    Err(Error::new(ErrorCode::SsoRequired).with_details(vec![FieldError::new("login_url", url)]))
+}
+
 /// Opens a session for a person whose proofs are complete, and issues its tokens. Somebody who never signed in from
 /// such a device or such a country is told by mail.
 pub async fn open_session(
@@ -356,6 +379,10 @@ pub async fn open_session(
     let (session, refresh_token) = session::open(identity, tx, user.id(), proof, place, lifetime, origin).await?;
     if let Some(place) = place {
         identity.directory.signed_in(tx, user.id(), place.organization_id, session.created_at).await?;
+    }
+    let security = identity.directory.security(user.id()).await?;
+    for organization in security.exempt_in(session.federation(), session.created_at) {
+        identity.directory.let_in_exempt(tx, organization, user.id(), &origin.actor(user.id())).await?;
     }
     let tokens = TokenSet::of(identity, &session, &refresh_token, session.created_at).await?;
     Ok((session, tokens))

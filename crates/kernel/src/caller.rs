@@ -148,9 +148,17 @@ impl Membership {
     /// The one rule of who may do what, written down with its laws in `federation::abac`: a permission holds where a role
     /// gives it or a policy allows it, and no policy denies it.
     pub fn holds(&self, asker: &Asker<'_>, permission: Permission, object: Option<&Resource>) -> bool {
+        let verdict = match &self.policies {
+            Some(policies) => policies.decide(asker, self, permission, object),
+            None => Verdict::NotApplicable,
+        };
+        self.permitted(asker, permission, verdict)
+    }
+
+    /// What comes of the roles and of what the policies say.
+    pub fn permitted(&self, asker: &Asker<'_>, permission: Permission, verdict: Verdict) -> bool {
         let by_role = self.permissions.contains(&permission);
-        let Some(policies) = &self.policies else { return by_role };
-        match policies.decide(asker, self, permission, object) {
+        match verdict {
             Verdict::Deny => by_role && self.keeps(permission),
             Verdict::Allow => by_role || asker.lets_through(permission),
             Verdict::NotApplicable => by_role,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use rivergen_federation::Federation;
+use rivergen_federation::{Federation, abac::AccessControl};
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, webauthn::RelyingParty,
@@ -135,7 +135,8 @@ impl App {
         let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
-        let standings = Standings::new(db.clone());
+        let access = AccessControl::new(db.clone(), clock.clone());
+        let standings = Standings::new(db.clone(), Arc::new(access.clone()));
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
@@ -143,7 +144,7 @@ impl App {
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
-        let federation = Federation::new(tenancy.clone());
+        let federation = Federation::new(tenancy.clone(), access);
         rivergen_federation::register_jobs(&federation);
 
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());

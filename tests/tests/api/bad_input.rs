@@ -85,6 +85,9 @@ const BODIES: &[&str] = &[
     "/api/v1/sso/logout",
     "/api/v1/sso/scim/config",
     "/api/v1/sso/scim/sync",
+    "/api/v1/sso/abac/policies",
+    "/api/v1/sso/abac/evaluate",
+    "/api/v1/sso/enforcement/enforce/1",
 ];
 
 async fn a_body_that_is_no_json(server: &Server) {

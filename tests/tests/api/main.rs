@@ -24,6 +24,7 @@ mod roles;
 mod scim;
 mod sessions;
 mod sso;
+mod sso_enforcement;
 mod storage;
 mod tenant_matrix;
 mod tokens;

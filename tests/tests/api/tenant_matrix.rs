@@ -547,6 +547,44 @@ const ENTRIES: &[Entry] = &[
         Provisioner,
         |_| json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": []}),
     ),
+    entry("POST /api/v1/sso/abac/policies", NotFor("Developer"), |_| {
+        json!({"name": unique(" policy"), "effect": "deny", "resource_type": "datasource", "actions": ["datasource.delete"],
+            "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}})
+    }),
+    entry("GET /api/v1/sso/abac/policies", NotFor("Developer"), nothing),
+    // The ids of the matrix are those of data policies.
+    entry(
+        "PUT /api/v1/sso/abac/policies/{policy_id}",
+        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
+        |_| json!({"name": unique(" policy")}),
+    ),
+    entry(
+        "DELETE /api/v1/sso/abac/policies/{policy_id}",
+        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
+        nothing,
+    ),
+    entry(
+        "POST /api/v1/sso/abac/evaluate",
+        Members,
+        |_| json!({"action": "datasource.query", "resource": {"type": "datasource"}}),
+    ),
+    entry("GET /api/v1/sso/enforcement/status/{organization_id}", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/enforcement/migration-plan/{organization_id}", NotFor("Developer"), nothing),
+    entry(
+        "POST /api/v1/sso/enforcement/enforce/{organization_id}",
+        NotForRefusing("Developer", "REAUTHENTICATION_REQUIRED"),
+        |_| json!({"mfa_mode": "warn"}),
+    ),
+    entry(
+        "POST /api/v1/sso/enforcement/notifications/{organization_id}",
+        NotForRefusing("Developer", "VALIDATION_ERROR"),
+        nothing,
+    ),
+    entry(
+        "POST /api/v1/sso/enforcement/bulk-action/{organization_id}",
+        NotForRefusing("Developer", "VALIDATION_ERROR"),
+        |_| json!({}),
+    ),
 ];
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -590,6 +628,8 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("GET /api/v1/sso/saml/metadata/{provider_id}", "provider_id", "what any provider loads"),
     ("POST /api/v1/sso/saml/acs/{provider_id}", "provider_id", "where any provider's page posts to"),
     ("GET /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("POST /api/v1/sso/enforcement/enforce/{organization_id}", "exempt_user_ids", "documented as 422: members only"),
+    ("POST /api/v1/sso/enforcement/bulk-action/{organization_id}", "user_ids", "documented as 422: members only"),
     ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
 ];
 

@@ -428,6 +428,9 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     Ok(row.shown(&provisioner.base(), Some(&members)))
 }
 
+/// Events for single people of one change.
+const MOST_EVENTS: usize = 100;
+
 /// Roles follow, then the record of all of it.
 async fn finish(
     provisioner: &Provisioner,
@@ -437,6 +440,15 @@ async fn finish(
 ) -> Result<()> {
     let platform = provisioner.platform();
     let people: Vec<UserId> = touched.into_iter().collect();
+    // Access policies look at groups. Of many people at once, one event for the organization says it too.
+    match people.len() {
+        0..=MOST_EVENTS => {
+            for person in &people {
+                tx.publish(Event::UserChanged(*person)).await?;
+            }
+        }
+        _ => tx.publish(Event::OrganizationChanged(provisioner.tenant().organization_id())).await?,
+    }
     let now = platform.clock.now();
     let mut records = roles::settle(tx, provisioner.tenant(), &people, &provisioner.actor(), now).await?;
     records.push(record);

@@ -6,8 +6,12 @@
 pub mod list;
 pub mod revoke;
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{DeviceId, Federation, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_kernel::{
+    DeviceId, Federation, OrganizationId, Proofs, Result, SessionId, Token, TokenHash, UserId, WorkspaceId,
+};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
 use sea_orm::{
     ActiveValue::Set,
@@ -186,6 +190,17 @@ impl Model {
         self.amr.split(' ').any(|method| method == PASSKEY)
     }
 
+    /// What it proves, to a request from there.
+    pub fn proofs(&self, ip: Option<IpAddr>) -> Proofs {
+        Proofs {
+            second_factor: self.has_second_factor(),
+            passkey: self.has_passkey(),
+            trusted_device: self.trusted_device_id.is_some(),
+            ip,
+            federation: self.federation(),
+        }
+    }
+
     /// Who vouches for its person.
     pub fn federation(&self) -> Federation {
         self.federated_by_organization_id.map_or(Federation::No, Federation::By)
@@ -299,6 +314,43 @@ pub async fn end_of_organization(
     now: DateTime<Utc>,
 ) -> Result<()> {
     end_where(tx, Column::OrganizationId.eq(organization_id).into_condition(), reason, now).await.map(drop)
+}
+
+/// The live sessions that stand in an organization and that its identity provider did not open, but for those of the exempt.
+/// Index: sessions(organization_id, user_id, ended_at).
+fn unfederated(organization_id: OrganizationId, exempt: &[UserId], now: DateTime<Utc>) -> Condition {
+    let by_another = Condition::any()
+        .add(Column::FederatedByOrganizationId.is_null())
+        .add(Column::FederatedByOrganizationId.ne(organization_id));
+    let of_all = Condition::all()
+        .add(Column::OrganizationId.eq(organization_id))
+        .add(Column::EndedAt.is_null())
+        .add(Column::ExpiresAt.gt(now))
+        .add(by_another);
+    match exempt.is_empty() {
+        true => of_all,
+        false => of_all.add(Column::UserId.is_not_in(exempt.iter().copied())),
+    }
+}
+
+/// How many there are.
+pub async fn count_unfederated(
+    db: &impl ConnectionTrait,
+    organization_id: OrganizationId,
+    exempt: &[UserId],
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    Ok(Entity::find().filter(unfederated(organization_id, exempt, now)).count(db).await?)
+}
+
+/// Ends them; answers how many. The caller tells the nodes.
+pub async fn end_unfederated(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    exempt: &[UserId],
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    end_where(tx, unfederated(organization_id, exempt, now), EndReason::SingleSignOnRequired, now).await
 }
 
 /// Moves the sessions that stand in a workspace to another place of its organization; access tokens that name the old one

@@ -206,6 +206,9 @@ async fn go_on(
     way: Way,
     is_new_user: bool,
 ) -> Result<Arrived> {
+    if !is_new_user {
+        login::require_federation(identity, &user).await?;
+    }
     let onward = arrival.onward;
     let action = match (is_new_user, onward) {
         (true, _) => "auth.signup",

@@ -265,7 +265,7 @@ pub async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>)
 
 /// What makes owners of active members whose account is open: their role in the whole organization, for good or on loan.
 /// Index: role_assignments(role_id, id).
-pub(crate) async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Select<assignment::Entity>> {
+pub async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Select<assignment::Entity>> {
     let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
     Ok(tenant
         .find::<assignment::Entity>()
@@ -275,7 +275,7 @@ pub(crate) async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Selec
 }
 
 /// The active members whose account is open.
-pub(crate) fn active(tenant: Tenant) -> SelectStatement {
+pub fn active(tenant: Tenant) -> SelectStatement {
     let open = account::Entity::find()
         .select_only()
         .column(account::Column::Id)

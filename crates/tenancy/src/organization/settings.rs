@@ -11,7 +11,10 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use ipnet::IpNet;
-use rivergen_identity::{password::PasswordPolicy, security::OrganizationSecurity};
+use rivergen_identity::{
+    password::PasswordPolicy,
+    security::{EnforcementMode, OrganizationSecurity},
+};
 use rivergen_kernel::{
     BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId,
 };
@@ -186,7 +189,7 @@ impl Model {
             mfa_required: security.mfa_required,
             mfa_grace_days: security.mfa_grace_days,
             webauthn_required: security.passkey_required,
-            sso_required: false,
+            sso_required: self.enforcement()?.sso_mode == EnforcementMode::Required,
             password_policy: PasswordSettings {
                 min_length: security.password.min_length,
                 require_upper: true,

@@ -2,8 +2,10 @@
 //! one that lies. [`providers`] is how they are set up, [`login`] the way there and back, [`admission`] who may come in,
 //! [`attacks`] who may not, [`logout`] the end.
 
+mod abac;
 mod admission;
 mod attacks;
+pub mod enforced;
 mod login;
 mod logout;
 mod providers;
