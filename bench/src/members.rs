@@ -101,6 +101,16 @@ async fn number(database: &Database, sql: &str) -> Result<i64> {
     found.map(|row| row.number).ok_or_else(|| BenchError::Answer(format!("nothing is {sql}")))
 }
 
+/// The workspaces that members work in: of 100 people with two each, whatever the size, so that pages are as full.
+fn teams(members: i64) -> i64 {
+    (members / 100).clamp(1, WORKSPACES)
+}
+
+/// The roles beside Viewer that members hold: of 200 people with two each.
+fn duties(members: i64) -> i64 {
+    (members / 200).clamp(1, ROLES)
+}
+
 fn numbers(from: i64, to: i64) -> String {
     format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})")
 }
@@ -149,19 +159,20 @@ impl Large {
     async fn grow(&mut self, database: &Database, members: i64) -> Result<()> {
         let Self { id, first_member, first_workspace, first_role, viewer, .. } = *self;
         let (from, to) = (first_member + self.members, first_member + members - 1);
+        let (teams, duties) = (teams(members), duties(members));
         let new = format!("FROM users WHERE id BETWEEN {from} AND {to}");
         let duty = |spread: i64| {
             format!(
                 "INSERT INTO role_assignments (organization_id, user_id, role_id, workspace_id, assigned_at) \
-                 SELECT {id}, id, {first_role} + (id + {spread}) % {ROLES}, \
-                 {first_workspace} + (id * 7 + {spread}) % {WORKSPACES}, created_at {new}"
+                 SELECT {id}, id, {first_role} + (id + {spread}) % {duties}, \
+                 {first_workspace} + (id * 7 + {spread}) % {teams}, created_at {new}"
             )
         };
         let account = "profile, user_metadata, is_system_admin, created_at, updated_at";
         let tx = database.begin().await.map_err(BenchError::database)?;
         for sql in [
             format!(
-                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || i % {WORKSPACES}, \
+                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || i % {teams}, \
                  {account} FROM n CROSS JOIN (SELECT * FROM users ORDER BY id LIMIT 1) AS one",
                 numbers(from, to)
             ),
@@ -184,7 +195,7 @@ impl Large {
             tx.conn().execute_unprepared(&sql).await?;
         }
         let words = (from..=to).flat_map(|i| {
-            let name = format!("Member{i} of Team{}", i % WORKSPACES);
+            let name = format!("Member{i} of Team{}", i % teams);
             word::words_of(&name, &format!("member{i}@bench.example")).into_iter().map(move |word| (i, word))
         });
         let rows: Vec<word::ActiveModel> = words
@@ -216,6 +227,7 @@ impl Large {
         let Self { id, first_role, first_workspace, members, viewer, default_workspace, .. } = *self;
         let get = |path: String| Load::get(server.address, &path, token, 1).request;
         let post = |path: &str, body: Value| Load::post(server.address, path, &body, Some(token), 1).request;
+        let (teams, duties) = (teams(members), duties(members));
         let list = format!("/api/v1/organizations/{id}/members");
         let search =
             |query: String| post("/api/v1/users/search", json!({"organization_id": id, "query": query, "limit": 50}));
@@ -225,14 +237,14 @@ impl Large {
             ("members, any page", Box::new(|i| get(format!("{list}?limit=50&skip={}", i * 7_919 % members)))),
             (
                 "members who hold a role",
-                Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % ROLES))),
+                Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % duties))),
             ),
             ("users by the beginning of a name", Box::new(|i| search(format!("member{}", self.someone(i) / 100)))),
-            ("users by two words", Box::new(|i| search(format!("team{} member", i % WORKSPACES)))),
+            ("users by two words", Box::new(|i| search(format!("team{} member", i % teams)))),
             (
                 "members of a workspace",
                 Box::new(|i| {
-                    let workspace = first_workspace + i % WORKSPACES;
+                    let workspace = first_workspace + i % teams;
                     get(format!("/api/v1/organizations/{id}/workspaces/{workspace}/members?limit=50"))
                 }),
             ),
@@ -250,7 +262,7 @@ impl Large {
             (
                 "effective permissions of a member",
                 Box::new(|i| {
-                    let workspace = first_workspace + self.someone(i) * 7 % WORKSPACES;
+                    let workspace = first_workspace + self.someone(i) * 7 % teams;
                     let query = format!("organization_id={id}&workspace_id={workspace}");
                     get(format!("/api/v1/roles/users/{}/permissions?{query}", self.someone(i)))
                 }),

@@ -1,5 +1,5 @@
 //! `DELETE /api/v1/sso/providers/{provider_id}`: removes an identity provider. Accounts and members stay; what links them to it
-//! goes, and with it the roles that its groups gave.
+//! goes, and with it the roles that its groups gave. Who was pushed by it is an administrator's to manage again.
 
 use axum::extract::State;
 use rivergen_kernel::{Permission, Result, SsoProviderId};
@@ -15,7 +15,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Entity, Status};
-use crate::{Federation, sign_in::roles};
+use crate::{Federation, scim, sign_in::roles};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProviderDeleted {
@@ -43,6 +43,7 @@ pub async fn delete_provider(
         super::refuse_last(&tx, tenant, id).await?;
     }
     let roles_taken = roles::take_all(&tx, &row, &platform.clock).await?;
+    scim::config::release(&tx, tenant, id).await?;
     // Links, sign-ins on their way and domains hang on it.
     Entity::delete_by_id(id).exec(tx.conn()).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "sso_provider.delete")

@@ -207,6 +207,8 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
         // Somebody who was a member before: what they hold may change, which is done one after another.
         organization::lock(&tx, tenant).await?;
     } else {
+        let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+        found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
         let role_id = default_role_id(&tx, provisioner).await?;
         let attributes = Default::default();
         let new = NewMember {
@@ -258,8 +260,6 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
 /// An account for somebody whom nobody here knows; they sign in with the identity provider. The address counts as proved
 /// where the organization has proved its domain.
 async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<UserId> {
-    let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-    found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
     let is_proved = domain::speaks_for(tx.conn(), tenant, &facts.address).await?;
     let new = NewUser {
         email: facts.address.clone(),

@@ -19,6 +19,7 @@ on_both_databases! {
     entity_tags_guard_changes;
     accounts_follow_where_the_domain_is_proved;
     attributes_are_chosen;
+    only_addresses_that_the_organization_takes_in;
 }
 
 async fn a_user_is_made_and_read(server: &Server) {
@@ -344,4 +345,16 @@ async fn attributes_are_chosen(server: &Server) {
     assert_eq!((&body["name"], &body[ENTERPRISE]), (&json!({"givenName": "Ada"}), &json!({"department": "R"})));
     let both = format!("/scim/v2/Users/{id}?attributes=title&excludedAttributes=name");
     idp.client.get(&both).await.refused(400, Some("invalidValue"));
+}
+
+async fn only_addresses_that_the_organization_takes_in(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let idp = Provider::of(server, &acme).await;
+    let settings = r#"{"allowed_email_domains": ["acme.example"]}"#;
+    server.execute(&format!("UPDATE organizations SET settings = '{settings}' WHERE id = {}", acme.id)).await;
+    // Neither somebody new nor somebody who is known elsewhere.
+    for address in ["eve@elsewhere.example", globex.viewer.email.as_str()] {
+        idp.client.post("/scim/v2/Users", user(address)).await.refused(400, Some("invalidValue"));
+    }
+    idp.user("ada@acme.example").await;
 }
