@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{OrganizationId, Tenant, UserId};
 use rivergen_platform::{
-    Transaction,
+    Event, Transaction,
     audit::{self, AuditRecord},
     db::{TenantOwned, TenantScope, is_unique_violation},
 };
