@@ -30,6 +30,8 @@ scripts/postgres-bin.sh >/dev/null || packages+=(postgresql)
 has mariadbd || [ -x /usr/sbin/mariadbd ] || packages+=(mariadb-server)
 # The server of the Redis connector's tests.
 has redis-server || packages+=(redis-server)
+# What the SAML provider of the tests signs and encrypts with.
+has xmlsec1 || packages+=(xmlsec1)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ -x ../shared/tools/contract-check ] && ! python3 -c 'import yaml' 2>/dev/null; then
     packages+=(python3-yaml)
@@ -120,8 +122,10 @@ install_python() {
     fi
 }
 install_python storage-interop tests/interop/storage/requirements.txt "the tests of S3 and of tuspy"
+install_python pysaml2 tests/interop/saml/requirements.txt "the tests of SAML"
 install_python tds-interop tests/interop/tds/requirements.txt "the tests of SQL Server"
 install_python kafka tests/interop/kafka/requirements.txt "the tests of Kafka against librdkafka"
+install_python scim-interop tests/interop/scim/requirements.txt "the test of SCIM with scim2-tester"
 install_python services crates/connectors/tests/support/requirements.txt "the tests of ClickHouse and SQL services"
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.

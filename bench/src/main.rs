@@ -8,6 +8,7 @@
 //!   POST /api/v1/auth/login     against    Argon2id on all cores, and nothing else
 //!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   lists and checks of members against    the same in an organization of a thousand
+//!   lookups of SCIM users       against    the same with a thousand users
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
 //!   TPC-H                       against    the same, and DataFusion without us
 //!   files in and out            against    copies sealed in the same way
@@ -26,6 +27,7 @@ mod load;
 mod members;
 mod queries;
 mod report;
+mod scim;
 mod server;
 mod sessions;
 mod sign_ins;
@@ -81,6 +83,7 @@ enum Subject {
     SignIns,
     Sessions,
     Members,
+    Scim,
     Queries,
     Tpch,
     Files,
@@ -149,6 +152,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         if let Some(postgres) = &cli.postgres {
             let database = sessions::empty_postgres(postgres, "rivergen_bench_members")?;
             members::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
+    }
+    if wanted(Subject::Scim) {
+        eprintln!("a hundred thousand SCIM users …");
+        scim::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_scim")?;
+            scim::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
     if wanted(Subject::Queries) {

@@ -3,12 +3,14 @@
 use std::{
     fmt::Write as _,
     path::Path,
+    sync::Arc,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use rivergen_kernel::{OrganizationId, Permission, UserId};
-use rivergen_platform::{Database, Event};
+use rivergen_federation::abac::AccessControl;
+use rivergen_kernel::{OrganizationId, Permission, Proofs, UserId, access::Asker};
+use rivergen_platform::{Clock, Database, Event};
 use rivergen_tenancy::{member::word, standing::Standings};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement};
 use serde_json::{Value, json};
@@ -35,6 +37,7 @@ const WARM_UP: i64 = 20;
 
 const IMPORTED: usize = 100_000;
 const CHECKS: u32 = 200_000;
+const POLICIES: i64 = 100;
 
 /// Everything on one database: SQLite where none is given.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
@@ -66,6 +69,10 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
     report.bound(format!("the slowest of them, {name}"), slowest, "ms", Goal::AtMost(20.0));
     let check = runtime.block_on(organization.check_in_memory(&database))?;
     report.bound(format!("permission check of a request, {name}"), check, "µs", Goal::AtMost(10.0));
+    runtime.block_on(organization.govern(&database))?;
+    let check = runtime.block_on(organization.check_in_memory(&database))?;
+    let what = format!("the same under {POLICIES} access policies on that permission, {name}");
+    report.bound(what, check, "µs", Goal::AtMost(250.0));
     let rate = organization.import(&server, &token)?;
     report.bound(format!("import of {IMPORTED} people, {name}"), rate, "rows/s", Goal::AtLeast(3_000.0));
     Ok(())
@@ -92,6 +99,16 @@ async fn number(database: &Database, sql: &str) -> Result<i64> {
     let statement = Statement::from_string(database.backend(), format!("SELECT {sql} AS number"));
     let found = Number::find_by_statement(statement).one(database.read()).await?;
     found.map(|row| row.number).ok_or_else(|| BenchError::Answer(format!("nothing is {sql}")))
+}
+
+/// The workspaces that members work in: of 100 people with two each, whatever the size, so that pages are as full.
+fn teams(members: i64) -> i64 {
+    (members / 100).clamp(1, WORKSPACES)
+}
+
+/// The roles beside Viewer that members hold: of 200 people with two each.
+fn duties(members: i64) -> i64 {
+    (members / 200).clamp(1, ROLES)
 }
 
 fn numbers(from: i64, to: i64) -> String {
@@ -142,19 +159,20 @@ impl Large {
     async fn grow(&mut self, database: &Database, members: i64) -> Result<()> {
         let Self { id, first_member, first_workspace, first_role, viewer, .. } = *self;
         let (from, to) = (first_member + self.members, first_member + members - 1);
+        let (teams, duties) = (teams(members), duties(members));
         let new = format!("FROM users WHERE id BETWEEN {from} AND {to}");
         let duty = |spread: i64| {
             format!(
                 "INSERT INTO role_assignments (organization_id, user_id, role_id, workspace_id, assigned_at) \
-                 SELECT {id}, id, {first_role} + (id + {spread}) % {ROLES}, \
-                 {first_workspace} + (id * 7 + {spread}) % {WORKSPACES}, created_at {new}"
+                 SELECT {id}, id, {first_role} + (id + {spread}) % {duties}, \
+                 {first_workspace} + (id * 7 + {spread}) % {teams}, created_at {new}"
             )
         };
         let account = "profile, user_metadata, is_system_admin, created_at, updated_at";
         let tx = database.begin().await.map_err(BenchError::database)?;
         for sql in [
             format!(
-                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || i % {WORKSPACES}, \
+                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || i % {teams}, \
                  {account} FROM n CROSS JOIN (SELECT * FROM users ORDER BY id LIMIT 1) AS one",
                 numbers(from, to)
             ),
@@ -177,7 +195,7 @@ impl Large {
             tx.conn().execute_unprepared(&sql).await?;
         }
         let words = (from..=to).flat_map(|i| {
-            let name = format!("Member{i} of Team{}", i % WORKSPACES);
+            let name = format!("Member{i} of Team{}", i % teams);
             word::words_of(&name, &format!("member{i}@bench.example")).into_iter().map(move |word| (i, word))
         });
         let rows: Vec<word::ActiveModel> = words
@@ -209,6 +227,7 @@ impl Large {
         let Self { id, first_role, first_workspace, members, viewer, default_workspace, .. } = *self;
         let get = |path: String| Load::get(server.address, &path, token, 1).request;
         let post = |path: &str, body: Value| Load::post(server.address, path, &body, Some(token), 1).request;
+        let (teams, duties) = (teams(members), duties(members));
         let list = format!("/api/v1/organizations/{id}/members");
         let search =
             |query: String| post("/api/v1/users/search", json!({"organization_id": id, "query": query, "limit": 50}));
@@ -218,14 +237,14 @@ impl Large {
             ("members, any page", Box::new(|i| get(format!("{list}?limit=50&skip={}", i * 7_919 % members)))),
             (
                 "members who hold a role",
-                Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % ROLES))),
+                Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % duties))),
             ),
             ("users by the beginning of a name", Box::new(|i| search(format!("member{}", self.someone(i) / 100)))),
-            ("users by two words", Box::new(|i| search(format!("team{} member", i % WORKSPACES)))),
+            ("users by two words", Box::new(|i| search(format!("team{} member", i % teams)))),
             (
                 "members of a workspace",
                 Box::new(|i| {
-                    let workspace = first_workspace + i % WORKSPACES;
+                    let workspace = first_workspace + i % teams;
                     get(format!("/api/v1/organizations/{id}/workspaces/{workspace}/members?limit=50"))
                 }),
             ),
@@ -243,7 +262,7 @@ impl Large {
             (
                 "effective permissions of a member",
                 Box::new(|i| {
-                    let workspace = first_workspace + self.someone(i) * 7 % WORKSPACES;
+                    let workspace = first_workspace + self.someone(i) * 7 % teams;
                     let query = format!("organization_id={id}&workspace_id={workspace}");
                     get(format!("/api/v1/roles/users/{}/permissions?{query}", self.someone(i)))
                 }),
@@ -276,9 +295,32 @@ impl Large {
         Ok(answered)
     }
 
+    /// Access policies that are all about the permission that is checked, and match nobody.
+    async fn govern(&self, database: &Database) -> Result<()> {
+        let mut rows = String::new();
+        for policy in 0..POLICIES {
+            let condition = json!({"all": [{"attribute": "subject.attributes.department", "operator": "eq", "value": format!("d{policy}")},
+                {"not": {"attribute": "environment.ip", "operator": "ip_in_range", "value": format!("10.{policy}.0.0/16")}}]});
+            let comma = if policy == 0 { "" } else { "," };
+            let _ = write!(
+                rows,
+                "{comma} ({}, 'p{policy}', 'p{policy}', 'deny', 'prompt', '[\"prompt.read\"]', '{condition}', 100, TRUE, 1, \
+                 CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+                self.id
+            );
+        }
+        let insert = format!(
+            "INSERT INTO abac_policies (organization_id, name, name_key, effect, resource_type, actions, conditions, priority, \
+             is_active, created_by_user_id, created_at, updated_at) VALUES{rows}"
+        );
+        database.read().execute_unprepared(&insert).await.map_err(BenchError::database)?;
+        Ok(())
+    }
+
     /// What each request asks before anything else, in µs, when the answer is in memory.
     async fn check_in_memory(&self, database: &Database) -> Result<f64> {
-        let standings = Standings::new(database.clone());
+        let standings =
+            Standings::new(database.clone(), Arc::new(AccessControl::new(database.clone(), Clock::system())));
         let now = chrono::Utc::now();
         let mut allowed = 0_u32;
         let mut round = async |checks: u32| -> Result<()> {
@@ -286,7 +328,8 @@ impl Large {
                 let user = UserId(self.someone(i64::from(i % 1_000)));
                 let standing = standings.of(OrganizationId(self.id), user).await.map_err(BenchError::database)?;
                 let membership = standing.and_then(|standing| standing.membership(None, now));
-                allowed += u32::from(membership.is_some_and(|it| it.permissions.contains(&Permission::PromptRead)));
+                let asker = Asker { user_id: user, email: None, proofs: Proofs::of_token(None), scopes: None };
+                allowed += u32::from(membership.is_some_and(|it| it.holds(&asker, Permission::PromptRead, None)));
             }
             Ok(())
         };

@@ -1,4 +1,4 @@
-//! Programs of others that the tests of storage run with: servers that speak S3 and Azure's protocol, clients of tus.
+//! Programs of others that tests run with: servers that speak S3 and Azure's protocol, clients of tus and of SCIM.
 //!
 //! `scripts/install-test-tools.sh` installs them into a folder of their own. Where they are missing, the tests say so and
 //! are passed over.
@@ -93,8 +93,25 @@ pub async fn tus_client(script: &str, arguments: &[&str]) -> Option<Value> {
     Some(serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{errors}", file.display())))
 }
 
+/// What `scim2-tester` finds in a SCIM server, check by check. `None` where it is not installed.
+pub async fn scim_tester(address: &str, token: &str) -> Option<Value> {
+    let file = crate::manifest_dir().join("interop/scim/check.py");
+    let mut command = tokio::process::Command::new(installed_in("scim-interop", "bin/python")?);
+    // Nothing of a proxy between it and the server.
+    command.env_remove("http_proxy").env_remove("HTTP_PROXY").env("no_proxy", "*");
+    let ended =
+        command.arg(&file).args([address, token]).stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{}: {}\n{errors}", file.display(), ended.status);
+    Some(serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{errors}", file.display())))
+}
+
 fn installed(what: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(std::env::var_os("HOME")?).join(".cache/rivergen/storage-interop").join(what);
+    installed_in("storage-interop", what)
+}
+
+fn installed_in(folder: &str, what: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("HOME")?).join(".cache/rivergen").join(folder).join(what);
     if path.exists() {
         return Some(path);
     }

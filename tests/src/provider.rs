@@ -69,6 +69,19 @@ impl Provider {
         )
     }
 
+    /// Says more of somebody: claims of theirs, under their subject.
+    pub async fn tell_of(&self, people: Value) {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let told = http.post(format!("{}/people", self.issuer)).body(people.to_string()).send().await.unwrap();
+        assert!(told.status().is_success());
+    }
+
+    /// As `POST /api/v1/sso/providers` takes it.
+    pub fn registration(&self, name: &str) -> Value {
+        json!({"provider_type": "oidc", "name": name, "issuer": self.issuer, "client_id": "corp",
+            "client_secret": "the secret of corp"})
+    }
+
     /// What the grants so far were asked for with.
     pub async fn seen(&self) -> Value {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -121,6 +134,11 @@ impl Return {
 impl Browser {
     pub fn new(server: &Server) -> Self {
         Self { client: Client::with_cookies(server.url()), server: server.url().to_owned() }
+    }
+
+    /// What it talks to the server under test with; its cookies come along.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// `GET /api/v1/auth/oauth/{provider}/url` as `caller`; its cookie stays in this browser.

@@ -8,7 +8,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Caller, Credential, ErrorCode, Proofs, Result, TokenHash};
+use rivergen_kernel::{Caller, Credential, ErrorCode, Result, TokenHash};
 use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
 
 use crate::{access_token::AccessTokens, directory::Directory, personal_token, session, user::User};
@@ -89,7 +89,7 @@ impl TokenAuthenticator {
         if now >= token_ends {
             return Err(ErrorCode::TokenExpired.into());
         }
-        let proofs = Proofs { second_factor: session.has_second_factor(), passkey: session.has_passkey(), ip };
+        let proofs = session.proofs(ip);
         let closed = session.organization_id.and_then(|organization| security.closes(organization, proofs, now));
         if session.touch_is_due(now) {
             let tx = self.platform.db.begin().await?;

@@ -27,6 +27,9 @@ pub trait Directory: Send + Sync {
     /// workspace of the organization that they joined first; `None` for somebody without an organization.
     async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>>;
 
+    /// The default workspace of the organization; `None` unless the person is an active member of it.
+    async fn home_in(&self, user: UserId, organization: OrganizationId) -> Result<Option<Place>>;
+
     /// Gives a new account an organization of its own, with a workspace, in the account's transaction.
     async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place>;
 
@@ -54,6 +57,16 @@ pub trait Directory: Send + Sync {
 
     /// What one organization asks of its members' sign-ins.
     async fn security_of(&self, organization: OrganizationId) -> Result<OrganizationSecurity>;
+
+    /// The person has come in without the single sign-on that the organization requires, which they are exempt from: its
+    /// owners are told.
+    async fn let_in_exempt(
+        &self,
+        tx: &Transaction,
+        organization: OrganizationId,
+        user: UserId,
+        by: &Actor,
+    ) -> Result<()>;
 
     /// The workspace's place, where the person can reach it.
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>>;

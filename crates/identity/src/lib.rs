@@ -5,13 +5,13 @@
 //!
 //! One file or folder per capability. The ways in: [`signup`], [`login`], [`mfa`] (its second step), [`webauthn`],
 //! [`social`], [`personal_token`]; what one does then: [`me`], [`account`], [`session`], [`device`], [`logout`]. They
-//! stand on [`user`], [`password`], [`one_time_token`], [`pending_login`], [`access_token`], [`country`], and on what
+//! stand on [`user`], [`password`], [`oidc`], [`one_time_token`], [`pending_login`], [`access_token`], [`country`], and on what
 //! organizations ask ([`security`]). [`operator`] is what the command line does for people. [`authenticate`] turns a token into a caller at every request.
 
 pub mod access_token;
 pub mod account;
 pub mod authenticate;
-mod cookies;
+pub mod cookies;
 pub mod country;
 pub mod device;
 pub mod directory;
@@ -23,6 +23,7 @@ pub mod mails;
 pub mod me;
 pub mod mfa;
 pub mod migrations;
+pub mod oidc;
 pub mod one_time_token;
 pub mod operator;
 pub mod password;
@@ -40,7 +41,7 @@ pub mod webauthn;
 
 use std::{sync::Arc, time::Duration};
 
-use rivergen_kernel::{OrganizationId, Result, UserId};
+use rivergen_kernel::{OrganizationId, Result, UserId, WorkspaceId};
 use rivergen_platform::{Kept, Platform, Transaction, limits::Rule};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -105,6 +106,19 @@ impl Identity {
             profiles,
             decoys: webauthn::Decoys::default(),
             social,
+        }
+    }
+
+    /// Where a fresh session stands: one that an organization's identity provider opens, in that organization.
+    async fn place(
+        &self,
+        user: UserId,
+        wanted: Option<WorkspaceId>,
+        federated_by: Option<session::Federated>,
+    ) -> Result<Option<directory::Place>> {
+        match federated_by {
+            Some(by) => self.directory.home_in(user, by.organization_id).await,
+            None => self.directory.home(user, wanted).await,
         }
     }
 }

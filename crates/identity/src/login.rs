@@ -9,7 +9,7 @@
 use axum::{extract::State, http::HeaderMap};
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Result, Secret, Token, UserId, WorkspaceId};
+use rivergen_kernel::{Error, ErrorCode, FieldError, Result, Secret, Token, UserId, WorkspaceId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
@@ -62,6 +62,9 @@ pub struct TokenSet {
     /// Seconds that the access token lives.
     #[schema(examples(3600))]
     pub expires_in: i64,
+    /// What an organization of the person wants, and will demand: single sign-on, a second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 impl TokenSet {
@@ -79,6 +82,7 @@ impl TokenSet {
             refresh_token: refresh_token.expose().to_owned(),
             token_type: "bearer",
             expires_in: lifetime.num_seconds(),
+            notice: security.notice(session.proofs(None), now),
         })
     }
 }
@@ -123,7 +127,7 @@ pub struct VerificationRequired {
     pub message: &'static str,
 }
 
-errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified, UserDisabled, ValidationError, RateLimited, ServiceUnavailable; }
+errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified, UserDisabled, SsoRequired, ValidationError, RateLimited, ServiceUnavailable; }
 
 /// Log in with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "authentication", request_body = LoginRequest, security(()),
@@ -158,6 +162,11 @@ pub async fn login(
         refused(&identity, uses, Some(user), "disabled", &origin).await?;
         return Err(ErrorCode::UserDisabled.into());
     }
+    if let Err(error) = require_federation(&identity, &user).await {
+        // The password was right, but it opens nothing.
+        refused(&identity, uses, Some(user), "single sign-on required", &origin).await?;
+        return Err(error);
+    }
     let step = FirstStep {
         amr: "pwd",
         workspace_id: request.workspace_id,
@@ -165,6 +174,7 @@ pub async fn login(
             Some(true) => identity.settings.remembered_session_lifetime,
             _ => identity.settings.session_lifetime,
         },
+        federated_by: None,
     };
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
@@ -226,7 +236,7 @@ async fn refused(
 pub(crate) const ACTION: &str = "auth.login";
 
 /// Records a login, of somebody where it is known whose, and counts it. To be called last, as [`audit::record`].
-pub(crate) async fn record(
+pub async fn record(
     identity: &Identity,
     tx: &Transaction,
     user_id: Option<UserId>,
@@ -278,7 +288,7 @@ pub struct Way {
 impl Way {
     pub async fn find(identity: &Identity, user: &User, step: &FirstStep, headers: &HeaderMap) -> Result<Self> {
         let db = identity.platform.db.read();
-        let place = identity.directory.home(user.id(), step.workspace_id).await?;
+        let place = identity.place(user.id(), step.workspace_id, step.federated_by).await?;
         let factors = mfa::verified(db, user.id()).await?;
         let (mut has_backup_codes, mut trusted_device) = (false, None);
         if !factors.is_empty() {
@@ -308,7 +318,8 @@ pub async fn enter(
 ) -> Result<Entrance> {
     let now = identity.platform.clock.now();
     let trusted_device = way.trusted_device.as_ref().map(|device| device.id);
-    if !way.factors.is_empty() && trusted_device.is_none() {
+    let proved_twice = session::names_two_factors(step.amr);
+    if !way.factors.is_empty() && trusted_device.is_none() && !proved_twice {
         let token = pending_login::begin(tx, user.id(), &step, now).await?;
         let mut mfa_methods: Vec<&'static str> = Vec::new();
         for factor in &way.factors {
@@ -329,9 +340,23 @@ pub async fn enter(
     if let Some(device) = &way.trusted_device {
         device.touch(tx, now).await?;
     }
-    let proof = Proof { amr: step.amr.to_owned(), trusted_device };
+    let proof = Proof { amr: step.amr.to_owned(), trusted_device, federated_by: step.federated_by };
     let (_, tokens) = open_session(identity, tx, user, &proof, way.place, step.session_lifetime, origin).await?;
     Ok(Entrance::Open(tokens))
+}
+
+/// `SSO_REQUIRED`, with where it begins, for somebody to whom nothing would be open: all of their organizations demand their
+/// identity provider. To be asked after the first proof, so that it tells a stranger nothing.
+pub(crate) async fn require_federation(identity: &Identity, user: &User) -> Result<()> {
+    let platform = &identity.platform;
+    let security = identity.directory.security(user.id()).await?;
+    if !security.is_single_sign_on_alone(platform.clock.now()) {
+        return Ok(());
+    }
+    let mut url = url::Url::parse(&platform.public_url).map_err(Error::internal)?;
+    url.set_path("/api/v1/sso/login");
+    url.query_pairs_mut().append_pair("email", &user.email.email);
+    Err(Error::new(ErrorCode::SsoRequired).with_details(vec![FieldError::new("login_url", url)]))
 }
 
 /// Opens a session for a person whose proofs are complete, and issues its tokens. Somebody who never signed in from
@@ -354,6 +379,10 @@ pub async fn open_session(
     let (session, refresh_token) = session::open(identity, tx, user.id(), proof, place, lifetime, origin).await?;
     if let Some(place) = place {
         identity.directory.signed_in(tx, user.id(), place.organization_id, session.created_at).await?;
+    }
+    let security = identity.directory.security(user.id()).await?;
+    for organization in security.exempt_in(session.federation(), session.created_at) {
+        identity.directory.let_in_exempt(tx, organization, user.id(), &origin.actor(user.id())).await?;
     }
     let tokens = TokenSet::of(identity, &session, &refresh_token, session.created_at).await?;
     Ok((session, tokens))

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns)]
+    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns), Box::new(Federated)]
 }
 
 struct Accounts;
@@ -438,6 +438,30 @@ impl MigrationTrait for SignIns {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// Which organization's identity provider vouched for a person.
+struct Federated;
+
+impl MigrationName for Federated {
+    fn name(&self) -> &str {
+        "m0013_identity_federated"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Federated {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["sessions", "pending_logins"] {
+            let organization = big_integer_null("federated_by_organization_id");
+            m.alter_table(Table::alter().table(table).add_column(organization).to_owned()).await?;
+            let login = big_integer_null("federated_login_id");
+            m.alter_table(Table::alter().table(table).add_column(login).to_owned()).await?;
+        }
+        // What an identity provider ends.
+        m.create_index(index("sessions", "sessions_federated", &["federated_login_id"])).await?;
+        m.create_index(index("pending_logins", "pending_logins_federated", &["federated_login_id"])).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! The token changes at each step, lives ten minutes, and dies with the fifth wrong code.
 
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{Result, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_kernel::{OrganizationId, Result, Token, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::{Transaction, vault::Sealed};
 use sea_orm::{
     ActiveModelTrait,
@@ -13,7 +13,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use crate::mfa;
+use crate::{mfa, session::Federated};
 
 const LIFETIME: Duration = Duration::minutes(10);
 
@@ -42,6 +42,8 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    pub federated_by_organization_id: Option<OrganizationId>,
+    pub federated_login_id: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -49,9 +51,12 @@ impl ActiveModelBehavior for ActiveModel {}
 /// What a login was, before the second factor was asked for.
 #[derive(Debug, Clone)]
 pub struct FirstStep {
+    /// The claim `amr`; with `mfa` in it, no second factor is asked for.
     pub amr: &'static str,
     pub workspace_id: Option<WorkspaceId>,
     pub session_lifetime: Duration,
+    /// The identity provider's sign-in that was the first proof.
+    pub federated_by: Option<Federated>,
 }
 
 /// Keeps a login whose first proof was right.
@@ -70,6 +75,8 @@ pub async fn begin(tx: &Transaction, user_id: UserId, step: &FirstStep, now: Dat
         created_at: Set(now),
         expires_at: Set(now + LIFETIME),
         ended_at: Set(None),
+        federated_by_organization_id: Set(step.federated_by.map(|by| by.organization_id)),
+        federated_login_id: Set(step.federated_by.map(|by| by.login_id)),
         ..Default::default()
     }
     .insert(tx.conn())
@@ -85,6 +92,11 @@ pub async fn find(db: &impl ConnectionTrait, token: &str) -> Result<Option<Model
 impl Model {
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
         self.ended_at.is_none() && now < self.expires_at
+    }
+
+    /// The identity provider's sign-in that it began with.
+    pub fn federated_by(&self) -> Option<Federated> {
+        Federated::kept(self.federated_by_organization_id, self.federated_login_id)
     }
 
     /// Goes on to the chosen factor under a new token; the old one is dead.
@@ -120,6 +132,17 @@ impl Model {
             .await?;
         Ok(ended.rows_affected == 1)
     }
+}
+
+/// Ends those that began with sign-ins through an identity provider. Index: pending_logins(federated_login_id).
+pub async fn end_of_logins(tx: &Transaction, logins: impl IntoIterator<Item = i64>, now: DateTime<Utc>) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .filter(Column::FederatedLoginId.is_in(logins))
+        .filter(Column::EndedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// Ends the pending logins of everybody.

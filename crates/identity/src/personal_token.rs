@@ -13,8 +13,8 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_kernel::{
-    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash, TokenId,
-    UserId,
+    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash,
+    TokenId, UserId,
 };
 use rivergen_platform::{
     Clock, Event, Transaction,
@@ -110,9 +110,9 @@ impl Model {
     }
 }
 
-/// A token's text, with its checksum.
-fn written(token: &Token) -> String {
-    let body = format!("{PREFIX}{}", token.expose());
+/// A token's text after its prefix, with its checksum.
+pub fn written(prefix: &str, token: &Token) -> String {
+    let body = format!("{prefix}{}", token.expose());
     let checksum = checksum(&body);
     format!("{body}{checksum}")
 }
@@ -129,14 +129,15 @@ fn checksum(body: &str) -> String {
     letters.iter().map(|letter| char::from(*letter)).collect()
 }
 
-fn is_well_formed(token: &str) -> bool {
+/// Whether the text has the prefix and its checksum fits.
+pub fn is_well_formed(prefix: &str, token: &str) -> bool {
     let split = token.len().checked_sub(CHECKSUM).and_then(|at| token.split_at_checked(at));
-    split.is_some_and(|(body, end)| body.starts_with(PREFIX) && checksum(body) == end)
+    split.is_some_and(|(body, end)| body.starts_with(prefix) && checksum(body) == end)
 }
 
 /// The live token that this text is. Index: (token_hash), unique.
 pub async fn find(db: &impl ConnectionTrait, token: &str, now: DateTime<Utc>) -> Result<Option<Model>> {
-    if !is_well_formed(token) {
+    if !is_well_formed(PREFIX, token) {
         return Ok(None);
     }
     let found = Entity::find().filter(Column::TokenHash.eq(TokenHash::of(token))).one(db).await?;
@@ -280,7 +281,7 @@ impl NewToken {
             (Some(days), Some(most)) => Some(days.min(most)),
             (days, most) => days.or(most),
         };
-        let token = written(&Token::random(&mut rand::rng()));
+        let token = written(PREFIX, &Token::random(&mut rand::rng()));
         let tx = platform.db.begin().await?;
         if of_user(caller.user_id).count(tx.conn()).await? >= MAX_TOKENS {
             return Err(Error::invalid_field("name", "is one too many: revoke some of your 100 tokens first"));
@@ -501,7 +502,7 @@ pub async fn caller(
         return Err(ErrorCode::Unauthorized.into());
     }
     // It stands for the session that made it.
-    let proofs = Proofs { second_factor: true, passkey: true, ip };
+    let proofs = Proofs::of_token(ip);
     let closed = match &membership {
         Some(held) => directory.security(user.id()).await?.closes(held.organization_id, proofs, now),
         None => None,
@@ -525,14 +526,14 @@ mod tests {
 
     #[test]
     fn a_mistyped_token_is_told_by_itself() {
-        let token = written(&Token::random(&mut rand::rng()));
-        assert!(token.starts_with(PREFIX) && is_well_formed(&token));
+        let token = written(PREFIX, &Token::random(&mut rand::rng()));
+        assert!(token.starts_with(PREFIX) && is_well_formed(PREFIX, &token));
         assert_eq!(token.len(), PREFIX.len() + 43 + CHECKSUM);
         let mut typed = token.clone();
         let last = if typed.pop() == Some('0') { '1' } else { '0' };
         typed.push(last);
         for wrong in [typed.as_str(), &token[1..], &token[..20], "", "pat_", "päääää"] {
-            assert!(!is_well_formed(wrong), "{wrong}");
+            assert!(!is_well_formed(PREFIX, wrong), "{wrong}");
         }
     }
 }

@@ -3,10 +3,13 @@
 //! A person may belong to several organizations and has one account; so for what belongs to the account (its
 //! password, its devices) the strictest of them counts, and for what belongs to a session the one that it stands in.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Duration, Utc};
 use ipnet::IpNet;
-use rivergen_kernel::{Closed, OrganizationId, Proofs};
+use rivergen_kernel::{Closed, Federation, OrganizationId, Proofs, UserId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{password::PasswordPolicy, session};
 
@@ -74,12 +77,61 @@ impl OrganizationSecurity {
     }
 }
 
+/// How far an organization has gone with something that it wants of its members.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EnforcementMode {
+    #[default]
+    Off,
+    /// Sign-ins without it pass, and are told of it.
+    Warn,
+    /// After the time of grace, nothing is open without it.
+    Required,
+}
+
+/// What an organization enforces of single sign-on, and announces of second factors. That it requires a second factor stands
+/// in [`OrganizationSecurity`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Enforcement {
+    pub sso_mode: EnforcementMode,
+    /// Whether second factors are announced.
+    pub mfa_announced: bool,
+    pub effective_at: Option<DateTime<Utc>>,
+    pub grace_period_days: u16,
+    /// Who may come in without the identity provider: the way back in.
+    pub exempt_user_ids: Vec<UserId>,
+    pub updated_by_user_id: Option<UserId>,
+    pub updated_at: Option<DateTime<Utc>>,
+    /// When each kind of notice went out to everybody.
+    pub notified_at: BTreeMap<String, DateTime<Utc>>,
+}
+
+impl Enforcement {
+    /// From when on the organization is closed without single sign-on: the end of the grace period.
+    pub fn sso_deadline(&self) -> Option<DateTime<Utc>> {
+        let effective_at = self.effective_at.filter(|_| self.sso_mode == EnforcementMode::Required)?;
+        Some(effective_at + Duration::days(i64::from(self.grace_period_days)))
+    }
+
+    pub fn exempts(&self, user: UserId) -> bool {
+        self.exempt_user_ids.contains(&user)
+    }
+}
+
 /// What one organization asks of the sessions of one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Demands {
     organization_id: OrganizationId,
     /// From when on a second factor is needed: the end of the grace period.
     mfa_from: Option<DateTime<Utc>>,
+    /// From when on the organization's identity provider must have opened the session.
+    sso_from: Option<DateTime<Utc>>,
+    /// From when on this member is exempt from that.
+    exempt_from: Option<DateTime<Utc>>,
+    /// From when on sign-ins are told that single sign-on is wanted, and a second factor.
+    sso_announced_from: Option<DateTime<Utc>>,
+    mfa_announced_from: Option<DateTime<Utc>>,
     passkey_from: Option<DateTime<Utc>>,
     access_token: Option<Duration>,
     idle: Option<Duration>,
@@ -97,14 +149,32 @@ pub struct SecurityPolicy {
 }
 
 impl SecurityPolicy {
-    /// Adds what one more organization asks of somebody who joined it then.
-    pub fn add(&mut self, id: OrganizationId, security: &OrganizationSecurity, joined_at: DateTime<Utc>) {
+    /// Adds what one more organization asks of a member who joined it then.
+    pub fn add(
+        &mut self,
+        id: OrganizationId,
+        security: &OrganizationSecurity,
+        enforcement: &Enforcement,
+        user: UserId,
+        joined_at: DateTime<Utc>,
+    ) {
         let grace = Duration::days(i64::from(security.mfa_grace_days));
         let after_grace = |since: Option<DateTime<Utc>>| since.map_or(joined_at, |since| since.max(joined_at)) + grace;
         let minutes = |minutes: u32| Duration::minutes(i64::from(minutes));
+        let deadline = enforcement.sso_deadline();
+        let is_exempt = enforcement.exempts(user);
+        let mfa_from = security.mfa_required.then(|| after_grace(security.mfa_required_since));
+        // Who may come in without the identity provider proves it twice.
+        let mfa_of_exempt = deadline.filter(|_| is_exempt);
         self.demands.push(Demands {
             organization_id: id,
-            mfa_from: security.mfa_required.then(|| after_grace(security.mfa_required_since)),
+            mfa_from: mfa_from.into_iter().chain(mfa_of_exempt).min(),
+            sso_from: deadline.filter(|_| !is_exempt),
+            exempt_from: deadline.filter(|_| is_exempt),
+            sso_announced_from: enforcement
+                .effective_at
+                .filter(|_| enforcement.sso_mode != EnforcementMode::Off && !is_exempt),
+            mfa_announced_from: enforcement.effective_at.filter(|_| enforcement.mfa_announced || security.mfa_required),
             passkey_from: security.passkey_required.then(|| after_grace(security.passkey_required_since)),
             access_token: security.access_token_minutes.map(|held| minutes(held.into())),
             idle: security.session_idle_minutes.map(minutes),
@@ -142,6 +212,8 @@ impl SecurityPolicy {
         let is_inside = |net: &IpNet| proofs.ip.is_some_and(|ip| net.contains(&ip.to_canonical()));
         if !demands.networks.is_empty() && !demands.networks.iter().any(is_inside) {
             Some(Closed::Network)
+        } else if is_due(demands.sso_from) && !proofs.federation.is_by(organization) {
+            Some(Closed::SingleSignOn)
         } else if is_due(demands.mfa_from) && !proofs.second_factor {
             Some(Closed::SecondFactor)
         } else if is_due(demands.passkey_from) && !proofs.passkey {
@@ -149,6 +221,49 @@ impl SecurityPolicy {
         } else {
             None
         }
+    }
+
+    /// Whether nothing at all would be open to a session that no identity provider opened: all of the person's organizations
+    /// demand one by now.
+    pub fn is_single_sign_on_alone(&self, now: DateTime<Utc>) -> bool {
+        let demands = |demands: &Demands| demands.sso_from.is_some_and(|from| now >= from);
+        !self.demands.is_empty() && self.demands.iter().all(demands)
+    }
+
+    /// The organizations that such a session may enter because the person is exempt from single sign-on there.
+    pub fn exempt_in(&self, federation: Federation, now: DateTime<Utc>) -> impl Iterator<Item = OrganizationId> {
+        let is_exempt = move |demands: &&Demands| {
+            let is_due = demands.exempt_from.is_some_and(|from| now >= from);
+            is_due && !federation.is_by(demands.organization_id)
+        };
+        self.demands.iter().filter(is_exempt).map(|demands| demands.organization_id)
+    }
+
+    /// What a person should be told who signs in so: of what their organizations want, and do not demand yet.
+    pub fn notice(&self, proofs: Proofs, now: DateTime<Utc>) -> Option<String> {
+        let is_due = |from: Option<DateTime<Utc>>| from.is_some_and(|from| now >= from);
+        let day = |from: Option<DateTime<Utc>>| {
+            from.map_or_else(String::new, |from| {
+                format!(" From {} it lets nobody in without.", from.format("%d %B %Y"))
+            })
+        };
+        let mut told = Vec::new();
+        for demands in &self.demands {
+            if is_due(demands.sso_announced_from)
+                && !is_due(demands.sso_from)
+                && !proofs.federation.is_by(demands.organization_id)
+            {
+                told.push(format!(
+                    "Your organization asks you to sign in through its identity provider.{}",
+                    day(demands.sso_from)
+                ));
+            }
+            if is_due(demands.mfa_announced_from) && !is_due(demands.mfa_from) && !proofs.second_factor {
+                told.push(format!("Your organization asks you to set up a second factor.{}", day(demands.mfa_from)));
+            }
+        }
+        told.dedup();
+        (!told.is_empty()).then(|| told.join(" "))
     }
 
     /// When a session is over by the rules of the organization that it stands in, if nobody uses it again.
@@ -170,18 +285,62 @@ impl SecurityPolicy {
 mod tests {
     use super::*;
 
+    const ADA: UserId = UserId(7);
+    const NOTHING: Proofs =
+        Proofs { second_factor: false, passkey: false, trusted_device: false, ip: None, federation: Federation::No };
+
+    #[test]
+    fn single_sign_on_closes_after_its_grace_except_for_the_exempt() {
+        let (now, acme, globex) = (Utc::now(), OrganizationId(1), OrganizationId(2));
+        let enforcement = Enforcement {
+            sso_mode: EnforcementMode::Required,
+            effective_at: Some(now),
+            grace_period_days: 14,
+            exempt_user_ids: vec![UserId(8)],
+            ..Enforcement::default()
+        };
+        let of = |user| {
+            let mut policy = SecurityPolicy::default();
+            policy.add(acme, &OrganizationSecurity::default(), &enforcement, user, now);
+            policy
+        };
+        let (before, after) = (now + Duration::days(13), now + Duration::days(14));
+        let ada = of(ADA);
+        assert_eq!((ada.closes(acme, NOTHING, before), ada.is_single_sign_on_alone(before)), (None, false));
+        assert!(ada.notice(NOTHING, before).is_some_and(|notice| notice.contains("identity provider")));
+        assert_eq!(ada.closes(acme, NOTHING, after), Some(Closed::SingleSignOn));
+        assert!(ada.is_single_sign_on_alone(after));
+        for (federation, closed) in [
+            (Federation::By(acme), None),
+            (Federation::Any, None),
+            (Federation::By(globex), Some(Closed::SingleSignOn)),
+        ] {
+            assert_eq!(ada.closes(acme, Proofs { federation, ..NOTHING }, after), closed, "{federation:?}");
+        }
+        // Whoever is exempt proves it twice, and is told of.
+        let exempt = of(UserId(8));
+        assert_eq!(exempt.closes(acme, NOTHING, after), Some(Closed::SecondFactor));
+        assert_eq!(exempt.closes(acme, Proofs { second_factor: true, ..NOTHING }, after), None);
+        assert_eq!(exempt.exempt_in(Federation::No, after).collect::<Vec<_>>(), [acme]);
+        assert_eq!(exempt.exempt_in(Federation::By(acme), after).count(), 0);
+        // Another organization that demands nothing stays open.
+        let mut both = of(ADA);
+        both.add(globex, &OrganizationSecurity::default(), &Enforcement::default(), ADA, now);
+        assert!(!both.is_single_sign_on_alone(after));
+    }
+
     #[test]
     fn the_strictest_counts() {
         let now = Utc::now();
         let mut policy = SecurityPolicy::default();
         assert_eq!(policy.trusted_for(), Duration::days(30));
-        policy.add(OrganizationId(1), &OrganizationSecurity::default(), now);
+        policy.add(OrganizationId(1), &OrganizationSecurity::default(), &Enforcement::default(), ADA, now);
         let strict = OrganizationSecurity {
             trusted_device_days: 0,
             password: PasswordPolicy { min_length: 14, ..PasswordPolicy::default() },
             ..OrganizationSecurity::default()
         };
-        policy.add(OrganizationId(2), &strict, now);
+        policy.add(OrganizationId(2), &strict, &Enforcement::default(), ADA, now);
         assert_eq!((policy.trusted_for(), policy.password.min_length), (Duration::zero(), 14));
     }
 
@@ -196,8 +355,8 @@ mod tests {
         for (joined, since) in [(long_ago, now), (now, long_ago)] {
             let mut policy = SecurityPolicy::default();
             let settings = OrganizationSecurity { mfa_required_since: Some(since), ..requiring.clone() };
-            policy.add(OrganizationId(1), &settings, joined);
-            let nothing = Proofs { second_factor: false, passkey: false, ip: None };
+            policy.add(OrganizationId(1), &settings, &Enforcement::default(), ADA, joined);
+            let nothing = NOTHING;
             let closes = |id, days| policy.closes(OrganizationId(id), nothing, now + Duration::days(days));
             assert_eq!((closes(1, 6), closes(1, 7), closes(2, 7)), (None, Some(Closed::SecondFactor), None));
         }

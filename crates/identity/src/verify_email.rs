@@ -90,7 +90,12 @@ pub async fn verify_email(
     if user.account.disabled_at.is_some() {
         return Err(ErrorCode::UserDisabled.into());
     }
-    let step = FirstStep { amr: "otp", workspace_id: None, session_lifetime: identity.settings.session_lifetime };
+    let step = FirstStep {
+        amr: "otp",
+        workspace_id: None,
+        session_lifetime: identity.settings.session_lifetime,
+        federated_by: None,
+    };
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
     let welcoming = identity.directory.welcoming(&tx, &address.email).await?;

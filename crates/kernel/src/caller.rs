@@ -11,6 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use crate::{
     Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, RoleId, Scopes, SessionId, TokenId, UserId,
     WorkspaceId,
+    access::{AccessPolicies, Asker, Resource, Verdict},
 };
 
 /// How old a proof may be for what changes how an account is secured.
@@ -43,8 +44,36 @@ pub struct Proofs {
     pub second_factor: bool,
     /// Whether it was opened with a passkey.
     pub passkey: bool,
+    /// Whether it was opened on a device that is trusted.
+    pub trusted_device: bool,
     /// Where the request comes from, as far as the trusted proxies tell it.
     pub ip: Option<IpAddr>,
+    pub federation: Federation,
+}
+
+impl Proofs {
+    /// Of what stands for the session that made it, which proved whatever was asked for: a token, work in the background.
+    pub fn of_token(ip: Option<IpAddr>) -> Self {
+        Self { second_factor: true, passkey: true, trusted_device: false, ip, federation: Federation::Any }
+    }
+}
+
+/// Which organization's identity provider vouches for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Federation {
+    /// None: the person proved who they are to this server.
+    No,
+    /// That of this one opened the session.
+    By(OrganizationId),
+    /// Whichever is asked for: a token, which stands for the session that made it.
+    Any,
+}
+
+impl Federation {
+    /// Whether the organization's own identity provider vouches.
+    pub fn is_by(self, organization: OrganizationId) -> bool {
+        self == Self::Any || self == Self::By(organization)
+    }
 }
 
 /// Why an organization is closed to a request of its member.
@@ -56,6 +85,8 @@ pub enum Closed {
     Passkey,
     /// It does not admit requests from there.
     Network,
+    /// It demands a sign-in through its own identity provider.
+    SingleSignOn,
 }
 
 impl From<Closed> for Error {
@@ -65,6 +96,7 @@ impl From<Closed> for Error {
             Closed::Passkey => Error::new(ErrorCode::SecondFactorRequired).with_message(
                 "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
             ),
+            Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
             Closed::Network => Error::new(ErrorCode::Forbidden)
                 .with_message("Your organization does not admit requests from this network."),
         }
@@ -99,6 +131,8 @@ pub struct Membership {
     pub attributes: Attributes,
     /// When the first of its roles on loan ends.
     pub valid_until: Option<DateTime<Utc>>,
+    /// What the organization's access policies say of this member beside the roles; `None` where it has none.
+    pub policies: Option<Arc<dyn AccessPolicies>>,
 }
 
 impl Membership {
@@ -109,6 +143,36 @@ impl Membership {
             organization_permissions: scopes.narrow(&self.organization_permissions),
             ..self.clone()
         }
+    }
+
+    /// The one rule of who may do what, written down with its laws in `federation::abac`: a permission holds where a role
+    /// gives it or a policy allows it, and no policy denies it.
+    pub fn holds(&self, asker: &Asker<'_>, permission: Permission, object: Option<&Resource>) -> bool {
+        let verdict = match &self.policies {
+            Some(policies) => policies.decide(asker, self, permission, object),
+            None => Verdict::NotApplicable,
+        };
+        self.permitted(asker, permission, verdict)
+    }
+
+    /// What comes of the roles and of what the policies say.
+    pub fn permitted(&self, asker: &Asker<'_>, permission: Permission, verdict: Verdict) -> bool {
+        let by_role = self.permissions.contains(&permission);
+        match verdict {
+            Verdict::Deny => by_role && self.keeps(permission),
+            Verdict::Allow => by_role || asker.lets_through(permission),
+            Verdict::NotApplicable => by_role,
+        }
+    }
+
+    /// What no policy takes away: the owners' hand on the policies themselves.
+    fn keeps(&self, permission: Permission) -> bool {
+        matches!(permission, Permission::SsoRead | Permission::SsoManage) && self.holds_everything()
+    }
+
+    /// Whether its roles are as good as an owner's.
+    pub fn holds_everything(&self) -> bool {
+        Permission::ALL.iter().all(|permission| self.organization_permissions.contains(permission))
     }
 }
 
@@ -170,23 +234,52 @@ impl Caller {
             .ok_or_else(|| Error::new(ErrorCode::Forbidden).with_message("You do not belong to any organization."))
     }
 
-    /// Checks the permission in the session's organization and hands out its scope.
-    pub fn require(&self, permission: Permission) -> Result<Tenant> {
-        let membership = self.membership()?;
-        if membership.permissions.contains(&permission) {
-            Ok(Tenant { organization_id: membership.organization_id })
-        } else {
-            Err(Error::new(ErrorCode::Forbidden)
-                .with_message(format!("You need the permission {permission} ({})", permission.sentence())))
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            user_id: self.user_id,
+            email: Some(&*self.email).filter(|_| self.email_verified),
+            proofs: self.proofs,
+            scopes: match &self.credential {
+                Credential::Session(_) => None,
+                Credential::PersonalToken { scopes, .. } => Some(scopes),
+            },
         }
     }
 
+    /// Checks the permission in the session's organization and hands out its scope.
+    pub fn require(&self, permission: Permission) -> Result<Tenant> {
+        let membership = self.membership()?;
+        match membership.holds(&self.asker(), permission, None) {
+            true => Ok(Tenant { organization_id: membership.organization_id }),
+            false => Err(missing(membership, permission)),
+        }
+    }
+
+    /// As [`Caller::require`], on one object: policies that look at its id, its workspace or its owner bite here.
+    pub fn require_on(&self, permission: Permission, object: &Resource) -> Result<Tenant> {
+        let membership = self.membership()?;
+        match membership.holds(&self.asker(), permission, Some(object)) {
+            true => Ok(Tenant { organization_id: membership.organization_id }),
+            false => Err(missing(membership, permission)),
+        }
+    }
+
+    /// Whether [`Caller::require_on`] may answer another thing than [`Caller::require`] for some object.
+    pub fn is_judged_by_object(&self, permission: Permission) -> bool {
+        let policies = self.membership.as_ref().and_then(|membership| membership.policies.as_ref());
+        policies.is_some_and(|policies| policies.look_at_objects(permission))
+    }
+
     /// As [`Caller::require`], with how far the permission reaches: what of the organization belongs to a workspace is
-    /// for those who hold the permission there.
+    /// for those who hold the permission there. A policy that allows it does so in the whole organization.
     pub fn require_extent(&self, permission: Permission) -> Result<(Tenant, Extent)> {
         let tenant = self.require(permission)?;
         let membership = self.membership()?;
-        let everywhere = membership.organization_permissions.contains(&permission);
+        let everywhere = membership.organization_permissions.contains(&permission)
+            || membership.policies.as_ref().is_some_and(|policies| {
+                policies.decide(&self.asker(), membership, permission, None) == Verdict::Allow
+                    && self.asker().lets_through(permission)
+            });
         let extent = match membership.workspace_id {
             Some(workspace) if !everywhere => Extent::Workspace(workspace),
             _ => Extent::Organization,
@@ -194,10 +287,14 @@ impl Caller {
         Ok((tenant, extent))
     }
 
-    /// 403 where the permissions are more than the caller's own: nobody grants what they do not hold.
+    /// 403 where the permissions are more than the caller's own: nobody grants what they do not hold. What a policy
+    /// allows them is not theirs to give, and what one denies them neither.
     pub fn may_grant(&self, permissions: &PermissionSet) -> Result<()> {
-        let held = &self.membership()?.permissions;
-        match permissions.iter().find(|permission| !held.contains(permission)) {
+        let membership = self.membership()?;
+        let held = |permission: &Permission| {
+            membership.permissions.contains(permission) && membership.holds(&self.asker(), *permission, None)
+        };
+        match permissions.iter().find(|permission| !held(permission)) {
             None => Ok(()),
             Some(missing) => Err(Error::new(ErrorCode::Forbidden)
                 .with_message(format!("That is more than you hold yourself: {missing} ({})", missing.sentence()))),
@@ -210,7 +307,7 @@ impl Caller {
     }
 
     pub fn may(&self, permission: Permission) -> bool {
-        self.closed.is_none() && self.membership.as_ref().is_some_and(|m| m.permissions.contains(&permission))
+        self.closed.is_none() && self.membership.as_ref().is_some_and(|m| m.holds(&self.asker(), permission, None))
     }
 
     /// The same person, standing in another of their organizations, which may be closed to them. What a token may do is
@@ -222,6 +319,13 @@ impl Caller {
         };
         Caller { membership: Some(Arc::new(membership)), closed, ..self.clone() }
     }
+}
+
+fn missing(membership: &Membership, permission: Permission) -> Error {
+    Error::new(ErrorCode::Forbidden).with_message(match membership.permissions.contains(&permission) {
+        true => format!("An access policy of your organization does not let you do this now: {permission}."),
+        false => format!("You need the permission {permission} ({})", permission.sentence()),
+    })
 }
 
 /// The scope of one organization. Only a membership gives one, or a job that acts for the organization.

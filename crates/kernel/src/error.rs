@@ -76,6 +76,10 @@ catalogue! {
     InvalidDomain "INVALID_DOMAIN" 400 "This is not a domain name such as acme.example.";
     InvalidImportFile "INVALID_IMPORT_FILE" 400 "The file cannot be fetched or read.";
     CannotMergeSelf "CANNOT_MERGE_SELF" 400 "An account cannot be folded into itself.";
+    InvalidRedirectUri "INVALID_REDIRECT_URI" 400 "This server does not send browsers to that address.";
+    SsoStateInvalid "SSO_STATE_INVALID" 400 "The sign-in is unknown, used, expired, or was begun in another browser; start it again.";
+    SamlResponseInvalid "SAML_RESPONSE_INVALID" 400 "This is no SAML response that can be read.";
+    NoEnforcementChange "NO_ENFORCEMENT_CHANGE" 400 "Name the mode of single sign-on, of the second factor, or both.";
     Unauthorized "UNAUTHORIZED" 401 "Sign in: the access token is missing or not valid.";
     TokenExpired "TOKEN_EXPIRED" 401 "The access token has expired; refresh it.";
     InvalidCredentials "INVALID_CREDENTIALS" 401 "The e-mail address or the password is wrong.";
@@ -85,11 +89,15 @@ catalogue! {
     PendingUserGone "USER_NOT_FOUND" 401 "The account is gone or disabled.";
     InvalidAssertion "INVALID_ASSERTION" 401 "The passkey could not be verified.";
     ProofRequired "REAUTHENTICATION_REQUIRED" 401 "Prove the existing account first: sign in to it and call again with its token.";
+    SamlAssertionRejected "SAML_ASSERTION_REJECTED" 401 "What the identity provider says cannot be trusted; start the sign-in again.";
+    OidcTokenRejected "OIDC_TOKEN_REJECTED" 401 "What the identity provider says cannot be trusted; start the sign-in again.";
     Forbidden "FORBIDDEN" 403 "You do not have the permission that this needs.";
     EmailNotVerified "EMAIL_NOT_VERIFIED" 403 "Verify your e-mail address first.";
     UserDisabled "USER_DISABLED" 403 "This account is disabled; ask your administrator.";
     ReauthenticationRequired "REAUTHENTICATION_REQUIRED" 403 "Sign in again: this needs a proof that is not older than 10 minutes.";
     SecondFactorRequired "MFA_ENROLLMENT_REQUIRED" 403 "Your organization requires a second factor: set one up under /api/v1/mfa.";
+    SsoRequired "SSO_REQUIRED" 403 "Your organization requires single sign-on: sign in through its identity provider.";
+    SsoUserNotAllowed "SSO_USER_NOT_ALLOWED" 403 "You may not come in this way; ask an administrator of your organization.";
     PlanLimitReached "PLAN_LIMIT_REACHED" 403 "The plan of the organization does not allow more.";
     EmailMismatch "EMAIL_MISMATCH" 403 "The invitation is for another address, or yours is not verified.";
     OrganizationAccessDenied "organization_access_denied" 403 "You are not a member of that organization.";
@@ -111,6 +119,11 @@ catalogue! {
     CredentialNotFound "CREDENTIAL_NOT_FOUND" 404 "There is no such passkey.";
     ChallengeNotFound "CHALLENGE_NOT_FOUND" 404 "The challenge is unknown, used or older than 5 minutes; start again.";
     SocialAccountNotFound "SOCIAL_ACCOUNT_NOT_FOUND" 404 "That provider is not connected.";
+    ProviderNotFound "PROVIDER_NOT_FOUND" 404 "There is no such identity provider.";
+    SsoNotConfigured "SSO_NOT_CONFIGURED" 404 "There is no single sign-on for this; sign in another way.";
+    ScimNotConfigured "SCIM_NOT_CONFIGURED" 404 "SCIM is not set up.";
+    AbacPolicyNotFound "ABAC_POLICY_NOT_FOUND" 404 "There is no such policy.";
+    OrganizationNotFound "ORGANIZATION_NOT_FOUND" 404 "There is no such organization, or you are not a member of it.";
     TokenNotFound "token_not_found" 404 "There is no such token.";
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "This path does not take this method.";
     RequestTimeout "REQUEST_TIMEOUT" 408 "The request did not arrive in time.";
@@ -147,6 +160,11 @@ catalogue! {
     InvitationExists "INVITATION_EXISTS" 409 "The address has a pending invitation already; send that one again.";
     InvitationNotPending "INVITATION_NOT_PENDING" 409 "The invitation was accepted or revoked.";
     InvitationStale "INVITATION_STALE" 409 "What the invitation rests on is gone: its role, its workspace, or the right of whoever invited; ask for a new one.";
+    ProviderExists "PROVIDER_EXISTS" 409 "The organization has an identity provider of this name, entity id or issuer already.";
+    SsoEnforced "SSO_ENFORCED" 409 "Single sign-on is required and this is its last active identity provider; lift the requirement first.";
+    SsoNotReady "SSO_NOT_READY" 409 "Single sign-on cannot be required yet: test an active identity provider, and sign in through it yourself.";
+    SyncInProgress "SYNC_IN_PROGRESS" 409 "The provider is being reconciled already.";
+    AbacPolicyExists "ABAC_POLICY_EXISTS" 409 "A policy with this name exists already.";
     VerificationExpired "TOKEN_EXPIRED" 410 "The link has expired; ask for a new one.";
     InvitationExpired "INVITATION_EXPIRED" 410 "The invitation has expired; ask for a new one.";
     InvitationGone "INVITATION_NOT_PENDING" 410 "The invitation was accepted or revoked.";
@@ -171,6 +189,7 @@ catalogue! {
     CredentialDeletionFailed "CREDENTIAL_DELETION_FAILED" 500 "The passkey could not be deleted.";
     FileDamaged "FILE_DAMAGED" 500 "The stored bytes are not those that were uploaded; restore the file from a backup or upload it again.";
     ConnectionError "CONNECTION_ERROR" 502 "The data source cannot be reached.";
+    IdpUnavailable "IDP_UNAVAILABLE" 502 "The identity provider cannot be reached; try again shortly.";
     PlannerUnavailable "PLANNER_UNAVAILABLE" 502 "The configured language model did not answer.";
     ServiceUnavailable "SERVICE_UNAVAILABLE" 503 "The server cannot take this now; try again shortly.";
     QueryTimeout "QUERY_TIMEOUT" 504 "The query ran longer than its time limit.";

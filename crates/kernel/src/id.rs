@@ -70,6 +70,12 @@ ids! {
     PromptId,
     /// One run of a question.
     ExecutionId,
+    /// An identity provider of an organization: SAML or OpenID Connect.
+    SsoProviderId,
+    /// An attribute-based access policy.
+    AbacPolicyId,
+    /// A group that an identity provider pushed.
+    ScimGroupId,
     /// A job of the background worker.
     JobId,
 }

@@ -149,6 +149,9 @@ impl Engine {
     /// Writes the query down and plans it. What fails until then is on record too.
     pub async fn start(&self, caller: &Caller, origin: &RequestOrigin, run: Run<'_>) -> Result<Started> {
         let tenant = caller.require(Permission::DataSourceQuery)?;
+        for source in &run.sources {
+            caller.require_on(Permission::DataSourceQuery, &source.resource())?;
+        }
         let ids: Vec<DataSourceId> = run.sources.iter().map(|source| source.id).collect();
         let new = NewRun {
             tenant,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
+use rivergen_federation::{Federation, abac::AccessControl};
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, webauthn::RelyingParty,
@@ -60,6 +61,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     let mut all = rivergen_platform::migrations::migrations();
     all.extend(rivergen_identity::migrations::migrations());
     all.extend(rivergen_tenancy::migrations::migrations());
+    all.extend(rivergen_federation::migrations::migrations());
     all.extend(rivergen_storage::migrations::migrations());
     all.extend(rivergen_policies::migrations::migrations());
     all.extend(rivergen_sources::migrations::migrations());
@@ -72,6 +74,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
 fn personal_records() -> Vec<Box<dyn Records>> {
     let mut all = rivergen_tenancy::personal_data::records();
     all.extend(rivergen_identity::personal_data::records());
+    all.extend(rivergen_federation::personal_data::records());
     all.extend(rivergen_storage::personal_data::records());
     all.extend(rivergen_policies::personal_data::records());
     all.extend(rivergen_studio::personal_data::records());
@@ -132,7 +135,8 @@ impl App {
         let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
-        let standings = Standings::new(db.clone());
+        let access = AccessControl::new(db.clone(), clock.clone());
+        let standings = Standings::new(db.clone(), Arc::new(access.clone()));
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
         let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
         let identity =
@@ -140,6 +144,8 @@ impl App {
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
+        let federation = Federation::new(tenancy.clone(), access);
+        rivergen_federation::register_jobs(&federation);
 
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
         let policies = Policies::new(platform.clone(), Arc::new(targets));
@@ -157,19 +163,20 @@ impl App {
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
+            .merge(rivergen_federation::operations().with_state(federation.clone()))
             .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
             .merge(rivergen_studio::operations().with_state(studio));
-        let authentication = Authentication {
-            authenticator: Arc::new(authenticator),
-            limits,
-            proxies: Arc::new(TrustedProxies(config.server.trusted_proxies.clone())),
-        };
+        let proxies = Arc::new(TrustedProxies(config.server.trusted_proxies.clone()));
+        let authentication =
+            Authentication { authenticator: Arc::new(authenticator), limits, proxies: proxies.clone() };
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
+            // Identity providers have tokens and errors of their own.
+            .merge(rivergen_federation::scim::router(federation, proxies))
             .merge(health::routes(db, streams.clone()))
             .merge(pages::routes(config.is_demo, tokens))
             .fallback(layer::not_found)

@@ -1,5 +1,6 @@
 //! The OpenAPI document: made from the operations' own annotations, with what they share added here.
 
+use rivergen_federation::scim::representation::ScimErrorBody;
 use rivergen_kernel::error::{ErrorBody, ErrorEnvelope, FieldError};
 use utoipa::{
     Modify, OpenApi as _,
@@ -18,7 +19,7 @@ use utoipa::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
-    components(schemas(ErrorEnvelope, ErrorBody, FieldError)),
+    components(schemas(ErrorEnvelope, ErrorBody, FieldError, ScimErrorBody)),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(
@@ -28,6 +29,9 @@ use utoipa::{
         (name = "invitations", description = "How people come into organizations: by a link in a mail."),
         (name = "organization_tokens", description = "The tokens that members hold for an organization."),
         (name = "roles", description = "Roles, who holds them, and what they let somebody do."),
+        (name = "sso", description = "Single sign-on through an organization's own identity provider, and attribute-based access."),
+        (name = "sso_enforcement", description = "Required single sign-on and second factors."),
+        (name = "scim", description = "SCIM 2.0: an identity provider pushes people and groups."),
         (name = "storage", description = "Files, sealed with the organization's key."),
         (name = "data_sources", description = "Data sources: registered, tested, discovered and queried under policies."),
         (name = "policies", description = "Row filters, masks, limits and access, and the record of what they did."),
@@ -54,6 +58,8 @@ pub fn document() -> OpenApi {
     for operations in [
         rivergen_identity::operations().into_openapi(),
         rivergen_tenancy::operations().into_openapi(),
+        rivergen_federation::operations().into_openapi(),
+        rivergen_federation::scim::protocol().into_openapi(),
         rivergen_storage::operations().into_openapi(),
         rivergen_policies::operations().into_openapi(),
         rivergen_sources::operations().into_openapi(),

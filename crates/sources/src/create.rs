@@ -6,7 +6,9 @@
 use axum::extract::State;
 use garde::Validate;
 use rivergen_connectors::{Credentials, DataSourceCategory, DataSourceType, SourceConfig, tunnel::TunnelConfig};
-use rivergen_kernel::{Caller, Error, ErrorCode, FieldError, Permission, Result, Secret, Tenant, WorkspaceId};
+use rivergen_kernel::{
+    Caller, Error, ErrorCode, FieldError, Permission, Result, Secret, Tenant, WorkspaceId, access::Resource,
+};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
@@ -139,6 +141,7 @@ pub async fn create(
         check_file(&sources, tenant, &caller, config.file_path.as_deref().unwrap_or_default()).await?;
     }
     let workspace_id = workspace_of(&caller, &access, request.workspace_id)?;
+    access.judge(&Resource { id: None, workspace_id, owner_id: Some(caller.user_id) })?;
     let slug = slug_of(&request.name);
     if slug.is_empty() || slug == "rivergen" {
         return Err(Error::invalid_field("name", "must have at least one letter or digit, and may not be rivergen"));

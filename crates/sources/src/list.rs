@@ -73,7 +73,7 @@ pub async fn list(
     let page = page.request()?;
     let db = sources.platform.db.read();
     // Index: data_sources(organization_id, slug).
-    let mut query = access.sources();
+    let mut query = access.shown(db).await?;
     query = match filter.deleted.unwrap_or(false) {
         true => query.filter(Column::DeletedAt.is_not_null()),
         false => query.filter(Column::DeletedAt.is_null()),

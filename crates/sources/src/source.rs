@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_connectors::{DataSourceType, SourceConfig, tunnel::TunnelConfig};
-use rivergen_kernel::{DataSourceId, Error, ErrorCode, OrganizationId, Result, UserId, WorkspaceId};
+use rivergen_kernel::{DataSourceId, Error, ErrorCode, OrganizationId, Result, UserId, WorkspaceId, access::Resource};
 use rivergen_platform::{Transaction, db::TenantOwned, vault::Sealed};
 use sea_orm::{QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,11 @@ impl TenantOwned for Entity {
 impl Model {
     pub fn kind(&self) -> Result<DataSourceType> {
         self.kind.parse().map_err(|text: String| Error::internal(text))
+    }
+
+    /// As access policies look at it.
+    pub fn resource(&self) -> Resource {
+        Resource { id: Some(self.id.0), workspace_id: self.workspace_id, owner_id: Some(self.created_by_user_id) }
     }
 
     /// `DATA_SOURCE_UNAVAILABLE` for one that is switched off.

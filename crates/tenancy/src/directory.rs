@@ -1,6 +1,6 @@
 //! What identity asks: where a person belongs and what they may do there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,8 +13,11 @@ use rivergen_kernel::{
     BuiltInRole, ErrorCode, OrganizationId, Result, Tenant, UserId, WorkspaceId, caller::Membership,
     permission::Permission,
 };
-use rivergen_platform::{Clock, Database, Event, Kept, Platform, Transaction, audit::Actor, db::TenantScope};
+use rivergen_platform::{
+    Clock, Database, Event, Kept, Platform, Transaction, audit::Actor, db::TenantScope, jobs::JobOptions,
+};
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     domain,
@@ -24,6 +27,21 @@ use crate::{
     standing::Standings,
     workspace,
 };
+
+/// The job that tells of somebody who came in without the single sign-on that their organization requires. Its handler
+/// writes the audit log of the organization and mails its owners: not in the transaction of the sign-in, which holds other
+/// locks, but of nothing else than it.
+pub const EXEMPT_SIGN_IN: &str = "federation.exempt_sign_in";
+
+/// Its payload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExemptSignIn {
+    pub organization_id: OrganizationId,
+    pub user_id: UserId,
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    pub at: DateTime<Utc>,
+}
 
 /// Tenancy's answers, read from the database.
 pub struct TenancyDirectory {
@@ -83,6 +101,15 @@ impl Directory for TenancyDirectory {
         Ok(default.map(|row| Place { organization_id: row.organization_id, workspace_id: Some(row.id) }))
     }
 
+    async fn home_in(&self, user: UserId, organization: OrganizationId) -> Result<Option<Place>> {
+        let standing = self.standings.of(organization, user).await?;
+        if standing.is_none_or(|standing| standing.status != Status::Active) {
+            return Ok(None);
+        }
+        let default = workspace::default_of(self.db.read(), organization).await?;
+        Ok(default.map(|row| Place { organization_id: organization, workspace_id: Some(row.id) }))
+    }
+
     async fn create_personal_organization(&self, tx: &Transaction, user: UserId, name: &str) -> Result<Place> {
         let now = self.clock.now();
         let new = NewOrganization {
@@ -128,6 +155,24 @@ impl Directory for TenancyDirectory {
     async fn security_of(&self, organization: OrganizationId) -> Result<OrganizationSecurity> {
         let found = organization::Entity::find_by_id(organization).one(self.db.read()).await?;
         found.map_or_else(|| Ok(OrganizationSecurity::default()), |row| row.security())
+    }
+
+    async fn let_in_exempt(
+        &self,
+        tx: &Transaction,
+        organization: OrganizationId,
+        user: UserId,
+        by: &Actor,
+    ) -> Result<()> {
+        let sign_in = ExemptSignIn {
+            organization_id: organization,
+            user_id: user,
+            ip: by.ip,
+            user_agent: by.user_agent.clone(),
+            at: self.clock.now(),
+        };
+        let options = JobOptions { organization_id: Some(organization), ..JobOptions::default() };
+        self.platform.jobs.enqueue(tx, EXEMPT_SIGN_IN, &sign_in, options).await.map(drop)
     }
 
     async fn reach(&self, user: UserId, workspace: WorkspaceId) -> Result<Option<Place>> {
@@ -271,7 +316,7 @@ impl TenancyDirectory {
             .await?;
         let mut policy = SecurityPolicy::default();
         for row in organizations {
-            policy.add(row.id, &row.security()?, joined[&row.id]);
+            policy.add(row.id, &row.security()?, &row.enforcement()?, user, joined[&row.id]);
         }
         Ok(policy)
     }

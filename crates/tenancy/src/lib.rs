@@ -31,7 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
 #[derive(Clone)]
 pub struct Tenancy {
     pub identity: Identity,
-    pub(crate) standings: Standings,
+    pub standings: Standings,
     pub(crate) headcounts: Headcounts,
     /// What all rooms keep about people.
     records: Arc<[Box<dyn Records>]>,
@@ -53,7 +53,7 @@ impl Tenancy {
     /// The caller, standing in the organization that a path names, with what they hold in the whole of it alone: a session
     /// that stands in a workspace has what its roles there give, too, and that must not be carried out of the workspace.
     /// `ORG_NOT_FOUND` unless they are an active member.
-    pub(crate) async fn enter(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
+    pub async fn enter(&self, caller: &Caller, organization: OrganizationId) -> Result<Caller> {
         if caller.bound_to().is_some_and(|bound| bound != organization) {
             return Err(ErrorCode::OrgNotFound.into());
         }
@@ -115,7 +115,10 @@ impl Tenancy {
     ) -> Result<Vec<OrganizationId>> {
         let now = self.identity.platform.clock.now();
         let security = self.identity.directory.security(caller.user_id).await?;
-        let standings = Standing::load_all(self.identity.platform.db.read(), caller.user_id).await?;
+        let mut standings = Standing::load_all(self.identity.platform.db.read(), caller.user_id).await?;
+        for standing in &mut standings {
+            standing.policies = self.standings.policies_of(standing.organization_id, caller.user_id).await?;
+        }
         let may = |standing: &Standing| {
             let id = standing.organization_id;
             let is_bound_elsewhere = caller.bound_to().is_some_and(|bound| bound != id);
@@ -126,7 +129,7 @@ impl Tenancy {
     }
 
     /// The caller, standing in the organization that a query names, or where they stand.
-    pub(crate) async fn enter_or_stay(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Caller> {
+    pub async fn enter_or_stay(&self, caller: &Caller, organization: Option<OrganizationId>) -> Result<Caller> {
         match organization {
             Some(organization) => self.enter(caller, organization).await,
             None => self.enter(caller, caller.membership()?.organization_id).await,

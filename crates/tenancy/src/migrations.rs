@@ -13,6 +13,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(LastLogins),
         Box::new(PublicAccess),
         Box::new(ImportFailures),
+        Box::new(Enforcements),
     ]
 }
 
@@ -477,6 +478,23 @@ impl MigrationTrait for ImportFailures {
                         WHERE status = 'processing' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.finished_at IS NULL \
                         AND jobs.kind = 'tenancy.import_users' AND jobs.payload = CAST(user_imports.id AS TEXT))";
         m.get_connection().execute_unprepared(given_up).await.map(drop)
+    }
+}
+
+/// What organizations enforce of single sign-on.
+struct Enforcements;
+
+impl MigrationName for Enforcements {
+    fn name(&self) -> &str {
+        "m0084_tenancy_enforcement"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Enforcements {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = json_null("enforcement");
+        m.alter_table(Table::alter().table("organizations").add_column(column).to_owned()).await
     }
 }
 

@@ -8,10 +8,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
     Attributes, BuiltInRole, Error, OrganizationId, Permission, PermissionSet, Result, RoleId, UserId, WorkspaceId,
-    caller::Membership,
+    access::AccessPolicies, caller::Membership,
 };
 use rivergen_platform::{Database, Event, Kept};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
@@ -33,6 +34,15 @@ pub struct Standing {
     pub roles: Arc<[HeldRole]>,
     /// What every active member has beside them.
     pub public: Arc<PublicWorkspaces>,
+    /// What the organization's access policies say of the member; `None` where it has none.
+    pub policies: Option<Arc<dyn AccessPolicies>>,
+}
+
+/// Where the access policies of organizations come from: the room above, handed in at assembly.
+#[async_trait]
+pub trait PolicySource: Send + Sync {
+    /// Those of the organization, as they hold for the person; answered from memory, and `None` where it has none.
+    async fn of(&self, organization: OrganizationId, user: UserId) -> Result<Option<Arc<dyn AccessPolicies>>>;
 }
 
 /// The public workspaces of an organization.
@@ -185,6 +195,7 @@ impl Standing {
             attributes: found.attributes(),
             roles: roles.remove(&found.organization_id).unwrap_or_default().into(),
             public: Arc::default(),
+            policies: None,
         };
         Ok(memberships.into_iter().map(standing).collect())
     }
@@ -239,6 +250,7 @@ impl Standing {
             role_names: roles.values().map(|name| (*name).to_owned()).collect(),
             attributes: self.attributes.clone(),
             valid_until: held.iter().filter_map(|role| role.assignment.expires_at).min(),
+            policies: self.policies.clone(),
         })
     }
 
@@ -272,13 +284,14 @@ impl Standing {
 #[derive(Clone)]
 pub struct Standings {
     db: Database,
+    policies: Arc<dyn PolicySource>,
     /// Without what public workspaces give.
     kept: Kept<(OrganizationId, UserId), Option<Arc<Standing>>>,
     public: Kept<OrganizationId, Arc<PublicWorkspaces>>,
 }
 
 impl Standings {
-    pub fn new(db: Database) -> Self {
+    pub fn new(db: Database, policies: Arc<dyn PolicySource>) -> Self {
         let ten_minutes = Duration::from_secs(600);
         let kept = Kept::new(db.bus(), 100_000, ten_minutes, |(organization, user): &(OrganizationId, UserId), _| {
             vec![Event::UserChanged(*user), Event::OrganizationChanged(*organization)]
@@ -286,7 +299,7 @@ impl Standings {
         let public = Kept::new(db.bus(), 10_000, ten_minutes, |organization: &OrganizationId, _| {
             vec![Event::OrganizationChanged(*organization)]
         });
-        Self { db, kept, public }
+        Self { db, policies, kept, public }
     }
 
     /// The public workspaces of an organization.
@@ -298,6 +311,15 @@ impl Standings {
         self.public.get_or_load(organization, load).await
     }
 
+    /// What the organization's access policies say of one who was loaded without.
+    pub(crate) async fn policies_of(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<Arc<dyn AccessPolicies>>> {
+        self.policies.of(organization, user).await
+    }
+
     pub async fn of(&self, organization: OrganizationId, user: UserId) -> Result<Option<Arc<Standing>>> {
         let load = async {
             let found = Standing::load_members(self.db.read(), user, Some(organization)).await?.pop();
@@ -306,9 +328,10 @@ impl Standings {
         let Some(standing) = self.kept.get_or_load((organization, user), load).await? else { return Ok(None) };
         // Put together at each question and not kept together: so each part is forgotten by itself, whatever comes first.
         let public = self.public(organization).await?;
-        match public.is_empty() {
+        let policies = self.policies.of(organization, user).await?;
+        match public.is_empty() && policies.is_none() {
             true => Ok(Some(standing)),
-            false => Ok(Some(Arc::new(Standing { public, ..Standing::clone(&standing) }))),
+            false => Ok(Some(Arc::new(Standing { public, policies, ..Standing::clone(&standing) }))),
         }
     }
 }

@@ -19,8 +19,8 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use proptest::{prelude::*, sample::subsequence};
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, OrganizationId, Permission, PermissionSet, Proofs, RoleId, SessionId, UserId,
-    WorkspaceId,
+    BuiltInRole, Caller, Credential, Federation, OrganizationId, Permission, PermissionSet, Proofs, RoleId, SessionId,
+    UserId, WorkspaceId,
 };
 use rivergen_tenancy::{
     member::{Status, assignment},
@@ -169,6 +169,7 @@ impl House {
                 assigned_at: self.now,
                 assigned_by_user_id: None,
                 expires_at: held.until,
+                given_by_group: false,
             };
             Some(HeldRole {
                 assignment,
@@ -188,6 +189,7 @@ impl House {
             attributes: Default::default(),
             roles: roles.collect(),
             public: Arc::new(public.collect()),
+            policies: None,
         }
     }
 
@@ -201,7 +203,7 @@ impl House {
             email_verified: true,
             authenticated_at: self.now,
             membership: Some(Arc::new(membership)),
-            proofs: Proofs { second_factor: true, passkey: false, ip: None },
+            proofs: Proofs { second_factor: true, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
             closed: None,
         })
     }

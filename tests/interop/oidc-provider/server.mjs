@@ -5,7 +5,8 @@
 //
 // The first line on standard output is its issuer. Whoever signs in says who they are: the login is
 // "<subject>", "<subject>~<address>", or "<subject>~<address>~unverified". GET /seen answers what the grants were asked
-// for with. PKCE is required, so a client that sends none gets no further than the first page.
+// for with. POST /people says more of somebody: {"<subject>": {"groups": ["…"], "department": "…"}}. PKCE is required, so a
+// client that sends none gets no further than the first page.
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -20,6 +21,8 @@ const server = createServer();
 await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
+const people = {};
+
 function person(login) {
   const [subject, address, verified] = login.split('~');
   return {
@@ -28,6 +31,7 @@ function person(login) {
     email: address || `${subject}@people.example`,
     // Apple writes it as a text.
     email_verified: applePublicKey ? String(verified !== 'unverified') : verified !== 'unverified',
+    ...people[subject],
   };
 }
 
@@ -44,7 +48,7 @@ const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.expor
 const provider = new Provider(issuer, {
   jwks: { keys: [{ ...key, kid, use: 'sig', alg: 'RS256' }] },
   clients: [client('corp', 'client_secret_basic'), client('apple', 'client_secret_post')],
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups', 'department'] },
   // Apple calls the scope of the name so.
   scopes: ['openid', 'email', 'profile', 'name'],
   conformIdTokenClaims: !claimsInIdToken,
@@ -83,7 +87,13 @@ provider.on('grant.success', (ctx) => {
 });
 
 const answer = provider.callback();
-server.on('request', (request, response) => {
+server.on('request', async (request, response) => {
+  if (request.url === '/people') {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    Object.assign(people, JSON.parse(body));
+    return response.end();
+  }
   if (request.url !== '/seen') return answer(request, response);
   response.setHeader('content-type', 'application/json');
   return response.end(JSON.stringify(seen));

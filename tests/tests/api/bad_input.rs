@@ -80,6 +80,14 @@ const BODIES: &[&str] = &[
     "/api/v1/policies/explain",
     "/api/v1/policies/detokenize",
     "/api/v1/prompts/execute",
+    "/api/v1/sso/providers",
+    "/api/v1/sso/token",
+    "/api/v1/sso/logout",
+    "/api/v1/sso/scim/config",
+    "/api/v1/sso/scim/sync",
+    "/api/v1/sso/abac/policies",
+    "/api/v1/sso/abac/evaluate",
+    "/api/v1/sso/enforcement/enforce/1",
 ];
 
 async fn a_body_that_is_no_json(server: &Server) {

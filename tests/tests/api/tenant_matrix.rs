@@ -4,7 +4,7 @@
 //! ```text
 //! control      an Owner with their own ids                      →  2xx, so the refusals below mean something; or
 //!              the refusal of the operation's own that its entry names, where a good call needs another server
-//! no token     everything but the public operations             →  401
+//! no token     everything but the public operations             →  401; SCIM, every person
 //! wrong role   the strongest role that must not                 →  403
 //! foreign ids  each id in the path, each id-bearing body field  →  404, and in the query: an empty list
 //! ```
@@ -46,14 +46,23 @@ enum Access {
     Destroys,
     /// As `NotFor` of that role, or else as `Members`, and not tried out: what it takes away is needed after it.
     Untried(Option<&'static str>),
+    /// The organization's identity provider, with its token; every person is answered 401.
+    Provisioner,
+    /// As `Provisioner`, and not tried out: what it takes away is needed after it.
+    UntriedProvisioner,
 }
 use Access::{
-    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Public, PublicRefusing, Untried,
+    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Provisioner, Public, PublicRefusing,
+    Untried, UntriedProvisioner,
 };
 
 impl Access {
     fn is_public(self) -> bool {
         matches!(self, Public | PublicRefusing(_))
+    }
+
+    fn is_of_provisioner(self) -> bool {
+        matches!(self, Provisioner | UntriedProvisioner)
     }
 
     /// The strongest role that must not.
@@ -479,7 +488,123 @@ const ENTRIES: &[Entry] = &[
         Members,
         |ids| json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [ids.data_source_id]}),
     ),
+    // Single sign-on: providers and sign-ins.
+    entry(
+        "POST /api/v1/sso/providers",
+        NotFor("Developer"),
+        |_| json!({"provider_type": "oidc", "name": unique(""), "issuer": unique_issuer(), "client_id": "x"}),
+    ),
+    entry("GET /api/v1/sso/providers", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/providers/{provider_id}", NotFor("Developer"), nothing),
+    entry("PUT /api/v1/sso/providers/{provider_id}", NotFor("Developer"), |_| json!({"name": unique("")})),
+    entry("DELETE /api/v1/sso/providers/{provider_id}", Untried(Some("Developer")), nothing),
+    entry("POST /api/v1/sso/providers/{provider_id}/test", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/providers/{provider_id}/identities", NotFor("Developer"), nothing),
+    entry(
+        "DELETE /api/v1/sso/providers/{provider_id}/identities/{user_id}",
+        NotForRefusing("Developer", "USER_NOT_FOUND"),
+        nothing,
+    ),
+    entry("GET /api/v1/sso/metadata", NotForRefusing("Developer", "VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/setup/{vendor}", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/login", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/oidc/callback", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/oidc/callback/{organization_id}", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", PublicRefusing("BAD_REQUEST"), nothing),
+    entry("POST /api/v1/sso/token", PublicRefusing("INVALID_CODE"), |_| json!({"code": "x", "redirect_uri": "x"})),
+    entry("POST /api/v1/sso/logout", Members, |_| json!({})),
+    // SAML: what identity providers read and post. The matrix has a provider of OpenID Connect.
+    entry("GET /api/v1/sso/saml/metadata/{provider_id}", PublicRefusing("PROVIDER_NOT_FOUND"), nothing),
+    entry("POST /api/v1/sso/saml/acs/{provider_id}", PublicRefusing("SAML_RESPONSE_INVALID"), nothing),
+    entry("GET /api/v1/sso/saml/slo/{provider_id}", PublicRefusing("PROVIDER_NOT_FOUND"), nothing),
+    entry("POST /api/v1/sso/saml/slo/{provider_id}", PublicRefusing("SAML_RESPONSE_INVALID"), nothing),
+    // SCIM.
+    entry("POST /api/v1/sso/scim/config", NotFor("Developer"), |ids| json!({"provider_id": ids.provider_id})),
+    entry("GET /api/v1/sso/scim/config", NotFor("Developer"), nothing),
+    entry("POST /api/v1/sso/scim/sync", NotFor("Developer"), |ids| json!({"provider_id": ids.provider_id})),
+    entry("GET /scim/v2/ServiceProviderConfig", Provisioner, nothing),
+    entry("GET /scim/v2/Schemas", Provisioner, nothing),
+    entry("GET /scim/v2/Schemas/{urn}", Provisioner, nothing),
+    entry("GET /scim/v2/ResourceTypes", Provisioner, nothing),
+    entry("GET /scim/v2/ResourceTypes/{name}", Provisioner, nothing),
+    entry("GET /scim/v2/Users", Provisioner, nothing),
+    entry("POST /scim/v2/Users", Provisioner, |_| scim_user(&unique("@new.example"))),
+    entry("POST /scim/v2/Users/.search", Provisioner, |_| scim_search()),
+    entry("GET /scim/v2/Users/{user_id}", Provisioner, nothing),
+    entry("PUT /scim/v2/Users/{user_id}", Provisioner, |_| scim_user(&unique("@new.example"))),
+    entry("PATCH /scim/v2/Users/{user_id}", Provisioner, |_| scim_patch("title")),
+    entry("DELETE /scim/v2/Users/{user_id}", UntriedProvisioner, nothing),
+    entry("GET /scim/v2/Groups", Provisioner, nothing),
+    entry("POST /scim/v2/Groups", Provisioner, |_| scim_group()),
+    entry("POST /scim/v2/.search", Provisioner, |_| scim_search()),
+    entry("POST /scim/v2/Groups/.search", Provisioner, |_| scim_search()),
+    entry("GET /scim/v2/Groups/{scim_group_id}", Provisioner, nothing),
+    entry("PUT /scim/v2/Groups/{scim_group_id}", Provisioner, |_| scim_group()),
+    entry("PATCH /scim/v2/Groups/{scim_group_id}", Provisioner, |_| scim_patch("displayName")),
+    entry("DELETE /scim/v2/Groups/{scim_group_id}", UntriedProvisioner, nothing),
+    entry(
+        "POST /scim/v2/Bulk",
+        Provisioner,
+        |_| json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": []}),
+    ),
+    entry("POST /api/v1/sso/abac/policies", NotFor("Developer"), |_| {
+        json!({"name": unique(" policy"), "effect": "deny", "resource_type": "datasource", "actions": ["datasource.delete"],
+            "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}})
+    }),
+    entry("GET /api/v1/sso/abac/policies", NotFor("Developer"), nothing),
+    // The ids of the matrix are those of data policies.
+    entry(
+        "PUT /api/v1/sso/abac/policies/{policy_id}",
+        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
+        |_| json!({"name": unique(" policy")}),
+    ),
+    entry(
+        "DELETE /api/v1/sso/abac/policies/{policy_id}",
+        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
+        nothing,
+    ),
+    entry(
+        "POST /api/v1/sso/abac/evaluate",
+        Members,
+        |_| json!({"action": "datasource.query", "resource": {"type": "datasource"}}),
+    ),
+    entry("GET /api/v1/sso/enforcement/status/{organization_id}", NotFor("Developer"), nothing),
+    entry("GET /api/v1/sso/enforcement/migration-plan/{organization_id}", NotFor("Developer"), nothing),
+    entry(
+        "POST /api/v1/sso/enforcement/enforce/{organization_id}",
+        NotForRefusing("Developer", "REAUTHENTICATION_REQUIRED"),
+        |_| json!({"mfa_mode": "warn"}),
+    ),
+    entry(
+        "POST /api/v1/sso/enforcement/notifications/{organization_id}",
+        NotForRefusing("Developer", "VALIDATION_ERROR"),
+        nothing,
+    ),
+    entry(
+        "POST /api/v1/sso/enforcement/bulk-action/{organization_id}",
+        NotForRefusing("Developer", "VALIDATION_ERROR"),
+        |_| json!({}),
+    ),
 ];
+
+const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+
+fn scim_user(user_name: &str) -> Value {
+    json!({"schemas": [USER_SCHEMA], "userName": user_name})
+}
+
+fn scim_group() -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": unique(" group")})
+}
+
+fn scim_patch(attribute: &str) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": attribute, "value": unique("")}]})
+}
+
+fn scim_search() -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]})
+}
 
 /// Fields that bear an id and still need no 404, each for its reason.
 const EXEMPT: &[(&str, &str, &str)] = &[
@@ -493,6 +618,19 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "user_id", "a filter: a stranger holds no tokens of it"),
+    ("POST /api/v1/sso/providers", "entity_id", "no id of ours"),
+    ("POST /api/v1/sso/providers", "client_id", "no id of ours"),
+    ("PUT /api/v1/sso/providers/{provider_id}", "entity_id", "no id of ours"),
+    ("PUT /api/v1/sso/providers/{provider_id}", "client_id", "no id of ours"),
+    ("GET /api/v1/sso/login", "provider_id", "where anybody begins a sign-in"),
+    ("GET /api/v1/sso/oidc/callback/{organization_id}", "organization_id", "where any provider sends browsers"),
+    ("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("GET /api/v1/sso/saml/metadata/{provider_id}", "provider_id", "what any provider loads"),
+    ("POST /api/v1/sso/saml/acs/{provider_id}", "provider_id", "where any provider's page posts to"),
+    ("GET /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("POST /api/v1/sso/enforcement/enforce/{organization_id}", "exempt_user_ids", "documented as 422: members only"),
+    ("POST /api/v1/sso/enforcement/bulk-action/{organization_id}", "user_ids", "documented as 422: members only"),
+    ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
 ];
 
 const PASSWORD: &str = rivergen_tests::PASSWORD;
@@ -500,6 +638,11 @@ const PASSWORD: &str = rivergen_tests::PASSWORD;
 /// A word that no other call has used.
 fn unique(suffix: &str) -> String {
     format!("n{:016x}{suffix}", rand::random::<u64>())
+}
+
+/// Where nobody answers.
+fn unique_issuer() -> String {
+    format!("https://{}", unique(".invalid"))
 }
 
 /// What one organization has.
@@ -530,6 +673,10 @@ struct Ids {
     link_token: String,
     share_id: i64,
     upload_id: i64,
+    /// An identity provider that pushes; the user is one whom it pushed.
+    provider_id: i64,
+    scim_token: String,
+    scim_group_id: i64,
 }
 
 impl Ids {
@@ -563,6 +710,9 @@ impl Ids {
         let share = owner.client.post("/api/v1/storage/shares", share).await.created();
         let upload = tus_headers(owner.client.request(reqwest::Method::POST, "/api/v1/storage/tus"));
         let upload = owner.client.send(upload).await.headers["location"].to_str().unwrap().to_owned();
+        let idp = crate::scim::Provider::of(server, organization).await;
+        idp.create(&organization.viewer.email).await;
+        let scim_group_id = idp.group("A group", &[]).await.parse().unwrap();
         // Claimed with the organization.
         let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
@@ -588,6 +738,9 @@ impl Ids {
             link_id: link["link_id"].as_i64().unwrap(),
             link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
             share_id: share["share_id"].as_i64().unwrap(),
+            provider_id: idp.id,
+            scim_token: idp.client.token().to_owned(),
+            scim_group_id,
             upload_id: last_segment(&upload).parse().unwrap(),
         }
     }
@@ -613,6 +766,8 @@ impl Ids {
             ("link_id", self.link_id),
             ("share_id", self.share_id),
             ("upload_id", self.upload_id),
+            ("provider_id", self.provider_id),
+            ("scim_group_id", self.scim_group_id),
             // There are none of these yet, so every id is foreign.
             ("import_id", 1),
             ("dataset_id", 1),
@@ -715,7 +870,10 @@ impl Operation {
         path = path.replace("{object_name}", &own.file_path).replace("{bucket_name}", "rivergen");
         path = path.replace("{token}", &own.link_token);
         // No id: the same provider for everybody.
+        path = path.replace("{provider}", "github").replace("{vendor}", "okta");
         path = path.replace("{provider}", "github");
+        // Nor are these: the same definitions for everybody.
+        path = path.replace("{urn}", USER_SCHEMA).replace("{name}", "User");
         // Nor is this: everything has a first version.
         path = path.replace("{version}", "1");
         assert!(!path.contains('{'), "the matrix does not fill {path}");
@@ -772,12 +930,17 @@ async fn keeps_tenants_and_roles_apart(server: &Server) {
             let answer = operation.call(&viewer, &path, &(entry.body)(&own)).await;
             let expected = match entry.access {
                 Own | OwnRefusing(_) | Destroys => answer.status == 404,
+                Provisioner | UntriedProvisioner => answer.status == 401,
                 access => access.is_control(&answer),
             };
             check("Viewer".to_owned(), answer.status.as_u16(), expected);
         }
-        let owner = server.sign_in(&own.owner).await.client;
-        if !entry.access.is_public() && !matches!(entry.access, Destroys | Untried(_)) {
+        // Whoever may, with their own ids and with others'.
+        let owner = match entry.access.is_of_provisioner() {
+            true => server.anonymous().with_token(&own.scim_token),
+            false => server.sign_in(&own.owner).await.client,
+        };
+        if !entry.access.is_public() && !matches!(entry.access, Destroys | Untried(_) | UntriedProvisioner) {
             let answer = operation.call(&owner, &path, &(entry.body)(&own)).await;
             check("Owner".to_owned(), answer.status.as_u16(), entry.access.is_control(&answer));
         }

@@ -150,7 +150,7 @@ pub async fn mfa_verify(
         Given::BackupCode(code) => backup_codes::find(&identity, pending.user_id, code).await?,
         Given::Code(_) => None,
     };
-    let place = identity.directory.home(pending.user_id, pending.workspace_id).await?;
+    let place = identity.place(pending.user_id, pending.workspace_id, pending.federated_by()).await?;
     let trusted_for = identity.directory.security(pending.user_id).await?.trusted_for();
 
     let tx = platform.db.begin().await?;
@@ -197,7 +197,7 @@ pub async fn mfa_verify(
     if !pending.end(&tx, now).await? {
         return Err(ErrorCode::PendingLoginInvalid.into());
     }
-    let proof = Proof::with_factor(&pending.first_factor, "otp");
+    let proof = Proof::with_factor(&pending.first_factor, "otp").federated_by(pending.federated_by());
     let lifetime = Duration::seconds(pending.lifetime_seconds);
     let (session, tokens) = login::open_session(&identity, &tx, &user, &proof, place, lifetime, &origin).await?;
     let trusted_device = match fingerprint {

@@ -6,8 +6,12 @@
 pub mod list;
 pub mod revoke;
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{DeviceId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId};
+use rivergen_kernel::{
+    DeviceId, Federation, OrganizationId, Proofs, Result, SessionId, Token, TokenHash, UserId, WorkspaceId,
+};
 use rivergen_platform::{Event, Transaction, http::RequestOrigin};
 use sea_orm::{
     ActiveValue::Set,
@@ -48,6 +52,15 @@ pub enum EndReason {
     LeftOrganization,
     #[sea_orm(string_value = "organization_deleted")]
     OrganizationDeleted,
+    /// The organization demands a sign-in through its identity provider by now.
+    #[sea_orm(string_value = "single_sign_on_required")]
+    SingleSignOnRequired,
+    /// The identity provider that opened it says that it is over.
+    #[sea_orm(string_value = "ended_by_identity_provider")]
+    EndedByIdentityProvider,
+    /// The identity provider took the person out of the organization.
+    #[sea_orm(string_value = "deprovisioned")]
+    Deprovisioned,
 }
 
 /// How a person proved who they are: the claim `amr` (RFC 8176), and the device that stood for the second factor.
@@ -56,11 +69,27 @@ pub struct Proof {
     /// `pwd`, `otp`, `pop`, … and `mfa` where there were two; space-separated.
     pub amr: String,
     pub trusted_device: Option<DeviceId>,
+    pub federated_by: Option<Federated>,
+}
+
+/// A sign-in that an organization's identity provider vouched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Federated {
+    pub organization_id: OrganizationId,
+    /// What the room of such sign-ins calls it: by that it ends the session when the provider says so.
+    pub login_id: i64,
+}
+
+impl Federated {
+    /// From the two columns that keep it.
+    pub(crate) fn kept(organization_id: Option<OrganizationId>, login_id: Option<i64>) -> Option<Self> {
+        Some(Self { organization_id: organization_id?, login_id: login_id? })
+    }
 }
 
 impl Proof {
     pub fn of(amr: impl Into<String>) -> Self {
-        Self { amr: amr.into(), trusted_device: None }
+        Self { amr: amr.into(), trusted_device: None, federated_by: None }
     }
 
     /// A passkey, which verifies its person by itself.
@@ -72,6 +101,16 @@ impl Proof {
     pub fn with_factor(first: &str, second: &str) -> Self {
         Self::of(format!("{first} {second} {MFA}"))
     }
+
+    /// With what an identity provider said before.
+    pub fn federated_by(self, federated_by: Option<Federated>) -> Self {
+        Self { federated_by, ..self }
+    }
+}
+
+/// Whether the claim `amr` speaks of two factors.
+pub fn names_two_factors(amr: &str) -> bool {
+    amr.split(' ').any(|method| method == MFA)
 }
 
 const MFA: &str = "mfa";
@@ -102,6 +141,10 @@ pub struct Model {
     pub trusted_device_id: Option<DeviceId>,
     /// Of the address that it was opened from, where that is known.
     pub country: Option<String>,
+    /// The organization whose identity provider opened it.
+    pub federated_by_organization_id: Option<OrganizationId>,
+    /// The sign-in through it.
+    pub federated_login_id: Option<i64>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -139,12 +182,28 @@ impl Model {
 
     /// Whether it was opened with two factors, or on a device that stands for the second.
     pub fn has_second_factor(&self) -> bool {
-        self.trusted_device_id.is_some() || self.amr.split(' ').any(|method| method == MFA)
+        self.trusted_device_id.is_some() || names_two_factors(&self.amr)
     }
 
     /// Whether it was opened with a passkey.
     pub fn has_passkey(&self) -> bool {
         self.amr.split(' ').any(|method| method == PASSKEY)
+    }
+
+    /// What it proves, to a request from there.
+    pub fn proofs(&self, ip: Option<IpAddr>) -> Proofs {
+        Proofs {
+            second_factor: self.has_second_factor(),
+            passkey: self.has_passkey(),
+            trusted_device: self.trusted_device_id.is_some(),
+            ip,
+            federation: self.federation(),
+        }
+    }
+
+    /// Who vouches for its person.
+    pub fn federation(&self) -> Federation {
+        self.federated_by_organization_id.map_or(Federation::No, Federation::By)
     }
 
     /// Its person has just given a second factor by setting it up.
@@ -257,6 +316,43 @@ pub async fn end_of_organization(
     end_where(tx, Column::OrganizationId.eq(organization_id).into_condition(), reason, now).await.map(drop)
 }
 
+/// The live sessions that stand in an organization and that its identity provider did not open, but for those of the exempt.
+/// Index: sessions(organization_id, user_id, ended_at).
+fn unfederated(organization_id: OrganizationId, exempt: &[UserId], now: DateTime<Utc>) -> Condition {
+    let by_another = Condition::any()
+        .add(Column::FederatedByOrganizationId.is_null())
+        .add(Column::FederatedByOrganizationId.ne(organization_id));
+    let of_all = Condition::all()
+        .add(Column::OrganizationId.eq(organization_id))
+        .add(Column::EndedAt.is_null())
+        .add(Column::ExpiresAt.gt(now))
+        .add(by_another);
+    match exempt.is_empty() {
+        true => of_all,
+        false => of_all.add(Column::UserId.is_not_in(exempt.iter().copied())),
+    }
+}
+
+/// How many there are.
+pub async fn count_unfederated(
+    db: &impl ConnectionTrait,
+    organization_id: OrganizationId,
+    exempt: &[UserId],
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    Ok(Entity::find().filter(unfederated(organization_id, exempt, now)).count(db).await?)
+}
+
+/// Ends them; answers how many. The caller tells the nodes.
+pub async fn end_unfederated(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    exempt: &[UserId],
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    end_where(tx, unfederated(organization_id, exempt, now), EndReason::SingleSignOnRequired, now).await
+}
+
 /// Moves the sessions that stand in a workspace to another place of its organization; access tokens that name the old one
 /// are refused from then on. The caller tells the nodes. Index: sessions(organization_id, user_id, ended_at), its first
 /// column.
@@ -276,6 +372,23 @@ pub async fn end_of_device(tx: &Transaction, device: DeviceId, user_id: UserId, 
     let trusting = Condition::all().add(Column::UserId.eq(user_id)).add(Column::TrustedDeviceId.eq(device));
     end_where(tx, trusting, EndReason::DeviceRevoked, now).await?;
     tx.publish(Event::UserChanged(user_id)).await
+}
+
+/// Ends the sessions that sign-ins through an identity provider opened, on every node; answers how many. Index:
+/// sessions(federated_login_id).
+pub async fn end_of_logins(
+    tx: &Transaction,
+    logins: impl IntoIterator<Item = i64>,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    let theirs = Column::FederatedLoginId.is_in(logins);
+    let live = Entity::find().filter(theirs.clone()).filter(Column::EndedAt.is_null()).all(tx.conn()).await?;
+    for session in &live {
+        tx.publish(Event::SessionEnded(session.id)).await?;
+        tx.publish(Event::UserChanged(session.user_id)).await?;
+    }
+    end_where(tx, theirs.into_condition(), reason, now).await
 }
 
 /// Opens a session and its first refresh token.
@@ -305,6 +418,8 @@ pub async fn open(
         ended_at: Set(None),
         end_reason: Set(None),
         country: Set(identity.settings.countries.of(origin.ip)),
+        federated_by_organization_id: Set(proof.federated_by.map(|by| by.organization_id)),
+        federated_login_id: Set(proof.federated_by.map(|by| by.login_id)),
         ..Default::default()
     }
     .insert(tx.conn())

@@ -93,7 +93,12 @@ pub(super) struct HandedOver {
 
 /// A sign-in with a provider, as it is continued by a second factor.
 pub(super) fn first_step(identity: &Identity) -> FirstStep {
-    FirstStep { amr: "fed", workspace_id: None, session_lifetime: identity.settings.session_lifetime }
+    FirstStep {
+        amr: "fed",
+        workspace_id: None,
+        session_lifetime: identity.settings.session_lifetime,
+        federated_by: None,
+    }
 }
 
 pub(super) async fn arrive(identity: &Identity, arrival: Arrival<'_>, headers: &HeaderMap) -> Result<Arrived> {
@@ -201,6 +206,9 @@ async fn go_on(
     way: Way,
     is_new_user: bool,
 ) -> Result<Arrived> {
+    if !is_new_user {
+        login::require_federation(identity, &user).await?;
+    }
     let onward = arrival.onward;
     let action = match (is_new_user, onward) {
         (true, _) => "auth.signup",

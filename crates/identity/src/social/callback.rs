@@ -58,9 +58,9 @@ pub struct CallbackAnswer {
 }
 
 errors! {
-    pub CallbackErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, EmailTaken, ValidationError, RateLimited;
-    pub FormErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidRequest, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, EmailTaken, ValidationError, RateLimited;
-    pub HandoverErrors: InvalidRequest, InvalidToken, UserDisabled, ValidationError, RateLimited;
+    pub CallbackErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, EmailTaken, ValidationError, RateLimited;
+    pub FormErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidRequest, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, EmailTaken, ValidationError, RateLimited;
+    pub HandoverErrors: InvalidRequest, InvalidToken, UserDisabled, SsoRequired, ValidationError, RateLimited;
 }
 
 /// Take the provider's redirect and log in or sign up, whichever fits
@@ -263,6 +263,7 @@ pub async fn oauth_handover(
     if user.account.disabled_at.is_some() {
         return Err(ErrorCode::UserDisabled.into());
     }
+    crate::login::require_federation(&identity, &user).await?;
     let step = arrival::first_step(&identity);
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;

@@ -4,21 +4,20 @@
 //! has no address, the provider's userinfo is asked, whose subject must be the same. GitHub, which issues none, is
 //! asked through its API. The provider's tokens are dropped here.
 
+use std::sync::Arc;
+
 use openidconnect::{
-    AccessToken, AccessTokenHash, AuthorizationCode, ClaimsVerificationError, EndUserName, LocalizedClaim, Nonce,
-    OAuth2TokenResponse, PkceCodeVerifier, SignatureVerificationError, TokenResponse,
-    core::{CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreTokenResponse, CoreUserInfoClaims},
+    AccessToken, EndUserName, LocalizedClaim, OAuth2TokenResponse,
+    core::{CoreTokenResponse, CoreUserInfoClaims},
 };
-use openidconnect::{JwsSigningAlgorithm, core::CoreJsonWebKeyType};
 use rivergen_platform::Platform;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{
-    config::ProviderKind,
-    provider::{Client, Discovered, Failure, GuardedHttp, Provider},
-    state::Secrets,
+use super::{config::ProviderKind, provider::Provider};
+use crate::{
+    email_address,
+    oidc::{self, Client, Discovered, Failure, GuardedHttp, IdToken, Secrets},
 };
-use crate::email_address;
 
 /// Who somebody is at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +63,10 @@ pub(super) async fn profile(
 ) -> Result<Profile, Failure> {
     let http = GuardedHttp::new(&platform.outbound);
     let (client, discovered) = provider.client(platform).await?;
-    let request = client.exchange_code(AuthorizationCode::new(code))?;
-    let request = request.set_pkce_verifier(PkceCodeVerifier::new(secrets.pkce_verifier));
-    let tokens = request.request_async(&http).await?;
-    // It is written into a header, which takes nothing else.
-    if !tokens.access_token().secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::of("the access token is none"));
-    }
+    let tokens = oidc::exchange(&http, &client, code, secrets.pkce_verifier).await?;
     match provider.config.kind {
         ProviderKind::Github => of_github(&http, provider, tokens.access_token()).await,
-        _ => of_id_token(platform, &http, provider, client, discovered, &tokens, Nonce::new(secrets.nonce)).await,
+        _ => of_id_token(platform, &http, provider, (client, discovered), &tokens, secrets.nonce).await,
     }
 }
 
@@ -81,27 +74,13 @@ async fn of_id_token(
     platform: &Platform,
     http: &GuardedHttp,
     provider: &Provider,
-    mut client: Client,
-    mut discovered: std::sync::Arc<Discovered>,
+    client: (Client, Arc<Discovered>),
     tokens: &CoreTokenResponse,
-    nonce: Nonce,
+    nonce: String,
 ) -> Result<Profile, Failure> {
-    use ClaimsVerificationError::SignatureVerification;
-
-    let id_token = tokens.id_token().ok_or_else(|| Failure::of("the provider sent no id_token"))?;
-    let unknown_key = SignatureVerification(SignatureVerificationError::NoMatchingKey);
-    let checked = id_token.claims(&verifier(platform, &client, &discovered), &nonce);
-    if checked.err() == Some(unknown_key) && provider.forget(&discovered, platform.clock.now()).await {
-        (client, discovered) = provider.client(platform).await?;
-    }
-    let verifier = verifier(platform, &client, &discovered);
-    let claims = id_token.claims(&verifier, &nonce)?;
-    if let Some(expected) = claims.access_token_hash() {
-        let key = id_token.signing_key(&verifier)?;
-        if AccessTokenHash::from_token(tokens.access_token(), id_token.signing_alg()?, key)? != *expected {
-            return Err(Failure::of("the access token is not the one that the id_token was issued with"));
-        }
-    }
+    let renew = || provider.client(platform);
+    let IdToken { claims, client, .. } =
+        IdToken::check(platform, &provider.discovery, tokens, nonce, client, renew).await?;
     let subject = claims.subject().to_string();
     if let Some(email) = claims.email() {
         return Profile::new(subject, Some(email), claims.email_verified(), first_name(claims.name()));
@@ -112,17 +91,6 @@ async fn of_id_token(
     let info: CoreUserInfoClaims = request.request_async(http).await?;
     let name = first_name(info.name()).or(first_name(claims.name()));
     Profile::new(subject, info.email().map(|email| email.as_str()), info.email_verified(), name)
-}
-
-/// The library's verifier, by this server's clock, and for signatures that only the provider can make: a shared secret
-/// or no signature at all is refused, whatever the discovery document offers.
-fn verifier<'a>(platform: &'a Platform, client: &'a Client, discovered: &Discovered) -> CoreIdTokenVerifier<'a> {
-    let offered = discovered.metadata.id_token_signing_alg_values_supported().iter();
-    let by_key = |alg: &&CoreJwsSigningAlgorithm| {
-        alg.key_type().is_some_and(|kind| kind != CoreJsonWebKeyType::Symmetric) && !alg.uses_shared_secret()
-    };
-    let algorithms: Vec<_> = offered.filter(by_key).cloned().collect();
-    client.id_token_verifier().set_allowed_algs(algorithms).set_time_fn(|| platform.clock.now())
 }
 
 fn first_name(name: Option<&LocalizedClaim<EndUserName>>) -> Option<&str> {

@@ -43,7 +43,7 @@ pub struct OauthRequest {
 }
 
 errors! {
-    pub LoginErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialLoginFailed, Forbidden, UserDisabled, EmailTaken, ValidationError, RateLimited;
+    pub LoginErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, EmailTaken, ValidationError, RateLimited;
     pub SignupErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialSignupFailed, Forbidden, EmailTaken, ValidationError, RateLimited;
 }
 

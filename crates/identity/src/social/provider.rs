@@ -1,40 +1,22 @@
 //! A provider as it is reached: its addresses and keys, and how this server proves to it who it is.
 //!
-//! Discovery documents with their key sets are kept for an hour; a token that is signed by a key that is not in the
-//! set has them read anew, once a minute at most, because providers change their keys whenever they like. GitHub has
-//! no such document: it is plain OAuth 2, whose addresses are known.
-//!
-//! Every request goes the guarded way out, without redirects: neither a configuration nor a document leads this server
-//! to an address that is not allowed, and none takes a client secret elsewhere.
+//! What an OpenID provider says of itself is read by [`Discovery`]. GitHub has no such document: it is plain OAuth 2, whose
+//! addresses are known.
 
-use std::{collections::BTreeMap, error::Error as StdError, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use moka::future::Cache;
 use openidconnect::{
-    AsyncHttpClient, AuthType, AuthUrl, ClientId, ClientSecret, EmptyAdditionalProviderMetadata, EndpointMaybeSet,
-    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, JsonWebKeySetUrl, RedirectUrl, TokenUrl,
-    core::{CoreClient, CoreClientAuthMethod, CoreProviderMetadata},
+    AuthType, AuthUrl, ClientId, ClientSecret, IssuerUrl, JsonWebKeySetUrl, RedirectUrl, TokenUrl, core::CoreClient,
 };
 use rivergen_kernel::{ErrorCode, Result, Secret};
-use rivergen_platform::{
-    Platform,
-    net::{self, Outbound, ReadError},
-};
+use rivergen_platform::Platform;
 use serde::Serialize;
 use url::Url;
 
 use super::config::{ProviderConfig, ProviderKind, SocialConfig};
-
-/// How long a discovery document and its keys are believed.
-const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How old they are at least before an unknown key has them read anew.
-const FRESH_FOR: chrono::Duration = chrono::Duration::seconds(60);
-/// More is no answer of a provider.
-const LONGEST_ANSWER: usize = 1024 * 1024;
-/// How long a provider may take for one answer; a person waits.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::oidc::{Client, Discovered, Discovery, Extensions, Failure, Metadata};
 
 /// The providers of the configuration.
 #[derive(Debug)]
@@ -72,24 +54,12 @@ impl Providers {
 pub(super) struct Provider {
     pub name: String,
     pub config: ProviderConfig,
-    discovered: Cache<(), Arc<Discovered>>,
+    pub discovery: Discovery,
 }
-
-/// What a provider says of itself.
-#[derive(Debug)]
-pub(super) struct Discovered {
-    pub metadata: CoreProviderMetadata,
-    read_at: DateTime<Utc>,
-}
-
-/// The library's client with the addresses that a sign-in needs.
-pub(super) type Client =
-    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
 
 impl Provider {
     fn new(name: &str, config: &ProviderConfig) -> Self {
-        let discovered = Cache::builder().max_capacity(1).time_to_live(KEPT_FOR).build();
-        Self { name: name.to_owned(), config: config.clone(), discovered }
+        Self { name: name.to_owned(), config: config.clone(), discovery: Discovery::default() }
     }
 
     pub fn display_name(&self) -> &str {
@@ -133,27 +103,13 @@ impl Provider {
         }
     }
 
-    /// Has the discovery document read anew, unless it is almost new; whether it was.
-    pub async fn forget(&self, known: &Discovered, now: DateTime<Utc>) -> bool {
-        let is_due = now - known.read_at >= FRESH_FOR;
-        if is_due {
-            self.discovered.invalidate(&()).await;
-        }
-        is_due
-    }
-
     async fn discovered(&self, platform: &Platform) -> Result<Arc<Discovered>, Failure> {
-        let read = async {
-            let metadata = match self.config.kind {
-                ProviderKind::Github => self.metadata_of_github()?,
-                _ => {
-                    let http = GuardedHttp::new(&platform.outbound);
-                    CoreProviderMetadata::discover_async(self.issuer()?, &http).await?
-                }
-            };
-            Ok::<_, Failure>(Arc::new(Discovered { metadata, read_at: platform.clock.now() }))
-        };
-        self.discovered.try_get_with((), read).await.map_err(|failure: Arc<Failure>| Failure(failure.0.clone()))
+        match self.config.kind {
+            ProviderKind::Github => {
+                Ok(Arc::new(Discovered { metadata: self.metadata_of_github()?, read_at: platform.clock.now() }))
+            }
+            _ => self.discovery.of(platform, self.issuer()?.as_str()).await,
+        }
     }
 
     fn issuer(&self) -> Result<IssuerUrl, Failure> {
@@ -167,17 +123,17 @@ impl Provider {
         Ok(IssuerUrl::new(self.config.issuer.clone().unwrap_or(usual))?)
     }
 
-    fn metadata_of_github(&self) -> Result<CoreProviderMetadata, Failure> {
+    fn metadata_of_github(&self) -> Result<Metadata, Failure> {
         let base = self.config.base_url.as_ref().map_or("https://github.com", Url::as_str).trim_end_matches('/');
         // It issues no id_token, so the issuer and the keys are asked for nothing.
-        let metadata = CoreProviderMetadata::new(
+        let metadata = Metadata::new(
             IssuerUrl::new(base.to_owned())?,
             AuthUrl::new(format!("{base}/login/oauth/authorize"))?,
             JsonWebKeySetUrl::new(base.to_owned())?,
             Vec::new(),
             Vec::new(),
             Vec::new(),
-            EmptyAdditionalProviderMetadata {},
+            Extensions::default(),
         );
         Ok(metadata.set_token_endpoint(Some(TokenUrl::new(format!("{base}/login/oauth/access_token"))?)))
     }
@@ -192,14 +148,10 @@ impl Provider {
         format!("{base}{path}")
     }
 
-    /// The header where the provider takes it (the standard's own way), else the body.
     fn auth_type(&self, discovered: &Discovered) -> AuthType {
-        let methods = discovered.metadata.token_endpoint_auth_methods_supported();
-        let in_body = |methods: &Vec<CoreClientAuthMethod>| !methods.contains(&CoreClientAuthMethod::ClientSecretBasic);
         match self.config.kind {
             ProviderKind::Github | ProviderKind::Apple => AuthType::RequestBody,
-            _ if methods.is_some_and(in_body) => AuthType::RequestBody,
-            _ => AuthType::BasicAuth,
+            _ => discovered.auth_type(),
         }
     }
 
@@ -236,77 +188,6 @@ fn apple_secret(config: &ProviderConfig, audience: &IssuerUrl, now: DateTime<Utc
     let header = Header { kid: config.key_id.clone(), ..Header::new(Algorithm::ES256) };
     let key = EncodingKey::from_ec_pem(key.expose().as_bytes())?;
     Ok(Secret::new(jsonwebtoken::encode(&header, &claims, &key)?))
-}
-
-/// Why a provider was of no use, in words for the log: neither tokens nor bodies stand in it.
-///
-/// It is no error itself, so that everything that is one can become it.
-#[derive(Debug)]
-pub(super) struct Failure(Arc<str>);
-
-impl Failure {
-    pub fn of(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// As the operation answers it.
-    pub fn coded(self, code: ErrorCode) -> rivergen_kernel::Error {
-        rivergen_kernel::Error::new(code).with_source(self.0.to_string())
-    }
-}
-
-impl<E: StdError> From<E> for Failure {
-    fn from(error: E) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        Self(text.into())
-    }
-}
-
-/// The way out for the library: guarded, without redirects, bounded in size and time.
-#[derive(Debug, Clone)]
-pub(super) struct GuardedHttp(reqwest::Client);
-
-/// Why there was no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum HttpError {
-    #[error(transparent)]
-    Http(#[from] reqwest::Error),
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Message(#[from] axum::http::Error),
-}
-
-impl GuardedHttp {
-    pub fn new(outbound: &Outbound) -> Self {
-        Self(outbound.http_without_redirects().clone())
-    }
-
-    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let mut request = reqwest::Request::try_from(request)?;
-        *request.timeout_mut() = Some(PATIENCE);
-        let response = self.0.execute(request).await?;
-        let mut answer = axum::http::Response::builder().status(response.status());
-        if let Some(headers) = answer.headers_mut() {
-            *headers = response.headers().clone();
-        }
-        let body = net::read_bounded(response, LONGEST_ANSWER).await?;
-        Ok(answer.body(body.to_vec())?)
-    }
-}
-
-impl<'c> AsyncHttpClient<'c> for GuardedHttp {
-    type Error = HttpError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use openidconnect::{AuthenticationFlow, CsrfToken, Nonce, PkceCodeChallenge, Scope, core::CoreResponseType};
 use rivergen_kernel::{Error, ErrorCode, Result, Token};
 use rivergen_platform::{
     errors,
@@ -22,10 +21,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     START_BY_IP,
     config::ProviderKind,
-    provider::{Client, Provider},
-    state::{self, Secrets, Wish},
+    provider::Provider,
+    state::{self, Wish},
 };
-use crate::Identity;
+use crate::{
+    Identity,
+    oidc::{self, Failure},
+};
 
 /// A provider that people may sign in with.
 #[derive(Debug, Serialize, ToSchema)]
@@ -125,12 +127,15 @@ pub async fn get_oauth_url(
         caller.session()?;
     }
     let wish = wish(&identity, query, caller.map(|caller| caller.user_id))?;
-    let unreachable = |failure: super::provider::Failure| {
+    let unreachable = |failure: Failure| {
         failure.coded(ErrorCode::ServiceUnavailable).with_message("The provider cannot be reached; try again later.")
     };
     let (client, _) = provider.client(platform).await.map_err(unreachable)?;
     let state = Token::random(&mut rand::rng());
-    let (oauth_url, secrets) = address(provider, &client, &state);
+    // Apple sends name and address in no other way.
+    let posted = [("response_mode", "form_post".to_owned())];
+    let extra = if provider.posts_its_answer() { &posted[..] } else { &[] };
+    let (oauth_url, secrets) = oidc::authorize(&client, &state, provider.scopes(), extra);
 
     let tx = platform.db.begin().await?;
     let browser = state::begin(platform, &tx, &name, &state, &secrets, wish).await?;
@@ -160,21 +165,4 @@ fn wish(identity: &Identity, query: UrlQuery, user_id: Option<rivergen_kernel::U
         accepted_terms,
         user_id,
     })
-}
-
-/// The provider's address with the state, a fresh nonce and the challenge for a fresh verifier.
-fn address(provider: &Provider, client: &Client, state: &Token) -> (String, Secrets) {
-    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-    let state = CsrfToken::new(state.expose().to_owned());
-    let flow = AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
-    let request = client
-        .authorize_url(flow, || state, Nonce::new_random)
-        .add_scopes(provider.scopes().into_iter().map(Scope::new))
-        .set_pkce_challenge(challenge);
-    let request = match provider.posts_its_answer() {
-        true => request.add_extra_param("response_mode", "form_post"),
-        false => request,
-    };
-    let (url, _, nonce) = request.url();
-    (url.into(), Secrets { pkce_verifier: verifier.into_secret(), nonce: nonce.secret().clone() })
 }

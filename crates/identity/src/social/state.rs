@@ -12,10 +12,9 @@ use rivergen_platform::{
     vault::{Owner, Sealed},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
-use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
-use crate::cookies;
+use crate::{cookies, oidc::Secrets};
 
 pub(super) const LIFETIME: Duration = Duration::minutes(10);
 /// What the vault seals the verifier and the nonce for.
@@ -51,13 +50,6 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
-
-/// What the provider must prove to have seen, and this server to have made.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Secrets {
-    pub pkce_verifier: String,
-    pub nonce: String,
-}
 
 /// What a client wants of a sign-in.
 #[derive(Debug, Default)]

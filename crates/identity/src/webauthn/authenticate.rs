@@ -77,7 +77,7 @@ pub struct AllowedCredential {
 
 errors! {
     pub StartAuthenticationErrors: AuthenticationStartFailed, InvalidRequest, ValidationError, RateLimited;
-    pub CompleteAuthenticationErrors: AuthenticationCompletionFailed, InvalidRequest, InvalidAssertion, UserDisabled, EmailNotVerified, ChallengeNotFound, ValidationError, RateLimited;
+    pub CompleteAuthenticationErrors: AuthenticationCompletionFailed, InvalidRequest, InvalidAssertion, UserDisabled, SsoRequired, EmailNotVerified, ChallengeNotFound, ValidationError, RateLimited;
 }
 
 /// Begin to sign in with a passkey
@@ -201,6 +201,10 @@ pub async fn complete_authentication(
     if !user.is_verified() {
         refused(&identity, Some(&row), "address not verified", &origin).await?;
         return Err(ErrorCode::EmailNotVerified.into());
+    }
+    if let Err(error) = login::require_federation(&identity, &user).await {
+        refused(&identity, Some(&row), "single sign-on required", &origin).await?;
+        return Err(error);
     }
     passkey.update_credential(&result);
     let place = identity.directory.home(user.id(), None).await?;

@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use rivergen_identity::user::NewUser;
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, OrganizationId, Proofs, Result, RoleId, SessionId,
-    Tenant, UserId, WorkspaceId, caller::Membership,
+    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, Federation, OrganizationId, Proofs, Result,
+    RoleId, SessionId, Tenant, UserId, WorkspaceId, caller::Membership,
 };
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -322,6 +322,7 @@ async fn join(platform: &Platform, organization: OrganizationId, role: BuiltInRo
         organization_permissions: role.permissions(),
         attributes: Default::default(),
         valid_until: None,
+        policies: None,
     };
     Person { user_id, membership: Arc::new(membership) }
 }
@@ -337,7 +338,7 @@ impl Authenticator for ByUserId {
         Ok(Arc::new(Caller {
             user_id: person.user_id,
             credential: Credential::Session(SessionId(1)),
-            proofs: Proofs { second_factor: false, passkey: false, ip: None },
+            proofs: Proofs { second_factor: false, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
             closed: None,
             email: "somebody@acme.example".into(),
             email_verified: true,

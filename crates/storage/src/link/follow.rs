@@ -5,8 +5,11 @@ use axum::{
     http::{HeaderMap, Method},
     response::Response,
 };
-use rivergen_identity::user::account;
-use rivergen_kernel::{Error, ErrorCode, Result, Tenant, TokenHash};
+use rivergen_identity::user::User;
+use rivergen_kernel::{
+    Error, ErrorCode, Proofs, Result, Tenant, TokenHash,
+    access::Asker,
+};
 use rivergen_platform::{
     db::TenantScope,
     errors,
@@ -59,14 +62,17 @@ impl Storage {
             .filter(file::Column::State.eq(file::State::Stored))
             .one(db);
         let file = file.await?.ok_or_else(dead)?;
-        let account = account::Entity::find_by_id(link.created_by_user_id)
-            .filter(account::Column::DisabledAt.is_null())
-            .filter(account::Column::DeletionRequestedAt.is_null());
-        account.one(db).await?.ok_or_else(dead)?;
+        let maker = User::find(db, link.created_by_user_id).await?.ok_or_else(dead)?;
+        if maker.account.disabled_at.is_some() || maker.account.deletion_requested_at.is_some() {
+            return Err(dead());
+        }
         // None of a deleted organization.
-        let maker = self.standings.of(link.organization_id, link.created_by_user_id).await?;
-        let membership = maker.and_then(|maker| maker.membership(link.workspace_id, now)).ok_or_else(dead)?;
-        if !membership.permissions.contains(&link.ground().permission()) {
+        let standing = self.standings.of(link.organization_id, link.created_by_user_id).await?;
+        let membership = standing.and_then(|standing| standing.membership(link.workspace_id, now)).ok_or_else(dead)?;
+        let email = Some(maker.email.email.as_str()).filter(|_| maker.is_verified());
+        let proofs = Proofs::of_token(origin.ip);
+        let asker = Asker { user_id: link.created_by_user_id, email, proofs, scopes: None };
+        if !membership.holds(&asker, link.ground().permission(), None) {
             return Err(dead());
         }
         let organization = organization::Entity::find_by_id(link.organization_id).one(db).await?.ok_or_else(dead)?;

@@ -33,7 +33,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope, is_unique_violation},
     net::{NoAnswer, Outbound},
 };
-use sea_orm::{ActiveValue::Set, ConnectionTrait, PaginatorTrait, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -185,7 +185,7 @@ pub struct DomainAnswer {
 }
 
 /// The domain as DNS has it: IDNA, lower case, without the last dot. `None` where it is no name of at least two labels.
-pub(crate) fn normalise(domain: &str) -> Option<String> {
+pub fn normalise(domain: &str) -> Option<String> {
     let domain = domain.trim();
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     // The parser takes `%61` for `a`; nobody writes a domain so.
@@ -204,7 +204,7 @@ pub(crate) fn normalise(domain: &str) -> Option<String> {
 }
 
 /// The domain of an address, as DNS has it.
-pub(crate) fn of_address(email: &str) -> Option<String> {
+pub fn of_address(email: &str) -> Option<String> {
     let (_, domain) = email.rsplit_once('@')?;
     normalise(domain)
 }
@@ -228,6 +228,14 @@ fn refusal(domain: &str) -> Option<&'static str> {
 async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: DomainId) -> Result<Model> {
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).one(db).await?;
     found.ok_or_else(|| ErrorCode::DomainNotFound.into())
+}
+
+/// Whether the organization has proved the domain of the address, and so speaks for whoever has it. Index:
+/// organization_domains(organization_id, domain), unique.
+pub async fn speaks_for(db: &impl ConnectionTrait, tenant: Tenant, email: &str) -> Result<bool> {
+    let Some(domain) = of_address(email) else { return Ok(false) };
+    let proved = tenant.find::<Entity>().filter(Column::Domain.eq(domain)).filter(Column::Status.eq(Status::Verified));
+    Ok(proved.one(db).await?.is_some())
 }
 
 /// How many domains the organization has.
@@ -262,6 +270,25 @@ pub(crate) async fn claim_missing(tx: &Transaction, tenant: Tenant, domain: &str
         claim(tx, tenant, domain.to_owned(), now).await?;
     }
     Ok(())
+}
+
+/// The domains that the organization has proved, at most [`MOST`]. Index: organization_domains(organization_id, domain),
+/// unique.
+pub async fn verified(db: &impl ConnectionTrait, tenant: Tenant) -> Result<BTreeSet<String>> {
+    let rows = tenant.find::<Entity>().filter(Column::Status.eq(Status::Verified)).all(db).await?;
+    Ok(rows.into_iter().map(|row| row.domain).collect())
+}
+
+/// The live organization that has proved the domain. Index: organization_domains(domain) of those that are verified,
+/// unique.
+pub async fn proved_by(db: &impl ConnectionTrait, domain: &str) -> Result<Option<OrganizationId>> {
+    let of = Entity::belongs_to(organization::Entity).from(Column::OrganizationId).to(organization::Column::Id);
+    let found = Entity::find()
+        .join(JoinType::InnerJoin, of.into())
+        .filter(Column::Domain.eq(domain))
+        .filter(Column::Status.eq(Status::Verified))
+        .filter(organization::Column::DeletedAt.is_null());
+    Ok(found.one(db).await?.map(|row| row.organization_id))
 }
 
 /// Those of the organizations that have proved the domain which they call their own.

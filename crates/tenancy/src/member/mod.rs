@@ -88,6 +88,9 @@ pub enum Source {
     /// By themselves, with an address of a verified domain.
     #[sea_orm(string_value = "domain")]
     Domain,
+    /// By a push of the organization's identity provider.
+    #[sea_orm(string_value = "scim")]
+    Scim,
 }
 
 #[sea_orm::model]
@@ -110,6 +113,8 @@ pub struct Model {
     pub status_updated_at: Option<DateTime<Utc>>,
     /// To this organization.
     pub last_login_at: Option<DateTime<Utc>>,
+    /// Whether an identity provider pushes this member: it says whether they are let in, and what they are called.
+    pub managed_by_scim: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -176,6 +181,7 @@ impl NewMember<'_> {
             email: Set(user.email.email.clone()),
             status_updated_at: Set(None),
             last_login_at: Set(None),
+            managed_by_scim: Set(false),
             ..Default::default()
         };
         Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
@@ -190,6 +196,7 @@ impl NewMember<'_> {
             assigned_at: Set(now),
             assigned_by_user_id: Set(self.by),
             expires_at: Set(None),
+            given_by_group: Set(false),
             ..Default::default()
         };
         assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
@@ -247,7 +254,7 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
 
 /// Whether the organization has an owner, if `without` goes: an active member whose account is open. One whose role is on
 /// loan does not count, for the loan ends by itself.
-pub(crate) async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>) -> Result<bool> {
+pub async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<UserId>) -> Result<bool> {
     organization::lock(tx, tenant).await?;
     let mut owners = ownerships(tx, tenant).await?.filter(assignment::Column::ExpiresAt.is_null());
     if let Some(without) = without {
@@ -258,7 +265,7 @@ pub(crate) async fn is_owned(tx: &Transaction, tenant: Tenant, without: Option<U
 
 /// What makes owners of active members whose account is open: their role in the whole organization, for good or on loan.
 /// Index: role_assignments(role_id, id).
-pub(crate) async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Select<assignment::Entity>> {
+pub async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Select<assignment::Entity>> {
     let owner = role::built_in(tx.conn(), tenant, BuiltInRole::Owner).await?;
     Ok(tenant
         .find::<assignment::Entity>()
@@ -268,7 +275,7 @@ pub(crate) async fn ownerships(tx: &Transaction, tenant: Tenant) -> Result<Selec
 }
 
 /// The active members whose account is open.
-pub(crate) fn active(tenant: Tenant) -> SelectStatement {
+pub fn active(tenant: Tenant) -> SelectStatement {
     let open = account::Entity::find()
         .select_only()
         .column(account::Column::Id)
@@ -348,13 +355,14 @@ pub async fn remove(
     require_owner(tx, tenant).await
 }
 
-/// Suspends a member, or lets them in again with the roles that they had; answers whether anything changed.
-/// `LAST_OWNER` where nobody else owns the organization.
+/// Suspends a member, or lets them in again with the roles that they had; answers whether anything changed. Their sessions
+/// end for the reason given. `LAST_OWNER` where nobody else owns the organization.
 pub async fn set_status(
     tx: &Transaction,
     tenant: Tenant,
     member: &Model,
     status: Status,
+    why: EndReason,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     if member.status == status {
@@ -367,7 +375,7 @@ pub async fn set_status(
         .exec(tx.conn())
         .await?;
     if status != Status::Active {
-        lock_out(tx, tenant, member.user_id, EndReason::RevokedByAdministrator, now).await?;
+        lock_out(tx, tenant, member.user_id, why, now).await?;
         require_owner(tx, tenant).await?;
     }
     tx.publish(Event::UserChanged(member.user_id)).await?;
@@ -394,6 +402,8 @@ pub mod assignment {
         pub assigned_by_user_id: Option<UserId>,
         /// For a role on loan.
         pub expires_at: Option<DateTime<Utc>>,
+        /// Whether a group of the identity provider gave it: it goes when the person leaves the group.
+        pub given_by_group: bool,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -454,6 +464,7 @@ pub mod assignment {
                 assigned_at: Set(now),
                 assigned_by_user_id: Set(by.user_id),
                 expires_at: Set(self.expires_at),
+                given_by_group: Set(false),
                 ..Default::default()
             };
             let row = row.insert(tx.conn()).await.map_err(|error| {

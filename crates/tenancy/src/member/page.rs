@@ -11,7 +11,8 @@ use rivergen_identity::user::account;
 use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
 use rivergen_platform::{Database, Event, Kept, db::TenantScope};
 use sea_orm::{
-    ColumnTrait, Condition, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::Expr,
+    ColumnTrait, Condition, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::Expr,
 };
 
 use super::{Column, Entity, Model, view};
@@ -94,9 +95,13 @@ pub(crate) async fn page(
         };
         (people, total)
     } else {
-        let counted = found.clone().column_as(Expr::cust("COUNT(*) OVER ()"), "total");
-        let counted: Vec<(UserId, i64)> =
-            order(counted, Walk::Forward).offset(skip).limit(limit).into_tuple().all(db).await?;
+        // Counted inside and ordered outside: else PostgreSQL walks everybody in that order, and looks at each whether they fit.
+        let ordered_by = [Column::NameKey, Column::Email, Column::JoinedAt, Column::LastLoginAt];
+        let all = found.clone().columns(ordered_by).column_as(Expr::cust("COUNT(*) OVER ()"), "total").into_query();
+        let shown = Entity::find().select_only().column(Column::UserId).column_as(Expr::col("total"), "total");
+        let mut shown = order(shown, Walk::Forward).offset(skip).limit(limit);
+        QueryTrait::query(&mut shown).from_clear().from_subquery(all, "memberships");
+        let counted: Vec<(UserId, i64)> = shown.into_tuple().all(db).await?;
         let total = match counted.first() {
             Some((_, total)) => u64::try_from(*total).unwrap_or_default(),
             None if skip == 0 => 0,

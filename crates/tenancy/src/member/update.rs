@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use garde::Validate;
+use rivergen_identity::session::EndReason;
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, UserId};
 use rivergen_platform::{
     Clock, Transaction,
@@ -87,7 +88,7 @@ pub async fn update(
             WantedStatus::Active => Status::Active,
             WantedStatus::Suspended => Status::Suspended,
         };
-        changed |= super::set_status(&tx, tenant, &member, status, now).await?;
+        changed |= super::set_status(&tx, tenant, &member, status, EndReason::RevokedByAdministrator, now).await?;
     }
     if changed {
         let record = AuditRecord::new(Some(org_id), actor, "member.update")

@@ -90,8 +90,7 @@ pub(super) async fn shown(
             joined_at: row.joined_at,
             last_login_at: row.last_login_at.filter(|_| protected.is_some()),
             mfa_enabled: protected.as_ref().map(|protected| protected.contains(&row.user_id)),
-            // Nobody is until single sign-on brings people in.
-            managed_by_scim: false,
+            managed_by_scim: row.managed_by_scim,
         }
     };
     Ok(rows.into_iter().map(member).collect())

@@ -13,7 +13,7 @@ pub mod update;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rivergen_identity::security::OrganizationSecurity;
+use rivergen_identity::security::{Enforcement, OrganizationSecurity};
 use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId};
 use rivergen_platform::{Transaction, db::is_unique_violation};
 use sea_orm::{ActiveValue::Set, QuerySelect, entity::prelude::*, sea_query::LockType};
@@ -56,6 +56,8 @@ pub struct Model {
     pub deleted_at: Option<DateTime<Utc>>,
     /// What it asks of its members' sign-ins, where that is not the usual.
     pub security: Option<Json>,
+    /// What it enforces of single sign-on, where it ever did.
+    pub enforcement: Option<Json>,
     /// Its other settings, where they are not the usual ones.
     pub settings: Option<Json>,
     /// One of them, where a query can ask for it: whether workspaces may be open to all of its members.
@@ -74,6 +76,12 @@ impl Model {
             None => Ok(OrganizationSecurity::default()),
         }
     }
+
+    /// As with [`Model::security`], what cannot be read is no consent.
+    pub fn enforcement(&self) -> Result<Enforcement> {
+        let kept = self.enforcement.clone().map(serde_json::from_value).transpose().map_err(Error::internal)?;
+        Ok(kept.unwrap_or_default())
+    }
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -81,7 +89,7 @@ impl ActiveModelBehavior for ActiveModel {}
 /// Locks the organization until the transaction ends: who changes what its members hold, or what is there once (the default
 /// workspace, the names of workspaces), does so one after another. Always before the chain of the audit log is locked, so
 /// that no two transactions wait for each other.
-pub(crate) async fn lock(tx: &Transaction, tenant: Tenant) -> Result<()> {
+pub async fn lock(tx: &Transaction, tenant: Tenant) -> Result<()> {
     // Not so strict that rows which refer to the organization could not be written meanwhile.
     Entity::find_by_id(tenant.organization_id()).lock(LockType::NoKeyUpdate).one(tx.conn()).await?;
     Ok(())
@@ -151,6 +159,7 @@ impl NewOrganization<'_> {
             updated_at: Set(now),
             deleted_at: Set(None),
             security: Set(None),
+            enforcement: Set(None),
             settings: Set(None),
             allows_public_workspaces: Set(true),
             settings_version: Set(0),

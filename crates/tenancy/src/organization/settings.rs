@@ -11,7 +11,10 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use ipnet::IpNet;
-use rivergen_identity::{password::PasswordPolicy, security::OrganizationSecurity};
+use rivergen_identity::{
+    password::PasswordPolicy,
+    security::{EnforcementMode, OrganizationSecurity},
+};
 use rivergen_kernel::{
     BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId,
 };
@@ -135,7 +138,7 @@ fn never(value: &Option<u16>, (): &()) -> garde::Result {
 /// How the organization takes people in, and what else it sets, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Intake {
+pub struct Intake {
     pub allowed_email_domains: Vec<String>,
     pub invitation_expiry_days: u16,
     pub default_role_id: Option<RoleId>,
@@ -174,7 +177,7 @@ impl Intake {
 
 impl Model {
     /// What cannot be read must not be taken for what lets everybody in.
-    pub(crate) fn intake(&self) -> Result<Intake> {
+    pub fn intake(&self) -> Result<Intake> {
         let kept = self.settings.clone().map(serde_json::from_value).transpose().map_err(Error::internal)?;
         Ok(kept.unwrap_or_default())
     }
@@ -186,7 +189,7 @@ impl Model {
             mfa_required: security.mfa_required,
             mfa_grace_days: security.mfa_grace_days,
             webauthn_required: security.passkey_required,
-            sso_required: false,
+            sso_required: self.enforcement()?.sso_mode == EnforcementMode::Required,
             password_policy: PasswordSettings {
                 min_length: security.password.min_length,
                 require_upper: true,
@@ -374,7 +377,7 @@ pub async fn update_settings(
 
 /// The role of who comes in without one: the organization's default, or Viewer. A default that is no role any more is passed
 /// over.
-pub(crate) async fn default_role(db: &impl ConnectionTrait, tenant: Tenant, intake: &Intake) -> Result<role::Model> {
+pub async fn default_role(db: &impl ConnectionTrait, tenant: Tenant, intake: &Intake) -> Result<role::Model> {
     let found = match intake.default_role_id {
         Some(id) => role::existing(db, tenant, id).await?,
         None => None,

@@ -153,7 +153,7 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: RoleId) -> Resu
 }
 
 /// As [`find`], where something that is kept names the role, which may be gone meanwhile.
-pub(crate) async fn existing(db: &impl ConnectionTrait, tenant: Tenant, id: RoleId) -> Result<Option<Model>> {
+pub async fn existing(db: &impl ConnectionTrait, tenant: Tenant, id: RoleId) -> Result<Option<Model>> {
     Ok(tenant.find::<Entity>().filter(Column::Id.eq(id)).one(db).await?)
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
+use rivergen_identity::session::EndReason;
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
@@ -187,7 +188,9 @@ impl Change<'_> {
         let standing = Standing::load(tx.conn(), organization, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         member::refuse_above(caller, &standing, now)?;
         let member = member::find(tx.conn(), self.tenant, user_id).await?;
-        if !member::set_status(&tx, self.tenant, &member, self.status.into(), now).await? {
+        if !member::set_status(&tx, self.tenant, &member, self.status.into(), EndReason::RevokedByAdministrator, now)
+            .await?
+        {
             return Ok(member.status_updated_at.unwrap_or(member.joined_at));
         }
         let record = AuditRecord::new(Some(organization), origin.actor(caller.user_id), "user.update_status")

@@ -7,7 +7,7 @@ use reqwest::{
     multipart::{Form, Part},
 };
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, DataSourceId, ErrorCode, OrganizationId, Proofs, RoleId, SessionId, UserId,
+    BuiltInRole, Caller, Credential, DataSourceId, ErrorCode, Federation, OrganizationId, Proofs, RoleId, SessionId, UserId,
     WorkspaceId, caller::Membership,
 };
 use rivergen_platform::http::RequestOrigin;
@@ -229,6 +229,7 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         organization_permissions: BuiltInRole::Viewer.permissions(),
         attributes: [("region".to_owned(), json!("US"))].into(),
         valid_until: None,
+        policies: None,
     };
     Caller {
         user_id: UserId(person.id),
@@ -237,7 +238,7 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         email_verified: true,
         authenticated_at: chrono::Utc::now(),
         membership: Some(Arc::new(membership)),
-        proofs: Proofs { second_factor: false, passkey: false, ip: None },
+        proofs: Proofs { second_factor: false, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
         closed: None,
     }
 }

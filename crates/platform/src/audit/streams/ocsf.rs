@@ -60,7 +60,9 @@ fn class_of(action: &str) -> Class {
         ("mfa", "remove" | "reset") | ("webauthn", "delete") => account_change(11),
         ("auth", "verify_email") => account_change(OTHER),
         ("user", "export" | "import") => api_activity(api_verb(verb)),
-        ("auth", _) => authentication(OTHER),
+        ("sso", "sign_in") => authentication(1),
+        ("sso", "logout") => authentication(2),
+        ("auth" | "sso", _) => authentication(OTHER),
         ("user" | "mfa" | "webauthn", _) => account_change(OTHER),
         // 3 Add User, 4 Remove User, 5 Delete, 6 Create
         ("role", "assign") | ("member", "join") | ("invitation", "accept") => group_management(3),
@@ -210,6 +212,7 @@ mod tests {
         for (action, class, activity) in [
             ("auth.login", 3002, 1),
             ("auth.logout", 3002, 2),
+            ("sso.sign_in", 3002, 1),
             ("session.revoke_all", 3002, 2),
             ("auth.refresh_token_reuse", 3002, 99),
             ("auth.signup", 3001, 1),

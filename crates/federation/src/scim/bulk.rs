@@ -1,0 +1,216 @@
+//! `POST /scim/v2/Bulk` (RFC 7644, section 3.7): many operations in one request, each in a transaction of its own.
+//!
+//! An operation may refer to what another one makes, by `bulkId:…`; it waits until that is made, wherever that stands in the
+//! request. Those that wait for each other, or for what failed or is not in the request, fail.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    error::{Kind, Result, ScimError},
+    faults, group,
+    http::{Answer, Body, Preconditions, Provisioner, etag, require_schema},
+    representation::{BulkFaults, ScimBulk, ScimBulkAnswer},
+    user,
+};
+use crate::Federation;
+
+pub const MOST_OPERATIONS: usize = 1000;
+/// Of the whole request, in bytes.
+pub const LARGEST: usize = 1024 * 1024;
+const REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+const RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+
+pub fn operations() -> OpenApiRouter<Federation> {
+    OpenApiRouter::new().routes(routes!(bulk)).layer(axum::extract::DefaultBodyLimit::max(LARGEST))
+}
+
+/// Do many operations in one request
+#[utoipa::path(post, path = "/scim/v2/Bulk", tag = "scim", request_body(content = ScimBulk, content_type = "application/scim+json"),
+    responses((status = 200, description = "What became of each, in their order", body = ScimBulkAnswer, content_type = "application/scim+json"), BulkFaults))]
+async fn bulk(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
+    require_schema(&body, REQUEST)?;
+    let operations = body.get("Operations").and_then(Value::as_array);
+    let operations = operations.ok_or_else(|| ScimError::new(Kind::InvalidSyntax, "Operations must be a list."))?;
+    if operations.len() > MOST_OPERATIONS {
+        return Err(ScimError::of_status(413, format!("A request has at most {MOST_OPERATIONS} operations.")));
+    }
+    let most_errors = body.get("failOnErrors").and_then(Value::as_u64).filter(|most| *most > 0).unwrap_or(u64::MAX);
+    let mut work = Work { provisioner: &provisioner, made: BTreeMap::new(), done: BTreeMap::new(), errors: 0 };
+    let mut waiting: Vec<(usize, &Value)> = operations.iter().enumerate().collect();
+    loop {
+        let before = waiting.len();
+        let mut still = Vec::new();
+        for (at, operation) in waiting {
+            if work.errors >= most_errors {
+                continue;
+            }
+            match work.resolved(operation) {
+                Some(resolved) => work.run(at, &resolved).await,
+                None => still.push((at, operation)),
+            }
+        }
+        waiting = still;
+        if waiting.is_empty() || waiting.len() == before {
+            break;
+        }
+    }
+    for (at, operation) in waiting {
+        if work.errors < most_errors {
+            let error = ScimError::value("The operation refers to what no operation of the request makes.");
+            work.finish(at, operation, Err(error)).await;
+        }
+    }
+    Ok(Answer::ok(json!({"schemas": [RESPONSE], "Operations": work.done.into_values().collect::<Vec<_>>()})))
+}
+
+struct Work<'a> {
+    provisioner: &'a Provisioner,
+    /// The ids of what was made, by their `bulkId`.
+    made: BTreeMap<String, i64>,
+    done: BTreeMap<usize, Value>,
+    errors: u64,
+}
+
+/// What an operation came to.
+struct Outcome {
+    status: u16,
+    location: Option<String>,
+    version: Option<i64>,
+    id: Option<i64>,
+}
+
+impl Work<'_> {
+    /// The operation with ids in the place of references; `None` while one of them is not made.
+    fn resolved(&self, operation: &Value) -> Option<Value> {
+        let mut resolved = operation.clone();
+        let object = resolved.as_object_mut()?;
+        for field in ["path", "data"] {
+            if let Some(value) = object.get_mut(field) {
+                self.resolve(value)?;
+            }
+        }
+        Some(resolved)
+    }
+
+    /// The depth is that of the body, which the parser bounds.
+    fn resolve(&self, value: &mut Value) -> Option<()> {
+        match value {
+            Value::String(text) => {
+                if let Some((before, name)) = text.split_once("bulkId:")
+                    && (before.is_empty() || before.ends_with('/'))
+                {
+                    *text = format!("{before}{}", self.made.get(name)?);
+                }
+                Some(())
+            }
+            Value::Array(values) => values.iter_mut().try_for_each(|value| self.resolve(value)),
+            Value::Object(object) => object.values_mut().try_for_each(|value| self.resolve(value)),
+            _ => Some(()),
+        }
+    }
+
+    async fn run(&mut self, at: usize, operation: &Value) {
+        let outcome = self.apply(operation).await;
+        self.finish(at, operation, outcome).await;
+    }
+
+    async fn apply(&self, operation: &Value) -> Result<Outcome> {
+        let syntax = |detail: &'static str| ScimError::new(Kind::InvalidSyntax, detail);
+        let method = operation["method"].as_str().map(str::to_ascii_uppercase).unwrap_or_default();
+        let path = operation["path"].as_str().unwrap_or_default();
+        let mut parts = path.trim_start_matches('/').split('/');
+        let (endpoint, id, rest) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        let is_users = match endpoint {
+            "Users" => true,
+            "Groups" => false,
+            _ => return Err(syntax("An operation's path begins with /Users or /Groups.")),
+        };
+        let empty = Map::new();
+        let data = operation["data"].as_object().unwrap_or(&empty);
+        let known =
+            Preconditions { if_match: operation["version"].as_str().map(str::to_owned), ..Preconditions::default() };
+        if method == "POST" && id.is_none() {
+            if operation["bulkId"].as_str().is_none_or(str::is_empty) {
+                return Err(syntax("A POST has a bulkId."));
+            }
+            let shown = match is_users {
+                true => user::create(self.provisioner, data).await?,
+                false => group::create(self.provisioner, data).await?,
+            };
+            return Ok(Outcome {
+                status: 201,
+                location: Some(shown.location),
+                version: Some(shown.version),
+                id: Some(shown.id),
+            });
+        }
+        let id = match (id, rest) {
+            (Some(id), None) => id.parse().map_err(|_| super::http::gone())?,
+            _ => return Err(syntax("An operation's path names one resource.")),
+        };
+        let (p, known) = (self.provisioner, &known);
+        let shown = match (method.as_str(), is_users) {
+            ("PUT", true) => user::replace(p, id, data, known).await?,
+            ("PATCH", true) => user::modify(p, id, data, known).await?,
+            ("PUT", false) => {
+                group::replace(p, id, data, known).await?;
+                group::get(p, id, false).await?
+            }
+            ("PATCH", false) => {
+                group::modify(p, id, data, known).await?;
+                group::get(p, id, false).await?
+            }
+            ("DELETE", _) => {
+                match is_users {
+                    true => user::delete(p, id, known).await?,
+                    false => group::delete(p, id, known).await?,
+                }
+                let location = Some(format!("{}/{endpoint}/{id}", p.base()));
+                return Ok(Outcome { status: 204, location, version: None, id: None });
+            }
+            _ => return Err(syntax("An operation's method is POST, PUT, PATCH or DELETE.")),
+        };
+        Ok(Outcome { status: 200, location: Some(shown.location), version: Some(shown.version), id: None })
+    }
+
+    async fn finish(&mut self, at: usize, operation: &Value, outcome: Result<Outcome>) {
+        let mut answer = json!({"method": operation["method"]});
+        let bulk_id = operation["bulkId"].as_str();
+        if let Some(bulk_id) = bulk_id {
+            answer["bulkId"] = bulk_id.into();
+        }
+        match outcome {
+            Ok(outcome) => {
+                answer["status"] = outcome.status.to_string().into();
+                if let Some(location) = outcome.location {
+                    answer["location"] = location.into();
+                }
+                if let Some(version) = outcome.version {
+                    answer["version"] = etag(version).into();
+                }
+                if let (Some(bulk_id), Some(id)) = (bulk_id, outcome.id) {
+                    self.made.insert(bulk_id.to_owned(), id);
+                }
+            }
+            Err(error) => {
+                self.errors += 1;
+                answer["status"] = error.status.to_string().into();
+                answer["response"] = error.document();
+                let (method, path) = (&operation["method"], &operation["path"]);
+                let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+                let request = format!("{} {} (bulk)", text(method), text(path));
+                if error.status >= 500 {
+                    tracing::error!(cause = ?error.cause, request, "an operation of SCIM failed");
+                } else if let Err(error) =
+                    faults::keep(self.provisioner.platform(), &self.provisioner.config, &request, &error).await
+                {
+                    tracing::warn!(%error, "a fault of an identity provider could not be kept");
+                }
+            }
+        }
+        self.done.insert(at, answer);
+    }
+}

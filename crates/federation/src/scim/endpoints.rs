@@ -1,0 +1,213 @@
+//! The operations of SCIM on users and groups.
+
+use axum::http::StatusCode;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    error::Result,
+    group,
+    http::{Answer, Body, Id, Preconditions, Provisioner, Search, Shown},
+    list,
+    representation::{
+        CreateFaults, DeleteFaults, ListFaults, ListParameters, PatchFaults, ProjectionParameters, ReadFaults,
+        ReplaceFaults, ScimDefinitions, ScimGroup, ScimGroups, ScimPatch, ScimSearch, ScimUser, ScimUsers,
+    },
+    schema::{GROUPS, ResourceType, USERS},
+    user,
+};
+use crate::Federation;
+
+pub fn operations() -> OpenApiRouter<Federation> {
+    OpenApiRouter::new()
+        .routes(routes!(list_users, create_user))
+        .routes(routes!(search_users))
+        .routes(routes!(get_user, replace_user, patch_user, delete_user))
+        .routes(routes!(list_groups, create_group))
+        .routes(routes!(search_groups))
+        .routes(routes!(search_everything))
+        .routes(routes!(get_group, replace_group, patch_group, delete_group))
+}
+
+/// What is left of a resource by `attributes` and `excludedAttributes`.
+fn projected(resource: &ResourceType, search: &Search, shown: Shown) -> Result<Shown> {
+    let document = search.projection(resource)?.of(resource, shown.document);
+    Ok(Shown { document, ..shown })
+}
+
+/// List or look up the organization's users
+#[utoipa::path(get, path = "/scim/v2/Users", tag = "scim", params(ListParameters),
+    responses((status = 200, description = "A page, in the order of their ids where no other is asked for", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
+async fn list_users(provisioner: Provisioner, search: Search) -> Result<Answer> {
+    list::users(&provisioner, &search).await
+}
+
+/// Look up users by a body instead of a query
+#[utoipa::path(post, path = "/scim/v2/Users/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
+    responses((status = 200, description = "A page", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
+async fn search_users(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
+    list::users(&provisioner, &Search::of_body(&body)?).await
+}
+
+/// Provision a user into the organization
+#[utoipa::path(post, path = "/scim/v2/Users", tag = "scim", params(ProjectionParameters),
+    request_body(content = ScimUser, content_type = "application/scim+json"),
+    responses((status = 201, description = "A member from now on; one who was a member before is managed from now on", body = ScimUser, content_type = "application/scim+json"), CreateFaults))]
+async fn create_user(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
+    let shown = user::create(&provisioner, &body).await?;
+    Ok(projected(&USERS, &search, shown)?.answer(StatusCode::CREATED))
+}
+
+/// Read one user in SCIM form
+#[utoipa::path(get, path = "/scim/v2/Users/{user_id}", tag = "scim",
+    params(("user_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
+    responses(
+        (status = 200, description = "The user, with an entity tag", body = ScimUser, content_type = "application/scim+json"),
+        (status = 304, description = "If-None-Match names this version"), ReadFaults))]
+async fn get_user(
+    provisioner: Provisioner,
+    Id(id): Id,
+    search: Search,
+    preconditions: Preconditions,
+) -> Result<Answer> {
+    let shown = user::get(&provisioner, id).await?;
+    Ok(projected(&USERS, &search, shown)?.unless_known(&preconditions))
+}
+
+/// Replace a user's attributes
+#[utoipa::path(put, path = "/scim/v2/Users/{user_id}", tag = "scim",
+    params(("user_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
+    request_body(content = ScimUser, content_type = "application/scim+json"),
+    responses((status = 200, description = "As it is now; what was left out is gone, but for active", body = ScimUser, content_type = "application/scim+json"), ReplaceFaults))]
+async fn replace_user(
+    provisioner: Provisioner,
+    Id(id): Id,
+    search: Search,
+    preconditions: Preconditions,
+    Body(body): Body,
+) -> Result<Answer> {
+    let shown = user::replace(&provisioner, id, &body, &preconditions).await?;
+    Ok(projected(&USERS, &search, shown)?.answer(StatusCode::OK))
+}
+
+/// Change single attributes of a user
+#[utoipa::path(patch, path = "/scim/v2/Users/{user_id}", tag = "scim",
+    params(("user_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
+    request_body(content = ScimPatch, content_type = "application/scim+json"),
+    responses((status = 200, description = "As it is now; active false ends sessions and tokens at once", body = ScimUser, content_type = "application/scim+json"), PatchFaults))]
+async fn patch_user(
+    provisioner: Provisioner,
+    Id(id): Id,
+    search: Search,
+    preconditions: Preconditions,
+    Body(body): Body,
+) -> Result<Answer> {
+    let shown = user::modify(&provisioner, id, &body, &preconditions).await?;
+    Ok(projected(&USERS, &search, shown)?.answer(StatusCode::OK))
+}
+
+/// Take a user out of the organization
+#[utoipa::path(delete, path = "/scim/v2/Users/{user_id}", tag = "scim",
+    params(("user_id" = String, Path, description = "The id that SCIM answered")),
+    responses((status = 204, description = "Out; the account and its other organizations stay, and a later create brings the member back"), DeleteFaults))]
+async fn delete_user(provisioner: Provisioner, Id(id): Id, preconditions: Preconditions) -> Result<Answer> {
+    user::delete(&provisioner, id, &preconditions).await?;
+    Ok(Answer::no_content())
+}
+
+/// List groups
+#[utoipa::path(get, path = "/scim/v2/Groups", tag = "scim", params(ListParameters),
+    responses((status = 200, description = "A page; without members where excludedAttributes names them", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
+async fn list_groups(provisioner: Provisioner, search: Search) -> Result<Answer> {
+    list::groups(&provisioner, &search).await
+}
+
+/// Look up groups by a body instead of a query
+#[utoipa::path(post, path = "/scim/v2/Groups/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
+    responses((status = 200, description = "A page", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
+async fn search_groups(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
+    list::groups(&provisioner, &Search::of_body(&body)?).await
+}
+
+/// Look up users and groups together
+#[utoipa::path(post, path = "/scim/v2/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
+    responses((status = 200, description = "A page: users, then groups", body = ScimDefinitions, content_type = "application/scim+json"), ListFaults))]
+async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
+    list::everything(&provisioner, &Search::of_body(&body)?).await
+}
+
+/// Make a group
+#[utoipa::path(post, path = "/scim/v2/Groups", tag = "scim", params(ProjectionParameters),
+    request_body(content = ScimGroup, content_type = "application/scim+json"),
+    responses((status = 201, description = "Made; its members hold what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
+async fn create_group(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
+    let shown = group::create(&provisioner, &body).await?;
+    Ok(projected(&GROUPS, &search, shown)?.answer(StatusCode::CREATED))
+}
+
+/// Read one group
+#[utoipa::path(get, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
+    params(("scim_group_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
+    responses(
+        (status = 200, description = "The group, with an entity tag", body = ScimGroup, content_type = "application/scim+json"),
+        (status = 304, description = "If-None-Match names this version"), ReadFaults))]
+async fn get_group(
+    provisioner: Provisioner,
+    Id(id): Id,
+    search: Search,
+    preconditions: Preconditions,
+) -> Result<Answer> {
+    Ok(shown_group(&provisioner, id, &search).await?.unless_known(&preconditions))
+}
+
+async fn shown_group(provisioner: &Provisioner, id: i64, search: &Search) -> Result<Shown> {
+    let projection = search.projection(&GROUPS)?;
+    let shown = group::get(provisioner, id, projection.shows("members")).await?;
+    Ok(Shown { document: projection.of(&GROUPS, shown.document), ..shown })
+}
+
+/// Replace a group's name and members
+#[utoipa::path(put, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
+    params(("scim_group_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
+    request_body(content = ScimGroup, content_type = "application/scim+json"),
+    responses((status = 200, description = "As it is now", body = ScimGroup, content_type = "application/scim+json"), ReplaceFaults))]
+async fn replace_group(
+    provisioner: Provisioner,
+    Id(id): Id,
+    search: Search,
+    preconditions: Preconditions,
+    Body(body): Body,
+) -> Result<Answer> {
+    group::replace(&provisioner, id, &body, &preconditions).await?;
+    Ok(shown_group(&provisioner, id, &search).await?.answer(StatusCode::OK))
+}
+
+/// Change a group's name, or who is in it
+#[utoipa::path(patch, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
+    params(("scim_group_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
+    request_body(content = ScimPatch, content_type = "application/scim+json"),
+    responses(
+        (status = 200, description = "As it is now, where attributes or excludedAttributes asks for it", body = ScimGroup, content_type = "application/scim+json"),
+        (status = 204, description = "Done"), PatchFaults))]
+async fn patch_group(
+    provisioner: Provisioner,
+    Id(id): Id,
+    search: Search,
+    preconditions: Preconditions,
+    Body(body): Body,
+) -> Result<Answer> {
+    group::modify(&provisioner, id, &body, &preconditions).await?;
+    // Thousands of members are not sent back to whoever added one (RFC 7644, section 3.5.2).
+    match search.names_attributes() {
+        true => Ok(shown_group(&provisioner, id, &search).await?.answer(StatusCode::OK)),
+        false => Ok(Answer::no_content()),
+    }
+}
+
+/// Delete a group; its members stay
+#[utoipa::path(delete, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
+    params(("scim_group_id" = String, Path, description = "The id that SCIM answered")),
+    responses((status = 204, description = "Gone, with the roles that it gave"), DeleteFaults))]
+async fn delete_group(provisioner: Provisioner, Id(id): Id, preconditions: Preconditions) -> Result<Answer> {
+    group::delete(&provisioner, id, &preconditions).await?;
+    Ok(Answer::no_content())
+}

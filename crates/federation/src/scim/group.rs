@@ -1,0 +1,570 @@
+//! SCIM groups. Members stand in a table of their own: one more is one more row, however many there are, and two who are
+//! added at once are both there.
+//!
+//! A change locks the organization first, for a group may give roles ([`roles`]), then its own row, whose version it counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{OrganizationId, Tenant, UserId};
+use rivergen_platform::{
+    Event, Transaction,
+    audit::{self, AuditRecord},
+    db::{TenantOwned, TenantScope, is_unique_violation},
+};
+use rivergen_tenancy::organization;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*,
+    sea_query::OnConflict,
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    document,
+    error::{Kind, Result, ScimError},
+    filter,
+    http::{Preconditions, Provisioner, Shown, gone, require_schema},
+    patch::{self, Op, Operation, Target},
+    roles,
+    schema::{Attribute, GROUP, GROUPS},
+    user,
+};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "scim_groups")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub organization_id: OrganizationId,
+    /// Whose identity provider pushed it.
+    pub config_id: i64,
+    pub display_name: String,
+    /// Lower case.
+    pub display_name_key: String,
+    /// Unique in the organization.
+    pub external_id: Option<String>,
+    /// Counts the changes: the entity tag.
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TenantOwned for Entity {
+    fn organization_column() -> Column {
+        Column::OrganizationId
+    }
+}
+
+/// Who is in which group.
+pub mod member {
+    use chrono::{DateTime, Utc};
+    use sea_orm::{RelationDef, entity::prelude::*};
+
+    use crate::scim::{group, user};
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "scim_group_members")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub group_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub scim_user_id: i64,
+        pub added_at: DateTime<Utc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub fn to_user() -> RelationDef {
+        Entity::belongs_to(user::Entity).from(Column::ScimUserId).to(user::Column::Id).into()
+    }
+
+    pub fn to_group() -> RelationDef {
+        Entity::belongs_to(group::Entity).from(Column::GroupId).to(group::Column::Id).into()
+    }
+}
+
+/// Rows of one statement.
+const BATCH: usize = 500;
+const LONGEST_NAME: usize = 255;
+
+/// Somebody in a group, as it shows them.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub user_id: UserId,
+    pub display: Option<String>,
+}
+
+impl Model {
+    /// As SCIM answers it; without `members` where nobody asks for them.
+    pub fn shown(&self, base: &str, members: Option<&[Person]>) -> Shown {
+        let location = format!("{base}/Groups/{}", self.id);
+        let mut document = json!({
+            "schemas": [GROUP],
+            "id": self.id.to_string(),
+            "displayName": self.display_name,
+            "meta": user::meta("Group", self.created_at, self.updated_at, self.version, &location),
+        });
+        if let Some(external_id) = &self.external_id {
+            document["externalId"] = external_id.as_str().into();
+        }
+        if let Some(members) = members.filter(|members| !members.is_empty()) {
+            document["members"] = members.iter().map(|member| member.shown(base)).collect();
+        }
+        Shown { id: self.id, version: self.version, location, document }
+    }
+}
+
+impl Person {
+    fn shown(&self, base: &str) -> Value {
+        let mut member = json!({"value": self.user_id.to_string(), "$ref": format!("{base}/Users/{}", self.user_id),
+            "type": "User"});
+        if let Some(display) = &self.display {
+            member["display"] = display.as_str().into();
+        }
+        member
+    }
+}
+
+/// The members of groups. Index: the primary key of scim_group_members.
+pub async fn members_of(db: &impl ConnectionTrait, groups: &[i64]) -> Result<BTreeMap<i64, Vec<Person>>> {
+    let mut found: BTreeMap<i64, Vec<Person>> = BTreeMap::new();
+    if groups.is_empty() {
+        return Ok(found);
+    }
+    let rows: Vec<(i64, UserId, Value)> = member::Entity::find()
+        .select_only()
+        .column(member::Column::GroupId)
+        .column(user::Column::UserId)
+        .column(user::Column::Attributes)
+        .join(sea_orm::JoinType::InnerJoin, member::to_user())
+        .filter(member::Column::GroupId.is_in(groups.iter().copied()))
+        .order_by_asc(member::Column::GroupId)
+        .order_by_asc(member::Column::ScimUserId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (group, user_id, attributes) in rows {
+        let display = attributes["displayName"].as_str().or(attributes["userName"].as_str()).map(str::to_owned);
+        found.entry(group).or_default().push(Person { user_id, display });
+    }
+    Ok(found)
+}
+
+/// What a body says of a group beside its members.
+struct Facts {
+    display_name: String,
+    external_id: Option<String>,
+}
+
+impl Facts {
+    fn new(display_name: Option<&str>, external_id: Option<&str>) -> Result<Self> {
+        let display_name = display_name.map(str::trim).filter(|name| !name.is_empty());
+        let display_name = display_name.ok_or_else(|| ScimError::value("displayName is required."))?;
+        let external_id = external_id.filter(|id| !id.is_empty());
+        for text in [Some(display_name), external_id].into_iter().flatten() {
+            if text.chars().count() > LONGEST_NAME || text.contains('\0') {
+                return Err(ScimError::value("displayName and externalId have at most 255 characters."));
+            }
+        }
+        Ok(Self { display_name: display_name.to_owned(), external_id: external_id.map(str::to_owned) })
+    }
+
+    fn of(body: &Map<String, Value>) -> Result<Self> {
+        Self::new(text(body, "displayName")?, text(body, "externalId")?)
+    }
+}
+
+fn field<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
+    match field(body, name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(ScimError::value(format!("{name} must be a text."))),
+    }
+}
+
+/// The ids that a list of members names; one alone is a list of one.
+fn named(value: &Value) -> Result<BTreeSet<i64>> {
+    let members = match value {
+        Value::Null => return Ok(BTreeSet::new()),
+        Value::Array(members) => members.as_slice(),
+        alone => std::slice::from_ref(alone),
+    };
+    members.iter().map(id_of).collect()
+}
+
+fn id_of(member: &Value) -> Result<i64> {
+    let value = match member {
+        Value::Object(parts) => field(parts, "value").unwrap_or(&Value::Null),
+        alone => alone,
+    };
+    let id = match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.as_i64(),
+        _ => None,
+    };
+    id.ok_or_else(|| ScimError::value("A member's value is the id of a user."))
+}
+
+/// Those of the ids that are users of the organization, each with the id of its row. Index:
+/// scim_users(organization_id, user_id), unique.
+async fn rows_of(db: &impl ConnectionTrait, tenant: Tenant, ids: &BTreeSet<i64>) -> Result<BTreeMap<i64, i64>> {
+    let mut found = BTreeMap::new();
+    let ids: Vec<i64> = ids.iter().copied().collect();
+    for ids in ids.chunks(BATCH) {
+        let rows: Vec<(i64, i64)> = tenant
+            .find::<user::Entity>()
+            .select_only()
+            .column(user::Column::UserId)
+            .column(user::Column::Id)
+            .filter(user::Column::UserId.is_in(ids.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+fn taken(error: DbErr) -> ScimError {
+    if is_unique_violation(&error) { ScimError::taken("externalId") } else { error.into() }
+}
+
+/// A group that is being changed, in a transaction that holds it.
+struct Change<'a> {
+    tx: &'a Transaction,
+    tenant: Tenant,
+    group: i64,
+    now: DateTime<Utc>,
+    /// Who came or went.
+    touched: BTreeSet<UserId>,
+}
+
+impl Change<'_> {
+    /// Those who are in it already stay.
+    async fn add(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
+        let rows = rows_of(self.tx.conn(), self.tenant, ids).await?;
+        if let Some(unknown) = ids.iter().find(|id| !rows.contains_key(id)) {
+            return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
+        }
+        let new: Vec<member::ActiveModel> = rows
+            .values()
+            .map(|row| member::ActiveModel {
+                group_id: Set(self.group),
+                scim_user_id: Set(*row),
+                added_at: Set(self.now),
+            })
+            .collect();
+        for new in new.chunks(BATCH) {
+            member::Entity::insert_many(new.to_vec())
+                .on_conflict(
+                    OnConflict::columns([member::Column::GroupId, member::Column::ScimUserId]).do_nothing().to_owned(),
+                )
+                .try_insert()
+                .exec_without_returning(self.tx.conn())
+                .await?;
+        }
+        self.touched.extend(ids.iter().copied().map(UserId));
+        Ok(())
+    }
+
+    /// Those who are not in it are passed over: providers say more than once that somebody left.
+    async fn remove(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
+        let rows: Vec<i64> = rows_of(self.tx.conn(), self.tenant, ids).await?.into_values().collect();
+        for rows in rows.chunks(BATCH) {
+            member::Entity::delete_many()
+                .filter(member::Column::GroupId.eq(self.group))
+                .filter(member::Column::ScimUserId.is_in(rows.iter().copied()))
+                .exec(self.tx.conn())
+                .await?;
+        }
+        self.touched.extend(ids.iter().copied().map(UserId));
+        Ok(())
+    }
+
+    async fn members(&self) -> Result<BTreeSet<i64>> {
+        let ids: Vec<i64> = member::Entity::find()
+            .select_only()
+            .column(user::Column::UserId)
+            .join(sea_orm::JoinType::InnerJoin, member::to_user())
+            .filter(member::Column::GroupId.eq(self.group))
+            .into_tuple()
+            .all(self.tx.conn())
+            .await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    /// These, and nobody else.
+    async fn replace(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
+        let before = self.members().await?;
+        self.remove(&(&before - ids)).await?;
+        self.add(&(ids - &before)).await
+    }
+
+    /// Those whom a filter in brackets means.
+    async fn passing(&self, attribute: &Attribute, wanted: &scim_v2::filter::ValFilter) -> Result<BTreeSet<i64>> {
+        // The one that providers send, without reading everybody.
+        if let Some(parts) = filter::equalities(wanted)
+            && let [(part, value)] = parts.as_slice()
+            && part.eq_ignore_ascii_case("value")
+        {
+            return Ok(id_of(value).into_iter().collect());
+        }
+        // What cannot be read is told where nobody is in it, too.
+        filter::passes(attribute, wanted, &Value::Null)?;
+        let mut passing = BTreeSet::new();
+        for member in members_of(self.tx.conn(), &[self.group]).await?.remove(&self.group).unwrap_or_default() {
+            if filter::passes(attribute, wanted, &member.shown(""))? {
+                passing.insert(member.user_id.0);
+            }
+        }
+        Ok(passing)
+    }
+
+    async fn apply(&mut self, facts: &mut Facts, operation: &Operation) -> Result<()> {
+        let value = operation.value.as_ref().unwrap_or(&Value::Null);
+        let Some(path) = &operation.path else {
+            let Some(all) = value.as_object() else {
+                return Err(ScimError::value("Without a path, the value is an object of attributes."));
+            };
+            for (name, value) in all {
+                // Okta sends the id beside the name; what is unknown or the server's own is passed over.
+                if let Ok(Target::Place(place)) = patch::target(&GROUPS, name)
+                    && patch::writable(place).is_ok()
+                    && place.part.is_none()
+                {
+                    self.set(facts, operation.op, place.attribute, Some(value)).await?;
+                }
+            }
+            return Ok(());
+        };
+        match patch::target(&GROUPS, path)? {
+            Target::Extension(_) => Err(ScimError::new(Kind::InvalidPath, "A group has no extension.")),
+            Target::Place(place) => {
+                patch::writable(place)?;
+                if place.part.is_some() {
+                    return Err(ScimError::new(Kind::Mutability, "A member is added or removed as a whole."));
+                }
+                self.set(facts, operation.op, place.attribute, operation.value.as_ref()).await
+            }
+            Target::Values(place, _) if place.part.is_some() && operation.op != Op::Remove => {
+                Err(ScimError::new(Kind::Mutability, "A member is added or removed as a whole."))
+            }
+            Target::Values(place, wanted) => {
+                let meant = self.passing(place.attribute, &wanted).await?;
+                self.remove(&meant).await?;
+                match operation.op {
+                    Op::Remove => Ok(()),
+                    Op::Add | Op::Replace => self.add(&named(value)?).await,
+                }
+            }
+        }
+    }
+
+    async fn set(&mut self, facts: &mut Facts, op: Op, attribute: &Attribute, value: Option<&Value>) -> Result<()> {
+        let text = || match (op, value) {
+            (Op::Remove, _) | (_, None | Some(Value::Null)) => Ok(None),
+            (_, Some(value)) => {
+                let value = document::of(attribute, value)?;
+                Ok::<_, ScimError>(value.and_then(|value| value.as_str().map(str::to_owned)))
+            }
+        };
+        match (attribute.name, op) {
+            ("displayName", _) => {
+                *facts = Facts::new(text()?.as_deref(), facts.external_id.as_deref())?;
+                Ok(())
+            }
+            ("externalId", _) => {
+                *facts = Facts::new(Some(&facts.display_name), text()?.as_deref())?;
+                Ok(())
+            }
+            ("members", Op::Add) => self.add(&named(value.unwrap_or(&Value::Null))?).await,
+            ("members", Op::Replace) => self.replace(&named(value.unwrap_or(&Value::Null))?).await,
+            ("members", Op::Remove) => match value.filter(|value| !value.is_null()) {
+                Some(value) => self.remove(&named(value)?).await,
+                None => self.replace(&BTreeSet::new()).await,
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A new group, with those who are in it.
+pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Result<Shown> {
+    require_schema(body, GROUP)?;
+    let facts = Facts::of(body)?;
+    let ids = named(field(body, "members").unwrap_or(&Value::Null))?;
+    let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
+    let row = ActiveModel {
+        organization_id: Set(tenant.organization_id()),
+        config_id: Set(provisioner.config.id),
+        display_name_key: Set(facts.display_name.to_lowercase()),
+        display_name: Set(facts.display_name),
+        external_id: Set(facts.external_id),
+        version: Set(1),
+        created_at: Set(now),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let row = row.insert(tx.conn()).await.map_err(taken)?;
+    let mut change = Change { tx: &tx, tenant, group: row.id, now, touched: BTreeSet::new() };
+    change.add(&ids).await?;
+    let touched = change.touched;
+    let details = json!({"display_name": row.display_name, "members": touched.len()});
+    let record = provisioner.record("scim.group.create", details).target("scim_group", row.id);
+    finish(provisioner, &tx, touched, record).await?;
+    let members = members_of(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();
+    tx.commit().await?;
+    Ok(row.shown(&provisioner.base(), Some(&members)))
+}
+
+/// Events for single people of one change.
+const MOST_EVENTS: usize = 100;
+
+/// Roles follow, then the record of all of it.
+async fn finish(
+    provisioner: &Provisioner,
+    tx: &Transaction,
+    touched: BTreeSet<UserId>,
+    record: AuditRecord,
+) -> Result<()> {
+    let platform = provisioner.platform();
+    let people: Vec<UserId> = touched.into_iter().collect();
+    // Access policies look at groups. Of many people at once, one event for the organization says it too.
+    match people.len() {
+        0..=MOST_EVENTS => {
+            for person in &people {
+                tx.publish(Event::UserChanged(*person)).await?;
+            }
+        }
+        _ => tx.publish(Event::OrganizationChanged(provisioner.tenant().organization_id())).await?,
+    }
+    let now = platform.clock.now();
+    let mut records = roles::settle(tx, provisioner.tenant(), &people, &provisioner.actor(), now).await?;
+    records.push(record);
+    Ok(audit::record_all(tx, &platform.clock, records).await?)
+}
+
+/// The organization's group; 404 for every other.
+pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: i64) -> Result<Model> {
+    tenant.find::<Entity>().filter(Column::Id.eq(id)).one(db).await?.ok_or_else(gone)
+}
+
+/// As it is answered; its members are read where they are wanted.
+pub async fn get(provisioner: &Provisioner, id: i64, with_members: bool) -> Result<Shown> {
+    let db = provisioner.platform().db.read();
+    let row = find(db, provisioner.tenant(), id).await?;
+    let members = match with_members {
+        true => Some(members_of(db, &[id]).await?.remove(&id).unwrap_or_default()),
+        false => None,
+    };
+    Ok(row.shown(&provisioner.base(), members.as_deref()))
+}
+
+/// What a change is to make of a group.
+enum Wish {
+    Whole(Facts, BTreeSet<i64>),
+    Operations(Vec<Operation>),
+}
+
+/// Name, external id and members become those of the body.
+pub async fn replace(
+    provisioner: &Provisioner,
+    id: i64,
+    body: &Map<String, Value>,
+    known: &Preconditions,
+) -> Result<()> {
+    require_schema(body, GROUP)?;
+    user::require_own_id(body, id)?;
+    let facts = Facts::of(body)?;
+    let ids = named(field(body, "members").unwrap_or(&Value::Null))?;
+    change(provisioner, id, known, "scim.group.replace", Wish::Whole(facts, ids)).await
+}
+
+/// All operations, or none.
+pub async fn modify(
+    provisioner: &Provisioner,
+    id: i64,
+    body: &Map<String, Value>,
+    known: &Preconditions,
+) -> Result<()> {
+    let operations = patch::read(body)?;
+    change(provisioner, id, known, "scim.group.patch", Wish::Operations(operations)).await
+}
+
+async fn change(
+    provisioner: &Provisioner,
+    id: i64,
+    known: &Preconditions,
+    action: &'static str,
+    wish: Wish,
+) -> Result<()> {
+    let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
+    let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).lock_exclusive().one(tx.conn()).await?;
+    let row = found.ok_or_else(gone)?;
+    known.require(row.version)?;
+    let mut facts = Facts { display_name: row.display_name.clone(), external_id: row.external_id.clone() };
+    let mut change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
+    match wish {
+        Wish::Whole(wanted, ids) => {
+            facts = wanted;
+            change.replace(&ids).await?;
+        }
+        Wish::Operations(operations) => {
+            for operation in &operations {
+                change.apply(&mut facts, operation).await?;
+            }
+        }
+    }
+    if facts.display_name != row.display_name || facts.external_id != row.external_id {
+        // Another name may stand for other roles, for everybody.
+        let all = change.members().await?;
+        change.touched.extend(all.into_iter().map(UserId));
+    }
+    let touched = change.touched;
+    let version = row.version + 1;
+    let mut changed = row.into_active_model();
+    changed.display_name_key = Set(facts.display_name.to_lowercase());
+    changed.display_name = Set(facts.display_name);
+    changed.external_id = Set(facts.external_id);
+    changed.version = Set(version);
+    changed.updated_at = Set(now);
+    changed.update(tx.conn()).await.map_err(taken)?;
+    let details = json!({"members": touched.len()});
+    let record = provisioner.record(action, details).target("scim_group", id);
+    finish(provisioner, &tx, touched, record).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The group goes, and the roles that it gave.
+pub async fn delete(provisioner: &Provisioner, id: i64, known: &Preconditions) -> Result<()> {
+    let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
+    let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).lock_exclusive().one(tx.conn()).await?;
+    let row = found.ok_or_else(gone)?;
+    known.require(row.version)?;
+    let change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
+    let people: BTreeSet<UserId> = change.members().await?.into_iter().map(UserId).collect();
+    Entity::delete_by_id(id).exec(tx.conn()).await?;
+    let record =
+        provisioner.record("scim.group.delete", json!({"display_name": row.display_name})).target("scim_group", id);
+    finish(provisioner, &tx, people, record).await?;
+    tx.commit().await?;
+    Ok(())
+}

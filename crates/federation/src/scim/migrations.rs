@@ -1,0 +1,213 @@
+//! The tables of SCIM, and what it leaves on memberships and roles.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+use crate::migrations::{belongs_to, index};
+
+pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(Managed), Box::new(Configs), Box::new(Resources), Box::new(Syncs)]
+}
+
+struct Managed;
+
+impl MigrationName for Managed {
+    fn name(&self) -> &str {
+        "m0082_scim_managed"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Managed {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for (table, column) in [("memberships", "managed_by_scim"), ("role_assignments", "given_by_group")] {
+            let column = boolean(column).default(false).to_owned();
+            m.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+}
+
+struct Configs;
+
+impl MigrationName for Configs {
+    fn name(&self) -> &str {
+        "m0082_scim_configs"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Configs {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("scim_configs")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer_uniq("provider_id"))
+                .col(boolean("enabled"))
+                .col(big_integer_null("default_role_id"))
+                .col(json("group_role_mapping"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .foreign_key(&mut belongs_to("scim_configs", "organization_id", "organizations"))
+                .foreign_key(&mut belongs_to("scim_configs", "provider_id", "sso_providers"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("scim_configs", "scim_configs_organization", &["organization_id", "id"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("scim_tokens")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("config_id"))
+                .col(text("prefix"))
+                .col(binary_uniq("token_hash"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone_null("expires_at"))
+                .col(timestamp_with_time_zone_null("last_used_at"))
+                .foreign_key(&mut belongs_to("scim_tokens", "config_id", "scim_configs"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("scim_tokens", "scim_tokens_config", &["config_id", "id"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("scim_errors")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("config_id"))
+                .col(timestamp_with_time_zone("occurred_at"))
+                .col(text("request"))
+                .col(integer("status"))
+                .col(text_null("scim_type"))
+                .col(text("detail"))
+                .foreign_key(&mut belongs_to("scim_errors", "config_id", "scim_configs"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("scim_errors", "scim_errors_config", &["config_id", "id"])).await
+    }
+}
+
+struct Resources;
+
+impl MigrationName for Resources {
+    fn name(&self) -> &str {
+        "m0082_scim_resources"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Resources {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("scim_users")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("config_id"))
+                .col(big_integer("membership_id"))
+                .col(big_integer("user_id"))
+                .col(text("user_name_key"))
+                .col(text_null("external_id"))
+                .col(boolean("active"))
+                .col(json_binary("attributes"))
+                .col(json_binary("folded"))
+                .col(big_integer("version"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .foreign_key(&mut belongs_to("scim_users", "config_id", "scim_configs"))
+                // Who leaves the organization, whoever took them out, is no user any more.
+                .foreign_key(&mut belongs_to("scim_users", "membership_id", "memberships"))
+                .to_owned(),
+        )
+        .await?;
+        for (name, columns) in [
+            // A list, and one user.
+            ("scim_users_user", ["organization_id", "user_id"]),
+            ("scim_users_name", ["organization_id", "user_name_key"]),
+            ("scim_users_external", ["organization_id", "external_id"]),
+        ] {
+            m.create_index(index("scim_users", name, &columns).unique().to_owned()).await?;
+        }
+        m.create_index(index("scim_users", "scim_users_updated", &["organization_id", "updated_at"])).await?;
+        // Of one provider: for a reconciliation, and how many there are.
+        m.create_index(index("scim_users", "scim_users_config", &["config_id", "id"])).await?;
+        m.create_index(index("scim_users", "scim_users_membership", &["membership_id"])).await?;
+        // What is kept about a person.
+        m.create_index(index("scim_users", "scim_users_person", &["user_id", "id"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("scim_groups")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("config_id"))
+                .col(text("display_name"))
+                .col(text("display_name_key"))
+                .col(text_null("external_id"))
+                .col(big_integer("version"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .foreign_key(&mut belongs_to("scim_groups", "config_id", "scim_configs"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("scim_groups", "scim_groups_organization", &["organization_id", "id"])).await?;
+        m.create_index(index("scim_groups", "scim_groups_name", &["organization_id", "display_name_key"])).await?;
+        let external = ["organization_id", "external_id"];
+        m.create_index(index("scim_groups", "scim_groups_external", &external).unique().to_owned()).await?;
+        m.create_index(index("scim_groups", "scim_groups_config", &["config_id", "id"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("scim_group_members")
+                .col(big_integer("group_id"))
+                .col(big_integer("scim_user_id"))
+                .col(timestamp_with_time_zone("added_at"))
+                .primary_key(Index::create().col("group_id").col("scim_user_id"))
+                .foreign_key(&mut belongs_to("scim_group_members", "group_id", "scim_groups"))
+                .foreign_key(&mut belongs_to("scim_group_members", "scim_user_id", "scim_users"))
+                .to_owned(),
+        )
+        .await?;
+        // The groups of a user.
+        m.create_index(index("scim_group_members", "scim_group_members_user", &["scim_user_id", "group_id"])).await
+    }
+}
+
+struct Syncs;
+
+impl MigrationName for Syncs {
+    fn name(&self) -> &str {
+        "m0082_scim_syncs"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Syncs {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("scim_syncs")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("config_id"))
+                .col(text("sync_type"))
+                .col(text("status"))
+                .col(big_integer("after_id"))
+                .col(timestamp_with_time_zone_null("changed_since"))
+                .col(big_integer("users_changed"))
+                .col(json("conflicts"))
+                .col(timestamp_with_time_zone("started_at"))
+                .col(timestamp_with_time_zone_null("finished_at"))
+                .foreign_key(&mut belongs_to("scim_syncs", "config_id", "scim_configs"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("scim_syncs", "scim_syncs_config", &["config_id", "id"])).await
+    }
+}

@@ -1,0 +1,515 @@
+//! SCIM users: each is a membership of the organization, with what the identity provider says of the person.
+//!
+//! ```text
+//! create   an account where the address has none  ─▶  a membership where there is none  ─▶  a SCIM user
+//! active   false: the membership is deactivated, sessions there and its tokens end; true: let in again
+//! delete   the membership ends, and with it the SCIM user; the account stays
+//! ```
+//!
+//! An account belongs to its person. Name and address of it follow the identity provider only where the organization has
+//! proved the domain of the address; nobody's password is ever touched.
+//!
+//! What the provider says is one document; beside it stand the columns that lists are filtered by often, and the document
+//! once more as the database compares it ([`document::folded`]).
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rivergen_identity::{
+    email_address,
+    session::EndReason,
+    user::{NewUser, User, account, address, default_display_name},
+};
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, RoleId, Tenant, UserId};
+use rivergen_platform::{
+    Event, Transaction,
+    audit::{self, AuditRecord},
+    db::{TenantOwned, TenantScope, is_unique_violation},
+};
+use rivergen_tenancy::{
+    domain,
+    member::{self, NewMember, Source, Status},
+    organization::{self, settings::default_role},
+    role,
+};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*};
+use serde_json::{Map, Value, json};
+
+use super::{
+    document::{self, Document},
+    error::{Kind, Result, ScimError},
+    group,
+    http::{Provisioner, Shown, gone, require_schema},
+    patch,
+    schema::{ENTERPRISE, USER, USERS},
+};
+use crate::sign_in::roles::may_be_given;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "scim_users")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub organization_id: OrganizationId,
+    /// Whose identity provider pushed it.
+    pub config_id: i64,
+    /// It ends with the membership.
+    pub membership_id: i64,
+    /// What SCIM calls it by.
+    pub user_id: UserId,
+    /// Lower case; unique in the organization.
+    pub user_name_key: String,
+    /// Unique in the organization.
+    pub external_id: Option<String>,
+    pub active: bool,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub attributes: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub folded: Json,
+    /// Counts the changes: the entity tag.
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TenantOwned for Entity {
+    fn organization_column() -> Column {
+        Column::OrganizationId
+    }
+}
+
+impl Model {
+    pub fn document(&self) -> Document {
+        self.attributes.as_object().cloned().unwrap_or_default()
+    }
+
+    /// As SCIM answers it, with the groups that the person is in.
+    pub fn shown(&self, base: &str, groups: &[(i64, String)]) -> Shown {
+        let location = format!("{base}/Users/{}", self.user_id);
+        let mut document = self.document();
+        let mut schemas = vec![USER];
+        if document.contains_key(ENTERPRISE) {
+            schemas.push(ENTERPRISE);
+        }
+        let group = |(id, name): &(i64, String)| json!({"value": id.to_string(), "$ref": format!("{base}/Groups/{id}"), "display": name, "type": "direct"});
+        if !groups.is_empty() {
+            document.insert("groups".to_owned(), groups.iter().map(group).collect());
+        }
+        document.insert("schemas".to_owned(), json!(schemas));
+        document.insert("id".to_owned(), self.user_id.to_string().into());
+        document.insert("meta".to_owned(), meta("User", self.created_at, self.updated_at, self.version, &location));
+        Shown { id: self.user_id.0, version: self.version, location, document: Value::Object(document) }
+    }
+}
+
+pub fn meta(
+    kind: &'static str,
+    created: DateTime<Utc>,
+    modified: DateTime<Utc>,
+    version: i64,
+    location: &str,
+) -> Value {
+    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    json!({"resourceType": kind, "created": time(created), "lastModified": time(modified), "location": location,
+        "version": super::http::etag(version)})
+}
+
+/// What a document says that accounts and lists need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    user_name_key: String,
+    external_id: Option<String>,
+    active: Option<bool>,
+    /// Of the account: the user name, or else the primary address.
+    pub address: String,
+    /// What the provider says, if anything.
+    pub display_name: Option<String>,
+}
+
+/// The longest name of an account, and the longest key of an index.
+const LONGEST_NAME: usize = 255;
+
+impl Facts {
+    pub fn of(document: &Document) -> Result<Self> {
+        let user_name = document.get("userName").and_then(Value::as_str).map(str::trim).unwrap_or_default();
+        if user_name.is_empty() || user_name.chars().count() > LONGEST_NAME {
+            return Err(ScimError::value("userName must be a mail address."));
+        }
+        let external_id = document.get("externalId").and_then(Value::as_str);
+        if external_id.is_some_and(|id| id.chars().count() > LONGEST_NAME) {
+            return Err(ScimError::value("externalId is too long."));
+        }
+        let emails = document.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let primary = emails.iter().find(|email| document::is_primary(email)).or(emails.first());
+        let primary = primary.and_then(|email| email["value"].as_str());
+        let address = email_address::normalise(user_name, "userName")
+            .or_else(|error| primary.map_or(Err(error), |email| email_address::normalise(email, "emails.value")))
+            .map_err(|_| ScimError::value("userName must be a mail address, or emails must have a primary one."))?;
+        Ok(Self {
+            user_name_key: user_name.to_lowercase(),
+            // An empty one is none, which many may have.
+            external_id: external_id.filter(|id| !id.is_empty()).map(str::to_owned),
+            active: document.get("active").and_then(Value::as_bool),
+            display_name: display_name(document),
+            address,
+        })
+    }
+}
+
+/// A text that says something.
+fn said(value: Option<&Value>) -> Option<&str> {
+    value.and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn display_name(document: &Document) -> Option<String> {
+    let name = document.get("name");
+    let part = |part: &str| said(name.and_then(|name| name.get(part)));
+    let parts = || {
+        let parts: Vec<&str> = [part("givenName"), part("familyName")].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    };
+    let whole = said(document.get("displayName")).or_else(|| part("formatted")).map(str::to_owned).or_else(parts);
+    whole.map(|name| name.chars().take(LONGEST_NAME).collect())
+}
+
+/// Which attribute a unique index refused.
+fn taken(error: DbErr) -> ScimError {
+    match is_unique_violation(&error) {
+        true if error.to_string().contains("external") => ScimError::taken("externalId"),
+        true => ScimError::taken("userName"),
+        false => error.into(),
+    }
+}
+
+/// Who was added to the organization, and is a SCIM user from now on.
+pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Result<Shown> {
+    require_schema(body, USER)?;
+    let mut document = document::read(&USERS, body)?;
+    document.entry("active").or_insert(true.into());
+    document::bounded(&document)?;
+    let facts = Facts::of(&document)?;
+    let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    let known = User::find_by_email(tx.conn(), &facts.address).await?;
+    let user_id = match &known {
+        Some(user) => user.id(),
+        None => open_account(&tx, tenant, &facts, now).await?,
+    };
+    let mut member = match &known {
+        Some(user) => find_member(&tx, tenant, user.id()).await?,
+        None => None,
+    };
+    if member.is_some() {
+        // Somebody who was a member before: what they hold may change, which is done one after another.
+        organization::lock(&tx, tenant).await?;
+    } else {
+        let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+        found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
+        let role_id = default_role_id(&tx, provisioner).await?;
+        let attributes = Default::default();
+        let new = NewMember {
+            organization_id: tenant.organization_id(),
+            user_id,
+            role_id,
+            source: Source::Scim,
+            attributes: &attributes,
+            by: None,
+        };
+        new.add(&tx, now).await.map_err(|error| match error.code {
+            // By another request, at this moment.
+            ErrorCode::AlreadyMember => ScimError::taken("userName"),
+            _ => error.into(),
+        })?;
+        member = find_member(&tx, tenant, user_id).await?;
+    }
+    let member = member.ok_or_else(|| Error::internal("a new member is not there"))?;
+    let active = facts.active.unwrap_or(true);
+    let row = ActiveModel {
+        organization_id: Set(tenant.organization_id()),
+        config_id: Set(provisioner.config.id),
+        membership_id: Set(member.id),
+        user_id: Set(user_id),
+        user_name_key: Set(facts.user_name_key.clone()),
+        external_id: Set(facts.external_id.clone()),
+        active: Set(active),
+        folded: Set(document::folded(&USERS, &document)),
+        attributes: Set(Value::Object(document)),
+        version: Set(1),
+        created_at: Set(now),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let row = row.insert(tx.conn()).await.map_err(taken)?;
+    manage(&tx, &member, true).await?;
+    let standing = follow(&tx, tenant, &member, active, now).await?;
+    let profile = match &known {
+        Some(user) => rename(&tx, tenant, user, None, &facts, now).await?,
+        None => false,
+    };
+    let details = json!({"account_is_new": known.is_none(), "profile_changed": profile, "status_changed": standing});
+    let record = provisioner.record("scim.user.create", details).target("user", user_id.0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(row.shown(&provisioner.base(), &[]))
+}
+
+/// An account for somebody whom nobody here knows; they sign in with the identity provider. The address counts as proved
+/// where the organization has proved its domain.
+async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<UserId> {
+    let is_proved = domain::speaks_for(tx.conn(), tenant, &facts.address).await?;
+    let new = NewUser {
+        email: facts.address.clone(),
+        display_name: facts.display_name.clone().unwrap_or_else(|| default_display_name(&facts.address)),
+        password_hash: None,
+        verified_at: is_proved.then_some(now),
+        terms_version: None,
+    };
+    // Somebody took the address at this moment.
+    Ok(new.insert(tx.conn(), now).await.map_err(taken)?.id())
+}
+
+async fn find_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<Option<member::Model>> {
+    // Index: memberships(organization_id, user_id), unique.
+    let found = tenant.find::<member::Entity>().filter(member::Column::UserId.eq(user_id));
+    Ok(found.one(tx.conn()).await?)
+}
+
+/// What everybody gets who is pushed: the role of the configuration, else that of who is let into the organization without
+/// one. Never one that runs the organization, whatever became of it since it was chosen.
+async fn default_role_id(tx: &Transaction, provisioner: &Provisioner) -> Result<RoleId> {
+    let tenant = provisioner.tenant();
+    let chosen = match provisioner.config.default_role_id {
+        Some(id) => tenant.find::<role::Entity>().filter(role::Column::Id.eq(id)).one(tx.conn()).await?,
+        None => None,
+    };
+    if let Some(role) = chosen.filter(may_be_given) {
+        return Ok(role.id);
+    }
+    let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+    let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+    let role = default_role(tx.conn(), tenant, &intake).await?;
+    match may_be_given(&role) {
+        true => Ok(role.id),
+        false => Ok(role::built_in(tx.conn(), tenant, rivergen_kernel::BuiltInRole::Viewer).await?.id),
+    }
+}
+
+/// Says on the membership that the identity provider manages it, or does no more.
+async fn manage(tx: &Transaction, member: &member::Model, managed: bool) -> Result<()> {
+    if member.managed_by_scim != managed {
+        member::Entity::update_many()
+            .col_expr(member::Column::ManagedByScim, Expr::value(managed))
+            .filter(member::Column::Id.eq(member.id))
+            .exec(tx.conn())
+            .await?;
+    }
+    Ok(())
+}
+
+/// Brings the membership to what the identity provider says; answers whether that changed it. Whom an administrator has
+/// suspended stays suspended, whatever the provider says.
+pub async fn follow(
+    tx: &Transaction,
+    tenant: Tenant,
+    member: &member::Model,
+    active: bool,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let status = match (active, member.status) {
+        (false, Status::Active) => Status::Deactivated,
+        (true, Status::Deactivated) => Status::Active,
+        _ => return Ok(false),
+    };
+    Ok(member::set_status(tx, tenant, member, status, EndReason::Deprovisioned, now).await?)
+}
+
+/// Name and address of the account follow the identity provider, where the organization speaks for the domain of the address
+/// and the provider says something new; answers whether anything changed. `before` is `None` for everything that it says.
+pub async fn rename(
+    tx: &Transaction,
+    tenant: Tenant,
+    user: &User,
+    before: Option<&Facts>,
+    after: &Facts,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let said = after.display_name.as_ref().filter(|name| **name != user.account.display_name);
+    let name = said.filter(|_| before.is_none_or(|before| before.display_name != after.display_name));
+    let address = before.is_none_or(|before| before.address != after.address) && user.email.email != after.address;
+    if !(name.is_some() || address) || !domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
+        return Ok(false);
+    }
+    let address = address && domain::speaks_for(tx.conn(), tenant, &after.address).await?;
+    if !(name.is_some() || address) {
+        return Ok(false);
+    }
+    let mut row = user.account.clone().into_active_model();
+    if let Some(name) = name {
+        row.display_name = Set(name.clone());
+    }
+    row.updated_at = Set(now);
+    let account: account::Model = row.update(tx.conn()).await?;
+    let mut email = user.email.clone();
+    if address {
+        address::free_unproven(tx.conn(), &after.address).await?;
+        let mut row = email.into_active_model();
+        row.email = Set(after.address.clone());
+        row.verified_at = Set(Some(now));
+        email = row.update(tx.conn()).await.map_err(taken)?;
+    }
+    member::rename(tx, &User { account, email }).await?;
+    tx.publish(Event::UserChanged(user.id())).await?;
+    Ok(true)
+}
+
+/// Index: scim_users(organization_id, user_id), unique.
+pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: i64) -> Result<Model> {
+    tenant.find::<Entity>().filter(Column::UserId.eq(id)).one(db).await?.ok_or_else(gone)
+}
+
+/// As it is answered.
+pub async fn get(provisioner: &Provisioner, id: i64) -> Result<Shown> {
+    let db = provisioner.platform().db.read();
+    let row = find(db, provisioner.tenant(), id).await?;
+    let groups = groups_of(db, &[row.id]).await?.remove(&row.id).unwrap_or_default();
+    Ok(row.shown(&provisioner.base(), &groups))
+}
+
+/// The groups that each of the users is in. Index: scim_group_members(scim_user_id, group_id).
+pub async fn groups_of(db: &impl ConnectionTrait, users: &[i64]) -> Result<BTreeMap<i64, Vec<(i64, String)>>> {
+    let mut found: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
+    if users.is_empty() {
+        return Ok(found);
+    }
+    let rows: Vec<(i64, i64, String)> = group::member::Entity::find()
+        .select_only()
+        .column(group::member::Column::ScimUserId)
+        .column(group::member::Column::GroupId)
+        .column(group::Column::DisplayName)
+        .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
+        .filter(group::member::Column::ScimUserId.is_in(users.iter().copied()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    for (user, group, name) in rows {
+        found.entry(user).or_default().push((group, name));
+    }
+    for groups in found.values_mut() {
+        groups.sort();
+    }
+    Ok(found)
+}
+
+/// All attributes become those of the body; what it leaves out goes, but for `active`.
+pub async fn replace(
+    provisioner: &Provisioner,
+    id: i64,
+    body: &Map<String, Value>,
+    known: &super::http::Preconditions,
+) -> Result<Shown> {
+    require_schema(body, USER)?;
+    require_own_id(body, id)?;
+    let document = document::read(&USERS, body)?;
+    change(provisioner, id, known, "scim.user.replace", |before| {
+        let mut document = document;
+        if let (None, Some(active)) = (document.get("active"), before.get("active")) {
+            document.insert("active".to_owned(), active.clone());
+        }
+        Ok(document)
+    })
+    .await
+}
+
+/// `mutability` where a body names another id than the path.
+pub fn require_own_id(body: &Map<String, Value>, id: i64) -> Result<()> {
+    let named = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("id")).map(|(_, value)| value);
+    match named {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(named)) if *named == id.to_string() => Ok(()),
+        Some(_) => Err(ScimError::new(Kind::Mutability, "The id of a resource does not change.")),
+    }
+}
+
+/// All operations, or none.
+pub async fn modify(
+    provisioner: &Provisioner,
+    id: i64,
+    body: &Map<String, Value>,
+    known: &super::http::Preconditions,
+) -> Result<Shown> {
+    let operations = patch::read(body)?;
+    change(provisioner, id, known, "scim.user.patch", |before| {
+        let mut document = before.clone();
+        for operation in &operations {
+            patch::apply(&USERS, &mut document, operation)?;
+        }
+        Ok(document)
+    })
+    .await
+}
+
+/// Makes another document of a user's, and brings membership and account to it.
+async fn change(
+    provisioner: &Provisioner,
+    id: i64,
+    known: &super::http::Preconditions,
+    action: &'static str,
+    made: impl FnOnce(&Document) -> Result<Document>,
+) -> Result<Shown> {
+    let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
+    let found = tenant.find::<Entity>().filter(Column::UserId.eq(id)).lock_exclusive().one(tx.conn()).await?;
+    let row = found.ok_or_else(gone)?;
+    known.require(row.version)?;
+    let before = row.document();
+    let document = made(&before)?;
+    let groups = groups_of(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();
+    if document == before {
+        return Ok(row.shown(&provisioner.base(), &groups));
+    }
+    document::bounded(&document)?;
+    let (was, facts) = (Facts::of(&before)?, Facts::of(&document)?);
+    // One that goes says nothing: who was not let in is not let in by it.
+    let active = facts.active.unwrap_or(row.active);
+    let (version, user_id) = (row.version + 1, row.user_id);
+    let mut changed = row.into_active_model();
+    changed.user_name_key = Set(facts.user_name_key.clone());
+    changed.external_id = Set(facts.external_id.clone());
+    changed.active = Set(active);
+    changed.folded = Set(document::folded(&USERS, &document));
+    changed.attributes = Set(Value::Object(document));
+    changed.version = Set(version);
+    changed.updated_at = Set(now);
+    let row = changed.update(tx.conn()).await.map_err(taken)?;
+    let member = member::find(tx.conn(), tenant, user_id).await?;
+    let status = follow(&tx, tenant, &member, active, now).await?;
+    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
+    let profile = rename(&tx, tenant, &user, Some(&was), &facts, now).await?;
+    let details = json!({"active": active, "status_changed": status, "profile_changed": profile});
+    let record = provisioner.record(action, details).target("user", user_id.0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(row.shown(&provisioner.base(), &groups))
+}
+
+/// Takes the person out of the organization.
+pub async fn delete(provisioner: &Provisioner, id: i64, known: &super::http::Preconditions) -> Result<()> {
+    let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
+    let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
+    let found = tenant.find::<Entity>().filter(Column::UserId.eq(id)).lock_exclusive().one(tx.conn()).await?;
+    let row = found.ok_or_else(gone)?;
+    known.require(row.version)?;
+    // The SCIM user goes with the membership.
+    member::remove(&tx, tenant, row.user_id, EndReason::Deprovisioned, platform.clock.now()).await?;
+    let record: AuditRecord = provisioner.record("scim.user.delete", json!({})).target("user", row.user_id.0);
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    Ok(())
+}

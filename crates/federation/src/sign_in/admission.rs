@@ -1,0 +1,150 @@
+//! Who somebody is, and whether they may come in: decided from what the provider says and what is kept, without changing
+//! anything, so that a rehearsal asks the same question.
+
+use rivergen_identity::user::User;
+use rivergen_kernel::{Error, Result, Tenant};
+use rivergen_platform::db::TenantScope;
+use rivergen_tenancy::{
+    domain,
+    member::{self, Status},
+    organization,
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+use super::Assertion;
+use crate::provider::{self, identity};
+
+/// How somebody comes in.
+#[derive(Debug)]
+pub struct Admission {
+    pub account: Account,
+    /// The link of the provider's subject to the account, where there is one.
+    pub link: Option<identity::Model>,
+    /// `None`: they become a member.
+    pub member: Option<member::Model>,
+}
+
+/// Whose account.
+#[derive(Debug)]
+pub enum Account {
+    Known(Box<User>),
+    /// One that is made, of this proved address.
+    New(String),
+}
+
+/// Why somebody may not come in. For the audit log and for administrators; whoever is refused is not told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the provider gave no e-mail address, by which an account could be found")]
+    NoAddress,
+    #[error("the provider does not say that the address {0} is verified")]
+    AddressNotVerified(String),
+    #[error("the organization has not proved the domain of {0}")]
+    DomainNotProved(String),
+    #[error("the domain of {0} is not among those of this provider")]
+    DomainOfAnother(String),
+    #[error("there is no member with the address {0}, and the provider does not make members (jit_provisioning)")]
+    Unknown(String),
+    #[error("the organization does not take in people of the domain of {0} (allowed_email_domains)")]
+    NotTakenIn(String),
+    #[error("the account of {0} is linked to another subject of this provider")]
+    LinkedOtherwise(String),
+    #[error("the account is disabled")]
+    Disabled,
+    #[error("the member is suspended")]
+    Suspended,
+    #[error("the identity provider has deactivated the member")]
+    Deactivated,
+    #[error("the provider is not active")]
+    ProviderInactive,
+}
+
+/// Decides. Read once more where something is changed by it: unique indexes refuse what was overtaken.
+pub async fn decide(
+    db: &impl ConnectionTrait,
+    provider: &provider::Model,
+    assertion: &Assertion,
+) -> Result<Result<Admission, Refusal>> {
+    let link = identity::find(db, provider.id, &assertion.subject).await?;
+    let user = match &link {
+        Some(link) => {
+            let user = User::find(db, link.user_id).await?;
+            Some(user.ok_or_else(|| Error::internal("a link without its account"))?)
+        }
+        None => None,
+    };
+    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    if let Some(user) = &user
+        && let Some(member) = member_of(db, tenant, user).await?
+    {
+        return Ok(admit(user.clone(), link, Some(member)));
+    }
+    // Not linked, or out of the organization since: the address decides.
+    let email = match proved_address(db, provider, assertion).await? {
+        Ok(email) => email,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let user = match user {
+        Some(user) => Some(user),
+        None => User::find_by_email(db, &email).await?,
+    };
+    if let Some(user) = &user {
+        if link.is_none() && identity::is_linked_otherwise(db, provider.id, user.id(), &assertion.subject).await? {
+            return Ok(Err(Refusal::LinkedOtherwise(email)));
+        }
+        if let Some(member) = member_of(db, tenant, user).await? {
+            return Ok(admit(user.clone(), link, Some(member)));
+        }
+    }
+    if !provider.jit_provisioning {
+        return Ok(Err(Refusal::Unknown(email)));
+    }
+    let organization = organization::Entity::find_by_id(provider.organization_id).one(db).await?;
+    let organization = organization.ok_or_else(|| Error::internal("a provider without its organization"))?;
+    if organization.intake()?.allow(&email).is_err() {
+        return Ok(Err(Refusal::NotTakenIn(email)));
+    }
+    Ok(match user {
+        Some(user) => admit(user, link, None),
+        None => Ok(Admission { account: Account::New(email), link: None, member: None }),
+    })
+}
+
+fn admit(user: User, link: Option<identity::Model>, member: Option<member::Model>) -> Result<Admission, Refusal> {
+    if user.account.disabled_at.is_some() {
+        return Err(Refusal::Disabled);
+    }
+    match member.as_ref().map(|member| member.status) {
+        Some(Status::Suspended) => Err(Refusal::Suspended),
+        Some(Status::Deactivated) => Err(Refusal::Deactivated),
+        Some(Status::Active) | None => Ok(Admission { account: Account::Known(Box::new(user)), link, member }),
+    }
+}
+
+/// Index: memberships(organization_id, user_id), unique.
+async fn member_of(db: &impl ConnectionTrait, tenant: Tenant, user: &User) -> Result<Option<member::Model>> {
+    Ok(tenant.find::<member::Entity>().filter(member::Column::UserId.eq(user.id())).one(db).await?)
+}
+
+/// The address, where the provider may vouch for it: it says that it is verified, and the organization has proved its
+/// domain, which is one of the provider's own if it has some.
+async fn proved_address(
+    db: &impl ConnectionTrait,
+    provider: &provider::Model,
+    assertion: &Assertion,
+) -> Result<Result<String, Refusal>> {
+    let Some(email) = assertion.email.clone() else { return Ok(Err(Refusal::NoAddress)) };
+    if !assertion.email_verified {
+        return Ok(Err(Refusal::AddressNotVerified(email)));
+    }
+    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    let proved = domain::verified(db, tenant).await?;
+    let Some(of) = domain::of_address(&email).filter(|of| proved.contains(of)) else {
+        return Ok(Err(Refusal::DomainNotProved(email)));
+    };
+    let own = provider::domain::of(db, provider.id).await?;
+    if !own.is_empty() && !own.contains(&of) {
+        return Ok(Err(Refusal::DomainOfAnother(email)));
+    }
+    Ok(Ok(email))
+}

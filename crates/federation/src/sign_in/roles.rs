@@ -1,0 +1,220 @@
+//! The roles that a provider's groups give.
+//!
+//! They are worked out anew at each sign-in. What a group gave is remembered, and taken away when the person is not in the
+//! group any more; a role that somebody was given by people is never touched, whatever the groups say. Neither groups nor a
+//! first sign-in give a role that could be used to give oneself more: whoever runs the provider does not run the organization.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{
+    BuiltInRole, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId,
+};
+use rivergen_platform::{
+    Clock, Event, Transaction,
+    audit::{self, Actor, AuditRecord},
+    db::TenantScope,
+};
+use rivergen_tenancy::{
+    member::assignment::{self, Grant},
+    organization, role,
+};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*};
+use serde_json::json;
+
+use crate::provider;
+
+/// A role that a group gave.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sso_role_grants")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub organization_id: OrganizationId,
+    pub provider_id: SsoProviderId,
+    pub user_id: UserId,
+    pub role_id: RoleId,
+    /// Goes with it.
+    pub assignment_id: i64,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Whether an identity provider may give the role: it is neither Owner nor Admin, and carries nothing that changes who may
+/// what in the organization. What is not named here is not allowed.
+pub fn may_be_given(role: &role::Model) -> bool {
+    use Permission::*;
+    let is_above = matches!(role.built_in(), Some(BuiltInRole::Owner | BuiltInRole::Admin));
+    let is_harmless = |permission: &Permission| {
+        permission.is_of_workspace()
+            || matches!(
+                permission,
+                OrganizationRead
+                    | MemberRead
+                    | UserRead
+                    | RoleRead
+                    | WorkspaceRead
+                    | WorkspaceCreate
+                    | WorkspaceWrite
+                    | SsoRead
+                    | TokenRead
+                    | OauthAppRead
+                    | SessionRead
+                    | DeviceRead
+                    | StorageManage
+                    | PolicyRead
+                    | PolicyWrite
+                    | PolicyDelete
+                    | PolicyDetokenize
+                    | AuditRead
+            )
+    };
+    !is_above && role.permissions().iter().all(is_harmless)
+}
+
+/// What a sign-in changes of somebody's roles.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Each with the group that gives it.
+    pub give: Vec<(role::Model, String)>,
+    pub take: Vec<Model>,
+    /// What groups give and the person has already.
+    pub kept: Vec<role::Model>,
+    /// Groups that give nothing.
+    pub without_role: Vec<String>,
+}
+
+impl Plan {
+    /// For somebody who has an account (`None`: nobody yet) and is in these groups.
+    pub async fn of(
+        db: &impl ConnectionTrait,
+        provider: &provider::Model,
+        user_id: Option<UserId>,
+        groups: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let tenant = Tenant::on_behalf_of(provider.organization_id);
+        let mapping = provider.group_roles();
+        let mut wanted: BTreeMap<RoleId, String> = BTreeMap::new();
+        let mut without_role = Vec::new();
+        for group in groups {
+            let Some(role) = mapping.get(group) else {
+                without_role.push(group.clone());
+                continue;
+            };
+            wanted.entry(*role).or_insert_with(|| group.clone());
+        }
+        let roles = match wanted.is_empty() {
+            true => Vec::new(),
+            false => {
+                tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted.keys().copied())).all(db).await?
+            }
+        };
+        let roles: Vec<role::Model> = roles.into_iter().filter(may_be_given).collect();
+        let (mut held, mut remembered) = (BTreeSet::new(), Vec::new());
+        if let Some(user_id) = user_id {
+            // Index: role_assignments(user_id, organization_id).
+            let assigned = tenant
+                .find::<assignment::Entity>()
+                .filter(assignment::Column::UserId.eq(user_id))
+                .filter(assignment::Column::WorkspaceId.is_null())
+                .filter(assignment::live(now));
+            held = assigned.all(db).await?.into_iter().map(|row| row.role_id).collect();
+            // Index: sso_role_grants(user_id, provider_id).
+            let given = Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::ProviderId.eq(provider.id));
+            remembered = given.all(db).await?;
+        }
+        let take = remembered.into_iter().filter(|grant| !roles.iter().any(|role| role.id == grant.role_id)).collect();
+        let (kept, give): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| held.contains(&role.id));
+        let give = give.into_iter().map(|role| (wanted.remove(&role.id).unwrap_or_default(), role));
+        Ok(Self { give: give.map(|(group, role)| (role, group)).collect(), take, kept, without_role })
+    }
+
+    pub fn changes_nothing(&self) -> bool {
+        self.give.is_empty() && self.take.is_empty()
+    }
+
+    /// Carries it out. The organization is locked.
+    pub async fn apply(
+        self,
+        tx: &Transaction,
+        provider: &provider::Model,
+        user_id: UserId,
+        clock: &Clock,
+    ) -> Result<()> {
+        let tenant = Tenant::on_behalf_of(provider.organization_id);
+        let by = Actor::system();
+        for grant in self.take {
+            // What was given by the group alone; with it goes the row that remembers it.
+            let assigned = tenant.find::<assignment::Entity>().filter(assignment::Column::Id.eq(grant.assignment_id));
+            if let Some(assigned) = assigned.one(tx.conn()).await? {
+                assigned.take(tx, &by, clock).await?;
+            }
+        }
+        for (role, _) in self.give {
+            let grant = Grant { tenant, user_id, role_id: role.id, workspace_id: None, expires_at: None };
+            let given = match grant.give(tx, &by, clock).await {
+                Ok(given) => given,
+                Err(error) if error.code == ErrorCode::RoleAlreadyAssigned => continue,
+                Err(error) => return Err(error),
+            };
+            let row = ActiveModel {
+                organization_id: Set(provider.organization_id),
+                provider_id: Set(provider.id),
+                user_id: Set(user_id),
+                role_id: Set(role.id),
+                assignment_id: Set(given.id),
+                ..Default::default()
+            };
+            Entity::insert(row).exec_without_returning(tx.conn()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes every role away that the provider's groups gave, because the provider goes; answers how many. The organization is
+/// locked.
+pub async fn take_all(tx: &Transaction, provider: &provider::Model, clock: &Clock) -> Result<usize> {
+    // Index: sso_role_grants(provider_id).
+    let given = Entity::find().filter(Column::ProviderId.eq(provider.id)).all(tx.conn()).await?;
+    if given.is_empty() {
+        return Ok(0);
+    }
+    let of_provider = Entity::find()
+        .select_only()
+        .column(Column::AssignmentId)
+        .filter(Column::ProviderId.eq(provider.id))
+        .into_query();
+    assignment::Entity::delete_many()
+        .filter(assignment::Column::OrganizationId.eq(provider.organization_id))
+        .filter(assignment::Column::Id.in_subquery(of_provider))
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::OrganizationChanged(provider.organization_id)).await?;
+    let records = given.iter().map(|grant| {
+        AuditRecord::new(Some(provider.organization_id), Actor::system(), "role.revoke")
+            .target("role", grant.role_id.0)
+            .details(json!({"user_id": grant.user_id, "workspace_id": null}))
+    });
+    audit::record_all(tx, clock, records.collect()).await?;
+    Ok(given.len())
+}
+
+/// The role of whoever becomes a member by a first sign-in: the provider's, or the organization's default, or Viewer where
+/// neither may be given so.
+pub(super) async fn of_newcomers(tx: &Transaction, provider: &provider::Model) -> Result<role::Model> {
+    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    if let Some(id) = provider.default_role_id
+        && let Some(role) = role::existing(tx.conn(), tenant, id).await?.filter(may_be_given)
+    {
+        return Ok(role);
+    }
+    let row = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
+    let row = row.ok_or(ErrorCode::OrgNotFound)?;
+    let usual = organization::settings::default_role(tx.conn(), tenant, &row.intake()?).await?;
+    match may_be_given(&usual) {
+        true => Ok(usual),
+        false => role::built_in(tx.conn(), tenant, BuiltInRole::Viewer).await,
+    }
+}

@@ -1,0 +1,200 @@
+//! What an attacker tries: with somebody else's token, with filters, with names of people who belong elsewhere.
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::{Value, json};
+
+use super::{CONFIG, Provider, ScimAnswer, USER, group, patch, prove_domain, user};
+
+on_both_databases! {
+    filter_injection;
+    deep_and_long_filters;
+    the_token_of_another_organization;
+    a_token_opens_nothing_else;
+    guessed_tokens_are_counted with "[limits]\nenabled = true\n[limits.rules]\ngeneral = { limit = 5, per_seconds = 60 }";
+    a_provider_that_asks_too_much_waits with "[limits]\nenabled = true\n[limits.rules]\nscim_by_organization = { limit = 3, per_seconds = 60 }\nlogin_by_ip = { limit = 100, per_seconds = 60 }";
+    an_account_of_another_organization_is_not_taken_over;
+    a_proved_domain_gives_nothing_over_others;
+}
+
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+async fn filter_injection(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let globex = server.organization("Globex").await;
+    let (idp, theirs) = (Provider::of(server, &acme).await, Provider::of(server, &globex).await);
+    theirs.user("secret@globex.example").await;
+    idp.user("ada@acme.example").await;
+    for value in [
+        "' OR '1'='1",
+        "x' OR 1=1 --",
+        "x'); DROP TABLE scim_users; --",
+        "%",
+        "_",
+        "\\\" or userName pr or title eq \\\"",
+    ] {
+        for path in ["userName", "title", "externalId", "emails.value", "groups.display"] {
+            for op in ["eq", "co", "sw", "ew"] {
+                let filter = format!("{path} {op} \"{value}\"");
+                let body = idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(&filter))).await.is(200);
+                assert_eq!(body["totalResults"], 0, "{filter}");
+            }
+        }
+    }
+    for sort in ["userName; DROP TABLE scim_users", "(SELECT 1)", "userName' --"] {
+        let answer = idp.client.get(&format!("/scim/v2/Users?sortBy={}", encoded(sort))).await;
+        answer.refused(400, Some("invalidPath"));
+    }
+    for filter in
+        ["id pr or id pr", "not (userName eq \"x\")", "userName ne \"x\"", "active eq true or active eq false"]
+    {
+        let body = idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(filter))).await.is(200);
+        assert_eq!(body["totalResults"], 1, "{filter}: {body}");
+    }
+}
+
+async fn deep_and_long_filters(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    idp.user("ada@acme.example").await;
+    for filter in [
+        format!("{}active pr{}", "not (".repeat(400), ")".repeat(400)),
+        format!("active pr{}", " and active pr".repeat(250)),
+        "(".repeat(4000),
+        "emails[".repeat(500),
+    ] {
+        idp.client
+            .get(&format!("/scim/v2/Users?filter={}", encoded(&filter)))
+            .await
+            .refused(400, Some("invalidFilter"));
+    }
+    let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
+        "filter": format!("{}active pr{}", "not (".repeat(50_000), ")".repeat(50_000))});
+    idp.client.post("/scim/v2/Users/.search", search).await.refused(400, Some("invalidFilter"));
+    let id = idp.user("bob@acme.example").await;
+    let path = format!("emails[{}type eq \"x\"{}]", "not (".repeat(400), ")".repeat(400));
+    let operations = json!([{"op": "remove", "path": path}]);
+    idp.patch(&format!("/scim/v2/Users/{id}"), operations).await.refused(400, Some("invalidPath"));
+    // The most that is allowed is answered.
+    let filter = format!("{}active eq true{}", "(".repeat(30), ")".repeat(30));
+    let body = idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(&filter))).await.is(200);
+    assert_eq!(body["totalResults"], 2);
+    let filter = vec!["emails.value co \"x\""; 98].join(" or ");
+    idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(&filter))).await.is(200);
+}
+
+async fn the_token_of_another_organization(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let (idp, theirs) = (Provider::of(server, &acme).await, Provider::of(server, &globex).await);
+    let own = idp.user("ada@acme.example").await;
+    let their_user = theirs.user("eve@globex.example").await;
+    let their_group = theirs.group("Spies", &[&their_user]).await;
+    let title = patch(json!([{"op": "add", "path": "title", "value": "x"}]));
+    for path in [format!("/scim/v2/Users/{their_user}"), format!("/scim/v2/Groups/{their_group}")] {
+        idp.client.get(&path).await.refused(404, None);
+        idp.client.delete(&path).await.refused(404, None);
+        idp.client.patch(&path, title.clone()).await.refused(404, None);
+        let body = json!({"schemas": [USER, super::GROUP], "userName": "a@b.example", "displayName": "x"});
+        idp.client.put(&path, body).await.refused(404, None);
+    }
+    // Nobody of another organization comes into a group, by whatever way.
+    idp.client.post("/scim/v2/Groups", group("x", &[&their_user])).await.refused(400, Some("invalidValue"));
+    let id = idp.group("y", &[&own]).await;
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": their_user}]}]);
+    idp.patch(&format!("/scim/v2/Groups/{id}"), add).await.refused(400, Some("invalidValue"));
+    for filter in [format!("id eq \"{their_user}\""), format!("groups.value eq \"{their_group}\"")] {
+        let body = idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(&filter))).await.is(200);
+        assert_eq!(body["totalResults"], 0);
+    }
+    assert_eq!(theirs.client.get(&format!("/scim/v2/Users/{their_user}")).await.is(200)["title"], Value::Null);
+    assert_eq!(theirs.members(&their_group).await, [their_user]);
+}
+
+async fn a_token_opens_nothing_else(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    for path in ["/api/v1/auth/me", CONFIG, "/api/v1/users", "/api/v1/organizations"] {
+        idp.client.get(path).await.error(401, "UNAUTHORIZED");
+    }
+    // And nothing else opens SCIM.
+    let token = json!({"name": "x", "scopes": ["admin"], "organization_id": acme.id});
+    let token = acme.owner.client.post("/api/v1/auth/tokens", token).await.created();
+    let mut mistyped = idp.client.token().to_owned();
+    mistyped.pop();
+    for other in [acme.owner.client.token(), token["token"].as_str().unwrap(), &mistyped, "", "scim_", "scim_x"] {
+        server.anonymous().with_token(other).get("/scim/v2/Users").await.refused(401, None);
+    }
+}
+
+async fn guessed_tokens_are_counted(server: &Server) {
+    let client = server.anonymous().with_token("scim_guess");
+    for _ in 0..5 {
+        client.get("/scim/v2/Users").await.refused(401, None);
+    }
+    let answer = client.get("/scim/v2/Users").await;
+    assert!(answer.headers.contains_key("retry-after"));
+    answer.refused(429, None);
+}
+
+async fn a_provider_that_asks_too_much_waits(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let (idp, theirs) = (Provider::of(server, &acme).await, Provider::of(server, &globex).await);
+    for _ in 0..3 {
+        idp.client.get("/scim/v2/Users").await.is(200);
+    }
+    idp.client.get("/scim/v2/Users").await.refused(429, None);
+    theirs.client.get("/scim/v2/Users").await.is(200);
+}
+
+async fn an_account_of_another_organization_is_not_taken_over(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let idp = Provider::of(server, &acme).await;
+    let victim = &globex.owner;
+    let account = async || {
+        let sql = format!("SELECT * FROM users JOIN user_emails ON user_id = users.id WHERE users.id = {}", victim.id);
+        format!("{:?}", server.rows(&sql).await)
+    };
+    let before = account().await;
+    let body = json!({"schemas": [USER], "userName": victim.email, "displayName": "Pwned", "password": "Pwned1horse",
+        "emails": [{"value": "attacker@acme.example", "primary": true}]});
+    let id = idp.client.post("/scim/v2/Users", body).await.is(201)["id"].as_str().unwrap().to_owned();
+    let path = format!("/scim/v2/Users/{id}");
+    assert_eq!(id, victim.id.to_string());
+    for operations in [
+        json!([{"op": "replace", "value": {"userName": "attacker@acme.example", "displayName": "Pwned"}}]),
+        json!([{"op": "replace", "path": "active", "value": false}]),
+    ] {
+        idp.patch(&path, operations).await.is(200);
+    }
+    assert_eq!(account().await, before);
+    // What they are elsewhere goes on, session and all.
+    victim.client.get(&format!("/api/v1/organizations/{}", globex.id)).await.ok();
+    idp.client.delete(&path).await.is(204);
+    victim.client.get(&format!("/api/v1/organizations/{}", globex.id)).await.ok();
+    assert_eq!(account().await, before);
+    server.sign_in(&victim.email).await;
+}
+
+async fn a_proved_domain_gives_nothing_over_others(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let idp = Provider::of(server, &acme).await;
+    prove_domain(server, &acme).await;
+    // An own address cannot become that of somebody else, nor somebody else's an own one.
+    let own = idp.user("ada@acme.example").await;
+    let operations = json!([{"op": "replace", "path": "userName", "value": globex.owner.email}]);
+    idp.patch(&format!("/scim/v2/Users/{own}"), operations).await.is(200);
+    let theirs = idp.client.post("/scim/v2/Users", user(&globex.viewer.email)).await.is(201);
+    let operations = json!([{"op": "replace", "path": "userName", "value": "viewer@acme.example.evil"}]);
+    idp.patch(&format!("/scim/v2/Users/{}", theirs["id"].as_str().unwrap()), operations).await.is(200);
+    for (id, email) in [(globex.owner.id, &globex.owner.email), (globex.viewer.id, &globex.viewer.email)] {
+        let same = format!("SELECT count(*) FROM user_emails WHERE user_id = {id} AND email = '{email}'");
+        assert_eq!(server.count(&same).await, 1);
+    }
+    assert_eq!(
+        server
+            .count(&format!("SELECT count(*) FROM user_emails WHERE user_id = {own} AND email = 'ada@acme.example'"))
+            .await,
+        1
+    );
+}

@@ -1,0 +1,170 @@
+//! `POST` and `GET /api/v1/sso/scim/config`
+
+use chrono::Duration;
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::{Value, json};
+
+use super::{CONFIG, Provider, ScimAnswer, provider};
+
+on_both_databases! {
+    a_token_is_shown_once_and_works;
+    a_rotated_token_ends_at_once_or_after_an_overlap;
+    a_token_expires;
+    switched_off_it_ends;
+    who_may_and_who_may_not;
+    what_is_not_valid_is_named;
+    another_mapping_is_applied_to_everybody;
+    a_deleted_organization_has_no_scim;
+}
+
+const USERS: &str = "/scim/v2/Users";
+
+async fn a_token_is_shown_once_and_works(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let owner = &acme.owner.client;
+    owner.get(CONFIG).await.error(404, "SCIM_NOT_CONFIGURED");
+    let id = provider(&acme, "idp").await;
+    let body = json!({"provider_id": id, "default_role_id": acme.roles["Viewer"], "group_role_mapping": {"a": acme.roles["Developer"]},
+        "expires_in_days": 30});
+    let data = owner.post(CONFIG, body).await.created();
+    let token = data["bearer_token"].as_str().unwrap().to_owned();
+    assert!(token.starts_with("scim_"));
+    let config = &data["config"];
+    assert_eq!(config["base_url"], format!("{}/scim/v2", server.url()));
+    assert!(token.starts_with(config["token_prefix"].as_str().unwrap()));
+    let idp = server.anonymous().with_token(&token);
+    idp.get(USERS).await.is(200);
+    for table in ["scim_tokens", "scim_configs", "audit_log"] {
+        let rows = server.rows(&format!("SELECT * FROM {table}")).await;
+        assert!(!format!("{rows:?}").contains(&token[5..]), "{table}");
+    }
+    let data = owner.get(&format!("{CONFIG}?provider_id={id}")).await.ok();
+    let (config, status) = (&data["config"], &data["status"]);
+    assert!(!data.to_string().contains(&token));
+    assert!(config["token_last_used_at"].is_string() && config["expires_at"].is_string(), "{data}");
+    assert_eq!(config["token_last_used_at"], status["last_request_at"]);
+    assert_eq!(
+        (&config["default_role_id"], &config["group_role_mapping"]["a"]),
+        (&json!(acme.roles["Viewer"]), &json!(acme.roles["Developer"]))
+    );
+    idp.post(USERS, json!({"schemas": [super::USER], "userName": "a@acme.example", "active": false})).await.is(201);
+    let status = owner.get(CONFIG).await.ok()["status"].take();
+    assert_eq!(
+        (&status["provisioned_users"], &status["active_users"], &status["last_sync"]),
+        (&json!(1), &json!(0), &Value::Null)
+    );
+    // A change issues no other token.
+    let data = owner.post(CONFIG, json!({"provider_id": id, "default_role_id": null})).await.ok();
+    assert_eq!((&data["bearer_token"], &data["config"]["default_role_id"]), (&Value::Null, &Value::Null));
+    idp.get(USERS).await.is(200);
+    assert_eq!(server.audited("scim.configure", "success").await, 2);
+}
+
+async fn a_rotated_token_ends_at_once_or_after_an_overlap(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let first = Provider::of(server, &acme).await;
+    let rotate = async |overlap: Value| {
+        let owner = server.sign_in(&acme.owner.email).await.client;
+        let body = json!({"provider_id": first.id, "rotate_token": true, "overlap_hours": overlap});
+        let data = owner.post(CONFIG, body).await.ok();
+        server.anonymous().with_token(data["bearer_token"].as_str().unwrap())
+    };
+    let second = rotate(Value::Null).await;
+    first.client.get(USERS).await.refused(401, None);
+    second.get(USERS).await.is(200);
+    let third = rotate(json!(2)).await;
+    second.get(USERS).await.is(200);
+    third.get(USERS).await.is(200);
+    server.clock().advance(Duration::hours(2) + Duration::seconds(1));
+    second.get(USERS).await.refused(401, None);
+    third.get(USERS).await.is(200);
+}
+
+async fn a_token_expires(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    acme.owner.client.post(CONFIG, json!({"provider_id": idp.id, "expires_in_days": 1})).await.ok();
+    idp.client.get(USERS).await.is(200);
+    server.clock().advance(Duration::days(1) + Duration::seconds(1));
+    idp.client.get(USERS).await.refused(401, None);
+}
+
+async fn switched_off_it_ends(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let id = idp.user("ada@acme.example").await;
+    let owner = &acme.owner.client;
+    let data = owner.post(CONFIG, json!({"provider_id": idp.id, "enabled": false})).await.ok();
+    assert_eq!((&data["config"]["token_prefix"], &data["bearer_token"]), (&Value::Null, &Value::Null));
+    idp.client.get(USERS).await.refused(401, None);
+    let active = format!("SELECT count(*) FROM memberships WHERE user_id = {id} AND status = 'active'");
+    assert_eq!(server.count(&active).await, 1);
+    let data = owner.post(CONFIG, json!({"provider_id": idp.id})).await.ok();
+    idp.client.get(USERS).await.refused(401, None);
+    let again = server.anonymous().with_token(data["bearer_token"].as_str().unwrap());
+    assert_eq!(again.get(USERS).await.is(200)["totalResults"], 1);
+}
+
+async fn who_may_and_who_may_not(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let idp = Provider::of(server, &globex).await;
+    let body = json!({"provider_id": idp.id});
+    server.anonymous().post(CONFIG, body.clone()).await.error(401, "UNAUTHORIZED");
+    acme.developer.client.post(CONFIG, body.clone()).await.error(403, "FORBIDDEN");
+    acme.developer.client.get(CONFIG).await.error(403, "FORBIDDEN");
+    acme.owner.client.post(CONFIG, body).await.error(404, "PROVIDER_NOT_FOUND");
+    acme.owner.client.get(&format!("{CONFIG}?provider_id={}", idp.id)).await.error(404, "SCIM_NOT_CONFIGURED");
+    let own = provider(&acme, "idp").await;
+    let foreign = json!({"provider_id": own, "default_role_id": globex.roles["Viewer"]});
+    acme.owner.client.post(CONFIG, foreign).await.error(404, "ROLE_NOT_FOUND");
+    let foreign = json!({"provider_id": own, "group_role_mapping": {"a": globex.roles["Viewer"]}});
+    acme.owner.client.post(CONFIG, foreign).await.error(404, "ROLE_NOT_FOUND");
+    // A token is made by somebody who has just proved who they are, and by no program.
+    server.clock().advance(Duration::minutes(11));
+    acme.owner.client.post(CONFIG, json!({"provider_id": own})).await.error(403, "REAUTHENTICATION_REQUIRED");
+    assert_eq!(server.count("SELECT count(*) FROM scim_configs").await, 1);
+}
+
+async fn what_is_not_valid_is_named(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let id = provider(&acme, "idp").await;
+    for (field, value) in [
+        ("expires_in_days", json!(0)),
+        ("expires_in_days", json!(366)),
+        ("overlap_hours", json!(169)),
+        ("group_role_mapping", json!({"": acme.roles["Viewer"]})),
+        ("group_role_mapping", json!({"x".repeat(256): acme.roles["Viewer"]})),
+        ("default_role_id", json!(acme.roles["Admin"])),
+        ("nothing", json!(1)),
+    ] {
+        acme.owner.client.post(CONFIG, json!({"provider_id": id, field: value})).await.invalid(field);
+    }
+}
+
+async fn another_mapping_is_applied_to_everybody(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let ada = idp.user("ada@acme.example").await;
+    idp.group("Engineering", &[&ada]).await;
+    let map = async |mapping: Value| {
+        acme.owner.client.post(CONFIG, json!({"provider_id": idp.id, "group_role_mapping": mapping})).await.ok();
+    };
+    map(json!({"engineering": acme.roles["Developer"]})).await;
+    rivergen_tests::eventually("the role to be given", async || {
+        super::roles_of(server, &acme, &ada).await.contains(&"Developer".to_owned()).then_some(())
+    })
+    .await;
+    map(json!({})).await;
+    rivergen_tests::eventually("the role to be taken", async || {
+        (super::roles_of(server, &acme, &ada).await == ["Viewer"]).then_some(())
+    })
+    .await;
+}
+
+async fn a_deleted_organization_has_no_scim(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    idp.client.get(USERS).await.is(200);
+    server.execute(&format!("UPDATE organizations SET deleted_at = created_at WHERE id = {}", acme.id)).await;
+    idp.client.get(USERS).await.refused(401, None);
+}

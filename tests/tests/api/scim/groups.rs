@@ -1,0 +1,238 @@
+//! `/scim/v2/Groups` and `/scim/v2/Groups/{scim_group_id}`
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::{Value, json};
+
+use super::{GROUP, Provider, ScimAnswer, group, roles_of};
+
+on_both_databases! {
+    a_group_is_made_read_and_deleted;
+    members_come_and_go;
+    what_is_no_group_is_refused;
+    a_group_gives_its_role_and_takes_it;
+    roles_of_people_are_never_touched;
+    a_role_that_runs_the_organization_is_never_given;
+    twenty_at_once_lose_nobody;
+    a_large_group_takes_one_more;
+}
+
+async fn a_group_is_made_read_and_deleted(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let ada = idp.user("ada@acme.example").await;
+    let body = json!({"schemas": [GROUP], "displayName": "Research", "externalId": "g1", "members": [{"value": ada}]});
+    let made = idp.client.post("/scim/v2/Groups", body.clone()).await.is(201);
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/scim/v2/Groups/{id}");
+    assert_eq!(made["meta"]["location"], format!("{}{path}", server.url()));
+    let member = json!({"value": ada, "$ref": format!("{}/scim/v2/Users/{ada}", server.url()), "type": "User",
+        "display": "ada@acme.example"});
+    assert_eq!(
+        (&made["displayName"], &made["externalId"], &made["members"]),
+        (&json!("Research"), &json!("g1"), &json!([member]))
+    );
+    assert_eq!(idp.client.get(&path).await.is(200), made);
+    assert!(idp.client.get(&format!("{path}?excludedAttributes=members")).await.is(200)["members"].is_null());
+    let of = idp.client.get(&format!("/scim/v2/Users/{ada}")).await.is(200);
+    assert_eq!((&of["groups"][0]["value"], &of["groups"][0]["display"]), (&json!(id), &json!("Research")));
+    idp.client.post("/scim/v2/Groups", body).await.refused(409, Some("uniqueness"));
+    idp.client.delete(&path).await.is(204);
+    idp.client.get(&path).await.refused(404, None);
+    idp.client.delete(&path).await.refused(404, None);
+    idp.client.get(&format!("/scim/v2/Users/{ada}")).await.is(200);
+    for action in ["scim.group.create", "scim.group.delete"] {
+        assert_eq!(server.audited(action, "success").await, 1, "{action}");
+    }
+}
+
+async fn members_come_and_go(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let (ada, bob, eve) =
+        (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await, idp.user("eve@acme.example").await);
+    let id = idp.group("Research", &[&ada]).await;
+    let path = format!("/scim/v2/Groups/{id}");
+    let both = json!([{"value": ada}, {"value": bob}]);
+    for (operations, after) in [
+        (json!([{"op": "add", "path": "members", "value": [{"value": bob}, {"value": ada}]}]), vec![&ada, &bob]),
+        (json!([{"op": "remove", "path": format!("members[value eq \"{ada}\"]")}]), vec![&bob]),
+        // Again: it is as it was told.
+        (json!([{"op": "remove", "path": format!("members[value eq \"{ada}\"]")}]), vec![&bob]),
+        (json!([{"op": "Remove", "path": "members", "value": [{"value": bob}]}]), vec![]),
+        (json!([{"op": "replace", "path": "members", "value": both}]), vec![&ada, &bob]),
+        (json!([{"op": "remove", "path": "members[display sw \"ada\" or display sw \"eve\"]"}]), vec![&bob]),
+        (json!([{"op": "replace", "value": {"members": [{"value": eve}]}}]), vec![&eve]),
+        (
+            json!([{"op": "remove", "path": "members"}, {"op": "add", "value": {"members": [{"value": ada}]}}]),
+            vec![&ada],
+        ),
+    ] {
+        assert_eq!(idp.patch(&path, operations.clone()).await.is(204), Value::Null);
+        assert_eq!(idp.members(&id).await.iter().collect::<Vec<_>>(), after, "{operations}");
+    }
+    let rename = super::patch(json!([{"op": "replace", "path": "displayName", "value": "Science"}]));
+    let asked = idp.client.patch(&format!("{path}?attributes=displayName"), rename).await;
+    assert_eq!(asked.is(200)["displayName"], "Science");
+    // All of them together, or none.
+    let half = json!([{"op": "add", "path": "members", "value": [{"value": bob}]},
+        {"op": "add", "path": "members", "value": [{"value": "987654321"}]}]);
+    idp.patch(&path, half).await.refused(400, Some("invalidValue"));
+    assert_eq!(idp.members(&id).await, std::slice::from_ref(&ada));
+    let body = idp.client.put(&path, group("Research", &[&bob, &eve])).await.is(200);
+    assert_eq!((body["members"].as_array().unwrap().len(), &body["displayName"]), (2, &json!("Research")));
+    assert_eq!(
+        idp.client.put(&path, json!({"schemas": [GROUP], "displayName": "R"})).await.is(200)["members"],
+        Value::Null
+    );
+}
+
+async fn what_is_no_group_is_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    for body in [
+        json!({"displayName": "x"}),
+        json!({"schemas": [GROUP]}),
+        json!({"schemas": [GROUP], "displayName": " "}),
+        json!({"schemas": [GROUP], "displayName": 7}),
+        json!({"schemas": [GROUP], "displayName": "x".repeat(300)}),
+        json!({"schemas": [GROUP], "displayName": "a\u{0}b"}),
+        json!({"schemas": [GROUP], "displayName": "x", "members": [{"value": "ada"}]}),
+        json!({"schemas": [GROUP], "displayName": "x", "members": [{"display": "ada"}]}),
+        json!({"schemas": [GROUP], "displayName": "x", "members": [{"value": "987654321"}]}),
+    ] {
+        idp.client.post("/scim/v2/Groups", body).await.refused(400, Some("invalidValue"));
+    }
+    let path = format!("/scim/v2/Groups/{}", idp.group("Research", &[]).await);
+    for (operation, kind) in [
+        (json!({"op": "remove", "path": "displayName"}), "invalidValue"),
+        (json!({"op": "add", "path": "nothing", "value": "x"}), "invalidPath"),
+        (json!({"op": "add", "path": "members[value", "value": "x"}), "invalidPath"),
+        (json!({"op": "remove", "path": "members[nothing eq \"x\"]"}), "invalidFilter"),
+        (json!({"op": "replace", "path": "members[value eq \"1\"].value", "value": "2"}), "mutability"),
+        (json!({"op": "replace", "path": "members.value", "value": "2"}), "mutability"),
+        (json!({"op": "replace", "path": "id", "value": "2"}), "mutability"),
+        (json!({"op": "remove"}), "noTarget"),
+    ] {
+        idp.patch(&path, json!([operation])).await.refused(400, Some(kind));
+    }
+    assert_eq!(server.count("SELECT count(*) FROM scim_groups").await, 1);
+}
+
+async fn a_group_gives_its_role_and_takes_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mapping = json!({"Engineering": acme.roles["Developer"], "ext-2": acme.roles["Developer"]});
+    let idp = Provider::mapping(server, &acme, mapping).await;
+    let ada = idp.user("ada@acme.example").await;
+    let (first, second) = (idp.group("ENGINEERING", &[&ada]).await, idp.group("Other", &[]).await);
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Developer", "Viewer"]);
+    let operations = json!([{"op": "add", "value": {"externalId": "ext-2", "members": [{"value": ada}]}}]);
+    idp.patch(&format!("/scim/v2/Groups/{second}"), operations).await.is(204);
+    // Who is in another group that gives it keeps it.
+    idp.client.delete(&format!("/scim/v2/Groups/{first}")).await.is(204);
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Developer", "Viewer"]);
+    let rename = json!([{"op": "remove", "path": "externalId"}]);
+    idp.patch(&format!("/scim/v2/Groups/{second}"), rename).await.is(204);
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Viewer"]);
+    assert_eq!(
+        (server.audited("role.assign", "success").await, server.audited("role.revoke", "success").await),
+        (1, 1)
+    );
+}
+
+async fn roles_of_people_are_never_touched(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"]})).await;
+    let developer = idp.user(&acme.developer.email).await;
+    let id = idp.group("Engineering", &[&developer]).await;
+    idp.client.delete(&format!("/scim/v2/Groups/{id}")).await.is(204);
+    assert_eq!(roles_of(server, &acme, &developer).await, ["Developer"]);
+}
+
+async fn a_role_that_runs_the_organization_is_never_given(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    for name in ["Owner", "Admin"] {
+        for (field, value) in
+            [("default_role_id", json!(acme.roles[name])), ("group_role_mapping", json!({"x": acme.roles[name]}))]
+        {
+            acme.owner.client.post(super::CONFIG, json!({"provider_id": idp.id, field: value})).await.invalid(field);
+        }
+    }
+    // One that came to run it after it was mapped.
+    let role = json!({"name": "Helper", "permissions": ["role.read"], "organization_id": acme.id});
+    let role = acme.owner.client.post("/api/v1/roles", role).await.created()["role"]["id"].as_i64().unwrap();
+    let config = json!({"provider_id": idp.id, "group_role_mapping": {"Helpers": role}, "default_role_id": role});
+    acme.owner.client.post(super::CONFIG, config).await.ok();
+    let more = json!({"permissions": ["role.read", "role.assign"]});
+    acme.owner.client.put(&format!("/api/v1/roles/{role}"), more).await.ok();
+    let ada = idp.user("ada@acme.example").await;
+    idp.group("Helpers", &[&ada]).await;
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Viewer"]);
+}
+
+async fn twenty_at_once_lose_nobody(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"]})).await;
+    let id = idp.group("Engineering", &[]).await;
+    let mut users = Vec::new();
+    for number in 0..20 {
+        users.push(idp.user(&format!("user{number}@acme.example")).await);
+    }
+    let path = format!("/scim/v2/Groups/{id}");
+    let add = |user: &String| idp.patch(&path, json!([{"op": "Add", "path": "members", "value": [{"value": user}]}]));
+    let answers = futures::future::join_all(users.iter().map(add)).await;
+    for answer in answers {
+        answer.is(204);
+    }
+    assert_eq!(idp.members(&id).await.len(), 20);
+    let given = "SELECT count(*) FROM role_assignments WHERE given_by_group = TRUE";
+    assert_eq!(server.count(given).await, 20);
+    let remove =
+        |user: &String| idp.patch(&path, json!([{"op": "remove", "path": format!("members[value eq \"{user}\"]")}]));
+    futures::future::join_all(users.iter().take(10).map(remove)).await;
+    assert_eq!((idp.members(&id).await.len(), server.count(given).await), (10, 10));
+    let create =
+        |number: i32| idp.client.post("/scim/v2/Users", super::user(&format!("same{}@acme.example", number % 4)));
+    let answers = futures::future::join_all((0..12).map(create)).await;
+    let count = |status: u16| answers.iter().filter(|answer| answer.status.as_u16() == status).count();
+    assert_eq!((count(201), count(409)), (4, 8));
+}
+
+async fn a_large_group_takes_one_more(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    let id = idp.group("All", &[&first]).await;
+    let (before, org) = (server.count("SELECT max(id) FROM users").await, acme.id);
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)";
+    for sql in [
+        format!(
+            "{numbers} INSERT INTO users (display_name, profile, user_metadata, is_system_admin, login_count, \
+                 created_at, updated_at) SELECT 'x', '{{}}', '{{}}', FALSE, 0, created_at, created_at \
+                 FROM n CROSS JOIN (SELECT created_at FROM users WHERE id = {first}) AS one"
+        ),
+        format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+                 SELECT {org}, id, 'active', 'scim', '{{}}', created_at, 'x', 'x' FROM users WHERE id > {before}"
+        ),
+        format!(
+            "INSERT INTO scim_users (organization_id, config_id, membership_id, user_id, user_name_key, active, \
+                 attributes, folded, version, created_at, updated_at) SELECT {org}, one.config_id, m.id, m.user_id, \
+                 'u' || m.user_id, TRUE, '{{}}', '{{}}', 1, one.created_at, one.created_at FROM memberships m CROSS JOIN \
+                 (SELECT * FROM scim_users WHERE user_id = {first}) AS one WHERE m.email = 'x'"
+        ),
+        format!(
+            "INSERT INTO scim_group_members (group_id, scim_user_id, added_at) \
+                 SELECT {id}, id, created_at FROM scim_users WHERE user_id > {before}"
+        ),
+    ] {
+        server.execute(&sql).await;
+    }
+    let second = idp.user("second@acme.example").await;
+    let path = format!("/scim/v2/Groups/{id}");
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": second}]}]);
+    idp.patch(&path, add).await.is(204);
+    assert_eq!(idp.members(&id).await.len(), 2002);
+    let of = server.plan(&format!("SELECT * FROM scim_group_members WHERE group_id = {id} AND scim_user_id = 1")).await;
+    assert!(of.contains("scim_group_members"), "{of}");
+}

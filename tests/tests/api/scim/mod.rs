@@ -1,0 +1,141 @@
+//! SCIM: what identity providers do, what administrators set up, and what attackers try.
+
+mod attacks;
+mod bulk;
+mod config;
+mod discovery;
+mod entra;
+mod groups;
+mod lists;
+mod okta;
+mod sync;
+mod tester;
+mod users;
+
+use rivergen_tests::{Answer, Client, Organization, Server};
+use serde_json::{Value, json};
+
+pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+pub const CONFIG: &str = "/api/v1/sso/scim/config";
+
+/// The identity provider of an organization, with a token.
+pub struct Provider {
+    pub id: i64,
+    pub client: Client,
+}
+
+/// An identity provider of the organization.
+pub async fn provider(organization: &Organization, name: &str) -> i64 {
+    let issuer = format!("https://{name}.{}.example", organization.id);
+    let body = json!({"provider_type": "oidc", "name": name, "issuer": issuer, "client_id": "rivergen"});
+    let data = organization.owner.client.post("/api/v1/sso/providers", body).await.created();
+    data["provider"]["id"].as_i64().unwrap()
+}
+
+impl Provider {
+    pub async fn of(server: &Server, organization: &Organization) -> Self {
+        Self::mapping(server, organization, json!({})).await
+    }
+
+    /// With roles for groups.
+    pub async fn mapping(server: &Server, organization: &Organization, mapping: Value) -> Self {
+        let id = provider(organization, "idp").await;
+        let body = json!({"provider_id": id, "group_role_mapping": mapping});
+        let data = organization.owner.client.post(CONFIG, body).await.created();
+        Self { id, client: server.anonymous().with_token(data["bearer_token"].as_str().unwrap()) }
+    }
+
+    pub async fn create(&self, user_name: &str) -> Value {
+        self.client.post("/scim/v2/Users", user(user_name)).await.is(201)
+    }
+
+    /// The id of a new user.
+    pub async fn user(&self, user_name: &str) -> String {
+        self.create(user_name).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of a new group.
+    pub async fn group(&self, name: &str, members: &[&str]) -> String {
+        let body = self.client.post("/scim/v2/Groups", group(name, members)).await.is(201);
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn patch(&self, path: &str, operations: Value) -> Answer {
+        self.client.patch(path, patch(operations)).await
+    }
+
+    /// The ids of a group's members.
+    pub async fn members(&self, group: &str) -> Vec<String> {
+        let body = self.client.get(&format!("/scim/v2/Groups/{group}")).await.is(200);
+        let members = body["members"].as_array().cloned().unwrap_or_default();
+        members.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+pub fn user(user_name: &str) -> Value {
+    json!({"schemas": [USER], "userName": user_name})
+}
+
+pub fn group(name: &str, members: &[&str]) -> Value {
+    let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
+    json!({"schemas": [GROUP], "displayName": name, "members": members})
+}
+
+pub fn patch(operations: Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
+}
+
+/// Answers of SCIM, which have no envelope.
+pub trait ScimAnswer {
+    /// The body of an answer with this status.
+    fn is(self, status: u16) -> Value;
+    /// An error with this status and `scimType`.
+    fn refused(self, status: u16, kind: Option<&str>) -> Value;
+}
+
+impl ScimAnswer for Answer {
+    #[track_caller]
+    fn is(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{} answered {}", self.request, self.body);
+        if !self.body.is_null() {
+            assert_eq!(self.headers["content-type"], "application/scim+json");
+            assert!(self.body["schemas"].is_array(), "{}", self.body);
+        }
+        self.body
+    }
+
+    #[track_caller]
+    fn refused(self, status: u16, kind: Option<&str>) -> Value {
+        let request = self.request.clone();
+        let body = self.is(status);
+        assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{request}: {body}");
+        assert_eq!(body["status"], status.to_string(), "{request}: {body}");
+        assert_eq!(body["scimType"].as_str(), kind, "{request}: {body}");
+        assert!(body["detail"].as_str().is_some_and(|text| !text.is_empty()), "{request}: {body}");
+        body
+    }
+}
+
+/// The organization has proved its domain.
+pub async fn prove_domain(server: &Server, organization: &Organization) {
+    let (id, time) = (organization.id, "'2030-01-01 00:00:00+00:00'");
+    server
+        .execute(&format!(
+            "UPDATE organization_domains SET status = 'verified', verified_at = {time} WHERE organization_id = {id}"
+        ))
+        .await;
+}
+
+/// The names of the roles that somebody holds in the whole organization.
+pub async fn roles_of(server: &Server, organization: &Organization, user: &str) -> Vec<String> {
+    let rows = server
+        .rows(&format!(
+            "SELECT r.name AS name FROM role_assignments a JOIN roles r ON r.id = a.role_id \
+             WHERE a.organization_id = {} AND a.user_id = {user} AND a.workspace_id IS NULL ORDER BY r.name",
+            organization.id
+        ))
+        .await;
+    rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}

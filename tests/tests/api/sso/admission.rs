@@ -1,0 +1,284 @@
+//! Whom a provider's word lets in: links, first sign-ins, groups and attributes.
+
+use super::*;
+use rivergen_tests::on_both_backends;
+
+on_both_backends! {
+    an_existing_member_is_linked_by_a_proved_address_alone;
+    a_first_sign_in_makes_a_member_where_the_provider_may;
+    who_is_locked_out_stays_out;
+    groups_give_roles_and_take_those_that_they_gave;
+    attributes_of_the_provider_are_the_members;
+    an_account_that_never_proved_its_address_is_not_inherited_with_its_password;
+    another_subject_is_not_let_into_a_linked_account;
+    a_provider_signs_in_its_own_domains;
+    two_first_sign_ins_at_once_make_one_account;
+    a_removed_provider_takes_links_and_roles_with_it;
+    what_is_kept_of_a_person_is_handed_out;
+}
+
+async fn an_existing_member_is_linked_by_a_proved_address_alone(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let provider = world.register(&world.acme, real.registration("Corp"), json!({})).await;
+    for (login, why) in [
+        ("a~viewer@acme.example~unverified", "does not say that the address viewer@acme.example is verified"),
+        ("b~viewer@other.example", "has not proved the domain of viewer@other.example"),
+        ("c~nobody@acme.example", "no member with the address nobody@acme.example"),
+    ] {
+        world.through(provider, login).await.error(403, "SSO_USER_NOT_ALLOWED");
+        assert!(world.refusal().await.contains(why), "{}", world.refusal().await);
+    }
+    assert_eq!(world.server.count("SELECT count(*) FROM sso_identities").await, 0);
+    let data = world.enter(world.through(provider, "d~viewer@acme.example").await).await;
+    assert_eq!(data["user"]["id"], world.acme.viewer.id);
+    // A domain that is not proved any more links nobody new; who is linked stays so.
+    world.server.execute("UPDATE organization_domains SET status = 'lapsed'").await;
+    world.enter(world.through(provider, "d~viewer@acme.example").await).await;
+    world.through(provider, "e~developer@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
+    world.stop().await;
+}
+
+async fn a_first_sign_in_makes_a_member_where_the_provider_may(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let over = json!({"jit_provisioning": true, "default_role_id": world.acme.roles["Developer"]});
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    // Nobody's address yet.
+    let data = world.enter(world.through(provider, "new~new@acme.example").await).await;
+    assert_eq!((&data["user"]["email"], &data["user"]["name"]), (&json!("new@acme.example"), &json!("Person new")));
+    assert_eq!(world.roles("new@acme.example").await, ["Developer"]);
+    let me = world.person(&data).get("/api/v1/auth/me").await.ok();
+    assert_eq!(me["organizations"].as_array().unwrap().len(), 1, "{me}");
+    // An account of somebody who belongs elsewhere.
+    let globex = world.server.organization("Globex").await;
+    let add = json!({"email": "guest@acme.example", "display_name": "Guest", "organization_id": globex.id});
+    globex.owner.client.post("/api/v1/users", add).await.created();
+    let data = world.enter(world.through(provider, "guest~guest@acme.example").await).await;
+    assert_eq!(data["user"]["organization_id"], world.acme.id);
+    assert_eq!(world.roles("guest@acme.example").await, ["Developer"]);
+    let record =
+        "SELECT details FROM audit_log WHERE action = 'sso.sign_in' AND outcome = 'success' ORDER BY id LIMIT 1";
+    let details = world.server.rows(record).await[0]["details"].as_str().unwrap().to_owned();
+    assert!(details.contains("\"new_account\":true") && details.contains("\"new_member\":true"), "{details}");
+    // Without a default role of the provider it is the organization's, but never one that is above.
+    world.change(provider, json!({"default_role_id": null})).await;
+    world.enter(world.through(provider, "plain~plain@acme.example").await).await;
+    assert_eq!(world.roles("plain@acme.example").await, ["Viewer"]);
+    let settings = format!("/api/v1/organizations/{}/settings", world.acme.id);
+    let admin = json!({"settings": {"default_role_id": world.acme.roles["Admin"]}});
+    world.acme.owner.client.patch(&settings, admin).await.ok();
+    world.enter(world.through(provider, "other~other@acme.example").await).await;
+    assert_eq!(world.roles("other@acme.example").await, ["Viewer"]);
+    // The organization's own rule on addresses holds for this way in, too.
+    let rule = json!({"settings": {"allowed_email_domains": ["else.example"]}});
+    world.acme.owner.client.patch(&settings, rule).await.ok();
+    world.through(provider, "late~late@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("allowed_email_domains"));
+    world.stop().await;
+}
+
+async fn who_is_locked_out_stays_out(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let over = json!({"jit_provisioning": true});
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    let login = "v~viewer@acme.example";
+    world.enter(world.through(provider, login).await).await;
+    let status = format!("/api/v1/users/{}/status", world.acme.viewer.id);
+    let owner = &world.acme.owner.client;
+    let waiting = code_of(world.through(provider, login).await);
+    owner.put(&status, json!({"status": "suspended"})).await.ok();
+    world.exchange(&waiting).await.error(403, "SSO_USER_NOT_ALLOWED");
+    world.through(provider, login).await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert_eq!(world.refusal().await, "the member is suspended");
+    // Nor under another name of the provider's.
+    world.through(provider, "w~viewer@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
+    owner.put(&status, json!({"status": "active"})).await.ok();
+    world.enter(world.through(provider, login).await).await;
+    world.server.execute("UPDATE memberships SET status = 'deactivated' WHERE email = 'viewer@acme.example'").await;
+    world.through(provider, login).await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("deactivated"));
+    // Removed and not made a member again, where the provider makes none.
+    world.change(provider, json!({"jit_provisioning": false})).await;
+    owner.delete(&format!("/api/v1/organizations/{}/members/{}", world.acme.id, world.acme.viewer.id)).await.ok();
+    world.through(provider, login).await.error(403, "SSO_USER_NOT_ALLOWED");
+    world.change(provider, json!({"jit_provisioning": true})).await;
+    world.enter(world.through(provider, login).await).await;
+    world.stop().await;
+}
+
+async fn groups_give_roles_and_take_those_that_they_gave(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let owner = &world.acme.owner.client;
+    let role = async |name: &str| {
+        let body = json!({"name": name, "permissions": ["policy.read"], "organization_id": world.acme.id});
+        owner.post("/api/v1/roles", body).await.created()["role"]["id"].as_i64().unwrap()
+    };
+    let (readers, auditors) = (role("Readers").await, role("Auditors").await);
+    let over = json!({"jit_provisioning": true, "group_role_mapping": {"read": readers, "audit": auditors,
+        "build": world.acme.roles["Developer"]}});
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    let sign_in = async |groups: Value| {
+        real.tell_of(json!({"g": {"groups": groups}})).await;
+        world.enter(world.through(provider, "g~new@acme.example").await).await
+    };
+    let email = "new@acme.example";
+    let data = sign_in(json!(["read", "build", "chess"])).await;
+    assert_eq!(world.roles(email).await, ["Developer", "Readers", "Viewer"]);
+    sign_in(json!(["audit"])).await;
+    assert_eq!(world.roles(email).await, ["Auditors", "Viewer"]);
+    // What people gave is theirs, whatever the groups say.
+    let user = data["user"]["id"].as_i64().unwrap();
+    owner.post(&format!("/api/v1/roles/{readers}/assignments"), json!({"user_id": user})).await.created();
+    sign_in(json!(["read"])).await;
+    assert_eq!(world.roles(email).await, ["Readers", "Viewer"]);
+    sign_in(json!([])).await;
+    assert_eq!(world.roles(email).await, ["Readers", "Viewer"]);
+    // The history of a role tells of it.
+    assert_eq!(world.server.audited("role.revoke", "success").await, 3);
+    // A role that becomes more than a provider may give is given no more, and taken from who has it by a group.
+    sign_in(json!(["audit"])).await;
+    assert_eq!(world.roles(email).await, ["Auditors", "Readers", "Viewer"]);
+    let more = json!({"permissions": ["policy.read", "role.assign"]});
+    owner.put(&format!("/api/v1/roles/{auditors}"), more).await.ok();
+    sign_in(json!(["audit"])).await;
+    assert_eq!(world.roles(email).await, ["Readers", "Viewer"]);
+    world.stop().await;
+}
+
+async fn attributes_of_the_provider_are_the_members(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let over = json!({"attribute_mapping": {"department": "department", "teams": "groups"}});
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    let attributes = async || {
+        let rows = "SELECT attributes FROM memberships WHERE email = 'viewer@acme.example'";
+        let attributes = world.server.rows(rows).await[0]["attributes"].clone();
+        attributes.as_str().map_or(attributes.clone(), |text| serde_json::from_str(text).unwrap())
+    };
+    real.tell_of(json!({"v": {"department": "Sales", "groups": ["a", "b"]}})).await;
+    world.enter(world.through(provider, "v~viewer@acme.example").await).await;
+    // What administrators set stays.
+    assert_eq!(attributes().await, json!({"region": "US", "department": "Sales", "teams": ["a", "b"]}));
+    // What does not come any more is not kept: nobody sees what they saw in another department.
+    real.tell_of(json!({"v": {"groups": ["b"]}})).await;
+    world.enter(world.through(provider, "v~viewer@acme.example").await).await;
+    assert_eq!(attributes().await, json!({"region": "US", "teams": "b"}));
+    let kept = "SELECT attributes, groups, email FROM sso_identities";
+    let kept = &world.server.rows(kept).await[0];
+    assert_eq!(kept["email"], "viewer@acme.example");
+    world.stop().await;
+}
+
+async fn an_account_that_never_proved_its_address_is_not_inherited_with_its_password(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let provider = world.register(&world.acme, real.registration("Corp"), json!({"jit_provisioning": true})).await;
+    // Somebody signs up with an address that is not theirs, and waits.
+    let anonymous = world.server.anonymous();
+    let signup = json!({"email": "boss@acme.example", "password": rivergen_tests::PASSWORD});
+    anonymous.post("/api/v1/auth/signup", signup.clone()).await.created();
+    let link = world.server.mailbox().token("boss@acme.example", 1).await;
+    let pending = anonymous.post("/api/v1/auth/login", signup.clone()).await.ok();
+    assert_eq!(pending["email_verification_required"], true);
+
+    let data = world.enter(world.through(provider, "boss~boss@acme.example").await).await;
+    world.person(&data).get("/api/v1/auth/me").await.ok();
+    anonymous.post("/api/v1/auth/login", signup).await.error(401, "INVALID_CREDENTIALS");
+    let old = anonymous.post("/api/v1/auth/verify-email", json!({"token": link})).await.ok();
+    assert_eq!(old["access_token"], Value::Null, "{old}");
+    world.stop().await;
+}
+
+async fn another_subject_is_not_let_into_a_linked_account(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let provider = world.register(&world.acme, real.registration("Corp"), json!({"jit_provisioning": true})).await;
+    let old = world.enter(world.through(provider, "old~viewer@acme.example").await).await;
+    // The address was given to somebody new.
+    world.through(provider, "new~viewer@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("linked to another subject"));
+    // An administrator unlinks the account; what the old subject opened ends.
+    let path = format!("/api/v1/sso/providers/{provider}/identities");
+    let owner = &world.acme.owner.client;
+    let listed = owner.get(&path).await.ok();
+    assert_eq!(
+        (&listed["items"][0]["subject"], &listed["pagination"]["total_items"]),
+        (&json!("old~viewer@acme.example"), &json!(1))
+    );
+    owner.delete(&format!("{path}/{}", world.acme.owner.id)).await.error(404, "USER_NOT_FOUND");
+    owner.delete(&format!("{path}/{}", world.acme.viewer.id)).await.no_content();
+    world.person(&old).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    world.enter(world.through(provider, "new~viewer@acme.example").await).await;
+    world.stop().await;
+}
+
+async fn a_provider_signs_in_its_own_domains(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    world.prove(&world.acme, "labs.example").await;
+    let over = json!({"jit_provisioning": true, "domains": ["labs.example"]});
+    let provider = world.register(&world.acme, real.registration("Labs"), over).await;
+    world.through(provider, "v~viewer@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("not among those of this provider"));
+    world.enter(world.through(provider, "l~l@labs.example").await).await;
+    world.stop().await;
+}
+
+async fn two_first_sign_ins_at_once_make_one_account(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"email": "new@acme.example"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({"jit_provisioning": true})).await;
+    let answers = futures::future::join_all((0..6).map(|_| world.lied(provider, &crooked))).await;
+    for answer in answers {
+        world.enter(answer).await;
+    }
+    let count = async |table: &str| world.server.count(&format!("SELECT count(*) FROM {table}")).await;
+    assert_eq!(count("user_emails WHERE email = 'new@acme.example'").await, 1);
+    assert_eq!(count("sso_identities").await, 1);
+    assert_eq!(count("memberships WHERE email = 'new@acme.example'").await, 1);
+    assert_eq!(count("sso_providers WHERE login_count = 6").await, 1);
+    world.stop().await;
+}
+
+async fn a_removed_provider_takes_links_and_roles_with_it(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let over = json!({"jit_provisioning": true, "group_role_mapping": {"build": world.acme.roles["Developer"]}});
+    let provider = world.register(&world.acme, real.registration("Corp"), over.clone()).await;
+    real.tell_of(json!({"g": {"groups": ["build"]}})).await;
+    let data = world.enter(world.through(provider, "g~new@acme.example").await).await;
+    let waiting = world.browser();
+    let address = world.begin(&waiting, &format!("provider_id={provider}")).await;
+    let back = waiting.visit(&address, "g~new@acme.example").await;
+    world.acme.owner.client.delete(&format!("/api/v1/sso/providers/{provider}")).await.ok();
+    waiting.callback(&back).await.error(400, "SSO_STATE_INVALID");
+    assert_eq!(world.roles("new@acme.example").await, ["Viewer"]);
+    for table in ["sso_identities", "sso_logins", "sso_states", "sso_role_grants", "sso_provider_domains"] {
+        assert_eq!(world.server.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+    }
+    // The account is there, and its session.
+    world.person(&data).get("/api/v1/auth/me").await.ok();
+    // Registered anew, it links by the address again.
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    let again = world.enter(world.through(provider, "g~new@acme.example").await).await;
+    assert_eq!(again["user"]["id"], data["user"]["id"]);
+    world.stop().await;
+}
+
+async fn what_is_kept_of_a_person_is_handed_out(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"email": "viewer@acme.example", "sub": "the-viewer"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let data = world.enter(world.lied(provider, &crooked).await).await;
+    let path = format!("/api/v1/users/{}/export", world.acme.viewer.id);
+    let export = world.person(&data).get(&path).await;
+    let text = export.body.to_string();
+    assert!(text.contains("sso_identities") && text.contains("the-viewer"), "{} {text}", export.status);
+    assert!(!text.contains("code_hash") && !text.contains("logout_hint"));
+    world.stop().await;
+}

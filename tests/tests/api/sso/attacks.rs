@@ -1,0 +1,352 @@
+//! What somebody tries who wants to be somebody else. Each of these fails at the defence that its name tells of.
+
+use super::*;
+use rivergen_tests::{crooked::Signed, on_both_backends};
+
+on_both_backends! {
+    a_state_works_once_and_in_its_own_browser;
+    mix_up_a_code_of_one_provider_is_not_brought_to_another;
+    mix_up_an_answer_names_its_issuer;
+    code_injection_another_sign_ins_code_is_refused;
+    downgrade_a_token_is_signed_with_the_providers_key_or_refused;
+    claims_for_somebody_else_are_refused;
+    userinfo_of_another_subject_is_refused;
+    one_subject_at_two_providers_is_two_people;
+    domain_take_over_a_provider_speaks_for_its_organizations_domains_alone;
+    an_account_elsewhere_is_not_taken_over;
+    another_tenants_provider_cannot_be_seen_or_changed;
+    ssrf_an_issuer_inside_is_not_asked;
+    a_document_does_not_lead_to_open_lines;
+    an_issuer_that_calls_itself_another_is_refused;
+    nobody_gives_by_groups_what_they_do_not_hold;
+}
+
+async fn a_state_works_once_and_in_its_own_browser(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let provider = world.register(&world.acme, real.registration("Corp"), json!({})).await;
+    let (mallory, victim) = (world.browser(), world.browser());
+    let query = format!("provider_id={provider}");
+    let address = world.begin(&mallory, &query).await;
+    let back = mallory.visit(&address, "m~developer@acme.example").await;
+    // A link that signs the victim in as somebody else.
+    victim.callback(&back).await.error(400, "SSO_STATE_INVALID");
+    // The cookie of another sign-in is none for this one.
+    world.begin(&victim, &query).await;
+    victim.callback(&back).await.error(400, "SSO_STATE_INVALID");
+    // It was not used up by that; but by its own return it is.
+    code_of(mallory.callback(&back).await);
+    mallory.callback(&back).await.error(400, "SSO_STATE_INVALID");
+
+    let late = world.begin(&mallory, &query).await;
+    let back = mallory.visit(&late, "m~developer@acme.example").await;
+    world.server.clock().advance(chrono::Duration::minutes(11));
+    mallory.callback(&back).await.error(400, "SSO_STATE_INVALID");
+    let made_up = "/api/v1/sso/oidc/callback?code=x&state=never-made";
+    mallory.client().get(made_up).await.error(400, "SSO_STATE_INVALID");
+    world.stop().await;
+}
+
+/// The providers of two organizations, of which Globex's is an attacker's.
+async fn two_providers(world: &World) -> (Organization, Crooked, i64, Crooked, i64) {
+    let globex = world.server.organization("Globex").await;
+    let (honest, evil) = (Crooked::start().await, Crooked::start().await);
+    let at_honest = world.register(&world.acme, honest.registration("Honest"), json!({})).await;
+    let at_evil = world.register(&globex, evil.registration("Evil"), json!({})).await;
+    honest.says().claims = json!({"email": "viewer@acme.example"});
+    (globex, honest, at_honest, evil, at_evil)
+}
+
+async fn mix_up_a_code_of_one_provider_is_not_brought_to_another(backend: Backend) {
+    let world = World::start(backend).await;
+    let (globex, honest, at_honest, evil, at_evil) = two_providers(&world).await;
+    let victim = world.browser();
+    // The victim begins at the attacker's, which leads them on to the honest one under the attacker's state.
+    let begun = world.begin(&victim, &format!("provider_id={at_evil}")).await;
+    let honest_request = world.begin(&world.browser(), &format!("provider_id={at_honest}")).await;
+    let state = value(&begun.parse().unwrap(), "state").unwrap();
+    honest.says().answer = json!({"state": state});
+    let back = honest.send_back(&honest_request);
+    assert_eq!(back.path(), format!("/api/v1/sso/oidc/callback/{}", world.acme.id));
+    victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
+    assert!(world.refusal().await.contains("another address"));
+    assert!(evil.says().codes.is_empty() && honest.says().codes.is_empty());
+    // Nor is the other's address, or that for all, of use to it.
+    for path in [format!("/api/v1/sso/oidc/callback/{}", world.acme.id), "/api/v1/sso/oidc/callback".to_owned()] {
+        let begun = world.begin(&victim, &format!("provider_id={at_evil}")).await;
+        let state = value(&begun.parse().unwrap(), "state").unwrap();
+        victim.client().get(&format!("{path}?code=x&state={state}")).await.error(401, "OIDC_TOKEN_REJECTED");
+    }
+    assert!(evil.says().codes.is_empty());
+    assert_ne!(globex.id, world.acme.id);
+    world.stop().await;
+}
+
+async fn mix_up_an_answer_names_its_issuer(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().document = json!({"authorization_response_iss_parameter_supported": true});
+    crooked.says().claims = json!({"email": "viewer@acme.example"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    for (iss, good) in [(json!(crooked.issuer), true), (json!("https://honest.example"), false), (Value::Null, false)] {
+        crooked.says().answer = json!({"iss": iss});
+        crooked.says().codes.clear();
+        let answer = world.lied(provider, &crooked).await;
+        match good {
+            true => drop(code_of(answer)),
+            false => drop(answer.error(401, "OIDC_TOKEN_REJECTED")),
+        }
+        assert_eq!(crooked.says().codes.is_empty(), !good, "{iss}");
+    }
+    world.stop().await;
+}
+
+async fn code_injection_another_sign_ins_code_is_refused(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let provider = world.register(&world.acme, real.registration("Corp"), json!({})).await;
+    let query = format!("provider_id={provider}");
+    // The victim's code, stolen on its way, under the thief's own state: the verifier is not its own.
+    let (victim, thief) = (world.browser(), world.browser());
+    let stolen = victim.visit(&world.begin(&victim, &query).await, "v~viewer@acme.example").await;
+    let mut own = thief.visit(&world.begin(&thief, &query).await, "m~developer@acme.example").await;
+    let pairs: Vec<(String, String)> = own.url.query_pairs().into_owned().collect();
+    own.url.query_pairs_mut().clear().extend_pairs(pairs.into_iter().map(|(key, value)| match key.as_str() {
+        "code" => (key, stolen.value("code")),
+        _ => (key, value),
+    }));
+    thief.callback(&own).await.error(401, "OIDC_TOKEN_REJECTED");
+
+    // A provider that would take any verifier: the nonce is not its own.
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"email": "viewer@acme.example", "nonce": "of-another-sign-in"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+    world.stop().await;
+}
+
+async fn downgrade_a_token_is_signed_with_the_providers_key_or_refused(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"email": "viewer@acme.example"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    for signed in [Signed::NotAtAll, Signed::WithThePublicKey, Signed::WithTheSecret, Signed::WithAnotherKey] {
+        crooked.says().signed = signed;
+        let answer = world.lied(provider, &crooked).await;
+        assert_eq!(answer.status, 401, "{signed:?}: {}", answer.body);
+        answer.error(401, "OIDC_TOKEN_REJECTED");
+    }
+    crooked.says().signed = Signed::Honestly;
+    code_of(world.lied(provider, &crooked).await);
+    world.stop().await;
+}
+
+async fn claims_for_somebody_else_are_refused(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let now = chrono::Utc::now().timestamp();
+    for claims in [
+        json!({"iss": "https://honest.example"}),
+        json!({"aud": "another-client"}),
+        json!({"aud": [rivergen_tests::crooked::CLIENT_ID, "another-client"]}),
+        json!({"azp": "another-client"}),
+        json!({"exp": now - 10}),
+        json!({"iat": now + 600, "exp": now + 900}),
+        json!({"nonce": null}),
+        json!({"sub": ""}),
+        json!({"sub": null}),
+        json!({"sub": "x".repeat(300)}),
+        json!({"exp": null}),
+        json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}),
+    ] {
+        let mut all = json!({"email": "viewer@acme.example"});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        crooked.says().claims = all;
+        let answer = world.lied(provider, &crooked).await;
+        assert_eq!(answer.status, 401, "{claims}: {}", answer.body);
+        answer.error(401, "OIDC_TOKEN_REJECTED");
+    }
+    assert_eq!(world.server.count("SELECT count(*) FROM sso_identities").await, 0);
+    world.stop().await;
+}
+
+async fn userinfo_of_another_subject_is_refused(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    crooked.says().claims = json!({"sub": "mallory", "email": null, "email_verified": null});
+    crooked.says().user_info = json!({"sub": "viewer", "email": "viewer@acme.example", "email_verified": true});
+    world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+    crooked.says().user_info = json!({"sub": "mallory", "email": "viewer@acme.example", "email_verified": true});
+    code_of(world.lied(provider, &crooked).await);
+    // What the signed token says stands over what the userinfo says.
+    crooked.says().claims =
+        json!({"sub": "other", "email": "developer@acme.example", "email_verified": false, "name": null});
+    crooked.says().user_info = json!({"sub": "other", "email": "viewer@acme.example", "email_verified": true});
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    world.stop().await;
+}
+
+async fn one_subject_at_two_providers_is_two_people(backend: Backend) {
+    let world = World::start(backend).await;
+    let (_, honest, at_honest, evil, at_evil) = two_providers(&world).await;
+    honest.says().claims = json!({"sub": "1", "email": "viewer@acme.example"});
+    code_of(world.lied(at_honest, &honest).await);
+    // The same number elsewhere opens nothing, whatever address comes with it.
+    evil.says().claims = json!({"sub": "1", "email": "viewer@acme.example"});
+    world.lied(at_evil, &evil).await.error(403, "SSO_USER_NOT_ALLOWED");
+    let own = Crooked::start().await;
+    own.says().claims = json!({"sub": "1", "email": "developer@acme.example"});
+    let second = world.register(&world.acme, own.registration("Second"), json!({})).await;
+    let data = world.enter(world.lied(second, &own).await).await;
+    assert_eq!(data["user"]["id"], world.acme.developer.id);
+    world.stop().await;
+}
+
+async fn domain_take_over_a_provider_speaks_for_its_organizations_domains_alone(backend: Backend) {
+    let world = World::start(backend).await;
+    let (globex, _, _, evil, at_evil) = two_providers(&world).await;
+    let over = json!({"jit_provisioning": true});
+    let path = format!("/api/v1/sso/providers/{at_evil}");
+    globex.owner.client.put(&path, over).await.ok();
+    for address in ["viewer@acme.example", "new@acme.example", "owner@globex.example", "ada@sub.acme.example"] {
+        evil.says().claims = json!({"sub": address, "email": address});
+        world.lied(at_evil, &evil).await.error(403, "SSO_USER_NOT_ALLOWED");
+        assert!(world.refusal().await.contains("has not proved the domain"), "{address}");
+    }
+    // A claimed domain is not a proved one, and another's cannot be routed.
+    let claim = json!({"domain": "acme.example"});
+    globex.owner.client.post(&format!("/api/v1/organizations/{}/domains", globex.id), claim).await.created();
+    globex.owner.client.put(&path, json!({"domains": ["acme.example"]})).await.invalid("domains[0]");
+    evil.says().claims = json!({"sub": "x", "email": "viewer@acme.example"});
+    world.lied(at_evil, &evil).await.error(403, "SSO_USER_NOT_ALLOWED");
+    world.stop().await;
+}
+
+async fn an_account_elsewhere_is_not_taken_over(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({"jit_provisioning": true})).await;
+    // Of a domain that nobody has proved, and of a mail provider.
+    for address in ["ada@private.example", "ada@gmail.com"] {
+        let person = world.server.newcomer(address).await;
+        crooked.says().claims = json!({"sub": address, "email": address});
+        world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+        person.client.get("/api/v1/auth/me").await.ok();
+    }
+    // A further address that somebody added and never proved is nobody's yet.
+    let mallory = world.server.newcomer("mallory@private2.example").await;
+    mallory
+        .client
+        .post("/api/v1/auth/me/emails", json!({"email": "boss@acme.example", "password": rivergen_tests::PASSWORD}))
+        .await;
+    crooked.says().claims = json!({"sub": "boss", "email": "boss@acme.example"});
+    let data = world.enter(world.lied(provider, &crooked).await).await;
+    assert_ne!(data["user"]["id"], mallory.id);
+    world.stop().await;
+}
+
+async fn another_tenants_provider_cannot_be_seen_or_changed(backend: Backend) {
+    let world = World::start(backend).await;
+    let (globex, _, at_honest, ..) = two_providers(&world).await;
+    let path = format!("/api/v1/sso/providers/{at_honest}");
+    let stranger = &globex.owner.client;
+    stranger.get(&path).await.error(404, "PROVIDER_NOT_FOUND");
+    stranger.put(&path, json!({"issuer": "https://evil.example"})).await.error(404, "PROVIDER_NOT_FOUND");
+    stranger.post_empty(&format!("{path}/test")).await.error(404, "PROVIDER_NOT_FOUND");
+    stranger.delete(&path).await.error(404, "PROVIDER_NOT_FOUND");
+    stranger.get(&format!("/api/v1/sso/metadata?provider_id={at_honest}")).await.error(404, "PROVIDER_NOT_FOUND");
+    assert_eq!(stranger.get("/api/v1/sso/providers").await.ok()["total"], 1);
+    // Nor are roles of another organization given through one's own.
+    let role = json!({"default_role_id": world.acme.roles["Viewer"]});
+    let own = stranger.get("/api/v1/sso/providers").await.ok()["providers"][0]["id"].clone();
+    stranger.put(&format!("/api/v1/sso/providers/{own}"), role).await.error(404, "ROLE_NOT_FOUND");
+    world.stop().await;
+}
+
+async fn ssrf_an_issuer_inside_is_not_asked(backend: Backend) {
+    let crooked = Crooked::start().await;
+    let world = World::with(backend, "[outbound.policy]\nallow_private = false\n").await;
+    let owner = &world.acme.owner.client;
+    let body = |issuer: &str| json!({"provider_type": "oidc", "name": "x", "issuer": issuer, "client_id": "x"});
+    for inside in [
+        "https://169.254.169.254/latest",
+        "https://127.0.0.1:8443",
+        "https://[::1]",
+        "https://10.0.0.1",
+        "https://2130706433",
+    ] {
+        owner.post("/api/v1/sso/providers", body(inside)).await.invalid("issuer");
+    }
+    owner.post("/api/v1/sso/providers", body(&crooked.issuer)).await.invalid("issuer");
+    // A name is looked at when it is asked.
+    let provider = world.register(&world.acme, body("https://localhost:9"), json!({})).await;
+    let results =
+        owner.post_empty(&format!("/api/v1/sso/providers/{provider}/test")).await.ok()["test_results"].clone();
+    assert_eq!(results["connection"], "failed");
+    assert!(results["errors"][0].as_str().unwrap().contains("loopback"), "{results}");
+    let start = format!("/api/v1/sso/login?provider_id={provider}");
+    world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+    world.stop().await;
+}
+
+async fn a_document_does_not_lead_to_open_lines(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    crooked.says().document = json!({"token_endpoint": "ftp://127.0.0.1/token"});
+    let start = format!("/api/v1/sso/login?provider_id={provider}");
+    world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+    crooked.says().document = json!({});
+    world.server.clock().advance(chrono::Duration::hours(2));
+    world.stop().await;
+}
+
+async fn an_issuer_that_calls_itself_another_is_refused(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().document = json!({"issuer": "https://accounts.google.com"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    world
+        .server
+        .anonymous()
+        .get(&format!("/api/v1/sso/login?provider_id={provider}"))
+        .await
+        .error(502, "IDP_UNAVAILABLE");
+    let path = format!("/api/v1/sso/providers/{provider}/test");
+    let results = world.acme.owner.client.post_empty(&path).await.ok()["test_results"].clone();
+    assert_eq!((&results["connection"], &results["authentication_flow"]), (&json!("failed"), &json!("skipped")));
+    world.stop().await;
+}
+
+async fn nobody_gives_by_groups_what_they_do_not_hold(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let owner = &world.acme.owner.client;
+    // Somebody who may set up single sign-on, and nothing else.
+    let role = json!({"name": "SSO", "permissions": ["sso.read", "sso.manage"], "organization_id": world.acme.id});
+    let role = owner.post("/api/v1/roles", role).await.created()["role"]["id"].as_i64().unwrap();
+    let give = json!({"user_id": world.acme.viewer.id});
+    owner.post(&format!("/api/v1/roles/{role}/assignments"), give).await.created();
+    let viewer = &world.acme.viewer.client;
+    let with = |over: Value| {
+        let mut body = crooked.registration("One");
+        body.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+        body
+    };
+    let developer = world.acme.roles["Developer"];
+    for over in [json!({"default_role_id": developer}), json!({"group_role_mapping": {"x": developer}})] {
+        viewer.post("/api/v1/sso/providers", with(over)).await.error(403, "FORBIDDEN");
+    }
+    // Nobody at all gives such roles by groups.
+    for name in ["Owner", "Admin"] {
+        let role = world.acme.roles[name];
+        owner.post("/api/v1/sso/providers", with(json!({"default_role_id": role}))).await.invalid("default_role_id");
+        let mapped = with(json!({"group_role_mapping": {"x": role}}));
+        owner.post("/api/v1/sso/providers", mapped).await.invalid("group_role_mapping.x");
+    }
+    let own = with(json!({"group_role_mapping": {"x": role}}));
+    owner.post("/api/v1/sso/providers", own).await.invalid("group_role_mapping.x");
+    world.stop().await;
+}
