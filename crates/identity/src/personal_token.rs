@@ -13,8 +13,8 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_kernel::{
-    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash,
-    TokenId, UserId,
+    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash, TokenId,
+    UserId,
 };
 use rivergen_platform::{
     Clock, Event, Transaction,

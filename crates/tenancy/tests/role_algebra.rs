@@ -203,7 +203,13 @@ impl House {
             email_verified: true,
             authenticated_at: self.now,
             membership: Some(Arc::new(membership)),
-            proofs: Proofs { second_factor: true, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
+            proofs: Proofs {
+                second_factor: true,
+                passkey: false,
+                trusted_device: false,
+                ip: None,
+                federation: Federation::No,
+            },
             closed: None,
         })
     }

@@ -338,7 +338,13 @@ impl Authenticator for ByUserId {
         Ok(Arc::new(Caller {
             user_id: person.user_id,
             credential: Credential::Session(SessionId(1)),
-            proofs: Proofs { second_factor: false, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
+            proofs: Proofs {
+                second_factor: false,
+                passkey: false,
+                trusted_device: false,
+                ip: None,
+                federation: Federation::No,
+            },
             closed: None,
             email: "somebody@acme.example".into(),
             email_verified: true,

@@ -6,10 +6,7 @@ use axum::{
     response::Response,
 };
 use rivergen_identity::user::User;
-use rivergen_kernel::{
-    Error, ErrorCode, Proofs, Result, Tenant, TokenHash,
-    access::Asker,
-};
+use rivergen_kernel::{Error, ErrorCode, Proofs, Result, Tenant, TokenHash, access::Asker};
 use rivergen_platform::{
     db::TenantScope,
     errors,

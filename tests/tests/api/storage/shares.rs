@@ -7,8 +7,8 @@ use reqwest::{
     multipart::{Form, Part},
 };
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, DataSourceId, ErrorCode, Federation, OrganizationId, Proofs, RoleId, SessionId, UserId,
-    WorkspaceId, caller::Membership,
+    BuiltInRole, Caller, Credential, DataSourceId, ErrorCode, Federation, OrganizationId, Proofs, RoleId, SessionId,
+    UserId, WorkspaceId, caller::Membership,
 };
 use rivergen_platform::http::RequestOrigin;
 use rivergen_storage::link::{Ground, LinkRequest};
@@ -238,7 +238,13 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         email_verified: true,
         authenticated_at: chrono::Utc::now(),
         membership: Some(Arc::new(membership)),
-        proofs: Proofs { second_factor: false, passkey: false, trusted_device: false, ip: None, federation: Federation::No },
+        proofs: Proofs {
+            second_factor: false,
+            passkey: false,
+            trusted_device: false,
+            ip: None,
+            federation: Federation::No,
+        },
         closed: None,
     }
 }
