@@ -222,7 +222,7 @@ impl Dates {
     ) -> Self {
         match enforcement.sso_deadline() {
             Some(deadline) => Self { warn: None, require: enforcement.effective_at, deadline: Some(deadline) },
-            None => Self { warn: wished.map(|date| (date - WARNING).max(now)), require: wished, deadline: wished },
+            None => Self { warn: wished.map(|date| Ord::max(date - WARNING, now)), require: wished, deadline: wished },
         }
     }
 }

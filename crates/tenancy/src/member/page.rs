@@ -11,8 +11,8 @@ use rivergen_identity::user::account;
 use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
 use rivergen_platform::{Database, Event, Kept, db::TenantScope};
 use sea_orm::{
-    ColumnTrait, Condition, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::Expr,
+    ColumnTrait, Condition, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select, sea_query::Expr,
 };
 
 use super::{Column, Entity, Model, view};
