@@ -53,9 +53,9 @@ pub(super) fn of(attributes: &BTreeMap<String, Kind>) -> Result<Schema> {
     }
     let mut text = format!("namespace RiverGen {{ {}", TYPES.replace("ATTRIBUTES", &declared));
     for permission in Permission::ALL {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "action {:?} appliesTo {{ principal: [User], resource: [Resource], context: Environment }};\n",
+            "action {:?} appliesTo {{ principal: [User], resource: [Resource], context: Environment }};",
             permission.as_str()
         );
     }

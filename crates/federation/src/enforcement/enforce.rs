@@ -149,7 +149,8 @@ pub async fn enforce(
         message,
     };
     if !dry_run {
-        after.write(&federation, &tx, tenant, row, &before, &caller, &origin).await?;
+        let change = Change { before: &before, after: &after, by: &caller, origin: &origin };
+        change.write(&federation, &tx, tenant, row).await?;
         tx.commit().await?;
     }
     Ok(Reply::ok(answer, message))
@@ -220,6 +221,56 @@ impl EnforceRequest {
     }
 }
 
+/// What changes, and who changes it.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    before: &'a Settings,
+    after: &'a Settings,
+    by: &'a Caller,
+    origin: &'a RequestOrigin,
+}
+
+impl Change<'_> {
+    /// Writes the settings, ends the sessions that no longer hold, and tells those who administer the organization.
+    async fn write(
+        self,
+        federation: &Federation,
+        tx: &Transaction,
+        tenant: Tenant,
+        row: organization::Model,
+    ) -> Result<()> {
+        let Self { before, after, by, origin } = self;
+        let platform = federation.platform();
+        let now = platform.clock.now();
+        let security_before = row.security()?;
+        let (id, name, version) = (row.id, row.name.clone(), row.settings_version + 1);
+        let security = after.security(&security_before, before, now);
+        let mut row = row.into_active_model();
+        row.enforcement = Set(Some(serde_json::to_value(&after.enforcement).map_err(Error::internal)?));
+        if security != security_before {
+            row.security = Set(Some(serde_json::to_value(&security).map_err(Error::internal)?));
+        }
+        row.settings_version = Set(version);
+        row.settings_updated_at = Set(Some(now));
+        row.settings_updated_by = Set(Some(by.user_id));
+        row.update(tx.conn()).await?;
+        tx.publish(Event::OrganizationChanged(id)).await?;
+        let mut sessions_ended = 0;
+        match after.enforcement.sso_deadline() {
+            Some(at) if at <= now => {
+                sessions_ended = deadline::end_sessions(tx, tenant, &after.enforcement, now).await?;
+            }
+            Some(at) => deadline::schedule(federation, tx, tenant, at).await?,
+            None => {}
+        }
+        mails::tell_administrators(platform, tx, tenant, &name, &by.email, &after.told()).await?;
+        let record = AuditRecord::new(Some(id), origin.actor(by.user_id), "sso_enforcement.change")
+            .target("organization", id.0)
+            .details(json!({"before": before.shown(), "after": after.shown(), "sessions_ended": sessions_ended}));
+        audit::record(tx, &platform.clock, record).await
+    }
+}
+
 impl Settings {
     fn of(row: &organization::Model) -> Result<Self> {
         let enforcement = row.enforcement()?;
@@ -267,46 +318,6 @@ impl Settings {
                 "names no owner who has a second factor: one must stay able to come in when the identity provider is down",
             )),
         }
-    }
-
-    async fn write(
-        &self,
-        federation: &Federation,
-        tx: &Transaction,
-        tenant: Tenant,
-        row: organization::Model,
-        before: &Self,
-        caller: &Caller,
-        origin: &RequestOrigin,
-    ) -> Result<()> {
-        let platform = federation.platform();
-        let now = platform.clock.now();
-        let security_before = row.security()?;
-        let (id, name, version) = (row.id, row.name.clone(), row.settings_version + 1);
-        let security = self.security(&security_before, before, now);
-        let mut row = row.into_active_model();
-        row.enforcement = Set(Some(serde_json::to_value(&self.enforcement).map_err(Error::internal)?));
-        if security != security_before {
-            row.security = Set(Some(serde_json::to_value(&security).map_err(Error::internal)?));
-        }
-        row.settings_version = Set(version);
-        row.settings_updated_at = Set(Some(now));
-        row.settings_updated_by = Set(Some(caller.user_id));
-        row.update(tx.conn()).await?;
-        tx.publish(Event::OrganizationChanged(id)).await?;
-        let mut sessions_ended = 0;
-        match self.enforcement.sso_deadline() {
-            Some(at) if at <= now => {
-                sessions_ended = deadline::end_sessions(tx, tenant, &self.enforcement, now).await?;
-            }
-            Some(at) => deadline::schedule(federation, tx, tenant, at).await?,
-            None => {}
-        }
-        mails::tell_administrators(platform, tx, tenant, &name, &caller.email, &self.told()).await?;
-        let record = AuditRecord::new(Some(id), origin.actor(caller.user_id), "sso_enforcement.change")
-            .target("organization", id.0)
-            .details(json!({"before": before.shown(), "after": self.shown(), "sessions_ended": sessions_ended}));
-        audit::record(tx, &platform.clock, record).await
     }
 
     /// With the second factor, which is one of the other settings.

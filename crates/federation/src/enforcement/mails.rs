@@ -57,7 +57,7 @@ impl Letter {
         template
             .action("Sign in", platform.public_url.to_string())
             .footer("You get this mail because you are a member of the organization.")
-            .into_mail(&format!("sso.{}", self.kind.as_str()), to)
+            .into_mail(format!("sso.{}", self.kind.as_str()), to)
     }
 }
 

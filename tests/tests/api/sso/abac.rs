@@ -493,7 +493,8 @@ async fn of_two_who_change_it_at_once_none_is_lost(server: &Server) {
         acme.owner.client.put(&path, json!({"description": "changed"})),
         acme.admin.client.put(&path, json!({"priority": 1})),
     );
-    (one.ok(), other.ok());
+    one.ok();
+    other.ok();
     let policy = acme.owner.client.get(&format!("{POLICIES}?policy_id={id}")).await.ok()["policies"][0].clone();
     assert_eq!((&policy["description"], &policy["priority"]), (&json!("changed"), &json!(1)));
     // Of two of one name, one.

@@ -287,7 +287,8 @@ async fn two_administrators_at_once(server: &Server) {
         ready.owner.client.post(&at, json!({"sso_mode": "warn"})),
         admin.client.post(&at, json!({"mfa_mode": "warn"})),
     );
-    (one.ok(), other.ok());
+    one.ok();
+    other.ok();
     let status = admin.client.get(&path("status", acme)).await.ok();
     assert_eq!((&status["sso_mode"], &status["mfa_mode"]), (&json!("warn"), &json!("warn")));
     assert_eq!(server.audited("sso_enforcement.change", "success").await, 2);
