@@ -75,7 +75,9 @@ pub fn fingerprint(headers: &HeaderMap) -> Result<Option<String>> {
     let json = text.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let wrong = || Error::invalid_field(FINGERPRINT, "must be JSON of at most 4096 bytes");
     // In one form, so that the order of the keys does not matter.
-    json.map(|json| Some(json.to_string())).ok_or_else(wrong)
+    let mut json = json.ok_or_else(wrong)?;
+    json.sort_all_objects();
+    Ok(Some(json.to_string()))
 }
 
 /// The secret of the device, from its cookie or the header.
