@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{RoleId, Tenant, UserId};
+use rivergen_kernel::{Result, RoleId, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{Actor, AuditRecord},
@@ -17,7 +17,7 @@ use rivergen_tenancy::{member::assignment, role};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
-use super::{config, error::Result, group, user};
+use super::{config, group, user};
 use crate::sign_in::roles::may_be_given;
 
 /// Rows of one statement.
@@ -59,7 +59,7 @@ pub async fn givable(
     db: &impl ConnectionTrait,
     tenant: Tenant,
     roles: impl IntoIterator<Item = RoleId>,
-) -> rivergen_kernel::Result<BTreeSet<RoleId>> {
+) -> Result<BTreeSet<RoleId>> {
     let wanted: BTreeSet<RoleId> = roles.into_iter().collect();
     let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted)).all(db).await?;
     Ok(found.iter().filter(|role| may_be_given(role)).map(|role| role.id).collect())

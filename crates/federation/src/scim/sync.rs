@@ -308,8 +308,7 @@ impl Worker {
             self.reconcile(&tx, tenant, user, &mut outcome).await?;
         }
         let people: Vec<UserId> = users.iter().map(|user| user.user_id).collect();
-        let settled = roles::settle(&tx, tenant, &people, &Actor::system(), platform.clock.now()).await;
-        let settled = settled.map_err(|error| Error::internal(error.detail.into_owned()))?;
+        let settled = roles::settle(&tx, tenant, &people, &Actor::system(), platform.clock.now()).await?;
         outcome.changed += i64::try_from(settled.len()).unwrap_or(i64::MAX);
         outcome.records.extend(settled);
         self.note(&tx, &row, last, &outcome).await?;

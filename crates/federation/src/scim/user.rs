@@ -20,7 +20,7 @@ use rivergen_identity::{
     session::EndReason,
     user::{NewUser, User, account, address, default_display_name},
 };
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, RoleId, Tenant, UserId};
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -29,8 +29,7 @@ use rivergen_platform::{
 use rivergen_tenancy::{
     domain,
     member::{self, NewMember, Source, Status},
-    organization::{self, settings::default_role},
-    role,
+    organization,
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*};
 use serde_json::{Map, Value, json};
@@ -43,7 +42,7 @@ use super::{
     patch,
     schema::{ENTERPRISE, USER, USERS},
 };
-use crate::sign_in::roles::may_be_given;
+use crate::sign_in::roles::of_newcomers;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -209,7 +208,7 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     } else {
         let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
         found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
-        let role_id = default_role_id(&tx, provisioner).await?;
+        let role_id = of_newcomers(&tx, tenant, provisioner.config.default_role_id).await?.id;
         let attributes = Default::default();
         let new = NewMember {
             organization_id: tenant.organization_id(),
@@ -244,7 +243,6 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
         ..Default::default()
     };
     let row = row.insert(tx.conn()).await.map_err(taken)?;
-    manage(&tx, &member, true).await?;
     let standing = follow(&tx, tenant, &member, active, now).await?;
     let profile = match &known {
         Some(user) => rename(&tx, tenant, user, None, &facts, now).await?,
@@ -278,38 +276,6 @@ async fn find_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Resul
     Ok(found.one(tx.conn()).await?)
 }
 
-/// What everybody gets who is pushed: the role of the configuration, else that of who is let into the organization without
-/// one. Never one that runs the organization, whatever became of it since it was chosen.
-async fn default_role_id(tx: &Transaction, provisioner: &Provisioner) -> Result<RoleId> {
-    let tenant = provisioner.tenant();
-    let chosen = match provisioner.config.default_role_id {
-        Some(id) => tenant.find::<role::Entity>().filter(role::Column::Id.eq(id)).one(tx.conn()).await?,
-        None => None,
-    };
-    if let Some(role) = chosen.filter(may_be_given) {
-        return Ok(role.id);
-    }
-    let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-    let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
-    let role = default_role(tx.conn(), tenant, &intake).await?;
-    match may_be_given(&role) {
-        true => Ok(role.id),
-        false => Ok(role::built_in(tx.conn(), tenant, rivergen_kernel::BuiltInRole::Viewer).await?.id),
-    }
-}
-
-/// Says on the membership that the identity provider manages it, or does no more.
-async fn manage(tx: &Transaction, member: &member::Model, managed: bool) -> Result<()> {
-    if member.managed_by_scim != managed {
-        member::Entity::update_many()
-            .col_expr(member::Column::ManagedByScim, Expr::value(managed))
-            .filter(member::Column::Id.eq(member.id))
-            .exec(tx.conn())
-            .await?;
-    }
-    Ok(())
-}
-
 /// Brings the membership to what the identity provider says; answers whether that changed it. Whom an administrator has
 /// suspended stays suspended, whatever the provider says.
 pub async fn follow(
@@ -319,6 +285,13 @@ pub async fn follow(
     active: bool,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    if member.scim_active != Some(active) {
+        member::Entity::update_many()
+            .col_expr(member::Column::ScimActive, Expr::value(active))
+            .filter(member::Column::Id.eq(member.id))
+            .exec(tx.conn())
+            .await?;
+    }
     let status = match (active, member.status) {
         (false, Status::Active) => Status::Deactivated,
         (true, Status::Deactivated) => Status::Active,

@@ -111,7 +111,7 @@ async fn admit(
             attributes::write(&tx, member, &attributes::after(&member.attributes(), provider, assertion)).await?;
         }
         None => {
-            let role = roles::of_newcomers(&tx, provider).await?;
+            let role = roles::of_newcomers(&tx, tenant, provider.default_role_id).await?;
             let said = attributes::after(&Default::default(), provider, assertion);
             let new = NewMember {
                 organization_id: provider.organization_id,

@@ -15,6 +15,7 @@ on_both_databases! {
     after_the_grace_nobody_comes_in_without_it;
     at_once_sessions_end_at_once;
     the_exempt_owner_is_the_way_back_in;
+    the_last_exempt_owner_stays;
     whoever_belongs_elsewhere_signs_in_and_finds_it_closed;
     a_requirement_is_lifted_by_its_owner;
     a_deadline_that_was_moved_is_nobodys;
@@ -175,6 +176,25 @@ async fn the_exempt_owner_is_the_way_back_in(server: &Server) {
     server.execute(&row).await;
     server.forget().await;
     owner.client.get(SOURCES).await.error(403, "MFA_ENROLLMENT_REQUIRED");
+}
+
+async fn the_last_exempt_owner_stays(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let acme = &ready.acme;
+    let owner = &ready.owner.client;
+    // Another owner, who is not exempt.
+    let members = format!("/api/v1/organizations/{}/members", acme.id);
+    owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Owner"]})).await.ok();
+    ready.enforce(json!({"sso_mode": "required", "grace_period_days": 9})).await;
+    let leave = format!("/api/v1/organizations/{}/leave", acme.id);
+    owner.post_empty(&leave).await.error(409, "LAST_OWNER");
+    let myself = format!("{members}/{}", acme.owner.id);
+    owner.patch(&myself, json!({"role_id": acme.roles["Viewer"]})).await.error(409, "LAST_OWNER");
+    // Whoever is not exempt goes as ever.
+    owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Admin"]})).await.ok();
+    owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Owner"]})).await.ok();
+    ready.enforce(json!({"sso_mode": "off"})).await;
+    owner.post_empty(&leave).await.ok();
 }
 
 async fn whoever_belongs_elsewhere_signs_in_and_finds_it_closed(server: &Server) {
