@@ -396,8 +396,9 @@ pub(super) fn looks_at_object(policy: &Value) -> bool {
             _ => false,
         }
     }
-    let is_scoped = policy["resource"]["op"].as_str().is_some_and(|operator| !matches!(operator, "All" | "is"));
-    is_scoped || looks(&policy["conditions"])
+    let scope = &policy["resource"];
+    let is_scoped = scope["op"].as_str().is_some_and(|operator| !matches!(operator, "All" | "is"));
+    is_scoped || !scope["in"].is_null() || looks(&policy["conditions"])
 }
 
 /// A fault of a policy's text, in one field.

@@ -43,8 +43,8 @@ pub async fn delete_provider(
     if row.status == Status::Active {
         super::refuse_last(&tx, tenant, id).await?;
     }
-    let roles_taken = roles::take_all(&tx, &row, None, &platform.clock).await?;
     scim::config::release(&tx, tenant, id).await?;
+    let roles_taken = roles::take_all(&tx, &row, None, &platform.clock).await?;
     // Links, sign-ins on their way and domains hang on it.
     Entity::delete_by_id(id).exec(tx.conn()).await?;
     // What is remembered of people's groups goes as well.

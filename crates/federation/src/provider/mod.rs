@@ -118,6 +118,11 @@ pub struct Model {
     pub last_test_succeeded: bool,
     pub last_login_at: Option<DateTime<Utc>>,
     pub login_count: i64,
+    /// OpenID Connect: whether browsers come back to an address that is this provider's alone, because the organization's own is
+    /// another provider's already.
+    pub own_callback: bool,
+    /// Who last changed what is trusted of it.
+    pub vouched_by_user_id: UserId,
     pub created_by_user_id: UserId,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

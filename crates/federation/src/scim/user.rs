@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rivergen_identity::{
+    account::prove::prove,
     email_address,
+    one_time_token::{self, Purpose},
     session::EndReason,
     user::{NewUser, User, account, address, default_display_name},
 };
@@ -205,7 +207,9 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     if member.is_some() {
         // Somebody who was a member before: what they hold may change, which is done one after another.
         organization::lock(&tx, tenant).await?;
-    } else {
+        member = find_member(&tx, tenant, user_id).await?;
+    }
+    if member.is_none() {
         let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
         found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
         let role_id = of_newcomers(&tx, tenant, provisioner.config.default_role_id).await?.id;
@@ -244,8 +248,13 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     };
     let row = row.insert(tx.conn()).await.map_err(taken)?;
     let standing = follow(&tx, tenant, &member, active, now).await?;
-    let profile = match &known {
-        Some(user) => rename(&tx, tenant, user, None, &facts, now).await?,
+    // By its own address: it may have been found by a further one.
+    let held = match &known {
+        Some(user) => User::lock(&tx, user.id()).await?,
+        None => None,
+    };
+    let profile = match &held {
+        Some(user) => adopt(&tx, tenant, user, &facts, now).await?,
         None => false,
     };
     let details = json!({"account_is_new": known.is_none(), "profile_changed": profile, "status_changed": standing});
@@ -300,6 +309,18 @@ pub async fn follow(
     Ok(member::set_status(tx, tenant, member, status, EndReason::Deprovisioned, now).await?)
 }
 
+/// Takes an account over that was there before. One whose address nobody has proved opens to nobody any more by what whoever
+/// signed up with it left behind, where the organization speaks for the address.
+async fn adopt(tx: &Transaction, tenant: Tenant, user: &User, facts: &Facts, now: DateTime<Utc>) -> Result<bool> {
+    let changed = rename(tx, tenant, user, None, facts, now).await?;
+    if !user.is_verified() && domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
+        let user = User::lock(tx, user.id()).await?.ok_or_else(gone)?;
+        prove(tx, &user, now).await?;
+        return Ok(true);
+    }
+    Ok(changed)
+}
+
 /// Name and address of the account follow the identity provider, where the organization speaks for the domain of the address
 /// and the provider says something new; answers whether anything changed. `before` is `None` for everything that it says.
 pub async fn rename(
@@ -333,6 +354,8 @@ pub async fn rename(
         row.email = Set(after.address.clone());
         row.verified_at = Set(Some(now));
         email = row.update(tx.conn()).await.map_err(taken)?;
+        // Links that went to the old address open nothing any more.
+        one_time_token::kill(tx, Purpose::PasswordReset, user.id(), now).await?;
     }
     member::rename(tx, &User { account, email }).await?;
     tx.publish(Event::UserChanged(user.id())).await?;
@@ -463,8 +486,17 @@ async fn change(
     let member = member::find(tx.conn(), tenant, user_id).await?;
     let status = follow(&tx, tenant, &member, active, now).await?;
     let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
+    if !user.is_verified()
+        && was.address != facts.address
+        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
+    {
+        // The new one will count as proved: nothing of whoever never proved the old one stays.
+        prove(&tx, &user, now).await?;
+    }
+    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
     let profile = rename(&tx, tenant, &user, Some(&was), &facts, now).await?;
-    let details = json!({"active": active, "status_changed": status, "profile_changed": profile});
+    let details = json!({"active": active, "status_changed": status, "profile_changed": profile,
+        "address": {"before": was.address, "after": facts.address}});
     let record = provisioner.record(action, details).target("user", user_id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;

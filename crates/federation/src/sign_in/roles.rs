@@ -44,33 +44,35 @@ impl ActiveModelBehavior for ActiveModel {}
 /// Whether an identity provider may give the role: it is neither Owner nor Admin, and carries nothing that changes who may
 /// what in the organization. What is not named here is not allowed.
 pub fn may_be_given(role: &role::Model) -> bool {
-    use Permission::*;
     let is_above = matches!(role.built_in(), Some(BuiltInRole::Owner | BuiltInRole::Admin));
-    let is_harmless = |permission: &Permission| {
-        permission.is_of_workspace()
-            || matches!(
-                permission,
-                OrganizationRead
-                    | MemberRead
-                    | UserRead
-                    | RoleRead
-                    | WorkspaceRead
-                    | WorkspaceCreate
-                    | WorkspaceWrite
-                    | SsoRead
-                    | TokenRead
-                    | OauthAppRead
-                    | SessionRead
-                    | DeviceRead
-                    | StorageManage
-                    | PolicyRead
-                    | PolicyWrite
-                    | PolicyDelete
-                    | PolicyDetokenize
-                    | AuditRead
-            )
-    };
-    !is_above && role.permissions().iter().all(is_harmless)
+    !is_above && role.permissions().into_iter().all(is_harmless)
+}
+
+/// Whether it changes nothing of who may what in the organization.
+pub(super) fn is_harmless(permission: Permission) -> bool {
+    use Permission::*;
+    permission.is_of_workspace()
+        || matches!(
+            permission,
+            OrganizationRead
+                | MemberRead
+                | UserRead
+                | RoleRead
+                | WorkspaceRead
+                | WorkspaceCreate
+                | WorkspaceWrite
+                | SsoRead
+                | TokenRead
+                | OauthAppRead
+                | SessionRead
+                | DeviceRead
+                | StorageManage
+                | PolicyRead
+                | PolicyWrite
+                | PolicyDelete
+                | PolicyDetokenize
+                | AuditRead
+        )
 }
 
 /// What a sign-in changes of somebody's roles.
@@ -203,12 +205,19 @@ pub async fn take_all(
         .exec(tx.conn())
         .await?;
     tx.publish(Event::OrganizationChanged(provider.organization_id)).await?;
+    tx.publish(Event::MembersChanged(provider.organization_id)).await?;
     let records = given.iter().map(|grant| {
         AuditRecord::new(Some(provider.organization_id), Actor::system(), "role.revoke")
             .target("role", grant.role_id.0)
             .details(json!({"user_id": grant.user_id, "workspace_id": null}))
     });
-    audit::record_all(tx, clock, records.collect()).await?;
+    let mut records: Vec<AuditRecord> = records.collect();
+    // What a group that was pushed gives as well stays.
+    let people: BTreeSet<UserId> = given.iter().map(|grant| grant.user_id).collect();
+    let people: Vec<UserId> = people.into_iter().collect();
+    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    records.extend(scim::roles::settle(tx, tenant, &people, &Actor::system(), clock.now()).await?);
+    audit::record_all(tx, clock, records).await?;
     Ok(given.len())
 }
 

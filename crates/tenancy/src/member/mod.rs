@@ -514,6 +514,7 @@ pub mod assignment {
                 if is_unique_violation(&error) { ErrorCode::RoleAlreadyAssigned.into() } else { Error::from(error) }
             })?;
             tx.publish(Event::UserChanged(self.user_id)).await?;
+            tx.publish(Event::MembersChanged(organization_id)).await?;
             row.record(tx, by, clock, "role.assign").await?;
             Ok(row)
         }
@@ -526,6 +527,7 @@ pub mod assignment {
             organization::lock(tx, Tenant::on_behalf_of(self.organization_id)).await?;
             Entity::delete_by_id(self.id).exec(tx.conn()).await?;
             tx.publish(Event::UserChanged(self.user_id)).await?;
+            tx.publish(Event::MembersChanged(self.organization_id)).await?;
             self.record(tx, by, clock, "role.revoke").await
         }
 

@@ -151,6 +151,8 @@ async fn at_once_sessions_end_at_once(server: &Server) {
     enforced::federate(server, acme, &acme.developer).await;
     let token = json!({"name": "a program", "scopes": ["read"]});
     let token = acme.viewer.client.post("/api/v1/auth/tokens", token).await.created()["token"].clone();
+    let of_federated = json!({"name": "another", "scopes": ["read"], "organization_id": acme.id});
+    let of_federated = acme.developer.client.post("/api/v1/auth/tokens", of_federated).await.created()["token"].clone();
     let enforced = ready.enforce(json!({"sso_mode": "required", "grace_period_days": 0})).await;
     assert_eq!(enforced["sessions_to_end"], 2);
     acme.viewer.client.get(SOURCES).await.error(401, "UNAUTHORIZED");
@@ -158,7 +160,8 @@ async fn at_once_sessions_end_at_once(server: &Server) {
     acme.developer.client.get(SOURCES).await.ok();
     // The exempt one stays, and a program stands for the session that made its token.
     ready.owner.client.get(SOURCES).await.ok();
-    server.anonymous().with_token(token.as_str().unwrap()).get(SOURCES).await.ok();
+    server.anonymous().with_token(token.as_str().unwrap()).get(SOURCES).await.error(403, "SSO_REQUIRED");
+    server.anonymous().with_token(of_federated.as_str().unwrap()).get(SOURCES).await.ok();
 }
 
 async fn the_exempt_owner_is_the_way_back_in(server: &Server) {
