@@ -60,7 +60,7 @@ async fn a_user_is_a_member_with_the_default_role(server: &Server) {
     assert_eq!(super::roles_of(server, &acme, &id).await, ["Viewer"]);
     let members = acme.owner.client.get(&format!("/api/v1/organizations/{}/members/{id}", acme.id)).await.ok();
     let member = &members["member"];
-    assert_eq!((&member["status"], &member["scim_active IS NOT NULL"]), (&json!("active"), &json!(true)), "{members}");
+    assert_eq!((&member["status"], &member["managed_by_scim"]), (&json!("active"), &json!(true)), "{members}");
     let config = json!({"provider_id": idp.id, "default_role_id": acme.roles["Developer"]});
     acme.owner.client.post(super::CONFIG, config).await.ok();
     let id = idp.user("bob@acme.example").await;

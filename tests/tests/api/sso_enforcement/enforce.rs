@@ -16,6 +16,7 @@ on_both_databases! {
     at_once_sessions_end_at_once;
     the_exempt_owner_is_the_way_back_in;
     the_last_exempt_owner_stays;
+    one_requirement_does_not_move_the_other;
     whoever_belongs_elsewhere_signs_in_and_finds_it_closed;
     a_requirement_is_lifted_by_its_owner;
     a_deadline_that_was_moved_is_nobodys;
@@ -199,6 +200,32 @@ async fn the_last_exempt_owner_stays(server: &Server) {
     owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Owner"]})).await.ok();
     ready.enforce(json!({"sso_mode": "off"})).await;
     owner.post_empty(&leave).await.ok();
+}
+
+async fn one_requirement_does_not_move_the_other(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let acme = &ready.acme;
+    let security = async || {
+        let row = server.rows(&format!("SELECT security FROM organizations WHERE id = {}", acme.id)).await;
+        let kept = row[0]["security"].clone();
+        kept.as_str().map_or_else(|| kept.clone(), |text| serde_json::from_str(text).unwrap())
+    };
+    // The first call of an organization that has a second factor required by its settings: the usual time of grace.
+    let settings = json!({"settings": {"mfa_required": true}});
+    ready.owner.client.patch(&format!("/api/v1/organizations/{}/settings", acme.id), settings).await.ok();
+    let since = security().await["mfa_required_since"].clone();
+    let enforced = ready.enforce(json!({"sso_mode": "required"})).await;
+    assert_eq!((&enforced["grace_period_days"], &enforced["mfa_mode"]), (&json!(14), &json!("required")));
+    assert_eq!(security().await["mfa_required_since"], since);
+    // Half-way, the other one is changed: the date stays.
+    let date = enforced["effective_at"].clone();
+    server.clock().advance(Duration::days(7));
+    let owner = server.sign_in_with(&acme.owner.email, &ready.app).await;
+    let at = path("enforce", acme);
+    let lowered = owner.client.post(&at, json!({"mfa_mode": "off", "grace_period_days": 90})).await.ok();
+    assert_eq!((&lowered["effective_at"], &lowered["grace_period_days"]), (&date, &json!(14)));
+    let raised = owner.client.post(&at, json!({"mfa_mode": "required"})).await.ok();
+    assert_eq!((&raised["effective_at"], &raised["sso_mode"]), (&date, &json!("required")));
 }
 
 async fn whoever_belongs_elsewhere_signs_in_and_finds_it_closed(server: &Server) {
