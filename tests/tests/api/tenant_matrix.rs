@@ -687,7 +687,8 @@ impl Ids {
         let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
         let access_policy = json!({"name": "p", "effect": "deny", "resource_type": "datasource",
-            "actions": ["datasource.delete"]});
+            "actions": ["datasource.delete"],
+            "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}});
         let access_policy = owner.client.post("/api/v1/sso/abac/policies", access_policy).await.created();
         let newcomer = unique("@new.example");
         let signup = json!({"email": newcomer, "password": PASSWORD});
