@@ -21,7 +21,7 @@ use crate::{
     percentile,
     report::{Goal, Report},
     server::Server,
-    sessions::connect,
+    sessions::connect_to,
 };
 
 const FEW: i64 = 1_000;
@@ -42,12 +42,10 @@ const POLICIES: i64 = 100;
 /// Everything on one database: SQLite where none is given.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
     let server = Server::provisioned_on(binary, database)?;
-    let own = server.sqlite_url();
-    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
     let token = server.sign_in()?.access_token;
     let runtime = load::runtime()?;
 
-    let database = runtime.block_on(connect(url))?;
+    let database = runtime.block_on(connect_to(&server, database))?;
     let mut organization = runtime.block_on(Large::found(&database))?;
     runtime.block_on(organization.grow(&database, FEW))?;
     let few = organization.ask(&server, &token)?;

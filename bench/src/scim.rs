@@ -17,7 +17,7 @@ use crate::{
     percentile,
     report::{Goal, Report},
     server::Server,
-    sessions::connect,
+    sessions::connect_to,
 };
 
 const FEW: i64 = 1_000;
@@ -39,10 +39,8 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// Everything on one database: SQLite where none is given.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
     let server = Server::provisioned_on(binary, database)?;
-    let own = server.sqlite_url();
-    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
     let runtime = load::runtime()?;
-    let database = runtime.block_on(connect(url))?;
+    let database = runtime.block_on(connect_to(&server, database))?;
     let provider = runtime.block_on(Provider::found(&server, &database))?;
 
     let creates: Vec<Vec<u8>> = (0..PUSHED).map(|i| provider.create(&format!("pushed{i}@bench.example"))).collect();

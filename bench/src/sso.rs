@@ -33,7 +33,7 @@ use crate::{
     median,
     report::{Goal, Report},
     server::{OTHER_EMAIL, Server},
-    sessions::connect,
+    sessions::connect_to,
     sign_ins,
 };
 
@@ -52,10 +52,8 @@ const SUBJECT: &str = "somebody";
 /// Sign-ins per second, against those with a password.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
     let server = Server::provisioned_on(binary, database)?;
-    let own = server.sqlite_url();
-    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
     let runtime = load::runtime()?;
-    let database = runtime.block_on(connect(url))?;
+    let database = runtime.block_on(connect_to(&server, database))?;
     let session = server.sign_in()?.access_token;
 
     let issuer = start_provider()?;

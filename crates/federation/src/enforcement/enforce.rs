@@ -112,7 +112,7 @@ pub async fn enforce(
     // A trusted device stands for a factor that was given once.
     if !caller.proofs.second_factor || caller.proofs.trusted_device {
         return Err(Error::new(ErrorCode::ReauthenticationRequired)
-            .with_message("Sign in again with a second factor: this needs one that is not older than 10 minutes."));
+            .with_message("Sign in again with a second factor: this needs one that is not older than 10 minutes, and no trusted device in its place."));
     }
     let dry_run = request.dry_run.unwrap_or(false);
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/sso/oidc/callback` and `…/callback/{organization_id}`: where the provider sends the browser back to.
+//! `GET /api/v1/sso/oidc/callback`, `…/callback/{organization_id}` and `…/{organization_id}/{provider_id}`: where the provider sends the browser back to.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use garde::Validate;

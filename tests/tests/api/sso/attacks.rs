@@ -63,16 +63,21 @@ async fn two_providers(world: &World) -> (Organization, Crooked, i64, Crooked, i
     (globex, honest, at_honest, evil, at_evil)
 }
 
+/// Where the victim comes back to who began at the one provider, and was led on to the other under the state of that sign-in.
+async fn led_on(world: &World, victim: &Browser, from: i64, to: i64, other: &Crooked) -> Url {
+    let begun = world.begin(victim, &format!("provider_id={from}")).await;
+    let request = world.begin(&world.browser(), &format!("provider_id={to}")).await;
+    let state = value(&begun.parse().unwrap(), "state").unwrap();
+    other.says().answer = json!({"state": state});
+    other.send_back(&request)
+}
+
 async fn mix_up_a_code_of_one_provider_is_not_brought_to_another(backend: Backend) {
     let world = World::start(backend).await;
     let (globex, honest, at_honest, evil, at_evil) = two_providers(&world).await;
     let victim = world.browser();
     // The victim begins at the attacker's, which leads them on to the honest one under the attacker's state.
-    let begun = world.begin(&victim, &format!("provider_id={at_evil}")).await;
-    let honest_request = world.begin(&world.browser(), &format!("provider_id={at_honest}")).await;
-    let state = value(&begun.parse().unwrap(), "state").unwrap();
-    honest.says().answer = json!({"state": state});
-    let back = honest.send_back(&honest_request);
+    let back = led_on(&world, &victim, at_evil, at_honest, &honest).await;
     assert_eq!(back.path(), format!("/api/v1/sso/oidc/callback/{}", world.acme.id));
     victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
     assert!(world.refusal().await.contains("another address"));
@@ -432,11 +437,7 @@ async fn mix_up_two_providers_of_one_organization_have_two_addresses(backend: Ba
     let at_honest = world.register(&world.acme, honest.registration("Honest"), json!({})).await;
     let at_evil = world.register(&world.acme, evil.registration("Contractors"), json!({})).await;
     let victim = world.browser();
-    let begun = world.begin(&victim, &format!("provider_id={at_evil}")).await;
-    let honest_request = world.begin(&world.browser(), &format!("provider_id={at_honest}")).await;
-    let state = value(&begun.parse().unwrap(), "state").unwrap();
-    honest.says().answer = json!({"state": state});
-    let back = honest.send_back(&honest_request);
+    let back = led_on(&world, &victim, at_evil, at_honest, &honest).await;
     victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
     assert!(world.refusal().await.contains("another address"));
     assert!(evil.says().codes.is_empty() && honest.says().codes.is_empty());
