@@ -126,7 +126,7 @@ install_python pysaml2 tests/interop/saml/requirements.txt "the tests of SAML"
 install_python tds-interop tests/interop/tds/requirements.txt "the tests of SQL Server"
 install_python kafka tests/interop/kafka/requirements.txt "the tests of Kafka against librdkafka"
 install_python scim-interop tests/interop/scim/requirements.txt "the test of SCIM with scim2-tester"
-install_python services crates/connectors/tests/support/requirements.txt "the tests of ClickHouse and SQL services"
+install_python services crates/connectors/tests/connectors/support/requirements.txt "the tests of ClickHouse and SQL services"
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.
 scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"

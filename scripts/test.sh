@@ -9,6 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/target}"
 export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+# Everything is built once here: state for building it again in steps would only fill the disk.
+export CARGO_INCREMENTAL=0
 
 step() {
     printf '\n== %s (after %d s)\n' "$1" "$SECONDS"

@@ -1,17 +1,15 @@
 //! The connectors of object stores, against a small S3 server in this process.
 
-mod support;
-
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::support::differential::{Pair, rows, session};
+use crate::support::s3::S3;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::parquet::arrow::ArrowWriter;
 use rivergen_connectors::{DiscoveredTable, OpenedSource, Registry, SourceContext};
 use serde_json::json;
-use support::differential::{Pair, rows, session};
-use support::s3::S3;
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -73,7 +71,7 @@ async fn folders_are_tables_with_partitions() {
     s3.put("customers.csv", "id,city\n1,Bonn\n2,Köln\n");
     s3.put("notes/read.md", "# no table");
     let (context, _cache) = s3.source();
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     source.probe().await.unwrap();
     let found = tables(source.as_ref()).await;
     assert_eq!(found.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["customers", "sales"]);
@@ -113,7 +111,7 @@ async fn answers_are_those_of_a_copy_in_memory() {
         s3.put(&format!("events/region={region}/day={day}/a.parquet"), numbers(from, from + 50));
     }
     let (context, _cache) = s3.source();
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let table = source.open_table("files", "events", None).await.unwrap();
     assert_eq!(table.schema().field_with_name("day").unwrap().data_type(), &DataType::Date32);
     let pair = Pair::of(vec![("events", table)]).await;
@@ -160,7 +158,7 @@ async fn schemas_of_files_are_put_together_by_name() {
     s3.put("turned/a.csv", "first,second\n1,2\n");
     s3.put("turned/b.csv", "second,first\n2,1\n");
     let (context, _cache) = s3.source();
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let found = tables(source.as_ref()).await;
     let growing = named(&found, "growing");
     assert_eq!(types(growing), "id Int64, old Utf8View, new Int64");
@@ -200,7 +198,7 @@ async fn tables_with_a_log_are_not_read_as_plain_files() {
     s3.put("ice/metadata/v1.metadata.json", "{}");
     s3.put("ice/data/a.parquet", numbers(0, 10));
     let (mut context, _cache) = s3.source();
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let found = tables(source.as_ref()).await;
     assert_eq!(found.len(), 2);
     for (table, kind) in [("delta", "Delta"), ("ice", "Iceberg")] {
@@ -219,7 +217,7 @@ async fn tables_with_a_log_are_not_read_as_plain_files() {
     for inside in ["delta/year=2026", "ice/data"] {
         s3.put(&format!("{inside}/b.parquet"), numbers(0, 10));
         context.config.metadata.insert("prefix".into(), json!(inside));
-        let error = support::open(&context).await.discover(None).await.unwrap_err();
+        let error = crate::support::open(&context).await.discover(None).await.unwrap_err();
         assert!(error.to_string().contains("cannot be read by this build"), "{error}");
     }
 }
@@ -246,13 +244,13 @@ async fn failures_are_told_without_the_stores_words() {
     assert_eq!((code, message.contains("cannot be reached")), ("CONNECTION_ERROR", true), "{message}");
 
     let mut guarded = context.clone();
-    guarded.guard = support::outbound(false);
+    guarded.guard = crate::support::outbound(false);
     let (code, message) = complaint(&guarded).await;
     assert_eq!((code, message.contains("not allowed")), ("CONNECTION_ERROR", true), "{message}");
     assert!(s3.asked().is_empty(), "nothing was read by the others");
 
     // A file that is replaced between the listing and the reading is not mixed with the new one.
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let table = source.open_table("files", "t", None).await.unwrap();
     let ctx = session();
     ctx.register_table("t", table).unwrap();
@@ -269,18 +267,18 @@ async fn the_store_shows_the_table_and_nothing_else() {
     s3.put("t/a.parquet", numbers(0, 10));
     s3.put("secret/a.parquet", numbers(0, 10));
     let (mut context, _cache) = s3.source();
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let known = tables(source.as_ref()).await;
     let ctx = session();
     ctx.register_table("t", source.open_table("files", "t", None).await.unwrap()).unwrap();
     assert_eq!(rows(&ctx.sql("SELECT count(*) FROM t").await.unwrap().collect().await.unwrap(), true), [["10"]]);
     // A source that was narrowed does not open what it had found outside.
     context.config.metadata.insert("prefix".into(), json!("t"));
-    let narrowed = support::open(&context).await;
+    let narrowed = crate::support::open(&context).await;
     let error = narrowed.open_table("files", "secret", Some(named(&known, "secret"))).await.unwrap_err();
     assert_eq!(error.code().as_str(), "NOT_FOUND");
     context.config.metadata.insert("table".into(), json!("Numbers"));
-    assert_eq!(query(support::open(&context).await.as_ref(), "SELECT count(*) FROM numbers").await, [["10"]]);
+    assert_eq!(query(crate::support::open(&context).await.as_ref(), "SELECT count(*) FROM numbers").await, [["10"]]);
 }
 
 #[test]
@@ -307,7 +305,7 @@ fn every_kind_says_what_it_needs() {
 
 /// The same questions to each server: a partitioned folder, a packed text, a name with odd characters.
 async fn ask(context: &SourceContext) {
-    let source = support::open(context).await;
+    let source = crate::support::open(context).await;
     source.probe().await.unwrap();
     let found = tables(source.as_ref()).await;
     let names: Vec<_> = found.iter().map(|table| table.name.as_str()).collect();
@@ -336,7 +334,7 @@ fn lake() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test]
 async fn s3_is_read_in_both_styles() {
     use rivergen_connectors::{Credentials, DataSourceType, SourceConfig};
-    let Some(server) = support::servers::moto().await else { return };
+    let Some(server) = crate::support::servers::moto().await else { return };
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let base = format!("http://127.0.0.1:{}/the-lake", server.port);
     assert!(http.put(&base).send().await.unwrap().status().is_success());
@@ -361,7 +359,7 @@ async fn s3_is_read_in_both_styles() {
             config.metadata.insert(name.into(), value);
         }
         config.metadata.insert("path_style".into(), json!(path_style));
-        let (context, _cache) = support::source("moto", config, credentials.clone());
+        let (context, _cache) = crate::support::source("moto", config, credentials.clone());
         if !path_style && tokio::net::lookup_host(("the-lake.localhost", server.port)).await.is_err() {
             println!("SKIPPED: this machine does not resolve names below localhost");
             continue;
@@ -372,8 +370,8 @@ async fn s3_is_read_in_both_styles() {
 
 #[tokio::test]
 async fn azure_is_read_with_a_key() {
+    use crate::support::servers::{AZURE_ACCOUNT, AZURE_KEY, azure_put, azurite};
     use rivergen_connectors::{Credentials, DataSourceType, SourceConfig};
-    use support::servers::{AZURE_ACCOUNT, AZURE_KEY, azure_put, azurite};
     let Some(server) = azurite().await else { return };
     azure_put(server.port, "the-lake", None).await;
     for (key, content) in lake() {
@@ -391,7 +389,7 @@ async fn azure_is_read_with_a_key() {
         password: Some(rivergen_kernel::secret::Secret::new(key)),
         ..Credentials::default()
     };
-    let (mut context, _cache) = support::source("azurite", config, key(AZURE_KEY));
+    let (mut context, _cache) = crate::support::source("azurite", config, key(AZURE_KEY));
     ask(&context).await;
     context.credentials = key(&AZURE_KEY.replace("Eby8", "AAAA"));
     let (code, message) = complaint(&context).await;

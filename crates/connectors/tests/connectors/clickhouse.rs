@@ -1,12 +1,12 @@
 //! The ClickHouse connector: against the engine itself where it is installed, and against a stub for what only a
 //! server does.
 
-mod support;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::clickhouse::{DATABASE, PASSWORD, Server, USER};
+use crate::support::differential::{Pair, QUERIES, rows, session};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -19,8 +19,6 @@ use rivergen_connectors::{
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
-use support::clickhouse::{DATABASE, PASSWORD, Server, USER};
-use support::differential::{Pair, QUERIES, rows, session};
 
 const TABLES: &str = "
 CREATE TABLE people (
@@ -54,7 +52,7 @@ fn context(port: u16, change: impl FnOnce(&mut SourceConfig, &mut Credentials)) 
     let mut credentials =
         Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
     change(&mut config, &mut credentials);
-    support::source("ch", config, credentials)
+    crate::support::source("ch", config, credentials)
 }
 
 async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
@@ -65,7 +63,7 @@ async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvi
 async fn pushed_down_or_not_the_answer_is_the_same() {
     let Some(server) = Server::start(TABLES) else { return };
     let (context, _cache) = context(server.port, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let pair =
         Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
     let mut whole = 0;
@@ -104,7 +102,7 @@ async fn every_type_is_read() {
             'ok', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '10.0.0.1', '::1', [1, NULL], {'k': 1}, (1, 'z'), 'low', true, 7, 9);\n";
     let Some(server) = Server::start(script) else { return };
     let (context, _cache) = context(server.port, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let provider = table(&source, "types").await;
     let schema = provider.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
@@ -163,7 +161,7 @@ async fn discovery_describes_everything() {
     );
     let Some(server) = Server::start(&script) else { return };
     let (context, _cache) = context(server.port, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let schemas = source.discover(None).await.unwrap();
     assert_eq!((schemas.len(), schemas[0].name.as_str()), (1, DATABASE));
     let tables: Vec<_> = schemas[0].tables.iter().map(|table| (table.name.as_str(), table.kind)).collect();
@@ -233,7 +231,7 @@ async fn stub(
 
 async fn stubbed(readonly: &'static str) -> (Asked, SourceContext, tempfile::TempDir) {
     let asked = Asked { readonly, ..Asked::default() };
-    let address = support::http::serve(Router::new().route("/", post(stub)).with_state(asked.clone())).await;
+    let address = crate::support::http::serve(Router::new().route("/", post(stub)).with_state(asked.clone())).await;
     let (context, cache) = context(address.port(), |_, _| {});
     (asked, context, cache)
 }
@@ -241,7 +239,7 @@ async fn stubbed(readonly: &'static str) -> (Asked, SourceContext, tempfile::Tem
 #[tokio::test]
 async fn statements_are_read_only_bounded_and_killed_when_nobody_waits() {
     let (asked, context, _cache) = stubbed("0").await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("t", table(&source, "t").await).unwrap();
     let mut stream = ctx.sql("SELECT a FROM t").await.unwrap().execute_stream().await.unwrap();
@@ -277,7 +275,7 @@ async fn a_profile_that_forbids_settings_is_told() {
 #[tokio::test]
 async fn an_answer_that_is_cut_off_is_no_answer() {
     let (_asked, context, _cache) = stubbed("0").await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let known = source.discover(None).await.unwrap().remove(0).tables.remove(0);
     let known = rivergen_connectors::DiscoveredTable { name: "cut".into(), ..known };
     let ctx = session();

@@ -1,18 +1,16 @@
 //! The GraphQL connector, against `graphql-yoga` in Node.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::support::documents::{check, columns, discover, query, table};
+use crate::support::http::serve;
 use axum::routing::post;
 use axum::{Json, Router};
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::documents::{check, columns, discover, query, table};
-use support::http::serve;
 
 struct Yoga {
     address: String,
@@ -53,14 +51,14 @@ fn source(address: &str, metadata: Value, token: &str) -> (SourceContext, tempfi
         oauth_token: Some(Secret::new(token)),
         ..Credentials::default()
     };
-    support::source("graphql", config, credentials)
+    crate::support::source("graphql", config, credentials)
 }
 
 #[tokio::test]
 async fn root_fields_are_tables() {
     let Some(yoga) = Yoga::start() else { return };
     let (context, _cache) = source(&yoga.address, json!({"page_size": 10, "depth": 2}), "t0ken");
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert!(source.probe().await.is_ok());
     let tables = discover(&source, "query").await;
     let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
@@ -98,7 +96,7 @@ async fn root_fields_are_tables() {
         .await;
     }
     let failing = table(&source, "query", "failing").await;
-    let error = support::documents::failure(&failing, "SELECT id FROM t").await;
+    let error = crate::support::documents::failure(&failing, "SELECT id FROM t").await;
     assert!(error.contains("could not answer") && !error.contains("secret"), "{error}");
 }
 
@@ -126,7 +124,7 @@ async fn answers_with_errors_are_none() {
         ("text", "could not answer"),
     ] {
         let (context, _cache) = source(&format!("http://{address}/{path}"), json!({}), "t");
-        let error = support::try_open(&context).await.unwrap_err().to_string();
+        let error = crate::support::try_open(&context).await.unwrap_err().to_string();
         assert!(error.contains(told) && !error.contains("secret"), "{path}: {error}");
     }
 }

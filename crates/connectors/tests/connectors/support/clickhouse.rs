@@ -20,7 +20,7 @@ impl Server {
             eprintln!("skipped: chdb is not installed; see scripts/install-test-tools.sh");
             return None;
         };
-        let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/clickhouse_http.py");
+        let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/connectors/support/clickhouse_http.py");
         let mut child = Command::new(python).arg(shim).arg(script).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -3,10 +3,10 @@
 //! No Neo4j is in a package registry. The stand-in speaks the Query API's typed answers and knows the few forms of
 //! statements that the connector writes.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 
+use crate::support::documents::{check, columns, discover, query, table};
+use crate::support::http::serve;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -14,8 +14,6 @@ use axum::{Json, Router};
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::documents::{check, columns, discover, query, table};
-use support::http::serve;
 
 fn typed(value: &Value) -> Value {
     match value {
@@ -176,7 +174,7 @@ fn source(port: u16, metadata: Value, password: &str) -> (SourceContext, tempfil
     config.metadata = metadata.as_object().unwrap().clone();
     let credentials =
         Credentials { username: Some("neo4j".into()), password: Some(Secret::new(password)), ..Credentials::default() };
-    support::source("neo4j", config, credentials)
+    crate::support::source("neo4j", config, credentials)
 }
 
 #[tokio::test]
@@ -184,7 +182,7 @@ async fn labels_and_relationships_are_tables() {
     let (address, asked) = start().await;
     let metadata = json!({"sslmode": "disable", "http_port": address.port()});
     let (context, _cache) = source(7687, metadata, "pw");
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert_eq!(source.probe().await.unwrap().as_deref(), Some("Neo4j 5.26.0"));
     let tables = discover(&source, "nodes").await;
     assert_eq!(
@@ -227,7 +225,7 @@ async fn failures_are_told() {
     let (mut context, _cache) = source(address.port(), json!({"sslmode": "disable"}), "wrong");
     let connector = Registry::new().connector(DataSourceType::Neo4j).unwrap().clone();
     assert!(connector.test(&context).await.error_message.unwrap().contains("credentials"));
-    context.guard = support::outbound(false);
+    context.guard = crate::support::outbound(false);
     assert!(connector.test(&context).await.error_message.unwrap().contains("not allowed"));
     context.config.metadata.insert("http_port".into(), json!(70_000));
     let wrong = connector.validate(&context.config, &context.credentials);

@@ -4,13 +4,13 @@
 //! what the driver asks of the system's tables, and SELECT as Cassandra's manual has it: what the key does not answer is
 //! refused, and a partition that has static values alone is a row of those who ask for these.
 
-mod support;
-
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use crate::support::documents::{check, columns, discover, query, table};
+use crate::support::kafka::tls_before;
 use async_trait::async_trait;
 use cassandra_protocol::compression::Compression;
 use cassandra_protocol::frame::message_auth_success::BodyReqAuthSuccess;
@@ -32,8 +32,6 @@ use rivergen_connectors::{
 use rivergen_kernel::secret::Secret;
 use rivergen_platform::net::{HttpOptions, Outbound};
 use serde_json::json;
-use support::documents::{check, columns, discover, query, table};
-use support::kafka::tls_before;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -617,14 +615,14 @@ fn source(port: u16) -> (SourceContext, tempfile::TempDir) {
     config.database_name = Some(KEYSPACE.into());
     config.connection_timeout = 10;
     config.max_retries = 0;
-    support::source("cassandra", config, Credentials::default())
+    crate::support::source("cassandra", config, Credentials::default())
 }
 
 #[tokio::test]
 async fn tables_are_typed_and_keys_answer_filters() {
     let (port, server) = Server::default().start(None).await;
     let (context, _cache) = source(port);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert_eq!(source.probe().await.unwrap().as_deref(), Some("Cassandra 4.1.7"));
     let tables = discover(&source, KEYSPACE).await;
     assert_eq!(
@@ -736,7 +734,7 @@ async fn tables_are_typed_and_keys_answer_filters() {
 async fn a_partition_with_static_values_alone_is_a_row() {
     let (port, server) = Server::default().start(None).await;
     let (context, _cache) = source(port);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let carts = table(&source, KEYSPACE, "carts").await;
     assert_eq!(query(&carts, "SELECT count(*) FROM t").await, [["7"]]);
     assert_eq!(query(&carts, "SELECT count(item), count(customer) FROM t").await, [["6", "7"]]);
@@ -781,9 +779,9 @@ impl AddressGuard for Watched {
 async fn nodes_that_the_cluster_names_are_guarded_too() {
     let (port, _server) = Server::default().start(Some([169, 254, 169, 254])).await;
     let (mut context, _cache) = source(port);
-    let guard = Arc::new(Watched { inner: support::outbound(true), asked: Mutex::default() });
+    let guard = Arc::new(Watched { inner: crate::support::outbound(true), asked: Mutex::default() });
     context.guard = guard.clone();
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let carts = table(&source, KEYSPACE, "carts").await;
     assert_eq!(query(&carts, "SELECT count(*) FROM t").await, [["7"]]);
     for _ in 0..100 {
@@ -793,8 +791,8 @@ async fn nodes_that_the_cluster_names_are_guarded_too() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(guard.asked.lock().unwrap().iter().any(|host| host == "169.254.169.254"));
-    context.guard = support::outbound(false);
-    let failed = support::try_open(&context).await.unwrap_err();
+    context.guard = crate::support::outbound(false);
+    let failed = crate::support::try_open(&context).await.unwrap_err();
     assert!(matches!(failed, ConnectorError::Blocked), "{failed:?}");
 }
 
@@ -809,7 +807,7 @@ async fn sign_in_and_tls() {
     context.config.metadata.insert("ssl_root_certificate".into(), certificate.clone().into());
     context.credentials.username = Some("ann".into());
     context.credentials.password = Some(Secret::new("hunter2"));
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert!(!format!("{source:?}{context:?}").contains("hunter2"));
     let carts = table(&source, KEYSPACE, "carts").await;
     assert_eq!(query(&carts, "SELECT count(*) FROM t").await, [["7"]]);

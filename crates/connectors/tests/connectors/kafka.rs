@@ -1,10 +1,11 @@
 //! The Kafka connector, against the brokers that librdkafka mocks, and for what these do not do (times, transactions,
 //! sign-in, deletion) against those that the client's own library has for tests.
 
-mod support;
-
 use std::net::SocketAddr;
 
+use crate::support::differential::session;
+use crate::support::documents::{check, columns, discover, failure, query, table};
+use crate::support::kafka::{Librdkafka, scram_before, tls_before};
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
@@ -18,9 +19,6 @@ use rivergen_connectors::{
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use support::differential::session;
-use support::documents::{check, columns, discover, failure, query, table};
-use support::kafka::{Librdkafka, scram_before, tls_before};
 
 fn source(port: u16, metadata: Value) -> (SourceContext, tempfile::TempDir) {
     let mut config = SourceConfig::new(DataSourceType::Kafka);
@@ -30,7 +28,7 @@ fn source(port: u16, metadata: Value) -> (SourceContext, tempfile::TempDir) {
     config.query_timeout = 30;
     config.max_retries = 0;
     config.metadata = metadata.as_object().unwrap().clone();
-    support::source("kafka", config, Credentials::default())
+    crate::support::source("kafka", config, Credentials::default())
 }
 
 async fn brokers(number: usize) -> (FakeBroker, u16) {
@@ -61,11 +59,11 @@ fn event(n: i64) -> Record {
 }
 
 async fn open_failure(context: &SourceContext) -> ConnectorError {
-    support::try_open(context).await.unwrap_err()
+    crate::support::try_open(context).await.unwrap_err()
 }
 
 async fn opened(context: &SourceContext) -> Arc<dyn OpenedSource> {
-    support::open(context).await
+    crate::support::open(context).await
 }
 
 #[tokio::test]
@@ -244,7 +242,7 @@ async fn brokers_that_the_cluster_names_are_guarded_too() {
     let source = opened(&context).await;
     let failed = source.discover(None).await.unwrap_err();
     assert!(matches!(failed, ConnectorError::Blocked), "{failed:?}");
-    context.guard = support::outbound(false);
+    context.guard = crate::support::outbound(false);
     assert!(matches!(open_failure(&context).await, ConnectorError::Blocked));
 }
 
@@ -350,7 +348,7 @@ fn wrong_configurations_name_their_field() {
 }
 
 /// The schema of the orders of `cluster.py`.
-const ORDER: &str = include_str!("../../../tests/interop/kafka/order.avsc");
+const ORDER: &str = include_str!("../../../../tests/interop/kafka/order.avsc");
 
 /// The registry that wrote the orders of `cluster.py`, for whoever knows its password.
 async fn schema_registry() -> SocketAddr {
@@ -373,7 +371,7 @@ async fn schema_registry() -> SocketAddr {
     let by_subject = async move || Json(json!({"subject": "line", "version": 1, "id": 3, "schema": line.to_string()}));
     let router =
         Router::new().route("/schemas/ids/{id}", get(by_id)).route("/subjects/line/versions/1", get(by_subject));
-    support::http::serve(router).await
+    crate::support::http::serve(router).await
 }
 
 #[tokio::test]

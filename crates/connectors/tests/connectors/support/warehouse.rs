@@ -49,7 +49,7 @@ impl Service {
             eprintln!("skipped: DuckDB and sqlglot are not installed; see scripts/install-test-tools.sh");
             return None;
         };
-        let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/warehouse_http.py");
+        let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/connectors/support/warehouse_http.py");
         let mut child = Command::new(python).args([shim, kind, script]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

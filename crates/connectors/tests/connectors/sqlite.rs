@@ -1,10 +1,9 @@
 //! The SQLite connector.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::differential::{Pair, QUERIES, rows, session};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
@@ -14,7 +13,6 @@ use rivergen_connectors::{
 };
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use support::differential::{Pair, QUERIES, rows, session};
 
 const TABLES: &str = "
 CREATE TABLE people (
@@ -45,8 +43,8 @@ fn database(script: &str) -> Vec<u8> {
 async fn context(content: Vec<u8>) -> (SourceContext, tempfile::TempDir) {
     let mut config = SourceConfig::new(DataSourceType::Sqlite);
     config.file_path = Some("users/1/crm.db".into());
-    let (context, cache) = support::source("sqlite", config, Credentials::default());
-    support::put(&context, content).await;
+    let (context, cache) = crate::support::source("sqlite", config, Credentials::default());
+    crate::support::put(&context, content).await;
     (context, cache)
 }
 
@@ -61,7 +59,7 @@ fn copies(context: &SourceContext) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pushed_down_or_not_the_answer_is_the_same() {
     let (context, _cache) = context(database(TABLES)).await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let pair =
         Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
     let mut whole = 0;
@@ -87,7 +85,7 @@ async fn types_are_what_the_columns_hold() {
          INSERT INTO t VALUES (2, 0, 0, NULL, '2024-01-01', NULL, '2024-01-01', 2.5, 7, NULL, x'61', '9x', NULL, NULL);",
     ))
     .await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let provider = table(&source, "t").await;
     let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
     let expected = [
@@ -133,7 +131,7 @@ async fn discovery_describes_everything() {
         "{TABLES} CREATE VIEW adults AS SELECT id, name FROM people WHERE age >= 18; CREATE VIEW broken AS SELECT * FROM gone;"
     )))
     .await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let schemas = source.discover(None).await.unwrap();
     assert_eq!(schemas.len(), 1);
     let names: Vec<_> = schemas[0].tables.iter().map(|table| (table.name.as_str(), table.kind)).collect();
@@ -153,12 +151,12 @@ async fn discovery_describes_everything() {
 #[tokio::test]
 async fn a_replaced_file_is_another_source() {
     let (context, _cache) = context(database("CREATE TABLE t (a INT); INSERT INTO t VALUES (1)")).await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let known = source.discover(None).await.unwrap().remove(0).tables.remove(0);
     assert!(source.is_current().await);
-    support::put(&context, database("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x'), ('y')")).await;
+    crate::support::put(&context, database("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x'), ('y')")).await;
     assert!(!source.is_current().await);
-    let again = support::open(&context).await;
+    let again = crate::support::open(&context).await;
     // What was discovered of the old file does not speak of the new one.
     let table = again.open_table("main", "t", Some(&known)).await.unwrap();
     assert_eq!(table.schema().field(0).data_type(), &DataType::Utf8);
@@ -210,7 +208,7 @@ async fn long_statements_end() {
     let (mut context, _cache) = context(database(script)).await;
     context.config.query_timeout = 1;
     context.config.connection_pool_size = 1;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("n", table(&source, "n").await).unwrap();
     let endless = "SELECT count(*) FROM n a, n b, n c WHERE a.i < b.i AND b.i < c.i";
@@ -246,7 +244,7 @@ proptest! {
             }
             drop(connection);
             let (context, _cache) = context(std::fs::read(path).unwrap()).await;
-            let source = support::open(&context).await;
+            let source = crate::support::open(&context).await;
             let provider = table(&source, "t").await;
             let text = provider.schema().field(1).data_type() == &DataType::Utf8;
             let pair = Pair::of(vec![("t", provider)]).await;

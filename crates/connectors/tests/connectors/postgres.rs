@@ -1,10 +1,10 @@
 //! The PostgreSQL connector against a real server.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::postgres::{PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
@@ -14,8 +14,6 @@ use rivergen_connectors::{
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
-use support::differential::{Pair, QUERIES, rows, session};
-use support::postgres::{PASSWORD, Server, USER};
 
 const TABLES: &str = "
 CREATE TABLE people (
@@ -48,7 +46,7 @@ fn context(
     let mut credentials =
         Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
     change(&mut config, &mut credentials);
-    support::source("pg", config, credentials)
+    crate::support::source("pg", config, credentials)
 }
 
 async fn tables(source: &Arc<dyn OpenedSource>, names: &[&'static str]) -> Vec<(&'static str, Arc<dyn TableProvider>)> {
@@ -64,7 +62,7 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
     let server = Server::start();
     server.client().await.batch_execute(TABLES).await.unwrap();
     let (context, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let pair = Pair::of(tables(&source, &["people", "orders"]).await).await;
     let mut whole = 0;
     for query in QUERIES {
@@ -104,10 +102,10 @@ async fn relatives_are_asked_in_words_that_mean_the_same() {
     client.batch_execute(TABLES).await.unwrap();
     client.batch_execute(REDSHIFT_VIEWS).await.unwrap();
     let (plain, _cache) = context(&server, |_, _| {});
-    let known = support::open(&plain).await.discover(Some("public")).await.unwrap().remove(0).tables;
+    let known = crate::support::open(&plain).await.discover(Some("public")).await.unwrap().remove(0).tables;
     for kind in [DataSourceType::Timescaledb, DataSourceType::Redshift, DataSourceType::Cockroachdb] {
         let (context, _cache) = context(&server, |config, _| config.kind = kind);
-        let source = support::open(&context).await;
+        let source = crate::support::open(&context).await;
         let mut tables = Vec::new();
         for name in ["people", "orders"] {
             // CockroachDB's catalogue has columns that PostgreSQL's lacks.
@@ -140,8 +138,11 @@ async fn relatives_are_asked_in_words_that_mean_the_same() {
         .unwrap();
     let (context, _cache) = context(&server, |config, _| config.kind = DataSourceType::Redshift);
     let ctx = session();
-    ctx.register_table("sneaky", support::open(&context).await.open_table("public", "sneaky", None).await.unwrap())
-        .unwrap();
+    ctx.register_table(
+        "sneaky",
+        crate::support::open(&context).await.open_table("public", "sneaky", None).await.unwrap(),
+    )
+    .unwrap();
     let error = ctx.sql("SELECT n FROM sneaky").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::QueryFailed { .. })), "{error}");
 }
@@ -153,7 +154,7 @@ async fn a_governed_view_leaves_as_one_statement() {
     let server = Server::start();
     server.client().await.batch_execute(TABLES).await.unwrap();
     let (context, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let pair = Pair::of(tables(&source, &["people", "orders"]).await).await;
     let governed =
         "(SELECT id, CASE WHEN name IS NOT NULL THEN '***' END AS name, city, age FROM people WHERE city = 'Rome')";
@@ -206,7 +207,7 @@ async fn tls_is_as_strict_as_its_mode() {
             assert!(outcome.error_message.unwrap().contains("TLS"), "{mode}");
             continue;
         }
-        let source = support::open(&context).await;
+        let source = crate::support::open(&context).await;
         let view = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
         server.client().await.batch_execute(&format!("CREATE OR REPLACE VIEW own AS {view}")).await.unwrap();
         let ctx = session();
@@ -239,7 +240,7 @@ async fn every_type_is_read() {
         .await
         .unwrap();
     let (context, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let table = source.open_table("public", "types", None).await.unwrap();
     let schema = table.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
@@ -307,7 +308,7 @@ async fn values_without_a_counterpart_name_their_column() {
         .await
         .unwrap();
     let (context, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("odd", source.open_table("public", "odd", None).await.unwrap()).unwrap();
     for (query, column) in [("SELECT at FROM odd", "at"), ("SELECT n FROM odd", "n")] {
@@ -336,7 +337,7 @@ async fn discovery_describes_everything() {
         .await
         .unwrap();
     let (context_all, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context_all).await;
+    let source = crate::support::open(&context_all).await;
     let schemas = source.discover(None).await.unwrap();
     let names: Vec<_> = schemas.iter().map(|schema| schema.name.as_str()).collect();
     assert_eq!(names, ["public", "sales"]);
@@ -375,7 +376,7 @@ async fn discovery_describes_everything() {
         credentials.password = Some(Secret::new("r"));
         config.schema_name = Some("public".into());
     });
-    let schemas = support::open(&limited).await.discover(None).await.unwrap();
+    let schemas = crate::support::open(&limited).await.discover(None).await.unwrap();
     assert_eq!(schemas.len(), 1);
     let columns: Vec<_> = schemas[0].tables[0].columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(columns, ["id", "name"], "only what the role may read");
@@ -411,7 +412,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     }
 
     let (mut private, _cache) = context(&server, |_, _| {});
-    private.guard = support::outbound(false);
+    private.guard = crate::support::outbound(false);
     let outcome = connector.test(&private).await;
     assert!(outcome.error_message.unwrap().contains("not allowed"));
 }
@@ -433,7 +434,7 @@ async fn sessions_are_read_only_and_bounded() {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     for view in ["sneaky", "slow"] {
         ctx.register_table(view, source.open_table("public", view, None).await.unwrap()).unwrap();
@@ -457,7 +458,7 @@ async fn a_dropped_result_is_cancelled_at_the_server() {
         .await
         .unwrap();
     let (context, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("slow", source.open_table("public", "slow", None).await.unwrap()).unwrap();
     let mut stream = ctx.sql("SELECT s FROM slow").await.unwrap().execute_stream().await.unwrap();
@@ -482,7 +483,7 @@ async fn large_results_stream() {
         .await
         .unwrap();
     let (context, _cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("big", source.open_table("public", "big", None).await.unwrap()).unwrap();
     let batches = ctx.sql("SELECT n, t FROM big").await.unwrap().collect().await.unwrap();

@@ -1,10 +1,9 @@
 //! The connectors of files.
 
-mod support;
-
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::support::differential::{Pair, rows, session};
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -13,18 +12,17 @@ use datafusion::physical_plan::displayable;
 use proptest::prelude::*;
 use rivergen_connectors::{Credentials, DataSourceType, DiscoveredTable, Registry, SourceConfig, SourceContext};
 use serde_json::json;
-use support::differential::{Pair, rows, session};
 
 async fn context(kind: DataSourceType, content: impl Into<Vec<u8>>) -> (SourceContext, tempfile::TempDir) {
     let mut config = SourceConfig::new(kind);
     config.file_path = Some(format!("users/1/The Data.{kind}"));
-    let (context, cache) = support::source("file", config, Credentials::default());
-    support::put(&context, content).await;
+    let (context, cache) = crate::support::source("file", config, Credentials::default());
+    crate::support::put(&context, content).await;
     (context, cache)
 }
 
 async fn discovered(context: &SourceContext) -> DiscoveredTable {
-    support::open(context).await.discover(None).await.unwrap().remove(0).tables.remove(0)
+    crate::support::open(context).await.discover(None).await.unwrap().remove(0).tables.remove(0)
 }
 
 fn types(table: &DiscoveredTable) -> Vec<(&str, DataType)> {
@@ -33,7 +31,7 @@ fn types(table: &DiscoveredTable) -> Vec<(&str, DataType)> {
 
 /// The rows of a query over the file's table.
 async fn query(context: &SourceContext, sql: &str) -> Vec<Vec<String>> {
-    let source = support::open(context).await;
+    let source = crate::support::open(context).await;
     let table = source.open_table("files", "the_data", None).await.unwrap();
     let ctx = session();
     ctx.register_table("the_data", table).unwrap();
@@ -135,7 +133,7 @@ async fn what_cannot_be_read_is_told_with_its_line() {
     }
     let mut config = SourceConfig::new(Csv);
     config.file_path = Some("not/there.csv".into());
-    let (missing, _cache) = support::source("file", config, Credentials::default());
+    let (missing, _cache) = crate::support::source("file", config, Credentials::default());
     let outcome = Registry::new().connector(Csv).unwrap().test(&missing).await;
     assert_eq!(outcome.error_code, Some("NOT_FOUND"));
 }
@@ -170,12 +168,13 @@ async fn json_is_read_in_both_forms() {
 
 /// A file that another program wrote, see `fixtures/make.py`.
 fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/connectors/fixtures").join(name))
+        .unwrap()
 }
 
 /// The rows of a query over the sheets of a workbook.
 async fn query_sheets(context: &SourceContext, sql: &str) -> Vec<Vec<String>> {
-    let source = support::open(context).await;
+    let source = crate::support::open(context).await;
     let ctx = session();
     for table in source.discover(None).await.unwrap().remove(0).tables {
         let provider = source.open_table("files", &table.name, None).await.unwrap();
@@ -221,7 +220,7 @@ async fn workbooks_of_all_formats_hold_the_same() {
 #[tokio::test]
 async fn sheets_are_tables_and_can_be_chosen() {
     let (mut context, _cache) = context(DataSourceType::Excel, fixture("people.xlsx")).await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let tables = source.discover(None).await.unwrap().remove(0).tables;
     let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!(names, ["people_of_2024", "plain", "times"], "no hidden one, no empty one");
@@ -283,7 +282,7 @@ async fn parquet_is_pruned_and_counted() {
     let table = discovered(&context).await;
     assert_eq!(table.row_count, Some(10_000));
     assert!(!table.columns[0].nullable && table.columns[1].nullable);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let provider = source.open_table("files", "the_data", None).await.unwrap();
     let ctx = session();
     ctx.register_table("t", provider.clone()).unwrap();
@@ -314,13 +313,13 @@ async fn parquet_is_pruned_and_counted() {
 #[tokio::test]
 async fn the_store_is_one_file_under_an_unguessable_name() {
     let (context, _cache) = context(DataSourceType::Csv, "a\n1\n").await;
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let (url, store) = source.object_stores().remove(0);
     assert!(url.host_str().unwrap().len() >= 32);
     let other = object_store::path::Path::from("users/1/The Data.csv");
     assert!(object_store::ObjectStoreExt::get(store.as_ref(), &other).await.is_err(), "not by its name in storage");
     assert!(source.is_current().await);
-    support::put(&context, "a\n1\n2\n").await;
+    crate::support::put(&context, "a\n1\n2\n").await;
     assert!(!source.is_current().await);
 }
 

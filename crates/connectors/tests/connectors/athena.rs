@@ -1,12 +1,13 @@
 //! Athena, against `moto_server` (PyPI `moto`), which speaks its protocol and runs no SQL; and against a stand-in for
 //! what moto does not do: results of several pages, statements that fail, statements that are stopped.
 
-mod support;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::differential::{rows, session, statements};
+use crate::support::http::serve;
+use crate::support::servers;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,9 +19,6 @@ use rivergen_connectors::{
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::differential::{rows, session, statements};
-use support::http::serve;
-use support::servers;
 
 fn source(endpoint: String, change: impl FnOnce(&mut SourceConfig)) -> (SourceContext, tempfile::TempDir) {
     let mut config = SourceConfig::new(DataSourceType::Athena);
@@ -35,7 +33,7 @@ fn source(endpoint: String, change: impl FnOnce(&mut SourceConfig)) -> (SourceCo
         password: Some(Secret::new("s3cr3t")),
         ..Credentials::default()
     };
-    support::source("athena", config, credentials)
+    crate::support::source("athena", config, credentials)
 }
 
 /// A row as Athena writes it.
@@ -100,7 +98,7 @@ async fn tables_are_read_through_the_protocol() {
     let (context, _cache) = source(endpoint.clone(), |_| {});
     let outcome = Registry::new().connector(DataSourceType::Athena).unwrap().test(&context).await;
     assert_eq!(outcome.version.as_deref(), Some("Athena engine version 3"), "{outcome:?}");
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert!(!format!("{source:?}").contains("s3cr3t"));
 
     queue(catalogue()).await;
@@ -148,7 +146,7 @@ async fn tables_are_read_through_the_protocol() {
     assert_eq!(ask(&orders, "SELECT 7 FROM orders WHERE id > 5").await.unwrap(), [["7"], ["7"]]);
 
     let (context, _cache) = self::source(endpoint, |config| drop(config.metadata.remove("output_location")));
-    let error = support::open(&context).await.probe().await.unwrap_err();
+    let error = crate::support::open(&context).await.probe().await.unwrap_err();
     assert!(error.to_string().starts_with("metadata.output_location is required"), "{error}");
 }
 
@@ -156,7 +154,7 @@ async fn tables_are_read_through_the_protocol() {
 async fn statements_mean_what_the_query_means() {
     let server = Athena::start().await;
     let (context, _cache) = source(server.endpoint.clone(), |_| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let orders = open_orders(&source).await;
     let catalogue = server.sent.lock().unwrap().pop().unwrap();
     let asked = catalogue["QueryString"].as_str().unwrap();
@@ -189,7 +187,7 @@ async fn statements_mean_what_the_query_means() {
 async fn results_come_page_by_page() {
     let server = Athena::start().await;
     let (context, _cache) = source(server.endpoint.clone(), |_| {});
-    let orders = open_orders(&support::open(&context).await).await;
+    let orders = open_orders(&crate::support::open(&context).await).await;
     let ids: Vec<String> = (0..2_500).map(|id| id.to_string()).collect();
     let values: Vec<[Option<&str>; 1]> = ids.iter().map(|id| [Some(id.as_str())]).collect();
     let values: Vec<&[Option<&str>]> = values.iter().map(|row| row.as_slice()).collect();
@@ -206,7 +204,7 @@ async fn results_come_page_by_page() {
 async fn failures_are_told_without_athenas_words() {
     let server = Athena::start().await;
     let (context, _cache) = source(server.endpoint.clone(), |config| config.query_timeout = 1);
-    let orders = open_orders(&support::open(&context).await).await;
+    let orders = open_orders(&crate::support::open(&context).await).await;
     server.answer("\"id\" AS c0", Answer::Failed("TABLE_NOT_FOUND: line 1:8: secret of the lake"));
     let error = ask(&orders, "SELECT id FROM orders").await.unwrap_err();
     assert!(error.contains("does not exist") && !error.contains("secret"), "{error}");

@@ -1,12 +1,10 @@
 //! DynamoDB and Kinesis, against `moto_server` (PyPI `moto[server]`).
 
-mod support;
-
+use crate::support::documents::{check, columns, discover, failure, query, table};
+use crate::support::servers::{self, Program};
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::documents::{check, columns, discover, failure, query, table};
-use support::servers::{self, Program};
 
 struct Moto {
     program: Program,
@@ -46,7 +44,7 @@ impl Moto {
             password: Some(Secret::new("s3cr3t")),
             ..Credentials::default()
         };
-        support::source("aws", config, credentials)
+        crate::support::source("aws", config, credentials)
     }
 }
 
@@ -78,7 +76,7 @@ async fn items_are_rows_and_filters_mean_the_same() {
     orders(&moto).await;
     let (context, _cache) = moto.source(DataSourceType::Dynamodb, json!({}));
     assert!(Registry::new().connector(DataSourceType::Dynamodb).unwrap().test(&context).await.successful);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert!(!format!("{source:?}").contains("s3cr3t"));
     assert_eq!(discover(&source, "tables").await[0].row_count, Some(60));
     let orders = table(&source, "tables", "orders").await;
@@ -137,7 +135,7 @@ async fn a_window_of_a_stream_is_a_table() {
     }
     let (context, _cache) = moto.source(DataSourceType::Kinesis, json!({"stream": "clicks", "window_minutes": 60}));
     assert!(Registry::new().connector(DataSourceType::Kinesis).unwrap().test(&context).await.successful);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let clicks = table(&source, "streams", "clicks").await;
     let types = columns(&clicks);
     assert_eq!(
@@ -152,11 +150,11 @@ async fn a_window_of_a_stream_is_a_table() {
     put(30, "not an object".into()).await;
     assert!(failure(&clicks, "SELECT n FROM t").await.contains("column _value"));
     let (context, _cache) = moto.source(DataSourceType::Kinesis, json!({"stream": "clicks", "window_messages": 3}));
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let last = table(&source, "streams", "clicks").await;
     assert!(columns(&last).contains(&"_value Utf8".to_owned()) || columns(&last).contains(&"n Int64".to_owned()));
     let (context, _cache) = moto.source(DataSourceType::Kinesis, json!({"stream": "gone"}));
-    let error = support::open(&context).await.probe().await.unwrap_err();
+    let error = crate::support::open(&context).await.probe().await.unwrap_err();
     assert_eq!(error.code().as_str(), "NOT_FOUND");
 }
 

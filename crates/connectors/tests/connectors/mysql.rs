@@ -1,10 +1,10 @@
 //! The connector of MySQL and MariaDB against a real MariaDB.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::mariadb::{DATABASE, PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
@@ -15,8 +15,6 @@ use rivergen_connectors::{
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
-use support::differential::{Pair, QUERIES, rows, session};
-use support::mariadb::{DATABASE, PASSWORD, Server, USER};
 
 /// The columns' collation is blind to case, accents and blanks at the end.
 const TABLES: &str = "
@@ -50,7 +48,7 @@ fn context(
     let mut credentials =
         Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
     change(&mut config, &mut credentials);
-    support::source("my", config, credentials)
+    crate::support::source("my", config, credentials)
 }
 
 async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
@@ -61,7 +59,7 @@ async fn made(script: &str) -> (Server, Arc<dyn OpenedSource>, tempfile::TempDir
     let mut server = Server::start();
     server.run(script).await;
     let (context, cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     (server, source, cache)
 }
 
@@ -234,7 +232,7 @@ async fn discovery_describes_everything() {
         credentials.username = Some("reader".into());
         credentials.password = Some(Secret::new("r"));
     });
-    let schemas = support::open(&limited).await.discover(None).await.unwrap();
+    let schemas = crate::support::open(&limited).await.discover(None).await.unwrap();
     let columns: Vec<_> = schemas[0].tables[0].columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(columns, ["id", "name"], "only what the user may read");
 }
@@ -268,7 +266,7 @@ async fn tls_is_as_strict_as_its_mode() {
             assert!(outcome.error_message.unwrap().contains("TLS"), "{mode}");
             continue;
         }
-        let source = support::open(&context).await;
+        let source = crate::support::open(&context).await;
         let ctx = session();
         ctx.register_table("own", table(&source, "own").await).unwrap();
         let found = rows(&ctx.sql("SELECT cipher <> '' FROM own").await.unwrap().collect().await.unwrap(), true);
@@ -307,7 +305,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     }
 
     let (mut private, _cache) = context(&server, |_, _| {});
-    private.guard = support::outbound(false);
+    private.guard = crate::support::outbound(false);
     let outcome = connector.test(&private).await;
     assert!(outcome.error_message.unwrap().contains("not allowed"));
 }
@@ -327,7 +325,7 @@ async fn sessions_are_read_only_and_bounded() {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("slow", table(&source, "slow").await).unwrap();
     // A view that writes is not even described to such a session.

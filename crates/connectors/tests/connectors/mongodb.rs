@@ -3,17 +3,15 @@
 //! No MongoDB is in a package registry. The stand-in answers the few commands that the connector sends, and compares as
 //! MongoDB's manual says: values of one kind only, NaN below all numbers, a missing field equal to null.
 
-mod support;
-
 use std::cmp::Ordering;
 use std::sync::{Arc, Mutex};
 
+use crate::support::documents::{check, columns, discover, failure, query, table};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
-use support::documents::{check, columns, discover, failure, query, table};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -237,14 +235,14 @@ fn source(port: u16) -> (SourceContext, tempfile::TempDir) {
     config.port = Some(port);
     config.database_name = Some("shop".into());
     config.connection_timeout = 5;
-    support::source("mongodb", config, Credentials::default())
+    crate::support::source("mongodb", config, Credentials::default())
 }
 
 #[tokio::test]
 async fn collections_are_tables_and_filters_mean_the_same() {
     let (port, server) = Server::default().start(None).await;
     let (context, _cache) = source(port);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert_eq!(source.probe().await.unwrap().as_deref(), Some("MongoDB 7.0.14"));
     let tables = discover(&source, "shop").await;
     assert_eq!(
@@ -325,9 +323,9 @@ async fn members_that_the_server_names_are_guarded_too() {
     let (mut context, _cache) = source(port);
     context.credentials.connection_string =
         Some(Secret::new(format!("mongodb://127.0.0.1:{port}/shop?replicaSet=rs0")));
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert!(source.probe().await.is_ok());
-    context.guard = support::outbound(false);
+    context.guard = crate::support::outbound(false);
     context.config.connection_timeout = 1;
     let outcome = Registry::new().connector(DataSourceType::Mongodb).unwrap().test(&context).await;
     assert!(!outcome.successful);

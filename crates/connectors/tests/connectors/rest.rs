@@ -1,11 +1,11 @@
 //! The REST connector, against servers of the test's own.
 
-mod support;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::documents::{check, columns, discover, failure, query, table};
+use crate::support::http::serve;
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,8 +16,6 @@ use rivergen_connectors::{
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::documents::{check, columns, discover, failure, query, table};
-use support::http::serve;
 
 fn people() -> Vec<Value> {
     let person = |id: i64| {
@@ -47,7 +45,7 @@ fn source(
     let mut config = SourceConfig::new(DataSourceType::RestApi);
     config.metadata = metadata.as_object().unwrap().clone();
     let connection_string = Some(Secret::new(address.to_string()));
-    support::source("rest", config, Credentials { connection_string, ..credentials })
+    crate::support::source("rest", config, Credentials { connection_string, ..credentials })
 }
 
 fn key() -> Credentials {
@@ -55,7 +53,7 @@ fn key() -> Credentials {
 }
 
 async fn open(address: impl std::fmt::Display, metadata: Value) -> Arc<dyn OpenedSource> {
-    support::open(&source(address, metadata, key()).0).await
+    crate::support::open(&source(address, metadata, key()).0).await
 }
 
 /// Every way of paging over the same 25 people.
@@ -222,7 +220,7 @@ async fn credentials_go_where_they_are_wanted_and_nowhere_else() {
         metadata["endpoints"] = endpoints.clone();
         let (context, _cache) = source(format!("http://{address}/"), metadata, credentials);
         assert!(!format!("{context:?}").contains("s3cr3t"));
-        let opened = support::open(&context).await;
+        let opened = crate::support::open(&context).await;
         assert!(!format!("{opened:?}").contains("s3cr3t"), "{opened:?}");
         let table = table(&opened, "api", "show").await;
         assert_eq!(query(&table, &format!("SELECT \"{column}\" FROM t")).await, [[expected]]);
@@ -285,16 +283,16 @@ async fn a_server_that_was_away_is_tried_again_where_a_scan_begins() {
     let router = || Router::new().route("/people", get(|| async { Json(people()) }));
     let address = serve(router()).await;
     let (mut context, _cache) = source(format!("http://{address}"), json!({"endpoints": [{"path": "people"}]}), key());
-    let known = discover(&support::open(&context).await, "api").await;
+    let known = discover(&crate::support::open(&context).await, "api").await;
     // Nobody listens there any more, until somebody does.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let away = format!("127.0.0.1:{port}");
     context.credentials.connection_string = Some(Secret::new(format!("http://{away}")));
     context.config.max_retries = 0;
-    let impatient = support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
+    let impatient = crate::support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
     assert!(failure(&impatient, "SELECT id FROM t").await.contains("cannot be reached"));
     context.config.max_retries = 5;
-    let patient = support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
+    let patient = crate::support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
     let comes_back = async {
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
         let listener = tokio::net::TcpListener::bind(&away).await.unwrap();
@@ -340,7 +338,7 @@ async fn what_goes_wrong_is_told_without_the_servers_words() {
     // A private address is refused where the operator does not permit it.
     let (mut context, _cache) =
         self::source(format!("http://{address}"), json!({"endpoints": [{"path": "404"}]}), key());
-    context.guard = support::outbound(false);
+    context.guard = crate::support::outbound(false);
     let outcome = Registry::new().connector(DataSourceType::RestApi).unwrap().test(&context).await;
     assert!(outcome.error_message.unwrap().contains("not allowed"));
 }

@@ -1,15 +1,13 @@
 //! The Redis connector, against a server of the test's own (`redis-server`).
 
-mod support;
-
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::documents::{check, columns, discover, failure, query, table};
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::documents::{check, columns, discover, failure, query, table};
 
 const PASSWORD: &str = "t0p/secret";
 
@@ -53,7 +51,7 @@ impl Server {
         config.port = Some(self.port);
         config.metadata = metadata.as_object().unwrap().clone();
         let credentials = Credentials { password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
-        support::source("redis", config, credentials)
+        crate::support::source("redis", config, credentials)
     }
 }
 
@@ -85,7 +83,7 @@ async fn keys_that_begin_alike_are_a_table() {
     let Some(server) = Server::start() else { return };
     server.fill(DATA).await;
     let (context, _cache) = server.source(json!({}));
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert!(source.probe().await.unwrap().unwrap().starts_with("Redis "));
     let names: Vec<_> = discover(&source, "db0").await.into_iter().map(|table| table.name).collect();
     assert_eq!(names, ["board", "keys", "order", "page", "queue", "tags", "user"]);
@@ -146,7 +144,7 @@ async fn named_tables_are_what_the_owner_says() {
         {"name": "objects", "pattern": "*", "kind": "json"}
     ]);
     let (context, _cache) = server.source(json!({ "tables": tables }));
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let people = table(&source, "db0", "people").await;
     assert_eq!(query(&people, "SELECT count(*) FROM t").await, [["2"]]);
     check(people, &["SELECT name FROM t WHERE _key = 'user:1'", "SELECT name FROM t WHERE _key = 'user:3'"], &[]).await;
@@ -167,7 +165,7 @@ async fn many_keys_are_read_once_each_and_a_value_that_does_not_fit_is_told() {
         keys.iter().zip(&numbers).map(|(key, n)| ["HSET", key.as_str(), "n", n.as_str()]).collect();
     server.fill(&commands.iter().map(|command| &command[..]).collect::<Vec<_>>()).await;
     let (context, _cache) = server.source(json!({}));
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let items = table(&source, "db0", "item").await;
     let found = query(&items, "SELECT count(*), count(DISTINCT _key), sum(n) FROM t").await;
     assert_eq!(found, [["5000", "5000", "12497500"]]);
@@ -183,9 +181,9 @@ async fn failures_are_told_apart() {
     let mut config = SourceConfig::new(DataSourceType::Redis);
     config.host = Some("127.0.0.1".into());
     config.port = Some(1);
-    let (mut closed, _cache) = support::source("redis", config, Credentials::default());
+    let (mut closed, _cache) = crate::support::source("redis", config, Credentials::default());
     assert!(connector.test(&closed).await.error_message.unwrap().contains("cannot be reached"));
-    closed.guard = support::outbound(false);
+    closed.guard = crate::support::outbound(false);
     assert!(connector.test(&closed).await.error_message.unwrap().contains("not allowed"));
     let Some(server) = Server::start() else { return };
     let (mut context, _cache) = server.source(json!({}));

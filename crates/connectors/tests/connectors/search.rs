@@ -3,11 +3,11 @@
 //! No such server is in a package registry. The stand-in keeps what matters for filters: it searches in what would be
 //! indexed (texts longer than `ignore_above` are not, a `null_value` is), and answers the documents as they were put.
 
-mod support;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use crate::support::documents::{check, columns, discover, failure, query, table};
+use crate::support::http::serve;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,8 +16,6 @@ use axum::{Json, Router};
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 use serde_json::{Value, json};
-use support::documents::{check, columns, discover, failure, query, table};
-use support::http::serve;
 
 /// The hits that are left of each, and how many a page has.
 type Scrolls = HashMap<String, (Vec<Value>, usize)>;
@@ -243,7 +241,7 @@ fn source(
     config.host = Some(address.ip().to_string());
     config.port = Some(address.port());
     config.metadata = json!({"sslmode": "disable", "page_size": 7}).as_object().unwrap().clone();
-    support::source("search", config, credentials)
+    crate::support::source("search", config, credentials)
 }
 
 fn key() -> Credentials {
@@ -254,7 +252,7 @@ fn key() -> Credentials {
 async fn indices_are_tables_and_filters_mean_the_same() {
     let (address, server) = start("ApiKey k3y").await;
     let (context, _cache) = source(DataSourceType::Elasticsearch, address, key());
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     assert_eq!(source.probe().await.unwrap().as_deref(), Some("Elasticsearch 8.15.0"));
     let tables = discover(&source, "indices").await;
     // The one that answers in part is left out, and the alias leads nowhere in this server.
@@ -344,7 +342,7 @@ async fn failures_are_told_without_the_servers_words() {
     let basic =
         Credentials { username: Some("ann".into()), password: Some(Secret::new("pw")), ..Credentials::default() };
     let (mut context, _cache) = source(DataSourceType::Opensearch, address, basic);
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     for name in ["gone", "_all", "people,empty", "*", "../_cluster", ""] {
         let error = source.open_table("indices", name, None).await.unwrap_err();
         assert_eq!(error.code().as_str(), "NOT_FOUND", "{name}");
@@ -357,7 +355,7 @@ async fn failures_are_told_without_the_servers_words() {
     let other = source.open_table("indices", "people", Some(&known)).await.unwrap();
     assert!(failure(&other, "SELECT city FROM t").await.contains("column city"));
     drop((people, other));
-    context.guard = support::outbound(false);
+    context.guard = crate::support::outbound(false);
     assert!(connector.test(&context).await.error_message.unwrap().contains("not allowed"));
     for (name, value, field) in [
         ("index", json!("_all/x"), "metadata.index"),

@@ -1,11 +1,11 @@
 //! The connector of SQL Server and Synapse against a stand-in: the protocol and the parsing of Transact-SQL are others',
 //! the answers are DuckDB's with SQL Server's comparisons of texts.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::tds::{DATABASE, PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
 use futures::StreamExt;
@@ -15,8 +15,6 @@ use rivergen_connectors::{
 };
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
-use support::differential::{Pair, QUERIES, rows, session};
-use support::tds::{DATABASE, PASSWORD, Server, USER};
 
 fn context(
     server: &Server,
@@ -31,7 +29,7 @@ fn context(
     let mut credentials =
         Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
     change(&mut config, &mut credentials);
-    support::source("ms", config, credentials)
+    crate::support::source("ms", config, credentials)
 }
 
 async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
@@ -41,7 +39,7 @@ async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvi
 async fn made() -> Option<(Server, Arc<dyn OpenedSource>, tempfile::TempDir)> {
     let server = Server::start().await?;
     let (context, cache) = context(&server, |_, _| {});
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     Some((server, source, cache))
 }
 
@@ -72,7 +70,7 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
 async fn what_synapse_lacks_is_done_here() {
     let Some(server) = Server::start().await else { return };
     let (pool, _cache) = context(&server, |config, _| config.kind = DataSourceType::Synapse);
-    let source = support::open(&pool).await;
+    let source = crate::support::open(&pool).await;
     assert_eq!(source.probe().await.unwrap().as_deref(), Some("Synapse 16.0.4175.1"));
     let pair =
         Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
@@ -209,7 +207,7 @@ async fn discovery_describes_everything() {
         config.kind = DataSourceType::Synapse;
         config.schema_name = Some("sales".into());
     });
-    let schemas = support::open(&pool).await.discover(None).await.unwrap();
+    let schemas = crate::support::open(&pool).await.discover(None).await.unwrap();
     assert_eq!((schemas.len(), schemas[0].name.as_str(), schemas[0].tables[0].row_count), (1, "sales", None));
 }
 
@@ -288,7 +286,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     }
 
     let (mut private, _cache) = context(&server, |_, _| {});
-    private.guard = support::outbound(false);
+    private.guard = crate::support::outbound(false);
     let outcome = connector.test(&private).await;
     assert!(outcome.error_message.unwrap().contains("not allowed"));
 }
@@ -298,7 +296,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
 async fn a_session_that_is_sent_on_goes_there() {
     let Some(server) = Server::start().await else { return };
     let (routed, _cache) = context(&server, |_, credentials| credentials.username = Some("routed".into()));
-    assert!(support::open(&routed).await.probe().await.is_ok());
+    assert!(crate::support::open(&routed).await.probe().await.is_ok());
     let logins = server.log().iter().filter(|line| line.starts_with("LOGIN routed")).count();
     assert_eq!(logins, 2);
 }
@@ -310,7 +308,7 @@ async fn statements_end_with_their_time_and_with_who_waits_for_them() {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
-    let source = support::open(&context).await;
+    let source = crate::support::open(&context).await;
     let ctx = session();
     ctx.register_table("slow", table(&source, "slow").await).unwrap();
     let start = Instant::now();
