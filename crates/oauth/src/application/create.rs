@@ -107,7 +107,7 @@ pub async fn create(
     let tx = platform.db.begin().await?;
     let row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
-        client_id: Set(uuid::Uuid::new_v4().to_string()),
+        client_id: Set(uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()),
         name_key: Set(name_key(&request.name)),
         name: Set(request.name),
         description: Set(request.description),
