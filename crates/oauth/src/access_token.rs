@@ -107,16 +107,15 @@ pub struct Issued {
 pub mod revoked {
     use super::*;
 
+    #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "oauth_revoked_tokens")]
     pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
+        #[sea_orm(primary_key)]
+        pub id: i64,
         pub token_hash: TokenHash,
         pub expires_at: DateTime<Utc>,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -198,8 +197,9 @@ impl Access {
         if claims.generation != application.token_generation || claims.org != application.organization_id {
             return Err(refused.into());
         }
-        // Index: oauth_revoked_tokens(token_hash), its primary key.
-        if revoked::Entity::find_by_id(TokenHash::of(token)).one(db).await?.is_some() {
+        // Index: oauth_revoked_tokens(token_hash), unique.
+        let by_hash = revoked::Entity::find().filter(revoked::Column::TokenHash.eq(TokenHash::of(token)));
+        if by_hash.one(db).await?.is_some() {
             return Err(refused.into());
         }
         let (user_id, granted_at) = match claims.grant {
@@ -261,6 +261,7 @@ impl Access {
         let row = revoked::ActiveModel {
             token_hash: Set(TokenHash::of(token)),
             expires_at: Set(inspected.expires_at),
+            ..Default::default()
         };
         revoked::Entity::insert(row)
             .on_conflict(OnConflict::column(revoked::Column::TokenHash).do_nothing().to_owned())

@@ -1,5 +1,5 @@
 //! Which application is asking, at the doors that no browser comes to: by its secret, in the header (HTTP Basic) or in the
-//! form; a public client by its id alone.
+//! form; by a JWT that it signed, where it has keys; a public client by its id alone.
 //!
 //! What is wrong is never told: unknown, suspended and mistaken all read the same.
 
@@ -12,6 +12,7 @@ use rivergen_kernel::{ErrorCode, Secret};
 use crate::{
     Oauth,
     application::{ClientType, known::Client},
+    assertion,
     error::{Code, OauthError, Result},
     form::Parameters,
 };
@@ -21,6 +22,9 @@ pub async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Parameters)
     let basic = basic(headers)?;
     let is_basic = basic.is_some();
     let refused = || OauthError { basic: is_basic, ..OauthError::new(Code::InvalidClient, "The client is not known.") };
+    if form.get("client_assertion").is_some() && (is_basic || form.get("client_secret").is_some()) {
+        return Err(OauthError::new(Code::InvalidRequest, "Authenticate in one way."));
+    }
     let (client_id, secret) = match basic {
         Some(_) if form.get("client_secret").is_some() => {
             let reason = "Authenticate in the header or in the form, not in both.";
@@ -28,7 +32,7 @@ pub async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Parameters)
         }
         Some((id, _)) if form.get("client_id").is_some_and(|named| named != id) => return Err(refused()),
         Some((id, secret)) => (id, Some(secret)),
-        None => (form.get("client_id").ok_or_else(refused)?.to_owned(), form.secret("client_secret")),
+        None => (named(form).ok_or_else(refused)?, form.secret("client_secret")),
     };
     let client = match oauth.access.clients.find(&client_id).await {
         Err(error) if error.code == ErrorCode::ApplicationNotFound => return Err(refused()),
@@ -36,6 +40,9 @@ pub async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Parameters)
     };
     let now = oauth.platform().clock.now();
     let is_proved = match (client.row.client_type, &secret) {
+        (ClientType::Confidential, None) if client.keys.is_some() => is_signed(oauth, &client, form).await?,
+        // Whoever has keys has no secret, whatever was kept of one.
+        (ClientType::Confidential, _) if client.keys.is_some() => false,
         (ClientType::Confidential, Some(secret)) => client.has_secret(secret.expose(), now),
         (ClientType::Confidential, None) => false,
         // Nobody gave it one: whoever sends one is mistaken about who they are.
@@ -46,6 +53,26 @@ pub async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Parameters)
     }
     oauth.access.clients.touch(&client, now).await?;
     Ok(client)
+}
+
+/// The id, which a signed proof names too.
+fn named(form: &Parameters) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    if let Some(id) = form.get("client_id") {
+        return Some(id.to_owned());
+    }
+    // Believed only when it verifies with the keys of that application.
+    let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(form.get("client_assertion")?);
+    claims.ok().map(|claims| claims.sub)
+}
+
+async fn is_signed(oauth: &Oauth, client: &Client, form: &Parameters) -> Result<bool> {
+    let (Some(keys), Some(text)) = (&client.keys, form.get("client_assertion")) else { return Ok(false) };
+    let is_typed = form.get("client_assertion_type") == Some(assertion::TYPE);
+    Ok(is_typed && assertion::proves(oauth, &client.row.client_id, keys, text).await?)
 }
 
 /// The two halves are form-encoded before they are joined (RFC 6749, section 2.3.1).

@@ -47,6 +47,12 @@ impl Parameters {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// The same, and this one, whatever it was.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), vec![value.to_owned()]);
+        self
+    }
+
     pub fn secret(&self, name: &str) -> Option<Secret> {
         self.get(name).map(Secret::new)
     }

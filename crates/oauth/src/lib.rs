@@ -13,6 +13,7 @@
 
 pub mod access_token;
 pub mod application;
+pub mod assertion;
 pub mod authorize;
 pub mod client_authentication;
 pub mod connected;
@@ -26,6 +27,7 @@ pub mod introspect;
 pub mod metadata;
 pub mod migrations;
 pub mod personal_data;
+pub mod pushed;
 pub mod request;
 pub mod revoke;
 pub mod scope;
@@ -86,6 +88,7 @@ pub fn operations() -> OpenApiRouter<Oauth> {
 pub fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
         .merge(authorize::protocol())
+        .merge(pushed::protocol())
         .merge(token::protocol())
         .merge(revoke::protocol())
         .merge(introspect::protocol())

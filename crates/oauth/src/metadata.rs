@@ -24,7 +24,13 @@ pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
 }
 
 /// The answer may be kept as long: keys stay published a month after they sign no more.
-const KEPT: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=300");
+fn kept() -> (header::HeaderName, &'static str) {
+    (header::CACHE_CONTROL, "public, max-age=300")
+}
+
+/// How applications prove themselves; the last is for those that cannot.
+const WITH_PUBLIC: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+const SIGNED_BY_CLIENTS: &[&str] = &["ES256", "ES384", "EdDSA", "RS256", "PS256"];
 
 /// The document, in the words of its standard.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +49,7 @@ fn document(oauth: &Oauth) -> Value {
     json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth/authorize"),
+        "pushed_authorization_request_endpoint": at("/oauth/par"),
         "token_endpoint": at("/oauth/token"),
         "revocation_endpoint": at("/oauth/token/revoke"),
         "introspection_endpoint": at("/oauth/introspect"),
@@ -52,9 +59,12 @@ fn document(oauth: &Oauth) -> Value {
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": WITH_PUBLIC,
+        "token_endpoint_auth_signing_alg_values_supported": SIGNED_BY_CLIENTS,
+        "revocation_endpoint_auth_methods_supported": WITH_PUBLIC,
+        "revocation_endpoint_auth_signing_alg_values_supported": SIGNED_BY_CLIENTS,
+        "introspection_endpoint_auth_methods_supported": WITH_PUBLIC[..3],
+        "introspection_endpoint_auth_signing_alg_values_supported": SIGNED_BY_CLIENTS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
@@ -64,6 +74,7 @@ fn document(oauth: &Oauth) -> Value {
         "prompt_values_supported": ["none", "login", "consent"],
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
+        "require_pushed_authorization_requests": false,
         "service_documentation": at("/docs"),
     })
 }
@@ -72,14 +83,14 @@ fn document(oauth: &Oauth) -> Value {
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth2", security(()),
     responses((status = 200, description = "RFC 8414", body = Metadata)))]
 pub async fn authorization_server(State(oauth): State<Oauth>) -> impl IntoResponse {
-    ([KEPT], Json(Metadata(document(&oauth))))
+    ([kept()], Json(Metadata(document(&oauth))))
 }
 
 /// Describe the OpenID provider
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "oauth2", security(()),
     responses((status = 200, description = "OpenID Connect Discovery", body = Metadata)))]
 pub async fn openid(State(oauth): State<Oauth>) -> impl IntoResponse {
-    ([KEPT], Json(Metadata(document(&oauth))))
+    ([kept()], Json(Metadata(document(&oauth))))
 }
 
 /// Describe the API as a protected resource
@@ -96,12 +107,12 @@ pub async fn protected_resource(State(oauth): State<Oauth>) -> impl IntoResponse
         "resource_name": "RiverGen",
         "resource_documentation": format!("{issuer}/docs"),
     });
-    ([KEPT], Json(Metadata(document)))
+    ([kept()], Json(Metadata(document)))
 }
 
 /// The keys that verify tokens of applications
 #[utoipa::path(get, path = "/oauth/jwks", tag = "oauth2", security(()),
     responses((status = 200, description = "RFC 7517", content_type = "application/jwk-set+json", body = Metadata)))]
 pub async fn jwks(State(oauth): State<Oauth>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/jwk-set+json"), KEPT], Json(oauth.access.jwks()))
+    ([(header::CONTENT_TYPE, "application/jwk-set+json"), kept()], Json(oauth.access.jwks()))
 }

@@ -44,6 +44,7 @@ impl MigrationTrait for Applications {
                 .col(json("post_logout_redirect_uris"))
                 .col(json("scopes"))
                 .col(json("resources"))
+                .col(json_null("jwks"))
                 .col(text("access_level"))
                 .col(text("status"))
                 .col(boolean("preapproved"))
@@ -157,12 +158,24 @@ impl MigrationTrait for Grants {
         m.create_table(
             Table::create()
                 .table("oauth_revoked_tokens")
-                .col(binary("token_hash").primary_key())
+                .col(big_pk_auto("id"))
+                .col(binary_uniq("token_hash"))
                 .col(timestamp_with_time_zone("expires_at"))
                 .to_owned(),
         )
         .await?;
         m.create_index(index("oauth_revoked_tokens", "oauth_revoked_tokens_expiry", &["expires_at"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("oauth_seen")
+                .col(big_pk_auto("id"))
+                .col(binary_uniq("token_hash"))
+                .col(timestamp_with_time_zone("expires_at"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("oauth_seen", "oauth_seen_expiry", &["expires_at"])).await?;
 
         m.create_table(
             Table::create()

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use rivergen_kernel::ErrorCode;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -15,6 +16,7 @@ use crate::{
     application::{GrantType, known::Client},
     error::{Code, OauthError},
     form::Parameters,
+    pushed,
     scope::ScopeSet,
 };
 
@@ -32,6 +34,15 @@ pub struct Request {
     pub prompt: String,
     pub max_age: Option<i64>,
     pub login_hint: Option<String>,
+    /// Where the application sent it itself, beforehand (RFC 9126).
+    pub pushed: Option<Pushed>,
+}
+
+/// A request that was sent beforehand.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Pushed {
+    pub id: i64,
+    pub at: DateTime<Utc>,
 }
 
 /// Why a request goes no further.
@@ -93,8 +104,24 @@ impl Request {
         self.prompt.split(' ').any(|one| one == wanted)
     }
 
-    /// Reads and checks a request.
+    /// Whether a sign-in of that moment is fresh enough for it.
+    pub fn takes(&self, authenticated_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let is_young = self.max_age.is_none_or(|most| (now - authenticated_at).num_seconds() <= most);
+        // The page takes the wish out of the query when it is done; it cannot take it out of what was sent beforehand.
+        let is_done = self.pushed.is_some_and(|pushed| authenticated_at >= pushed.at);
+        is_young && (is_done || !self.prompts("login"))
+    }
+
+    /// Reads and checks a request, of which only a reference may have come.
     pub async fn read(oauth: &Oauth, parameters: &Parameters) -> Result<(Self, Arc<Client>), Refusal> {
+        match parameters.get("request_uri") {
+            Some(uri) => pushed::find(oauth, uri, parameters.get("client_id")).await,
+            None => Self::of(oauth, parameters).await,
+        }
+    }
+
+    /// Reads and checks the parameters themselves.
+    pub async fn of(oauth: &Oauth, parameters: &Parameters) -> Result<(Self, Arc<Client>), Refusal> {
         let client_id = parameters.get("client_id").ok_or(Refusal::Page(ErrorCode::OauthInvalidClient))?;
         let client = client(oauth, client_id).await?;
         let named = parameters.get("redirect_uri").filter(|uri| client.sends_to(uri));
@@ -150,6 +177,7 @@ impl Request {
             prompt: text("prompt", 100)?.unwrap_or_default(),
             max_age,
             login_hint: text("login_hint", 254)?,
+            pushed: None,
         })
     }
 }

@@ -10,7 +10,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use crate::{
     Oauth,
     access_token::revoked,
-    authorize::requests,
+    assertion::seen,
+    authorize::ticket as requests,
     grant::{self, refresh_token},
 };
 
@@ -46,6 +47,7 @@ impl Sweep {
         let conn = tx.conn();
         requests::Entity::delete_many().filter(requests::Column::ExpiresAt.lt(now)).exec(conn).await?;
         revoked::Entity::delete_many().filter(revoked::Column::ExpiresAt.lt(now)).exec(conn).await?;
+        seen::Entity::delete_many().filter(seen::Column::ExpiresAt.lt(now)).exec(conn).await?;
         // Codes that nobody exchanged.
         grant::Entity::delete_many()
             .filter(grant::Column::ExchangedAt.is_null())

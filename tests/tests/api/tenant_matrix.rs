@@ -624,6 +624,7 @@ const ENTRIES: &[Entry] = &[
     entry("DELETE /api/v1/oauth/connected-applications/{app_id}", MembersRefusing("application_not_found"), nothing),
     entry("GET /oauth/authorize", Protocol("invalid_client"), nothing),
     entry("POST /oauth/authorize", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/par", Protocol("invalid_request"), nothing),
     entry("POST /oauth/token", Protocol("invalid_request"), nothing),
     entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),
     entry("POST /oauth/introspect", Protocol("invalid_request"), nothing),

@@ -18,7 +18,7 @@ use super::{
     AccessLevel, ActiveModel, ClientType, GrantType, Status, check_resources, may_register, name_key, redirect, secret,
     view::OauthApplication,
 };
-use crate::Oauth;
+use crate::{Oauth, assertion};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"name": "Reporting", "grant_types": ["authorization_code"],
@@ -49,6 +49,10 @@ pub struct CreateApplicationRequest {
     /// Servers beside this one that its tokens may be meant for.
     #[garde(inner(length(max = 20)))]
     pub resources: Option<Vec<String>>,
+    /// The public keys of a confidential client, as a JWK set: it proves itself by one of them (`private_key_jwt`) and gets no
+    /// secret.
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<serde_json::Value>,
     /// Members are not asked where it only reads: an administrator agrees for everybody.
     pub preapproved: Option<bool>,
 }
@@ -58,7 +62,7 @@ pub struct CreateApplicationRequest {
 pub struct CreatedApplication {
     #[serde(flatten)]
     pub application: OauthApplication,
-    /// Shown this once; null for a public client.
+    /// Shown this once; null for a public client, and for one with keys of its own.
     #[schema(examples("rgs_…"))]
     pub client_secret: Option<String>,
     pub message: &'static str,
@@ -103,6 +107,12 @@ pub async fn create(
     redirect::check("post_logout_redirect_uris", &after_logout)?;
     check_resources(&resources)?;
     may_register(&caller, &scopes, &Scopes::default(), now)?;
+    if let Some(keys) = &request.jwks {
+        if client_type == ClientType::Public {
+            return Err(Error::invalid_field("jwks", "is for confidential clients"));
+        }
+        assertion::check(keys)?;
+    }
 
     let tx = platform.db.begin().await?;
     let row = ActiveModel {
@@ -117,6 +127,7 @@ pub async fn create(
         post_logout_redirect_uris: Set(json!(after_logout)),
         scopes: Set(json!(scopes)),
         resources: Set(json!(resources)),
+        jwks: Set(request.jwks),
         access_level: Set(request.access_level.unwrap_or_default()),
         status: Set(Status::Active),
         preapproved: Set(request.preapproved.unwrap_or_default()),
@@ -133,9 +144,9 @@ pub async fn create(
         true => ErrorCode::ApplicationExists.into(),
         false => Error::from(error),
     })?;
-    let client_secret = match client_type {
-        ClientType::Confidential => Some(secret::issue(&tx, row.id, None, now).await?),
-        ClientType::Public => None,
+    let client_secret = match row.has_secrets() {
+        true => Some(secret::issue(&tx, row.id, None, now).await?),
+        false => None,
     };
     let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "oauth_application.create")
         .target("oauth_application", row.id.0)

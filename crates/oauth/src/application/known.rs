@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{ErrorCode, Result, Scopes};
+use jsonwebtoken::jwk::JwkSet;
+use rivergen_kernel::{Error, ErrorCode, Result, Scopes};
 use rivergen_platform::{Event, Kept, Platform};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
@@ -20,6 +21,8 @@ pub struct Client {
     pub scopes: Scopes,
     redirect_uris: Vec<String>,
     pub resources: Vec<String>,
+    /// The keys of one that proves itself by them.
+    pub keys: Option<JwkSet>,
     secrets: Vec<secret::Model>,
 }
 
@@ -67,7 +70,9 @@ impl Clients {
         let found = Entity::find().filter(Column::ClientId.eq(client_id)).one(db).await?;
         let row = found.filter(|row| row.status == Status::Active).ok_or(ErrorCode::ApplicationNotFound)?;
         let secrets = secret::of_application(row.id, self.platform.clock.now()).all(db).await?;
+        let keys = row.jwks.clone().map(serde_json::from_value).transpose().map_err(Error::internal)?;
         Ok(Arc::new(Client {
+            keys,
             grant_types: row.grant_types(),
             scopes: row.scopes(),
             redirect_uris: row.redirect_uris(),

@@ -120,6 +120,8 @@ pub struct Model {
     pub scopes: Json,
     /// Servers beside this one that its tokens may be meant for (RFC 8707).
     pub resources: Json,
+    /// Its public keys, where it proves itself by one of them and has no secret.
+    pub jwks: Option<Json>,
     pub access_level: AccessLevel,
     pub status: Status,
     /// An administrator has agreed for everybody.
@@ -167,6 +169,11 @@ impl Model {
 
     pub fn resources(&self) -> Vec<String> {
         of_json(&self.resources)
+    }
+
+    /// Whether it proves itself by a secret.
+    pub fn has_secrets(&self) -> bool {
+        self.client_type == ClientType::Confidential && self.jwks.is_none()
     }
 
     /// Makes all of its tokens void, on every node from the commit on; codes that are under way too.

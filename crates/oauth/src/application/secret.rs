@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{ClientType, view::Done};
+use super::view::Done;
 use crate::Oauth;
 
 pub const PREFIX: &str = "rgs_";
@@ -98,9 +98,9 @@ pub struct NewSecret {
 
 /// `ValidationError` for a client that has no secret.
 fn keeps_secrets(row: &super::Model) -> Result<()> {
-    match row.client_type {
-        ClientType::Confidential => Ok(()),
-        ClientType::Public => Err(Error::invalid_field("app_id", "is a public client, which has no secret")),
+    match row.has_secrets() {
+        true => Ok(()),
+        false => Err(Error::invalid_field("app_id", "is a client that has no secret: public, or with keys of its own")),
     }
 }
 

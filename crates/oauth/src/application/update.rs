@@ -22,7 +22,7 @@ use super::{
     AccessLevel, GrantType, Status, answers_for, check_resources, create::check_shape, may_register, name_key, redirect,
     secret, view::ApplicationAnswer,
 };
-use crate::Oauth;
+use crate::{Oauth, assertion};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"description": "Weekly reports", "status": "active"}))]
@@ -32,7 +32,7 @@ pub struct UpdateApplicationRequest {
     pub name: Option<String>,
     /// `null` takes it away.
     #[serde(default, deserialize_with = "given")]
-    #[garde(inner(inner(length(chars, max = 1000))))]
+    #[garde(skip)]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
     #[garde(inner(length(min = 1, max = 2)))]
@@ -48,6 +48,9 @@ pub struct UpdateApplicationRequest {
     pub post_logout_redirect_uris: Option<Vec<String>>,
     #[garde(inner(length(max = 20)))]
     pub resources: Option<Vec<String>>,
+    /// Other public keys, for an application that has some.
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<serde_json::Value>,
     pub preapproved: Option<bool>,
     /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
     /// know them.
@@ -77,7 +80,7 @@ pub async fn update(
     let tx = platform.db.begin().await?;
     let before = super::find(tx.conn(), tenant, app_id).await?;
     let takes_over = request.take_over == Some(true) && before.responsible_user_id != caller.user_id;
-    let widens = request.scopes.is_some() || request.grant_types.is_some();
+    let widens = request.scopes.is_some() || request.grant_types.is_some() || request.jwks.is_some();
     let grant_types = request.grant_types.unwrap_or_else(|| before.grant_types());
     let redirect_uris = request.redirect_uris.unwrap_or_else(|| before.redirect_uris());
     check_shape(before.client_type, &grant_types, &redirect_uris)?;
@@ -90,6 +93,9 @@ pub async fn update(
         changed.name = Set(name);
     }
     if let Some(description) = request.description {
+        if description.as_ref().is_some_and(|text| text.chars().count() > 1000) {
+            return Err(Error::invalid_field("description", "is longer than 1000 letters"));
+        }
         changed.description = Set(description);
     }
     if let Some(scopes) = request.scopes {
@@ -107,6 +113,13 @@ pub async fn update(
     if let Some(resources) = request.resources {
         check_resources(&resources)?;
         changed.resources = Set(json!(resources));
+    }
+    if let Some(keys) = request.jwks {
+        if before.jwks.is_none() {
+            return Err(Error::invalid_field("jwks", "is for applications that were registered with keys"));
+        }
+        assertion::check(&keys)?;
+        changed.jwks = Set(Some(keys));
     }
     if let Some(preapproved) = request.preapproved {
         changed.preapproved = Set(preapproved);

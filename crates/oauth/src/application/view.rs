@@ -27,6 +27,9 @@ pub struct OauthApplication {
     pub scopes: Scopes,
     /// Servers beside this one that its tokens may be meant for.
     pub resources: Vec<String>,
+    /// Its public keys, where it proves itself by one of them and has no secret.
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<serde_json::Value>,
     pub access_level: AccessLevel,
     pub status: Status,
     /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
@@ -51,6 +54,7 @@ impl From<Model> for OauthApplication {
             description: row.description,
             client_id: row.client_id,
             client_type: row.client_type,
+            jwks: row.jwks,
             access_level: row.access_level,
             status: row.status,
             preapproved: row.preapproved,

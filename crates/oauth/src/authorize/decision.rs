@@ -57,7 +57,7 @@ async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, for
     let session = caller.session()?;
     let ticket = form.0.get("ticket").ok_or_else(lost)?;
     let approves = form.0.get("approve") == Some("true");
-    let (kept, request) = ticket::find(oauth, ticket, session).await?.ok_or_else(lost)?;
+    let (kept, request) = ticket::find(oauth, ticket, Some(session)).await?.ok_or_else(lost)?;
     let to = request.destination();
     let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
     // Both may have changed while the person read.
@@ -130,6 +130,11 @@ pub(super) async fn granted(
     (is_new, origin): (bool, &RequestOrigin),
     now: DateTime<Utc>,
 ) -> Result<Token> {
+    if let Some(pushed) = request.pushed
+        && !ticket::spend(tx, pushed.id).await?
+    {
+        return Err(ErrorCode::OauthInvalidRequest.into());
+    }
     let code = Token::random(&mut rand::rng());
     let (organization, user) = (client.row.organization_id, decider.caller.user_id);
     let row = grant::ActiveModel {

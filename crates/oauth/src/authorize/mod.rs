@@ -13,9 +13,7 @@ mod api;
 mod decision;
 mod page;
 mod sign_in;
-mod ticket;
-
-pub(crate) use ticket as requests;
+pub(crate) mod ticket;
 
 use std::sync::Arc;
 
@@ -146,11 +144,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let is_silent = request.prompts("none");
     let now = oauth.platform().clock.now();
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
-    let is_fresh = |caller: &Caller| {
-        let age = (now - caller.authenticated_at).num_seconds();
-        request.max_age.is_none_or(|most| age <= most) && !request.prompts("login")
-    };
-    let Some(caller) = caller.filter(|caller| is_fresh(caller)) else {
+    let Some(caller) = caller.filter(|caller| request.takes(caller.authenticated_at, now)) else {
         if is_silent {
             return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in.")));
         }
@@ -164,7 +158,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     if is_silent {
         return Err(tell(OauthError::new(Code::ConsentRequired, "The person has not agreed to this yet.")));
     }
-    let ticket = ticket::issue(oauth, &client, &decider, &request).await?;
+    let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
     let consent = page::Consent {

@@ -1,15 +1,25 @@
-//! A request that waits for a person's decision. Its ticket is in the form that they were shown, and nowhere else.
+//! A request that waits: for a person's decision, or for the person to come with its reference ([`crate::pushed`]). The ticket
+//! of the former is in the form that they were shown, and nowhere else.
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{Error, OauthApplicationId, Result, SessionId, Token, TokenHash};
 use rivergen_platform::Transaction;
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
+use serde::Deserialize;
 
-use super::Decider;
 use crate::{Oauth, application::known::Client, request::Request};
 
-const LIVES: Duration = Duration::minutes(10);
-const KIND: &str = "consent";
+pub const LIVES: Duration = Duration::minutes(10);
+
+/// What a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Kind {
+    #[sea_orm(string_value = "consent")]
+    Consent,
+    #[sea_orm(string_value = "pushed")]
+    Pushed,
+}
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -17,7 +27,7 @@ const KIND: &str = "consent";
 pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
-    pub kind: String,
+    pub kind: Kind,
     pub handle_hash: TokenHash,
     pub application_id: OauthApplicationId,
     pub session_id: Option<SessionId>,
@@ -28,15 +38,15 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Keeps a request, for this session alone.
-pub async fn issue(oauth: &Oauth, client: &Client, decider: &Decider, request: &Request) -> Result<Token> {
+/// Keeps a request: of a consent page for its session alone, of an application for whoever comes with it.
+pub async fn keep(oauth: &Oauth, client: &Client, session: Option<SessionId>, request: &Request) -> Result<Token> {
     let platform = oauth.platform();
     let (token, now) = (Token::random(&mut rand::rng()), platform.clock.now());
     let row = ActiveModel {
-        kind: Set(KIND.to_owned()),
+        kind: Set(if session.is_some() { Kind::Consent } else { Kind::Pushed }),
         handle_hash: Set(token.hash()),
         application_id: Set(client.row.id),
-        session_id: Set(Some(decider.session)),
+        session_id: Set(session),
         parameters: Set(serde_json::to_value(request).map_err(Error::internal)?),
         created_at: Set(now),
         expires_at: Set(now + LIVES),
@@ -48,22 +58,17 @@ pub async fn issue(oauth: &Oauth, client: &Client, decider: &Decider, request: &
     Ok(token)
 }
 
-/// The request of a ticket that is good in this session. Index: oauth_requests(handle_hash), unique.
-pub async fn find(oauth: &Oauth, ticket: &str, session: SessionId) -> Result<Option<(Model, Request)>> {
+/// The request of a ticket that is good in this session, or of a reference. Index: oauth_requests(handle_hash), unique.
+pub async fn find(oauth: &Oauth, ticket: &str, session: Option<SessionId>) -> Result<Option<(Model, Request)>> {
     let platform = oauth.platform();
     let found = Entity::find()
         .filter(Column::HandleHash.eq(TokenHash::of(ticket)))
-        .filter(Column::Kind.eq(KIND))
-        .filter(Column::SessionId.eq(session))
         .filter(Column::ExpiresAt.gt(platform.clock.now()))
         .one(platform.db.read())
         .await?;
-    found
-        .map(|row| {
-            let request = serde_json::from_value(row.parameters.clone()).map_err(Error::internal)?;
-            Ok((row, request))
-        })
-        .transpose()
+    let Some(row) = found.filter(|row| row.session_id == session) else { return Ok(None) };
+    let request = Request::deserialize(&row.parameters).map_err(Error::internal)?;
+    Ok(Some((row, request)))
 }
 
 /// Uses it up; answers whether nobody had.

@@ -17,6 +17,7 @@ on_both_databases! {
     a_preapproved_application_reads_unasked;
     a_front_end_asks_itself;
     an_application_is_shown_to_whom_it_asks;
+    a_request_is_sent_beforehand;
 }
 
 async fn a_person_signs_in_and_agrees(server: &Server) {
@@ -237,4 +238,36 @@ async fn an_application_is_shown_to_whom_it_asks(server: &Server) {
     }
     acme.owner.client.post_empty(&format!("{}/revoke", app.path)).await.ok();
     client.get(&at(&own)).await.error(400, "invalid_client");
+}
+
+async fn a_request_is_sent_beforehand(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let push = async |pairs: &[(&str, &str)]| {
+        let mut all = vec![("response_type", "code"), ("redirect_uri", CALLBACK), ("scope", "openid read"),
+            ("code_challenge", pkce.challenge.as_str()), ("code_challenge_method", "S256")];
+        all.retain(|(name, _)| !pairs.iter().any(|(other, _)| other == name));
+        all.extend(pairs);
+        app.post("/oauth/par", &all).await
+    };
+    let pushed = push(&[("prompt", "login")]).await;
+    assert_eq!((pushed.status.as_u16(), &pushed.body["expires_in"]), (201, &json!(600)), "{}", pushed.body);
+    let uri = text(&pushed.body, "request_uri").to_owned();
+    let query = super::form(&[("client_id", app.client_id.as_str()), ("request_uri", uri.as_str())]);
+    let page = browser.open(&query).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    let to = location(&browser.decide(&page, true).await);
+    granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
+    // Used up, another application's, made up.
+    let phone = App::public(server, &acme).await;
+    let pushed = push(&[]).await;
+    let another = text(&pushed.body, "request_uri");
+    for (client, uri) in [(&app, uri.as_str()), (&phone, another), (&app, "urn:ietf:params:oauth:request_uri:x"), (&app, "https://x.example/")] {
+        let query = super::form(&[("client_id", client.client_id.as_str()), ("request_uri", uri)]);
+        assert_eq!(browser.open(&query).await.status, 400, "{uri}");
+    }
+    super::refused(push(&[("redirect_uri", "https://evil.example/")]).await, 400, "invalid_request");
+    super::refused(push(&[("scope", "admin")]).await, 400, "invalid_scope");
+    super::refused(push(&[("code_challenge_method", "plain")]).await, 400, "invalid_request");
 }

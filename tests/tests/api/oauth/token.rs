@@ -13,6 +13,7 @@ on_both_databases! {
     a_refresh_token_is_good_once;
     a_scope_is_narrowed_and_never_widened;
     the_client_proves_who_it_is;
+    a_client_proves_itself_by_its_key;
     what_is_wrong_is_named;
     a_token_is_given_back;
     a_token_is_asked_about;
@@ -171,6 +172,50 @@ async fn the_client_proves_who_it_is(server: &Server) {
     let another = another.await;
     let mixed = [("grant_type", "client_credentials"), id, ("client_secret", another.secret.as_deref().unwrap())];
     refused(post(&app.anonymous, "/oauth/token", &mixed).await, 401, "invalid_client");
+}
+
+async fn a_client_proves_itself_by_its_key(server: &Server) {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+
+    let acme = server.organization("Acme").await;
+    let pair = || {
+        let rng = aws_lc_rs::rand::SystemRandom::new();
+        let scheme = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let document = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(scheme, &rng).unwrap();
+        EncodingKey::from_ec_der(document.as_ref())
+    };
+    let (key, other) = (pair(), pair());
+    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some("one".to_owned());
+    let mut body = super::registration();
+    body["jwks"] = json!({"keys": [jwk]});
+    let app = App::register(server, &acme, body).await;
+    assert!(app.secret.is_none());
+    let now = || rivergen_platform::Clock::now(&server.platform.clock).timestamp();
+    let proof = |key: &EncodingKey, claims: Value| {
+        let mut said = json!({"iss": app.client_id, "sub": app.client_id, "aud": server.url(), "exp": now() + 60,
+            "iat": now(), "jti": format!("{:x}", rand::random::<u64>())});
+        said.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &said, key).unwrap()
+    };
+    let send = async |proof: &str| {
+        let pairs = [("grant_type", "client_credentials"), ("client_assertion", proof),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")];
+        post(&app.anonymous, "/oauth/token", &pairs).await
+    };
+    let good = proof(&key, json!({}));
+    granted(send(&good).await);
+    // Once, for this server, for a short while, by its own key.
+    refused(send(&good).await, 401, "invalid_client");
+    granted(send(&proof(&key, json!({"aud": format!("{}/oauth/token", server.url())}))).await);
+    for wrong in [json!({"aud": "https://other.example"}), json!({"exp": now() - 120}), json!({"exp": now() + 86_400}),
+        json!({"iss": "x"}), json!({"sub": "x"}), json!({"jti": ""})] {
+        refused(send(&proof(&key, wrong)).await, 401, "invalid_client");
+    }
+    refused(send(&proof(&other, json!({}))).await, 401, "invalid_client");
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 401, "invalid_client");
+    acme.owner.client.post_empty(&format!("{}/regenerate-secret", app.path)).await.invalid("app_id");
 }
 
 async fn what_is_wrong_is_named(server: &Server) {
