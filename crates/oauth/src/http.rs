@@ -45,7 +45,8 @@ async fn surround(State(gate): State<Gate>, mut request: Request, next: Next) ->
     }
     // Programs in browsers come to these from their own addresses. None of them looks at a cookie.
     let path = request.uri().path();
-    let is_open = path.starts_with("/.well-known/") || matches!(path, "/oauth/token" | "/oauth/token/revoke" | "/oauth/userinfo" | "/oauth/jwks");
+    let is_open = path.starts_with("/.well-known/")
+        || matches!(path, "/oauth/token" | "/oauth/token/revoke" | "/oauth/userinfo" | "/oauth/jwks");
     if is_open && request.method() == Method::OPTIONS {
         let mut response = axum::http::StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();

@@ -1,12 +1,7 @@
 //! What this server says of itself, so that clients need no configuration but its address: RFC 8414, OpenID Connect Discovery,
 //! RFC 9728, and the keys (RFC 7517).
 
-use axum::{
-    Json,
-    extract::State,
-    http::header,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::header, response::IntoResponse};
 use rivergen_kernel::Permission;
 use serde::Serialize;
 use serde_json::{Value, json};

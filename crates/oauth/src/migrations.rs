@@ -106,7 +106,8 @@ impl MigrationTrait for Grants {
         .await?;
         let of_user = ["user_id", "application_id"];
         m.create_index(index("oauth_consents", "oauth_consents_user", &of_user).unique().to_owned()).await?;
-        m.create_index(index("oauth_consents", "oauth_consents_personal", &["user_id", "organization_id", "id"])).await?;
+        m.create_index(index("oauth_consents", "oauth_consents_personal", &["user_id", "organization_id", "id"]))
+            .await?;
         m.create_index(index("oauth_consents", "oauth_consents_application", &["application_id"])).await?;
 
         m.create_table(

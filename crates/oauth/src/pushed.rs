@@ -48,11 +48,7 @@ pub struct PushedRequest {
     responses((status = 201, description = "The reference, good for one decision", body = PushedRequest),
         (status = 400, description = "What is wrong with the request", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
-pub async fn push(
-    State(oauth): State<Oauth>,
-    headers: HeaderMap,
-    Form(form): Form,
-) -> Result<impl IntoResponse> {
+pub async fn push(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Form) -> Result<impl IntoResponse> {
     let client = authenticate(&oauth, &headers, &form).await?;
     if form.get("request_uri").is_some() {
         return Err(OauthError::new(Code::InvalidRequest, "Send the parameters themselves."));

@@ -51,7 +51,10 @@ pub enum Refusal {
     /// The person is told; nobody is sent anywhere.
     Page(ErrorCode),
     /// The application is told, at its registered address.
-    Redirect { to: Destination, error: OauthError },
+    Redirect {
+        to: Destination,
+        error: OauthError,
+    },
     Failed(rivergen_kernel::Error),
 }
 

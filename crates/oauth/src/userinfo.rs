@@ -19,9 +19,7 @@ use crate::{
 };
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
-    OpenApiRouter::new()
-        .routes(routes!(userinfo))
-        .route("/oauth/userinfo", axum::routing::post(userinfo))
+    OpenApiRouter::new().routes(routes!(userinfo)).route("/oauth/userinfo", axum::routing::post(userinfo))
 }
 
 /// The person.
@@ -44,14 +42,14 @@ pub struct UserInfo {
 pub async fn userinfo(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<Json<UserInfo>> {
     let platform = oauth.platform();
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = value.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let bearer =
+        value.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let (_, token) = bearer.ok_or(ErrorCode::Unauthorized)?;
-    let inspected = oauth.access.inspect(token.trim(), platform.clock.now()).await.map_err(|error| {
-        match error.code {
+    let inspected =
+        oauth.access.inspect(token.trim(), platform.clock.now()).await.map_err(|error| match error.code {
             ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person is not there any more."),
             _ => error.into(),
-        }
-    })?;
+        })?;
     if !inspected.is_for(oauth.issuer()) {
         return Err(OauthError::new(Code::InvalidToken, "The token is for another server."));
     }

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn word_for_word_but_for_a_loopback_port() {
-        let registered = ["https://app.example/cb", "http://127.0.0.1/native", "http://localhost:1/x"].map(str::to_owned);
+        let registered =
+            ["https://app.example/cb", "http://127.0.0.1/native", "http://localhost:1/x"].map(str::to_owned);
         for good in ["https://app.example/cb", "http://127.0.0.1/native", "http://127.0.0.1:50123/native"] {
             assert!(matches(&registered, good), "{good}");
         }

@@ -19,8 +19,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, GrantType, Status, answers_for, check_resources, create::check_shape, may_register, name_key, redirect,
-    secret, view::ApplicationAnswer,
+    AccessLevel, GrantType, Status, answers_for, check_resources, create::check_shape, may_register, name_key,
+    redirect, secret, view::ApplicationAnswer,
 };
 use crate::{Oauth, assertion};
 
@@ -150,8 +150,10 @@ pub async fn update(
     tx.publish(Event::ApplicationChanged(row.id)).await?;
     let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "oauth_application.update")
         .target("oauth_application", row.id.0)
-        .details(json!({"name": row.name, "status": row.status, "scopes_before": before.scopes(), "scopes": row.scopes(),
-            "preapproved": row.preapproved, "responsible_user_id": row.responsible_user_id}));
+        .details(
+            json!({"name": row.name, "status": row.status, "scopes_before": before.scopes(), "scopes": row.scopes(),
+            "preapproved": row.preapproved, "responsible_user_id": row.responsible_user_id}),
+        );
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The application is changed.";

@@ -56,7 +56,9 @@ fn destination(redirect_uri: &str) -> String {
     let url = Url::parse(redirect_uri).ok();
     let host = url.as_ref().and_then(Url::host_str).map(str::to_owned);
     match host {
-        Some(host) if matches!(host.as_str(), "127.0.0.1" | "localhost" | "[::1]") => "a program on this device".to_owned(),
+        Some(host) if matches!(host.as_str(), "127.0.0.1" | "localhost" | "[::1]") => {
+            "a program on this device".to_owned()
+        }
         Some(host) => host,
         None => format!("the program that opens {}:", url.as_ref().map(Url::scheme).unwrap_or_default()),
     }

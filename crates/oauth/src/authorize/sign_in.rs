@@ -58,7 +58,11 @@ pub(super) fn page(
 }
 
 /// The page, with the token of its form in it and in a cookie: a form of another site knows neither.
-fn with_form_token(oauth: &Oauth, headers: &HeaderMap, page: impl FnOnce(&str) -> Result<Response>) -> Result<Response> {
+fn with_form_token(
+    oauth: &Oauth,
+    headers: &HeaderMap,
+    page: impl FnOnce(&str) -> Result<Response>,
+) -> Result<Response> {
     let known = cookies::read(headers, FORM).filter(|value| value.len() == 43);
     let token = known.map_or_else(|| Token::random(&mut rand::rng()).expose().to_owned(), str::to_owned);
     let mut response = page(&token)?;

@@ -112,8 +112,7 @@ impl Asking<'_> {
     /// The person of a grant, who may have left since; `invalid_grant` where they have.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
         let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
-        let checked =
-            self.oauth.access.check_person(grant.user_id, grant.organization_id, grant.created_at).await;
+        let checked = self.oauth.access.check_person(grant.user_id, grant.organization_id, grant.created_at).await;
         match checked {
             Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => return Err(gone()),
             checked => checked?,

@@ -15,7 +15,9 @@ on_both_databases!(
 );
 
 async fn keys(test: &TestDatabase, algorithm: SigningAlgorithm) -> SigningKeys {
-    SigningKeys::load_or_create(test.db.clone(), test.vault(), test.clock.clone(), Purpose::Sessions, algorithm).await.unwrap()
+    SigningKeys::load_or_create(test.db.clone(), test.vault(), test.clock.clone(), Purpose::Sessions, algorithm)
+        .await
+        .unwrap()
 }
 
 async fn verified(keys: &SigningKeys, token: &str) -> Option<Value> {

@@ -23,10 +23,9 @@ impl KeysCommand {
         let Self::Rotate = self;
         let db = open_database(config).await?;
         let vault = open_vault(config, db.clone(), Clock::system())?;
-        for (purpose, algorithm) in [
-            (Purpose::Sessions, config.tokens.algorithm),
-            (Purpose::Applications, rivergen_oauth::SIGNING_ALGORITHM),
-        ] {
+        for (purpose, algorithm) in
+            [(Purpose::Sessions, config.tokens.algorithm), (Purpose::Applications, rivergen_oauth::SIGNING_ALGORITHM)]
+        {
             let clock = Clock::system();
             let keys = SigningKeys::load_or_create(db.clone(), vault.clone(), clock, purpose, algorithm).await?;
             let tx = db.begin().await?;

@@ -142,7 +142,11 @@ async fn what_is_changed_holds_at_once(server: &Server) {
     // What is taken from the application is taken from its tokens.
     acme.owner.client.patch(&app.path, json!({"scopes": ["storage.read"]})).await.ok();
     caller.get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
-    refused(app.post("/oauth/token", &[("grant_type", "client_credentials"), ("scope", "read")]).await, 400, "invalid_scope");
+    refused(
+        app.post("/oauth/token", &[("grant_type", "client_credentials"), ("scope", "read")]).await,
+        400,
+        "invalid_scope",
+    );
     acme.owner.client.patch(&app.path, json!({"scopes": ["read"], "grant_types": ["authorization_code"]})).await.ok();
     caller.get(&organization(acme.id)).await.ok();
     refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 400, "unauthorized_client");
@@ -255,7 +259,8 @@ async fn a_deleted_application_is_gone(server: &Server) {
         app.caller(tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
     }
     acme.owner.client.get(&app.path).await.error(404, "application_not_found");
-    let request = [("client_id", app.client_id.as_str()), ("grant_type", "client_credentials"), ("client_secret", "rgs_x")];
+    let request =
+        [("client_id", app.client_id.as_str()), ("grant_type", "client_credentials"), ("client_secret", "rgs_x")];
     refused(post(&app.anonymous, "/oauth/token", &request).await, 401, "invalid_client");
     for table in ["oauth_secrets", "oauth_grants", "oauth_refresh_tokens", "oauth_consents"] {
         assert_eq!(server.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");

@@ -56,7 +56,12 @@ async fn pkce_downgrade(server: &Server) {
     let app = App::new(server, &acme).await;
     let (browser, pkce) = (Browser::new(server), Pkce::new());
     // Taken out, or made plain, the request goes no further; whoever asks.
-    for without in [("code_challenge", ""), ("code_challenge_method", ""), ("code_challenge_method", "plain"), ("code_challenge", "short")] {
+    for without in [
+        ("code_challenge", ""),
+        ("code_challenge_method", ""),
+        ("code_challenge_method", "plain"),
+        ("code_challenge", "short"),
+    ] {
         let to = location(&browser.open(&app.request(&pkce, &[without])).await);
         assert_eq!(answer_of(&to, "error").as_deref(), Some("invalid_request"), "{without:?}");
     }
@@ -98,8 +103,12 @@ async fn redirect_manipulation(server: &Server) {
     }
     // The code goes with the address that it was made for.
     let code = app.code(&acme.viewer, &pkce).await;
-    let other = [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", "https://evil.example/"),
-        ("code_verifier", &*pkce.verifier)];
+    let other = [
+        ("grant_type", "authorization_code"),
+        ("code", &*code),
+        ("redirect_uri", "https://evil.example/"),
+        ("code_verifier", &*pkce.verifier),
+    ];
     refused(app.post("/oauth/token", &other).await, 400, "invalid_grant");
     // And ends with it.
     let body = json!({"redirect_uris": ["https://new.acme.example/callback"]});
@@ -134,7 +143,8 @@ async fn cross_site_request_forgery_of_the_consent(server: &Server) {
     let page = browser.sign_in(&page, &acme.viewer.email).await;
     // A form that another site makes up, with everything but the ticket.
     let query = app.request(&pkce, &[]);
-    let forged = browser.0.post_raw("/oauth/authorize", "application/x-www-form-urlencoded", format!("{query}&approve=true"));
+    let forged =
+        browser.0.post_raw("/oauth/authorize", "application/x-www-form-urlencoded", format!("{query}&approve=true"));
     assert_eq!(forged.await.status, 400);
     let guessed = post(&browser.0, "/oauth/authorize", &[("ticket", "x"), ("approve", "true")]).await;
     assert_eq!(guessed.status, 400);
@@ -157,10 +167,17 @@ async fn cross_site_request_forgery_of_the_sign_in(server: &Server) {
     let query = app.request(&Pkce::new(), &[]);
     let page = browser.open(&query).await;
     let cookie = page.headers["set-cookie"].to_str().unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/oauth"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/oauth"),
+        "{cookie}"
+    );
     // The attacker signs the victim in as themselves.
-    let forged = [("continue", query.as_str()), ("email", acme.developer.email.as_str()),
-        ("password", rivergen_tests::PASSWORD), ("form_token", "x")];
+    let forged = [
+        ("continue", query.as_str()),
+        ("email", acme.developer.email.as_str()),
+        ("password", rivergen_tests::PASSWORD),
+        ("form_token", "x"),
+    ];
     let answer = post(&browser.0, "/oauth/sign-in", &forged).await;
     assert!(answer.status == 200 && answer.headers.get("location").is_none());
     assert!(answer.body.as_str().unwrap().contains("too old"));
@@ -172,8 +189,14 @@ async fn client_impersonation(server: &Server) {
     // A public client has no secret that another program could show, and none is taken for one.
     let pkce = Pkce::new();
     let code = phone.code(&acme.viewer, &pkce).await;
-    let with_secret = [("client_id", phone.client_id.as_str()), ("client_secret", "rgs_x"), ("grant_type", "authorization_code"),
-        ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", &pkce.verifier)];
+    let with_secret = [
+        ("client_id", phone.client_id.as_str()),
+        ("client_secret", "rgs_x"),
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", &pkce.verifier),
+    ];
     refused(post(&phone.anonymous, "/oauth/token", &with_secret).await, 401, "invalid_client");
     granted(phone.exchange(&code, &pkce).await);
     // Another program on the device answers at a port of its choice: the person is asked each time.
@@ -187,8 +210,13 @@ async fn client_impersonation(server: &Server) {
     // A confidential client without its secret is nobody.
     let app = App::new(server, &acme).await;
     let code = app.code(&acme.viewer, &pkce).await;
-    let bare = [("client_id", app.client_id.as_str()), ("grant_type", "authorization_code"), ("code", &code),
-        ("redirect_uri", CALLBACK), ("code_verifier", &pkce.verifier)];
+    let bare = [
+        ("client_id", app.client_id.as_str()),
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", &pkce.verifier),
+    ];
     refused(post(&app.anonymous, "/oauth/token", &bare).await, 401, "invalid_client");
 }
 
@@ -251,7 +279,10 @@ async fn clickjacking_of_the_consent(server: &Server) {
         }
         assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(page.headers["x-frame-options"], "DENY");
-        assert_eq!((&page.headers["cache-control"], &page.headers["referrer-policy"]), (&"no-store".parse().unwrap(), &"no-referrer".parse().unwrap()));
+        assert_eq!(
+            (&page.headers["cache-control"], &page.headers["referrer-policy"]),
+            (&"no-store".parse().unwrap(), &"no-referrer".parse().unwrap())
+        );
         assert!(!page.body.as_str().unwrap().contains("<script"));
     }
 }

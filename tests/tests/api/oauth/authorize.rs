@@ -39,7 +39,10 @@ async fn a_person_signs_in_and_agrees(server: &Server) {
     assert_eq!((text(&tokens, "token_type"), text(&tokens, "scope")), ("Bearer", "openid profile email read"));
     let me = app.caller(&tokens).get("/oauth/userinfo").await;
     let me = granted(me);
-    assert_eq!((text(&me, "sub"), text(&me, "email")), (acme.viewer.id.to_string().as_str(), acme.viewer.email.as_str()));
+    assert_eq!(
+        (text(&me, "sub"), text(&me, "email")),
+        (acme.viewer.id.to_string().as_str(), acme.viewer.email.as_str())
+    );
     app.caller(&tokens).get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
     assert_eq!(server.audited("oauth.authorize", "success").await, 1);
     // Used up.
@@ -81,7 +84,10 @@ async fn a_person_says_no(server: &Server) {
     let page = browser.sign_in(&page, &acme.viewer.email).await;
     let to = location(&browser.decide(&page, false).await);
     assert_eq!(answer_of(&to, "error").as_deref(), Some("access_denied"));
-    assert_eq!((answer_of(&to, "state").as_deref(), answer_of(&to, "iss").as_deref()), (Some(STATE), Some(server.url())));
+    assert_eq!(
+        (answer_of(&to, "state").as_deref(), answer_of(&to, "iss").as_deref()),
+        (Some(STATE), Some(server.url()))
+    );
     assert_eq!(server.audited("oauth.deny", "success").await, 1);
     assert_eq!(server.count("SELECT count(*) FROM oauth_grants").await, 0);
 }
@@ -96,7 +102,8 @@ async fn the_second_factor_is_asked_for(server: &Server) {
     let give = async |page: &rivergen_tests::Answer, code: &str| {
         let names = ["continue", "form_token", "temporary_token"];
         let values = names.map(|name| field(page, name));
-        let mut pairs: Vec<(&str, &str)> = names.iter().zip(&values).map(|(name, value)| (*name, value.as_str())).collect();
+        let mut pairs: Vec<(&str, &str)> =
+            names.iter().zip(&values).map(|(name, value)| (*name, value.as_str())).collect();
         pairs.push(("code", code));
         post(&browser.0, "/oauth/sign-in/code", &pairs).await
     };
@@ -231,9 +238,11 @@ async fn an_application_is_shown_to_whom_it_asks(server: &Server) {
         pairs[at].1 = value;
         super::form(&pairs)
     };
-    for (changed, code) in
-        [(with(0, "x"), "invalid_client"), (with(1, "https://x.example/"), "invalid_redirect_uri"), (with(2, "admin"), "invalid_scope")]
-    {
+    for (changed, code) in [
+        (with(0, "x"), "invalid_client"),
+        (with(1, "https://x.example/"), "invalid_redirect_uri"),
+        (with(2, "admin"), "invalid_scope"),
+    ] {
         client.get(&format!("/api/v1/oauth/app-info?{changed}")).await.error(400, code);
     }
     acme.owner.client.post_empty(&format!("{}/revoke", app.path)).await.ok();
@@ -245,8 +254,13 @@ async fn a_request_is_sent_beforehand(server: &Server) {
     let app = App::new(server, &acme).await;
     let (browser, pkce) = (Browser::new(server), Pkce::new());
     let push = async |pairs: &[(&str, &str)]| {
-        let mut all = vec![("response_type", "code"), ("redirect_uri", CALLBACK), ("scope", "openid read"),
-            ("code_challenge", pkce.challenge.as_str()), ("code_challenge_method", "S256")];
+        let mut all = vec![
+            ("response_type", "code"),
+            ("redirect_uri", CALLBACK),
+            ("scope", "openid read"),
+            ("code_challenge", pkce.challenge.as_str()),
+            ("code_challenge_method", "S256"),
+        ];
         all.retain(|(name, _)| !pairs.iter().any(|(other, _)| other == name));
         all.extend(pairs);
         app.post("/oauth/par", &all).await
@@ -263,7 +277,12 @@ async fn a_request_is_sent_beforehand(server: &Server) {
     let phone = App::public(server, &acme).await;
     let pushed = push(&[]).await;
     let another = text(&pushed.body, "request_uri");
-    for (client, uri) in [(&app, uri.as_str()), (&phone, another), (&app, "urn:ietf:params:oauth:request_uri:x"), (&app, "https://x.example/")] {
+    for (client, uri) in [
+        (&app, uri.as_str()),
+        (&phone, another),
+        (&app, "urn:ietf:params:oauth:request_uri:x"),
+        (&app, "https://x.example/"),
+    ] {
         let query = super::form(&[("client_id", client.client_id.as_str()), ("request_uri", uri)]);
         assert_eq!(browser.open(&query).await.status, 400, "{uri}");
     }

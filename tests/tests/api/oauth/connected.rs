@@ -17,7 +17,10 @@ async fn people_see_and_end_what_they_let(server: &Server) {
     let list = acme.viewer.client.get(at).await.ok();
     let shown = &list["applications"][0];
     assert_eq!((&list["total"], &shown["id"], &shown["name"]), (&json!(1), &json!(app.id), &json!("Reporting")));
-    assert_eq!((&shown["organization_name"], &shown["scopes"]), (&json!("Acme"), &json!(["openid", "profile", "email", "read"])));
+    assert_eq!(
+        (&shown["organization_name"], &shown["scopes"]),
+        (&json!("Acme"), &json!(["openid", "profile", "email", "read"]))
+    );
     assert_eq!(shown["sentences"].as_array().unwrap().len(), 4);
     let organization = format!("/api/v1/organizations/{}", acme.id);
     app.caller(&tokens).get(&organization).await.ok();

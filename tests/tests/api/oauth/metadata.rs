@@ -29,7 +29,10 @@ async fn the_server_says_what_it_does(server: &Server) {
         }
     }
     let resource = granted(client.get("/.well-known/oauth-protected-resource").await);
-    assert_eq!((text(&resource, "resource"), &resource["authorization_servers"]), (server.url(), &json!([server.url()])));
+    assert_eq!(
+        (text(&resource, "resource"), &resource["authorization_servers"]),
+        (server.url(), &json!([server.url()]))
+    );
 }
 
 async fn the_keys_verify_what_is_signed(server: &Server) {

@@ -5,6 +5,7 @@ mod applications;
 mod attacks;
 mod authorize;
 mod connected;
+mod foreign;
 mod metadata;
 mod token;
 
@@ -159,7 +160,13 @@ pub fn granted(answer: Answer) -> Value {
 /// A refusal of the protocol, whose shape is checked.
 #[track_caller]
 pub fn refused(answer: Answer, status: u16, code: &str) {
-    assert_eq!((answer.status.as_u16(), &answer.body["error"]), (status, &json!(code)), "{}: {}", answer.request, answer.body);
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["error"]),
+        (status, &json!(code)),
+        "{}: {}",
+        answer.request,
+        answer.body
+    );
     assert!(answer.body["error_description"].as_str().is_some_and(|text| !text.is_empty()), "{}", answer.body);
     assert_eq!(answer.headers["cache-control"], "no-store");
 }

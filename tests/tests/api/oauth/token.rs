@@ -41,11 +41,17 @@ async fn a_token_says_what_it_is(server: &Server) {
     assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), jsonwebtoken::Algorithm::ES256));
     let said = claims(access);
     assert_eq!((text(&said, "iss"), &said["aud"]), (server.url(), &json!([server.url()])));
-    assert_eq!((text(&said, "sub"), text(&said, "client_id")), (acme.viewer.id.to_string().as_str(), app.client_id.as_str()));
+    assert_eq!(
+        (text(&said, "sub"), text(&said, "client_id")),
+        (acme.viewer.id.to_string().as_str(), app.client_id.as_str())
+    );
     assert_eq!((&said["org"], text(&said, "scope")), (&json!(acme.id), "openid profile email read"));
     assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 3600);
     let id = claims(text(&tokens, "id_token"));
-    assert_eq!((text(&id, "aud"), text(&id, "nonce"), text(&id, "email")), (app.client_id.as_str(), "n-0S6", acme.viewer.email.as_str()));
+    assert_eq!(
+        (text(&id, "aud"), text(&id, "nonce"), text(&id, "email")),
+        (app.client_id.as_str(), "n-0S6", acme.viewer.email.as_str())
+    );
     assert!(id["auth_time"].is_i64() && id["at_hash"].is_string());
     let rows = format!("{:?}", server.rows("SELECT * FROM oauth_grants").await);
     assert!(!rows.contains(text(&tokens, "refresh_token")));
@@ -163,7 +169,11 @@ async fn the_client_proves_who_it_is(server: &Server) {
     let other = format!("{own}&client_id=somebody");
     refused(basic(&app.client_id, &secret, &other).await, 401, "invalid_client");
     let id = ("client_id", app.client_id.as_str());
-    refused(post(&app.anonymous, "/oauth/token", &[("grant_type", "client_credentials"), id]).await, 401, "invalid_client");
+    refused(
+        post(&app.anonymous, "/oauth/token", &[("grant_type", "client_credentials"), id]).await,
+        401,
+        "invalid_client",
+    );
     let another = App::register(server, &acme, {
         let mut body = super::registration();
         body["name"] = json!("Other");
@@ -200,8 +210,11 @@ async fn a_client_proves_itself_by_its_key(server: &Server) {
         jsonwebtoken::encode(&header, &said, key).unwrap()
     };
     let send = async |proof: &str| {
-        let pairs = [("grant_type", "client_credentials"), ("client_assertion", proof),
-            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")];
+        let pairs = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion", proof),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ];
         post(&app.anonymous, "/oauth/token", &pairs).await
     };
     let good = proof(&key, json!({}));
@@ -209,8 +222,14 @@ async fn a_client_proves_itself_by_its_key(server: &Server) {
     // Once, for this server, for a short while, by its own key.
     refused(send(&good).await, 401, "invalid_client");
     granted(send(&proof(&key, json!({"aud": format!("{}/oauth/token", server.url())}))).await);
-    for wrong in [json!({"aud": "https://other.example"}), json!({"exp": now() - 120}), json!({"exp": now() + 86_400}),
-        json!({"iss": "x"}), json!({"sub": "x"}), json!({"jti": ""})] {
+    for wrong in [
+        json!({"aud": "https://other.example"}),
+        json!({"exp": now() - 120}),
+        json!({"exp": now() + 86_400}),
+        json!({"iss": "x"}),
+        json!({"sub": "x"}),
+        json!({"jti": ""}),
+    ] {
         refused(send(&proof(&key, wrong)).await, 401, "invalid_client");
     }
     refused(send(&proof(&other, json!({}))).await, 401, "invalid_client");
@@ -226,7 +245,11 @@ async fn what_is_wrong_is_named(server: &Server) {
     refused(app.post("/oauth/token", &[("grant_type", "authorization_code")]).await, 400, "invalid_request");
     let twice = [("grant_type", "client_credentials"), ("grant_type", "client_credentials")];
     refused(app.post("/oauth/token", &twice).await, 400, "invalid_request");
-    refused(app.anonymous.post("/oauth/token", json!({"grant_type": "client_credentials"})).await, 400, "invalid_request");
+    refused(
+        app.anonymous.post("/oauth/token", json!({"grant_type": "client_credentials"})).await,
+        400,
+        "invalid_request",
+    );
     let asks = [("grant_type", "client_credentials"), ("scope", "nonsense")];
     refused(app.post("/oauth/token", &asks).await, 400, "invalid_scope");
     let late = Pkce::new();
@@ -277,9 +300,14 @@ async fn a_token_is_asked_about(server: &Server) {
     let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
     let said = ask(&app, access).await;
     assert_eq!((&said["active"], text(&said, "scope")), (&json!(true), "openid profile email read"));
-    assert_eq!((text(&said, "sub"), text(&said, "client_id")), (acme.viewer.id.to_string().as_str(), app.client_id.as_str()));
+    assert_eq!(
+        (text(&said, "sub"), text(&said, "client_id")),
+        (acme.viewer.id.to_string().as_str(), app.client_id.as_str())
+    );
     assert_eq!(ask(&app, refresh).await["active"], true);
-    for (by, token) in [(&elsewhere, access), (&elsewhere, refresh), (&app, "nonsense"), (&app, acme.viewer.client.token())] {
+    for (by, token) in
+        [(&elsewhere, access), (&elsewhere, refresh), (&app, "nonsense"), (&app, acme.viewer.client.token())]
+    {
         assert_eq!(ask(by, token).await, json!({"active": false}));
     }
     let phone = App::public(server, &acme).await;
@@ -305,7 +333,11 @@ async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
     app.caller(&granted(app.post("/oauth/token", &own).await)).get(&organization(acme.id)).await.ok();
     // What was granted for this server is not widened to another one.
     let refresh = app.tokens(&acme.viewer).await;
-    let wider = [("grant_type", "refresh_token"), ("refresh_token", text(&refresh, "refresh_token")), ("resource", "https://mcp.acme.example/")];
+    let wider = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&refresh, "refresh_token")),
+        ("resource", "https://mcp.acme.example/"),
+    ];
     refused(app.post("/oauth/token", &wider).await, 400, "invalid_target");
 }
 
