@@ -53,6 +53,15 @@ impl Parameters {
         self
     }
 
+    /// As a query.
+    pub fn encoded(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, values) in &self.0 {
+            query.extend_pairs(values.iter().map(|value| (name, value)));
+        }
+        query.finish()
+    }
+
     pub fn secret(&self, name: &str) -> Option<Secret> {
         self.get(name).map(Secret::new)
     }

@@ -49,6 +49,7 @@ fn document(oauth: &Oauth) -> Value {
         "revocation_endpoint": at("/oauth/token/revoke"),
         "introspection_endpoint": at("/oauth/introspect"),
         "userinfo_endpoint": at("/oauth/userinfo"),
+        "end_session_endpoint": at("/oauth/logout"),
         "jwks_uri": at("/oauth/jwks"),
         "scopes_supported": scopes(),
         "response_types_supported": ["code"],

@@ -624,6 +624,7 @@ const ENTRIES: &[Entry] = &[
     entry("DELETE /api/v1/oauth/connected-applications/{app_id}", MembersRefusing("application_not_found"), nothing),
     entry("GET /oauth/authorize", Protocol("invalid_client"), nothing),
     entry("POST /oauth/authorize", Protocol("invalid_request"), nothing),
+    entry("GET /oauth/logout", Public, nothing),
     entry("POST /oauth/par", Protocol("invalid_request"), nothing),
     entry("POST /oauth/token", Protocol("invalid_request"), nothing),
     entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),
@@ -686,6 +687,7 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
     ("POST /api/v1/oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /api/v1/oauth/app-info", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /oauth/logout", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
 ];
 

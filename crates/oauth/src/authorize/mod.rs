@@ -11,6 +11,7 @@
 
 mod api;
 mod decision;
+mod logout;
 mod page;
 mod sign_in;
 pub(crate) mod ticket;
@@ -44,6 +45,8 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
         .routes(routes!(authorize, decision::decide))
+        .routes(routes!(logout::logout))
+        .route("/oauth/logout", axum::routing::post(logout::posted))
         // The pages' own forms; no operations of the API.
         .route("/oauth/sign-in", axum::routing::post(sign_in::password))
         .route("/oauth/sign-in/code", axum::routing::post(sign_in::code))

@@ -144,6 +144,19 @@ impl SignIn<'_> {
         page(StatusCode::OK, "Sign in", &body, None)
     }
 
+    pub fn sign_out(&self, application: Option<&str>, email: &str) -> Result<Response> {
+        let body = format!(
+            "<h1>Sign out of RiverGen?</h1>\n<p>{asks} You are signed in as <b>{email}</b>.</p>\n\
+             <form method=\"post\" action=\"/oauth/logout\">{hidden}<div class=\"ways\"><button>Sign out</button></div></form>\n\
+             <p><small>To stay signed in, close this page.</small></p>",
+            asks = application.map(|name| format!("<b>{}</b> asks for it.", escape(name))).unwrap_or_default(),
+            email = escape(email),
+            hidden = self.hidden(),
+        );
+        // The answer may send the browser on to an address of the application.
+        page(StatusCode::OK, "Sign out", &body, Some("https: http://localhost:* http://127.0.0.1:*"))
+    }
+
     pub fn code(&self, temporary_token: &str, message: &str) -> Result<Response> {
         let body = format!(
             "<h1>One more step</h1>\n<p>{message}</p>\n{fault}<form method=\"post\" action=\"/oauth/sign-in/code\">{hidden}\
@@ -157,6 +170,11 @@ impl SignIn<'_> {
         );
         page(StatusCode::OK, "Sign in", &body, None)
     }
+}
+
+/// The person was signed out, and no application wants to know.
+pub(super) fn signed_out() -> Result<Response> {
+    page(StatusCode::OK, "Signed out", "<h1>You are signed out</h1>\n<p>You can close this page.</p>", None)
 }
 
 /// Why nobody is sent anywhere: a page for a person, the protocol's body for a program.

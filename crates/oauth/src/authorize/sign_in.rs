@@ -70,8 +70,24 @@ fn with_form_token(
     Ok(response)
 }
 
+/// The page that asks whether the person wants to be signed out.
+pub(super) fn ask_to_sign_out(
+    oauth: &Oauth,
+    headers: &HeaderMap,
+    query: &str,
+    application: Option<&str>,
+    email: &str,
+) -> Result<Response> {
+    with_form_token(oauth, headers, |form_token| SignIn { query, form_token, fault: None }.sign_out(application, email))
+}
+
+/// Takes the browser's person away.
+pub(super) fn no_session(oauth: &Oauth) -> Result<HeaderValue> {
+    cookie(oauth, SESSION, "", 0)
+}
+
 /// Whether the form is of a page that this browser was shown.
-fn is_ours(headers: &HeaderMap, form: &Form) -> bool {
+pub(super) fn is_ours(headers: &HeaderMap, form: &Form) -> bool {
     let (Some(cookie), Some(field)) = (cookies::read(headers, FORM), form.0.get("form_token")) else { return false };
     cookie.len() == 43 && bool::from(cookie.as_bytes().ct_eq(field.as_bytes()))
 }
@@ -196,7 +212,7 @@ async fn try_code(
 /// Forgets the browser's person, and begins the request again. The session itself goes on.
 pub async fn forget(State(oauth): State<Oauth>, form: Form) -> Response {
     let outcome = back(form.0.get("continue").unwrap_or_default()).and_then(|mut response| {
-        response.headers_mut().append(header::SET_COOKIE, cookie(&oauth, SESSION, "", 0)?);
+        response.headers_mut().append(header::SET_COOKIE, no_session(&oauth)?);
         Ok(response)
     });
     outcome.unwrap_or_else(IntoResponse::into_response)

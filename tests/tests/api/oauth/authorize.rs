@@ -18,6 +18,7 @@ on_both_databases! {
     a_front_end_asks_itself;
     an_application_is_shown_to_whom_it_asks;
     a_request_is_sent_beforehand;
+    an_application_signs_a_person_out;
 }
 
 async fn a_person_signs_in_and_agrees(server: &Server) {
@@ -289,4 +290,54 @@ async fn a_request_is_sent_beforehand(server: &Server) {
     super::refused(push(&[("redirect_uri", "https://evil.example/")]).await, 400, "invalid_request");
     super::refused(push(&[("scope", "admin")]).await, 400, "invalid_scope");
     super::refused(push(&[("code_challenge_method", "plain")]).await, 400, "invalid_request");
+}
+
+async fn an_application_signs_a_person_out(server: &Server) {
+    const AFTER: &str = "https://app.acme.example/bye";
+    let acme = server.organization("Acme").await;
+    let mut body = super::registration();
+    body["post_logout_redirect_uris"] = json!([AFTER]);
+    let app = App::register(server, &acme, body).await;
+    let signed_in = async |browser: &Browser| {
+        let pkce = Pkce::new();
+        let mut page = browser.open(&app.request(&pkce, &[("prompt", "consent")])).await;
+        if page.body.as_str().unwrap().contains("Sign in to RiverGen") {
+            page = browser.sign_in(&page, &acme.viewer.email).await;
+        }
+        let to = location(&browser.decide(&page, true).await);
+        granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await)
+    };
+    let is_signed_in = async |browser: &Browser| {
+        let silent = app.request(&Pkce::new(), &[("prompt", "none")]);
+        answer_of(&location(&browser.open(&silent).await), "code").is_some()
+    };
+    let at = |pairs: &[(&str, &str)]| format!("/oauth/logout?{}", super::form(pairs));
+    let browser = Browser::new(server);
+    let tokens = signed_in(&browser).await;
+    let hint = ("id_token_hint", text(&tokens, "id_token"));
+    let answer = browser.0.get(&at(&[hint, ("post_logout_redirect_uri", AFTER), ("state", STATE)])).await;
+    assert_eq!(location(&answer), format!("{AFTER}?state={STATE}"));
+    assert!(!is_signed_in(&browser).await);
+    assert_eq!(server.audited("auth.logout", "success").await, 1);
+    // Without a hint, or with another person's, the person is asked.
+    signed_in(&browser).await;
+    let page = browser.0.get(&at(&[("client_id", app.client_id.as_str()), ("post_logout_redirect_uri", AFTER)])).await;
+    assert_eq!(page.status, 200);
+    assert!(is_signed_in(&browser).await);
+    let forged = post(&browser.0, "/oauth/logout", &[("continue", ""), ("form_token", "x")]).await;
+    assert_eq!(forged.status, 200);
+    assert!(is_signed_in(&browser).await);
+    let (query, token) = (field(&page, "continue"), field(&page, "form_token"));
+    let answer = post(&browser.0, "/oauth/logout", &[("continue", query.as_str()), ("form_token", &token)]).await;
+    assert_eq!(location(&answer), AFTER);
+    assert!(!is_signed_in(&browser).await);
+    // Nowhere but to a registered address; with no made-up token.
+    for wrong in [
+        [hint, ("post_logout_redirect_uri", "https://evil.example/")],
+        [("id_token_hint", text(&tokens, "access_token")), ("post_logout_redirect_uri", AFTER)],
+        [("client_id", "x"), ("post_logout_redirect_uri", AFTER)],
+    ] {
+        let answer = browser.0.get(&at(&wrong)).await;
+        assert_eq!((answer.status.as_u16(), answer.headers.get("location")), (400, None));
+    }
 }
