@@ -13,7 +13,7 @@ pub type Result<T, E = OauthError> = std::result::Result<T, E>;
 
 macro_rules! codes {
     ($($variant:ident $name:literal;)+) => {
-        /// The codes of RFC 6749, 6750, 8707 and of OpenID Connect that this server answers.
+        /// The codes of RFC 6749, 6750, 8628, 8707 and of OpenID Connect that this server answers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code { $($variant),+ }
 
@@ -40,6 +40,9 @@ codes! {
     LoginRequired "login_required";
     ConsentRequired "consent_required";
     RequestNotSupported "request_not_supported";
+    AuthorizationPending "authorization_pending";
+    SlowDown "slow_down";
+    ExpiredToken "expired_token";
     TemporarilyUnavailable "temporarily_unavailable";
     ServerError "server_error";
 }

@@ -125,6 +125,11 @@ impl Model {
         serde_json::from_value(self.resources.clone()).unwrap_or_default()
     }
 
+    /// Whether a device shows its code, and no browser.
+    pub fn is_of_device(&self) -> bool {
+        self.redirect_uri.is_empty()
+    }
+
     /// Index: oauth_grants(code_hash), unique.
     pub async fn of_code(db: &impl ConnectionTrait, code: &str) -> Result<Option<Self>> {
         Ok(Entity::find().filter(Column::CodeHash.eq(TokenHash::of(code))).one(db).await?)

@@ -18,6 +18,7 @@ pub mod authorize;
 pub mod client_authentication;
 pub mod connected;
 pub mod consent;
+pub mod device;
 pub mod error;
 pub mod form;
 pub mod grant;
@@ -86,6 +87,7 @@ pub fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
         .merge(authorize::protocol())
         .merge(pushed::protocol())
+        .merge(device::protocol())
         .merge(token::protocol())
         .merge(revoke::protocol())
         .merge(introspect::protocol())

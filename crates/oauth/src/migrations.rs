@@ -187,6 +187,8 @@ impl MigrationTrait for Grants {
                 .col(big_integer("application_id"))
                 .col(big_integer_null("session_id"))
                 .col(json("parameters"))
+                .col(text_null("user_code").unique_key().to_owned())
+                .col(timestamp_with_time_zone_null("polled_at"))
                 .col(timestamp_with_time_zone("created_at"))
                 .col(timestamp_with_time_zone("expires_at"))
                 .foreign_key(&mut belongs_to("oauth_requests", "application_id", "oauth_applications"))

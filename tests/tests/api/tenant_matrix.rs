@@ -625,6 +625,7 @@ const ENTRIES: &[Entry] = &[
     entry("GET /oauth/authorize", Protocol("invalid_client"), nothing),
     entry("POST /oauth/authorize", Protocol("invalid_request"), nothing),
     entry("GET /oauth/logout", Public, nothing),
+    entry("POST /oauth/device_authorization", Protocol("invalid_request"), nothing),
     entry("POST /oauth/par", Protocol("invalid_request"), nothing),
     entry("POST /oauth/token", Protocol("invalid_request"), nothing),
     entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),

@@ -30,7 +30,7 @@ pub struct CreateApplicationRequest {
     pub name: String,
     #[garde(inner(length(chars, max = 1000)))]
     pub description: Option<String>,
-    #[garde(length(min = 1, max = 2))]
+    #[garde(length(min = 1, max = 3))]
     pub grant_types: Vec<GrantType>,
     /// https, a loopback address, or a scheme of the application's own; matched word for word. May be empty where no person
     /// lets the application.

@@ -74,6 +74,9 @@ pub enum GrantType {
     AuthorizationCode,
     /// For itself.
     ClientCredentials,
+    /// A person lets it, from another device (RFC 8628); with refresh tokens.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
 }
 
 /// Whether an application works.

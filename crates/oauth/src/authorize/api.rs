@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Result, Tenant};
+use rivergen_kernel::{Error, ErrorCode, Result, Tenant, Token};
 use rivergen_platform::{
     errors,
     http::{Envelope, Json, Query, Reply, RequestOrigin, SignedIn},
@@ -119,8 +119,8 @@ pub async fn authorize(
     let platform = oauth.platform();
     let tx = platform.db.begin().await?;
     let (redirect_url, message) = if approve {
-        let now = platform.clock.now();
-        let code = decision::granted(&oauth, &tx, &decider, &client, &request, (true, &origin), now).await?;
+        let code = Token::random(&mut rand::rng());
+        decision::granted(&oauth, &tx, &decider, &client, &request, (true, &origin), code.hash()).await?;
         let url = request.destination().with(oauth.issuer(), &[("code", code.expose())])?;
         (url, "Authorization successful")
     } else {

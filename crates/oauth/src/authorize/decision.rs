@@ -5,8 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
-use rivergen_kernel::{Error, ErrorCode, Result, Token};
+use rivergen_kernel::{Error, ErrorCode, Result, Token, TokenHash};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord},
@@ -82,7 +81,7 @@ async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, for
 }
 
 /// Writes down that the person said no.
-pub(super) async fn deny(
+pub(crate) async fn deny(
     oauth: &Oauth,
     tx: &Transaction,
     decider: &Decider,
@@ -106,36 +105,34 @@ pub(super) async fn grant(
     origin: &RequestOrigin,
     ticket: Option<i64>,
 ) -> Result<String> {
-    let platform = oauth.platform();
-    let now = platform.clock.now();
-    let tx = platform.db.begin().await?;
+    let tx = oauth.platform().db.begin().await?;
     if let Some(id) = ticket
         && !ticket::spend(&tx, id).await?
     {
         return Err(ErrorCode::OauthInvalidRequest.into());
     }
-    let is_new = ticket.is_some();
-    let code = granted(oauth, &tx, decider, client, request, (is_new, origin), now).await?;
+    let (code, is_new) = (Token::random(&mut rand::rng()), ticket.is_some());
+    granted(oauth, &tx, decider, client, request, (is_new, origin), code.hash()).await?;
     tx.commit().await?;
     request.destination().with(oauth.issuer(), &[("code", code.expose())])
 }
 
-/// Inserts the grant and remembers the consent, in a transaction that the caller commits; answers the code.
-pub(super) async fn granted(
+/// Inserts the grant of a code and remembers the consent, in a transaction that the caller commits.
+pub(crate) async fn granted(
     oauth: &Oauth,
     tx: &Transaction,
     decider: &Decider,
     client: &Client,
     request: &Request,
     (is_new, origin): (bool, &RequestOrigin),
-    now: DateTime<Utc>,
-) -> Result<Token> {
+    code_hash: TokenHash,
+) -> Result<()> {
+    let now = oauth.platform().clock.now();
     if let Some(pushed) = request.pushed
         && !ticket::spend(tx, pushed.id).await?
     {
         return Err(ErrorCode::OauthInvalidRequest.into());
     }
-    let code = Token::random(&mut rand::rng());
     let (organization, user) = (client.row.organization_id, decider.caller.user_id);
     let row = grant::ActiveModel {
         organization_id: Set(organization),
@@ -145,7 +142,7 @@ pub(super) async fn granted(
         session_id: Set(decider.session),
         scope: Set(request.scope.clone()),
         resources: Set(json!(request.resources)),
-        code_hash: Set(code.hash()),
+        code_hash: Set(code_hash),
         redirect_uri: Set(request.redirect_uri.clone()),
         code_challenge: Set(request.code_challenge.clone()),
         nonce: Set(request.nonce.clone()),
@@ -164,8 +161,7 @@ pub(super) async fn granted(
     let record = AuditRecord::new(Some(organization), origin.actor(user), "oauth.authorize")
         .target("oauth_application", client.row.id.0)
         .details(json!({"name": client.row.name, "scope": request.scope, "asked": is_new}));
-    audit::record(tx, &oauth.platform().clock, record).await?;
-    Ok(code)
+    audit::record(tx, &oauth.platform().clock, record).await
 }
 
 /// To the application. Nothing of the way is kept, and nothing told to where it leads.

@@ -45,9 +45,10 @@ pub async fn logout(
 
 /// The same, posted by the application's page, or by the one here that asked.
 pub async fn posted(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
-    match form.0.get("continue") {
+    match form.0.get("form_token") {
         // Whoever confirms was shown the page by this server.
-        Some(query) if sign_in::is_ours(&headers, &form) => {
+        Some(_) if sign_in::is_ours(&headers, &form) => {
+            let query = form.0.get("continue").unwrap_or_default();
             let parameters = Parameters::parse(query.as_bytes()).ok();
             answered(&oauth, origin, &headers, parameters, query, true).await
         }
@@ -108,7 +109,7 @@ async fn end(
             let location = HeaderValue::from_str(&location).map_err(Error::internal)?;
             (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
         }
-        None => page::signed_out()?,
+        None => page::notice("You are signed out", "You can close this page.")?,
     };
     page::keep_private(response.headers_mut());
     response.headers_mut().append(header::SET_COOKIE, sign_in::no_session(oauth)?);

@@ -10,10 +10,10 @@
 //! which it was made. So no other site can post it, and nothing of the request can be changed on the way.
 
 mod api;
-mod decision;
+pub(crate) mod decision;
 mod logout;
-mod page;
-mod sign_in;
+pub(crate) mod page;
+pub(crate) mod sign_in;
 pub(crate) mod ticket;
 
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Decider {
 }
 
 /// What the consent page says of the application's organization and where the person stands in it.
-async fn names(
+pub(crate) async fn names(
     oauth: &Oauth,
     tenant: Tenant,
     workspace: Option<WorkspaceId>,
@@ -151,7 +151,14 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
         if is_silent {
             return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in.")));
         }
-        return Ok(sign_in::page(oauth, headers, query, request.login_hint.as_deref().unwrap_or_default(), None)?);
+        return Ok(sign_in::page(
+            oauth,
+            headers,
+            sign_in::AUTHORIZE,
+            query,
+            request.login_hint.as_deref().unwrap_or_default(),
+            None,
+        )?);
     };
     let decider = Decider::find(oauth, caller, &client).await.map_err(tell)?;
     if !request.prompts("consent") && is_agreed(oauth, &decider, &client, &request).await? {
@@ -171,8 +178,8 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
         email: &decider.caller.email,
         scope: &request.scope(),
         redirect_uri: &request.redirect_uri,
-        ticket: ticket.expose(),
-        query,
+        form: page::Form::Ticket(ticket.expose()),
+        begin_again: (sign_in::AUTHORIZE, query),
     };
     Ok(consent.response()?)
 }

@@ -14,7 +14,7 @@ use crate::{application, error::OauthErrorBody, scope::ScopeSet};
 const STYLE: &str = include_str!("page.css");
 
 /// Nobody keeps the answer, and nobody is told where it came from.
-pub(super) fn keep_private(headers: &mut HeaderMap) {
+pub(crate) fn keep_private(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
@@ -65,16 +65,24 @@ fn destination(redirect_uri: &str) -> String {
 }
 
 /// The question: who asks, for what, where, and who answers.
-pub(super) struct Consent<'a> {
+pub(crate) struct Consent<'a> {
     pub application: &'a application::Model,
     pub organization: &'a str,
     pub workspace: Option<&'a str>,
     pub email: &'a str,
     pub scope: &'a ScopeSet,
     pub redirect_uri: &'a str,
-    pub ticket: &'a str,
+    pub form: Form<'a>,
     /// Where to begin again as somebody else.
-    pub query: &'a str,
+    pub begin_again: (&'a str, &'a str),
+}
+
+/// What the decision is posted with.
+pub(crate) enum Form<'a> {
+    /// Of a request that came through the browser.
+    Ticket(&'a str),
+    /// Of a device: its code, and the token of the form.
+    Device(&'a str, &'a str),
 }
 
 impl Consent<'_> {
@@ -86,21 +94,41 @@ impl Consent<'_> {
             Some(workspace) => format!("<b>{}</b>, workspace <b>{}</b>", escape(self.organization), escape(workspace)),
             None => format!("<b>{}</b>", escape(self.organization)),
         };
+        let (destination, form) = match self.form {
+            Form::Ticket(ticket) => (
+                format!("You are sent on to <b>{}</b>.", escape(&destination(self.redirect_uri))),
+                format!(
+                    "<form method=\"post\" action=\"/oauth/authorize\"><input type=\"hidden\" name=\"ticket\" value=\"{}\">",
+                    escape(ticket)
+                ),
+            ),
+            Form::Device(code, token) => (
+                format!(
+                    "<b>Go on only if the code {} stands on a device of yours, and you began this yourself:</b> whoever sent \
+                     you a code would be let in.",
+                    escape(code)
+                ),
+                format!(
+                    "<form method=\"post\" action=\"/oauth/device\"><input type=\"hidden\" name=\"user_code\" value=\"{}\">\
+                     <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
+                    escape(code),
+                    escape(token)
+                ),
+            ),
+        };
         let body = format!(
             "<h1>{name} asks to act for you</h1>\n{description}\
              <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
-             <p>It never can do more than you can yourself. You are sent on to <b>{destination}</b>, and can take this back at \
-             any time under connected applications.</p>\n\
-             <form method=\"post\" action=\"/oauth/authorize\"><input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
+             <p>It never can do more than you can yourself. {destination} You can take this back at any time under connected \
+             applications.</p>\n{form}\n\
              <div class=\"ways\"><button name=\"approve\" value=\"true\">Allow</button>\
              <button class=\"plain\" name=\"approve\" value=\"false\">Do not allow</button></div></form>\n\
-             <form method=\"post\" action=\"/oauth/sign-out\"><input type=\"hidden\" name=\"continue\" value=\"{query}\">\
+             <form method=\"post\" action=\"/oauth/sign-out\"><input type=\"hidden\" name=\"to\" value=\"{to}\"><input type=\"hidden\" name=\"continue\" value=\"{query}\">\
              <p><small>You are signed in as {email}. <button class=\"link\">Somebody else?</button></small></p></form>",
             name = escape(&self.application.name),
             description = description.unwrap_or_default(),
-            destination = escape(&destination(self.redirect_uri)),
-            ticket = escape(self.ticket),
-            query = escape(self.query),
+            to = escape(self.begin_again.0),
+            query = escape(self.begin_again.1),
             email = escape(self.email),
         );
         page(StatusCode::OK, &self.application.name, &body, source(self.redirect_uri).as_deref())
@@ -108,8 +136,9 @@ impl Consent<'_> {
 }
 
 /// What stands in each of the sign-in forms.
-pub(super) struct SignIn<'a> {
-    /// The request to come back to.
+pub(crate) struct SignIn<'a> {
+    /// The page to come back to, and its query.
+    pub to: &'a str,
     pub query: &'a str,
     /// Against a form of another site: the browser's cookie says the same.
     pub form_token: &'a str,
@@ -119,7 +148,9 @@ pub(super) struct SignIn<'a> {
 impl SignIn<'_> {
     fn hidden(&self) -> String {
         format!(
-            "<input type=\"hidden\" name=\"continue\" value=\"{}\"><input type=\"hidden\" name=\"form_token\" value=\"{}\">",
+            "<input type=\"hidden\" name=\"to\" value=\"{}\"><input type=\"hidden\" name=\"continue\" value=\"{}\">\
+             <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
+            escape(self.to),
             escape(self.query),
             escape(self.form_token)
         )
@@ -172,13 +203,25 @@ impl SignIn<'_> {
     }
 }
 
-/// The person was signed out, and no application wants to know.
-pub(super) fn signed_out() -> Result<Response> {
-    page(StatusCode::OK, "Signed out", "<h1>You are signed out</h1>\n<p>You can close this page.</p>", None)
+/// The page on which a person types the code of a device.
+pub(crate) fn user_code(typed: &str, fault: Option<&str>) -> Result<Response> {
+    let body = format!(
+        "<h1>Connect a device</h1>\n<p>Type the code that your device shows.</p>\n{fault}<form action=\"/oauth/device\">\
+         <label for=\"user_code\">Code</label><input id=\"user_code\" name=\"user_code\" autocomplete=\"off\" autofocus \
+         required value=\"{typed}\">\n<div class=\"ways\"><button>Go on</button></div></form>",
+        fault = fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default(),
+        typed = escape(typed),
+    );
+    page(StatusCode::OK, "Connect a device", &body, None)
+}
+
+/// A page that says something and asks nothing.
+pub(crate) fn notice(title: &str, text: &str) -> Result<Response> {
+    page(StatusCode::OK, title, &format!("<h1>{}</h1>\n<p>{}</p>", escape(title), escape(text)), None)
 }
 
 /// Why nobody is sent anywhere: a page for a person, the protocol's body for a program.
-pub(super) fn refusal(headers: &HeaderMap, code: ErrorCode) -> Response {
+pub(crate) fn refusal(headers: &HeaderMap, code: ErrorCode) -> Response {
     if preferred(headers, &["application/json", "text/html"]) != Some("text/html") {
         let body = OauthErrorBody {
             error: if code == ErrorCode::OauthInvalidClient { "invalid_client" } else { "invalid_request" },

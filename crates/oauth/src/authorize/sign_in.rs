@@ -28,8 +28,13 @@ use crate::{Oauth, form::Form};
 const SESSION: &str = "rivergen_oauth";
 const FORM: &str = "rivergen_oauth_form";
 
+/// The pages that a sign-in comes back to.
+pub(crate) const AUTHORIZE: &str = "/oauth/authorize";
+pub(crate) const DEVICE: &str = "/oauth/device";
+const LOGOUT: &str = "/oauth/logout";
+
 /// The person whose cookie the browser has; nobody where it is not good any more.
-pub(super) async fn caller(oauth: &Oauth, headers: &HeaderMap, ip: Option<IpAddr>) -> Result<Option<Arc<Caller>>> {
+pub(crate) async fn caller(oauth: &Oauth, headers: &HeaderMap, ip: Option<IpAddr>) -> Result<Option<Arc<Caller>>> {
     let Some(token) = cookies::read(headers, SESSION).filter(|token| !token.is_empty()) else { return Ok(None) };
     match oauth.authenticator.authenticate(token, ip).await {
         // No token but a session's was ever put there by this server.
@@ -47,18 +52,19 @@ fn cookie(oauth: &Oauth, name: &str, value: &str, age: i64) -> Result<HeaderValu
 }
 
 /// The page that asks who is there. It leads back to the request.
-pub(super) fn page(
+pub(crate) fn page(
     oauth: &Oauth,
     headers: &HeaderMap,
+    to: &str,
     query: &str,
     email: &str,
     fault: Option<&str>,
 ) -> Result<Response> {
-    with_form_token(oauth, headers, |form_token| SignIn { query, form_token, fault }.password(email))
+    with_form_token(oauth, headers, |form_token| SignIn { to, query, form_token, fault }.password(email))
 }
 
 /// The page, with the token of its form in it and in a cookie: a form of another site knows neither.
-fn with_form_token(
+pub(crate) fn with_form_token(
     oauth: &Oauth,
     headers: &HeaderMap,
     page: impl FnOnce(&str) -> Result<Response>,
@@ -71,29 +77,33 @@ fn with_form_token(
 }
 
 /// The page that asks whether the person wants to be signed out.
-pub(super) fn ask_to_sign_out(
+pub(crate) fn ask_to_sign_out(
     oauth: &Oauth,
     headers: &HeaderMap,
     query: &str,
     application: Option<&str>,
     email: &str,
 ) -> Result<Response> {
-    with_form_token(oauth, headers, |form_token| SignIn { query, form_token, fault: None }.sign_out(application, email))
+    with_form_token(oauth, headers, |form_token| {
+        SignIn { to: LOGOUT, query, form_token, fault: None }.sign_out(application, email)
+    })
 }
 
 /// Takes the browser's person away.
-pub(super) fn no_session(oauth: &Oauth) -> Result<HeaderValue> {
+pub(crate) fn no_session(oauth: &Oauth) -> Result<HeaderValue> {
     cookie(oauth, SESSION, "", 0)
 }
 
 /// Whether the form is of a page that this browser was shown.
-pub(super) fn is_ours(headers: &HeaderMap, form: &Form) -> bool {
+pub(crate) fn is_ours(headers: &HeaderMap, form: &Form) -> bool {
     let (Some(cookie), Some(field)) = (cookies::read(headers, FORM), form.0.get("form_token")) else { return false };
     cookie.len() == 43 && bool::from(cookie.as_bytes().ct_eq(field.as_bytes()))
 }
 
 /// Back to the request, which was asked to sign the person in and has.
-fn back(query: &str) -> Result<Response> {
+fn back(to: &str, query: &str) -> Result<Response> {
+    // One of the two, whatever the form says.
+    let to = if to == DEVICE { DEVICE } else { AUTHORIZE };
     let kept = url::form_urlencoded::parse(query.as_bytes());
     let mut again = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in kept {
@@ -103,17 +113,23 @@ fn back(query: &str) -> Result<Response> {
             name => again.append_pair(name, &value),
         };
     }
-    let location = HeaderValue::from_str(&format!("/oauth/authorize?{}", again.finish())).map_err(Error::internal)?;
+    let location = HeaderValue::from_str(&format!("{to}?{}", again.finish())).map_err(Error::internal)?;
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
     page::keep_private(response.headers_mut());
     Ok(response)
 }
 
-fn signed_in(oauth: &Oauth, tokens: &TokenSet, query: &str) -> Result<Response> {
-    let mut response = back(query)?;
+fn signed_in(oauth: &Oauth, tokens: &TokenSet, form: &Form) -> Result<Response> {
+    let (to, query) = came_from(form);
+    let mut response = back(to, query)?;
     let cookie = cookie(oauth, SESSION, &tokens.access_token, tokens.expires_in)?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// The page that a form leads back to, and its query.
+fn came_from(form: &Form) -> (&str, &str) {
+    (form.0.get("to").unwrap_or(AUTHORIZE), form.0.get("continue").unwrap_or_default())
 }
 
 /// What went wrong, where the person can do something about it.
@@ -124,11 +140,11 @@ fn fault(error: Error) -> Result<String> {
 
 /// The form with the password.
 pub async fn password(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
-    let query = form.0.get("continue").unwrap_or_default();
+    let (to, query) = came_from(&form);
     let email = form.0.get("email").unwrap_or_default();
     let outcome = match is_ours(&headers, &form) {
-        true => try_password(&oauth, origin, &headers, query, email, &form).await,
-        false => page(&oauth, &headers, query, email, Some("The page was too old; sign in again.")),
+        true => try_password(&oauth, origin, &headers, email, &form).await,
+        false => page(&oauth, &headers, to, query, email, Some("The page was too old; sign in again.")),
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }
@@ -137,10 +153,10 @@ async fn try_password(
     oauth: &Oauth,
     origin: RequestOrigin,
     headers: &HeaderMap,
-    query: &str,
     email: &str,
     form: &Form,
 ) -> Result<Response> {
+    let (to, query) = came_from(form);
     let identity = &oauth.tenancy.identity;
     let request = LoginRequest {
         email: email.chars().take(254).collect(),
@@ -151,11 +167,11 @@ async fn try_password(
     let answer = login::login(State(identity.clone()), origin.clone(), headers.clone(), Json(request)).await;
     let answer = match answer {
         Ok(reply) => reply.into_data(),
-        Err(error) => return page(oauth, headers, query, email, Some(&fault(error)?)),
+        Err(error) => return page(oauth, headers, to, query, email, Some(&fault(error)?)),
     };
     match answer {
-        LoginAnswer::SignedIn(answer) => signed_in(oauth, &answer.tokens, query),
-        LoginAnswer::VerificationRequired(answer) => page(oauth, headers, query, email, Some(answer.message)),
+        LoginAnswer::SignedIn(answer) => signed_in(oauth, &answer.tokens, form),
+        LoginAnswer::VerificationRequired(answer) => page(oauth, headers, to, query, email, Some(answer.message)),
         LoginAnswer::FactorRequired(required) => {
             let method = match required.mfa_methods.contains(&"totp") {
                 true => Kind::Totp,
@@ -166,10 +182,10 @@ async fn try_password(
                 Ok(reply) => {
                     let chosen = reply.into_data();
                     with_form_token(oauth, headers, |form_token| {
-                        SignIn { query, form_token, fault: None }.code(&chosen.temporary_token, chosen.message)
+                        SignIn { to, query, form_token, fault: None }.code(&chosen.temporary_token, chosen.message)
                     })
                 }
-                Err(error) => page(oauth, headers, query, email, Some(&fault(error)?)),
+                Err(error) => page(oauth, headers, to, query, email, Some(&fault(error)?)),
             }
         }
     }
@@ -177,21 +193,16 @@ async fn try_password(
 
 /// The form with the second factor.
 pub async fn code(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
-    let query = form.0.get("continue").unwrap_or_default();
+    let (to, query) = came_from(&form);
     let outcome = match is_ours(&headers, &form) {
-        true => try_code(&oauth, origin, &headers, query, &form).await,
-        false => page(&oauth, &headers, query, "", Some("The page was too old; sign in again.")),
+        true => try_code(&oauth, origin, &headers, &form).await,
+        false => page(&oauth, &headers, to, query, "", Some("The page was too old; sign in again.")),
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn try_code(
-    oauth: &Oauth,
-    origin: RequestOrigin,
-    headers: &HeaderMap,
-    query: &str,
-    form: &Form,
-) -> Result<Response> {
+async fn try_code(oauth: &Oauth, origin: RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<Response> {
+    let (to, query) = came_from(form);
     let temporary_token: String = form.0.get("temporary_token").unwrap_or_default().chars().take(200).collect();
     let given: String = form.0.get("code").unwrap_or_default().trim().chars().take(20).collect();
     let is_code = given.len() == 6 && given.bytes().all(|byte| byte.is_ascii_digit());
@@ -200,18 +211,19 @@ async fn try_code(
     let identity = oauth.tenancy.identity.clone();
     // Without what a device says of itself: these pages make none trusted.
     match mfa_verify(State(identity), origin, HeaderMap::new(), Json(request)).await {
-        Ok(reply) => signed_in(oauth, &reply.into_data().tokens, query),
+        Ok(reply) => signed_in(oauth, &reply.into_data().tokens, form),
         Err(error) if error.code == ErrorCode::InvalidMfaCode => with_form_token(oauth, headers, |form_token| {
             let fault = Some(ErrorCode::InvalidMfaCode.message());
-            SignIn { query, form_token, fault }.code(&temporary_token, "Try again.")
+            SignIn { to, query, form_token, fault }.code(&temporary_token, "Try again.")
         }),
-        Err(error) => page(oauth, headers, query, "", Some(&fault(error)?)),
+        Err(error) => page(oauth, headers, to, query, "", Some(&fault(error)?)),
     }
 }
 
 /// Forgets the browser's person, and begins the request again. The session itself goes on.
 pub async fn forget(State(oauth): State<Oauth>, form: Form) -> Response {
-    let outcome = back(form.0.get("continue").unwrap_or_default()).and_then(|mut response| {
+    let (to, query) = came_from(&form);
+    let outcome = back(to, query).and_then(|mut response| {
         response.headers_mut().append(header::SET_COOKIE, no_session(&oauth)?);
         Ok(response)
     });

@@ -19,6 +19,12 @@ pub enum Kind {
     Consent,
     #[sea_orm(string_value = "pushed")]
     Pushed,
+    /// For a person who types its code ([`crate::device`]).
+    #[sea_orm(string_value = "device")]
+    Device,
+    /// They said no.
+    #[sea_orm(string_value = "denied")]
+    Denied,
 }
 
 #[sea_orm::model]
@@ -32,6 +38,9 @@ pub struct Model {
     pub application_id: OauthApplicationId,
     pub session_id: Option<SessionId>,
     pub parameters: Json,
+    /// What the person types, of a device.
+    pub user_code: Option<String>,
+    pub polled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
@@ -48,6 +57,8 @@ pub async fn keep(oauth: &Oauth, client: &Client, session: Option<SessionId>, re
         application_id: Set(client.row.id),
         session_id: Set(session),
         parameters: Set(serde_json::to_value(request).map_err(Error::internal)?),
+        user_code: Set(None),
+        polled_at: Set(None),
         created_at: Set(now),
         expires_at: Set(now + LIVES),
         ..Default::default()
@@ -66,7 +77,8 @@ pub async fn find(oauth: &Oauth, ticket: &str, session: Option<SessionId>) -> Re
         .filter(Column::ExpiresAt.gt(platform.clock.now()))
         .one(platform.db.read())
         .await?;
-    let Some(row) = found.filter(|row| row.session_id == session) else { return Ok(None) };
+    let kind = if session.is_some() { Kind::Consent } else { Kind::Pushed };
+    let Some(row) = found.filter(|row| row.session_id == session && row.kind == kind) else { return Ok(None) };
     let request = Request::deserialize(&row.parameters).map_err(Error::internal)?;
     Ok(Some((row, request)))
 }

@@ -24,7 +24,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     let platform = asking.oauth.platform();
     let now = platform.clock.now();
     let grant = grant::Model::of_code(platform.db.read(), code).await?;
-    let grant = grant.filter(|grant| grant.application_id == asking.client.row.id).ok_or_else(invalid)?;
+    let grant = grant.filter(|grant| grant.application_id == asking.client.row.id && !grant.is_of_device());
+    let grant = grant.ok_or_else(invalid)?;
     if grant.exchanged_at.is_some() {
         replayed(asking, &grant).await?;
         return Err(invalid());

@@ -2,6 +2,7 @@
 
 mod client_credentials;
 mod code;
+mod device_code;
 mod refresh;
 
 use axum::{
@@ -38,7 +39,7 @@ pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     "code_verifier": "…", "client_id": "6f1c2c3e-4a7e-4f64-9d0b-5b0f0c1d2e3f"}))]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct TokenRequest {
-    /// `authorization_code`, `refresh_token` or `client_credentials`.
+    /// `authorization_code`, `refresh_token`, `client_credentials` or `urn:ietf:params:oauth:grant-type:device_code`.
     grant_type: String,
     /// For `authorization_code`.
     code: Option<String>,
@@ -46,6 +47,8 @@ pub struct TokenRequest {
     redirect_uri: Option<String>,
     /// For `authorization_code`: what the challenge was made from.
     code_verifier: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:device_code`.
+    device_code: Option<String>,
     /// For `refresh_token`.
     refresh_token: Option<String>,
     /// No more than was granted.
@@ -101,6 +104,7 @@ pub async fn token(
     let asking = Asking { oauth: &oauth, client: &client, origin: &origin };
     let answer = match grant_type {
         "authorization_code" => code::exchange(&asking, &form).await?,
+        crate::device::GRANT_TYPE => device_code::exchange(&asking, &form).await?,
         "refresh_token" => refresh::exchange(&asking, &form).await?,
         "client_credentials" => client_credentials::exchange(&asking, &form).await?,
         _ => return Err(OauthError::new(Code::UnsupportedGrantType, "There is no such grant here.")),

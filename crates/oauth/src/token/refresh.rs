@@ -14,7 +14,7 @@ use crate::{
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
     let invalid = || OauthError::new(Code::InvalidGrant, "The refresh token is unknown, used, expired, or not yours.");
-    if !asking.client.may(GrantType::AuthorizationCode) {
+    if !asking.client.may(GrantType::AuthorizationCode) && !asking.client.may(GrantType::DeviceCode) {
         return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
     }
     let text = form.require("refresh_token")?;

@@ -5,6 +5,7 @@ mod applications;
 mod attacks;
 mod authorize;
 mod connected;
+mod device;
 mod foreign;
 mod metadata;
 mod token;
