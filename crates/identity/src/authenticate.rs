@@ -29,6 +29,8 @@ pub trait Delegations: Send + Sync {
 pub struct Delegation {
     pub application_id: OauthApplicationId,
     pub grant_id: Option<OauthGrantId>,
+    /// To which application it was granted: a service may act with what another one was.
+    pub granted_to: OauthApplicationId,
     pub user_id: UserId,
     pub organization_id: OrganizationId,
     pub workspace_id: Option<WorkspaceId>,
@@ -49,13 +51,16 @@ pub struct TokenAuthenticator {
 struct Known {
     caller: Arc<Caller>,
     expires_at: DateTime<Utc>,
+    /// What ends it besides what the caller tells.
+    also: Option<Event>,
 }
 
 impl Known {
     /// Until the token ends, or a role on loan does.
     fn new(caller: Caller, token_ends: DateTime<Utc>) -> Self {
         let loan_ends = caller.membership.as_ref().and_then(|membership| membership.valid_until);
-        Self { caller: Arc::new(caller), expires_at: loan_ends.map_or(token_ends, |end| end.min(token_ends)) }
+        let expires_at = loan_ends.map_or(token_ends, |end| end.min(token_ends));
+        Self { caller: Arc::new(caller), expires_at, also: None }
     }
 }
 
@@ -110,7 +115,8 @@ impl TokenAuthenticator {
                 organization_id: organization,
             },
         };
-        Ok(Known::new(caller, delegation.expires_at))
+        let also = Some(Event::ApplicationChanged(delegation.granted_to));
+        Ok(Known { also, ..Known::new(caller, delegation.expires_at) })
     }
 
     async fn load_personal(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
@@ -202,6 +208,7 @@ fn until(_: &(Vec<u8>, Option<IpAddr>), known: &Known) -> Vec<Event> {
         events.push(Event::ApplicationChanged(application_id));
         events.extend(grant_id.map(Event::GrantEnded));
     }
+    events.extend(known.also.clone());
     if let Some(membership) = &caller.membership {
         events.push(Event::OrganizationChanged(membership.organization_id));
     }

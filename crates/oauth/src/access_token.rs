@@ -57,9 +57,18 @@ pub struct Claims {
     /// The grant that it lives and dies with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<OauthGrantId>,
+    /// The service that acts with it, where it was given for another application's token (RFC 8693, section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
     /// The application's count of what made its tokens void.
     #[serde(rename = "gen")]
     pub generation: i64,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Actor {
+    pub sub: String,
 }
 
 impl Claims {
@@ -73,6 +82,8 @@ impl Claims {
 pub struct Inspected {
     pub claims: Claims,
     pub application_id: OauthApplicationId,
+    /// To which application it was granted.
+    pub granted_to: OauthApplicationId,
     /// For whom the application acts.
     pub user_id: UserId,
     /// What is left of its scopes for what the application may still ask for.
@@ -95,6 +106,10 @@ pub struct Subject<'a> {
     pub resources: &'a [String],
     pub workspace_id: Option<WorkspaceId>,
     pub grant: Option<&'a grant::Model>,
+    /// The application acts with what was granted to another one.
+    pub acts: bool,
+    /// How long it may live, where that is less than usual.
+    pub at_most: Option<Duration>,
 }
 
 /// A token, and how long it lives.
@@ -153,7 +168,7 @@ impl Access {
         let application = &subject.client.row;
         let organization = self.directory.security_of(application.organization_id).await?;
         let asked = organization.access_token_minutes.map(|minutes| Duration::minutes(i64::from(minutes)));
-        let lifetime = asked.map_or(self.lifetime, |asked| asked.min(self.lifetime));
+        let lifetime = [asked, subject.at_most].into_iter().flatten().fold(self.lifetime, Ord::min);
         let aud = match subject.resources {
             [] => vec![self.platform.public_url.to_string()],
             resources => resources.to_vec(),
@@ -171,6 +186,7 @@ impl Access {
             ws: subject.workspace_id,
             auth_time: subject.grant.map(|grant| grant.authenticated_at.timestamp()),
             grant: subject.grant.map(|grant| grant.id),
+            act: subject.acts.then(|| Actor { sub: application.client_id.clone() }),
             generation: application.token_generation,
         };
         Ok(Issued { text: self.keys.sign(TYPE, &claims)?, lifetime })
@@ -202,19 +218,24 @@ impl Access {
         if by_hash.one(db).await?.is_some() {
             return Err(refused.into());
         }
-        let (user_id, granted_at) = match claims.grant {
+        let (user_id, granted_to, granted_at) = match claims.grant {
             Some(id) => {
                 let grant = grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none());
-                let grant = grant.filter(|grant| grant.application_id == application.id).ok_or(refused)?;
-                (grant.user_id, grant.created_at)
+                // A service acts with what was granted to another application of the organization, while it is.
+                let is_its = |grant: &grant::Model| match claims.act {
+                    Some(_) => grant.organization_id == application.organization_id,
+                    None => grant.application_id == application.id,
+                };
+                let grant = grant.filter(is_its).ok_or(refused)?;
+                (grant.user_id, grant.application_id, grant.created_at)
             }
-            None if client.may(GrantType::ClientCredentials) => (application.responsible_user_id, now),
+            None if client.may(GrantType::ClientCredentials) => (application.responsible_user_id, application.id, now),
             None => return Err(refused.into()),
         };
         self.check_person(user_id, application.organization_id, granted_at).await?;
         let scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
         let expires_at = claims.expires_at();
-        Ok(Arc::new(Inspected { application_id: application.id, user_id, scope, expires_at, claims }))
+        Ok(Arc::new(Inspected { application_id: application.id, granted_to, user_id, scope, expires_at, claims }))
     }
 
     /// Whether the person is there and a member, and has been one since they agreed: who left and came back has not.
@@ -284,6 +305,7 @@ impl Delegations for Access {
         Ok(Delegation {
             application_id: inspected.application_id,
             grant_id: inspected.claims.grant,
+            granted_to: inspected.granted_to,
             user_id: inspected.user_id,
             organization_id: inspected.claims.org,
             workspace_id: inspected.claims.ws,
@@ -296,6 +318,7 @@ impl Delegations for Access {
 fn until(_: &Vec<u8>, inspected: &Arc<Inspected>) -> Vec<Event> {
     let mut events = vec![
         Event::ApplicationChanged(inspected.application_id),
+        Event::ApplicationChanged(inspected.granted_to),
         Event::UserChanged(inspected.user_id),
         Event::OrganizationChanged(inspected.claims.org),
     ];

@@ -30,7 +30,7 @@ pub struct CreateApplicationRequest {
     pub name: String,
     #[garde(inner(length(chars, max = 1000)))]
     pub description: Option<String>,
-    #[garde(length(min = 1, max = 3))]
+    #[garde(length(min = 1, max = 4))]
     pub grant_types: Vec<GrantType>,
     /// https, a loopback address, or a scheme of the application's own; matched word for word. May be empty where no person
     /// lets the application.
@@ -78,8 +78,9 @@ pub fn check_shape(client_type: ClientType, grant_types: &[GrantType], redirect_
     if has_code && redirect_uris.is_empty() {
         return Err(Error::invalid_field("redirect_uris", "must name where people are sent back to"));
     }
-    if client_type == ClientType::Public && grant_types.contains(&GrantType::ClientCredentials) {
-        let reason = "client_credentials need a secret, which a public client cannot keep";
+    let proved = [GrantType::ClientCredentials, GrantType::TokenExchange];
+    if client_type == ClientType::Public && grant_types.iter().any(|grant| proved.contains(grant)) {
+        let reason = "client_credentials and token-exchange need a proof, which a public client does not have";
         return Err(Error::invalid_field("grant_types", reason));
     }
     redirect::check("redirect_uris", redirect_uris)

@@ -77,6 +77,9 @@ pub enum GrantType {
     /// A person lets it, from another device (RFC 8628); with refresh tokens.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// It was shown a token of a person's, and acts for them (RFC 8693).
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 /// Whether an application works.

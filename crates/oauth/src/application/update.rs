@@ -35,7 +35,7 @@ pub struct UpdateApplicationRequest {
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    #[garde(inner(length(min = 1, max = 3)))]
+    #[garde(inner(length(min = 1, max = 4)))]
     pub grant_types: Option<Vec<GrantType>>,
     #[garde(inner(length(max = 20)))]
     pub redirect_uris: Option<Vec<String>>,

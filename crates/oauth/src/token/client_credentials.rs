@@ -24,7 +24,16 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     }
     let resources = asked_resources(asking.oauth, client, form.all("resource"))?;
     let sub = client.row.client_id.clone();
-    let subject = Subject { client, sub, scope: &scope, resources: &resources, workspace_id: None, grant: None };
+    let subject = Subject {
+        client,
+        sub,
+        scope: &scope,
+        resources: &resources,
+        workspace_id: None,
+        grant: None,
+        acts: false,
+        at_most: None,
+    };
     let access = asking.oauth.access.issue(subject).await?;
     Ok(TokenAnswer {
         access_token: access.text,
@@ -33,5 +42,6 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         refresh_token: None,
         scope: scope.to_string(),
         id_token: None,
+        issued_token_type: None,
     })
 }

@@ -3,6 +3,7 @@
 mod client_credentials;
 mod code;
 mod device_code;
+mod exchange;
 mod refresh;
 
 use axum::{
@@ -29,6 +30,8 @@ use crate::{
     scope::{Item, ScopeSet},
 };
 
+pub use exchange::GRANT_TYPE as TOKEN_EXCHANGE;
+
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new().routes(routes!(token))
 }
@@ -39,7 +42,8 @@ pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     "code_verifier": "…", "client_id": "6f1c2c3e-4a7e-4f64-9d0b-5b0f0c1d2e3f"}))]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct TokenRequest {
-    /// `authorization_code`, `refresh_token`, `client_credentials` or `urn:ietf:params:oauth:grant-type:device_code`.
+    /// `authorization_code`, `refresh_token`, `client_credentials`,
+    /// `urn:ietf:params:oauth:grant-type:device_code` or `urn:ietf:params:oauth:grant-type:token-exchange`.
     grant_type: String,
     /// For `authorization_code`.
     code: Option<String>,
@@ -51,6 +55,10 @@ pub struct TokenRequest {
     device_code: Option<String>,
     /// For `refresh_token`.
     refresh_token: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`.
+    subject_token: Option<String>,
+    /// `urn:ietf:params:oauth:token-type:access_token`.
+    subject_token_type: Option<String>,
     /// No more than was granted.
     scope: Option<String>,
     /// The servers that the token is for; without it, this one.
@@ -78,6 +86,9 @@ pub struct TokenAnswer {
     /// Where `openid` was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+    /// Of a token exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
 }
 
 /// Who asks, and from where.
@@ -107,6 +118,7 @@ pub async fn token(
         crate::device::GRANT_TYPE => device_code::exchange(&asking, &form).await?,
         "refresh_token" => refresh::exchange(&asking, &form).await?,
         "client_credentials" => client_credentials::exchange(&asking, &form).await?,
+        exchange::GRANT_TYPE => exchange::exchange(&asking, &form).await?,
         _ => return Err(OauthError::new(Code::UnsupportedGrantType, "There is no such grant here.")),
     };
     Ok(([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(answer)))
@@ -140,6 +152,8 @@ impl Asking<'_> {
             resources,
             workspace_id: grant.workspace_id,
             grant: Some(grant),
+            acts: false,
+            at_most: None,
         };
         let access = self.oauth.access.issue(subject).await?;
         let now = self.oauth.platform().clock.now();
@@ -154,6 +168,7 @@ impl Asking<'_> {
             refresh_token: Some(refresh_token.expose().to_owned()),
             scope: scope.to_string(),
             id_token,
+            issued_token_type: None,
         })
     }
 

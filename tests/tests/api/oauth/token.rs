@@ -18,6 +18,7 @@ on_both_databases! {
     a_token_is_given_back;
     a_token_is_asked_about;
     a_token_is_for_the_server_that_was_asked_for;
+    a_service_acts_with_a_token_that_it_was_shown;
     whoever_leaves_takes_their_tokens_along;
     the_organization_bounds_how_long_it_lives;
     keys_rotate_and_old_tokens_stay_good;
@@ -339,6 +340,58 @@ async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
         ("resource", "https://mcp.acme.example/"),
     ];
     refused(app.post("/oauth/token", &wider).await, 400, "invalid_target");
+}
+
+async fn a_service_acts_with_a_token_that_it_was_shown(server: &Server) {
+    const SERVICE: &str = "https://mcp.acme.example/";
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let acme = server.organization("Acme").await;
+    let register = async |name: &str, grants: Value, scopes: Value| {
+        let body = json!({"name": name, "grant_types": grants, "redirect_uris": [CALLBACK], "scopes": scopes,
+            "resources": [SERVICE]});
+        App::register(server, &acme, body).await
+    };
+    let app = register("Chat", json!(["authorization_code"]), json!(["write"])).await;
+    let service = register("Tools", json!([EXCHANGE]), json!(["read"])).await;
+    let pkce = Pkce::new();
+    let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": "openid write read", "resource": SERVICE,
+        "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
+    let data = acme.viewer.client.post("/api/v1/oauth/authorize", body).await.ok();
+    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
+    let shown = granted(app.exchange(&code, &pkce).await);
+    app.caller(&shown).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    let exchange = async |by: &App, token: &str, more: &[(&str, &str)]| {
+        let mut pairs = vec![
+            ("grant_type", EXCHANGE),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        pairs.extend(more);
+        by.post("/oauth/token", &pairs).await
+    };
+    let access = text(&shown, "access_token");
+    let given = granted(exchange(&service, access, &[]).await);
+    assert_eq!((text(&given, "scope"), &given["refresh_token"]), ("read", &Value::Null));
+    let said = claims(text(&given, "access_token"));
+    assert_eq!(
+        (text(&said, "sub"), &said["act"]),
+        (acme.viewer.id.to_string().as_str(), &json!({"sub": service.client_id}))
+    );
+    service.caller(&given).get(&organization(acme.id)).await.ok();
+    // Not more than it was shown, nor by whom it was not meant for.
+    refused(exchange(&service, access, &[("scope", "admin")]).await, 400, "invalid_scope");
+    refused(exchange(&app, access, &[]).await, 400, "unauthorized_client");
+    refused(exchange(&service, text(&given, "access_token"), &[]).await, 400, "invalid_request");
+    refused(exchange(&service, acme.viewer.client.token(), &[]).await, 400, "invalid_request");
+    let mut other = super::registration();
+    other["name"] = json!("Elsewhere");
+    other["grant_types"] = json!([EXCHANGE]);
+    let other = App::register(server, &acme, other).await;
+    refused(exchange(&other, access, &[]).await, 400, "invalid_request");
+    // It ends with what was granted.
+    let path = format!("/api/v1/oauth/connected-applications/{}", app.id);
+    acme.viewer.client.delete(&path).await.ok();
+    service.caller(&given).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
 }
 
 async fn whoever_leaves_takes_their_tokens_along(server: &Server) {
