@@ -28,6 +28,7 @@ pub mod introspect;
 pub mod metadata;
 pub mod migrations;
 pub mod personal_data;
+pub mod policy;
 pub mod pushed;
 pub mod request;
 pub mod revoke;
