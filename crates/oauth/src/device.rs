@@ -247,7 +247,7 @@ async fn shown(
         Err(error) if error.code == ErrorCode::ApplicationNotFound => return page::user_code(typed, Some(UNKNOWN)),
         found => found?,
     };
-    let decider = match Decider::find(oauth, caller, &client).await {
+    let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
         Err(OauthError { cause: Some(cause), .. }) => return Err(cause),
         Err(error) => return page::user_code(typed, Some(&error.description)),
@@ -291,7 +291,7 @@ async fn decided(
         return page::user_code(&code, Some(UNKNOWN));
     };
     let client = oauth.access.clients.find(&request.client_id).await?;
-    let decider = match Decider::find(oauth, caller, &client).await {
+    let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
         Err(OauthError { cause: Some(cause), .. }) => return Err(cause),
         Err(error) => return page::user_code(&code, Some(&error.description)),

@@ -80,7 +80,11 @@ impl Oauth {
 
 /// The operations of the API: registration, a front end's decision, what people have granted.
 pub fn operations() -> OpenApiRouter<Oauth> {
-    OpenApiRouter::new().merge(application::operations()).merge(authorize::operations()).merge(connected::operations())
+    OpenApiRouter::new()
+        .merge(application::operations())
+        .merge(policy::operations())
+        .merge(authorize::operations())
+        .merge(connected::operations())
 }
 
 /// The operations of the protocol, which have bodies and errors of their own.

@@ -74,7 +74,21 @@ impl MigrationTrait for Applications {
                 .to_owned(),
         )
         .await?;
-        m.create_index(index("oauth_secrets", "oauth_secrets_application", &["application_id", "id"])).await
+        m.create_index(index("oauth_secrets", "oauth_secrets_application", &["application_id", "id"])).await?;
+
+        m.create_table(
+            Table::create()
+                .table("oauth_policies")
+                .col(big_pk_auto("id"))
+                .col(big_integer_uniq("organization_id"))
+                .col(text("applications"))
+                .col(json_null("scopes"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .col(big_integer("updated_by_user_id"))
+                .foreign_key(&mut belongs_to("oauth_policies", "organization_id", "organizations"))
+                .to_owned(),
+        )
+        .await
     }
 }
 

@@ -614,6 +614,8 @@ const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "NOT_FOUND"),
         nothing,
     ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), nothing),
+    entry("PUT /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), |_| json!({"applications": "all"})),
     entry(
         "POST /api/v1/oauth/authorize",
         MembersRefusing("invalid_client"),

@@ -201,7 +201,7 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: OauthApplicatio
 }
 
 /// The scope of the organization that a path names, for who may look after its applications.
-async fn enter(
+pub(crate) async fn enter(
     oauth: &Oauth,
     caller: &Caller,
     organization: OrganizationId,

@@ -115,7 +115,7 @@ pub async fn authorize(
     }
     let parameters = Parameters::parse(form.finish().as_bytes()).map_err(plain)?;
     let (request, client) = Request::read(&oauth, &parameters).await.map_err(enveloped)?;
-    let decider = Decider::find(&oauth, caller, &client).await.map_err(plain)?;
+    let decider = Decider::find(&oauth, caller, &client, &request.scope()).await.map_err(plain)?;
     let platform = oauth.platform();
     let tx = platform.db.begin().await?;
     let (redirect_url, message) = if approve {

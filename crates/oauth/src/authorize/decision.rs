@@ -67,7 +67,7 @@ async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, for
     if !request.scope().is_within(&client.scopes) {
         return Err(tell(OauthError::new(Code::InvalidScope, "The application may not ask for this scope any more.")));
     }
-    let decider = Decider::find(oauth, caller, &client).await.map_err(tell)?;
+    let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
     if !approves {
         let tx = oauth.platform().db.begin().await?;
         if !ticket::spend(&tx, kept.id).await? {

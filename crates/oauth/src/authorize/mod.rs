@@ -35,7 +35,9 @@ use crate::{
     consent,
     error::{Code, OauthError, OauthErrorBody},
     form::Parameters,
+    policy::Policy,
     request::{Refusal, Request},
+    scope::ScopeSet,
 };
 
 pub(crate) fn operations() -> OpenApiRouter<Oauth> {
@@ -63,7 +65,12 @@ pub(crate) struct Decider {
 
 impl Decider {
     /// The person, as a member of the application's organization; `access_denied` for who may not let it.
-    pub async fn find(oauth: &Oauth, caller: Arc<Caller>, client: &Client) -> Result<Self, OauthError> {
+    pub async fn find(
+        oauth: &Oauth,
+        caller: Arc<Caller>,
+        client: &Client,
+        scope: &ScopeSet,
+    ) -> Result<Self, OauthError> {
         let denied = |text: &str| OauthError::new(Code::AccessDenied, text);
         let Credential::Session(session) = caller.credential else {
             return Err(denied("Only the person themselves can let an application act for them."));
@@ -80,6 +87,8 @@ impl Decider {
         if entered.closed.is_some() {
             return Err(denied("The organization asks for another way to sign in."));
         }
+        let policy = Policy::of(oauth.platform().db.read(), Tenant::on_behalf_of(organization)).await?;
+        policy.check(&client.row, scope)?;
         let stands = caller.membership.as_ref().filter(|membership| membership.organization_id == organization);
         let workspace_id = match stands {
             Some(membership) => membership.workspace_id,
@@ -160,7 +169,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
             None,
         )?);
     };
-    let decider = Decider::find(oauth, caller, &client).await.map_err(tell)?;
+    let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
     if !request.prompts("consent") && is_agreed(oauth, &decider, &client, &request).await? {
         let location = decision::grant(oauth, &decider, &client, &request, origin, None).await?;
         return Ok(decision::redirect(&location)?);

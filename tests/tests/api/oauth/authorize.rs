@@ -15,6 +15,7 @@ on_both_databases! {
     a_sign_in_may_be_asked_for_again;
     a_stranger_cannot_agree;
     a_preapproved_application_reads_unasked;
+    the_organization_says_what_members_may_allow;
     a_front_end_asks_itself;
     an_application_is_shown_to_whom_it_asks;
     a_request_is_sent_beforehand;
@@ -190,6 +191,34 @@ async fn a_preapproved_application_reads_unasked(server: &Server) {
     // But never what changes something: whoever may do more would be used unasked.
     let page = browser.open(&app.request(&pkce, &[("scope", "openid write")])).await;
     field(&page, "ticket");
+}
+
+async fn the_organization_says_what_members_may_allow(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let policy = format!("/api/v1/organizations/{}/oauth-policy", acme.id);
+    assert_eq!(acme.admin.client.get(&policy).await.ok()["applications"], "all");
+    let pkce = Pkce::new();
+    let allow = async |scope: &str| {
+        let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": scope, "approve": true,
+            "code_challenge": pkce.challenge, "code_challenge_method": "S256"});
+        acme.viewer.client.post("/api/v1/oauth/authorize", body).await
+    };
+    let put = async |body| acme.admin.client.put(&policy, body).await.ok();
+    allow("openid write").await.ok();
+    assert_eq!(put(json!({"applications": "all", "scopes": ["read"]})).await["scopes"], json!(["read"]));
+    allow("openid read").await.ok();
+    allow("openid write").await.error(403, "FORBIDDEN");
+    put(json!({"applications": "preapproved"})).await;
+    allow("openid read").await.error(403, "FORBIDDEN");
+    let browser = Browser::new(server);
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let to = location(&browser.sign_in(&page, &acme.viewer.email).await);
+    assert_eq!(answer_of(&to, "error").as_deref(), Some("access_denied"));
+    acme.admin.client.patch(&app.path, json!({"preapproved": true})).await.ok();
+    allow("openid write").await.ok();
+    assert_eq!(server.audited("oauth_policy.update", "success").await, 2);
+    acme.admin.client.put(&policy, json!({"applications": "some"})).await.invalid("applications");
 }
 
 async fn a_front_end_asks_itself(server: &Server) {
