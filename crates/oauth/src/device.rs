@@ -249,7 +249,7 @@ async fn shown(
     };
     let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
-        Err(OauthError { cause: Some(cause), .. }) => return Err(cause),
+        Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
         Err(error) => return page::user_code(typed, Some(&error.description)),
     };
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
@@ -293,7 +293,7 @@ async fn decided(
     let client = oauth.access.clients.find(&request.client_id).await?;
     let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
-        Err(OauthError { cause: Some(cause), .. }) => return Err(cause),
+        Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
         Err(error) => return page::user_code(&code, Some(&error.description)),
     };
     let approves = form.0.get("approve") == Some("true") && request.scope().is_within(&client.scopes);

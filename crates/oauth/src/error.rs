@@ -53,7 +53,7 @@ pub struct OauthError {
     pub code: Code,
     pub description: String,
     /// A failure of our own, for the log alone.
-    pub cause: Option<rivergen_kernel::Error>,
+    pub cause: Option<Box<rivergen_kernel::Error>>,
     /// The client authenticated by HTTP Basic, and is told so (RFC 6749, section 5.2).
     pub basic: bool,
 }
@@ -94,7 +94,7 @@ impl From<rivergen_kernel::Error> for OauthError {
             }
             ErrorCode::RateLimited => Self::new(Code::TemporarilyUnavailable, text),
             _ => Self {
-                cause: Some(error),
+                cause: Some(Box::new(error)),
                 ..Self::new(Code::ServerError, "Something went wrong on our side; try again shortly.")
             },
         }

@@ -84,7 +84,10 @@ fn plain(error: OauthError) -> Error {
         Code::InvalidClient => ErrorCode::OauthInvalidClient,
         _ => ErrorCode::OauthInvalidRequest,
     };
-    error.cause.unwrap_or_else(|| Error::new(code).with_message(error.description))
+    match error.cause {
+        Some(cause) => *cause,
+        None => Error::new(code).with_message(error.description),
+    }
 }
 
 /// Take a person's decision from a front end
