@@ -7,7 +7,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{EntityTrait, PaginatorTrait, QueryOrder, QuerySelect};
+use sea_orm::{PaginatorTrait, QueryOrder, QuerySelect};
 use serde::Serialize;
 use utoipa::ToSchema;
 
