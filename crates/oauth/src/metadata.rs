@@ -1,7 +1,15 @@
 //! What this server says of itself, so that clients need no configuration but its address: RFC 8414, OpenID Connect Discovery,
 //! RFC 9728, and the keys (RFC 7517).
 
-use axum::{Json, extract::State, http::header, response::IntoResponse};
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        HeaderValue,
+        header::{self, InvalidHeaderValue},
+    },
+    response::IntoResponse,
+};
 use rivergen_kernel::Permission;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -89,6 +97,12 @@ pub async fn authorization_server(State(oauth): State<Oauth>) -> impl IntoRespon
     responses((status = 200, description = "OpenID Connect Discovery", body = Metadata)))]
 pub async fn openid(State(oauth): State<Oauth>) -> impl IntoResponse {
     ([kept()], Json(Metadata(document(&oauth))))
+}
+
+/// What the API tells somebody without a good token: where it says who gives them (RFC 9728, section 5.1). Programs that know
+/// nothing but the address of the API begin there.
+pub fn challenge(public_url: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(&format!("Bearer resource_metadata=\"{public_url}/.well-known/oauth-protected-resource\""))
 }
 
 /// Describe the API as a protected resource

@@ -187,7 +187,8 @@ impl App {
             .merge(rivergen_runs::http::operations().with_state(engine))
             .merge(rivergen_studio::operations().with_state(studio));
         let proxies = Arc::new(TrustedProxies(config.server.trusted_proxies.clone()));
-        let authentication = Authentication { authenticator, limits, proxies: proxies.clone() };
+        let challenge = rivergen_oauth::metadata::challenge(&platform.public_url).map_err(Error::internal)?;
+        let authentication = Authentication { authenticator, limits, proxies: proxies.clone(), challenge };
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))

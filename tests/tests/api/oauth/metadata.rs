@@ -28,7 +28,11 @@ async fn the_server_says_what_it_does(server: &Server) {
             }
         }
     }
-    let resource = granted(client.get("/.well-known/oauth-protected-resource").await);
+    // A program that knows the API alone finds the way: from a refusal to the resource, from there to its server.
+    let refused = client.get("/api/v1/auth/me").await;
+    let challenge = refused.headers["www-authenticate"].to_str().unwrap();
+    let (_, address) = challenge.split_once("resource_metadata=\"").unwrap();
+    let resource = granted(client.get(address.trim_end_matches('"').strip_prefix(server.url()).unwrap()).await);
     assert_eq!(
         (text(&resource, "resource"), &resource["authorization_servers"]),
         (server.url(), &json!([server.url()]))
