@@ -9,12 +9,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    Caller, Credential, ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result, Scopes, TokenHash,
-    UserId, WorkspaceId,
+    Caller, Credential, ErrorCode, Federation, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result,
+    Scopes, TokenHash, UserId, WorkspaceId,
 };
 use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
 
-use crate::{access_token::AccessTokens, directory::Directory, personal_token, session, user::User};
+use crate::{
+    access_token::AccessTokens, directory::Directory, personal_token, security::SecurityPolicy, session, user::User,
+};
 
 /// The tokens that applications hold for people. Implemented by `oauth`, a room above, and handed in at assembly.
 #[async_trait::async_trait]
@@ -35,6 +37,8 @@ pub struct Delegation {
     pub organization_id: OrganizationId,
     pub workspace_id: Option<WorkspaceId>,
     pub scopes: Scopes,
+    /// What the session proved in which they agreed, wherever the request comes from.
+    pub proofs: Proofs,
     pub expires_at: DateTime<Utc>,
 }
 
@@ -97,8 +101,7 @@ impl TokenAuthenticator {
         let organization = delegation.organization_id;
         let membership = self.directory.membership(user.id(), organization, delegation.workspace_id).await?;
         let membership = membership.ok_or(ErrorCode::Unauthorized)?;
-        // It stands for the session in which its person agreed.
-        let proofs = Proofs::of_token(ip);
+        let proofs = Proofs { ip, ..delegation.proofs };
         let closed = self.directory.security(user.id()).await?.closes(organization, proofs, now);
         let caller = Caller {
             user_id: user.id(),
@@ -174,13 +177,23 @@ impl TokenAuthenticator {
             credential: Credential::Session(session.id),
             email_verified: user.is_verified(),
             email: user.email.email.into(),
-            authenticated_at: session.authenticated_at,
+            authenticated_at: proved_at(&session, &security, proofs.federation),
             membership,
             proofs,
             closed,
         };
         let session_ends = security.end_of(&session).map_or(session.expires_at, |end| end.min(session.expires_at));
         Ok(Known::new(caller, session_ends.min(token_ends)))
+    }
+}
+
+/// When the person gave a proof last, for what changes the account. Where the account reaches beyond the organization whose
+/// identity provider opened the session, that was none: it must not open the rest of it, and a proof of their own counts.
+fn proved_at(session: &session::Model, security: &SecurityPolicy, federation: Federation) -> DateTime<Utc> {
+    let is_own = session.authenticated_at > session.created_at;
+    match federation {
+        Federation::By(organization) if !is_own && security.reaches_beyond(organization) => DateTime::UNIX_EPOCH,
+        _ => session.authenticated_at,
     }
 }
 

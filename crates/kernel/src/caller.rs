@@ -52,8 +52,8 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    /// Of what stands for the session that made it, which proved whatever was asked for: a token, work in the background.
-    pub fn of_token(ip: Option<IpAddr>) -> Self {
+    /// Of what goes on after the session that began it, which proved whatever was asked for: work in the background, a link.
+    pub fn of_what_goes_on(ip: Option<IpAddr>) -> Self {
         Self { second_factor: true, passkey: true, trusted_device: false, ip, federation: Federation::Any }
     }
 }
@@ -65,11 +65,19 @@ pub enum Federation {
     No,
     /// That of this one opened the session.
     By(OrganizationId),
-    /// Whichever is asked for: a token, which stands for the session that made it.
+    /// Whichever is asked for: of what goes on after the session that began it.
     Any,
 }
 
 impl Federation {
+    /// Whose identity provider opened the session, where one did.
+    pub fn provider(self) -> Option<OrganizationId> {
+        match self {
+            Self::By(organization) => Some(organization),
+            Self::No | Self::Any => None,
+        }
+    }
+
     /// Whether the organization's own identity provider vouches.
     pub fn is_by(self, organization: OrganizationId) -> bool {
         self == Self::Any || self == Self::By(organization)
@@ -87,6 +95,8 @@ pub enum Closed {
     Network,
     /// It demands a sign-in through its own identity provider.
     SingleSignOn,
+    /// The identity provider of another organization opened the session, which vouches there alone.
+    Elsewhere,
 }
 
 impl From<Closed> for Error {
@@ -97,6 +107,9 @@ impl From<Closed> for Error {
                 "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
             ),
             Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
+            Closed::Elsewhere => Error::new(ErrorCode::Forbidden).with_message(
+                "The identity provider of another organization opened this session; sign in here yourself.",
+            ),
             Closed::Network => Error::new(ErrorCode::Forbidden)
                 .with_message("Your organization does not admit requests from this network."),
         }

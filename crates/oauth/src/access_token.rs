@@ -18,7 +18,8 @@ use rivergen_identity::{
     user::User,
 };
 use rivergen_kernel::{
-    ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Result, Tenant, Token, TokenHash, UserId, WorkspaceId,
+    ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result, Tenant, Token, TokenHash, UserId,
+    WorkspaceId,
 };
 use rivergen_platform::{Event, Kept, Platform, Transaction, signing::SigningKeys};
 use rivergen_tenancy::member;
@@ -86,6 +87,8 @@ pub struct Inspected {
     pub granted_to: OauthApplicationId,
     /// For whom the application acts.
     pub user_id: UserId,
+    /// What it proves, but for where it is used.
+    pub proofs: Proofs,
     /// What is left of its scopes for what the application may still ask for.
     pub scope: ScopeSet,
     pub expires_at: DateTime<Utc>,
@@ -218,7 +221,7 @@ impl Access {
         if by_hash.one(db).await?.is_some() {
             return Err(refused.into());
         }
-        let (user_id, granted_to, granted_at) = match claims.grant {
+        let (user_id, granted_to, granted_at, proofs) = match claims.grant {
             Some(id) => {
                 let grant = grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none());
                 // A service acts with what was granted to another application of the organization, while it is.
@@ -227,15 +230,18 @@ impl Access {
                     None => grant.application_id == application.id,
                 };
                 let grant = grant.filter(is_its).ok_or(refused)?;
-                (grant.user_id, grant.application_id, grant.created_at)
+                (grant.user_id, grant.application_id, grant.created_at, grant.proofs())
             }
-            None if client.may(GrantType::ClientCredentials) => (application.responsible_user_id, application.id, now),
+            None if client.may(GrantType::ClientCredentials) => {
+                (application.responsible_user_id, application.id, now, Proofs::of_what_goes_on(None))
+            }
             None => return Err(refused.into()),
         };
         self.check_person(user_id, application.organization_id, granted_at).await?;
         let scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
         let expires_at = claims.expires_at();
-        Ok(Arc::new(Inspected { application_id: application.id, granted_to, user_id, scope, expires_at, claims }))
+        let application_id = application.id;
+        Ok(Arc::new(Inspected { application_id, granted_to, user_id, proofs, scope, expires_at, claims }))
     }
 
     /// Whether the person is there and a member, and has been one since they agreed: who left and came back has not.
@@ -310,6 +316,7 @@ impl Delegations for Access {
             organization_id: inspected.claims.org,
             workspace_id: inspected.claims.ws,
             scopes,
+            proofs: inspected.proofs,
             expires_at: inspected.expires_at,
         })
     }

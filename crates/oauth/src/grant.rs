@@ -6,7 +6,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{
-    OauthApplicationId, OauthGrantId, OrganizationId, Result, SessionId, Token, TokenHash, UserId, WorkspaceId,
+    Federation, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result, SessionId, Token, TokenHash, UserId,
+    WorkspaceId,
 };
 use rivergen_platform::{Event, Transaction, db::TenantOwned};
 use sea_orm::{
@@ -33,8 +34,11 @@ pub struct Model {
     pub workspace_id: Option<WorkspaceId>,
     pub application_id: OauthApplicationId,
     pub user_id: UserId,
-    /// In which the person agreed.
+    /// In which the person agreed. What it proved, its tokens stand for.
     pub session_id: SessionId,
+    pub made_with_second_factor: bool,
+    pub made_with_passkey: bool,
+    pub federated_by_organization_id: Option<OrganizationId>,
     pub scope: String,
     /// What its tokens are for, where that is not this server.
     pub resources: Json,
@@ -119,6 +123,17 @@ pub mod refresh_token {
 impl Model {
     pub fn scope(&self) -> ScopeSet {
         self.scope.parse().unwrap_or_default()
+    }
+
+    /// What its tokens prove, from wherever they are used.
+    pub fn proofs(&self) -> Proofs {
+        Proofs {
+            second_factor: self.made_with_second_factor,
+            passkey: self.made_with_passkey,
+            trusted_device: false,
+            ip: None,
+            federation: self.federated_by_organization_id.map_or(Federation::No, Federation::By),
+        }
     }
 
     pub fn resources(&self) -> Vec<String> {

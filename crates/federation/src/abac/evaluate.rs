@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_identity::user::User;
 use rivergen_kernel::{
-    AbacPolicyId, Attributes, Caller, Error, ErrorCode, Federation as Vouched, Permission, Proofs, Result,
-    Tenant, UserId, WorkspaceId,
+    AbacPolicyId, Attributes, Caller, Error, ErrorCode, Federation as Vouched, Permission, Proofs, Result, Tenant,
+    UserId, WorkspaceId,
     access::{Asker, Resource, Verdict},
     caller::Membership,
 };

@@ -134,12 +134,16 @@ pub(crate) async fn granted(
         return Err(ErrorCode::OauthInvalidRequest.into());
     }
     let (organization, user) = (client.row.organization_id, decider.caller.user_id);
+    let proofs = decider.caller.proofs;
     let row = grant::ActiveModel {
         organization_id: Set(organization),
         workspace_id: Set(decider.workspace_id),
         application_id: Set(client.row.id),
         user_id: Set(user),
         session_id: Set(decider.session),
+        made_with_second_factor: Set(proofs.second_factor),
+        made_with_passkey: Set(proofs.passkey),
+        federated_by_organization_id: Set(proofs.federation.provider()),
         scope: Set(request.scope.clone()),
         resources: Set(json!(request.resources)),
         code_hash: Set(code_hash),

@@ -22,8 +22,8 @@ pub mod update;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, Tenant,
-    UserId, WorkspaceId,
+    BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, Tenant, UserId,
+    WorkspaceId,
 };
 use rivergen_platform::{
     Clock, Transaction,
