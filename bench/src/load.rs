@@ -50,6 +50,16 @@ impl Load {
         Self { address, request: request.into_bytes(), connections }
     }
 
+    /// `POST` with a form.
+    pub fn form(address: SocketAddr, path: &str, form: &str, connections: usize) -> Self {
+        let length = form.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {length}\r\n\r\n{form}"
+        );
+        Self { address, request: request.into_bytes(), connections }
+    }
+
     /// One request alone; the body of its answer.
     pub fn once(&self) -> Result<Vec<u8>> {
         runtime()?.block_on(async {
@@ -128,6 +138,27 @@ pub fn latencies<'a>(
         }
         Ok(taken)
     })
+}
+
+/// How many of these requests, each sent once, were answered in a second, spread over some connections.
+pub fn all_per_second(address: SocketAddr, requests: Vec<Vec<u8>>, connections: usize) -> Result<f64> {
+    let all = requests.len();
+    let begin = Instant::now();
+    runtime()?.block_on(async {
+        let share = all.div_ceil(connections);
+        let drive = |requests: &[Vec<u8>]| {
+            let requests = requests.to_vec();
+            async move {
+                let mut connection = Connection::open(address).await?;
+                for request in &requests {
+                    connection.exchange(request).await?;
+                }
+                Ok::<(), BenchError>(())
+            }
+        };
+        futures::future::try_join_all(requests.chunks(share).map(drive)).await
+    })?;
+    Ok(all as f64 / begin.elapsed().as_secs_f64())
 }
 
 pub fn runtime() -> io::Result<tokio::runtime::Runtime> {

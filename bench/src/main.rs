@@ -13,6 +13,7 @@
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
 //!   TPC-H                       against    the same, and DataFusion without us
 //!   files in and out            against    copies sealed in the same way
+//!   tokens of applications      against    a goal
 //!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
 //! ```
@@ -26,6 +27,7 @@ mod files;
 mod http;
 mod load;
 mod members;
+mod oauth;
 mod queries;
 mod report;
 mod scim;
@@ -87,6 +89,7 @@ enum Subject {
     Sessions,
     Members,
     Scim,
+    Oauth,
     Queries,
     Tpch,
     Files,
@@ -171,6 +174,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         if let Some(postgres) = &cli.postgres {
             let database = sessions::empty_postgres(postgres, "rivergen_bench_scim")?;
             scim::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
+    }
+    if wanted(Subject::Oauth) {
+        eprintln!("the authorization server …");
+        oauth::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_oauth")?;
+            oauth::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
     if wanted(Subject::Queries) {

@@ -1,11 +1,7 @@
 //! An identity provider at work: what it pushes, and how long its lookups take, with a thousand users and with a hundred
 //! thousand.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use rivergen_platform::Database;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
@@ -44,7 +40,7 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
     let provider = runtime.block_on(Provider::found(&server, &database))?;
 
     let creates: Vec<Vec<u8>> = (0..PUSHED).map(|i| provider.create(&format!("pushed{i}@bench.example"))).collect();
-    let rate = per_second(server.address, creates)?;
+    let rate = load::all_per_second(server.address, creates, CONNECTIONS)?;
     let goal = if name == "PostgreSQL" { Goal::AtLeast(1_000.0) } else { Goal::AtLeast(0.0) };
     report.bound(format!("SCIM users created, {name}, {CONNECTIONS} connections"), rate, "/s", goal);
     let first = runtime.block_on(number(&database, "(SELECT MIN(user_id) FROM scim_users)"))?;
@@ -53,7 +49,7 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
         let person = first + i64::try_from(i).unwrap_or_default();
         provider.patch(&format!("/scim/v2/Users/{person}"), title(i))
     });
-    let rate = per_second(server.address, patches.collect())?;
+    let rate = load::all_per_second(server.address, patches.collect(), CONNECTIONS)?;
     report.bound(format!("SCIM users changed by PATCH, {name}"), rate, "/s", Goal::AtLeast(0.0));
 
     let mut lookups = Vec::new();
@@ -231,25 +227,4 @@ impl Provider {
         .await?;
         number(database, "(SELECT MAX(id) FROM scim_groups)").await
     }
-}
-
-/// Requests that were answered in a second, spread over some connections.
-fn per_second(address: SocketAddr, requests: Vec<Vec<u8>>) -> Result<f64> {
-    let all = requests.len();
-    let begin = Instant::now();
-    load::runtime()?.block_on(async {
-        let share = all.div_ceil(CONNECTIONS);
-        let drive = |requests: &[Vec<u8>]| {
-            let requests = requests.to_vec();
-            async move {
-                let mut connection = Connection::open(address).await?;
-                for request in &requests {
-                    connection.exchange(request).await?;
-                }
-                Ok::<(), BenchError>(())
-            }
-        };
-        futures::future::try_join_all(requests.chunks(share).map(drive)).await
-    })?;
-    Ok(all as f64 / begin.elapsed().as_secs_f64())
 }

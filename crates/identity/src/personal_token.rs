@@ -304,10 +304,7 @@ impl NewToken {
             revoked_at: Set(None),
             made_with_second_factor: Set(caller.proofs.second_factor),
             made_with_passkey: Set(caller.proofs.passkey),
-            federated_by_organization_id: Set(match caller.proofs.federation {
-                Federation::By(organization) => Some(organization),
-                Federation::No | Federation::Any => None,
-            }),
+            federated_by_organization_id: Set(caller.proofs.federation.provider()),
             ..Default::default()
         }
         .insert(tx.conn())

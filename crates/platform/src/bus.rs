@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 
-use rivergen_kernel::{DataSourceId, OrganizationId, QueryId, SessionId, UserId};
+use rivergen_kernel::{DataSourceId, OauthApplicationId, OauthGrantId, OrganizationId, QueryId, SessionId, UserId};
 
 /// The PostgreSQL channel.
 pub(crate) const CHANNEL: &str = "rivergen_events";
@@ -30,6 +30,10 @@ pub enum Event {
     DataSourceChanged(DataSourceId),
     /// Policies or assignments of an organization changed.
     PoliciesChanged(OrganizationId),
+    /// An application, or what of its tokens is good, changed.
+    ApplicationChanged(OauthApplicationId),
+    /// What somebody had granted to an application is over.
+    GrantEnded(OauthGrantId),
     /// Somebody cancels a query, on whichever node it runs.
     QueryCancelled(QueryId),
     /// Events may have been missed (the connection to the database was lost, or another process wrote to SQLite):

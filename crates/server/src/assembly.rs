@@ -13,16 +13,17 @@ use rivergen_identity::{
     password, webauthn::RelyingParty,
 };
 use rivergen_kernel::{Error, Result};
+use rivergen_oauth::Oauth;
 use rivergen_platform::{
     Clock, Database, Platform,
     audit::streams::Streams,
-    http::{Authentication, TrustedProxies, authenticate, layer},
+    http::{Authentication, Authenticator, TrustedProxies, authenticate, layer},
     jobs::{Jobs, JobsHandle},
     limits::Limits,
     mail::Delivery,
     net::Outbound,
     personal_data::{Owned, Records},
-    signing::SigningKeys,
+    signing::{Purpose, SigningKeys},
     vault::{ServerKeys, Vault},
 };
 use rivergen_policies::{Policies, evaluation};
@@ -62,6 +63,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(rivergen_identity::migrations::migrations());
     all.extend(rivergen_tenancy::migrations::migrations());
     all.extend(rivergen_federation::migrations::migrations());
+    all.extend(rivergen_oauth::migrations::migrations());
     all.extend(rivergen_storage::migrations::migrations());
     all.extend(rivergen_policies::migrations::migrations());
     all.extend(rivergen_sources::migrations::migrations());
@@ -75,6 +77,7 @@ fn personal_records() -> Vec<Box<dyn Records>> {
     let mut all = rivergen_tenancy::personal_data::records();
     all.extend(rivergen_identity::personal_data::records());
     all.extend(rivergen_federation::personal_data::records());
+    all.extend(rivergen_oauth::personal_data::records());
     all.extend(rivergen_storage::personal_data::records());
     all.extend(rivergen_policies::personal_data::records());
     all.extend(rivergen_studio::personal_data::records());
@@ -132,13 +135,24 @@ impl App {
         let streams = audit_streams(config, &db, &clock)?;
         streams.register(&jobs);
 
-        let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
+        let algorithm = config.tokens.algorithm;
+        let keys =
+            SigningKeys::load_or_create(db.clone(), vault.clone(), clock.clone(), Purpose::Sessions, algorithm).await?;
+        let algorithm = rivergen_oauth::SIGNING_ALGORITHM;
+        let oauth_keys =
+            SigningKeys::load_or_create(db.clone(), vault, clock.clone(), Purpose::Applications, algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
         let access = AccessControl::new(db.clone(), clock.clone());
         let standings = Standings::new(db.clone(), Arc::new(access.clone()));
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
-        let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
+        let delegations = rivergen_oauth::Access::new(platform.clone(), oauth_keys, directory.clone(), lifetime);
+        let authenticator: Arc<dyn Authenticator> = Arc::new(TokenAuthenticator::new(
+            platform.clone(),
+            tokens.clone(),
+            directory.clone(),
+            Arc::new(delegations.clone()),
+        ));
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
@@ -146,6 +160,8 @@ impl App {
         rivergen_tenancy::register_jobs(&tenancy);
         let federation = Federation::new(tenancy.clone(), access);
         rivergen_federation::register_jobs(&federation);
+        let oauth = Oauth::new(tenancy.clone(), delegations, authenticator.clone());
+        rivergen_oauth::register_jobs(&oauth);
 
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
         let policies = Policies::new(platform.clone(), Arc::new(targets));
@@ -164,19 +180,22 @@ impl App {
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
             .merge(rivergen_federation::operations().with_state(federation.clone()))
+            .merge(rivergen_oauth::operations().with_state(oauth.clone()))
             .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
             .merge(rivergen_studio::operations().with_state(studio));
         let proxies = Arc::new(TrustedProxies(config.server.trusted_proxies.clone()));
-        let authentication =
-            Authentication { authenticator: Arc::new(authenticator), limits, proxies: proxies.clone() };
+        let challenge = rivergen_oauth::metadata::challenge(&platform.public_url).map_err(Error::internal)?;
+        let authentication = Authentication { authenticator, limits, proxies: proxies.clone(), challenge };
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
             // Identity providers have tokens and errors of their own.
-            .merge(rivergen_federation::scim::router(federation, proxies))
+            .merge(rivergen_federation::scim::router(federation, proxies.clone()))
+            // So has the protocol that applications speak.
+            .merge(rivergen_oauth::router(oauth, proxies))
             .merge(health::routes(db, streams.clone()))
             .merge(pages::routes(config.is_demo, tokens))
             .fallback(layer::not_found)

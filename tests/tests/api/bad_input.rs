@@ -88,6 +88,9 @@ const BODIES: &[&str] = &[
     "/api/v1/sso/abac/policies",
     "/api/v1/sso/abac/evaluate",
     "/api/v1/sso/enforcement/enforce/1",
+    "/api/v1/organizations/1/oauth-applications",
+    "/api/v1/organizations/1/oauth-applications/1/secrets",
+    "/api/v1/oauth/authorize",
 ];
 
 async fn a_body_that_is_no_json(server: &Server) {

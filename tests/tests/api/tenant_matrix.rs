@@ -36,6 +36,8 @@ enum Access {
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
     /// it can, and its good way has a test of its own.
     PublicRefusing(&'static str),
+    /// Everybody, as a standard says it; this call is refused in its words.
+    Protocol(&'static str),
     /// Every member, and this body is refused for what it says.
     MembersRefusing(&'static str),
     /// The Owner, whose own object the path names; for every other member it does not exist.
@@ -52,13 +54,13 @@ enum Access {
     UntriedProvisioner,
 }
 use Access::{
-    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Provisioner, Public, PublicRefusing,
-    Untried, UntriedProvisioner,
+    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Protocol, Provisioner, Public,
+    PublicRefusing, Untried, UntriedProvisioner,
 };
 
 impl Access {
     fn is_public(self) -> bool {
-        matches!(self, Public | PublicRefusing(_))
+        matches!(self, Public | PublicRefusing(_) | Protocol(_))
     }
 
     fn is_of_provisioner(self) -> bool {
@@ -79,6 +81,7 @@ impl Access {
             PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) | OwnRefusing(code) => {
                 answer.body["error"]["code"] == code
             }
+            Protocol(code) => answer.body["error"] == code,
             _ => answer.status.is_success(),
         }
     }
@@ -577,6 +580,55 @@ const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "VALIDATION_ERROR"),
         |_| json!({}),
     ),
+    entry("POST /api/v1/organizations/{org_id}/oauth-applications", NotFor("Developer"), |_| oauth_application()),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications", NotFor("Developer"), nothing),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}", NotFor("Developer"), nothing),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/oauth-applications/{app_id}",
+        NotFor("Developer"),
+        |_| json!({"description": "Weekly"}),
+    ),
+    entry("DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}", Untried(Some("Developer")), nothing),
+    entry("POST /api/v1/organizations/{org_id}/oauth-applications/{app_id}/revoke", NotFor("Developer"), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret",
+        NotFor("Developer"),
+        nothing,
+    ),
+    entry(
+        "POST /api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets",
+        NotFor("Developer"),
+        |_| json!({"expires_in_days": 1}),
+    ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets", NotFor("Developer"), nothing),
+    entry(
+        "DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets/{secret}",
+        NotForRefusing("Developer", "NOT_FOUND"),
+        nothing,
+    ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), nothing),
+    entry("PUT /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), |_| json!({"applications": "all"})),
+    entry(
+        "POST /api/v1/oauth/authorize",
+        MembersRefusing("invalid_client"),
+        |_| json!({"client_id": "nobody", "redirect_uri": "https://x.example/", "approve": true}),
+    ),
+    entry("GET /api/v1/oauth/app-info", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/oauth/connected-applications", Members, nothing),
+    entry("DELETE /api/v1/oauth/connected-applications/{app_id}", MembersRefusing("application_not_found"), nothing),
+    entry("GET /oauth/authorize", Protocol("invalid_client"), nothing),
+    entry("POST /oauth/authorize", Protocol("invalid_request"), nothing),
+    entry("GET /oauth/logout", Public, nothing),
+    entry("POST /oauth/device_authorization", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/par", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/token", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/introspect", Protocol("invalid_request"), nothing),
+    entry("GET /oauth/userinfo", Protocol("invalid_token"), nothing),
+    entry("GET /oauth/jwks", Public, nothing),
+    entry("GET /.well-known/oauth-authorization-server", Public, nothing),
+    entry("GET /.well-known/openid-configuration", Public, nothing),
+    entry("GET /.well-known/oauth-protected-resource", Public, nothing),
 ];
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -596,6 +648,11 @@ fn scim_patch(attribute: &str) -> Value {
 
 fn scim_search() -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]})
+}
+
+fn oauth_application() -> Value {
+    json!({"name": unique(" app"), "grant_types": ["authorization_code", "client_credentials"], "scopes": ["read"],
+        "redirect_uris": ["https://app.example/callback"]})
 }
 
 /// Fields that bear an id and still need no 404, each for its reason.
@@ -629,6 +686,10 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/sso/enforcement/enforce/{organization_id}", "exempt_user_ids", "documented as 422: members only"),
     ("POST /api/v1/sso/enforcement/bulk-action/{organization_id}", "user_ids", "documented as 422: members only"),
     ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("POST /api/v1/oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /api/v1/oauth/app-info", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /oauth/logout", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
 ];
 
 const PASSWORD: &str = rivergen_tests::PASSWORD;
@@ -676,6 +737,7 @@ struct Ids {
     provider_id: i64,
     scim_token: String,
     scim_group_id: i64,
+    app_id: i64,
 }
 
 impl Ids {
@@ -716,6 +778,8 @@ impl Ids {
         let idp = crate::scim::Provider::of(server, organization).await;
         idp.create(&organization.viewer.email).await;
         let scim_group_id = idp.group("A group", &[]).await.parse().unwrap();
+        let applications = format!("/api/v1/organizations/{}/oauth-applications", organization.id);
+        let app = owner.client.post(&applications, oauth_application()).await.created();
         // Claimed with the organization.
         let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
@@ -745,6 +809,7 @@ impl Ids {
             provider_id: idp.id,
             scim_token: idp.client.token().to_owned(),
             scim_group_id,
+            app_id: app["id"].as_i64().unwrap(),
             upload_id: last_segment(&upload).parse().unwrap(),
         }
     }
@@ -772,6 +837,7 @@ impl Ids {
             ("upload_id", self.upload_id),
             ("provider_id", self.provider_id),
             ("scim_group_id", self.scim_group_id),
+            ("app_id", self.app_id),
             // There are none of these yet, so every id is foreign.
             ("import_id", 1),
             ("dataset_id", 1),
@@ -878,6 +944,8 @@ impl Operation {
         path = path.replace("{invitation}", &invitation).replace("{invitation_token}", &own.invitation_token);
         path = path.replace("{object_name}", &own.file_path).replace("{bucket_name}", "rivergen");
         path = path.replace("{token}", &own.link_token);
+        // There is none of this number.
+        path = path.replace("{secret}", "0");
         // No id: the same provider for everybody.
         path = path.replace("{provider}", "github").replace("{vendor}", "okta");
         path = path.replace("{provider}", "github");
