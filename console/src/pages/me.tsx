@@ -1,0 +1,5 @@
+export function Profile() { return null; }
+export function Security() { return null; }
+export function SessionsPage() { return null; }
+export function MyTokens() { return null; }
+export function Invited() { return null; }

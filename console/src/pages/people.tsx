@@ -1,0 +1,4 @@
+export function People() { return null; }
+export function Person() { return null; }
+export function InvitationsPage() { return null; }
+export function Imports() { return null; }

@@ -1,0 +1,2 @@
+export function NewPolicy() { return null; }
+export function PolicyPage() { return null; }

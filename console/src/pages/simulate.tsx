@@ -1,0 +1,1 @@
+export function Simulate() { return null; }
