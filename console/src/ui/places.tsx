@@ -10,7 +10,7 @@ export type Group = { title?: string; places: Place[] };
 
 export const groups: Group[] = [
   { places: [
-    { path: "/ask", label: "Ask", icon: MessageSquareText, words: "question query sql" },
+    { path: "/", label: "Ask", icon: MessageSquareText, words: "question query sql" },
     { path: "/history", label: "History", icon: History, words: "queries runs" },
   ] },
   { title: "Data", places: [

@@ -28,7 +28,7 @@ function Places() {
           <div className="nav-group" key={group.title ?? ""}>
             {group.title && <div className="nav-title">{group.title}</div>}
             {shown.map((place) => (
-              <Link key={place.path} to={place.path} activeOptions={{ exact: place.path === "/organization" }} activeProps={{ className: "active" }}><place.icon size={16} />{place.label}</Link>
+              <Link key={place.path} to={place.path} activeOptions={{ exact: place.path === "/organization" || place.path === "/" }} activeProps={{ className: "active" }}><place.icon size={16} />{place.label}</Link>
             ))}
           </div>
         );
