@@ -34,7 +34,8 @@ async function ask(): Promise<string | undefined> {
     }).catch(() => undefined);
     // Without a network nobody is signed out.
     if (!response || response.status >= 500) return accessToken;
-    const body = response.ok ? await response.json() : undefined;
+    // 204 is nobody: no error, and no tokens.
+    const body = response.status === 200 ? await response.json() : undefined;
     set(body?.data);
     return accessToken;
   });

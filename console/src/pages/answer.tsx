@@ -129,7 +129,7 @@ export function AnswerCard({ answer, onSql, canSave }: { answer: Answer; onSql: 
       </div>
       {rows.length === 0 ? !answer.plan && <p className="soft" style={{ padding: "0 18px 18px" }}>No rows. {answer.policies.some((policy) => policy.type === "row_level_security") ? "A row filter may hide some." : ""}</p>
         : view === "chart" ? <Chart columns={answer.columns} rows={rows} /> : <Grid columns={answer.columns} rows={rows} label={answer.question ?? "Rows"} />}
-      {explaining && <Explain sources={answer.sources} masked={masked.map((column) => column.name)} onClose={() => setExplaining(false)} />}
+      {explaining && <Explain sources={answer.sources} masked={masked.map((column) => column.name)} sql={answer.sql} onClose={() => setExplaining(false)} />}
     </section>
   );
 }
@@ -155,7 +155,7 @@ function SaveQuestion({ save }: { save: (name: string) => Promise<unknown> }) {
 }
 
 /** Why a table, a column or rows are hidden from whoever asks. */
-export function Explain({ sources, masked, onClose }: { sources: number[]; masked: string[]; onClose: () => void }) {
+export function Explain({ sources, masked, sql, onClose }: { sources: number[]; masked: string[]; sql?: string; onClose: () => void }) {
   const tables = useQuery({
     queryKey: ["tables", sources],
     queryFn: async () => (await Promise.all(sources.map(async (id) => {
@@ -163,7 +163,9 @@ export function Explain({ sources, masked, onClose }: { sources: number[]; maske
       return schemas.schemas.flatMap((schema) => schema.tables.map((table) => ({ source: id, name: `${schema.schema_name}.${table.table_name}`, columns: (table.columns ?? []).map((column) => column.column_name) })));
     }))).flat(),
   });
-  const first = tables.data?.findIndex((table) => masked.some((column) => table.columns.includes(column))) ?? -1;
+  // The table that the question was about comes first.
+  const asked = (name: string) => new RegExp(`(?<![\\w])${(name.split(".").at(-1) ?? "").replace(/[^\w]/g, "\\$&")}(?![\\w])`, "i").test(sql ?? "");
+  const first = tables.data?.findIndex((table) => asked(table.name) || masked.some((column) => table.columns.includes(column))) ?? -1;
   const [chosen, setChosen] = useState<number>();
   const [column, setColumn] = useState("");
   const table = tables.data?.[chosen ?? Math.max(0, first)];

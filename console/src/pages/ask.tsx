@@ -4,7 +4,7 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
 import { CornerDownLeft, Database, MessageSquareText, Square, SquareTerminal } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
-import { api, read } from "../api/client";
+import { ApiError, api, read } from "../api/client";
 import { useMay } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
@@ -42,6 +42,14 @@ export function Ask() {
   const completions = useMemo(() => Object.fromEntries(tables.map((table) => [table.table_name, (table.columns ?? []).map((column) => column.column_name)])), [tables]);
   const suggestions = useMemo(() => suggest(tables), [tables]);
 
+  /** The sources that are chosen; who is quicker than their list waits for it. */
+  const chosenSources = async (): Promise<number[]> => {
+    if (selected.length > 0) return selected;
+    const items = sources.data ? [] : ((await sources.refetch()).data?.items ?? []);
+    const ids = items.filter((source) => source.status !== "inactive").slice(0, 10).map((source) => source.id);
+    if (ids.length === 0) throw new Error("Choose a source first.");
+    return ids;
+  };
   const run = async (what: string, work: (signal: AbortSignal) => Promise<Answer>) => {
     if (running) return;
     const stop = new AbortController();
@@ -57,23 +65,25 @@ export function Ask() {
     }
   };
   const ask = (text = question) => text.trim() && run(text, async (signal) => {
-    const answer = await read(api.POST("/api/v1/prompts/execute", { body: { prompt_text: text, selected_data_source_ids: selected }, signal }));
+    const asked = await chosenSources();
+    const answer = await read(api.POST("/api/v1/prompts/execute", { body: { prompt_text: text, selected_data_source_ids: asked }, signal }));
     const preview = (answer.result_preview ?? []) as unknown as Record<string, Cell>[];
     return {
       id: answer.query_id, question: text, sql: answer.generated_query_text ?? undefined, explanation: answer.explanation,
       understood: answer.understood as unknown as Answer["understood"], confidence: answer.confidence, columns: answer.columns,
       rows: preview.map((row) => answer.columns.map((column) => row[column.name] ?? null)), truncated: answer.truncated,
-      policies: answer.policies_applied, milliseconds: answer.total_duration_ms, sources: selected,
+      policies: answer.policies_applied, milliseconds: answer.total_duration_ms, sources: asked,
     };
   });
   const query = () => sql.trim() && run(sql, async (signal) => {
+    const asked = await chosenSources();
     const answer = await read(api.POST("/api/v1/data-sources/{data_source_id}/query", {
-      params: { path: { data_source_id: selected[0] ?? 0 } }, body: { query: sql, additional_data_source_ids: selected.slice(1), dry_run: dry, max_rows: 10_000 }, signal,
+      params: { path: { data_source_id: asked[0] ?? 0 } }, body: { query: sql, additional_data_source_ids: asked.slice(1), dry_run: dry, max_rows: 10_000 }, signal,
     }));
     if (!("rows" in answer)) throw new Error("The query goes on without this page; see the history.");
     return {
       id: answer.query_id, sql, understood: [], columns: answer.columns, rows: answer.rows as unknown as Cell[][], truncated: answer.truncated, policies: answer.policies_applied,
-      milliseconds: answer.execution_time_ms, plan: answer.governed_plan ?? undefined, estimate: answer.estimate ?? undefined, sources: selected,
+      milliseconds: answer.execution_time_ms, plan: answer.governed_plan ?? undefined, estimate: answer.estimate ?? undefined, sources: asked,
     };
   });
 
@@ -130,7 +140,7 @@ export function Ask() {
             {mode === "sql" && <Check label="Plan only" checked={dry} onChange={(event) => setDry(event.target.checked)} />}
             {running
               ? <Button icon={<Square size={13} />} onClick={() => running.stop.abort()}>Stop</Button>
-              : <Button kind="primary" icon={<CornerDownLeft size={15} />} disabled={selected.length === 0} onClick={() => go()} title={mode === "sql" ? "Ctrl Enter" : "Enter"}>{mode === "sql" ? "Run" : "Ask"}</Button>}
+              : <Button kind="primary" icon={<CornerDownLeft size={15} />} disabled={sources.data !== undefined && selected.length === 0} onClick={() => go()} title={mode === "sql" ? "Ctrl Enter" : "Enter"}>{mode === "sql" ? "Run" : "Ask"}</Button>}
           </div>
         </div>
         {mode === "words" && answers.length === 0 && !running && suggestions.length > 0 && (
@@ -140,7 +150,7 @@ export function Ask() {
         )}
       </div>
       {running && <Running what={running.what} since={running.since} mode={mode} />}
-      {error !== undefined && <Problem error={error} retry={() => go()} />}
+      {error !== undefined && <NotUnderstood error={error} onQuestion={(text) => { setQuestion(text); void ask(text); }} retry={() => go()} />}
       <div className="stack" aria-live="polite">
         {answers.map((answer) => (
           <AnswerCard key={answer.id} answer={answer} onSql={(text) => { setSql(text); setMode("sql"); setChosen(answer.sources); scrollTo({ top: 0 }); }}
@@ -148,6 +158,19 @@ export function Ask() {
         ))}
       </div>
     </Page>
+  );
+}
+
+/** An error; where the planner knows better questions, they are a click away. */
+function NotUnderstood({ error, onQuestion, retry }: { error: unknown; onQuestion: (text: string) => void; retry: () => void }) {
+  const suggested = error instanceof ApiError ? error.details.filter((detail) => detail.field === "suggestion") : [];
+  if (!(error instanceof ApiError) || suggested.length === 0) return <Problem error={error} retry={retry} />;
+  const others = error.details.filter((detail) => detail.field !== "suggestion" && detail.field !== "unknown_word");
+  return (
+    <div className="stack tight">
+      <Problem error={new ApiError(error.code, error.message, error.status, error.requestId, others)} />
+      <div className="chips" role="group" aria-label="Suggestions">{suggested.map((each) => <button type="button" className="chip" key={each.reason} onClick={() => onQuestion(each.reason)}>{each.reason.replace(/^./, (first) => first.toUpperCase())}</button>)}</div>
+    </div>
   );
 }
 

@@ -205,8 +205,7 @@ export function CheckMail({ email, token, onBack }: { email: string; token: stri
 }
 
 export function SignUp() {
-  const { email: invited } = useSearch({ strict: false }) as { email?: string };
-  const [email, setEmail] = useState(invited ?? "");
+  const [email, setEmail] = useState("");
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const [made, setMade] = useState<{ token: string }>();
@@ -216,7 +215,7 @@ export function SignUp() {
   }, { inline: true });
   if (made) return <CheckMail email={email} token={made.token} />;
   return (
-    <Door title="Sign up" lead="An account of your own; an organization comes next." foot={<>Already here? <a href="/sign-in">Sign in</a></>}>
+    <Door title="Sign up" lead="An account, and an organization of your own to begin with." foot={<>Already here? <a href="/sign-in">Sign in</a></>}>
       <form className="stack" onSubmit={(event) => { event.preventDefault(); void signUp.start(undefined); }}>
         <TextField label="E-mail" type="email" autoComplete="email" required value={email} onValue={setEmail} error={signUp.of("email")} autoFocus />
         <TextField label="Name" autoComplete="name" value={name} onValue={setName} error={signUp.of("display_name")} />

@@ -83,7 +83,7 @@ export function Invitation() {
       {signedIn === true && <Button kind="primary" className="wide" busy={accept.busy} onClick={() => accept.start(undefined)}>Accept</Button>}
       {signedIn === false && <>
         <a className="button primary wide" href={`/sign-in?to=${back}`}>Sign in to accept</a>
-        <a className="button wide" href={`/sign-up?email=${encodeURIComponent(invitation.email)}`}>Sign up first</a>
+        <a className="button wide" href="/sign-up">Sign up first</a>
       </>}
     </Door>
   );

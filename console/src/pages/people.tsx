@@ -50,7 +50,7 @@ export function People() {
         id={(person) => person.id}
         columns={[
           may("user.suspend") && { head: " ", cell: (person) => <input type="checkbox" aria-label={`Choose ${person.display_name}`} checked={chosen.includes(person.id)} onChange={() => setChosen(chosen.includes(person.id) ? chosen.filter((id) => id !== person.id) : [...chosen, person.id])} /> },
-          { head: "Name", sort: "display_name", cell: (person) => <div className="row" style={{ flexWrap: "nowrap" }}><Avatar name={person.display_name || person.email} /><div><Link className="strong" to="/people/$id" params={{ id: String(person.id) }}>{person.display_name || person.email}</Link><div className="small soft break">{person.email}</div></div></div> },
+          { head: "Name", sort: "display_name", cell: (person) => <div className="row" style={{ flexWrap: "nowrap" }}><Avatar name={person.display_name || person.email} /><div><Link className="strong" to="/people/$id" params={{ id: String(person.id) }}>{person.display_name || person.email}</Link><div className="small soft">{person.email}</div></div></div> },
           { head: "Role", cell: (person) => person.role_name ?? "—" },
           { head: "State", cell: (person) => <Status value={person.status} /> },
           { head: "Signed in", sort: "last_login_at", cell: (person) => <When at={person.last_login_at} /> },

@@ -23,22 +23,27 @@ function useTables(sources: number[]): Table[] {
 }
 
 /** Asks the server what these rules would do, which also says what is wrong with them. */
-function useCheck(type: PolicyType, rules: Rule[], sources: number[], ready: boolean) {
+function useCheck(type: PolicyType, rules: Rule[], sources: number[], ready: boolean, roleIds: number[]) {
   const me = useMe();
+  const may = useMay();
+  // Shown for somebody whom it would govern, where there is one.
+  const people = useQuery({ queryKey: ["people", "all"], enabled: may("user.read"), queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })) });
   const text = useDeferredValue(JSON.stringify(rules));
   const [settled, setSettled] = useState(text);
   useEffect(() => {
     const timer = setTimeout(() => setSettled(text), 450);
     return () => clearTimeout(timer);
   }, [text]);
-  const id = me.data?.user.id;
-  return useQuery({
-    queryKey: ["check", type, settled, sources[0]], enabled: Boolean(ready && id && sources[0]), retry: false,
+  const governed = people.data?.users.find((person) => person.role_id != null && roleIds.includes(person.role_id));
+  const id = governed?.id ?? me.data?.user.id;
+  const check = useQuery({
+    queryKey: ["check", type, settled, sources[0], id], enabled: Boolean(ready && id && sources[0]), retry: false,
     queryFn: () => read(api.POST("/api/v1/policies/simulate", { body: {
       user_id: id ?? 0, data_source_id: sources[0] ?? 0,
       changes: { drafts: [{ name: "draft", type, rules: (JSON.parse(settled) as Rule[]).map((rule) => ({ ...rule, rule_name: rule.rule_name || "rule" })) as never }] },
     } })),
   });
+  return { ...check, whom: governed ? governed.display_name || governed.email : "you" };
 }
 
 function isReady(type: PolicyType, rules: Rule[]): boolean {
@@ -58,7 +63,7 @@ function Checked({ check, ready, sources }: { check: ReturnType<typeof useCheck>
   return (
     <div className="row small" style={{ alignItems: "flex-start", color: "var(--good)" }} role="status">
       <CheckCircle2 size={16} aria-hidden style={{ marginTop: 2 }} />
-      <div className="grow"><b>It can be applied.</b>{touched.length > 0 && <ul className="soft">{touched.slice(0, 5).map((line) => <li key={line}>{line}</li>)}</ul>}</div>
+      <div className="grow"><b>It can be applied.</b>{touched.length > 0 && <> For {check.whom}:</>}{touched.length > 0 && <ul className="soft">{touched.slice(0, 5).map((line) => <li key={line}>{line}</li>)}</ul>}</div>
     </div>
   );
 }
@@ -79,7 +84,7 @@ export function NewPolicy() {
   const roles = useQuery({ queryKey: ["roles", organization, "all"], queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/roles", { params: { path: { org_id: organization }, query: { limit: 100 } } })) });
   const tables = useTables(chosen);
   const ready = isReady(type, rules);
-  const check = useCheck(type, rules, chosen, ready);
+  const check = useCheck(type, rules, chosen, ready, roleIds);
   const create = useAction(async () => {
     const policy = await read(api.POST("/api/v1/policies", { body: { name, description: description || undefined, type, is_active: active, rules: rules.map((rule) => ({ ...rule, rule_name: rule.rule_name || name })) as never, data_source_ids: chosen, role_ids: roleIds } }));
     setTouched(false);
@@ -165,7 +170,7 @@ function Edit({ policy }: { policy: Schemas["Policy"] }) {
   const before = JSON.stringify([policy.name, policy.description ?? "", policy.is_active, policy.rules.map(({ rule_name, rule_type, rule_config, is_active }) => ({ rule_name, rule_type, rule_config, is_active }))]);
   const touched = JSON.stringify([name, description, active, rules]) !== before;
   const ready = isReady(policy.type, rules);
-  const check = useCheck(policy.type, rules, sources, ready && touched);
+  const check = useCheck(policy.type, rules, sources, ready && touched, policy.assignments.flatMap((each) => each.role_id ?? []));
   const save = useAction(() => read(api.PATCH("/api/v1/policies/{policy_id}", { params: { path: { policy_id: policy.id } }, body: { name, description, is_active: active, rules: rules as never, version: policy.version } })), { done: "Saved; it holds from the next query on.", changes: [["policy", String(policy.id)], ["policies"]], inline: true });
   const blocker = useBlocker({ shouldBlockFn: () => touched && !save.busy, withResolver: true, enableBeforeUnload: () => touched });
   return (

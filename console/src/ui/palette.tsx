@@ -54,7 +54,10 @@ export function Palette({ onClose }: { onClose: () => void }) {
   ];
   const question: Command[] = wanted.length > 3 ? [{ id: "ask", label: `Ask: ${wanted}`, words: wanted, icon: <MessageSquareText size={16} />, run: () => void navigate({ to: "/ask", search: { q: wanted } }) }] : [];
   const fits = (text: string, part: string) => part.split(/\s+/).every((word) => contains(text, word));
-  const shown = [...commands.filter((command) => fits(`${command.label} ${command.where ?? ""} ${command.words ?? ""}`, wanted)), ...found, ...question];
+  // What is called so stands before what only has to do with it.
+  const rank = (command: Command) => (contains(command.label, wanted) ? (command.label.toLowerCase().startsWith(wanted.toLowerCase()) ? 0 : 1) : 2);
+  const fitting = commands.filter((command) => fits(`${command.label} ${command.where ?? ""} ${command.words ?? ""}`, wanted));
+  const shown = [...fitting.toSorted((a, b) => rank(a) - rank(b)), ...found, ...question];
 
   return (
     <ModalOverlay isOpen isDismissable onOpenChange={(open) => !open && onClose()} className="scrim top">

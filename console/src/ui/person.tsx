@@ -25,9 +25,10 @@ export function PersonMenu() {
   const name = me.data?.user.display_name ?? "";
   return (
     <MenuTrigger>
-      <AriaButton className="button quiet" aria-label="Your account">
+      <AriaButton className="button quiet">
         <Avatar name={name || "?"} />
         <span className="grow break" style={{ textAlign: "left" }}>{name}</span>
+        <span className="visually-hidden">Your account</span>
       </AriaButton>
       <Popover className="popover" placement="top start">
         <Menu className="menu" onAction={(key) => {
@@ -71,11 +72,12 @@ export function PlaceMenu() {
   };
   return (
     <MenuTrigger>
-      <AriaButton className="button" style={{ width: "100%", minHeight: 46, justifyContent: "flex-start" }} aria-label={`Organization ${here?.name ?? ""}, workspace ${room?.name ?? ""}. Switch`}>
+      <AriaButton className="button" style={{ width: "100%", minHeight: 46, justifyContent: "flex-start" }}>
         <span className="grow" style={{ textAlign: "left", lineHeight: 1.25, overflow: "hidden" }}>
           <span style={{ display: "block", overflow: "hidden", textOverflow: "ellipsis" }}>{here?.name ?? "No organization"}</span>
           <span className="small soft" style={{ fontWeight: 450 }}>{room?.name ?? " "}</span>
         </span>
+        <span className="visually-hidden">Switch organization or workspace</span>
         <ChevronsUpDown size={15} aria-hidden />
       </AriaButton>
       <Popover className="popover" placement="bottom start">

@@ -86,18 +86,16 @@ fn file(name: &str, headers: &HeaderMap) -> Response {
         offers.any(|offer| offer.eq_ignore_ascii_case(encoding))
     };
     let forms = [("br", ".br"), ("gzip", ".gz")];
-    let compressed = forms.iter().filter(|(encoding, _)| takes(encoding));
-    let compressed =
-        compressed.filter_map(|(encoding, ending)| Some((*encoding, find(&format!("{name}{ending}"))?))).next();
-    let lasting =
-        if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "public, max-age=300" };
-    let mut response = Response::new(Body::empty());
+    let mut offered = forms.iter().filter(|(encoding, _)| takes(encoding));
+    let compressed = offered.find_map(|(encoding, ending)| Some((*encoding, find(&format!("{name}{ending}"))?)));
     let (encoding, bytes) = match compressed {
         Some((encoding, bytes)) => (Some(encoding), Some(bytes)),
         None => (None, find(name)),
     };
     let Some(bytes) = bytes else { return StatusCode::NOT_FOUND.into_response() };
-    *response.body_mut() = Body::from(bytes);
+    let lasting =
+        if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "public, max-age=300" };
+    let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(lasting));
