@@ -13,8 +13,7 @@ let wasOpen = false;
 session.subscribe(() => {
   const isOpen = session.isOpen();
   if (wasOpen && !isOpen) {
-    queries.clear();
-    void router.navigate({ to: "/sign-in", search: { to: undefined } });
+    void router.navigate({ to: "/sign-in", search: { to: undefined } }).then(() => queries.clear());
   }
   wasOpen = isOpen;
 });

@@ -84,7 +84,7 @@ const tree = root.addChildren([
     page("/sso", signOn, "Providers"),
     page("/sso/new/$vendor", signOn, "Setup"),
     page("/sso/$id", signOn, "Provider"),
-    page("/scim", signOn, "Scim"),
+    page("/provisioning", signOn, "Scim"),
     page("/enforcement", signOn, "Enforcement"),
     page("/access", () => import("./pages/access"), "Access"),
     page("/workspaces", organization, "WorkspacesPage"),
@@ -100,7 +100,17 @@ const tree = root.addChildren([
   ]),
 ]);
 
-export const router = createRouter({ routeTree: tree, defaultPreload: "intent", defaultPreloadStaleTime: 0 });
+export const router = createRouter({
+  routeTree: tree,
+  // Addresses as people write them: ?source=2 is a text, not a number that would be quoted to stay one.
+  parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
+  stringifySearch: (search) => {
+    const given = Object.entries(search).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "");
+    return given.length > 0 ? `?${new URLSearchParams(given)}` : "";
+  },
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+});
 
 declare module "@tanstack/react-router" {
   interface Register {

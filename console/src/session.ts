@@ -14,8 +14,15 @@ const listeners = new Set<Listener>();
 const tabs = new BroadcastChannel("session");
 tabs.onmessage = ({ data }) => {
   if (data === "signed out") set(undefined);
-  if (data === "signed in") location.reload();
+  // Of one person's tabs each goes on; what shows somebody else is loaded anew.
+  else if (data !== subject()) location.reload();
 };
+
+/** Whose token it is, as the token says. */
+function subject(): string | undefined {
+  const claims = accessToken?.split(".")[1]?.replaceAll("-", "+").replaceAll("_", "/");
+  return claims && (JSON.parse(atob(claims)) as { sub: string }).sub;
+}
 
 function set(tokens: Tokens | undefined) {
   accessToken = tokens?.access_token;
@@ -60,7 +67,7 @@ export const session = {
   begin(tokens: Tokens, tellOthers = true) {
     started = Promise.resolve(tokens.access_token);
     set(tokens);
-    if (tellOthers) tabs.postMessage("signed in");
+    if (tellOthers) tabs.postMessage(subject());
   },
 
   end() {

@@ -11,7 +11,7 @@ const INSIDE = [
   "/", "/welcome", "/history", "/history/1", "/sources", "/sources/new", "/sources/new/postgresql", "/sources/new/csv", "/sources/2", "/sources/2?tab=tags", "/sources/2?tab=health", "/sources/2?tab=changes", "/sources/2?tab=settings",
   "/files", "/files?tab=links", "/files?tab=shares", "/files/usage", "/policies", "/policies/new", "/policies/dashboard", "/policies/1", "/policies/3?tab=assignments", "/policies/3?tab=evaluations", "/policies/3?tab=versions",
   "/simulate?user=3&source=2&without=3", "/audit", "/people", "/people/3", "/people/3?tab=activity", "/people/3?tab=sessions", "/people/3?tab=manage", "/invitations", "/imports", "/roles", "/roles/new", "/roles/4", "/roles/4?tab=people",
-  "/sso", "/sso/new/okta", "/sso/new/generic-saml", "/scim", "/enforcement", "/access", "/workspaces", "/workspaces/1", "/organization", "/organization?tab=domains", "/organization?tab=security", "/organization/tokens",
+  "/sso", "/sso/new/okta", "/sso/new/generic-saml", "/provisioning", "/enforcement", "/access", "/workspaces", "/workspaces/1", "/organization", "/organization?tab=domains", "/organization?tab=security", "/organization/tokens",
   "/me", "/me/security", "/me/sessions", "/me/tokens", "/invited", "/operator",
 ];
 const WIDTHS = [[360, 740], [1024, 768], [1440, 900]];

@@ -48,7 +48,7 @@ export function useAction<A, R>(run: (argument: A) => Promise<R>, options: Optio
 
 class GaveUp extends Error {}
 
-let waiting: { finish: () => void; giveUp: () => void } | undefined;
+let waiting: { why: string; finish: () => void; giveUp: () => void } | undefined;
 const listeners = new Set<() => void>();
 function ask(next: typeof waiting) {
   waiting = next;
@@ -61,7 +61,7 @@ export async function proved<R>(run: () => Promise<R>): Promise<R> {
     return await run();
   } catch (cause) {
     if (!(cause instanceof ApiError) || cause.code !== "REAUTHENTICATION_REQUIRED") throw cause;
-    await new Promise<void>((resolve, reject) => ask({ finish: resolve, giveUp: () => reject(new GaveUp()) }));
+    await new Promise<void>((resolve, reject) => ask({ why: cause.message, finish: resolve, giveUp: () => reject(new GaveUp()) }));
     return run();
   }
 }
@@ -105,7 +105,7 @@ export function Reauthentication() {
   };
   return (
     <Dialog title="Confirm that it is you" onClose={() => { close(); current.giveUp(); }}>
-      <p className="soft">What you are about to do needs a fresh proof.</p>
+      <p className="soft">{current.why}</p>
       <form className="stack" onSubmit={submit}>
         {temporaryToken
           ? <TextField label="Code of your authenticator app" inputMode="numeric" autoComplete="one-time-code" value={code} onValue={setCode} autoFocus />

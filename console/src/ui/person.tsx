@@ -16,7 +16,6 @@ import { tellError } from "./toast";
 export async function signOut() {
   await read(api.POST("/api/v1/auth/logout")).catch(() => undefined);
   session.end();
-  queries.clear();
 }
 
 export function PersonMenu() {

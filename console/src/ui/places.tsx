@@ -30,7 +30,7 @@ export const groups: Group[] = [
   ] },
   { title: "Sign-in", places: [
     { path: "/sso", label: "Single sign-on", icon: LogIn, needs: "sso.read", words: "okta entra saml oidc provider" },
-    { path: "/scim", label: "Provisioning", icon: Network, needs: "sso.read", words: "scim sync" },
+    { path: "/provisioning", label: "Provisioning", icon: Network, needs: "sso.read", words: "scim sync" },
     { path: "/enforcement", label: "Enforcement", icon: Gavel, needs: "sso.manage", words: "require mfa sso migration" },
     { path: "/access", label: "Access policies", icon: Fingerprint, needs: "sso.read", words: "abac attributes conditions cedar" },
   ] },
