@@ -46,7 +46,8 @@ export async function demo(settings = {}) {
     /** The mails to somebody, the latest last. */
     async mails(to) {
       const folder = join(directory, "mail");
-      const names = (await readdir(folder).catch(() => [])).sort();
+      // What is being written has another name until it is whole.
+      const names = (await readdir(folder).catch(() => [])).filter((name) => /^[^.].*\.eml$/.test(name)).sort();
       const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
       return texts.map(decoded).filter((text) => text.includes(to));
     },

@@ -5,6 +5,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { CornerDownLeft, Database, MessageSquareText, Square, SquareTerminal } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, api, read } from "../api/client";
+import { queries } from "../queries";
 import { useMay } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
@@ -58,6 +59,7 @@ export function Ask() {
     try {
       const answer = await work(stop.signal);
       setAnswers((before) => [answer, ...before].slice(0, 20));
+      void queries.invalidateQueries({ queryKey: ["first", "runs"] });
     } catch (cause) {
       if (!stop.signal.aborted) setError(cause);
     } finally {

@@ -28,7 +28,7 @@ function FirstSteps() {
   const runs = useQuery({ queryKey: ["first", "runs"], enabled, queryFn: () => read(api.GET("/api/v1/queries", { params: { query: { page_size: 1 } } })) });
   const policies = useQuery({ queryKey: ["first", "policies"], enabled, queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { page_size: 1 } } })) });
   const members = useQuery({ queryKey: ["first", "members", organization], enabled, queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/members", { params: { path: { org_id: organization }, query: { limit: 1 } } })) });
-  if (!sources.data || !runs.data || !policies.data || !members.data) return null;
+  if (!isBuilder || !sources.data || !runs.data || !policies.data || !members.data) return null;
   const first = sources.data.items[0];
   const steps = [
     { done: Boolean(first), to: "/sources/new", title: "Connect a source", text: "A database, or a file" },

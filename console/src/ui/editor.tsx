@@ -1,6 +1,6 @@
 // The SQL editor: CodeMirror, which completes the tables and columns that the person may see.
 
-import { autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
+import { type CompletionContext, autocompletion, closeBrackets, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { HighlightStyle, bracketMatching, syntaxHighlighting } from "@codemirror/language";
@@ -31,6 +31,18 @@ const colours = HighlightStyle.define([
 
 export type Completions = Record<string, string[]>;
 
+/** SQL with the tables after FROM, and the columns of those tables that the statement speaks of wherever one can stand. */
+function governed(completions: Completions) {
+  const columns = (context: CompletionContext) => {
+    const word = context.matchBefore(/\w+/);
+    if (!word || context.state.sliceDoc(word.from - 1, word.from) === ".") return null;
+    const text = context.state.doc.toString().toLowerCase();
+    const tables = Object.entries(completions).filter(([table]) => text.includes(table.toLowerCase()));
+    return { from: word.from, options: tables.flatMap(([table, names]) => names.map((label) => ({ label, type: "property", detail: table, boost: 20 }))), validFor: /^\w*$/ };
+  };
+  return [sql({ dialect: PostgreSQL, schema: completions, upperCaseKeywords: true }), PostgreSQL.language.data.of({ autocomplete: columns })];
+}
+
 export default function Editor({ value, onValue, onRun, completions, label }: { value: string; onValue: (value: string) => void; onRun: () => void; completions: Completions; label: string }) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
@@ -49,8 +61,8 @@ export default function Editor({ value, onValue, onRun, completions, label }: { 
           EditorView.cspNonce.of(nonce),
           Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => { latest.current.onRun(); return true; } }])),
           keymap.of([...completionKeymap, ...historyKeymap, ...defaultKeymap]),
-          history(), closeBrackets(), bracketMatching(), autocompletion({ activateOnTyping: true }),
-          language.current.of(sql({ dialect: PostgreSQL, schema: completions, upperCaseKeywords: true })),
+          history(), closeBrackets(), bracketMatching(), autocompletion({ icons: false }),
+          language.current.of(governed(completions)),
           syntaxHighlighting(colours), look, EditorView.lineWrapping, placeholder("SELECT …"),
           EditorView.contentAttributes.of({ "aria-label": label }),
           EditorView.updateListener.of((update) => update.docChanged && latest.current.onValue(update.state.doc.toString())),
@@ -66,6 +78,6 @@ export default function Editor({ value, onValue, onRun, completions, label }: { 
     const editor = view.current;
     if (editor && editor.state.doc.toString() !== value) editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
-  useEffect(() => view.current?.dispatch({ effects: language.current.reconfigure(sql({ dialect: PostgreSQL, schema: completions, upperCaseKeywords: true })) }), [completions]);
+  useEffect(() => view.current?.dispatch({ effects: language.current.reconfigure(governed(completions)) }), [completions]);
   return <div className="editor" ref={place} />;
 }
