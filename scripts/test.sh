@@ -20,6 +20,9 @@ scripts/install-test-tools.sh
 
 step "Console: types and build"
 scripts/build-console.sh
+if [ -x console/node_modules/.bin/prettier ]; then
+    (cd console && npm run --silent check)
+fi
 
 step "Format"
 cargo fmt --all --check

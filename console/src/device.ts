@@ -2,10 +2,10 @@
 // proof is a cookie that only the server reads.
 
 export function deviceFingerprint(): string {
-  return JSON.stringify({
-    platform: navigator.platform,
-    language: navigator.language,
-    screen: `${screen.width}x${screen.height}`,
-    time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-  });
+    return JSON.stringify({
+        platform: navigator.platform,
+        language: navigator.language,
+        screen: `${screen.width}x${screen.height}`,
+        time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    });
 }

@@ -11,21 +11,21 @@ import { Toasts } from "./ui/toast";
 // Whoever is signed out, here or in another tab, stands at the door; where they came from is kept for the way back.
 let wasOpen = false;
 session.subscribe(() => {
-  const isOpen = session.isOpen();
-  if (wasOpen && !isOpen) {
-    void router.navigate({ to: "/sign-in", search: { to: undefined } }).then(() => queries.clear());
-  }
-  wasOpen = isOpen;
+    const isOpen = session.isOpen();
+    if (wasOpen && !isOpen) {
+        void router.navigate({ to: "/sign-in", search: { to: undefined } }).then(() => queries.clear());
+    }
+    wasOpen = isOpen;
 });
 
 const root = document.getElementById("root");
 if (root) {
-  createRoot(root).render(
-    <StrictMode>
-      <QueryClientProvider client={queries}>
-        <RouterProvider router={router} />
-        <Toasts />
-      </QueryClientProvider>
-    </StrictMode>,
-  );
+    createRoot(root).render(
+        <StrictMode>
+            <QueryClientProvider client={queries}>
+                <RouterProvider router={router} />
+                <Toasts />
+            </QueryClientProvider>
+        </StrictMode>,
+    );
 }
