@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::{
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -34,8 +34,8 @@ const OPENS: [&str; 9] = [
     "webauthn/authenticate/complete",
 ];
 
-/// What ends the session.
-const ENDS: [&str; 4] = ["auth/logout", "auth/logout-all", "auth/me", "sso/logout"];
+/// What ends this session for certain. After any other end the next refresh is refused, and the cookie goes then.
+const ENDS: [&str; 3] = ["auth/logout", "auth/me", "sso/logout"];
 
 /// An answer with tokens is a few kilobytes.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -79,7 +79,7 @@ pub async fn keep_refresh_tokens(State(cookie): State<SessionCookie>, mut reques
         request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         *request.body_mut() = Body::from(body);
     }
-    let is_reading = request.method() == axum::http::Method::GET;
+    let is_reading = request.method() == Method::GET;
     let response = next.run(request).await;
     let ok = response.status().is_success();
     if ok && OPENS.contains(&operation) {
