@@ -24,6 +24,9 @@ fi
 wanted=$(find src public scripts index.html vite.config.ts tsconfig.json package-lock.json ../docs/openapi.json -type f -not -name schema.d.ts -print0 \
     | sort -z | xargs -0 cksum | cksum)
 if [ "$(cat dist/.inputs 2>/dev/null)" != "$wanted" ]; then
+    is_first=$([ -d dist ] || echo yes)
     npm run --silent build
     echo "$wanted" >dist/.inputs
+    # Until now the server's build has watched this file.
+    [ -z "$is_first" ] || touch package.json
 fi

@@ -7,8 +7,12 @@ use std::{
 };
 
 fn main() -> io::Result<()> {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../console/dist");
-    println!("cargo::rerun-if-changed={}", root.display());
+    let console = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../console");
+    let root = console.join("dist");
+    // What is not there counts as changed at every build, so until there is a dist, a file is watched that is touched when
+    // there is one (scripts/build-console.sh).
+    let watched = if root.is_dir() { root.clone() } else { console.join("package.json") };
+    println!("cargo::rerun-if-changed={}", watched.display());
     let mut files = Vec::new();
     if root.join("index.html").is_file() {
         collect(&root, &root, &mut files)?;
