@@ -6,6 +6,7 @@
 //! ```text
 //!   GET /api/v1/auth/me         against    a bare axum route that answers the same bytes
 //!   POST /api/v1/auth/login     against    Argon2id on all cores, and nothing else
+//!   single sign-on              against    sign-ins with a password
 //!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   lists and checks of members against    the same in an organization of a thousand
 //!   lookups of SCIM users       against    the same with a thousand users
@@ -31,6 +32,7 @@ mod scim;
 mod server;
 mod sessions;
 mod sign_ins;
+mod sso;
 mod start;
 mod tpch;
 
@@ -81,6 +83,7 @@ enum Subject {
     Start,
     Requests,
     SignIns,
+    Sso,
     Sessions,
     Members,
     Scim,
@@ -137,6 +140,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
             sign_ins::measure_refreshes(&server, "PostgreSQL", &mut report)?;
         }
         sign_ins::measure_memory(binary, &mut report)?;
+    }
+    if wanted(Subject::Sso) {
+        eprintln!("sign-ins through identity providers …");
+        sso::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_sso")?;
+            sso::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
     }
     if wanted(Subject::Sessions) {
         eprintln!("a million sessions …");

@@ -328,7 +328,7 @@ impl Large {
                 let user = UserId(self.someone(i64::from(i % 1_000)));
                 let standing = standings.of(OrganizationId(self.id), user).await.map_err(BenchError::database)?;
                 let membership = standing.and_then(|standing| standing.membership(None, now));
-                let asker = Asker { user_id: user, email: None, proofs: Proofs::of_token(None), scopes: None };
+                let asker = Asker { user_id: user, email: None, proofs: Proofs::of_what_goes_on(None), scopes: None };
                 allowed += u32::from(membership.is_some_and(|it| it.holds(&asker, Permission::PromptRead, None)));
             }
             Ok(())

@@ -8,10 +8,12 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Caller, Credential, ErrorCode, Result, TokenHash};
+use rivergen_kernel::{Caller, Credential, ErrorCode, Federation, Result, TokenHash};
 use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
 
-use crate::{access_token::AccessTokens, directory::Directory, personal_token, session, user::User};
+use crate::{
+    access_token::AccessTokens, directory::Directory, personal_token, security::SecurityPolicy, session, user::User,
+};
 
 /// The authenticator of people's access tokens and of the tokens that they made for programs.
 pub struct TokenAuthenticator {
@@ -103,13 +105,23 @@ impl TokenAuthenticator {
             credential: Credential::Session(session.id),
             email_verified: user.is_verified(),
             email: user.email.email.into(),
-            authenticated_at: session.authenticated_at,
+            authenticated_at: proved_at(&session, &security, proofs.federation),
             membership,
             proofs,
             closed,
         };
         let session_ends = security.end_of(&session).map_or(session.expires_at, |end| end.min(session.expires_at));
         Ok(Known::new(caller, session_ends.min(token_ends)))
+    }
+}
+
+/// When the person gave a proof last, for what changes the account. Where the account reaches beyond the organization whose
+/// identity provider opened the session, that was none: it must not open the rest of it, and a proof of their own counts.
+fn proved_at(session: &session::Model, security: &SecurityPolicy, federation: Federation) -> DateTime<Utc> {
+    let is_own = session.authenticated_at > session.created_at;
+    match federation {
+        Federation::By(organization) if !is_own && security.reaches_beyond(organization) => DateTime::UNIX_EPOCH,
+        _ => session.authenticated_at,
     }
 }
 

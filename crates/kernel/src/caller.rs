@@ -52,8 +52,8 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    /// Of what stands for the session that made it, which proved whatever was asked for: a token, work in the background.
-    pub fn of_token(ip: Option<IpAddr>) -> Self {
+    /// Of what goes on after the session that began it, which proved whatever was asked for: work in the background, a link.
+    pub fn of_what_goes_on(ip: Option<IpAddr>) -> Self {
         Self { second_factor: true, passkey: true, trusted_device: false, ip, federation: Federation::Any }
     }
 }
@@ -65,7 +65,7 @@ pub enum Federation {
     No,
     /// That of this one opened the session.
     By(OrganizationId),
-    /// Whichever is asked for: a token, which stands for the session that made it.
+    /// Whichever is asked for: of what goes on after the session that began it.
     Any,
 }
 
@@ -87,6 +87,8 @@ pub enum Closed {
     Network,
     /// It demands a sign-in through its own identity provider.
     SingleSignOn,
+    /// The identity provider of another organization opened the session, which vouches there alone.
+    Elsewhere,
 }
 
 impl From<Closed> for Error {
@@ -97,6 +99,9 @@ impl From<Closed> for Error {
                 "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
             ),
             Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
+            Closed::Elsewhere => Error::new(ErrorCode::Forbidden).with_message(
+                "The identity provider of another organization opened this session; sign in here yourself.",
+            ),
             Closed::Network => Error::new(ErrorCode::Forbidden)
                 .with_message("Your organization does not admit requests from this network."),
         }

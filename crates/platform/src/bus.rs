@@ -24,7 +24,7 @@ pub enum Event {
     UserChanged(UserId),
     /// Roles, members, settings or workspaces of an organization changed.
     OrganizationChanged(OrganizationId),
-    /// Somebody joined or left an organization.
+    /// Somebody joined or left an organization, or was given a role there, or lost one.
     MembersChanged(OrganizationId),
     /// A source was changed, tested, discovered or deleted.
     DataSourceChanged(DataSourceId),

@@ -510,6 +510,7 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/sso/login", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("GET /api/v1/sso/oidc/callback", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("GET /api/v1/sso/oidc/callback/{organization_id}", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/oidc/callback/{organization_id}/{provider_id}", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", PublicRefusing("BAD_REQUEST"), nothing),
     entry("POST /api/v1/sso/token", PublicRefusing("INVALID_CODE"), |_| json!({"code": "x", "redirect_uri": "x"})),
     entry("POST /api/v1/sso/logout", Members, |_| json!({})),
@@ -552,17 +553,8 @@ const ENTRIES: &[Entry] = &[
             "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}})
     }),
     entry("GET /api/v1/sso/abac/policies", NotFor("Developer"), nothing),
-    // The ids of the matrix are those of data policies.
-    entry(
-        "PUT /api/v1/sso/abac/policies/{policy_id}",
-        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
-        |_| json!({"name": unique(" policy")}),
-    ),
-    entry(
-        "DELETE /api/v1/sso/abac/policies/{policy_id}",
-        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
-        nothing,
-    ),
+    entry("PUT /api/v1/sso/abac/policies/{policy_id}", NotFor("Developer"), |_| json!({"name": unique(" policy")})),
+    entry("DELETE /api/v1/sso/abac/policies/{policy_id}", Untried(Some("Developer")), nothing),
     entry(
         "POST /api/v1/sso/abac/evaluate",
         Members,
@@ -624,6 +616,12 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("PUT /api/v1/sso/providers/{provider_id}", "client_id", "no id of ours"),
     ("GET /api/v1/sso/login", "provider_id", "where anybody begins a sign-in"),
     ("GET /api/v1/sso/oidc/callback/{organization_id}", "organization_id", "where any provider sends browsers"),
+    (
+        "GET /api/v1/sso/oidc/callback/{organization_id}/{provider_id}",
+        "organization_id",
+        "where a provider sends browsers",
+    ),
+    ("GET /api/v1/sso/oidc/callback/{organization_id}/{provider_id}", "provider_id", "where a provider sends browsers"),
     ("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", "provider_id", "where any provider tells of a logout"),
     ("GET /api/v1/sso/saml/metadata/{provider_id}", "provider_id", "what any provider loads"),
     ("POST /api/v1/sso/saml/acs/{provider_id}", "provider_id", "where any provider's page posts to"),
@@ -656,6 +654,7 @@ struct Ids {
     data_source_id: i64,
     policy_id: i64,
     policy_assignment_id: i64,
+    access_policy_id: i64,
     /// A custom one, which the Owner keeps.
     role_id: i64,
     /// Of that role, to the Admin.
@@ -687,6 +686,10 @@ impl Ids {
         let query_id = owner.query(data_source_id, "SELECT 1").await["query_id"].as_i64().unwrap();
         let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
+        let access_policy = json!({"name": "p", "effect": "deny", "resource_type": "datasource",
+            "actions": ["datasource.delete"],
+            "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}});
+        let access_policy = owner.client.post("/api/v1/sso/abac/policies", access_policy).await.created();
         let newcomer = unique("@new.example");
         let signup = json!({"email": newcomer, "password": PASSWORD});
         server.anonymous().post("/api/v1/auth/signup", signup).await.created();
@@ -729,6 +732,7 @@ impl Ids {
             data_source_id,
             policy_id: policy["id"].as_i64().unwrap(),
             policy_assignment_id: policy["assignments"][0]["id"].as_i64().unwrap(),
+            access_policy_id: access_policy["policy"]["id"].as_i64().unwrap(),
             role_id,
             assignment_id: assigned["assignment"]["id"].as_i64().unwrap(),
             user_id: organization.viewer.id,
@@ -859,7 +863,12 @@ impl Operation {
         let mut path = self.path.clone();
         for name in &self.path_ids {
             let ids = foreign.filter(|(at, _)| at == name).map_or(own, |(_, ids)| ids);
-            path = path.replace(&format!("{{{name}}}"), &ids.named(name).unwrap().to_string());
+            let id = match name.as_str() {
+                // The same name for two kinds of policies.
+                "policy_id" if path.starts_with("/api/v1/sso/abac/") => ids.access_policy_id,
+                name => ids.named(name).unwrap(),
+            };
+            path = path.replace(&format!("{{{name}}}"), &id.to_string());
         }
         // At one place in the path: an id for one method, a token for another.
         let invitation = match self.method {
