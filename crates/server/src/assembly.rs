@@ -10,7 +10,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware};
 use rivergen_federation::{Federation, abac::AccessControl};
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
-    password, webauthn::RelyingParty,
+    password, social::SocialConfig, webauthn::RelyingParty,
 };
 use rivergen_kernel::{Error, Result};
 use rivergen_oauth::Oauth;
@@ -37,8 +37,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    browser::{SessionCookie, keep_refresh_tokens},
     config::{Config, PlannerKind},
-    health, pages,
+    console, health, pages,
     sight::GovernedSight,
     targets::OrganizationTargets,
 };
@@ -192,13 +193,19 @@ impl App {
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
+            .layer(middleware::from_fn_with_state(SessionCookie::new(&platform.public_url), keep_refresh_tokens))
             // Identity providers have tokens and errors of their own.
             .merge(rivergen_federation::scim::router(federation, proxies.clone()))
             // So has the protocol that applications speak.
             .merge(rivergen_oauth::router(oauth, proxies))
             .merge(health::routes(db, streams.clone()))
-            .merge(pages::routes(config.is_demo, tokens))
-            .fallback(layer::not_found)
+            .merge(pages::routes(config.is_demo, tokens));
+        let router = if console::is_built_in() {
+            router.fallback_service(console::router(config.is_demo))
+        } else {
+            router.fallback(layer::not_found)
+        };
+        let router = router
             .method_not_allowed_fallback(layer::method_not_allowed)
             .layer(CatchPanicLayer::custom(layer::panicked))
             .layer(middleware::from_fn(layer::surround));
@@ -245,7 +252,7 @@ fn identity_settings(config: &Config) -> Result<rivergen_identity::Settings> {
         remembered_session_lifetime: chrono::Duration::hours(config.sessions.remembered_lifetime_hours),
         mfa_issuer: config.mfa.issuer.clone(),
         relying_party: relying_party(config)?,
-        social: config.social.clone(),
+        social: social(config)?,
         countries: countries(config)?,
     })
 }
@@ -275,6 +282,17 @@ fn relying_party(config: &Config) -> Result<RelyingParty> {
 fn audit_streams(config: &Config, db: &Database, clock: &Clock) -> Result<Streams> {
     let url = &config.server.public_url;
     Streams::new(&config.audit, &config.outbound, url, db.clone(), clock.clone()).map_err(Error::internal)
+}
+
+/// With the console's own page for who is back from a provider, after what the operator names.
+fn social(config: &Config) -> Result<SocialConfig> {
+    let mut social = config.social.clone();
+    if console::is_built_in() {
+        let mut back: url::Url = config.server.public_url.parse().map_err(Error::internal)?;
+        back.set_path("/signed-in");
+        social.redirect_targets.push(back);
+    }
+    Ok(social)
 }
 
 fn countries(config: &Config) -> Result<Countries> {

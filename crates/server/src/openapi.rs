@@ -1,7 +1,10 @@
 //! The OpenAPI document: made from the operations' own annotations, with what they share added here.
 
 use rivergen_federation::scim::representation::ScimErrorBody;
-use rivergen_kernel::error::{ErrorBody, ErrorEnvelope, FieldError};
+use rivergen_kernel::{
+    UploadId,
+    error::{ErrorBody, ErrorEnvelope, FieldError},
+};
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
@@ -19,7 +22,7 @@ use utoipa::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
-    components(schemas(ErrorEnvelope, ErrorBody, FieldError, ScimErrorBody)),
+    components(schemas(ErrorEnvelope, ErrorBody, FieldError, ScimErrorBody, UploadId)),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(
