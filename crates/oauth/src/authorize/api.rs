@@ -101,22 +101,7 @@ pub async fn authorize(
 ) -> Result<Reply<AuthorizeAnswer>> {
     caller.session()?;
     let approve = request.approve;
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("response_type", "code");
-    let named = [
-        ("client_id", Some(request.client_id)),
-        ("redirect_uri", Some(request.redirect_uri)),
-        ("scope", request.scope),
-        ("state", request.state),
-        ("code_challenge", request.code_challenge),
-        ("code_challenge_method", request.code_challenge_method),
-        ("nonce", request.nonce),
-        ("resource", request.resource),
-    ];
-    for (name, value) in named {
-        form.extend_pairs(value.map(|value| (name, value)));
-    }
-    let parameters = Parameters::parse(form.finish().as_bytes()).map_err(plain)?;
+    let parameters = parameters(request)?;
     let (request, client) = Request::read(&oauth, &parameters).await.map_err(enveloped)?;
     let decider = Decider::find(&oauth, caller, &client, &request.scope()).await.map_err(plain)?;
     let platform = oauth.platform();
@@ -133,6 +118,26 @@ pub async fn authorize(
     };
     tx.commit().await?;
     Ok(Reply::ok(AuthorizeAnswer { redirect_url }, message))
+}
+
+/// The same as the parameters of an authorization request, which are read and checked in one place.
+fn parameters(request: AuthorizeRequest) -> Result<Parameters> {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("response_type", "code");
+    let named = [
+        ("client_id", Some(request.client_id)),
+        ("redirect_uri", Some(request.redirect_uri)),
+        ("scope", request.scope),
+        ("state", request.state),
+        ("code_challenge", request.code_challenge),
+        ("code_challenge_method", request.code_challenge_method),
+        ("nonce", request.nonce),
+        ("resource", request.resource),
+    ];
+    for (name, value) in named {
+        form.extend_pairs(value.map(|value| (name, value)));
+    }
+    Parameters::parse(form.finish().as_bytes()).map_err(plain)
 }
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
