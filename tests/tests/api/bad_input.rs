@@ -88,6 +88,9 @@ const BODIES: &[&str] = &[
     "/api/v1/sso/abac/policies",
     "/api/v1/sso/abac/evaluate",
     "/api/v1/sso/enforcement/enforce/1",
+    "/api/v1/prompts/executions/1/feedback",
+    "/api/v1/prompt-templates",
+    "/api/v1/prompt-templates/1/execute",
 ];
 
 async fn a_body_that_is_no_json(server: &Server) {
