@@ -11,13 +11,14 @@ RELEASE := $(CARGO_TARGET_DIR)/release/rivergen
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build ## Build the server and start it with a demo organization (DEMO_ARGS="--listen 127.0.0.1:9000")
+demo: build ## Build both and start them with a demo organization (DEMO_ARGS="--listen 127.0.0.1:9000")
 	$(RELEASE) demo $(DEMO_ARGS)
 
 test: ## Install what the tests need and run everything: format, lints, licences, docs, tests
 	scripts/test.sh
 
-build: ## Build the server, optimised
+build: ## Build the console and the server, optimised
+	scripts/build-console.sh
 	cargo build --release --locked -p rivergen
 
 lint: ## Format check and lints only
@@ -35,4 +36,6 @@ openapi: ## Write docs/openapi.json from the code
 	mv docs/openapi.json.new docs/openapi.json
 
 bench: ## Measure a release build; prints a table of ratios (takes some minutes)
+	scripts/build-console.sh
 	scripts/bench.sh
+	RIVERGEN_BIN=$(RELEASE) scripts/test-console.sh console/tests/weight.test.mjs

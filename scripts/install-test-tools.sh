@@ -105,6 +105,7 @@ install_npm() {
 }
 install_npm oidc-provider tests/interop/oidc-provider "the tests of social login"
 install_npm graphql-yoga tests/interop/graphql-yoga "the tests of GraphQL"
+install_npm oauth-interop tests/interop/oauth "the test of OAuth with openid-client"
 install_npm storage-interop tests/interop/storage "the tests of Azure and of tus-js-client"
 
 # Foreign servers and engines from Python's index, each in an environment of its own. Without them the tests that want them
@@ -126,7 +127,8 @@ install_python pysaml2 tests/interop/saml/requirements.txt "the tests of SAML"
 install_python tds-interop tests/interop/tds/requirements.txt "the tests of SQL Server"
 install_python kafka tests/interop/kafka/requirements.txt "the tests of Kafka against librdkafka"
 install_python scim-interop tests/interop/scim/requirements.txt "the test of SCIM with scim2-tester"
-install_python services crates/connectors/tests/support/requirements.txt "the tests of ClickHouse and SQL services"
+install_python oauth-interop tests/interop/oauth/requirements.txt "the test of OAuth with Authlib"
+install_python services crates/connectors/tests/connectors/support/requirements.txt "the tests of ClickHouse and SQL services"
 
 # Another engine's answers to TPC-H. Without them these tests say that they are skipped.
 scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must pass before a change is accepted, cheapest first; stops at the first failure.
 #
-#   tools ─ format ─ documents ─ contract ─ licences ─ lints ─ documentation tests ─ tests (SQLite and PostgreSQL)
+#   tools ─ console ─ format ─ documents ─ contract ─ licences ─ lints ─ documentation tests
+#         ─ tests (SQLite and PostgreSQL) ─ console in a browser
 #
 # Installs what is missing, needs no network once that and the dependencies are there, and leaves the
 # checkout as it was. Arguments are handed to `cargo nextest run`: scripts/test.sh -E 'test(signup)'.
@@ -9,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/target}"
 export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+# Everything is built once here: state for building it again in steps would only fill the disk.
+export CARGO_INCREMENTAL=0
 
 step() {
     printf '\n== %s (after %d s)\n' "$1" "$SECONDS"
@@ -16,6 +19,12 @@ step() {
 
 step "Tools"
 scripts/install-test-tools.sh
+
+step "Console: types and build"
+scripts/build-console.sh
+if [ -x console/node_modules/.bin/prettier ]; then
+    (cd console && npm run --silent check)
+fi
 
 step "Format"
 cargo fmt --all --check
@@ -40,3 +49,9 @@ fi
 
 step "Tests"
 scripts/with-postgres.sh cargo nextest run --workspace --locked --profile ci "$@"
+
+# What is asked for by name is a part of the tests above.
+if [ $# -eq 0 ]; then
+    step "Console in a browser"
+    scripts/test-console.sh
+fi

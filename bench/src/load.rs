@@ -50,6 +50,16 @@ impl Load {
         Self { address, request: request.into_bytes(), connections }
     }
 
+    /// `POST` with a form.
+    pub fn form(address: SocketAddr, path: &str, form: &str, connections: usize) -> Self {
+        let length = form.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {length}\r\n\r\n{form}"
+        );
+        Self { address, request: request.into_bytes(), connections }
+    }
+
     /// One request alone; the body of its answer.
     pub fn once(&self) -> Result<Vec<u8>> {
         runtime()?.block_on(async {
@@ -130,6 +140,27 @@ pub fn latencies<'a>(
     })
 }
 
+/// How many of these requests, each sent once, were answered in a second, spread over some connections.
+pub fn all_per_second(address: SocketAddr, requests: Vec<Vec<u8>>, connections: usize) -> Result<f64> {
+    let all = requests.len();
+    let begin = Instant::now();
+    runtime()?.block_on(async {
+        let share = all.div_ceil(connections);
+        let drive = |requests: &[Vec<u8>]| {
+            let requests = requests.to_vec();
+            async move {
+                let mut connection = Connection::open(address).await?;
+                for request in &requests {
+                    connection.exchange(request).await?;
+                }
+                Ok::<(), BenchError>(())
+            }
+        };
+        futures::future::try_join_all(requests.chunks(share).map(drive)).await
+    })?;
+    Ok(all as f64 / begin.elapsed().as_secs_f64())
+}
+
 pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
@@ -139,6 +170,13 @@ pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     body_at: usize,
+}
+
+/// What an answer must be.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Success,
+    Redirect,
 }
 
 impl Connection {
@@ -152,8 +190,24 @@ impl Connection {
         self.buffer.get(self.body_at..).unwrap_or_default()
     }
 
+    /// A header of the answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(std::str::from_utf8(self.buffer.get(..self.body_at)?).ok()?, name)
+    }
+
     /// Sends the request and reads its answer, which must be a success with a length.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<()> {
+        self.answered(request, Wanted::Success).await
+    }
+
+    /// Sends the request and reads its answer, which must be a redirect; where to.
+    pub async fn redirected(&mut self, request: &[u8]) -> Result<String> {
+        self.answered(request, Wanted::Redirect).await?;
+        let location = self.header("location");
+        location.map(str::to_owned).ok_or_else(|| BenchError::Answer("a redirect to nowhere".into()))
+    }
+
+    async fn answered(&mut self, request: &[u8], wanted: Wanted) -> Result<()> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let length = loop {
@@ -162,7 +216,7 @@ impl Connection {
             }
             if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 self.body_at = end + 4;
-                break content_length(&self.buffer[..end])?;
+                break content_length(&self.buffer[..end], wanted)?;
             }
         };
         while self.buffer.len() < self.body_at + length {
@@ -174,15 +228,20 @@ impl Connection {
     }
 }
 
-fn content_length(head: &[u8]) -> Result<usize> {
+fn content_length(head: &[u8], wanted: Wanted) -> Result<usize> {
     let head = String::from_utf8_lossy(head);
     let refused = || BenchError::Answer(head.lines().next().unwrap_or_default().to_owned());
-    if !head.starts_with("HTTP/1.1 20") {
+    let expected = match wanted {
+        Wanted::Success => "HTTP/1.1 20",
+        Wanted::Redirect => "HTTP/1.1 30",
+    };
+    if !head.starts_with(expected) {
         return Err(refused());
     }
-    head.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .ok_or_else(refused)
+    header(&head, "content-length").and_then(|length| length.parse().ok()).ok_or_else(refused)
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut headers = head.lines().filter_map(|line| line.split_once(':'));
+    headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }

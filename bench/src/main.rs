@@ -6,12 +6,14 @@
 //! ```text
 //!   GET /api/v1/auth/me         against    a bare axum route that answers the same bytes
 //!   POST /api/v1/auth/login     against    Argon2id on all cores, and nothing else
+//!   single sign-on              against    sign-ins with a password
 //!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   lists and checks of members against    the same in an organization of a thousand
 //!   lookups of SCIM users       against    the same with a thousand users
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
 //!   TPC-H                       against    the same, and DataFusion without us
 //!   files in and out            against    copies sealed in the same way
+//!   tokens of applications      against    a goal
 //!   refresh, read in a storm    against    a goal
 //!   start, memory               against    a goal
 //! ```
@@ -25,12 +27,14 @@ mod files;
 mod http;
 mod load;
 mod members;
+mod oauth;
 mod queries;
 mod report;
 mod scim;
 mod server;
 mod sessions;
 mod sign_ins;
+mod sso;
 mod start;
 mod tpch;
 
@@ -81,9 +85,11 @@ enum Subject {
     Start,
     Requests,
     SignIns,
+    Sso,
     Sessions,
     Members,
     Scim,
+    Oauth,
     Queries,
     Tpch,
     Files,
@@ -138,6 +144,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         }
         sign_ins::measure_memory(binary, &mut report)?;
     }
+    if wanted(Subject::Sso) {
+        eprintln!("sign-ins through identity providers …");
+        sso::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_sso")?;
+            sso::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
+    }
     if wanted(Subject::Sessions) {
         eprintln!("a million sessions …");
         sessions::measure(binary, "SQLite", None, &mut report)?;
@@ -160,6 +174,14 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         if let Some(postgres) = &cli.postgres {
             let database = sessions::empty_postgres(postgres, "rivergen_bench_scim")?;
             scim::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
+        }
+    }
+    if wanted(Subject::Oauth) {
+        eprintln!("the authorization server …");
+        oauth::measure(binary, "SQLite", None, &mut report)?;
+        if let Some(postgres) = &cli.postgres {
+            let database = sessions::empty_postgres(postgres, "rivergen_bench_oauth")?;
+            oauth::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
     if wanted(Subject::Queries) {

@@ -21,7 +21,7 @@ use crate::{
     percentile,
     report::{Goal, Report},
     server::Server,
-    sessions::connect,
+    sessions::connect_to,
 };
 
 const FEW: i64 = 1_000;
@@ -42,12 +42,10 @@ const POLICIES: i64 = 100;
 /// Everything on one database: SQLite where none is given.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
     let server = Server::provisioned_on(binary, database)?;
-    let own = server.sqlite_url();
-    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
     let token = server.sign_in()?.access_token;
     let runtime = load::runtime()?;
 
-    let database = runtime.block_on(connect(url))?;
+    let database = runtime.block_on(connect_to(&server, database))?;
     let mut organization = runtime.block_on(Large::found(&database))?;
     runtime.block_on(organization.grow(&database, FEW))?;
     let few = organization.ask(&server, &token)?;
@@ -328,7 +326,7 @@ impl Large {
                 let user = UserId(self.someone(i64::from(i % 1_000)));
                 let standing = standings.of(OrganizationId(self.id), user).await.map_err(BenchError::database)?;
                 let membership = standing.and_then(|standing| standing.membership(None, now));
-                let asker = Asker { user_id: user, email: None, proofs: Proofs::of_token(None), scopes: None };
+                let asker = Asker { user_id: user, email: None, proofs: Proofs::of_what_goes_on(None), scopes: None };
                 allowed += u32::from(membership.is_some_and(|it| it.holds(&asker, Permission::PromptRead, None)));
             }
             Ok(())

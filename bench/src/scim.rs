@@ -1,11 +1,7 @@
 //! An identity provider at work: what it pushes, and how long its lookups take, with a thousand users and with a hundred
 //! thousand.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use rivergen_platform::Database;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
@@ -17,12 +13,13 @@ use crate::{
     percentile,
     report::{Goal, Report},
     server::Server,
-    sessions::connect,
+    sessions::connect_to,
 };
 
 const FEW: i64 = 1_000;
 const MANY: i64 = 100_000;
-/// Members of the large group.
+const GROUPS: i64 = 1_000;
+/// Members of each group.
 const GROUP: i64 = 10_000;
 /// Connections that push at once.
 const CONNECTIONS: usize = 16;
@@ -38,14 +35,12 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// Everything on one database: SQLite where none is given.
 pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
     let server = Server::provisioned_on(binary, database)?;
-    let own = server.sqlite_url();
-    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
     let runtime = load::runtime()?;
-    let database = runtime.block_on(connect(url))?;
+    let database = runtime.block_on(connect_to(&server, database))?;
     let provider = runtime.block_on(Provider::found(&server, &database))?;
 
     let creates: Vec<Vec<u8>> = (0..PUSHED).map(|i| provider.create(&format!("pushed{i}@bench.example"))).collect();
-    let rate = per_second(server.address, creates)?;
+    let rate = load::all_per_second(server.address, creates, CONNECTIONS)?;
     let goal = if name == "PostgreSQL" { Goal::AtLeast(1_000.0) } else { Goal::AtLeast(0.0) };
     report.bound(format!("SCIM users created, {name}, {CONNECTIONS} connections"), rate, "/s", goal);
     let first = runtime.block_on(number(&database, "(SELECT MIN(user_id) FROM scim_users)"))?;
@@ -54,7 +49,7 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
         let person = first + i64::try_from(i).unwrap_or_default();
         provider.patch(&format!("/scim/v2/Users/{person}"), title(i))
     });
-    let rate = per_second(server.address, patches.collect())?;
+    let rate = load::all_per_second(server.address, patches.collect(), CONNECTIONS)?;
     report.bound(format!("SCIM users changed by PATCH, {name}"), rate, "/s", Goal::AtLeast(0.0));
 
     let mut lookups = Vec::new();
@@ -75,10 +70,16 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
     );
     report.bound(format!("SCIM userName eq, {name}, p99"), many, "ms", Goal::AtMost(5.0));
 
-    let group = runtime.block_on(provider.large_group(&database))?;
+    let group = runtime.block_on(provider.large_groups(&database))?;
+    let requests: Vec<Vec<u8>> = (0..REQUESTS).map(|i| provider.lookup(i * 7_919 % MANY)).collect();
+    let taken = load::latencies(server.address, EVERY, requests.iter().map(Vec::as_slice))?;
+    let grouped = percentile(taken.into_iter().skip(WARM_UP).collect(), 99);
+    let what = format!("the same of somebody in {} of {GROUPS} groups, {name}, p99", GROUPS * GROUP / MANY);
+    report.bound(what, grouped, "ms", Goal::AtMost(5.0));
     let path = format!("/scim/v2/Groups/{group}?attributes=displayName");
     let adds: Vec<Vec<u8>> = (0..REQUESTS)
         .map(|i| {
+            // Those who were pushed are in no group.
             let value = json!([{"value": (first + i).to_string()}]);
             provider.patch(&path, json!({"op": "add", "path": "members", "value": value}))
         })
@@ -128,8 +129,8 @@ impl Provider {
         let provider = format!(
             "INSERT INTO sso_providers (organization_id, name, name_key, kind, status, certificates, allow_idp_initiated, \
              scopes, attribute_mapping, jit_provisioning, group_role_mapping, last_test_succeeded, login_count, \
-             created_by_user_id, created_at, updated_at) SELECT id, 'idp', 'idp', 'oidc', 'active', '[]', FALSE, '[]', '{{}}', \
-             FALSE, '{{}}', FALSE, 0, created_by_user_id, created_at, created_at FROM organizations WHERE id = {organization}"
+             own_callback, vouched_by_user_id, created_by_user_id, created_at, updated_at) SELECT id, 'idp', 'idp', 'oidc', 'active', '[]', FALSE, '[]', '{{}}', \
+             FALSE, '{{}}', FALSE, 0, FALSE, created_by_user_id, created_by_user_id, created_at, created_at FROM organizations WHERE id = {organization}"
         );
         execute(database, &[provider]).await?;
         let provider_id = number(database, "(SELECT MAX(id) FROM sso_providers)").await?;
@@ -201,44 +202,29 @@ impl Provider {
         .await
     }
 
-    /// A group of many who were written.
-    async fn large_group(&self, database: &Database) -> Result<i64> {
+    /// Groups of those who were written, each of other ones; answers one of them.
+    async fn large_groups(&self, database: &Database) -> Result<i64> {
         let Self { organization, .. } = self;
+        let numbers =
+            |to: i64| format!("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {to} - 1)");
+        let written = "(SELECT MIN(id) FROM scim_users WHERE user_name_key LIKE 'written%')";
         execute(
             database,
             &[
                 format!(
-                    "INSERT INTO scim_groups (organization_id, config_id, display_name, display_name_key, version, created_at, \
-                     updated_at) SELECT {organization}, id, 'All', 'all', 1, created_at, created_at FROM scim_configs"
+                    "{} INSERT INTO scim_groups (organization_id, config_id, display_name, display_name_key, version, created_at, \
+                     updated_at) SELECT {organization}, id, 'Group ' || i, 'group ' || i, 1, created_at, created_at FROM n \
+                     CROSS JOIN scim_configs",
+                    numbers(GROUPS)
                 ),
                 format!(
-                    "INSERT INTO scim_group_members (group_id, scim_user_id, added_at) SELECT (SELECT MAX(id) FROM \
-                     scim_groups), id, created_at FROM scim_users WHERE user_name_key LIKE 'written%' ORDER BY id LIMIT {GROUP}"
+                    "{} INSERT INTO scim_group_members (group_id, scim_user_id, added_at) SELECT g.id, {written} + (g.id * 97 + \
+                     i) % {MANY}, g.created_at FROM scim_groups g CROSS JOIN n",
+                    numbers(GROUP)
                 ),
             ],
         )
         .await?;
         number(database, "(SELECT MAX(id) FROM scim_groups)").await
     }
-}
-
-/// Requests that were answered in a second, spread over some connections.
-fn per_second(address: SocketAddr, requests: Vec<Vec<u8>>) -> Result<f64> {
-    let all = requests.len();
-    let begin = Instant::now();
-    load::runtime()?.block_on(async {
-        let share = all.div_ceil(CONNECTIONS);
-        let drive = |requests: &[Vec<u8>]| {
-            let requests = requests.to_vec();
-            async move {
-                let mut connection = Connection::open(address).await?;
-                for request in &requests {
-                    connection.exchange(request).await?;
-                }
-                Ok::<(), BenchError>(())
-            }
-        };
-        futures::future::try_join_all(requests.chunks(share).map(drive)).await
-    })?;
-    Ok(all as f64 / begin.elapsed().as_secs_f64())
 }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const EMAIL: &str = "owner@bench.example";
 pub const PASSWORD: &str = "Bench-pass-1";
 /// Somebody else, with the same password.
-const OTHER_EMAIL: &str = "viewer@bench.example";
+pub const OTHER_EMAIL: &str = "viewer@bench.example";
 
 /// A running server.
 pub struct Server {
@@ -171,8 +171,9 @@ impl Drop for Server {
     }
 }
 
-/// No limits, and no log line for each request.
-const SETTINGS: &str = "data_dir = \"data\"\n[limits]\nenabled = false\n[log]\nlevel = \"warn\"\n";
+/// No limits, no log line for each request, and an identity provider may be on this machine.
+const SETTINGS: &str = "data_dir = \"data\"\n[limits]\nenabled = false\n[log]\nlevel = \"warn\"\n\
+                        [outbound.policy]\nallow_private = true\n";
 
 /// The program in a directory of its own, without the settings of whoever runs the measurement.
 fn command(binary: &Path, directory: &Path, database: Option<&str>) -> Result<Command> {

@@ -31,9 +31,7 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
         Ok(percentile(list.latencies(EVERY, REQUESTS)?, 99))
     };
     let empty = p99()?;
-    let own = server.sqlite_url();
-    let url = database.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
-    load::runtime()?.block_on(fill(url))?;
+    load::runtime()?.block_on(fill(&server, database))?;
     let full = p99()?;
     report.compare(
         format!("GET /api/v1/sessions, {} sessions, {name}, p99", OTHER_PEOPLE * SESSIONS_EACH),
@@ -46,8 +44,8 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
 }
 
 /// Copies of the owner and of their session, as many as it takes.
-async fn fill(url: &str) -> Result<()> {
-    let database = connect(url).await?;
+async fn fill(server: &Server, database: Option<&str>) -> Result<()> {
+    let database = connect_to(server, database).await?;
     let tx = database.begin().await.map_err(BenchError::database)?;
     let users = "display_name, profile, user_metadata, is_system_admin, created_at, updated_at";
     let sessions = "organization_id, workspace_id, amr, authenticated_at, lifetime_seconds, created_at, last_used_at, \
@@ -86,6 +84,13 @@ async fn fill(url: &str) -> Result<()> {
 pub async fn connect(url: &str) -> Result<Database> {
     let database = Database::connect(&DatabaseConfig { url: url.to_owned(), max_connections: 2 }).await;
     database.map_err(BenchError::database)
+}
+
+/// That of the server: the one which it was given, else its own SQLite.
+pub async fn connect_to(server: &Server, given: Option<&str>) -> Result<Database> {
+    let own = server.sqlite_url();
+    let url = given.or(own.as_deref()).ok_or_else(|| BenchError::Answer("there is no database".into()))?;
+    connect(url).await
 }
 
 /// Makes an empty database on the PostgreSQL server of this URL; answers its own URL.

@@ -34,7 +34,7 @@ const READ_EVERY: Duration = Duration::from_millis(4);
 const BURST: usize = 200;
 
 /// Enough that a password is always waiting for a core.
-fn storm(server: &Server) -> Load {
+pub fn storm(server: &Server) -> Load {
     Load::post(server.address, LOGIN, &json!({"email": EMAIL, "password": PASSWORD}), None, 4 * cores())
 }
 

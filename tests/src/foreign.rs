@@ -1,4 +1,4 @@
-//! Programs of others that tests run with: servers that speak S3 and Azure's protocol, clients of tus and of SCIM.
+//! Programs of others that tests run with: servers that speak S3 and Azure's protocol, clients of tus, of SCIM and of OAuth.
 //!
 //! `scripts/install-test-tools.sh` installs them into a folder of their own. Where they are missing, the tests say so and
 //! are passed over.
@@ -91,6 +91,31 @@ pub async fn tus_client(script: &str, arguments: &[&str]) -> Option<Value> {
     let errors = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{}: {}\n{errors}", file.display(), ended.status);
     Some(serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{errors}", file.display())))
+}
+
+/// Runs a client of OAuth of `interop/oauth` to its end; answers the JSON that it prints. `None` where it is not installed.
+pub async fn oauth_client(script: &str, settings: &Value) -> Option<Value> {
+    let folder = crate::manifest_dir().join("interop/oauth");
+    let mut command = match script.ends_with(".py") {
+        true => {
+            let mut python = tokio::process::Command::new(installed_in("oauth-interop", "bin/python")?);
+            python.arg(folder.join(script));
+            python
+        }
+        false => {
+            let modules = installed_in("oauth-interop", "node_modules/openid-client")?;
+            let mut node = tokio::process::Command::new("node");
+            node.arg(folder.join(script)).arg(modules.ancestors().nth(2)?);
+            node
+        }
+    };
+    // Nothing of a proxy between it and the server.
+    command.env_remove("http_proxy").env_remove("HTTP_PROXY").env("no_proxy", "*");
+    let command = command.arg(settings.to_string()).stdin(Stdio::null()).kill_on_drop(true);
+    let ended = command.output().await.unwrap();
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{script}: {}\n{errors}", ended.status);
+    Some(serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{script}: {error}\n{errors}")))
 }
 
 /// What `scim2-tester` finds in a SCIM server, check by check. `None` where it is not installed.

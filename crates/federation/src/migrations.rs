@@ -64,6 +64,8 @@ impl MigrationTrait for Providers {
                 .col(boolean("last_test_succeeded"))
                 .col(timestamp_with_time_zone_null("last_login_at"))
                 .col(big_integer("login_count"))
+                .col(boolean("own_callback"))
+                .col(big_integer("vouched_by_user_id"))
                 .col(big_integer("created_by_user_id"))
                 .col(timestamp_with_time_zone("created_at"))
                 .col(timestamp_with_time_zone("updated_at"))

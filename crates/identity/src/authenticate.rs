@@ -8,16 +8,46 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Caller, Credential, ErrorCode, Result, TokenHash};
+use rivergen_kernel::{
+    Caller, Credential, ErrorCode, Federation, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result,
+    Scopes, TokenHash, UserId, WorkspaceId,
+};
 use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
 
-use crate::{access_token::AccessTokens, directory::Directory, personal_token, session, user::User};
+use crate::{
+    access_token::AccessTokens, directory::Directory, personal_token, security::SecurityPolicy, session, user::User,
+};
+
+/// The tokens that applications hold for people. Implemented by `oauth`, a room above, and handed in at assembly.
+#[async_trait::async_trait]
+pub trait Delegations: Send + Sync {
+    /// What the token says that somebody lets an application do here; `UNAUTHORIZED` or `TOKEN_EXPIRED` where it is not
+    /// good, or good elsewhere alone.
+    async fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Delegation>;
+}
+
+/// What somebody lets an application do.
+#[derive(Debug, Clone)]
+pub struct Delegation {
+    pub application_id: OauthApplicationId,
+    pub grant_id: Option<OauthGrantId>,
+    /// To which application it was granted: a service may act with what another one was.
+    pub granted_to: OauthApplicationId,
+    pub user_id: UserId,
+    pub organization_id: OrganizationId,
+    pub workspace_id: Option<WorkspaceId>,
+    pub scopes: Scopes,
+    /// What the session proved in which they agreed, wherever the request comes from.
+    pub proofs: Proofs,
+    pub expires_at: DateTime<Utc>,
+}
 
 /// The authenticator of people's access tokens and of the tokens that they made for programs.
 pub struct TokenAuthenticator {
     platform: Platform,
     tokens: AccessTokens,
     directory: Arc<dyn Directory>,
+    delegations: Arc<dyn Delegations>,
     kept: Kept<(Vec<u8>, Option<IpAddr>), Known>,
 }
 
@@ -25,27 +55,71 @@ pub struct TokenAuthenticator {
 struct Known {
     caller: Arc<Caller>,
     expires_at: DateTime<Utc>,
+    /// What ends it besides what the caller tells.
+    also: Option<Event>,
 }
 
 impl Known {
     /// Until the token ends, or a role on loan does.
     fn new(caller: Caller, token_ends: DateTime<Utc>) -> Self {
         let loan_ends = caller.membership.as_ref().and_then(|membership| membership.valid_until);
-        Self { caller: Arc::new(caller), expires_at: loan_ends.map_or(token_ends, |end| end.min(token_ends)) }
+        let expires_at = loan_ends.map_or(token_ends, |end| end.min(token_ends));
+        Self { caller: Arc::new(caller), expires_at, also: None }
     }
 }
 
 impl TokenAuthenticator {
-    pub fn new(platform: Platform, tokens: AccessTokens, directory: Arc<dyn Directory>) -> Self {
+    pub fn new(
+        platform: Platform,
+        tokens: AccessTokens,
+        directory: Arc<dyn Directory>,
+        delegations: Arc<dyn Delegations>,
+    ) -> Self {
         let kept = Kept::new(platform.db.bus(), 100_000, Duration::from_secs(60), until);
-        Self { platform, tokens, directory, kept }
+        Self { platform, tokens, directory, delegations, kept }
     }
 
     async fn load(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
-        match token.starts_with(personal_token::PREFIX) {
-            true => self.load_personal(token, ip).await,
-            false => self.load_session(token, ip).await,
+        if token.starts_with(personal_token::PREFIX) {
+            return self.load_personal(token, ip).await;
         }
+        match Kind::of(token)? {
+            Kind::Session => self.load_session(token, ip).await,
+            Kind::Delegation => self.load_delegated(token, ip).await,
+        }
+    }
+
+    /// An application acts as the person who lets it, in the organization for which they do, with what the scopes leave of
+    /// what they may do there now.
+    async fn load_delegated(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
+        let now = self.platform.clock.now();
+        let delegation = self.delegations.read(token, now).await?;
+        let user = User::find(self.platform.db.read(), delegation.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+        if user.account.disabled_at.is_some() {
+            return Err(ErrorCode::UserDisabled.into());
+        }
+        let organization = delegation.organization_id;
+        let membership = self.directory.membership(user.id(), organization, delegation.workspace_id).await?;
+        let membership = membership.ok_or(ErrorCode::Unauthorized)?;
+        let proofs = Proofs { ip, ..delegation.proofs };
+        let closed = self.directory.security(user.id()).await?.closes(organization, proofs, now);
+        let caller = Caller {
+            user_id: user.id(),
+            email_verified: user.is_verified(),
+            email: user.email.email.into(),
+            authenticated_at: now,
+            membership: Some(Arc::new(membership.narrowed(&delegation.scopes))),
+            proofs,
+            closed,
+            credential: Credential::Application {
+                application_id: delegation.application_id,
+                grant_id: delegation.grant_id,
+                scopes: delegation.scopes,
+                organization_id: organization,
+            },
+        };
+        let also = Some(Event::ApplicationChanged(delegation.granted_to));
+        Ok(Known { also, ..Known::new(caller, delegation.expires_at) })
     }
 
     async fn load_personal(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
@@ -103,13 +177,23 @@ impl TokenAuthenticator {
             credential: Credential::Session(session.id),
             email_verified: user.is_verified(),
             email: user.email.email.into(),
-            authenticated_at: session.authenticated_at,
+            authenticated_at: proved_at(&session, &security, proofs.federation),
             membership,
             proofs,
             closed,
         };
         let session_ends = security.end_of(&session).map_or(session.expires_at, |end| end.min(session.expires_at));
         Ok(Known::new(caller, session_ends.min(token_ends)))
+    }
+}
+
+/// When the person gave a proof last, for what changes the account. Where the account reaches beyond the organization whose
+/// identity provider opened the session, that was none: it must not open the rest of it, and a proof of their own counts.
+fn proved_at(session: &session::Model, security: &SecurityPolicy, federation: Federation) -> DateTime<Utc> {
+    let is_own = session.authenticated_at > session.created_at;
+    match federation {
+        Federation::By(organization) if !is_own && security.reaches_beyond(organization) => DateTime::UNIX_EPOCH,
+        _ => session.authenticated_at,
     }
 }
 
@@ -133,8 +217,32 @@ fn until(_: &(Vec<u8>, Option<IpAddr>), known: &Known) -> Vec<Event> {
     if let Credential::Session(session) = caller.credential {
         events.push(Event::SessionEnded(session));
     }
+    if let Credential::Application { application_id, grant_id, .. } = caller.credential {
+        events.push(Event::ApplicationChanged(application_id));
+        events.extend(grant_id.map(Event::GrantEnded));
+    }
+    events.extend(known.also.clone());
     if let Some(membership) = &caller.membership {
         events.push(Event::OrganizationChanged(membership.organization_id));
     }
     events
+}
+
+/// Whose token a JWT is, by the claim that only the one kind has. Which keys must have signed it follows from that, so a
+/// token that lies about it verifies nowhere.
+enum Kind {
+    Session,
+    Delegation,
+}
+
+impl Kind {
+    fn of(token: &str) -> Result<Self> {
+        #[derive(serde::Deserialize)]
+        struct Marks {
+            client_id: Option<String>,
+        }
+        let marks = jsonwebtoken::dangerous::insecure_decode_claims::<Marks>(token);
+        let marks = marks.map_err(|_| ErrorCode::Unauthorized)?;
+        Ok(if marks.client_id.is_some() { Self::Delegation } else { Self::Session })
+    }
 }

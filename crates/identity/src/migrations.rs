@@ -459,6 +459,13 @@ impl MigrationTrait for Federated {
             let login = big_integer_null("federated_login_id");
             m.alter_table(Table::alter().table(table).add_column(login).to_owned()).await?;
         }
+        // Those of before stand for whatever was asked for then.
+        for proof in ["made_with_second_factor", "made_with_passkey"] {
+            let proof = boolean(proof).default(true).to_owned();
+            m.alter_table(Table::alter().table("personal_access_tokens").add_column(proof).to_owned()).await?;
+        }
+        let organization = big_integer_null("federated_by_organization_id");
+        m.alter_table(Table::alter().table("personal_access_tokens").add_column(organization).to_owned()).await?;
         // What an identity provider ends.
         m.create_index(index("sessions", "sessions_federated", &["federated_login_id"])).await?;
         m.create_index(index("pending_logins", "pending_logins_federated", &["federated_login_id"])).await

@@ -13,8 +13,8 @@ use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_kernel::{
-    Caller, Credential, Error, ErrorCode, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash, TokenId,
-    UserId,
+    Caller, Credential, Error, ErrorCode, Federation, OrganizationId, Proofs, Result, Scope, Scopes, Token, TokenHash,
+    TokenId, UserId,
 };
 use rivergen_platform::{
     Clock, Event, Transaction,
@@ -61,6 +61,11 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
+    /// What the session proved that made it: it opens no more than that session.
+    pub made_with_second_factor: bool,
+    pub made_with_passkey: bool,
+    /// Whose identity provider vouched there.
+    pub federated_by_organization_id: Option<OrganizationId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -297,6 +302,9 @@ impl NewToken {
             created_at: Set(now),
             last_used_at: Set(None),
             revoked_at: Set(None),
+            made_with_second_factor: Set(caller.proofs.second_factor),
+            made_with_passkey: Set(caller.proofs.passkey),
+            federated_by_organization_id: Set(caller.proofs.federation.provider()),
             ..Default::default()
         }
         .insert(tx.conn())
@@ -502,7 +510,13 @@ pub async fn caller(
         return Err(ErrorCode::Unauthorized.into());
     }
     // It stands for the session that made it.
-    let proofs = Proofs::of_token(ip);
+    let proofs = Proofs {
+        second_factor: token.made_with_second_factor,
+        passkey: token.made_with_passkey,
+        trusted_device: false,
+        ip,
+        federation: token.federated_by_organization_id.map_or(Federation::No, Federation::By),
+    };
     let closed = match &membership {
         Some(held) => directory.security(user.id()).await?.closes(held.organization_id, proofs, now),
         None => None,

@@ -214,6 +214,8 @@ impl SecurityPolicy {
             Some(Closed::Network)
         } else if is_due(demands.sso_from) && !proofs.federation.is_by(organization) {
             Some(Closed::SingleSignOn)
+        } else if matches!(proofs.federation, Federation::By(other) if other != organization) {
+            Some(Closed::Elsewhere)
         } else if is_due(demands.mfa_from) && !proofs.second_factor {
             Some(Closed::SecondFactor)
         } else if is_due(demands.passkey_from) && !proofs.passkey {
@@ -221,6 +223,11 @@ impl SecurityPolicy {
         } else {
             None
         }
+    }
+
+    /// Whether the person belongs to other organizations than this one.
+    pub fn reaches_beyond(&self, organization: OrganizationId) -> bool {
+        self.demands.iter().any(|demands| demands.organization_id != organization)
     }
 
     /// Whether nothing at all would be open to a session that no identity provider opened: all of the person's organizations
@@ -327,6 +334,13 @@ mod tests {
         let mut both = of(ADA);
         both.add(globex, &OrganizationSecurity::default(), &Enforcement::default(), ADA, now);
         assert!(!both.is_single_sign_on_alone(after));
+        // The one's provider does not vouch for the other.
+        let by_acme = Proofs { federation: Federation::By(acme), ..NOTHING };
+        assert_eq!(
+            (both.closes(acme, by_acme, after), both.closes(globex, by_acme, after)),
+            (None, Some(Closed::Elsewhere))
+        );
+        assert!(both.reaches_beyond(acme) && !ada.reaches_beyond(acme));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use chrono::{DateTime, Duration, Utc};
 
 use crate::{
-    Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, RoleId, Scopes, SessionId, TokenId, UserId,
-    WorkspaceId,
+    Error, ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Permission, PermissionSet, Result, RoleId,
+    Scopes, SessionId, TokenId, UserId, WorkspaceId,
     access::{AccessPolicies, Asker, Resource, Verdict},
 };
 
@@ -52,8 +52,8 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    /// Of what stands for the session that made it, which proved whatever was asked for: a token, work in the background.
-    pub fn of_token(ip: Option<IpAddr>) -> Self {
+    /// Of what goes on after the session that began it, which proved whatever was asked for: work in the background, a link.
+    pub fn of_what_goes_on(ip: Option<IpAddr>) -> Self {
         Self { second_factor: true, passkey: true, trusted_device: false, ip, federation: Federation::Any }
     }
 }
@@ -65,11 +65,19 @@ pub enum Federation {
     No,
     /// That of this one opened the session.
     By(OrganizationId),
-    /// Whichever is asked for: a token, which stands for the session that made it.
+    /// Whichever is asked for: of what goes on after the session that began it.
     Any,
 }
 
 impl Federation {
+    /// Whose identity provider opened the session, where one did.
+    pub fn provider(self) -> Option<OrganizationId> {
+        match self {
+            Self::By(organization) => Some(organization),
+            Self::No | Self::Any => None,
+        }
+    }
+
     /// Whether the organization's own identity provider vouches.
     pub fn is_by(self, organization: OrganizationId) -> bool {
         self == Self::Any || self == Self::By(organization)
@@ -87,6 +95,8 @@ pub enum Closed {
     Network,
     /// It demands a sign-in through its own identity provider.
     SingleSignOn,
+    /// The identity provider of another organization opened the session, which vouches there alone.
+    Elsewhere,
 }
 
 impl From<Closed> for Error {
@@ -97,6 +107,9 @@ impl From<Closed> for Error {
                 "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
             ),
             Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
+            Closed::Elsewhere => Error::new(ErrorCode::Forbidden).with_message(
+                "The identity provider of another organization opened this session; sign in here yourself.",
+            ),
             Closed::Network => Error::new(ErrorCode::Forbidden)
                 .with_message("Your organization does not admit requests from this network."),
         }
@@ -115,6 +128,25 @@ pub enum Credential {
         /// The one organization that it is bound to.
         organization_id: Option<OrganizationId>,
     },
+    /// An application that somebody lets act for them.
+    Application {
+        application_id: OauthApplicationId,
+        /// What the person granted; none where it acts for whoever answers for the application.
+        grant_id: Option<OauthGrantId>,
+        scopes: Scopes,
+        /// The one organization that it is bound to.
+        organization_id: OrganizationId,
+    },
+}
+
+impl Credential {
+    /// What a token is confined to; `None` for the person themselves.
+    pub fn scopes(&self) -> Option<&Scopes> {
+        match self {
+            Self::Session(_) => None,
+            Self::PersonalToken { scopes, .. } | Self::Application { scopes, .. } => Some(scopes),
+        }
+    }
 }
 
 /// What a caller is in one organization.
@@ -189,7 +221,7 @@ impl Caller {
     pub fn session(&self) -> Result<SessionId> {
         match self.credential {
             Credential::Session(id) => Ok(id),
-            Credential::PersonalToken { .. } => {
+            Credential::PersonalToken { .. } | Credential::Application { .. } => {
                 Err(Error::new(ErrorCode::Forbidden).with_message("A token cannot do this; sign in."))
             }
         }
@@ -210,7 +242,7 @@ impl Caller {
         match &self.credential {
             Credential::Session(_) => Ok(()),
             Credential::PersonalToken { scopes, organization_id: None, .. } if scopes.may_change() => Ok(()),
-            Credential::PersonalToken { .. } => {
+            Credential::PersonalToken { .. } | Credential::Application { .. } => {
                 Err(Error::new(ErrorCode::Forbidden).with_message("The token's scopes do not reach so far."))
             }
         }
@@ -220,6 +252,7 @@ impl Caller {
     pub fn bound_to(&self) -> Option<OrganizationId> {
         match &self.credential {
             Credential::PersonalToken { organization_id, .. } => *organization_id,
+            Credential::Application { organization_id, .. } => Some(*organization_id),
             Credential::Session(_) => None,
         }
     }
@@ -239,10 +272,7 @@ impl Caller {
             user_id: self.user_id,
             email: Some(&*self.email).filter(|_| self.email_verified),
             proofs: self.proofs,
-            scopes: match &self.credential {
-                Credential::Session(_) => None,
-                Credential::PersonalToken { scopes, .. } => Some(scopes),
-            },
+            scopes: self.credential.scopes(),
         }
     }
 
@@ -313,9 +343,9 @@ impl Caller {
     /// The same person, standing in another of their organizations, which may be closed to them. What a token may do is
     /// narrowed there too.
     pub fn within(&self, membership: &Membership, closed: Option<Closed>) -> Caller {
-        let membership = match &self.credential {
-            Credential::PersonalToken { scopes, .. } => membership.narrowed(scopes),
-            Credential::Session(_) => membership.clone(),
+        let membership = match self.credential.scopes() {
+            Some(scopes) => membership.narrowed(scopes),
+            None => membership.clone(),
         };
         Caller { membership: Some(Arc::new(membership)), closed, ..self.clone() }
     }

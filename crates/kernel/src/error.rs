@@ -72,6 +72,11 @@ catalogue! {
     InvalidActivationToken "INVALID_ACTIVATION_TOKEN" 400 "The activation token is unknown or used.";
     ActivationTokenExpired "ACTIVATION_TOKEN_EXPIRED" 400 "The activation token is older than 5 minutes; sign in again.";
     TokenCreationFailed "token_creation_failed" 400 "The token could not be made for that organization.";
+    ApplicationExists "application_exists" 400 "An application with this name exists already.";
+    OauthInvalidClient "invalid_client" 400 "There is no such application, or it is suspended.";
+    OauthInvalidRedirectUri "invalid_redirect_uri" 400 "The address is not registered for the application.";
+    OauthInvalidScope "invalid_scope" 400 "The application may not ask for this scope.";
+    OauthInvalidRequest "invalid_request" 400 "The authorization request is not valid.";
     ConfirmationMismatch "CONFIRMATION_MISMATCH" 400 "The name does not match; write the organization's name to confirm.";
     InvalidDomain "INVALID_DOMAIN" 400 "This is not a domain name such as acme.example.";
     InvalidImportFile "INVALID_IMPORT_FILE" 400 "The file cannot be fetched or read.";
@@ -125,6 +130,7 @@ catalogue! {
     AbacPolicyNotFound "ABAC_POLICY_NOT_FOUND" 404 "There is no such policy.";
     OrganizationNotFound "ORGANIZATION_NOT_FOUND" 404 "There is no such organization, or you are not a member of it.";
     TokenNotFound "token_not_found" 404 "There is no such token.";
+    ApplicationNotFound "application_not_found" 404 "There is no such application.";
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "This path does not take this method.";
     RequestTimeout "REQUEST_TIMEOUT" 408 "The request did not arrive in time.";
     Conflict "CONFLICT" 409 "This conflicts with what exists.";

@@ -80,6 +80,10 @@ ids! {
     AbacPolicyId,
     /// A group that an identity provider pushed.
     ScimGroupId,
+    /// An application that signs people in with this server, or acts for them.
+    OauthApplicationId,
+    /// What somebody has granted to such an application.
+    OauthGrantId,
     /// A job of the background worker.
     JobId,
 }

@@ -9,7 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 
-use rivergen_kernel::{DataSourceId, ExecutionId, OrganizationId, QueryId, SessionId, UserId};
+use rivergen_kernel::{
+    DataSourceId, ExecutionId, OauthApplicationId, OauthGrantId, OrganizationId, QueryId, SessionId, UserId,
+};
 
 /// The PostgreSQL channel.
 pub(crate) const CHANNEL: &str = "rivergen_events";
@@ -24,12 +26,16 @@ pub enum Event {
     UserChanged(UserId),
     /// Roles, members, settings or workspaces of an organization changed.
     OrganizationChanged(OrganizationId),
-    /// Somebody joined or left an organization.
+    /// Somebody joined or left an organization, or was given a role there, or lost one.
     MembersChanged(OrganizationId),
     /// A source was changed, tested, discovered or deleted.
     DataSourceChanged(DataSourceId),
     /// Policies or assignments of an organization changed.
     PoliciesChanged(OrganizationId),
+    /// An application, or what of its tokens is good, changed.
+    ApplicationChanged(OauthApplicationId),
+    /// What somebody had granted to an application is over.
+    GrantEnded(OauthGrantId),
     /// Somebody cancels a query, on whichever node it runs.
     QueryCancelled(QueryId),
     /// A run of a question came a step further.

@@ -22,6 +22,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(IdempotencyKeys),
         Box::new(RateLimits),
         Box::new(AuditStreams),
+        Box::new(SigningPurposes),
     ]
 }
 
@@ -330,6 +331,34 @@ impl MigrationTrait for AuditStreams {
                     .to_owned(),
             )
             .await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+struct SigningPurposes;
+
+impl MigrationName for SigningPurposes {
+    fn name(&self) -> &str {
+        "m0007_platform_signing_purposes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SigningPurposes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = string("purpose").default("sessions").to_owned();
+        manager.alter_table(Table::alter().table("signing_keys").add_column(column).to_owned()).await?;
+        let sql = manager.get_connection();
+        sql.execute_unprepared("DROP INDEX signing_keys_current").await?;
+        // At most one current key of each purpose: two nodes that both find none end with one.
+        sql.execute_unprepared(
+            "CREATE UNIQUE INDEX signing_keys_current ON signing_keys (purpose) WHERE retired_at IS NULL",
+        )
+        .await?;
+        Ok(())
     }
 
     fn use_transaction(&self) -> Option<bool> {

@@ -4,6 +4,8 @@
 //! rotated, the new one signs and the old one goes on verifying, and stays in the published set (JWKS),
 //! for [`VERIFIES_AFTER_RETIREMENT`], longer than any token lives. Nodes hear of a rotation over the bus;
 //! one that meets a key id that it does not know looks again before it refuses.
+//!
+//! Tokens of one [`Purpose`] are signed with keys of their own, so that none can ever pass for one of another.
 
 use std::{
     collections::HashMap,
@@ -33,7 +35,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Clock, Database, Event, Transaction,
-    vault::{Owner, Sealed, Vault, VaultError},
+    vault::{Owner, Vault, VaultError},
 };
 
 /// How long a retired key still verifies: longer than the longest session (30 days).
@@ -41,6 +43,24 @@ pub const VERIFIES_AFTER_RETIREMENT: Duration = Duration::days(31);
 
 /// Unknown key ids make the keys be read again, but not more often than this.
 const RELOAD_AT_MOST_EVERY: Duration = Duration::seconds(5);
+
+/// What a set of keys signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Access tokens of people's sessions.
+    Sessions,
+    /// What applications are given that sign people in with this server.
+    Applications,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::Applications => "applications",
+        }
+    }
+}
 
 /// With what new keys sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -139,6 +159,7 @@ mod signing_keys {
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub kid: String,
+        pub purpose: String,
         pub algorithm: String,
         pub private_key: Sealed,
         #[sea_orm(column_type = "Text")]
@@ -157,6 +178,7 @@ mod signing_keys {
 pub struct SigningKey {
     pub kid: String,
     pub algorithm: Algorithm,
+    pub created_at: DateTime<Utc>,
     key: EncodingKey,
 }
 
@@ -176,6 +198,7 @@ struct Inner {
     db: Database,
     vault: Vault,
     clock: Clock,
+    purpose: Purpose,
     algorithm: SigningAlgorithm,
     ring: RwLock<Arc<Ring>>,
     /// Held while the keys are read again, so that a flood of unknown key ids reads them once.
@@ -197,21 +220,24 @@ impl SigningKeys {
         db: Database,
         vault: Vault,
         clock: Clock,
+        purpose: Purpose,
         algorithm: SigningAlgorithm,
     ) -> KernelResult<Self> {
         let tx = db.begin().await?;
         if signing_keys::Entity::find()
+            .filter(signing_keys::Column::Purpose.eq(purpose.as_str()))
             .filter(signing_keys::Column::RetiredAt.is_null())
             .one(tx.conn())
             .await?
             .is_none()
         {
             // When another node makes one at the same time, the unique index lets one of them win; either is good.
-            insert(&tx, &vault, &clock, algorithm).await?;
+            insert(&tx, &vault, &clock, purpose, algorithm).await?;
         }
         tx.commit().await?;
-        let ring = RwLock::new(Arc::new(read(&db, &vault, &clock).await?));
-        let keys = Self(Arc::new(Inner { db, vault, clock, algorithm, ring, reading: tokio::sync::Mutex::new(()) }));
+        let ring = RwLock::new(Arc::new(read(&db, &vault, &clock, purpose).await?));
+        let reading = tokio::sync::Mutex::new(());
+        let keys = Self(Arc::new(Inner { db, vault, clock, purpose, algorithm, ring, reading }));
         let weak = Arc::downgrade(&keys.0);
         keys.0.db.bus().subscribe(move |event| {
             if let (Event::Resync, Some(inner)) = (event, weak.upgrade()) {
@@ -260,6 +286,7 @@ impl SigningKeys {
         let now = self.0.clock.now();
         signing_keys::Entity::update_many()
             .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
+            .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
             .filter(signing_keys::Column::RetiredAt.is_null())
             .exec(tx.conn())
             .await?;
@@ -267,7 +294,7 @@ impl SigningKeys {
             .filter(signing_keys::Column::RetiredAt.lt(now - VERIFIES_AFTER_RETIREMENT))
             .exec(tx.conn())
             .await?;
-        let kid = insert(tx, &self.0.vault, &self.0.clock, self.0.algorithm).await?;
+        let kid = insert(tx, &self.0.vault, &self.0.clock, self.0.purpose, self.0.algorithm).await?;
         let kid = kid.ok_or(rivergen_kernel::ErrorCode::Conflict)?;
         tx.publish(Event::Resync).await?;
         Ok(kid)
@@ -290,7 +317,7 @@ impl Inner {
     }
 
     async fn reload(&self) -> KernelResult<()> {
-        let ring = Arc::new(read(&self.db, &self.vault, &self.clock).await?);
+        let ring = Arc::new(read(&self.db, &self.vault, &self.clock, self.purpose).await?);
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
         Ok(())
     }
@@ -306,6 +333,7 @@ async fn insert(
     tx: &Transaction,
     vault: &Vault,
     clock: &Clock,
+    purpose: Purpose,
     algorithm: SigningAlgorithm,
 ) -> Result<Option<String>, SigningError> {
     let private_key = algorithm.generate()?;
@@ -316,6 +344,7 @@ async fn insert(
     jwk.common.public_key_use = Some(PublicKeyUse::Signature);
     let row = signing_keys::ActiveModel {
         kid: Set(kid.clone()),
+        purpose: Set(purpose.as_str().to_owned()),
         algorithm: Set(algorithm.as_str().to_owned()),
         private_key: Set(vault.seal(tx, Owner::System, &context(&kid), &private_key).await?),
         public_jwk: Set(serde_json::to_string(&jwk).map_err(|_| SigningError::Unreadable(kid.clone()))?),
@@ -330,9 +359,10 @@ async fn insert(
     Ok(matches!(inserted, TryInsertResult::Inserted(1)).then_some(kid))
 }
 
-async fn read(db: &Database, vault: &Vault, clock: &Clock) -> Result<Ring, SigningError> {
+async fn read(db: &Database, vault: &Vault, clock: &Clock, purpose: Purpose) -> Result<Ring, SigningError> {
     let now = clock.now();
     let rows = signing_keys::Entity::find()
+        .filter(signing_keys::Column::Purpose.eq(purpose.as_str()))
         .filter(
             sea_orm::Condition::any()
                 .add(signing_keys::Column::RetiredAt.is_null())
@@ -350,7 +380,7 @@ async fn read(db: &Database, vault: &Vault, clock: &Clock) -> Result<Ring, Signi
         let jwk: Jwk = serde_json::from_str(&row.public_jwk).map_err(|_| unreadable())?;
         let key = DecodingKey::from_jwk(&jwk)?;
         if row.retired_at.is_none() {
-            current = Some(open(vault, &row.kid, algorithm, &row.private_key).await?);
+            current = Some(open(vault, &row, algorithm).await?);
         }
         verifying.insert(row.kid, Arc::new(VerifyingKey { algorithm: algorithm.jwt(), key }));
         published.keys.push(jwk);
@@ -361,10 +391,10 @@ async fn read(db: &Database, vault: &Vault, clock: &Clock) -> Result<Ring, Signi
 
 async fn open(
     vault: &Vault,
-    kid: &str,
+    row: &signing_keys::Model,
     algorithm: SigningAlgorithm,
-    private_key: &Sealed,
 ) -> Result<SigningKey, SigningError> {
-    let pkcs8 = vault.open(Owner::System, &context(kid), private_key).await?;
-    Ok(SigningKey { kid: kid.to_owned(), algorithm: algorithm.jwt(), key: algorithm.encoding_key(&pkcs8)? })
+    let pkcs8 = vault.open(Owner::System, &context(&row.kid), &row.private_key).await?;
+    let key = algorithm.encoding_key(&pkcs8)?;
+    Ok(SigningKey { kid: row.kid.clone(), algorithm: algorithm.jwt(), created_at: row.created_at, key })
 }

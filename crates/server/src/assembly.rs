@@ -10,19 +10,20 @@ use axum::{Router, extract::DefaultBodyLimit, middleware};
 use rivergen_federation::{Federation, abac::AccessControl};
 use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
-    password, webauthn::RelyingParty,
+    password, social::SocialConfig, webauthn::RelyingParty,
 };
 use rivergen_kernel::{Error, Result};
+use rivergen_oauth::Oauth;
 use rivergen_platform::{
     Clock, Database, Platform,
     audit::streams::Streams,
-    http::{Authentication, TrustedProxies, authenticate, layer},
+    http::{Authentication, Authenticator, TrustedProxies, authenticate, layer},
     jobs::{Jobs, JobsHandle},
     limits::Limits,
     mail::Delivery,
     net::Outbound,
     personal_data::{Owned, Records},
-    signing::SigningKeys,
+    signing::{Purpose, SigningKeys},
     vault::{ServerKeys, Vault},
 };
 use rivergen_policies::{Policies, evaluation};
@@ -36,8 +37,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    browser::{SessionCookie, keep_refresh_tokens},
     config::{Config, PlannerKind},
-    health, pages,
+    console, health, pages,
     sight::GovernedSight,
     targets::OrganizationTargets,
 };
@@ -62,6 +64,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(rivergen_identity::migrations::migrations());
     all.extend(rivergen_tenancy::migrations::migrations());
     all.extend(rivergen_federation::migrations::migrations());
+    all.extend(rivergen_oauth::migrations::migrations());
     all.extend(rivergen_storage::migrations::migrations());
     all.extend(rivergen_policies::migrations::migrations());
     all.extend(rivergen_sources::migrations::migrations());
@@ -75,6 +78,7 @@ fn personal_records() -> Vec<Box<dyn Records>> {
     let mut all = rivergen_tenancy::personal_data::records();
     all.extend(rivergen_identity::personal_data::records());
     all.extend(rivergen_federation::personal_data::records());
+    all.extend(rivergen_oauth::personal_data::records());
     all.extend(rivergen_storage::personal_data::records());
     all.extend(rivergen_policies::personal_data::records());
     all.extend(rivergen_studio::personal_data::records());
@@ -132,13 +136,24 @@ impl App {
         let streams = audit_streams(config, &db, &clock)?;
         streams.register(&jobs);
 
-        let keys = SigningKeys::load_or_create(db.clone(), vault, clock.clone(), config.tokens.algorithm).await?;
+        let algorithm = config.tokens.algorithm;
+        let keys =
+            SigningKeys::load_or_create(db.clone(), vault.clone(), clock.clone(), Purpose::Sessions, algorithm).await?;
+        let algorithm = rivergen_oauth::SIGNING_ALGORITHM;
+        let oauth_keys =
+            SigningKeys::load_or_create(db.clone(), vault, clock.clone(), Purpose::Applications, algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
         let access = AccessControl::new(db.clone(), clock.clone());
         let standings = Standings::new(db.clone(), Arc::new(access.clone()));
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
-        let authenticator = TokenAuthenticator::new(platform.clone(), tokens.clone(), directory.clone());
+        let delegations = rivergen_oauth::Access::new(platform.clone(), oauth_keys, directory.clone(), lifetime);
+        let authenticator: Arc<dyn Authenticator> = Arc::new(TokenAuthenticator::new(
+            platform.clone(),
+            tokens.clone(),
+            directory.clone(),
+            Arc::new(delegations.clone()),
+        ));
         let identity =
             Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
         rivergen_identity::register_jobs(&identity);
@@ -146,6 +161,8 @@ impl App {
         rivergen_tenancy::register_jobs(&tenancy);
         let federation = Federation::new(tenancy.clone(), access);
         rivergen_federation::register_jobs(&federation);
+        let oauth = Oauth::new(tenancy.clone(), delegations, authenticator.clone());
+        rivergen_oauth::register_jobs(&oauth);
 
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
         let policies = Policies::new(platform.clone(), Arc::new(targets));
@@ -164,22 +181,31 @@ impl App {
             .merge(rivergen_identity::operations().with_state(identity))
             .merge(rivergen_tenancy::operations().with_state(tenancy.clone()))
             .merge(rivergen_federation::operations().with_state(federation.clone()))
+            .merge(rivergen_oauth::operations().with_state(oauth.clone()))
             .merge(rivergen_storage::operations().with_state(storage.clone()))
             .merge(rivergen_policies::operations().with_state(policies))
             .merge(rivergen_sources::operations().with_state(sources))
             .merge(rivergen_runs::http::operations().with_state(engine))
             .merge(rivergen_studio::operations().with_state(studio));
         let proxies = Arc::new(TrustedProxies(config.server.trusted_proxies.clone()));
-        let authentication =
-            Authentication { authenticator: Arc::new(authenticator), limits, proxies: proxies.clone() };
+        let challenge = rivergen_oauth::metadata::challenge(&platform.public_url).map_err(Error::internal)?;
+        let authentication = Authentication { authenticator, limits, proxies: proxies.clone(), challenge };
         let router = Router::from(operations)
             .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
             .layer(middleware::from_fn_with_state(authentication, authenticate))
+            .layer(middleware::from_fn_with_state(SessionCookie::new(&platform.public_url), keep_refresh_tokens))
             // Identity providers have tokens and errors of their own.
-            .merge(rivergen_federation::scim::router(federation, proxies))
+            .merge(rivergen_federation::scim::router(federation, proxies.clone()))
+            // So has the protocol that applications speak.
+            .merge(rivergen_oauth::router(oauth, proxies))
             .merge(health::routes(db, streams.clone()))
-            .merge(pages::routes(config.is_demo, tokens))
-            .fallback(layer::not_found)
+            .merge(pages::routes(config.is_demo, tokens));
+        let router = if console::is_built_in() {
+            router.fallback_service(console::router(config.is_demo))
+        } else {
+            router.fallback(layer::not_found)
+        };
+        let router = router
             .method_not_allowed_fallback(layer::method_not_allowed)
             .layer(CatchPanicLayer::custom(layer::panicked))
             .layer(middleware::from_fn(layer::surround));
@@ -226,7 +252,7 @@ fn identity_settings(config: &Config) -> Result<rivergen_identity::Settings> {
         remembered_session_lifetime: chrono::Duration::hours(config.sessions.remembered_lifetime_hours),
         mfa_issuer: config.mfa.issuer.clone(),
         relying_party: relying_party(config)?,
-        social: config.social.clone(),
+        social: social(config)?,
         countries: countries(config)?,
     })
 }
@@ -256,6 +282,17 @@ fn relying_party(config: &Config) -> Result<RelyingParty> {
 fn audit_streams(config: &Config, db: &Database, clock: &Clock) -> Result<Streams> {
     let url = &config.server.public_url;
     Streams::new(&config.audit, &config.outbound, url, db.clone(), clock.clone()).map_err(Error::internal)
+}
+
+/// With the console's own page for who is back from a provider, after what the operator names.
+fn social(config: &Config) -> Result<SocialConfig> {
+    let mut social = config.social.clone();
+    if console::is_built_in() {
+        let mut back: url::Url = config.server.public_url.parse().map_err(Error::internal)?;
+        back.set_path("/signed-in");
+        social.redirect_targets.push(back);
+    }
+    Ok(social)
 }
 
 fn countries(config: &Config) -> Result<Countries> {

@@ -2,8 +2,10 @@
 //! commands of the binary.
 
 pub mod assembly;
+pub mod browser;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod health;
 pub mod openapi;

@@ -1,7 +1,10 @@
 //! The OpenAPI document: made from the operations' own annotations, with what they share added here.
 
 use rivergen_federation::scim::representation::ScimErrorBody;
-use rivergen_kernel::error::{ErrorBody, ErrorEnvelope, FieldError};
+use rivergen_kernel::{
+    UploadId,
+    error::{ErrorBody, ErrorEnvelope, FieldError},
+};
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
@@ -19,7 +22,7 @@ use utoipa::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
-    components(schemas(ErrorEnvelope, ErrorBody, FieldError, ScimErrorBody)),
+    components(schemas(ErrorEnvelope, ErrorBody, FieldError, ScimErrorBody, UploadId)),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(
@@ -32,6 +35,8 @@ use utoipa::{
         (name = "sso", description = "Single sign-on through an organization's own identity provider, and attribute-based access."),
         (name = "sso_enforcement", description = "Required single sign-on and second factors."),
         (name = "scim", description = "SCIM 2.0: an identity provider pushes people and groups."),
+        (name = "oauth_applications", description = "Applications that sign people in with this server, or act for them."),
+        (name = "oauth2", description = "OAuth 2.1 and OpenID Connect: what applications speak, and what people let them do."),
         (name = "storage", description = "Files, sealed with the organization's key."),
         (name = "data_sources", description = "Data sources: registered, tested, discovered and queried under policies."),
         (name = "policies", description = "Row filters, masks, limits and access, and the record of what they did."),
@@ -60,6 +65,8 @@ pub fn document() -> OpenApi {
         rivergen_tenancy::operations().into_openapi(),
         rivergen_federation::operations().into_openapi(),
         rivergen_federation::scim::protocol().into_openapi(),
+        rivergen_oauth::operations().into_openapi(),
+        rivergen_oauth::protocol().into_openapi(),
         rivergen_storage::operations().into_openapi(),
         rivergen_policies::operations().into_openapi(),
         rivergen_sources::operations().into_openapi(),

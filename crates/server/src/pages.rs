@@ -1,4 +1,5 @@
-//! The few pages of the server itself: the way in, the pages behind the links in mails, and `/docs`.
+//! The few pages of the server itself: `/docs`, and, where the console is not built in, the way in and the pages behind the
+//! links in mails.
 
 use axum::{
     Json, Router,
@@ -9,7 +10,7 @@ use axum::{
 use rivergen_identity::access_token::AccessTokens;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::openapi;
+use crate::{console, openapi};
 
 const INDEX: &str = include_str!("pages/index.html");
 
@@ -23,15 +24,18 @@ fn without_demo(index: &str) -> String {
 
 /// The pages. Their scripts and styles come with the binary; nothing is loaded from elsewhere.
 pub fn routes(is_demo: bool, tokens: AccessTokens) -> Router {
-    let index = if is_demo { INDEX.to_owned() } else { without_demo(INDEX) };
     let docs: Router = SwaggerUi::new("/docs").url("/openapi.json", openapi::document()).into();
-    Router::new()
+    let keys = get(move || jwks(tokens.clone()));
+    let router = Router::new().route("/.well-known/jwks.json", keys).merge(docs);
+    if console::is_built_in() {
+        return router;
+    }
+    let index = if is_demo { INDEX.to_owned() } else { without_demo(INDEX) };
+    router
         .route("/", get(move || page(index.clone())))
         .route("/verify-email", get(|| page(styled(include_str!("pages/verify_email.html")))))
         .route("/reset-password", get(|| page(styled(include_str!("pages/reset_password.html")))))
         .route("/invitation", get(|| page(styled(include_str!("pages/invitation.html")))))
-        .route("/.well-known/jwks.json", get(move || jwks(tokens.clone())))
-        .merge(docs)
 }
 
 /// A page behind a mailed link, with the style that these pages share.

@@ -208,7 +208,8 @@ impl Directory for TenancyDirectory {
         for membership in memberships {
             let id = membership.organization_id;
             let tenant = Tenant::on_behalf_of(id);
-            let is_owned = member::is_owned(tx, tenant, Some(user)).await?;
+            let is_owned = member::is_owned(tx, tenant, Some(user)).await?
+                && member::keeps_a_way_in(tx, tenant, user, Some(user)).await?;
             let others = tenant
                 .find::<member::Entity>()
                 .filter(member::Column::UserId.in_subquery(member::active(tenant)))

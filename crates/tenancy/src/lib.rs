@@ -23,6 +23,7 @@ use member::page::Headcounts;
 use rivergen_identity::Identity;
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, WorkspaceId};
 use rivergen_platform::personal_data::{Owned, Records};
+use role::usage::Usages;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use standing::{Standing, Standings};
 use utoipa_axum::router::OpenApiRouter;
@@ -33,6 +34,7 @@ pub struct Tenancy {
     pub identity: Identity,
     pub standings: Standings,
     pub(crate) headcounts: Headcounts,
+    pub(crate) usages: Usages,
     /// What all rooms keep about people.
     records: Arc<[Box<dyn Records>]>,
     /// What members own in the rooms above.
@@ -47,7 +49,9 @@ impl Tenancy {
         possessions: Vec<Box<dyn Owned>>,
     ) -> Self {
         let headcounts = Headcounts::new(&identity.platform.db);
-        Self { identity, standings, headcounts, records: records.into(), possessions: possessions.into() }
+        let usages = Usages::new(&identity.platform.db);
+        let (records, possessions) = (records.into(), possessions.into());
+        Self { identity, standings, headcounts, usages, records, possessions }
     }
 
     /// The caller, standing in the organization that a path names, with what they hold in the whole of it alone: a session

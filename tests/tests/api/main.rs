@@ -15,6 +15,7 @@ mod invitations;
 mod limits;
 mod mfa;
 mod nodes;
+mod oauth;
 mod operator;
 mod organizations;
 mod pages;

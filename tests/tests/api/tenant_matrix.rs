@@ -36,6 +36,8 @@ enum Access {
     /// Everybody, and this body is refused with a code that only the operation itself gives: the call went as far as
     /// it can, and its good way has a test of its own.
     PublicRefusing(&'static str),
+    /// Everybody, as a standard says it; this call is refused in its words.
+    Protocol(&'static str),
     /// Every member, and this body is refused for what it says.
     MembersRefusing(&'static str),
     /// The Owner, whose own object the path names; for every other member it does not exist.
@@ -52,13 +54,13 @@ enum Access {
     UntriedProvisioner,
 }
 use Access::{
-    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Provisioner, Public, PublicRefusing,
-    Untried, UntriedProvisioner,
+    Destroys, Members, MembersRefusing, NotFor, NotForRefusing, Own, OwnRefusing, Protocol, Provisioner, Public,
+    PublicRefusing, Untried, UntriedProvisioner,
 };
 
 impl Access {
     fn is_public(self) -> bool {
-        matches!(self, Public | PublicRefusing(_))
+        matches!(self, Public | PublicRefusing(_) | Protocol(_))
     }
 
     fn is_of_provisioner(self) -> bool {
@@ -79,6 +81,7 @@ impl Access {
             PublicRefusing(code) | MembersRefusing(code) | NotForRefusing(_, code) | OwnRefusing(code) => {
                 answer.body["error"]["code"] == code
             }
+            Protocol(code) => answer.body["error"] == code,
             _ => answer.status.is_success(),
         }
     }
@@ -548,6 +551,7 @@ const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/sso/login", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("GET /api/v1/sso/oidc/callback", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("GET /api/v1/sso/oidc/callback/{organization_id}", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/sso/oidc/callback/{organization_id}/{provider_id}", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", PublicRefusing("BAD_REQUEST"), nothing),
     entry("POST /api/v1/sso/token", PublicRefusing("INVALID_CODE"), |_| json!({"code": "x", "redirect_uri": "x"})),
     entry("POST /api/v1/sso/logout", Members, |_| json!({})),
@@ -590,17 +594,8 @@ const ENTRIES: &[Entry] = &[
             "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}})
     }),
     entry("GET /api/v1/sso/abac/policies", NotFor("Developer"), nothing),
-    // The ids of the matrix are those of data policies.
-    entry(
-        "PUT /api/v1/sso/abac/policies/{policy_id}",
-        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
-        |_| json!({"name": unique(" policy")}),
-    ),
-    entry(
-        "DELETE /api/v1/sso/abac/policies/{policy_id}",
-        NotForRefusing("Developer", "ABAC_POLICY_NOT_FOUND"),
-        nothing,
-    ),
+    entry("PUT /api/v1/sso/abac/policies/{policy_id}", NotFor("Developer"), |_| json!({"name": unique(" policy")})),
+    entry("DELETE /api/v1/sso/abac/policies/{policy_id}", Untried(Some("Developer")), nothing),
     entry(
         "POST /api/v1/sso/abac/evaluate",
         Members,
@@ -623,6 +618,55 @@ const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "VALIDATION_ERROR"),
         |_| json!({}),
     ),
+    entry("POST /api/v1/organizations/{org_id}/oauth-applications", NotFor("Developer"), |_| oauth_application()),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications", NotFor("Developer"), nothing),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}", NotFor("Developer"), nothing),
+    entry(
+        "PATCH /api/v1/organizations/{org_id}/oauth-applications/{app_id}",
+        NotFor("Developer"),
+        |_| json!({"description": "Weekly"}),
+    ),
+    entry("DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}", Untried(Some("Developer")), nothing),
+    entry("POST /api/v1/organizations/{org_id}/oauth-applications/{app_id}/revoke", NotFor("Developer"), nothing),
+    entry(
+        "POST /api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret",
+        NotFor("Developer"),
+        nothing,
+    ),
+    entry(
+        "POST /api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets",
+        NotFor("Developer"),
+        |_| json!({"expires_in_days": 1}),
+    ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets", NotFor("Developer"), nothing),
+    entry(
+        "DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets/{secret}",
+        NotForRefusing("Developer", "NOT_FOUND"),
+        nothing,
+    ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), nothing),
+    entry("PUT /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), |_| json!({"applications": "all"})),
+    entry(
+        "POST /api/v1/oauth/authorize",
+        MembersRefusing("invalid_client"),
+        |_| json!({"client_id": "nobody", "redirect_uri": "https://x.example/", "approve": true}),
+    ),
+    entry("GET /api/v1/oauth/app-info", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/oauth/connected-applications", Members, nothing),
+    entry("DELETE /api/v1/oauth/connected-applications/{app_id}", MembersRefusing("application_not_found"), nothing),
+    entry("GET /oauth/authorize", Protocol("invalid_client"), nothing),
+    entry("POST /oauth/authorize", Protocol("invalid_request"), nothing),
+    entry("GET /oauth/logout", Public, nothing),
+    entry("POST /oauth/device_authorization", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/par", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/token", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),
+    entry("POST /oauth/introspect", Protocol("invalid_request"), nothing),
+    entry("GET /oauth/userinfo", Protocol("invalid_token"), nothing),
+    entry("GET /oauth/jwks", Public, nothing),
+    entry("GET /.well-known/oauth-authorization-server", Public, nothing),
+    entry("GET /.well-known/openid-configuration", Public, nothing),
+    entry("GET /.well-known/oauth-protected-resource", Public, nothing),
 ];
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -650,6 +694,11 @@ fn scim_search() -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]})
 }
 
+fn oauth_application() -> Value {
+    json!({"name": unique(" app"), "grant_types": ["authorization_code", "client_credentials"], "scopes": ["read"],
+        "redirect_uris": ["https://app.example/callback"]})
+}
+
 /// Fields that bear an id and still need no 404, each for its reason.
 const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/auth/login", "workspace_id", "a wish: the default workspace where it cannot be reached"),
@@ -670,6 +719,12 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("PUT /api/v1/sso/providers/{provider_id}", "client_id", "no id of ours"),
     ("GET /api/v1/sso/login", "provider_id", "where anybody begins a sign-in"),
     ("GET /api/v1/sso/oidc/callback/{organization_id}", "organization_id", "where any provider sends browsers"),
+    (
+        "GET /api/v1/sso/oidc/callback/{organization_id}/{provider_id}",
+        "organization_id",
+        "where a provider sends browsers",
+    ),
+    ("GET /api/v1/sso/oidc/callback/{organization_id}/{provider_id}", "provider_id", "where a provider sends browsers"),
     ("POST /api/v1/sso/oidc/backchannel-logout/{provider_id}", "provider_id", "where any provider tells of a logout"),
     ("GET /api/v1/sso/saml/metadata/{provider_id}", "provider_id", "what any provider loads"),
     ("POST /api/v1/sso/saml/acs/{provider_id}", "provider_id", "where any provider's page posts to"),
@@ -677,6 +732,10 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/sso/enforcement/enforce/{organization_id}", "exempt_user_ids", "documented as 422: members only"),
     ("POST /api/v1/sso/enforcement/bulk-action/{organization_id}", "user_ids", "documented as 422: members only"),
     ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
+    ("POST /api/v1/oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /api/v1/oauth/app-info", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /oauth/logout", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("GET /oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
 ];
 
 const PASSWORD: &str = rivergen_tests::PASSWORD;
@@ -702,6 +761,7 @@ struct Ids {
     data_source_id: i64,
     policy_id: i64,
     policy_assignment_id: i64,
+    access_policy_id: i64,
     /// A custom one, which the Owner keeps.
     role_id: i64,
     /// Of that role, to the Admin.
@@ -728,6 +788,7 @@ struct Ids {
     provider_id: i64,
     scim_token: String,
     scim_group_id: i64,
+    app_id: i64,
 }
 
 impl Ids {
@@ -746,6 +807,10 @@ impl Ids {
         let template = owner.client.post("/api/v1/prompt-templates", template).await.created();
         let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
+        let access_policy = json!({"name": "p", "effect": "deny", "resource_type": "datasource",
+            "actions": ["datasource.delete"],
+            "conditions": {"attribute": "subject.mfa", "operator": "eq", "value": true}});
+        let access_policy = owner.client.post("/api/v1/sso/abac/policies", access_policy).await.created();
         let newcomer = unique("@new.example");
         let signup = json!({"email": newcomer, "password": PASSWORD});
         server.anonymous().post("/api/v1/auth/signup", signup).await.created();
@@ -772,6 +837,8 @@ impl Ids {
         let idp = crate::scim::Provider::of(server, organization).await;
         idp.create(&organization.viewer.email).await;
         let scim_group_id = idp.group("A group", &[]).await.parse().unwrap();
+        let applications = format!("/api/v1/organizations/{}/oauth-applications", organization.id);
+        let app = owner.client.post(&applications, oauth_application()).await.created();
         // Claimed with the organization.
         let domains = owner.client.get(&format!("/api/v1/organizations/{}/domains", organization.id)).await.ok();
         Self {
@@ -788,6 +855,7 @@ impl Ids {
             data_source_id,
             policy_id: policy["id"].as_i64().unwrap(),
             policy_assignment_id: policy["assignments"][0]["id"].as_i64().unwrap(),
+            access_policy_id: access_policy["policy"]["id"].as_i64().unwrap(),
             role_id,
             assignment_id: assigned["assignment"]["id"].as_i64().unwrap(),
             user_id: organization.viewer.id,
@@ -804,6 +872,7 @@ impl Ids {
             provider_id: idp.id,
             scim_token: idp.client.token().to_owned(),
             scim_group_id,
+            app_id: app["id"].as_i64().unwrap(),
             upload_id: last_segment(&upload).parse().unwrap(),
         }
     }
@@ -835,6 +904,7 @@ impl Ids {
             ("upload_id", self.upload_id),
             ("provider_id", self.provider_id),
             ("scim_group_id", self.scim_group_id),
+            ("app_id", self.app_id),
             // There are none of these yet, so every id is foreign.
             ("import_id", 1),
             ("dataset_id", 1),
@@ -926,7 +996,12 @@ impl Operation {
         let mut path = self.path.clone();
         for name in &self.path_ids {
             let ids = foreign.filter(|(at, _)| at == name).map_or(own, |(_, ids)| ids);
-            path = path.replace(&format!("{{{name}}}"), &ids.named(name).unwrap().to_string());
+            let id = match name.as_str() {
+                // The same name for two kinds of policies.
+                "policy_id" if path.starts_with("/api/v1/sso/abac/") => ids.access_policy_id,
+                name => ids.named(name).unwrap(),
+            };
+            path = path.replace(&format!("{{{name}}}"), &id.to_string());
         }
         // At one place in the path: an id for one method, a token for another.
         let invitation = match self.method {
@@ -936,6 +1011,8 @@ impl Operation {
         path = path.replace("{invitation}", &invitation).replace("{invitation_token}", &own.invitation_token);
         path = path.replace("{object_name}", &own.file_path).replace("{bucket_name}", "rivergen");
         path = path.replace("{token}", &own.link_token);
+        // There is none of this number.
+        path = path.replace("{secret}", "0");
         // No id: the same provider for everybody.
         path = path.replace("{provider}", "github").replace("{vendor}", "okta");
         path = path.replace("{provider}", "github");

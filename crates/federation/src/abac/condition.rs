@@ -12,7 +12,10 @@
 //! text is compared as the set of one text, so that an attribute that an identity provider sends as a list of one reads the
 //! same. One that is a number where a text is asked for cannot be evaluated, and that counts as a denial.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
@@ -107,7 +110,7 @@ const OPERATORS: &[&str] =
 
 /// Reads a condition; 422 with the path of what is wrong.
 pub(super) fn read(condition: &Value) -> Result<Condition> {
-    let mut reader = Reader { leaves: 0, attributes: BTreeMap::new(), looks_at_object: false };
+    let mut reader = Reader::default();
     let expression = reader.condition(condition, "conditions", 1)?;
     Ok(Condition { expression, attributes: reader.attributes, looks_at_object: reader.looks_at_object })
 }
@@ -116,9 +119,12 @@ fn wrong(field: impl Into<String>, reason: impl Into<String>) -> Error {
     Error::invalid_field(field, reason)
 }
 
+#[derive(Default)]
 struct Reader {
     leaves: usize,
     attributes: BTreeMap<String, Kind>,
+    /// Those of which it is only asked so far whether they exist.
+    only_looked_for: BTreeSet<String>,
     looks_at_object: bool,
 }
 
@@ -216,11 +222,14 @@ impl Reader {
         };
         if operator != "exists" {
             let before = self.attributes.insert(name.to_owned(), kind);
-            if before.is_some_and(|before| before != kind) {
+            // That it exists says nothing of its kind.
+            let is_compared = !self.only_looked_for.remove(name);
+            if is_compared && before.is_some_and(|before| before != kind) {
                 return Err(wrong(at_value, "compares the same attribute with another kind of value than before"));
             }
-        } else {
-            self.attributes.entry(name.to_owned()).or_insert(kind);
+        } else if !self.attributes.contains_key(name) {
+            self.attributes.insert(name.to_owned(), kind);
+            self.only_looked_for.insert(name.to_owned());
         }
         let attributes = member(json!({"Var": "principal"}), "attributes");
         let present = json!({"has": {"left": attributes.clone(), "attr": name}});
@@ -276,7 +285,27 @@ impl Comparison<'_> {
                 let inside = ranges.into_iter().map(|range| json!({"isInRange": [subject.clone(), range]}));
                 Ok(joined("||", inside.collect()))
             }
-            (Kind::Texts, "eq") => Ok(binary("==", subject, json!({"Set": [self.one()?]}))),
+            // Comparisons that raise where the value is of another kind: `==` would be false of it, and let pass.
+            (Kind::Texts, "eq") => {
+                let one = json!({"Set": [self.one()?]});
+                let both = [binary("containsAll", subject.clone(), one.clone()), binary("containsAll", one, subject)];
+                Ok(joined("&&", both.into()))
+            }
+            (Kind::Number, "eq" | "in") => {
+                let is = |number: Value| {
+                    let both = [binary("<=", subject.clone(), number.clone()), binary(">=", subject.clone(), number)];
+                    joined("&&", both.into())
+                };
+                let numbers = match self.operator {
+                    "eq" => vec![self.one()?],
+                    _ => self.each(|value| self.literal(value))?,
+                };
+                Ok(joined("||", numbers.into_iter().map(is).collect()))
+            }
+            (Kind::Flag, "eq") => {
+                self.one()?;
+                Ok(if self.value == true { subject } else { not(subject) })
+            }
             (Kind::Texts, "in") => Ok(binary("containsAny", subject, json!({"Set": self.each(text)?}))),
             (Kind::Texts, "contains") => Ok(binary("contains", subject, self.one()?)),
             (Kind::Text, "contains" | "starts_with") => {
@@ -287,14 +316,12 @@ impl Comparison<'_> {
                 }
                 Ok(json!({"like": {"left": subject, "pattern": pattern}}))
             }
-            (Kind::Text | Kind::Number | Kind::Flag | Kind::Time | Kind::Action, "eq") => {
-                Ok(binary("==", subject, self.one()?))
-            }
+            (Kind::Text | Kind::Time | Kind::Action, "eq") => Ok(binary("==", subject, self.one()?)),
             (Kind::Action, "in") => {
                 let any = self.each(|value| self.literal(value))?.into_iter();
                 Ok(joined("||", any.map(|action| binary("==", subject.clone(), action)).collect()))
             }
-            (Kind::Text | Kind::Number, "in") => {
+            (Kind::Text, "in") => {
                 let set = json!({"Set": self.each(|value| self.literal(value))?});
                 Ok(binary("contains", set, subject))
             }
@@ -396,8 +423,9 @@ pub(super) fn looks_at_object(policy: &Value) -> bool {
             _ => false,
         }
     }
-    let is_scoped = policy["resource"]["op"].as_str().is_some_and(|operator| !matches!(operator, "All" | "is"));
-    is_scoped || looks(&policy["conditions"])
+    let scope = &policy["resource"];
+    let is_scoped = scope["op"].as_str().is_some_and(|operator| !matches!(operator, "All" | "is"));
+    is_scoped || !scope["in"].is_null() || looks(&policy["conditions"])
 }
 
 /// A fault of a policy's text, in one field.

@@ -90,9 +90,10 @@ pub async fn create_policy(
     let rule = written.read()?;
     let platform = federation.platform();
     let now = platform.clock.now();
+    let entered = federation.tenancy.enter(&caller, tenant.organization_id()).await?;
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
-    guard::check(&federation, &tx, &caller, tenant, &rule).await?;
+    guard::check(&federation, &tx, &entered, tenant, &rule).await?;
     // Index: abac_policies(organization_id, priority, id).
     if tenant.find::<Entity>().count(tx.conn()).await? >= MOST_POLICIES {
         return Err(Error::new(ErrorCode::Conflict)

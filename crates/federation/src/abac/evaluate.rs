@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_identity::user::User;
 use rivergen_kernel::{
-    AbacPolicyId, Attributes, Caller, Credential, Error, ErrorCode, Federation as Vouched, Permission, Proofs, Result,
-    Tenant, UserId, WorkspaceId,
+    AbacPolicyId, Attributes, Caller, Error, ErrorCode, Federation as Vouched, Permission, Proofs, Result, Tenant,
+    UserId, WorkspaceId,
     access::{Asker, Resource, Verdict},
     caller::Membership,
 };
@@ -251,10 +251,7 @@ impl Person {
             email: caller.email_verified.then(|| caller.email.to_string()),
             membership: caller.membership()?.clone(),
             proofs: caller.proofs,
-            scopes: match &caller.credential {
-                Credential::Session(_) => None,
-                Credential::PersonalToken { scopes, .. } => Some(scopes.clone()),
-            },
+            scopes: caller.credential.scopes().cloned(),
         })
     }
 

@@ -6,7 +6,10 @@ use rivergen_kernel::{
     access::{Asker, Verdict},
 };
 use rivergen_platform::Transaction;
-use rivergen_tenancy::member::{self, assignment};
+use rivergen_tenancy::{
+    member::{self, assignment},
+    standing::Standing,
+};
 use sea_orm::QuerySelect;
 
 use super::{
@@ -20,7 +23,8 @@ use crate::Federation;
 /// Owners who are asked about; where the first of them keep their hand on it, the organization does.
 const MOST_OWNERS: u64 = 50;
 
-/// A policy that is about to hold.
+/// A policy that is about to hold. `caller` stands in the whole organization: what they hold in the workspace of their session
+/// must not be carried out of it.
 pub(super) async fn check(
     federation: &Federation,
     tx: &Transaction,
@@ -29,19 +33,12 @@ pub(super) async fn check(
     rule: &Rule,
 ) -> Result<()> {
     match rule.effect {
-        Effect::Allow => may_give(federation, caller, tenant, rule).await,
+        Effect::Allow => caller.may_grant(&rule.permissions),
         Effect::Deny if rule.permissions.contains(&Permission::SsoManage) => {
             refuse_lockout(federation, tx, caller, tenant, rule).await
         }
         Effect::Deny => Ok(()),
     }
-}
-
-/// 403 unless the caller holds, in the whole organization, whatever it could give.
-async fn may_give(federation: &Federation, caller: &Caller, tenant: Tenant, rule: &Rule) -> Result<()> {
-    // What they hold in the workspace of their session must not be carried out of it.
-    let caller = federation.tenancy.enter(caller, tenant.organization_id()).await?;
-    caller.may_grant(&rule.permissions)
 }
 
 /// 422 where it would deny `sso.manage` to every owner. What it says depends on the hour and the place too: it is asked as if
@@ -59,7 +56,7 @@ async fn refuse_lockout(
     let mut compiled = Compiled::default();
     compiled.add(0, rule);
     for owner in owners {
-        let standing = federation.tenancy.standings.of(tenant.organization_id(), owner).await?;
+        let standing = Standing::load(tx.conn(), tenant.organization_id(), owner).await?;
         let Some(membership) = standing.and_then(|standing| standing.membership(None, now)) else { continue };
         let Some(user) = User::find(tx.conn(), owner).await? else { continue };
         let email = Some(user.email.email.as_str()).filter(|_| user.is_verified());

@@ -103,6 +103,7 @@ pub async fn update_policy(
 ) -> Result<Reply<AbacPolicyAnswer>> {
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
+    let entered = federation.tenancy.enter(&caller, tenant.organization_id()).await?;
     let tx = platform.db.begin().await?;
     // Of two who change it at once, the second changes what the first left.
     organization::lock(&tx, tenant).await?;
@@ -110,7 +111,7 @@ pub async fn update_policy(
     let after = request.applied(&before);
     let rule = after.rule()?;
     // An inactive one too: whoever makes it active later must not be led by its name alone.
-    guard::check(&federation, &tx, &caller, tenant, &rule).await?;
+    guard::check(&federation, &tx, &entered, tenant, &rule).await?;
     let shown_before = AbacPolicy::of(before.clone())?;
     let mut row = before.into_active_model();
     row.name = Set(after.name);

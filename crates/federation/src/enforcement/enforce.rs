@@ -109,9 +109,10 @@ pub async fn enforce(
     let caller = request.enter(&federation, &caller, organization_id).await?;
     let tenant = caller.require(Permission::SsoManage)?;
     caller.recently_proved(now)?;
-    if !caller.proofs.second_factor {
+    // A trusted device stands for a factor that was given once.
+    if !caller.proofs.second_factor || caller.proofs.trusted_device {
         return Err(Error::new(ErrorCode::ReauthenticationRequired)
-            .with_message("Sign in again with a second factor: this needs one that is not older than 10 minutes."));
+            .with_message("Sign in again with a second factor: this needs one that is not older than 10 minutes, and no trusted device in its place."));
     }
     let dry_run = request.dry_run.unwrap_or(false);
 
@@ -149,7 +150,7 @@ pub async fn enforce(
         message,
     };
     if !dry_run {
-        let change = Change { before: &before, after: &after, by: &caller, origin: &origin };
+        let change = Change { asked: &request, before: &before, after: &after, by: &caller, origin: &origin };
         change.write(&federation, &tx, tenant, row).await?;
         tx.commit().await?;
     }
@@ -166,8 +167,9 @@ struct Settings {
 impl EnforceRequest {
     /// Whether it takes away what is required, and requires nothing.
     fn lifts(&self) -> bool {
-        let modes = [self.sso_mode, self.mfa_mode];
-        modes.into_iter().flatten().all(|mode| mode == EnforcementMode::Off)
+        self.sso_mode == Some(EnforcementMode::Off)
+            && self.mfa_mode.is_none_or(|mode| mode == EnforcementMode::Off)
+            && (self.effective_at.is_none() && self.exempt_user_ids.is_none())
     }
 
     /// The caller in the organization. An owner lifts the requirement from outside too: that is what they do when the identity
@@ -189,17 +191,24 @@ impl EnforceRequest {
         let is_off =
             |sso: EnforcementMode, mfa: EnforcementMode| (sso, mfa) == (EnforcementMode::Off, EnforcementMode::Off);
         let was_off = is_off(before.enforcement.sso_mode, before.mfa_mode);
+        // The dates are those of single sign-on where it is asked for or wanted; else those of the second factor.
+        let is_of_sso = self.sso_mode.is_some() || before.enforcement.sso_mode == EnforcementMode::Off;
+        let begins_anew =
+            was_off || (sso_mode != before.enforcement.sso_mode && sso_mode != EnforcementMode::Off && is_of_sso);
         let effective_at = match self.effective_at {
             Some(at) if at < now - SKEW => return Err(Error::invalid_field("effective_at", "is in the past")),
             Some(at) if at > now + FURTHEST => {
                 return Err(Error::invalid_field("effective_at", "is more than two years ahead"));
             }
-            Some(at) => Some(at),
-            // What becomes stricter begins now; what is on its way goes on.
-            None if was_off || sso_mode != before.enforcement.sso_mode || mfa_mode != before.mfa_mode => Some(now),
-            None => before.enforcement.effective_at,
+            Some(at) if is_of_sso => Some(at),
+            // What becomes stricter begins now; what is on its way or in force goes on.
+            _ if begins_anew => Some(now),
+            _ => before.enforcement.effective_at.or(Some(now)),
         };
-        let usual = if was_off { USUAL_GRACE_DAYS } else { before.enforcement.grace_period_days };
+        let usual = match was_off || before.enforcement.updated_at.is_none() {
+            true => USUAL_GRACE_DAYS,
+            false => before.enforcement.grace_period_days,
+        };
         let mut exempt = self.exempt_user_ids.clone().unwrap_or_else(|| before.enforcement.exempt_user_ids.clone());
         if exempt.is_empty() && self.exempt_user_ids.is_none() && sso_mode == EnforcementMode::Required {
             let owns = caller.membership()?.holds_everything();
@@ -211,7 +220,7 @@ impl EnforceRequest {
             sso_mode,
             mfa_announced: mfa_mode == EnforcementMode::Warn,
             effective_at,
-            grace_period_days: self.grace_period_days.unwrap_or(usual),
+            grace_period_days: self.grace_period_days.filter(|_| is_of_sso).unwrap_or(usual),
             exempt_user_ids: exempt,
             updated_by_user_id: Some(caller.user_id),
             updated_at: Some(now),
@@ -224,6 +233,7 @@ impl EnforceRequest {
 /// What changes, and who changes it.
 #[derive(Clone, Copy)]
 struct Change<'a> {
+    asked: &'a EnforceRequest,
     before: &'a Settings,
     after: &'a Settings,
     by: &'a Caller,
@@ -239,12 +249,12 @@ impl Change<'_> {
         tenant: Tenant,
         row: organization::Model,
     ) -> Result<()> {
-        let Self { before, after, by, origin } = self;
+        let Self { asked, before, after, by, origin } = self;
         let platform = federation.platform();
         let now = platform.clock.now();
         let security_before = row.security()?;
         let (id, name, version) = (row.id, row.name.clone(), row.settings_version + 1);
-        let security = after.security(&security_before, before, now);
+        let security = after.security(&security_before, asked, now);
         let mut row = row.into_active_model();
         row.enforcement = Set(Some(serde_json::to_value(&after.enforcement).map_err(Error::internal)?));
         if security != security_before {
@@ -320,18 +330,27 @@ impl Settings {
         }
     }
 
-    /// With the second factor, which is one of the other settings.
-    fn security(&self, held: &OrganizationSecurity, before: &Self, now: DateTime<Utc>) -> OrganizationSecurity {
+    /// With the second factor, which is one of the other settings. What is required already moves only where the request names
+    /// it with other dates.
+    fn security(
+        &self,
+        held: &OrganizationSecurity,
+        asked: &EnforceRequest,
+        now: DateTime<Utc>,
+    ) -> OrganizationSecurity {
         let is_required = self.mfa_mode == EnforcementMode::Required;
-        let is_moved = self.enforcement.effective_at != before.enforcement.effective_at
-            || self.enforcement.grace_period_days != before.enforcement.grace_period_days;
+        let is_moved = asked.mfa_mode.is_some() && (asked.effective_at.is_some() || asked.grace_period_days.is_some());
         if is_required == held.mfa_required && !(is_required && is_moved) {
             return held.clone();
         }
+        let since = asked.effective_at.or(held.mfa_required_since.filter(|_| held.mfa_required));
         OrganizationSecurity {
             mfa_required: is_required,
-            mfa_required_since: is_required.then(|| self.enforcement.effective_at.unwrap_or(now)),
-            mfa_grace_days: if is_required { self.enforcement.grace_period_days } else { held.mfa_grace_days },
+            mfa_required_since: is_required.then(|| since.unwrap_or(now)),
+            mfa_grace_days: match is_required {
+                true => asked.grace_period_days.unwrap_or(self.enforcement.grace_period_days),
+                false => held.mfa_grace_days,
+            },
             ..held.clone()
         }
     }

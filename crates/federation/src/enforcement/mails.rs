@@ -7,13 +7,10 @@ use rivergen_platform::{
     db::TenantScope,
     mail::{self, Mail, MailTemplate},
 };
-use rivergen_tenancy::{
-    member::{self, assignment},
-    role,
-};
+use rivergen_tenancy::{member, role};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::notice::Kind;
+use super::{notice::Kind, people};
 
 /// Administrators who are told of a change.
 const MOST_ADMINISTRATORS: u64 = 200;
@@ -74,7 +71,7 @@ async fn send(
     for role in roles {
         ids.push(role::built_in(tx.conn(), tenant, *role).await?.id);
     }
-    let holders = assignment::holders(tenant, &ids, platform.clock.now());
+    let holders = people::holders(tenant, &ids, platform.clock.now());
     let members = tenant
         .find::<member::Entity>()
         .filter(member::Column::UserId.in_subquery(holders))

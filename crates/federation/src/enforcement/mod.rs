@@ -61,7 +61,7 @@ pub(crate) fn register_jobs(federation: &Federation) {
 }
 
 /// Whether the organization lets nobody in without its identity provider, or will after the time of grace.
-pub async fn requires_sso(_: &Federation, db: &impl ConnectionTrait, tenant: Tenant) -> Result<bool> {
+pub(crate) async fn requires_sso(db: &impl ConnectionTrait, tenant: Tenant) -> Result<bool> {
     Ok(organization_of(db, tenant).await?.enforcement()?.sso_mode == EnforcementMode::Required)
 }
 

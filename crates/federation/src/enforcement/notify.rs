@@ -101,6 +101,10 @@ pub(super) async fn announce(
     let rules = Rules::of(&enforcement, super::mfa_mode(&row, &enforcement)?);
     let due = notice::due(notice::concerned(kind, tenant, &rules), kind, tenant, now);
     let count = due.count(tx.conn()).await?;
+    if count == 0 {
+        // Nobody hears it: whoever it concerns tomorrow shall.
+        return Ok(0);
+    }
     enforcement.notified_at.insert(kind.as_str().to_owned(), now);
     let mut row = row.into_active_model();
     row.enforcement = Set(Some(serde_json::to_value(&enforcement).map_err(Error::internal)?));
@@ -166,6 +170,8 @@ async fn batch(federation: &Federation, round: Round, after: i64) -> Result<Opti
     let platform = federation.platform();
     let tenant = Tenant::on_behalf_of(round.organization_id);
     let tx = platform.db.begin().await?;
+    // Whoever reminds the same people at this moment waits.
+    organization::lock(&tx, tenant).await?;
     let row = super::organization_of(tx.conn(), tenant).await?;
     let enforcement = row.enforcement()?;
     let rules = Rules::of(&enforcement, super::mfa_mode(&row, &enforcement)?);

@@ -2,32 +2,57 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use rivergen_identity::{
     mfa,
     security::{Enforcement, EnforcementMode},
 };
-use rivergen_kernel::{Result, Tenant, UserId};
+use rivergen_kernel::{Result, RoleId, Tenant, UserId};
 use rivergen_platform::db::TenantScope;
-use rivergen_tenancy::member;
+use rivergen_tenancy::member::{self, assignment};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 
-use crate::provider::identity;
+use crate::provider::{self, identity};
 
 /// The active members whose account is open. Index: memberships(organization_id, user_id), unique.
 pub(super) fn active(tenant: Tenant) -> Select<member::Entity> {
     tenant.find::<member::Entity>().filter(member::Column::UserId.in_subquery(member::active(tenant)))
 }
 
-/// Whether the member of the query around is linked to an identity provider of the organization. Index:
+/// The ids of those who hold one of the roles in the whole organization. Index: role_assignments(role_id, user_id, expires_at,
+/// organization_id).
+pub(super) fn holders(tenant: Tenant, roles: &[RoleId], now: DateTime<Utc>) -> SelectStatement {
+    tenant
+        .find::<assignment::Entity>()
+        .select_only()
+        .column(assignment::Column::UserId)
+        .filter(assignment::Column::RoleId.is_in(roles.iter().copied()))
+        .filter(assignment::Column::WorkspaceId.is_null())
+        .filter(assignment::live(now))
+        .into_query()
+}
+
+/// The organization's providers through which somebody can come in. There are few.
+fn open_providers(tenant: Tenant) -> SelectStatement {
+    tenant
+        .find::<provider::Entity>()
+        .select_only()
+        .column(provider::Column::Id)
+        .filter(provider::Column::Status.eq(provider::Status::Active))
+        .into_query()
+}
+
+/// Whether the member of the query around is linked to an identity provider of the organization that is active. Index:
 /// sso_identities(organization_id, user_id).
 pub(super) fn is_linked(tenant: Tenant) -> Expr {
     let link = identity::Entity::find()
         .select_only()
         .column(identity::Column::Id)
         .filter(identity::Column::OrganizationId.eq(tenant.organization_id()))
+        .filter(identity::Column::ProviderId.in_subquery(open_providers(tenant)))
         .filter(ExprTrait::eq(
             Expr::col((identity::Entity, identity::Column::UserId)),
             Expr::col((member::Entity, member::Column::UserId)),
@@ -114,6 +139,7 @@ impl Readiness {
         let ids: Vec<UserId> = members.iter().map(|member| member.user_id).collect();
         // Index: sso_identities(organization_id, user_id).
         let linked = tenant.find::<identity::Entity>().filter(identity::Column::UserId.is_in(ids.iter().copied()));
+        let linked = linked.filter(identity::Column::ProviderId.in_subquery(open_providers(tenant)));
         let linked = linked.select_only().column(identity::Column::UserId).into_tuple().all(db).await?;
         Ok(Self { linked: linked.into_iter().collect(), protected: mfa::protected(db, &ids).await? })
     }

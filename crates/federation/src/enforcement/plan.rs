@@ -11,10 +11,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, PageQuery, Path, Query, Reply, SignedIn},
 };
-use rivergen_tenancy::{
-    domain,
-    member::{self, assignment},
-};
+use rivergen_tenancy::{domain, member};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::ExprTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -187,11 +184,12 @@ async fn blockers(platform: &Platform, tenant: Tenant, has_tested_provider: bool
         let detail = format!("{} is not verified, so nobody of it is sent to the identity provider.", row.domain);
         found.push(Blocker { code: "DOMAIN_NOT_VERIFIED", detail });
     }
-    for (user, email) in owners(platform, tenant).await? {
-        if mfa::protected(db, &[user]).await?.is_empty() {
-            let detail = format!("{email} owns the organization and has no second factor.");
-            found.push(Blocker { code: "OWNER_WITHOUT_MFA", detail });
-        }
+    let owners = owners(platform, tenant).await?;
+    let ids: Vec<UserId> = owners.iter().map(|(user, _)| *user).collect();
+    let protected = mfa::protected(db, &ids).await?;
+    for (_, email) in owners.into_iter().filter(|(user, _)| !protected.contains(user)) {
+        let detail = format!("{email} owns the organization and has no second factor.");
+        found.push(Blocker { code: "OWNER_WITHOUT_MFA", detail });
     }
     Ok(found)
 }
@@ -200,7 +198,7 @@ async fn blockers(platform: &Platform, tenant: Tenant, has_tested_provider: bool
 async fn owners(platform: &Platform, tenant: Tenant) -> Result<Vec<(UserId, String)>> {
     let db = platform.db.read();
     let owner = rivergen_tenancy::role::built_in(db, tenant, rivergen_kernel::BuiltInRole::Owner).await?;
-    let holders = assignment::holders(tenant, &[owner.id], platform.clock.now());
+    let holders = people::holders(tenant, &[owner.id], platform.clock.now());
     let members = people::active(tenant).filter(member::Column::UserId.in_subquery(holders));
     let members = members.order_by_asc(member::Column::Id).limit(50).all(db).await?;
     Ok(members.into_iter().map(|member| (member.user_id, member.email)).collect())

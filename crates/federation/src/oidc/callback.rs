@@ -1,10 +1,10 @@
-//! `GET /api/v1/sso/oidc/callback` and `…/callback/{organization_id}`: where the provider sends the browser back to.
+//! `GET /api/v1/sso/oidc/callback`, `…/callback/{organization_id}` and `…/{organization_id}/{provider_id}`: where the provider sends the browser back to.
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use garde::Validate;
 use openidconnect::OAuth2TokenResponse;
 use rivergen_identity::oidc::{self, Failure, GuardedHttp, IdToken};
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result};
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, SsoProviderId};
 use rivergen_platform::{
     errors,
     http::{Path, Query, RequestOrigin},
@@ -13,7 +13,7 @@ use sea_orm::EntityTrait;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Begun, claims, connect, redirect_uri, redirect_uri_of};
+use super::{Begun, claims, connect, redirect_uri, redirect_uri_of_organization};
 use crate::{
     Federation,
     provider::{self, Kind, Status},
@@ -68,7 +68,24 @@ pub async fn oidc_callback_of_organization(
     Path(organization): Path<OrganizationId>,
     Query(query): Query<CallbackQuery>,
 ) -> Result<Response> {
-    let at = redirect_uri_of(&federation, organization);
+    let at = redirect_uri_of_organization(&federation, organization);
+    come_back(&federation, query, at, &origin, &headers).await
+}
+
+/// Take the answer of a second OpenID provider of an organization that does not name itself
+#[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}/{provider_id}", tag = "sso", security(()),
+    params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"),
+        ("provider_id" = SsoProviderId, Path, description = "The provider"), CallbackQuery),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+        CallbackErrors))]
+pub async fn oidc_callback_of_provider(
+    State(federation): State<Federation>,
+    origin: RequestOrigin,
+    headers: HeaderMap,
+    Path((organization, provider)): Path<(OrganizationId, SsoProviderId)>,
+    Query(query): Query<CallbackQuery>,
+) -> Result<Response> {
+    let at = format!("{}/{provider}", redirect_uri_of_organization(&federation, organization));
     come_back(&federation, query, at, &origin, &headers).await
 }
 
@@ -85,6 +102,9 @@ async fn come_back(
     let provider = provider::Entity::find_by_id(begun.provider_id).one(platform.db.read()).await?;
     let is_open = |one: &provider::Model| one.kind == Kind::Oidc && (begun.is_test() || one.status == Status::Active);
     let provider = provider.filter(is_open).ok_or(ErrorCode::SsoStateInvalid)?;
+    if !provider::lives(platform.db.read(), &provider).await? {
+        return Err(ErrorCode::SsoStateInvalid.into());
+    }
     match ask(federation, &provider, query, at, &begun).await {
         Ok(assertion) => sign_in::arrive(federation, &provider, assertion, Some(&begun), origin, headers).await,
         Err(failure) => {

@@ -49,7 +49,12 @@ pub(super) async fn assertion(
     };
     // The provider is asked only for what its token does not say.
     if is_missing(&claims) {
-        for (name, value) in user_info(http, id_token, access_token).await? {
+        let mut info = user_info(http, id_token, access_token).await?;
+        if claims.get("email").is_some_and(|email| Some(email) != info.get("email")) {
+            // It says so of another address.
+            info.remove("email_verified");
+        }
+        for (name, value) in info {
             claims.entry(name).or_insert(value);
         }
     }
@@ -85,13 +90,18 @@ fn of_claims(provider: &provider::Model, id_token: &IdToken, claims: Map<String,
     }
     let said = Said::new(provider, attributes);
     let second_factor = has_two_factors(&claims);
+    // The usual claim speaks of the usual address alone.
+    let is_usual = provider.mapping().get("email").is_none_or(|name| name == "email");
+    let verified: &[&str] = if is_usual { &["email_verified"] } else { &[] };
+    // One that cannot be kept is as none.
+    let idp_session = claims.get("sid").and_then(Value::as_str).filter(|sid| mapping::check_subject(sid).is_ok());
     let assertion = Assertion {
-        email_verified: said.first("email_verified", &["email_verified"]).is_some_and(is_true),
+        email_verified: said.first("email_verified", verified).is_some_and(is_true),
         email: said.email(&["email"]),
         display_name: said.display_name(&["name"], &["given_name"], &["family_name"]),
         groups: said.groups(&["groups"]),
         second_factor,
-        idp_session: claims.get("sid").and_then(Value::as_str).map(str::to_owned),
+        idp_session: idp_session.map(str::to_owned),
         logout_hint: Some(Secret::new(id_token.text.clone())),
         attributes: said.into_attributes(),
         subject,

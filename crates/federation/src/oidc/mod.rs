@@ -41,6 +41,7 @@ pub(crate) fn operations() -> OpenApiRouter<Federation> {
     OpenApiRouter::new()
         .routes(routes!(callback::oidc_callback))
         .routes(routes!(callback::oidc_callback_of_organization))
+        .routes(routes!(callback::oidc_callback_of_provider))
         .routes(routes!(backchannel::backchannel_logout))
 }
 
@@ -57,9 +58,19 @@ pub fn redirect_uri(federation: &Federation) -> String {
     format!("{}/api/v1/sso/oidc/callback", federation.platform().public_url.trim_end_matches('/'))
 }
 
-/// The one for those that do not.
-pub fn redirect_uri_of(federation: &Federation, organization: OrganizationId) -> String {
+/// The one for the provider of an organization that does not.
+pub fn redirect_uri_of_organization(federation: &Federation, organization: OrganizationId) -> String {
     format!("{}/{organization}", redirect_uri(federation))
+}
+
+/// The one for this provider, if it does not. No other provider has the same: an answer that arrives there cannot be taken for
+/// that of another (RFC 9700, 4.4.2).
+pub fn redirect_uri_of(federation: &Federation, provider: &provider::Model) -> String {
+    let of_organization = redirect_uri_of_organization(federation, provider.organization_id);
+    match provider.own_callback {
+        true => format!("{of_organization}/{}", provider.id),
+        false => of_organization,
+    }
 }
 
 /// Where the provider tells that a session is over.
@@ -89,7 +100,7 @@ pub(crate) async fn begin(
 ) -> Result<Departure, Failure> {
     let redirect_uri = match discovered.metadata.additional_metadata().authorization_response_iss_parameter_supported {
         true => redirect_uri(federation),
-        false => redirect_uri_of(federation, provider.organization_id),
+        false => redirect_uri_of(federation, provider),
     };
     let client = client(federation, provider, discovered, redirect_uri.clone()).await?;
     let hint: Vec<_> = login_hint.map(|hint| ("login_hint", hint.to_owned())).into_iter().collect();

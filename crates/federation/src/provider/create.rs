@@ -12,13 +12,13 @@ use rivergen_platform::{
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_tenancy::organization;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    ActiveModel, Entity, Kind, MOST, Status,
+    ActiveModel, Column, Entity, Kind, MOST, Status,
     draft::{self, Draft},
     view::{ProviderAnswer, SsoProvider},
 };
@@ -121,6 +121,9 @@ pub async fn create_provider(
         let message = format!("An organization has at most {MOST} identity providers.");
         return Err(Error::new(ErrorCode::Conflict).with_message(message));
     }
+    let of_organization =
+        tenant.find::<Entity>().filter(Column::Kind.eq(Kind::Oidc)).filter(Column::OwnCallback.eq(false));
+    let own_callback = kind == Kind::Oidc && of_organization.limit(1).one(tx.conn()).await?.is_some();
     let scopes = match kind {
         Kind::Oidc => json!(USUAL_SCOPES),
         Kind::Saml => json!([]),
@@ -147,6 +150,8 @@ pub async fn create_provider(
         last_test_succeeded: Set(false),
         last_login_at: Set(None),
         login_count: Set(0),
+        own_callback: Set(own_callback),
+        vouched_by_user_id: Set(caller.user_id),
         created_by_user_id: Set(caller.user_id),
         created_at: Set(now),
         updated_at: Set(now),

@@ -4,6 +4,7 @@
 use axum::extract::State;
 use rivergen_kernel::{Permission, Result, SsoProviderId};
 use rivergen_platform::{
+    Event,
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
@@ -42,10 +43,12 @@ pub async fn delete_provider(
     if row.status == Status::Active {
         super::refuse_last(&tx, tenant, id).await?;
     }
-    let roles_taken = roles::take_all(&tx, &row, &platform.clock).await?;
     scim::config::release(&tx, tenant, id).await?;
+    let roles_taken = roles::take_all(&tx, &row, None, &platform.clock).await?;
     // Links, sign-ins on their way and domains hang on it.
     Entity::delete_by_id(id).exec(tx.conn()).await?;
+    // What is remembered of people's groups goes as well.
+    tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "sso_provider.delete")
         .target("sso_provider", id.0)
         .details(json!({"name": row.name, "provider_type": row.kind, "roles_taken": roles_taken}));

@@ -98,7 +98,7 @@ fn of_client(federation: &Federation, provider: &Model) -> Value {
         "client_id": provider.client_id,
         "redirect_uris": [
             oidc::redirect_uri(federation),
-            oidc::redirect_uri_of(federation, provider.organization_id),
+            oidc::redirect_uri_of(federation, provider),
         ],
         "response_types": ["code"],
         "grant_types": ["authorization_code"],

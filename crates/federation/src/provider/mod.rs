@@ -35,7 +35,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Federation,
+    Federation, enforcement,
     sign_in::{login, state},
 };
 
@@ -118,6 +118,11 @@ pub struct Model {
     pub last_test_succeeded: bool,
     pub last_login_at: Option<DateTime<Utc>>,
     pub login_count: i64,
+    /// OpenID Connect: whether browsers come back to an address that is this provider's alone, because the organization's own is
+    /// another provider's already.
+    pub own_callback: bool,
+    /// Who last changed what is trusted of it.
+    pub vouched_by_user_id: UserId,
     pub created_by_user_id: UserId,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -178,8 +183,7 @@ pub async fn active(db: &impl ConnectionTrait, id: SsoProviderId) -> Result<Opti
 /// `SSO_ENFORCED` where the organization requires single sign-on and this is the last provider through which it can be had.
 /// The organization is locked.
 async fn refuse_last(tx: &Transaction, tenant: Tenant, id: SsoProviderId) -> Result<()> {
-    let row = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-    if !row.ok_or(ErrorCode::OrgNotFound)?.settings()?.sso_required {
+    if !enforcement::requires_sso(tx.conn(), tenant).await? {
         return Ok(());
     }
     let others = tenant.find::<Entity>().filter(Column::Id.ne(id)).filter(Column::Status.eq(Status::Active));

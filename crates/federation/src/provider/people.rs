@@ -6,17 +6,22 @@ use chrono::{DateTime, Utc};
 use rivergen_identity::session::EndReason;
 use rivergen_kernel::{ErrorCode, Page, Permission, Result, SsoProviderId, UserId};
 use rivergen_platform::{
+    Event,
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, NoContent, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
+use rivergen_tenancy::organization;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::identity::{Column, Entity, Model};
-use crate::{Federation, sign_in::sessions};
+use crate::{
+    Federation,
+    sign_in::{roles, sessions},
+};
 
 /// Whose account a subject of the provider is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,6 +92,7 @@ pub async fn unlink_identity(
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     let provider = super::find(tx.conn(), tenant, id).await?;
     // Index: sso_identities(user_id, organization_id).
     let linked = Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::ProviderId.eq(provider.id));
@@ -100,9 +106,11 @@ pub async fn unlink_identity(
         let logins = sessions::logins_of(&tx, &provider, Some(&row.subject), None).await?;
         ended += sessions::end_logins(&federation, &tx, &logins, EndReason::RevokedByAdministrator).await?;
     }
+    let roles_taken = roles::take_all(&tx, &provider, Some(user_id), &platform.clock).await?;
+    tx.publish(Event::UserChanged(user_id)).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "sso_provider.unlink")
         .target("user", user_id.0)
-        .details(json!({"provider_id": id, "sessions_ended": ended}));
+        .details(json!({"provider_id": id, "sessions_ended": ended, "roles_taken": roles_taken}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     Ok(NoContent)

@@ -108,8 +108,9 @@ fn values(federation: &Federation, vendor: SsoVendor, organization: Organization
         // The addresses have the provider's number in them.
         SsoVendor::GenericSaml => return Vec::new(),
     };
-    // Which of the two is used depends on whether the provider names itself in its answers.
-    [oidc::redirect_uri(federation), oidc::redirect_uri_of(federation, organization)]
+    // Which of the two is used depends on whether the provider names itself in its answers. A second provider that does not
+    // has one of its own, which its metadata tells.
+    [oidc::redirect_uri(federation), oidc::redirect_uri_of_organization(federation, organization)]
         .map(|value| SetupValue { field: redirect, value })
         .into()
 }
@@ -192,5 +193,12 @@ fn steps(vendor: SsoVendor) -> Vec<&'static str> {
         "POST /api/v1/sso/providers/{provider_id}/test checks the configuration; GET /api/v1/sso/login?provider_id=…&test=true goes the whole way and shows what would happen.",
         "Set the provider to active.",
     ];
-    first.iter().chain(&last).copied().collect()
+    let others: &[&'static str] = match vendor {
+        SsoVendor::GenericSaml => &[],
+        _ => &[
+            "If the organization has another OpenID provider: enter the redirect addresses that GET /api/v1/sso/metadata?provider_id=… tells of the new one.",
+        ],
+    };
+    let (registered, rest) = last.split_at(1);
+    first.iter().chain(registered).chain(others).chain(rest).copied().collect()
 }

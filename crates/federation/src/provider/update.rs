@@ -9,6 +9,7 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Error, Permission, Result, RoleId, Secret, SsoProviderId};
 use rivergen_platform::{
+    Event,
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
@@ -24,7 +25,7 @@ use super::{
     draft::{self, Draft},
     view::{ProviderAnswer, SsoProvider},
 };
-use crate::Federation;
+use crate::{Federation, sign_in::roles};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,7 +120,16 @@ pub async fn update_provider(
         draft.fill(facts);
     }
     draft.refuse_other_kind(before.kind)?;
-    let (kept, domains) = (before.certificates(), draft.domains.clone());
+    // Another provider's keys are no keys of this one.
+    let is_another = draft.entity_id.as_deref().is_some_and(|id| Some(id.trim()) != before.entity_id.as_deref());
+    if is_another && draft.certificate.is_none() && draft.published_certificates.is_empty() {
+        return Err(Error::invalid_field(
+            "certificate",
+            "is required where entity_id changes: the old one was another provider's",
+        ));
+    }
+    let kept = if is_another { Vec::new() } else { before.certificates() };
+    let (domains, gives_secret) = (draft.domains.clone(), draft.client_secret.is_some());
     let was_active = before.status == Status::Active;
     let was = (before.issuer.clone(), before.entity_id.clone());
     let mut row = before.clone().into_active_model();
@@ -139,11 +149,21 @@ pub async fn update_provider(
     if changed.iter().any(|field| TESTED.contains(field)) {
         row.last_test_succeeded = Set(false);
     }
+    if !gives_secret && *row.issuer.as_ref() != was.0 {
+        // What one provider was given in confidence is not shown to another.
+        row.sealed_client_secret = Set(None);
+        changed.push("client_secret");
+    }
+    if changed.iter().any(|field| TRUSTED.contains(field)) {
+        row.vouched_by_user_id = Set(caller.user_id);
+    }
     row.updated_at = Set(now);
     let row = row.update(tx.conn()).await.map_err(draft::taken)?;
     if (&row.issuer, &row.entity_id) != (&was.0, &was.1) {
-        // Another provider's subjects are other people.
+        // Another provider's subjects are other people, in other groups.
+        roles::take_all(&tx, &row, None, &platform.clock).await?;
         super::forget_people(&tx, &row).await?;
+        tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     }
     let provider = SsoProvider::of(tx.conn(), row).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "sso_provider.update")
@@ -154,6 +174,19 @@ pub async fn update_provider(
     let message = "The identity provider is changed.";
     Ok(Reply::ok(ProviderAnswer { provider, message }, message))
 }
+
+/// Fields that decide whose word is taken, and for whom.
+const TRUSTED: [&str; 9] = [
+    "entity_id",
+    "sso_url",
+    "certificate",
+    "metadata_url",
+    "issuer",
+    "client_id",
+    "client_secret",
+    "attribute_mapping",
+    "domains",
+];
 
 /// Fields whose change makes an earlier test worthless.
 const TESTED: [&str; 7] = ["entity_id", "sso_url", "certificate", "issuer", "client_id", "client_secret", "scopes"];

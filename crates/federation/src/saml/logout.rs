@@ -39,7 +39,7 @@ use super::{
 use crate::{
     Federation,
     provider::{self, Kind},
-    sign_in::{FINISH_BY_IP, login, sessions},
+    sign_in::{FINISH_BY_IP, bounded, login, sessions},
 };
 
 /// How old a request of a provider may be, where it does not say itself how long it is good.
@@ -210,7 +210,7 @@ async fn take(
             let record = AuditRecord::new(Some(provider.organization_id), origin.anonymous(), "sso.logout")
                 .target("sso_provider", provider.id.0)
                 .outcome(Outcome::Failure)
-                .details(json!({"by": "provider", "reason": refusal.to_string()}));
+                .details(json!({"by": "provider", "reason": bounded(&refusal.to_string())}));
             audit::record(&tx, &platform.clock, record).await?;
             tx.commit().await?;
             Err(refusal.into())
@@ -244,6 +244,12 @@ async fn requested(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let request = received.message();
+    let is_renamed = provider.mapping().contains_key("subject");
+    if is_renamed && request.session_indexes().is_empty() {
+        return Ok(Err(Refusal::rejected(
+            "people are named by an attribute here, and the LogoutRequest names no session",
+        )));
+    }
     if !seen::is_first(platform, provider.id, seen::Kind::LogoutRequest, request.id().as_str(), end).await? {
         return Ok(Err(Refusal::rejected("the LogoutRequest was used before")));
     }
@@ -251,7 +257,6 @@ async fn requested(
         return Ok(Err(Refusal::rejected("the LogoutRequest names nobody in plain")));
     };
     // Where people are named by an attribute, the NameID is not the name that is kept; the session is.
-    let is_renamed = provider.mapping().contains_key("subject");
     let subject = (!is_renamed).then_some(name_id.as_str());
     let mut sessions_ended = 0;
     let indexes = request.session_indexes();

@@ -45,6 +45,8 @@ pub(super) fn a_provider() -> provider::Model {
         last_test_succeeded: false,
         last_login_at: None,
         login_count: 0,
+        own_callback: false,
+        vouched_by_user_id: UserId(1),
         created_by_user_id: UserId(1),
         created_at: now() - Duration::days(1),
         updated_at: now() - Duration::days(1),

@@ -365,7 +365,7 @@ pub async fn release(tx: &Transaction, tenant: Tenant, provider: SsoProviderId) 
         user::Entity::find().select_only().column(column).filter(user::Column::ConfigId.eq(config.id)).into_query()
     };
     member::Entity::update_many()
-        .col_expr(member::Column::ManagedByScim, Expr::value(false))
+        .col_expr(member::Column::ScimActive, Expr::value(None::<bool>))
         .filter(member::Column::Id.in_subquery(pushed(user::Column::MembershipId)))
         .exec(tx.conn())
         .await?;

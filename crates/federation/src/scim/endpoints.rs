@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    document::Projection,
     error::Result,
     group,
     http::{Answer, Body, Id, Preconditions, Provisioner, Search, Shown},
@@ -29,9 +30,9 @@ pub fn operations() -> OpenApiRouter<Federation> {
 }
 
 /// What is left of a resource by `attributes` and `excludedAttributes`.
-fn projected(resource: &ResourceType, search: &Search, shown: Shown) -> Result<Shown> {
-    let document = search.projection(resource)?.of(resource, shown.document);
-    Ok(Shown { document, ..shown })
+fn projected(resource: &ResourceType, projection: &Projection, shown: Shown) -> Shown {
+    let document = projection.of(resource, shown.document);
+    Shown { document, ..shown }
 }
 
 /// List or look up the organization's users
@@ -53,8 +54,9 @@ async fn search_users(provisioner: Provisioner, Body(body): Body) -> Result<Answ
     request_body(content = ScimUser, content_type = "application/scim+json"),
     responses((status = 201, description = "A member from now on; one who was a member before is managed from now on", body = ScimUser, content_type = "application/scim+json"), CreateFaults))]
 async fn create_user(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
+    let projection = search.projection(&USERS)?;
     let shown = user::create(&provisioner, &body).await?;
-    Ok(projected(&USERS, &search, shown)?.answer(StatusCode::CREATED))
+    Ok(projected(&USERS, &projection, shown).answer(StatusCode::CREATED))
 }
 
 /// Read one user in SCIM form
@@ -69,8 +71,9 @@ async fn get_user(
     search: Search,
     preconditions: Preconditions,
 ) -> Result<Answer> {
+    let projection = search.projection(&USERS)?;
     let shown = user::get(&provisioner, id).await?;
-    Ok(projected(&USERS, &search, shown)?.unless_known(&preconditions))
+    Ok(projected(&USERS, &projection, shown).unless_known(&preconditions))
 }
 
 /// Replace a user's attributes
@@ -85,8 +88,9 @@ async fn replace_user(
     preconditions: Preconditions,
     Body(body): Body,
 ) -> Result<Answer> {
+    let projection = search.projection(&USERS)?;
     let shown = user::replace(&provisioner, id, &body, &preconditions).await?;
-    Ok(projected(&USERS, &search, shown)?.answer(StatusCode::OK))
+    Ok(projected(&USERS, &projection, shown).answer(StatusCode::OK))
 }
 
 /// Change single attributes of a user
@@ -101,8 +105,9 @@ async fn patch_user(
     preconditions: Preconditions,
     Body(body): Body,
 ) -> Result<Answer> {
+    let projection = search.projection(&USERS)?;
     let shown = user::modify(&provisioner, id, &body, &preconditions).await?;
-    Ok(projected(&USERS, &search, shown)?.answer(StatusCode::OK))
+    Ok(projected(&USERS, &projection, shown).answer(StatusCode::OK))
 }
 
 /// Take a user out of the organization
@@ -140,8 +145,9 @@ async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result
     request_body(content = ScimGroup, content_type = "application/scim+json"),
     responses((status = 201, description = "Made; its members hold what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
 async fn create_group(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
+    let projection = search.projection(&GROUPS)?;
     let shown = group::create(&provisioner, &body).await?;
-    Ok(projected(&GROUPS, &search, shown)?.answer(StatusCode::CREATED))
+    Ok(projected(&GROUPS, &projection, shown).answer(StatusCode::CREATED))
 }
 
 /// Read one group
@@ -177,6 +183,7 @@ async fn replace_group(
     preconditions: Preconditions,
     Body(body): Body,
 ) -> Result<Answer> {
+    search.projection(&GROUPS)?;
     group::replace(&provisioner, id, &body, &preconditions).await?;
     Ok(shown_group(&provisioner, id, &search).await?.answer(StatusCode::OK))
 }
@@ -195,6 +202,7 @@ async fn patch_group(
     preconditions: Preconditions,
     Body(body): Body,
 ) -> Result<Answer> {
+    search.projection(&GROUPS)?;
     group::modify(&provisioner, id, &body, &preconditions).await?;
     // Thousands of members are not sent back to whoever added one (RFC 7644, section 3.5.2).
     match search.names_attributes() {

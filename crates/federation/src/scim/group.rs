@@ -359,7 +359,9 @@ impl Change<'_> {
             }
             Target::Values(place, wanted) => {
                 let meant = self.passing(place.attribute, &wanted).await?;
-                self.remove(&meant).await?;
+                if operation.op != Op::Add {
+                    self.remove(&meant).await?;
+                }
                 match operation.op {
                     Op::Remove => Ok(()),
                     Op::Add | Op::Replace => self.add(&named(value)?).await,

@@ -19,11 +19,10 @@ impl MigrationName for Managed {
 #[async_trait::async_trait]
 impl MigrationTrait for Managed {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        for (table, column) in [("memberships", "managed_by_scim"), ("role_assignments", "given_by_group")] {
-            let column = boolean(column).default(false).to_owned();
-            m.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
-        }
-        Ok(())
+        let active = boolean_null("scim_active");
+        m.alter_table(Table::alter().table("memberships").add_column(active).to_owned()).await?;
+        let given = boolean("given_by_group").default(false).to_owned();
+        m.alter_table(Table::alter().table("role_assignments").add_column(given).to_owned()).await
     }
 }
 

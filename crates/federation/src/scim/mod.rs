@@ -30,7 +30,7 @@ pub(crate) mod migrations;
 mod patch;
 mod query;
 pub mod representation;
-mod roles;
+pub(crate) mod roles;
 mod schema;
 pub mod sync;
 mod token;

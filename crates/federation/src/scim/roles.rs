@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{RoleId, Tenant, UserId};
+use rivergen_kernel::{Result, RoleId, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{Actor, AuditRecord},
@@ -17,11 +17,13 @@ use rivergen_tenancy::{member::assignment, role};
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
-use super::{config, error::Result, group, user};
+use super::{config, group, user};
 use crate::sign_in::roles::may_be_given;
 
 /// Rows of one statement.
 const BATCH: usize = 500;
+/// People who change one by one; of more, the whole organization does.
+const MOST_EVENTS: usize = 100;
 
 /// The roles that groups of the organization are mapped to, group by group.
 pub async fn mapped(db: &impl ConnectionTrait, tenant: Tenant) -> Result<BTreeMap<i64, BTreeSet<RoleId>>> {
@@ -59,7 +61,7 @@ pub async fn givable(
     db: &impl ConnectionTrait,
     tenant: Tenant,
     roles: impl IntoIterator<Item = RoleId>,
-) -> rivergen_kernel::Result<BTreeSet<RoleId>> {
+) -> Result<BTreeSet<RoleId>> {
     let wanted: BTreeSet<RoleId> = roles.into_iter().collect();
     let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted)).all(db).await?;
     Ok(found.iter().filter(|role| may_be_given(role)).map(|role| role.id).collect())
@@ -156,14 +158,25 @@ async fn exchange(
             ..Default::default()
         })
         .collect();
-    if !new.is_empty() {
-        assignment::Entity::insert_many(new).exec_without_returning(tx.conn()).await?;
+    for rows in new.chunks(BATCH) {
+        assignment::Entity::insert_many(rows.to_vec()).exec_without_returning(tx.conn()).await?;
+    }
+    let changed: BTreeSet<UserId> =
+        gone.iter().map(|row| row.user_id).chain(missing.iter().map(|(person, _)| *person)).collect();
+    if changed.len() > MOST_EVENTS {
+        tx.publish(Event::OrganizationChanged(organization_id)).await?;
+    } else {
+        for person in &changed {
+            tx.publish(Event::UserChanged(*person)).await?;
+        }
     }
     let taken = gone.iter().map(|row| (row.user_id, row.role_id, "role.revoke"));
     let given = missing.iter().map(|(person, role)| (*person, *role, "role.assign"));
+    if !(gone.is_empty() && missing.is_empty()) {
+        tx.publish(Event::MembersChanged(organization_id)).await?;
+    }
     let mut records = Vec::new();
     for (person, role, action) in taken.chain(given) {
-        tx.publish(Event::UserChanged(person)).await?;
         let details = json!({"user_id": person, "workspace_id": null, "by_group": true});
         records
             .push(AuditRecord::new(Some(organization_id), by.clone(), action).target("role", role.0).details(details));

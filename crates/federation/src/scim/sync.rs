@@ -15,7 +15,7 @@ use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, SsoP
 use rivergen_platform::{
     Transaction,
     audit::{self, Actor, AuditRecord},
-    db::TenantOwned,
+    db::{TenantOwned, TenantScope},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
     jobs::{Handler, JobContext, JobError, JobOptions},
@@ -295,6 +295,9 @@ impl Worker {
         let Some(row) = found.filter(|row| row.status == Status::InProgress) else { return Ok(false) };
         let tenant = Tenant::on_behalf_of(row.organization_id);
         organization::lock(&tx, tenant).await?;
+        // As it is now: it may have begun anew meanwhile.
+        let found = Entity::find_by_id(id).one(tx.conn()).await?;
+        let Some(row) = found.filter(|row| row.status == Status::InProgress) else { return Ok(false) };
         let users = due(&row).limit(BATCH).all(tx.conn()).await?;
         let mut outcome = Outcome::default();
         let Some(last) = users.last().map(|user| user.id) else {
@@ -308,8 +311,7 @@ impl Worker {
             self.reconcile(&tx, tenant, user, &mut outcome).await?;
         }
         let people: Vec<UserId> = users.iter().map(|user| user.user_id).collect();
-        let settled = roles::settle(&tx, tenant, &people, &Actor::system(), platform.clock.now()).await;
-        let settled = settled.map_err(|error| Error::internal(error.detail.into_owned()))?;
+        let settled = roles::settle(&tx, tenant, &people, &Actor::system(), platform.clock.now()).await?;
         outcome.changed += i64::try_from(settled.len()).unwrap_or(i64::MAX);
         outcome.records.extend(settled);
         self.note(&tx, &row, last, &outcome).await?;
@@ -332,14 +334,17 @@ impl Worker {
             kind,
             detail: detail.to_owned(),
         };
-        let member = member::find(tx.conn(), tenant, row.user_id).await?;
+        // Index: memberships(organization_id, user_id), unique.
+        let found = tenant.find::<member::Entity>().filter(member::Column::UserId.eq(row.user_id));
+        let Some(member) = found.one(tx.conn()).await? else { return Ok(()) };
         let mut changed = false;
         if row.active && member.status == MemberStatus::Suspended {
             let detail = "An administrator has suspended the member, whom the provider lets in.";
             outcome.conflicts.push(conflict(ConflictKind::SuspendedByAdministrator, detail));
         } else if !row.active
             && member.status == MemberStatus::Active
-            && !member::is_owned(tx, tenant, Some(row.user_id)).await?
+            && !(member::is_owned(tx, tenant, Some(row.user_id)).await?
+                && member::keeps_a_way_in(tx, tenant, row.user_id, Some(row.user_id)).await?)
         {
             let detail = "The member is the last owner, whom the provider does not let in.";
             outcome.conflicts.push(conflict(ConflictKind::LastOwner, detail));

@@ -70,10 +70,12 @@ pub async fn find(db: &impl ConnectionTrait, token: &str, now: DateTime<Utc>) ->
     Ok(Entity::find().filter(Column::TokenHash.eq(TokenHash::of(token))).filter(is_live(now)).one(db).await?)
 }
 
-/// The newest live token of a configuration. Index: scim_tokens(config_id, id).
+/// The newest token of a configuration, while it lives: not one that it replaced, which lives on for a while. Index:
+/// scim_tokens(config_id, id).
 pub async fn current(db: &impl ConnectionTrait, config: &config::Model, now: DateTime<Utc>) -> Result<Option<Model>> {
-    let live = Entity::find().filter(Column::ConfigId.eq(config.id)).filter(is_live(now));
-    Ok(live.order_by_desc(Column::Id).limit(1).one(db).await?)
+    let newest =
+        Entity::find().filter(Column::ConfigId.eq(config.id)).order_by_desc(Column::Id).limit(1).one(db).await?;
+    Ok(newest.filter(|token| token.expires_at.is_none_or(|end| now < end)))
 }
 
 /// Makes a token; answers its text, which is shown this once.

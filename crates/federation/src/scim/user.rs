@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rivergen_identity::{
+    account::prove::prove,
     email_address,
+    one_time_token::{self, Purpose},
     session::EndReason,
     user::{NewUser, User, account, address, default_display_name},
 };
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, RoleId, Tenant, UserId};
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -29,8 +31,7 @@ use rivergen_platform::{
 use rivergen_tenancy::{
     domain,
     member::{self, NewMember, Source, Status},
-    organization::{self, settings::default_role},
-    role,
+    organization,
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*};
 use serde_json::{Map, Value, json};
@@ -43,7 +44,7 @@ use super::{
     patch,
     schema::{ENTERPRISE, USER, USERS},
 };
-use crate::sign_in::roles::may_be_given;
+use crate::sign_in::roles::of_newcomers;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -206,10 +207,12 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     if member.is_some() {
         // Somebody who was a member before: what they hold may change, which is done one after another.
         organization::lock(&tx, tenant).await?;
-    } else {
+        member = find_member(&tx, tenant, user_id).await?;
+    }
+    if member.is_none() {
         let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
         found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
-        let role_id = default_role_id(&tx, provisioner).await?;
+        let role_id = of_newcomers(&tx, tenant, provisioner.config.default_role_id).await?.id;
         let attributes = Default::default();
         let new = NewMember {
             organization_id: tenant.organization_id(),
@@ -244,10 +247,14 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
         ..Default::default()
     };
     let row = row.insert(tx.conn()).await.map_err(taken)?;
-    manage(&tx, &member, true).await?;
     let standing = follow(&tx, tenant, &member, active, now).await?;
-    let profile = match &known {
-        Some(user) => rename(&tx, tenant, user, None, &facts, now).await?,
+    // By its own address: it may have been found by a further one.
+    let held = match &known {
+        Some(user) => User::lock(&tx, user.id()).await?,
+        None => None,
+    };
+    let profile = match &held {
+        Some(user) => adopt(&tx, tenant, user, &facts, now).await?,
         None => false,
     };
     let details = json!({"account_is_new": known.is_none(), "profile_changed": profile, "status_changed": standing});
@@ -278,38 +285,6 @@ async fn find_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Resul
     Ok(found.one(tx.conn()).await?)
 }
 
-/// What everybody gets who is pushed: the role of the configuration, else that of who is let into the organization without
-/// one. Never one that runs the organization, whatever became of it since it was chosen.
-async fn default_role_id(tx: &Transaction, provisioner: &Provisioner) -> Result<RoleId> {
-    let tenant = provisioner.tenant();
-    let chosen = match provisioner.config.default_role_id {
-        Some(id) => tenant.find::<role::Entity>().filter(role::Column::Id.eq(id)).one(tx.conn()).await?,
-        None => None,
-    };
-    if let Some(role) = chosen.filter(may_be_given) {
-        return Ok(role.id);
-    }
-    let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-    let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
-    let role = default_role(tx.conn(), tenant, &intake).await?;
-    match may_be_given(&role) {
-        true => Ok(role.id),
-        false => Ok(role::built_in(tx.conn(), tenant, rivergen_kernel::BuiltInRole::Viewer).await?.id),
-    }
-}
-
-/// Says on the membership that the identity provider manages it, or does no more.
-async fn manage(tx: &Transaction, member: &member::Model, managed: bool) -> Result<()> {
-    if member.managed_by_scim != managed {
-        member::Entity::update_many()
-            .col_expr(member::Column::ManagedByScim, Expr::value(managed))
-            .filter(member::Column::Id.eq(member.id))
-            .exec(tx.conn())
-            .await?;
-    }
-    Ok(())
-}
-
 /// Brings the membership to what the identity provider says; answers whether that changed it. Whom an administrator has
 /// suspended stays suspended, whatever the provider says.
 pub async fn follow(
@@ -319,12 +294,31 @@ pub async fn follow(
     active: bool,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    if member.scim_active != Some(active) {
+        member::Entity::update_many()
+            .col_expr(member::Column::ScimActive, Expr::value(active))
+            .filter(member::Column::Id.eq(member.id))
+            .exec(tx.conn())
+            .await?;
+    }
     let status = match (active, member.status) {
         (false, Status::Active) => Status::Deactivated,
         (true, Status::Deactivated) => Status::Active,
         _ => return Ok(false),
     };
     Ok(member::set_status(tx, tenant, member, status, EndReason::Deprovisioned, now).await?)
+}
+
+/// Takes an account over that was there before. One whose address nobody has proved opens to nobody any more by what whoever
+/// signed up with it left behind, where the organization speaks for the address.
+async fn adopt(tx: &Transaction, tenant: Tenant, user: &User, facts: &Facts, now: DateTime<Utc>) -> Result<bool> {
+    let changed = rename(tx, tenant, user, None, facts, now).await?;
+    if !user.is_verified() && domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
+        let user = User::lock(tx, user.id()).await?.ok_or_else(gone)?;
+        prove(tx, &user, now).await?;
+        return Ok(true);
+    }
+    Ok(changed)
 }
 
 /// Name and address of the account follow the identity provider, where the organization speaks for the domain of the address
@@ -360,6 +354,8 @@ pub async fn rename(
         row.email = Set(after.address.clone());
         row.verified_at = Set(Some(now));
         email = row.update(tx.conn()).await.map_err(taken)?;
+        // Links that went to the old address open nothing any more.
+        one_time_token::kill(tx, Purpose::PasswordReset, user.id(), now).await?;
     }
     member::rename(tx, &User { account, email }).await?;
     tx.publish(Event::UserChanged(user.id())).await?;
@@ -490,8 +486,17 @@ async fn change(
     let member = member::find(tx.conn(), tenant, user_id).await?;
     let status = follow(&tx, tenant, &member, active, now).await?;
     let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
+    if !user.is_verified()
+        && was.address != facts.address
+        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
+    {
+        // The new one will count as proved: nothing of whoever never proved the old one stays.
+        prove(&tx, &user, now).await?;
+    }
+    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
     let profile = rename(&tx, tenant, &user, Some(&was), &facts, now).await?;
-    let details = json!({"active": active, "status_changed": status, "profile_changed": profile});
+    let details = json!({"active": active, "status_changed": status, "profile_changed": profile,
+        "address": {"before": was.address, "after": facts.address}});
     let record = provisioner.record(action, details).target("user", user_id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;

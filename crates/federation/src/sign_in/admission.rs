@@ -1,17 +1,19 @@
 //! Who somebody is, and whether they may come in: decided from what the provider says and what is kept, without changing
 //! anything, so that a rehearsal asks the same question.
 
+use chrono::{DateTime, Utc};
 use rivergen_identity::user::User;
-use rivergen_kernel::{Error, Result, Tenant};
+use rivergen_kernel::{Error, PermissionSet, Result, Tenant};
 use rivergen_platform::db::TenantScope;
 use rivergen_tenancy::{
     domain,
     member::{self, Status},
     organization,
+    standing::Standing,
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::Assertion;
+use super::{Assertion, roles};
 use crate::provider::{self, identity};
 
 /// How somebody comes in.
@@ -49,6 +51,10 @@ pub enum Refusal {
     NotTakenIn(String),
     #[error("the account of {0} is linked to another subject of this provider")]
     LinkedOtherwise(String),
+    #[error(
+        "{0} holds more in the organization than whoever last set the provider up: an owner must save what is trusted of it"
+    )]
+    AboveWhoSetItUp(String),
     #[error("the account is disabled")]
     Disabled,
     #[error("the member is suspended")]
@@ -61,6 +67,21 @@ pub enum Refusal {
 
 /// Decides. Read once more where something is changed by it: unique indexes refuse what was overtaken.
 pub async fn decide(
+    db: &impl ConnectionTrait,
+    provider: &provider::Model,
+    assertion: &Assertion,
+    now: DateTime<Utc>,
+) -> Result<Result<Admission, Refusal>> {
+    let admitted = admit(db, provider, assertion).await?;
+    if let Ok(Admission { account: Account::Known(user), member: Some(_), .. }) = &admitted
+        && !is_vouched_for(db, provider, user, now).await?
+    {
+        return Ok(Err(Refusal::AboveWhoSetItUp(user.email.email.clone())));
+    }
+    Ok(admitted)
+}
+
+async fn admit(
     db: &impl ConnectionTrait,
     provider: &provider::Model,
     assertion: &Assertion,
@@ -77,23 +98,26 @@ pub async fn decide(
     if let Some(user) = &user
         && let Some(member) = member_of(db, tenant, user).await?
     {
-        return Ok(admit(user.clone(), link, Some(member)));
+        return Ok(let_in(user.clone(), link, Some(member)));
     }
     // Not linked, or out of the organization since: the address decides.
     let email = match proved_address(db, provider, assertion).await? {
         Ok(email) => email,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let user = match user {
-        Some(user) => Some(user),
-        None => User::find_by_email(db, &email).await?,
+    let user = match (user, User::find_by_email(db, &email).await?) {
+        // Linked by another address than the account has by now: it is not the organization's to open any more.
+        (Some(linked), found) if found.as_ref().is_none_or(|found| found.id() != linked.id()) => {
+            return Ok(Err(Refusal::LinkedOtherwise(email)));
+        }
+        (_, found) => found,
     };
     if let Some(user) = &user {
         if link.is_none() && identity::is_linked_otherwise(db, provider.id, user.id(), &assertion.subject).await? {
             return Ok(Err(Refusal::LinkedOtherwise(email)));
         }
         if let Some(member) = member_of(db, tenant, user).await? {
-            return Ok(admit(user.clone(), link, Some(member)));
+            return Ok(let_in(user.clone(), link, Some(member)));
         }
     }
     if !provider.jit_provisioning {
@@ -105,12 +129,12 @@ pub async fn decide(
         return Ok(Err(Refusal::NotTakenIn(email)));
     }
     Ok(match user {
-        Some(user) => admit(user, link, None),
+        Some(user) => let_in(user, link, None),
         None => Ok(Admission { account: Account::New(email), link: None, member: None }),
     })
 }
 
-fn admit(user: User, link: Option<identity::Model>, member: Option<member::Model>) -> Result<Admission, Refusal> {
+fn let_in(user: User, link: Option<identity::Model>, member: Option<member::Model>) -> Result<Admission, Refusal> {
     if user.account.disabled_at.is_some() {
         return Err(Refusal::Disabled);
     }
@@ -119,6 +143,27 @@ fn admit(user: User, link: Option<identity::Model>, member: Option<member::Model
         Some(Status::Deactivated) => Err(Refusal::Deactivated),
         Some(Status::Active) | None => Ok(Admission { account: Account::Known(Box::new(user)), link, member }),
     }
+}
+
+/// Whether the member holds nothing that whoever set the provider up does not hold, beside what is harmless: who runs a provider
+/// can be everybody whom it names, and must not become more than they are.
+async fn is_vouched_for(
+    db: &impl ConnectionTrait,
+    provider: &provider::Model,
+    user: &User,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    if provider.vouched_by_user_id == user.id() {
+        return Ok(true);
+    }
+    let held = async |user| -> Result<PermissionSet> {
+        let standing = Standing::load(db, provider.organization_id, user).await?;
+        let membership = standing.and_then(|standing| standing.membership(None, now));
+        Ok(membership.map(|membership| membership.organization_permissions).unwrap_or_default())
+    };
+    let mut above = held(user.id()).await?;
+    above.retain(|permission| !roles::is_harmless(*permission));
+    Ok(above.is_empty() || above.is_subset(&held(provider.vouched_by_user_id).await?))
 }
 
 /// Index: memberships(organization_id, user_id), unique.

@@ -57,10 +57,10 @@ pub async fn arrive(
         let shown = rehearsal::show(federation, provider, &assertion).await?;
         return leave(federation, begun, shown.into_response());
     }
-    let db = federation.platform().db.read();
+    let (db, now) = (federation.platform().db.read(), federation.platform().clock.now());
     // Another request for the same person may be first once; then this one finds what it made.
     for attempt in [1, 2] {
-        let admission = match admission::decide(db, provider, &assertion).await? {
+        let admission = match admission::decide(db, provider, &assertion, now).await? {
             Ok(admission) if provider.status == Status::Active => admission,
             Ok(_) => {
                 return refuse(federation, provider, &assertion, Refusal::ProviderInactive, begun, origin, headers)
@@ -111,7 +111,7 @@ async fn admit(
             attributes::write(&tx, member, &attributes::after(&member.attributes(), provider, assertion)).await?;
         }
         None => {
-            let role = roles::of_newcomers(&tx, provider).await?;
+            let role = roles::of_newcomers(&tx, tenant, provider.default_role_id).await?;
             let said = attributes::after(&Default::default(), provider, assertion);
             let new = NewMember {
                 organization_id: provider.organization_id,
@@ -248,8 +248,14 @@ pub async fn reject(
     if begun.is_some_and(state::Model::is_test) {
         return leave(federation, begun, error.with_message(format!("The sign-in failed: {reason}.")).into_response());
     }
-    record_failure(federation, provider, json!({"code": error.code.as_str(), "reason": reason}), origin).await?;
+    let details = json!({"code": error.code.as_str(), "reason": bounded(reason)});
+    record_failure(federation, provider, details, origin).await?;
     answer(federation, begun, error, headers)
+}
+
+/// A reason as the audit log keeps it: parts of it are what somebody sent.
+pub fn bounded(reason: &str) -> String {
+    reason.chars().filter(|character| !character.is_control()).take(500).collect()
 }
 
 async fn record_failure(

@@ -43,7 +43,7 @@ use rivergen_kernel::Secret;
 use rivergen_platform::limits::Rule;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use arrive::{arrive, reject};
+pub use arrive::{arrive, bounded, reject};
 
 use crate::Federation;
 

@@ -90,7 +90,7 @@ pub(super) async fn show(
 ) -> Result<Reply<Rehearsal>> {
     let platform = federation.platform();
     let db = platform.db.read();
-    let admission = admission::decide(db, provider, assertion).await?;
+    let admission = admission::decide(db, provider, assertion, platform.clock.now()).await?;
     let (decision, explanation, user_id) = match &admission {
         Err(refusal) => (Decision::Refuse, refused(refusal), None),
         Ok(admission) => match (&admission.account, &admission.member, &admission.link) {

@@ -19,10 +19,10 @@ use rivergen_tenancy::{
     member::assignment::{self, Grant},
     organization, role,
 };
-use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, Condition, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*};
 use serde_json::json;
 
-use crate::provider;
+use crate::{provider, scim};
 
 /// A role that a group gave.
 #[sea_orm::model]
@@ -44,33 +44,35 @@ impl ActiveModelBehavior for ActiveModel {}
 /// Whether an identity provider may give the role: it is neither Owner nor Admin, and carries nothing that changes who may
 /// what in the organization. What is not named here is not allowed.
 pub fn may_be_given(role: &role::Model) -> bool {
-    use Permission::*;
     let is_above = matches!(role.built_in(), Some(BuiltInRole::Owner | BuiltInRole::Admin));
-    let is_harmless = |permission: &Permission| {
-        permission.is_of_workspace()
-            || matches!(
-                permission,
-                OrganizationRead
-                    | MemberRead
-                    | UserRead
-                    | RoleRead
-                    | WorkspaceRead
-                    | WorkspaceCreate
-                    | WorkspaceWrite
-                    | SsoRead
-                    | TokenRead
-                    | OauthAppRead
-                    | SessionRead
-                    | DeviceRead
-                    | StorageManage
-                    | PolicyRead
-                    | PolicyWrite
-                    | PolicyDelete
-                    | PolicyDetokenize
-                    | AuditRead
-            )
-    };
-    !is_above && role.permissions().iter().all(is_harmless)
+    !is_above && role.permissions().into_iter().all(is_harmless)
+}
+
+/// Whether it changes nothing of who may what in the organization.
+pub(super) fn is_harmless(permission: Permission) -> bool {
+    use Permission::*;
+    permission.is_of_workspace()
+        || matches!(
+            permission,
+            OrganizationRead
+                | MemberRead
+                | UserRead
+                | RoleRead
+                | WorkspaceRead
+                | WorkspaceCreate
+                | WorkspaceWrite
+                | SsoRead
+                | TokenRead
+                | OauthAppRead
+                | SessionRead
+                | DeviceRead
+                | StorageManage
+                | PolicyRead
+                | PolicyWrite
+                | PolicyDelete
+                | PolicyDetokenize
+                | AuditRead
+        )
 }
 
 /// What a sign-in changes of somebody's roles.
@@ -145,12 +147,18 @@ impl Plan {
     ) -> Result<()> {
         let tenant = Tenant::on_behalf_of(provider.organization_id);
         let by = Actor::system();
+        let takes = !self.take.is_empty();
         for grant in self.take {
             // What was given by the group alone; with it goes the row that remembers it.
             let assigned = tenant.find::<assignment::Entity>().filter(assignment::Column::Id.eq(grant.assignment_id));
             if let Some(assigned) = assigned.one(tx.conn()).await? {
                 assigned.take(tx, &by, clock).await?;
             }
+        }
+        if takes {
+            // What a group that was pushed gives as well stays.
+            let pushed = scim::roles::settle(tx, tenant, &[user_id], &by, clock.now()).await;
+            audit::record_all(tx, clock, pushed?).await?;
         }
         for (role, _) in self.give {
             let grant = Grant { tenant, user_id, role_id: role.id, workspace_id: None, expires_at: None };
@@ -173,44 +181,55 @@ impl Plan {
     }
 }
 
-/// Takes every role away that the provider's groups gave, because the provider goes; answers how many. The organization is
-/// locked.
-pub async fn take_all(tx: &Transaction, provider: &provider::Model, clock: &Clock) -> Result<usize> {
-    // Index: sso_role_grants(provider_id).
-    let given = Entity::find().filter(Column::ProviderId.eq(provider.id)).all(tx.conn()).await?;
+/// Takes every role away that the provider's groups gave, because the provider goes, or this person's link to it; answers how
+/// many. The organization is locked.
+pub async fn take_all(
+    tx: &Transaction,
+    provider: &provider::Model,
+    of: Option<UserId>,
+    clock: &Clock,
+) -> Result<usize> {
+    // Indexes: sso_role_grants(provider_id), sso_role_grants(user_id, provider_id).
+    let mut theirs = Condition::all().add(Column::ProviderId.eq(provider.id));
+    if let Some(user_id) = of {
+        theirs = theirs.add(Column::UserId.eq(user_id));
+    }
+    let given = Entity::find().filter(theirs.clone()).all(tx.conn()).await?;
     if given.is_empty() {
         return Ok(0);
     }
-    let of_provider = Entity::find()
-        .select_only()
-        .column(Column::AssignmentId)
-        .filter(Column::ProviderId.eq(provider.id))
-        .into_query();
+    let of_provider = Entity::find().select_only().column(Column::AssignmentId).filter(theirs).into_query();
     assignment::Entity::delete_many()
         .filter(assignment::Column::OrganizationId.eq(provider.organization_id))
         .filter(assignment::Column::Id.in_subquery(of_provider))
         .exec(tx.conn())
         .await?;
     tx.publish(Event::OrganizationChanged(provider.organization_id)).await?;
+    tx.publish(Event::MembersChanged(provider.organization_id)).await?;
     let records = given.iter().map(|grant| {
         AuditRecord::new(Some(provider.organization_id), Actor::system(), "role.revoke")
             .target("role", grant.role_id.0)
             .details(json!({"user_id": grant.user_id, "workspace_id": null}))
     });
-    audit::record_all(tx, clock, records.collect()).await?;
+    let mut records: Vec<AuditRecord> = records.collect();
+    // What a group that was pushed gives as well stays.
+    let people: BTreeSet<UserId> = given.iter().map(|grant| grant.user_id).collect();
+    let people: Vec<UserId> = people.into_iter().collect();
+    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    records.extend(scim::roles::settle(tx, tenant, &people, &Actor::system(), clock.now()).await?);
+    audit::record_all(tx, clock, records).await?;
     Ok(given.len())
 }
 
-/// The role of whoever becomes a member by a first sign-in: the provider's, or the organization's default, or Viewer where
-/// neither may be given so.
-pub(super) async fn of_newcomers(tx: &Transaction, provider: &provider::Model) -> Result<role::Model> {
-    let tenant = Tenant::on_behalf_of(provider.organization_id);
-    if let Some(id) = provider.default_role_id
+/// The role of whoever an identity provider makes a member, by a first sign-in or by pushing them: the one that is chosen for
+/// it, or the organization's default, or Viewer where neither may be given so.
+pub(crate) async fn of_newcomers(tx: &Transaction, tenant: Tenant, chosen: Option<RoleId>) -> Result<role::Model> {
+    if let Some(id) = chosen
         && let Some(role) = role::existing(tx.conn(), tenant, id).await?.filter(may_be_given)
     {
         return Ok(role);
     }
-    let row = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
+    let row = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
     let row = row.ok_or(ErrorCode::OrgNotFound)?;
     let usual = organization::settings::default_role(tx.conn(), tenant, &row.intake()?).await?;
     match may_be_given(&usual) {

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -139,6 +139,8 @@ pub struct Authentication {
     pub authenticator: Arc<dyn Authenticator>,
     pub limits: Arc<Limits>,
     pub proxies: Arc<TrustedProxies>,
+    /// What somebody without a good token is told of where to get one (RFC 9728, section 5.1).
+    pub challenge: HeaderValue,
 }
 
 /// The layer: finds out who is asking, counts the request, and leaves both for the handler.
@@ -161,6 +163,9 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
     match state.limits.check(rule, &key) {
         Ok(allowance) => {
             let mut response = next.run(request).await;
+            if response.status() == StatusCode::UNAUTHORIZED {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, state.challenge);
+            }
             write_allowance(response.headers_mut(), &allowance);
             response
         }

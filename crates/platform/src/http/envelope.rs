@@ -38,6 +38,11 @@ impl<T> Reply<T> {
     pub fn created(data: T, message: &'static str) -> Self {
         Self { status: StatusCode::CREATED, body: Envelope { success: true, data, message } }
     }
+
+    /// What is answered, for a page that calls the operation itself.
+    pub fn into_data(self) -> T {
+        self.body.data
+    }
 }
 
 impl<T: Serialize> IntoResponse for Reply<T> {

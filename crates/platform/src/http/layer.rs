@@ -100,7 +100,8 @@ fn write_error(response: Response, error: &Error, id: &RequestId) -> Response {
         let allowance = Allowance { limit: exhausted.limit, remaining: 0, reset_at: exhausted.reset_at };
         write_allowance(written.headers_mut(), &allowance);
     }
-    if error.code.status() == 401 {
+    // Whoever knows where tokens are given has said so.
+    if error.code.status() == 401 && !headers.contains_key(header::WWW_AUTHENTICATE) {
         written.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     written

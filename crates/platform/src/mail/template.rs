@@ -113,7 +113,7 @@ fn button(action: &Action) -> String {
 }
 
 /// Text as HTML, in elements and in quoted attributes.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

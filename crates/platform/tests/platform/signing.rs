@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use jsonwebtoken::{Validation, decode, decode_header};
-use rivergen_platform::signing::{SigningAlgorithm, SigningKeys, VERIFIES_AFTER_RETIREMENT};
+use rivergen_platform::signing::{Purpose, SigningAlgorithm, SigningKeys, VERIFIES_AFTER_RETIREMENT};
 use serde_json::{Value, json};
 
 use crate::database::TestDatabase;
@@ -15,7 +15,9 @@ on_both_databases!(
 );
 
 async fn keys(test: &TestDatabase, algorithm: SigningAlgorithm) -> SigningKeys {
-    SigningKeys::load_or_create(test.db.clone(), test.vault(), test.clock.clone(), algorithm).await.unwrap()
+    SigningKeys::load_or_create(test.db.clone(), test.vault(), test.clock.clone(), Purpose::Sessions, algorithm)
+        .await
+        .unwrap()
 }
 
 async fn verified(keys: &SigningKeys, token: &str) -> Option<Value> {

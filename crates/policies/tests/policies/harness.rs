@@ -227,6 +227,7 @@ impl House {
             authenticator: Arc::new(ByUserId(Mutex::new(known.into()))),
             limits,
             proxies: Arc::new(TrustedProxies::default()),
+            challenge: axum::http::HeaderValue::from_static("Bearer"),
         };
         let (app, _) = rivergen_policies::operations().with_state(policies.clone()).split_for_parts();
         let app =

@@ -2,7 +2,10 @@
 
 use clap::Subcommand;
 use rivergen_kernel::Result;
-use rivergen_platform::{Clock, signing::SigningKeys};
+use rivergen_platform::{
+    Clock,
+    signing::{Purpose, SigningKeys},
+};
 
 use crate::{
     Config,
@@ -20,11 +23,20 @@ impl KeysCommand {
         let Self::Rotate = self;
         let db = open_database(config).await?;
         let vault = open_vault(config, db.clone(), Clock::system())?;
-        let keys = SigningKeys::load_or_create(db.clone(), vault, Clock::system(), config.tokens.algorithm).await?;
-        let tx = db.begin().await?;
-        let kid = keys.rotate(&tx).await?;
-        tx.commit().await?;
-        println!("Tokens are signed with the key {kid} from now on.");
+        for (purpose, algorithm) in
+            [(Purpose::Sessions, config.tokens.algorithm), (Purpose::Applications, rivergen_oauth::SIGNING_ALGORITHM)]
+        {
+            let clock = Clock::system();
+            let keys = SigningKeys::load_or_create(db.clone(), vault.clone(), clock, purpose, algorithm).await?;
+            let tx = db.begin().await?;
+            let kid = keys.rotate(&tx).await?;
+            tx.commit().await?;
+            let what = match purpose {
+                Purpose::Sessions => "Tokens",
+                Purpose::Applications => "Tokens of applications",
+            };
+            println!("{what} are signed with the key {kid} from now on.");
+        }
         Ok(())
     }
 }

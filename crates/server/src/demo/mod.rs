@@ -23,6 +23,13 @@ use crate::{
 /// The password of everybody in the demo.
 pub const PASSWORD: &str = "Demo-pass-1";
 
+/// The people as the console's sign-in offers them, with the password of all.
+pub fn people_of_page() -> serde_json::Value {
+    let people = ["Owner", "Admin", "Developer", "Viewer"]
+        .map(|role| serde_json::json!({"role": role, "email": format!("{}@acme.example", role.to_lowercase())}));
+    serde_json::json!({"password": PASSWORD, "people": people})
+}
+
 /// The settings of the demo: its own folder, and no limit on sign-ins from one machine.
 pub fn config(dir: &Path, address: SocketAddr) -> std::result::Result<Config, ConfigError> {
     let config = Config::with_environment(&format!(

@@ -67,7 +67,7 @@ impl Storage {
         let standing = self.standings.of(link.organization_id, link.created_by_user_id).await?;
         let membership = standing.and_then(|standing| standing.membership(link.workspace_id, now)).ok_or_else(dead)?;
         let email = Some(maker.email.email.as_str()).filter(|_| maker.is_verified());
-        let proofs = Proofs::of_token(origin.ip);
+        let proofs = Proofs::of_what_goes_on(origin.ip);
         let asker = Asker { user_id: link.created_by_user_id, email, proofs, scopes: None };
         if !membership.holds(&asker, link.ground().permission(), None) {
             return Err(dead());

@@ -21,8 +21,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use rivergen_identity::{
-    device, personal_token, session,
-    session::EndReason,
+    device, personal_token,
+    security::EnforcementMode,
+    session::{self, EndReason},
     user::{User, account},
 };
 use rivergen_kernel::{
@@ -113,8 +114,8 @@ pub struct Model {
     pub status_updated_at: Option<DateTime<Utc>>,
     /// To this organization.
     pub last_login_at: Option<DateTime<Utc>>,
-    /// Whether an identity provider pushes this member: it says whether they are let in, and what they are called.
-    pub managed_by_scim: bool,
+    /// What the identity provider that pushes this member says of whether they are let in; `None`: none pushes them.
+    pub scim_active: Option<bool>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -181,7 +182,7 @@ impl NewMember<'_> {
             email: Set(user.email.email.clone()),
             status_updated_at: Set(None),
             last_login_at: Set(None),
-            managed_by_scim: Set(false),
+            scim_active: Set(None),
             ..Default::default()
         };
         Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
@@ -243,13 +244,40 @@ pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> R
     }
 }
 
-/// `LAST_OWNER` where the transaction would leave the organization without an owner. To be asked after the change: of two
-/// that take an owner each, the second waits here for the first.
-pub async fn require_owner(tx: &Transaction, tenant: Tenant) -> Result<()> {
-    match is_owned(tx, tenant, None).await? {
-        true => Ok(()),
-        false => Err(ErrorCode::LastOwner.into()),
+/// `LAST_OWNER` where the transaction, which changes what this person holds, would leave the organization without an owner, or
+/// without one who can come in when its identity provider is down. To be asked after the change: of two that take an owner
+/// each, the second waits here for the first.
+pub async fn require_owner(tx: &Transaction, tenant: Tenant, changed: UserId) -> Result<()> {
+    if !is_owned(tx, tenant, None).await? {
+        return Err(ErrorCode::LastOwner.into());
     }
+    match keeps_a_way_in(tx, tenant, changed, None).await? {
+        true => Ok(()),
+        false => Err(Error::new(ErrorCode::LastOwner).with_message(
+            "This is the last owner who is exempt from single sign-on, which the organization requires; exempt another first.",
+        )),
+    }
+}
+
+/// Whether what becomes of this person leaves an owner, other than `without`, who is exempt from the single sign-on that the
+/// organization requires.
+pub async fn keeps_a_way_in(
+    tx: &Transaction,
+    tenant: Tenant,
+    changed: UserId,
+    without: Option<UserId>,
+) -> Result<bool> {
+    let row = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+    let enforcement = row.ok_or(ErrorCode::OrgNotFound)?.enforcement()?;
+    if enforcement.sso_mode != EnforcementMode::Required || !enforcement.exempts(changed) {
+        return Ok(true);
+    }
+    let exempt = enforcement.exempt_user_ids.into_iter().filter(|user| Some(*user) != without);
+    let owners = ownerships(tx, tenant)
+        .await?
+        .filter(assignment::Column::ExpiresAt.is_null())
+        .filter(assignment::Column::UserId.is_in(exempt));
+    Ok(owners.limit(1).one(tx.conn()).await?.is_some())
 }
 
 /// Whether the organization has an owner, if `without` goes: an active member whose account is open. One whose role is on
@@ -352,7 +380,22 @@ pub async fn remove(
         .exec(tx.conn())
         .await?;
     tx.publish(Event::MembersChanged(organization)).await?;
-    require_owner(tx, tenant).await
+    require_owner(tx, tenant, user_id).await
+}
+
+/// As [`set_status`], by an administrator; `CONFLICT` where the identity provider does not let the member in.
+pub async fn administer_status(
+    tx: &Transaction,
+    tenant: Tenant,
+    member: &Model,
+    status: Status,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    if status == Status::Active && member.scim_active == Some(false) {
+        return Err(Error::new(ErrorCode::Conflict)
+            .with_message("The identity provider has deactivated this member; let them in again there."));
+    }
+    set_status(tx, tenant, member, status, EndReason::RevokedByAdministrator, now).await
 }
 
 /// Suspends a member, or lets them in again with the roles that they had; answers whether anything changed. Their sessions
@@ -376,7 +419,7 @@ pub async fn set_status(
         .await?;
     if status != Status::Active {
         lock_out(tx, tenant, member.user_id, why, now).await?;
-        require_owner(tx, tenant).await?;
+        require_owner(tx, tenant, member.user_id).await?;
     }
     tx.publish(Event::UserChanged(member.user_id)).await?;
     Ok(true)
@@ -471,6 +514,7 @@ pub mod assignment {
                 if is_unique_violation(&error) { ErrorCode::RoleAlreadyAssigned.into() } else { Error::from(error) }
             })?;
             tx.publish(Event::UserChanged(self.user_id)).await?;
+            tx.publish(Event::MembersChanged(organization_id)).await?;
             row.record(tx, by, clock, "role.assign").await?;
             Ok(row)
         }
@@ -483,6 +527,7 @@ pub mod assignment {
             organization::lock(tx, Tenant::on_behalf_of(self.organization_id)).await?;
             Entity::delete_by_id(self.id).exec(tx.conn()).await?;
             tx.publish(Event::UserChanged(self.user_id)).await?;
+            tx.publish(Event::MembersChanged(self.organization_id)).await?;
             self.record(tx, by, clock, "role.revoke").await
         }
 

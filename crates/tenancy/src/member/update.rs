@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_identity::session::EndReason;
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, UserId};
 use rivergen_platform::{
     Clock, Transaction,
@@ -78,17 +77,14 @@ pub async fn update(
     let mut changed = false;
     if let Some(role_id) = request.role_id {
         changed |= give_instead(&tx, &caller, &standing, role_id, &actor, &platform.clock).await?;
-        super::require_owner(&tx, tenant).await?;
+        super::require_owner(&tx, tenant, user_id).await?;
     }
     if let Some(status) = request.status {
-        if member.status == Status::Deactivated {
-            return Err(Error::new(ErrorCode::Conflict).with_message("The identity provider manages this member."));
-        }
         let status = match status {
             WantedStatus::Active => Status::Active,
             WantedStatus::Suspended => Status::Suspended,
         };
-        changed |= super::set_status(&tx, tenant, &member, status, EndReason::RevokedByAdministrator, now).await?;
+        changed |= super::administer_status(&tx, tenant, &member, status, now).await?;
     }
     if changed {
         let record = AuditRecord::new(Some(org_id), actor, "member.update")

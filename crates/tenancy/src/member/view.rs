@@ -90,7 +90,7 @@ pub(super) async fn shown(
             joined_at: row.joined_at,
             last_login_at: row.last_login_at.filter(|_| protected.is_some()),
             mfa_enabled: protected.as_ref().map(|protected| protected.contains(&row.user_id)),
-            managed_by_scim: row.managed_by_scim,
+            managed_by_scim: row.scim_active.is_some(),
         }
     };
     Ok(rows.into_iter().map(member).collect())

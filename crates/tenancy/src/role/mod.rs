@@ -19,6 +19,7 @@ mod revoke;
 pub mod rules;
 mod templates;
 mod update;
+pub(crate) mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,17 +32,13 @@ use rivergen_platform::{
     Transaction,
     db::{TenantOwned, TenantScope, is_unique_violation},
 };
-use sea_orm::{
-    ActiveValue::Set,
-    ConnectionTrait, QuerySelect, QueryTrait,
-    entity::prelude::*,
-    sea_query::{Asterisk, ExprTrait, Query},
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Deserializer, Serialize};
+use usage::Usage;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Tenancy, member::assignment};
+use crate::Tenancy;
 
 /// The operations on roles, of both surfaces.
 pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
@@ -185,54 +182,6 @@ async fn reach(
     Ok((entered, found))
 }
 
-/// How often roles are held.
-#[derive(Debug, Clone, Copy, Default)]
-struct Usage {
-    /// Assignments that count now.
-    assignments: u64,
-    /// People behind them.
-    members: u64,
-}
-
-/// How often each of the roles is held; one that nobody holds is left out. Index:
-/// role_assignments(role_id, user_id, expires_at, organization_id).
-async fn usage(
-    db: &impl ConnectionTrait,
-    tenant: Tenant,
-    roles: impl IntoIterator<Item = RoleId>,
-    now: DateTime<Utc>,
-) -> Result<BTreeMap<RoleId, Usage>> {
-    // Person by person first, in the order of the index: to count distinct ones, PostgreSQL would sort them.
-    let held = tenant
-        .find::<assignment::Entity>()
-        .select_only()
-        .column(assignment::Column::RoleId)
-        .column_as(assignment::Column::UserId.count(), "places")
-        .filter(assignment::Column::RoleId.is_in(roles))
-        .filter(assignment::live(now))
-        .group_by(assignment::Column::RoleId)
-        .group_by(assignment::Column::UserId);
-    let (role_id, places) = (Expr::col("role_id"), Expr::col("places"));
-    let counts = Query::select()
-        .expr(role_id.clone())
-        .expr(places.sum().cast_as("bigint"))
-        .expr(Expr::col(Asterisk).count())
-        .from_subquery(held.into_query(), "held")
-        .group_by_col("role_id")
-        .to_owned();
-    let counts: Vec<(RoleId, i64, i64)> = db
-        .query_all(&counts)
-        .await?
-        .iter()
-        .map(|row| row.try_get_many_by_index())
-        .collect::<std::result::Result<_, _>>()?;
-    let number = |count: i64| u64::try_from(count).unwrap_or_default();
-    let usage = counts.into_iter().map(|(role, assignments, members)| {
-        (role, Usage { assignments: number(assignments), members: number(members) })
-    });
-    Ok(usage.collect())
-}
-
 /// A role as its organization sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Role {
@@ -268,7 +217,7 @@ impl Role {
 
     /// With its holders counted.
     async fn counted(db: &impl ConnectionTrait, tenant: Tenant, row: Model, now: DateTime<Utc>) -> Result<Self> {
-        let usage = usage(db, tenant, [row.id], now).await?.get(&row.id).copied().unwrap_or_default();
+        let usage = usage::count(db, tenant, [row.id], now).await?.of(row.id);
         Ok(Self::new(row, usage))
     }
 }

@@ -83,7 +83,7 @@ pub(super) async fn revoke(
         .ok_or(ErrorCode::AssignmentNotFound)?;
     held.take(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
     if role.built_in() == Some(BuiltInRole::Owner) && held.workspace_id.is_none() {
-        member::require_owner(&tx, tenant).await?;
+        member::require_owner(&tx, tenant, held.user_id).await?;
     }
     tx.commit().await
 }

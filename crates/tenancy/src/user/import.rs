@@ -441,7 +441,7 @@ impl Worker {
             email_verified: true,
             authenticated_at: row.created_at,
             membership: Some(Arc::new(membership)),
-            proofs: Proofs::of_token(None),
+            proofs: Proofs::of_what_goes_on(None),
             closed: None,
         });
         Ok(caller.filter(|caller| caller.may(Permission::UserCreate)))

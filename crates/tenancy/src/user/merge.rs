@@ -12,7 +12,7 @@ use rivergen_identity::{
     session::{self, EndReason},
     user::User,
 };
-use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
+use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -75,7 +75,7 @@ pub struct MergeConflict {
     pub dropped_roles: Vec<String>,
 }
 
-errors! { pub MergeErrors: InvalidRequest, CannotMergeSelf, Unauthorized, ReauthenticationRequired, Forbidden, EmailNotVerified, UserNotFound, LastOwner, ValidationError; }
+errors! { pub MergeErrors: InvalidRequest, CannotMergeSelf, Unauthorized, ReauthenticationRequired, Forbidden, EmailNotVerified, UserNotFound, Conflict, LastOwner, ValidationError; }
 
 /// Fold a duplicate account into another one
 #[utoipa::path(post, path = "/api/v1/users/merge", tag = "users", request_body = MergeUsersRequest,
@@ -118,9 +118,15 @@ pub async fn merge_users(
             owned.transfer(&tx, tenant, source_id, target_id).await?;
         }
         moved.possessions += 1;
+        if member::find(tx.conn(), tenant, source_id).await?.scim_active.is_some() {
+            return Err(Error::new(ErrorCode::Conflict).with_message(
+                "An identity provider manages the duplicate: keep that account, or remove it there first.",
+            ));
+        }
         match Standing::load(tx.conn(), *id, target_id).await? {
             None => {
                 hand_over(&tx, tenant, source_id, &target).await?;
+                member::require_owner(&tx, tenant, source_id).await?;
                 moved.memberships += 1;
             }
             Some(kept) => {
@@ -216,5 +222,6 @@ async fn hand_over(tx: &Transaction, tenant: Tenant, from: UserId, to: &User) ->
         .exec(tx.conn())
         .await?;
     member::rename(tx, to).await?;
+    tx.publish(Event::MembersChanged(organization)).await?;
     tx.publish(Event::UserChanged(from)).await
 }

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_identity::session::EndReason;
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
@@ -103,7 +102,7 @@ pub struct BulkStatusAnswer {
 }
 
 errors! {
-    pub UpdateStatusErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, UserNotFound, LastOwner, CannotChangeSelf, ValidationError;
+    pub UpdateStatusErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, UserNotFound, Conflict, LastOwner, CannotChangeSelf, ValidationError;
     pub BulkStatusErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
 }
 
@@ -188,9 +187,7 @@ impl Change<'_> {
         let standing = Standing::load(tx.conn(), organization, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         member::refuse_above(caller, &standing, now)?;
         let member = member::find(tx.conn(), self.tenant, user_id).await?;
-        if !member::set_status(&tx, self.tenant, &member, self.status.into(), EndReason::RevokedByAdministrator, now)
-            .await?
-        {
+        if !member::administer_status(&tx, self.tenant, &member, self.status.into(), now).await? {
             return Ok(member.status_updated_at.unwrap_or(member.joined_at));
         }
         let record = AuditRecord::new(Some(organization), origin.actor(caller.user_id), "user.update_status")

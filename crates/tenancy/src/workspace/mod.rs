@@ -22,8 +22,8 @@ pub mod update;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, Tenant,
-    UserId, WorkspaceId,
+    BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, Tenant, UserId,
+    WorkspaceId,
 };
 use rivergen_platform::{
     Clock, Transaction,
@@ -182,7 +182,7 @@ impl Tenancy {
     ) -> Result<(Tenant, Model)> {
         let (caller, found) = self.enter_workspace(caller, organization, workspace).await?;
         let tenant = caller.tenant()?;
-        if let Credential::PersonalToken { scopes, .. } = &caller.credential
+        if let Some(scopes) = caller.credential.scopes()
             && scopes.narrow(&PermissionSet::from([Permission::WorkspaceRead])).is_empty()
         {
             return Err(Error::new(ErrorCode::Forbidden).with_message("The token's scopes do not reach so far."));

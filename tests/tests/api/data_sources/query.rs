@@ -139,7 +139,7 @@ async fn further_sources_are_joined_by_their_names(server: &Server) {
 
 async fn sheets_of_a_workbook_are_tables(server: &Server) {
     let acme = server.organization("Acme").await;
-    let fixture = rivergen_tests::manifest_dir().join("../crates/connectors/tests/fixtures/people.xlsx");
+    let fixture = rivergen_tests::manifest_dir().join("../crates/connectors/tests/connectors/fixtures/people.xlsx");
     let id = acme.admin.file_source("Staff", "excel", "people.xlsx", std::fs::read(fixture).unwrap()).await;
     let sql = r#"SELECT "Name", "Day", "Fraction" FROM people_of_2024 WHERE "Whole" IS NOT NULL ORDER BY "Whole""#;
     let data = acme.viewer.query(id, sql).await;

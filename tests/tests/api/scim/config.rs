@@ -11,6 +11,7 @@ on_both_databases! {
     a_rotated_token_ends_at_once_or_after_an_overlap;
     a_token_expires;
     switched_off_it_ends;
+    whom_the_provider_shuts_out_no_administrator_lets_in;
     who_may_and_who_may_not;
     what_is_not_valid_is_named;
     another_mapping_is_applied_to_everybody;
@@ -103,6 +104,34 @@ async fn switched_off_it_ends(server: &Server) {
     idp.client.get(USERS).await.refused(401, None);
     let again = server.anonymous().with_token(data["bearer_token"].as_str().unwrap());
     assert_eq!(again.get(USERS).await.is(200)["totalResults"], 1);
+}
+
+async fn whom_the_provider_shuts_out_no_administrator_lets_in(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let id = idp.user("ada@acme.example").await;
+    let (scim, status) = (format!("{USERS}/{id}"), format!("/api/v1/users/{id}/status"));
+    let member = format!("/api/v1/organizations/{}/members/{id}", acme.id);
+    let owner = &acme.owner.client;
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    idp.patch(&scim, off.clone()).await.is(200);
+    owner.put(&status, json!({"status": "active"})).await.error(409, "CONFLICT");
+    owner.patch(&member, json!({"status": "active"})).await.error(409, "CONFLICT");
+    let many = json!({"organization_id": acme.id, "user_ids": [id.parse::<i64>().unwrap()], "status": "active"});
+    let data = owner.post("/api/v1/users/bulk-status", many).await.ok();
+    assert_eq!(data["results"][0]["code"], "CONFLICT");
+    // Suspended by people, they stay so when the provider lets them in; and while it does not, nobody else does.
+    owner.put(&status, json!({"status": "suspended"})).await.ok();
+    owner.put(&status, json!({"status": "active"})).await.error(409, "CONFLICT");
+    idp.patch(&scim, json!([{"op": "replace", "path": "active", "value": true}])).await.is(200);
+    assert_eq!(owner.get(&member).await.ok()["member"]["status"], "suspended");
+    owner.put(&status, json!({"status": "active"})).await.ok();
+    // Without the provider they are an administrator's to manage.
+    idp.patch(&scim, off).await.is(200);
+    assert_eq!(owner.get(&member).await.ok()["member"]["managed_by_scim"], true);
+    owner.delete(&format!("/api/v1/sso/providers/{}", idp.id)).await.ok();
+    owner.put(&status, json!({"status": "active"})).await.ok();
+    assert_eq!(owner.get(&member).await.ok()["member"]["managed_by_scim"], false);
 }
 
 async fn who_may_and_who_may_not(server: &Server) {

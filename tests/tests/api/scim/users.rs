@@ -80,7 +80,7 @@ async fn a_member_of_before_is_taken_over(server: &Server) {
     // Roles that people gave stay, and their session goes on.
     assert_eq!(super::roles_of(server, &acme, &id).await, ["Developer"]);
     acme.developer.client.get("/api/v1/auth/me").await.ok();
-    assert_eq!(server.count("SELECT count(*) FROM memberships WHERE managed_by_scim = TRUE").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM memberships WHERE scim_active IS NOT NULL").await, 1);
     idp.client.post("/scim/v2/Users", user(&acme.developer.email)).await.refused(409, Some("uniqueness"));
 }
 

@@ -19,6 +19,12 @@ on_both_backends! {
     a_document_does_not_lead_to_open_lines;
     an_issuer_that_calls_itself_another_is_refused;
     nobody_gives_by_groups_what_they_do_not_hold;
+    nobody_becomes_by_a_provider_of_their_own_what_they_are_not;
+    a_link_of_before_opens_no_account_that_is_elsewhere_by_now;
+    one_organizations_provider_opens_nothing_of_another;
+    mix_up_two_providers_of_one_organization_have_two_addresses;
+    what_one_provider_was_given_is_not_shown_to_another;
+    a_proof_of_one_address_is_none_of_another;
 }
 
 async fn a_state_works_once_and_in_its_own_browser(backend: Backend) {
@@ -57,16 +63,21 @@ async fn two_providers(world: &World) -> (Organization, Crooked, i64, Crooked, i
     (globex, honest, at_honest, evil, at_evil)
 }
 
+/// Where the victim comes back to who began at the one provider, and was led on to the other under the state of that sign-in.
+async fn led_on(world: &World, victim: &Browser, from: i64, to: i64, other: &Crooked) -> Url {
+    let begun = world.begin(victim, &format!("provider_id={from}")).await;
+    let request = world.begin(&world.browser(), &format!("provider_id={to}")).await;
+    let state = value(&begun.parse().unwrap(), "state").unwrap();
+    other.says().answer = json!({"state": state});
+    other.send_back(&request)
+}
+
 async fn mix_up_a_code_of_one_provider_is_not_brought_to_another(backend: Backend) {
     let world = World::start(backend).await;
     let (globex, honest, at_honest, evil, at_evil) = two_providers(&world).await;
     let victim = world.browser();
     // The victim begins at the attacker's, which leads them on to the honest one under the attacker's state.
-    let begun = world.begin(&victim, &format!("provider_id={at_evil}")).await;
-    let honest_request = world.begin(&world.browser(), &format!("provider_id={at_honest}")).await;
-    let state = value(&begun.parse().unwrap(), "state").unwrap();
-    honest.says().answer = json!({"state": state});
-    let back = honest.send_back(&honest_request);
+    let back = led_on(&world, &victim, at_evil, at_honest, &honest).await;
     assert_eq!(back.path(), format!("/api/v1/sso/oidc/callback/{}", world.acme.id));
     victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
     assert!(world.refusal().await.contains("another address"));
@@ -348,5 +359,120 @@ async fn nobody_gives_by_groups_what_they_do_not_hold(backend: Backend) {
     }
     let own = with(json!({"group_role_mapping": {"x": role}}));
     owner.post("/api/v1/sso/providers", own).await.invalid("group_role_mapping.x");
+    world.stop().await;
+}
+
+async fn nobody_becomes_by_a_provider_of_their_own_what_they_are_not(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let acme = &world.acme;
+    let made = acme.admin.client.post("/api/v1/sso/providers", crooked.registration("Mine")).await.created();
+    let provider = made["provider"]["id"].as_i64().unwrap();
+    let as_owner = json!({"sub": "boss", "email": acme.owner.email, "amr": ["pwd", "mfa"]});
+    crooked.says().claims = as_owner.clone();
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("holds more"));
+    // Others come in, and the owner too once an owner has vouched for it; no more when somebody else has changed it.
+    crooked.says().claims = json!({"sub": "dev", "email": acme.developer.email});
+    world.enter(world.lied(provider, &crooked).await).await;
+    let path = format!("/api/v1/sso/providers/{provider}");
+    let issuer = json!({"issuer": crooked.issuer});
+    acme.owner.client.put(&path, issuer.clone()).await.ok();
+    crooked.says().claims = as_owner;
+    assert_eq!(world.enter(world.lied(provider, &crooked).await).await["user"]["id"], acme.owner.id);
+    acme.admin.client.put(&path, issuer).await.ok();
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    world.stop().await;
+}
+
+async fn a_link_of_before_opens_no_account_that_is_elsewhere_by_now(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let (acme, owner) = (&world.acme, &world.acme.owner.client);
+    let provider = world.register(acme, crooked.registration("One"), json!({"jit_provisioning": true})).await;
+    crooked.says().claims = json!({"sub": "v", "email": acme.viewer.email});
+    world.enter(world.lied(provider, &crooked).await).await;
+    // They leave, and take another address.
+    owner.delete(&format!("/api/v1/organizations/{}/members/{}", acme.id, acme.viewer.id)).await.ok();
+    let moved = format!("UPDATE user_emails SET email = 'v@private.example' WHERE user_id = {}", acme.viewer.id);
+    world.server.execute(&moved).await;
+    world.server.forget().await;
+    for email in [acme.viewer.email.as_str(), acme.developer.email.as_str()] {
+        crooked.says().claims = json!({"sub": "v", "email": email});
+        world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    }
+    world.stop().await;
+}
+
+async fn one_organizations_provider_opens_nothing_of_another(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    // Somebody who belongs to another organization as well.
+    let globex = world.server.organization("Globex").await;
+    let invited = json!({"email": world.acme.viewer.email, "workspace_id": globex.workspace_id,
+        "role_id": globex.roles["Viewer"]});
+    let at = format!("/api/v1/organizations/{}/members/invite", globex.id);
+    globex.admin.client.post(&at, invited).await.created();
+    let token = crate::invitations::token(&world.server, &world.acme.viewer.email, 1).await;
+    crate::invitations::accept(&world.acme.viewer.client, &token).await.ok();
+    crooked.says().claims = json!({"sub": "v", "email": world.acme.viewer.email});
+    let session = world.person(&world.enter(world.lied(provider, &crooked).await).await);
+    session.get(&format!("/api/v1/organizations/{}", world.acme.id)).await.ok();
+    session.get(&format!("/api/v1/organizations/{}", globex.id)).await.error(403, "FORBIDDEN");
+    let there = json!({"workspace_id": globex.workspace_id});
+    session.post("/api/v1/auth/switch-workspace", there).await.error(403, "FORBIDDEN");
+    // Nor does a token that it makes, and what is the account's own needs a proof of the person's own.
+    let token = session.post("/api/v1/auth/tokens", json!({"name": "t", "scopes": ["read"]})).await.created();
+    let program = world.server.anonymous().with_token(token["token"].as_str().unwrap());
+    program.get(&format!("/api/v1/organizations/{}", globex.id)).await.error(403, "FORBIDDEN");
+    let admin = json!({"name": "t", "scopes": ["admin"]});
+    session.post("/api/v1/auth/tokens", admin).await.error(403, "REAUTHENTICATION_REQUIRED");
+    world.stop().await;
+}
+
+async fn mix_up_two_providers_of_one_organization_have_two_addresses(backend: Backend) {
+    let world = World::start(backend).await;
+    let (honest, evil) = (Crooked::start().await, Crooked::start().await);
+    let at_honest = world.register(&world.acme, honest.registration("Honest"), json!({})).await;
+    let at_evil = world.register(&world.acme, evil.registration("Contractors"), json!({})).await;
+    let victim = world.browser();
+    let back = led_on(&world, &victim, at_evil, at_honest, &honest).await;
+    victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
+    assert!(world.refusal().await.contains("another address"));
+    assert!(evil.says().codes.is_empty() && honest.says().codes.is_empty());
+    // Both work, each by its own.
+    for (provider, crooked) in [(at_honest, &honest), (at_evil, &evil)] {
+        crooked.says().answer = json!({});
+        crooked.says().claims = json!({"email": world.acme.viewer.email});
+        world.enter(world.lied(provider, crooked).await).await;
+    }
+    world.stop().await;
+}
+
+async fn what_one_provider_was_given_is_not_shown_to_another(backend: Backend) {
+    let world = World::start(backend).await;
+    let (one, other) = (Crooked::start().await, Crooked::start().await);
+    let provider = world.register(&world.acme, one.registration("One"), json!({})).await;
+    assert_eq!(world.change(provider, json!({"issuer": one.issuer})).await["has_client_secret"], true);
+    assert_eq!(world.change(provider, json!({"issuer": other.issuer})).await["has_client_secret"], false);
+    world.stop().await;
+}
+
+async fn a_proof_of_one_address_is_none_of_another(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let over = json!({"attribute_mapping": {"email": "preferred_username"}});
+    let provider = world.register(&world.acme, crooked.registration("One"), over).await;
+    // A verified address of their own, and a name that they chose.
+    crooked.says().claims = json!({"sub": "m", "email": "m@mallory.example", "email_verified": true,
+        "preferred_username": world.acme.developer.email});
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("verified"));
+    // The other half comes from the userinfo endpoint, and speaks of another address.
+    world.change(provider, json!({"attribute_mapping": {}})).await;
+    crooked.says().claims = json!({"sub": "m", "email": world.acme.developer.email, "email_verified": null});
+    crooked.says().user_info = json!({"email": "m@mallory.example", "email_verified": true});
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
     world.stop().await;
 }

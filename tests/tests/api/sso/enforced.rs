@@ -13,9 +13,9 @@ pub async fn provider(server: &Server, of: &Organization) -> i64 {
     let insert = format!(
         "INSERT INTO sso_providers (organization_id, name, name_key, kind, status, certificates, allow_idp_initiated, issuer, \
          client_id, scopes, attribute_mapping, jit_provisioning, group_role_mapping, last_test_succeeded, login_count, \
-         created_by_user_id, created_at, updated_at) VALUES ({}, '{name}', '{name}', 'oidc', 'active', '[]', FALSE, \
-         'https://idp.example/{}', 'id', '[]', '{{}}', FALSE, '{{}}', TRUE, 0, {}, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
-        of.id, of.id, of.owner.id
+         own_callback, vouched_by_user_id, created_by_user_id, created_at, updated_at) VALUES ({}, '{name}', '{name}', 'oidc', 'active', '[]', FALSE, \
+         'https://idp.example/{}', 'id', '[]', '{{}}', FALSE, '{{}}', TRUE, 0, FALSE, {}, {}, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+        of.id, of.id, of.owner.id, of.owner.id
     );
     server.execute(&insert).await;
     server.count(&known).await

@@ -288,7 +288,8 @@ async fn the_assistant_knows_each_vendor(backend: Backend) {
         // What it says to send is what the operation takes, with the vendor's own values in it.
         let mut body = data["provider"].clone();
         let over = json!({"name": vendor, "issuer": format!("https://{vendor}.example"), "client_id": "id"});
-        let saml_values = json!({"name": vendor, "sso_url": "https://idp.example", "certificate": ONE});
+        let saml_values = json!({"name": vendor, "metadata_url": null, "entity_id": "https://idp.example/metadata",
+            "sso_url": "https://idp.example", "certificate": ONE});
         let over = if kind == "oidc" { over } else { saml_values };
         body.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
         owner.post(PROVIDERS, body).await.created();

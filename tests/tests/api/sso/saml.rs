@@ -308,7 +308,7 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
     code_of(through(&world, provider, &idp, how).await);
     assert_eq!(world.server.audited("sso_provider.rotate_certificates", "success").await, 1);
     let certificates = world.server.rows("SELECT certificates FROM sso_providers").await[0]["certificates"].to_string();
-    assert_eq!(certificates.matches("MII").count(), 2, "{certificates}");
+    assert_eq!(certificates.matches("\"MII").count(), 2, "{certificates}");
     world.stop().await;
 }
 

@@ -1,0 +1,453 @@
+// Ask: in plain words, or in SQL; over the sources that are chosen, as whoever is signed in.
+
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import { CornerDownLeft, Database, MessageSquareText, Square, SquareTerminal } from "lucide-react";
+import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
+import { ApiError, api, read } from "../api/client";
+import { queries } from "../queries";
+import { useMay } from "../standing";
+import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
+import type { Cell } from "../ui/grid";
+import { type Answer, AnswerCard } from "./answer";
+
+const Editor = lazy(() => import("../ui/editor"));
+
+/** The answers of this visit; they outlive a change of page, and are gone with the tab. */
+const kept: { answers: Answer[]; question: string; sql: string; mode: "words" | "sql"; chosen?: number[] } = {
+    answers: [],
+    question: "",
+    sql: "",
+    mode: "words",
+};
+
+export function Ask() {
+    const search = useSearch({ strict: false }) as { q?: string; sql?: string; sources?: string };
+    const may = useMay();
+    const sources = useQuery({
+        queryKey: ["sources", "all"],
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/data-sources", {
+                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
+                }),
+            ),
+    });
+    const all = useMemo(
+        () => (sources.data?.items ?? []).filter((source) => source.status !== "inactive"),
+        [sources.data],
+    );
+    const [mode, setMode] = useState(search.sql ? "sql" : search.q ? "words" : kept.mode);
+    const [question, setQuestion] = useState(search.q ?? kept.question);
+    const [sql, setSql] = useState(search.sql ?? kept.sql);
+    const [chosen, setChosen] = useState<number[] | undefined>(
+        search.sources ? search.sources.split(",").map(Number) : kept.chosen,
+    );
+    const [answers, setAnswers] = useState(kept.answers);
+    const [dry, setDry] = useState(false);
+    const [running, setRunning] = useState<{ what: string; since: number; stop: AbortController }>();
+    const [error, setError] = useState<unknown>();
+    Object.assign(kept, { answers, question, sql, mode, chosen });
+    const selected = useMemo(
+        () =>
+            (chosen ?? all.slice(0, 10).map((source) => source.id)).filter((id) =>
+                all.some((source) => source.id === id),
+            ),
+        [chosen, all],
+    );
+
+    const schemas = useQueries({
+        queries: selected.slice(0, 10).map((id) => ({
+            queryKey: ["schemas", id, "completion"],
+            staleTime: 300_000,
+            queryFn: () =>
+                read(
+                    api.GET("/api/v1/data-sources/{data_source_id}/schemas", {
+                        params: { path: { data_source_id: id }, query: { page_size: 500 } },
+                    }),
+                ),
+        })),
+        combine: (results) => results.flatMap((result) => result.data ?? []),
+    });
+    const tables = useMemo(
+        () =>
+            schemas.flatMap((source) =>
+                source.schemas.flatMap((schema) =>
+                    schema.tables.map((table) => ({ schema: schema.schema_name, ...table })),
+                ),
+            ),
+        [schemas],
+    );
+    const completions = useMemo(
+        () =>
+            Object.fromEntries(
+                tables.map((table) => [table.table_name, (table.columns ?? []).map((column) => column.column_name)]),
+            ),
+        [tables],
+    );
+    const suggestions = useMemo(() => suggest(tables), [tables]);
+
+    /** The sources that are chosen; who is quicker than their list waits for it. */
+    const chosenSources = async (): Promise<number[]> => {
+        if (selected.length > 0) return selected;
+        const items = sources.data ? [] : ((await sources.refetch()).data?.items ?? []);
+        const ids = items
+            .filter((source) => source.status !== "inactive")
+            .slice(0, 10)
+            .map((source) => source.id);
+        if (ids.length === 0) throw new Error("Choose a source first.");
+        return ids;
+    };
+    const run = async (what: string, work: (signal: AbortSignal) => Promise<Answer>) => {
+        if (running) return;
+        const stop = new AbortController();
+        setRunning({ what, since: Date.now(), stop });
+        setError(undefined);
+        try {
+            const answer = await work(stop.signal);
+            setAnswers((before) => [answer, ...before].slice(0, 20));
+            void queries.invalidateQueries({ queryKey: ["first", "runs"] });
+        } catch (cause) {
+            if (!stop.signal.aborted) setError(cause);
+        } finally {
+            setRunning(undefined);
+        }
+    };
+    const ask = (text = question) =>
+        text.trim() &&
+        run(text, async (signal) => {
+            const asked = await chosenSources();
+            const answer = await read(
+                api.POST("/api/v1/prompts/execute", {
+                    body: { prompt_text: text, selected_data_source_ids: asked },
+                    signal,
+                }),
+            );
+            const preview = (answer.result_preview ?? []) as unknown as Record<string, Cell>[];
+            return {
+                id: answer.query_id,
+                question: text,
+                sql: answer.generated_query_text ?? undefined,
+                explanation: answer.explanation,
+                understood: answer.understood as unknown as Answer["understood"],
+                confidence: answer.confidence,
+                columns: answer.columns,
+                rows: preview.map((row) => answer.columns.map((column) => row[column.name] ?? null)),
+                truncated: answer.truncated,
+                policies: answer.policies_applied,
+                milliseconds: answer.total_duration_ms,
+                sources: asked,
+            };
+        });
+    const query = () =>
+        sql.trim() &&
+        run(sql, async (signal) => {
+            const asked = await chosenSources();
+            const answer = await read(
+                api.POST("/api/v1/data-sources/{data_source_id}/query", {
+                    params: { path: { data_source_id: asked[0] ?? 0 } },
+                    body: { query: sql, additional_data_source_ids: asked.slice(1), dry_run: dry, max_rows: 10_000 },
+                    signal,
+                }),
+            );
+            if (!("rows" in answer)) throw new Error("The query goes on without this page; see the history.");
+            return {
+                id: answer.query_id,
+                sql,
+                understood: [],
+                columns: answer.columns,
+                rows: answer.rows as unknown as Cell[][],
+                truncated: answer.truncated,
+                policies: answer.policies_applied,
+                milliseconds: answer.execution_time_ms,
+                plan: answer.governed_plan ?? undefined,
+                estimate: answer.estimate ?? undefined,
+                sources: asked,
+            };
+        });
+
+    // A question that came with the address is asked at once, once its sources are known.
+    const asked = useRef(false);
+    useEffect(() => {
+        if (search.q && !asked.current && all.length > 0) {
+            asked.current = true;
+            setMode("words");
+            void ask(search.q);
+        }
+    });
+
+    if (sources.data && all.length === 0) {
+        return (
+            <Page title="Ask">
+                <div className="card">
+                    <Empty
+                        title="Nothing to ask yet"
+                        actions={
+                            may("datasource.write") && (
+                                <Link className="button primary" to="/sources/new">
+                                    Connect a source
+                                </Link>
+                            )
+                        }
+                    >
+                        {may("datasource.write")
+                            ? "Connect a database, or upload a file. Then ask it in your own words."
+                            : "Nobody has connected a source that you may ask. Your administrator can."}
+                    </Empty>
+                </div>
+            </Page>
+        );
+    }
+    const go = () => (mode === "sql" ? query() : ask());
+    const keys = (event: KeyboardEvent) => {
+        if (event.key === "Enter" && !event.shiftKey) {
+            event.preventDefault();
+            void go();
+        }
+    };
+    return (
+        <Page
+            title="Ask"
+            actions={
+                <div className="segments" role="group" aria-label="Ask in">
+                    <button type="button" aria-pressed={mode === "words"} onClick={() => setMode("words")}>
+                        <MessageSquareText size={14} />
+                        Words
+                    </button>
+                    <button type="button" aria-pressed={mode === "sql"} onClick={() => setMode("sql")}>
+                        <SquareTerminal size={14} />
+                        SQL
+                    </button>
+                </div>
+            }
+        >
+            <div className="stack tight">
+                <div className="composer">
+                    {mode === "words" ? (
+                        <textarea
+                            aria-label="Question"
+                            placeholder="How many orders per region in 2025?"
+                            rows={2}
+                            value={question}
+                            onChange={(event) => setQuestion(event.target.value)}
+                            onKeyDown={keys}
+                            autoFocus
+                        />
+                    ) : (
+                        <Suspense
+                            fallback={
+                                <div style={{ padding: 16 }}>
+                                    <Skeleton lines={2} />
+                                </div>
+                            }
+                        >
+                            <Editor value={sql} onValue={setSql} onRun={go} completions={completions} label="SQL" />
+                        </Suspense>
+                    )}
+                    <div className="foot">
+                        <div className="chips grow" role="group" aria-label="Sources">
+                            {sources.isPending && <span className="skeleton" style={{ width: 180, height: 26 }} />}
+                            {all.map((source) => {
+                                const isOn = selected.includes(source.id);
+                                return (
+                                    <button
+                                        type="button"
+                                        key={source.id}
+                                        className="chip"
+                                        aria-pressed={isOn}
+                                        onClick={() =>
+                                            setChosen(
+                                                isOn
+                                                    ? selected.filter((id) => id !== source.id)
+                                                    : [...selected, source.id],
+                                            )
+                                        }
+                                    >
+                                        <Database size={13} aria-hidden />
+                                        {source.name}
+                                    </button>
+                                );
+                            })}
+                        </div>
+                        {mode === "sql" && (
+                            <Check label="Plan only" checked={dry} onChange={(event) => setDry(event.target.checked)} />
+                        )}
+                        {running ? (
+                            <Button icon={<Square size={13} />} onClick={() => running.stop.abort()}>
+                                Stop
+                            </Button>
+                        ) : (
+                            <Button
+                                kind="primary"
+                                icon={<CornerDownLeft size={15} />}
+                                disabled={sources.data !== undefined && selected.length === 0}
+                                onClick={() => go()}
+                                title={mode === "sql" ? "Ctrl Enter" : "Enter"}
+                            >
+                                {mode === "sql" ? "Run" : "Ask"}
+                            </Button>
+                        )}
+                    </div>
+                </div>
+                {mode === "words" && answers.length === 0 && !running && suggestions.length > 0 && (
+                    <div className="chips" role="group" aria-label="Suggestions">
+                        {suggestions.map((text) => (
+                            <button
+                                type="button"
+                                className="chip"
+                                key={text}
+                                onClick={() => {
+                                    setQuestion(text);
+                                    void ask(text);
+                                }}
+                            >
+                                {text}
+                            </button>
+                        ))}
+                    </div>
+                )}
+            </div>
+            {running && <Running what={running.what} since={running.since} mode={mode} />}
+            {error !== undefined && (
+                <NotUnderstood
+                    error={error}
+                    onQuestion={(text) => {
+                        setQuestion(text);
+                        void ask(text);
+                    }}
+                    retry={() => go()}
+                />
+            )}
+            <div className="stack" aria-live="polite">
+                {answers.map((answer) => (
+                    <AnswerCard
+                        key={answer.id}
+                        answer={answer}
+                        onSql={(text) => {
+                            setSql(text);
+                            setMode("sql");
+                            setChosen(answer.sources);
+                            scrollTo({ top: 0 });
+                        }}
+                        canSave={
+                            answer.question && may("prompt.write")
+                                ? (name) =>
+                                      read(
+                                          api.POST("/api/v1/prompts/execute", {
+                                              body: {
+                                                  prompt_text: answer.question ?? "",
+                                                  selected_data_source_ids: answer.sources,
+                                                  save_prompt: true,
+                                                  name,
+                                              },
+                                          }),
+                                      )
+                                : undefined
+                        }
+                    />
+                ))}
+            </div>
+        </Page>
+    );
+}
+
+/** An error; where the planner knows better questions, they are a click away. */
+function NotUnderstood({
+    error,
+    onQuestion,
+    retry,
+}: {
+    error: unknown;
+    onQuestion: (text: string) => void;
+    retry: () => void;
+}) {
+    const suggested = error instanceof ApiError ? error.details.filter((detail) => detail.field === "suggestion") : [];
+    if (!(error instanceof ApiError) || suggested.length === 0) return <Problem error={error} retry={retry} />;
+    const others = error.details.filter((detail) => detail.field !== "suggestion" && detail.field !== "unknown_word");
+    return (
+        <div className="stack tight">
+            <Problem error={new ApiError(error.code, error.message, error.status, error.requestId, others)} />
+            <div className="chips" role="group" aria-label="Suggestions">
+                {suggested.map((each) => (
+                    <button type="button" className="chip" key={each.reason} onClick={() => onQuestion(each.reason)}>
+                        {each.reason.replace(/^./, (first) => first.toUpperCase())}
+                    </button>
+                ))}
+            </div>
+        </div>
+    );
+}
+
+/** What is being done, as far as the server has told. A run that takes longer is looked up in the history. */
+function Running({ what, since, mode }: { what: string; since: number; mode: "words" | "sql" }) {
+    const [seconds, setSeconds] = useState(0);
+    useEffect(() => {
+        const timer = setInterval(() => setSeconds(Math.floor((Date.now() - since) / 1000)), 500);
+        return () => clearInterval(timer);
+    }, [since]);
+    const run = useQuery({
+        queryKey: ["running", since],
+        enabled: seconds >= 1,
+        refetchInterval: 2000,
+        staleTime: 0,
+        queryFn: () => read(api.GET("/api/v1/queries", { params: { query: { status: "running", page_size: 1 } } })),
+    });
+    const stage = run.data?.items[0]?.stage;
+    const names = mode === "words" ? ["understanding", "planning", "reading"] : ["planning", "reading"];
+    const at = stage ? names.indexOf(stage === "waiting" ? "planning" : stage) : 0;
+    return (
+        <section className="card pad stack" aria-live="polite" aria-busy>
+            <div className="row apart">
+                <b className="strong break">{what.slice(0, 140)}</b>
+                <span className="small soft">{seconds} s</span>
+            </div>
+            <ol className="steps">
+                {names.map((name, index) => (
+                    <li key={name} className={index < at ? "done" : index === at ? "now" : ""}>
+                        <i className="dot" />
+                        {name === "understanding"
+                            ? "Understanding the question"
+                            : name === "planning"
+                              ? stage === "waiting"
+                                  ? "Waiting for a free place"
+                                  : "Writing the policies into it"
+                              : "Reading the data"}
+                    </li>
+                ))}
+            </ol>
+            <Skeleton lines={4} />
+        </section>
+    );
+}
+
+/** Questions that these tables can answer, from their own columns. */
+function suggest(
+    tables: { table_name: string; columns?: { column_name: string; column_type: string }[] | null }[],
+): string[] {
+    const plain = (name: string) => name.replaceAll("_", " ");
+    return tables
+        .slice(0, 4)
+        .flatMap((table) => {
+            const columns = table.columns ?? [];
+            const category = columns.find((column) =>
+                /region|country|category|status|segment|type|city|state|channel/i.test(column.column_name),
+            );
+            const date = columns.find(
+                (column) => /date|time/i.test(column.column_type) || /_(at|on|date)$/.test(column.column_name),
+            );
+            const amount = columns.find(
+                (column) =>
+                    /amount|total|price|revenue|salary/i.test(column.column_name) && !/id$/.test(column.column_name),
+            );
+            return [
+                category
+                    ? `How many ${plain(table.table_name)} per ${plain(category.column_name)}?`
+                    : `How many ${plain(table.table_name)} are there?`,
+                ...(amount && category
+                    ? [`Average ${plain(amount.column_name)} per ${plain(category.column_name)}`]
+                    : []),
+                ...(date ? [`Number of ${plain(table.table_name)} per month`] : []),
+            ];
+        })
+        .slice(0, 6);
+}

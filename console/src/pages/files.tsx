@@ -1,0 +1,427 @@
+// Files: what one has, what is shared, links and shared folders, and how much room there is.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import { MoreHorizontal } from "lucide-react";
+import { useState } from "react";
+import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { queries } from "../queries";
+import { useMay } from "../standing";
+import { useAction } from "../ui/action";
+import {
+    Badge,
+    Button,
+    Card,
+    Copyable,
+    Empty,
+    Filter,
+    Note,
+    Page,
+    SelectField,
+    TextField,
+    When,
+    bytes,
+    words,
+} from "../ui/basics";
+import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
+import { Uploads } from "../ui/dropzone";
+import { List, Loaded } from "../ui/list";
+import { tell } from "../ui/toast";
+
+const object = (name: string) => `/api/v1/storage/objects/${name.split("/").map(encodeURIComponent).join("/")}`;
+
+export function FilesPage() {
+    const may = useMay();
+    const { tab = "files" } = useSearch({ strict: false }) as { tab?: string };
+    return (
+        <Page
+            title="Files"
+            lead="Sealed with your organization's key. Yours alone until you share them."
+            actions={
+                <Link className="button" to="/files/usage">
+                    Usage
+                </Link>
+            }
+        >
+            <nav className="tabs" aria-label="Parts">
+                {[
+                    ["files", "Files"],
+                    ["links", "Links"],
+                    ["shares", "Shared folders"],
+                ].map(([key, label]) => (
+                    <Link
+                        key={key}
+                        to="/files"
+                        search={{ tab: key }}
+                        className={tab === key ? "active" : ""}
+                        aria-current={tab === key ? "page" : undefined}
+                    >
+                        {label}
+                    </Link>
+                ))}
+            </nav>
+            {tab === "files" && (
+                <>
+                    {may("storage.write") && (
+                        <Uploads
+                            category="general"
+                            onDone={(_, name) => {
+                                tell(`${name} is here.`);
+                                void queries.invalidateQueries({ queryKey: ["files"] });
+                            }}
+                        />
+                    )}
+                    <FileList />
+                </>
+            )}
+            {tab === "links" && <Links />}
+            {tab === "shares" && <Shares />}
+        </Page>
+    );
+}
+
+function FileList() {
+    const may = useMay();
+    const [scope, setScope] = useState("own");
+    const [linking, setLinking] = useState<Schemas["StorageFile"]>();
+    const [deleting, setDeleting] = useState<Schemas["StorageFile"]>();
+    const download = useAction(async (file: Schemas["StorageFile"]) =>
+        save(await checked(await send(object(file.object_name))), file.file_name),
+    );
+    return (
+        <>
+            <List
+                name="Files"
+                of={["files", scope]}
+                search="Search files"
+                filters={
+                    <Filter
+                        label="Whose"
+                        value={scope}
+                        onValue={setScope}
+                        options={[
+                            ["own", "My own"],
+                            ["shared", "Shared with me"],
+                            ...(may("storage.manage") ? [["all", "Everybody's"] as const] : []),
+                        ]}
+                    />
+                }
+                load={async ({ page, size, search }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/storage/files", {
+                            params: {
+                                query: { page, page_size: size, search: search || undefined, scope: scope as never },
+                            },
+                        }),
+                    );
+                    return { items: answer.items, total: answer.pagination.total_items };
+                }}
+                id={(file) => file.storage_file_id}
+                columns={[
+                    {
+                        head: "Name",
+                        cell: (file) => (
+                            <>
+                                <div className="strong break">{file.file_name}</div>
+                                {file.data_source_id && (
+                                    <Link
+                                        className="small"
+                                        to="/sources/$id"
+                                        params={{ id: String(file.data_source_id) }}
+                                    >
+                                        Read by a source
+                                    </Link>
+                                )}
+                            </>
+                        ),
+                    },
+                    { head: "Size", cell: (file) => bytes(file.size_bytes), numeric: true, className: "nowrap" },
+                    { head: "Kind", cell: (file) => <Badge>{words(file.file_category)}</Badge> },
+                    { head: "Uploaded", cell: (file) => <When at={file.uploaded_at} /> },
+                    {
+                        head: "",
+                        cell: (file) => (
+                            <ActionMenu
+                                label={`Actions for ${file.file_name}`}
+                                choices={[
+                                    { label: "Download", run: () => void download.start(file) },
+                                    { label: "Make a link…", run: () => setLinking(file) },
+                                    may("storage.delete") && {
+                                        label: "Delete…",
+                                        danger: true,
+                                        run: () => setDeleting(file),
+                                    },
+                                ]}
+                            >
+                                <MoreHorizontal size={16} />
+                            </ActionMenu>
+                        ),
+                    },
+                ]}
+                empty={
+                    <Empty title="No files here">
+                        {scope === "own" ? "Drop one above." : "Nobody has shared a folder with your workspace."}
+                    </Empty>
+                }
+            />
+            {linking && <MakeLink file={linking} onClose={() => setLinking(undefined)} />}
+            {deleting && (
+                <Confirm
+                    title={`Delete ${deleting.file_name}?`}
+                    action="Delete"
+                    onClose={() => setDeleting(undefined)}
+                    onConfirm={async () => {
+                        await checked(
+                            await send(
+                                `${object(deleting.object_name)}${deleting.data_source_id ? "?force=true" : ""}`,
+                                { method: "DELETE" },
+                            ),
+                        );
+                        void queries.invalidateQueries({ queryKey: ["files"] });
+                    }}
+                >
+                    <p>
+                        It is gone for good
+                        {deleting.data_source_id ? ", and the source that reads it fails from now on" : ""}.
+                    </p>
+                </Confirm>
+            )}
+        </>
+    );
+}
+
+function MakeLink({ file, onClose }: { file: Schemas["StorageFile"]; onClose: () => void }) {
+    const [seconds, setSeconds] = useState("3600");
+    const make = useAction(
+        async () => {
+            const answer = (await (
+                await checked(await send(`${object(file.object_name)}/presigned-url?expires_seconds=${seconds}`))
+            ).json()) as { data: Schemas["FileLink"] };
+            return answer.data;
+        },
+        { changes: [["links"]] },
+    );
+    const [link, setLink] = useState<Schemas["FileLink"]>();
+    return (
+        <Dialog title={`A link to ${file.file_name}`} onClose={onClose}>
+            {link ? (
+                <>
+                    <Note tone="warn">
+                        Whoever has this link downloads the file without an account. It is shown this once.
+                    </Note>
+                    <Copyable text={link.url} label="link" />
+                    <p className="soft">
+                        Good until <When at={link.expires_at} />.
+                    </p>
+                </>
+            ) : (
+                <>
+                    <SelectField
+                        label="Good for"
+                        value={seconds}
+                        onValue={setSeconds}
+                        options={[
+                            ["600", "10 minutes"],
+                            ["3600", "An hour"],
+                            ["86400", "A day"],
+                            ["604800", "A week"],
+                        ]}
+                    />
+                    <div className="form-end">
+                        <Button onClick={onClose}>Cancel</Button>
+                        <Button
+                            kind="primary"
+                            busy={make.busy}
+                            onClick={async () => setLink(await make.start(undefined))}
+                        >
+                            Make the link
+                        </Button>
+                    </div>
+                </>
+            )}
+        </Dialog>
+    );
+}
+
+function Links() {
+    const revoke = useAction(
+        (id: number) => read(api.DELETE("/api/v1/storage/links/{link_id}", { params: { path: { link_id: id } } })),
+        { done: "Revoked.", changes: [["links"]] },
+    );
+    return (
+        <List
+            name="Links"
+            of={["links"]}
+            load={async ({ page, size }) => {
+                const answer = await read(
+                    api.GET("/api/v1/storage/links", { params: { query: { page, page_size: size } } }),
+                );
+                return { items: answer.items, total: answer.pagination.total_items };
+            }}
+            id={(link) => link.link_id}
+            columns={[
+                { head: "File", cell: (link) => <span className="break">{link.object_name.split("/").at(-1)}</span> },
+                { head: "Made", cell: (link) => <When at={link.created_at} /> },
+                { head: "Good until", cell: (link) => <When at={link.expires_at} /> },
+                {
+                    head: "",
+                    cell: (link) => (
+                        <Button small kind="danger" onClick={() => revoke.start(link.link_id)}>
+                            Revoke
+                        </Button>
+                    ),
+                },
+            ]}
+            empty={<Empty title="No links that can be used">Make one at a file.</Empty>}
+        />
+    );
+}
+
+function Shares() {
+    const [folder, setFolder] = useState("");
+    const [workspace, setWorkspace] = useState("");
+    const workspaces = useQuery({
+        queryKey: ["workspaces"],
+        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
+    });
+    const share = useAction(
+        () =>
+            read(
+                api.POST("/api/v1/storage/shares", {
+                    body: { folder: folder || undefined, workspace_id: Number(workspace) },
+                }),
+            ),
+        { done: "Shared.", changes: [["shares"]] },
+    );
+    const stop = useAction(
+        (id: number) => read(api.DELETE("/api/v1/storage/shares/{share_id}", { params: { path: { share_id: id } } })),
+        { done: "Not shared any more.", changes: [["shares"]] },
+    );
+    return (
+        <div className="stack">
+            <Card title="Share a folder">
+                <form
+                    className="form-grid"
+                    onSubmit={(event) => {
+                        event.preventDefault();
+                        void share.start(undefined);
+                    }}
+                >
+                    <TextField
+                        label="Folder"
+                        hint="Below your own; empty for all of it."
+                        value={folder}
+                        onValue={setFolder}
+                    />
+                    <SelectField
+                        label="With the workspace"
+                        required
+                        value={workspace}
+                        onValue={setWorkspace}
+                        options={[
+                            ["", "Choose…"],
+                            ...(workspaces.data?.workspaces ?? []).map((each) => [String(each.id), each.name] as const),
+                        ]}
+                    />
+                    <div className="form-end span">
+                        <Button type="submit" kind="primary" disabled={!workspace} busy={share.busy}>
+                            Share
+                        </Button>
+                    </div>
+                </form>
+            </Card>
+            <List
+                name="Shared folders"
+                of={["shares"]}
+                load={async ({ page, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/storage/shares", { params: { query: { page, page_size: size } } }),
+                    );
+                    return { items: answer.items, total: answer.pagination.total_items };
+                }}
+                id={(each) => each.share_id}
+                columns={[
+                    { head: "Folder", cell: (each) => <code className="break">{each.prefix}</code> },
+                    {
+                        head: "With",
+                        cell: (each) =>
+                            workspaces.data?.workspaces.find((room) => room.id === each.workspace_id)?.name ??
+                            `Workspace ${each.workspace_id}`,
+                    },
+                    {
+                        head: "",
+                        cell: (each) => (
+                            <Button small kind="danger" onClick={() => stop.start(each.share_id)}>
+                                Stop
+                            </Button>
+                        ),
+                    },
+                ]}
+                empty={<Empty title="Nothing shared" />}
+            />
+        </div>
+    );
+}
+
+export function Usage() {
+    const may = useMay();
+    const usage = useQuery({ queryKey: ["usage"], queryFn: () => read(api.GET("/api/v1/storage/usage")) });
+    return (
+        <Page title="Storage usage" crumbs={<Link to="/files">Files</Link>} narrow>
+            <Loaded query={usage}>
+                {(data) => (
+                    <Card>
+                        <div className="stack tight">
+                            <div className="row apart">
+                                <b className="strong">
+                                    {bytes(data.used_bytes)} of {bytes(data.limit_bytes)}
+                                </b>
+                                <span className="soft">{data.file_count.toLocaleString()} files</span>
+                            </div>
+                            <div
+                                className="meter"
+                                role="progressbar"
+                                aria-label="Used"
+                                aria-valuenow={Math.round(data.usage_percentage)}
+                                aria-valuemin={0}
+                                aria-valuemax={100}
+                            >
+                                <i style={{ width: `${Math.max(0.5, data.usage_percentage)}%` }} />
+                            </div>
+                            <p className="small soft">
+                                Yours: {bytes(data.own_used_bytes)} in {data.own_file_count.toLocaleString()} files.
+                            </p>
+                        </div>
+                    </Card>
+                )}
+            </Loaded>
+            {may("storage.manage") && (
+                <List
+                    name="People"
+                    of={["usage", "people"]}
+                    load={async ({ page, size }) => {
+                        const answer = await read(
+                            api.GET("/api/v1/storage/usage/people", { params: { query: { page, page_size: size } } }),
+                        );
+                        return { items: answer.items, total: answer.pagination.total_items };
+                    }}
+                    id={(person) => person.user_id}
+                    columns={[
+                        {
+                            head: "Person",
+                            cell: (person) => (
+                                <Link to="/people/$id" params={{ id: String(person.user_id) }}>
+                                    {`Person ${person.user_id}`}
+                                    {!person.is_member && " (left)"}
+                                </Link>
+                            ),
+                        },
+                        { head: "Files", cell: (person) => person.file_count.toLocaleString(), numeric: true },
+                        { head: "Size", cell: (person) => bytes(person.used_bytes), numeric: true },
+                    ]}
+                    empty={<Empty title="Nobody has files" />}
+                />
+            )}
+        </Page>
+    );
+}

@@ -1,0 +1,190 @@
+// The start: the first steps for an organization that is new, and then simply the question.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, Navigate, useNavigate } from "@tanstack/react-router";
+import { CheckCircle2, Circle } from "lucide-react";
+import { useState } from "react";
+import { api, read } from "../api/client";
+import { queries } from "../queries";
+import { session } from "../session";
+import { useMay, useMe, useOrganization, usePlace } from "../standing";
+import { useAction } from "../ui/action";
+import { Button, Card, Page, Problem, Skeleton, TextField } from "../ui/basics";
+import { Ask } from "./ask";
+
+export function Home() {
+    const { organization } = usePlace();
+    const me = useMe();
+    if (me.data && !organization) return <Navigate to="/welcome" />;
+    return (
+        <div className="stack loose">
+            <FirstSteps />
+            <Ask />
+        </div>
+    );
+}
+
+function FirstSteps() {
+    const organization = useOrganization();
+    const may = useMay();
+    const isBuilder = may("datasource.write") && may("policy.write") && may("member.invite");
+    const enabled = isBuilder && organization > 0;
+    const sources = useQuery({
+        queryKey: ["sources", "all"],
+        enabled,
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/data-sources", {
+                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
+                }),
+            ),
+    });
+    const runs = useQuery({
+        queryKey: ["first", "runs"],
+        enabled,
+        queryFn: () => read(api.GET("/api/v1/queries", { params: { query: { page_size: 1 } } })),
+    });
+    const policies = useQuery({
+        queryKey: ["first", "policies"],
+        enabled,
+        queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { page_size: 1 } } })),
+    });
+    const members = useQuery({
+        queryKey: ["first", "members", organization],
+        enabled,
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/organizations/{org_id}/members", {
+                    params: { path: { org_id: organization }, query: { limit: 1 } },
+                }),
+            ),
+    });
+    if (!isBuilder || !sources.data || !runs.data || !policies.data || !members.data) return null;
+    const first = sources.data.items[0];
+    const steps = [
+        { done: Boolean(first), to: "/sources/new", title: "Connect a source", text: "A database, or a file" },
+        {
+            done: Boolean(first?.schema_discovered_at),
+            to: first ? `/sources/${first.id}` : "/sources",
+            title: "See its tables",
+            text: "Columns, types, sizes",
+        },
+        {
+            done: runs.data.pagination.total_items > 0,
+            to: "/ask",
+            title: "Ask a question",
+            text: "In words, or in SQL",
+        },
+        {
+            done: policies.data.pagination.total_items > 0,
+            to: "/policies/new",
+            title: "Set a policy",
+            text: "Who sees which rows",
+        },
+        {
+            done: members.data.total_count > 1,
+            to: "/invitations",
+            title: "Invite someone",
+            text: "By mail, with a role",
+        },
+    ];
+    if (steps.every((step) => step.done)) return null;
+    return (
+        <div className="page">
+            <Card title="First steps" flush>
+                <ol className="walk">
+                    {steps.map((step) => (
+                        <li key={step.title}>
+                            <Link to={step.to}>
+                                <span className="row">
+                                    {step.done ? (
+                                        <CheckCircle2 size={17} className="done" aria-label="Done" />
+                                    ) : (
+                                        <Circle size={17} className="soft" aria-label="To do" />
+                                    )}
+                                    <b className="strong">{step.title}</b>
+                                </span>
+                                <span className="small soft">{step.text}</span>
+                            </Link>
+                        </li>
+                    ))}
+                </ol>
+            </Card>
+        </div>
+    );
+}
+
+export function Welcome() {
+    const me = useMe();
+    const navigate = useNavigate();
+    const [name, setName] = useState("");
+    const invitations = useQuery({
+        queryKey: ["invited"],
+        queryFn: () => read(api.GET("/api/v1/invitations", { params: { query: { status: "pending" } } })),
+    });
+    const create = useAction(
+        async () => {
+            const made = await read(
+                api.POST("/api/v1/organizations", { body: { name, admin_email: me.data?.user.primary_email ?? "" } }),
+            );
+            const workspace =
+                (made as { workspace?: { id: number } }).workspace?.id ??
+                (await read(api.GET("/api/v1/workspaces"))).workspaces.find(
+                    (each) => each.organization_id === made.organization.id,
+                )?.id;
+            session.begin(
+                await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace ?? 0 } })),
+                false,
+            );
+            queries.clear();
+            void navigate({ to: "/" });
+        },
+        { inline: true },
+    );
+    return (
+        <Page
+            title={`Welcome${me.data ? `, ${me.data.user.display_name}` : ""}`}
+            lead="An organization holds your sources, your people and your policies. Make one, or join one that invited you."
+            narrow
+        >
+            <Card title="Make an organization">
+                <form
+                    className="stack"
+                    onSubmit={(event) => {
+                        event.preventDefault();
+                        void create.start(undefined);
+                    }}
+                >
+                    <TextField
+                        label="Name"
+                        required
+                        value={name}
+                        onValue={setName}
+                        error={create.of("name")}
+                        placeholder="Acme"
+                        autoFocus
+                    />
+                    {create.error !== undefined && <Problem error={create.error} />}
+                    <div className="form-end">
+                        <Button kind="primary" type="submit" busy={create.busy} disabled={!me.data}>
+                            Make it
+                        </Button>
+                    </div>
+                </form>
+            </Card>
+            <Card title="Invitations">
+                {!invitations.data ? (
+                    <Skeleton lines={2} />
+                ) : invitations.data.invitations.length === 0 ? (
+                    <p className="soft">
+                        Nobody has invited {me.data?.user.primary_email ?? "you"} yet. An invitation comes by mail.
+                    </p>
+                ) : (
+                    <Link className="button" to="/invited">
+                        See {invitations.data.invitations.length} invitations
+                    </Link>
+                )}
+            </Card>
+        </Page>
+    );
+}

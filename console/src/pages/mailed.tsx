@@ -1,0 +1,221 @@
+// The pages behind links in mails, and where browsers come back to from identity providers. What the address holds is taken
+// out of it at once, so that it is neither kept in the history nor sent on.
+
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { api, read } from "../api/client";
+import { session } from "../session";
+import { useAction } from "../ui/action";
+import { Button, Facts, Note, Problem, Skeleton, TextField, When } from "../ui/basics";
+import { Door, useArrival } from "./door";
+
+/** One value of the address, which then stands there no longer. */
+function useTaken(name: string): string {
+    const [value] = useState(() => new URLSearchParams(location.search).get(name) ?? "");
+    useEffect(() => history.replaceState(history.state, "", location.pathname), []);
+    return value;
+}
+
+export function VerifyEmail() {
+    const token = useTaken("token");
+    const [done, setDone] = useState(false);
+    const verify = useAction(
+        async () => {
+            await read(api.POST("/api/v1/auth/verify-email", { body: { token } }));
+            setDone(true);
+        },
+        { inline: true },
+    );
+    if (!token) return <Incomplete />;
+    return (
+        <Door
+            title={done ? "Address confirmed" : "Confirm your address"}
+            lead={done ? "You can sign in now." : "One click, so that no mail scanner does it for you."}
+        >
+            {verify.error !== undefined && <Problem error={verify.error} />}
+            {done ? (
+                <a className="button primary wide" href="/sign-in">
+                    Sign in
+                </a>
+            ) : (
+                <Button kind="primary" className="wide" busy={verify.busy} onClick={() => verify.start(undefined)}>
+                    Confirm
+                </Button>
+            )}
+        </Door>
+    );
+}
+
+function Incomplete() {
+    return (
+        <Door title="The link is incomplete" lead="Open it from the mail again.">
+            <a className="button wide" href="/sign-in">
+                To the sign-in
+            </a>
+        </Door>
+    );
+}
+
+export function ResetPassword() {
+    const token = useTaken("token");
+    const [password, setPassword] = useState("");
+    const [done, setDone] = useState(false);
+    const reset = useAction(
+        async () => {
+            await read(api.POST("/api/v1/auth/reset-password", { body: { token, new_password: password } }));
+            setDone(true);
+        },
+        { inline: true },
+    );
+    if (!token) return <Incomplete />;
+    if (done)
+        return (
+            <Door title="Password set" lead="All other sessions have ended.">
+                <a className="button primary wide" href="/sign-in">
+                    Sign in
+                </a>
+            </Door>
+        );
+    return (
+        <Door title="Set another password">
+            <form
+                className="stack"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void reset.start(undefined);
+                }}
+            >
+                <TextField
+                    label="New password"
+                    type="password"
+                    autoComplete="new-password"
+                    required
+                    value={password}
+                    onValue={setPassword}
+                    error={reset.of("new_password")}
+                    autoFocus
+                />
+                {reset.error !== undefined && <Problem error={reset.error} />}
+                <Button kind="primary" className="wide" type="submit" busy={reset.busy}>
+                    Set it
+                </Button>
+            </form>
+        </Door>
+    );
+}
+
+export function Invitation() {
+    const token = useTaken("token");
+    const navigate = useNavigate();
+    const [signedIn, setSignedIn] = useState<boolean>();
+    useEffect(() => void session.token().then((each) => setSignedIn(each !== undefined)), []);
+    const preview = useQuery({
+        queryKey: ["invitation", token],
+        enabled: token !== "",
+        queryFn: () => read(api.GET("/api/v1/invitations/{invitation}", { params: { path: { invitation: token } } })),
+    });
+    const accept = useAction(
+        async () => {
+            const { workspace } = await read(
+                api.POST("/api/v1/invitations/{invitation_token}/accept", {
+                    params: { path: { invitation_token: token } },
+                }),
+            );
+            const tokens = await read(
+                api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace.id } }),
+            );
+            session.begin(tokens);
+            void navigate({ to: "/" });
+        },
+        { inline: true },
+    );
+    if (!token) return <Incomplete />;
+    if (preview.error)
+        return (
+            <Door title="This invitation is not good any more">
+                <Problem error={preview.error} />
+                <a className="button wide" href="/sign-in">
+                    To the sign-in
+                </a>
+            </Door>
+        );
+    const invitation = preview.data?.invitation;
+    if (!invitation)
+        return (
+            <Door title="You are invited">
+                <Skeleton />
+            </Door>
+        );
+    const back = encodeURIComponent(`/invitation?token=${token}`);
+    return (
+        <Door title={`Join ${invitation.organization.name}`}>
+            <Facts
+                of={[
+                    ["For", invitation.email],
+                    ["Workspace", invitation.workspace?.name],
+                    ["Role", invitation.role?.name],
+                    ["Until", <When key="until" at={invitation.expires_at} />],
+                ]}
+            />
+            {invitation.status !== "pending" && <Note tone="warn">This invitation is {invitation.status}.</Note>}
+            {accept.error !== undefined && <Problem error={accept.error} />}
+            {signedIn === true && (
+                <Button kind="primary" className="wide" busy={accept.busy} onClick={() => accept.start(undefined)}>
+                    Accept
+                </Button>
+            )}
+            {signedIn === false && (
+                <>
+                    <a className="button primary wide" href={`/sign-in?to=${back}`}>
+                        Sign in to accept
+                    </a>
+                    <a className="button wide" href="/sign-up">
+                        Sign up first
+                    </a>
+                </>
+            )}
+        </Door>
+    );
+}
+
+/** Back from an identity provider, with a code that is good once. */
+export function SignedIn() {
+    const arrive = useArrival();
+    const navigate = useNavigate();
+    const [error, setError] = useState<unknown>();
+    useEffect(() => {
+        const answer = new URLSearchParams(location.search);
+        history.replaceState(history.state, "", location.pathname);
+        const [refused, handover, code] = ["error", "handover_code", "code"].map((name) => answer.get(name));
+        const finish = async () => {
+            if (refused) return void navigate({ to: "/sign-in", search: { error: refused } });
+            if (handover)
+                return arrive(
+                    (await read(
+                        api.POST("/api/v1/auth/oauth/handover", { body: { handover_code: handover } }),
+                    )) as never,
+                );
+            const redirect_uri = sessionStorage.getItem("sso");
+            sessionStorage.removeItem("sso");
+            if (!code || !redirect_uri) return void navigate({ to: "/sign-in", search: {} });
+            arrive((await read(api.POST("/api/v1/sso/token", { body: { code, redirect_uri } }))) as never);
+        };
+        finish().catch(setError);
+        // A code is good once, so this runs once.
+    }, []);
+    return (
+        <Door title="Signing you in">
+            {error ? (
+                <>
+                    <Problem error={error} />
+                    <a className="button wide" href="/sign-in">
+                        Back
+                    </a>
+                </>
+            ) : (
+                <Skeleton />
+            )}
+        </Door>
+    );
+}

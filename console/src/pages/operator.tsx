@@ -1,0 +1,168 @@
+// The server at a glance: whether it is ready, and what its own metrics say. Both are open to whoever runs it.
+
+import { useQuery } from "@tanstack/react-query";
+import { Card, Empty, Page, Problem, Skeleton, Status, count } from "../ui/basics";
+
+type Sample = { name: string; labels: Record<string, string>; value: number };
+
+/** Prometheus's text format, as far as the server writes it. */
+function samples(text: string): Sample[] {
+    return text
+        .split("\n")
+        .filter((line) => line && !line.startsWith("#"))
+        .flatMap((line) => {
+            const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)$/.exec(line);
+            if (!match?.[1] || !match[3]) return [];
+            const labels = Object.fromEntries(
+                [...(match[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map((label) => [
+                    label[1] ?? "",
+                    label[2] ?? "",
+                ]),
+            );
+            return [{ name: match[1], labels, value: Number(match[3]) }];
+        });
+}
+
+const get = async (path: string) => {
+    const response = await fetch(path);
+    if (!response.ok && response.status !== 503) throw new Error(`${path} answered ${response.status}.`);
+    return response;
+};
+
+export function Operator() {
+    const health = useQuery({
+        queryKey: ["ready"],
+        refetchInterval: 5000,
+        queryFn: async () =>
+            (await (await get("/health/ready")).json()) as { status: string; checks: Record<string, string> },
+    });
+    const metrics = useQuery({
+        queryKey: ["metrics"],
+        refetchInterval: 10_000,
+        queryFn: async () => samples(await (await get("/metrics")).text()),
+    });
+    const all = metrics.data ?? [];
+    const requests = all.filter((sample) => sample.name === "rivergen_http_requests_total");
+    const sum = (list: Sample[]) => list.reduce((total, sample) => total + sample.value, 0);
+    const failed = requests.filter((sample) => Number(sample.labels.status) >= 500);
+    const routes = [...new Set(requests.map((sample) => `${sample.labels.method} ${sample.labels.route}`))]
+        .map((route) => {
+            const of = (name: string) =>
+                sum(
+                    all.filter(
+                        (sample) => sample.name === name && `${sample.labels.method} ${sample.labels.route}` === route,
+                    ),
+                );
+            const calls = of("rivergen_http_requests_total");
+            return {
+                route,
+                calls,
+                milliseconds:
+                    (of("rivergen_http_request_seconds_sum") / Math.max(1, of("rivergen_http_request_seconds_count"))) *
+                    1000,
+            };
+        })
+        .sort((a, b) => b.calls - a.calls);
+    const others = all.filter((sample) => !sample.name.startsWith("rivergen_http_") && !/_bucket$/.test(sample.name));
+    return (
+        <Page title="Server health" lead="What this node says of itself, looked up again every few seconds.">
+            {health.error ? (
+                <Problem error={health.error} />
+            ) : health.data ? (
+                <div
+                    className="card"
+                    style={{ display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(150px, 1fr))" }}
+                >
+                    <div className="stat">
+                        <span>
+                            <Status value={health.data.status === "ok" ? "active" : "failed"} />
+                        </span>
+                        <span>server</span>
+                    </div>
+                    {Object.entries(health.data.checks).map(([name, state]) => (
+                        <div className="stat" key={name}>
+                            <span>
+                                <Status value={state === "ok" ? "active" : "failed"} />
+                            </span>
+                            <span>{name}</span>
+                        </div>
+                    ))}
+                    <div className="stat">
+                        <b>{count(sum(requests))}</b>
+                        <span>requests since its start</span>
+                    </div>
+                    <div className="stat">
+                        <b>{count(sum(failed))}</b>
+                        <span>of them failed</span>
+                    </div>
+                </div>
+            ) : (
+                <Skeleton />
+            )}
+            {metrics.error ? (
+                <Problem error={metrics.error} />
+            ) : (
+                <>
+                    <Card title="Requests" flush>
+                        <div className="table-wrap" tabIndex={0} role="region" aria-label="Requests">
+                            <table>
+                                <thead>
+                                    <tr>
+                                        <th>Operation</th>
+                                        <th className="num">Calls</th>
+                                        <th className="num">On average</th>
+                                    </tr>
+                                </thead>
+                                <tbody>
+                                    {routes.slice(0, 25).map((route) => (
+                                        <tr key={route.route}>
+                                            <td>
+                                                <code className="break">{route.route}</code>
+                                            </td>
+                                            <td className="num">{count(route.calls)}</td>
+                                            <td className="num">{route.milliseconds.toFixed(1)} ms</td>
+                                        </tr>
+                                    ))}
+                                </tbody>
+                            </table>
+                        </div>
+                    </Card>
+                    {others.length > 0 ? (
+                        <Card title="More" flush>
+                            <div className="table-wrap" tabIndex={0} role="region" aria-label="More metrics">
+                                <table>
+                                    <thead>
+                                        <tr>
+                                            <th>Name</th>
+                                            <th>Labels</th>
+                                            <th className="num">Value</th>
+                                        </tr>
+                                    </thead>
+                                    <tbody>
+                                        {others.slice(0, 60).map((sample) => (
+                                            <tr key={sample.name + JSON.stringify(sample.labels)}>
+                                                <td>
+                                                    <code>{sample.name}</code>
+                                                </td>
+                                                <td className="small soft">
+                                                    {Object.entries(sample.labels)
+                                                        .map(([key, value]) => `${key}=${value}`)
+                                                        .join(", ")}
+                                                </td>
+                                                <td className="num">{count(sample.value)}</td>
+                                            </tr>
+                                        ))}
+                                    </tbody>
+                                </table>
+                            </div>
+                        </Card>
+                    ) : (
+                        <div className="card">
+                            <Empty title="No other metrics yet" />
+                        </div>
+                    )}
+                </>
+            )}
+        </Page>
+    );
+}

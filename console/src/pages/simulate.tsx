@@ -1,0 +1,272 @@
+// What somebody else sees, beside what they would see: with policies added, taken away, side by side and table by table.
+
+import { useQuery } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
+import { EyeOff, Filter as FilterIcon, Lock } from "lucide-react";
+import { useState } from "react";
+import { type Schemas, api, read } from "../api/client";
+import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, count } from "../ui/basics";
+import { type Cell, Grid } from "../ui/grid";
+
+export function Simulate() {
+    const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string };
+    const people = useQuery({
+        queryKey: ["people", "all"],
+        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
+    });
+    const sources = useQuery({
+        queryKey: ["sources", "all"],
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/data-sources", {
+                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
+                }),
+            ),
+    });
+    const policies = useQuery({
+        queryKey: ["policies", "simulate"],
+        queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { page_size: 100 } } })),
+    });
+    const [user, setUser] = useState(given.user);
+    const [source, setSource] = useState(given.source);
+    const [removed, setRemoved] = useState<number[]>(given.without ? [Number(given.without)] : []);
+    const [sample, setSample] = useState(true);
+    const userId = Number(user ?? people.data?.users.at(-1)?.id ?? 0);
+    const sourceId = Number(source ?? sources.data?.items[0]?.id ?? 0);
+    const answer = useQuery({
+        queryKey: ["simulate", userId, sourceId, removed, sample],
+        enabled: userId > 0 && sourceId > 0,
+        queryFn: () =>
+            read(
+                api.POST("/api/v1/policies/simulate", {
+                    body: {
+                        user_id: userId,
+                        data_source_id: sourceId,
+                        sample_rows: undefined,
+                        changes: removed.length > 0 ? { remove_policy_ids: removed } : undefined,
+                    },
+                }),
+            ),
+    });
+    const table = answer.data?.tables[0]?.table;
+    const rows = useQuery({
+        queryKey: ["simulate", "sample", userId, sourceId, removed, table],
+        enabled: Boolean(sample && table),
+        retry: false,
+        queryFn: () =>
+            read(
+                api.POST("/api/v1/policies/simulate", {
+                    body: {
+                        user_id: userId,
+                        data_source_id: sourceId,
+                        table,
+                        sample_rows: 8,
+                        changes: removed.length > 0 ? { remove_policy_ids: removed } : undefined,
+                    },
+                }),
+            ),
+    });
+    const person = people.data?.users.find((each) => each.id === userId);
+    return (
+        <Page
+            title="See as someone else"
+            lead="What a person sees of a source now, and what they would see if policies changed. Nothing is changed by looking."
+        >
+            <div className="card pad form-grid">
+                <SelectField
+                    label="Person"
+                    value={String(userId)}
+                    onValue={setUser}
+                    options={(people.data?.users ?? []).map(
+                        (each) =>
+                            [
+                                String(each.id),
+                                `${each.display_name || each.email}${each.role_name ? `, ${each.role_name}` : ""}`,
+                            ] as const,
+                    )}
+                />
+                <SelectField
+                    label="Source"
+                    value={String(sourceId)}
+                    onValue={setSource}
+                    options={(sources.data?.items ?? []).map((each) => [String(each.id), each.name] as const)}
+                />
+                <div className="span stack tight">
+                    <span className="label">Without these policies</span>
+                    <div className="chips" role="group" aria-label="Without these policies">
+                        {policies.data?.items.map((policy) => (
+                            <button
+                                type="button"
+                                key={policy.id}
+                                className="chip"
+                                aria-pressed={removed.includes(policy.id)}
+                                onClick={() =>
+                                    setRemoved(
+                                        removed.includes(policy.id)
+                                            ? removed.filter((id) => id !== policy.id)
+                                            : [...removed, policy.id],
+                                    )
+                                }
+                            >
+                                {policy.name}
+                            </button>
+                        ))}
+                        {policies.data?.items.length === 0 && <span className="soft small">There are none yet.</span>}
+                    </div>
+                </div>
+                <div className="span">
+                    <Check
+                        label="Show rows, as far as you may see them yourself"
+                        hint="Samples are recorded in the audit log."
+                        checked={sample}
+                        onChange={(event) => setSample(event.target.checked)}
+                    />
+                </div>
+            </div>
+            {answer.error ? (
+                <Problem error={answer.error} retry={() => answer.refetch()} />
+            ) : !answer.data ? (
+                <Skeleton lines={6} />
+            ) : (
+                <div className="stack">
+                    {!answer.data.may_query && (
+                        <Note tone="warn">
+                            {person?.display_name ?? "This person"} may not query sources at all; this is what the
+                            policies alone say.
+                        </Note>
+                    )}
+                    {answer.data.tables.length === 0 && (
+                        <div className="card">
+                            <Empty title="No tables">The source has none, or they were not read yet.</Empty>
+                        </div>
+                    )}
+                    {answer.data.tables.map((each) => (
+                        <Card
+                            key={each.table}
+                            title={
+                                <span className="mono" style={{ fontSize: "0.875rem" }}>
+                                    {each.table}
+                                </span>
+                            }
+                            actions={
+                                each.changed ? (
+                                    <Badge tone="warn">Changes</Badge>
+                                ) : removed.length > 0 ? (
+                                    <Badge>Stays as it is</Badge>
+                                ) : null
+                            }
+                        >
+                            <div className={removed.length > 0 ? "halves" : ""}>
+                                <Seen title={removed.length > 0 ? "Now" : undefined} table={each.before} />
+                                {removed.length > 0 && <Seen title="Then" table={each.after} />}
+                            </div>
+                            {sample && each.table === table && (
+                                <div style={{ marginTop: 14 }}>
+                                    {rows.error ? (
+                                        <Problem error={rows.error} />
+                                    ) : !rows.data ? (
+                                        <Skeleton lines={3} />
+                                    ) : rows.data.sample_refused_because ? (
+                                        <p className="small soft">No rows: {rows.data.sample_refused_because}.</p>
+                                    ) : (
+                                        <div className={removed.length > 0 ? "halves" : ""}>
+                                            {(removed.length > 0
+                                                ? [rows.data.sample?.before, rows.data.sample?.after]
+                                                : [rows.data.sample?.before ?? rows.data.sample?.after]
+                                            ).map(
+                                                (part, index) =>
+                                                    part && (
+                                                        <div
+                                                            key={index}
+                                                            className="card"
+                                                            style={{ overflow: "hidden" }}
+                                                        >
+                                                            <p className="small soft" style={{ padding: "8px 12px" }}>
+                                                                {count(part.row_count)} rows
+                                                            </p>
+                                                            <Grid
+                                                                label={index === 0 ? "Now" : "Then"}
+                                                                columns={part.columns}
+                                                                rows={part.rows as unknown as Cell[][]}
+                                                            />
+                                                        </div>
+                                                    ),
+                                            )}
+                                        </div>
+                                    )}
+                                </div>
+                            )}
+                        </Card>
+                    ))}
+                </div>
+            )}
+        </Page>
+    );
+}
+
+function Seen({ title, table }: { title?: string; table: Schemas["SeenTable"] }) {
+    return (
+        <div className="stack tight">
+            {title && <h3 className="soft">{title}</h3>}
+            {!table.allowed ? (
+                <p className="row">
+                    <Lock size={15} aria-hidden style={{ color: "var(--bad)" }} />
+                    Closed{table.denied_because ? `: ${table.denied_because}` : ""}
+                </p>
+            ) : (
+                <>
+                    {table.row_filters.length === 0 &&
+                        table.masked_columns.length === 0 &&
+                        table.hidden_columns.length === 0 && <p className="soft">All of it.</p>}
+                    {table.row_filters.map((filter) => (
+                        <p
+                            key={filter.condition}
+                            className="row"
+                            style={{ flexWrap: "nowrap", alignItems: "flex-start" }}
+                        >
+                            <FilterIcon size={15} aria-hidden style={{ marginTop: 3, color: "var(--accent)" }} />
+                            <span>
+                                Rows {filter.in_words.replace(/^rows /i, "")}
+                                {filter.hides_all_rows && (
+                                    <>
+                                        {" "}
+                                        <Badge tone="bad">none</Badge>
+                                    </>
+                                )}
+                            </span>
+                        </p>
+                    ))}
+                    {table.masked_columns.map((mask) => (
+                        <p key={mask.column} className="row" style={{ flexWrap: "nowrap", alignItems: "flex-start" }}>
+                            <EyeOff size={15} aria-hidden style={{ marginTop: 3, color: "var(--warn)" }} />
+                            <span>
+                                <code>{mask.column}</code> {mask.in_words}
+                            </span>
+                        </p>
+                    ))}
+                    {table.hidden_columns.map((hidden) => (
+                        <p key={hidden.column} className="row">
+                            <Lock size={15} aria-hidden style={{ color: "var(--bad)" }} />
+                            <code>{hidden.column}</code> hidden
+                        </p>
+                    ))}
+                    {(table.limits.max_rows ??
+                        table.limits.max_execution_seconds ??
+                        table.limits.max_queries_per_hour) != null && (
+                        <p className="small soft">
+                            {[
+                                table.limits.max_rows != null && `${count(table.limits.max_rows)} rows at most`,
+                                table.limits.max_execution_seconds != null &&
+                                    `${table.limits.max_execution_seconds} s at most`,
+                                table.limits.max_queries_per_hour != null &&
+                                    `${table.limits.max_queries_per_hour} queries an hour`,
+                            ]
+                                .filter(Boolean)
+                                .join(", ")}
+                        </p>
+                    )}
+                </>
+            )}
+        </div>
+    );
+}

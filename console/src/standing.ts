@@ -1,0 +1,49 @@
+// Where the signed-in person stands: who they are, in which organization and workspace, and what they may do there.
+
+import { useQuery } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+import { api, read } from "./api/client";
+import { session } from "./session";
+
+/** What the access token says of its place. It is read for display; the server alone decides by it. */
+export function usePlace(): { organization?: number; workspace?: number } {
+    const token = useSyncExternalStore(session.subscribe, session.peek);
+    if (!token) return {};
+    const claims = JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) as {
+        org?: number;
+        ws?: number;
+    };
+    return { organization: claims.org, workspace: claims.ws };
+}
+
+export function useMe() {
+    return useQuery({ queryKey: ["me"], queryFn: () => read(api.GET("/api/v1/auth/me")), staleTime: 60_000 });
+}
+
+/** The organization of the session; pages that need one are shown only where there is one. */
+export function useOrganization(): number {
+    return usePlace().organization ?? 0;
+}
+
+/** What the person may do here. Until it is known everything is shown, and the server refuses what must not be. */
+export function useMay(): (permission: string) => boolean {
+    const { organization, workspace } = usePlace();
+    const me = useMe();
+    const id = me.data?.user.id;
+    const standing = useQuery({
+        queryKey: ["standing", organization, workspace, id],
+        enabled: Boolean(organization && id),
+        staleTime: 60_000,
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/roles/users/{user_id}/permissions", {
+                    params: {
+                        path: { user_id: id ?? 0 },
+                        query: { organization_id: organization, workspace_id: workspace },
+                    },
+                }),
+            ),
+    });
+    const held = standing.data && new Set(standing.data.permissions.map((permission) => permission.name as string));
+    return (permission) => !held || held.has(permission);
+}

@@ -1,0 +1,124 @@
+// A chart of one text or date against one number, as bars or a line; it needs nothing but SVG, and says its values in words.
+
+import { count } from "./basics";
+import type { Cell, GridColumn } from "./grid";
+
+type Shape = { label: number; value: number; isTime: boolean };
+
+/** What of an answer can be drawn, if anything. */
+export function shapeOf(columns: GridColumn[], rows: Cell[][]): Shape | undefined {
+    const isNumeric = (index: number) =>
+        rows.some((row) => typeof row[index] === "number" || isDecimal(row[index])) &&
+        rows.every((row) => row[index] == null || Number.isFinite(Number(row[index])));
+    const value = columns.findLastIndex(
+        (column, index) =>
+            !column.masked && /int|float|double|decimal|numeric|real/i.test(column.type) && isNumeric(index),
+    );
+    const label = columns.findIndex((_, index) => index !== value);
+    if (value < 0 || label < 0 || rows.length < 1) return undefined;
+    return { label, value, isTime: /date|time/i.test(columns[label]?.type ?? "") };
+}
+const isDecimal = (value: Cell | undefined) => typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value);
+
+export function Chart({ columns, rows }: { columns: GridColumn[]; rows: Cell[][] }) {
+    const shape = shapeOf(columns, rows);
+    if (!shape) return <div className="chart soft">This answer has no number to draw.</div>;
+    const points = rows
+        .slice(0, shape.isTime ? 400 : 30)
+        .map((row) => ({ label: String(row[shape.label] ?? "NULL"), value: Number(row[shape.value] ?? 0) }));
+    if (shape.isTime) points.sort((a, b) => a.label.localeCompare(b.label));
+    const top = Math.max(0, ...points.map((point) => point.value));
+    const bottom = Math.min(0, ...points.map((point) => point.value));
+    const range = top - bottom || 1;
+    const title = `${columns[shape.value]?.name} by ${columns[shape.label]?.name}`;
+
+    if (shape.isTime && points.length > 1) {
+        const [width, height] = [860, 240];
+        const x = (index: number) => 60 + (index / (points.length - 1)) * (width - 80);
+        const y = (value: number) => 14 + (1 - (value - bottom) / range) * (height - 50);
+        return (
+            <div className="chart" tabIndex={0} role="region" aria-label={title}>
+                <svg
+                    viewBox={`0 0 ${width} ${height}`}
+                    role="img"
+                    aria-label={`${title}: from ${points[0]?.label} to ${points.at(-1)?.label}`}
+                    style={{ width: "100%", minWidth: 520, maxWidth: 1000 }}
+                >
+                    {[0, 0.5, 1].map((part) => (
+                        <g key={part}>
+                            <line
+                                className="axis"
+                                x1="60"
+                                x2={width - 20}
+                                y1={y(bottom + range * part)}
+                                y2={y(bottom + range * part)}
+                            />
+                            <text x="52" y={y(bottom + range * part) + 4} textAnchor="end">
+                                {count(Math.round((bottom + range * part) * 100) / 100)}
+                            </text>
+                        </g>
+                    ))}
+                    <polyline
+                        className="line"
+                        points={points.map((point, index) => `${x(index)},${y(point.value)}`).join(" ")}
+                    />
+                    {points.length <= 60 &&
+                        points.map((point, index) => (
+                            <circle key={point.label + index} className="mark" r="3" cx={x(index)} cy={y(point.value)}>
+                                <title>{`${point.label}: ${point.value}`}</title>
+                            </circle>
+                        ))}
+                    <text x="60" y={height - 8}>
+                        {points[0]?.label.slice(0, 10)}
+                    </text>
+                    <text x={width - 20} y={height - 8} textAnchor="end">
+                        {points.at(-1)?.label.slice(0, 10)}
+                    </text>
+                </svg>
+            </div>
+        );
+    }
+    const line = 30;
+    const labelWidth = Math.min(220, Math.max(...points.map((point) => point.label.length)) * 7 + 16);
+    return (
+        <div className="chart" tabIndex={0} role="region" aria-label={title}>
+            <svg
+                viewBox={`0 0 860 ${points.length * line + 4}`}
+                role="img"
+                aria-label={`${title}: ${points
+                    .slice(0, 8)
+                    .map((point) => `${point.label} ${point.value}`)
+                    .join(", ")}`}
+                style={{ width: "100%", minWidth: 460, maxWidth: 1000 }}
+            >
+                {points.map((point, index) => {
+                    const size = (Math.abs(point.value) / Math.max(top, -bottom, 1e-9)) * (860 - labelWidth - 110);
+                    return (
+                        <g key={point.label + index} transform={`translate(0 ${index * line})`}>
+                            <text x={labelWidth - 10} y="19" textAnchor="end">
+                                {point.label.length > 28 ? `${point.label.slice(0, 27)}…` : point.label}
+                            </text>
+                            <rect
+                                className="mark"
+                                x={labelWidth}
+                                y="5"
+                                width={Math.max(2, size)}
+                                height={line - 10}
+                                rx="3"
+                                opacity={point.value < 0 ? 0.5 : 1}
+                            />
+                            <text x={labelWidth + size + 8} y="19">
+                                {count(point.value)}
+                            </text>
+                        </g>
+                    );
+                })}
+            </svg>
+            {rows.length > points.length && (
+                <p className="small soft">
+                    The first {points.length} of {rows.length.toLocaleString()} rows.
+                </p>
+            )}
+        </div>
+    );
+}

@@ -1,0 +1,204 @@
+// A list whose pages, search and order are the server's work; and what shows while it loads, when it is empty, when it fails.
+
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { ArrowDown, ArrowUp, ChevronLeft, ChevronRight } from "lucide-react";
+import { type ReactNode, useDeferredValue, useState } from "react";
+import { Button, Problem, SearchBox, Skeleton } from "./basics";
+
+export type Column<T> = {
+    head: string;
+    cell: (item: T) => ReactNode;
+    sort?: string;
+    numeric?: boolean;
+    className?: string;
+};
+export type Asked = { page: number; size: number; skip: number; search: string; sort?: string; order: "asc" | "desc" };
+export type Answered<T> = { items: T[]; total: number };
+
+export function List<T>({
+    name,
+    of,
+    load,
+    columns,
+    id,
+    search,
+    filters,
+    empty,
+    size = 20,
+    sort: firstSort,
+    order: firstOrder = "asc",
+}: {
+    /** What it lists, for screen readers. */
+    name: string;
+    /** The key of the query, with every filter that is not the list's own. */
+    of: unknown[];
+    load: (asked: Asked) => Promise<Answered<T>>;
+    columns: (Column<T> | false | undefined)[];
+    id: (item: T) => string | number;
+    /** The label of the search box; none without it. */
+    search?: string;
+    filters?: ReactNode;
+    empty: ReactNode;
+    size?: number;
+    sort?: string;
+    order?: "asc" | "desc";
+}) {
+    const [page, setPage] = useState(1);
+    const [typed, setTyped] = useState("");
+    const [sort, setSort] = useState(firstSort);
+    const [order, setOrder] = useState(firstOrder);
+    const [known, setKnown] = useState(JSON.stringify(of));
+    if (known !== JSON.stringify(of)) {
+        setKnown(JSON.stringify(of));
+        setPage(1);
+    }
+    const searched = useDeferredValue(typed.trim());
+    const asked = { page, size, skip: (page - 1) * size, search: searched, sort, order };
+    const answer = useQuery({
+        queryKey: [...of, asked],
+        queryFn: () => load(asked),
+        placeholderData: keepPreviousData,
+    });
+    const shown = columns.filter((column): column is Column<T> => Boolean(column));
+    const total = answer.data?.total ?? 0;
+    const pages = Math.max(1, Math.ceil(total / size));
+
+    return (
+        <div className="stack tight">
+            {(search || filters) && (
+                <div className="row">
+                    {search && (
+                        <SearchBox
+                            label={search}
+                            value={typed}
+                            onValue={(value) => {
+                                setTyped(value);
+                                setPage(1);
+                            }}
+                        />
+                    )}
+                    {filters}
+                </div>
+            )}
+            {answer.error ? (
+                <Problem error={answer.error} retry={() => answer.refetch()} />
+            ) : (
+                <div className="table-wrap" aria-busy={answer.isFetching} tabIndex={0} role="region" aria-label={name}>
+                    {!answer.data ? (
+                        <div style={{ padding: 18 }}>
+                            <Skeleton lines={6} />
+                        </div>
+                    ) : answer.data.items.length === 0 ? (
+                        searched ? (
+                            <div className="empty">
+                                <h2>Nothing matches “{searched}”</h2>
+                            </div>
+                        ) : (
+                            empty
+                        )
+                    ) : (
+                        <table aria-label={name}>
+                            <thead>
+                                <tr>
+                                    {shown.map((column) => (
+                                        <th
+                                            key={column.head}
+                                            scope="col"
+                                            className={column.numeric ? "num" : ""}
+                                            aria-sort={
+                                                column.sort && column.sort === sort
+                                                    ? order === "asc"
+                                                        ? "ascending"
+                                                        : "descending"
+                                                    : undefined
+                                            }
+                                        >
+                                            {column.sort ? (
+                                                <button
+                                                    type="button"
+                                                    className="sort"
+                                                    onClick={() => {
+                                                        setOrder(
+                                                            sort === column.sort && order === "asc" ? "desc" : "asc",
+                                                        );
+                                                        setSort(column.sort);
+                                                        setPage(1);
+                                                    }}
+                                                >
+                                                    {column.head}
+                                                    {sort === column.sort &&
+                                                        (order === "asc" ? (
+                                                            <ArrowUp size={13} aria-hidden />
+                                                        ) : (
+                                                            <ArrowDown size={13} aria-hidden />
+                                                        ))}
+                                                </button>
+                                            ) : column.head === "" ? (
+                                                <span className="visually-hidden">Actions</span>
+                                            ) : (
+                                                column.head
+                                            )}
+                                        </th>
+                                    ))}
+                                </tr>
+                            </thead>
+                            <tbody>
+                                {answer.data.items.map((item) => (
+                                    <tr key={id(item)}>
+                                        {shown.map((column) => (
+                                            <td
+                                                key={column.head}
+                                                className={`${column.className ?? ""} ${column.numeric ? "num" : ""} ${column.head === "" ? "actions" : ""}`}
+                                            >
+                                                {column.cell(item)}
+                                            </td>
+                                        ))}
+                                    </tr>
+                                ))}
+                            </tbody>
+                        </table>
+                    )}
+                </div>
+            )}
+            {total > size && (
+                <nav className="pager" aria-label={`Pages of ${name}`}>
+                    <span>
+                        {((page - 1) * size + 1).toLocaleString()} to {Math.min(total, page * size).toLocaleString()} of{" "}
+                        {total.toLocaleString()}
+                    </span>
+                    <span className="row">
+                        <Button
+                            small
+                            icon={<ChevronLeft size={15} />}
+                            aria-label="Previous page"
+                            disabled={page <= 1}
+                            onClick={() => setPage(page - 1)}
+                        />
+                        <Button
+                            small
+                            icon={<ChevronRight size={15} />}
+                            aria-label="Next page"
+                            disabled={page >= pages}
+                            onClick={() => setPage(page + 1)}
+                        />
+                    </span>
+                </nav>
+            )}
+        </div>
+    );
+}
+
+/** Content of one query: its outline while it loads, its error with a way out. */
+export function Loaded<T>({
+    query,
+    children,
+    lines = 5,
+}: {
+    query: { data: T | undefined; error: unknown; refetch: () => unknown };
+    children: (data: T) => ReactNode;
+    lines?: number;
+}) {
+    if (query.data !== undefined) return <>{children(query.data)}</>;
+    if (query.error) return <Problem error={query.error} retry={() => query.refetch()} />;
+    return <Skeleton lines={lines} />;
+}

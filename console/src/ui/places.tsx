@@ -1,0 +1,179 @@
+// Every place of the console, once: the navigation, the palette and the phone's menu read this list.
+
+import {
+    Activity,
+    BookOpen,
+    Building2,
+    Database,
+    FileText,
+    Files,
+    Fingerprint,
+    Gavel,
+    HardDrive,
+    History,
+    KeyRound,
+    Layers,
+    ListChecks,
+    LogIn,
+    Mail,
+    MessageSquareText,
+    MonitorSmartphone,
+    Network,
+    ScrollText,
+    ShieldCheck,
+    SlidersHorizontal,
+    Upload,
+    UserCog,
+    UserRound,
+    UserRoundPlus,
+    Users,
+} from "lucide-react";
+import type { ComponentType } from "react";
+
+export type Place = {
+    path: string;
+    label: string;
+    icon: ComponentType<{ size?: number }>;
+    needs?: string;
+    words?: string;
+};
+export type Group = { title?: string; places: Place[] };
+
+export const groups: Group[] = [
+    {
+        places: [
+            { path: "/", label: "Ask", icon: MessageSquareText, words: "question query sql" },
+            { path: "/history", label: "History", icon: History, words: "queries runs" },
+        ],
+    },
+    {
+        title: "Data",
+        places: [
+            {
+                path: "/sources",
+                label: "Sources",
+                icon: Database,
+                needs: "datasource.read",
+                words: "connect database tables schema",
+            },
+            { path: "/files", label: "Files", icon: Files, needs: "storage.read", words: "upload storage links" },
+        ],
+    },
+    {
+        title: "Governance",
+        places: [
+            {
+                path: "/policies",
+                label: "Policies",
+                icon: ShieldCheck,
+                needs: "policy.read",
+                words: "mask row filter limit access",
+            },
+            {
+                path: "/simulate",
+                label: "See as someone else",
+                icon: UserCog,
+                needs: "policy.write",
+                words: "simulate preview",
+            },
+            { path: "/audit", label: "Audit log", icon: ScrollText, needs: "audit.read", words: "events who did what" },
+        ],
+    },
+    {
+        title: "People",
+        places: [
+            { path: "/people", label: "Members", icon: Users, needs: "member.read", words: "users people suspend" },
+            { path: "/invitations", label: "Invitations", icon: UserRoundPlus, needs: "member.invite" },
+            { path: "/roles", label: "Roles", icon: ListChecks, needs: "role.read", words: "permissions" },
+            { path: "/imports", label: "Import", icon: Upload, needs: "user.create", words: "csv scim bulk" },
+        ],
+    },
+    {
+        title: "Sign-in",
+        places: [
+            {
+                path: "/sso",
+                label: "Single sign-on",
+                icon: LogIn,
+                needs: "sso.read",
+                words: "okta entra saml oidc provider",
+            },
+            { path: "/provisioning", label: "Provisioning", icon: Network, needs: "sso.read", words: "scim sync" },
+            {
+                path: "/enforcement",
+                label: "Enforcement",
+                icon: Gavel,
+                needs: "sso.manage",
+                words: "require mfa sso migration",
+            },
+            {
+                path: "/access",
+                label: "Access policies",
+                icon: Fingerprint,
+                needs: "sso.read",
+                words: "abac attributes conditions cedar",
+            },
+        ],
+    },
+    {
+        title: "Organization",
+        places: [
+            { path: "/workspaces", label: "Workspaces", icon: Layers, needs: "workspace.read" },
+            {
+                path: "/organization",
+                label: "Settings",
+                icon: Building2,
+                needs: "organization.read",
+                words: "password policy domains networks",
+            },
+            {
+                path: "/organization/tokens",
+                label: "Tokens",
+                icon: KeyRound,
+                needs: "token.read",
+                words: "personal access tokens organization",
+            },
+        ],
+    },
+];
+
+/** What is reached through the person's menu and the palette. */
+export const others: Place[] = [
+    { path: "/me", label: "Profile", icon: UserRound, words: "name e-mail account me" },
+    {
+        path: "/me/security",
+        label: "Password and second factors",
+        icon: ShieldCheck,
+        words: "mfa totp backup codes passkey security",
+    },
+    {
+        path: "/me/sessions",
+        label: "Sessions and devices",
+        icon: MonitorSmartphone,
+        words: "sign out logout devices trusted",
+    },
+    { path: "/me/tokens", label: "My tokens", icon: KeyRound, words: "personal access token api" },
+    {
+        path: "/sources/new",
+        label: "Connect a source",
+        icon: Database,
+        needs: "datasource.write",
+        words: "new add database postgres",
+    },
+    { path: "/policies/new", label: "New policy", icon: ShieldCheck, needs: "policy.write", words: "add mask filter" },
+    {
+        path: "/policies/dashboard",
+        label: "What policies did",
+        icon: Activity,
+        needs: "policy.read",
+        words: "dashboard evaluations",
+    },
+    { path: "/files/usage", label: "Storage usage", icon: HardDrive, needs: "storage.read", words: "quota people" },
+    { path: "/operator", label: "Server health", icon: SlidersHorizontal, words: "operator metrics jobs" },
+    { path: "/invited", label: "My invitations", icon: Mail, words: "join organization" },
+];
+
+export const documents: Place[] = [
+    { path: "/docs", label: "API documentation", icon: BookOpen, words: "openapi swagger" },
+    { path: "/openapi.json", label: "OpenAPI document", icon: FileText },
+];

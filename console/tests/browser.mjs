@@ -1,0 +1,124 @@
+// A browser and a server for the tests: Debian's Chromium, and a demo of the binary that is to be tested.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, readdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+export const launch = () =>
+    chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+
+async function freePort() {
+    const server = createServer();
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address();
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+/** A demo with data of its own. It answers under `localhost`, as passkeys want it. */
+export async function demo(settings = {}) {
+    if (process.env.CONSOLE_URL) return { url: process.env.CONSOLE_URL, mails: async () => [], stop: async () => {} };
+    const binary = process.env.RIVERGEN_BIN;
+    if (!binary) throw new Error("RIVERGEN_BIN names the server to test");
+    const port = await freePort();
+    const directory = await mkdtemp(join(tmpdir(), "rivergen-console-"));
+    const url = `http://localhost:${port}`;
+    // The server would read what is set for the tests.
+    const others = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("RIVERGEN_")));
+    const child = spawn(binary, ["demo", "--dir", directory, "--listen", `127.0.0.1:${port}`, "--rows", "120000"], {
+        cwd: directory,
+        env: {
+            ...others,
+            RIVERGEN_SERVER__PUBLIC_URL: url,
+            RIVERGEN_LIMITS__ENABLED: "false",
+            RIVERGEN_OUTBOUND__POLICY__ALLOW_PRIVATE: "true",
+            ...settings,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+    });
+    let printed = "";
+    await new Promise((resolve, reject) => {
+        const hear = (bytes) => {
+            printed += bytes;
+            if (printed.includes("is ready")) resolve();
+        };
+        child.stdout.on("data", hear);
+        child.stderr.on("data", hear);
+        child.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${printed.slice(-2000)}`)));
+    });
+    return {
+        url,
+        /** The mails to somebody, the latest last. */
+        async mails(to) {
+            const folder = join(directory, "mail");
+            // What is being written has another name until it is whole.
+            const names = (await readdir(folder).catch(() => [])).filter((name) => /^[^.].*\.eml$/.test(name)).sort();
+            const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
+            return texts.map(decoded).filter((text) => text.includes(to));
+        },
+        stop: () =>
+            new Promise((resolve) => {
+                child.once("exit", resolve);
+                child.kill("SIGTERM");
+            }),
+    };
+}
+
+/** Mails are quoted-printable, which breaks long lines and links. */
+const decoded = (text) =>
+    text.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+/** The link of the latest mail to somebody that leads to this page. */
+export async function linkTo(server, to, page) {
+    for (let tries = 0; tries < 100; tries += 1) {
+        for (const mail of (await server.mails(to)).reverse()) {
+            const link = new RegExp(`https?://[^\\s"<>]*/${page}\\?token=[\\w-]+`).exec(mail);
+            if (link) return link[0];
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no mail to ${to} leads to ${page}`);
+}
+
+export async function signIn(page, url, email, password = "Demo-pass-1") {
+    await page.goto(`${url}/sign-in`);
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password", { exact: true }).fill(password);
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+}
+
+/** Goes to another page as a click would, without loading the console anew. */
+export async function go(page, path) {
+    await page.evaluate((to) => {
+        history.pushState({}, "", to);
+        dispatchEvent(new PopStateEvent("popstate"));
+    }, path);
+}
+
+/** What the browser complained of: errors of scripts, and what the policy of the page refused. */
+export function complaints(page) {
+    const heard = [];
+    page.on("pageerror", (error) => heard.push(error.message));
+    page.on(
+        "console",
+        (message) =>
+            message.type() === "error" &&
+            /Content Security|Uncaught|Warning:/.test(message.text()) &&
+            heard.push(message.text()),
+    );
+    return heard;
+}

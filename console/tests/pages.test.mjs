@@ -1,0 +1,147 @@
+// Every page, in both themes: nothing serious for axe, nothing wider than a phone, no complaint of the browser. Screenshots at
+// three widths are kept in screenshots/, outside git.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { complaints, demo, go, launch, signIn } from "./browser.mjs";
+
+const DOORS = ["/sign-in", "/sign-up", "/forgot-password", "/reset-password?token=x", "/verify-email?token=x"];
+const INSIDE = [
+    "/",
+    "/welcome",
+    "/history",
+    "/history/1",
+    "/sources",
+    "/sources/new",
+    "/sources/new/postgresql",
+    "/sources/new/csv",
+    "/sources/2",
+    "/sources/2?tab=tags",
+    "/sources/2?tab=health",
+    "/sources/2?tab=changes",
+    "/sources/2?tab=settings",
+    "/files",
+    "/files?tab=links",
+    "/files?tab=shares",
+    "/files/usage",
+    "/policies",
+    "/policies/new",
+    "/policies/dashboard",
+    "/policies/1",
+    "/policies/3?tab=assignments",
+    "/policies/3?tab=evaluations",
+    "/policies/3?tab=versions",
+    "/simulate?user=3&source=2&without=3",
+    "/audit",
+    "/people",
+    "/people/3",
+    "/people/3?tab=activity",
+    "/people/3?tab=sessions",
+    "/people/3?tab=manage",
+    "/invitations",
+    "/imports",
+    "/roles",
+    "/roles/new",
+    "/roles/4",
+    "/roles/4?tab=people",
+    "/sso",
+    "/sso/new/okta",
+    "/sso/new/generic-saml",
+    "/provisioning",
+    "/enforcement",
+    "/access",
+    "/workspaces",
+    "/workspaces/1",
+    "/organization",
+    "/organization?tab=domains",
+    "/organization?tab=security",
+    "/organization/tokens",
+    "/me",
+    "/me/security",
+    "/me/sessions",
+    "/me/tokens",
+    "/invited",
+    "/operator",
+];
+const WIDTHS = [
+    [360, 740],
+    [1024, 768],
+    [1440, 900],
+];
+
+let browser;
+let server;
+let axe;
+before(async () => {
+    [browser, server, axe] = await Promise.all([
+        launch(),
+        demo(),
+        readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8"),
+    ]);
+    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
+});
+after(async () => {
+    await browser?.close();
+    await server?.stop();
+});
+
+async function settled(page) {
+    await page.waitForLoadState("networkidle").catch(() => {});
+    await page
+        .waitForFunction(() => !document.querySelector(".skeleton"), undefined, { timeout: 5000 })
+        .catch(() => {});
+}
+
+async function look(page, path, theme, found) {
+    await settled(page);
+    const results = await page.evaluate(() =>
+        window.axe.run(document, {
+            runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+        }),
+    );
+    for (const violation of results.violations.filter((each) => ["serious", "critical"].includes(each.impact))) {
+        found.push(
+            `${path} ${theme}: ${violation.id}: ${violation.nodes
+                .slice(0, 3)
+                .map((node) => `${node.target} ${node.any[0]?.message ?? ""}`)
+                .join(" | ")}`,
+        );
+    }
+    for (const [width, height] of WIDTHS) {
+        await page.setViewportSize({ width, height });
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (over > 0) found.push(`${path} is ${over} px too wide at ${width}`);
+        await page.screenshot({
+            path: new URL(`../screenshots/${path.replace(/\W+/g, "_")}-${theme}-${width}.png`, import.meta.url)
+                .pathname,
+        });
+    }
+}
+
+for (const theme of ["light", "dark"]) {
+    test(`every page is sound in the ${theme} theme`, async () => {
+        const page = await (
+            await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })
+        ).newPage();
+        const heard = complaints(page);
+        const found = [];
+        for (const path of DOORS) {
+            await page.setViewportSize({ width: 1440, height: 900 });
+            await page.goto(server.url + path);
+            await page.evaluate(axe);
+            await look(page, path, theme, found);
+        }
+        await page.setViewportSize({ width: 1440, height: 900 });
+        await signIn(page, server.url, "owner@acme.example");
+        await page.evaluate(axe);
+        for (const path of INSIDE) {
+            await page.setViewportSize({ width: 1440, height: 900 });
+            await go(page, path);
+            await page.waitForTimeout(150);
+            await look(page, path, theme, found);
+        }
+        assert.deepEqual(found, []);
+        assert.deepEqual(heard, []);
+    });
+}

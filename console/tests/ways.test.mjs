@@ -1,0 +1,340 @@
+// The main ways through the console, on a real server, each as a person would go it.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { after, before, test } from "node:test";
+import { complaints, demo, launch, linkTo, signIn } from "./browser.mjs";
+
+const root = new URL("../../", import.meta.url).pathname;
+const postgres = process.env.RIVERGEN_TEST_POSTGRES_URL;
+const modules = `${homedir()}/.cache/rivergen/oidc-provider`;
+
+let browser;
+let server;
+let provider;
+before(async () => {
+    const settings = {};
+    if (existsSync(`${modules}/node_modules`)) {
+        provider = spawn("node", [`${root}tests/interop/oidc-provider/server.mjs`, modules], {
+            stdio: ["pipe", "pipe", "inherit"],
+        });
+        const issuer = await new Promise((resolve) =>
+            provider.stdout.once("data", (line) => resolve(String(line).trim())),
+        );
+        Object.assign(settings, {
+            RIVERGEN_SOCIAL__CORP__KIND: "oidc",
+            RIVERGEN_SOCIAL__CORP__DISPLAY_NAME: "Corp",
+            RIVERGEN_SOCIAL__CORP__ISSUER: issuer,
+            RIVERGEN_SOCIAL__CORP__CLIENT_ID: "corp",
+            RIVERGEN_SOCIAL__CORP__CLIENT_SECRET: "the secret of corp",
+        });
+    }
+    [browser, server] = await Promise.all([launch(), demo(settings)]);
+});
+after(async () => {
+    await browser?.close();
+    await server?.stop();
+    provider?.kill();
+});
+
+/** A page of a browser that nobody was signed in with; at its end it must not have complained. */
+async function visit(context, body) {
+    const page = await (await browser.newContext({ viewport: { width: 1280, height: 860 } })).newPage();
+    page.setDefaultTimeout(10_000);
+    const heard = complaints(page);
+    try {
+        await body(page);
+    } catch (error) {
+        const path = new URL(
+            `../screenshots/failed-${context.name.replace(/\W+/g, "-")}-${new URL(page.url()).pathname.replace(/\W+/g, "_")}.png`,
+            import.meta.url,
+        ).pathname;
+        await page.screenshot({ path }).catch(() => {});
+        throw error;
+    } finally {
+        await page.context().close();
+    }
+    assert.deepEqual(heard, []);
+}
+
+/** An authenticator as a laptop has one, of which the browser makes no question. */
+async function authenticator(page) {
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send("WebAuthn.enable");
+    await devtools.send("WebAuthn.addVirtualAuthenticator", {
+        options: {
+            protocol: "ctap2",
+            transport: "internal",
+            hasResidentKey: true,
+            hasUserVerification: true,
+            isUserVerified: true,
+            automaticPresenceSimulation: true,
+        },
+    });
+}
+
+test("sign up, and come back with a passkey", (context) =>
+    visit(context, async (page) => {
+        const email = "ada@people.example";
+        await authenticator(page);
+        await page.goto(`${server.url}/sign-up`);
+        await page.getByLabel("E-mail").fill(email);
+        await page.getByLabel("Name").fill("Ada Lovelace");
+        await page.getByLabel("Password").fill("Correct1horse-battery");
+        await page.getByRole("button", { name: "Sign up" }).click();
+        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+
+        await page.goto(await linkTo(server, email, "verify-email"));
+        await page.getByRole("button", { name: "Confirm" }).click();
+        await page.getByRole("link", { name: "Sign in" }).click();
+        await page.getByLabel("E-mail").fill(email);
+        await page.getByLabel("Password", { exact: true }).fill("Correct1horse-battery");
+        await page.getByRole("button", { name: "Sign in", exact: true }).click();
+
+        // Whoever signs up has an organization of their own; an empty one leads by the hand.
+        await page.getByRole("heading", { name: "First steps" }).waitFor();
+        await page.getByText("Nothing to ask yet").waitFor();
+
+        await page.goto(`${server.url}/me/security`);
+        await page.getByRole("button", { name: "Add a passkey" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Go on" }).click();
+        await page.getByText("Your passkey is set up.").waitFor();
+
+        await page.getByRole("button", { name: /Your account/ }).click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        // The sign-in offers the passkey by itself (conditional UI), and this authenticator says yes at once.
+        await page.waitForURL(/sign-in/);
+        await page.getByRole("heading", { name: "First steps" }).waitFor();
+    }));
+
+test("a reload keeps the session, and scripts hold no token", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.reload();
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        const kept = await page.evaluate(() => [
+            JSON.stringify(localStorage),
+            JSON.stringify(sessionStorage),
+            document.cookie,
+        ]);
+        assert.deepEqual(kept, ["{}", "{}", ""]);
+        const cookie = (await page.context().cookies(`${server.url}/api/v1/auth/refresh`)).find(
+            (each) => each.name === "rivergen_session",
+        );
+        assert.equal(`${cookie.httpOnly} ${cookie.sameSite} ${cookie.path}`, "true Strict /api/v1/auth");
+    }));
+
+test("two people ask the same and are answered differently", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.getByLabel("Question").fill("How many orders per region in 2025?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many orders per region in 2025?" });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        assert.equal(await answer.getByRole("gridcell", { name: "US" }).count(), 0);
+        await answer.getByText("Orders of one's own region").waitFor();
+        await answer.getByRole("button", { name: "Why is something hidden?" }).click();
+        await page.getByRole("dialog").getByText("Orders of one's own region").first().waitFor();
+        await page.keyboard.press("Escape");
+        const download = page.waitForEvent("download");
+        await answer.getByRole("button", { name: "Download" }).click();
+        await page.getByRole("menuitem", { name: "CSV" }).click();
+        assert.match((await download).suggestedFilename(), /\.csv$/);
+    }));
+
+test("the grid holds a hundred thousand rows", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByRole("group", { name: "Ask in" }).getByRole("button", { name: "SQL" }).click();
+        await page.getByRole("group", { name: "Sources" }).getByRole("button", { name: "CRM" }).click();
+        await page.getByRole("textbox", { name: "SQL" }).fill("SELECT * FROM orders");
+        await page.keyboard.press("Control+Enter");
+        await page.getByRole("button", { name: "Load all rows" }).click();
+        const grid = page.getByRole("grid");
+        await page.waitForFunction(
+            () => Number(document.querySelector('[role="grid"]')?.getAttribute("aria-rowcount")) > 100_000,
+            undefined,
+            { timeout: 60_000 },
+        );
+        // Only what is in sight is in the page.
+        assert.ok((await grid.getByRole("row").count()) < 80);
+        await grid.getByRole("gridcell").first().click();
+        await page.keyboard.press("End");
+        await grid.locator('[aria-rowindex="100001"]').waitFor();
+    }));
+
+test("connect PostgreSQL and see its tables", { skip: !postgres && "no PostgreSQL" }, (context) =>
+    visit(context, async (page) => {
+        const bin = execFileSync(`${root}scripts/postgres-bin.sh`).toString().trim();
+        execFileSync(`${bin}/psql`, [
+            postgres,
+            "-qc",
+            "CREATE TABLE IF NOT EXISTS lakes (id int primary key, name text not null, depth numeric)",
+        ]);
+        const url = new URL(postgres);
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/sources/new/postgresql`);
+        await page.getByLabel("Host").fill(url.hostname);
+        await page.getByLabel("Port").fill(url.port);
+        await page.getByLabel("Database").fill(url.pathname.slice(1));
+        await page.getByLabel("User").fill(url.username);
+        await page.getByLabel("Password").fill("not the password");
+        await page.getByLabel("Name").fill("Lakes");
+        await page.getByRole("button", { name: "Connect" }).click();
+        // The diagnosis stands in the page, and the form is still there.
+        await page.getByText("The connection failed").waitFor();
+        await page.getByLabel("Password").fill(url.password);
+        await page.getByRole("button", { name: "Try again" }).click();
+        await page.getByRole("heading", { name: "Lakes", level: 1 }).waitFor();
+        await page.getByText("lakes", { exact: true }).first().waitFor();
+    }),
+);
+
+test("upload a file and make a source of it", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/sources/new/csv`);
+        await page.locator('input[type="file"]').setInputFiles({
+            name: "rivers.csv",
+            mimeType: "text/csv",
+            buffer: Buffer.from("name,length\nRhine,1233\nElbe,1094\n"),
+        });
+        await page.getByRole("button", { name: "Another file" }).waitFor();
+        await page.getByRole("button", { name: "Connect" }).click();
+        await page.getByRole("heading", { name: "rivers", level: 1 }).waitFor();
+        await page.getByText("length", { exact: true }).first().waitFor();
+    }));
+
+test("a policy is checked while it is typed, set, and seen as another person", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/policies/new`);
+        await page.getByRole("group", { name: "Sources" }).getByRole("button", { name: "CRM" }).click();
+        await page.getByRole("group", { name: "Roles" }).getByRole("button", { name: "Viewer" }).click();
+        const condition = page.getByLabel("Rows where");
+        await condition.fill("citty = 'Berlin'");
+        await page.locator(".note.bad").waitFor();
+        await condition.fill("city <> 'Berlin'");
+        await page.getByText("It can be applied.").waitFor();
+        await page.getByLabel("Name of the rule").fill("not Berlin");
+        await page.getByLabel("Name", { exact: true }).fill("Nobody of Berlin");
+        await page.getByRole("button", { name: "Set the policy" }).click();
+        await page.getByRole("heading", { name: "Nobody of Berlin", level: 1 }).waitFor();
+
+        await page.goto(`${server.url}/simulate`);
+        await page.getByLabel("Person").selectOption({ label: "Victor Viewer, Viewer" });
+        await page.getByLabel("Source", { exact: true }).selectOption({ label: "CRM" });
+        await page
+            .getByText(/Berlin/)
+            .first()
+            .waitFor();
+        await page.getByRole("button", { name: "Nobody of Berlin" }).click();
+        await page.getByRole("heading", { name: "Then" }).waitFor();
+        await page.getByText("Changes", { exact: true }).waitFor();
+    }));
+
+test("what is not saved is not lost without a question", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.getByRole("link", { name: "Policies", exact: true }).click();
+        await page.getByRole("link", { name: "New policy" }).first().click();
+        await page.getByLabel("Name", { exact: true }).fill("Half done");
+        await page.getByRole("link", { name: "Members" }).click();
+        await page.getByText("This policy is not saved.").waitFor();
+        await page.getByRole("button", { name: "Stay" }).click();
+        assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Half done");
+    }));
+
+test("invite somebody, who accepts", (context) =>
+    visit(context, async (page) => {
+        const email = "grace@people.example";
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/invitations`);
+        await page.getByLabel("E-mail addresses").fill(email);
+        await page.getByLabel("Role").selectOption({ label: "Developer" });
+        await page.getByRole("button", { name: "Invite", exact: true }).click();
+        await page.getByText("1 invitation is on the way.").waitFor();
+        const invitation = await linkTo(server, email, "invitation");
+
+        await visit(context, async (guest) => {
+            await guest.goto(invitation);
+            await guest.getByRole("link", { name: "Sign up first" }).click();
+            await guest.getByLabel("E-mail").fill(email);
+            await guest.getByLabel("Name").fill("Grace Hopper");
+            await guest.getByLabel("Password").fill("Correct1horse-battery");
+            await guest.getByRole("button", { name: "Sign up" }).click();
+            await guest.getByRole("heading", { name: "Check your mail" }).waitFor();
+            await guest.goto(await linkTo(server, email, "verify-email"));
+            await guest.getByRole("button", { name: "Confirm" }).click();
+            await guest.getByText("Address confirmed").waitFor();
+            await guest.goto(invitation);
+            await guest.getByRole("link", { name: "Sign in to accept" }).click();
+            await guest.getByLabel("E-mail").fill(email);
+            await guest.getByLabel("Password", { exact: true }).fill("Correct1horse-battery");
+            await guest.getByRole("button", { name: "Sign in", exact: true }).click();
+            await guest.getByRole("button", { name: "Accept" }).click();
+            await guest.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        });
+
+        await page.goto(`${server.url}/people`);
+        await page.getByRole("link", { name: "Grace Hopper" }).waitFor();
+    }));
+
+test("a session that is ended elsewhere stands at the door", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "viewer@acme.example");
+        await visit(context, async (other) => {
+            await signIn(other, server.url, "viewer@acme.example");
+            await page.goto(`${server.url}/me/sessions`);
+            await page.getByRole("button", { name: "End", exact: true }).first().click();
+            await page.getByText("Ended.").waitFor();
+            await other.getByRole("link", { name: "History" }).click();
+            await other.getByRole("heading", { name: "Sign in" }).waitFor();
+        });
+    }));
+
+test(
+    "sign in through another provider",
+    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
+    (context) =>
+        visit(context, async (page) => {
+            await page.goto(`${server.url}/sign-in`);
+            await page.getByRole("button", { name: "Continue with Corp" }).click();
+            await page.locator('input[name="login"]').fill("linus");
+            await page.locator('input[name="password"]').fill("any");
+            await page.locator('button[type="submit"]').click();
+            await page.locator('button[type="submit"]').click();
+            await page.getByRole("heading", { name: "First steps" }).waitFor();
+        }),
+);
+
+test("the first way by keyboard alone", (context) =>
+    visit(context, async (page) => {
+        const { keyboard } = page;
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByLabel("E-mail").waitFor();
+        // The address has the focus.
+        await keyboard.type("developer@acme.example");
+        await keyboard.press("Tab");
+        await keyboard.type("Demo-pass-1");
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        await page.getByLabel("Question").waitFor();
+        await keyboard.type("How many orders per region in 2025?");
+        await keyboard.press("Enter");
+        await page.getByRole("gridcell", { name: "EU" }).waitFor();
+        // The palette reaches everything.
+        await keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).waitFor();
+        await keyboard.type("sessions");
+        await page.getByRole("menuitem", { name: /Sessions and devices/ }).waitFor();
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Sessions and devices", level: 1 }).waitFor();
+        await keyboard.press("Control+k");
+        await keyboard.type("sign out");
+        await page.getByRole("menuitem", { name: "Sign out", exact: true }).waitFor();
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    }));

@@ -1,0 +1,367 @@
+//! The connector of SQL Server and Synapse against a stand-in: the protocol and the parsing of Transact-SQL are others',
+//! the answers are DuckDB's with SQL Server's comparisons of texts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::tds::{DATABASE, PASSWORD, Server, USER};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::catalog::TableProvider;
+use futures::StreamExt;
+use rivergen_connectors::{
+    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, Registry, SourceConfig, SourceContext,
+    TableKind,
+};
+use rivergen_kernel::secret::Secret;
+use serde_json::json;
+
+fn context(
+    server: &Server,
+    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
+) -> (SourceContext, tempfile::TempDir) {
+    let mut config = SourceConfig::new(DataSourceType::Mssql);
+    config.host = Some("127.0.0.1".into());
+    config.port = Some(server.port);
+    config.database_name = Some(DATABASE.into());
+    config.connection_timeout = 10;
+    config.metadata.insert("sslmode".into(), json!("require"));
+    let mut credentials =
+        Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
+    change(&mut config, &mut credentials);
+    crate::support::source("ms", config, credentials)
+}
+
+async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
+    source.open_table("dbo", name, None).await.unwrap()
+}
+
+async fn made() -> Option<(Server, Arc<dyn OpenedSource>, tempfile::TempDir)> {
+    let server = Server::start().await?;
+    let (context, cache) = context(&server, |_, _| {});
+    let source = crate::support::open(&context).await;
+    Some((server, source, cache))
+}
+
+#[tokio::test]
+async fn pushed_down_or_not_the_answer_is_the_same() {
+    let Some((server, source, _cache)) = made().await else { return };
+    let pair =
+        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
+    let mut whole = 0;
+    for query in QUERIES {
+        whole += usize::from(pair.check(query).await.len() == 1);
+    }
+    assert!(whole * 10 >= QUERIES.len() * 9, "{whole} of {} left as one statement", QUERIES.len());
+
+    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
+    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
+    for part in ["SELECT TOP (5)", "JOIN", "WHERE", "GROUP BY", "ORDER BY"] {
+        assert!(statement.contains(part), "{statement}");
+    }
+    for line in server.log() {
+        let sent = line.strip_prefix("BATCH ").unwrap_or("SELECT");
+        assert!(sent.starts_with("SELECT ") || sent == "SELECT" || sent.starts_with("SET "), "{line}");
+    }
+}
+
+/// A dedicated pool passes over no rows.
+#[tokio::test]
+async fn what_synapse_lacks_is_done_here() {
+    let Some(server) = Server::start().await else { return };
+    let (pool, _cache) = context(&server, |config, _| config.kind = DataSourceType::Synapse);
+    let source = crate::support::open(&pool).await;
+    assert_eq!(source.probe().await.unwrap().as_deref(), Some("Synapse 16.0.4175.1"));
+    let pair =
+        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
+    for query in QUERIES {
+        for statement in pair.check(query).await {
+            assert!(!statement.contains(" OFFSET "), "{statement}");
+        }
+    }
+    assert!(server.log().iter().all(|line| !line.contains("BATCH SET ")), "its sessions have no options");
+}
+
+/// For the database texts are equal whatever their case and the blanks at their end.
+#[tokio::test]
+async fn texts_are_told_apart_that_the_database_takes_for_one() {
+    let Some((_server, source, _cache)) = made().await else { return };
+    let pair = Pair::of(vec![("blanks", table(&source, "blanks").await)]).await;
+    for query in [
+        "SELECT n FROM blanks WHERE t = 'x'",
+        "SELECT n FROM blanks WHERE t = 'x '",
+        "SELECT n FROM blanks WHERE t <> 'x'",
+        "SELECT n FROM blanks WHERE t = '' OR t IN ('X', 'a[b')",
+        "SELECT n FROM blanks WHERE t NOT IN ('x', '')",
+        "SELECT n FROM blanks WHERE t LIKE 'a[%'",
+        "SELECT t, count(*) FROM blanks GROUP BY t",
+        "SELECT a.n, b.n FROM blanks a JOIN blanks b ON a.t = b.t",
+        "SELECT n, CASE t WHEN 'x' THEN 1 WHEN '' THEN 2 END, nullif(t, 'x') FROM blanks ORDER BY n LIMIT 20",
+        "SELECT n FROM blanks b WHERE EXISTS (SELECT 1 FROM blanks c WHERE c.t = b.t AND c.n > b.n)",
+    ] {
+        assert_eq!(pair.check(query).await.len(), 1, "{query}");
+    }
+    for query in
+        ["SELECT count(DISTINCT t) FROM blanks", "SELECT min(t), max(t) FROM blanks", "SELECT t FROM blanks ORDER BY t"]
+    {
+        pair.check(query).await;
+    }
+    let statements = pair.check("SELECT n FROM blanks WHERE t = 'x'").await;
+    assert!(statements[0].contains("(t1.[t] = N'x') AND"), "an index may serve: {}", statements[0]);
+}
+
+#[tokio::test]
+async fn every_type_is_read() {
+    let Some((_server, source, _cache)) = made().await else { return };
+    let provider = table(&source, "types").await;
+    let schema = provider.schema();
+    let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
+    assert_eq!(typed("a"), DataType::Int16);
+    assert_eq!(typed("c"), DataType::Decimal128(19, 4));
+    assert_eq!(typed("d"), DataType::Decimal128(38, 10));
+    assert_eq!(typed("i"), DataType::Timestamp(TimeUnit::Microsecond, None));
+    assert_eq!(typed("j"), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+    let ctx = session();
+    ctx.register_table("types", provider.clone()).unwrap();
+    let found = ctx.sql("SELECT * FROM types WHERE a = 255").await.unwrap().collect().await.unwrap();
+    let expected = [
+        "255",
+        "-3",
+        "922337203685477.5807",
+        "1234567890123456789012345678.0123456789",
+        "ab",
+        "123e4567-e89b-12d3-a456-426655440000",
+        "00ff",
+        "23:59:59.500",
+        "2024-02-29T12:00:00.003",
+        "2024-02-29T10:00:00Z",
+        "7",
+        "<a>1</a>",
+        "2024-02-29T12:30:00",
+        "9999-12-31T23:59:59.999999",
+    ];
+    assert_eq!(rows(&found, true), [expected.map(str::to_owned).to_vec()]);
+    let pair = Pair::of(vec![("types", provider)]).await;
+    for query in [
+        "SELECT a FROM types WHERE e = 'ab' AND f = '123e4567-e89b-12d3-a456-426655440000'",
+        "SELECT a FROM types WHERE c = 922337203685477.5807 AND d > 5",
+        "SELECT count(*), sum(a), sum(c), min(d), max(i), max(j) FROM types",
+        "SELECT a FROM types WHERE i = TIMESTAMP '2024-02-29 12:00:00.003' AND m > TIMESTAMP '2200-01-01 00:00:00'",
+        "SELECT e, count(*) FROM types GROUP BY e LIMIT 5",
+        "SELECT date_trunc('week', i), date_trunc('minute', i), extract(week FROM i), extract(dow FROM l) FROM types LIMIT 9",
+    ] {
+        assert_eq!(pair.check(query).await.len(), 1, "{query}");
+    }
+    // Beside what is compared exactly stands what an index serves.
+    for (query, narrowed) in [
+        ("SELECT a FROM types WHERE i >= TIMESTAMP '2024-02-29 12:00:00.003'", "(t1.[i] >= CAST("),
+        (
+            "SELECT a FROM types WHERE i BETWEEN TIMESTAMP '2024-02-01 00:00:00' AND TIMESTAMP '2024-03-01 00:00:00'",
+            "(t1.[i] <= CAST(",
+        ),
+        ("SELECT a FROM types WHERE f = '123e4567-e89b-12d3-a456-426655440000'", "(t1.[f] = '123e"),
+    ] {
+        let statements = pair.check(query).await;
+        assert!(statements.len() == 1 && statements[0].contains(narrowed), "{statements:?}");
+    }
+    // No identifier, and so no error of the database's.
+    let statements = pair.check("SELECT a FROM types WHERE f = 'nonsense'").await;
+    assert!(!statements[0].contains("(t1.[f] ="), "{statements:?}");
+}
+
+#[tokio::test]
+async fn discovery_describes_everything() {
+    let Some((server, source, _cache)) = made().await else { return };
+    let schemas = source.discover(None).await.unwrap();
+    let names: Vec<_> = schemas.iter().map(|schema| schema.name.as_str()).collect();
+    assert_eq!(names, ["dbo", "sales"]);
+    let people = schemas[0].tables.iter().find(|table| table.name == "people").unwrap();
+    assert_eq!(
+        (people.kind, people.row_count, people.comment.as_deref()),
+        (TableKind::Table, Some(6), Some("All of them"))
+    );
+    assert_eq!(schemas[1].tables[0].kind, TableKind::View);
+    let column = |name: &str| people.columns.iter().find(|column| column.name == name);
+    assert!(column("secret").is_none(), "only what the user may read");
+    let id = column("id").unwrap();
+    assert!(id.primary_key && !id.nullable && id.position == 1);
+    assert_eq!(column("salary").unwrap().source_type, "decimal(10,2)");
+    assert_eq!(column("name").unwrap().source_type, "nvarchar(60)");
+    let age = column("age").unwrap();
+    assert_eq!((age.comment.as_deref(), age.default_value.as_deref()), (Some("In years"), Some("((7))")));
+    let boss = ForeignKey { schema: "dbo".into(), table: "people".into(), column: "id".into() };
+    assert_eq!(column("boss").unwrap().foreign_key.as_ref(), Some(&boss));
+    assert!(source.discover(Some("other")).await.unwrap().is_empty());
+    assert!(matches!(source.open_table("dbo", "PEOPLE", None).await, Err(ConnectorError::NotFound { .. })));
+
+    // What was discovered survives being stored, and opens the table without a question.
+    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
+    assert_eq!(&known, people);
+    let before = server.log().len();
+    let table = source.open_table("dbo", "people", Some(&known)).await.unwrap();
+    assert_eq!(server.log().len(), before);
+    assert_eq!(table.schema(), source.open_table("dbo", "people", None).await.unwrap().schema());
+
+    // Synapse has no views of permissions and hidden columns that could be relied on; what it lacks is left out.
+    let (pool, _cache) = context(&server, |config, _| {
+        config.kind = DataSourceType::Synapse;
+        config.schema_name = Some("sales".into());
+    });
+    let schemas = crate::support::open(&pool).await.discover(None).await.unwrap();
+    assert_eq!((schemas.len(), schemas[0].name.as_str(), schemas[0].tables[0].row_count), (1, "sales", None));
+}
+
+#[tokio::test]
+async fn tls_is_as_strict_as_its_mode() {
+    let Some(server) = Server::start().await else { return };
+    let certificate = server.certificate();
+    let registry = Registry::new();
+    let connector = registry.connector(DataSourceType::Mssql).unwrap();
+    for (mode, host, root, works) in [
+        (Some("disable"), "127.0.0.1", None, true),
+        (Some("prefer"), "127.0.0.1", None, true),
+        (Some("require"), "127.0.0.1", None, true),
+        (None, "localhost", None, false),
+        (Some("verify-full"), "localhost", Some(&certificate), true),
+        (None, "localhost", Some(&certificate), true),
+        (Some("verify-ca"), "127.0.0.1", Some(&certificate), true),
+    ] {
+        let (context, _cache) = context(&server, |config, _| {
+            config.host = Some(host.into());
+            config.metadata.clear();
+            config.metadata.extend(mode.map(|mode| ("sslmode".to_owned(), json!(mode))));
+            config.metadata.extend(root.map(|root| ("ssl_root_certificate".to_owned(), json!(root))));
+        });
+        let outcome = connector.test(&context).await;
+        assert_eq!(outcome.successful, works, "{mode:?} {host}: {:?}", outcome.error_message);
+        if works {
+            let encrypted = if mode == Some("disable") { "encrypted=False" } else { "encrypted=True" };
+            assert!(server.log().iter().rfind(|line| line.starts_with("LOGIN")).unwrap().ends_with(encrypted));
+        } else {
+            assert!(outcome.error_message.unwrap().contains("TLS"), "{mode:?}");
+        }
+    }
+
+    let Some(plain) = Server::start_with(&["--no-tls"]).await else { return };
+    for (mode, works) in [("prefer", true), ("require", false), ("verify-full", false)] {
+        let (context, _cache) = context(&plain, |config, _| _ = config.metadata.insert("sslmode".into(), json!(mode)));
+        let before = plain.log().len();
+        let outcome = connector.test(&context).await;
+        assert_eq!(outcome.successful, works, "{mode}: {:?}", outcome.error_message);
+        assert!(works || plain.log().len() == before, "no password went out");
+    }
+}
+
+#[tokio::test]
+async fn tests_tell_what_is_wrong_and_no_more() {
+    let Some(server) = Server::start().await else { return };
+    let registry = Registry::new();
+    let connector = registry.connector(DataSourceType::Mssql).unwrap();
+    let (good, _cache) = context(&server, |_, _| {});
+    let outcome = connector.test(&good).await;
+    assert!(outcome.successful, "{:?}", outcome.error_message);
+    assert_eq!(outcome.version.as_deref(), Some("SQL Server 16.0.4175.1"));
+    let login = server.log().into_iter().find(|line| line.starts_with("LOGIN")).unwrap();
+    assert_eq!(login, "LOGIN rivergen rivergen shop read_only=True encrypted=True");
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    type Change = Box<dyn Fn(&mut SourceConfig, &mut Credentials)>;
+    let cases: [(&str, Change); 5] = [
+        ("credentials", Box::new(|_, c| c.password = Some(Secret::new("wrong")))),
+        ("credentials", Box::new(|_, c| c.username = Some("nobody_knows".into()))),
+        ("credentials", Box::new(|s, _| s.database_name = Some("missing".into()))),
+        ("reached", Box::new(move |s, _| s.port = Some(closed))),
+        ("reached", Box::new(|s, _| s.host = Some("no-such-host.invalid".into()))),
+    ];
+    for (told, change) in cases {
+        let (wrong, _cache) = context(&server, |config, credentials| {
+            config.max_retries = 0;
+            change(config, credentials);
+        });
+        let outcome = connector.test(&wrong).await;
+        let message = outcome.error_message.unwrap();
+        assert!(!outcome.successful && outcome.error_code == Some("CONNECTION_ERROR"), "{message}");
+        assert!(message.contains(told), "{message}");
+        assert!(!message.contains("refused (os") && !message.contains("127.0.0.1") && !message.contains("missing"));
+    }
+
+    let (mut private, _cache) = context(&server, |_, _| {});
+    private.guard = crate::support::outbound(false);
+    let outcome = connector.test(&private).await;
+    assert!(outcome.error_message.unwrap().contains("not allowed"));
+}
+
+/// As Azure and availability groups do; the address is checked again.
+#[tokio::test]
+async fn a_session_that_is_sent_on_goes_there() {
+    let Some(server) = Server::start().await else { return };
+    let (routed, _cache) = context(&server, |_, credentials| credentials.username = Some("routed".into()));
+    assert!(crate::support::open(&routed).await.probe().await.is_ok());
+    let logins = server.log().iter().filter(|line| line.starts_with("LOGIN routed")).count();
+    assert_eq!(logins, 2);
+}
+
+#[tokio::test]
+async fn statements_end_with_their_time_and_with_who_waits_for_them() {
+    let Some(server) = Server::start().await else { return };
+    let (context, _cache) = context(&server, |config, _| {
+        config.query_timeout = 1;
+        config.connection_pool_size = 1;
+    });
+    let source = crate::support::open(&context).await;
+    let ctx = session();
+    ctx.register_table("slow", table(&source, "slow").await).unwrap();
+    let start = Instant::now();
+    let error = ctx.sql("SELECT s FROM slow").await.unwrap().collect().await.unwrap_err();
+    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    // The one session is free again, and the server has been told.
+    assert!(source.probe().await.is_ok());
+    let mut stream = ctx.sql("SELECT s FROM slow").await.unwrap().execute_stream().await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "it sleeps");
+    drop(stream);
+    let until = Instant::now() + Duration::from_secs(15);
+    while server.log().iter().filter(|line| *line == "ATTENTION").count() < 2 {
+        assert!(Instant::now() < until, "{:?}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn large_results_stream() {
+    let Some((_server, source, _cache)) = made().await else { return };
+    let ctx = session();
+    ctx.register_table("big", table(&source, "big").await).unwrap();
+    let batches = ctx.sql("SELECT n, t FROM big").await.unwrap().collect().await.unwrap();
+    assert!(batches.len() > 5);
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 50_000);
+}
+
+#[test]
+fn settings_are_checked_by_field() {
+    let registry = Registry::new();
+    let fields = |kind, change: &dyn Fn(&mut SourceConfig)| {
+        let mut config = SourceConfig::new(kind);
+        config.host = Some("db.example.com".into());
+        config.port = Some(1433);
+        config.database_name = Some("shop".into());
+        change(&mut config);
+        let credentials =
+            Credentials { username: Some("ann".into()), password: Some(Secret::new("p")), ..Credentials::default() };
+        let wrong = registry.connector(kind).unwrap().validate(&config, &credentials);
+        wrong.into_iter().map(|error| error.field.to_string()).collect::<Vec<_>>()
+    };
+    for kind in [DataSourceType::Mssql, DataSourceType::Synapse] {
+        assert_eq!(fields(kind, &|_| {}), Vec::<String>::new());
+        assert_eq!(fields(kind, &|config| config.database_name = None), ["database_name"]);
+        assert_eq!(fields(kind, &|config| config.host = Some(r"db\SQLEXPRESS".into())), ["host"]);
+        assert_eq!(
+            fields(kind, &|config| _ = config.metadata.insert("sslmode".into(), "strict".into())),
+            ["metadata.sslmode"]
+        );
+        let wrong = |config: &mut SourceConfig| _ = config.metadata.insert("ssl_root_certificate".into(), "x".into());
+        assert_eq!(fields(kind, &wrong), ["metadata.ssl_root_certificate"]);
+        let form = registry.connector(kind).unwrap().form();
+        assert_eq!(form["properties"]["credentials"]["properties"]["password"]["writeOnly"], true);
+    }
+}

@@ -1,0 +1,334 @@
+//! Access tokens of applications: signed JWTs (RFC 9068), and what stands behind each of them at the moment of its use.
+//!
+//! The signature alone lets nobody in. Behind a token there is an application, which may have been suspended; mostly a grant,
+//! which may have ended; and a person, who may have left. [`Access::inspect`] looks at all of them, keeps what it found for a
+//! minute, and hears on the bus when it changes.
+//!
+//! A token is good for those that its `aud` names alone: this server, unless the application asked for another one
+//! (RFC 8707). Shown here, a token that is meant for another server opens nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Duration, Utc};
+use jsonwebtoken::{Validation, jwk::JwkSet};
+use rivergen_identity::{
+    authenticate::{Delegation, Delegations},
+    directory::Directory,
+    user::User,
+};
+use rivergen_kernel::{
+    ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result, Tenant, Token, TokenHash, UserId,
+    WorkspaceId,
+};
+use rivergen_platform::{Event, Kept, Platform, Transaction, signing::SigningKeys};
+use rivergen_tenancy::member;
+use sea_orm::{ActiveValue::Set, entity::prelude::*, sea_query::OnConflict};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    application::{
+        GrantType,
+        known::{Client, Clients},
+    },
+    grant,
+    scope::ScopeSet,
+};
+
+/// What a JWT of this kind says it is.
+const TYPE: &str = "at+jwt";
+
+/// The claims of an access token (RFC 9068, section 2.2).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    /// The person, or the application where it acts for itself.
+    pub sub: String,
+    pub aud: Vec<String>,
+    pub client_id: String,
+    pub jti: String,
+    pub iat: i64,
+    pub exp: i64,
+    pub scope: String,
+    pub org: OrganizationId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ws: Option<WorkspaceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The grant that it lives and dies with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<OauthGrantId>,
+    /// The service that acts with it, where it was given for another application's token (RFC 8693, section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// The application's count of what made its tokens void.
+    #[serde(rename = "gen")]
+    pub generation: i64,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Actor {
+    pub sub: String,
+}
+
+impl Claims {
+    fn expires_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.exp, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
+}
+
+/// A token that is good, and what stands behind it.
+#[derive(Debug)]
+pub struct Inspected {
+    pub claims: Claims,
+    pub application_id: OauthApplicationId,
+    /// To which application it was granted.
+    pub granted_to: OauthApplicationId,
+    /// For whom the application acts.
+    pub user_id: UserId,
+    /// What it proves, but for where it is used.
+    pub proofs: Proofs,
+    /// What is left of its scopes for what the application may still ask for.
+    pub scope: ScopeSet,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Inspected {
+    pub fn is_for(&self, audience: &str) -> bool {
+        self.claims.aud.iter().any(|one| one == audience)
+    }
+}
+
+/// What a new token is to say.
+pub struct Subject<'a> {
+    pub client: &'a Client,
+    pub sub: String,
+    pub scope: &'a ScopeSet,
+    /// Empty: this server.
+    pub resources: &'a [String],
+    pub workspace_id: Option<WorkspaceId>,
+    pub grant: Option<&'a grant::Model>,
+    /// The application acts with what was granted to another one.
+    pub acts: bool,
+    /// How long it may live, where that is less than usual.
+    pub at_most: Option<Duration>,
+}
+
+/// A token, and how long it lives.
+pub struct Issued {
+    pub text: String,
+    pub lifetime: Duration,
+}
+
+/// Tokens that were revoked one by one, until they would have expired.
+pub mod revoked {
+    use super::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "oauth_revoked_tokens")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub token_hash: TokenHash,
+        pub expires_at: DateTime<Utc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Issues and reads access tokens; cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    platform: Platform,
+    keys: SigningKeys,
+    directory: Arc<dyn Directory>,
+    pub(crate) clients: Clients,
+    lifetime: Duration,
+    kept: Kept<Vec<u8>, Arc<Inspected>>,
+}
+
+impl Access {
+    /// `lifetime`: of a token where the organization asks for no shorter one.
+    pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, lifetime: Duration) -> Self {
+        let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
+        let clients = Clients::new(platform.clone());
+        Self { platform, keys, directory, clients, lifetime, kept }
+    }
+
+    pub(crate) fn keys(&self) -> &SigningKeys {
+        &self.keys
+    }
+
+    /// The keys that verify its tokens (RFC 7517).
+    pub fn jwks(&self) -> JwkSet {
+        self.keys.jwks()
+    }
+
+    pub(crate) async fn issue(&self, subject: Subject<'_>) -> Result<Issued> {
+        let now = self.platform.clock.now();
+        let application = &subject.client.row;
+        let organization = self.directory.security_of(application.organization_id).await?;
+        let asked = organization.access_token_minutes.map(|minutes| Duration::minutes(i64::from(minutes)));
+        let lifetime = [asked, subject.at_most].into_iter().flatten().fold(self.lifetime, Ord::min);
+        let aud = match subject.resources {
+            [] => vec![self.platform.public_url.to_string()],
+            resources => resources.to_vec(),
+        };
+        let claims = Claims {
+            iss: self.platform.public_url.to_string(),
+            sub: subject.sub,
+            aud,
+            client_id: application.client_id.clone(),
+            jti: Token::random(&mut rand::rng()).expose()[..22].to_owned(),
+            iat: now.timestamp(),
+            exp: (now + lifetime).timestamp(),
+            scope: subject.scope.to_string(),
+            org: application.organization_id,
+            ws: subject.workspace_id,
+            auth_time: subject.grant.map(|grant| grant.authenticated_at.timestamp()),
+            grant: subject.grant.map(|grant| grant.id),
+            act: subject.acts.then(|| Actor { sub: application.client_id.clone() }),
+            generation: application.token_generation,
+        };
+        Ok(Issued { text: self.keys.sign(TYPE, &claims)?, lifetime })
+    }
+
+    /// What stands behind the token; `UNAUTHORIZED` or `TOKEN_EXPIRED` where it is not good any more.
+    pub async fn inspect(&self, token: &str, now: DateTime<Utc>) -> Result<Arc<Inspected>> {
+        let key = TokenHash::of(token).0;
+        if let Some(known) = self.kept.get(&key)
+            && now < known.expires_at
+        {
+            return Ok(known);
+        }
+        self.kept.load(key, self.load(token, now)).await
+    }
+
+    async fn load(&self, token: &str, now: DateTime<Utc>) -> Result<Arc<Inspected>> {
+        let claims = self.verify(token, now).await?;
+        let refused = ErrorCode::Unauthorized;
+        let db = self.platform.db.read();
+        let unknown = |error: rivergen_kernel::Error| error.renamed(ErrorCode::ApplicationNotFound, refused);
+        let client = self.clients.find(&claims.client_id).await.map_err(unknown)?;
+        let application = &client.row;
+        if claims.generation != application.token_generation || claims.org != application.organization_id {
+            return Err(refused.into());
+        }
+        // Index: oauth_revoked_tokens(token_hash), unique.
+        let by_hash = revoked::Entity::find().filter(revoked::Column::TokenHash.eq(TokenHash::of(token)));
+        if by_hash.one(db).await?.is_some() {
+            return Err(refused.into());
+        }
+        let (user_id, granted_to, granted_at, proofs) = match claims.grant {
+            Some(id) => {
+                let grant = grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none());
+                // A service acts with what was granted to another application of the organization, while it is.
+                let is_its = |grant: &grant::Model| match claims.act {
+                    Some(_) => grant.organization_id == application.organization_id,
+                    None => grant.application_id == application.id,
+                };
+                let grant = grant.filter(is_its).ok_or(refused)?;
+                (grant.user_id, grant.application_id, grant.created_at, grant.proofs())
+            }
+            None if client.may(GrantType::ClientCredentials) => {
+                (application.responsible_user_id, application.id, now, Proofs::of_what_goes_on(None))
+            }
+            None => return Err(refused.into()),
+        };
+        self.check_person(user_id, application.organization_id, granted_at).await?;
+        let scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
+        let expires_at = claims.expires_at();
+        let application_id = application.id;
+        Ok(Arc::new(Inspected { application_id, granted_to, user_id, proofs, scope, expires_at, claims }))
+    }
+
+    /// Whether the person is there and a member, and has been one since they agreed: who left and came back has not.
+    pub(crate) async fn check_person(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        since: DateTime<Utc>,
+    ) -> Result<()> {
+        let db = self.platform.db.read();
+        let found = User::find(db, user).await?.ok_or(ErrorCode::Unauthorized)?;
+        if found.account.disabled_at.is_some() {
+            return Err(ErrorCode::UserDisabled.into());
+        }
+        let membership = self.directory.membership(user, organization, None).await?;
+        membership.ok_or(ErrorCode::Unauthorized)?;
+        let member = member::find(db, Tenant::on_behalf_of(organization), user).await;
+        let member = member.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::Unauthorized))?;
+        if member.joined_at > since { Err(ErrorCode::Unauthorized.into()) } else { Ok(()) }
+    }
+
+    async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims> {
+        let invalid = |_| rivergen_kernel::Error::from(ErrorCode::Unauthorized);
+        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
+        if header.typ.as_deref() != Some(TYPE) {
+            return Err(ErrorCode::Unauthorized.into());
+        }
+        let kid = header.kid.ok_or(ErrorCode::Unauthorized)?;
+        let key = self.keys.verifying(&kid).await?.ok_or(ErrorCode::Unauthorized)?;
+        // The algorithm is the key's, never the token's choice (RFC 8725, section 3.1).
+        let mut validation = Validation::new(key.algorithm);
+        validation.set_issuer(&[&*self.platform.public_url]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+        // For whom it is, whoever takes it says.
+        validation.validate_aud = false;
+        // Checked below against the injected clock.
+        validation.validate_exp = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation).map_err(invalid)?.claims;
+        if now >= claims.expires_at() { Err(ErrorCode::TokenExpired.into()) } else { Ok(claims) }
+    }
+
+    /// Makes one token void, on every node.
+    pub(crate) async fn revoke(&self, tx: &Transaction, token: &str, inspected: &Inspected) -> Result<()> {
+        let row = revoked::ActiveModel {
+            token_hash: Set(TokenHash::of(token)),
+            expires_at: Set(inspected.expires_at),
+            ..Default::default()
+        };
+        revoked::Entity::insert(row)
+            .on_conflict(OnConflict::column(revoked::Column::TokenHash).do_nothing().to_owned())
+            .try_insert()
+            .exec_without_returning(tx.conn())
+            .await?;
+        tx.publish(Event::ApplicationChanged(inspected.application_id)).await
+    }
+}
+
+#[async_trait]
+impl Delegations for Access {
+    async fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Delegation> {
+        let inspected = self.inspect(token, now).await?;
+        let scopes = inspected.scope.api();
+        // One that only tells who somebody is opens nothing else, as little as one for another server.
+        if !inspected.is_for(&self.platform.public_url) || scopes.0.is_empty() {
+            return Err(ErrorCode::Unauthorized.into());
+        }
+        Ok(Delegation {
+            application_id: inspected.application_id,
+            grant_id: inspected.claims.grant,
+            granted_to: inspected.granted_to,
+            user_id: inspected.user_id,
+            organization_id: inspected.claims.org,
+            workspace_id: inspected.claims.ws,
+            scopes,
+            proofs: inspected.proofs,
+            expires_at: inspected.expires_at,
+        })
+    }
+}
+
+fn until(_: &Vec<u8>, inspected: &Arc<Inspected>) -> Vec<Event> {
+    let mut events = vec![
+        Event::ApplicationChanged(inspected.application_id),
+        Event::ApplicationChanged(inspected.granted_to),
+        Event::UserChanged(inspected.user_id),
+        Event::OrganizationChanged(inspected.claims.org),
+    ];
+    events.extend(inspected.claims.grant.map(Event::GrantEnded));
+    events
+}

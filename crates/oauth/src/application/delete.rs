@@ -1,0 +1,43 @@
+//! `DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}`
+
+use axum::extract::State;
+use rivergen_kernel::{OauthApplicationId, OrganizationId, Permission, Result};
+use rivergen_platform::{
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
+};
+use sea_orm::EntityTrait;
+use serde_json::json;
+
+use super::{Entity, view::Done};
+use crate::Oauth;
+
+errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ApplicationNotFound; }
+
+/// Delete an application for good
+#[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}", tag = "oauth_applications",
+    params(("org_id" = OrganizationId, Path, description = "The organization"),
+        ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
+    responses((status = 200, description = "Gone, with all of its tokens", body = Envelope<Done>), DeleteErrors))]
+pub async fn delete(
+    State(oauth): State<Oauth>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path((org_id, app_id)): Path<(OrganizationId, OauthApplicationId)>,
+) -> Result<Reply<Done>> {
+    let platform = oauth.platform();
+    let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
+    let tx = platform.db.begin().await?;
+    let row = super::find(tx.conn(), tenant, app_id).await?;
+    // The nodes hear of it before what they would look at is gone.
+    row.void_tokens(&tx, "application_deleted", platform.clock.now()).await?;
+    Entity::delete_by_id(row.id).exec(tx.conn()).await?;
+    let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "oauth_application.delete")
+        .target("oauth_application", row.id.0)
+        .details(json!({"name": row.name, "client_id": row.client_id}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The application is deleted, with all of its tokens.";
+    Ok(Reply::ok(Done { message }, message))
+}

@@ -1,0 +1,161 @@
+//! `PATCH /api/v1/organizations/{org_id}/oauth-applications/{app_id}`
+//!
+//! What is taken away from an application holds for the tokens and codes that it has: they are checked against it at each
+//! use. A suspended one that is let in again gets new tokens; the old ones stay void.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{Error, ErrorCode, OauthApplicationId, OrganizationId, Permission, Result, Scope, Scopes};
+use rivergen_platform::{
+    Event,
+    audit::{self, AuditRecord},
+    db::is_unique_violation,
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
+};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{
+    AccessLevel, GrantType, Status, answers_for, check_resources, create::check_shape, may_register, name_key,
+    redirect, secret, view::ApplicationAnswer,
+};
+use crate::{Oauth, assertion};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(example = json!({"description": "Weekly reports", "status": "active"}))]
+#[garde(allow_unvalidated)]
+pub struct UpdateApplicationRequest {
+    #[garde(inner(length(chars, min = 1, max = 100)))]
+    pub name: Option<String>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    pub description: Option<Option<String>>,
+    #[garde(inner(length(min = 1, max = 4)))]
+    pub grant_types: Option<Vec<GrantType>>,
+    #[garde(inner(length(max = 20)))]
+    pub redirect_uris: Option<Vec<String>>,
+    #[garde(inner(length(min = 1, max = 50)))]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub scopes: Option<Vec<Scope>>,
+    pub access_level: Option<AccessLevel>,
+    pub status: Option<Status>,
+    #[garde(inner(length(max = 20)))]
+    pub post_logout_redirect_uris: Option<Vec<String>>,
+    #[garde(inner(length(max = 20)))]
+    pub resources: Option<Vec<String>>,
+    /// Other public keys, for an application that has some.
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<serde_json::Value>,
+    pub preapproved: Option<bool>,
+    /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
+    /// know them.
+    pub take_over: Option<bool>,
+}
+
+errors! {
+    pub UpdateErrors: ApplicationExists, InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ReauthenticationRequired, OrgNotFound, ApplicationNotFound, ValidationError;
+}
+
+/// Change an application
+#[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}", tag = "oauth_applications",
+    params(("org_id" = OrganizationId, Path, description = "The organization"),
+        ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
+    request_body = UpdateApplicationRequest,
+    responses((status = 200, description = "The application as it is now", body = Envelope<ApplicationAnswer>), UpdateErrors))]
+pub async fn update(
+    State(oauth): State<Oauth>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path((org_id, app_id)): Path<(OrganizationId, OauthApplicationId)>,
+    Json(request): Json<UpdateApplicationRequest>,
+) -> Result<Reply<ApplicationAnswer>> {
+    let platform = oauth.platform();
+    let now = platform.clock.now();
+    let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
+    let tx = platform.db.begin().await?;
+    let before = super::find(tx.conn(), tenant, app_id).await?;
+    let takes_over = request.take_over == Some(true) && before.responsible_user_id != caller.user_id;
+    let widens = request.scopes.is_some() || request.grant_types.is_some() || request.jwks.is_some();
+    let grant_types = request.grant_types.unwrap_or_else(|| before.grant_types());
+    let redirect_uris = request.redirect_uris.unwrap_or_else(|| before.redirect_uris());
+    check_shape(before.client_type, &grant_types, &redirect_uris)?;
+    let mut changed = before.clone().into_active_model();
+    changed.grant_types = Set(json!(grant_types));
+    changed.redirect_uris = Set(json!(redirect_uris));
+    changed.updated_at = Set(now);
+    if let Some(name) = request.name {
+        changed.name_key = Set(name_key(&name));
+        changed.name = Set(name);
+    }
+    if let Some(description) = request.description {
+        if description.as_ref().is_some_and(|text| text.chars().count() > 1000) {
+            return Err(Error::invalid_field("description", "is longer than 1000 letters"));
+        }
+        changed.description = Set(description);
+    }
+    if let Some(scopes) = request.scopes {
+        let scopes = Scopes(scopes.into_iter().collect());
+        may_register(&caller, &scopes, &before.scopes(), now)?;
+        changed.scopes = Set(json!(scopes));
+    }
+    if let Some(level) = request.access_level {
+        changed.access_level = Set(level);
+    }
+    if let Some(uris) = request.post_logout_redirect_uris {
+        redirect::check("post_logout_redirect_uris", &uris)?;
+        changed.post_logout_redirect_uris = Set(json!(uris));
+    }
+    if let Some(resources) = request.resources {
+        check_resources(&resources)?;
+        changed.resources = Set(json!(resources));
+    }
+    if let Some(keys) = request.jwks {
+        if before.jwks.is_none() {
+            return Err(Error::invalid_field("jwks", "is for applications that were registered with keys"));
+        }
+        assertion::check(&keys)?;
+        changed.jwks = Set(Some(keys));
+    }
+    if let Some(preapproved) = request.preapproved {
+        changed.preapproved = Set(preapproved);
+    }
+    if widens && !takes_over {
+        answers_for(&caller, &before, &grant_types)?;
+    }
+    if takes_over {
+        // From now on it may do what the caller may: that is theirs to prove.
+        caller.recently_proved(now)?;
+        changed.responsible_user_id = Set(caller.user_id);
+    }
+    if let Some(status) = request.status {
+        changed.status = Set(status);
+    }
+    let row = changed.update(tx.conn()).await.map_err(|error| match is_unique_violation(&error) {
+        true => ErrorCode::ApplicationExists.into(),
+        false => Error::from(error),
+    })?;
+    if row.status == Status::Revoked && before.status == Status::Active {
+        row.void_tokens(&tx, "application_revoked", now).await?;
+    }
+    if takes_over {
+        let known_to_others = secret::Entity::delete_many().filter(secret::Column::ApplicationId.eq(row.id));
+        known_to_others.exec(tx.conn()).await?;
+        row.void_tokens(&tx, "application_taken_over", now).await?;
+    }
+    tx.publish(Event::ApplicationChanged(row.id)).await?;
+    let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "oauth_application.update")
+        .target("oauth_application", row.id.0)
+        .details(
+            json!({"name": row.name, "status": row.status, "scopes_before": before.scopes(), "scopes": row.scopes(),
+            "preapproved": row.preapproved, "responsible_user_id": row.responsible_user_id}),
+        );
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let message = "The application is changed.";
+    Ok(Reply::ok(ApplicationAnswer { application: row.into(), message }, message))
+}

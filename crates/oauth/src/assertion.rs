@@ -1,0 +1,158 @@
+//! An application's proof by a key of its own (`private_key_jwt`; RFC 7523, OpenID Connect Core, section 9): a JWT that it signed
+//! for this server alone, for a few minutes, and that is good once.
+
+use chrono::{DateTime, Duration, Utc};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
+};
+use rivergen_kernel::{Error, Result, TokenHash};
+use rivergen_platform::db::is_unique_violation;
+use sea_orm::{ActiveValue::Set, entity::prelude::*};
+use serde::Deserialize;
+
+use crate::Oauth;
+
+/// What `client_assertion_type` says.
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How far ahead an assertion may expire.
+const LONGEST: Duration = Duration::minutes(10);
+/// How far the application's clock may be off.
+const SKEW: Duration = Duration::seconds(60);
+const MOST_KEYS: usize = 10;
+
+/// Assertions that were shown, until they have expired.
+pub mod seen {
+    use super::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "oauth_seen")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub token_hash: TokenHash,
+        pub expires_at: DateTime<Utc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    exp: i64,
+    jti: String,
+}
+
+/// The algorithms that a key may be used with; none for a key that is not taken.
+fn algorithms(key: &Jwk) -> &'static [Algorithm] {
+    match &key.algorithm {
+        AlgorithmParameters::EllipticCurve(params) => match params.curve {
+            EllipticCurve::P256 => &[Algorithm::ES256],
+            EllipticCurve::P384 => &[Algorithm::ES384],
+            _ => &[],
+        },
+        // 342 letters: 256 bytes, 2048 bits.
+        AlgorithmParameters::RSA(params) if params.n.len() >= 342 => &[Algorithm::RS256, Algorithm::PS256],
+        AlgorithmParameters::OctetKeyPair(params) if params.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
+        _ => &[],
+    }
+}
+
+/// Checks the keys of an application before they are registered: public ones, asymmetric, each with an id of its own.
+pub fn check(keys: &serde_json::Value) -> Result<JwkSet> {
+    let wrong = |reason: &str| Error::invalid_field("jwks", reason);
+    let list = keys["keys"].as_array().ok_or_else(|| wrong("must be a JWK set: {\"keys\": […]}"))?;
+    if list.iter().any(|key| key.get("d").is_some() || key.get("k").is_some()) {
+        return Err(wrong("holds a private or symmetric key; keep that one, and make another"));
+    }
+    let set: JwkSet = serde_json::from_value(keys.clone()).map_err(|_| wrong("holds a key that cannot be read"))?;
+    let ids: Vec<&String> = set.keys.iter().filter_map(|key| key.common.key_id.as_ref()).collect();
+    let is_distinct = ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id));
+    if set.keys.is_empty() || set.keys.len() > MOST_KEYS || ids.len() != set.keys.len() || !is_distinct {
+        return Err(wrong("must hold one to ten keys, each with a kid of its own"));
+    }
+    match set.keys.iter().all(|key| !algorithms(key).is_empty() && DecodingKey::from_jwk(key).is_ok()) {
+        true => Ok(set),
+        false => Err(wrong("takes keys of P-256, P-384, Ed25519, and RSA of 2048 bits or more")),
+    }
+}
+
+/// Whether the application signed the assertion, for this server, now, and shows it for the first time.
+pub async fn proves(oauth: &Oauth, client_id: &str, keys: &JwkSet, assertion: &str) -> Result<bool> {
+    let platform = oauth.platform();
+    let now = platform.clock.now();
+    let Some(expires_at) = verified(oauth, client_id, keys, assertion, now) else { return Ok(false) };
+    let tx = platform.db.begin().await?;
+    // Index: oauth_seen(token_hash), unique: of two requests at once one is told that it is the first.
+    let row = seen::ActiveModel {
+        token_hash: Set(TokenHash::of(assertion)),
+        expires_at: Set(expires_at + SKEW),
+        ..Default::default()
+    };
+    match seen::Entity::insert(row).exec_without_returning(tx.conn()).await {
+        Err(error) if is_unique_violation(&error) => return Ok(false),
+        inserted => inserted?,
+    };
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// When a good assertion expires.
+fn verified(
+    oauth: &Oauth,
+    client_id: &str,
+    keys: &JwkSet,
+    assertion: &str,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let header = jsonwebtoken::decode_header(assertion).ok()?;
+    let key = keys.find(header.kid.as_deref()?)?;
+    // What the token says of its algorithm counts among those of the key alone (RFC 8725, section 3.1).
+    let algorithm = *algorithms(key).iter().find(|algorithm| **algorithm == header.alg)?;
+    let mut validation = Validation::new(algorithm);
+    validation.set_issuer(&[client_id]);
+    let issuer = oauth.issuer();
+    validation.set_audience(&[issuer.to_owned(), format!("{issuer}/oauth/token")]);
+    validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+    // Checked below against the injected clock.
+    validation.validate_exp = false;
+    let key = DecodingKey::from_jwk(key).ok()?;
+    let claims = jsonwebtoken::decode::<Claims>(assertion, &key, &validation).ok()?.claims;
+    let expires_at = DateTime::from_timestamp(claims.exp, 0)?;
+    let is_good = claims.sub == client_id
+        && !claims.jti.is_empty()
+        && now < expires_at + SKEW
+        && expires_at - now <= LONGEST + SKEW;
+    is_good.then_some(expires_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_public_keys_are_registered() {
+        let p256 = |more: serde_json::Value| {
+            let mut key = json!({"kty": "EC", "crv": "P-256", "kid": "1",
+                "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"});
+            key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            key
+        };
+        check(&json!({"keys": [p256(json!({}))]})).unwrap();
+        for bad in [
+            json!({}),
+            json!({"keys": []}),
+            json!({"keys": [p256(json!({"d": "secret"}))]}),
+            json!({"keys": [{"kty": "oct", "kid": "1", "k": "c2VjcmV0"}]}),
+            json!({"keys": [p256(json!({})), p256(json!({}))]}),
+            json!({"keys": [{"kty": "RSA", "kid": "1", "n": "AQAB", "e": "AQAB"}]}),
+        ] {
+            assert!(check(&bad).is_err(), "{bad}");
+        }
+    }
+}

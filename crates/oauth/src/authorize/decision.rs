@@ -1,0 +1,177 @@
+//! `POST /oauth/authorize`: what the person decided on the consent page.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rivergen_kernel::{Error, ErrorCode, Result, Token, TokenHash};
+use rivergen_platform::{
+    Transaction,
+    audit::{self, AuditRecord},
+    http::RequestOrigin,
+};
+use sea_orm::{ActiveValue::Set, EntityTrait};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{Decider, page, refused, sign_in, ticket};
+use crate::{
+    Oauth,
+    application::known::Client,
+    consent,
+    error::{Code, OauthError, OauthErrorBody},
+    form::Form,
+    grant::{self, CODE_LIVES},
+    request::{Refusal, Request, client},
+};
+
+/// The consent form, for the document: the handler reads it by name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"ticket": "…", "approve": "true"}))]
+#[allow(dead_code, reason = "it describes the form")]
+pub struct DecisionForm {
+    /// From the page that asked; it stands for the whole request, PKCE included.
+    ticket: String,
+    /// `true` or `false`.
+    approve: String,
+}
+
+/// Take a person's decision from the consent page
+#[utoipa::path(post, path = "/oauth/authorize", tag = "oauth2", security(()),
+    request_body(content = DecisionForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error=access_denied`"),
+        (status = 400, description = "A page, or `invalid_request`: the form is not this session's, used, or too old", body = OauthErrorBody)))]
+pub async fn decide(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
+    match decided(&oauth, &origin, &headers, &form).await {
+        Ok(location) => redirect(&location).unwrap_or_else(IntoResponse::into_response),
+        Err(refusal) => refused(&oauth, &headers, refusal),
+    }
+}
+
+async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
+    let lost = || Refusal::Page(ErrorCode::OauthInvalidRequest);
+    let caller = sign_in::caller(oauth, headers, origin.ip).await?.ok_or_else(lost)?;
+    let session = caller.session()?;
+    let ticket = form.0.get("ticket").ok_or_else(lost)?;
+    let approves = form.0.get("approve") == Some("true");
+    let (kept, request) = ticket::find(oauth, ticket, Some(session)).await?.ok_or_else(lost)?;
+    let to = request.destination();
+    let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
+    // Both may have changed while the person read.
+    let client = client(oauth, &request.client_id).await?;
+    if !client.sends_to(&request.redirect_uri) {
+        return Err(Refusal::Page(ErrorCode::OauthInvalidRedirectUri));
+    }
+    if !request.scope().is_within(&client.scopes) {
+        return Err(tell(OauthError::new(Code::InvalidScope, "The application may not ask for this scope any more.")));
+    }
+    let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
+    if !approves {
+        let tx = oauth.platform().db.begin().await?;
+        if !ticket::spend(&tx, kept.id).await? {
+            return Err(lost());
+        }
+        deny(oauth, &tx, &decider, &client, origin).await?;
+        tx.commit().await?;
+        return Err(tell(OauthError::new(Code::AccessDenied, "The person did not agree.")));
+    }
+    Ok(grant(oauth, &decider, &client, &request, origin, Some(kept.id)).await?)
+}
+
+/// Writes down that the person said no.
+pub(crate) async fn deny(
+    oauth: &Oauth,
+    tx: &Transaction,
+    decider: &Decider,
+    client: &Client,
+    origin: &RequestOrigin,
+) -> Result<()> {
+    let actor = origin.actor(decider.caller.user_id);
+    let record = AuditRecord::new(Some(client.row.organization_id), actor, "oauth.deny")
+        .target("oauth_application", client.row.id.0)
+        .details(json!({"name": client.row.name}));
+    audit::record(tx, &oauth.platform().clock, record).await
+}
+
+/// Makes the grant of a yes, and answers where the browser goes with its code. A ticket is used up with it; without one the
+/// person agreed before.
+pub(super) async fn grant(
+    oauth: &Oauth,
+    decider: &Decider,
+    client: &Client,
+    request: &Request,
+    origin: &RequestOrigin,
+    ticket: Option<i64>,
+) -> Result<String> {
+    let tx = oauth.platform().db.begin().await?;
+    if let Some(id) = ticket
+        && !ticket::spend(&tx, id).await?
+    {
+        return Err(ErrorCode::OauthInvalidRequest.into());
+    }
+    let (code, is_new) = (Token::random(&mut rand::rng()), ticket.is_some());
+    granted(oauth, &tx, decider, client, request, (is_new, origin), code.hash()).await?;
+    tx.commit().await?;
+    request.destination().with(oauth.issuer(), &[("code", code.expose())])
+}
+
+/// Inserts the grant of a code and remembers the consent, in a transaction that the caller commits.
+pub(crate) async fn granted(
+    oauth: &Oauth,
+    tx: &Transaction,
+    decider: &Decider,
+    client: &Client,
+    request: &Request,
+    (is_new, origin): (bool, &RequestOrigin),
+    code_hash: TokenHash,
+) -> Result<()> {
+    let now = oauth.platform().clock.now();
+    if let Some(pushed) = request.pushed
+        && !ticket::spend(tx, pushed.id).await?
+    {
+        return Err(ErrorCode::OauthInvalidRequest.into());
+    }
+    let (organization, user) = (client.row.organization_id, decider.caller.user_id);
+    let proofs = decider.caller.proofs;
+    let row = grant::ActiveModel {
+        organization_id: Set(organization),
+        workspace_id: Set(decider.workspace_id),
+        application_id: Set(client.row.id),
+        user_id: Set(user),
+        session_id: Set(decider.session),
+        made_with_second_factor: Set(proofs.second_factor),
+        made_with_passkey: Set(proofs.passkey),
+        federated_by_organization_id: Set(proofs.federation.provider()),
+        scope: Set(request.scope.clone()),
+        resources: Set(json!(request.resources)),
+        code_hash: Set(code_hash),
+        redirect_uri: Set(request.redirect_uri.clone()),
+        code_challenge: Set(request.code_challenge.clone()),
+        nonce: Set(request.nonce.clone()),
+        authenticated_at: Set(decider.caller.authenticated_at),
+        created_at: Set(now),
+        code_expires_at: Set(now + CODE_LIVES),
+        exchanged_at: Set(None),
+        ended_at: Set(None),
+        end_reason: Set(None),
+        ..Default::default()
+    };
+    grant::Entity::insert(row).exec_without_returning(tx.conn()).await?;
+    if is_new {
+        consent::remember(tx, organization, user, client.row.id, &request.scope(), now).await?;
+    }
+    let record = AuditRecord::new(Some(organization), origin.actor(user), "oauth.authorize")
+        .target("oauth_application", client.row.id.0)
+        .details(json!({"name": client.row.name, "scope": request.scope, "asked": is_new}));
+    audit::record(tx, &oauth.platform().clock, record).await
+}
+
+/// To the application. Nothing of the way is kept, and nothing told to where it leads.
+pub(super) fn redirect(location: &str) -> Result<Response> {
+    let location = HeaderValue::from_str(location).map_err(Error::internal)?;
+    let mut response = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
+    page::keep_private(response.headers_mut());
+    Ok(response)
+}

@@ -1,0 +1,231 @@
+//! Asking a person: `GET` and `POST /oauth/authorize`, and the same for a front end of its own under `/api/v1/oauth`.
+//!
+//! ```text
+//! GET /oauth/authorize ─┬─ nobody is there ─▶ page: sign in ─▶ back to the beginning
+//!                       ├─ agreed before ───▶ redirect with a code
+//!                       └─ else ────────────▶ page: consent, with a ticket ─▶ POST /oauth/authorize ─▶ redirect
+//! ```
+//!
+//! The consent form carries a ticket and nothing else of the request: single use, ten minutes, good in the session alone for
+//! which it was made. So no other site can post it, and nothing of the request can be changed on the way.
+
+mod api;
+pub(crate) mod decision;
+mod logout;
+pub(crate) mod page;
+pub(crate) mod sign_in;
+pub(crate) mod ticket;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use rivergen_kernel::{Caller, Credential, ErrorCode, Scope, Scopes, SessionId, Tenant, WorkspaceId};
+use rivergen_platform::http::RequestOrigin;
+use rivergen_tenancy::{organization, workspace};
+use sea_orm::EntityTrait;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Oauth,
+    application::{known::Client, redirect},
+    consent,
+    error::{Code, OauthError, OauthErrorBody},
+    form::Parameters,
+    policy::Policy,
+    request::{Refusal, Request},
+    scope::ScopeSet,
+};
+
+pub(crate) fn operations() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new().routes(routes!(api::authorize)).routes(routes!(api::app_info))
+}
+
+pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new()
+        .routes(routes!(authorize, decision::decide))
+        .routes(routes!(logout::logout))
+        .route("/oauth/logout", axum::routing::post(logout::posted))
+        // The pages' own forms; no operations of the API.
+        .route("/oauth/sign-in", axum::routing::post(sign_in::password))
+        .route("/oauth/sign-in/code", axum::routing::post(sign_in::code))
+        .route("/oauth/sign-out", axum::routing::post(sign_in::forget))
+}
+
+/// Who decides, and for which organization.
+pub(crate) struct Decider {
+    pub caller: Arc<Caller>,
+    pub session: SessionId,
+    /// Where they stand in the application's organization.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+impl Decider {
+    /// The person, as a member of the application's organization; `access_denied` for who may not let it.
+    pub async fn find(
+        oauth: &Oauth,
+        caller: Arc<Caller>,
+        client: &Client,
+        scope: &ScopeSet,
+    ) -> Result<Self, OauthError> {
+        let denied = |text: &str| OauthError::new(Code::AccessDenied, text);
+        let Credential::Session(session) = caller.credential else {
+            return Err(denied("Only the person themselves can let an application act for them."));
+        };
+        if !caller.email_verified {
+            return Err(denied("The person has not verified their e-mail address."));
+        }
+        let organization = client.row.organization_id;
+        let entered = oauth.tenancy.enter(&caller, organization).await;
+        let entered = entered.map_err(|error| match error.code {
+            ErrorCode::OrgNotFound => denied("The person is no member of the application's organization."),
+            _ => error.into(),
+        })?;
+        if entered.closed.is_some() {
+            return Err(denied("The organization asks for another way to sign in."));
+        }
+        let policy = Policy::of(oauth.platform().db.read(), Tenant::on_behalf_of(organization)).await?;
+        policy.check(&client.row, scope)?;
+        let stands = caller.membership.as_ref().filter(|membership| membership.organization_id == organization);
+        let workspace_id = match stands {
+            Some(membership) => membership.workspace_id,
+            None => {
+                let home = oauth.tenancy.identity.directory.home_in(caller.user_id, organization).await?;
+                home.and_then(|place| place.workspace_id)
+            }
+        };
+        Ok(Self { caller, session, workspace_id })
+    }
+}
+
+/// What the consent page says of the application's organization and where the person stands in it.
+pub(crate) async fn names(
+    oauth: &Oauth,
+    tenant: Tenant,
+    workspace: Option<WorkspaceId>,
+) -> rivergen_kernel::Result<(String, Option<String>)> {
+    let db = oauth.platform().db.read();
+    let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
+    let organization = organization.ok_or(ErrorCode::OrgNotFound)?.name;
+    let workspace = match workspace {
+        Some(id) => workspace::Entity::find_by_id(id).one(db).await?.map(|found| found.name),
+        None => None,
+    };
+    Ok((organization, workspace))
+}
+
+/// Ask a person to let an application sign them in
+#[utoipa::path(get, path = "/oauth/authorize", tag = "oauth2", security(()),
+    params(
+        ("response_type" = String, Query, description = "`code`"),
+        ("client_id" = String, Query, description = "The application's"),
+        ("redirect_uri" = String, Query, description = "One of the registered ones, word for word"),
+        ("scope" = Option<String>, Query, description = "Space-separated; without it, everything that the application is registered with"),
+        ("state" = Option<String>, Query, description = "Comes back as it is"),
+        ("code_challenge" = String, Query, description = "PKCE: SHA-256 of the verifier, in base64url"),
+        ("code_challenge_method" = String, Query, description = "`S256`"),
+        ("nonce" = Option<String>, Query, description = "Comes back in the ID token"),
+        ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`"),
+        ("max_age" = Option<i64>, Query, description = "Seconds that the sign-in may be old"),
+        ("resource" = Option<String>, Query, description = "The server that the tokens are for; without it, this one")),
+    responses((status = 200, description = "A page: sign in, or consent", content_type = "text/html", body = String),
+        (status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error`"),
+        (status = 400, description = "A page, or `invalid_request`: the application or its address is not known", body = OauthErrorBody)))]
+pub async fn authorize(
+    State(oauth): State<Oauth>,
+    origin: RequestOrigin,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.unwrap_or_default();
+    match ask(&oauth, &origin, &headers, &query).await {
+        Ok(response) => response,
+        Err(refusal) => refused(&oauth, &headers, refusal),
+    }
+}
+
+async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: &str) -> Result<Response, Refusal> {
+    let unreadable = |_| Refusal::Page(ErrorCode::OauthInvalidRequest);
+    let parameters = Parameters::parse(query.as_bytes()).map_err(unreadable)?;
+    let (request, client) = Request::read(oauth, &parameters).await?;
+    let to = request.destination();
+    let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
+    let is_silent = request.prompts("none");
+    let now = oauth.platform().clock.now();
+    let caller = sign_in::caller(oauth, headers, origin.ip).await?;
+    let Some(caller) = caller.filter(|caller| request.takes(caller.authenticated_at, now)) else {
+        if is_silent {
+            return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in.")));
+        }
+        return Ok(sign_in::page(
+            oauth,
+            headers,
+            sign_in::AUTHORIZE,
+            query,
+            request.login_hint.as_deref().unwrap_or_default(),
+            None,
+        )?);
+    };
+    let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
+    if !request.prompts("consent") && is_agreed(oauth, &decider, &client, &request).await? {
+        let location = decision::grant(oauth, &decider, &client, &request, origin, None).await?;
+        return Ok(decision::redirect(&location)?);
+    }
+    if is_silent {
+        return Err(tell(OauthError::new(Code::ConsentRequired, "The person has not agreed to this yet.")));
+    }
+    let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
+    let tenant = Tenant::on_behalf_of(client.row.organization_id);
+    let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
+    let consent = page::Consent {
+        application: &client.row,
+        organization: &organization,
+        workspace: workspace.as_deref(),
+        email: &decider.caller.email,
+        scope: &request.scope(),
+        redirect_uri: &request.redirect_uri,
+        form: page::Form::Ticket(ticket.expose()),
+        begin_again: (sign_in::AUTHORIZE, query),
+    };
+    Ok(consent.response()?)
+}
+
+/// Whether the person need not be asked: they agreed to all of it before, or an administrator did for everybody. Where
+/// another program could answer in the application's place they always are.
+async fn is_agreed(
+    oauth: &Oauth,
+    decider: &Decider,
+    client: &Client,
+    request: &Request,
+) -> rivergen_kernel::Result<bool> {
+    use crate::application::ClientType;
+
+    if client.row.client_type == ClientType::Public && !redirect::is_owned(&request.redirect_uri) {
+        return Ok(false);
+    }
+    // An administrator agrees for everybody to what shows things and changes none: who may do more than they must not find
+    // it used unasked.
+    if client.row.preapproved && request.scope().api().within(&Scopes([Scope::Read].into())) {
+        return Ok(true);
+    }
+    let known = consent::find(oauth.platform().db.read(), decider.caller.user_id, client.row.id).await?;
+    Ok(known.is_some_and(|known| request.scope().is_subset(&known.scope())))
+}
+
+/// Tells the person, or the application, why it goes no further.
+fn refused(oauth: &Oauth, headers: &HeaderMap, refusal: Refusal) -> Response {
+    let outcome = match refusal {
+        Refusal::Redirect { to, error } => {
+            if let Some(cause) = &error.cause {
+                tracing::error!(?cause, "an authorization request failed");
+            }
+            to.refuse(oauth.issuer(), &error).and_then(|location| decision::redirect(&location))
+        }
+        Refusal::Page(code) => Ok(page::refusal(headers, code)),
+        Refusal::Failed(error) => Err(error),
+    };
+    outcome.unwrap_or_else(IntoResponse::into_response)
+}

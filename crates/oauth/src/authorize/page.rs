@@ -1,0 +1,254 @@
+//! The pages that a person meets here: plain HTML, no script, nothing from elsewhere, and in no other site's frame.
+
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use rivergen_kernel::{Error, ErrorCode, Result, Token};
+use rivergen_platform::{http::preferred, mail::escape};
+use url::Url;
+
+use crate::{application, error::OauthErrorBody, scope::ScopeSet};
+
+const STYLE: &str = include_str!("page.css");
+
+/// Nobody keeps the answer, and nobody is told where it came from.
+pub(crate) fn keep_private(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// A page. Its forms lead here, and with the answer's redirect to `leads_to`.
+fn page(status: StatusCode, title: &str, body: &str, leads_to: Option<&str>) -> Result<Response> {
+    let nonce = Token::random(&mut rand::rng());
+    let nonce = &nonce.expose()[..22];
+    let forms = leads_to.map(|source| format!(" {source}")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\"><title>{title} · RiverGen</title>\n\
+         <style nonce=\"{nonce}\">\n{STYLE}</style></head>\n<body><main>\n{body}\n</main></body>\n</html>\n",
+        title = escape(title),
+    );
+    let mut response = (status, Html(html)).into_response();
+    let headers = response.headers_mut();
+    keep_private(headers);
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy).map_err(Error::internal)?);
+    // For browsers that do not know frame-ancestors.
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    Ok(response)
+}
+
+/// An address as a Content-Security-Policy names it: its origin, or the scheme of a program's own.
+fn source(redirect_uri: &str) -> Option<String> {
+    let url = Url::parse(redirect_uri).ok()?;
+    Some(match url.scheme() {
+        "http" | "https" => url.origin().ascii_serialization(),
+        scheme => format!("{scheme}:"),
+    })
+}
+
+/// Where a person is sent, as they can recognise it.
+fn destination(redirect_uri: &str) -> String {
+    let url = Url::parse(redirect_uri).ok();
+    let host = url.as_ref().and_then(Url::host_str).map(str::to_owned);
+    match host {
+        Some(host) if matches!(host.as_str(), "127.0.0.1" | "localhost" | "[::1]") => {
+            "a program on this device".to_owned()
+        }
+        Some(host) => host,
+        None => format!("the program that opens {}:", url.as_ref().map(Url::scheme).unwrap_or_default()),
+    }
+}
+
+/// The question: who asks, for what, where, and who answers.
+pub(crate) struct Consent<'a> {
+    pub application: &'a application::Model,
+    pub organization: &'a str,
+    pub workspace: Option<&'a str>,
+    pub email: &'a str,
+    pub scope: &'a ScopeSet,
+    pub redirect_uri: &'a str,
+    pub form: Form<'a>,
+    /// Where to begin again as somebody else.
+    pub begin_again: (&'a str, &'a str),
+}
+
+/// What the decision is posted with.
+pub(crate) enum Form<'a> {
+    /// Of a request that came through the browser.
+    Ticket(&'a str),
+    /// Of a device: its code, and the token of the form.
+    Device(&'a str, &'a str),
+}
+
+impl Consent<'_> {
+    pub fn response(&self) -> Result<Response> {
+        let wishes: String =
+            self.scope.0.iter().map(|item| format!("<li>{}</li>\n", escape(&item.sentence()))).collect();
+        let description = self.application.description.as_deref().map(|text| format!("<p>{}</p>\n", escape(text)));
+        let place = match self.workspace {
+            Some(workspace) => format!("<b>{}</b>, workspace <b>{}</b>", escape(self.organization), escape(workspace)),
+            None => format!("<b>{}</b>", escape(self.organization)),
+        };
+        let (destination, form) = match self.form {
+            Form::Ticket(ticket) => (
+                format!("You are sent on to <b>{}</b>.", escape(&destination(self.redirect_uri))),
+                format!(
+                    "<form method=\"post\" action=\"/oauth/authorize\"><input type=\"hidden\" name=\"ticket\" value=\"{}\">",
+                    escape(ticket)
+                ),
+            ),
+            Form::Device(code, token) => (
+                format!(
+                    "<b>Go on only if the code {} stands on a device of yours, and you began this yourself:</b> whoever sent \
+                     you a code would be let in.",
+                    escape(code)
+                ),
+                format!(
+                    "<form method=\"post\" action=\"/oauth/device\"><input type=\"hidden\" name=\"user_code\" value=\"{}\">\
+                     <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
+                    escape(code),
+                    escape(token)
+                ),
+            ),
+        };
+        let body = format!(
+            "<h1>{name} asks to act for you</h1>\n{description}\
+             <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
+             <p>It never can do more than you can yourself. {destination} You can take this back at any time under connected \
+             applications.</p>\n{form}\n\
+             <div class=\"ways\"><button name=\"approve\" value=\"true\">Allow</button>\
+             <button class=\"plain\" name=\"approve\" value=\"false\">Do not allow</button></div></form>\n\
+             <form method=\"post\" action=\"/oauth/sign-out\"><input type=\"hidden\" name=\"to\" value=\"{to}\"><input type=\"hidden\" name=\"continue\" value=\"{query}\">\
+             <p><small>You are signed in as {email}. <button class=\"link\">Somebody else?</button></small></p></form>",
+            name = escape(&self.application.name),
+            description = description.unwrap_or_default(),
+            to = escape(self.begin_again.0),
+            query = escape(self.begin_again.1),
+            email = escape(self.email),
+        );
+        page(StatusCode::OK, &self.application.name, &body, source(self.redirect_uri).as_deref())
+    }
+}
+
+/// What stands in each of the sign-in forms.
+pub(crate) struct SignIn<'a> {
+    /// The page to come back to, and its query.
+    pub to: &'a str,
+    pub query: &'a str,
+    /// Against a form of another site: the browser's cookie says the same.
+    pub form_token: &'a str,
+    pub fault: Option<&'a str>,
+}
+
+impl SignIn<'_> {
+    fn hidden(&self) -> String {
+        format!(
+            "<input type=\"hidden\" name=\"to\" value=\"{}\"><input type=\"hidden\" name=\"continue\" value=\"{}\">\
+             <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
+            escape(self.to),
+            escape(self.query),
+            escape(self.form_token)
+        )
+    }
+
+    fn fault(&self) -> String {
+        self.fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default()
+    }
+
+    pub fn password(&self, email: &str) -> Result<Response> {
+        let body = format!(
+            "<h1>Sign in to RiverGen</h1>\n<p>An application wants to know who you are.</p>\n{fault}\
+             <form method=\"post\" action=\"/oauth/sign-in\">{hidden}\n\
+             <label for=\"email\">E-mail address</label><input id=\"email\" name=\"email\" type=\"email\" \
+             autocomplete=\"username\" required value=\"{email}\">\n\
+             <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" \
+             autocomplete=\"current-password\" required>\n<div class=\"ways\"><button>Sign in</button></div></form>",
+            fault = self.fault(),
+            hidden = self.hidden(),
+            email = escape(email),
+        );
+        page(StatusCode::OK, "Sign in", &body, None)
+    }
+
+    pub fn sign_out(&self, application: Option<&str>, email: &str) -> Result<Response> {
+        let body = format!(
+            "<h1>Sign out of RiverGen?</h1>\n<p>{asks} You are signed in as <b>{email}</b>.</p>\n\
+             <form method=\"post\" action=\"/oauth/logout\">{hidden}<div class=\"ways\"><button>Sign out</button></div></form>\n\
+             <p><small>To stay signed in, close this page.</small></p>",
+            asks = application.map(|name| format!("<b>{}</b> asks for it.", escape(name))).unwrap_or_default(),
+            email = escape(email),
+            hidden = self.hidden(),
+        );
+        // The answer may send the browser on to an address of the application.
+        page(StatusCode::OK, "Sign out", &body, Some("https: http://localhost:* http://127.0.0.1:*"))
+    }
+
+    pub fn code(&self, temporary_token: &str, message: &str) -> Result<Response> {
+        let body = format!(
+            "<h1>One more step</h1>\n<p>{message}</p>\n{fault}<form method=\"post\" action=\"/oauth/sign-in/code\">{hidden}\
+             <input type=\"hidden\" name=\"temporary_token\" value=\"{token}\">\n\
+             <label for=\"code\">Code, or a backup code</label><input id=\"code\" name=\"code\" autocomplete=\"one-time-code\" \
+             required autofocus>\n<div class=\"ways\"><button>Go on</button></div></form>",
+            message = escape(message),
+            fault = self.fault(),
+            hidden = self.hidden(),
+            token = escape(temporary_token),
+        );
+        page(StatusCode::OK, "Sign in", &body, None)
+    }
+}
+
+/// The page on which a person types the code of a device.
+pub(crate) fn user_code(typed: &str, fault: Option<&str>) -> Result<Response> {
+    let body = format!(
+        "<h1>Connect a device</h1>\n<p>Type the code that your device shows.</p>\n{fault}<form action=\"/oauth/device\">\
+         <label for=\"user_code\">Code</label><input id=\"user_code\" name=\"user_code\" autocomplete=\"off\" autofocus \
+         required value=\"{typed}\">\n<div class=\"ways\"><button>Go on</button></div></form>",
+        fault = fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default(),
+        typed = escape(typed),
+    );
+    page(StatusCode::OK, "Connect a device", &body, None)
+}
+
+/// A page that says something and asks nothing.
+pub(crate) fn notice(title: &str, text: &str) -> Result<Response> {
+    page(StatusCode::OK, title, &format!("<h1>{}</h1>\n<p>{}</p>", escape(title), escape(text)), None)
+}
+
+/// Why nobody is sent anywhere: a page for a person, the protocol's body for a program.
+pub(crate) fn refusal(headers: &HeaderMap, code: ErrorCode) -> Response {
+    if preferred(headers, &["application/json", "text/html"]) != Some("text/html") {
+        let body = OauthErrorBody {
+            error: if code == ErrorCode::OauthInvalidClient { "invalid_client" } else { "invalid_request" },
+            error_description: code.message().to_owned(),
+        };
+        return (StatusCode::BAD_REQUEST, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    }
+    let body = format!(
+        "<h1>This cannot go on</h1>\n<p>{}</p>\n<p>Nothing was allowed, and you were sent nowhere. Go back to the \
+         application and start again; if that does not help, tell its maker.</p>",
+        escape(code.message())
+    );
+    page(StatusCode::BAD_REQUEST, "This cannot go on", &body, None).unwrap_or_else(IntoResponse::into_response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_recognisable() {
+        for (uri, shown, named) in [
+            ("https://app.example/cb", "app.example", "https://app.example"),
+            ("http://127.0.0.1:5000/cb", "a program on this device", "http://127.0.0.1:5000"),
+            ("com.example.app:/cb", "the program that opens com.example.app:", "com.example.app:"),
+        ] {
+            assert_eq!((destination(uri).as_str(), source(uri).as_deref()), (shown, Some(named)));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Who sits at the browser: a cookie says it, or they sign in on a page here.
+//!
+//! The page is one more client of the operations `login` and `mfa/verify`: the same checks, limits, records and mails. The
+//! cookie holds the access token that they give, so it lives as long, and dies at once with its session.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rivergen_identity::{
+    cookies,
+    login::{self, LoginAnswer, LoginRequest, TokenSet},
+    mfa::{
+        Kind,
+        login::{MfaChooseRequest, MfaVerifyRequest, mfa_otp_generate, mfa_verify},
+    },
+};
+use rivergen_kernel::{Caller, Error, ErrorCode, Result, Secret, Token};
+use rivergen_platform::http::{Json, RequestOrigin};
+use subtle::ConstantTimeEq;
+
+use super::page::{self, SignIn};
+use crate::{Oauth, form::Form};
+
+const SESSION: &str = "rivergen_oauth";
+const FORM: &str = "rivergen_oauth_form";
+
+/// The pages that a sign-in comes back to.
+pub(crate) const AUTHORIZE: &str = "/oauth/authorize";
+pub(crate) const DEVICE: &str = "/oauth/device";
+const LOGOUT: &str = "/oauth/logout";
+
+/// The person whose cookie the browser has; nobody where it is not good any more.
+pub(crate) async fn caller(oauth: &Oauth, headers: &HeaderMap, ip: Option<IpAddr>) -> Result<Option<Arc<Caller>>> {
+    let Some(token) = cookies::read(headers, SESSION).filter(|token| !token.is_empty()) else { return Ok(None) };
+    match oauth.authenticator.authenticate(token, ip).await {
+        // No token but a session's was ever put there by this server.
+        Ok(caller) => Ok(Some(caller).filter(|caller| caller.session().is_ok())),
+        Err(error) if matches!(error.code.status(), 401 | 403) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sent with what the person opens, from wherever they come; never to a script, and to these pages alone.
+fn cookie(oauth: &Oauth, name: &str, value: &str, age: i64) -> Result<HeaderValue> {
+    let secure = if oauth.issuer().starts_with("https://") { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/oauth; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).map_err(Error::internal)
+}
+
+/// The page that asks who is there. It leads back to the request.
+pub(crate) fn page(
+    oauth: &Oauth,
+    headers: &HeaderMap,
+    to: &str,
+    query: &str,
+    email: &str,
+    fault: Option<&str>,
+) -> Result<Response> {
+    with_form_token(oauth, headers, |form_token| SignIn { to, query, form_token, fault }.password(email))
+}
+
+/// The page, with the token of its form in it and in a cookie: a form of another site knows neither.
+pub(crate) fn with_form_token(
+    oauth: &Oauth,
+    headers: &HeaderMap,
+    page: impl FnOnce(&str) -> Result<Response>,
+) -> Result<Response> {
+    let known = cookies::read(headers, FORM).filter(|value| value.len() == 43);
+    let token = known.map_or_else(|| Token::random(&mut rand::rng()).expose().to_owned(), str::to_owned);
+    let mut response = page(&token)?;
+    response.headers_mut().append(header::SET_COOKIE, cookie(oauth, FORM, &token, 3600)?);
+    Ok(response)
+}
+
+/// The page that asks whether the person wants to be signed out.
+pub(crate) fn ask_to_sign_out(
+    oauth: &Oauth,
+    headers: &HeaderMap,
+    query: &str,
+    application: Option<&str>,
+    email: &str,
+) -> Result<Response> {
+    with_form_token(oauth, headers, |form_token| {
+        SignIn { to: LOGOUT, query, form_token, fault: None }.sign_out(application, email)
+    })
+}
+
+/// Takes the browser's person away.
+pub(crate) fn no_session(oauth: &Oauth) -> Result<HeaderValue> {
+    cookie(oauth, SESSION, "", 0)
+}
+
+/// Whether the form is of a page that this browser was shown.
+pub(crate) fn is_ours(headers: &HeaderMap, form: &Form) -> bool {
+    let (Some(cookie), Some(field)) = (cookies::read(headers, FORM), form.0.get("form_token")) else { return false };
+    cookie.len() == 43 && bool::from(cookie.as_bytes().ct_eq(field.as_bytes()))
+}
+
+/// Back to the request, which was asked to sign the person in and has.
+fn back(to: &str, query: &str) -> Result<Response> {
+    // One of the two, whatever the form says.
+    let to = if to == DEVICE { DEVICE } else { AUTHORIZE };
+    let kept = url::form_urlencoded::parse(query.as_bytes());
+    let mut again = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in kept {
+        let prompts = value.split(' ').filter(|one| *one != "login" && *one != "select_account");
+        match name.as_ref() {
+            "prompt" => again.append_pair("prompt", &prompts.collect::<Vec<_>>().join(" ")),
+            name => again.append_pair(name, &value),
+        };
+    }
+    let location = HeaderValue::from_str(&format!("{to}?{}", again.finish())).map_err(Error::internal)?;
+    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
+    page::keep_private(response.headers_mut());
+    Ok(response)
+}
+
+fn signed_in(oauth: &Oauth, tokens: &TokenSet, form: &Form) -> Result<Response> {
+    let (to, query) = came_from(form);
+    let mut response = back(to, query)?;
+    let cookie = cookie(oauth, SESSION, &tokens.access_token, tokens.expires_in)?;
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// The page that a form leads back to, and its query.
+fn came_from(form: &Form) -> (&str, &str) {
+    (form.0.get("to").unwrap_or(AUTHORIZE), form.0.get("continue").unwrap_or_default())
+}
+
+/// What went wrong, where the person can do something about it.
+fn fault(error: Error) -> Result<String> {
+    let is_theirs = error.code.status() < 500 && error.code != ErrorCode::InvalidRequest;
+    if is_theirs { Ok(error.message.into_owned()) } else { Err(error) }
+}
+
+/// The form with the password.
+pub async fn password(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
+    let (to, query) = came_from(&form);
+    let email = form.0.get("email").unwrap_or_default();
+    let outcome = match is_ours(&headers, &form) {
+        true => try_password(&oauth, origin, &headers, email, &form).await,
+        false => page(&oauth, &headers, to, query, email, Some("The page was too old; sign in again.")),
+    };
+    outcome.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn try_password(
+    oauth: &Oauth,
+    origin: RequestOrigin,
+    headers: &HeaderMap,
+    email: &str,
+    form: &Form,
+) -> Result<Response> {
+    let (to, query) = came_from(form);
+    let identity = &oauth.tenancy.identity;
+    let request = LoginRequest {
+        email: email.chars().take(254).collect(),
+        password: form.0.secret("password").unwrap_or_else(|| Secret::new("")),
+        workspace_id: None,
+        remember_me: None,
+    };
+    let answer = login::login(State(identity.clone()), origin.clone(), headers.clone(), Json(request)).await;
+    let answer = match answer {
+        Ok(reply) => reply.into_data(),
+        Err(error) => return page(oauth, headers, to, query, email, Some(&fault(error)?)),
+    };
+    match answer {
+        LoginAnswer::SignedIn(answer) => signed_in(oauth, &answer.tokens, form),
+        LoginAnswer::VerificationRequired(answer) => page(oauth, headers, to, query, email, Some(answer.message)),
+        LoginAnswer::FactorRequired(required) => {
+            let method = match required.mfa_methods.contains(&"totp") {
+                true => Kind::Totp,
+                false => Kind::EmailOtp,
+            };
+            let choice = MfaChooseRequest { temporary_token: required.temporary_token, method };
+            match mfa_otp_generate(State(identity.clone()), origin, Json(choice)).await {
+                Ok(reply) => {
+                    let chosen = reply.into_data();
+                    with_form_token(oauth, headers, |form_token| {
+                        SignIn { to, query, form_token, fault: None }.code(&chosen.temporary_token, chosen.message)
+                    })
+                }
+                Err(error) => page(oauth, headers, to, query, email, Some(&fault(error)?)),
+            }
+        }
+    }
+}
+
+/// The form with the second factor.
+pub async fn code(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
+    let (to, query) = came_from(&form);
+    let outcome = match is_ours(&headers, &form) {
+        true => try_code(&oauth, origin, &headers, &form).await,
+        false => page(&oauth, &headers, to, query, "", Some("The page was too old; sign in again.")),
+    };
+    outcome.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn try_code(oauth: &Oauth, origin: RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<Response> {
+    let (to, query) = came_from(form);
+    let temporary_token: String = form.0.get("temporary_token").unwrap_or_default().chars().take(200).collect();
+    let given: String = form.0.get("code").unwrap_or_default().trim().chars().take(20).collect();
+    let is_code = given.len() == 6 && given.bytes().all(|byte| byte.is_ascii_digit());
+    let (code, backup_code) = if is_code { (Some(given), None) } else { (None, Some(given)) };
+    let request = MfaVerifyRequest { temporary_token: temporary_token.clone(), code, backup_code };
+    let identity = oauth.tenancy.identity.clone();
+    // Without what a device says of itself: these pages make none trusted.
+    match mfa_verify(State(identity), origin, HeaderMap::new(), Json(request)).await {
+        Ok(reply) => signed_in(oauth, &reply.into_data().tokens, form),
+        Err(error) if error.code == ErrorCode::InvalidMfaCode => with_form_token(oauth, headers, |form_token| {
+            let fault = Some(ErrorCode::InvalidMfaCode.message());
+            SignIn { to, query, form_token, fault }.code(&temporary_token, "Try again.")
+        }),
+        Err(error) => page(oauth, headers, to, query, "", Some(&fault(error)?)),
+    }
+}
+
+/// Forgets the browser's person, and begins the request again. The session itself goes on.
+pub async fn forget(State(oauth): State<Oauth>, form: Form) -> Response {
+    let (to, query) = came_from(&form);
+    let outcome = back(to, query).and_then(|mut response| {
+        response.headers_mut().append(header::SET_COOKIE, no_session(&oauth)?);
+        Ok(response)
+    });
+    outcome.unwrap_or_else(IntoResponse::into_response)
+}

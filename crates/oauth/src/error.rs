@@ -1,0 +1,134 @@
+//! What goes wrong in the protocol, as its standards have it: a code, a sentence, no envelope.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rivergen_kernel::ErrorCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub type Result<T, E = OauthError> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($variant:ident $name:literal;)+) => {
+        /// The codes of RFC 6749, 6750, 8628, 8707 and of OpenID Connect that this server answers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $($variant),+ }
+
+        impl Code {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest "invalid_request";
+    InvalidClient "invalid_client";
+    InvalidGrant "invalid_grant";
+    InvalidScope "invalid_scope";
+    InvalidTarget "invalid_target";
+    InvalidToken "invalid_token";
+    InsufficientScope "insufficient_scope";
+    UnauthorizedClient "unauthorized_client";
+    UnsupportedGrantType "unsupported_grant_type";
+    UnsupportedResponseType "unsupported_response_type";
+    AccessDenied "access_denied";
+    LoginRequired "login_required";
+    ConsentRequired "consent_required";
+    RequestNotSupported "request_not_supported";
+    AuthorizationPending "authorization_pending";
+    SlowDown "slow_down";
+    ExpiredToken "expired_token";
+    TemporarilyUnavailable "temporarily_unavailable";
+    ServerError "server_error";
+}
+
+/// What a client is answered that did something wrong.
+#[derive(Debug, Clone)]
+pub struct OauthError {
+    pub code: Code,
+    pub description: String,
+    /// A failure of our own, for the log alone.
+    pub cause: Option<Box<rivergen_kernel::Error>>,
+    /// The client authenticated by HTTP Basic, and is told so (RFC 6749, section 5.2).
+    pub basic: bool,
+}
+
+/// The body of such an answer (RFC 6749, section 5.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OauthErrorBody {
+    #[schema(examples("invalid_grant"))]
+    pub error: &'static str,
+    /// A sentence for the developer of the client.
+    pub error_description: String,
+}
+
+impl OauthError {
+    pub fn new(code: Code, description: impl Into<String>) -> Self {
+        Self { code, description: description.into(), cause: None, basic: false }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        match self.code {
+            Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
+            Code::InsufficientScope => StatusCode::FORBIDDEN,
+            Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Code::TemporarilyUnavailable => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// What the rooms below say: refusals by their meaning, all else is a failure of ours.
+impl From<rivergen_kernel::Error> for OauthError {
+    fn from(error: rivergen_kernel::Error) -> Self {
+        let text = error.message.to_string();
+        match error.code {
+            ErrorCode::Unauthorized | ErrorCode::TokenExpired => Self::new(Code::InvalidToken, text),
+            ErrorCode::Forbidden | ErrorCode::UserDisabled | ErrorCode::EmailNotVerified => {
+                Self::new(Code::AccessDenied, text)
+            }
+            ErrorCode::RateLimited => Self::new(Code::TemporarilyUnavailable, text),
+            _ => Self {
+                cause: Some(Box::new(error)),
+                ..Self::new(Code::ServerError, "Something went wrong on our side; try again shortly.")
+            },
+        }
+    }
+}
+
+impl From<ErrorCode> for OauthError {
+    fn from(code: ErrorCode) -> Self {
+        rivergen_kernel::Error::from(code).into()
+    }
+}
+
+impl From<sea_orm::DbErr> for OauthError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        rivergen_kernel::Error::from(error).into()
+    }
+}
+
+impl IntoResponse for OauthError {
+    fn into_response(self) -> Response {
+        if let Some(cause) = &self.cause {
+            tracing::error!(?cause, "a request of the protocol failed");
+        }
+        let challenge = match self.code {
+            Code::InvalidClient if self.basic => Some("Basic realm=\"RiverGen\"".to_owned()),
+            Code::InvalidToken | Code::InsufficientScope => Some(format!("Bearer error=\"{}\"", self.code.as_str())),
+            _ => None,
+        };
+        let challenge = challenge.and_then(|text| HeaderValue::from_str(&text).ok());
+        let body = OauthErrorBody { error: self.code.as_str(), error_description: self.description.clone() };
+        let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,0 +1,83 @@
+//! ID tokens: who signed in, when, said to one application (OpenID Connect Core, section 2).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Duration, Utc};
+use rivergen_identity::user::User;
+use rivergen_kernel::Result;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Oauth,
+    application::known::Client,
+    grant,
+    scope::{Item, ScopeSet},
+};
+
+const LIVES: Duration = Duration::hours(1);
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: String,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    /// The left half of the access token's hash: the two belong together.
+    at_hash: String,
+    #[serde(flatten)]
+    person: PersonClaims,
+}
+
+/// What is told of a person, as far as the scope goes.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct PersonClaims {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("Ada"))]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("ada@acme.example"))]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+}
+
+impl PersonClaims {
+    pub fn of(user: &User, scope: &ScopeSet) -> Self {
+        let (profile, email) = (scope.holds(Item::Profile), scope.holds(Item::Email));
+        Self {
+            name: profile.then(|| user.account.display_name.clone()),
+            picture: user.account.profile_image_url.clone().filter(|_| profile),
+            email: email.then(|| user.email.email.clone()),
+            email_verified: email.then(|| user.is_verified()),
+        }
+    }
+}
+
+pub fn issue(
+    oauth: &Oauth,
+    client: &Client,
+    grant: &grant::Model,
+    user: &User,
+    access_token: &str,
+    now: DateTime<Utc>,
+) -> Result<String> {
+    let hash = Sha256::digest(access_token.as_bytes());
+    let claims = Claims {
+        iss: oauth.issuer(),
+        sub: grant.user_id.to_string(),
+        aud: &client.row.client_id,
+        iat: now.timestamp(),
+        exp: (now + LIVES).timestamp(),
+        auth_time: grant.authenticated_at.timestamp(),
+        nonce: grant.nonce.as_deref(),
+        at_hash: URL_SAFE_NO_PAD.encode(&hash[..16]),
+        person: PersonClaims::of(user, &grant.scope()),
+    };
+    Ok(oauth.access.keys().sign("JWT", &claims)?)
+}

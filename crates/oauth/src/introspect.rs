@@ -1,0 +1,121 @@
+//! `POST /oauth/introspect` (RFC 7662): what a token says, for the servers that it is shown to.
+//!
+//! A confidential client of the organization asks. Tokens of other organizations read as if they were not good, as everything
+//! does that is not.
+
+use axum::{Json, extract::State, http::HeaderMap};
+use rivergen_kernel::ErrorCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Oauth,
+    application::ClientType,
+    client_authentication::authenticate,
+    error::{Code, OauthError, OauthErrorBody, Result},
+    form::Form,
+    grant::{self, refresh_token},
+};
+
+pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new().routes(routes!(introspect))
+}
+
+/// The parameters, for the document: the handler reads them by name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"token": "…", "client_id": "…", "client_secret": "rgs_…"}))]
+#[allow(dead_code, reason = "it describes the form")]
+pub struct IntrospectRequest {
+    token: String,
+    token_type_hint: Option<String>,
+    /// Here, or in the header with HTTP Basic.
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+/// What a token says; `active` alone where it is not good.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Introspection {
+    pub active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("read"))]
+    pub scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+}
+
+/// Say what a token is good for
+#[utoipa::path(post, path = "/oauth/introspect", tag = "oauth2", security(()),
+    request_body(content = IntrospectRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "What it says, or that it is not good", body = Introspection),
+        (status = 400, description = "`invalid_request`: the token is missing", body = OauthErrorBody),
+        (status = 401, description = "`invalid_client`: also of a public client", body = OauthErrorBody)))]
+pub async fn introspect(
+    State(oauth): State<Oauth>,
+    headers: HeaderMap,
+    Form(form): Form,
+) -> Result<Json<Introspection>> {
+    let token = form.require("token")?;
+    let client = authenticate(&oauth, &headers, &form).await?;
+    if client.row.client_type == ClientType::Public {
+        return Err(OauthError::new(Code::InvalidClient, "A public client cannot prove that it may ask."));
+    }
+    let (organization, now) = (client.row.organization_id, oauth.platform().clock.now());
+    let answer = match oauth.access.inspect(token, now).await {
+        Ok(inspected) if inspected.claims.org == organization => {
+            let claims = &inspected.claims;
+            Introspection {
+                active: true,
+                scope: Some(inspected.scope.to_string()),
+                client_id: Some(claims.client_id.clone()),
+                token_type: Some("Bearer"),
+                sub: Some(claims.sub.clone()),
+                aud: Some(claims.aud.clone()),
+                iss: Some(claims.iss.clone()),
+                exp: Some(claims.exp),
+                iat: Some(claims.iat),
+                jti: Some(claims.jti.clone()),
+            }
+        }
+        Ok(_) => Introspection::default(),
+        Err(error) if error.code.status() < 500 && error.code != ErrorCode::RateLimited => {
+            refresh(&oauth, &client.row, token).await?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(answer))
+}
+
+/// A refresh token is nobody's business but the application's own.
+async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str) -> Result<Introspection> {
+    let (db, now) = (oauth.platform().db.read(), oauth.platform().clock.now());
+    let Some(shown) = refresh_token::find(db, token).await? else { return Ok(Introspection::default()) };
+    let grant = grant::Model::find(db, shown.grant_id).await?;
+    let is_live = shown.spent_at.is_none() && now < shown.expires_at;
+    let grant = grant.filter(|grant| is_live && grant.ended_at.is_none() && grant.application_id == asking.id);
+    Ok(grant.map_or_else(Introspection::default, |grant| Introspection {
+        active: true,
+        scope: Some(grant.scope),
+        client_id: Some(asking.client_id.clone()),
+        sub: Some(grant.user_id.to_string()),
+        iss: Some(oauth.issuer().to_owned()),
+        exp: Some(shown.expires_at.timestamp()),
+        iat: Some(shown.issued_at.timestamp()),
+        ..Introspection::default()
+    }))
+}

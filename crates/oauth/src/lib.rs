@@ -1,0 +1,106 @@
+//! RiverGen as OAuth 2.1 authorization server and OpenID provider: other programs sign people in here, and act for them.
+//!
+//! ```text
+//! browser ─▶ GET /oauth/authorize ─▶ signed in? consent? ─▶ redirect with a code ─▶ POST /oauth/token ─▶ access, refresh
+//!                                                                                                        and ID tokens
+//! service ─▶ POST /oauth/token (client_credentials) ─▶ access token ─▶ /api/v1/…, as the person who answers for it
+//! ```
+//!
+//! [`application`] is who may ask, [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
+//! known as a [`consent`]; [`token`] gives tokens for it. [`access_token`] is what they say, and how one becomes the caller of a
+//! request: always a person, with what the scopes leave of what they may do at that moment. [`revoke`], [`introspect`],
+//! [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`] is where people see and end what they granted.
+
+pub mod access_token;
+pub mod application;
+pub mod assertion;
+pub mod authorize;
+pub mod client_authentication;
+pub mod connected;
+pub mod consent;
+pub mod device;
+pub mod error;
+pub mod form;
+pub mod grant;
+pub mod http;
+pub mod id_token;
+pub mod introspect;
+pub mod metadata;
+pub mod migrations;
+pub mod personal_data;
+pub mod policy;
+pub mod pushed;
+pub mod request;
+pub mod revoke;
+pub mod scope;
+mod sweep;
+pub mod token;
+pub mod userinfo;
+
+use std::sync::Arc;
+
+use axum::Router;
+use rivergen_platform::{
+    Platform,
+    http::{Authenticator, TrustedProxies},
+    signing::SigningAlgorithm,
+};
+use rivergen_tenancy::Tenancy;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use access_token::Access;
+pub use sweep::register_jobs;
+
+/// What tokens of applications are signed with: the one of the modern algorithms that every library knows.
+pub const SIGNING_ALGORITHM: SigningAlgorithm = SigningAlgorithm::ES256;
+
+/// The room's handle; cheap to clone.
+#[derive(Clone)]
+pub struct Oauth {
+    pub tenancy: Tenancy,
+    pub(crate) access: Access,
+    /// Who a browser's cookie says is there.
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+}
+
+impl Oauth {
+    pub fn new(tenancy: Tenancy, access: Access, authenticator: Arc<dyn Authenticator>) -> Self {
+        Self { tenancy, access, authenticator }
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.tenancy.identity.platform
+    }
+
+    /// Who issues the tokens, as it stands in them (RFC 8414, section 2).
+    pub(crate) fn issuer(&self) -> &str {
+        &self.platform().public_url
+    }
+}
+
+/// The operations of the API: registration, a front end's decision, what people have granted.
+pub fn operations() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new()
+        .merge(application::operations())
+        .merge(policy::operations())
+        .merge(authorize::operations())
+        .merge(connected::operations())
+}
+
+/// The operations of the protocol, which have bodies and errors of their own.
+pub fn protocol() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new()
+        .merge(authorize::protocol())
+        .merge(pushed::protocol())
+        .merge(device::protocol())
+        .merge(token::protocol())
+        .merge(revoke::protocol())
+        .merge(introspect::protocol())
+        .merge(userinfo::protocol())
+        .merge(metadata::protocol())
+}
+
+/// The same, with what surrounds them.
+pub fn router(oauth: Oauth, proxies: Arc<TrustedProxies>) -> Router {
+    http::surrounded(oauth, proxies)
+}

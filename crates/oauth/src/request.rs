@@ -1,0 +1,232 @@
+//! An authorization request: what an application asks of a person, checked before the person sees it.
+//!
+//! An unknown application or an address that is not registered never sends a browser anywhere: the person reads of it. What
+//! else is wrong is told to the application, at its registered address.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use rivergen_kernel::ErrorCode;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    Oauth,
+    application::{GrantType, known::Client},
+    error::{Code, OauthError},
+    form::Parameters,
+    pushed,
+    scope::ScopeSet,
+};
+
+/// What the request says, as it is kept while the person is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub scope: String,
+    pub state: Option<String>,
+    pub code_challenge: String,
+    pub nonce: Option<String>,
+    pub resources: Vec<String>,
+    /// Space-separated: `none`, `login`, `consent`, `select_account`.
+    pub prompt: String,
+    pub max_age: Option<i64>,
+    pub login_hint: Option<String>,
+    /// Where the application sent it itself, beforehand (RFC 9126).
+    pub pushed: Option<Pushed>,
+}
+
+/// A request that was sent beforehand.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Pushed {
+    pub id: i64,
+    pub at: DateTime<Utc>,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The person is told; nobody is sent anywhere.
+    Page(ErrorCode),
+    /// The application is told, at its registered address.
+    Redirect {
+        to: Destination,
+        error: OauthError,
+    },
+    Failed(rivergen_kernel::Error),
+}
+
+impl From<rivergen_kernel::Error> for Refusal {
+    fn from(error: rivergen_kernel::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A registered address, and the state that the application wants back.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    redirect_uri: String,
+    state: Option<String>,
+}
+
+impl Destination {
+    /// With the answer, the state and who answers (RFC 9207): an application that uses several servers must not be led to
+    /// mistake one for another.
+    pub fn with(&self, issuer: &str, answer: &[(&str, &str)]) -> rivergen_kernel::Result<String> {
+        let mut url = Url::parse(&self.redirect_uri).map_err(rivergen_kernel::Error::internal)?;
+        {
+            let mut pairs = url.query_pairs_mut();
+            for (name, value) in answer {
+                pairs.append_pair(name, value);
+            }
+            if let Some(state) = &self.state {
+                pairs.append_pair("state", state);
+            }
+            pairs.append_pair("iss", issuer);
+        }
+        Ok(url.into())
+    }
+
+    pub fn refuse(&self, issuer: &str, error: &OauthError) -> rivergen_kernel::Result<String> {
+        self.with(issuer, &[("error", error.code.as_str()), ("error_description", &error.description)])
+    }
+}
+
+impl Request {
+    pub fn destination(&self) -> Destination {
+        Destination { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+    }
+
+    pub fn scope(&self) -> ScopeSet {
+        self.scope.parse().unwrap_or_default()
+    }
+
+    pub fn prompts(&self, wanted: &str) -> bool {
+        self.prompt.split(' ').any(|one| one == wanted)
+    }
+
+    /// Whether a sign-in of that moment is fresh enough for it.
+    pub fn takes(&self, authenticated_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let is_young = self.max_age.is_none_or(|most| (now - authenticated_at).num_seconds() <= most);
+        // The page takes the wish out of the query when it is done; it cannot take it out of what was sent beforehand.
+        let is_done = self.pushed.is_some_and(|pushed| authenticated_at >= pushed.at);
+        is_young && (is_done || !self.prompts("login"))
+    }
+
+    /// Reads and checks a request, of which only a reference may have come.
+    pub async fn read(oauth: &Oauth, parameters: &Parameters) -> Result<(Self, Arc<Client>), Refusal> {
+        match parameters.get("request_uri") {
+            Some(uri) => pushed::find(oauth, uri, parameters.get("client_id")).await,
+            None => Self::of(oauth, parameters).await,
+        }
+    }
+
+    /// Reads and checks the parameters themselves.
+    pub async fn of(oauth: &Oauth, parameters: &Parameters) -> Result<(Self, Arc<Client>), Refusal> {
+        let client_id = parameters.get("client_id").ok_or(Refusal::Page(ErrorCode::OauthInvalidClient))?;
+        let client = client(oauth, client_id).await?;
+        let named = parameters.get("redirect_uri").filter(|uri| client.sends_to(uri));
+        let redirect_uri = named.ok_or(Refusal::Page(ErrorCode::OauthInvalidRedirectUri))?.to_owned();
+        let state = parameters.get("state").map(str::to_owned);
+        let to = Destination { redirect_uri: redirect_uri.clone(), state: state.clone() };
+        let request = Self::checked(oauth, parameters, &client, redirect_uri, state);
+        Ok((request.map_err(|error| Refusal::Redirect { to, error })?, client))
+    }
+
+    fn checked(
+        oauth: &Oauth,
+        parameters: &Parameters,
+        client: &Client,
+        redirect_uri: String,
+        state: Option<String>,
+    ) -> Result<Self, OauthError> {
+        let invalid = |text: &str| OauthError::new(Code::InvalidRequest, text);
+        if parameters.get("request").is_some() {
+            return Err(OauthError::new(Code::RequestNotSupported, "Send the parameters themselves."));
+        }
+        match parameters.get("response_type") {
+            Some("code") => {}
+            Some(_) => return Err(OauthError::new(Code::UnsupportedResponseType, "Ask for response_type=code.")),
+            None => return Err(invalid("The parameter response_type is missing.")),
+        }
+        if !matches!(parameters.get("response_mode"), None | Some("query")) {
+            return Err(invalid("The answer comes in the query alone."));
+        }
+        if !client.may(GrantType::AuthorizationCode) {
+            return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
+        }
+        let max_age = match parameters.get("max_age").map(str::parse::<i64>) {
+            None => None,
+            Some(Ok(seconds)) if seconds >= 0 => Some(seconds),
+            Some(_) => return Err(invalid("max_age is no number of seconds.")),
+        };
+        let text = |name: &str, longest: usize| match parameters.get(name) {
+            Some(value) if value.len() > longest => Err(invalid(&format!("The parameter {name} is too long."))),
+            value => Ok(value.map(str::to_owned)),
+        };
+        if state.as_ref().is_some_and(|state| state.len() > 2000) {
+            return Err(invalid("The parameter state is too long."));
+        }
+        Ok(Self {
+            client_id: client.row.client_id.clone(),
+            redirect_uri,
+            state,
+            scope: asked_scope(client, parameters.get("scope"))?.to_string(),
+            code_challenge: challenge(parameters)?,
+            nonce: text("nonce", 500)?,
+            resources: asked_resources(oauth, client, parameters.all("resource"))?,
+            prompt: text("prompt", 100)?.unwrap_or_default(),
+            max_age,
+            login_hint: text("login_hint", 254)?,
+            pushed: None,
+        })
+    }
+}
+
+/// The application of a request that comes through a browser.
+pub async fn client(oauth: &Oauth, client_id: &str) -> Result<Arc<Client>, Refusal> {
+    match oauth.access.clients.find(client_id).await {
+        Err(error) if error.code == ErrorCode::ApplicationNotFound => Err(Refusal::Page(ErrorCode::OauthInvalidClient)),
+        found => Ok(found?),
+    }
+}
+
+/// PKCE with S256, whoever asks (RFC 9700, section 2.1.1): a request without it, or with `plain`, is refused, so that nobody
+/// on the way can take it out.
+fn challenge(parameters: &Parameters) -> Result<String, OauthError> {
+    let invalid = |text: &str| OauthError::new(Code::InvalidRequest, text);
+    let given = parameters.get("code_challenge").ok_or_else(|| invalid("PKCE is required: send a code_challenge."))?;
+    if parameters.get("code_challenge_method") != Some("S256") {
+        return Err(invalid("The code_challenge_method must be S256."));
+    }
+    match URL_SAFE_NO_PAD.decode(given) {
+        Ok(bytes) if bytes.len() == 32 => Ok(given.to_owned()),
+        _ => Err(invalid("The code_challenge is no SHA-256 in base64url.")),
+    }
+}
+
+/// What is asked for, or without it everything that the application is registered with.
+pub fn asked_scope(client: &Client, asked: Option<&str>) -> Result<ScopeSet, OauthError> {
+    let registered = || client.scopes.0.iter().map(|scope| crate::scope::Item::Api(*scope)).collect();
+    let Some(text) = asked else { return Ok(ScopeSet(registered())) };
+    let scope: Option<ScopeSet> = text.parse().ok();
+    let permitted = scope.filter(|scope| !scope.0.is_empty() && scope.is_within(&client.scopes));
+    permitted.ok_or_else(|| OauthError::new(Code::InvalidScope, "The application may not ask for this scope."))
+}
+
+/// For which servers tokens are asked: this one, or those that the application is registered with (RFC 8707).
+pub fn asked_resources(oauth: &Oauth, client: &Client, asked: &[String]) -> Result<Vec<String>, OauthError> {
+    let issuer = oauth.issuer();
+    let own = |one: &str| one.trim_end_matches('/') == issuer.trim_end_matches('/');
+    let mut resources = Vec::new();
+    for one in asked {
+        match one {
+            one if own(one) => resources.push(issuer.to_owned()),
+            one if client.resources.contains(one) => resources.push(one.clone()),
+            _ => return Err(OauthError::new(Code::InvalidTarget, "The application may not ask for this resource.")),
+        }
+    }
+    Ok(resources)
+}

@@ -1,0 +1,94 @@
+//! A code against tokens: once, by the application that it was given to, with the verifier that only it knows.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rivergen_kernel::Token;
+use rivergen_platform::audit::{self, AuditRecord, Outcome};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{Asking, TokenAnswer};
+use crate::{
+    application::GrantType,
+    error::{Code, OauthError, Result},
+    form::Parameters,
+    grant::{self, refresh_token},
+};
+
+pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
+    let invalid = || OauthError::new(Code::InvalidGrant, "The code is unknown, used, expired, or not yours.");
+    if !asking.client.may(GrantType::AuthorizationCode) {
+        return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
+    }
+    let (code, verifier) = (form.require("code")?, form.require("code_verifier")?);
+    let redirect_uri = form.require("redirect_uri")?;
+    let platform = asking.oauth.platform();
+    let now = platform.clock.now();
+    let grant = grant::Model::of_code(platform.db.read(), code).await?;
+    let grant = grant.filter(|grant| grant.application_id == asking.client.row.id && !grant.is_of_device());
+    let grant = grant.ok_or_else(invalid)?;
+    if grant.exchanged_at.is_some() {
+        replayed(asking, &grant).await?;
+        return Err(invalid());
+    }
+    let is_good = grant.ended_at.is_none()
+        && now < grant.code_expires_at
+        && grant.redirect_uri == redirect_uri
+        && asking.client.sends_to(redirect_uri)
+        && fits(verifier, &grant.code_challenge);
+    if !is_good {
+        return Err(invalid());
+    }
+    let user = asking.person(&grant).await?;
+    let scope = grant.scope().limited_to(&asking.client.scopes);
+    let resources = asking.narrowed_resources(&grant, form.all("resource"))?;
+    let refresh_token = Token::random(&mut rand::rng());
+    // Signed before the transaction, which holds SQLite's one writing connection.
+    let answer = asking.tokens(&grant, &user, &scope, &resources, &refresh_token).await?;
+    let tx = platform.db.begin().await?;
+    // Of two requests at the same time one gets the tokens, and the other one ends them.
+    if !grant.exchange(&tx, now).await? {
+        drop(tx);
+        replayed(asking, &grant).await?;
+        return Err(invalid());
+    }
+    refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
+    tx.commit().await?;
+    Ok(answer)
+}
+
+/// Whether the challenge was made from the verifier (RFC 7636, section 4.6).
+fn fits(verifier: &str, challenge: &str) -> bool {
+    let is_one = (43..=128).contains(&verifier.len())
+        && verifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    let made = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+    is_one && bool::from(made.as_bytes().ct_eq(challenge.as_bytes()))
+}
+
+/// Somebody shows a code again: the tokens that it gave are void (RFC 6749, section 4.1.2).
+async fn replayed(asking: &Asking<'_>, grant: &grant::Model) -> Result<()> {
+    let platform = asking.oauth.platform();
+    let tx = platform.db.begin().await?;
+    if !grant.end(&tx, "code_replayed", platform.clock.now()).await? {
+        return Ok(());
+    }
+    let record = AuditRecord::new(Some(grant.organization_id), asking.origin.anonymous(), "oauth.code_replay")
+        .target("oauth_application", grant.application_id.0)
+        .details(serde_json::json!({"grant_id": grant.id, "user_id": grant.user_id}))
+        .outcome(Outcome::Failure);
+    audit::record(&tx, &platform.clock, record).await?;
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn the_example_of_rfc_7636() {
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        assert!(fits(verifier, challenge));
+        // A challenge that is its own verifier would be `plain`.
+        assert!(!fits(challenge, challenge) && !fits(&verifier[1..], challenge) && !fits("", challenge));
+    }
+}

@@ -1,0 +1,44 @@
+//! A device's code against tokens, once its person has agreed.
+
+use rivergen_kernel::Token;
+
+use super::{Asking, TokenAnswer};
+use crate::{
+    application::GrantType,
+    device::{self, Poll},
+    error::{Code, OauthError, Result},
+    form::Parameters,
+    grant::{self, refresh_token},
+};
+
+pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
+    let invalid = || OauthError::new(Code::InvalidGrant, "The code is unknown, used, expired, or not yours.");
+    if !asking.client.may(GrantType::DeviceCode) {
+        return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
+    }
+    let code = form.require("device_code")?;
+    if let Poll::Wait(error) = device::poll(asking.oauth, asking.client, code).await? {
+        return Err(error);
+    }
+    let platform = asking.oauth.platform();
+    let now = platform.clock.now();
+    let grant = grant::Model::of_code(platform.db.read(), code).await?;
+    let grant = grant.filter(|grant| grant.application_id == asking.client.row.id && grant.is_of_device());
+    let grant = grant.ok_or_else(invalid)?;
+    if grant.exchanged_at.is_some() || grant.ended_at.is_some() || now >= grant.code_expires_at {
+        return Err(invalid());
+    }
+    let user = asking.person(&grant).await?;
+    let scope = grant.scope().limited_to(&asking.client.scopes);
+    let resources = asking.narrowed_resources(&grant, form.all("resource"))?;
+    let refresh_token = Token::random(&mut rand::rng());
+    let answer = asking.tokens(&grant, &user, &scope, &resources, &refresh_token).await?;
+    let tx = platform.db.begin().await?;
+    // A device may well ask twice at once: the second answer is lost, not the grant.
+    if !grant.exchange(&tx, now).await? {
+        return Err(invalid());
+    }
+    refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
+    tx.commit().await?;
+    Ok(answer)
+}

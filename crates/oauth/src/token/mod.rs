@@ -1,0 +1,189 @@
+//! `POST /oauth/token`: a code, a refresh token, or the application's own proof, against tokens.
+
+mod client_credentials;
+mod code;
+mod device_code;
+mod exchange;
+mod refresh;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::IntoResponse,
+};
+use rivergen_identity::user::User;
+use rivergen_kernel::{ErrorCode, Token};
+use rivergen_platform::http::RequestOrigin;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Oauth,
+    access_token::Subject,
+    application::known::Client,
+    client_authentication::authenticate,
+    error::{Code, OauthError, OauthErrorBody, Result},
+    form::Form,
+    grant, id_token,
+    scope::{Item, ScopeSet},
+};
+
+pub use exchange::GRANT_TYPE as TOKEN_EXCHANGE;
+
+pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new().routes(routes!(token))
+}
+
+/// The parameters of a token request, for the document: the handler reads them by name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"grant_type": "authorization_code", "code": "…", "redirect_uri": "https://app.example/callback",
+    "code_verifier": "…", "client_id": "6f1c2c3e-4a7e-4f64-9d0b-5b0f0c1d2e3f"}))]
+#[allow(dead_code, reason = "it describes the form")]
+pub struct TokenRequest {
+    /// `authorization_code`, `refresh_token`, `client_credentials`,
+    /// `urn:ietf:params:oauth:grant-type:device_code` or `urn:ietf:params:oauth:grant-type:token-exchange`.
+    grant_type: String,
+    /// For `authorization_code`.
+    code: Option<String>,
+    /// For `authorization_code`: the one of the authorization request.
+    redirect_uri: Option<String>,
+    /// For `authorization_code`: what the challenge was made from.
+    code_verifier: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:device_code`.
+    device_code: Option<String>,
+    /// For `refresh_token`.
+    refresh_token: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`.
+    subject_token: Option<String>,
+    /// `urn:ietf:params:oauth:token-type:access_token`.
+    subject_token_type: Option<String>,
+    /// No more than was granted.
+    scope: Option<String>,
+    /// The servers that the token is for; without it, this one.
+    resource: Option<String>,
+    /// Here, or in the header with HTTP Basic.
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+/// What an application is given (RFC 6749, section 5.1).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenAnswer {
+    pub access_token: String,
+    /// Always `Bearer`.
+    #[schema(examples("Bearer"))]
+    pub token_type: &'static str,
+    /// Seconds that the access token lives.
+    #[schema(examples(3600))]
+    pub expires_in: i64,
+    /// Good for one use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    #[schema(examples("openid read"))]
+    pub scope: String,
+    /// Where `openid` was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    /// Of a token exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
+}
+
+/// Who asks, and from where.
+struct Asking<'a> {
+    oauth: &'a Oauth,
+    client: &'a Client,
+    origin: &'a RequestOrigin,
+}
+
+/// Give tokens to an application
+#[utoipa::path(post, path = "/oauth/token", tag = "oauth2", security(()),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The tokens", body = TokenAnswer),
+        (status = 400, description = "`invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`", body = OauthErrorBody),
+        (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
+pub async fn token(
+    State(oauth): State<Oauth>,
+    origin: RequestOrigin,
+    headers: HeaderMap,
+    Form(form): Form,
+) -> Result<impl IntoResponse> {
+    let grant_type = form.require("grant_type")?;
+    let client = authenticate(&oauth, &headers, &form).await?;
+    let asking = Asking { oauth: &oauth, client: &client, origin: &origin };
+    let answer = match grant_type {
+        "authorization_code" => code::exchange(&asking, &form).await?,
+        crate::device::GRANT_TYPE => device_code::exchange(&asking, &form).await?,
+        "refresh_token" => refresh::exchange(&asking, &form).await?,
+        "client_credentials" => client_credentials::exchange(&asking, &form).await?,
+        exchange::GRANT_TYPE => exchange::exchange(&asking, &form).await?,
+        _ => return Err(OauthError::new(Code::UnsupportedGrantType, "There is no such grant here.")),
+    };
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(answer)))
+}
+
+impl Asking<'_> {
+    /// The person of a grant, who may have left since; `invalid_grant` where they have.
+    async fn person(&self, grant: &grant::Model) -> Result<User> {
+        let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
+        let checked = self.oauth.access.check_person(grant.user_id, grant.organization_id, grant.created_at).await;
+        match checked {
+            Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => return Err(gone()),
+            checked => checked?,
+        }
+        User::find(self.oauth.platform().db.read(), grant.user_id).await?.ok_or_else(gone)
+    }
+
+    /// Tokens of a grant, with a refresh token that the caller keeps.
+    async fn tokens(
+        &self,
+        grant: &grant::Model,
+        user: &User,
+        scope: &ScopeSet,
+        resources: &[String],
+        refresh_token: &Token,
+    ) -> Result<TokenAnswer> {
+        let subject = Subject {
+            client: self.client,
+            sub: grant.user_id.to_string(),
+            scope,
+            resources,
+            workspace_id: grant.workspace_id,
+            grant: Some(grant),
+            acts: false,
+            at_most: None,
+        };
+        let access = self.oauth.access.issue(subject).await?;
+        let now = self.oauth.platform().clock.now();
+        let id_token = match scope.holds(Item::OpenId) {
+            true => Some(id_token::issue(self.oauth, self.client, grant, user, &access.text, now)?),
+            false => None,
+        };
+        Ok(TokenAnswer {
+            access_token: access.text,
+            token_type: "Bearer",
+            expires_in: access.lifetime.num_seconds(),
+            refresh_token: Some(refresh_token.expose().to_owned()),
+            scope: scope.to_string(),
+            id_token,
+            issued_token_type: None,
+        })
+    }
+
+    /// For which of the servers of the grant the token is asked.
+    fn narrowed_resources(&self, grant: &grant::Model, asked: &[String]) -> Result<Vec<String>> {
+        let granted = grant.resources();
+        if asked.is_empty() {
+            return Ok(granted);
+        }
+        let resources = crate::request::asked_resources(self.oauth, self.client, asked)?;
+        let own = [self.oauth.issuer().to_owned()];
+        let granted = if granted.is_empty() { own.as_slice() } else { granted.as_slice() };
+        match resources.iter().all(|one| granted.contains(one)) {
+            true => Ok(resources),
+            false => Err(OauthError::new(Code::InvalidTarget, "The resource was not granted.")),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `GET` and `POST /oauth/userinfo`: who the person is, as far as they let the application know (OpenID Connect Core, 5.3).
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+};
+use rivergen_identity::user::User;
+use rivergen_kernel::{ErrorCode, OrganizationId};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Oauth,
+    error::{Code, OauthError, OauthErrorBody, Result},
+    id_token::PersonClaims,
+    scope::Item,
+};
+
+pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
+    OpenApiRouter::new().routes(routes!(userinfo)).route("/oauth/userinfo", axum::routing::post(userinfo))
+}
+
+/// The person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserInfo {
+    /// The person's id, as text.
+    #[schema(examples("42"))]
+    pub sub: String,
+    #[serde(flatten)]
+    pub person: PersonClaims,
+    /// The organization for which they let the application know.
+    pub org: OrganizationId,
+}
+
+/// Tell an application who the person is
+#[utoipa::path(get, path = "/oauth/userinfo", tag = "oauth2",
+    responses((status = 200, description = "As far as the scopes `profile` and `email` go", body = UserInfo),
+        (status = 401, description = "`invalid_token`", body = OauthErrorBody),
+        (status = 403, description = "`insufficient_scope`: the token was not granted `openid`", body = OauthErrorBody)))]
+pub async fn userinfo(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<Json<UserInfo>> {
+    let platform = oauth.platform();
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer =
+        value.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (_, token) = bearer.ok_or(ErrorCode::Unauthorized)?;
+    let inspected =
+        oauth.access.inspect(token.trim(), platform.clock.now()).await.map_err(|error| match error.code {
+            ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person is not there any more."),
+            _ => error.into(),
+        })?;
+    if !inspected.is_for(oauth.issuer()) {
+        return Err(OauthError::new(Code::InvalidToken, "The token is for another server."));
+    }
+    if !inspected.scope.holds(Item::OpenId) {
+        return Err(OauthError::new(Code::InsufficientScope, "The token was not granted openid."));
+    }
+    let user = User::find(platform.db.read(), inspected.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    let person = PersonClaims::of(&user, &inspected.scope);
+    Ok(Json(UserInfo { sub: inspected.claims.sub.clone(), person, org: inspected.claims.org }))
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Drives the console in Chromium, on a demo of the server: scripts/test-console.sh [FILE…]
+#
+# RIVERGEN_BIN names the server; without it the one that is built beside the tests. Screenshots are left in
+# console/screenshots.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export RIVERGEN_BIN=${RIVERGEN_BIN:-${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/target}/debug/rivergen-under-test}
+
+if [ ! -f console/dist/index.html ]; then
+    echo "the console is not built: its tests are skipped"
+    exit 0
+fi
+[ -x "$RIVERGEN_BIN" ] || cargo build --workspace --locked --bin rivergen-under-test
+files=("$@")
+[ $# -gt 0 ] || files=(console/tests/*.test.mjs)
+# One after the other: each file has a server and a browser of its own.
+scripts/with-postgres.sh node --test --test-concurrency=1 "${files[@]}"

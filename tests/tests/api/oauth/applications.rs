@@ -1,0 +1,279 @@
+//! `/api/v1/organizations/{org_id}/oauth-applications`
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::{Value, json};
+
+use super::{App, CALLBACK, granted, post, refused, registration, text};
+
+on_both_databases! {
+    the_secret_is_shown_once;
+    what_is_not_valid_is_named;
+    names_are_unique_in_the_organization;
+    administrators_alone_register;
+    the_list_is_paged;
+    what_is_changed_holds_at_once;
+    a_suspended_application_is_dead_at_once;
+    a_new_secret_voids_all_before_it;
+    secrets_overlap;
+    nobody_gets_at_what_another_administrator_may_do;
+    a_deleted_application_is_gone;
+    it_goes_with_its_organization;
+}
+
+fn organization(id: i64) -> String {
+    format!("/api/v1/organizations/{id}")
+}
+
+async fn the_secret_is_shown_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = format!("{}/oauth-applications", organization(acme.id));
+    let made = acme.owner.client.post(&path, registration()).await.created();
+    let secret = text(&made, "client_secret");
+    assert!(secret.starts_with("rgs_") && secret.len() == 4 + 43 + 6, "{secret}");
+    assert_eq!((&made["status"], &made["access_level"]), (&json!("active"), &json!("organization")));
+    assert_eq!((&made["client_type"], &made["preapproved"]), (&json!("confidential"), &json!(false)));
+    assert_eq!(text(&made, "client_id").len(), 36);
+    let shown = acme.admin.client.get(&format!("{path}/{}", made["id"])).await.ok();
+    assert_eq!((&shown["client_id"], &shown["redirect_uris"]), (&made["client_id"], &json!([CALLBACK])));
+    assert!(!shown.to_string().contains("rgs_"));
+    let rows = server.rows("SELECT prefix, hex(secret_hash) AS h FROM oauth_secrets");
+    if server.backend == rivergen_tests::Backend::Sqlite {
+        assert!(!format!("{:?}", rows.await).contains(secret));
+    }
+    assert_eq!(server.audited("oauth_application.create", "success").await, 1);
+    // A public client has none.
+    let phone = App::public(server, &acme).await;
+    assert!(phone.secret.is_none());
+    acme.owner.client.post_empty(&format!("{}/regenerate-secret", phone.path)).await.invalid("app_id");
+}
+
+async fn what_is_not_valid_is_named(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = format!("{}/oauth-applications", organization(acme.id));
+    let with = |field: &str, value: Value| {
+        let mut body = registration();
+        body[field] = value;
+        body
+    };
+    for (field, value, named) in [
+        ("name", json!(""), "name"),
+        ("grant_types", json!([]), "grant_types"),
+        ("redirect_uris", json!([]), "redirect_uris"),
+        ("redirect_uris", json!([CALLBACK, "http://app.acme.example/cb"]), "redirect_uris[1]"),
+        ("redirect_uris", json!(["https://*.acme.example/cb"]), "redirect_uris[0]"),
+        ("redirect_uris", json!(["javascript:alert(1)"]), "redirect_uris[0]"),
+        ("redirect_uris", json!([format!("{CALLBACK}#x")]), "redirect_uris[0]"),
+        ("post_logout_redirect_uris", json!(["nowhere"]), "post_logout_redirect_uris[0]"),
+        ("resources", json!(["/api"]), "resources[0]"),
+        ("scopes", json!([]), "scopes"),
+        ("scopes", json!(["nonsense"]), "scopes[0]"),
+        ("client_type", json!("public"), "grant_types"),
+    ] {
+        acme.owner.client.post(&path, with(field, value)).await.invalid(named);
+    }
+    // For itself alone it needs no address.
+    let mut service = with("redirect_uris", json!([]));
+    service["grant_types"] = json!(["client_credentials"]);
+    acme.owner.client.post(&path, service).await.created();
+    // Scopes of OpenID Connect need no registration, and are none of the API.
+    acme.owner.client.post(&path, with("scopes", json!(["openid"]))).await.invalid("scopes[0]");
+}
+
+async fn names_are_unique_in_the_organization(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let first = App::new(server, &acme).await;
+    App::new(server, &globex).await;
+    let path = format!("{}/oauth-applications", organization(acme.id));
+    let mut again = registration();
+    again["name"] = json!(" reporting ");
+    acme.owner.client.post(&path, again.clone()).await.error(400, "application_exists");
+    again["name"] = json!("Other");
+    let other = App::register(server, &acme, again).await;
+    acme.owner.client.patch(&other.path, json!({"name": "REPORTING"})).await.error(400, "application_exists");
+    acme.owner.client.patch(&first.path, json!({"name": "reporting"})).await.ok();
+}
+
+async fn administrators_alone_register(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let path = format!("{}/oauth-applications", organization(acme.id));
+    acme.developer.client.post(&path, registration()).await.error(403, "FORBIDDEN");
+    acme.developer.client.get(&path).await.error(403, "FORBIDDEN");
+    acme.developer.client.patch(&app.path, json!({"name": "x"})).await.error(403, "FORBIDDEN");
+    server.anonymous().get(&path).await.error(401, "UNAUTHORIZED");
+    let globex = server.organization("Globex").await;
+    globex.owner.client.get(&app.path).await.error(404, "ORG_NOT_FOUND");
+    let elsewhere = format!("{}/oauth-applications/{}", organization(globex.id), app.id);
+    globex.owner.client.get(&elsewhere).await.error(404, "application_not_found");
+    globex.owner.client.delete(&elsewhere).await.error(404, "application_not_found");
+    // `admin` takes a fresh proof.
+    server.clock().advance(chrono::Duration::minutes(11));
+    let mut all = registration();
+    all["name"] = json!("All");
+    all["scopes"] = json!(["admin"]);
+    acme.owner.client.post(&path, all.clone()).await.error(403, "REAUTHENTICATION_REQUIRED");
+    // Nobody registers what they do not hold.
+    let admin = server.sign_in(&acme.admin.email).await;
+    all["scopes"] = json!(["organization.delete"]);
+    admin.client.post(&path, all).await.error(403, "FORBIDDEN");
+}
+
+async fn the_list_is_paged(server: &Server) {
+    let acme = server.organization("Acme").await;
+    for name in ["One", "Two", "Three"] {
+        let mut body = registration();
+        body["name"] = json!(name);
+        App::register(server, &acme, body).await;
+    }
+    let path = format!("{}/oauth-applications", organization(acme.id));
+    let page = acme.admin.client.get(&format!("{path}?skip=1&limit=1")).await.ok();
+    assert_eq!((&page["applications"][0]["name"], &page["total"]), (&json!("Two"), &json!(3)));
+    assert_eq!(page["applications"].as_array().unwrap().len(), 1);
+    assert!(!page.to_string().contains("rgs_"));
+    acme.admin.client.get(&format!("{path}?limit=101")).await.invalid("limit");
+}
+
+async fn what_is_changed_holds_at_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let caller = app.caller(&tokens);
+    caller.get(&organization(acme.id)).await.ok();
+    // What is taken from the application is taken from its tokens.
+    acme.owner.client.patch(&app.path, json!({"scopes": ["storage.read"]})).await.ok();
+    caller.get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(
+        app.post("/oauth/token", &[("grant_type", "client_credentials"), ("scope", "read")]).await,
+        400,
+        "invalid_scope",
+    );
+    acme.owner.client.patch(&app.path, json!({"scopes": ["read"], "grant_types": ["authorization_code"]})).await.ok();
+    caller.get(&organization(acme.id)).await.ok();
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 400, "unauthorized_client");
+    let shown = acme.owner.client.patch(&app.path, json!({"description": "Weekly"})).await.ok();
+    assert_eq!((&shown["description"], &shown["scopes"]), (&json!("Weekly"), &json!(["read"])));
+    let shown = acme.owner.client.patch(&app.path, json!({"description": null})).await.ok();
+    assert!(shown["description"].is_null() && shown["last_used_at"].is_string());
+}
+
+async fn a_suspended_application_is_dead_at_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (person, service) = (app.tokens(&acme.viewer).await, app.credentials().await);
+    let at = organization(acme.id);
+    for tokens in [&person, &service] {
+        app.caller(tokens).get(&at).await.ok();
+    }
+    acme.admin.client.post_empty(&format!("{}/revoke", app.path)).await.ok();
+    for tokens in [&person, &service] {
+        app.caller(tokens).get(&at).await.error(401, "UNAUTHORIZED");
+    }
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 401, "invalid_client");
+    refused(app.refresh(text(&person, "refresh_token")).await, 401, "invalid_client");
+    assert_eq!(acme.admin.client.get(&app.path).await.ok()["status"], "revoked");
+    // Let in again, it gets new tokens; the old ones stay dead.
+    acme.admin.client.patch(&app.path, json!({"status": "active"})).await.ok();
+    for tokens in [&person, &service] {
+        app.caller(tokens).get(&at).await.error(401, "UNAUTHORIZED");
+    }
+    refused(app.refresh(text(&person, "refresh_token")).await, 400, "invalid_grant");
+    app.caller(&app.credentials().await).get(&at).await.ok();
+    // A change of the status does the same.
+    let tokens = app.credentials().await;
+    acme.admin.client.patch(&app.path, json!({"status": "revoked"})).await.ok();
+    app.caller(&tokens).get(&at).await.error(401, "UNAUTHORIZED");
+}
+
+async fn a_new_secret_voids_all_before_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let new = acme.owner.client.post_empty(&format!("{}/regenerate-secret", app.path)).await.ok();
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 401, "invalid_client");
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    app.secret = Some(text(&new, "client_secret").to_owned());
+    app.credentials().await;
+    assert_eq!(server.audited("oauth_application.regenerate_secret", "success").await, 1);
+}
+
+async fn secrets_overlap(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut app = App::new(server, &acme).await;
+    let secrets = format!("{}/secrets", app.path);
+    let tokens = app.credentials().await;
+    let new = acme.owner.client.post(&secrets, json!({"expires_in_days": 7})).await.created();
+    app.credentials().await;
+    let old = app.secret.replace(text(&new, "client_secret").to_owned());
+    app.credentials().await;
+    let list = acme.owner.client.get(&secrets).await.ok();
+    let first = &list["secrets"][0];
+    assert!(old.unwrap().starts_with(text(first, "prefix")) && first["expires_at"].is_null());
+    acme.owner.client.delete(&format!("{secrets}/{}", first["id"])).await.ok();
+    acme.owner.client.delete(&format!("{secrets}/{}", first["id"])).await.error(404, "NOT_FOUND");
+    app.credentials().await;
+    // The tokens stay good.
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    server.clock().advance(chrono::Duration::days(8));
+    server.forget().await;
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 401, "invalid_client");
+    let owner = server.sign_in(&acme.owner.email).await;
+    for _ in 0..5 {
+        owner.client.post(&secrets, json!({})).await.created();
+    }
+    owner.client.post(&secrets, json!({})).await.error(409, "CONFLICT");
+}
+
+async fn nobody_gets_at_what_another_administrator_may_do(server: &Server) {
+    let acme = server.organization("Acme").await;
+    // It acts for the owner where no person is there.
+    let app = App::new(server, &acme).await;
+    let admin = &acme.admin.client;
+    admin.post_empty(&format!("{}/regenerate-secret", app.path)).await.error(403, "FORBIDDEN");
+    admin.post(&format!("{}/secrets", app.path), json!({})).await.error(403, "FORBIDDEN");
+    admin.patch(&app.path, json!({"scopes": ["write", "read"]})).await.error(403, "FORBIDDEN");
+    let tokens = app.credentials().await;
+    let taken = admin.patch(&app.path, json!({"take_over": true})).await.ok();
+    assert_eq!(taken["responsible_user_id"].as_i64(), Some(acme.admin.id));
+    // What the owner knows of it opens nothing as the administrator.
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 401, "invalid_client");
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    let new = admin.post_empty(&format!("{}/regenerate-secret", app.path)).await.ok();
+    let app = App { secret: Some(text(&new, "client_secret").to_owned()), ..app };
+    app.caller(&app.credentials().await).get(&organization(acme.id)).await.ok();
+    // It acts for nobody when they are gone.
+    let tokens = app.credentials().await;
+    let member = format!("{}/members/{}", organization(acme.id), acme.admin.id);
+    acme.owner.client.delete(&member).await;
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn a_deleted_application_is_gone(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (person, service) = (app.tokens(&acme.viewer).await, app.credentials().await);
+    for tokens in [&person, &service] {
+        app.caller(tokens).get(&organization(acme.id)).await.ok();
+    }
+    acme.owner.client.delete(&app.path).await.ok();
+    for tokens in [&person, &service] {
+        app.caller(tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    }
+    acme.owner.client.get(&app.path).await.error(404, "application_not_found");
+    let request =
+        [("client_id", app.client_id.as_str()), ("grant_type", "client_credentials"), ("client_secret", "rgs_x")];
+    refused(post(&app.anonymous, "/oauth/token", &request).await, 401, "invalid_client");
+    for table in ["oauth_secrets", "oauth_grants", "oauth_refresh_tokens", "oauth_consents"] {
+        assert_eq!(server.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+    }
+}
+
+async fn it_goes_with_its_organization(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = granted(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await);
+    acme.owner.client.delete(&format!("{}?confirm_name=Acme", organization(acme.id))).await;
+    let body = json!({"confirm_name": "Acme"});
+    let request = acme.owner.client.request(reqwest::Method::DELETE, &organization(acme.id)).json(&body);
+    acme.owner.client.send(request).await;
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}

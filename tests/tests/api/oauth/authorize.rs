@@ -1,0 +1,372 @@
+//! `GET` and `POST /oauth/authorize`, `POST /api/v1/oauth/authorize`, `GET /api/v1/oauth/app-info`
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::json;
+
+use super::{App, Browser, CALLBACK, Pkce, STATE, answer_of, field, granted, location, post, text};
+
+on_both_databases! {
+    a_person_signs_in_and_agrees;
+    consent_is_remembered_for_each_scope;
+    a_person_says_no;
+    the_second_factor_is_asked_for;
+    a_wrong_password_is_told_on_the_page;
+    a_silent_request_never_shows_a_page;
+    a_sign_in_may_be_asked_for_again;
+    a_stranger_cannot_agree;
+    a_preapproved_application_reads_unasked;
+    the_organization_says_what_members_may_allow;
+    a_front_end_asks_itself;
+    an_application_is_shown_to_whom_it_asks;
+    a_request_is_sent_beforehand;
+    an_application_signs_a_person_out;
+}
+
+async fn a_person_signs_in_and_agrees(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[("nonce", "n-0S6")])).await;
+    assert!(page.body.as_str().unwrap().contains("Sign in to RiverGen"));
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    let html = page.body.as_str().unwrap();
+    for shown in ["Reporting asks to act for you", "Acme", "app.acme.example", &acme.viewer.email, "See your name"] {
+        assert!(html.contains(shown), "no {shown} in {html}");
+    }
+    let to = location(&browser.decide(&page, true).await);
+    assert!(to.starts_with(&format!("{CALLBACK}?code=")), "{to}");
+    assert_eq!(answer_of(&to, "state").as_deref(), Some(STATE));
+    assert_eq!(answer_of(&to, "iss").as_deref(), Some(server.url()));
+    let tokens = granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
+    assert_eq!((text(&tokens, "token_type"), text(&tokens, "scope")), ("Bearer", "openid profile email read"));
+    let me = app.caller(&tokens).get("/oauth/userinfo").await;
+    let me = granted(me);
+    assert_eq!(
+        (text(&me, "sub"), text(&me, "email")),
+        (acme.viewer.id.to_string().as_str(), acme.viewer.email.as_str())
+    );
+    app.caller(&tokens).get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
+    assert_eq!(server.audited("oauth.authorize", "success").await, 1);
+    // Used up.
+    let again = browser.decide(&page, true).await;
+    assert_eq!(again.status, 400, "{}", again.body);
+}
+
+async fn consent_is_remembered_for_each_scope(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    location(&browser.decide(&page, true).await);
+    // The same and less: at once.
+    assert!(answer_of(&location(&browser.open(&app.request(&pkce, &[])).await), "code").is_some());
+    location(&browser.open(&app.request(&pkce, &[("scope", "openid")])).await);
+    // More, and where the application wants it: asked again.
+    for more in [("scope", "openid write"), ("prompt", "consent")] {
+        let page = browser.open(&app.request(&pkce, &[more])).await;
+        assert_eq!(page.status, 200, "{more:?}");
+        field(&page, "ticket");
+    }
+    // A program of the device could be another one's: asked each time.
+    let phone = App::public(server, &acme).await;
+    let native = [("redirect_uri", "http://127.0.0.1:51234/native"), ("scope", "openid")];
+    for _ in 0..2 {
+        let page = browser.open(&phone.request(&pkce, &native)).await;
+        let to = location(&browser.decide(&page, true).await);
+        assert!(to.starts_with("http://127.0.0.1:51234/native?code="), "{to}");
+    }
+}
+
+async fn a_person_says_no(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    let to = location(&browser.decide(&page, false).await);
+    assert_eq!(answer_of(&to, "error").as_deref(), Some("access_denied"));
+    assert_eq!(
+        (answer_of(&to, "state").as_deref(), answer_of(&to, "iss").as_deref()),
+        (Some(STATE), Some(server.url()))
+    );
+    assert_eq!(server.audited("oauth.deny", "success").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM oauth_grants").await, 0);
+}
+
+async fn the_second_factor_is_asked_for(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let authenticator = acme.viewer.authenticator_app(server).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let page = browser.give_password(&page, &acme.viewer.email, rivergen_tests::PASSWORD).await;
+    let give = async |page: &rivergen_tests::Answer, code: &str| {
+        let names = ["continue", "form_token", "temporary_token"];
+        let values = names.map(|name| field(page, name));
+        let mut pairs: Vec<(&str, &str)> =
+            names.iter().zip(&values).map(|(name, value)| (*name, value.as_str())).collect();
+        pairs.push(("code", code));
+        post(&browser.0, "/oauth/sign-in/code", &pairs).await
+    };
+    let wrong = give(&page, "no-such-code").await;
+    assert!(wrong.body.as_str().unwrap().contains("wrong or has expired"), "{}", wrong.body);
+    let right = give(&wrong, &authenticator.next_code(server)).await;
+    assert_eq!(right.status, 303, "{}", right.body);
+    let page = browser.0.get(right.headers["location"].to_str().unwrap()).await;
+    field(&page, "ticket");
+}
+
+async fn a_wrong_password_is_told_on_the_page(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let browser = Browser::new(server);
+    let page = browser.open(&app.request(&Pkce::new(), &[("login_hint", "ada@acme.example")])).await;
+    assert!(page.body.as_str().unwrap().contains("value=\"ada@acme.example\""));
+    let again = browser.give_password(&page, &acme.viewer.email, "Wrong1horse").await;
+    assert_eq!(again.status, 200);
+    assert!(again.body.as_str().unwrap().contains("the password is wrong"), "{}", again.body);
+    assert_eq!(server.audited("auth.login", "failure").await, 1);
+    let page = browser.sign_in(&again, &acme.viewer.email).await;
+    field(&page, "ticket");
+    // Somebody else may sit there.
+    let query = field(&page, "continue");
+    let back = post(&browser.0, "/oauth/sign-out", &[("continue", &query)]).await;
+    let page = browser.0.get(back.headers["location"].to_str().unwrap()).await;
+    let page = browser.sign_in(&page, &acme.developer.email).await;
+    assert!(page.body.as_str().unwrap().contains(&acme.developer.email));
+}
+
+async fn a_silent_request_never_shows_a_page(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let silent = app.request(&pkce, &[("prompt", "none")]);
+    let error = |to: String| answer_of(&to, "error");
+    assert_eq!(error(location(&browser.open(&silent).await)).as_deref(), Some("login_required"));
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    assert_eq!(error(location(&browser.open(&silent).await)).as_deref(), Some("consent_required"));
+    location(&browser.decide(&page, true).await);
+    assert!(answer_of(&location(&browser.open(&silent).await), "code").is_some());
+}
+
+async fn a_sign_in_may_be_asked_for_again(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    location(&browser.decide(&page, true).await);
+    server.clock().advance(chrono::Duration::minutes(2));
+    for again in [("prompt", "login"), ("max_age", "60")] {
+        let page = browser.open(&app.request(&pkce, &[again])).await;
+        assert!(page.body.as_str().unwrap().contains("Sign in to RiverGen"), "{again:?}");
+        let answer = browser.sign_in(&page, &acme.viewer.email).await;
+        assert!(answer_of(&location(&answer), "code").is_some(), "{again:?}");
+        server.clock().advance(chrono::Duration::minutes(2));
+    }
+}
+
+async fn a_stranger_cannot_agree(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let answer = browser.sign_in(&page, &globex.owner.email).await;
+    assert_eq!(answer_of(&location(&answer), "error").as_deref(), Some("access_denied"));
+    let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "code_challenge": pkce.challenge,
+        "code_challenge_method": "S256", "approve": true});
+    globex.owner.client.post("/api/v1/oauth/authorize", body).await.error(403, "FORBIDDEN");
+}
+
+async fn a_preapproved_application_reads_unasked(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    acme.admin.client.patch(&app.path, json!({"preapproved": true})).await.ok();
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let answer = browser.sign_in(&page, &acme.owner.email).await;
+    assert!(answer_of(&location(&answer), "code").is_some());
+    // But never what changes something: whoever may do more would be used unasked.
+    let page = browser.open(&app.request(&pkce, &[("scope", "openid write")])).await;
+    field(&page, "ticket");
+}
+
+async fn the_organization_says_what_members_may_allow(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let policy = format!("/api/v1/organizations/{}/oauth-policy", acme.id);
+    assert_eq!(acme.admin.client.get(&policy).await.ok()["applications"], "all");
+    let pkce = Pkce::new();
+    let allow = async |scope: &str| {
+        let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": scope, "approve": true,
+            "code_challenge": pkce.challenge, "code_challenge_method": "S256"});
+        acme.viewer.client.post("/api/v1/oauth/authorize", body).await
+    };
+    let put = async |body| acme.admin.client.put(&policy, body).await.ok();
+    allow("openid write").await.ok();
+    assert_eq!(put(json!({"applications": "all", "scopes": ["read"]})).await["scopes"], json!(["read"]));
+    allow("openid read").await.ok();
+    allow("openid write").await.error(403, "FORBIDDEN");
+    put(json!({"applications": "preapproved"})).await;
+    allow("openid read").await.error(403, "FORBIDDEN");
+    let browser = Browser::new(server);
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let to = location(&browser.sign_in(&page, &acme.viewer.email).await);
+    assert_eq!(answer_of(&to, "error").as_deref(), Some("access_denied"));
+    acme.admin.client.patch(&app.path, json!({"preapproved": true})).await.ok();
+    allow("openid write").await.ok();
+    assert_eq!(server.audited("oauth_policy.update", "success").await, 2);
+    acme.admin.client.put(&policy, json!({"applications": "some"})).await.invalid("applications");
+}
+
+async fn a_front_end_asks_itself(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let pkce = Pkce::new();
+    let body = |approve: bool| {
+        json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": "read", "state": STATE,
+            "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": approve})
+    };
+    let at = "/api/v1/oauth/authorize";
+    let yes = acme.viewer.client.post(at, body(true)).await.ok();
+    let code = answer_of(text(&yes, "redirect_url"), "code").unwrap();
+    let tokens = granted(app.exchange(&code, &pkce).await);
+    assert!(tokens.get("id_token").is_none());
+    let no = acme.viewer.client.post(at, body(false)).await.ok();
+    assert_eq!(answer_of(text(&no, "redirect_url"), "error").as_deref(), Some("access_denied"));
+    // Nobody but the person in their own session.
+    app.caller(&tokens).post(at, body(true)).await.error(403, "FORBIDDEN");
+    let personal = json!({"name": "x", "scopes": ["read"]});
+    let personal = acme.viewer.client.post("/api/v1/auth/tokens", personal).await.created();
+    server.anonymous().with_token(text(&personal, "token")).post(at, body(true)).await.error(403, "FORBIDDEN");
+    for (field, value, code) in [
+        ("client_id", json!("nobody"), "invalid_client"),
+        ("redirect_uri", json!("https://evil.example/"), "invalid_redirect_uri"),
+        ("scope", json!("admin"), "invalid_scope"),
+        ("code_challenge", json!(null), "invalid_request"),
+        ("code_challenge_method", json!("plain"), "invalid_request"),
+    ] {
+        let mut wrong = body(true);
+        wrong[field] = value;
+        acme.viewer.client.post(at, wrong).await.error(400, code);
+    }
+}
+
+async fn an_application_is_shown_to_whom_it_asks(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let at = |pairs: &[(&str, &str)]| format!("/api/v1/oauth/app-info?{}", super::form(pairs));
+    let own = [("client_id", app.client_id.as_str()), ("redirect_uri", CALLBACK), ("scope", "openid read")];
+    let info = server.anonymous().get(&at(&own)).await.ok();
+    assert_eq!((text(&info, "app_name"), text(&info, "organization_name")), ("Reporting", "Acme"));
+    assert_eq!((&info["scopes"], &info["requested_scopes"]), (&json!(["read", "write"]), &json!(["openid", "read"])));
+    let client = server.anonymous();
+    let with = |at: usize, value: &'static str| {
+        let mut pairs = own;
+        pairs[at].1 = value;
+        super::form(&pairs)
+    };
+    for (changed, code) in [
+        (with(0, "x"), "invalid_client"),
+        (with(1, "https://x.example/"), "invalid_redirect_uri"),
+        (with(2, "admin"), "invalid_scope"),
+    ] {
+        client.get(&format!("/api/v1/oauth/app-info?{changed}")).await.error(400, code);
+    }
+    acme.owner.client.post_empty(&format!("{}/revoke", app.path)).await.ok();
+    client.get(&at(&own)).await.error(400, "invalid_client");
+}
+
+async fn a_request_is_sent_beforehand(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let push = async |pairs: &[(&str, &str)]| {
+        let mut all = vec![
+            ("response_type", "code"),
+            ("redirect_uri", CALLBACK),
+            ("scope", "openid read"),
+            ("code_challenge", pkce.challenge.as_str()),
+            ("code_challenge_method", "S256"),
+        ];
+        all.retain(|(name, _)| !pairs.iter().any(|(other, _)| other == name));
+        all.extend(pairs);
+        app.post("/oauth/par", &all).await
+    };
+    let pushed = push(&[("prompt", "login")]).await;
+    assert_eq!((pushed.status.as_u16(), &pushed.body["expires_in"]), (201, &json!(600)), "{}", pushed.body);
+    let uri = text(&pushed.body, "request_uri").to_owned();
+    let query = super::form(&[("client_id", app.client_id.as_str()), ("request_uri", uri.as_str())]);
+    let page = browser.open(&query).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    let to = location(&browser.decide(&page, true).await);
+    granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
+    // Used up, another application's, made up.
+    let phone = App::public(server, &acme).await;
+    let pushed = push(&[]).await;
+    let another = text(&pushed.body, "request_uri");
+    for (client, uri) in [
+        (&app, uri.as_str()),
+        (&phone, another),
+        (&app, "urn:ietf:params:oauth:request_uri:x"),
+        (&app, "https://x.example/"),
+    ] {
+        let query = super::form(&[("client_id", client.client_id.as_str()), ("request_uri", uri)]);
+        assert_eq!(browser.open(&query).await.status, 400, "{uri}");
+    }
+    super::refused(push(&[("redirect_uri", "https://evil.example/")]).await, 400, "invalid_request");
+    super::refused(push(&[("scope", "admin")]).await, 400, "invalid_scope");
+    super::refused(push(&[("code_challenge_method", "plain")]).await, 400, "invalid_request");
+}
+
+async fn an_application_signs_a_person_out(server: &Server) {
+    const AFTER: &str = "https://app.acme.example/bye";
+    let acme = server.organization("Acme").await;
+    let mut body = super::registration();
+    body["post_logout_redirect_uris"] = json!([AFTER]);
+    let app = App::register(server, &acme, body).await;
+    let signed_in = async |browser: &Browser| {
+        let pkce = Pkce::new();
+        let mut page = browser.open(&app.request(&pkce, &[("prompt", "consent")])).await;
+        if page.body.as_str().unwrap().contains("Sign in to RiverGen") {
+            page = browser.sign_in(&page, &acme.viewer.email).await;
+        }
+        let to = location(&browser.decide(&page, true).await);
+        granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await)
+    };
+    let is_signed_in = async |browser: &Browser| {
+        let silent = app.request(&Pkce::new(), &[("prompt", "none")]);
+        answer_of(&location(&browser.open(&silent).await), "code").is_some()
+    };
+    let at = |pairs: &[(&str, &str)]| format!("/oauth/logout?{}", super::form(pairs));
+    let browser = Browser::new(server);
+    let tokens = signed_in(&browser).await;
+    let hint = ("id_token_hint", text(&tokens, "id_token"));
+    let answer = browser.0.get(&at(&[hint, ("post_logout_redirect_uri", AFTER), ("state", STATE)])).await;
+    assert_eq!(location(&answer), format!("{AFTER}?state={STATE}"));
+    assert!(!is_signed_in(&browser).await);
+    assert_eq!(server.audited("auth.logout", "success").await, 1);
+    // Without a hint, or with another person's, the person is asked.
+    signed_in(&browser).await;
+    let page = browser.0.get(&at(&[("client_id", app.client_id.as_str()), ("post_logout_redirect_uri", AFTER)])).await;
+    assert_eq!(page.status, 200);
+    assert!(is_signed_in(&browser).await);
+    let forged = post(&browser.0, "/oauth/logout", &[("continue", ""), ("form_token", "x")]).await;
+    assert_eq!(forged.status, 200);
+    assert!(is_signed_in(&browser).await);
+    let (query, token) = (field(&page, "continue"), field(&page, "form_token"));
+    let answer = post(&browser.0, "/oauth/logout", &[("continue", query.as_str()), ("form_token", &token)]).await;
+    assert_eq!(location(&answer), AFTER);
+    assert!(!is_signed_in(&browser).await);
+    // Nowhere but to a registered address; with no made-up token.
+    for wrong in [
+        [hint, ("post_logout_redirect_uri", "https://evil.example/")],
+        [("id_token_hint", text(&tokens, "access_token")), ("post_logout_redirect_uri", AFTER)],
+        [("client_id", "x"), ("post_logout_redirect_uri", AFTER)],
+    ] {
+        let answer = browser.0.get(&at(&wrong)).await;
+        assert_eq!((answer.status.as_u16(), answer.headers.get("location")), (400, None));
+    }
+}

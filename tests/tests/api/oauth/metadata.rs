@@ -1,0 +1,90 @@
+//! `/.well-known/…`, `/oauth/jwks`, `/oauth/userinfo`
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::json;
+
+use super::{App, Pkce, granted, refused, text};
+
+on_both_databases! {
+    the_server_says_what_it_does;
+    the_keys_verify_what_is_signed;
+    a_person_is_told_of_as_far_as_they_agreed;
+    programs_in_browsers_may_ask;
+}
+
+async fn the_server_says_what_it_does(server: &Server) {
+    let client = server.anonymous();
+    for name in ["oauth-authorization-server", "openid-configuration"] {
+        let document = granted(client.get(&format!("/.well-known/{name}")).await);
+        assert_eq!(text(&document, "issuer"), server.url());
+        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+        assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+        // Each address is there: none answers 404.
+        for (key, address) in document.as_object().unwrap() {
+            if key.ends_with("_endpoint") || key == "jwks_uri" {
+                let path = address.as_str().unwrap().strip_prefix(server.url()).unwrap();
+                assert_ne!(client.get(path).await.status, 404, "{key}");
+            }
+        }
+    }
+    // A program that knows the API alone finds the way: from a refusal to the resource, from there to its server.
+    let refused = client.get("/api/v1/auth/me").await;
+    let challenge = refused.headers["www-authenticate"].to_str().unwrap();
+    let (_, address) = challenge.split_once("resource_metadata=\"").unwrap();
+    let resource = granted(client.get(address.trim_end_matches('"').strip_prefix(server.url()).unwrap()).await);
+    assert_eq!(
+        (text(&resource, "resource"), &resource["authorization_servers"]),
+        (server.url(), &json!([server.url()]))
+    );
+}
+
+async fn the_keys_verify_what_is_signed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let answer = server.anonymous().get("/oauth/jwks").await;
+    assert_eq!(answer.headers["content-type"], "application/jwk-set+json");
+    let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_value(granted(answer)).unwrap();
+    for (name, audience) in [("access_token", server.url()), ("id_token", app.client_id.as_str())] {
+        let token = text(&tokens, name);
+        let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+        let key = jsonwebtoken::DecodingKey::from_jwk(keys.find(&kid).unwrap()).unwrap();
+        let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+        validation.set_audience(&[audience]);
+        validation.set_issuer(&[server.url()]);
+        jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).unwrap();
+    }
+    // Not those of people's sessions.
+    let sessions = granted(server.anonymous().get("/.well-known/jwks.json").await);
+    assert!(keys.keys.iter().all(|key| json!(key.common.key_id) != sessions["keys"][0]["kid"]));
+}
+
+async fn a_person_is_told_of_as_far_as_they_agreed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let pkce = Pkce::new();
+    let body = json!({"client_id": app.client_id, "redirect_uri": super::CALLBACK, "scope": "openid",
+        "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
+    let data = acme.viewer.client.post("/api/v1/oauth/authorize", body).await.ok();
+    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
+    let tokens = granted(app.exchange(&code, &pkce).await);
+    let me = granted(app.caller(&tokens).get("/oauth/userinfo").await);
+    assert_eq!(me, json!({"sub": acme.viewer.id.to_string(), "org": acme.id}));
+    // It opens nothing else.
+    app.caller(&tokens).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    let unknown = server.anonymous().get("/oauth/userinfo").await;
+    assert!(unknown.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+    refused(unknown, 401, "invalid_token");
+    refused(acme.viewer.client.get("/oauth/userinfo").await, 401, "invalid_token");
+}
+
+async fn programs_in_browsers_may_ask(server: &Server) {
+    let client = server.anonymous();
+    let asks = client.request(reqwest::Method::OPTIONS, "/oauth/token").header("origin", "https://app.example");
+    let answer = client.send(asks).await;
+    assert_eq!((answer.status.as_u16(), &answer.headers["access-control-allow-origin"]), (204, &"*".parse().unwrap()));
+    // But nobody's page may read the consent.
+    let page = client.get("/oauth/authorize").await;
+    assert!(page.headers.get("access-control-allow-origin").is_none());
+}

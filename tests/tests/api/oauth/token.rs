@@ -1,0 +1,447 @@
+//! `POST /oauth/token`, `/oauth/token/revoke`, `/oauth/introspect`, and what an access token opens
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rivergen_tests::{Answer, Server, on_both_databases};
+use serde_json::{Value, json};
+
+use super::{App, CALLBACK, Pkce, granted, post, refused, text};
+
+on_both_databases! {
+    a_token_says_what_it_is;
+    a_token_opens_no_more_than_its_person_may;
+    a_service_acts_for_who_answers_for_it;
+    a_refresh_token_is_good_once;
+    a_scope_is_narrowed_and_never_widened;
+    the_client_proves_who_it_is;
+    a_client_proves_itself_by_its_key;
+    what_is_wrong_is_named;
+    a_token_is_given_back;
+    a_token_is_asked_about;
+    a_token_is_for_the_server_that_was_asked_for;
+    a_service_acts_with_a_token_that_it_was_shown;
+    whoever_leaves_takes_their_tokens_along;
+    the_organization_bounds_how_long_it_lives;
+    keys_rotate_by_themselves_and_stay_published;
+}
+
+fn organization(id: i64) -> String {
+    format!("/api/v1/organizations/{id}")
+}
+
+/// What a JWT says, unverified.
+fn claims(token: &str) -> Value {
+    jsonwebtoken::dangerous::insecure_decode_claims(token).unwrap()
+}
+
+async fn a_token_says_what_it_is(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let access = text(&tokens, "access_token");
+    let header = jsonwebtoken::decode_header(access).unwrap();
+    assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), jsonwebtoken::Algorithm::ES256));
+    let said = claims(access);
+    assert_eq!((text(&said, "iss"), &said["aud"]), (server.url(), &json!([server.url()])));
+    assert_eq!(
+        (text(&said, "sub"), text(&said, "client_id")),
+        (acme.viewer.id.to_string().as_str(), app.client_id.as_str())
+    );
+    assert_eq!((&said["org"], text(&said, "scope")), (&json!(acme.id), "openid profile email read"));
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 3600);
+    let id = claims(text(&tokens, "id_token"));
+    assert_eq!(
+        (text(&id, "aud"), text(&id, "nonce"), text(&id, "email")),
+        (app.client_id.as_str(), "n-0S6", acme.viewer.email.as_str())
+    );
+    assert!(id["auth_time"].is_i64() && id["at_hash"].is_string());
+    let rows = format!("{:?}", server.rows("SELECT * FROM oauth_grants").await);
+    assert!(!rows.contains(text(&tokens, "refresh_token")));
+}
+
+async fn a_token_opens_no_more_than_its_person_may(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut all = super::registration();
+    all["scopes"] = json!(["admin"]);
+    let app = App::register(server, &acme, all).await;
+    let pkce = Pkce::new();
+    let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": "admin",
+        "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
+    let data = acme.viewer.client.post("/api/v1/oauth/authorize", body).await.ok();
+    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
+    let caller = app.caller(&granted(app.exchange(&code, &pkce).await));
+    let settings = format!("{}/settings", organization(acme.id));
+    caller.get(&organization(acme.id)).await.ok();
+    caller.get(&settings).await.error(403, "FORBIDDEN");
+    // What they become, it may at once; and at once no more.
+    let role = |role: &str| json!({"role_id": acme.roles[role]});
+    let member = format!("{}/members/{}", organization(acme.id), acme.viewer.id);
+    acme.owner.client.patch(&member, role("Admin")).await.ok();
+    caller.get(&settings).await.ok();
+    acme.owner.client.patch(&member, role("Viewer")).await.ok();
+    caller.get(&settings).await.error(403, "FORBIDDEN");
+    // It acts on nobody's account, and elsewhere on nothing.
+    let globex = server.organization("Globex").await;
+    caller.get(&organization(globex.id)).await.error(404, "ORG_NOT_FOUND");
+    caller.post("/api/v1/auth/tokens", json!({"name": "x", "scopes": ["read"]})).await.error(403, "FORBIDDEN");
+    caller.get("/api/v1/oauth/connected-applications").await.error(403, "FORBIDDEN");
+    // One that only reads reads only.
+    let reads = app_with(server, &acme, "Reads", json!(["read"])).await;
+    let reads = reads.caller(&reads.tokens(&acme.owner).await);
+    reads.get(&settings).await.error(403, "FORBIDDEN");
+    reads.post(&format!("{}/workspaces", organization(acme.id)), json!({"name": "x"})).await.error(403, "FORBIDDEN");
+}
+
+async fn app_with(server: &Server, acme: &rivergen_tests::Organization, name: &str, scopes: Value) -> App {
+    let mut body = super::registration();
+    body["name"] = json!(name);
+    body["scopes"] = scopes;
+    App::register(server, acme, body).await
+}
+
+async fn a_service_acts_for_who_answers_for_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.credentials().await;
+    assert!(tokens.get("refresh_token").is_none() && tokens.get("id_token").is_none());
+    assert_eq!(text(&tokens, "scope"), "read write");
+    // Its subject is the application, not a person (RFC 9068, section 2.2).
+    assert_eq!(text(&claims(text(&tokens, "access_token")), "sub"), app.client_id);
+    let caller = app.caller(&tokens);
+    caller.get(&organization(acme.id)).await.ok();
+    let workspace = json!({"name": "Made by a service"});
+    caller.post(&format!("{}/workspaces", organization(acme.id)), workspace).await.created();
+    refused(caller.get("/oauth/userinfo").await, 403, "insufficient_scope");
+    let asks = [("grant_type", "client_credentials"), ("scope", "openid read")];
+    refused(app.post("/oauth/token", &asks).await, 400, "invalid_scope");
+    let phone = App::public(server, &acme).await;
+    refused(phone.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 400, "unauthorized_client");
+}
+
+async fn a_refresh_token_is_good_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let first = app.tokens(&acme.viewer).await;
+    let second = granted(app.refresh(text(&first, "refresh_token")).await);
+    assert_ne!(first["refresh_token"], second["refresh_token"]);
+    assert_eq!(first["scope"], second["scope"]);
+    for tokens in [&first, &second] {
+        app.caller(tokens).get(&organization(acme.id)).await.ok();
+    }
+    server.clock().advance(chrono::Duration::days(29));
+    let third = granted(app.refresh(text(&second, "refresh_token")).await);
+    server.clock().advance(chrono::Duration::days(31));
+    refused(app.refresh(text(&third, "refresh_token")).await, 400, "invalid_grant");
+}
+
+async fn a_scope_is_narrowed_and_never_widened(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let refresh = async |token: &str, scope: &str| {
+        let pairs = [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)];
+        app.post("/oauth/token", &pairs).await
+    };
+    let narrow = granted(refresh(text(&tokens, "refresh_token"), "openid").await);
+    assert_eq!(text(&narrow, "scope"), "openid");
+    app.caller(&narrow).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(refresh(text(&narrow, "refresh_token"), "openid write").await, 400, "invalid_scope");
+    let wide = granted(refresh(text(&narrow, "refresh_token"), "openid read").await);
+    app.caller(&wide).get(&organization(acme.id)).await.ok();
+}
+
+async fn the_client_proves_who_it_is(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let secret = app.secret.clone().unwrap();
+    let basic = async |user: &str, password: &str, body: &str| -> Answer {
+        let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let request = app.anonymous.request(reqwest::Method::POST, "/oauth/token").header("authorization", header);
+        let form = "application/x-www-form-urlencoded";
+        app.anonymous.send(request.header("content-type", form).body(body.to_owned())).await
+    };
+    let own = "grant_type=client_credentials";
+    granted(basic(&app.client_id, &secret, own).await);
+    let wrong = basic(&app.client_id, "rgs_wrong", own).await;
+    assert!(wrong.headers["www-authenticate"].to_str().unwrap().starts_with("Basic"));
+    refused(wrong, 401, "invalid_client");
+    refused(basic("nobody", &secret, own).await, 401, "invalid_client");
+    let both = format!("{own}&client_secret={secret}");
+    refused(basic(&app.client_id, &secret, &both).await, 400, "invalid_request");
+    let other = format!("{own}&client_id=somebody");
+    refused(basic(&app.client_id, &secret, &other).await, 401, "invalid_client");
+    let id = ("client_id", app.client_id.as_str());
+    refused(
+        post(&app.anonymous, "/oauth/token", &[("grant_type", "client_credentials"), id]).await,
+        401,
+        "invalid_client",
+    );
+    let another = App::register(server, &acme, {
+        let mut body = super::registration();
+        body["name"] = json!("Other");
+        body
+    });
+    let another = another.await;
+    let mixed = [("grant_type", "client_credentials"), id, ("client_secret", another.secret.as_deref().unwrap())];
+    refused(post(&app.anonymous, "/oauth/token", &mixed).await, 401, "invalid_client");
+}
+
+async fn a_client_proves_itself_by_its_key(server: &Server) {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+
+    let acme = server.organization("Acme").await;
+    let pair = || {
+        let rng = aws_lc_rs::rand::SystemRandom::new();
+        let scheme = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+        let document = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(scheme, &rng).unwrap();
+        EncodingKey::from_ec_der(document.as_ref())
+    };
+    let (key, other) = (pair(), pair());
+    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some("one".to_owned());
+    let mut body = super::registration();
+    body["jwks"] = json!({"keys": [jwk]});
+    let app = App::register(server, &acme, body).await;
+    assert!(app.secret.is_none());
+    let now = || rivergen_platform::Clock::now(&server.platform.clock).timestamp();
+    let proof = |key: &EncodingKey, claims: Value| {
+        let mut said = json!({"iss": app.client_id, "sub": app.client_id, "aud": server.url(), "exp": now() + 60,
+            "iat": now(), "jti": format!("{:x}", rand::random::<u64>())});
+        said.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, &said, key).unwrap()
+    };
+    let send = async |proof: &str| {
+        let pairs = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion", proof),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ];
+        post(&app.anonymous, "/oauth/token", &pairs).await
+    };
+    let good = proof(&key, json!({}));
+    granted(send(&good).await);
+    // Once, for this server, for a short while, by its own key.
+    refused(send(&good).await, 401, "invalid_client");
+    granted(send(&proof(&key, json!({"aud": format!("{}/oauth/token", server.url())}))).await);
+    for wrong in [
+        json!({"aud": "https://other.example"}),
+        json!({"exp": now() - 120}),
+        json!({"exp": now() + 86_400}),
+        json!({"iss": "x"}),
+        json!({"sub": "x"}),
+        json!({"jti": ""}),
+    ] {
+        refused(send(&proof(&key, wrong)).await, 401, "invalid_client");
+    }
+    refused(send(&proof(&other, json!({}))).await, 401, "invalid_client");
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 401, "invalid_client");
+    acme.owner.client.post_empty(&format!("{}/regenerate-secret", app.path)).await.invalid("app_id");
+}
+
+async fn what_is_wrong_is_named(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    refused(app.post("/oauth/token", &[]).await, 400, "invalid_request");
+    refused(app.post("/oauth/token", &[("grant_type", "password")]).await, 400, "unsupported_grant_type");
+    refused(app.post("/oauth/token", &[("grant_type", "authorization_code")]).await, 400, "invalid_request");
+    let twice = [("grant_type", "client_credentials"), ("grant_type", "client_credentials")];
+    refused(app.post("/oauth/token", &twice).await, 400, "invalid_request");
+    refused(
+        app.anonymous.post("/oauth/token", json!({"grant_type": "client_credentials"})).await,
+        400,
+        "invalid_request",
+    );
+    let asks = [("grant_type", "client_credentials"), ("scope", "nonsense")];
+    refused(app.post("/oauth/token", &asks).await, 400, "invalid_scope");
+    let late = Pkce::new();
+    let code = app.code(&acme.viewer, &late).await;
+    server.clock().advance(chrono::Duration::minutes(11));
+    refused(app.exchange(&code, &late).await, 400, "invalid_grant");
+}
+
+async fn a_token_is_given_back(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let at = organization(acme.id);
+    let tokens = app.tokens(&acme.viewer).await;
+    let another = granted(app.refresh(text(&tokens, "refresh_token")).await);
+    app.caller(&tokens).get(&at).await.ok();
+    // One access token.
+    let back = app.post("/oauth/token/revoke", &[("token", text(&tokens, "access_token"))]).await;
+    assert_eq!((back.status.as_u16(), back.body), (200, json!({})));
+    app.caller(&tokens).get(&at).await.error(401, "UNAUTHORIZED");
+    app.caller(&another).get(&at).await.ok();
+    // A refresh token takes its grant along.
+    granted(app.post("/oauth/token/revoke", &[("token", text(&another, "refresh_token"))]).await);
+    app.caller(&another).get(&at).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&another, "refresh_token")).await, 400, "invalid_grant");
+    // What is unknown or another's is answered the same, and left alone.
+    granted(app.post("/oauth/token/revoke", &[("token", "unknown")]).await);
+    let phone = App::public(server, &acme).await;
+    let mine = app.tokens(&acme.viewer).await;
+    for token in ["access_token", "refresh_token"] {
+        granted(phone.post("/oauth/token/revoke", &[("token", text(&mine, token))]).await);
+    }
+    app.caller(&mine).get(&at).await.ok();
+    refused(app.post("/oauth/token/revoke", &[]).await, 400, "invalid_request");
+    let unproved = [("token", text(&mine, "access_token")), ("client_id", app.client_id.as_str())];
+    refused(post(&app.anonymous, "/oauth/token/revoke", &unproved).await, 401, "invalid_client");
+    // A service's token, which stands in no table.
+    let service = app.credentials().await;
+    app.caller(&service).get(&at).await.ok();
+    granted(app.post("/oauth/token/revoke", &[("token", text(&service, "access_token"))]).await);
+    app.caller(&service).get(&at).await.error(401, "UNAUTHORIZED");
+}
+
+async fn a_token_is_asked_about(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let (app, elsewhere) = (App::new(server, &acme).await, App::new(server, &globex).await);
+    let tokens = app.tokens(&acme.viewer).await;
+    let ask = async |by: &App, token: &str| granted(by.post("/oauth/introspect", &[("token", token)]).await);
+    let (access, refresh) = (text(&tokens, "access_token"), text(&tokens, "refresh_token"));
+    let said = ask(&app, access).await;
+    assert_eq!((&said["active"], text(&said, "scope")), (&json!(true), "openid profile email read"));
+    assert_eq!(
+        (text(&said, "sub"), text(&said, "client_id")),
+        (acme.viewer.id.to_string().as_str(), app.client_id.as_str())
+    );
+    assert_eq!(ask(&app, refresh).await["active"], true);
+    for (by, token) in
+        [(&elsewhere, access), (&elsewhere, refresh), (&app, "nonsense"), (&app, acme.viewer.client.token())]
+    {
+        assert_eq!(ask(by, token).await, json!({"active": false}));
+    }
+    let phone = App::public(server, &acme).await;
+    refused(phone.post("/oauth/introspect", &[("token", access)]).await, 401, "invalid_client");
+    acme.owner.client.delete(&format!("{}/members/{}", organization(acme.id), acme.viewer.id)).await;
+    assert_eq!(ask(&app, access).await, json!({"active": false}));
+}
+
+async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut body = super::registration();
+    body["resources"] = json!(["https://mcp.acme.example/"]);
+    let app = App::register(server, &acme, body).await;
+    let asks = |resource: &'static str| [("grant_type", "client_credentials"), ("resource", resource)];
+    let tokens = granted(app.post("/oauth/token", &asks("https://mcp.acme.example/")).await);
+    assert_eq!(claims(text(&tokens, "access_token"))["aud"], json!(["https://mcp.acme.example/"]));
+    // Shown here it opens nothing; its own server is told of it.
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    let said = granted(app.post("/oauth/introspect", &[("token", text(&tokens, "access_token"))]).await);
+    assert_eq!((&said["active"], &said["aud"]), (&json!(true), &json!(["https://mcp.acme.example/"])));
+    refused(app.post("/oauth/token", &asks("https://other.example/")).await, 400, "invalid_target");
+    let own = [("grant_type", "client_credentials"), ("resource", server.url())];
+    app.caller(&granted(app.post("/oauth/token", &own).await)).get(&organization(acme.id)).await.ok();
+    // What was granted for this server is not widened to another one.
+    let refresh = app.tokens(&acme.viewer).await;
+    let wider = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&refresh, "refresh_token")),
+        ("resource", "https://mcp.acme.example/"),
+    ];
+    refused(app.post("/oauth/token", &wider).await, 400, "invalid_target");
+}
+
+async fn a_service_acts_with_a_token_that_it_was_shown(server: &Server) {
+    const SERVICE: &str = "https://mcp.acme.example/";
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let acme = server.organization("Acme").await;
+    let register = async |name: &str, grants: Value, scopes: Value| {
+        let body = json!({"name": name, "grant_types": grants, "redirect_uris": [CALLBACK], "scopes": scopes,
+            "resources": [SERVICE]});
+        App::register(server, &acme, body).await
+    };
+    let app = register("Chat", json!(["authorization_code"]), json!(["write"])).await;
+    let service = register("Tools", json!([EXCHANGE]), json!(["read"])).await;
+    let pkce = Pkce::new();
+    let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": "openid write read", "resource": SERVICE,
+        "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
+    let data = acme.viewer.client.post("/api/v1/oauth/authorize", body).await.ok();
+    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
+    let shown = granted(app.exchange(&code, &pkce).await);
+    app.caller(&shown).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    let exchange = async |by: &App, token: &str, more: &[(&str, &str)]| {
+        let mut pairs = vec![
+            ("grant_type", EXCHANGE),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        pairs.extend(more);
+        by.post("/oauth/token", &pairs).await
+    };
+    let access = text(&shown, "access_token");
+    let given = granted(exchange(&service, access, &[]).await);
+    assert_eq!((text(&given, "scope"), &given["refresh_token"]), ("read", &Value::Null));
+    let said = claims(text(&given, "access_token"));
+    assert_eq!(
+        (text(&said, "sub"), &said["act"]),
+        (acme.viewer.id.to_string().as_str(), &json!({"sub": service.client_id}))
+    );
+    service.caller(&given).get(&organization(acme.id)).await.ok();
+    // Not more than it was shown, nor by whom it was not meant for.
+    refused(exchange(&service, access, &[("scope", "admin")]).await, 400, "invalid_scope");
+    refused(exchange(&app, access, &[]).await, 400, "unauthorized_client");
+    refused(exchange(&service, text(&given, "access_token"), &[]).await, 400, "invalid_request");
+    refused(exchange(&service, acme.viewer.client.token(), &[]).await, 400, "invalid_request");
+    let mut other = super::registration();
+    other["name"] = json!("Elsewhere");
+    other["grant_types"] = json!([EXCHANGE]);
+    let other = App::register(server, &acme, other).await;
+    refused(exchange(&other, access, &[]).await, 400, "invalid_request");
+    // It ends with what was granted.
+    let path = format!("/api/v1/oauth/connected-applications/{}", app.id);
+    acme.viewer.client.delete(&path).await.ok();
+    service.caller(&given).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn whoever_leaves_takes_their_tokens_along(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let caller = app.caller(&tokens);
+    caller.get(&organization(acme.id)).await.ok();
+    server.clock().advance(chrono::Duration::seconds(5));
+    acme.owner.client.delete(&format!("{}/members/{}", organization(acme.id), acme.viewer.id)).await;
+    caller.get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+    // Who comes back has not agreed yet: as if the developer had left, and joined again after they agreed.
+    let tokens = app.tokens(&acme.developer).await;
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    let (id, later) = (acme.developer.id, "SELECT MAX(code_expires_at) FROM oauth_grants");
+    server.execute(&format!("UPDATE memberships SET joined_at = ({later}) WHERE user_id = {id}")).await;
+    server.forget().await;
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+}
+
+async fn the_organization_bounds_how_long_it_lives(server: &Server) {
+    let acme = server.organization("Acme").await;
+    server.secure("Acme", json!({"access_token_minutes": 5})).await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.credentials().await;
+    assert_eq!(tokens["expires_in"], 300);
+    server.clock().advance(chrono::Duration::seconds(300));
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "TOKEN_EXPIRED");
+}
+
+async fn keys_rotate_by_themselves_and_stay_published(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let keys = async || granted(server.anonymous().get("/oauth/jwks").await)["keys"].as_array().unwrap().clone();
+    let kid = |tokens: &Value| jsonwebtoken::decode_header(text(tokens, "access_token")).unwrap().kid.unwrap();
+    let old = app.credentials().await;
+    assert_eq!(keys().await.len(), 1);
+    server.clock().advance(chrono::Duration::days(91));
+    rivergen_tests::eventually("a new key", async || {
+        server.platform.jobs.run_due().await.unwrap();
+        (keys().await.len() == 2).then_some(())
+    })
+    .await;
+    let new = rivergen_tests::eventually("the new key signs", async || {
+        let new = app.credentials().await;
+        (kid(&new) != kid(&old)).then_some(new)
+    })
+    .await;
+    app.caller(&new).get(&organization(acme.id)).await.ok();
+    assert!(keys().await.iter().any(|key| key["kid"] == kid(&old)));
+}
