@@ -70,6 +70,10 @@ ids! {
     PromptId,
     /// One run of a question.
     ExecutionId,
+    /// A question with places for values.
+    TemplateId,
+    /// A question with SQL that people confirmed to answer it.
+    VerifiedPairId,
     /// An identity provider of an organization: SAML or OpenID Connect.
     SsoProviderId,
     /// An attribute-based access policy.

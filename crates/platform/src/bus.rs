@@ -9,7 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 
-use rivergen_kernel::{DataSourceId, OauthApplicationId, OauthGrantId, OrganizationId, QueryId, SessionId, UserId};
+use rivergen_kernel::{
+    DataSourceId, ExecutionId, OauthApplicationId, OauthGrantId, OrganizationId, QueryId, SessionId, UserId,
+};
 
 /// The PostgreSQL channel.
 pub(crate) const CHANNEL: &str = "rivergen_events";
@@ -36,6 +38,10 @@ pub enum Event {
     GrantEnded(OauthGrantId),
     /// Somebody cancels a query, on whichever node it runs.
     QueryCancelled(QueryId),
+    /// A run of a question came a step further.
+    ExecutionMoved(ExecutionId),
+    /// Somebody cancels a run of a question, on whichever node it runs.
+    ExecutionCancelled(ExecutionId),
     /// Events may have been missed (the connection to the database was lost, or another process wrote to SQLite):
     /// forget everything cached.
     Resync,

@@ -15,6 +15,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(EvaluationDays),
         Box::new(ColumnTags),
         Box::new(Progress),
+        Box::new(RunsOfAnOrganization),
     ]
 }
 
@@ -425,5 +426,29 @@ impl MigrationTrait for Progress {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// The numbers of all queries of an organization in some time.
+struct RunsOfAnOrganization;
+
+impl MigrationName for RunsOfAnOrganization {
+    fn name(&self) -> &str {
+        "m0047_policies_query_runs_of_an_organization"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RunsOfAnOrganization {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_index(
+            Index::create()
+                .name("query_runs_organization")
+                .table("query_runs")
+                .col("organization_id")
+                .col("started_at")
+                .to_owned(),
+        )
+        .await
     }
 }

@@ -67,9 +67,10 @@ impl TenantOwned for Entity {
     }
 }
 
-/// A query that goes on after its request.
+/// A query whose result is kept.
 #[derive(Debug)]
 pub struct Errand {
+    pub kind: RunKind,
     pub sources: Vec<source::Model>,
     pub sql: String,
     pub parameters: serde_json::Map<String, serde_json::Value>,
@@ -81,7 +82,7 @@ pub struct Errand {
 impl Errand {
     fn run(&self) -> Run<'_> {
         Run {
-            kind: RunKind::Sql,
+            kind: self.kind,
             sources: self.sources.clone(),
             sql: &self.sql,
             parameters: &self.parameters,
@@ -92,6 +93,14 @@ impl Errand {
             max_age: None,
         }
     }
+}
+
+/// One that is on record and under way.
+struct Going {
+    tenant: Tenant,
+    errand: Errand,
+    record: Record,
+    cancellable: Cancellable,
 }
 
 /// A result that is there and may be read.
@@ -105,38 +114,57 @@ pub struct Kept {
 impl Engine {
     /// Writes the query down and lets it go on by itself; its record tells how it stands.
     pub async fn send(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<QueryId> {
+        let going = self.set_out(caller, origin, errand).await?;
+        let query_id = going.record.query_id;
+        let (engine, caller) = (self.clone(), caller.clone());
+        tokio::spawn(async move {
+            if let Err(error) = engine.go(&caller, going).await {
+                tracing::debug!(%error, %query_id, "a query that goes on by itself failed");
+            }
+        });
+        Ok(query_id)
+    }
+
+    /// As [`Engine::send`], for something that goes on by itself and waits for the result. Dropping the future cancels
+    /// the query, down to the sources.
+    pub async fn carry_out(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<QueryId> {
+        let going = self.set_out(caller, origin, errand).await?;
+        let query_id = going.record.query_id;
+        self.go(caller, going).await?;
+        Ok(query_id)
+    }
+
+    /// Writes the query down.
+    async fn set_out(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<Going> {
         let tenant = caller.require(Permission::DataSourceQuery)?;
         statement::accept(&errand.sql)?;
         let ids: Vec<DataSourceId> = errand.sources.iter().map(|source| source.id).collect();
         let new = NewRun {
             tenant,
             user_id: caller.user_id,
-            kind: RunKind::Sql,
+            kind: errand.kind,
             sql: &errand.sql,
             data_source_ids: &ids,
             ip: origin.ip,
             stage: Some(RunStage::Waiting),
         };
         let record = Record::begin(&self.platform, new).await?;
-        let query_id = record.query_id;
-        let cancellable = self.running.enter(query_id);
-        let (engine, caller) = (self.clone(), caller.clone());
-        tokio::spawn(async move { engine.go(caller, tenant, errand, record, cancellable).await });
-        Ok(query_id)
+        let cancellable = self.running.enter(record.query_id);
+        Ok(Going { tenant, errand, record, cancellable })
     }
 
-    async fn go(self, caller: Caller, tenant: Tenant, errand: Errand, mut record: Record, cancellable: Cancellable) {
+    async fn go(&self, caller: &Caller, going: Going) -> Result<()> {
+        let Going { tenant, errand, mut record, cancellable } = going;
         let query_id = record.query_id;
-        let outcome = match self.answer(&caller, tenant, &errand, &mut record, &cancellable).await {
+        let answered = self.answer(caller, tenant, &errand, &mut record, &cancellable).await;
+        let outcome = match &answered {
             Ok(()) => Outcome::succeeded(record.rows),
-            Err(error) => {
-                tracing::debug!(%error, %query_id, "a query that goes on by itself failed");
-                failed(&error)
-            }
+            Err(error) => failed(error),
         };
         if let Err(error) = record.end(outcome).await {
             tracing::error!(%error, %query_id, "the end of a query could not be recorded");
         }
+        answered
     }
 
     async fn answer(

@@ -363,18 +363,9 @@ fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
 }
 
 fn planner_settings(config: &Config, platform: &Platform) -> Result<rivergen_studio::Planners> {
-    let planner = &config.planner;
     let mut planners = rivergen_studio::Planners::embedded();
-    if planner.kind == PlannerKind::Chat {
-        let base_url = planner.base_url.parse().map_err(Error::internal)?;
-        let settings = rivergen_studio::planner::ChatSettings {
-            base_url,
-            model: planner.model.clone(),
-            api_key: Some(planner.api_key.clone()).filter(|key| !key.is_empty()),
-            timeout: Duration::from_secs(planner.timeout_seconds),
-            temperature: Some(0.0),
-        };
-        let chat = rivergen_studio::planner::ChatPlanner::new(platform.outbound.http().clone(), settings);
+    if config.planner.kind == PlannerKind::Chat {
+        let chat = chat_planner(config, platform.outbound.http().clone())?;
         planners = planners.with_default(Arc::new(chat));
     }
     Ok(planners)
@@ -423,4 +414,18 @@ fn make_private_directory(path: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| Error::internal(format!("{}: {error}", path.display())))
+}
+
+/// The model of the settings.
+pub(crate) fn chat_planner(config: &Config, http: reqwest::Client) -> Result<rivergen_studio::planner::ChatPlanner> {
+    let planner = &config.planner;
+    let settings = rivergen_studio::planner::ChatSettings {
+        base_url: planner.base_url.parse().map_err(Error::internal)?,
+        model: planner.model.clone(),
+        api_key: Some(planner.api_key.clone()).filter(|key| !key.is_empty()),
+        timeout: Duration::from_secs(planner.timeout_seconds),
+        temperature: Some(0.0),
+        share_values: planner.share_values,
+    };
+    Ok(rivergen_studio::planner::ChatPlanner::new(http, settings))
 }

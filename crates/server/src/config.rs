@@ -189,6 +189,7 @@ pub struct Planner {
     pub model: String,
     pub api_key: Secret,
     pub timeout_seconds: u64,
+    pub share_values: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

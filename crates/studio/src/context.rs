@@ -14,7 +14,7 @@ use rivergen_runs::{
 use crate::planner::{ColumnContext, ColumnType, Context, Dialect, TableContext};
 
 /// A column with more distinct values than this is no vocabulary.
-const MOST_VALUES: usize = 50;
+pub(crate) const MOST_VALUES: usize = 50;
 /// Looking for values must not hold up a question.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
 
@@ -50,7 +50,14 @@ pub(crate) async fn build(
         let values = values_of(engine, samples, catalogue, table).await?;
         tables.push(describe(catalogue, table, &values));
     }
-    Ok(Context { tables, withheld, now: engine.platform.clock.now(), dialect: Dialect::DataFusion })
+    Ok(Context {
+        tables,
+        withheld,
+        now: engine.platform.clock.now(),
+        dialect: Dialect::DataFusion,
+        examples: Vec::new(),
+        terms: Vec::new(),
+    })
 }
 
 fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {

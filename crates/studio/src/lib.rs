@@ -1,26 +1,30 @@
 //! Prompt Studio: a question in plain words, answered by a governed query.
 //!
-//! [`planner`] turns words into SQL and knows nothing of HTTP or the database; [`context`] tells it what the
-//! caller may see; [`execute`] is the operation; [`prompt`] what is kept of it.
+//! [`planner`] turns words into SQL and knows nothing of HTTP or the database; `context` tells it what the caller may see;
+//! [`execution`] is the course of a run, its events and its end; [`prompt`] what is saved, [`template`] questions with places
+//! for values.
 
+mod chart;
 mod context;
-pub mod execute;
+pub mod eval;
+pub mod execution;
+pub mod glossary;
 pub mod migrations;
 pub mod personal_data;
 pub mod planner;
 pub mod prompt;
+pub mod template;
+pub mod verified;
 
 use std::sync::Arc;
 
+use execution::{ask, cancel, stream};
 use planner::{EmbeddedPlanner, Planner};
-use prompt::{Status, StepStatus, execution};
+use prompt::{analytics, clear, delete, executions, get, history, list, restore, update};
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::Platform;
 use rivergen_runs::Engine;
-use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, QueryFilter,
-    sea_query::{Expr, SimpleExpr},
-};
+use sea_orm::{ColumnTrait, DbBackend, sea_query::Expr};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's handle; cheap to clone.
@@ -29,6 +33,7 @@ pub struct Studio {
     pub engine: Engine,
     planners: Planners,
     samples: context::Samples,
+    live: execution::live::Live,
 }
 
 /// The planners that can be chosen by name; the first is the default.
@@ -50,7 +55,8 @@ impl Planners {
 impl Studio {
     pub fn new(engine: Engine, planners: Planners) -> Self {
         let samples = context::samples(engine.platform.db.bus());
-        Self { engine, planners, samples }
+        let live = execution::live::Live::new(engine.platform.db.bus());
+        Self { engine, planners, samples, live }
     }
 
     /// The planner of that name, or the default one.
@@ -70,30 +76,39 @@ impl Studio {
 /// Ends the runs that a killed server left behind; on PostgreSQL only those older than any run can be,
 /// because other nodes may be at work.
 pub async fn mark_interrupted(platform: &Platform, longest: chrono::Duration) -> Result<u64> {
-    let mut of_old = SimpleExpr::from(true);
+    let mut of_old = Expr::value(true);
     if platform.db.backend() == DbBackend::Postgres {
         of_old = execution::Column::StartedAt.lt(platform.clock.now() - longest);
     }
-    fail(platform, of_old, "The server was stopped while this ran.").await
-}
-
-/// Ends runs that nobody works for any more.
-async fn fail(platform: &Platform, which: SimpleExpr, reason: &'static str) -> Result<u64> {
-    let tx = platform.db.begin().await?;
-    let ended = execution::Entity::update_many()
-        .col_expr(execution::Column::Status, Expr::value(Status::Failed))
-        .col_expr(execution::Column::AiProcessingStatus, Expr::value(StepStatus::Failed))
-        .col_expr(execution::Column::ErrorMessage, Expr::value(reason))
-        .col_expr(execution::Column::CompletedAt, Expr::value(platform.clock.now()))
-        .filter(execution::Column::Status.eq(Status::Processing))
-        .filter(which)
-        .exec(tx.conn())
-        .await?;
-    tx.commit().await?;
-    Ok(ended.rows_affected)
+    execution::abandon(platform, of_old, "The server was stopped while this ran.").await
 }
 
 /// The operations of this room.
 pub fn operations() -> OpenApiRouter<Studio> {
-    OpenApiRouter::new().routes(routes!(execute::execute_prompt))
+    OpenApiRouter::new()
+        .routes(routes!(ask::execute_prompt))
+        .routes(routes!(list::list_prompts))
+        .routes(routes!(history::get_prompt_history))
+        .routes(routes!(clear::clear_history))
+        .routes(routes!(analytics::get_query_analytics))
+        .routes(routes!(get::get_prompt, update::update_prompt, delete::delete_prompt))
+        .routes(routes!(restore::restore_prompt))
+        .routes(routes!(ask::execute_again))
+        .routes(routes!(executions::get_execution_history))
+        .routes(routes!(analytics::get_prompt_analytics))
+        .routes(routes!(execution::get_execution_status))
+        .routes(routes!(cancel::cancel_execution))
+        .routes(routes!(stream::stream_events))
+        .routes(routes!(execution::feedback::give_feedback))
+        .routes(routes!(glossary::get::get_glossary, glossary::replace::replace_glossary))
+        .routes(routes!(verified::list::list_verified_pairs))
+        .routes(routes!(verified::decide::verify_pair))
+        .routes(routes!(verified::decide::delete_pair))
+        .routes(routes!(template::list::list_templates, template::create::create_template))
+        .routes(routes!(
+            template::get::get_template,
+            template::update::update_template,
+            template::delete::delete_template
+        ))
+        .routes(routes!(template::execute::execute_template))
 }

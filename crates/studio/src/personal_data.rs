@@ -5,7 +5,7 @@ use rivergen_platform::personal_data::{Owned, OwnedRows, Records, Rows};
 use sea_orm::ActiveEnum;
 use serde_json::json;
 
-use crate::prompt::{self, execution};
+use crate::{execution, prompt, template, verified};
 
 pub fn records() -> Vec<Box<dyn Records>> {
     vec![
@@ -31,10 +31,37 @@ pub fn records() -> Vec<Box<dyn Records>> {
                     "started_at": row.started_at, "completed_at": row.completed_at})
             },
         }),
+        // Index: prompt_templates(created_by_user_id, id).
+        Box::new(Rows::<template::Entity> {
+            name: "prompt_templates",
+            id: template::Column::Id,
+            of: |subject| Some(subject.shared(template::Column::CreatedByUserId, template::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "name": row.name,
+                    "description": row.description, "text": row.template_text, "category": row.category,
+                    "created_at": row.created_at, "updated_at": row.updated_at, "deleted_at": row.deleted_at})
+            },
+        }),
+        // Index: prompt_verified_pairs(created_by_user_id, id).
+        Box::new(Rows::<verified::Entity> {
+            name: "prompt_verified_pairs",
+            id: verified::Column::Id,
+            of: |subject| Some(subject.shared(verified::Column::CreatedByUserId, verified::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "question": row.question,
+                    "query": row.query_text, "created_at": row.created_at, "verified_at": row.verified_at})
+            },
+        }),
     ]
 }
 
 pub fn possessions() -> Vec<Box<dyn Owned>> {
-    // Index: prompts(created_by_user_id, id).
-    vec![Box::new(OwnedRows::<prompt::Entity> { owner: prompt::Column::CreatedByUserId })]
+    vec![
+        // Index: prompts(created_by_user_id, id).
+        Box::new(OwnedRows::<prompt::Entity> { owner: prompt::Column::CreatedByUserId }),
+        // Index: prompt_templates(created_by_user_id, id).
+        Box::new(OwnedRows::<template::Entity> { owner: template::Column::CreatedByUserId }),
+        // Index: prompt_verified_pairs(created_by_user_id, id).
+        Box::new(OwnedRows::<verified::Entity> { owner: verified::Column::CreatedByUserId }),
+    ]
 }

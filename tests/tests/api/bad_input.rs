@@ -91,6 +91,9 @@ const BODIES: &[&str] = &[
     "/api/v1/organizations/1/oauth-applications",
     "/api/v1/organizations/1/oauth-applications/1/secrets",
     "/api/v1/oauth/authorize",
+    "/api/v1/prompts/executions/1/feedback",
+    "/api/v1/prompt-templates",
+    "/api/v1/prompt-templates/1/execute",
 ];
 
 async fn a_body_that_is_no_json(server: &Server) {

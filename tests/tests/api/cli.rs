@@ -50,6 +50,7 @@ fn help_names_the_commands() {
         "provision",
         "openapi",
         "check-config",
+        "eval",
         "people",
         "keys",
         "audit",
@@ -395,4 +396,21 @@ async fn a_port_that_is_taken_is_told() {
     let _taken = std::net::TcpListener::bind(url.trim_start_matches("http://")).unwrap();
     let told = failed(Binary::run(folder.path(), &["serve"]));
     assert!(told.contains("cannot listen on"), "{told}");
+}
+
+/// The set that ships with the documentation, as it tells to run it.
+#[test]
+fn a_planner_is_held_against_questions_with_known_answers() {
+    let folder = folder();
+    let questions = rivergen_tests::manifest_dir().join("../docs/questions/shop.csv");
+    let questions = questions.to_str().unwrap();
+    let arguments = ["eval", "csv", questions, "--each", "--at-least", "80", "--at-most-wrong", "0"];
+    let output = Binary::run(folder.path(), &arguments);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("abstained") && printed.contains("How many orders are there?"), "{printed}");
+    // Nobody gets everything right.
+    failed(Binary::run(folder.path(), &["eval", "csv", questions, "--limit", "5", "--at-least", "101"]));
+    failed(Binary::run(folder.path(), &["eval", "csv", "nowhere.csv"]));
+    failed(Binary::run(folder.path(), &["eval", "csv", questions, "--planner", "chat"]));
 }

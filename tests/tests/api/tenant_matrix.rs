@@ -491,6 +491,44 @@ const ENTRIES: &[Entry] = &[
         Members,
         |ids| json!({"prompt_text": "How many products are there?", "selected_data_source_ids": [ids.data_source_id]}),
     ),
+    entry("GET /api/v1/prompts", Members, nothing),
+    entry("GET /api/v1/prompts/history", Members, nothing),
+    entry("DELETE /api/v1/prompts/history/clear", Untried(None), nothing),
+    entry("GET /api/v1/prompts/analytics/query-analytics", Members, nothing),
+    entry("GET /api/v1/prompts/{prompt_id}", Members, nothing),
+    entry("PATCH /api/v1/prompts/{prompt_id}", NotFor("Viewer"), |_| json!({"name": unique("")})),
+    entry("DELETE /api/v1/prompts/{prompt_id}", Untried(Some("Viewer")), nothing),
+    entry("POST /api/v1/prompts/{prompt_id}/restore", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/prompts/{prompt_id}/execute", Members, nothing),
+    entry("GET /api/v1/prompts/{prompt_id}/executions", Members, nothing),
+    entry("GET /api/v1/prompts/{prompt_id}/analytics", Members, nothing),
+    entry("GET /api/v1/prompts/executions/{execution_id}", Own, nothing),
+    entry("GET /api/v1/prompts/executions/{execution_id}/events", Own, nothing),
+    entry("POST /api/v1/prompts/executions/{execution_id}/cancel", OwnRefusing("CONFLICT"), nothing),
+    entry(
+        "POST /api/v1/prompts/executions/{execution_id}/feedback",
+        Own,
+        |_| json!({"verdict": "wrong", "comment": "No."}),
+    ),
+    entry("GET /api/v1/prompts/glossary", Members, nothing),
+    entry(
+        "PUT /api/v1/prompts/glossary",
+        NotFor("Viewer"),
+        |_| json!({"terms": [{"term": "wares", "means": "products"}]}),
+    ),
+    entry("GET /api/v1/prompts/verified-pairs", NotFor("Viewer"), nothing),
+    entry("POST /api/v1/prompts/verified-pairs/{verified_pair_id}/verify", NotFor("Viewer"), nothing),
+    entry("DELETE /api/v1/prompts/verified-pairs/{verified_pair_id}", Untried(Some("Viewer")), nothing),
+    entry("GET /api/v1/prompt-templates", Members, nothing),
+    entry("POST /api/v1/prompt-templates", NotFor("Viewer"), template_of),
+    entry("GET /api/v1/prompt-templates/{template_id}", Members, nothing),
+    entry("PATCH /api/v1/prompt-templates/{template_id}", NotFor("Viewer"), |_| json!({"name": unique("")})),
+    entry("DELETE /api/v1/prompt-templates/{template_id}", Untried(Some("Viewer")), nothing),
+    entry(
+        "POST /api/v1/prompt-templates/{template_id}/execute",
+        Members,
+        |ids| json!({"selected_data_source_ids": [ids.data_source_id]}),
+    ),
     // Single sign-on: providers and sign-ins.
     entry(
         "POST /api/v1/sso/providers",
@@ -633,6 +671,12 @@ const ENTRIES: &[Entry] = &[
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
+/// A template that every member sees.
+fn template_of(ids: &Ids) -> Value {
+    json!({"name": unique(""), "template_text": "How many products are there?", "category": "sales",
+        "compatible_data_source_ids": [ids.data_source_id], "status": "published", "is_public": true})
+}
+
 fn scim_user(user_name: &str) -> Value {
     json!({"schemas": [USER_SCHEMA], "userName": user_name})
 }
@@ -667,6 +711,8 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "user_id", "a filter: a stranger holds no tokens of it"),
+    ("DELETE /api/v1/prompts/history/clear", "workspace_id", "a filter among one's own: nothing is deleted"),
+    ("DELETE /api/v1/prompts/history/clear", "user_id", "a filter among the organization's: nothing is deleted"),
     ("POST /api/v1/sso/providers", "entity_id", "no id of ours"),
     ("POST /api/v1/sso/providers", "client_id", "no id of ours"),
     ("PUT /api/v1/sso/providers/{provider_id}", "entity_id", "no id of ours"),
@@ -723,6 +769,11 @@ struct Ids {
     user_id: i64,
     owner_id: i64,
     query_id: i64,
+    /// One question of the Owner's, with its run, and a template.
+    prompt_id: i64,
+    execution_id: i64,
+    template_id: i64,
+    verified_pair_id: i64,
     session_id: i64,
     token_id: i64,
     invitation_id: i64,
@@ -746,6 +797,14 @@ impl Ids {
         let csv = b"sku,product\nP1,Lamp\n".to_vec();
         let data_source_id = owner.file_source("Products", "csv", "products.csv", csv.clone()).await;
         let query_id = owner.query(data_source_id, "SELECT 1").await["query_id"].as_i64().unwrap();
+        let question = json!({"prompt_text": "How many products are there?", "save_prompt": true,
+            "selected_data_source_ids": [data_source_id]});
+        let asked = owner.client.post("/api/v1/prompts/execute", question).await.ok();
+        let feedback = format!("/api/v1/prompts/executions/{}/feedback", asked["execution_id"]);
+        let pair = owner.client.post(&feedback, json!({"verdict": "right"})).await.ok();
+        let template = json!({"name": "t", "template_text": "How many products are there?", "category": "sales",
+            "compatible_data_source_ids": [data_source_id], "status": "published", "is_public": true});
+        let template = owner.client.post("/api/v1/prompt-templates", template).await.created();
         let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
         let access_policy = json!({"name": "p", "effect": "deny", "resource_type": "datasource",
@@ -802,6 +861,10 @@ impl Ids {
             user_id: organization.viewer.id,
             owner_id: organization.owner.id,
             query_id,
+            prompt_id: asked["prompt_id"].as_i64().unwrap(),
+            execution_id: asked["execution_id"].as_i64().unwrap(),
+            template_id: template["id"].as_i64().unwrap(),
+            verified_pair_id: pair["verified_pair_id"].as_i64().unwrap(),
             file_path,
             link_id: link["link_id"].as_i64().unwrap(),
             link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
@@ -829,6 +892,10 @@ impl Ids {
             ("assignment_id", self.assignment_id),
             ("user_id", self.user_id),
             ("query_id", self.query_id),
+            ("prompt_id", self.prompt_id),
+            ("execution_id", self.execution_id),
+            ("template_id", self.template_id),
+            ("verified_pair_id", self.verified_pair_id),
             ("session_id", self.session_id),
             ("token_id", self.token_id),
             ("invitation_id", self.invitation_id),

@@ -118,7 +118,7 @@ DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, Conn
 
 /// Rows of a page of JSON at most.
 pub(super) const LONGEST_PAGE: u64 = 10_000;
-const RESPOND_ASYNC: &str = "respond-async";
+pub const RESPOND_ASYNC: &str = "respond-async";
 const JSON: &str = "application/json";
 
 /// Run a read-only query on a source under the caller's policies
@@ -155,6 +155,7 @@ pub async fn query_data_source(
     let sources = engine.sources.find_all(&access, &ids).await?;
     if !dry_run && prefers_to_go_on(&headers) {
         let errand = Errand {
+            kind: RunKind::Sql,
             sources,
             sql: request.query,
             parameters: request.parameters.unwrap_or_default(),
@@ -188,7 +189,7 @@ pub async fn query_data_source(
 }
 
 /// Whether the client wants to come back for the result (RFC 7240 section 4.1).
-fn prefers_to_go_on(headers: &HeaderMap) -> bool {
+pub fn prefers_to_go_on(headers: &HeaderMap) -> bool {
     let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|preference| preference.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
 }

@@ -1,6 +1,7 @@
 //! The commands of the binary.
 
 mod audit;
+mod eval;
 mod keys;
 mod organizations;
 mod people;
@@ -70,6 +71,8 @@ enum Command {
         /// password_hash, role, attributes
         file: PathBuf,
     },
+    /// Ask a planner a set of questions with known answers, and print how many it gets right
+    Eval(eval::EvalCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Check the settings and print them, without secrets
@@ -169,6 +172,7 @@ impl Command {
                 );
             }
             Self::Audit(command) => return command.run(&config).await,
+            Self::Eval(command) => return command.run(&config).await,
             Self::Keys(command) => command.run(&config).await?,
             Self::People(command) => command.run(&config).await?,
             Self::Organizations(command) => command.run(&config).await?,

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
+use super::Term;
+
 /// The schema as one caller sees it at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Context {
@@ -20,6 +22,19 @@ pub struct Context {
     pub now: DateTime<Utc>,
     /// The SQL that the engine speaks.
     pub dialect: Dialect,
+    /// Questions like this one, with SQL that people confirmed and that the caller could run.
+    #[serde(default)]
+    pub examples: Vec<Example>,
+    /// Words of the organization's own.
+    #[serde(default)]
+    pub terms: Vec<Term>,
+}
+
+/// A question and the SQL that answers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    pub question: String,
+    pub sql: String,
 }
 
 /// The SQL dialect that a plan is written in.

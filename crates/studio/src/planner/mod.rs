@@ -15,14 +15,16 @@ mod chat;
 mod context;
 mod embedded;
 mod single_select;
+pub mod terms;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use chat::{ChatPlanner, ChatSettings};
-pub use context::{ColumnContext, ColumnType, Context, Dialect, TableContext};
+pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext};
 pub use embedded::EmbeddedPlanner;
 pub use single_select::{NotOneSelect, require_single_select};
+pub use terms::Term;
 
 /// Turns a question into one SELECT over the tables of a [`Context`].
 #[async_trait]
@@ -30,8 +32,32 @@ pub trait Planner: Send + Sync {
     /// The name by which a caller chooses this planner and finds it in the history.
     fn name(&self) -> &str;
 
+    /// Whether the question and the schema leave this server.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Plans one question. The same question and context may be planned any number of times.
     async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError>;
+
+    /// Another try at a question whose SQL the engine refused. `None`: it has no other idea.
+    async fn repair(&self, _: &str, _: &Context, _: Refused<'_>) -> Option<Result<Plan, PlanError>> {
+        None
+    }
+}
+
+/// SQL of a planner's that the engine does not take.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    pub sql: &'a str,
+    /// In the engine's words, which tell nothing that the caller may not see.
+    pub reason: &'a str,
+}
+
+/// Questions that could come after this one. Each can be answered.
+pub fn follow_ups(question: &str, context: &Context) -> Vec<String> {
+    let asked = question.trim().to_lowercase();
+    embedded::suggestions(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
 }
 
 /// A question, understood.

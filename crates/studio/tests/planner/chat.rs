@@ -63,6 +63,7 @@ async fn ask(replies: &[Reply], question: &str) -> (Result<Plan, PlanError>, Vec
         api_key: Some(Secret::new("sk-test")),
         timeout: Duration::from_millis(if replies.iter().any(|r| matches!(r, Reply::Silence)) { 200 } else { 10_000 }),
         temperature: Some(0.0),
+        share_values: true,
     };
     let planner = ChatPlanner::new(reqwest::Client::new(), settings);
     let (context, _) = table::schema("sales");
@@ -195,6 +196,7 @@ async fn a_slow_model_and_a_missing_one_are_unavailable() {
         api_key: None,
         timeout: Duration::from_secs(5),
         temperature: None,
+        share_values: true,
     };
     let planner = ChatPlanner::new(reqwest::Client::new(), settings);
     let (context, _) = table::schema("sales");

@@ -23,8 +23,14 @@ fn cells(line: &str) -> Vec<String> {
 }
 
 pub fn schema(name: &str) -> (Context, Rows) {
-    let mut context =
-        Context { tables: vec![], withheld: vec![], now: chrono::Utc::now(), dialect: Dialect::DataFusion };
+    let mut context = Context {
+        tables: vec![],
+        withheld: vec![],
+        now: chrono::Utc::now(),
+        dialect: Dialect::DataFusion,
+        examples: vec![],
+        terms: vec![],
+    };
     let mut rows: Rows = Vec::new();
     let mut in_rows = false;
     for line in lines(&folder().join(format!("{name}.schema"))) {

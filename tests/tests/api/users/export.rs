@@ -64,6 +64,8 @@ async fn a_person_gets_everything_and_no_secret(server: &Server) {
         "second_factors",
         "linked_accounts",
         "prompts",
+        "prompt_templates",
+        "prompt_verified_pairs",
         "account_events",
     ] {
         list(&data, kind);

@@ -18,7 +18,7 @@ use rivergen_platform::net;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Context, Plan, PlanError, Planner, Understanding, embedded, single_select};
+use super::{Context, Plan, PlanError, Planner, Refused, Understanding, embedded, single_select};
 use answer::Answer;
 
 /// An answer is a few hundred bytes; more than this is not one.
@@ -47,6 +47,8 @@ pub struct ChatSettings {
     pub timeout: Duration,
     /// Left out of the request where a model does not accept it.
     pub temperature: Option<f64>,
+    /// Whether the values of columns that have few go there; masked columns' never do.
+    pub share_values: bool,
 }
 
 /// Asks a model.
@@ -87,15 +89,30 @@ impl ChatPlanner {
         serde_json::from_slice(&body).map_err(|_| invalid("the endpoint does not speak the chat protocol"))
     }
 
-    async fn plan_unhurried(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
+    async fn plan_unhurried(
+        &self,
+        question: &str,
+        context: &Context,
+        refused: Option<Refused<'_>>,
+    ) -> Result<Plan, PlanError> {
         let system = prompt::instructions(context);
-        let asked = prompt::question(question, context);
+        let asked = match self.settings.share_values {
+            true => prompt::question(question, context),
+            false => prompt::question(question, &without_values(context)),
+        };
         let mut messages = vec![
             Message { role: "system", content: system.as_str().into() },
             Message { role: "user", content: asked.into() },
         ];
         let mut tokens_used = 0;
         let mut confidence = UNPROVEN;
+        if let Some(refused) = refused {
+            let answered = serde_json::json!({"sql": refused.sql}).to_string();
+            messages.push(Message { role: "assistant", content: answered.into() });
+            messages.push(Message { role: "user", content: prompt::again(refused.reason).into() });
+            confidence = DOUBTFUL;
+        }
+        let mut second_chance = refused.is_none();
         loop {
             let completion = self.ask(&messages).await?;
             tokens_used += completion.usage.as_ref().map_or(0, |usage| usage.total_tokens);
@@ -118,12 +135,22 @@ impl ChatPlanner {
                 Answer::Cannot { reason } => return Err(cannot(question, context, reason)),
                 Answer::Garbage => "there is no SQL in it".to_owned(),
             };
-            if confidence < UNPROVEN {
+            if !std::mem::take(&mut second_chance) {
                 return Err(invalid(&format!("the model did not answer with one SELECT: {problem}")));
             }
             confidence = DOUBTFUL;
             messages.push(Message { role: "assistant", content: content.into() });
             messages.push(Message { role: "user", content: prompt::again(&problem).into() });
+        }
+    }
+}
+
+impl ChatPlanner {
+    /// In the time that one question has.
+    async fn hurried(&self, planning: impl Future<Output = Result<Plan, PlanError>>) -> Result<Plan, PlanError> {
+        match tokio::time::timeout(self.settings.timeout, planning).await {
+            Ok(planned) => planned,
+            Err(_) => Err(unavailable("the model did not answer in time", true)),
         }
     }
 }
@@ -134,6 +161,10 @@ impl Planner for ChatPlanner {
         &self.settings.model
     }
 
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
     async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
         if question.trim().is_empty() || question.len() > LONGEST_QUESTION {
             return Err(PlanError::NotUnderstood {
@@ -142,11 +173,21 @@ impl Planner for ChatPlanner {
                 suggestions: embedded::suggestions("", context),
             });
         }
-        match tokio::time::timeout(self.settings.timeout, self.plan_unhurried(question, context)).await {
-            Ok(planned) => planned,
-            Err(_) => Err(unavailable("the model did not answer in time", true)),
-        }
+        self.hurried(self.plan_unhurried(question, context, None)).await
     }
+
+    async fn repair(&self, question: &str, context: &Context, refused: Refused<'_>) -> Option<Result<Plan, PlanError>> {
+        Some(self.hurried(self.plan_unhurried(question, context, Some(refused))).await)
+    }
+}
+
+/// Names and types only.
+fn without_values(context: &Context) -> Context {
+    let mut context = context.clone();
+    for column in context.tables.iter_mut().flat_map(|table| &mut table.columns) {
+        column.sample_values.clear();
+    }
+    context
 }
 
 /// The model says that the schema has no answer: because it is withheld, or because it is not there.
@@ -296,6 +337,7 @@ mod tests {
             api_key: Some(Secret::new("sk-very-secret")),
             timeout: Duration::from_secs(1),
             temperature: None,
+            share_values: true,
         };
         let planner = ChatPlanner::new(reqwest::Client::new(), settings);
         assert!(!format!("{planner:?}").contains("very-secret"));

@@ -35,7 +35,7 @@ pub(in crate::planner) mod words;
 
 use async_trait::async_trait;
 
-use super::{Context, Plan, PlanError, Planner};
+use super::{Context, Plan, PlanError, Planner, terms};
 use link::{Link, Linker, Meaning};
 use schema::Schema;
 use unclear::Unclear;
@@ -62,8 +62,10 @@ impl EmbeddedPlanner {
     /// Plans without waiting for anything.
     pub fn understand(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
         let schema = Schema::new(context);
+        let (question, own_words) = terms::apply(question, &context.terms);
+        let question = question.as_str();
         match attempt(question, &schema) {
-            Ok(plan) => Ok(plan),
+            Ok(plan) => Ok(Plan { understood: own_words.into_iter().chain(plan.understood).collect(), ..plan }),
             Err(Failure::Withheld(names)) => {
                 let message = format!("you may not see {}", names.join(", "));
                 Err(PlanError::Withheld { message, names })

@@ -1,0 +1,122 @@
+//! Rows, and when two answers are the same.
+//!
+//! Columns may stand in another order and have other names; rows may stand in another order unless the gold SQL says one.
+//! Numbers are equal up to their sixth digit.
+
+use std::collections::HashMap;
+
+use super::Verdict;
+
+/// Columns of an answer whose order is tried at most.
+const MOST_COLUMNS: usize = 8;
+
+/// An answer, column by column, each value as a text that equal values share.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Answer {
+    pub columns: Vec<Vec<String>>,
+    pub rows: usize,
+    /// The order of the rows is part of it.
+    pub ordered: bool,
+}
+
+pub(super) const NULL: &str = "\u{0}";
+
+pub(super) fn number(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.5e}") }
+}
+
+/// A text; one that is a number counts as it, since SQLite keeps either in a column.
+pub(super) fn text(value: &str) -> String {
+    let trimmed = value.trim();
+    let is_number = trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
+    match trimmed.parse::<f64>() {
+        Ok(parsed) if is_number && parsed.is_finite() => number(parsed),
+        _ => trimmed.strip_suffix(" 00:00:00").unwrap_or(trimmed).to_owned(),
+    }
+}
+
+impl Answer {
+    /// How it stands to the gold one.
+    pub fn compare(&self, gold: &Answer) -> Verdict {
+        if self.rows != gold.rows || self.columns.len() < gold.columns.len() || gold.columns.len() > MOST_COLUMNS {
+            return Verdict::Wrong;
+        }
+        let candidates: Vec<Vec<usize>> = gold
+            .columns
+            .iter()
+            .map(|column| (0..self.columns.len()).filter(|own| same_values(&self.columns[*own], column)).collect())
+            .collect();
+        match self.assign(gold, &candidates, &mut Vec::new()) {
+            true if self.columns.len() == gold.columns.len() => Verdict::Right,
+            true => Verdict::Wider,
+            false => Verdict::Wrong,
+        }
+    }
+
+    /// Tries to give each gold column one of its candidates, so that the rows are the same.
+    fn assign(&self, gold: &Answer, candidates: &[Vec<usize>], chosen: &mut Vec<usize>) -> bool {
+        let Some(next) = candidates.get(chosen.len()) else { return self.same_rows(gold, chosen) };
+        for own in next {
+            if chosen.contains(own) {
+                continue;
+            }
+            chosen.push(*own);
+            if self.assign(gold, candidates, chosen) {
+                return true;
+            }
+            chosen.pop();
+        }
+        false
+    }
+
+    fn same_rows(&self, gold: &Answer, chosen: &[usize]) -> bool {
+        let own =
+            |row: usize| -> Vec<&str> { chosen.iter().map(|column| self.columns[*column][row].as_str()).collect() };
+        let other = |row: usize| -> Vec<&str> { gold.columns.iter().map(|column| column[row].as_str()).collect() };
+        if gold.ordered {
+            return (0..self.rows).all(|row| own(row) == other(row));
+        }
+        let mut counts: HashMap<Vec<&str>, i64> = HashMap::new();
+        for row in 0..self.rows {
+            *counts.entry(own(row)).or_default() += 1;
+            *counts.entry(other(row)).or_default() -= 1;
+        }
+        counts.values().all(|count| *count == 0)
+    }
+}
+
+fn same_values(one: &[String], other: &[String]) -> bool {
+    let sorted = |values: &[String]| {
+        let mut values: Vec<String> = values.to_vec();
+        values.sort_unstable();
+        values
+    };
+    sorted(one) == sorted(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(columns: &[&[&str]]) -> Answer {
+        let columns: Vec<Vec<String>> =
+            columns.iter().map(|column| column.iter().map(|value| text(value)).collect()).collect();
+        Answer { rows: columns[0].len(), columns, ordered: false }
+    }
+
+    #[test]
+    fn names_and_order_do_not_matter() {
+        let gold = answer(&[&["EU", "US"], &["1", "2.00"]]);
+        assert_eq!(answer(&[&["2", "1"], &["US", "EU"]]).compare(&gold), Verdict::Right);
+        assert_eq!(answer(&[&["2", "1"], &["EU", "US"]]).compare(&gold), Verdict::Wrong);
+        assert_eq!(answer(&[&["US", "EU"], &["x", "y"], &["2", "1"]]).compare(&gold), Verdict::Wider);
+        assert_eq!(answer(&[&["US", "EU"]]).compare(&gold), Verdict::Wrong);
+    }
+
+    #[test]
+    fn an_order_that_is_asked_for_matters() {
+        let gold = Answer { ordered: true, ..answer(&[&["1", "2"]]) };
+        assert_eq!(answer(&[&["2", "1"]]).compare(&gold), Verdict::Wrong);
+        assert_eq!(answer(&[&["1", "2"]]).compare(&gold), Verdict::Right);
+    }
+}

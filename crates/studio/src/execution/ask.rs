@@ -1,0 +1,161 @@
+//! `POST /api/v1/prompts/execute`: a question in words, planned and run under the caller's policies; and a saved one again.
+//!
+//! What the planner writes is trusted as little as what a user types. A question that is not understood is answered so, with
+//! the nearest ones that are; each run stays on record, whatever becomes of it.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use garde::Validate;
+use rivergen_kernel::{DataSourceId, Error, ErrorCode, Permission, PromptId, Result, WorkspaceId};
+use rivergen_platform::{
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+};
+use rivergen_runs::http::{RESPOND_ASYNC, prefers_to_go_on};
+use rivergen_sources::access::Access;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    Execution,
+    course::{Asking, Course, Keep, Underway},
+};
+use crate::{Studio, prompt};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"prompt_text": "How many orders per region in 2025?", "selected_data_source_ids": [1, 2, 3]}))]
+pub struct ExecuteRequest {
+    #[garde(length(chars, min = 1, max = 4000))]
+    pub prompt_text: String,
+    /// Must be the session's workspace where it is given.
+    pub workspace_id: Option<WorkspaceId>,
+    #[garde(length(min = 1, max = 20))]
+    pub selected_data_source_ids: Vec<DataSourceId>,
+    /// Only tables of these schemas.
+    #[garde(inner(length(max = 50)))]
+    pub selected_schema_names: Option<Vec<String>>,
+    #[garde(inner(length(chars, min = 1, max = 255)))]
+    pub name: Option<String>,
+    /// Keep the question.
+    #[schema(default = false)]
+    pub save_prompt: Option<bool>,
+    /// `embedded`, or the model that the operator has configured; the operator's default without it.
+    #[garde(inner(length(min = 1, max = 100)))]
+    pub ai_model: Option<String>,
+    #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
+    pub tags: Option<Vec<String>>,
+}
+
+errors! { pub ExecuteErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified,
+PolicyDenied, NotFound, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited, QueryLimitExceeded, InternalError,
+ConnectionError, PlannerUnavailable, QueryTimeout; }
+
+/// Turn a question in words into SQL and run it
+#[utoipa::path(post, path = "/api/v1/prompts/execute", tag = "prompt_studio", request_body = ExecuteRequest,
+    params(("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the run goes on by itself; follow it \
+        by its events or its status", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+        ExecuteErrors))]
+pub async fn execute_prompt(
+    State(studio): State<Studio>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    headers: HeaderMap,
+    Json(request): Json<ExecuteRequest>,
+) -> Result<Response> {
+    let tenant = caller.require(Permission::PromptExecute)?;
+    if let Some(wanted) = request.workspace_id
+        && caller.membership()?.workspace_id != Some(wanted)
+    {
+        return Err(ErrorCode::WorkspaceNotFound.into());
+    }
+    let planner = studio.planner(request.ai_model.as_deref())?;
+    let access = Access::of(&caller, Permission::DataSourceQuery)?;
+    let tags = request.tags.unwrap_or_default();
+    let keep = request.save_prompt.unwrap_or(false).then_some(Keep { name: request.name, tags });
+    let asking = Asking {
+        sources: studio.engine.sources.find_all(&access, &distinct(request.selected_data_source_ids)).await?,
+        caller,
+        tenant,
+        origin,
+        text: request.prompt_text.replace('\0', ""),
+        schemas: request.selected_schema_names.unwrap_or_default(),
+        planner,
+        by_itself: prefers_to_go_on(&headers),
+        keep,
+        prompt_id: None,
+        template_id: None,
+    };
+    answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+}
+
+/// Ask a saved question again, under one's own policies
+#[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/execute", tag = "prompt_studio",
+    params(("prompt_id" = PromptId, Path, description = "The saved question"),
+        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+        ExecuteErrors))]
+pub async fn execute_again(
+    State(studio): State<Studio>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    headers: HeaderMap,
+    Path(id): Path<PromptId>,
+) -> Result<Response> {
+    let tenant = caller.require(Permission::PromptExecute)?;
+    let prompt = prompt::find(&studio, &caller, id).await?;
+    let access = Access::of(&caller, Permission::DataSourceQuery)?;
+    let ids = serde_json::from_value(prompt.selected_data_source_ids).map_err(Error::internal)?;
+    let asking = Asking {
+        sources: studio.engine.sources.find_all(&access, &distinct(ids)).await?,
+        caller,
+        tenant,
+        origin,
+        text: prompt.prompt_text,
+        schemas: serde_json::from_value(prompt.selected_schema_names).map_err(Error::internal)?,
+        planner: studio.planner(None)?,
+        by_itself: prefers_to_go_on(&headers),
+        keep: None,
+        prompt_id: Some(id),
+        template_id: prompt.template_id,
+    };
+    answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+}
+
+pub(crate) fn distinct(mut ids: Vec<DataSourceId>) -> Vec<DataSourceId> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Lets a run go, and waits for it unless it goes by itself. A request that is left cancels its run.
+pub(crate) async fn answer(
+    studio: Studio,
+    asking: Asking,
+    [started, completed]: [&'static str; 2],
+) -> Result<Response> {
+    // What cannot even begin leaves no run.
+    for source in &asking.sources {
+        source.check_usable()?;
+    }
+    let by_itself = asking.by_itself;
+    let Underway { row, cancelled, ended } = Course::begin(studio, asking).await?.set_out();
+    if by_itself {
+        let location = format!("/api/v1/prompts/executions/{}", row.id);
+        let mut response = Reply::ok(Execution::new(row, None)?, started).into_response();
+        response.headers_mut().insert("preference-applied", HeaderValue::from_static(RESPOND_ASYNC));
+        if let Ok(location) = HeaderValue::try_from(location) {
+            response.headers_mut().insert(axum::http::header::LOCATION, location);
+        }
+        return Ok(response);
+    }
+    let left = cancelled.drop_guard();
+    let ended = ended.await.map_err(Error::internal)??;
+    left.disarm();
+    ended.outcome?;
+    Ok(Reply::ok(Execution::new(ended.row, ended.answer)?, completed).into_response())
+}

@@ -1,0 +1,510 @@
+//! The course of a run: from the question to its end on record, each step an event.
+//!
+//! It goes in a task of its own, so that whatever becomes of the request, the run is ended on record. Cancelled at any step
+//! it stops there; what runs in a source is stopped with it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, FieldError, PromptId, Result, TemplateId, Tenant};
+use rivergen_platform::{
+    Platform,
+    audit::{self, AuditRecord},
+    db::TenantScope,
+    http::RequestOrigin,
+};
+use rivergen_policies::evaluation::{RunKind, run};
+use rivergen_runs::{Engine, Form, Run, catalogue::Catalogue, results::Errand};
+use rivergen_sources::source;
+use sea_orm::{ActiveValue::Set, IntoActiveModel, PaginatorTrait, entity::prelude::*};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    PREVIEW_ROWS, Preview, Told,
+    event::{self, Happening, Phase},
+};
+use crate::{
+    Studio, context, glossary,
+    planner::{self, Example, Plan, PlanError, Planner, Refused},
+    prompt::{self, Status, StepStatus},
+    verified::{self, Pair},
+};
+
+/// How often a planner may mend SQL that the engine refuses.
+const MOST_REPAIRS: usize = 2;
+/// Runs of one person at a time.
+const MOST_AT_ONCE: u64 = 20;
+
+/// A question, and who asks it.
+pub(crate) struct Asking {
+    pub caller: Arc<Caller>,
+    pub tenant: Tenant,
+    pub origin: RequestOrigin,
+    pub text: String,
+    pub sources: Vec<source::Model>,
+    pub schemas: Vec<String>,
+    pub planner: Arc<dyn Planner>,
+    /// The run goes on after its request, and its result is kept.
+    pub by_itself: bool,
+    /// Save the question.
+    pub keep: Option<Keep>,
+    /// The saved question that is asked again.
+    pub prompt_id: Option<PromptId>,
+    pub template_id: Option<TemplateId>,
+}
+
+/// How a question is saved.
+pub(crate) struct Keep {
+    pub name: Option<String>,
+    pub tags: Vec<String>,
+}
+
+impl Asking {
+    fn source_ids(&self) -> Vec<DataSourceId> {
+        self.sources.iter().map(|source| source.id).collect()
+    }
+}
+
+/// A run that has begun.
+pub(crate) struct Course {
+    studio: Studio,
+    asking: Asking,
+    row: super::Model,
+    seq: i32,
+    plan: Option<Plan>,
+    told: Option<Told>,
+    answer: Option<Preview>,
+    ai_time: Option<Duration>,
+    query_time: Option<Duration>,
+}
+
+/// A run that has ended.
+pub(crate) struct Ended {
+    pub row: super::Model,
+    pub answer: Option<Preview>,
+    pub outcome: Result<()>,
+}
+
+/// A run in its own task.
+pub(crate) struct Underway {
+    pub row: super::Model,
+    pub cancelled: CancellationToken,
+    pub ended: tokio::task::JoinHandle<Result<Ended>>,
+}
+
+impl Course {
+    /// Writes the run down before anything is read. `RATE_LIMITED` where the person has too many under way.
+    pub async fn begin(studio: Studio, asking: Asking) -> Result<Self> {
+        let platform = studio.engine.platform.clone();
+        // Index: prompt_executions(user_id) where processing.
+        let under_way = asking
+            .tenant
+            .find::<super::Entity>()
+            .filter(super::Column::UserId.eq(asking.caller.user_id))
+            .filter(super::Column::Status.eq(Status::Processing));
+        if under_way.count(platform.db.read()).await? >= MOST_AT_ONCE {
+            return Err(Error::new(ErrorCode::RateLimited)
+                .with_message(format!("You have {MOST_AT_ONCE} questions under way; wait for one, or cancel it."))
+                .with_retry_after(Duration::from_secs(10)));
+        }
+        let organization_id = asking.tenant.organization_id();
+        let tx = platform.db.begin().await?;
+        let row = super::ActiveModel {
+            organization_id: Set(organization_id),
+            user_id: Set(asking.caller.user_id),
+            prompt_id: Set(asking.prompt_id),
+            template_id: Set(asking.template_id),
+            prompt_text: Set(asking.text.clone()),
+            data_source_ids: Set(Some(serde_json::json!(asking.source_ids()))),
+            schema_names: Set(Some(serde_json::json!(asking.schemas))),
+            status: Set(Status::Processing),
+            ai_processing_status: Set(StepStatus::InProgress),
+            progress_percentage: Set(0),
+            started_at: Set(platform.clock.now()),
+            ..Default::default()
+        }
+        .insert(tx.conn())
+        .await?;
+        let started = Happening::Started { prompt_id: asking.prompt_id };
+        event::append(&tx, &platform, (organization_id, row.id), 1, &started).await?;
+        tx.commit().await?;
+        let (plan, told, answer, ai_time, query_time) = (None, None, None, None, None);
+        Ok(Self { studio, asking, row, seq: 1, plan, told, answer, ai_time, query_time })
+    }
+
+    /// Lets it go.
+    pub fn set_out(self) -> Underway {
+        let at_work = self.studio.live.enter(self.row.id);
+        let (row, cancelled) = (self.row.clone(), at_work.cancelled.clone());
+        let going = async move {
+            let ended = self.go(&at_work.cancelled).await;
+            if let Err(error) = &ended {
+                tracing::error!(%error, "the end of a run could not be recorded");
+            }
+            ended
+        };
+        Underway { row, cancelled, ended: tokio::spawn(going) }
+    }
+
+    async fn go(mut self, cancelled: &CancellationToken) -> Result<Ended> {
+        let outcome = self.make(cancelled).await;
+        let row = self.end(outcome.as_ref().err()).await?;
+        Ok(Ended { row, answer: self.answer, outcome })
+    }
+
+    async fn make(&mut self, cancelled: &CancellationToken) -> Result<()> {
+        let (engine, caller, tenant) = (self.studio.engine.clone(), self.asking.caller.clone(), self.asking.tenant);
+        let (planner, sources) = (self.asking.planner.clone(), self.asking.sources.clone());
+        self.reach(Phase::Validating).await?;
+        for source in &sources {
+            source.check_usable()?;
+        }
+        self.reach(Phase::PolicyCheck).await?;
+        let catalogue = unless(cancelled, engine.catalogue(&caller, tenant, sources.clone())).await?;
+        self.reach(Phase::Generating).await?;
+        let studio = self.studio.clone();
+        let context = context::build(&engine, &studio.samples, &catalogue, &self.asking.schemas);
+        let mut context = unless(cancelled, context).await?;
+        context.terms = glossary::terms(&engine.platform, tenant, &caller).await?;
+        let began = Instant::now();
+        let pairs = verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?;
+        let plan = match unless(cancelled, self.confirmed(&engine, &catalogue, &pairs)).await? {
+            Some(plan) => plan,
+            None => {
+                context.examples = unless(cancelled, examples(&engine, &catalogue, pairs)).await?;
+                if planner.is_elsewhere() {
+                    let (name, tables) = (planner.name(), context.tables.len());
+                    let summary = format!("The question and the schema of {tables} tables go to {name}.");
+                    self.tell(Happening::ToolCall { tool: "model", summary }).await?;
+                }
+                let planning = planner.plan(&self.asking.text, &context);
+                unless(cancelled, async { planning.await.map_err(answerable) }).await?
+            }
+        };
+        self.generated(plan).await?;
+        self.reach(Phase::ValidatingSql).await?;
+        for repairs in 0.. {
+            let Some(plan) = &self.plan else { return Err(Error::internal("a run without its plan")) };
+            let error = match unless(cancelled, check(&engine, &catalogue, &plan.sql)).await {
+                Err(error) if error.code == ErrorCode::InvalidQuery && repairs < MOST_REPAIRS => error,
+                Err(error) if matches!(error.code, ErrorCode::InvalidQuery | ErrorCode::QueryCancelled) => {
+                    return Err(error);
+                }
+                // What a policy or a source refuses is decided, and recorded, where the query runs.
+                _ => break,
+            };
+            let refused = Refused { sql: &plan.sql, reason: &error.message };
+            let repairing = planner.repair(&self.asking.text, &context, refused);
+            let Some(repaired) = unless(cancelled, async { Ok(repairing.await) }).await? else { return Err(error) };
+            self.tell(Happening::ToolCall { tool: "repair", summary: error.message.to_string() }).await?;
+            self.generated(repaired.map_err(answerable)?).await?;
+        }
+        self.ai_time = Some(began.elapsed());
+        let Some(plan) = self.plan.clone() else { return Err(Error::internal("a run without its plan")) };
+        self.told = Some(Told::of(&plan, planner::follow_ups(&self.asking.text, &context)));
+        self.reach(Phase::Executing).await?;
+        let began = Instant::now();
+        let ran = self.run(cancelled, &engine, &plan.sql, sources).await;
+        self.query_time = Some(began.elapsed());
+        ran?;
+        self.reach(Phase::Formatting).await
+    }
+
+    /// The plan that people confirmed for just this question, if it runs for the caller.
+    async fn confirmed(&self, engine: &Engine, catalogue: &Catalogue, pairs: &[Pair]) -> Result<Option<Plan>> {
+        let chosen = |pair: &&Pair| pair.is_same && self.asking.schemas.is_empty();
+        for pair in pairs.iter().filter(chosen) {
+            if check(engine, catalogue, &pair.query).await.is_ok() {
+                return Ok(Some(pair.plan()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs the checked SQL: the rows come at once, or are kept.
+    async fn run(
+        &mut self,
+        cancelled: &CancellationToken,
+        engine: &Engine,
+        sql: &str,
+        sources: Vec<source::Model>,
+    ) -> Result<()> {
+        let (caller, origin) = (self.asking.caller.clone(), self.asking.origin.clone());
+        if self.asking.by_itself {
+            let errand = Errand {
+                kind: RunKind::Prompt,
+                sources,
+                sql: sql.to_owned(),
+                parameters: serde_json::Map::new(),
+                default_schema: None,
+                max_rows: None,
+                timeout: None,
+            };
+            let query_id = unless(cancelled, engine.carry_out(&caller, &origin, errand)).await?;
+            let found = self.asking.tenant.find::<run::Entity>().filter(run::Column::Id.eq(query_id));
+            let found = found.one(engine.platform.db.read()).await?;
+            self.row.query_id = Some(query_id);
+            self.row.rows_returned = found.and_then(|run| run.row_count);
+            return Ok(());
+        }
+        let run = Run {
+            kind: RunKind::Prompt,
+            sources,
+            sql,
+            parameters: &serde_json::Map::new(),
+            default_schema: None,
+            form: Form::Page,
+            max_rows: Some(PREVIEW_ROWS),
+            timeout: None,
+            max_age: None,
+        };
+        let answer = unless(cancelled, engine.run(&caller, &origin, run)).await?;
+        self.row.query_id = Some(answer.query_id);
+        self.row.rows_returned = i64::try_from(answer.row_count).ok();
+        self.answer = Some(Preview {
+            columns: answer.columns,
+            rows: answer.rows,
+            truncated: answer.truncated,
+            policies: answer.policies,
+        });
+        Ok(())
+    }
+
+    async fn generated(&mut self, plan: Plan) -> Result<()> {
+        let happening = Happening::SqlGenerated {
+            generated_query_text: plan.sql.clone(),
+            explanation: plan.explanation.clone(),
+            confidence: plan.confidence,
+        };
+        self.told = Some(Told::of(&plan, Vec::new()));
+        self.plan = Some(plan);
+        self.tell(happening).await
+    }
+
+    /// Comes to a phase, on record.
+    async fn reach(&mut self, phase: Phase) -> Result<()> {
+        use super::Column;
+        self.seq += 1;
+        let platform = &self.studio.engine.platform;
+        let progress_percentage = phase.percentage();
+        let tx = platform.db.begin().await?;
+        let mut row = super::Entity::update_many()
+            .col_expr(Column::ProgressPercentage, Expr::value(progress_percentage))
+            .filter(Column::Id.eq(self.row.id));
+        if phase == Phase::Executing {
+            let sql = self.plan.as_ref().map(|plan| plan.sql.clone());
+            row = row
+                .col_expr(Column::AiProcessingStatus, Expr::value(StepStatus::Completed))
+                .col_expr(Column::QueryExecutionStatus, Expr::value(StepStatus::InProgress))
+                .col_expr(Column::GeneratedQueryText, Expr::value(sql));
+        }
+        row.exec(tx.conn()).await?;
+        let happening = Happening::Progress { phase, progress_percentage };
+        event::append(&tx, platform, (self.row.organization_id, self.row.id), self.seq, &happening).await?;
+        tx.commit().await
+    }
+
+    async fn tell(&mut self, happening: Happening) -> Result<()> {
+        self.seq += 1;
+        let platform = &self.studio.engine.platform;
+        let tx = platform.db.begin().await?;
+        event::append(&tx, platform, (self.row.organization_id, self.row.id), self.seq, &happening).await?;
+        tx.commit().await
+    }
+
+    /// Writes down how the run ended and, where it was asked for, keeps the question; in one transaction.
+    async fn end(&mut self, error: Option<&Error>) -> Result<super::Model> {
+        let platform = self.studio.engine.platform.clone();
+        let now = platform.clock.now();
+        let status = if error.is_none() { Status::Completed } else { Status::Failed };
+        let took = (now - self.row.started_at).num_milliseconds().max(0);
+        let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let queried = self.query_time.map(|_| step(error.is_none()));
+        let tx = platform.db.begin().await?;
+        let prompt_id = match (&self.asking.keep, self.asking.prompt_id) {
+            (Some(keep), None) => {
+                let kept = self.saved(keep, error, status)?.insert(tx.conn()).await?;
+                prompt::sources::link(&tx, kept.id, &self.asking.source_ids()).await?;
+                Some(kept.id)
+            }
+            (_, Some(id)) => {
+                self.again(id, error, status).exec(tx.conn()).await?;
+                Some(id)
+            }
+            (None, None) => None,
+        };
+        let mut row = self.row.clone().into_active_model();
+        row.prompt_id = Set(prompt_id);
+        row.status = Set(status);
+        row.ai_processing_status = Set(step(queried.is_some()));
+        row.query_execution_status = Set(queried);
+        row.progress_percentage = Set(100);
+        row.query_id = Set(self.row.query_id);
+        row.generated_query_text = Set(self.plan.as_ref().map(|plan| plan.sql.clone()));
+        row.told = Set(self.told.as_ref().map(serde_json::to_value).transpose().map_err(Error::internal)?);
+        row.rows_returned = Set(self.row.rows_returned);
+        row.error_code = Set(error.map(|error| error.code.as_str().to_owned()));
+        row.error_message = Set(error.map(|error| error.message.to_string()));
+        row.completed_at = Set(Some(now));
+        row.total_duration_ms = Set(Some(took));
+        row.ai_duration_ms = Set(self.ai_time.map(milliseconds));
+        row.query_duration_ms = Set(self.query_time.map(milliseconds));
+        let row = row.update(tx.conn()).await?;
+        let happening = match error {
+            None => Happening::Completed { rows_returned: row.rows_returned, total_duration_ms: took },
+            Some(error) => Happening::of_error(error),
+        };
+        self.seq += 1;
+        event::append(&tx, &platform, (row.organization_id, row.id), self.seq, &happening).await?;
+        if let (Some(id), None) = (prompt_id, self.asking.prompt_id) {
+            let actor = self.asking.origin.actor(self.asking.caller.user_id);
+            let record = AuditRecord::new(Some(row.organization_id), actor, "prompt.save").target("prompt", id);
+            audit::record(&tx, &platform.clock, record).await?;
+        }
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    /// The question, to be kept.
+    fn saved(&self, keep: &Keep, error: Option<&Error>, status: Status) -> Result<prompt::ActiveModel> {
+        let now = self.studio.engine.platform.clock.now();
+        let membership = self.asking.caller.membership()?;
+        Ok(prompt::ActiveModel {
+            organization_id: Set(membership.organization_id),
+            workspace_id: Set(membership.workspace_id),
+            name: Set(keep.name.clone()),
+            prompt_text: Set(self.asking.text.clone()),
+            selected_data_source_ids: Set(serde_json::json!(self.asking.source_ids())),
+            selected_schema_names: Set(serde_json::json!(self.asking.schemas)),
+            generated_query_id: Set(self.row.query_id),
+            generated_query_text: Set(self.plan.as_ref().map(|plan| plan.sql.clone())),
+            status: Set(status),
+            tags: Set(serde_json::json!(keep.tags)),
+            metadata: Set(None),
+            template_id: Set(self.asking.template_id),
+            ai_model_used: Set(self.plan.as_ref().map(|plan| plan.model.clone())),
+            ai_response_metadata: Set(self.response_metadata()),
+            error_message: Set(error.map(|error| error.message.to_string())),
+            created_by_user_id: Set(self.asking.caller.user_id),
+            created_at: Set(now),
+            updated_at: Set(now),
+            last_run_at: Set(Some(now)),
+            last_duration_ms: Set(Some((now - self.row.started_at).num_milliseconds().max(0))),
+            deleted_at: Set(None),
+            ..Default::default()
+        })
+    }
+
+    /// What asking a saved question again changes of it.
+    fn again(&self, id: PromptId, error: Option<&Error>, status: Status) -> sea_orm::UpdateMany<prompt::Entity> {
+        use prompt::Column;
+        let now = self.studio.engine.platform.clock.now();
+        let took = (now - self.row.started_at).num_milliseconds().max(0);
+        let mut update = prompt::Entity::update_many()
+            .col_expr(Column::Status, Expr::value(status))
+            .col_expr(Column::ErrorMessage, Expr::value(error.map(|error| error.message.to_string())))
+            .col_expr(Column::LastRunAt, Expr::value(now))
+            .col_expr(Column::LastDurationMs, Expr::value(took))
+            .filter(Column::Id.eq(id));
+        if let Some(plan) = &self.plan {
+            update = update
+                .col_expr(Column::GeneratedQueryId, Expr::value(self.row.query_id))
+                .col_expr(Column::GeneratedQueryText, Expr::value(plan.sql.clone()))
+                .col_expr(Column::AiModelUsed, Expr::value(plan.model.clone()))
+                .col_expr(Column::AiResponseMetadata, Expr::value(self.response_metadata()));
+        }
+        update
+    }
+
+    fn response_metadata(&self) -> serde_json::Value {
+        let told = self.told.as_ref().map(|told| {
+            serde_json::json!({"model": told.model, "confidence": told.confidence, "tokens_used": told.tokens_used,
+                "explanation": told.explanation})
+        });
+        told.unwrap_or_else(|| serde_json::json!({}))
+    }
+}
+
+/// What the future answers, or `QUERY_CANCELLED` as soon as somebody cancels the run.
+async fn unless<T>(cancelled: &CancellationToken, future: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = cancelled.cancelled() => {
+            Err(Error::new(ErrorCode::QueryCancelled).with_message("The run was cancelled."))
+        }
+        answer = future => answer,
+    }
+}
+
+/// Parses and plans the SQL under the caller's policies; nothing runs.
+pub(super) async fn check(engine: &Engine, catalogue: &Catalogue, sql: &str) -> Result<()> {
+    let limits = engine.limits(catalogue, Form::Page, Some(1), None);
+    let session = engine.session(catalogue, sql, None, limits).await?;
+    session.plan(sql, &serde_json::Map::new()).await?;
+    Ok(())
+}
+
+/// The pairs that the caller could run themselves: no other is told to a planner.
+async fn examples(engine: &Engine, catalogue: &Catalogue, pairs: Vec<Pair>) -> Result<Vec<Example>> {
+    let mut examples = Vec::new();
+    for pair in pairs {
+        if check(engine, catalogue, &pair.query).await.is_ok() {
+            examples.push(Example { question: pair.question, sql: pair.query });
+        }
+    }
+    Ok(examples)
+}
+
+fn step(done: bool) -> StepStatus {
+    if done { StepStatus::Completed } else { StepStatus::Failed }
+}
+
+fn answerable(error: PlanError) -> Error {
+    let message = error.to_string();
+    match error {
+        PlanError::NotUnderstood { unknown_words, suggestions, .. } => {
+            let words = unknown_words.into_iter().map(|word| FieldError::new("unknown_word", word));
+            let suggestions = suggestions.into_iter().map(|question| FieldError::new("suggestion", question));
+            Error::new(ErrorCode::QuestionNotUnderstood)
+                .with_message(message)
+                .with_details(words.chain(suggestions).collect())
+        }
+        PlanError::Withheld { names, .. } => Error::new(ErrorCode::PolicyDenied)
+            .with_message(message)
+            .with_details(names.into_iter().map(|name| FieldError::new("withheld", name)).collect()),
+        PlanError::Unavailable { retryable, .. } => {
+            let error = Error::new(ErrorCode::PlannerUnavailable).with_message(message);
+            if retryable { error.with_retry_after(Duration::from_secs(10)) } else { error }
+        }
+        PlanError::InvalidAnswer { .. } => Error::new(ErrorCode::PlannerUnavailable).with_message(message),
+    }
+}
+
+/// Ends runs for which nobody works any more, as failed for the reason.
+pub(crate) async fn abandon(platform: &Platform, which: Expr, reason: &'static str) -> Result<u64> {
+    use super::Column;
+    let left = super::Entity::find().filter(Column::Status.eq(Status::Processing)).filter(which);
+    let left = left.all(platform.db.read()).await?;
+    for row in &left {
+        let tx = platform.db.begin().await?;
+        let ended = super::Entity::update_many()
+            .col_expr(Column::Status, Expr::value(Status::Failed))
+            .col_expr(Column::AiProcessingStatus, Expr::value(StepStatus::Failed))
+            .col_expr(Column::ErrorCode, Expr::value(ErrorCode::InternalError.as_str()))
+            .col_expr(Column::ErrorMessage, Expr::value(reason))
+            .col_expr(Column::CompletedAt, Expr::value(platform.clock.now()))
+            .filter(Column::Id.eq(row.id))
+            .filter(Column::Status.eq(Status::Processing))
+            .exec(tx.conn())
+            .await?;
+        if ended.rows_affected == 1 {
+            let seq = event::last_seq(tx.conn(), row.id).await? + 1;
+            let failed = Happening::Failed { code: ErrorCode::InternalError.as_str(), message: reason.to_owned() };
+            event::append(&tx, platform, (row.organization_id, row.id), seq, &failed).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(left.len() as u64)
+}

@@ -1,0 +1,116 @@
+//! `POST /api/v1/prompts/executions/{execution_id}/feedback`: whether a run answered its question, perhaps with the SQL put
+//! right. Either makes a candidate for a verified pair.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{DataSourceId, Error, ErrorCode, ExecutionId, Permission, Result, VerifiedPairId};
+use rivergen_platform::{
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+};
+use rivergen_sources::access::Access;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Feedback, course};
+use crate::{
+    Studio,
+    prompt::{Status, read},
+    verified,
+};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"verdict": "wrong", "corrected_query_text": "SELECT count(*) FROM orders WHERE status = 'paid'"}))]
+pub struct FeedbackRequest {
+    pub verdict: Feedback,
+    /// The SQL that answers the question rightly; it must run under one's own policies.
+    #[garde(inner(length(chars, min = 1, max = 100_000)))]
+    pub corrected_query_text: Option<String>,
+    #[garde(inner(length(chars, max = 1000)))]
+    pub comment: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GivenFeedback {
+    pub execution_id: ExecutionId,
+    pub verdict: Feedback,
+    /// The candidate that waits for somebody with `prompt.write`; null where nothing was right.
+    pub verified_pair_id: Option<VerifiedPairId>,
+}
+
+errors! { pub FeedbackErrors: InvalidRequest, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified, PolicyDenied, NotFound, Conflict, ValidationError; }
+
+/// Say whether a run answered its question
+#[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/feedback", tag = "prompt_studio",
+    request_body = FeedbackRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, ended")),
+    responses((status = 200, description = "It is on record", body = Envelope<GivenFeedback>), FeedbackErrors))]
+pub async fn give_feedback(
+    State(studio): State<Studio>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    Path(id): Path<ExecutionId>,
+    Json(request): Json<FeedbackRequest>,
+) -> Result<Reply<GivenFeedback>> {
+    let tenant = caller.require(Permission::PromptExecute)?;
+    let run = super::find(&studio, &caller, tenant, id).await?;
+    // How it answered is for whoever asked to say.
+    if run.user_id != caller.user_id {
+        return Err(ErrorCode::NotFound.into());
+    }
+    if run.status == Status::Processing {
+        return Err(Error::new(ErrorCode::Conflict).with_message("The run has not ended yet."));
+    }
+    let ids: Vec<DataSourceId> = run.data_source_ids.as_ref().map(read).transpose()?.unwrap_or_default();
+    let engine = &studio.engine;
+    if let Some(sql) = &request.corrected_query_text {
+        let sources = engine.sources.find_all(&Access::of(&caller, Permission::DataSourceQuery)?, &ids).await?;
+        let catalogue = engine.catalogue(&caller, tenant, sources).await?;
+        course::check(engine, &catalogue, sql).await?;
+    }
+    let right = match request.verdict {
+        Feedback::Right if run.status == Status::Completed => run.generated_query_text.clone(),
+        Feedback::Right | Feedback::Wrong => None,
+    };
+    let query_text = request.corrected_query_text.or(right).map(|sql| sql.replace('\0', ""));
+    let platform = &engine.platform;
+    let now = platform.clock.now();
+    let (question, organization_id) = (run.prompt_text.clone(), run.organization_id);
+    let tx = platform.db.begin().await?;
+    let pair = match query_text.filter(|_| !ids.is_empty()) {
+        None => None,
+        Some(query_text) => {
+            let row = verified::ActiveModel {
+                organization_id: Set(organization_id),
+                workspace_id: Set(caller.membership()?.workspace_id),
+                question_key: Set(verified::key(&question)),
+                question: Set(question),
+                query_text: Set(query_text),
+                data_source_ids: Set(serde_json::json!(ids)),
+                status: Set(verified::Status::Candidate),
+                execution_id: Set(Some(id)),
+                created_by_user_id: Set(caller.user_id),
+                verified_by_user_id: Set(None),
+                created_at: Set(now),
+                verified_at: Set(None),
+                ..Default::default()
+            };
+            Some(row.insert(tx.conn()).await?.id)
+        }
+    };
+    let mut row = run.into_active_model();
+    row.feedback = Set(Some(request.verdict));
+    row.feedback_comment = Set(request.comment.map(|comment| comment.replace('\0', "")));
+    row.update(tx.conn()).await?;
+    let record = AuditRecord::new(Some(organization_id), origin.actor(caller.user_id), "prompt.feedback")
+        .target("execution", id)
+        .details(serde_json::json!({"verdict": request.verdict, "verified_pair_id": pair}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await?;
+    let given = GivenFeedback { execution_id: id, verdict: request.verdict, verified_pair_id: pair };
+    Ok(Reply::ok(given, "Thank you; it is on record."))
+}

@@ -1,0 +1,46 @@
+//! `GET /api/v1/prompts/verified-pairs`.
+
+use axum::extract::State;
+use garde::Validate;
+use rivergen_kernel::{Page, Permission, Result};
+use rivergen_platform::{
+    errors,
+    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Column, Status, VerifiedPair};
+use crate::Studio;
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[garde(allow_unvalidated)]
+pub struct PairFilter {
+    pub status: Option<Status>,
+}
+
+errors! { pub ListPairsErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
+
+/// Page through questions with confirmed SQL, and those that wait to be confirmed
+#[utoipa::path(get, path = "/api/v1/prompts/verified-pairs", tag = "prompt_studio", params(PageQuery, PairFilter),
+    responses((status = 200, description = "The newest first; for those who hold prompt.write", body = Envelope<Page<VerifiedPair>>),
+        ListPairsErrors))]
+pub async fn list_verified_pairs(
+    State(studio): State<Studio>,
+    SignedIn(caller): SignedIn,
+    Query(page): Query<PageQuery>,
+    Query(filter): Query<PairFilter>,
+) -> Result<Reply<Page<VerifiedPair>>> {
+    let (_, mut pairs) = super::reached(&caller, Permission::PromptWrite)?;
+    let page = page.request()?;
+    if let Some(status) = filter.status {
+        pairs = pairs.filter(Column::Status.eq(status));
+    }
+    let db = studio.engine.platform.db.read();
+    let total = pairs.clone().count(db).await?;
+    let rows = pairs.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
+    let items = rows.into_iter().map(VerifiedPair::new).collect::<Result<_>>()?;
+    Ok(Reply::ok(Page::new(items, page, total), "The verified pairs."))
+}

@@ -1,0 +1,48 @@
+//! A local server that speaks the chat protocol in the place of a language model.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
+use rivergen_tests::{Backend, Server};
+use serde_json::{Value, json};
+
+/// What the model writes, one answer after the other and the last again and again; `None` where it never answers.
+#[derive(Clone)]
+pub struct Model {
+    answers: &'static [Option<&'static str>],
+    seen: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Model {
+    pub fn answering(answers: &'static [Option<&'static str>]) -> Self {
+        Self { answers, seen: Arc::default() }
+    }
+
+    /// What it was sent so far.
+    pub fn seen(&self) -> Vec<Value> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// A server whose questions go to the model.
+    pub async fn server(&self, backend: Backend) -> Server {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let settings = format!("[planner]\nkind = \"chat\"\nbase_url = \"http://{address}\"\nmodel = \"local-model\"");
+        Server::start(backend, &settings).await
+    }
+}
+
+async fn complete(State(model): State<Model>, Json(request): Json<Value>) -> impl IntoResponse {
+    let turn = {
+        let mut seen = model.seen.lock().unwrap();
+        seen.push(request);
+        seen.len() - 1
+    };
+    let answer = model.answers.get(turn).or(model.answers.last()).copied().flatten();
+    let Some(sql) = answer else { return std::future::pending().await };
+    let content = json!({"sql": sql, "explanation": "As asked."}).to_string();
+    Json(json!({"model": "local-model", "choices": [{"message": {"role": "assistant", "content": content}}],
+        "usage": {"total_tokens": 12}}))
+}

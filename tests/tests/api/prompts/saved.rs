@@ -1,0 +1,171 @@
+//! `/api/v1/prompts`: saved questions are listed, read, changed, deleted, restored and asked again.
+
+use rivergen_tests::{Server, on_both_databases};
+use serde_json::{Value, json};
+
+use super::{PATH, save};
+
+on_both_databases! {
+    saved_questions_are_listed;
+    a_saved_question_is_read_with_what_it_became;
+    name_tags_and_metadata_are_changed;
+    anothers_question_needs_the_permission;
+    a_deleted_question_is_restored;
+    a_saved_question_is_asked_again;
+    the_runs_of_a_question_are_ones_own;
+    another_organizations_are_not_found;
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+async fn saved_questions_are_listed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    save(&acme.viewer, &shop, "How many orders per region?", "By region").await;
+    save(&acme.developer, &shop, "How many orders?", "All").await;
+    let viewer = &acme.viewer.client;
+    let list = viewer.get(PATH).await.ok();
+    assert_eq!(names(&list), ["All", "By region"], "{list}");
+    assert_eq!(list["pagination"]["total_items"], 2);
+    let item = &list["items"][1];
+    assert_eq!(
+        (item["prompt_text"].as_str(), item["status"].as_str()),
+        (Some("How many orders per region?"), Some("completed"))
+    );
+    assert_eq!(
+        (item["created_by_user_id"].as_i64(), item["organization_id"].as_i64()),
+        (Some(acme.viewer.id), Some(acme.id))
+    );
+    assert_eq!((&item["tags"], &item["selected_data_source_ids"]), (&json!(["sales"]), &json!([shop.orders])));
+    assert_eq!(item["workspace_id"].as_i64(), Some(acme.workspace_id));
+    assert!(item["generated_query_id"].is_i64(), "{item}");
+    assert_eq!(names(&viewer.get(&format!("{PATH}?search=REGION")).await.ok()), ["By region"]);
+    assert_eq!(names(&viewer.get(&format!("{PATH}?sort_by=name&sort_order=asc")).await.ok()), ["All", "By region"]);
+    assert_eq!(names(&viewer.get(&format!("{PATH}?page=2&page_size=1")).await.ok()), ["By region"]);
+    assert!(names(&viewer.get(&format!("{PATH}?status=failed")).await.ok()).is_empty());
+    assert!(names(&viewer.get(&format!("{PATH}?workspace_id=999")).await.ok()).is_empty());
+    viewer.get(&format!("{PATH}?sort_by=password")).await.invalid("sort_by");
+    viewer.get(&format!("{PATH}?page_size=101")).await.invalid("page_size");
+}
+
+async fn a_saved_question_is_read_with_what_it_became(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = save(&acme.viewer, &shop, "How many orders per region?", "By region").await;
+    let prompt = acme.developer.client.get(&format!("{PATH}/{}", run["prompt_id"])).await.ok();
+    assert_eq!(prompt["generated_query"]["query_text"], run["generated_query_text"]);
+    assert_eq!(prompt["generated_query"]["id"], run["query_id"]);
+    let told = &prompt["ai_response_metadata"];
+    assert_eq!((told["model"].as_str(), told["tokens_used"].as_i64()), (Some("embedded"), Some(0)));
+    assert_eq!((&told["confidence"], &told["explanation"]), (&run["confidence"], &run["explanation"]));
+    assert_eq!((prompt["ai_model_used"].as_str(), &prompt["metadata"]), (Some("embedded"), &json!({})));
+    assert!(run["chart"]["mark"]["type"] == "bar", "{run}");
+    acme.viewer.client.get(&format!("{PATH}/987654321")).await.error(404, "NOT_FOUND");
+    acme.viewer.client.get(&format!("{PATH}/nonsense")).await.error(404, "NOT_FOUND");
+}
+
+async fn name_tags_and_metadata_are_changed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = save(&acme.viewer, &shop, "How many orders?", "All").await;
+    let path = format!("{PATH}/{}", run["prompt_id"]);
+    let change = json!({"name": "Every order", "metadata": {"dashboard": {"row": 1}}});
+    let changed = acme.viewer.client.patch(&path, change).await.ok();
+    let fields: Vec<&String> = changed.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["id", "metadata", "name", "tags", "updated_at"]);
+    assert_eq!((changed["name"].as_str(), &changed["tags"]), (Some("Every order"), &json!(["sales"])));
+    let prompt = acme.viewer.client.get(&path).await.ok();
+    assert_eq!(
+        (&prompt["metadata"], &prompt["updated_at"]),
+        (&json!({"dashboard": {"row": 1}}), &changed["updated_at"])
+    );
+    assert!(acme.viewer.client.patch(&path, json!({"name": null})).await.ok()["name"].is_null());
+    for (body, field) in [
+        (json!({"name": ""}), "name"),
+        (json!({"tags": [""]}), "tags[0]"),
+        (json!({"metadata": {"text": "x".repeat(20_000)}}), "metadata"),
+        (json!({"prompt_text": "How many customers?"}), "prompt_text"),
+    ] {
+        acme.viewer.client.patch(&path, body).await.invalid(field);
+    }
+    assert_eq!(server.audited("prompt.update", "success").await, 2);
+}
+
+async fn anothers_question_needs_the_permission(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let path = format!("{PATH}/{}", save(&acme.developer, &shop, "How many orders?", "All").await["prompt_id"]);
+    acme.viewer.client.patch(&path, json!({"name": "Mine"})).await.error(403, "FORBIDDEN");
+    acme.viewer.client.delete(&path).await.error(403, "FORBIDDEN");
+    acme.admin.client.patch(&path, json!({"name": "Ours"})).await.ok();
+}
+
+async fn a_deleted_question_is_restored(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = save(&acme.viewer, &shop, "How many orders?", "All").await;
+    let path = format!("{PATH}/{}", run["prompt_id"]);
+    let deleted = acme.viewer.client.delete(&path).await.ok();
+    assert_eq!(deleted["prompt_id"], run["prompt_id"]);
+    assert!(deleted["deleted_at"].is_string());
+    acme.viewer.client.get(&path).await.error(404, "NOT_FOUND");
+    acme.viewer.client.delete(&path).await.error(404, "NOT_FOUND");
+    assert!(names(&acme.viewer.client.get(PATH).await.ok()).is_empty());
+    assert_eq!(names(&acme.viewer.client.get(&format!("{PATH}?deleted=true")).await.ok()), ["All"]);
+    acme.viewer.client.post_empty(&format!("{path}/restore")).await.ok();
+    assert_eq!(names(&acme.viewer.client.get(PATH).await.ok()), ["All"]);
+    assert_eq!(
+        (server.audited("prompt.delete", "success").await, server.audited("prompt.restore", "success").await),
+        (1, 1)
+    );
+}
+
+async fn a_saved_question_is_asked_again(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    let run = save(&acme.developer, &shop, "How many orders per region?", "By region").await;
+    let again = format!("{PATH}/{}/execute", run["prompt_id"]);
+    // Under the policies of whoever asks now.
+    let data = acme.viewer.client.post_empty(&again).await.ok();
+    assert!(data["result_preview"][0].as_object().unwrap().values().any(|value| value == "US"), "{data}");
+    assert_eq!(data["prompt_id"], run["prompt_id"]);
+    assert_eq!(server.count("SELECT count(*) FROM prompts").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM prompt_executions WHERE prompt_id IS NOT NULL").await, 2);
+}
+
+async fn the_runs_of_a_question_are_ones_own(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = save(&acme.developer, &shop, "How many orders?", "All").await;
+    acme.viewer.client.post_empty(&format!("{PATH}/{}/execute", run["prompt_id"])).await.ok();
+    let path = format!("{PATH}/{}/executions", run["prompt_id"]);
+    let own = acme.viewer.client.get(&path).await.ok();
+    assert_eq!((&own["prompt_id"], own["pagination"]["total_items"].as_i64()), (&run["prompt_id"], Some(1)), "{own}");
+    let item = &own["items"][0];
+    assert_eq!((item["user_id"].as_i64(), item["rows_returned"].as_i64()), (Some(acme.viewer.id), Some(1)));
+    assert!(item["user_name"].is_string() && item["total_duration_ms"].is_i64() && item["completed_at"].is_string());
+    assert_eq!(acme.admin.client.get(&path).await.ok()["pagination"]["total_items"], 2);
+    assert_eq!(acme.admin.client.get(&format!("{path}?status=failed")).await.ok()["pagination"]["total_items"], 0);
+    acme.admin.client.get(&format!("{path}?status=nonsense")).await.invalid("status");
+}
+
+async fn another_organizations_are_not_found(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = save(&acme.viewer, &shop, "How many orders?", "All").await;
+    let path = format!("{PATH}/{}", run["prompt_id"]);
+    let stranger = server.organization("Globex").await.owner.client;
+    stranger.get(&path).await.error(404, "NOT_FOUND");
+    stranger.patch(&path, json!({"name": "Mine"})).await.error(404, "NOT_FOUND");
+    stranger.delete(&path).await.error(404, "NOT_FOUND");
+    for operation in ["executions", "analytics"] {
+        stranger.get(&format!("{path}/{operation}")).await.error(404, "NOT_FOUND");
+    }
+    for operation in ["execute", "restore"] {
+        stranger.post_empty(&format!("{path}/{operation}")).await.error(404, "NOT_FOUND");
+    }
+    assert!(names(&stranger.get(PATH).await.ok()).is_empty());
+}
