@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rivergen_platform::{
-    http::{ClientIp, TrustedProxies},
+    http::{ClientIp, TrustedProxies, layer},
     limits::{Rule, ip_key},
 };
 
@@ -31,6 +31,8 @@ struct Gate {
 pub(crate) fn surrounded(oauth: Oauth, proxies: Arc<TrustedProxies>) -> Router {
     let gate = Gate { oauth: oauth.clone(), proxies };
     Router::from(crate::protocol().with_state(oauth))
+        // Here already, that `surround` sees what asks whether it may (OPTIONS).
+        .method_not_allowed_fallback(layer::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::from_fn_with_state(gate, surround))
 }

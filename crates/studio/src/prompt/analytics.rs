@@ -19,7 +19,7 @@ use rivergen_policies::evaluation::{RunStatus, run};
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait},
+    sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -347,7 +347,7 @@ pub async fn get_query_analytics(
             data_source_id: *id,
             data_source_name: source.name.clone(),
             queries: used.queries,
-            avg_latency_ms: used.milliseconds / i64::try_from(used.queries).unwrap_or(i64::MAX).max(1),
+            avg_latency_ms: mean(used.milliseconds, used.queries),
             status: condition(source.status).to_owned(),
         })
     };
@@ -620,7 +620,12 @@ fn most_used<K: Ord>(counts: BTreeMap<K, u64>) -> impl Iterator<Item = (K, u64)>
 
 fn average(values: impl Iterator<Item = Option<i64>>) -> i64 {
     let known: Vec<i64> = values.flatten().collect();
-    known.iter().sum::<i64>() / i64::try_from(known.len()).unwrap_or(i64::MAX).max(1)
+    mean(known.iter().sum(), known.len() as u64)
+}
+
+/// 0 of nothing.
+fn mean(sum: i64, count: u64) -> i64 {
+    i64::try_from(count).ok().and_then(|count| sum.checked_div(count)).unwrap_or_default()
 }
 
 fn fraction(part: u64, whole: u64) -> f64 {

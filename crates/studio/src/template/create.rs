@@ -29,7 +29,7 @@ pub struct CreateTemplateRequest {
     #[garde(length(chars, min = 1, max = 4000))]
     pub template_text: String,
     /// One for each place.
-    #[garde(inner(length(max = 20)), dive)]
+    #[garde(custom(super::parameter::few), dive)]
     pub parameters: Option<Vec<TemplateParameter>>,
     #[garde(length(chars, min = 1, max = 100))]
     pub category: String,

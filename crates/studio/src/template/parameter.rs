@@ -37,6 +37,16 @@ pub struct TemplateParameter {
     pub description: Option<String>,
 }
 
+const MOST_PARAMETERS: usize = 20;
+
+/// A `parameters` field, where it is sent.
+pub(super) fn few(parameters: &Option<Vec<TemplateParameter>>, _: &()) -> garde::Result {
+    match parameters {
+        Some(given) if given.len() > MOST_PARAMETERS => Err(garde::Error::new("must be at most 20")),
+        _ => Ok(()),
+    }
+}
+
 fn yes() -> bool {
     true
 }

@@ -31,7 +31,7 @@ pub struct UpdateTemplateRequest {
     pub description: Option<Option<String>>,
     #[garde(inner(length(chars, min = 1, max = 4000)))]
     pub template_text: Option<String>,
-    #[garde(inner(length(max = 20)), dive)]
+    #[garde(custom(super::parameter::few), dive)]
     pub parameters: Option<Vec<TemplateParameter>>,
     #[garde(inner(length(chars, min = 1, max = 100)))]
     pub category: Option<String>,
