@@ -49,7 +49,10 @@ impl AccessControl {
             let tenant = Tenant::on_behalf_of(organization);
             // Index: abac_policies(organization_id, priority, id).
             let rows = tenant.find::<Entity>().filter(Column::IsActive.eq(true)).order_by_asc(Column::Id);
-            Ok(Compiled::of(&rows.all(self.db.read()).await?).map(Arc::new))
+            let rows = rows.all(self.db.read()).await?;
+            // Each policy is checked against the schema once more, which is work for no async thread.
+            let compiled = tokio::task::spawn_blocking(move || Compiled::of(&rows).map(Arc::new)).await;
+            compiled.map_err(Error::internal)
         };
         self.policies.get_or_load(organization, load).await
     }

@@ -23,6 +23,9 @@ use crate::{
     demo, openapi, serve,
 };
 
+/// Of each thread of the runtime. Planning goes as deep as a query is nested; memory is taken for what is used alone.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// Identity, tenancy and governed data in one server.
 ///
 /// Start with `rivergen demo` to see it work on real data, or `rivergen serve` for an empty server. It needs nothing
@@ -134,7 +137,8 @@ impl Cli {
             return Ok(ExitCode::SUCCESS);
         }
         start_log(&config);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::internal)?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.enable_all().thread_stack_size(STACK_BYTES).build().map_err(Error::internal)?;
         runtime.block_on(self.command.run(config))
     }
 }
