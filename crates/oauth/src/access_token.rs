@@ -121,7 +121,8 @@ pub struct Issued {
     pub lifetime: Duration,
 }
 
-/// Tokens that were revoked one by one, until they would have expired.
+/// Tokens that were revoked one by one, until they would have expired. Known by their `jti`: of one token there may be several
+/// texts, because an ECDSA signature (r, s) verifies as (r, n − s) too.
 pub mod revoked {
     use super::*;
 
@@ -131,7 +132,7 @@ pub mod revoked {
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i64,
-        pub token_hash: TokenHash,
+        pub jti_hash: TokenHash,
         pub expires_at: DateTime<Utc>,
     }
 
@@ -152,8 +153,9 @@ pub struct Access {
 impl Access {
     /// `lifetime`: of a token where the organization asks for no shorter one.
     pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, lifetime: Duration) -> Self {
-        let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
+        // The applications first: they must have forgotten one that changed before what stood on it is loaded again.
         let clients = Clients::new(platform.clone());
+        let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
         Self { platform, keys, directory, clients, lifetime, kept }
     }
 
@@ -216,9 +218,9 @@ impl Access {
         if claims.generation != application.token_generation || claims.org != application.organization_id {
             return Err(refused.into());
         }
-        // Index: oauth_revoked_tokens(token_hash), unique.
-        let by_hash = revoked::Entity::find().filter(revoked::Column::TokenHash.eq(TokenHash::of(token)));
-        if by_hash.one(db).await?.is_some() {
+        // Index: oauth_revoked_tokens(jti_hash), unique.
+        let by_id = revoked::Entity::find().filter(revoked::Column::JtiHash.eq(TokenHash::of(&claims.jti)));
+        if by_id.one(db).await?.is_some() {
             return Err(refused.into());
         }
         let (user_id, granted_to, granted_at, proofs) = match claims.grant {
@@ -284,14 +286,14 @@ impl Access {
     }
 
     /// Makes one token void, on every node.
-    pub(crate) async fn revoke(&self, tx: &Transaction, token: &str, inspected: &Inspected) -> Result<()> {
+    pub(crate) async fn revoke(&self, tx: &Transaction, inspected: &Inspected) -> Result<()> {
         let row = revoked::ActiveModel {
-            token_hash: Set(TokenHash::of(token)),
+            jti_hash: Set(TokenHash::of(&inspected.claims.jti)),
             expires_at: Set(inspected.expires_at),
             ..Default::default()
         };
         revoked::Entity::insert(row)
-            .on_conflict(OnConflict::column(revoked::Column::TokenHash).do_nothing().to_owned())
+            .on_conflict(OnConflict::column(revoked::Column::JtiHash).do_nothing().to_owned())
             .try_insert()
             .exec_without_returning(tx.conn())
             .await?;

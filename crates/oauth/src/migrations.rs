@@ -177,7 +177,7 @@ impl MigrationTrait for Grants {
             Table::create()
                 .table("oauth_revoked_tokens")
                 .col(big_pk_auto("id"))
-                .col(binary_uniq("token_hash"))
+                .col(binary_uniq("jti_hash"))
                 .col(timestamp_with_time_zone("expires_at"))
                 .to_owned(),
         )
@@ -188,7 +188,7 @@ impl MigrationTrait for Grants {
             Table::create()
                 .table("oauth_seen")
                 .col(big_pk_auto("id"))
-                .col(binary_uniq("token_hash"))
+                .col(binary_uniq("jti_hash"))
                 .col(timestamp_with_time_zone("expires_at"))
                 .to_owned(),
         )

@@ -48,5 +48,5 @@ async fn openid_client_and_oauth4webapi(server: &Server) {
 
 async fn authlib(server: &Server) {
     let Some(done) = foreign::oauth_client("client.py", &settings(server).await).await else { return };
-    assert_eq!(done, json!(["client_secret_basic", "client_secret_post", "client_credentials"]));
+    assert_eq!(done, json!(["client_secret_basic", "client_secret_post", "client_credentials", "private_key_jwt"]));
 }

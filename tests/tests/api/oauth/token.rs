@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rivergen_tests::{Answer, Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{App, CALLBACK, Pkce, granted, post, refused, text};
+use super::{App, CALLBACK, Pkce, granted, post, refused, text, with_other_signature};
 
 on_both_databases! {
     a_token_says_what_it_is;
@@ -203,13 +203,14 @@ async fn a_client_proves_itself_by_its_key(server: &Server) {
     let app = App::register(server, &acme, body).await;
     assert!(app.secret.is_none());
     let now = || rivergen_platform::Clock::now(&server.platform.clock).timestamp();
-    let proof = |key: &EncodingKey, claims: Value| {
+    let signed = |key: &EncodingKey, kid: Option<&str>, claims: Value| {
         let mut said = json!({"iss": app.client_id, "sub": app.client_id, "aud": server.url(), "exp": now() + 60,
             "iat": now(), "jti": format!("{:x}", rand::random::<u64>())});
         said.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) };
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::ES256) };
         jsonwebtoken::encode(&header, &said, key).unwrap()
     };
+    let proof = |key: &EncodingKey, claims: Value| signed(key, Some("one"), claims);
     let send = async |proof: &str| {
         let pairs = [
             ("grant_type", "client_credentials"),
@@ -220,9 +221,20 @@ async fn a_client_proves_itself_by_its_key(server: &Server) {
     };
     let good = proof(&key, json!({}));
     granted(send(&good).await);
-    // Once, for this server, for a short while, by its own key.
+    // Once, however its signature is written; for this server, for an hour at most, by its own key.
     refused(send(&good).await, 401, "invalid_client");
-    granted(send(&proof(&key, json!({"aud": format!("{}/oauth/token", server.url())}))).await);
+    refused(send(&with_other_signature(&good)).await, 401, "invalid_client");
+    let first = proof(&key, json!({}));
+    granted(send(&with_other_signature(&first)).await);
+    refused(send(&first).await, 401, "invalid_client");
+    for audience in ["/oauth/token", "/oauth/par"] {
+        granted(send(&proof(&key, json!({"aud": format!("{}{audience}", server.url())}))).await);
+    }
+    granted(send(&proof(&key, json!({"exp": now() + 3600}))).await);
+    // Without the name of its key, each is tried.
+    granted(send(&signed(&key, None, json!({}))).await);
+    refused(send(&signed(&other, None, json!({}))).await, 401, "invalid_client");
+    refused(send(&signed(&key, Some("two"), json!({}))).await, 401, "invalid_client");
     for wrong in [
         json!({"aud": "https://other.example"}),
         json!({"exp": now() - 120}),
@@ -271,10 +283,16 @@ async fn a_token_is_given_back(server: &Server) {
     assert_eq!((back.status.as_u16(), back.body), (200, json!({})));
     app.caller(&tokens).get(&at).await.error(401, "UNAUTHORIZED");
     app.caller(&another).get(&at).await.ok();
+    // However its signature is written.
+    let third = granted(app.refresh(text(&another, "refresh_token")).await);
+    let rewritten = server.anonymous().with_token(with_other_signature(text(&third, "access_token")));
+    rewritten.get(&at).await.ok();
+    granted(app.post("/oauth/token/revoke", &[("token", text(&third, "access_token"))]).await);
+    rewritten.get(&at).await.error(401, "UNAUTHORIZED");
     // A refresh token takes its grant along.
-    granted(app.post("/oauth/token/revoke", &[("token", text(&another, "refresh_token"))]).await);
+    granted(app.post("/oauth/token/revoke", &[("token", text(&third, "refresh_token"))]).await);
     app.caller(&another).get(&at).await.error(401, "UNAUTHORIZED");
-    refused(app.refresh(text(&another, "refresh_token")).await, 400, "invalid_grant");
+    refused(app.refresh(text(&third, "refresh_token")).await, 400, "invalid_grant");
     // What is unknown or another's is answered the same, and left alone.
     granted(app.post("/oauth/token/revoke", &[("token", "unknown")]).await);
     let phone = App::public(server, &acme).await;
