@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::{
-        GrantType,
+        self, GrantType, Status,
         known::{Client, Clients},
     },
     grant,
@@ -70,6 +70,9 @@ pub struct Claims {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Actor {
     pub sub: String,
+    /// Who acted before, and showed its token on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Actor>>,
 }
 
 impl Claims {
@@ -109,8 +112,8 @@ pub struct Subject<'a> {
     pub resources: &'a [String],
     pub workspace_id: Option<WorkspaceId>,
     pub grant: Option<&'a grant::Model>,
-    /// The application acts with what was granted to another one.
-    pub acts: bool,
+    /// Who acts, where it is with what was granted to another application.
+    pub act: Option<Actor>,
     /// How long it may live, where that is less than usual.
     pub at_most: Option<Duration>,
 }
@@ -189,9 +192,9 @@ impl Access {
             scope: subject.scope.to_string(),
             org: application.organization_id,
             ws: subject.workspace_id,
-            auth_time: subject.grant.map(|grant| grant.authenticated_at.timestamp()),
+            auth_time: subject.grant.and_then(grant::Model::auth_time),
             grant: subject.grant.map(|grant| grant.id),
-            act: subject.acts.then(|| Actor { sub: application.client_id.clone() }),
+            act: subject.act,
             generation: application.token_generation,
         };
         Ok(Issued { text: self.keys.sign(TYPE, &claims)?, lifetime })
@@ -223,35 +226,58 @@ impl Access {
         if by_id.one(db).await?.is_some() {
             return Err(refused.into());
         }
-        let (user_id, granted_to, granted_at, proofs) = match claims.grant {
+        let mut scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
+        let (user_id, granted_to, since, proofs) = match claims.grant {
             Some(id) => {
-                let grant = grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none());
-                // A service acts with what was granted to another application of the organization, while it is.
-                let is_its = |grant: &grant::Model| match claims.act {
-                    Some(_) => grant.organization_id == application.organization_id,
-                    None => grant.application_id == application.id,
-                };
-                let grant = grant.filter(is_its).ok_or(refused)?;
-                (grant.user_id, grant.application_id, grant.created_at, grant.proofs())
+                let grant =
+                    grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none()).ok_or(refused)?;
+                let granted_to = self.granted_to(&client, &claims, &grant).await?.ok_or(refused)?;
+                scope = scope.limited_to(&granted_to.scopes());
+                (grant.user_id, granted_to.id, grant.created_at, grant.proofs())
             }
             None if client.may(GrantType::ClientCredentials) => {
-                (application.responsible_user_id, application.id, now, Proofs::of_what_goes_on(None))
+                let proofs = Proofs::of_what_goes_on(None);
+                (application.responsible_user_id, application.id, application.responsible_since, proofs)
             }
             None => return Err(refused.into()),
         };
-        self.check_person(user_id, application.organization_id, granted_at).await?;
-        let scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
+        self.check_person(user_id, application.organization_id, since, proofs, now).await?;
         let expires_at = claims.expires_at();
         let application_id = application.id;
         Ok(Arc::new(Inspected { application_id, granted_to, user_id, proofs, scope, expires_at, claims }))
     }
 
-    /// Whether the person is there and a member, and has been one since they agreed: who left and came back has not.
+    /// The application to which it was granted, where it still may what it was granted, and so may the one that has the token:
+    /// the same, or a service of the organization that acts with it.
+    async fn granted_to(
+        &self,
+        client: &Client,
+        claims: &Claims,
+        grant: &grant::Model,
+    ) -> Result<Option<application::Model>> {
+        let (db, own) = (self.platform.db.read(), &client.row);
+        let granted_to = match claims.act {
+            Some(_) if client.may(GrantType::TokenExchange) => {
+                let found = application::Entity::find_by_id(grant.application_id).one(db).await?;
+                found.filter(|found| found.organization_id == own.organization_id)
+            }
+            Some(_) => None,
+            None => Some(own.clone()).filter(|own| own.id == grant.application_id),
+        };
+        let is_good =
+            |row: &application::Model| row.status == Status::Active && row.grant_types().contains(&grant.grant_type());
+        Ok(granted_to.filter(is_good))
+    }
+
+    /// Whether the person is there and a member, has been one since they agreed (who left and came back has not), and what
+    /// they proved then is what the organization demands now. From which network, counts where the token is used.
     pub(crate) async fn check_person(
         &self,
         user: UserId,
         organization: OrganizationId,
         since: DateTime<Utc>,
+        proofs: Proofs,
+        now: DateTime<Utc>,
     ) -> Result<()> {
         let db = self.platform.db.read();
         let found = User::find(db, user).await?.ok_or(ErrorCode::Unauthorized)?;
@@ -262,7 +288,11 @@ impl Access {
         membership.ok_or(ErrorCode::Unauthorized)?;
         let member = member::find(db, Tenant::on_behalf_of(organization), user).await;
         let member = member.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::Unauthorized))?;
-        if member.joined_at > since { Err(ErrorCode::Unauthorized.into()) } else { Ok(()) }
+        let closed = self.directory.security(user).await?.closes_anywhere(organization, proofs, now);
+        match member.joined_at > since || closed.is_some() {
+            true => Err(ErrorCode::Unauthorized.into()),
+            false => Ok(()),
+        }
     }
 
     async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims> {
@@ -321,6 +351,10 @@ impl Delegations for Access {
             proofs: inspected.proofs,
             expires_at: inspected.expires_at,
         })
+    }
+
+    async fn end_all(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<u64> {
+        grant::end_all_of_person(tx, user, "password_reset", now).await
     }
 }
 

@@ -87,6 +87,12 @@ pub fn check(keys: &serde_json::Value) -> Result<JwkSet> {
     }
 }
 
+/// Whether one of the keys is among those that an application had, under whichever name.
+pub fn shares_a_key(known: &serde_json::Value, keys: &JwkSet) -> bool {
+    let known = serde_json::from_value::<JwkSet>(known.clone()).map(|set| set.keys).unwrap_or_default();
+    keys.keys.iter().any(|key| known.iter().any(|other| other.algorithm == key.algorithm))
+}
+
 /// Whether the application signed the assertion, for this server, now, and shows it for the first time.
 pub async fn proves(oauth: &Oauth, client_id: &str, keys: &JwkSet, assertion: &str) -> Result<bool> {
     let platform = oauth.platform();

@@ -17,7 +17,7 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use crate::scope::ScopeSet;
+use crate::{application::GrantType, scope::ScopeSet};
 
 pub const CODE_LIVES: Duration = Duration::minutes(10);
 /// After its last use.
@@ -145,6 +145,16 @@ impl Model {
         self.redirect_uri.is_empty()
     }
 
+    /// How the application came to it.
+    pub fn grant_type(&self) -> GrantType {
+        if self.is_of_device() { GrantType::DeviceCode } else { GrantType::AuthorizationCode }
+    }
+
+    /// When the person gave a proof; unknown where another organization's identity provider vouched for them.
+    pub fn auth_time(&self) -> Option<i64> {
+        Some(self.authenticated_at.timestamp()).filter(|_| self.authenticated_at > DateTime::UNIX_EPOCH)
+    }
+
     /// Index: oauth_grants(code_hash), unique.
     pub async fn of_code(db: &impl ConnectionTrait, code: &str) -> Result<Option<Self>> {
         Ok(Entity::find().filter(Column::CodeHash.eq(TokenHash::of(code))).one(db).await?)
@@ -194,6 +204,18 @@ pub async fn end_of_application(
     now: DateTime<Utc>,
 ) -> Result<u64> {
     end_where(tx, Condition::all().add(Column::ApplicationId.eq(application)), reason, now).await
+}
+
+/// Ends all that a person has granted, on every node. Index: oauth_grants(user_id, organization_id, id), its first column.
+pub async fn end_all_of_person(
+    tx: &Transaction,
+    user: UserId,
+    reason: &'static str,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    let ended = end_where(tx, Condition::all().add(Column::UserId.eq(user)), reason, now).await?;
+    tx.publish(Event::UserChanged(user)).await?;
+    Ok(ended)
 }
 
 /// Ends what a person has granted to an application, on every node. Index: oauth_grants(user_id, organization_id, id), its

@@ -23,7 +23,8 @@ struct Claims<'a> {
     aud: &'a str,
     iat: i64,
     exp: i64,
-    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     /// The left half of the access token's hash: the two belong together.
@@ -59,14 +60,18 @@ impl PersonClaims {
     }
 }
 
-pub fn issue(
-    oauth: &Oauth,
-    client: &Client,
-    grant: &grant::Model,
-    user: &User,
-    access_token: &str,
-    now: DateTime<Utc>,
-) -> Result<String> {
+/// What a new ID token is to say.
+pub struct Said<'a> {
+    pub client: &'a Client,
+    pub grant: &'a grant::Model,
+    pub user: &'a User,
+    /// What is asked for of what was granted.
+    pub scope: &'a ScopeSet,
+    pub access_token: &'a str,
+}
+
+pub fn issue(oauth: &Oauth, said: &Said<'_>, now: DateTime<Utc>) -> Result<String> {
+    let Said { client, grant, user, scope, access_token } = said;
     let hash = Sha256::digest(access_token.as_bytes());
     let claims = Claims {
         iss: oauth.issuer(),
@@ -74,10 +79,10 @@ pub fn issue(
         aud: &client.row.client_id,
         iat: now.timestamp(),
         exp: (now + LIVES).timestamp(),
-        auth_time: grant.authenticated_at.timestamp(),
+        auth_time: grant.auth_time(),
         nonce: grant.nonce.as_deref(),
         at_hash: URL_SAFE_NO_PAD.encode(&hash[..16]),
-        person: PersonClaims::of(user, &grant.scope()),
+        person: PersonClaims::of(user, scope),
     };
     Ok(oauth.access.keys().sign("JWT", &claims)?)
 }

@@ -218,14 +218,15 @@ pub fn asked_scope(client: &Client, asked: Option<&str>) -> Result<ScopeSet, Oau
 
 /// For which servers tokens are asked: this one, or those that the application is registered with (RFC 8707).
 pub fn asked_resources(oauth: &Oauth, client: &Client, asked: &[String]) -> Result<Vec<String>, OauthError> {
-    let issuer = oauth.issuer();
-    let own = |one: &str| one.trim_end_matches('/') == issuer.trim_end_matches('/');
-    let mut resources = Vec::new();
+    let mut resources: Vec<String> = Vec::new();
     for one in asked {
-        match one {
-            one if own(one) => resources.push(issuer.to_owned()),
-            one if client.resources.contains(one) => resources.push(one.clone()),
+        let one = match one {
+            one if oauth.is_own(one) => oauth.issuer(),
+            one if client.resources.contains(one) => one.as_str(),
             _ => return Err(OauthError::new(Code::InvalidTarget, "The application may not ask for this resource.")),
+        };
+        if !resources.iter().any(|known| known == one) {
+            resources.push(one.to_owned());
         }
     }
     Ok(resources)

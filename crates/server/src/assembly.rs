@@ -154,8 +154,14 @@ impl App {
             directory.clone(),
             Arc::new(delegations.clone()),
         ));
-        let identity =
-            Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
+        let identity = Identity::new(
+            platform.clone(),
+            identity_settings(config)?,
+            passwords(config)?,
+            tokens.clone(),
+            directory,
+            Arc::new(delegations.clone()),
+        );
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);
