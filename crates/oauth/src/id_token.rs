@@ -2,9 +2,10 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
+use jsonwebtoken::Validation;
 use rivergen_identity::user::User;
 use rivergen_kernel::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
     scope::{Item, ScopeSet},
 };
 
+/// What a JWT of this kind says it is.
+const TYPE: &str = "JWT";
 const LIVES: Duration = Duration::hours(1);
 
 #[derive(Serialize)]
@@ -84,5 +87,26 @@ pub fn issue(oauth: &Oauth, said: &Said<'_>, now: DateTime<Utc>) -> Result<Strin
         at_hash: URL_SAFE_NO_PAD.encode(&hash[..16]),
         person: PersonClaims::of(user, scope),
     };
-    Ok(oauth.access.keys().sign("JWT", &claims)?)
+    Ok(oauth.access.keys().sign(TYPE, &claims)?)
+}
+
+/// What an ID token says that this server gave, however old: as a hint of who was meant.
+#[derive(Deserialize)]
+pub struct Hint {
+    pub sub: String,
+    pub aud: String,
+}
+
+/// Reads a hint; `None` for what this server did not give.
+pub async fn read(oauth: &Oauth, token: &str) -> Result<Option<Hint>> {
+    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(None) };
+    let (Some(kid), Some(TYPE)) = (header.kid, header.typ.as_deref()) else { return Ok(None) };
+    let Some(key) = oauth.access.keys().verifying(&kid).await? else { return Ok(None) };
+    let mut validation = Validation::new(key.algorithm);
+    validation.set_issuer(&[oauth.issuer()]);
+    validation.set_required_spec_claims(&["iss", "sub", "aud"]);
+    // For which application it is, it says itself.
+    validation.validate_aud = false;
+    validation.validate_exp = false;
+    Ok(jsonwebtoken::decode::<Hint>(token, &key.key, &validation).ok().map(|decoded| decoded.claims))
 }
