@@ -43,7 +43,6 @@ use axum::Router;
 use rivergen_platform::{
     Platform,
     http::{Authenticator, TrustedProxies},
-    signing::SigningAlgorithm,
 };
 use rivergen_tenancy::Tenancy;
 use url::Url;
@@ -51,9 +50,6 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use access_token::Access;
 pub use sweep::register_jobs;
-
-/// What tokens of applications are signed with: the one of the modern algorithms that every library knows.
-pub const SIGNING_ALGORITHM: SigningAlgorithm = SigningAlgorithm::ES256;
 
 /// The room's handle; cheap to clone.
 #[derive(Clone)]

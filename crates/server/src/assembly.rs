@@ -139,7 +139,7 @@ impl App {
         let algorithm = config.tokens.algorithm;
         let keys =
             SigningKeys::load_or_create(db.clone(), vault.clone(), clock.clone(), Purpose::Sessions, algorithm).await?;
-        let algorithm = rivergen_oauth::SIGNING_ALGORITHM;
+        let algorithm = config.oauth.signing_algorithm;
         let oauth_keys =
             SigningKeys::load_or_create(db.clone(), vault, clock.clone(), Purpose::Applications, algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
