@@ -19,11 +19,7 @@ use chrono::Duration;
 use rand::seq::IndexedRandom;
 use rivergen_kernel::{Error, ErrorCode, Tenant, Token, TokenHash};
 use rivergen_platform::{http::RequestOrigin, limits::Rule};
-use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, EntityTrait, QueryFilter,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -14,7 +14,7 @@ use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait,
     entity::prelude::*,
-    sea_query::{Expr, Query},
+    sea_query::{self, Expr, Query, SelectStatement},
 };
 
 use crate::{application::GrantType, scope::ScopeSet};
@@ -182,6 +182,33 @@ impl Model {
         tx.publish(Event::GrantEnded(self.id)).await?;
         Ok(ended == 1)
     }
+}
+
+/// A refresh token of the grant that a query is about. Index: oauth_refresh_tokens(grant_id).
+fn its_refresh_token() -> SelectStatement {
+    let grant_id = Expr::col((refresh_token::Entity, refresh_token::Column::GrantId));
+    Query::select()
+        .expr(Expr::value(1))
+        .from(refresh_token::Entity)
+        .and_where(sea_query::ExprTrait::equals(grant_id, (Entity, Column::Id)))
+        .to_owned()
+}
+
+/// What applications can still use of what a person granted. Index: oauth_grants(user_id, organization_id, id), its first
+/// column.
+pub fn usable(user: UserId, now: DateTime<Utc>) -> Condition {
+    let live = its_refresh_token()
+        .and_where(refresh_token::Column::SpentAt.is_null())
+        .and_where(refresh_token::Column::ExpiresAt.gt(now))
+        .to_owned();
+    Condition::all().add(Column::UserId.eq(user)).add(Column::EndedAt.is_null()).add(Expr::exists(live))
+}
+
+/// Those that were exchanged before then and have run out: none of their refresh tokens is known any more. Index:
+/// oauth_grants(exchanged_at, code_expires_at).
+pub fn run_out(before: DateTime<Utc>) -> Condition {
+    let has_none = sea_query::ExprTrait::not(Expr::exists(its_refresh_token()));
+    Condition::all().add(Column::ExchangedAt.lt(before)).add(has_none)
 }
 
 /// Ends those of the grants that have not ended; answers how many. The caller tells the nodes, and names the index.

@@ -158,6 +158,7 @@ impl MigrationTrait for Grants {
         .await?;
         m.create_index(index("oauth_grants", "oauth_grants_application", &["application_id", "ended_at"])).await?;
         m.create_index(index("oauth_grants", "oauth_grants_user", &["user_id", "organization_id", "id"])).await?;
+        m.create_index(index("oauth_grants", "oauth_grants_ended", &["ended_at"])).await?;
         m.create_index(index("oauth_grants", "oauth_grants_unused", &["exchanged_at", "code_expires_at"])).await?;
 
         m.create_table(
