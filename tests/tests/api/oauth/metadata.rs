@@ -74,9 +74,13 @@ async fn a_person_is_told_of_as_far_as_they_agreed(server: &Server) {
     // It opens nothing else.
     app.caller(&tokens).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     let unknown = server.anonymous().get("/oauth/userinfo").await;
-    assert!(unknown.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+    // Whoever sent no token did nothing wrong with one.
+    assert_eq!(unknown.headers["www-authenticate"], "Bearer");
     refused(unknown, 401, "invalid_token");
-    refused(acme.viewer.client.get("/oauth/userinfo").await, 401, "invalid_token");
+    let wrong = acme.viewer.client.get("/oauth/userinfo").await;
+    assert_eq!(wrong.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
+    assert_eq!(wrong.headers["access-control-expose-headers"], "www-authenticate, retry-after");
+    refused(wrong, 401, "invalid_token");
 }
 
 async fn programs_in_browsers_may_ask(server: &Server) {
@@ -84,6 +88,8 @@ async fn programs_in_browsers_may_ask(server: &Server) {
     let asks = client.request(reqwest::Method::OPTIONS, "/oauth/token").header("origin", "https://app.example");
     let answer = client.send(asks).await;
     assert_eq!((answer.status.as_u16(), &answer.headers["access-control-allow-origin"]), (204, &"*".parse().unwrap()));
+    assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("mcp-protocol-version"));
+    assert_eq!(answer.headers["access-control-max-age"], "600");
     // But nobody's page may read the consent.
     let page = client.get("/oauth/authorize").await;
     assert!(page.headers.get("access-control-allow-origin").is_none());
