@@ -11,6 +11,7 @@ mod metadata;
 mod token;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
 use rivergen_tests::{Answer, Client, Organization, Person, Server};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -170,6 +171,16 @@ pub fn refused(answer: Answer, status: u16, code: &str) {
     );
     assert!(answer.body["error_description"].as_str().is_some_and(|text| !text.is_empty()), "{}", answer.body);
     assert_eq!(answer.headers["cache-control"], "no-store");
+}
+
+/// A key of an application's own, as PKCS #8, and what is registered of it.
+pub fn key_pair(kid: &str) -> (Vec<u8>, Jwk) {
+    let rng = aws_lc_rs::rand::SystemRandom::new();
+    let scheme = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let document = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(scheme, &rng).unwrap().as_ref().to_vec();
+    let mut jwk = Jwk::from_encoding_key(&EncodingKey::from_ec_der(&document), Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some(kid.to_owned());
+    (document, jwk)
 }
 
 /// The same token with the other signature that ECDSA takes for it: (r, n − s) in place of (r, s).
