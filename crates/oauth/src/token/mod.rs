@@ -63,6 +63,8 @@ pub struct TokenRequest {
     scope: Option<String>,
     /// The servers that the token is for; without it, this one.
     resource: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`: the same as `resource`.
+    audience: Option<String>,
     /// Here, or in the header with HTTP Basic.
     client_id: Option<String>,
     client_secret: Option<String>,
