@@ -25,8 +25,8 @@ pub trait Delegations: Send + Sync {
     /// good, or good elsewhere alone.
     async fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Delegation>;
 
-    /// Ends all that the person lets applications do, on every node; answers how much there was.
-    async fn end_all(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<u64>;
+    /// Ends all that the person lets applications do, on every node, for a reason of one word; answers how much there was.
+    async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64>;
 }
 
 /// What somebody lets an application do.

@@ -353,8 +353,8 @@ impl Delegations for Access {
         })
     }
 
-    async fn end_all(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<u64> {
-        grant::end_all_of_person(tx, user, "password_reset", now).await
+    async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64> {
+        grant::end_all_of_person(tx, user, reason, now).await
     }
 }
 

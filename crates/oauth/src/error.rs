@@ -59,8 +59,8 @@ pub struct OauthError {
     /// How to authenticate, where the code does not say it: as the client tried to (RFC 6749, section 5.2), or without a fault
     /// for who did not try (RFC 6750, section 3.1).
     pub challenge: Option<&'static str>,
-    /// When to come back.
-    pub retry_after: Option<Duration>,
+    /// After how many seconds to come back.
+    pub retry_after: Option<u32>,
 }
 
 /// The body of such an answer (RFC 6749, section 5.2).
@@ -98,7 +98,10 @@ impl From<rivergen_kernel::Error> for OauthError {
                 Self::new(Code::AccessDenied, text)
             }
             ErrorCode::RateLimited => {
-                Self { retry_after: error.retry_after, ..Self::new(Code::TemporarilyUnavailable, text) }
+                // Rounded up: whoever obeys must not come too early.
+                let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+                let retry_after = error.retry_after.map(seconds);
+                Self { retry_after, ..Self::new(Code::TemporarilyUnavailable, text) }
             }
             _ => Self {
                 cause: Some(Box::new(error)),
@@ -138,9 +141,7 @@ impl IntoResponse for OauthError {
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if let Some(wait) = self.retry_after {
-            // Whole seconds, rounded up: whoever obeys must not come too early.
-            let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+        if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -91,7 +91,7 @@ pub async fn reset_password(
     one_time_token::kill(&tx, Purpose::PasswordReset, user.id(), now).await?;
     pending_login::end_all(&tx, user.id(), now).await?;
     let ended = session::end_all(&tx, user.id(), None, EndReason::PasswordChanged, now).await?;
-    let delegations_ended = identity.delegations.end_all(&tx, user.id(), now).await?;
+    let delegations_ended = identity.delegations.end_all(&tx, user.id(), "password_reset", now).await?;
     mails::send_password_changed(&identity, &tx, &user, &origin).await?;
     if let Some(organization) = welcoming {
         identity.directory.join(&tx, organization, &user, &user.email.email, &origin.actor(user.id())).await?;
