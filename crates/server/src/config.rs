@@ -371,6 +371,7 @@ mod tests {
             ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
             ("[planner]\nkind = \"chat\"", "planner"),
+            ("[oauth]\nsigning_algorithm = \"EdDSA\"", "oauth.signing_algorithm"),
             ("[sources]\ncheck_every_seconds = 5", "sources.check_every_seconds"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
             ("[storage]\nbackend = \"s3\"", "storage.s3.bucket"),
