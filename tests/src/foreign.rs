@@ -1,7 +1,7 @@
 //! Programs of others that tests run with: servers that speak S3 and Azure's protocol, clients of tus, of SCIM and of OAuth.
 //!
 //! `scripts/install-test-tools.sh` installs them into a folder of their own. Where they are missing, the tests say so and
-//! are passed over.
+//! are passed over; with `RIVERGEN_REQUIRE_TOOLS=1` they fail.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -140,6 +140,8 @@ fn installed_in(folder: &str, what: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("SKIPPED: there is no {}; see scripts/install-test-tools.sh", path.display());
+    let missing = format!("there is no {}; see scripts/install-test-tools.sh", path.display());
+    assert!(std::env::var_os("RIVERGEN_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{missing}");
+    println!("SKIPPED: {missing}");
     None
 }

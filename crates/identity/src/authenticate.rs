@@ -12,7 +12,7 @@ use rivergen_kernel::{
     Caller, Credential, ErrorCode, Federation, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result,
     Scopes, TokenHash, UserId, WorkspaceId,
 };
-use rivergen_platform::{Event, Kept, Platform, http::Authenticator};
+use rivergen_platform::{Event, Kept, Platform, Transaction, http::Authenticator};
 
 use crate::{
     access_token::AccessTokens, directory::Directory, personal_token, security::SecurityPolicy, session, user::User,
@@ -24,6 +24,9 @@ pub trait Delegations: Send + Sync {
     /// What the token says that somebody lets an application do here; `UNAUTHORIZED` or `TOKEN_EXPIRED` where it is not
     /// good, or good elsewhere alone.
     async fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Delegation>;
+
+    /// Ends all that the person lets applications do, on every node, for a reason of one word; answers how much there was.
+    async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64>;
 }
 
 /// What somebody lets an application do.

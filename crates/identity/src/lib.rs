@@ -54,6 +54,7 @@ pub struct Identity {
     pub passwords: password::Passwords,
     pub tokens: access_token::AccessTokens,
     pub directory: Arc<dyn directory::Directory>,
+    pub(crate) delegations: Arc<dyn authenticate::Delegations>,
     pub(crate) profiles: Kept<UserId, Arc<me::Me>>,
     pub(crate) decoys: webauthn::Decoys,
     pub(crate) social: Arc<social::Providers>,
@@ -94,6 +95,7 @@ impl Identity {
         passwords: password::Passwords,
         tokens: access_token::AccessTokens,
         directory: Arc<dyn directory::Directory>,
+        delegations: Arc<dyn authenticate::Delegations>,
     ) -> Self {
         let profiles = me::profiles(platform.db.bus());
         let social = Arc::new(social::Providers::new(settings.social.clone()));
@@ -103,6 +105,7 @@ impl Identity {
             passwords,
             tokens,
             directory,
+            delegations,
             profiles,
             decoys: webauthn::Decoys::default(),
             social,

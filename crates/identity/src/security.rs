@@ -207,12 +207,19 @@ impl SecurityPolicy {
 
     /// Why the organization is closed by now to a request with such proofs.
     pub fn closes(&self, organization: OrganizationId, proofs: Proofs, now: DateTime<Utc>) -> Option<Closed> {
+        let networks = &self.of(organization)?.networks;
+        let is_inside = |net: &IpNet| proofs.ip.is_some_and(|ip| net.contains(&ip.to_canonical()));
+        match networks.is_empty() || networks.iter().any(is_inside) {
+            true => self.closes_anywhere(organization, proofs, now),
+            false => Some(Closed::Network),
+        }
+    }
+
+    /// As [`SecurityPolicy::closes`], wherever the request may come from.
+    pub fn closes_anywhere(&self, organization: OrganizationId, proofs: Proofs, now: DateTime<Utc>) -> Option<Closed> {
         let demands = self.of(organization)?;
         let is_due = |from: Option<DateTime<Utc>>| from.is_some_and(|from| now >= from);
-        let is_inside = |net: &IpNet| proofs.ip.is_some_and(|ip| net.contains(&ip.to_canonical()));
-        if !demands.networks.is_empty() && !demands.networks.iter().any(is_inside) {
-            Some(Closed::Network)
-        } else if is_due(demands.sso_from) && !proofs.federation.is_by(organization) {
+        if is_due(demands.sso_from) && !proofs.federation.is_by(organization) {
             Some(Closed::SingleSignOn)
         } else if matches!(proofs.federation, Federation::By(other) if other != organization) {
             Some(Closed::Elsewhere)

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     application::{
-        GrantType,
+        self, GrantType, Status,
         known::{Client, Clients},
     },
     grant,
@@ -70,6 +70,9 @@ pub struct Claims {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Actor {
     pub sub: String,
+    /// Who acted before, and showed its token on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Actor>>,
 }
 
 impl Claims {
@@ -109,8 +112,8 @@ pub struct Subject<'a> {
     pub resources: &'a [String],
     pub workspace_id: Option<WorkspaceId>,
     pub grant: Option<&'a grant::Model>,
-    /// The application acts with what was granted to another one.
-    pub acts: bool,
+    /// Who acts, where it is with what was granted to another application.
+    pub act: Option<Actor>,
     /// How long it may live, where that is less than usual.
     pub at_most: Option<Duration>,
 }
@@ -121,7 +124,8 @@ pub struct Issued {
     pub lifetime: Duration,
 }
 
-/// Tokens that were revoked one by one, until they would have expired.
+/// Tokens that were revoked one by one, until they would have expired. Known by their `jti`: of one token there may be several
+/// texts, because an ECDSA signature (r, s) verifies as (r, n − s) too.
 pub mod revoked {
     use super::*;
 
@@ -131,7 +135,7 @@ pub mod revoked {
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i64,
-        pub token_hash: TokenHash,
+        pub jti_hash: TokenHash,
         pub expires_at: DateTime<Utc>,
     }
 
@@ -152,8 +156,9 @@ pub struct Access {
 impl Access {
     /// `lifetime`: of a token where the organization asks for no shorter one.
     pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, lifetime: Duration) -> Self {
-        let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
+        // The applications first: they must have forgotten one that changed before what stood on it is loaded again.
         let clients = Clients::new(platform.clone());
+        let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
         Self { platform, keys, directory, clients, lifetime, kept }
     }
 
@@ -187,9 +192,9 @@ impl Access {
             scope: subject.scope.to_string(),
             org: application.organization_id,
             ws: subject.workspace_id,
-            auth_time: subject.grant.map(|grant| grant.authenticated_at.timestamp()),
+            auth_time: subject.grant.and_then(grant::Model::auth_time),
             grant: subject.grant.map(|grant| grant.id),
-            act: subject.acts.then(|| Actor { sub: application.client_id.clone() }),
+            act: subject.act,
             generation: application.token_generation,
         };
         Ok(Issued { text: self.keys.sign(TYPE, &claims)?, lifetime })
@@ -216,40 +221,63 @@ impl Access {
         if claims.generation != application.token_generation || claims.org != application.organization_id {
             return Err(refused.into());
         }
-        // Index: oauth_revoked_tokens(token_hash), unique.
-        let by_hash = revoked::Entity::find().filter(revoked::Column::TokenHash.eq(TokenHash::of(token)));
-        if by_hash.one(db).await?.is_some() {
+        // Index: oauth_revoked_tokens(jti_hash), unique.
+        let by_id = revoked::Entity::find().filter(revoked::Column::JtiHash.eq(TokenHash::of(&claims.jti)));
+        if by_id.one(db).await?.is_some() {
             return Err(refused.into());
         }
-        let (user_id, granted_to, granted_at, proofs) = match claims.grant {
+        let mut scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
+        let (user_id, granted_to, since, proofs) = match claims.grant {
             Some(id) => {
-                let grant = grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none());
-                // A service acts with what was granted to another application of the organization, while it is.
-                let is_its = |grant: &grant::Model| match claims.act {
-                    Some(_) => grant.organization_id == application.organization_id,
-                    None => grant.application_id == application.id,
-                };
-                let grant = grant.filter(is_its).ok_or(refused)?;
-                (grant.user_id, grant.application_id, grant.created_at, grant.proofs())
+                let grant =
+                    grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none()).ok_or(refused)?;
+                let granted_to = self.granted_to(&client, &claims, &grant).await?.ok_or(refused)?;
+                scope = scope.limited_to(&granted_to.scopes());
+                (grant.user_id, granted_to.id, grant.created_at, grant.proofs())
             }
             None if client.may(GrantType::ClientCredentials) => {
-                (application.responsible_user_id, application.id, now, Proofs::of_what_goes_on(None))
+                let proofs = Proofs::of_what_goes_on(None);
+                (application.responsible_user_id, application.id, application.responsible_since, proofs)
             }
             None => return Err(refused.into()),
         };
-        self.check_person(user_id, application.organization_id, granted_at).await?;
-        let scope = claims.scope.parse::<ScopeSet>().map_err(|_| refused)?.limited_to(&client.scopes);
+        self.check_person(user_id, application.organization_id, since, proofs, now).await?;
         let expires_at = claims.expires_at();
         let application_id = application.id;
         Ok(Arc::new(Inspected { application_id, granted_to, user_id, proofs, scope, expires_at, claims }))
     }
 
-    /// Whether the person is there and a member, and has been one since they agreed: who left and came back has not.
+    /// The application to which it was granted, where it still may what it was granted, and so may the one that has the token:
+    /// the same, or a service of the organization that acts with it.
+    async fn granted_to(
+        &self,
+        client: &Client,
+        claims: &Claims,
+        grant: &grant::Model,
+    ) -> Result<Option<application::Model>> {
+        let (db, own) = (self.platform.db.read(), &client.row);
+        let granted_to = match claims.act {
+            Some(_) if client.may(GrantType::TokenExchange) => {
+                let found = application::Entity::find_by_id(grant.application_id).one(db).await?;
+                found.filter(|found| found.organization_id == own.organization_id)
+            }
+            Some(_) => None,
+            None => Some(own.clone()).filter(|own| own.id == grant.application_id),
+        };
+        let is_good =
+            |row: &application::Model| row.status == Status::Active && row.grant_types().contains(&grant.grant_type());
+        Ok(granted_to.filter(is_good))
+    }
+
+    /// Whether the person is there and a member, has been one since they agreed (who left and came back has not), and what
+    /// they proved then is what the organization demands now. From which network, counts where the token is used.
     pub(crate) async fn check_person(
         &self,
         user: UserId,
         organization: OrganizationId,
         since: DateTime<Utc>,
+        proofs: Proofs,
+        now: DateTime<Utc>,
     ) -> Result<()> {
         let db = self.platform.db.read();
         let found = User::find(db, user).await?.ok_or(ErrorCode::Unauthorized)?;
@@ -260,7 +288,11 @@ impl Access {
         membership.ok_or(ErrorCode::Unauthorized)?;
         let member = member::find(db, Tenant::on_behalf_of(organization), user).await;
         let member = member.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::Unauthorized))?;
-        if member.joined_at > since { Err(ErrorCode::Unauthorized.into()) } else { Ok(()) }
+        let closed = self.directory.security(user).await?.closes_anywhere(organization, proofs, now);
+        match member.joined_at > since || closed.is_some() {
+            true => Err(ErrorCode::Unauthorized.into()),
+            false => Ok(()),
+        }
     }
 
     async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims> {
@@ -284,14 +316,14 @@ impl Access {
     }
 
     /// Makes one token void, on every node.
-    pub(crate) async fn revoke(&self, tx: &Transaction, token: &str, inspected: &Inspected) -> Result<()> {
+    pub(crate) async fn revoke(&self, tx: &Transaction, inspected: &Inspected) -> Result<()> {
         let row = revoked::ActiveModel {
-            token_hash: Set(TokenHash::of(token)),
+            jti_hash: Set(TokenHash::of(&inspected.claims.jti)),
             expires_at: Set(inspected.expires_at),
             ..Default::default()
         };
         revoked::Entity::insert(row)
-            .on_conflict(OnConflict::column(revoked::Column::TokenHash).do_nothing().to_owned())
+            .on_conflict(OnConflict::column(revoked::Column::JtiHash).do_nothing().to_owned())
             .try_insert()
             .exec_without_returning(tx.conn())
             .await?;
@@ -319,6 +351,10 @@ impl Delegations for Access {
             proofs: inspected.proofs,
             expires_at: inspected.expires_at,
         })
+    }
+
+    async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64> {
+        grant::end_all_of_person(tx, user, reason, now).await
     }
 }
 

@@ -1,5 +1,5 @@
 //! An application's proof by a key of its own (`private_key_jwt`; RFC 7523, OpenID Connect Core, section 9): a JWT that it signed
-//! for this server alone, for a few minutes, and that is good once.
+//! for this server alone, for an hour at most, and that is good once.
 
 use chrono::{DateTime, Duration, Utc};
 use jsonwebtoken::{
@@ -16,13 +16,14 @@ use crate::Oauth;
 /// What `client_assertion_type` says.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How far ahead an assertion may expire.
-const LONGEST: Duration = Duration::minutes(10);
+/// How far ahead an assertion may expire. Libraries are generous: many give theirs an hour.
+const LONGEST: Duration = Duration::hours(1);
 /// How far the application's clock may be off.
 const SKEW: Duration = Duration::seconds(60);
 const MOST_KEYS: usize = 10;
 
-/// Assertions that were shown, until they have expired.
+/// Assertions that were shown, until they have expired. Known by the application and their `jti`: of one assertion there may be
+/// several texts, because an ECDSA signature (r, s) verifies as (r, n − s) too.
 pub mod seen {
     use super::*;
 
@@ -32,7 +33,7 @@ pub mod seen {
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i64,
-        pub token_hash: TokenHash,
+        pub jti_hash: TokenHash,
         pub expires_at: DateTime<Utc>,
     }
 
@@ -44,6 +45,12 @@ struct Claims {
     sub: String,
     exp: i64,
     jti: String,
+}
+
+/// An assertion that is good.
+struct Proved {
+    jti: String,
+    expires_at: DateTime<Utc>,
 }
 
 /// The algorithms that a key may be used with; none for a key that is not taken.
@@ -80,16 +87,22 @@ pub fn check(keys: &serde_json::Value) -> Result<JwkSet> {
     }
 }
 
+/// Whether one of the keys is among those that an application had, under whichever name.
+pub fn shares_a_key(known: &serde_json::Value, keys: &JwkSet) -> bool {
+    let known = serde_json::from_value::<JwkSet>(known.clone()).map(|set| set.keys).unwrap_or_default();
+    keys.keys.iter().any(|key| known.iter().any(|other| other.algorithm == key.algorithm))
+}
+
 /// Whether the application signed the assertion, for this server, now, and shows it for the first time.
 pub async fn proves(oauth: &Oauth, client_id: &str, keys: &JwkSet, assertion: &str) -> Result<bool> {
     let platform = oauth.platform();
     let now = platform.clock.now();
-    let Some(expires_at) = verified(oauth, client_id, keys, assertion, now) else { return Ok(false) };
+    let Some(proved) = verified(oauth.issuer(), client_id, keys, assertion, now) else { return Ok(false) };
     let tx = platform.db.begin().await?;
-    // Index: oauth_seen(token_hash), unique: of two requests at once one is told that it is the first.
+    // Index: oauth_seen(jti_hash), unique: of two requests at once one is told that it is the first.
     let row = seen::ActiveModel {
-        token_hash: Set(TokenHash::of(assertion)),
-        expires_at: Set(expires_at + SKEW),
+        jti_hash: Set(TokenHash::of(&format!("{client_id}\0{}", proved.jti))),
+        expires_at: Set(proved.expires_at + SKEW),
         ..Default::default()
     };
     match seen::Entity::insert(row).exec_without_returning(tx.conn()).await {
@@ -100,33 +113,29 @@ pub async fn proves(oauth: &Oauth, client_id: &str, keys: &JwkSet, assertion: &s
     Ok(true)
 }
 
-/// When a good assertion expires.
-fn verified(
-    oauth: &Oauth,
-    client_id: &str,
-    keys: &JwkSet,
-    assertion: &str,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
+/// What a good assertion says, and until when it is good.
+fn verified(issuer: &str, client_id: &str, keys: &JwkSet, assertion: &str, now: DateTime<Utc>) -> Option<Proved> {
     let header = jsonwebtoken::decode_header(assertion).ok()?;
-    let key = keys.find(header.kid.as_deref()?)?;
-    // What the token says of its algorithm counts among those of the key alone (RFC 8725, section 3.1).
-    let algorithm = *algorithms(key).iter().find(|algorithm| **algorithm == header.alg)?;
-    let mut validation = Validation::new(algorithm);
-    validation.set_issuer(&[client_id]);
-    let issuer = oauth.issuer();
-    validation.set_audience(&[issuer.to_owned(), format!("{issuer}/oauth/token")]);
-    validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
-    // Checked below against the injected clock.
-    validation.validate_exp = false;
-    let key = DecodingKey::from_jwk(key).ok()?;
-    let claims = jsonwebtoken::decode::<Claims>(assertion, &key, &validation).ok()?.claims;
+    let is_named = |key: &&Jwk| header.kid.is_none() || key.common.key_id == header.kid;
+    // Without a name of its own each key is tried that it may be: an application has ten at most.
+    let claims = keys.keys.iter().filter(is_named).find_map(|key| {
+        // What the token says of its algorithm counts among those of the key alone (RFC 8725, section 3.1).
+        let algorithm = *algorithms(key).iter().find(|algorithm| **algorithm == header.alg)?;
+        let mut validation = Validation::new(algorithm);
+        validation.set_issuer(&[client_id]);
+        validation.set_audience(&[issuer.to_owned(), format!("{issuer}/oauth/token"), format!("{issuer}/oauth/par")]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+        // Checked below against the injected clock.
+        validation.validate_exp = false;
+        let key = DecodingKey::from_jwk(key).ok()?;
+        jsonwebtoken::decode::<Claims>(assertion, &key, &validation).ok().map(|decoded| decoded.claims)
+    })?;
     let expires_at = DateTime::from_timestamp(claims.exp, 0)?;
     let is_good = claims.sub == client_id
         && !claims.jti.is_empty()
         && now < expires_at + SKEW
         && expires_at - now <= LONGEST + SKEW;
-    is_good.then_some(expires_at)
+    is_good.then_some(Proved { jti: claims.jti, expires_at })
 }
 
 #[cfg(test)]

@@ -17,11 +17,14 @@ use crate::{
     form::Parameters,
 };
 
+/// What whoever tried HTTP Basic in vain is told.
+const BASIC: &str = "Basic realm=\"RiverGen\"";
+
 /// The application that sent the request; `invalid_client` where it does not prove it.
 pub async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Parameters) -> Result<Arc<Client>> {
     let basic = basic(headers)?;
-    let is_basic = basic.is_some();
-    let refused = || OauthError { basic: is_basic, ..OauthError::new(Code::InvalidClient, "The client is not known.") };
+    let (is_basic, challenge) = (basic.is_some(), basic.as_ref().map(|_| BASIC));
+    let refused = || OauthError { challenge, ..OauthError::new(Code::InvalidClient, "The client is not known.") };
     if form.get("client_assertion").is_some() && (is_basic || form.get("client_secret").is_some()) {
         return Err(OauthError::new(Code::InvalidRequest, "Authenticate in one way."));
     }
@@ -78,7 +81,8 @@ async fn is_signed(oauth: &Oauth, client: &Client, form: &Parameters) -> Result<
 /// The two halves are form-encoded before they are joined (RFC 6749, section 2.3.1).
 fn basic(headers: &HeaderMap) -> Result<Option<(String, Secret)>> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let malformed = || OauthError { basic: true, ..OauthError::new(Code::InvalidClient, "The header cannot be read.") };
+    let malformed =
+        || OauthError { challenge: Some(BASIC), ..OauthError::new(Code::InvalidClient, "The header cannot be read.") };
     let (scheme, encoded) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(malformed());

@@ -11,7 +11,7 @@ use rivergen_platform::{
     http::{Envelope, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_tenancy::organization;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -21,6 +21,7 @@ use crate::{
     Oauth,
     application::{self, view::Done},
     consent, grant,
+    scope::ScopeSet,
 };
 
 pub(crate) fn operations() -> OpenApiRouter<Oauth> {
@@ -42,7 +43,7 @@ pub struct ConnectedApplication {
     /// The same in words, one for each.
     pub sentences: Vec<String>,
     pub connected_at: DateTime<Utc>,
-    /// When the person last agreed to more.
+    /// When the person last let it.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -60,7 +61,7 @@ errors! {
 
 /// List the applications that one lets act for oneself
 #[utoipa::path(get, path = "/api/v1/oauth/connected-applications", tag = "oauth2", params(PageQuery),
-    responses((status = 200, description = "In all of one's organizations, the newest first", body = Envelope<ConnectedApplications>), ListErrors))]
+    responses((status = 200, description = "In all of one's organizations, the newest application first", body = Envelope<ConnectedApplications>), ListErrors))]
 pub async fn list(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -69,33 +70,62 @@ pub async fn list(
     caller.session()?;
     let page = page.request()?;
     let db = oauth.platform().db.read();
+    let now = oauth.platform().clock.now();
     // Index: oauth_consents(user_id, application_id).
-    let wanted = consent::Entity::find().filter(consent::Column::UserId.eq(caller.user_id));
+    let agreed = consent::Entity::find().filter(consent::Column::UserId.eq(caller.user_id));
+    // An administrator may have agreed for everybody: then there are grants without a consent.
+    let granted = grant::Entity::find().filter(grant::usable(caller.user_id, now));
+    let (by_consent, by_grant) = (
+        agreed.clone().select_only().column(consent::Column::ApplicationId).into_query(),
+        granted.clone().select_only().column(grant::Column::ApplicationId).into_query(),
+    );
+    let either = Condition::any()
+        .add(application::Column::Id.in_subquery(by_consent))
+        .add(application::Column::Id.in_subquery(by_grant));
+    let wanted = application::Entity::find().filter(either);
     let total = wanted.clone().count(db).await?;
-    let newest = wanted.order_by_desc(consent::Column::Id).offset(page.offset()).limit(page.limit());
-    let consents = newest.all(db).await?;
-    let applications: BTreeSet<i64> = consents.iter().map(|row| row.application_id.0).collect();
-    let found = application::Entity::find().filter(application::Column::Id.is_in(applications)).all(db).await?;
-    let applications: BTreeMap<_, _> = found.into_iter().map(|row| (row.id, row)).collect();
-    let organizations: BTreeSet<i64> = consents.iter().map(|row| row.organization_id.0).collect();
+    let newest = wanted.order_by_desc(application::Column::Id).offset(page.offset()).limit(page.limit());
+    let applications = newest.all(db).await?;
+    let shown: Vec<i64> = applications.iter().map(|row| row.id.0).collect();
+    let agreed = agreed.filter(consent::Column::ApplicationId.is_in(shown.clone())).all(db).await?;
+    // A program may have begun again a thousand times.
+    let granted: Vec<(OauthApplicationId, String, DateTime<Utc>, DateTime<Utc>)> = granted
+        .filter(grant::Column::ApplicationId.is_in(shown))
+        .select_only()
+        .column(grant::Column::ApplicationId)
+        .column(grant::Column::Scope)
+        .column_as(grant::Column::CreatedAt.min(), "first")
+        .column_as(grant::Column::CreatedAt.max(), "last")
+        .group_by(grant::Column::ApplicationId)
+        .group_by(grant::Column::Scope)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let agreed = agreed.into_iter().map(|row| (row.application_id, row.scope, row.created_at, row.updated_at));
+    let mut connections: BTreeMap<OauthApplicationId, (ScopeSet, DateTime<Utc>, DateTime<Utc>)> = BTreeMap::new();
+    for (id, scope, first, last) in agreed.chain(granted) {
+        let known = connections.entry(id).or_insert_with(|| (ScopeSet::default(), first, last));
+        known.0.0.extend(scope.parse::<ScopeSet>().unwrap_or_default().0);
+        (known.1, known.2) = (known.1.min(first), known.2.max(last));
+    }
+    let organizations: BTreeSet<i64> = applications.iter().map(|row| row.organization_id.0).collect();
     let found = organization::Entity::find().filter(organization::Column::Id.is_in(organizations)).all(db).await?;
     let names: BTreeMap<_, _> = found.into_iter().map(|row| (row.id, row.name)).collect();
-    let shown = |row: consent::Model| {
-        let application = applications.get(&row.application_id)?;
-        let scope = row.scope();
+    let shown = |row: application::Model| {
+        let (scope, connected_at, updated_at) = connections.remove(&row.id)?;
         Some(ConnectedApplication {
-            id: row.application_id,
-            name: application.name.clone(),
-            description: application.description.clone(),
+            id: row.id,
+            name: row.name,
+            description: row.description,
             organization_id: row.organization_id,
             organization_name: names.get(&row.organization_id).cloned().unwrap_or_default(),
             scopes: scope.0.iter().map(ToString::to_string).collect(),
             sentences: scope.0.iter().map(|item| item.sentence()).collect(),
-            connected_at: row.created_at,
-            updated_at: row.updated_at,
+            connected_at,
+            updated_at,
         })
     };
-    let applications = consents.into_iter().filter_map(shown).collect();
+    let applications = applications.into_iter().filter_map(shown).collect();
     Ok(Reply::ok(ConnectedApplications { applications, total }, "The applications that act for you."))
 }
 

@@ -35,22 +35,33 @@ impl Model {
     }
 }
 
+/// As [`find`], for a member since then: what somebody agreed to before they left and came back counts no more.
+pub async fn of_member(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    application: OauthApplicationId,
+    joined_at: DateTime<Utc>,
+) -> Result<Option<Model>> {
+    Ok(find(db, user, application).await?.filter(|known| known.updated_at >= joined_at))
+}
+
 /// Index: oauth_consents(user_id, application_id), unique.
 pub async fn find(db: &impl ConnectionTrait, user: UserId, application: OauthApplicationId) -> Result<Option<Model>> {
     let theirs = Entity::find().filter(Column::UserId.eq(user)).filter(Column::ApplicationId.eq(application));
     Ok(theirs.one(db).await?)
 }
 
-/// Remembers what was agreed to, beside what was before.
+/// Remembers what a member since then agreed to, beside what was before.
 pub async fn remember(
     tx: &Transaction,
     organization: OrganizationId,
-    user: UserId,
+    (user, joined_at): (UserId, DateTime<Utc>),
     application: OauthApplicationId,
     scope: &ScopeSet,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let mut all = find(tx.conn(), user, application).await?.map(|before| before.scope()).unwrap_or_default();
+    let before = of_member(tx.conn(), user, application, joined_at).await?;
+    let mut all = before.map(|before| before.scope()).unwrap_or_default();
     all.0.extend(&scope.0);
     let row = ActiveModel {
         organization_id: Set(organization),

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Whoever types a code that somebody sent them would let a stranger's device in: so the page says so, shows the code, and
-//! asks each time.
+//! asks each time. Its form carries a ticket, as that of a browser's request does.
 
 use axum::{
     Json,
@@ -19,7 +19,7 @@ use chrono::Duration;
 use rand::seq::IndexedRandom;
 use rivergen_kernel::{Error, ErrorCode, Tenant, Token, TokenHash};
 use rivergen_platform::{http::RequestOrigin, limits::Rule};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,12 +29,12 @@ use crate::{
     application::{GrantType, known::Client},
     authorize::{
         Decider, decision, names, page, sign_in,
-        ticket::{ActiveModel, Column, Entity, Kind, LIVES, Model},
+        ticket::{self, ActiveModel, Column, Entity, Kind, LIVES, Model},
     },
     client_authentication::authenticate,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::{Form, Parameters},
-    request::{Request, asked_resources, asked_scope},
+    request::{Pushed, Request, asked_resources, asked_scope},
 };
 
 /// What `grant_type` says at the token endpoint.
@@ -112,6 +112,7 @@ pub async fn begin(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): F
         prompt: String::new(),
         max_age: None,
         login_hint: None,
+        id_token_hint: None,
         pushed: None,
     };
     let platform = oauth.platform();
@@ -199,20 +200,11 @@ pub async fn poll(oauth: &Oauth, client: &Client, device_code: &str) -> Result<P
     }))
 }
 
-/// The device that waits under a code. Index: oauth_requests(user_code), unique.
-async fn waiting(
-    oauth: &Oauth,
-    db: &impl ConnectionTrait,
-    code: &str,
-) -> rivergen_kernel::Result<Option<(Model, Request)>> {
-    let found = Entity::find().filter(Column::UserCode.eq(code)).filter(Column::Kind.eq(Kind::Device));
-    let found = found.filter(Column::ExpiresAt.gt(oauth.platform().clock.now())).one(db).await?;
-    found
-        .map(|row| {
-            let request = Request::deserialize(&row.parameters).map_err(Error::internal)?;
-            Ok::<_, Error>((row, request))
-        })
-        .transpose()
+/// The device that waits under a code, or as the row of that id.
+async fn waiting(oauth: &Oauth, which: Expr) -> rivergen_kernel::Result<Option<Model>> {
+    let platform = oauth.platform();
+    let found = Entity::find().filter(which).filter(Column::Kind.eq(Kind::Device));
+    Ok(found.filter(Column::ExpiresAt.gt(platform.clock.now())).one(platform.db.read()).await?)
 }
 
 const UNKNOWN: &str = "There is no such code, or it has expired.";
@@ -240,9 +232,13 @@ async fn shown(
     let Some(typed) = parameters.get("user_code") else { return page::user_code("", None) };
     oauth.platform().limits.check(&USER_CODES_BY_IP, &origin.limit_key())?;
     let code = normalised(typed);
-    let Some((_, request)) = waiting(oauth, oauth.platform().db.read(), &code).await? else {
+    // Index: oauth_requests(user_code), unique.
+    let Some(row) = waiting(oauth, Column::UserCode.eq(code.as_str())).await? else {
         return page::user_code(typed, Some(UNKNOWN));
     };
+    let mut request = Request::deserialize(&row.parameters).map_err(Error::internal)?;
+    // The ticket is this device's alone, and the decision uses the device's request up.
+    request.pushed = Some(Pushed { id: row.id, at: row.created_at });
     let client = match oauth.access.clients.find(&request.client_id).await {
         Err(error) if error.code == ErrorCode::ApplicationNotFound => return page::user_code(typed, Some(UNKNOWN)),
         found => found?,
@@ -252,6 +248,7 @@ async fn shown(
         Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
         Err(error) => return page::user_code(typed, Some(&error.description)),
     };
+    let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
     sign_in::with_form_token(oauth, headers, |form_token| {
@@ -260,10 +257,10 @@ async fn shown(
             organization: &organization,
             workspace: workspace.as_deref(),
             email: &decider.caller.email,
-            scope: &request.scope(),
-            redirect_uri: "",
-            form: page::Form::Device(&code, form_token),
-            begin_again: (sign_in::DEVICE, query),
+            scope: request.scope(),
+            asked_by: page::AskedBy::Device { code: &code },
+            ticket: ticket.expose(),
+            begin_again: page::Form { to: sign_in::DEVICE, query, token: form_token },
         };
         consent.response()
     })
@@ -280,24 +277,30 @@ async fn decided(
     headers: &HeaderMap,
     form: &Form,
 ) -> rivergen_kernel::Result<Response> {
+    let too_old = || page::user_code("", Some("The page was too old; type the code again."));
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
-    let Some(caller) = caller.filter(|_| sign_in::is_ours(headers, form)) else {
-        return page::user_code("", Some("The page was too old; type the code again."));
+    let Some(caller) = caller.filter(|_| !sign_in::is_foreign(oauth, headers)) else { return too_old() };
+    let ticket = form.0.get("ticket").unwrap_or_default();
+    let found = ticket::find(oauth, ticket, Some(caller.session()?)).await?;
+    let Some((kept, request)) = found.filter(|(_, request)| request.is_of_device()) else { return too_old() };
+    let Some(pushed) = request.pushed else { return too_old() };
+    let Some(row) = waiting(oauth, Column::Id.eq(pushed.id)).await? else {
+        return page::user_code("", Some(UNKNOWN));
     };
-    oauth.platform().limits.check(&USER_CODES_BY_IP, &origin.limit_key())?;
-    let code = normalised(form.0.get("user_code").unwrap_or_default());
-    let platform = oauth.platform();
-    let Some((row, request)) = waiting(oauth, platform.db.read(), &code).await? else {
-        return page::user_code(&code, Some(UNKNOWN));
+    let client = match oauth.access.clients.find(&request.client_id).await {
+        Err(error) if error.code == ErrorCode::ApplicationNotFound => return page::user_code("", Some(UNKNOWN)),
+        found => found?,
     };
-    let client = oauth.access.clients.find(&request.client_id).await?;
     let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
         Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
-        Err(error) => return page::user_code(&code, Some(&error.description)),
+        Err(error) => return page::user_code("", Some(&error.description)),
     };
     let approves = form.0.get("approve") == Some("true") && request.scope().is_within(&client.scopes);
-    let tx = platform.db.begin().await?;
+    let tx = oauth.platform().db.begin().await?;
+    if !ticket::spend(&tx, kept.id).await? {
+        return too_old();
+    }
     // Of two decisions at once one counts.
     let still = Entity::update_many()
         .col_expr(Column::Kind, Expr::value(Kind::Denied))
@@ -306,12 +309,10 @@ async fn decided(
         .exec(tx.conn())
         .await?;
     if still.rows_affected == 0 {
-        return page::user_code(&code, Some(UNKNOWN));
+        return page::user_code("", Some(UNKNOWN));
     }
     let (title, text) = if approves {
-        Entity::delete_by_id(row.id).exec(tx.conn()).await?;
-        let hash = row.handle_hash;
-        decision::granted(oauth, &tx, &decider, &client, &request, (true, origin), hash).await?;
+        decision::granted(oauth, &tx, &decider, &client, &request, (true, origin), row.handle_hash).await?;
         ("The device is connected", "You can close this page; the device goes on by itself.")
     } else {
         decision::deny(oauth, &tx, &decider, &client, origin).await?;

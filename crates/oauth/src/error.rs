@@ -1,5 +1,7 @@
 //! What goes wrong in the protocol, as its standards have it: a code, a sentence, no envelope.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -54,8 +56,11 @@ pub struct OauthError {
     pub description: String,
     /// A failure of our own, for the log alone.
     pub cause: Option<Box<rivergen_kernel::Error>>,
-    /// The client authenticated by HTTP Basic, and is told so (RFC 6749, section 5.2).
-    pub basic: bool,
+    /// How to authenticate, where the code does not say it: as the client tried to (RFC 6749, section 5.2), or without a fault
+    /// for who did not try (RFC 6750, section 3.1).
+    pub challenge: Option<&'static str>,
+    /// After how many seconds to come back.
+    pub retry_after: Option<u32>,
 }
 
 /// The body of such an answer (RFC 6749, section 5.2).
@@ -69,7 +74,7 @@ pub struct OauthErrorBody {
 
 impl OauthError {
     pub fn new(code: Code, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), cause: None, basic: false }
+        Self { code, description: description.into(), cause: None, challenge: None, retry_after: None }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -92,7 +97,12 @@ impl From<rivergen_kernel::Error> for OauthError {
             ErrorCode::Forbidden | ErrorCode::UserDisabled | ErrorCode::EmailNotVerified => {
                 Self::new(Code::AccessDenied, text)
             }
-            ErrorCode::RateLimited => Self::new(Code::TemporarilyUnavailable, text),
+            ErrorCode::RateLimited => {
+                // Rounded up: whoever obeys must not come too early.
+                let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+                let retry_after = error.retry_after.map(seconds);
+                Self { retry_after, ..Self::new(Code::TemporarilyUnavailable, text) }
+            }
             _ => Self {
                 cause: Some(Box::new(error)),
                 ..Self::new(Code::ServerError, "Something went wrong on our side; try again shortly.")
@@ -118,16 +128,21 @@ impl IntoResponse for OauthError {
         if let Some(cause) = &self.cause {
             tracing::error!(?cause, "a request of the protocol failed");
         }
-        let challenge = match self.code {
-            Code::InvalidClient if self.basic => Some("Basic realm=\"RiverGen\"".to_owned()),
-            Code::InvalidToken | Code::InsufficientScope => Some(format!("Bearer error=\"{}\"", self.code.as_str())),
-            _ => None,
+        let challenge = match (self.challenge, self.code) {
+            (Some(challenge), _) => Some(challenge.to_owned()),
+            (None, Code::InvalidToken | Code::InsufficientScope) => {
+                Some(format!("Bearer error=\"{}\"", self.code.as_str()))
+            }
+            (None, _) => None,
         };
         let challenge = challenge.and_then(|text| HeaderValue::from_str(&text).ok());
         let body = OauthErrorBody { error: self.code.as_str(), error_description: self.description.clone() };
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -14,10 +14,10 @@ use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait,
     entity::prelude::*,
-    sea_query::{Expr, Query},
+    sea_query::{self, Expr, Query, SelectStatement},
 };
 
-use crate::scope::ScopeSet;
+use crate::{application::GrantType, scope::ScopeSet};
 
 pub const CODE_LIVES: Duration = Duration::minutes(10);
 /// After its last use.
@@ -145,6 +145,16 @@ impl Model {
         self.redirect_uri.is_empty()
     }
 
+    /// How the application came to it.
+    pub fn grant_type(&self) -> GrantType {
+        if self.is_of_device() { GrantType::DeviceCode } else { GrantType::AuthorizationCode }
+    }
+
+    /// When the person gave a proof; unknown where another organization's identity provider vouched for them.
+    pub fn auth_time(&self) -> Option<i64> {
+        Some(self.authenticated_at.timestamp()).filter(|_| self.authenticated_at > DateTime::UNIX_EPOCH)
+    }
+
     /// Index: oauth_grants(code_hash), unique.
     pub async fn of_code(db: &impl ConnectionTrait, code: &str) -> Result<Option<Self>> {
         Ok(Entity::find().filter(Column::CodeHash.eq(TokenHash::of(code))).one(db).await?)
@@ -174,6 +184,33 @@ impl Model {
     }
 }
 
+/// A refresh token of the grant that a query is about. Index: oauth_refresh_tokens(grant_id).
+fn its_refresh_token() -> SelectStatement {
+    let grant_id = Expr::col((refresh_token::Entity, refresh_token::Column::GrantId));
+    Query::select()
+        .expr(Expr::value(1))
+        .from(refresh_token::Entity)
+        .and_where(sea_query::ExprTrait::equals(grant_id, (Entity, Column::Id)))
+        .to_owned()
+}
+
+/// What applications can still use of what a person granted. Index: oauth_grants(user_id, organization_id, id), its first
+/// column.
+pub fn usable(user: UserId, now: DateTime<Utc>) -> Condition {
+    let live = its_refresh_token()
+        .and_where(refresh_token::Column::SpentAt.is_null())
+        .and_where(refresh_token::Column::ExpiresAt.gt(now))
+        .to_owned();
+    Condition::all().add(Column::UserId.eq(user)).add(Column::EndedAt.is_null()).add(Expr::exists(live))
+}
+
+/// Those that were exchanged before then and have run out: none of their refresh tokens is known any more. Index:
+/// oauth_grants(exchanged_at, code_expires_at).
+pub fn run_out(before: DateTime<Utc>) -> Condition {
+    let has_none = sea_query::ExprTrait::not(Expr::exists(its_refresh_token()));
+    Condition::all().add(Column::ExchangedAt.lt(before)).add(has_none)
+}
+
 /// Ends those of the grants that have not ended; answers how many. The caller tells the nodes, and names the index.
 async fn end_where(tx: &Transaction, which: Condition, reason: &'static str, now: DateTime<Utc>) -> Result<u64> {
     let ended = Entity::update_many()
@@ -194,6 +231,18 @@ pub async fn end_of_application(
     now: DateTime<Utc>,
 ) -> Result<u64> {
     end_where(tx, Condition::all().add(Column::ApplicationId.eq(application)), reason, now).await
+}
+
+/// Ends all that a person has granted, on every node. Index: oauth_grants(user_id, organization_id, id), its first column.
+pub async fn end_all_of_person(
+    tx: &Transaction,
+    user: UserId,
+    reason: &'static str,
+    now: DateTime<Utc>,
+) -> Result<u64> {
+    let ended = end_where(tx, Condition::all().add(Column::UserId.eq(user)), reason, now).await?;
+    tx.publish(Event::UserChanged(user)).await?;
+    Ok(ended)
 }
 
 /// Ends what a person has granted to an application, on every node. Index: oauth_grants(user_id, organization_id, id), its

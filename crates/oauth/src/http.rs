@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{ConnectInfo, DefaultBodyLimit, Request, State},
-    http::{HeaderValue, Method, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -42,24 +42,43 @@ async fn surround(State(gate): State<Gate>, mut request: Request, next: Next) ->
     let ip = gate.proxies.client_ip(peer, request.headers());
     request.extensions_mut().insert(ClientIp(ip));
     let key = ip.map(ip_key).unwrap_or_default();
-    if let Err(limited) = gate.oauth.platform().limits.check(&OAUTH_BY_IP, &key) {
-        return OauthError::from(rivergen_kernel::Error::from(limited)).into_response();
-    }
-    // Programs in browsers come to these from their own addresses. None of them looks at a cookie.
-    let path = request.uri().path();
-    let is_open = path.starts_with("/.well-known/")
-        || matches!(path, "/oauth/token" | "/oauth/token/revoke" | "/oauth/userinfo" | "/oauth/jwks");
-    if is_open && request.method() == Method::OPTIONS {
-        let mut response = axum::http::StatusCode::NO_CONTENT.into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        return response;
-    }
-    let mut response = next.run(request).await;
+    let is_open = is_open(request.uri().path());
+    let mut response = match gate.oauth.platform().limits.check(&OAUTH_BY_IP, &key) {
+        Err(limited) => OauthError::from(rivergen_kernel::Error::from(limited)).into_response(),
+        Ok(_) if is_open && request.method() == Method::OPTIONS => preflight(),
+        Ok(_) => next.run(request).await,
+    };
     if is_open {
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        // A program reads there who gives tokens, and what was wrong with its own.
+        let exposed = HeaderValue::from_static("www-authenticate, retry-after");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
+    response
+}
+
+/// Programs in browsers come to these from their own addresses. None of them looks at a cookie.
+fn is_open(path: &str) -> bool {
+    path.starts_with("/.well-known/")
+        || matches!(
+            path,
+            "/oauth/token"
+                | "/oauth/token/revoke"
+                | "/oauth/userinfo"
+                | "/oauth/jwks"
+                | "/oauth/par"
+                | "/oauth/device_authorization"
+        )
+}
+
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    // The last two are sent by clients of MCP and of DPoP, whatever the server makes of them.
+    let allowed = HeaderValue::from_static("authorization, content-type, mcp-protocol-version, dpop");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }

@@ -2,9 +2,10 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
+use jsonwebtoken::Validation;
 use rivergen_identity::user::User;
 use rivergen_kernel::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
     scope::{Item, ScopeSet},
 };
 
+/// What a JWT of this kind says it is.
+const TYPE: &str = "JWT";
 const LIVES: Duration = Duration::hours(1);
 
 #[derive(Serialize)]
@@ -23,7 +26,8 @@ struct Claims<'a> {
     aud: &'a str,
     iat: i64,
     exp: i64,
-    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     /// The left half of the access token's hash: the two belong together.
@@ -59,14 +63,18 @@ impl PersonClaims {
     }
 }
 
-pub fn issue(
-    oauth: &Oauth,
-    client: &Client,
-    grant: &grant::Model,
-    user: &User,
-    access_token: &str,
-    now: DateTime<Utc>,
-) -> Result<String> {
+/// What a new ID token is to say.
+pub struct Said<'a> {
+    pub client: &'a Client,
+    pub grant: &'a grant::Model,
+    pub user: &'a User,
+    /// What is asked for of what was granted.
+    pub scope: &'a ScopeSet,
+    pub access_token: &'a str,
+}
+
+pub fn issue(oauth: &Oauth, said: &Said<'_>, now: DateTime<Utc>) -> Result<String> {
+    let Said { client, grant, user, scope, access_token } = said;
     let hash = Sha256::digest(access_token.as_bytes());
     let claims = Claims {
         iss: oauth.issuer(),
@@ -74,10 +82,31 @@ pub fn issue(
         aud: &client.row.client_id,
         iat: now.timestamp(),
         exp: (now + LIVES).timestamp(),
-        auth_time: grant.authenticated_at.timestamp(),
+        auth_time: grant.auth_time(),
         nonce: grant.nonce.as_deref(),
         at_hash: URL_SAFE_NO_PAD.encode(&hash[..16]),
-        person: PersonClaims::of(user, &grant.scope()),
+        person: PersonClaims::of(user, scope),
     };
-    Ok(oauth.access.keys().sign("JWT", &claims)?)
+    Ok(oauth.access.keys().sign(TYPE, &claims)?)
+}
+
+/// What an ID token says that this server gave, however old: as a hint of who was meant.
+#[derive(Deserialize)]
+pub struct Hint {
+    pub sub: String,
+    pub aud: String,
+}
+
+/// Reads a hint; `None` for what this server did not give.
+pub async fn read(oauth: &Oauth, token: &str) -> Result<Option<Hint>> {
+    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(None) };
+    let (Some(kid), Some(TYPE)) = (header.kid, header.typ.as_deref()) else { return Ok(None) };
+    let Some(key) = oauth.access.keys().verifying(&kid).await? else { return Ok(None) };
+    let mut validation = Validation::new(key.algorithm);
+    validation.set_issuer(&[oauth.issuer()]);
+    validation.set_required_spec_claims(&["iss", "sub", "aud"]);
+    // For which application it is, it says itself.
+    validation.validate_aud = false;
+    validation.validate_exp = false;
+    Ok(jsonwebtoken::decode::<Hint>(token, &key.key, &validation).ok().map(|decoded| decoded.claims))
 }

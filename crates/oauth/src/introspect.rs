@@ -3,7 +3,12 @@
 //! A confidential client of the organization asks. Tokens of other organizations read as if they were not good, as everything
 //! does that is not.
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::IntoResponse,
+};
 use rivergen_kernel::ErrorCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -65,11 +70,7 @@ pub struct Introspection {
     responses((status = 200, description = "What it says, or that it is not good", body = Introspection),
         (status = 400, description = "`invalid_request`: the token is missing", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`: also of a public client", body = OauthErrorBody)))]
-pub async fn introspect(
-    State(oauth): State<Oauth>,
-    headers: HeaderMap,
-    Form(form): Form,
-) -> Result<Json<Introspection>> {
+pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Form) -> Result<impl IntoResponse> {
     let token = form.require("token")?;
     let client = authenticate(&oauth, &headers, &form).await?;
     if client.row.client_type == ClientType::Public {
@@ -98,7 +99,7 @@ pub async fn introspect(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(answer))
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
 /// A refresh token is nobody's business but the application's own.

@@ -43,16 +43,13 @@ use axum::Router;
 use rivergen_platform::{
     Platform,
     http::{Authenticator, TrustedProxies},
-    signing::SigningAlgorithm,
 };
 use rivergen_tenancy::Tenancy;
+use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use access_token::Access;
 pub use sweep::register_jobs;
-
-/// What tokens of applications are signed with: the one of the modern algorithms that every library knows.
-pub const SIGNING_ALGORITHM: SigningAlgorithm = SigningAlgorithm::ES256;
 
 /// The room's handle; cheap to clone.
 #[derive(Clone)]
@@ -75,6 +72,12 @@ impl Oauth {
     /// Who issues the tokens, as it stands in them (RFC 8414, section 2).
     pub(crate) fn issuer(&self) -> &str {
         &self.platform().public_url
+    }
+
+    /// Whether the address is this server's own, however it is written.
+    pub(crate) fn is_own(&self, resource: &str) -> bool {
+        let (Ok(resource), Ok(issuer)) = (Url::parse(resource), Url::parse(self.issuer())) else { return false };
+        resource.as_str().trim_end_matches('/') == issuer.as_str().trim_end_matches('/')
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Oauth, SIGNING_ALGORITHM, scope::Item};
+use crate::{Oauth, scope::Item};
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
@@ -74,7 +74,7 @@ fn document(oauth: &Oauth) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM.as_str()],
+        "id_token_signing_alg_values_supported": [oauth.access.keys().current().algorithm],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "picture",
             "email", "email_verified", "org"],
         "prompt_values_supported": ["none", "login", "consent"],

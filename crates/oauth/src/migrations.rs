@@ -50,6 +50,7 @@ impl MigrationTrait for Applications {
                 .col(boolean("preapproved"))
                 .col(big_integer("token_generation"))
                 .col(big_integer("responsible_user_id"))
+                .col(timestamp_with_time_zone("responsible_since"))
                 .col(timestamp_with_time_zone("created_at"))
                 .col(timestamp_with_time_zone("updated_at"))
                 .col(timestamp_with_time_zone_null("last_used_at"))
@@ -60,6 +61,8 @@ impl MigrationTrait for Applications {
         let name = ["organization_id", "name_key"];
         m.create_index(index("oauth_applications", "oauth_applications_name", &name).unique().to_owned()).await?;
         m.create_index(index("oauth_applications", "oauth_applications_list", &["organization_id", "id"])).await?;
+        let personal = ["responsible_user_id", "organization_id", "id"];
+        m.create_index(index("oauth_applications", "oauth_applications_personal", &personal)).await?;
 
         m.create_table(
             Table::create()
@@ -155,6 +158,7 @@ impl MigrationTrait for Grants {
         .await?;
         m.create_index(index("oauth_grants", "oauth_grants_application", &["application_id", "ended_at"])).await?;
         m.create_index(index("oauth_grants", "oauth_grants_user", &["user_id", "organization_id", "id"])).await?;
+        m.create_index(index("oauth_grants", "oauth_grants_ended", &["ended_at"])).await?;
         m.create_index(index("oauth_grants", "oauth_grants_unused", &["exchanged_at", "code_expires_at"])).await?;
 
         m.create_table(
@@ -177,7 +181,7 @@ impl MigrationTrait for Grants {
             Table::create()
                 .table("oauth_revoked_tokens")
                 .col(big_pk_auto("id"))
-                .col(binary_uniq("token_hash"))
+                .col(binary_uniq("jti_hash"))
                 .col(timestamp_with_time_zone("expires_at"))
                 .to_owned(),
         )
@@ -188,7 +192,7 @@ impl MigrationTrait for Grants {
             Table::create()
                 .table("oauth_seen")
                 .col(big_pk_auto("id"))
-                .col(binary_uniq("token_hash"))
+                .col(binary_uniq("jti_hash"))
                 .col(timestamp_with_time_zone("expires_at"))
                 .to_owned(),
         )

@@ -1,15 +1,29 @@
-//! What this room keeps about people, for an access request: what they let applications do.
+//! What this room keeps about people, for an access request: what they let applications do, and which of them act for them.
 //!
 //! Who answers for an application is left as it is when they leave: it acts for nobody then, until somebody takes it over.
 
 use rivergen_platform::personal_data::{Records, Rows};
 use serde_json::json;
 
-use crate::{consent, grant};
+use crate::{application, consent, grant};
 
 /// The records of this room.
 pub fn records() -> Vec<Box<dyn Records>> {
     vec![
+        // Index: oauth_applications(responsible_user_id, organization_id, id).
+        Box::new(Rows::<application::Entity> {
+            name: "oauth_applications",
+            id: application::Column::Id,
+            of: |subject| {
+                let (person, organization) =
+                    (application::Column::ResponsibleUserId, application::Column::OrganizationId);
+                Some(subject.shared(person, organization))
+            },
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "name": row.name,
+                    "responsible_since": row.responsible_since, "created_at": row.created_at})
+            },
+        }),
         // Index: oauth_consents(user_id, organization_id, id).
         Box::new(Rows::<consent::Entity> {
             name: "oauth_consents",

@@ -34,6 +34,8 @@ pub struct Request {
     pub prompt: String,
     pub max_age: Option<i64>,
     pub login_hint: Option<String>,
+    /// Who should be signed in, where nobody is to be asked.
+    pub id_token_hint: Option<String>,
     /// Where the application sent it itself, beforehand (RFC 9126).
     pub pushed: Option<Pushed>,
 }
@@ -60,7 +62,11 @@ pub enum Refusal {
 
 impl From<rivergen_kernel::Error> for Refusal {
     fn from(error: rivergen_kernel::Error) -> Self {
-        Self::Failed(error)
+        match error.code {
+            // Whoever clicks twice was not sent here by a program.
+            ErrorCode::OauthInvalidRequest => Self::Page(error.code),
+            _ => Self::Failed(error),
+        }
     }
 }
 
@@ -103,6 +109,11 @@ impl Request {
         self.scope.parse().unwrap_or_default()
     }
 
+    /// Whether a device began it ([`crate::device`]): it sends a browser nowhere.
+    pub fn is_of_device(&self) -> bool {
+        self.redirect_uri.is_empty()
+    }
+
     pub fn prompts(&self, wanted: &str) -> bool {
         self.prompt.split(' ').any(|one| one == wanted)
     }
@@ -110,9 +121,9 @@ impl Request {
     /// Whether a sign-in of that moment is fresh enough for it.
     pub fn takes(&self, authenticated_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let is_young = self.max_age.is_none_or(|most| (now - authenticated_at).num_seconds() <= most);
-        // The page takes the wish out of the query when it is done; it cannot take it out of what was sent beforehand.
+        // The page takes the wishes out of the query when they are done; it cannot take them out of what was sent beforehand.
         let is_done = self.pushed.is_some_and(|pushed| authenticated_at >= pushed.at);
-        is_young && (is_done || !self.prompts("login"))
+        is_done || (is_young && !self.prompts("login"))
     }
 
     /// Reads and checks a request, of which only a reference may have come.
@@ -166,6 +177,10 @@ impl Request {
             Some(value) if value.len() > longest => Err(invalid(&format!("The parameter {name} is too long."))),
             value => Ok(value.map(str::to_owned)),
         };
+        let prompt = text("prompt", 100)?.unwrap_or_default();
+        if prompt.split(' ').any(|one| one == "none") && prompt.trim() != "none" {
+            return Err(invalid("The prompt none stands alone."));
+        }
         if state.as_ref().is_some_and(|state| state.len() > 2000) {
             return Err(invalid("The parameter state is too long."));
         }
@@ -177,9 +192,10 @@ impl Request {
             code_challenge: challenge(parameters)?,
             nonce: text("nonce", 500)?,
             resources: asked_resources(oauth, client, parameters.all("resource"))?,
-            prompt: text("prompt", 100)?.unwrap_or_default(),
+            prompt,
             max_age,
             login_hint: text("login_hint", 254)?,
+            id_token_hint: text("id_token_hint", 5000)?,
             pushed: None,
         })
     }
@@ -218,14 +234,15 @@ pub fn asked_scope(client: &Client, asked: Option<&str>) -> Result<ScopeSet, Oau
 
 /// For which servers tokens are asked: this one, or those that the application is registered with (RFC 8707).
 pub fn asked_resources(oauth: &Oauth, client: &Client, asked: &[String]) -> Result<Vec<String>, OauthError> {
-    let issuer = oauth.issuer();
-    let own = |one: &str| one.trim_end_matches('/') == issuer.trim_end_matches('/');
-    let mut resources = Vec::new();
+    let mut resources: Vec<String> = Vec::new();
     for one in asked {
-        match one {
-            one if own(one) => resources.push(issuer.to_owned()),
-            one if client.resources.contains(one) => resources.push(one.clone()),
+        let one = match one {
+            one if oauth.is_own(one) => oauth.issuer(),
+            one if client.resources.contains(one) => one.as_str(),
             _ => return Err(OauthError::new(Code::InvalidTarget, "The application may not ask for this resource.")),
+        };
+        if !resources.iter().any(|known| known == one) {
+            resources.push(one.to_owned());
         }
     }
     Ok(resources)

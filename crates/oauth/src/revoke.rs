@@ -77,7 +77,7 @@ pub async fn revoke(
         && inspected.application_id == client.row.id
     {
         let tx = platform.db.begin().await?;
-        oauth.access.revoke(&tx, token, &inspected).await?;
+        oauth.access.revoke(&tx, &inspected).await?;
         audit::record(&tx, &platform.clock, record("access_token")).await?;
         tx.commit().await?;
     }

@@ -17,7 +17,8 @@ pub enum Item {
     Profile,
     /// And their address.
     Email,
-    /// It goes on when the person is away. Refresh tokens are given without it too, so it changes nothing but the consent.
+    /// It goes on when the person is away. Refresh tokens are given without it too, so it changes nothing: people are told
+    /// either way.
     OfflineAccess,
     Api(Scope),
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use rivergen_kernel::Result;
 use rivergen_platform::jobs::{Handler, JobContext, JobError};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::IntoCondition};
 
 use crate::{
     Oauth,
@@ -22,6 +22,9 @@ const ROTATION: &str = "oauth.key_rotation";
 const KEY_SIGNS: chrono::Duration = chrono::Duration::days(90);
 /// How long a grant that is over is kept, for its person to look back at.
 const KEEP_GRANTS: chrono::Duration = chrono::Duration::days(90);
+
+/// How many rows go at once: SQLite's one writer has others waiting.
+const BATCH: u64 = 1000;
 
 /// To be called once, before the jobs start.
 pub fn register_jobs(oauth: &Oauth) {
@@ -41,26 +44,37 @@ impl Handler for Sweep {
 
 impl Sweep {
     async fn sweep(&self) -> Result<()> {
-        let platform = self.0.platform();
-        let now = platform.clock.now();
-        let tx = platform.db.begin().await?;
-        let conn = tx.conn();
-        requests::Entity::delete_many().filter(requests::Column::ExpiresAt.lt(now)).exec(conn).await?;
-        revoked::Entity::delete_many().filter(revoked::Column::ExpiresAt.lt(now)).exec(conn).await?;
-        seen::Entity::delete_many().filter(seen::Column::ExpiresAt.lt(now)).exec(conn).await?;
+        let now = self.0.platform().clock.now();
+        let long_ago = now - KEEP_GRANTS;
+        // Each with an index on the moment.
+        let over = requests::Column::ExpiresAt.lt(now);
+        self.delete::<requests::Entity>(requests::Column::Id, over.into_condition()).await?;
+        let over = revoked::Column::ExpiresAt.lt(now);
+        self.delete::<revoked::Entity>(revoked::Column::Id, over.into_condition()).await?;
+        let over = seen::Column::ExpiresAt.lt(now);
+        self.delete::<seen::Entity>(seen::Column::Id, over.into_condition()).await?;
         // Codes that nobody exchanged.
-        grant::Entity::delete_many()
-            .filter(grant::Column::ExchangedAt.is_null())
-            .filter(grant::Column::CodeExpiresAt.lt(now))
-            .exec(conn)
-            .await?;
+        let unused = grant::Column::ExchangedAt.is_null().into_condition();
+        let unused = unused.add(grant::Column::CodeExpiresAt.lt(now));
+        self.delete::<grant::Entity>(grant::Column::Id, unused).await?;
         // With their refresh tokens: a spent one is told from an unknown one for as long as its grant lives.
-        grant::Entity::delete_many().filter(grant::Column::EndedAt.lt(now - KEEP_GRANTS)).exec(conn).await?;
-        refresh_token::Entity::delete_many()
-            .filter(refresh_token::Column::ExpiresAt.lt(now - KEEP_GRANTS))
-            .exec(conn)
-            .await?;
-        tx.commit().await
+        let ended = grant::Column::EndedAt.lt(long_ago);
+        self.delete::<grant::Entity>(grant::Column::Id, ended.into_condition()).await?;
+        let expired = refresh_token::Column::ExpiresAt.lt(long_ago);
+        self.delete::<refresh_token::Entity>(refresh_token::Column::Id, expired.into_condition()).await?;
+        self.delete::<grant::Entity>(grant::Column::Id, grant::run_out(long_ago)).await
+    }
+
+    async fn delete<E: EntityTrait>(&self, id: E::Column, which: Condition) -> Result<()> {
+        loop {
+            let some = E::find().select_only().column(id).filter(which.clone()).limit(BATCH).into_query();
+            let tx = self.0.platform().db.begin().await?;
+            let deleted = E::delete_many().filter(id.in_subquery(some)).exec(tx.conn()).await?.rows_affected;
+            tx.commit().await?;
+            if deleted < BATCH {
+                return Ok(());
+            }
+        }
     }
 }
 

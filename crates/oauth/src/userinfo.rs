@@ -4,6 +4,7 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, header},
+    response::IntoResponse,
 };
 use rivergen_identity::user::User;
 use rivergen_kernel::{ErrorCode, OrganizationId};
@@ -39,12 +40,14 @@ pub struct UserInfo {
     responses((status = 200, description = "As far as the scopes `profile` and `email` go", body = UserInfo),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody),
         (status = 403, description = "`insufficient_scope`: the token was not granted `openid`", body = OauthErrorBody)))]
-pub async fn userinfo(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<Json<UserInfo>> {
+pub async fn userinfo(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<impl IntoResponse> {
     let platform = oauth.platform();
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer =
         value.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let (_, token) = bearer.ok_or(ErrorCode::Unauthorized)?;
+    let unasked =
+        || OauthError { challenge: Some("Bearer"), ..OauthError::new(Code::InvalidToken, "Send an access token.") };
+    let (_, token) = bearer.ok_or_else(unasked)?;
     let inspected =
         oauth.access.inspect(token.trim(), platform.clock.now()).await.map_err(|error| match error.code {
             ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person is not there any more."),
@@ -58,5 +61,6 @@ pub async fn userinfo(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<
     }
     let user = User::find(platform.db.read(), inspected.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let person = PersonClaims::of(&user, &inspected.scope);
-    Ok(Json(UserInfo { sub: inspected.claims.sub.clone(), person, org: inspected.claims.org }))
+    let info = UserInfo { sub: inspected.claims.sub.clone(), person, org: inspected.claims.org };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(info)))
 }

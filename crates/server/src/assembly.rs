@@ -139,7 +139,7 @@ impl App {
         let algorithm = config.tokens.algorithm;
         let keys =
             SigningKeys::load_or_create(db.clone(), vault.clone(), clock.clone(), Purpose::Sessions, algorithm).await?;
-        let algorithm = rivergen_oauth::SIGNING_ALGORITHM;
+        let algorithm = config.oauth.signing_algorithm;
         let oauth_keys =
             SigningKeys::load_or_create(db.clone(), vault, clock.clone(), Purpose::Applications, algorithm).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
@@ -154,8 +154,14 @@ impl App {
             directory.clone(),
             Arc::new(delegations.clone()),
         ));
-        let identity =
-            Identity::new(platform.clone(), identity_settings(config)?, passwords(config)?, tokens.clone(), directory);
+        let identity = Identity::new(
+            platform.clone(),
+            identity_settings(config)?,
+            passwords(config)?,
+            tokens.clone(),
+            directory,
+            Arc::new(delegations.clone()),
+        );
         rivergen_identity::register_jobs(&identity);
         let tenancy = Tenancy::new(identity.clone(), standings.clone(), personal_records(), possessions());
         rivergen_tenancy::register_jobs(&tenancy);

@@ -40,6 +40,7 @@ pub struct Config {
     pub database: Database,
     pub vault: Vault,
     pub tokens: Tokens,
+    pub oauth: Oauth,
     pub sessions: Sessions,
     pub signup: Signup,
     pub passwords: Passwords,
@@ -99,6 +100,13 @@ pub struct Vault {
 pub struct Tokens {
     pub access_lifetime_seconds: i64,
     pub algorithm: SigningAlgorithm,
+}
+
+/// What applications are given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Oauth {
+    pub signing_algorithm: SigningAlgorithm,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -286,6 +294,10 @@ impl Config {
         if self.tokens.access_lifetime_seconds < 60 {
             return fault("tokens.access_lifetime_seconds", "must be at least 60".to_owned());
         }
+        // Libraries disagree on how the ID token of an EdDSA key refers to the access token (at_hash).
+        if self.oauth.signing_algorithm == SigningAlgorithm::EdDSA {
+            return fault("oauth.signing_algorithm", "must be ES256 or RS256".to_owned());
+        }
         if self.sessions.lifetime_hours < 1 || self.sessions.remembered_lifetime_hours < self.sessions.lifetime_hours {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
         }
@@ -359,6 +371,7 @@ mod tests {
             ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
             ("[planner]\nkind = \"chat\"", "planner"),
+            ("[oauth]\nsigning_algorithm = \"EdDSA\"", "oauth.signing_algorithm"),
             ("[sources]\ncheck_every_seconds = 5", "sources.check_every_seconds"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
             ("[storage]\nbackend = \"s3\"", "storage.s3.bucket"),

@@ -1,6 +1,6 @@
 """Authlib through the flows of a confidential client. Prints what went well.
 
-python client.py <JSON: issuer, callback, person, confidential>
+python client.py <JSON: issuer, callback, person, confidential, keyed>
 """
 
 import html
@@ -14,8 +14,9 @@ os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet
 
 settings = json.loads(sys.argv[1])
 issuer, callback, person = settings["issuer"], settings["callback"], settings["person"]
@@ -83,4 +84,12 @@ for method in ["client_secret_basic", "client_secret_post"]:
 service = OAuth2Session(application["id"], application["secret"], scope="read")
 assert service.fetch_token(about["token_endpoint"], grant_type="client_credentials")["expires_in"] > 0
 done.append("client_credentials")
+
+# Its assertion is good for an hour and names no key.
+keyed = settings["keyed"]
+key = ECKey.import_key(f"-----BEGIN PRIVATE KEY-----\n{keyed['key']}\n-----END PRIVATE KEY-----\n")
+service = OAuth2Session(keyed["id"], key, token_endpoint_auth_method="private_key_jwt", scope="read")
+service.register_client_auth_method(PrivateKeyJWT(about["token_endpoint"], alg="ES256"))
+assert service.fetch_token(about["token_endpoint"], grant_type="client_credentials")["expires_in"] > 0
+done.append("private_key_jwt")
 print(json.dumps(done))

@@ -1,6 +1,7 @@
 //! `POST /api/v1/auth/reset-password`: another password, with the token from the mail.
 //!
-//! Every session ends, no new one begins: the second factor is still asked for at the next login.
+//! Every session ends, no new one begins: the second factor is still asked for at the next login. What the person lets
+//! applications do ends too: whoever needed the reset may not have been the one who allowed it.
 
 use std::time::Duration;
 
@@ -90,13 +91,14 @@ pub async fn reset_password(
     one_time_token::kill(&tx, Purpose::PasswordReset, user.id(), now).await?;
     pending_login::end_all(&tx, user.id(), now).await?;
     let ended = session::end_all(&tx, user.id(), None, EndReason::PasswordChanged, now).await?;
+    let delegations_ended = identity.delegations.end_all(&tx, user.id(), "password_reset", now).await?;
     mails::send_password_changed(&identity, &tx, &user, &origin).await?;
     if let Some(organization) = welcoming {
         identity.directory.join(&tx, organization, &user, &user.email.email, &origin.actor(user.id())).await?;
     }
     let record = AuditRecord::new(None, origin.actor(user.id()), "auth.reset_password")
         .target("user", user.id().0)
-        .details(serde_json::json!({"sessions_ended": ended}));
+        .details(serde_json::json!({"sessions_ended": ended, "delegations_ended": delegations_ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The password is set; sign in with it.";

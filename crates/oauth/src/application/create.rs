@@ -2,14 +2,15 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, Scope, Scopes};
+use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Scope, Scopes, Tenant};
 use rivergen_platform::{
     audit::{self, AuditRecord},
     db::is_unique_violation,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use rivergen_tenancy::organization::{self, settings::OauthAppCreation};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -86,6 +87,27 @@ pub fn check_shape(client_type: ClientType, grant_types: &[GrantType], redirect_
     redirect::check("redirect_uris", redirect_uris)
 }
 
+/// Who may register applications, the organization's settings say: nobody, its administrators, or every member. A member
+/// does it in their own session, and looks after it no further: that is the administrators'.
+async fn may_create(oauth: &Oauth, caller: &Caller, organization: OrganizationId) -> Result<(Caller, Tenant)> {
+    let caller = oauth.tenancy.enter(caller, organization).await?;
+    let db = oauth.platform().db.read();
+    let row = organization::Entity::find_by_id(organization).one(db).await?.ok_or(ErrorCode::OrgNotFound)?;
+    let tenant = match row.intake()?.oauth_app_creation {
+        OauthAppCreation::Everyone if caller.session().is_ok() => {
+            Tenant::on_behalf_of(caller.membership()?.organization_id)
+        }
+        OauthAppCreation::Everyone | OauthAppCreation::Admins => caller.require(Permission::OauthAppManage)?,
+        OauthAppCreation::Nobody => {
+            caller.require(Permission::OauthAppManage)?;
+            return Err(Error::new(ErrorCode::Forbidden).with_message(
+                "The settings of the organization (oauth_app_creation) let nobody register applications.",
+            ));
+        }
+    };
+    Ok((caller, tenant))
+}
+
 /// Register an application
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateApplicationRequest,
@@ -99,15 +121,20 @@ pub async fn create(
 ) -> Result<Reply<CreatedApplication>> {
     let platform = oauth.platform();
     let now = platform.clock.now();
-    let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
+    let (caller, tenant) = may_create(&oauth, &caller, org_id).await?;
     let scopes = Scopes(request.scopes.into_iter().collect());
     let (resources, after_logout) =
         (request.resources.unwrap_or_default(), request.post_logout_redirect_uris.unwrap_or_default());
     let client_type = request.client_type.unwrap_or_default();
     check_shape(client_type, &request.grant_types, &request.redirect_uris)?;
     redirect::check("post_logout_redirect_uris", &after_logout)?;
-    check_resources(&resources)?;
+    check_resources(&oauth, &resources)?;
     may_register(&caller, &scopes, &Scopes::default(), now)?;
+    // An administrator agrees for everybody, and proves that it is them.
+    if request.preapproved == Some(true) {
+        caller.require(Permission::OauthAppManage)?;
+        caller.recently_proved(now)?;
+    }
     if let Some(keys) = &request.jwks {
         if client_type == ClientType::Public {
             return Err(Error::invalid_field("jwks", "is for confidential clients"));
@@ -134,6 +161,7 @@ pub async fn create(
         preapproved: Set(request.preapproved.unwrap_or_default()),
         token_generation: Set(0),
         responsible_user_id: Set(caller.user_id),
+        responsible_since: Set(now),
         created_at: Set(now),
         updated_at: Set(now),
         last_used_at: Set(None),

@@ -136,6 +136,8 @@ pub struct Model {
     pub token_generation: i64,
     /// For whom it acts where no person is there.
     pub responsible_user_id: UserId,
+    /// When it was registered, or taken over last: who left since then answers for it no more, even when they come back.
+    pub responsible_since: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// To the minute.
@@ -241,13 +243,18 @@ fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// Servers that tokens may be meant for: absolute addresses without a fragment (RFC 8707, section 2).
-fn check_resources(resources: &[String]) -> Result<()> {
+/// Servers that tokens may be meant for: absolute addresses without a fragment (RFC 8707, section 2). Not this server itself:
+/// an application that it were registered with could exchange every token that is meant for the API.
+fn check_resources(oauth: &Oauth, resources: &[String]) -> Result<()> {
     for (at, resource) in resources.iter().enumerate() {
         let parsed = url::Url::parse(resource);
         let is_good = parsed.is_ok_and(|url| url.has_host() && url.fragment().is_none() && resource.len() <= 2000);
         if !is_good {
             let reason = "must be an absolute address without a fragment, as https://api.example/";
+            return Err(Error::invalid_field(format!("resources[{at}]"), reason));
+        }
+        if oauth.is_own(resource) {
+            let reason = "is this server itself, for which every application may ask unregistered";
             return Err(Error::invalid_field(format!("resources[{at}]"), reason));
         }
     }

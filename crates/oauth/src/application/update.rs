@@ -2,10 +2,15 @@
 //!
 //! What is taken away from an application holds for the tokens and codes that it has: they are checked against it at each
 //! use. A suspended one that is let in again gets new tokens; the old ones stay void.
+//!
+//! Once it acts for whoever answers for it, nobody else may know how it proves itself. So what others could know, its secrets
+//! and its keys, goes when somebody takes it over, and when `client_credentials` is added.
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, OauthApplicationId, OrganizationId, Permission, Result, Scope, Scopes};
+use rivergen_kernel::{
+    Caller, Error, ErrorCode, OauthApplicationId, OrganizationId, Permission, Result, Scope, Scopes, Tenant,
+};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
@@ -13,13 +18,16 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use rivergen_tenancy::member;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, GrantType, Status, answers_for, check_resources, create::check_shape, may_register, name_key,
+    AccessLevel, GrantType, Model, Status, answers_for, check_resources, create::check_shape, may_register, name_key,
     redirect, secret, view::ApplicationAnswer,
 };
 use crate::{Oauth, assertion};
@@ -53,7 +61,7 @@ pub struct UpdateApplicationRequest {
     pub jwks: Option<serde_json::Value>,
     pub preapproved: Option<bool>,
     /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
-    /// know them.
+    /// know them. An application with keys needs new ones, in `jwks`, at the same time.
     pub take_over: Option<bool>,
 }
 
@@ -79,11 +87,14 @@ pub async fn update(
     let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
     let tx = platform.db.begin().await?;
     let before = super::find(tx.conn(), tenant, app_id).await?;
-    let takes_over = request.take_over == Some(true) && before.responsible_user_id != caller.user_id;
+    let takes_over = request.take_over == Some(true) && !answers_already(tx.conn(), tenant, &caller, &before).await?;
     let widens = request.scopes.is_some() || request.grant_types.is_some() || request.jwks.is_some();
     let grant_types = request.grant_types.unwrap_or_else(|| before.grant_types());
     let redirect_uris = request.redirect_uris.unwrap_or_else(|| before.redirect_uris());
     check_shape(before.client_type, &grant_types, &redirect_uris)?;
+    let is_new = |grant: GrantType| grant_types.contains(&grant) && !before.grant_types().contains(&grant);
+    // Others may have made its secrets while it acted for nobody but those who let it.
+    let renews = takes_over || is_new(GrantType::ClientCredentials);
     let mut changed = before.clone().into_active_model();
     changed.grant_types = Set(json!(grant_types));
     changed.redirect_uris = Set(json!(redirect_uris));
@@ -111,17 +122,25 @@ pub async fn update(
         changed.post_logout_redirect_uris = Set(json!(uris));
     }
     if let Some(resources) = request.resources {
-        check_resources(&resources)?;
+        check_resources(&oauth, &resources)?;
         changed.resources = Set(json!(resources));
     }
     if let Some(keys) = request.jwks {
         if before.jwks.is_none() {
             return Err(Error::invalid_field("jwks", "is for applications that were registered with keys"));
         }
-        assertion::check(&keys)?;
+        let new = assertion::check(&keys)?;
+        if renews && before.jwks.as_ref().is_some_and(|known| assertion::shares_a_key(known, &new)) {
+            return Err(known_keys());
+        }
         changed.jwks = Set(Some(keys));
+    } else if renews && before.jwks.is_some() {
+        return Err(known_keys());
     }
     if let Some(preapproved) = request.preapproved {
+        if preapproved && !before.preapproved {
+            caller.recently_proved(now)?;
+        }
         changed.preapproved = Set(preapproved);
     }
     if widens && !takes_over {
@@ -131,6 +150,7 @@ pub async fn update(
         // From now on it may do what the caller may: that is theirs to prove.
         caller.recently_proved(now)?;
         changed.responsible_user_id = Set(caller.user_id);
+        changed.responsible_since = Set(now);
     }
     if let Some(status) = request.status {
         changed.status = Set(status);
@@ -142,9 +162,11 @@ pub async fn update(
     if row.status == Status::Revoked && before.status == Status::Active {
         row.void_tokens(&tx, "application_revoked", now).await?;
     }
+    let needs_secret = renews && row.has_secrets();
+    if needs_secret {
+        secret::Entity::delete_many().filter(secret::Column::ApplicationId.eq(row.id)).exec(tx.conn()).await?;
+    }
     if takes_over {
-        let known_to_others = secret::Entity::delete_many().filter(secret::Column::ApplicationId.eq(row.id));
-        known_to_others.exec(tx.conn()).await?;
         row.void_tokens(&tx, "application_taken_over", now).await?;
     }
     tx.publish(Event::ApplicationChanged(row.id)).await?;
@@ -156,6 +178,21 @@ pub async fn update(
         );
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application is changed.";
+    let message = match needs_secret {
+        true => "The application is changed. Others may have known its secrets: it has none now, and needs a new one.",
+        false => "The application is changed.",
+    };
     Ok(Reply::ok(ApplicationAnswer { application: row.into(), message }, message))
+}
+
+/// Whether it acts for the caller. Not any more for who left since and came back: they take it over anew.
+async fn answers_already(db: &impl ConnectionTrait, tenant: Tenant, caller: &Caller, row: &Model) -> Result<bool> {
+    if row.responsible_user_id != caller.user_id {
+        return Ok(false);
+    }
+    Ok(member::find(db, tenant, caller.user_id).await?.joined_at <= row.responsible_since)
+}
+
+fn known_keys() -> Error {
+    Error::invalid_field("jwks", "must be new keys: others know those that it has")
 }

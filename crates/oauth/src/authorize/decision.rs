@@ -42,8 +42,14 @@ pub struct DecisionForm {
 #[utoipa::path(post, path = "/oauth/authorize", tag = "oauth2", security(()),
     request_body(content = DecisionForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error=access_denied`"),
+        (status = 303, description = "To the same address, where the form is an application's request"),
         (status = 400, description = "A page, or `invalid_request`: the form is not this session's, used, or too old", body = OauthErrorBody)))]
 pub async fn decide(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
+    // An application may post its request too (OpenID Connect Core, section 3.1.2.1). It comes without the person's cookie;
+    // where it leads to, the browser comes with it.
+    if form.0.get("ticket").is_none() && form.0.get("client_id").is_some() {
+        return sign_in::lead(sign_in::AUTHORIZE, &form.0.encoded()).unwrap_or_else(IntoResponse::into_response);
+    }
     match decided(&oauth, &origin, &headers, &form).await {
         Ok(location) => redirect(&location).unwrap_or_else(IntoResponse::into_response),
         Err(refusal) => refused(&oauth, &headers, refusal),
@@ -52,6 +58,9 @@ pub async fn decide(State(oauth): State<Oauth>, origin: RequestOrigin, headers: 
 
 async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
     let lost = || Refusal::Page(ErrorCode::OauthInvalidRequest);
+    if sign_in::is_foreign(oauth, headers) {
+        return Err(lost());
+    }
     let caller = sign_in::caller(oauth, headers, origin.ip).await?.ok_or_else(lost)?;
     let session = caller.session()?;
     let ticket = form.0.get("ticket").ok_or_else(lost)?;
@@ -159,8 +168,10 @@ pub(crate) async fn granted(
         ..Default::default()
     };
     grant::Entity::insert(row).exec_without_returning(tx.conn()).await?;
-    if is_new {
-        consent::remember(tx, organization, user, client.row.id, &request.scope(), now).await?;
+    // Of a device the person is asked each time: what another one may was not asked.
+    if is_new && !request.is_of_device() {
+        let member = (user, decider.joined_at);
+        consent::remember(tx, organization, member, client.row.id, &request.scope(), now).await?;
     }
     let record = AuditRecord::new(Some(organization), origin.actor(user), "oauth.authorize")
         .target("oauth_application", client.row.id.0)

@@ -9,17 +9,19 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use jsonwebtoken::Validation;
 use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::http::{RequestOrigin, SignedIn};
-use serde::Deserialize;
 
-use super::{page, sign_in};
+use super::{
+    page,
+    sign_in::{self, LOGOUT},
+};
 use crate::{
     Oauth,
     application::known::Client,
     error::OauthErrorBody,
     form::{Form, Parameters},
+    id_token,
     request::{Refusal, client},
 };
 
@@ -45,18 +47,13 @@ pub async fn logout(
 
 /// The same, posted by the application's page, or by the one here that asked.
 pub async fn posted(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
-    match form.0.get("form_token") {
-        // Whoever confirms was shown the page by this server.
-        Some(_) if sign_in::is_ours(&headers, &form) => {
-            let query = form.0.get("continue").unwrap_or_default();
-            let parameters = Parameters::parse(query.as_bytes()).ok();
-            answered(&oauth, origin, &headers, parameters, query, true).await
-        }
-        _ => {
-            let query = form.0.encoded();
-            answered(&oauth, origin, &headers, Some(form.0), &query, false).await
-        }
+    // Whoever confirms was shown the page by this server.
+    if sign_in::is_ours(&oauth, &headers, &form) {
+        let query = form.0.get("continue").unwrap_or_default();
+        return answered(&oauth, origin, &headers, Parameters::parse(query.as_bytes()).ok(), query, true).await;
     }
+    // A form of another site comes without the person's cookie; where it leads to, the browser comes with it.
+    sign_in::lead(LOGOUT, &form.0.encoded()).unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn answered(
@@ -83,7 +80,7 @@ async fn end(
     is_confirmed: bool,
 ) -> Result<Response, Refusal> {
     let hint = match parameters.get("id_token_hint") {
-        Some(token) => Some(hinted(oauth, token).await?.ok_or(Refusal::Page(ErrorCode::OauthInvalidRequest))?),
+        Some(token) => Some(id_token::read(oauth, token).await?.ok_or(Refusal::Page(ErrorCode::OauthInvalidRequest))?),
         None => None,
     };
     let client_id = parameters.get("client_id").or(hint.as_ref().map(|hint| hint.aud.as_str()));
@@ -95,7 +92,9 @@ async fn end(
         None => None,
     };
     let back = back(application.as_deref(), parameters)?;
-    if let Some(caller) = sign_in::caller(oauth, headers, origin.ip).await? {
+    let caller = sign_in::caller(oauth, headers, origin.ip).await?;
+    let is_somebody = caller.is_some();
+    if let Some(caller) = caller {
         let is_theirs = hint.as_ref().is_some_and(|hint| hint.sub == caller.user_id.to_string());
         if !is_theirs && !is_confirmed {
             let name = application.as_ref().map(|client| client.row.name.as_str());
@@ -112,7 +111,9 @@ async fn end(
         None => page::notice("You are signed out", "You can close this page.")?,
     };
     page::keep_private(response.headers_mut());
-    response.headers_mut().append(header::SET_COOKIE, sign_in::no_session(oauth)?);
+    if is_somebody {
+        response.headers_mut().append(header::SET_COOKIE, sign_in::no_session(oauth)?);
+    }
     Ok(response)
 }
 
@@ -129,24 +130,4 @@ fn back(application: Option<&Client>, parameters: &Parameters) -> Result<Option<
         url.query_pairs_mut().append_pair("state", state);
     }
     Ok(Some(url.into()))
-}
-
-/// What an ID token says that this server gave, however old.
-#[derive(Deserialize)]
-struct Hint {
-    sub: String,
-    aud: String,
-}
-
-async fn hinted(oauth: &Oauth, token: &str) -> Result<Option<Hint>> {
-    let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(None) };
-    let (Some(kid), Some("JWT")) = (header.kid, header.typ.as_deref()) else { return Ok(None) };
-    let Some(key) = oauth.access.keys().verifying(&kid).await? else { return Ok(None) };
-    let mut validation = Validation::new(key.algorithm);
-    validation.set_issuer(&[oauth.issuer()]);
-    validation.set_required_spec_claims(&["iss", "sub", "aud"]);
-    // For which application it is, it says itself.
-    validation.validate_aud = false;
-    validation.validate_exp = false;
-    Ok(jsonwebtoken::decode::<Hint>(token, &key.key, &validation).ok().map(|decoded| decoded.claims))
 }

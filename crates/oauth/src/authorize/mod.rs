@@ -23,9 +23,10 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use rivergen_kernel::{Caller, Credential, ErrorCode, Scope, Scopes, SessionId, Tenant, WorkspaceId};
 use rivergen_platform::http::RequestOrigin;
-use rivergen_tenancy::{organization, workspace};
+use rivergen_tenancy::{member, organization, workspace};
 use sea_orm::EntityTrait;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -35,6 +36,7 @@ use crate::{
     consent,
     error::{Code, OauthError, OauthErrorBody},
     form::Parameters,
+    id_token,
     policy::Policy,
     request::{Refusal, Request},
     scope::ScopeSet,
@@ -61,6 +63,8 @@ pub(crate) struct Decider {
     pub session: SessionId,
     /// Where they stand in the application's organization.
     pub workspace_id: Option<WorkspaceId>,
+    /// Since when they have been its member.
+    pub joined_at: DateTime<Utc>,
 }
 
 impl Decider {
@@ -87,7 +91,9 @@ impl Decider {
         if entered.closed.is_some() {
             return Err(denied("The organization asks for another way to sign in."));
         }
-        let policy = Policy::of(oauth.platform().db.read(), Tenant::on_behalf_of(organization)).await?;
+        let (db, tenant) = (oauth.platform().db.read(), Tenant::on_behalf_of(organization));
+        let joined_at = member::find(db, tenant, caller.user_id).await?.joined_at;
+        let policy = Policy::of(db, tenant).await?;
         policy.check(&client.row, scope)?;
         let stands = caller.membership.as_ref().filter(|membership| membership.organization_id == organization);
         let workspace_id = match stands {
@@ -97,7 +103,7 @@ impl Decider {
                 home.and_then(|place| place.workspace_id)
             }
         };
-        Ok(Self { caller, session, workspace_id })
+        Ok(Self { caller, session, workspace_id, joined_at })
     }
 }
 
@@ -130,6 +136,7 @@ pub(crate) async fn names(
         ("nonce" = Option<String>, Query, description = "Comes back in the ID token"),
         ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`"),
         ("max_age" = Option<i64>, Query, description = "Seconds that the sign-in may be old"),
+        ("id_token_hint" = Option<String>, Query, description = "With `prompt=none`: an ID token of the person who must be signed in"),
         ("resource" = Option<String>, Query, description = "The server that the tokens are for; without it, this one")),
     responses((status = 200, description = "A page: sign in, or consent", content_type = "text/html", body = String),
         (status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error`"),
@@ -155,10 +162,18 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
     let is_silent = request.prompts("none");
     let now = oauth.platform().clock.now();
+    let hint = match &request.id_token_hint {
+        Some(token) if is_silent => id_token::read(oauth, token).await?.map(|hint| hint.sub),
+        _ => None,
+    };
+    let is_meant = |caller: &Caller| {
+        !is_silent || request.id_token_hint.is_none() || hint.as_ref() == Some(&caller.user_id.to_string())
+    };
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
-    let Some(caller) = caller.filter(|caller| request.takes(caller.authenticated_at, now)) else {
+    let is_good = |caller: &Arc<Caller>| request.takes(caller.authenticated_at, now) && is_meant(caller);
+    let Some(caller) = caller.filter(is_good) else {
         if is_silent {
-            return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in.")));
+            return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in, or another person.")));
         }
         return Ok(sign_in::page(
             oauth,
@@ -180,17 +195,19 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
-    let consent = page::Consent {
-        application: &client.row,
-        organization: &organization,
-        workspace: workspace.as_deref(),
-        email: &decider.caller.email,
-        scope: &request.scope(),
-        redirect_uri: &request.redirect_uri,
-        form: page::Form::Ticket(ticket.expose()),
-        begin_again: (sign_in::AUTHORIZE, query),
-    };
-    Ok(consent.response()?)
+    Ok(sign_in::with_form_token(oauth, headers, |form_token| {
+        let consent = page::Consent {
+            application: &client.row,
+            organization: &organization,
+            workspace: workspace.as_deref(),
+            email: &decider.caller.email,
+            scope: request.scope(),
+            asked_by: page::AskedBy::Browser { redirect_uri: &request.redirect_uri },
+            ticket: ticket.expose(),
+            begin_again: page::Form { to: sign_in::AUTHORIZE, query, token: form_token },
+        };
+        consent.response()
+    })?)
 }
 
 /// Whether the person need not be asked: they agreed to all of it before, or an administrator did for everybody. Where
@@ -211,7 +228,8 @@ async fn is_agreed(
     if client.row.preapproved && request.scope().api().within(&Scopes([Scope::Read].into())) {
         return Ok(true);
     }
-    let known = consent::find(oauth.platform().db.read(), decider.caller.user_id, client.row.id).await?;
+    let (db, user) = (oauth.platform().db.read(), decider.caller.user_id);
+    let known = consent::of_member(db, user, client.row.id, decider.joined_at).await?;
     Ok(known.is_some_and(|known| request.scope().is_subset(&known.scope())))
 }
 

@@ -9,7 +9,12 @@ use rivergen_kernel::{Error, ErrorCode, Result, Token};
 use rivergen_platform::{http::preferred, mail::escape};
 use url::Url;
 
-use crate::{application, error::OauthErrorBody, scope::ScopeSet};
+use super::sign_in::{AUTHORIZE, DEVICE};
+use crate::{
+    application,
+    error::OauthErrorBody,
+    scope::{Item, ScopeSet},
+};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -19,14 +24,11 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-/// A page. Its forms lead here, and with the answer's redirect to `leads_to`.
-fn page(status: StatusCode, title: &str, body: &str, leads_to: Option<&str>) -> Result<Response> {
+/// A page. Where its forms lead is left open: browsers ask that of each address on the way, and the last is an application's.
+fn page(status: StatusCode, title: &str, body: &str) -> Result<Response> {
     let nonce = Token::random(&mut rand::rng());
     let nonce = &nonce.expose()[..22];
-    let forms = leads_to.map(|source| format!(" {source}")).unwrap_or_default();
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'{forms}; frame-ancestors 'none'; base-uri 'none'"
-    );
+    let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'");
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><title>{title} · RiverGen</title>\n\
@@ -42,15 +44,6 @@ fn page(status: StatusCode, title: &str, body: &str, leads_to: Option<&str>) -> 
     Ok(response)
 }
 
-/// An address as a Content-Security-Policy names it: its origin, or the scheme of a program's own.
-fn source(redirect_uri: &str) -> Option<String> {
-    let url = Url::parse(redirect_uri).ok()?;
-    Some(match url.scheme() {
-        "http" | "https" => url.origin().ascii_serialization(),
-        scheme => format!("{scheme}:"),
-    })
-}
-
 /// Where a person is sent, as they can recognise it.
 fn destination(redirect_uri: &str) -> String {
     let url = Url::parse(redirect_uri).ok();
@@ -64,98 +57,99 @@ fn destination(redirect_uri: &str) -> String {
     }
 }
 
-/// The question: who asks, for what, where, and who answers.
-pub(crate) struct Consent<'a> {
-    pub application: &'a application::Model,
-    pub organization: &'a str,
-    pub workspace: Option<&'a str>,
-    pub email: &'a str,
-    pub scope: &'a ScopeSet,
-    pub redirect_uri: &'a str,
-    pub form: Form<'a>,
-    /// Where to begin again as somebody else.
-    pub begin_again: (&'a str, &'a str),
-}
-
-/// What the decision is posted with.
-pub(crate) enum Form<'a> {
-    /// Of a request that came through the browser.
-    Ticket(&'a str),
-    /// Of a device: its code, and the token of the form.
-    Device(&'a str, &'a str),
-}
-
-impl Consent<'_> {
-    pub fn response(&self) -> Result<Response> {
-        let wishes: String =
-            self.scope.0.iter().map(|item| format!("<li>{}</li>\n", escape(&item.sentence()))).collect();
-        let description = self.application.description.as_deref().map(|text| format!("<p>{}</p>\n", escape(text)));
-        let place = match self.workspace {
-            Some(workspace) => format!("<b>{}</b>, workspace <b>{}</b>", escape(self.organization), escape(workspace)),
-            None => format!("<b>{}</b>", escape(self.organization)),
-        };
-        let (destination, form) = match self.form {
-            Form::Ticket(ticket) => (
-                format!("You are sent on to <b>{}</b>.", escape(&destination(self.redirect_uri))),
-                format!(
-                    "<form method=\"post\" action=\"/oauth/authorize\"><input type=\"hidden\" name=\"ticket\" value=\"{}\">",
-                    escape(ticket)
-                ),
-            ),
-            Form::Device(code, token) => (
-                format!(
-                    "<b>Go on only if the code {} stands on a device of yours, and you began this yourself:</b> whoever sent \
-                     you a code would be let in.",
-                    escape(code)
-                ),
-                format!(
-                    "<form method=\"post\" action=\"/oauth/device\"><input type=\"hidden\" name=\"user_code\" value=\"{}\">\
-                     <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
-                    escape(code),
-                    escape(token)
-                ),
-            ),
-        };
-        let body = format!(
-            "<h1>{name} asks to act for you</h1>\n{description}\
-             <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
-             <p>It never can do more than you can yourself. {destination} You can take this back at any time under connected \
-             applications.</p>\n{form}\n\
-             <div class=\"ways\"><button name=\"approve\" value=\"true\">Allow</button>\
-             <button class=\"plain\" name=\"approve\" value=\"false\">Do not allow</button></div></form>\n\
-             <form method=\"post\" action=\"/oauth/sign-out\"><input type=\"hidden\" name=\"to\" value=\"{to}\"><input type=\"hidden\" name=\"continue\" value=\"{query}\">\
-             <p><small>You are signed in as {email}. <button class=\"link\">Somebody else?</button></small></p></form>",
-            name = escape(&self.application.name),
-            description = description.unwrap_or_default(),
-            to = escape(self.begin_again.0),
-            query = escape(self.begin_again.1),
-            email = escape(self.email),
-        );
-        page(StatusCode::OK, &self.application.name, &body, source(self.redirect_uri).as_deref())
-    }
-}
-
-/// What stands in each of the sign-in forms.
-pub(crate) struct SignIn<'a> {
+/// What stands in each form here: where it leads back to, and a token against forms of other sites, which the browser's cookie
+/// says too.
+pub(crate) struct Form<'a> {
     /// The page to come back to, and its query.
     pub to: &'a str,
     pub query: &'a str,
-    /// Against a form of another site: the browser's cookie says the same.
-    pub form_token: &'a str,
-    pub fault: Option<&'a str>,
+    pub token: &'a str,
 }
 
-impl SignIn<'_> {
+impl Form<'_> {
     fn hidden(&self) -> String {
         format!(
             "<input type=\"hidden\" name=\"to\" value=\"{}\"><input type=\"hidden\" name=\"continue\" value=\"{}\">\
              <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
             escape(self.to),
             escape(self.query),
-            escape(self.form_token)
+            escape(self.token)
         )
     }
+}
 
+/// The question: who asks, for what, where, and who answers.
+pub(crate) struct Consent<'a> {
+    pub application: &'a application::Model,
+    pub organization: &'a str,
+    pub workspace: Option<&'a str>,
+    pub email: &'a str,
+    pub scope: ScopeSet,
+    pub asked_by: AskedBy<'a>,
+    /// It stands for the whole request.
+    pub ticket: &'a str,
+    /// To begin again as somebody else.
+    pub begin_again: Form<'a>,
+}
+
+/// How the request came.
+pub(crate) enum AskedBy<'a> {
+    /// Through the browser, which is sent on.
+    Browser { redirect_uri: &'a str },
+    /// By a device that shows this code.
+    Device { code: &'a str },
+}
+
+impl Consent<'_> {
+    pub fn response(&self) -> Result<Response> {
+        let mut wishes = self.scope.clone();
+        // Refresh tokens are given whether they were asked for or not.
+        wishes.0.insert(Item::OfflineAccess);
+        let wishes: String = wishes.0.iter().map(|item| format!("<li>{}</li>\n", escape(&item.sentence()))).collect();
+        let description = self.application.description.as_deref().map(|text| format!("<p>{}</p>\n", escape(text)));
+        let place = match self.workspace {
+            Some(workspace) => format!("<b>{}</b>, workspace <b>{}</b>", escape(self.organization), escape(workspace)),
+            None => format!("<b>{}</b>", escape(self.organization)),
+        };
+        let (action, what_follows) = match self.asked_by {
+            AskedBy::Browser { redirect_uri } => {
+                (AUTHORIZE, format!("You are sent on to <b>{}</b>.", escape(&destination(redirect_uri))))
+            }
+            AskedBy::Device { code } => (
+                DEVICE,
+                format!(
+                    "<b>Go on only if the code {} stands on a device of yours, and you began this yourself:</b> whoever sent \
+                     you a code would be let in.",
+                    escape(code)
+                ),
+            ),
+        };
+        let body = format!(
+            "<h1>{name} asks to act for you</h1>\n{description}\
+             <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
+             <p>It never can do more than you can yourself. {what_follows} You can take this back at any time under connected \
+             applications.</p>\n<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
+             <div class=\"ways\"><button name=\"approve\" value=\"true\">Allow</button>\
+             <button class=\"plain\" name=\"approve\" value=\"false\">Do not allow</button></div></form>\n\
+             <form method=\"post\" action=\"/oauth/sign-out\">{hidden}\
+             <p><small>You are signed in as {email}. <button class=\"link\">Somebody else?</button></small></p></form>",
+            name = escape(&self.application.name),
+            description = description.unwrap_or_default(),
+            ticket = escape(self.ticket),
+            hidden = self.begin_again.hidden(),
+            email = escape(self.email),
+        );
+        page(StatusCode::OK, &self.application.name, &body)
+    }
+}
+
+/// The pages that ask who is there.
+pub(crate) struct SignIn<'a> {
+    pub form: Form<'a>,
+    pub fault: Option<&'a str>,
+}
+
+impl SignIn<'_> {
     fn fault(&self) -> String {
         self.fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default()
     }
@@ -169,10 +163,10 @@ impl SignIn<'_> {
              <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" \
              autocomplete=\"current-password\" required>\n<div class=\"ways\"><button>Sign in</button></div></form>",
             fault = self.fault(),
-            hidden = self.hidden(),
+            hidden = self.form.hidden(),
             email = escape(email),
         );
-        page(StatusCode::OK, "Sign in", &body, None)
+        page(StatusCode::OK, "Sign in", &body)
     }
 
     pub fn sign_out(&self, application: Option<&str>, email: &str) -> Result<Response> {
@@ -182,10 +176,9 @@ impl SignIn<'_> {
              <p><small>To stay signed in, close this page.</small></p>",
             asks = application.map(|name| format!("<b>{}</b> asks for it.", escape(name))).unwrap_or_default(),
             email = escape(email),
-            hidden = self.hidden(),
+            hidden = self.form.hidden(),
         );
-        // The answer may send the browser on to an address of the application.
-        page(StatusCode::OK, "Sign out", &body, Some("https: http://localhost:* http://127.0.0.1:*"))
+        page(StatusCode::OK, "Sign out", &body)
     }
 
     pub fn code(&self, temporary_token: &str, message: &str) -> Result<Response> {
@@ -196,10 +189,10 @@ impl SignIn<'_> {
              required autofocus>\n<div class=\"ways\"><button>Go on</button></div></form>",
             message = escape(message),
             fault = self.fault(),
-            hidden = self.hidden(),
+            hidden = self.form.hidden(),
             token = escape(temporary_token),
         );
-        page(StatusCode::OK, "Sign in", &body, None)
+        page(StatusCode::OK, "Sign in", &body)
     }
 }
 
@@ -212,12 +205,12 @@ pub(crate) fn user_code(typed: &str, fault: Option<&str>) -> Result<Response> {
         fault = fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default(),
         typed = escape(typed),
     );
-    page(StatusCode::OK, "Connect a device", &body, None)
+    page(StatusCode::OK, "Connect a device", &body)
 }
 
 /// A page that says something and asks nothing.
 pub(crate) fn notice(title: &str, text: &str) -> Result<Response> {
-    page(StatusCode::OK, title, &format!("<h1>{}</h1>\n<p>{}</p>", escape(title), escape(text)), None)
+    page(StatusCode::OK, title, &format!("<h1>{}</h1>\n<p>{}</p>", escape(title), escape(text)))
 }
 
 /// Why nobody is sent anywhere: a page for a person, the protocol's body for a program.
@@ -234,7 +227,7 @@ pub(crate) fn refusal(headers: &HeaderMap, code: ErrorCode) -> Response {
          application and start again; if that does not help, tell its maker.</p>",
         escape(code.message())
     );
-    page(StatusCode::BAD_REQUEST, "This cannot go on", &body, None).unwrap_or_else(IntoResponse::into_response)
+    page(StatusCode::BAD_REQUEST, "This cannot go on", &body).unwrap_or_else(IntoResponse::into_response)
 }
 
 #[cfg(test)]
@@ -243,12 +236,12 @@ mod tests {
 
     #[test]
     fn a_destination_is_recognisable() {
-        for (uri, shown, named) in [
-            ("https://app.example/cb", "app.example", "https://app.example"),
-            ("http://127.0.0.1:5000/cb", "a program on this device", "http://127.0.0.1:5000"),
-            ("com.example.app:/cb", "the program that opens com.example.app:", "com.example.app:"),
+        for (uri, shown) in [
+            ("https://app.example/cb", "app.example"),
+            ("http://127.0.0.1:5000/cb", "a program on this device"),
+            ("com.example.app:/cb", "the program that opens com.example.app:"),
         ] {
-            assert_eq!((destination(uri).as_str(), source(uri).as_deref()), (shown, Some(named)));
+            assert_eq!(destination(uri), shown);
         }
     }
 }

@@ -31,7 +31,7 @@ const FORM: &str = "rivergen_oauth_form";
 /// The pages that a sign-in comes back to.
 pub(crate) const AUTHORIZE: &str = "/oauth/authorize";
 pub(crate) const DEVICE: &str = "/oauth/device";
-const LOGOUT: &str = "/oauth/logout";
+pub(crate) const LOGOUT: &str = "/oauth/logout";
 
 /// The person whose cookie the browser has; nobody where it is not good any more.
 pub(crate) async fn caller(oauth: &Oauth, headers: &HeaderMap, ip: Option<IpAddr>) -> Result<Option<Arc<Caller>>> {
@@ -60,7 +60,7 @@ pub(crate) fn page(
     email: &str,
     fault: Option<&str>,
 ) -> Result<Response> {
-    with_form_token(oauth, headers, |form_token| SignIn { to, query, form_token, fault }.password(email))
+    with_form_token(oauth, headers, |token| SignIn { form: page::Form { to, query, token }, fault }.password(email))
 }
 
 /// The page, with the token of its form in it and in a cookie: a form of another site knows neither.
@@ -85,7 +85,7 @@ pub(crate) fn ask_to_sign_out(
     email: &str,
 ) -> Result<Response> {
     with_form_token(oauth, headers, |form_token| {
-        SignIn { to: LOGOUT, query, form_token, fault: None }.sign_out(application, email)
+        SignIn { form: page::Form { to: LOGOUT, query, token: form_token }, fault: None }.sign_out(application, email)
     })
 }
 
@@ -94,26 +94,47 @@ pub(crate) fn no_session(oauth: &Oauth) -> Result<HeaderValue> {
     cookie(oauth, SESSION, "", 0)
 }
 
+/// Whether a browser says that another site posted the form. From the pages here it says `null`: they tell nobody where it
+/// comes from.
+pub(crate) fn is_foreign(oauth: &Oauth, headers: &HeaderMap) -> bool {
+    let is_elsewhere = |origin: &HeaderValue| {
+        let own = url::Url::parse(oauth.issuer()).map(|url| url.origin().ascii_serialization());
+        origin != "null" && !own.is_ok_and(|own| origin == own.as_str())
+    };
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+        || headers.get(header::ORIGIN).is_some_and(is_elsewhere)
+}
+
 /// Whether the form is of a page that this browser was shown.
-pub(crate) fn is_ours(headers: &HeaderMap, form: &Form) -> bool {
+pub(crate) fn is_ours(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> bool {
+    if is_foreign(oauth, headers) {
+        return false;
+    }
     let (Some(cookie), Some(field)) = (cookies::read(headers, FORM), form.0.get("form_token")) else { return false };
     cookie.len() == 43 && bool::from(cookie.as_bytes().ct_eq(field.as_bytes()))
 }
 
-/// Back to the request, which was asked to sign the person in and has.
-fn back(to: &str, query: &str) -> Result<Response> {
-    // One of the two, whatever the form says.
-    let to = if to == DEVICE { DEVICE } else { AUTHORIZE };
+/// The query of a request without its wish for a new sign-in, which is done.
+fn fulfilled(query: &str) -> String {
     let kept = url::form_urlencoded::parse(query.as_bytes());
     let mut again = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in kept {
         let prompts = value.split(' ').filter(|one| *one != "login" && *one != "select_account");
         match name.as_ref() {
+            "max_age" => continue,
             "prompt" => again.append_pair("prompt", &prompts.collect::<Vec<_>>().join(" ")),
             name => again.append_pair(name, &value),
         };
     }
-    let location = HeaderValue::from_str(&format!("{to}?{}", again.finish())).map_err(Error::internal)?;
+    again.finish()
+}
+
+/// To a page here, with a query.
+pub(crate) fn lead(to: &str, query: &str) -> Result<Response> {
+    // Written anew: what came with a form is not always a query.
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let location = HeaderValue::from_str(&format!("{to}?{query}")).map_err(Error::internal)?;
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
     page::keep_private(response.headers_mut());
     Ok(response)
@@ -121,15 +142,17 @@ fn back(to: &str, query: &str) -> Result<Response> {
 
 fn signed_in(oauth: &Oauth, tokens: &TokenSet, form: &Form) -> Result<Response> {
     let (to, query) = came_from(form);
-    let mut response = back(to, query)?;
+    let mut response = lead(to, &fulfilled(query))?;
     let cookie = cookie(oauth, SESSION, &tokens.access_token, tokens.expires_in)?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
 /// The page that a form leads back to, and its query.
-fn came_from(form: &Form) -> (&str, &str) {
-    (form.0.get("to").unwrap_or(AUTHORIZE), form.0.get("continue").unwrap_or_default())
+fn came_from(form: &Form) -> (&'static str, &str) {
+    // One of the two, whatever the form says.
+    let to = if form.0.get("to") == Some(DEVICE) { DEVICE } else { AUTHORIZE };
+    (to, form.0.get("continue").unwrap_or_default())
 }
 
 /// What went wrong, where the person can do something about it.
@@ -142,7 +165,7 @@ fn fault(error: Error) -> Result<String> {
 pub async fn password(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
     let (to, query) = came_from(&form);
     let email = form.0.get("email").unwrap_or_default();
-    let outcome = match is_ours(&headers, &form) {
+    let outcome = match is_ours(&oauth, &headers, &form) {
         true => try_password(&oauth, origin, &headers, email, &form).await,
         false => page(&oauth, &headers, to, query, email, Some("The page was too old; sign in again.")),
     };
@@ -181,8 +204,9 @@ async fn try_password(
             match mfa_otp_generate(State(identity.clone()), origin, Json(choice)).await {
                 Ok(reply) => {
                     let chosen = reply.into_data();
-                    with_form_token(oauth, headers, |form_token| {
-                        SignIn { to, query, form_token, fault: None }.code(&chosen.temporary_token, chosen.message)
+                    with_form_token(oauth, headers, |token| {
+                        let page = SignIn { form: page::Form { to, query, token }, fault: None };
+                        page.code(&chosen.temporary_token, chosen.message)
                     })
                 }
                 Err(error) => page(oauth, headers, to, query, email, Some(&fault(error)?)),
@@ -194,7 +218,7 @@ async fn try_password(
 /// The form with the second factor.
 pub async fn code(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
     let (to, query) = came_from(&form);
-    let outcome = match is_ours(&headers, &form) {
+    let outcome = match is_ours(&oauth, &headers, &form) {
         true => try_code(&oauth, origin, &headers, &form).await,
         false => page(&oauth, &headers, to, query, "", Some("The page was too old; sign in again.")),
     };
@@ -212,19 +236,22 @@ async fn try_code(oauth: &Oauth, origin: RequestOrigin, headers: &HeaderMap, for
     // Without what a device says of itself: these pages make none trusted.
     match mfa_verify(State(identity), origin, HeaderMap::new(), Json(request)).await {
         Ok(reply) => signed_in(oauth, &reply.into_data().tokens, form),
-        Err(error) if error.code == ErrorCode::InvalidMfaCode => with_form_token(oauth, headers, |form_token| {
+        Err(error) if error.code == ErrorCode::InvalidMfaCode => with_form_token(oauth, headers, |token| {
             let fault = Some(ErrorCode::InvalidMfaCode.message());
-            SignIn { to, query, form_token, fault }.code(&temporary_token, "Try again.")
+            SignIn { form: page::Form { to, query, token }, fault }.code(&temporary_token, "Try again.")
         }),
         Err(error) => page(oauth, headers, to, query, "", Some(&fault(error)?)),
     }
 }
 
-/// Forgets the browser's person, and begins the request again. The session itself goes on.
-pub async fn forget(State(oauth): State<Oauth>, form: Form) -> Response {
+/// Forgets the browser's person, and begins the request again. The session itself goes on. Another site's form makes nobody
+/// forgotten.
+pub async fn forget(State(oauth): State<Oauth>, headers: HeaderMap, form: Form) -> Response {
     let (to, query) = came_from(&form);
-    let outcome = back(to, query).and_then(|mut response| {
-        response.headers_mut().append(header::SET_COOKIE, no_session(&oauth)?);
+    let outcome = lead(to, query).and_then(|mut response| {
+        if is_ours(&oauth, &headers, &form) {
+            response.headers_mut().append(header::SET_COOKIE, no_session(&oauth)?);
+        }
         Ok(response)
     });
     outcome.unwrap_or_else(IntoResponse::into_response)

@@ -2,14 +2,14 @@
 //!
 //! A service gets a token that is meant for it: its `aud` names one of the service's registered resources. With it and its
 //! own proof it asks for a token for this server, of which nothing is more than in the first: not the scope, not the time.
-//! `act` names the service. The token lives and dies with the grant of the first one.
+//! `act` names the service, and in it whichever acted before. The token lives and dies with the grant of the first one.
 
 use chrono::Duration;
 use rivergen_kernel::ErrorCode;
 
 use super::{Asking, TokenAnswer};
 use crate::{
-    access_token::Subject,
+    access_token::{Actor, Subject},
     application::{ClientType, GrantType},
     error::{Code, OauthError, Result},
     form::Parameters,
@@ -54,7 +54,10 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if scope.api().0.is_empty() {
         return Err(OauthError::new(Code::InvalidScope, "Nothing is left of the scope for this service."));
     }
-    let resources = asked_resources(asking.oauth, client, form.all("resource"))?;
+    // The one is an address and the other may be a name (section 2.1); here resources are known by their addresses.
+    let asked: Vec<String> = form.all("resource").iter().chain(form.all("audience")).cloned().collect();
+    let resources = asked_resources(asking.oauth, client, &asked)?;
+    let before = subject.claims.act.clone().map(Box::new);
     let access = asking
         .oauth
         .access
@@ -65,7 +68,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
             resources: &resources,
             workspace_id: grant.workspace_id,
             grant: Some(&grant),
-            acts: true,
+            act: Some(Actor { sub: client.row.client_id.clone(), act: before }),
             at_most: Some(subject.expires_at - now),
         })
         .await?;

@@ -63,6 +63,8 @@ pub struct TokenRequest {
     scope: Option<String>,
     /// The servers that the token is for; without it, this one.
     resource: Option<String>,
+    /// For `urn:ietf:params:oauth:grant-type:token-exchange`: the same as `resource`.
+    audience: Option<String>,
     /// Here, or in the header with HTTP Basic.
     client_id: Option<String>,
     client_secret: Option<String>,
@@ -125,11 +127,12 @@ pub async fn token(
 }
 
 impl Asking<'_> {
-    /// The person of a grant, who may have left since; `invalid_grant` where they have.
+    /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
         let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
-        let checked = self.oauth.access.check_person(grant.user_id, grant.organization_id, grant.created_at).await;
-        match checked {
+        let now = self.oauth.platform().clock.now();
+        let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
+        match self.oauth.access.check_person(user, organization, since, grant.proofs(), now).await {
             Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => return Err(gone()),
             checked => checked?,
         }
@@ -152,13 +155,16 @@ impl Asking<'_> {
             resources,
             workspace_id: grant.workspace_id,
             grant: Some(grant),
-            acts: false,
+            act: None,
             at_most: None,
         };
         let access = self.oauth.access.issue(subject).await?;
         let now = self.oauth.platform().clock.now();
         let id_token = match scope.holds(Item::OpenId) {
-            true => Some(id_token::issue(self.oauth, self.client, grant, user, &access.text, now)?),
+            true => {
+                let said = id_token::Said { client: self.client, grant, user, scope, access_token: &access.text };
+                Some(id_token::issue(self.oauth, &said, now)?)
+            }
             false => None,
         };
         Ok(TokenAnswer {
@@ -176,7 +182,8 @@ impl Asking<'_> {
     fn narrowed_resources(&self, grant: &grant::Model, asked: &[String]) -> Result<Vec<String>> {
         let granted = grant.resources();
         if asked.is_empty() {
-            return Ok(granted);
+            // What was taken from the application since, it does not get for what was granted before.
+            return crate::request::asked_resources(self.oauth, self.client, &granted);
         }
         let resources = crate::request::asked_resources(self.oauth, self.client, asked)?;
         let own = [self.oauth.issuer().to_owned()];

@@ -5,7 +5,6 @@ use rivergen_platform::audit::{self, AuditRecord, Outcome};
 
 use super::{Asking, TokenAnswer};
 use crate::{
-    application::GrantType,
     error::{Code, OauthError, Result},
     form::Parameters,
     grant::{self, refresh_token},
@@ -14,15 +13,15 @@ use crate::{
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
     let invalid = || OauthError::new(Code::InvalidGrant, "The refresh token is unknown, used, expired, or not yours.");
-    if !asking.client.may(GrantType::AuthorizationCode) && !asking.client.may(GrantType::DeviceCode) {
-        return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
-    }
     let text = form.require("refresh_token")?;
     let platform = asking.oauth.platform();
     let (db, now) = (platform.db.read(), platform.clock.now());
     let shown = refresh_token::find(db, text).await?.ok_or_else(invalid)?;
     let grant = grant::Model::find(db, shown.grant_id).await?;
     let grant = grant.filter(|grant| grant.application_id == asking.client.row.id).ok_or_else(invalid)?;
+    if !asking.client.may(grant.grant_type()) {
+        return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
+    }
     if grant.ended_at.is_some() || now >= shown.expires_at {
         return Err(invalid());
     }

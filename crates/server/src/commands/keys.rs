@@ -24,7 +24,7 @@ impl KeysCommand {
         let db = open_database(config).await?;
         let vault = open_vault(config, db.clone(), Clock::system())?;
         for (purpose, algorithm) in
-            [(Purpose::Sessions, config.tokens.algorithm), (Purpose::Applications, rivergen_oauth::SIGNING_ALGORITHM)]
+            [(Purpose::Sessions, config.tokens.algorithm), (Purpose::Applications, config.oauth.signing_algorithm)]
         {
             let clock = Clock::system();
             let keys = SigningKeys::load_or_create(db.clone(), vault.clone(), clock, purpose, algorithm).await?;

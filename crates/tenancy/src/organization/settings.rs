@@ -76,7 +76,7 @@ pub struct OrganizationSettings {
     /// What people get who are added, invited or imported without a role, to a workspace that has no default role of its own;
     /// `null`: Viewer.
     pub default_role_id: Option<RoleId>,
-    /// Who may register applications that sign in with RiverGen.
+    /// Who may register applications that sign in with RiverGen: every member, those who may manage them, or nobody.
     #[schema(inline)]
     pub oauth_app_creation: OauthAppCreation,
     /// Whether workspaces may be open to every member. Where not, those that are set so are open to nobody meanwhile; who

@@ -3,7 +3,7 @@
 use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{App, CALLBACK, granted, post, refused, registration, text};
+use super::{App, CALLBACK, granted, key_pair, post, refused, registration, text};
 
 on_both_databases! {
     the_secret_is_shown_once;
@@ -16,6 +16,10 @@ on_both_databases! {
     a_new_secret_voids_all_before_it;
     secrets_overlap;
     nobody_gets_at_what_another_administrator_may_do;
+    what_others_know_opens_nothing_as_somebody;
+    new_keys_come_with_who_takes_it_over;
+    who_left_and_came_back_answers_for_nothing;
+    the_organization_says_who_registers;
     a_deleted_application_is_gone;
     it_goes_with_its_organization;
 }
@@ -65,6 +69,7 @@ async fn what_is_not_valid_is_named(server: &Server) {
         ("redirect_uris", json!([format!("{CALLBACK}#x")]), "redirect_uris[0]"),
         ("post_logout_redirect_uris", json!(["nowhere"]), "post_logout_redirect_uris[0]"),
         ("resources", json!(["/api"]), "resources[0]"),
+        ("resources", json!([format!("{}/", server.url())]), "resources[0]"),
         ("scopes", json!([]), "scopes"),
         ("scopes", json!(["nonsense"]), "scopes[0]"),
         ("client_type", json!("public"), "grant_types"),
@@ -112,6 +117,9 @@ async fn administrators_alone_register(server: &Server) {
     all["name"] = json!("All");
     all["scopes"] = json!(["admin"]);
     acme.owner.client.post(&path, all.clone()).await.error(403, "REAUTHENTICATION_REQUIRED");
+    // So does agreeing for everybody.
+    let preapproved = json!({"preapproved": true});
+    acme.owner.client.patch(&app.path, preapproved).await.error(403, "REAUTHENTICATION_REQUIRED");
     // Nobody registers what they do not hold.
     let admin = server.sign_in(&acme.admin.email).await;
     all["scopes"] = json!(["organization.delete"]);
@@ -245,6 +253,108 @@ async fn nobody_gets_at_what_another_administrator_may_do(server: &Server) {
     let member = format!("{}/members/{}", organization(acme.id), acme.admin.id);
     acme.owner.client.delete(&member).await;
     app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn what_others_know_opens_nothing_as_somebody(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut body = registration();
+    body["grant_types"] = json!(["authorization_code"]);
+    let mut app = App::register(server, &acme, body).await;
+    // As long as it acts for nobody but those who let it, each administrator looks after its secrets.
+    let secrets = format!("{}/secrets", app.path);
+    let others = acme.admin.client.post(&secrets, json!({})).await.created();
+    let both = json!({"grant_types": ["authorization_code", "client_credentials"]});
+    acme.admin.client.patch(&app.path, both.clone()).await.error(403, "FORBIDDEN");
+    let changed = acme.owner.client.patch(&app.path, both).await.ok();
+    assert!(text(&changed, "message").contains("needs a new one"), "{changed}");
+    let own = app.secret.take().unwrap();
+    for secret in [own.as_str(), text(&others, "client_secret")] {
+        let pairs =
+            [("client_id", app.client_id.as_str()), ("client_secret", secret), ("grant_type", "client_credentials")];
+        refused(post(&app.anonymous, "/oauth/token", &pairs).await, 401, "invalid_client");
+    }
+    let new = acme.owner.client.post(&secrets, json!({})).await.created();
+    app.secret = Some(text(&new, "client_secret").to_owned());
+    app.credentials().await;
+    // What it may already is not added again.
+    acme.owner.client.patch(&app.path, json!({"grant_types": ["client_credentials"]})).await.ok();
+    app.credentials().await;
+}
+
+async fn new_keys_come_with_who_takes_it_over(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (_, known) = key_pair("one");
+    let mut body = registration();
+    body["jwks"] = json!({"keys": [known]});
+    let app = App::register(server, &acme, body).await;
+    let admin = &acme.admin.client;
+    admin.patch(&app.path, json!({"take_over": true})).await.invalid("jwks");
+    let mut renamed = known;
+    renamed.common.key_id = Some("two".to_owned());
+    let (_, new) = key_pair("three");
+    let mixed = json!({"take_over": true, "jwks": {"keys": [new, renamed]}});
+    admin.patch(&app.path, mixed).await.invalid("jwks");
+    let taken = admin.patch(&app.path, json!({"take_over": true, "jwks": {"keys": [new]}})).await.ok();
+    assert_eq!(taken["responsible_user_id"].as_i64(), Some(acme.admin.id));
+    assert_eq!(taken["jwks"]["keys"][0]["kid"], "three");
+    // The same where it begins to act for somebody.
+    admin.patch(&app.path, json!({"grant_types": ["authorization_code"]})).await.ok();
+    let both = json!({"grant_types": ["authorization_code", "client_credentials"]});
+    admin.patch(&app.path, both).await.invalid("jwks");
+}
+
+async fn who_left_and_came_back_answers_for_nothing(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut app = App::new(server, &acme).await;
+    let tokens = app.credentials().await;
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    // As if the owner had left, and joined again after this person agreed.
+    app.tokens(&acme.viewer).await;
+    let (id, later) = (acme.owner.id, "SELECT MAX(code_expires_at) FROM oauth_grants");
+    server.execute(&format!("UPDATE memberships SET joined_at = ({later}) WHERE user_id = {id}")).await;
+    server.forget().await;
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.post("/oauth/token", &[("grant_type", "client_credentials")]).await, 400, "unauthorized_client");
+    // Until they take it over anew.
+    server.clock().advance(chrono::Duration::minutes(11));
+    let owner = server.sign_in(&acme.owner.email).await;
+    owner.client.patch(&app.path, json!({"take_over": true})).await.ok();
+    let new = owner.client.post_empty(&format!("{}/regenerate-secret", app.path)).await.ok();
+    app.secret = Some(text(&new, "client_secret").to_owned());
+    let tokens = app.credentials().await;
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    // Asked again, it stays as it is.
+    owner.client.patch(&app.path, json!({"take_over": true})).await.ok();
+    app.credentials().await;
+}
+
+async fn the_organization_says_who_registers(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = format!("{}/oauth-applications", organization(acme.id));
+    let settings = format!("{}/settings", organization(acme.id));
+    let set = async |who: &str| {
+        let body = json!({"settings": {"oauth_app_creation": who}});
+        acme.owner.client.patch(&settings, body).await.ok()
+    };
+    set("nobody").await;
+    for person in [&acme.owner, &acme.developer] {
+        person.client.post(&path, registration()).await.error(403, "FORBIDDEN");
+    }
+    set("everyone").await;
+    let mut body = registration();
+    body["preapproved"] = json!(true);
+    acme.developer.client.post(&path, body).await.error(403, "FORBIDDEN");
+    let personal = json!({"name": "x", "scopes": ["write"]});
+    let personal = acme.developer.client.post("/api/v1/auth/tokens", personal).await.created();
+    let program = server.anonymous().with_token(text(&personal, "token"));
+    program.post(&path, registration()).await.error(403, "FORBIDDEN");
+    let app = App::register_by(server, &acme, &acme.developer, registration()).await;
+    app.caller(&app.credentials().await).get(&organization(acme.id)).await.ok();
+    // Administrators look after it.
+    acme.developer.client.patch(&app.path, json!({"name": "x"})).await.error(403, "FORBIDDEN");
+    acme.admin.client.patch(&app.path, json!({"description": "Made by a member"})).await.ok();
+    set("admins").await;
+    acme.developer.client.post(&path, registration()).await.error(403, "FORBIDDEN");
 }
 
 async fn a_deleted_application_is_gone(server: &Server) {

@@ -1,7 +1,7 @@
 //! The attacks of RFC 9700, by their names there, each tried out.
 
-use rivergen_tests::{Server, on_both_databases};
-use serde_json::json;
+use rivergen_tests::{Answer, Server, on_both_databases};
+use serde_json::{Value, json};
 
 use super::{
     App, Browser, CALLBACK, Pkce, STATE, answer_of, field, form, granted, location, post, refused, registration, text,
@@ -10,6 +10,7 @@ use super::{
 on_both_databases! {
     code_replay_ends_the_tokens_already_given;
     code_replay_at_the_same_time_gives_one_at_most;
+    refresh_at_the_same_time_gives_one_at_most;
     pkce_downgrade;
     code_injection_without_the_verifier;
     redirect_manipulation;
@@ -44,11 +45,31 @@ async fn code_replay_at_the_same_time_gives_one_at_most(server: &Server) {
     let pkce = Pkce::new();
     let code = app.code(&acme.viewer, &pkce).await;
     let all = futures::future::join_all((0..8).map(|_| app.exchange(&code, &pkce))).await;
-    let good: Vec<_> = all.into_iter().filter(|answer| answer.status == 200).collect();
-    assert!(good.len() <= 1);
-    for answer in good {
-        app.caller(&answer.body).get(&format!("/api/v1/organizations/{}", acme.id)).await.error(401, "UNAUTHORIZED");
+    let tokens = the_one_that_was_granted(all);
+    // Somebody else showed the code too: the tokens that it gave are void.
+    app.caller(&tokens).get(&format!("/api/v1/organizations/{}", acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+}
+
+async fn refresh_at_the_same_time_gives_one_at_most(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let shown = text(&tokens, "refresh_token");
+    let all = futures::future::join_all((0..8).map(|_| app.refresh(shown))).await;
+    let tokens = the_one_that_was_granted(all);
+    app.caller(&tokens).get(&format!("/api/v1/organizations/{}", acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+}
+
+/// The tokens of the first of all; the others are refused.
+fn the_one_that_was_granted(all: Vec<Answer>) -> Value {
+    let (mut good, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((good.len(), others.len()), (1, 7));
+    for answer in others {
+        refused(answer, 400, "invalid_grant");
     }
+    granted(good.remove(0))
 }
 
 async fn pkce_downgrade(server: &Server) {
@@ -145,9 +166,17 @@ async fn cross_site_request_forgery_of_the_consent(server: &Server) {
     let query = app.request(&pkce, &[]);
     let forged =
         browser.0.post_raw("/oauth/authorize", "application/x-www-form-urlencoded", format!("{query}&approve=true"));
-    assert_eq!(forged.await.status, 400);
+    // An application may post its request so: it is asked, and nothing is allowed.
+    assert_eq!(forged.await.status, 303);
     let guessed = post(&browser.0, "/oauth/authorize", &[("ticket", "x"), ("approve", "true")]).await;
     assert_eq!(guessed.status, 400);
+    let ticket = field(&page, "ticket");
+    for (header, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let request = browser.0.request(reqwest::Method::POST, "/oauth/authorize").header(header, value);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = browser.0.send(request.body(form(&[("ticket", &ticket), ("approve", "true")]))).await;
+        assert_eq!(answer.status, 400, "{header}");
+    }
     // The attacker's own ticket, in the victim's browser; and the victim's, in the attacker's.
     let attacker = Browser::new(server);
     let theirs = attacker.open(&app.request(&pkce, &[])).await;
@@ -274,7 +303,7 @@ async fn clickjacking_of_the_consent(server: &Server) {
     let consent = browser.sign_in(&sign_in, &acme.viewer.email).await;
     for page in [&sign_in, &consent] {
         let policy = page.headers["content-security-policy"].to_str().unwrap();
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");

@@ -1,7 +1,7 @@
 //! `GET` and `POST /oauth/authorize`, `POST /api/v1/oauth/authorize`, `GET /api/v1/oauth/app-info`
 
 use rivergen_tests::{Server, on_both_databases};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{App, Browser, CALLBACK, Pkce, STATE, answer_of, field, granted, location, post, text};
 
@@ -20,6 +20,8 @@ on_both_databases! {
     an_application_is_shown_to_whom_it_asks;
     a_request_is_sent_beforehand;
     an_application_signs_a_person_out;
+    who_left_and_came_back_is_asked_anew;
+    an_application_posts_its_request;
 }
 
 async fn a_person_signs_in_and_agrees(server: &Server) {
@@ -130,8 +132,11 @@ async fn a_wrong_password_is_told_on_the_page(server: &Server) {
     let page = browser.sign_in(&again, &acme.viewer.email).await;
     field(&page, "ticket");
     // Somebody else may sit there.
-    let query = field(&page, "continue");
-    let back = post(&browser.0, "/oauth/sign-out", &[("continue", &query)]).await;
+    let (query, token) = (field(&page, "continue"), field(&page, "form_token"));
+    // At another site's wish nobody is forgotten.
+    let forged = post(&browser.0, "/oauth/sign-out", &[("continue", &query)]).await;
+    assert_eq!((forged.status.as_u16(), forged.headers.get("set-cookie")), (303, None));
+    let back = post(&browser.0, "/oauth/sign-out", &[("continue", &query), ("form_token", &token)]).await;
     let page = browser.0.get(back.headers["location"].to_str().unwrap()).await;
     let page = browser.sign_in(&page, &acme.developer.email).await;
     assert!(page.body.as_str().unwrap().contains(&acme.developer.email));
@@ -148,7 +153,16 @@ async fn a_silent_request_never_shows_a_page(server: &Server) {
     let page = browser.sign_in(&page, &acme.viewer.email).await;
     assert_eq!(error(location(&browser.open(&silent).await)).as_deref(), Some("consent_required"));
     location(&browser.decide(&page, true).await);
-    assert!(answer_of(&location(&browser.open(&silent).await), "code").is_some());
+    let to = location(&browser.open(&silent).await);
+    let tokens = granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
+    // For the person who is meant alone.
+    let hinted =
+        |tokens: &Value| app.request(&pkce, &[("prompt", "none"), ("id_token_hint", text(tokens, "id_token"))]);
+    assert!(answer_of(&location(&browser.open(&hinted(&tokens)).await), "code").is_some());
+    let another = hinted(&app.tokens(&acme.developer).await);
+    assert_eq!(error(location(&browser.open(&another).await)).as_deref(), Some("login_required"));
+    let contradicts = app.request(&pkce, &[("prompt", "none login")]);
+    assert_eq!(error(location(&browser.open(&contradicts).await)).as_deref(), Some("invalid_request"));
 }
 
 async fn a_sign_in_may_be_asked_for_again(server: &Server) {
@@ -159,7 +173,7 @@ async fn a_sign_in_may_be_asked_for_again(server: &Server) {
     let page = browser.sign_in(&page, &acme.viewer.email).await;
     location(&browser.decide(&page, true).await);
     server.clock().advance(chrono::Duration::minutes(2));
-    for again in [("prompt", "login"), ("max_age", "60")] {
+    for again in [("prompt", "login"), ("max_age", "60"), ("max_age", "0")] {
         let page = browser.open(&app.request(&pkce, &[again])).await;
         assert!(page.body.as_str().unwrap().contains("Sign in to RiverGen"), "{again:?}");
         let answer = browser.sign_in(&page, &acme.viewer.email).await;
@@ -354,7 +368,14 @@ async fn an_application_signs_a_person_out(server: &Server) {
     assert_eq!(page.status, 200);
     assert!(is_signed_in(&browser).await);
     let forged = post(&browser.0, "/oauth/logout", &[("continue", ""), ("form_token", "x")]).await;
-    assert_eq!(forged.status, 200);
+    assert_eq!((forged.status.as_u16(), forged.headers.get("set-cookie")), (303, None));
+    assert!(is_signed_in(&browser).await);
+    // Another site's form comes without the cookie: it is led to where the browser comes with it, and asked there.
+    let posted = [("client_id", app.client_id.as_str()), ("post_logout_redirect_uri", AFTER)];
+    let answer = post(&server.anonymous(), "/oauth/logout", &posted).await;
+    assert_eq!((answer.status.as_u16(), answer.headers.get("set-cookie")), (303, None));
+    let asked = browser.0.get(answer.headers["location"].to_str().unwrap()).await;
+    assert!(asked.body.as_str().unwrap().contains("Sign out of RiverGen?"), "{}", asked.body);
     assert!(is_signed_in(&browser).await);
     let (query, token) = (field(&page, "continue"), field(&page, "form_token"));
     let answer = post(&browser.0, "/oauth/logout", &[("continue", query.as_str()), ("form_token", &token)]).await;
@@ -369,4 +390,39 @@ async fn an_application_signs_a_person_out(server: &Server) {
         let answer = browser.0.get(&at(&wrong)).await;
         assert_eq!((answer.status.as_u16(), answer.headers.get("location")), (400, None));
     }
+}
+
+async fn who_left_and_came_back_is_asked_anew(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let page = browser.sign_in(&page, &acme.viewer.email).await;
+    location(&browser.decide(&page, true).await);
+    location(&browser.open(&app.request(&pkce, &[])).await);
+    // As if they had left, and joined again after they agreed.
+    let (id, later) = (acme.viewer.id, "SELECT MAX(code_expires_at) FROM oauth_grants");
+    server.execute(&format!("UPDATE memberships SET joined_at = ({later}) WHERE user_id = {id}")).await;
+    server.forget().await;
+    field(&browser.open(&app.request(&pkce, &[])).await, "ticket");
+}
+
+async fn an_application_posts_its_request(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let form = "application/x-www-form-urlencoded";
+    let answer = server.anonymous().post_raw("/oauth/authorize", form, app.request(&pkce, &[])).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let (_, query) = answer.headers["location"].to_str().unwrap().split_once("/oauth/authorize?").unwrap();
+    let page = browser.sign_in(&browser.open(query).await, &acme.viewer.email).await;
+    // They are told that it goes on, whether the application asked for that or not.
+    assert!(page.body.as_str().unwrap().contains("when you are not there"), "{}", page.body);
+    let to = location(&browser.decide(&page, true).await);
+    granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
+    // Clicking twice shows a page.
+    let request = browser.0.request(reqwest::Method::POST, "/oauth/authorize").header("accept", "text/html");
+    let twice = super::form(&[("ticket", &field(&page, "ticket")), ("approve", "true")]);
+    let answer = browser.0.send(request.header("content-type", form).body(twice)).await;
+    assert!(answer.status == 400 && answer.body.as_str().is_some_and(|html| html.contains("cannot go on")));
 }

@@ -3,10 +3,12 @@
 use rivergen_tests::{Server, on_both_databases};
 use serde_json::json;
 
-use super::{App, refused, text};
+use super::{App, Browser, Pkce, answer_of, granted, location, refused, text};
 
 on_both_databases! {
     people_see_and_end_what_they_let;
+    a_preapproved_application_is_shown_too;
+    a_reset_of_the_password_ends_what_was_let;
 }
 
 async fn people_see_and_end_what_they_let(server: &Server) {
@@ -32,4 +34,37 @@ async fn people_see_and_end_what_they_let(server: &Server) {
     // Nobody else's.
     app.caller(&others).get(&organization).await.ok();
     assert_eq!(server.audited("oauth.disconnect", "success").await, 1);
+}
+
+async fn a_preapproved_application_is_shown_too(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    acme.owner.client.patch(&app.path, json!({"preapproved": true})).await.ok();
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.open(&app.request(&pkce, &[])).await;
+    let to = location(&browser.sign_in(&page, &acme.viewer.email).await);
+    let tokens = granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
+    let at = "/api/v1/oauth/connected-applications";
+    let list = acme.viewer.client.get(at).await.ok();
+    assert_eq!((&list["total"], &list["applications"][0]["id"]), (&json!(1), &json!(app.id)));
+    assert_eq!(list["applications"][0]["scopes"], json!(["openid", "profile", "email", "read"]));
+    acme.viewer.client.delete(&format!("{at}/{}", app.id)).await.ok();
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+    assert_eq!(acme.viewer.client.get(at).await.ok()["total"], 0);
+}
+
+async fn a_reset_of_the_password_ends_what_was_let(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (tokens, others) = (app.tokens(&acme.viewer).await, app.tokens(&acme.developer).await);
+    let organization = format!("/api/v1/organizations/{}", acme.id);
+    app.caller(&tokens).get(&organization).await.ok();
+    server.anonymous().post("/api/v1/auth/forgot-password", json!({"email": acme.viewer.email})).await.ok();
+    let mail = server.mailbox().titled(&acme.viewer.email, "Set another password").await;
+    let link = mail.links().into_iter().find(|link| link.contains("token=")).unwrap();
+    let body = json!({"token": link.split_once("token=").unwrap().1, "new_password": "Better2stapler"});
+    server.anonymous().post("/api/v1/auth/reset-password", body).await.ok();
+    app.caller(&tokens).get(&organization).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+    app.caller(&others).get(&organization).await.ok();
 }

@@ -1,5 +1,6 @@
 //! `/.well-known/…`, `/oauth/jwks`, `/oauth/userinfo`
 
+use jsonwebtoken::Algorithm;
 use rivergen_tests::{Server, on_both_databases};
 use serde_json::json;
 
@@ -8,6 +9,7 @@ use super::{App, Pkce, granted, refused, text};
 on_both_databases! {
     the_server_says_what_it_does;
     the_keys_verify_what_is_signed;
+    what_they_sign_with_is_a_setting with "[oauth]\nsigning_algorithm = \"RS256\"\n";
     a_person_is_told_of_as_far_as_they_agreed;
     programs_in_browsers_may_ask;
 }
@@ -40,6 +42,17 @@ async fn the_server_says_what_it_does(server: &Server) {
 }
 
 async fn the_keys_verify_what_is_signed(server: &Server) {
+    verified(server, Algorithm::ES256).await;
+}
+
+async fn what_they_sign_with_is_a_setting(server: &Server) {
+    verified(server, Algorithm::RS256).await;
+}
+
+/// Verifies both kinds of tokens with what is published, and with this algorithm alone.
+async fn verified(server: &Server, algorithm: Algorithm) {
+    let document = granted(server.anonymous().get("/.well-known/openid-configuration").await);
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!([algorithm]));
     let acme = server.organization("Acme").await;
     let app = App::new(server, &acme).await;
     let tokens = app.tokens(&acme.viewer).await;
@@ -50,7 +63,7 @@ async fn the_keys_verify_what_is_signed(server: &Server) {
         let token = text(&tokens, name);
         let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
         let key = jsonwebtoken::DecodingKey::from_jwk(keys.find(&kid).unwrap()).unwrap();
-        let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+        let mut validation = jsonwebtoken::Validation::new(algorithm);
         validation.set_audience(&[audience]);
         validation.set_issuer(&[server.url()]);
         jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).unwrap();
@@ -74,9 +87,13 @@ async fn a_person_is_told_of_as_far_as_they_agreed(server: &Server) {
     // It opens nothing else.
     app.caller(&tokens).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     let unknown = server.anonymous().get("/oauth/userinfo").await;
-    assert!(unknown.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+    // Whoever sent no token did nothing wrong with one.
+    assert_eq!(unknown.headers["www-authenticate"], "Bearer");
     refused(unknown, 401, "invalid_token");
-    refused(acme.viewer.client.get("/oauth/userinfo").await, 401, "invalid_token");
+    let wrong = acme.viewer.client.get("/oauth/userinfo").await;
+    assert_eq!(wrong.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
+    assert_eq!(wrong.headers["access-control-expose-headers"], "www-authenticate, retry-after");
+    refused(wrong, 401, "invalid_token");
 }
 
 async fn programs_in_browsers_may_ask(server: &Server) {
@@ -84,6 +101,8 @@ async fn programs_in_browsers_may_ask(server: &Server) {
     let asks = client.request(reqwest::Method::OPTIONS, "/oauth/token").header("origin", "https://app.example");
     let answer = client.send(asks).await;
     assert_eq!((answer.status.as_u16(), &answer.headers["access-control-allow-origin"]), (204, &"*".parse().unwrap()));
+    assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("mcp-protocol-version"));
+    assert_eq!(answer.headers["access-control-max-age"], "600");
     // But nobody's page may read the consent.
     let page = client.get("/oauth/authorize").await;
     assert!(page.headers.get("access-control-allow-origin").is_none());

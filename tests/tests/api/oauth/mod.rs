@@ -11,6 +11,7 @@ mod metadata;
 mod token;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
 use rivergen_tests::{Answer, Client, Organization, Person, Server};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -170,6 +171,34 @@ pub fn refused(answer: Answer, status: u16, code: &str) {
     );
     assert!(answer.body["error_description"].as_str().is_some_and(|text| !text.is_empty()), "{}", answer.body);
     assert_eq!(answer.headers["cache-control"], "no-store");
+}
+
+/// A key of an application's own, as PKCS #8, and what is registered of it.
+pub fn key_pair(kid: &str) -> (Vec<u8>, Jwk) {
+    let rng = aws_lc_rs::rand::SystemRandom::new();
+    let scheme = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let document = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(scheme, &rng).unwrap().as_ref().to_vec();
+    let mut jwk = Jwk::from_encoding_key(&EncodingKey::from_ec_der(&document), Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some(kid.to_owned());
+    (document, jwk)
+}
+
+/// The same token with the other signature that ECDSA takes for it: (r, n − s) in place of (r, s).
+pub fn with_other_signature(token: &str) -> String {
+    /// n of P-256.
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6,
+        0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mut borrow = 0;
+    for (byte, order) in bytes[32..].iter_mut().zip(ORDER).rev() {
+        let difference = i16::from(order) - i16::from(*byte) - borrow;
+        borrow = i16::from(difference < 0);
+        *byte = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// A parameter of the address that a browser is sent to.

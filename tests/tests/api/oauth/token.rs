@@ -1,10 +1,10 @@
 //! `POST /oauth/token`, `/oauth/token/revoke`, `/oauth/introspect`, and what an access token opens
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rivergen_tests::{Answer, Server, on_both_databases};
+use rivergen_tests::{Answer, Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{App, CALLBACK, Pkce, granted, post, refused, text};
+use super::{App, CALLBACK, Pkce, granted, key_pair, post, refused, text, with_other_signature};
 
 on_both_databases! {
     a_token_says_what_it_is;
@@ -19,6 +19,10 @@ on_both_databases! {
     a_token_is_asked_about;
     a_token_is_for_the_server_that_was_asked_for;
     a_service_acts_with_a_token_that_it_was_shown;
+    services_name_who_acted_before_them;
+    what_an_application_may_no_more_its_tokens_may_not;
+    what_is_demanded_of_people_is_demanded_of_their_tokens;
+    what_ran_out_is_swept;
     whoever_leaves_takes_their_tokens_along;
     the_organization_bounds_how_long_it_lives;
     keys_rotate_by_themselves_and_stay_published;
@@ -186,30 +190,24 @@ async fn the_client_proves_who_it_is(server: &Server) {
 }
 
 async fn a_client_proves_itself_by_its_key(server: &Server) {
-    use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
     let acme = server.organization("Acme").await;
-    let pair = || {
-        let rng = aws_lc_rs::rand::SystemRandom::new();
-        let scheme = &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-        let document = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(scheme, &rng).unwrap();
-        EncodingKey::from_ec_der(document.as_ref())
-    };
-    let (key, other) = (pair(), pair());
-    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
-    jwk.common.key_id = Some("one".to_owned());
+    let (key, jwk) = key_pair("one");
+    let (key, other) = (EncodingKey::from_ec_der(&key), EncodingKey::from_ec_der(&key_pair("one").0));
     let mut body = super::registration();
     body["jwks"] = json!({"keys": [jwk]});
     let app = App::register(server, &acme, body).await;
     assert!(app.secret.is_none());
     let now = || rivergen_platform::Clock::now(&server.platform.clock).timestamp();
-    let proof = |key: &EncodingKey, claims: Value| {
+    let signed = |key: &EncodingKey, kid: Option<&str>, claims: Value| {
         let mut said = json!({"iss": app.client_id, "sub": app.client_id, "aud": server.url(), "exp": now() + 60,
             "iat": now(), "jti": format!("{:x}", rand::random::<u64>())});
         said.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::ES256) };
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::ES256) };
         jsonwebtoken::encode(&header, &said, key).unwrap()
     };
+    let proof = |key: &EncodingKey, claims: Value| signed(key, Some("one"), claims);
     let send = async |proof: &str| {
         let pairs = [
             ("grant_type", "client_credentials"),
@@ -220,9 +218,20 @@ async fn a_client_proves_itself_by_its_key(server: &Server) {
     };
     let good = proof(&key, json!({}));
     granted(send(&good).await);
-    // Once, for this server, for a short while, by its own key.
+    // Once, however its signature is written; for this server, for an hour at most, by its own key.
     refused(send(&good).await, 401, "invalid_client");
-    granted(send(&proof(&key, json!({"aud": format!("{}/oauth/token", server.url())}))).await);
+    refused(send(&with_other_signature(&good)).await, 401, "invalid_client");
+    let first = proof(&key, json!({}));
+    granted(send(&with_other_signature(&first)).await);
+    refused(send(&first).await, 401, "invalid_client");
+    for audience in ["/oauth/token", "/oauth/par"] {
+        granted(send(&proof(&key, json!({"aud": format!("{}{audience}", server.url())}))).await);
+    }
+    granted(send(&proof(&key, json!({"exp": now() + 3600}))).await);
+    // Without the name of its key, each is tried.
+    granted(send(&signed(&key, None, json!({}))).await);
+    refused(send(&signed(&other, None, json!({}))).await, 401, "invalid_client");
+    refused(send(&signed(&key, Some("two"), json!({}))).await, 401, "invalid_client");
     for wrong in [
         json!({"aud": "https://other.example"}),
         json!({"exp": now() - 120}),
@@ -271,10 +280,16 @@ async fn a_token_is_given_back(server: &Server) {
     assert_eq!((back.status.as_u16(), back.body), (200, json!({})));
     app.caller(&tokens).get(&at).await.error(401, "UNAUTHORIZED");
     app.caller(&another).get(&at).await.ok();
+    // However its signature is written.
+    let third = granted(app.refresh(text(&another, "refresh_token")).await);
+    let rewritten = server.anonymous().with_token(with_other_signature(text(&third, "access_token")));
+    rewritten.get(&at).await.ok();
+    granted(app.post("/oauth/token/revoke", &[("token", text(&third, "access_token"))]).await);
+    rewritten.get(&at).await.error(401, "UNAUTHORIZED");
     // A refresh token takes its grant along.
-    granted(app.post("/oauth/token/revoke", &[("token", text(&another, "refresh_token"))]).await);
+    granted(app.post("/oauth/token/revoke", &[("token", text(&third, "refresh_token"))]).await);
     app.caller(&another).get(&at).await.error(401, "UNAUTHORIZED");
-    refused(app.refresh(text(&another, "refresh_token")).await, 400, "invalid_grant");
+    refused(app.refresh(text(&third, "refresh_token")).await, 400, "invalid_grant");
     // What is unknown or another's is answered the same, and left alone.
     granted(app.post("/oauth/token/revoke", &[("token", "unknown")]).await);
     let phone = App::public(server, &acme).await;
@@ -342,9 +357,30 @@ async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
     refused(app.post("/oauth/token", &wider).await, 400, "invalid_target");
 }
 
+const SERVICE: &str = "https://mcp.acme.example/";
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// Tokens that a person lets an application show to the service.
+async fn shown_to_the_service(app: &App, person: &Person) -> Value {
+    let pkce = Pkce::new();
+    let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": "openid write read",
+        "resource": SERVICE, "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
+    let data = person.client.post("/api/v1/oauth/authorize", body).await.ok();
+    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
+    granted(app.exchange(&code, &pkce).await)
+}
+
+async fn exchange(by: &App, token: &str, more: &[(&str, &str)]) -> Answer {
+    let mut pairs = vec![
+        ("grant_type", EXCHANGE),
+        ("subject_token", token),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ];
+    pairs.extend(more);
+    by.post("/oauth/token", &pairs).await
+}
+
 async fn a_service_acts_with_a_token_that_it_was_shown(server: &Server) {
-    const SERVICE: &str = "https://mcp.acme.example/";
-    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
     let acme = server.organization("Acme").await;
     let register = async |name: &str, grants: Value, scopes: Value| {
         let body = json!({"name": name, "grant_types": grants, "redirect_uris": [CALLBACK], "scopes": scopes,
@@ -353,22 +389,8 @@ async fn a_service_acts_with_a_token_that_it_was_shown(server: &Server) {
     };
     let app = register("Chat", json!(["authorization_code"]), json!(["write"])).await;
     let service = register("Tools", json!([EXCHANGE]), json!(["read"])).await;
-    let pkce = Pkce::new();
-    let body = json!({"client_id": app.client_id, "redirect_uri": CALLBACK, "scope": "openid write read", "resource": SERVICE,
-        "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
-    let data = acme.viewer.client.post("/api/v1/oauth/authorize", body).await.ok();
-    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
-    let shown = granted(app.exchange(&code, &pkce).await);
+    let shown = shown_to_the_service(&app, &acme.viewer).await;
     app.caller(&shown).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
-    let exchange = async |by: &App, token: &str, more: &[(&str, &str)]| {
-        let mut pairs = vec![
-            ("grant_type", EXCHANGE),
-            ("subject_token", token),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
-        ];
-        pairs.extend(more);
-        by.post("/oauth/token", &pairs).await
-    };
     let access = text(&shown, "access_token");
     let given = granted(exchange(&service, access, &[]).await);
     assert_eq!((text(&given, "scope"), &given["refresh_token"]), ("read", &Value::Null));
@@ -392,6 +414,87 @@ async fn a_service_acts_with_a_token_that_it_was_shown(server: &Server) {
     let path = format!("/api/v1/oauth/connected-applications/{}", app.id);
     acme.viewer.client.delete(&path).await.ok();
     service.caller(&given).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn services_name_who_acted_before_them(server: &Server) {
+    const NEXT: &str = "https://search.acme.example/";
+    let acme = server.organization("Acme").await;
+    let register = async |name: &str, grant: &str, scopes: Value, resources: Value| {
+        let body = json!({"name": name, "grant_types": [grant], "redirect_uris": [CALLBACK], "scopes": scopes,
+            "resources": resources});
+        App::register(server, &acme, body).await
+    };
+    let app = register("Chat", "authorization_code", json!(["write"]), json!([SERVICE])).await;
+    let first = register("Tools", EXCHANGE, json!(["read"]), json!([SERVICE, NEXT])).await;
+    let second = register("Search", EXCHANGE, json!(["read"]), json!([NEXT])).await;
+    let shown = shown_to_the_service(&app, &acme.viewer).await;
+    let shown = text(&shown, "access_token");
+    // For whom it is, the service says by `audience` as well as by `resource`.
+    refused(exchange(&first, shown, &[("audience", "https://elsewhere.example/")]).await, 400, "invalid_target");
+    let onward = granted(exchange(&first, shown, &[("audience", NEXT)]).await);
+    let onward = text(&onward, "access_token");
+    assert_eq!((&claims(onward)["aud"], &claims(onward)["act"]), (&json!([NEXT]), &json!({"sub": first.client_id})));
+    let given = granted(exchange(&second, onward, &[]).await);
+    let act = json!({"sub": second.client_id, "act": {"sub": first.client_id}});
+    assert_eq!(claims(text(&given, "access_token"))["act"], act);
+    second.caller(&given).get(&organization(acme.id)).await.ok();
+    // It reaches no further than the application to which it was granted.
+    acme.owner.client.patch(&app.path, json!({"scopes": ["storage.read"]})).await.ok();
+    second.caller(&given).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn what_an_application_may_no_more_its_tokens_may_not(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut body = super::registration();
+    body["resources"] = json!([SERVICE]);
+    let app = App::register(server, &acme, body).await;
+    let shown = shown_to_the_service(&app, &acme.viewer).await;
+    acme.owner.client.patch(&app.path, json!({"resources": []})).await.ok();
+    refused(app.refresh(text(&shown, "refresh_token")).await, 400, "invalid_target");
+    let tokens = app.tokens(&acme.viewer).await;
+    let caller = app.caller(&tokens);
+    caller.get(&organization(acme.id)).await.ok();
+    let set = async |grants: Value| acme.owner.client.patch(&app.path, json!({"grant_types": grants})).await.ok();
+    set(json!(["client_credentials"])).await;
+    caller.get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "unauthorized_client");
+    set(json!(["client_credentials", "authorization_code"])).await;
+    caller.get(&organization(acme.id)).await.ok();
+    granted(app.refresh(text(&tokens, "refresh_token")).await);
+}
+
+async fn what_is_demanded_of_people_is_demanded_of_their_tokens(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    server.secure("Acme", json!({"mfa_required": true, "mfa_grace_days": 0})).await;
+    server.forget().await;
+    app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    refused(app.caller(&tokens).get("/oauth/userinfo").await, 401, "invalid_token");
+    let asked = granted(app.post("/oauth/introspect", &[("token", text(&tokens, "access_token"))]).await);
+    assert_eq!(asked, json!({"active": false}));
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+}
+
+async fn what_ran_out_is_swept(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    app.tokens(&acme.viewer).await;
+    app.code(&acme.viewer, &Pkce::new()).await;
+    let grants = async || server.count("SELECT count(*) FROM oauth_grants").await;
+    let swept_to = async |left: i64| {
+        rivergen_tests::eventually("the sweep", async || {
+            server.platform.jobs.run_due().await.unwrap();
+            (grants().await == left).then_some(())
+        })
+        .await;
+    };
+    // The code that nobody exchanged; then the grant whose refresh token ended ninety days ago.
+    server.clock().advance(chrono::Duration::hours(2));
+    swept_to(1).await;
+    server.clock().advance(chrono::Duration::days(121));
+    swept_to(0).await;
 }
 
 async fn whoever_leaves_takes_their_tokens_along(server: &Server) {
