@@ -8,7 +8,7 @@ use rivergen_kernel::{
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
-        OpenApi,
+        Object, OpenApi, RefOr, Schema,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -75,7 +75,27 @@ pub fn document() -> OpenApi {
     ] {
         document.merge(operations);
     }
+    for item in document.paths.paths.values_mut() {
+        let parameters = item.get.iter_mut().filter_map(|operation| operation.parameters.as_mut()).flatten();
+        for parameter in parameters {
+            if let RefOr::T(parameter) = parameter
+                && let Some(schema) = &mut parameter.schema
+            {
+                put_default_in_its_place(schema);
+            }
+        }
+    }
     document
+}
+
+/// The default of an inlined enumeration is derived as a second schema, of an object, beside it, and nothing is both.
+fn put_default_in_its_place(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::AllOf(both)) = schema
+        && let [RefOr::T(Schema::Object(named)), RefOr::T(Schema::Object(said))] = &both.items[..]
+        && said.default.is_some()
+    {
+        *schema = RefOr::T(Schema::Object(Object { default: said.default.clone(), ..named.clone() }));
+    }
 }
 
 /// As `rivergen openapi` prints it.
@@ -109,5 +129,14 @@ mod tests {
         assert!(found.len() > 500);
         let dangling = |path: &&&str| document.pointer(path.trim_start_matches('#')).is_none();
         assert_eq!(found.iter().find(dangling), None);
+    }
+
+    #[test]
+    fn a_default_is_one_of_what_is_taken() {
+        let document = serde_json::to_value(super::document()).unwrap();
+        let sorts = &document["paths"]["/api/v1/data-sources"]["get"]["parameters"];
+        let sort_by = sorts.as_array().unwrap().iter().find(|parameter| parameter["name"] == "sort_by").unwrap();
+        assert_eq!(sort_by["schema"]["default"], "created_at");
+        assert!(sort_by["schema"]["enum"].as_array().unwrap().contains(&sort_by["schema"]["default"]));
     }
 }
