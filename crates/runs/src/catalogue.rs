@@ -11,6 +11,7 @@ use datafusion::{
     datasource::empty::EmptyTable,
     sql::sqlparser::ast::ObjectName,
 };
+use futures::future::BoxFuture;
 use rivergen_connectors::{DiscoveredColumn, DiscoveredTable, ForeignKey};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant, caller::Membership};
 use rivergen_policies::{
@@ -144,9 +145,16 @@ impl Catalogue {
 
 impl Engine {
     /// The caller's catalogue of the sources. A source that nobody has discovered yet is discovered now.
-    pub async fn catalogue(&self, caller: &Caller, tenant: Tenant, sources: Vec<source::Model>) -> Result<Catalogue> {
-        self.discover_new(tenant, &sources).await?;
-        self.known(caller, tenant, sources).await
+    pub fn catalogue<'a>(
+        &'a self,
+        caller: &'a Caller,
+        tenant: Tenant,
+        sources: Vec<source::Model>,
+    ) -> BoxFuture<'a, Result<Catalogue>> {
+        Box::pin(async move {
+            self.discover_new(tenant, &sources).await?;
+            self.known(caller, tenant, sources).await
+        })
     }
 
     /// The same of what is known: nothing is discovered.

@@ -12,7 +12,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, future::BoxFuture, stream};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Permission, QueryId, Result, Tenant};
 use rivergen_platform::{Platform, http::RequestOrigin};
 use rivergen_policies::{
@@ -142,8 +142,15 @@ impl Engine {
     }
 
     /// Runs one governed query to its end. Dropping the future cancels it, down to the sources.
-    pub async fn run(&self, caller: &Caller, origin: &RequestOrigin, run: Run<'_>) -> Result<RunAnswer> {
-        self.start(caller, origin, run).await?.rows().await
+    ///
+    /// Boxed: what planning and running hold is large, and whoever waits for it should not hold it on the stack.
+    pub fn run<'a>(
+        &'a self,
+        caller: &'a Caller,
+        origin: &'a RequestOrigin,
+        run: Run<'a>,
+    ) -> BoxFuture<'a, Result<RunAnswer>> {
+        Box::pin(async move { self.start(caller, origin, run).await?.rows().await })
     }
 
     /// Writes the query down and plans it. What fails until then is on record too.

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream::BoxStream};
+use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use object_store::{ObjectStore, ObjectStoreExt, buffered::BufWriter, path::Path};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, OrganizationId, Permission, QueryId, Result, Tenant};
 use rivergen_platform::{
@@ -127,11 +127,18 @@ impl Engine {
 
     /// As [`Engine::send`], for something that goes on by itself and waits for the result. Dropping the future cancels
     /// the query, down to the sources.
-    pub async fn carry_out(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<QueryId> {
-        let going = self.set_out(caller, origin, errand).await?;
-        let query_id = going.record.query_id;
-        self.go(caller, going).await?;
-        Ok(query_id)
+    pub fn carry_out<'a>(
+        &'a self,
+        caller: &'a Caller,
+        origin: &'a RequestOrigin,
+        errand: Errand,
+    ) -> BoxFuture<'a, Result<QueryId>> {
+        Box::pin(async move {
+            let going = self.set_out(caller, origin, errand).await?;
+            let query_id = going.record.query_id;
+            self.go(caller, going).await?;
+            Ok(query_id)
+        })
     }
 
     /// Writes the query down.

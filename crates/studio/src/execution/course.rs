@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::BoxFuture;
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, FieldError, PromptId, Result, TemplateId, Tenant};
 use rivergen_platform::{
     Platform,
@@ -439,11 +440,13 @@ async fn unless<T>(cancelled: &CancellationToken, future: impl Future<Output = R
 }
 
 /// Parses and plans the SQL under the caller's policies; nothing runs.
-pub(super) async fn check(engine: &Engine, catalogue: &Catalogue, sql: &str) -> Result<()> {
-    let limits = engine.limits(catalogue, Form::Page, Some(1), None);
-    let session = engine.session(catalogue, sql, None, limits).await?;
-    session.plan(sql, &serde_json::Map::new()).await?;
-    Ok(())
+pub(super) fn check<'a>(engine: &'a Engine, catalogue: &'a Catalogue, sql: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let limits = engine.limits(catalogue, Form::Page, Some(1), None);
+        let session = engine.session(catalogue, sql, None, limits).await?;
+        session.plan(sql, &serde_json::Map::new()).await?;
+        Ok(())
+    })
 }
 
 /// The pairs that the caller could run themselves: no other is told to a planner.

@@ -212,7 +212,7 @@ pub struct AnalyticsFilter {
     /// Of a custom period, exclusive; ISO 8601.
     #[param(example = "2026-02-01T00:00:00Z")]
     pub end_date: Option<String>,
-    #[param(default = "execution_time")]
+    #[param(inline, default = "execution_time")]
     pub metric_type: Option<AnalyticsMetric>,
 }
 

@@ -32,9 +32,9 @@ pub struct HistoryFilter {
     /// Part of the name or of the question.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
-    #[param(default = "timestamp")]
+    #[param(inline, default = "timestamp")]
     pub sort_by: Option<HistorySortBy>,
-    #[param(default = "desc")]
+    #[param(inline, default = "desc")]
     pub sort_order: Option<SortOrder>,
     /// Of this person; without it one's own. Others' need the permission `audit.read`.
     pub user_id: Option<UserId>,

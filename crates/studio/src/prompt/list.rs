@@ -27,9 +27,9 @@ pub struct Filter {
     /// Those that are deleted and can be restored, instead of the others.
     #[param(default = false)]
     pub deleted: Option<bool>,
-    #[param(default = "created_at")]
+    #[param(inline, default = "created_at")]
     pub sort_by: Option<SortBy>,
-    #[param(default = "desc")]
+    #[param(inline, default = "desc")]
     pub sort_order: Option<SortOrder>,
 }
 
