@@ -80,7 +80,8 @@ fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>
                     .map(|key| (format!("{}.{}.{}", table.name.catalog, key.schema, key.table), key.column.clone())),
             })
             .collect(),
-        row_count: table.discovered.row_count,
+        // Of a table that one sees a part of it would tell how large the rest is.
+        row_count: table.discovered.row_count.filter(|_| table.decision.row_filters.is_empty()),
         comment: table.discovered.comment.clone(),
     }
 }
@@ -124,8 +125,9 @@ async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, col
         planned.collect_json_rows().await.ok()
     };
     let answer = look.await?;
-    let mut values: Vec<String> =
-        answer.rows.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
+    // What stands in a question may come to stand in the record of its run, and PostgreSQL's text holds no zero byte.
+    let told = answer.rows.iter().filter_map(|row| row.first()?.as_str());
+    let mut values: Vec<String> = told.filter(|value| !value.contains('\0')).map(str::to_owned).collect();
     values.sort();
-    (values.len() <= MOST_VALUES).then_some(values)
+    (answer.rows.len() <= MOST_VALUES).then_some(values)
 }

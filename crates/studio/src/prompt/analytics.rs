@@ -1,7 +1,7 @@
 //! Numbers: of one saved question, and of all queries.
 //!
 //! They are counts and times, added up by the database; no row of data is in them. Of the queries, everybody sees their own
-//! numbers, and whoever may read the audit log those of the organization.
+//! numbers, and whoever may read the organization's audit log those of all.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Query, Reply, SignedIn},
 };
 use rivergen_policies::evaluation::{RunStatus, run};
+use rivergen_runs::http::require_audit;
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
@@ -316,9 +317,9 @@ pub async fn get_query_analytics(
         AnalyticsPeriod::Last30Days => (now - Duration::days(30), now),
         AnalyticsPeriod::Custom => custom(&filter)?,
     };
-    let scope = match caller.may(Permission::AuditRead) {
-        true => AnalyticsScope::Organization,
-        false => AnalyticsScope::Own,
+    let scope = match require_audit(&caller) {
+        Ok(()) => AnalyticsScope::Organization,
+        Err(_) => AnalyticsScope::Own,
     };
     let user = (scope == AnalyticsScope::Own).then_some(caller.user_id);
     let runs = Runs { platform, organization: tenant.id(), user, start, end };
