@@ -10,13 +10,16 @@ use rivergen_runs::{
     Engine, Form,
     catalogue::{Catalogue, CatalogueTable},
 };
+use tokio::time::{Instant, timeout_at};
 
 use crate::planner::{ColumnContext, ColumnType, Context, Dialect, TableContext};
 
 /// A column with more distinct values than this is no vocabulary.
 pub(crate) const MOST_VALUES: usize = 50;
-/// Looking for values must not hold up a question.
+/// Looking for values must not hold up a question: of all columns together.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
+/// Of one column, which then has no vocabulary.
+const LONGEST_LOOK_AT_ONE: Duration = Duration::from_secs(1);
 
 /// The values of columns, by table and by what the caller may see of it.
 pub(crate) type Samples = Kept<(DataSourceId, String, u64), Arc<Vec<Vec<String>>>>;
@@ -40,6 +43,7 @@ pub(crate) async fn build(
         return Err(Error::invalid_field("selected_schema_names", reason));
     }
     let selected = |table: &&CatalogueTable| schemas.is_empty() || schemas.contains(&table.name.schema);
+    let deadline = Instant::now() + LONGEST_LOOK;
     let (mut tables, mut withheld) = (Vec::new(), Vec::new());
     for table in catalogue.tables.iter().filter(selected) {
         if !table.decision.is_allowed() {
@@ -47,7 +51,7 @@ pub(crate) async fn build(
             continue;
         }
         withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
-        let values = values_of(engine, samples, catalogue, table).await?;
+        let values = values_of(engine, samples, catalogue, table, deadline).await;
         tables.push(describe(catalogue, table, &values));
     }
     Ok(Context {
@@ -86,13 +90,15 @@ fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>
     }
 }
 
-/// For each visible column its distinct values, where it is text, unmasked, and has few.
+/// For each visible column its distinct values, where it is text, unmasked, and has few; none where they could not all be
+/// read in time: a question can do without, and the next one looks again.
 async fn values_of(
     engine: &Engine,
     samples: &Samples,
     catalogue: &Catalogue,
     table: &CatalogueTable,
-) -> Result<Arc<Vec<Vec<String>>>> {
+    deadline: Instant,
+) -> Arc<Vec<Vec<String>>> {
     let mut seen = std::hash::DefaultHasher::new();
     seen.write(format!("{:?}", table.decision).as_bytes());
     let key = (table.source_id, table.name.to_string(), seen.finish());
@@ -105,12 +111,13 @@ async fn values_of(
             let found = if is_vocabulary { distinct(engine, catalogue, &table.name, &column.name).await } else { None };
             values.push(found.unwrap_or_default());
         }
-        Ok(Arc::new(values))
+        Arc::new(values)
     };
-    samples.get_or_load(key, look).await
+    let in_time = async { timeout_at(deadline, look).await.map_err(Error::internal) };
+    samples.get_or_load(key, in_time).await.unwrap_or_default()
 }
 
-/// `None` where there are too many, or where they could not be read in time: a question can do without.
+/// `None` where there are too many, or where they cannot be read.
 async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, column: &str) -> Option<Vec<String>> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (catalog, schema, name, column) =
@@ -119,7 +126,7 @@ async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, col
     let sql =
         format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
     let look = async {
-        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK));
+        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK_AT_ONE));
         let session = engine.session(catalogue, &sql, None, limits).await.ok()?;
         let planned = session.plan(&sql, &serde_json::Map::new()).await.ok()?;
         planned.collect_json_rows().await.ok()

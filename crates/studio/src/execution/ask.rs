@@ -44,9 +44,9 @@ pub struct ExecuteRequest {
     #[schema(default = false)]
     pub save_prompt: Option<bool>,
     /// `embedded`, or the model that the operator has configured; the operator's default without it.
-    #[garde(inner(length(min = 1, max = 100)))]
+    #[garde(inner(length(chars, min = 1, max = 100)))]
     pub ai_model: Option<String>,
-    #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
+    #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
 }
 
