@@ -22,7 +22,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt, stream};
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, ExecutionId, Permission, Result, Tenant};
+use rivergen_kernel::{Error, ErrorCode, ExecutionId, Permission, Result, Secret, Tenant};
 use rivergen_platform::{
     errors,
     http::{Path, Query, RequestOrigin, SignedIn},
@@ -78,7 +78,7 @@ pub async fn stream_events(
     };
     let follower = studio.live.follow(id, caller.user_id)?;
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
-    let token = token.map(|(_, token)| token.trim().to_owned()).unwrap_or_default();
+    let token = Secret::new(token.map(|(_, token)| token.trim()).unwrap_or_default());
     // Runs from before there were events have none to wait for.
     let is_over = row.status != Status::Processing;
     let looked_at = Instant::now();
@@ -100,7 +100,7 @@ pub async fn stream_events(
 
 struct Following {
     studio: Studio,
-    token: String,
+    token: Secret,
     origin: RequestOrigin,
     tenant: Tenant,
     id: ExecutionId,
@@ -114,7 +114,7 @@ impl Following {
     /// Whether the client may still follow the run, and whether that goes on; both as they are now.
     async fn look_again(&mut self) -> Result<()> {
         self.looked_at = Instant::now();
-        let caller = self.studio.authenticator.authenticate(&self.token, self.origin.ip).await?;
+        let caller = self.studio.authenticator.authenticate(self.token.expose(), self.origin.ip).await?;
         if !caller.email_verified {
             return Err(ErrorCode::EmailNotVerified.into());
         }
