@@ -122,6 +122,18 @@ async fn what_may_be_a_masked_value_is_told_to_nobody(backend: Backend) {
         assert_eq!(ask(&acme.viewer, shop.crm, question).await.ok()["ai_model"], "local-model");
         assert!(!sent().contains("91234"), "{}", sent());
     }
+    // Nor does anybody see the pair who may not query its sources.
+    let list = acme.developer.client.get(PAIRS).await.ok();
+    assert_eq!(list["pagination"]["total_items"], 1, "{list}");
+    let conditions = json!({"all": [{"attribute": "resource.id", "operator": "eq", "value": shop.crm},
+        {"attribute": "subject.roles", "operator": "contains", "value": "Developer"}]});
+    let closed = json!({"name": "No CRM", "effect": "deny", "resource_type": "datasource", "actions": ["datasource.query"],
+        "conditions": conditions});
+    acme.owner.client.post("/api/v1/sso/abac/policies", closed).await.created();
+    assert_eq!(acme.developer.client.get(PAIRS).await.ok()["pagination"]["total_items"], 0);
+    let verify = format!("{PAIRS}/{}/verify", list["items"][0]["id"]);
+    acme.developer.client.post_empty(&verify).await.error(404, "NOT_FOUND");
+    acme.admin.client.post_empty(&verify).await.ok();
     server.stop().await;
 }
 
