@@ -24,6 +24,7 @@ use rivergen_query::{
     Answer, Encoder, Encoding, JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement,
 };
 use rivergen_sources::{Sources, source};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     answers::{Answers, Asked},
@@ -170,7 +171,7 @@ impl Engine {
             stage: None,
         };
         let mut record = Record::begin(&self.platform, new).await?;
-        let cancellable = self.running.enter(record.query_id);
+        let cancellable = self.running.enter(record.query_id, CancellationToken::new());
         let planning = self.plan(caller, tenant, run, &mut record);
         match cancellable.unless_cancelled(planning).await {
             Ok(plan) => Ok(Started { plan, record, cancellable, answers: self.answers.clone() }),

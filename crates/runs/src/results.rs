@@ -29,6 +29,7 @@ use rivergen_query::{ArrowReader, Encoder, Encoding, QueryColumn, statement};
 use rivergen_sources::{access::Access, source};
 use sea_orm::{ActiveValue::Set, QueryOrder, QuerySelect, entity::prelude::*};
 use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Engine,
@@ -103,6 +104,14 @@ struct Going {
     cancellable: Cancellable,
 }
 
+/// What became of an errand that somebody waited for.
+#[derive(Debug)]
+pub struct CarriedOut {
+    /// Its record, however it ended.
+    pub query_id: QueryId,
+    pub outcome: Result<()>,
+}
+
 /// A result that is there and may be read.
 pub struct Kept {
     pub columns: Vec<QueryColumn>,
@@ -114,7 +123,7 @@ pub struct Kept {
 impl Engine {
     /// Writes the query down and lets it go on by itself; its record tells how it stands.
     pub async fn send(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<QueryId> {
-        let going = self.set_out(caller, origin, errand).await?;
+        let going = self.set_out(caller, origin, errand, CancellationToken::new()).await?;
         let query_id = going.record.query_id;
         let (engine, caller) = (self.clone(), caller.clone());
         tokio::spawn(async move {
@@ -125,24 +134,31 @@ impl Engine {
         Ok(query_id)
     }
 
-    /// As [`Engine::send`], for something that goes on by itself and waits for the result. Dropping the future cancels
-    /// the query, down to the sources.
+    /// As [`Engine::send`], for something that goes on by itself and waits for the result. The token cancels the query,
+    /// down to the sources, and what was kept of its result is taken back; a future that is dropped could not do that.
     pub fn carry_out<'a>(
         &'a self,
         caller: &'a Caller,
         origin: &'a RequestOrigin,
         errand: Errand,
-    ) -> BoxFuture<'a, Result<QueryId>> {
+        cancelled: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<CarriedOut>> {
         Box::pin(async move {
-            let going = self.set_out(caller, origin, errand).await?;
+            let going = self.set_out(caller, origin, errand, cancelled.child_token()).await?;
             let query_id = going.record.query_id;
-            self.go(caller, going).await?;
-            Ok(query_id)
+            let outcome = self.go(caller, going).await;
+            Ok(CarriedOut { query_id, outcome })
         })
     }
 
     /// Writes the query down.
-    async fn set_out(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<Going> {
+    async fn set_out(
+        &self,
+        caller: &Caller,
+        origin: &RequestOrigin,
+        errand: Errand,
+        cancelled: CancellationToken,
+    ) -> Result<Going> {
         let tenant = caller.require(Permission::DataSourceQuery)?;
         statement::accept(&errand.sql)?;
         let ids: Vec<DataSourceId> = errand.sources.iter().map(|source| source.id).collect();
@@ -156,7 +172,7 @@ impl Engine {
             stage: Some(RunStage::Waiting),
         };
         let record = Record::begin(&self.platform, new).await?;
-        let cancellable = self.running.enter(record.query_id);
+        let cancellable = self.running.enter(record.query_id, cancelled);
         Ok(Going { tenant, errand, record, cancellable })
     }
 
@@ -293,7 +309,8 @@ impl Engine {
     }
 
     /// The result of one's own run. `NOT_FOUND` where none is kept, `CONFLICT` where the query runs still or did not end well,
-    /// or where the person may now see something else than when it ran.
+    /// or where the person may now see something else than when it ran: that cannot be known where a row filter looks
+    /// entitlements up in a table, which may have changed without a policy that has.
     pub async fn result(&self, caller: &Caller, run: &run::Model) -> Result<Kept> {
         let access = Access::of(caller, Permission::DataSourceQuery)?;
         let tenant = access.tenant();
@@ -319,8 +336,15 @@ impl Engine {
         let was_read = |source: DataSourceId, name: &TableName| {
             read.iter().any(|(id, schema, table)| (*id, schema, table) == (source, &name.schema, &name.table))
         };
-        let tables = catalogue.tables.iter().filter(|table| was_read(table.source_id, &table.name));
-        if governance(tables) != row.governance {
+        let tables = || catalogue.tables.iter().filter(|table| was_read(table.source_id, &table.name));
+        let mut filters = tables().flat_map(|table| &table.decision.row_filters);
+        if filters.any(|filter| !filter.written.tables().is_empty()) {
+            return Err(conflict(
+                "Which rows of this data you may see stands in another table, which may have changed since; run the query again."
+                    .to_owned(),
+            ));
+        }
+        if governance(tables()) != row.governance {
             return Err(conflict("What you may see of this data has changed since; run the query again.".to_owned()));
         }
         let store = self.sources.storage.store(tenant).await?;

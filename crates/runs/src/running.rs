@@ -29,9 +29,8 @@ impl Running {
         running
     }
 
-    /// Says that the query runs here, until the answer is dropped.
-    pub fn enter(&self, id: QueryId) -> Cancellable {
-        let token = CancellationToken::new();
+    /// Says that the query runs here, until the answer is dropped; the token ends it too.
+    pub fn enter(&self, id: QueryId, token: CancellationToken) -> Cancellable {
         self.queries().insert(id, token.clone());
         Cancellable { running: self.clone(), id, token }
     }

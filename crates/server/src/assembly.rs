@@ -181,7 +181,9 @@ impl App {
         rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         rivergen_runs::results::register_jobs(&engine);
-        let studio = Studio::new(engine.clone(), planner_settings(config, &platform)?);
+        let planners = planner_settings(config, &platform)?;
+        let studio = Studio::new(engine.clone(), planners, authenticator.clone());
+        rivergen_studio::sweep::register_jobs(&studio);
 
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
@@ -234,7 +236,7 @@ impl App {
         self.streams.begin().await?;
         let longest = chrono::Duration::from_std(self.longest_query).map_err(Error::internal)?;
         evaluation::mark_interrupted(&self.platform, longest).await?;
-        rivergen_studio::mark_interrupted(&self.platform, longest).await?;
+        rivergen_studio::sweep::mark_interrupted(&self.platform).await?;
         self.files.as_deref().map_or(Ok(()), remove_staged).map_err(Error::internal)
     }
 

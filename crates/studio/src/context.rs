@@ -3,6 +3,7 @@
 
 use std::{hash::Hasher, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use rivergen_kernel::{DataSourceId, Error, Result};
 use rivergen_platform::{Bus, Event, Kept};
 use rivergen_policies::rule::TableName;
@@ -10,13 +11,16 @@ use rivergen_runs::{
     Engine, Form,
     catalogue::{Catalogue, CatalogueTable},
 };
+use tokio::time::{Instant, timeout_at};
 
 use crate::planner::{ColumnContext, ColumnType, Context, Dialect, TableContext};
 
 /// A column with more distinct values than this is no vocabulary.
 pub(crate) const MOST_VALUES: usize = 50;
-/// Looking for values must not hold up a question.
+/// Looking for values must not hold up a question: of all columns together.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
+/// Of one column, which then has no vocabulary.
+const LONGEST_LOOK_AT_ONE: Duration = Duration::from_secs(1);
 
 /// The values of columns, by table and by what the caller may see of it.
 pub(crate) type Samples = Kept<(DataSourceId, String, u64), Arc<Vec<Vec<String>>>>;
@@ -28,35 +32,38 @@ pub(crate) fn samples(bus: &Bus) -> Samples {
 }
 
 /// Builds the planner's context; only tables of the named schemas where any are named.
-pub(crate) async fn build(
-    engine: &Engine,
-    samples: &Samples,
-    catalogue: &Catalogue,
-    schemas: &[String],
-) -> Result<Context> {
-    let known = |schema: &String| catalogue.tables.iter().any(|table| table.name.schema == *schema);
-    if let Some(unknown) = schemas.iter().find(|schema| !known(schema)) {
-        let reason = format!("there is no schema {unknown:?} in the selected sources");
-        return Err(Error::invalid_field("selected_schema_names", reason));
-    }
-    let selected = |table: &&CatalogueTable| schemas.is_empty() || schemas.contains(&table.name.schema);
-    let (mut tables, mut withheld) = (Vec::new(), Vec::new());
-    for table in catalogue.tables.iter().filter(selected) {
-        if !table.decision.is_allowed() {
-            withheld.push(table.name.to_string());
-            continue;
+pub(crate) fn build<'a>(
+    engine: &'a Engine,
+    samples: &'a Samples,
+    catalogue: &'a Catalogue,
+    schemas: &'a [String],
+) -> BoxFuture<'a, Result<Context>> {
+    Box::pin(async move {
+        let known = |schema: &String| catalogue.tables.iter().any(|table| table.name.schema == *schema);
+        if let Some(unknown) = schemas.iter().find(|schema| !known(schema)) {
+            let reason = format!("there is no schema {unknown:?} in the selected sources");
+            return Err(Error::invalid_field("selected_schema_names", reason));
         }
-        withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
-        let values = values_of(engine, samples, catalogue, table).await?;
-        tables.push(describe(catalogue, table, &values));
-    }
-    Ok(Context {
-        tables,
-        withheld,
-        now: engine.platform.clock.now(),
-        dialect: Dialect::DataFusion,
-        examples: Vec::new(),
-        terms: Vec::new(),
+        let selected = |table: &&CatalogueTable| schemas.is_empty() || schemas.contains(&table.name.schema);
+        let deadline = Instant::now() + LONGEST_LOOK;
+        let (mut tables, mut withheld) = (Vec::new(), Vec::new());
+        for table in catalogue.tables.iter().filter(selected) {
+            if !table.decision.is_allowed() {
+                withheld.push(table.name.to_string());
+                continue;
+            }
+            withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
+            let values = values_of(engine, samples, catalogue, table, deadline).await;
+            tables.push(describe(catalogue, table, &values));
+        }
+        Ok(Context {
+            tables,
+            withheld,
+            now: engine.platform.clock.now(),
+            dialect: Dialect::DataFusion,
+            examples: Vec::new(),
+            terms: Vec::new(),
+        })
     })
 }
 
@@ -80,18 +87,21 @@ fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>
                     .map(|key| (format!("{}.{}.{}", table.name.catalog, key.schema, key.table), key.column.clone())),
             })
             .collect(),
-        row_count: table.discovered.row_count,
+        // Of a table that one sees a part of it would tell how large the rest is.
+        row_count: table.discovered.row_count.filter(|_| table.decision.row_filters.is_empty()),
         comment: table.discovered.comment.clone(),
     }
 }
 
-/// For each visible column its distinct values, where it is text, unmasked, and has few.
+/// For each visible column its distinct values, where it is text, unmasked, and has few; none where they could not all be
+/// read in time: a question can do without, and the next one looks again.
 async fn values_of(
     engine: &Engine,
     samples: &Samples,
     catalogue: &Catalogue,
     table: &CatalogueTable,
-) -> Result<Arc<Vec<Vec<String>>>> {
+    deadline: Instant,
+) -> Arc<Vec<Vec<String>>> {
     let mut seen = std::hash::DefaultHasher::new();
     seen.write(format!("{:?}", table.decision).as_bytes());
     let key = (table.source_id, table.name.to_string(), seen.finish());
@@ -104,12 +114,13 @@ async fn values_of(
             let found = if is_vocabulary { distinct(engine, catalogue, &table.name, &column.name).await } else { None };
             values.push(found.unwrap_or_default());
         }
-        Ok(Arc::new(values))
+        Arc::new(values)
     };
-    samples.get_or_load(key, look).await
+    let in_time = async { timeout_at(deadline, look).await.map_err(Error::internal) };
+    samples.get_or_load(key, in_time).await.unwrap_or_default()
 }
 
-/// `None` where there are too many, or where they could not be read in time: a question can do without.
+/// `None` where there are too many, or where they cannot be read.
 async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, column: &str) -> Option<Vec<String>> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (catalog, schema, name, column) =
@@ -118,14 +129,15 @@ async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, col
     let sql =
         format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
     let look = async {
-        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK));
+        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK_AT_ONE));
         let session = engine.session(catalogue, &sql, None, limits).await.ok()?;
         let planned = session.plan(&sql, &serde_json::Map::new()).await.ok()?;
         planned.collect_json_rows().await.ok()
     };
     let answer = look.await?;
-    let mut values: Vec<String> =
-        answer.rows.iter().filter_map(|row| row.first()?.as_str().map(str::to_owned)).collect();
+    // What stands in a question may come to stand in the record of its run, and PostgreSQL's text holds no zero byte.
+    let told = answer.rows.iter().filter_map(|row| row.first()?.as_str());
+    let mut values: Vec<String> = told.filter(|value| !value.contains('\0')).map(str::to_owned).collect();
     values.sort();
-    (values.len() <= MOST_VALUES).then_some(values)
+    (answer.rows.len() <= MOST_VALUES).then_some(values)
 }

@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod personal_data;
 pub mod planner;
 pub mod prompt;
+pub mod sweep;
 pub mod template;
 pub mod verified;
 
@@ -22,9 +23,8 @@ use execution::{ask, cancel, stream};
 use planner::{EmbeddedPlanner, Planner};
 use prompt::{analytics, clear, delete, executions, get, history, list, restore, update};
 use rivergen_kernel::{Error, Result};
-use rivergen_platform::Platform;
+use rivergen_platform::http::Authenticator;
 use rivergen_runs::Engine;
-use sea_orm::{ColumnTrait, DbBackend, sea_query::Expr};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The room's handle; cheap to clone.
@@ -34,6 +34,8 @@ pub struct Studio {
     planners: Planners,
     samples: context::Samples,
     live: execution::live::Live,
+    /// Asks again who somebody is that follows a run for long.
+    authenticator: Arc<dyn Authenticator>,
 }
 
 /// The planners that can be chosen by name; the first is the default.
@@ -53,10 +55,10 @@ impl Planners {
 }
 
 impl Studio {
-    pub fn new(engine: Engine, planners: Planners) -> Self {
+    pub fn new(engine: Engine, planners: Planners, authenticator: Arc<dyn Authenticator>) -> Self {
         let samples = context::samples(engine.platform.db.bus());
         let live = execution::live::Live::new(engine.platform.db.bus());
-        Self { engine, planners, samples, live }
+        Self { engine, planners, samples, live, authenticator }
     }
 
     /// The planner of that name, or the default one.
@@ -71,16 +73,6 @@ impl Studio {
             Error::invalid_field("ai_model", format!("must be one of {}", names.join(", ")))
         })
     }
-}
-
-/// Ends the runs that a killed server left behind; on PostgreSQL only those older than any run can be,
-/// because other nodes may be at work.
-pub async fn mark_interrupted(platform: &Platform, longest: chrono::Duration) -> Result<u64> {
-    let mut of_old = Expr::value(true);
-    if platform.db.backend() == DbBackend::Postgres {
-        of_old = execution::Column::StartedAt.lt(platform.clock.now() - longest);
-    }
-    execution::abandon(platform, of_old, "The server was stopped while this ran.").await
 }
 
 /// The operations of this room.

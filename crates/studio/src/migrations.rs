@@ -157,6 +157,9 @@ impl MigrationTrait for Courses {
             json_null("told"),
             big_integer_null("ai_duration_ms"),
             big_integer_null("query_duration_ms"),
+            big_integer_null("workspace_id"),
+            timestamp_with_time_zone_null("heartbeat_at"),
+            timestamp_with_time_zone_null("cancel_requested_at"),
         ] {
             m.alter_table(Table::alter().table("prompt_executions").add_column(column).to_owned()).await?;
         }
@@ -188,6 +191,10 @@ impl MigrationTrait for Courses {
                 .col("seq")
                 .unique()
                 .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create().name("prompt_execution_events_at").table("prompt_execution_events").col("at").to_owned(),
         )
         .await?;
         m.create_table(
@@ -231,6 +238,8 @@ impl MigrationTrait for Courses {
             "CREATE INDEX prompt_executions_processing ON prompt_executions (user_id) WHERE status = 'processing'",
         )
         .await?;
+        db.execute_unprepared("CREATE INDEX prompts_deleted ON prompts (deleted_at) WHERE deleted_at IS NOT NULL")
+            .await?;
         Ok(())
     }
 
@@ -283,6 +292,11 @@ impl MigrationTrait for Templates {
             m.create_index(Index::create().name(name).table("prompt_templates").col(first).col(second).to_owned())
                 .await?;
         }
+        m.get_connection()
+            .execute_unprepared(
+                "CREATE INDEX prompt_templates_deleted ON prompt_templates (deleted_at) WHERE deleted_at IS NOT NULL",
+            )
+            .await?;
         Ok(())
     }
 
@@ -327,14 +341,32 @@ impl MigrationTrait for VerifiedPairs {
         )
         .await?;
         for (name, columns) in [
-            ("prompt_verified_pairs_question", ["organization_id", "question_key"]),
-            ("prompt_verified_pairs_person", ["created_by_user_id", "id"]),
+            ("prompt_verified_pairs_question", vec!["organization_id", "question_key"]),
+            ("prompt_verified_pairs_status", vec!["organization_id", "status", "id"]),
+            ("prompt_verified_pairs_person", vec!["created_by_user_id", "id"]),
+            ("prompt_verified_pairs_execution", vec!["execution_id"]),
         ] {
-            let [first, second] = columns;
-            let index = Index::create().name(name).table("prompt_verified_pairs").col(first).col(second).to_owned();
+            let mut index = Index::create().name(name).table("prompt_verified_pairs").to_owned();
+            for column in columns {
+                index.col(column);
+            }
             m.create_index(index).await?;
         }
-        Ok(())
+        m.create_table(
+            Table::create()
+                .table("prompt_verified_pair_sources")
+                .col(big_integer("verified_pair_id"))
+                .col(big_integer("data_source_id"))
+                .primary_key(Index::create().col("verified_pair_id").col("data_source_id"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from("prompt_verified_pair_sources", "verified_pair_id")
+                        .to("prompt_verified_pairs", "id")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .to_owned(),
+        )
+        .await
     }
 
     fn use_transaction(&self) -> Option<bool> {
@@ -367,16 +399,14 @@ impl MigrationTrait for Glossaries {
                 .to_owned(),
         )
         .await?;
-        m.create_index(
-            Index::create()
-                .name("prompt_glossaries_workspace")
-                .table("prompt_glossaries")
-                .col("organization_id")
-                .col("workspace_id")
-                .unique()
-                .to_owned(),
-        )
-        .await
+        // One for those without a workspace too: two nulls are not the same to a unique index.
+        m.get_connection()
+            .execute_unprepared(
+                "CREATE UNIQUE INDEX prompt_glossaries_workspace \
+                 ON prompt_glossaries (organization_id, coalesce(workspace_id, 0))",
+            )
+            .await?;
+        Ok(())
     }
 
     fn use_transaction(&self) -> Option<bool> {

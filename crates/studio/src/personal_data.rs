@@ -16,8 +16,8 @@ pub fn records() -> Vec<Box<dyn Records>> {
             of: |subject| Some(subject.shared(prompt::Column::CreatedByUserId, prompt::Column::OrganizationId)),
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "name": row.name, "text": row.prompt_text,
-                    "status": row.status.to_value(), "created_at": row.created_at, "updated_at": row.updated_at,
-                    "deleted_at": row.deleted_at})
+                    "tags": row.tags, "metadata": row.metadata, "status": row.status.to_value(),
+                    "created_at": row.created_at, "updated_at": row.updated_at, "deleted_at": row.deleted_at})
             },
         }),
         // Index: prompt_executions(user_id, id).
@@ -28,7 +28,8 @@ pub fn records() -> Vec<Box<dyn Records>> {
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "prompt_id": row.prompt_id,
                     "text": row.prompt_text, "status": row.status.to_value(), "rows_returned": row.rows_returned,
-                    "started_at": row.started_at, "completed_at": row.completed_at})
+                    "started_at": row.started_at, "completed_at": row.completed_at, "feedback": row.feedback,
+                    "feedback_comment": row.feedback_comment})
             },
         }),
         // Index: prompt_templates(created_by_user_id, id).

@@ -802,6 +802,9 @@ impl Ids {
         let asked = owner.client.post("/api/v1/prompts/execute", question).await.ok();
         let feedback = format!("/api/v1/prompts/executions/{}/feedback", asked["execution_id"]);
         let pair = owner.client.post(&feedback, json!({"verdict": "right"})).await.ok();
+        // One that is not verified goes with the next feedback on its run.
+        let verify = format!("/api/v1/prompts/verified-pairs/{}/verify", pair["verified_pair_id"]);
+        owner.client.post_empty(&verify).await.ok();
         let template = json!({"name": "t", "template_text": "How many products are there?", "category": "sales",
             "compatible_data_source_ids": [data_source_id], "status": "published", "is_public": true});
         let template = owner.client.post("/api/v1/prompt-templates", template).await.created();

@@ -1,11 +1,13 @@
 //! `/api/v1/queries`: the runs of queries, and the end of one that still runs.
 //!
-//! Everybody sees their own. Whoever may read the audit log sees those of the organization, and may cancel them.
+//! Everybody sees their own. Whoever may read the organization's audit log sees those of all, and may cancel them.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Page, Permission, QueryId, Result, Tenant, UserId};
+use rivergen_kernel::{
+    Caller, DataSourceId, Error, ErrorCode, Extent, Page, Permission, QueryId, Result, Tenant, UserId,
+};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
@@ -79,7 +81,7 @@ impl QueryRun {
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Filter {
-    /// Of this person; without it one's own. Others' need the permission `audit.read`.
+    /// Of this person; without it one's own. Others' need the permission `audit.read` in the whole organization.
     pub user_id: Option<UserId>,
     pub status: Option<RunStatus>,
     /// Inclusive.
@@ -106,7 +108,7 @@ pub async fn list_queries(
     let tenant = caller.require(Permission::DataSourceQuery)?;
     let user = filter.user_id.unwrap_or(caller.user_id);
     if user != caller.user_id {
-        caller.require(Permission::AuditRead)?;
+        require_audit(&caller)?;
     }
     let page = page.request()?;
     // Index: query_runs(organization_id, user_id, started_at).
@@ -190,6 +192,18 @@ pub(super) async fn read(engine: &Engine, caller: &Caller, tenant: Tenant, id: Q
 /// A run that the caller may see.
 pub(super) async fn find(engine: &Engine, caller: &Caller, tenant: Tenant, id: QueryId) -> Result<Model> {
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).one(engine.platform.db.read()).await?;
-    let seen = found.filter(|run| run.user_id == caller.user_id || caller.may(Permission::AuditRead));
+    let seen = found.filter(|run| run.user_id == caller.user_id || require_audit(caller).is_ok());
     seen.ok_or_else(|| ErrorCode::NotFound.into())
+}
+
+/// 403 for somebody who may not see what others ran. Runs are of the whole organization, so a role of one workspace does not
+/// open them.
+pub fn require_audit(caller: &Caller) -> Result<()> {
+    match caller.require_extent(Permission::AuditRead)? {
+        (_, Extent::Organization) => Ok(()),
+        (_, Extent::Workspace(_)) => Err(Error::new(ErrorCode::Forbidden).with_message(format!(
+            "You need the permission {} in the organization, not in one workspace.",
+            Permission::AuditRead
+        ))),
+    }
 }

@@ -13,6 +13,7 @@ mod simulate;
 mod tags;
 mod test;
 
+pub use history::require_audit;
 pub use query::{PolicyOfQuery, RESPOND_ASYNC, prefers_to_go_on};
 
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -44,9 +44,9 @@ pub struct ExecuteRequest {
     #[schema(default = false)]
     pub save_prompt: Option<bool>,
     /// `embedded`, or the model that the operator has configured; the operator's default without it.
-    #[garde(inner(length(min = 1, max = 100)))]
+    #[garde(inner(length(chars, min = 1, max = 100)))]
     pub ai_model: Option<String>,
-    #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
+    #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
 }
 
@@ -88,6 +88,7 @@ pub async fn execute_prompt(
         by_itself: prefers_to_go_on(&headers),
         keep,
         prompt_id: None,
+        by_author: true,
         template_id: None,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
@@ -108,6 +109,7 @@ pub async fn execute_again(
 ) -> Result<Response> {
     let tenant = caller.require(Permission::PromptExecute)?;
     let prompt = prompt::find(&studio, &caller, id).await?;
+    let by_author = prompt.created_by_user_id == caller.user_id;
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let ids = serde_json::from_value(prompt.selected_data_source_ids).map_err(Error::internal)?;
     let asking = Asking {
@@ -121,6 +123,7 @@ pub async fn execute_again(
         by_itself: prefers_to_go_on(&headers),
         keep: None,
         prompt_id: Some(id),
+        by_author,
         template_id: prompt.template_id,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await

@@ -8,9 +8,11 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
 };
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{Column, Entity, abandon, course, without_life};
 use crate::{Studio, prompt::Status};
 
 /// What was asked for; the run ends as soon as its node hears of it.
@@ -34,16 +36,27 @@ pub async fn cancel_execution(
 ) -> Result<Reply<CancelledExecution>> {
     let tenant = caller.require(Permission::PromptExecute)?;
     let row = super::find(&studio, &caller, tenant, id).await?;
-    if row.status != Status::Processing {
+    let platform = &studio.engine.platform;
+    let now = platform.clock.now();
+    let tx = platform.db.begin().await?;
+    // The message may be lost on its way to the run's node; it looks here too.
+    let asked = Entity::update_many()
+        .col_expr(Column::CancelRequestedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.eq(Status::Processing))
+        .exec(tx.conn())
+        .await?;
+    if asked.rows_affected == 0 {
         return Err(Error::new(ErrorCode::Conflict).with_message("The run has ended already."));
     }
-    let platform = &studio.engine.platform;
-    let tx = platform.db.begin().await?;
     tx.publish(Event::ExecutionCancelled(id)).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "prompt.cancel")
         .target("execution", id)
         .details(serde_json::json!({"user_id": row.user_id}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
+    // Of a run without a node nobody will hear.
+    let lifeless = Condition::all().add(Column::Id.eq(id)).add(without_life(now));
+    abandon(platform, lifeless, &course::was_cancelled()).await?;
     Ok(Reply::ok(CancelledExecution { execution_id: id }, "The run is being cancelled."))
 }

@@ -2,24 +2,41 @@
 //!
 //! It goes in a task of its own, so that whatever becomes of the request, the run is ended on record. Cancelled at any step
 //! it stops there; what runs in a source is stopped with it.
+//!
+//! ```text
+//! begin ─ set out ─┬ make ─ end: on record, where nobody else has ended it
+//!                  └ beat: a sign of life; without one for long, somebody else ends it: [`abandon`]
+//! ```
 
 use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::BoxFuture;
-use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, FieldError, PromptId, Result, TemplateId, Tenant};
+use chrono::{DateTime, Utc};
+use futures::{FutureExt, future::BoxFuture};
+use rivergen_kernel::{
+    Caller, DataSourceId, Error, ErrorCode, ExecutionId, FieldError, PromptId, Result, TemplateId, Tenant,
+};
 use rivergen_platform::{
-    Platform,
+    Platform, Transaction,
     audit::{self, AuditRecord},
     db::TenantScope,
     http::RequestOrigin,
 };
-use rivergen_policies::evaluation::{RunKind, run};
-use rivergen_runs::{Engine, Form, Run, catalogue::Catalogue, results::Errand};
+use rivergen_policies::{
+    evaluation::{RunKind, run},
+    rule::TableName,
+};
+use rivergen_runs::{
+    Engine, Form, Run,
+    catalogue::Catalogue,
+    results::{CarriedOut, Errand},
+};
 use rivergen_sources::source;
-use sea_orm::{ActiveValue::Set, IntoActiveModel, PaginatorTrait, entity::prelude::*};
+use sea_orm::{ActiveValue::Set, Condition, PaginatorTrait, QuerySelect, UpdateMany, entity::prelude::*};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -37,6 +54,10 @@ use crate::{
 const MOST_REPAIRS: usize = 2;
 /// Runs of one person at a time.
 const MOST_AT_ONCE: u64 = 20;
+/// Between two signs of life of a run.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A run without a sign of life for so long has no node any more.
+const LIFELESS: chrono::Duration = chrono::Duration::minutes(2);
 
 /// A question, and who asks it.
 pub(crate) struct Asking {
@@ -53,6 +74,8 @@ pub(crate) struct Asking {
     pub keep: Option<Keep>,
     /// The saved question that is asked again.
     pub prompt_id: Option<PromptId>,
+    /// Whoever asks it again wrote it.
+    pub by_author: bool,
     pub template_id: Option<TemplateId>,
 }
 
@@ -114,6 +137,7 @@ impl Course {
         let tx = platform.db.begin().await?;
         let row = super::ActiveModel {
             organization_id: Set(organization_id),
+            workspace_id: Set(asking.caller.membership()?.workspace_id),
             user_id: Set(asking.caller.user_id),
             prompt_id: Set(asking.prompt_id),
             template_id: Set(asking.template_id),
@@ -124,6 +148,7 @@ impl Course {
             ai_processing_status: Set(StepStatus::InProgress),
             progress_percentage: Set(0),
             started_at: Set(platform.clock.now()),
+            heartbeat_at: Set(Some(platform.clock.now())),
             ..Default::default()
         }
         .insert(tx.conn())
@@ -150,9 +175,24 @@ impl Course {
     }
 
     async fn go(mut self, cancelled: &CancellationToken) -> Result<Ended> {
-        let outcome = self.make(cancelled).await;
-        let row = self.end(outcome.as_ref().err()).await?;
-        Ok(Ended { row, answer: self.answer, outcome })
+        let (platform, id) = (self.studio.engine.platform.clone(), self.row.id);
+        // Boxed, as all that holds a plan: unoptimised, each step that hands it on would hold it on the stack once more.
+        let outcome = tokio::select! {
+            made = AssertUnwindSafe(Box::pin(self.make(cancelled))).catch_unwind() => {
+                made.unwrap_or_else(|_| Err(Error::internal("a run of a question panicked")))
+            }
+            never = beat(&platform, id, cancelled) => match never {},
+        };
+        match self.end(outcome.as_ref().err()).await {
+            Ok(row) => Ok(Ended { row, answer: self.answer, outcome }),
+            Err(error) => {
+                // Whatever of it could not be written, nobody should wait for its end.
+                let failed =
+                    Error::new(ErrorCode::InternalError).with_message("The end of the run could not be recorded.");
+                abandon(&platform, Condition::all().add(super::Column::Id.eq(id)), &failed).await?;
+                Err(error)
+            }
+        }
     }
 
     async fn make(&mut self, cancelled: &CancellationToken) -> Result<()> {
@@ -168,7 +208,7 @@ impl Course {
         let studio = self.studio.clone();
         let context = context::build(&engine, &studio.samples, &catalogue, &self.asking.schemas);
         let mut context = unless(cancelled, context).await?;
-        context.terms = glossary::terms(&engine.platform, tenant, &caller).await?;
+        context.terms = glossary::terms(&engine.platform, tenant, &caller, &self.asking.text).await?;
         let began = Instant::now();
         let pairs = verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?;
         let plan = match unless(cancelled, self.confirmed(&engine, &catalogue, &pairs)).await? {
@@ -196,10 +236,18 @@ impl Course {
                 // What a policy or a source refuses is decided, and recorded, where the query runs.
                 _ => break,
             };
-            let refused = Refused { sql: &plan.sql, reason: &error.message };
+            let sql = plan.sql.clone();
+            let repair = Happening::ToolCall { tool: "repair", summary: error.message.to_string() };
+            // What leaves this server is told before it does; one that is here may have no other idea.
+            if planner.is_elsewhere() {
+                self.tell(repair.clone()).await?;
+            }
+            let refused = Refused { sql: &sql, reason: &error.message };
             let repairing = planner.repair(&self.asking.text, &context, refused);
             let Some(repaired) = unless(cancelled, async { Ok(repairing.await) }).await? else { return Err(error) };
-            self.tell(Happening::ToolCall { tool: "repair", summary: error.message.to_string() }).await?;
+            if !planner.is_elsewhere() {
+                self.tell(repair).await?;
+            }
             self.generated(repaired.map_err(answerable)?).await?;
         }
         self.ai_time = Some(began.elapsed());
@@ -213,11 +261,11 @@ impl Course {
         self.reach(Phase::Formatting).await
     }
 
-    /// The plan that people confirmed for just this question, if it runs for the caller.
+    /// The plan that people confirmed for just this question, if it is one for the caller.
     async fn confirmed(&self, engine: &Engine, catalogue: &Catalogue, pairs: &[Pair]) -> Result<Option<Plan>> {
         let chosen = |pair: &&Pair| pair.is_same && self.asking.schemas.is_empty();
         for pair in pairs.iter().filter(chosen) {
-            if check(engine, catalogue, &pair.query).await.is_ok() {
+            if check(engine, catalogue, &pair.query).await.is_ok_and(|tables| pair.answers(catalogue, &tables)) {
                 return Ok(Some(pair.plan()));
             }
         }
@@ -240,13 +288,14 @@ impl Course {
                 sql: sql.to_owned(),
                 parameters: serde_json::Map::new(),
                 default_schema: None,
-                max_rows: None,
+                max_rows: Some(engine.settings.page.rows),
                 timeout: None,
             };
-            let query_id = unless(cancelled, engine.carry_out(&caller, &origin, errand)).await?;
+            let CarriedOut { query_id, outcome } = engine.carry_out(&caller, &origin, errand, cancelled).await?;
+            self.row.query_id = Some(query_id);
+            outcome?;
             let found = self.asking.tenant.find::<run::Entity>().filter(run::Column::Id.eq(query_id));
             let found = found.one(engine.platform.db.read()).await?;
-            self.row.query_id = Some(query_id);
             self.row.rows_returned = found.and_then(|run| run.row_count);
             return Ok(());
         }
@@ -261,8 +310,9 @@ impl Course {
             timeout: None,
             max_age: None,
         };
-        let answer = unless(cancelled, engine.run(&caller, &origin, run)).await?;
-        self.row.query_id = Some(answer.query_id);
+        let started = unless(cancelled, engine.start(&caller, &origin, run).boxed()).await?;
+        self.row.query_id = Some(started.query_id());
+        let answer = unless(cancelled, started.rows().boxed()).await?;
         self.row.rows_returned = i64::try_from(answer.row_count).ok();
         self.answer = Some(Preview {
             columns: answer.columns,
@@ -287,13 +337,9 @@ impl Course {
     /// Comes to a phase, on record.
     async fn reach(&mut self, phase: Phase) -> Result<()> {
         use super::Column;
-        self.seq += 1;
-        let platform = &self.studio.engine.platform;
         let progress_percentage = phase.percentage();
-        let tx = platform.db.begin().await?;
-        let mut row = super::Entity::update_many()
-            .col_expr(Column::ProgressPercentage, Expr::value(progress_percentage))
-            .filter(Column::Id.eq(self.row.id));
+        let mut row =
+            super::Entity::update_many().col_expr(Column::ProgressPercentage, Expr::value(progress_percentage));
         if phase == Phase::Executing {
             let sql = self.plan.as_ref().map(|plan| plan.sql.clone());
             row = row
@@ -301,22 +347,28 @@ impl Course {
                 .col_expr(Column::QueryExecutionStatus, Expr::value(StepStatus::InProgress))
                 .col_expr(Column::GeneratedQueryText, Expr::value(sql));
         }
-        row.exec(tx.conn()).await?;
-        let happening = Happening::Progress { phase, progress_percentage };
-        event::append(&tx, platform, (self.row.organization_id, self.row.id), self.seq, &happening).await?;
-        tx.commit().await
+        self.record(row, Happening::Progress { phase, progress_percentage }).await
     }
 
     async fn tell(&mut self, happening: Happening) -> Result<()> {
-        self.seq += 1;
+        self.record(super::Entity::update_many(), happening).await
+    }
+
+    /// Writes down what happened, with what changes of the run.
+    async fn record(&mut self, changes: UpdateMany<super::Entity>, happening: Happening) -> Result<()> {
         let platform = &self.studio.engine.platform;
         let tx = platform.db.begin().await?;
-        event::append(&tx, platform, (self.row.organization_id, self.row.id), self.seq, &happening).await?;
-        tx.commit().await
+        touch(&tx, platform, self.row.id, changes).await?;
+        let run = (self.row.organization_id, self.row.id);
+        event::append(&tx, platform, run, self.seq + 1, &happening).await?;
+        tx.commit().await?;
+        self.seq += 1;
+        Ok(())
     }
 
     /// Writes down how the run ended and, where it was asked for, keeps the question; in one transaction.
     async fn end(&mut self, error: Option<&Error>) -> Result<super::Model> {
+        use super::Column;
         let platform = self.studio.engine.platform.clone();
         let now = platform.clock.now();
         let status = if error.is_none() { Status::Completed } else { Status::Failed };
@@ -331,34 +383,48 @@ impl Course {
                 Some(kept.id)
             }
             (_, Some(id)) => {
-                self.again(id, error, status).exec(tx.conn()).await?;
+                // Its readers are not told what another's policies made of it.
+                if self.asking.by_author {
+                    self.again(id, error, status).exec(tx.conn()).await?;
+                }
                 Some(id)
             }
             (None, None) => None,
         };
-        let mut row = self.row.clone().into_active_model();
-        row.prompt_id = Set(prompt_id);
-        row.status = Set(status);
-        row.ai_processing_status = Set(step(queried.is_some()));
-        row.query_execution_status = Set(queried);
-        row.progress_percentage = Set(100);
-        row.query_id = Set(self.row.query_id);
-        row.generated_query_text = Set(self.plan.as_ref().map(|plan| plan.sql.clone()));
-        row.told = Set(self.told.as_ref().map(serde_json::to_value).transpose().map_err(Error::internal)?);
-        row.rows_returned = Set(self.row.rows_returned);
-        row.error_code = Set(error.map(|error| error.code.as_str().to_owned()));
-        row.error_message = Set(error.map(|error| error.message.to_string()));
-        row.completed_at = Set(Some(now));
-        row.total_duration_ms = Set(Some(took));
-        row.ai_duration_ms = Set(self.ai_time.map(milliseconds));
-        row.query_duration_ms = Set(self.query_time.map(milliseconds));
-        let row = row.update(tx.conn()).await?;
+        let changes = super::ActiveModel {
+            prompt_id: Set(prompt_id),
+            status: Set(status),
+            ai_processing_status: Set(step(queried.is_some())),
+            query_execution_status: Set(queried),
+            progress_percentage: Set(100),
+            query_id: Set(self.row.query_id),
+            generated_query_text: Set(self.plan.as_ref().map(|plan| plan.sql.clone())),
+            told: Set(self.told.as_ref().map(serde_json::to_value).transpose().map_err(Error::internal)?),
+            rows_returned: Set(self.row.rows_returned),
+            error_code: Set(error.map(|error| error.code.as_str().to_owned())),
+            error_message: Set(error.map(|error| error.message.to_string())),
+            completed_at: Set(Some(now)),
+            total_duration_ms: Set(Some(took)),
+            ai_duration_ms: Set(self.ai_time.map(milliseconds)),
+            query_duration_ms: Set(self.query_time.map(milliseconds)),
+            ..Default::default()
+        };
+        let ended = super::Entity::update_many()
+            .set(changes)
+            .filter(Column::Id.eq(self.row.id))
+            .filter(Column::Status.eq(Status::Processing))
+            .exec(tx.conn())
+            .await?;
+        if ended.rows_affected == 0 {
+            return Err(given_up());
+        }
+        let row = super::Entity::find_by_id(self.row.id).one(tx.conn()).await?;
+        let row = row.ok_or_else(|| Error::internal("a run that has ended is gone"))?;
         let happening = match error {
             None => Happening::Completed { rows_returned: row.rows_returned, total_duration_ms: took },
             Some(error) => Happening::of_error(error),
         };
-        self.seq += 1;
-        event::append(&tx, &platform, (row.organization_id, row.id), self.seq, &happening).await?;
+        event::append(&tx, &platform, (row.organization_id, row.id), self.seq + 1, &happening).await?;
         if let (Some(id), None) = (prompt_id, self.asking.prompt_id) {
             let actor = self.asking.origin.actor(self.asking.caller.user_id);
             let record = AuditRecord::new(Some(row.organization_id), actor, "prompt.save").target("prompt", id);
@@ -398,7 +464,7 @@ impl Course {
         })
     }
 
-    /// What asking a saved question again changes of it.
+    /// What its author changes of a saved question by asking it again.
     fn again(&self, id: PromptId, error: Option<&Error>, status: Status) -> sea_orm::UpdateMany<prompt::Entity> {
         use prompt::Column;
         let now = self.studio.engine.platform.clock.now();
@@ -432,28 +498,86 @@ impl Course {
 async fn unless<T>(cancelled: &CancellationToken, future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;
-        () = cancelled.cancelled() => {
-            Err(Error::new(ErrorCode::QueryCancelled).with_message("The run was cancelled."))
-        }
+        () = cancelled.cancelled() => Err(was_cancelled()),
         answer = future => answer,
     }
 }
 
-/// Parses and plans the SQL under the caller's policies; nothing runs.
-pub(super) fn check<'a>(engine: &'a Engine, catalogue: &'a Catalogue, sql: &'a str) -> BoxFuture<'a, Result<()>> {
+pub(super) fn was_cancelled() -> Error {
+    Error::new(ErrorCode::QueryCancelled).with_message("The run was cancelled.")
+}
+
+/// The run has an end on record already.
+fn given_up() -> Error {
+    Error::new(ErrorCode::Conflict).with_message("The run was ended as left behind.")
+}
+
+/// Gives signs of life for as long as it is polled, and hears what a lost message of the bus did not tell.
+async fn beat(platform: &Platform, id: ExecutionId, cancelled: &CancellationToken) -> Infallible {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        match sign_of_life(platform, id).await {
+            Ok(()) => {}
+            Err(error) if matches!(error.code, ErrorCode::QueryCancelled | ErrorCode::Conflict) => cancelled.cancel(),
+            // The database may be back before the run is taken for left behind.
+            Err(error) => tracing::warn!(%error, "a run could give no sign of life"),
+        }
+    }
+}
+
+async fn sign_of_life(platform: &Platform, id: ExecutionId) -> Result<()> {
+    let tx = platform.db.begin().await?;
+    touch(&tx, platform, id, super::Entity::update_many()).await?;
+    tx.commit().await
+}
+
+/// Writes down the changes with a sign of life. `QUERY_CANCELLED` where somebody asked for the run's end, and `CONFLICT`
+/// where it has one.
+async fn touch(
+    tx: &Transaction,
+    platform: &Platform,
+    id: ExecutionId,
+    changes: UpdateMany<super::Entity>,
+) -> Result<()> {
+    use super::Column;
+    let at_work = changes
+        .col_expr(Column::HeartbeatAt, Expr::value(platform.clock.now()))
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.eq(Status::Processing))
+        .exec(tx.conn())
+        .await?;
+    if at_work.rows_affected == 0 {
+        return Err(given_up());
+    }
+    let cancelled = super::Entity::find_by_id(id)
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::CancelRequestedAt.is_not_null())
+        .into_tuple::<ExecutionId>()
+        .one(tx.conn())
+        .await?;
+    cancelled.map_or(Ok(()), |_| Err(was_cancelled()))
+}
+
+/// Parses and plans the SQL under the caller's policies; nothing runs. Answers the tables that it reads.
+pub(super) fn check<'a>(
+    engine: &'a Engine,
+    catalogue: &'a Catalogue,
+    sql: &'a str,
+) -> BoxFuture<'a, Result<Vec<(TableName, DataSourceId)>>> {
     Box::pin(async move {
         let limits = engine.limits(catalogue, Form::Page, Some(1), None);
         let session = engine.session(catalogue, sql, None, limits).await?;
-        session.plan(sql, &serde_json::Map::new()).await?;
-        Ok(())
+        let planned = session.plan(sql, &serde_json::Map::new()).await?;
+        Ok(planned.tables().to_vec())
     })
 }
 
-/// The pairs that the caller could run themselves: no other is told to a planner.
+/// The pairs that may be told to a planner on the caller's behalf.
 async fn examples(engine: &Engine, catalogue: &Catalogue, pairs: Vec<Pair>) -> Result<Vec<Example>> {
     let mut examples = Vec::new();
     for pair in pairs {
-        if check(engine, catalogue, &pair.query).await.is_ok() {
+        if check(engine, catalogue, &pair.query).await.is_ok_and(|tables| pair.teaches(catalogue, &tables)) {
             examples.push(Example { question: pair.question, sql: pair.query });
         }
     }
@@ -485,29 +609,51 @@ fn answerable(error: PlanError) -> Error {
     }
 }
 
-/// Ends runs for which nobody works any more, as failed for the reason.
-pub(crate) async fn abandon(platform: &Platform, which: Expr, reason: &'static str) -> Result<u64> {
+/// The runs whose node has given no sign of life of them for long.
+pub(crate) fn without_life(now: DateTime<Utc>) -> Condition {
     use super::Column;
-    let left = super::Entity::find().filter(Column::Status.eq(Status::Processing)).filter(which);
-    let left = left.all(platform.db.read()).await?;
-    for row in &left {
+    Condition::any().add(Column::HeartbeatAt.is_null()).add(Column::HeartbeatAt.lt(now - LIFELESS))
+}
+
+/// Ends those runs that are under way, for the reason; answers how many there were.
+/// Index: prompt_executions(user_id) where processing, of which there are few.
+pub(crate) async fn abandon(platform: &Platform, which: Condition, reason: &Error) -> Result<u64> {
+    use super::Column;
+    let left = super::Entity::find().filter(Column::Status.eq(Status::Processing)).filter(which.clone());
+    let mut count = 0;
+    for row in left.all(platform.db.read()).await? {
+        let now = platform.clock.now();
+        let took = now - row.started_at;
         let tx = platform.db.begin().await?;
         let ended = super::Entity::update_many()
             .col_expr(Column::Status, Expr::value(Status::Failed))
-            .col_expr(Column::AiProcessingStatus, Expr::value(StepStatus::Failed))
-            .col_expr(Column::ErrorCode, Expr::value(ErrorCode::InternalError.as_str()))
-            .col_expr(Column::ErrorMessage, Expr::value(reason))
-            .col_expr(Column::CompletedAt, Expr::value(platform.clock.now()))
+            .col_expr(Column::AiProcessingStatus, Expr::value(settled(row.ai_processing_status)))
+            .col_expr(Column::QueryExecutionStatus, Expr::value(row.query_execution_status.map(settled)))
+            .col_expr(Column::ProgressPercentage, Expr::value(100_i16))
+            .col_expr(Column::ErrorCode, Expr::value(reason.code.as_str()))
+            .col_expr(Column::ErrorMessage, Expr::value(reason.message.to_string()))
+            .col_expr(Column::CompletedAt, Expr::value(now))
+            .col_expr(Column::TotalDurationMs, Expr::value(std::cmp::max(0, took.num_milliseconds())))
             .filter(Column::Id.eq(row.id))
             .filter(Column::Status.eq(Status::Processing))
+            .filter(which.clone())
             .exec(tx.conn())
             .await?;
-        if ended.rows_affected == 1 {
-            let seq = event::last_seq(tx.conn(), row.id).await? + 1;
-            let failed = Happening::Failed { code: ErrorCode::InternalError.as_str(), message: reason.to_owned() };
-            event::append(&tx, platform, (row.organization_id, row.id), seq, &failed).await?;
+        if ended.rows_affected == 0 {
+            continue;
         }
+        let seq = event::last_seq(tx.conn(), row.id).await? + 1;
+        event::append(&tx, platform, (row.organization_id, row.id), seq, &Happening::of_error(reason)).await?;
         tx.commit().await?;
+        count += 1;
     }
-    Ok(left.len() as u64)
+    Ok(count)
+}
+
+/// How a step of a run stands that goes no further.
+fn settled(step: StepStatus) -> StepStatus {
+    match step {
+        StepStatus::Completed => StepStatus::Completed,
+        StepStatus::InProgress | StepStatus::Failed => StepStatus::Failed,
+    }
 }

@@ -1,5 +1,5 @@
 //! `POST /api/v1/prompts/executions/{execution_id}/feedback`: whether a run answered its question, perhaps with the SQL put
-//! right. Either makes a candidate for a verified pair.
+//! right. Either makes a candidate for a verified pair, in the place of the one that the same run made before.
 
 use axum::extract::State;
 use garde::Validate;
@@ -10,7 +10,7 @@ use rivergen_platform::{
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_sources::access::Access;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -81,12 +81,19 @@ pub async fn give_feedback(
     let now = platform.clock.now();
     let (question, organization_id) = (run.prompt_text.clone(), run.organization_id);
     let tx = platform.db.begin().await?;
+    // Index: prompt_verified_pairs(execution_id).
+    verified::Entity::delete_many()
+        .filter(verified::Column::OrganizationId.eq(organization_id))
+        .filter(verified::Column::ExecutionId.eq(id))
+        .filter(verified::Column::Status.eq(verified::Status::Candidate))
+        .exec(tx.conn())
+        .await?;
     let pair = match query_text.filter(|_| !ids.is_empty()) {
         None => None,
         Some(query_text) => {
             let row = verified::ActiveModel {
                 organization_id: Set(organization_id),
-                workspace_id: Set(caller.membership()?.workspace_id),
+                workspace_id: Set(run.workspace_id),
                 question_key: Set(verified::key(&question)),
                 question: Set(question),
                 query_text: Set(query_text),
@@ -99,7 +106,9 @@ pub async fn give_feedback(
                 verified_at: Set(None),
                 ..Default::default()
             };
-            Some(row.insert(tx.conn()).await?.id)
+            let pair = row.insert(tx.conn()).await?.id;
+            verified::link(&tx, pair, &ids).await?;
+            Some(pair)
         }
     };
     let mut row = run.into_active_model();

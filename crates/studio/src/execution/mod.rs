@@ -7,7 +7,8 @@
 //!                           └ or, with `Prefer: respond-async`, the run goes on by itself, and its result is kept
 //! ```
 //!
-//! A run is its person's: others do not find it. Whoever may read the audit log sees how it stands, never its rows.
+//! A run is its person's: others do not find it. Whoever may read the organization's audit log sees how it stands, never its
+//! rows.
 
 pub mod ask;
 pub mod cancel;
@@ -17,13 +18,13 @@ pub mod feedback;
 pub(crate) mod live;
 pub mod stream;
 
-pub(crate) use course::abandon;
+pub(crate) use course::{abandon, without_life};
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
     Caller, Error, ErrorCode, ExecutionId, OrganizationId, Permission, PromptId, QueryId, Result, TemplateId, Tenant,
-    UserId,
+    UserId, WorkspaceId,
 };
 use rivergen_platform::{
     db::{TenantOwned, TenantScope},
@@ -32,7 +33,7 @@ use rivergen_platform::{
 };
 use rivergen_policies::{decision::AppliedPolicy, evaluation::run};
 use rivergen_query::{QueryColumn, json};
-use rivergen_runs::http::PolicyOfQuery;
+use rivergen_runs::http::{PolicyOfQuery, require_audit};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -65,6 +66,8 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: ExecutionId,
     pub organization_id: OrganizationId,
+    /// Where the person stood.
+    pub workspace_id: Option<WorkspaceId>,
     pub user_id: UserId,
     pub prompt_id: Option<PromptId>,
     pub template_id: Option<TemplateId>,
@@ -89,6 +92,9 @@ pub struct Model {
     pub total_duration_ms: Option<i64>,
     pub ai_duration_ms: Option<i64>,
     pub query_duration_ms: Option<i64>,
+    /// When its node last gave a sign of life of it.
+    pub heartbeat_at: Option<DateTime<Utc>>,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
     /// What its person says of it.
     pub feedback: Option<Feedback>,
     pub feedback_comment: Option<String>,
@@ -248,13 +254,19 @@ pub async fn get_execution_status(
     let tenant = caller.require(Permission::PromptRead)?;
     let row = find(&studio, &caller, tenant, id).await?;
     let preview = preview(&studio, &caller, tenant, &row).await?;
-    Ok(Reply::ok(Execution::new(row, preview)?, "The run of the question."))
+    let is_own = row.user_id == caller.user_id;
+    let mut execution = Execution::new(row, preview)?;
+    if !is_own {
+        // They are made of what its person may see.
+        execution.follow_up_questions.clear();
+    }
+    Ok(Reply::ok(execution, "The run of the question."))
 }
 
 /// A run that the caller may see.
 pub(crate) async fn find(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Model> {
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).one(studio.engine.platform.db.read()).await?;
-    let seen = found.filter(|row| row.user_id == caller.user_id || caller.may(Permission::AuditRead));
+    let seen = found.filter(|row| row.user_id == caller.user_id || require_audit(caller).is_ok());
     seen.ok_or_else(|| ErrorCode::NotFound.into())
 }
 
@@ -271,14 +283,22 @@ async fn preview(studio: &Studio, caller: &Caller, tenant: Tenant, row: &Model) 
         Err(error) if error.code.status() < 500 => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut rows = Vec::new();
-    while (rows.len() as u64) < PREVIEW_ROWS
+    let page = engine.settings.page;
+    let most = usize::try_from(std::cmp::min(PREVIEW_ROWS, page.rows)).unwrap_or(usize::MAX);
+    let (mut rows, mut room) = (Vec::new(), usize::try_from(page.bytes).unwrap_or(usize::MAX));
+    while rows.len() < most
         && let Some(batch) = kept.reader.next().await?
     {
+        let batch = batch.slice(0, std::cmp::min(batch.num_rows(), most - rows.len()));
+        let bytes: usize =
+            batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum();
+        if bytes > room {
+            break;
+        }
+        room -= bytes;
         json::append_rows(&batch, &mut rows)?;
     }
-    let most = usize::try_from(PREVIEW_ROWS).unwrap_or(usize::MAX);
-    let truncated = kept.truncated || rows.len() > most || run.row_count.is_some_and(|all| all > PREVIEW_ROWS as i64);
-    rows.truncate(most);
+    let shown = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let truncated = kept.truncated || run.row_count.is_some_and(|all| all > shown);
     Ok(Some(Preview { columns: kept.columns, rows, truncated, policies: kept.policies }))
 }

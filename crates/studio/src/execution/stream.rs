@@ -1,9 +1,13 @@
 //! `GET /api/v1/prompts/executions/{execution_id}/events`: a run's steps as they happen.
 //!
 //! One stream in two forms: a WebSocket where the client asks to upgrade, server-sent events otherwise. Both begin after
-//! the event that the client saw last, with what is stored, and end after the run's last event.
+//! the event that the client saw last, with what is stored, and end after the run's last event. They end, too, when the
+//! client may not follow the run any more: the token is looked at again and again, as a request's is.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{
@@ -18,10 +22,10 @@ use axum::{
 };
 use futures::{Stream, StreamExt, stream};
 use garde::Validate;
-use rivergen_kernel::{Error, ExecutionId, Permission, Result, Tenant};
+use rivergen_kernel::{Error, ErrorCode, ExecutionId, Permission, Result, Secret, Tenant};
 use rivergen_platform::{
     errors,
-    http::{Path, Query, SignedIn},
+    http::{Path, Query, RequestOrigin, SignedIn},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -29,8 +33,10 @@ use utoipa::IntoParams;
 use super::{event, event::ExecutionEvent, live::Follower};
 use crate::{Studio, prompt::Status};
 
-/// News can be lost with the connection of the bus; looking again costs one indexed read.
+/// News can be lost with the connection of the bus, and a permission at any time; looking again costs two indexed reads.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Of what a client says, which has no meaning here, in bytes.
+const LARGEST_MESSAGE: usize = 1024;
 /// Between two signs of life, below the patience of usual proxies.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -44,7 +50,7 @@ pub struct Resume {
     pub after: Option<i32>,
 }
 
-errors! { pub StreamErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
+errors! { pub StreamErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, RateLimited; }
 
 /// Follow a run step by step
 #[utoipa::path(get, path = "/api/v1/prompts/executions/{execution_id}/events", tag = "prompt_studio",
@@ -58,6 +64,7 @@ errors! { pub StreamErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound,
 pub async fn stream_events(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
     Path(id): Path<ExecutionId>,
     Query(resume): Query<Resume>,
     headers: HeaderMap,
@@ -69,12 +76,18 @@ pub async fn stream_events(
         Some(id) => id.parse().map_err(|_| Error::invalid_field("last-event-id", "must be the number of an event"))?,
         None => resume.after.unwrap_or_default(),
     };
-    let follower = studio.live.follow(id);
+    let follower = studio.live.follow(id, caller.user_id)?;
+    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    let token = Secret::new(token.map(|(_, token)| token.trim()).unwrap_or_default());
     // Runs from before there were events have none to wait for.
     let is_over = row.status != Status::Processing;
-    let events = events(Following { studio, tenant, id, seen, follower, is_over });
+    let looked_at = Instant::now();
+    let events = events(Following { studio, token, origin, tenant, id, seen, follower, is_over, looked_at });
     match upgrade {
-        Ok(upgrade) => Ok(upgrade.on_upgrade(move |socket| send(socket, Box::pin(events)))),
+        Ok(upgrade) => {
+            let upgrade = upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE);
+            Ok(upgrade.on_upgrade(move |socket| send(socket, Box::pin(events))))
+        }
         Err(_) if headers.contains_key(header::UPGRADE) => {
             Err(Error::invalid_field("upgrade", "is no handshake of a WebSocket, version 13"))
         }
@@ -87,11 +100,40 @@ pub async fn stream_events(
 
 struct Following {
     studio: Studio,
+    token: Secret,
+    origin: RequestOrigin,
     tenant: Tenant,
     id: ExecutionId,
     seen: i32,
     follower: Follower,
     is_over: bool,
+    looked_at: Instant,
+}
+
+impl Following {
+    /// Whether the client may still follow the run, and whether that goes on; both as they are now.
+    async fn look_again(&mut self) -> Result<()> {
+        self.looked_at = Instant::now();
+        let caller = self.studio.authenticator.authenticate(self.token.expose(), self.origin.ip).await?;
+        if !caller.email_verified {
+            return Err(ErrorCode::EmailNotVerified.into());
+        }
+        let tenant = caller.require(Permission::PromptRead)?;
+        if tenant != self.tenant {
+            return Err(ErrorCode::NotFound.into());
+        }
+        let row = super::find(&self.studio, &caller, tenant, self.id).await?;
+        self.is_over = row.status != Status::Processing;
+        Ok(())
+    }
+
+    /// The next events, which may be none.
+    async fn page(&mut self) -> Result<Vec<ExecutionEvent>> {
+        if self.looked_at.elapsed() >= LOOK_AGAIN {
+            self.look_again().await?;
+        }
+        event::after(&self.studio.engine.platform, self.tenant, self.id, self.seen).await
+    }
 }
 
 /// The events after the last one seen; each as soon as it is stored.
@@ -99,12 +141,11 @@ fn events(following: Following) -> impl Stream<Item = ExecutionEvent> + Send + '
     let pages = stream::unfold(Some(following), |following| async move {
         let mut following = following?;
         loop {
-            let platform = &following.studio.engine.platform;
-            let page = match event::after(platform, following.tenant, following.id, following.seen).await {
+            let page = match following.page().await {
                 Ok(page) => page,
                 Err(error) => {
-                    // The client comes back and goes on where it was.
-                    tracing::warn!(%error, "a stream of events broke off");
+                    // Who still may comes back and goes on where they were.
+                    tracing::debug!(%error, "a stream of events broke off");
                     return None;
                 }
             };

@@ -15,7 +15,10 @@ use utoipa::ToSchema;
 
 use garde::Validate;
 
-use crate::{planner::Term, prompt::read};
+use crate::{
+    planner::{Term, terms::said_in},
+    prompt::read,
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -76,7 +79,7 @@ impl Glossary {
     }
 }
 
-/// That of the workspace in which the session stands. Index: prompt_glossaries(organization_id, workspace_id).
+/// That of the workspace in which the session stands. Index: prompt_glossaries(organization_id, …).
 async fn find(platform: &Platform, tenant: Tenant, workspace: Option<WorkspaceId>) -> Result<Option<Model>> {
     let here = match workspace {
         Some(workspace) => Column::WorkspaceId.eq(workspace),
@@ -85,9 +88,10 @@ async fn find(platform: &Platform, tenant: Tenant, workspace: Option<WorkspaceId
     Ok(tenant.find::<Entity>().filter(here).one(platform.db.read()).await?)
 }
 
-/// The words that hold where the caller asks.
-pub(crate) async fn terms(platform: &Platform, tenant: Tenant, caller: &Caller) -> Result<Vec<Term>> {
+/// The words of the question that mean something of their own where the caller asks; no others are a planner's business.
+pub(crate) async fn terms(platform: &Platform, tenant: Tenant, caller: &Caller, question: &str) -> Result<Vec<Term>> {
     let row = find(platform, tenant, caller.membership()?.workspace_id).await?;
     let terms: Vec<GlossaryTerm> = row.map(|row| read(&row.terms)).transpose()?.unwrap_or_default();
-    Ok(terms.into_iter().map(|GlossaryTerm { term, means }| Term { term, means }).collect())
+    let terms: Vec<Term> = terms.into_iter().map(|GlossaryTerm { term, means }| Term { term, means }).collect();
+    Ok(said_in(question, &terms))
 }

@@ -10,11 +10,15 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use sea_orm::{
+    ActiveValue::Set,
+    EntityTrait,
+    sea_query::{Expr, OnConflict},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{ActiveModel, Glossary, GlossaryTerm};
+use super::{ActiveModel, Column, Entity, Glossary, GlossaryTerm};
 use crate::Studio;
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -51,21 +55,21 @@ pub async fn replace_glossary(
         }
     }
     let platform = &studio.engine.platform;
-    let found = super::find(platform, tenant, workspace).await?;
-    let tx = platform.db.begin().await?;
-    let is_new = found.is_none();
-    let mut row = match found {
-        Some(row) => row.into_active_model(),
-        None => ActiveModel {
-            organization_id: Set(tenant.organization_id()),
-            workspace_id: Set(workspace),
-            ..Default::default()
-        },
+    let row = ActiveModel {
+        organization_id: Set(tenant.organization_id()),
+        workspace_id: Set(workspace),
+        terms: Set(serde_json::json!(request.terms)),
+        updated_by_user_id: Set(caller.user_id),
+        updated_at: Set(platform.clock.now()),
+        ..Default::default()
     };
-    row.terms = Set(serde_json::json!(request.terms));
-    row.updated_by_user_id = Set(caller.user_id);
-    row.updated_at = Set(platform.clock.now());
-    let row = if is_new { row.insert(tx.conn()).await? } else { row.update(tx.conn()).await? };
+    // As its unique index has it, so that of two who write at once the later one stands.
+    let same = OnConflict::column(Column::OrganizationId)
+        .expr(Expr::cust("coalesce(workspace_id, 0)"))
+        .update_columns([Column::Terms, Column::UpdatedByUserId, Column::UpdatedAt])
+        .to_owned();
+    let tx = platform.db.begin().await?;
+    let row = Entity::insert(row).on_conflict(same).exec_with_returning(tx.conn()).await?;
     let actor = origin.actor(caller.user_id);
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "prompt.glossary")
         .target("glossary", row.id)

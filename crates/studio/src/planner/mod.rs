@@ -14,6 +14,7 @@
 mod chat;
 mod context;
 mod embedded;
+pub(crate) mod quote;
 mod single_select;
 pub mod terms;
 
@@ -57,7 +58,7 @@ pub struct Refused<'a> {
 /// Questions that could come after this one. Each can be answered.
 pub fn follow_ups(question: &str, context: &Context) -> Vec<String> {
     let asked = question.trim().to_lowercase();
-    embedded::suggestions(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
+    embedded::follow_ups(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
 }
 
 /// A question, understood.

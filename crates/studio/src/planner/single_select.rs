@@ -24,6 +24,9 @@ pub enum NotOneSelect {
     /// It is longer than any question needs.
     #[error("the SQL is longer than {LONGEST_SQL} bytes")]
     TooLong,
+    /// There is a zero byte in it, which no database that keeps a record of it need take.
+    #[error("there is a zero byte in the SQL")]
+    ZeroByte,
     /// It does not parse.
     #[error("the SQL does not parse: {0}")]
     Syntax(String),
@@ -40,6 +43,9 @@ pub enum NotOneSelect {
 pub fn require_single_select(sql: &str) -> Result<String, NotOneSelect> {
     if sql.len() > LONGEST_SQL {
         return Err(NotOneSelect::TooLong);
+    }
+    if sql.contains('\0') {
+        return Err(NotOneSelect::ZeroByte);
     }
     let mut statements = Parser::new(&GenericDialect {})
         .with_recursion_limit(DEEPEST_NESTING)
@@ -96,6 +102,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         assert_eq!(require_single_select(" ; "), Err(NotOneSelect::Empty));
+        assert_eq!(require_single_select("SELECT 'a\0b'"), Err(NotOneSelect::ZeroByte));
         assert_eq!(require_single_select("SELECT 1; SELECT 2"), Err(NotOneSelect::Several(2)));
         for sql in [
             "DROP TABLE a",

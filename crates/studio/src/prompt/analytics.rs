@@ -1,7 +1,7 @@
 //! Numbers: of one saved question, and of all queries.
 //!
 //! They are counts and times, added up by the database; no row of data is in them. Of the queries, everybody sees their own
-//! numbers, and whoever may read the audit log those of the organization.
+//! numbers, and whoever may read the organization's audit log those of all.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Query, Reply, SignedIn},
 };
 use rivergen_policies::evaluation::{RunStatus, run};
+use rivergen_runs::http::require_audit;
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
@@ -316,9 +317,9 @@ pub async fn get_query_analytics(
         AnalyticsPeriod::Last30Days => (now - Duration::days(30), now),
         AnalyticsPeriod::Custom => custom(&filter)?,
     };
-    let scope = match caller.may(Permission::AuditRead) {
-        true => AnalyticsScope::Organization,
-        false => AnalyticsScope::Own,
+    let scope = match require_audit(&caller) {
+        Ok(()) => AnalyticsScope::Organization,
+        Err(_) => AnalyticsScope::Own,
     };
     let user = (scope == AnalyticsScope::Own).then_some(caller.user_id);
     let runs = Runs { platform, organization: tenant.id(), user, start, end };
@@ -347,7 +348,7 @@ pub async fn get_query_analytics(
             data_source_id: *id,
             data_source_name: source.name.clone(),
             queries: used.queries,
-            avg_latency_ms: mean(used.milliseconds, used.queries),
+            avg_latency_ms: mean(used.milliseconds, used.ended),
             status: condition(source.status).to_owned(),
         })
     };
@@ -469,6 +470,8 @@ enum Slot {
 #[derive(Default)]
 struct Used {
     queries: u64,
+    /// Of them; how long the others take nobody knows yet.
+    ended: u64,
     milliseconds: i64,
 }
 
@@ -557,21 +560,23 @@ impl Runs<'_> {
     /// A query over several sources counts for each of them.
     async fn by_sources(&self) -> Result<BTreeMap<DataSourceId, Used>> {
         let ids = "CAST(data_source_ids AS TEXT)";
-        let rows: Vec<(String, i64, Option<f64>)> = self
+        let rows: Vec<(String, i64, i64, Option<f64>)> = self
             .find()
             .column_as(Expr::cust(ids), "ids")
             .column_as(run::Column::Id.count(), "n")
+            .column_as(run::Column::DurationMs.count(), "ended")
             .column_as(Expr::cust(MILLISECONDS), "ms")
             .group_by(Expr::cust(ids))
             .into_tuple()
             .all(self.platform.db.read())
             .await?;
         let mut sources: BTreeMap<DataSourceId, Used> = BTreeMap::new();
-        for (ids, count, milliseconds) in rows {
+        for (ids, count, ended, milliseconds) in rows {
             let ids: Vec<DataSourceId> = serde_json::from_str(&ids).map_err(Error::internal)?;
             for id in ids {
                 let used = sources.entry(id).or_default();
                 used.queries += u64::try_from(count).unwrap_or_default();
+                used.ended += u64::try_from(ended).unwrap_or_default();
                 used.milliseconds += milliseconds.unwrap_or_default() as i64;
             }
         }

@@ -57,7 +57,7 @@ pub async fn clear_history(
     let (tenant, prompts) = super::reached(&caller)?;
     let user_id = filter.user_id.unwrap_or(caller.user_id);
     match user_id == caller.user_id {
-        true => caller.may_change()?,
+        true => super::check_may_change_own(&caller)?,
         false => {
             caller.require(Permission::PromptWrite)?;
             caller.require(Permission::AuditRead)?;

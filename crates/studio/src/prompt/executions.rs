@@ -1,5 +1,5 @@
 //! `GET /api/v1/prompts/{prompt_id}/executions`: the runs of a saved question. Everybody sees their own; whoever may read
-//! the audit log sees all.
+//! the organization's audit log sees all.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, PageQuery, Path, Query, Reply, SignedIn},
 };
+use rivergen_runs::http::require_audit;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -75,7 +76,7 @@ pub async fn get_execution_history(
     let db = studio.engine.platform.db.read();
     // Index: prompt_executions(organization_id, prompt_id).
     let mut runs = tenant.find::<Entity>().filter(Column::PromptId.eq(id));
-    if !caller.may(Permission::AuditRead) {
+    if require_audit(&caller).is_err() {
         runs = runs.filter(Column::UserId.eq(caller.user_id));
     }
     if let Some(status) = filter.status {

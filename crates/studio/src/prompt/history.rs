@@ -30,7 +30,7 @@ pub struct HistoryFilter {
     #[param(default = "all")]
     pub time_period: Option<TimePeriod>,
     /// Part of the name or of the question.
-    #[garde(inner(length(max = 255)))]
+    #[garde(inner(length(chars, max = 255)))]
     pub search: Option<String>,
     #[param(inline, default = "timestamp")]
     pub sort_by: Option<HistorySortBy>,

@@ -22,7 +22,7 @@ pub struct Filter {
     pub workspace_id: Option<WorkspaceId>,
     pub status: Option<Status>,
     /// Part of the name or of the question.
-    #[garde(inner(length(max = 255)))]
+    #[garde(inner(length(chars, max = 255)))]
     pub search: Option<String>,
     /// Those that are deleted and can be restored, instead of the others.
     #[param(default = false)]
@@ -73,7 +73,10 @@ pub async fn list_prompts(
     let (_, mut prompts) = super::reached(&caller)?;
     let page = page.request()?;
     prompts = match filter.deleted.unwrap_or(false) {
-        true => prompts.filter(Column::DeletedAt.is_not_null()),
+        true => {
+            let now = studio.engine.platform.clock.now();
+            prompts.filter(Column::DeletedAt.is_not_null()).filter(super::restorable(now))
+        }
         false => prompts.filter(Column::DeletedAt.is_null()),
     };
     if let Some(workspace) = filter.workspace_id {

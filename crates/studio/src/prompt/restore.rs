@@ -1,4 +1,4 @@
-//! `POST /api/v1/prompts/{prompt_id}/restore`: a deleted question is back.
+//! `POST /api/v1/prompts/{prompt_id}/restore`: a question that was deleted in the last 30 days is back.
 
 use axum::extract::State;
 use rivergen_kernel::{ErrorCode, PromptId, Result};
@@ -16,7 +16,7 @@ errors! { pub RestoreErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound
 
 /// Restore a deleted question
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/restore", tag = "prompt_studio",
-    params(("prompt_id" = PromptId, Path, description = "The deleted question; one that is not deleted stays as it is")),
+    params(("prompt_id" = PromptId, Path, description = "The question, deleted in the last 30 days; one that is not deleted stays as it is")),
     responses((status = 200, description = "The question", body = Envelope<PromptSummary>), RestoreErrors))]
 pub async fn restore_prompt(
     State(studio): State<Studio>,
@@ -26,7 +26,8 @@ pub async fn restore_prompt(
 ) -> Result<Reply<PromptSummary>> {
     let platform = &studio.engine.platform;
     let (tenant, prompts) = super::reached(&caller)?;
-    let found = prompts.filter(Column::Id.eq(id)).one(platform.db.read()).await?;
+    let found = prompts.filter(Column::Id.eq(id)).filter(super::restorable(platform.clock.now()));
+    let found = found.one(platform.db.read()).await?;
     let mut prompt = found.ok_or(ErrorCode::NotFound)?;
     super::check_may_change(&caller, &prompt)?;
     if prompt.deleted_at.is_some() {

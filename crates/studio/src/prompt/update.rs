@@ -28,7 +28,7 @@ pub struct UpdatePromptRequest {
     #[garde(inner(inner(length(chars, min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]
     pub name: Option<Option<String>>,
-    #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
+    #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
     /// Takes the place of what was there; 16 KiB at most.
     #[schema(value_type = Option<Object>)]

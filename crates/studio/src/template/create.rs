@@ -33,7 +33,7 @@ pub struct CreateTemplateRequest {
     pub parameters: Option<Vec<TemplateParameter>>,
     #[garde(length(chars, min = 1, max = 100))]
     pub category: String,
-    #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
+    #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
     /// An address, or the path of a stored file.
     #[garde(inner(length(chars, min = 1, max = 512)))]

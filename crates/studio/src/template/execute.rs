@@ -105,6 +105,7 @@ pub async fn execute_template(
         by_itself: prefers_to_go_on(&headers),
         keep,
         prompt_id: None,
+        by_author: true,
         template_id: Some(id),
     };
     ask::answer(studio, asking, ["Template execution started.", "Template execution completed."]).await

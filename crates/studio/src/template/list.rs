@@ -24,13 +24,13 @@ const MOST: u64 = 1000;
 pub struct TemplateFilter {
     /// The session's organization; another answers 404.
     pub organization_id: Option<OrganizationId>,
-    #[garde(inner(length(max = 100)))]
+    #[garde(inner(length(chars, max = 100)))]
     #[param(example = "sales")]
     pub category: Option<String>,
     pub is_system_template: Option<bool>,
     pub is_public: Option<bool>,
     /// Part of the name or of the description.
-    #[garde(inner(length(max = 255)))]
+    #[garde(inner(length(chars, max = 255)))]
     pub search: Option<String>,
 }
 

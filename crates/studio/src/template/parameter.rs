@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::planner::quote;
+
 /// Of a text that is put in.
 const LONGEST_VALUE: usize = 500;
+/// Of the question that comes of it, in characters.
+const LONGEST_QUESTION: usize = 4000;
 
 static PLACE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,62})\s*\}\}").expect("a regular expression"));
@@ -117,10 +121,27 @@ pub(super) fn check(text: &str, parameters: &[TemplateParameter]) -> Result<()> 
             format!("has the place {{{{{place}}}}}, and no parameter of that name"),
         ));
     }
+    if PLACE.replace_all(text, "").contains("{{") {
+        faults.push(FieldError::new("template_text", "has {{ that begins no place: one is {{name}}".to_owned()));
+    }
+    if PLACE.find_iter(text).any(|place| is_quoted(text, place.start(), place.end())) {
+        faults.push(FieldError::new(
+            "template_text",
+            "has quotes next to a place: a text is put in with quotes of its own".to_owned(),
+        ));
+    }
     match faults.is_empty() {
         true => Ok(()),
         false => Err(Error::new(ErrorCode::ValidationError).with_details(faults)),
     }
+}
+
+/// Whether a quote stands next to a place. It would close where the one of the value opens, so that the value itself would
+/// stand outside.
+fn is_quoted(text: &str, start: usize, end: usize) -> bool {
+    let before = text[..start].chars().next_back();
+    let after = text[end..].chars().next();
+    before.into_iter().chain(after).any(quote::is_quote)
 }
 
 /// The question that the values make of a template.
@@ -147,7 +168,14 @@ pub(super) fn fill(text: &str, parameters: &[TemplateParameter], given: &Map<Str
     let word = |place: &Captures<'_>| -> String {
         words.get(&place[1]).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
-    Ok(PLACE.replace_all(text, word).into_owned())
+    let question = PLACE.replace_all(text, word).into_owned();
+    match question.chars().count() <= LONGEST_QUESTION {
+        true => Ok(question),
+        false => {
+            let reason = format!("make a question of more than {LONGEST_QUESTION} characters");
+            Err(Error::invalid_field("parameters", reason))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -191,9 +219,24 @@ mod tests {
     }
 
     #[test]
+    fn what_values_make_of_it_is_still_a_question() {
+        let parameters = parameters();
+        let text = TEXT.repeat(100);
+        let given = json!({"region": "EU"});
+        assert!(fill(&text, &parameters, given.as_object().unwrap()).is_err());
+    }
+
+    #[test]
     fn places_and_parameters_go_together() {
         assert!(check(TEXT, &parameters()).is_ok());
         assert!(check("How many in {{planet}}?", &parameters()).is_err());
         assert!(check("How many {{region}} {{least}} {{day}} {{planet}}?", &parameters()).is_err());
+        assert!(check("How many orders in {{region}} over {{least}} {{day}} {{ 1 }}?", &parameters()).is_err());
+        for quoted in ["\"{{region}}\"", "'{{region}}'", "“{{region}}”"] {
+            assert!(
+                check(&format!("Orders in {quoted} over {{{{least}}}} {{{{day}}}}"), &parameters()).is_err(),
+                "{quoted}"
+            );
+        }
     }
 }

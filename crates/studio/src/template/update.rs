@@ -35,7 +35,7 @@ pub struct UpdateTemplateRequest {
     pub parameters: Option<Vec<TemplateParameter>>,
     #[garde(inner(length(chars, min = 1, max = 100)))]
     pub category: Option<String>,
-    #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
+    #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
     /// `null` takes it away.
     #[serde(default, deserialize_with = "given")]
@@ -63,17 +63,28 @@ pub async fn update_template(
 ) -> Result<Reply<PromptTemplate>> {
     caller.require(Permission::PromptWrite)?;
     let (tenant, row) = super::find(&studio, &caller, id).await?;
-    let text = request.template_text.as_deref().unwrap_or(&row.template_text).replace('\0', "");
-    let parameters = match request.parameters {
-        Some(parameters) => parameters,
-        None => read(&row.parameters)?,
-    };
-    parameter::check(&text, &parameters)?;
     let clean = |text: String| text.replace('\0', "");
+    let text = request.template_text.map(clean);
+    // The one has to fit the other, whichever is changed.
+    if text.is_some() || request.parameters.is_some() {
+        let kept: Vec<TemplateParameter>;
+        let parameters = match &request.parameters {
+            Some(parameters) => parameters,
+            None => {
+                kept = read(&row.parameters)?;
+                &kept
+            }
+        };
+        parameter::check(text.as_deref().unwrap_or(&row.template_text), parameters)?;
+    }
     let platform = &studio.engine.platform;
     let mut row = row.into_active_model();
-    row.template_text = Set(text);
-    row.parameters = Set(serde_json::json!(parameters));
+    if let Some(text) = text {
+        row.template_text = Set(text);
+    }
+    if let Some(parameters) = request.parameters {
+        row.parameters = Set(serde_json::json!(parameters));
+    }
     if let Some(name) = request.name {
         row.name = Set(clean(name));
     }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/prompts/verified-pairs/{verified_pair_id}/verify`, and `DELETE` of one.
 
 use axum::extract::State;
-use rivergen_kernel::{Caller, ErrorCode, Permission, Result, Tenant, VerifiedPairId};
+use rivergen_kernel::{Caller, ErrorCode, Result, Tenant, VerifiedPairId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
     errors,
@@ -15,7 +15,7 @@ use crate::Studio;
 errors! { pub DecideErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
 async fn find(studio: &Studio, caller: &Caller, id: VerifiedPairId) -> Result<(Tenant, Model)> {
-    let (tenant, pairs) = super::reached(caller, Permission::PromptWrite)?;
+    let (tenant, pairs) = super::reached(studio, caller).await?;
     let found = pairs.filter(Column::Id.eq(id)).one(studio.engine.platform.db.read()).await?;
     Ok((tenant, found.ok_or(ErrorCode::NotFound)?))
 }

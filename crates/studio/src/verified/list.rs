@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Page, Permission, Result};
+use rivergen_kernel::{Page, Result};
 use rivergen_platform::{
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
@@ -25,7 +25,7 @@ errors! { pub ListPairsErrors: Unauthorized, Forbidden, EmailNotVerified, Valida
 
 /// Page through questions with confirmed SQL, and those that wait to be confirmed
 #[utoipa::path(get, path = "/api/v1/prompts/verified-pairs", tag = "prompt_studio", params(PageQuery, PairFilter),
-    responses((status = 200, description = "The newest first; for those who hold prompt.write", body = Envelope<Page<VerifiedPair>>),
+    responses((status = 200, description = "The newest first; for those who hold prompt.write, over sources that they may query", body = Envelope<Page<VerifiedPair>>),
         ListPairsErrors))]
 pub async fn list_verified_pairs(
     State(studio): State<Studio>,
@@ -33,7 +33,7 @@ pub async fn list_verified_pairs(
     Query(page): Query<PageQuery>,
     Query(filter): Query<PairFilter>,
 ) -> Result<Reply<Page<VerifiedPair>>> {
-    let (_, mut pairs) = super::reached(&caller, Permission::PromptWrite)?;
+    let (_, mut pairs) = super::reached(&studio, &caller).await?;
     let page = page.request()?;
     if let Some(status) = filter.status {
         pairs = pairs.filter(Column::Status.eq(status));

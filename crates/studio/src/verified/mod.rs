@@ -4,13 +4,16 @@
 //! a run ─ feedback: right, or with the SQL put right ─▶ candidate ─ confirmed with prompt.write ─▶ verified
 //! ```
 //!
-//! The same question again takes the verified SQL; one like it is shown to the planner as an example. Either way the SQL must
-//! run under the caller's own policies: a pair that they could not run is not there for them.
+//! The same question over the same sources takes the verified SQL; one like it is shown to the planner as an example. Either
+//! way the SQL must run under the caller's own policies, and read nothing of which they see a part only: what stands in it
+//! was written by somebody who may have seen more.
 
 pub mod decide;
+mod key;
 pub mod list;
+mod sources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
@@ -21,12 +24,22 @@ use rivergen_platform::{
     Platform,
     db::{TenantOwned, TenantScope},
 };
+use rivergen_policies::rule::TableName;
 use rivergen_runs::catalogue::Catalogue;
-use sea_orm::{Condition, QueryOrder, QuerySelect, entity::prelude::*};
+use rivergen_sources::{access::Access, source};
+use sea_orm::{Condition, FromQueryResult, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{planner::Plan, prompt::read};
+pub(crate) use key::key;
+pub(crate) use sources::link;
+
+use crate::{
+    Studio,
+    execution::{self, ask::distinct},
+    planner::Plan,
+    prompt::read,
+};
 
 /// Pairs that are looked through for questions like one, the newest first.
 const LOOKED_THROUGH: u64 = 200;
@@ -112,32 +125,37 @@ impl VerifiedPair {
     }
 }
 
-/// What two spellings of one question have in common: its words and numbers, in lower case, in their order.
-pub(crate) fn key(question: &str) -> String {
-    let words = question.split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_')));
-    let words = words.map(|word| word.trim_matches(['.', '-', '_']).to_lowercase()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// The pairs of an organization that the caller's permission reaches.
-fn reached(caller: &Caller, permission: Permission) -> Result<(Tenant, Select<Entity>)> {
-    let (tenant, extent) = caller.require_extent(permission)?;
-    let all = tenant.find::<Entity>();
-    Ok(match extent {
-        Extent::Organization => (tenant, all),
-        Extent::Workspace(workspace) => {
-            let here = Condition::any().add(Column::WorkspaceId.eq(workspace)).add(Column::WorkspaceId.is_null());
-            (tenant, all.filter(here))
-        }
-    })
+/// The pairs of an organization that the caller's permission reaches, over sources that they may query: the SQL tells of
+/// what it reads.
+async fn reached(studio: &Studio, caller: &Caller) -> Result<(Tenant, Select<Entity>)> {
+    let (tenant, extent) = caller.require_extent(Permission::PromptWrite)?;
+    let mut pairs = tenant.find::<Entity>();
+    if let Extent::Workspace(workspace) = extent {
+        let here = Condition::any().add(Column::WorkspaceId.eq(workspace)).add(Column::WorkspaceId.is_null());
+        pairs = pairs.filter(here);
+    }
+    let queryable = Access::of(caller, Permission::DataSourceQuery)?.shown(studio.engine.platform.db.read()).await?;
+    let queryable = queryable.select_only().column(source::Column::Id).into_query();
+    let of_tenant = tenant.find::<Entity>().select_only().column(Column::Id).into_query();
+    // Index: prompt_verified_pair_sources(verified_pair_id, data_source_id).
+    let closed = sources::Entity::find()
+        .select_only()
+        .column(sources::Column::VerifiedPairId)
+        .filter(sources::Column::VerifiedPairId.in_subquery(of_tenant))
+        .filter(sources::Column::DataSourceId.not_in_subquery(queryable))
+        .into_query();
+    Ok((tenant, pairs.filter(Column::Id.not_in_subquery(closed))))
 }
 
 /// A verified pair that may help with a question.
 pub(crate) struct Pair {
     pub question: String,
     pub query: String,
-    /// It is for just this question.
+    /// It is for just this question over just these sources.
     pub is_same: bool,
+    sources: Vec<DataSourceId>,
+    /// The caller found it.
+    is_own: bool,
 }
 
 impl Pair {
@@ -151,10 +169,38 @@ impl Pair {
             tokens_used: 0,
         }
     }
+
+    /// Whether the caller is answered by it, where it reads these tables. Somebody else's SQL may have values in it that
+    /// are masked or filtered away for the caller, and rows that answer it would tell them.
+    pub fn answers(&self, catalogue: &Catalogue, tables: &[(TableName, DataSourceId)]) -> bool {
+        self.is_own || are_open(catalogue, tables)
+    }
+
+    /// Whether a planner is shown it on the caller's behalf. Among more sources a name may mean another table: then it
+    /// would teach what nobody confirmed.
+    pub fn teaches(&self, catalogue: &Catalogue, tables: &[(TableName, DataSourceId)]) -> bool {
+        are_open(catalogue, tables) && tables.iter().all(|(_, source)| self.sources.contains(source))
+    }
+}
+
+/// Whether the caller sees every row and value of the tables.
+fn are_open(catalogue: &Catalogue, tables: &[(TableName, DataSourceId)]) -> bool {
+    let is_open = |(name, source): &(TableName, DataSourceId)| {
+        let table = catalogue.tables.iter().find(|table| table.source_id == *source && table.name == *name);
+        table.is_some_and(|table| table.decision.row_filters.is_empty() && table.decision.masks.is_empty())
+    };
+    !tables.is_empty() && tables.iter().all(is_open)
+}
+
+/// A pair without its SQL, which may be long.
+#[derive(Debug, FromQueryResult)]
+struct Known {
+    id: VerifiedPairId,
+    question_key: String,
+    data_source_ids: Json,
 }
 
 /// Verified pairs over the selected sources: that for the question itself, then those for questions like it.
-/// Index: prompt_verified_pairs(organization_id, question_key).
 pub(crate) async fn about(
     platform: &Platform,
     tenant: Tenant,
@@ -162,42 +208,70 @@ pub(crate) async fn about(
     question: &str,
     catalogue: &Catalogue,
 ) -> Result<Vec<Pair>> {
+    let key = key::key(question);
+    if key.is_empty() {
+        return Ok(Vec::new());
+    }
     let workspace = caller.membership()?.workspace_id;
     let here = Condition::any().add(Column::WorkspaceId.is_null()).add(Column::WorkspaceId.eq(workspace));
     let verified = tenant.find::<Entity>().filter(Column::Status.eq(Status::Verified)).filter(here);
-    let key = key(question);
     let db = platform.db.read();
-    let mut rows =
-        verified.clone().filter(Column::QuestionKey.eq(&key)).order_by_desc(Column::Id).limit(1).all(db).await?;
-    rows.extend(verified.order_by_desc(Column::Id).limit(LOOKED_THROUGH).all(db).await?);
+    let newest = |pairs: Select<Entity>| {
+        let brief = pairs.select_only().columns([Column::Id, Column::QuestionKey, Column::DataSourceIds]);
+        brief.order_by_desc(Column::Id).limit(LOOKED_THROUGH).into_model::<Known>().all(db)
+    };
+    // Index: prompt_verified_pairs(organization_id, question_key).
+    let mut known = newest(verified.clone().filter(Column::QuestionKey.eq(&key))).await?;
+    // Index: prompt_verified_pairs(organization_id, status, id).
+    known.extend(newest(verified).await?);
+    let selected = distinct(catalogue.sources.iter().map(|source| source.id).collect());
     let words = |key: &str| -> BTreeSet<String> { key.split(' ').map(str::to_owned).collect() };
     let asked = words(&key);
-    let mut pairs: Vec<(f64, Pair)> = Vec::new();
-    for row in rows {
-        let ids: Vec<DataSourceId> = read(&row.data_source_ids)?;
-        let is_selected = |id: &DataSourceId| catalogue.sources.iter().any(|source| source.id == *id);
-        if !ids.iter().all(is_selected) || pairs.iter().any(|(_, known)| known.query == row.query_text) {
+    let mut chosen: Vec<(bool, f64, Known)> = Vec::new();
+    for pair in known {
+        let sources = distinct(read(&pair.data_source_ids)?);
+        let is_known = chosen.iter().any(|(.., other)| other.id == pair.id);
+        if is_known || !sources.iter().all(|id| selected.contains(id)) {
             continue;
         }
-        let is_same = row.question_key == key;
-        let other = words(&row.question_key);
+        let is_same = pair.question_key == key && sources == selected;
+        let other = words(&pair.question_key);
         let shared = asked.intersection(&other).count() as f64 / asked.union(&other).count().max(1) as f64;
         if is_same || shared >= ALIKE {
-            pairs.push((shared, Pair { question: row.question, query: row.query_text, is_same }));
+            chosen.push((is_same, shared, pair));
         }
     }
-    pairs.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    Ok(pairs.into_iter().map(|(_, pair)| pair).take(MOST_EXAMPLES).collect())
+    chosen.sort_by(|(same, one, _), (other_same, other, _)| other_same.cmp(same).then(other.total_cmp(one)));
+    chosen.truncate(MOST_EXAMPLES);
+    let ids = chosen.iter().map(|(.., pair)| pair.id);
+    let rows = tenant.find::<Entity>().filter(Column::Id.is_in(ids)).all(db).await?;
+    let authors = authors(platform, tenant, &rows).await?;
+    let mut rows: BTreeMap<VerifiedPairId, Model> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let mut pairs = Vec::new();
+    for (is_same, _, Known { id, data_source_ids, .. }) in chosen {
+        let Some(row) = rows.remove(&id) else { continue };
+        let author = row.execution_id.and_then(|run| authors.get(&run));
+        pairs.push(Pair {
+            question: row.question,
+            query: row.query_text,
+            is_same,
+            sources: read(&data_source_ids)?,
+            is_own: author == Some(&caller.user_id),
+        });
+    }
+    Ok(pairs)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spelling_does_not_matter_and_numbers_do() {
-        assert_eq!(key("How many  orders, per Region?"), key("how many orders per region"));
-        assert_ne!(key("orders over 1.5"), key("orders over 15"));
-        assert_ne!(key("orders per region"), key("region per orders"));
-    }
+/// Whose runs the pairs come from: they saw what the SQL tells. A pair itself may have been handed on to somebody else.
+async fn authors(platform: &Platform, tenant: Tenant, pairs: &[Model]) -> Result<BTreeMap<ExecutionId, UserId>> {
+    let runs = pairs.iter().filter_map(|pair| pair.execution_id);
+    let found = tenant
+        .find::<execution::Entity>()
+        .select_only()
+        .columns([execution::Column::Id, execution::Column::UserId])
+        .filter(execution::Column::Id.is_in(runs))
+        .into_tuple::<(ExecutionId, UserId)>()
+        .all(platform.db.read())
+        .await?;
+    Ok(found.into_iter().collect())
 }

@@ -9,6 +9,7 @@ on_both_databases! {
     words_of_ones_own_are_understood;
     what_is_not_valid_is_named;
     a_glossary_is_its_workspaces;
+    of_two_who_write_at_once_one_stands;
 }
 
 fn path() -> String {
@@ -62,4 +63,19 @@ async fn a_glossary_is_its_workspaces(server: &Server) {
     assert_eq!(owner.client.get(&path()).await.ok()["terms"], json!([]));
     assert_eq!(server.organization("Globex").await.owner.client.get(&path()).await.ok()["terms"], json!([]));
     server.anonymous().get(&path()).await.error(401, "UNAUTHORIZED");
+}
+
+async fn of_two_who_write_at_once_one_stands(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = path();
+    let writes = (0..8).map(|turn| {
+        let person = if turn % 2 == 0 { &acme.developer } else { &acme.admin };
+        person.client.put(&path, json!({"terms": [{"term": "turnover", "means": format!("amount {turn}")}]}))
+    });
+    for answer in futures::future::join_all(writes).await {
+        answer.ok();
+    }
+    assert_eq!(server.count("SELECT count(*) FROM prompt_glossaries").await, 1);
+    let kept = acme.viewer.client.get(&path).await.ok();
+    assert!(kept["terms"][0]["means"].as_str().is_some_and(|means| means.starts_with("amount ")), "{kept}");
 }

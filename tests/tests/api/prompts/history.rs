@@ -10,6 +10,7 @@ on_both_databases! {
     the_history_is_filtered_and_sorted;
     the_history_is_cleared;
     anothers_history_needs_permissions;
+    an_auditor_of_one_workspace_sees_their_own;
 }
 
 const HISTORY: &str = "/api/v1/prompts/history";
@@ -89,4 +90,18 @@ async fn anothers_history_needs_permissions(server: &Server) {
     assert_eq!(names(&acme.viewer.client.get(HISTORY).await.ok()), ["Mine"]);
     assert_eq!(acme.admin.client.delete(&path).await.ok()["deleted_count"], 1);
     server.anonymous().delete(&path).await.error(401, "UNAUTHORIZED");
+}
+
+async fn an_auditor_of_one_workspace_sees_their_own(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = save(&acme.viewer, &shop, "How many orders?", "Mine").await;
+    let elsewhere = acme.workspace("Elsewhere").await;
+    acme.let_in(elsewhere, &acme.developer, "Admin").await;
+    let auditor = acme.developer.stand_in(elsewhere).await.client;
+    auditor.get(&format!("{PATH}/executions/{}", run["execution_id"])).await.error(404, "NOT_FOUND");
+    auditor.get(&format!("/api/v1/queries/{}", run["query_id"])).await.error(404, "NOT_FOUND");
+    auditor.get(&format!("/api/v1/queries?user_id={}", acme.viewer.id)).await.error(403, "FORBIDDEN");
+    assert_eq!(auditor.get(&format!("{PATH}/analytics/query-analytics")).await.ok()["scope"], "own");
+    acme.admin.client.get(&format!("/api/v1/queries/{}", run["query_id"])).await.ok();
 }

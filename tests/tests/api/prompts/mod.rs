@@ -4,6 +4,7 @@ mod execute;
 mod glossary;
 mod history;
 mod live;
+mod lost;
 mod model;
 mod saved;
 mod templates;

@@ -25,11 +25,17 @@ impl Model {
 
     /// A server whose questions go to the model.
     pub async fn server(&self, backend: Backend) -> Server {
+        self.server_with(backend, "").await
+    }
+
+    /// The same, with more settings of its planner.
+    pub async fn server_with(&self, backend: Backend, more: &str) -> Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let settings = format!("[planner]\nkind = \"chat\"\nbase_url = \"http://{address}\"\nmodel = \"local-model\"");
+        let settings =
+            format!("[planner]\nkind = \"chat\"\nbase_url = \"http://{address}\"\nmodel = \"local-model\"\n{more}");
         Server::start(backend, &settings).await
     }
 }

@@ -10,6 +10,7 @@ on_both_databases! {
     a_saved_question_is_read_with_what_it_became;
     name_tags_and_metadata_are_changed;
     anothers_question_needs_the_permission;
+    a_narrow_token_changes_its_persons_questions;
     a_deleted_question_is_restored;
     a_saved_question_is_asked_again;
     the_runs_of_a_question_are_ones_own;
@@ -102,6 +103,25 @@ async fn anothers_question_needs_the_permission(server: &Server) {
     acme.admin.client.patch(&path, json!({"name": "Ours"})).await.ok();
 }
 
+async fn a_narrow_token_changes_its_persons_questions(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let own = format!("{PATH}/{}", save(&acme.viewer, &shop, "How many orders?", "Mine").await["prompt_id"]);
+    let anothers = format!("{PATH}/{}", save(&acme.developer, &shop, "How many orders?", "All").await["prompt_id"]);
+    let token = async |scopes: Value| {
+        let body = json!({"name": "t", "scopes": scopes});
+        let made = acme.viewer.client.post("/api/v1/auth/tokens", body).await.created();
+        acme.viewer.client.with_token(made["token"].as_str().unwrap())
+    };
+    let narrow = token(json!(["prompt.read", "prompt.write"])).await;
+    narrow.patch(&own, json!({"name": "Ours"})).await.ok();
+    narrow.patch(&anothers, json!({"name": "Ours"})).await.error(403, "FORBIDDEN");
+    let reader = token(json!(["prompt.read"])).await;
+    reader.patch(&own, json!({"name": "Theirs"})).await.error(403, "FORBIDDEN");
+    reader.delete(&format!("{PATH}/history/clear")).await.error(403, "FORBIDDEN");
+    assert_eq!(narrow.delete(&format!("{PATH}/history/clear")).await.ok()["deleted_count"], 1);
+}
+
 async fn a_deleted_question_is_restored(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
@@ -120,6 +140,18 @@ async fn a_deleted_question_is_restored(server: &Server) {
         (server.audited("prompt.delete", "success").await, server.audited("prompt.restore", "success").await),
         (1, 1)
     );
+    // After 30 days it is gone for good.
+    acme.viewer.client.delete(&path).await.ok();
+    server.clock().advance(chrono::Duration::days(31));
+    let viewer = server.sign_in(&acme.viewer.email).await.client;
+    viewer.post_empty(&format!("{path}/restore")).await.error(404, "NOT_FOUND");
+    assert!(names(&viewer.get(&format!("{PATH}?deleted=true")).await.ok()).is_empty());
+    let purged = "SELECT (SELECT count(*) FROM prompts) + (SELECT count(*) FROM prompt_execution_events)";
+    rivergen_tests::eventually("what is over to be swept", async || {
+        server.platform.jobs.run_due().await.unwrap();
+        (server.count(purged).await == 0).then_some(())
+    })
+    .await;
 }
 
 async fn a_saved_question_is_asked_again(server: &Server) {
@@ -132,6 +164,9 @@ async fn a_saved_question_is_asked_again(server: &Server) {
     let data = acme.viewer.client.post_empty(&again).await.ok();
     assert!(data["result_preview"][0].as_object().unwrap().values().any(|value| value == "US"), "{data}");
     assert_eq!(data["prompt_id"], run["prompt_id"]);
+    // What came of it for somebody else is not what its readers see.
+    let prompt = acme.developer.client.get(&format!("{PATH}/{}", run["prompt_id"])).await.ok();
+    assert_eq!(prompt["generated_query"]["id"], run["query_id"]);
     assert_eq!(server.count("SELECT count(*) FROM prompts").await, 1);
     assert_eq!(server.count("SELECT count(*) FROM prompt_executions WHERE prompt_id IS NOT NULL").await, 2);
 }

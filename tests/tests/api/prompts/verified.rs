@@ -8,7 +8,11 @@ use super::{EXECUTE, PATH, model::Model};
 on_both_backends! {
     sql_put_right_and_confirmed_answers_the_question;
     a_pair_is_governed_by_the_callers_policies;
+    what_may_be_a_masked_value_is_told_to_nobody;
+    signs_and_numbers_tell_questions_apart;
     a_question_like_it_is_an_example;
+    examples_have_values_in_them;
+    feedback_takes_the_place_of_what_was_given_before;
     feedback_is_ones_own;
     pairs_are_their_organizations;
 }
@@ -82,11 +86,73 @@ async fn a_pair_is_governed_by_the_callers_policies(backend: Backend) {
         "SELECT region, count(*) AS n FROM orders GROUP BY region",
     )
     .await;
-    let data = ask(&acme.viewer, shop.orders, "How many orders per region?").await.ok();
-    assert_eq!(
-        (data["ai_model"].as_str(), &data["result_preview"]),
-        (Some("verified"), &json!([{"region": "US", "n": 4}]))
-    );
+    let question = "How many orders per region?";
+    assert_eq!(ask(&acme.admin, shop.orders, question).await.ok()["ai_model"], "verified");
+    // Whoever sees a part of the table is not answered by SQL of somebody who saw the rest.
+    let data = ask(&acme.viewer, shop.orders, question).await.ok();
+    assert_eq!((data["ai_model"].as_str(), data["rows_returned"].as_i64()), (Some("embedded"), Some(1)), "{data}");
+    assert!(data["result_preview"][0].as_object().unwrap().values().any(|value| value == "US"), "{data}");
+    // What they found themselves is theirs.
+    let question = "How many orders?";
+    let run = ask(&acme.viewer, shop.orders, question).await.ok();
+    let given = feedback(&acme.viewer, &run, json!({"verdict": "right"})).await.ok();
+    acme.developer.client.post_empty(&format!("{PAIRS}/{}/verify", given["verified_pair_id"])).await.ok();
+    for (person, model, count) in
+        [(&acme.viewer, "verified", 4), (&acme.developer, "embedded", 4), (&acme.admin, "verified", 12)]
+    {
+        let data = ask(person, shop.orders, question).await.ok();
+        assert_eq!(data["ai_model"], model, "{data}");
+        assert_eq!(data["result_preview"][0].as_object().unwrap().values().next(), Some(&json!(count)), "{data}");
+    }
+    server.stop().await;
+}
+
+async fn what_may_be_a_masked_value_is_told_to_nobody(backend: Backend) {
+    let model = Model::answering(&[Some("SELECT count(*) AS n FROM customers")]);
+    let server = model.server(backend).await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    let rich = "SELECT count(*) AS rich FROM customers WHERE salary > 91234";
+    confirm(&acme, shop.crm, "How many customers are rich?", rich).await;
+    let sent = || model.seen().last().unwrap()["messages"][1]["content"].as_str().unwrap().to_owned();
+    ask(&acme.admin, shop.crm, "How many customers are rich here?").await.ok();
+    assert!(sent().contains("91234"), "{}", sent());
+    for question in ["How many customers are rich here?", "How many customers are rich?"] {
+        assert_eq!(ask(&acme.viewer, shop.crm, question).await.ok()["ai_model"], "local-model");
+        assert!(!sent().contains("91234"), "{}", sent());
+    }
+    // Nor does anybody see the pair who may not query its sources.
+    let list = acme.developer.client.get(PAIRS).await.ok();
+    assert_eq!(list["pagination"]["total_items"], 1, "{list}");
+    let conditions = json!({"all": [{"attribute": "resource.id", "operator": "eq", "value": shop.crm},
+        {"attribute": "subject.roles", "operator": "contains", "value": "Developer"}]});
+    let closed = json!({"name": "No CRM", "effect": "deny", "resource_type": "datasource", "actions": ["datasource.query"],
+        "conditions": conditions});
+    acme.owner.client.post("/api/v1/sso/abac/policies", closed).await.created();
+    assert_eq!(acme.developer.client.get(PAIRS).await.ok()["pagination"]["total_items"], 0);
+    let verify = format!("{PAIRS}/{}/verify", list["items"][0]["id"]);
+    acme.developer.client.post_empty(&verify).await.error(404, "NOT_FOUND");
+    acme.admin.client.post_empty(&verify).await.ok();
+    server.stop().await;
+}
+
+async fn signs_and_numbers_tell_questions_apart(backend: Backend) {
+    let model = Model::answering(&[Some("SELECT count(*) AS n FROM orders")]);
+    let server = model.server(backend).await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let more = "SELECT count(*) AS n FROM orders WHERE amount > 50";
+    confirm(&acme, shop.orders, "Orders with amount > 50?", more).await;
+    let same = ask(&acme.viewer, shop.orders, "orders with AMOUNT >50").await.ok();
+    assert_eq!((same["ai_model"].as_str(), &same["result_preview"]), (Some("verified"), &json!([{"n": 7}])), "{same}");
+    for other in ["Orders with amount < 50?", "Orders with amount > -50?", "Orders with amount > 50%?", "?"] {
+        assert_eq!(ask(&acme.viewer, shop.orders, other).await.ok()["ai_model"], "local-model", "{other}");
+    }
+    // Over more sources it is another question.
+    let body =
+        json!({"prompt_text": "Orders with amount > 50?", "selected_data_source_ids": [shop.orders, shop.products]});
+    assert_eq!(acme.viewer.client.post(EXECUTE, body).await.ok()["ai_model"], "local-model");
     server.stop().await;
 }
 
@@ -113,6 +179,36 @@ async fn a_question_like_it_is_an_example(backend: Backend) {
     ask(&acme.viewer, shop.orders, "How many big orders per sku?").await;
     let sent = model.seen().last().unwrap()["messages"][1]["content"].as_str().unwrap().to_owned();
     assert!(!sent.contains("amount > 50"), "{sent}");
+    server.stop().await;
+}
+
+async fn examples_have_values_in_them(backend: Backend) {
+    let model = Model::answering(&[Some("SELECT count(*) AS n FROM orders")]);
+    let server = model.server_with(backend, "share_values = false").await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let big = "SELECT count(*) AS big FROM orders WHERE region = 'APAC'";
+    confirm(&acme, shop.orders, "How many far orders?", big).await;
+    ask(&acme.viewer, shop.orders, "How many far orders per sku?").await.ok();
+    let sent = model.seen().last().unwrap()["messages"][1]["content"].as_str().unwrap().to_owned();
+    assert!(!sent.contains("<example>\n") && !sent.contains("APAC"), "{sent}");
+    server.stop().await;
+}
+
+async fn feedback_takes_the_place_of_what_was_given_before(backend: Backend) {
+    let server = Server::start(backend, "").await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let run = ask(&acme.viewer, shop.orders, "How many orders?").await.ok();
+    let right = json!({"verdict": "right"});
+    let first = feedback(&acme.viewer, &run, right.clone()).await.ok()["verified_pair_id"].clone();
+    let second = feedback(&acme.viewer, &run, right).await.ok()["verified_pair_id"].clone();
+    assert_ne!(first, second);
+    let list = acme.developer.client.get(PAIRS).await.ok();
+    assert_eq!((list["items"].as_array().map(Vec::len), &list["items"][0]["id"]), (Some(1), &second), "{list}");
+    assert_eq!(list["items"][0]["workspace_id"].as_i64(), Some(acme.workspace_id));
+    feedback(&acme.viewer, &run, json!({"verdict": "wrong"})).await.ok();
+    assert_eq!(acme.developer.client.get(PAIRS).await.ok()["pagination"]["total_items"], 0);
     server.stop().await;
 }
 

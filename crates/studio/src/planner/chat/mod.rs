@@ -24,7 +24,7 @@ use answer::Answer;
 /// An answer is a few hundred bytes; more than this is not one.
 const LARGEST_RESPONSE: usize = 1024 * 1024;
 
-/// A question longer than this is not sent.
+/// A question of more characters than this is not sent.
 const LONGEST_QUESTION: usize = 4_000;
 
 /// How sure a plan of a model is taken to be: nothing proves that it means what was asked.
@@ -166,7 +166,7 @@ impl Planner for ChatPlanner {
     }
 
     async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
-        if question.trim().is_empty() || question.len() > LONGEST_QUESTION {
+        if question.trim().is_empty() || question.chars().count() > LONGEST_QUESTION {
             return Err(PlanError::NotUnderstood {
                 message: format!("a question has 1 to {LONGEST_QUESTION} characters"),
                 unknown_words: Vec::new(),
@@ -181,9 +181,10 @@ impl Planner for ChatPlanner {
     }
 }
 
-/// Names and types only.
+/// Names and types only: the SQL of examples has values in it, too.
 fn without_values(context: &Context) -> Context {
     let mut context = context.clone();
+    context.examples.clear();
     for column in context.tables.iter_mut().flat_map(|table| &mut table.columns) {
         column.sample_values.clear();
     }

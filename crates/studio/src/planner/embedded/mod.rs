@@ -43,7 +43,7 @@ use unclear::Unclear;
 /// The name under which the embedded planner is chosen and recorded.
 const NAME: &str = "embedded";
 
-/// A question longer than this is a text, not a question.
+/// A question of more characters than this is a text, not a question.
 const LONGEST_QUESTION: usize = 2_000;
 
 /// More words than this are too.
@@ -62,7 +62,11 @@ impl EmbeddedPlanner {
     /// Plans without waiting for anything.
     pub fn understand(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
         let schema = Schema::new(context);
-        let (question, own_words) = terms::apply(question, &context.terms);
+        // A text that is too long is refused below, whatever its words mean.
+        let (question, own_words) = match question.chars().count() <= LONGEST_QUESTION {
+            true => terms::apply(question, &context.terms),
+            false => (question.to_owned(), Vec::new()),
+        };
         let question = question.as_str();
         match attempt(question, &schema) {
             Ok(plan) => Ok(Plan { understood: own_words.into_iter().chain(plan.understood).collect(), ..plan }),
@@ -88,6 +92,11 @@ impl Planner for EmbeddedPlanner {
     async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
         self.understand(question, context)
     }
+}
+
+/// Questions that could come next. They are kept with the run, so that no value is in them.
+pub(super) fn follow_ups(question: &str, context: &Context) -> Vec<String> {
+    suggest::following(question, &Schema::new(context))
 }
 
 /// The nearest questions that this planner understands, for another planner to offer.
@@ -122,7 +131,7 @@ impl From<Unclear> for Failure {
 fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     let too_long =
         || Unclear { message: format!("the question is too long: at most {MOST_WORDS} words"), words: Vec::new() };
-    if question.len() > LONGEST_QUESTION {
+    if question.chars().count() > LONGEST_QUESTION {
         return Err(too_long().into());
     }
     let tokens = token::tokenize(question);

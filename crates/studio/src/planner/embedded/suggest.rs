@@ -26,6 +26,20 @@ const ALIKE: f64 = 0.86;
 
 /// The nearest questions to one that was not understood, best first.
 pub(super) fn nearest(question: &str, schema: &Schema<'_>, unknown: &[String]) -> Vec<String> {
+    offer(question, schema, unknown, shapes_with_values)
+}
+
+/// The nearest questions to one that was understood, with no value of the data in them.
+pub(super) fn following(question: &str, schema: &Schema<'_>) -> Vec<String> {
+    offer(question, schema, &[], shapes)
+}
+
+fn offer(
+    question: &str,
+    schema: &Schema<'_>,
+    unknown: &[String],
+    shapes: impl Fn(&Schema<'_>, TableId) -> Vec<String>,
+) -> Vec<String> {
     let question: String = question.chars().take(LONGEST_QUESTION / 4).collect();
     let mut candidates: Vec<String> = respelled(&question, schema, unknown).into_iter().collect();
     let spelled = candidates.len();
@@ -142,14 +156,7 @@ fn named(schema: &Schema<'_>, table: TableId, word: &str) -> Vec<String> {
 fn shapes(schema: &Schema<'_>, table: TableId) -> Vec<String> {
     let rows = schema.spoken(table);
     let label = |column: ColumnId| words::name_words(&schema.column(column).name).join(" ");
-    let texts: Vec<ColumnId> = schema
-        .columns_of(table)
-        .filter(|column| {
-            let described = schema.column(*column);
-            described.data_type == ColumnType::Text && !described.sample_values.is_empty()
-        })
-        .take(3)
-        .collect();
+    let texts: Vec<ColumnId> = texts_of(schema, table).collect();
     let mut shapes = vec![format!("how many {rows}")];
     shapes.extend(texts.iter().map(|column| format!("how many {rows} by {}", label(*column))));
     shapes.extend(texts.iter().map(|column| format!("top 5 {} by number of {rows}", words::plural(&label(*column)))));
@@ -176,11 +183,32 @@ fn shapes(schema: &Schema<'_>, table: TableId) -> Vec<String> {
         shapes.extend(texts.iter().map(|column| format!("{aggregate} {number} by {}", label(*column))));
         shapes.extend(parents.iter().map(|parent| format!("top 5 {parent} by {aggregate} {number}")));
     }
-    for column in &texts {
-        if let Some(value) = schema.column(*column).sample_values.first() {
-            shapes.push(format!("{rows} with {} {value}", label(*column)));
-        }
-    }
     shapes.push(format!("show all {rows}"));
     shapes
+}
+
+/// The same, and rows with a value that is there.
+fn shapes_with_values(schema: &Schema<'_>, table: TableId) -> Vec<String> {
+    let mut shapes = shapes(schema, table);
+    let everything = shapes.pop();
+    let rows = schema.spoken(table);
+    let values = texts_of(schema, table).filter_map(|column| {
+        let described = schema.column(column);
+        let value = described.sample_values.first()?;
+        Some(format!("{rows} with {} {value}", words::name_words(&described.name).join(" ")))
+    });
+    shapes.extend(values);
+    shapes.extend(everything);
+    shapes
+}
+
+/// The first columns that have a vocabulary.
+fn texts_of(schema: &Schema<'_>, table: TableId) -> impl Iterator<Item = ColumnId> {
+    schema
+        .columns_of(table)
+        .filter(move |column| {
+            let described = schema.column(*column);
+            described.data_type == ColumnType::Text && !described.sample_values.is_empty()
+        })
+        .take(3)
 }

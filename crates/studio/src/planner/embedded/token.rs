@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 
 use super::words;
+use crate::planner::quote;
 
 /// One piece of the question.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +86,7 @@ pub(super) fn tokenize(question: &str) -> Vec<Token> {
                 run
             }
             // A quote that closes a word is an apostrophe: "the customers' orders".
-            '"' | '\'' | '\u{201c}' | '\u{201d}' | '\u{2018}' if !after_letter(question, start) => match quoted(rest) {
+            c if quote::is_quote(c) && !after_letter(question, start) => match quote::quoted(rest) {
                 Some((length, text)) => {
                     let span = (start, start + length);
                     tokens.push(Token::new(span, text, Kind::Quoted(text.to_owned())));
@@ -233,20 +234,6 @@ fn push_words(tokens: &mut Vec<Token>, start: usize, run: &str) {
             tokens.push(Token::new(span, stem, Kind::Word));
         }
     }
-}
-
-/// A text in quotes at the start of `rest`: its length with the quotes, and the text.
-fn quoted(rest: &str) -> Option<(usize, &str)> {
-    let open = rest.chars().next()?;
-    let close = match open {
-        '\u{201c}' => '\u{201d}',
-        '\u{2018}' => '\u{2019}',
-        other => other,
-    };
-    let inside = &rest[open.len_utf8()..];
-    let length = inside.find(close)?;
-    let text = &inside[..length];
-    (!text.trim().is_empty()).then_some((open.len_utf8() + length + close.len_utf8(), text))
 }
 
 fn after_letter(question: &str, start: usize) -> bool {
