@@ -8,7 +8,7 @@ use rivergen_kernel::{
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
-        Object, OpenApi, RefOr, Schema,
+        OpenApi, RefOr, Schema,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -94,7 +94,9 @@ fn put_default_in_its_place(schema: &mut RefOr<Schema>) {
         && let [RefOr::T(Schema::Object(named)), RefOr::T(Schema::Object(said))] = &both.items[..]
         && said.default.is_some()
     {
-        *schema = RefOr::T(Schema::Object(Object { default: said.default.clone(), ..named.clone() }));
+        let mut named = named.clone();
+        named.default = said.default.clone();
+        *schema = RefOr::T(Schema::Object(named));
     }
 }
 
