@@ -144,6 +144,63 @@ test("two people ask the same and are answered differently", (context) =>
         assert.match((await download).suggestedFilename(), /\.csv$/);
     }));
 
+test("a question is followed, through a lost connection, and cancelled", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        const ask = async (question) => {
+            await page.getByLabel("Question").fill(question);
+            await page.keyboard.press("Enter");
+        };
+        const answer = (question) => page.getByRole("region", { name: question });
+
+        // The first stream breaks off after three events; the second one goes on where it ended.
+        const streams = [];
+        await page.route("**/executions/*/events?*", async (route) => {
+            streams.push(new URL(route.request().url()).searchParams.get("after"));
+            if (streams.length > 1) return route.continue();
+            const response = await route.fetch();
+            const events = (await response.text()).split("\n\n").slice(0, 3);
+            await route.fulfill({ response, body: `${events.join("\n\n")}\n\n` });
+        });
+        await ask("How many orders per region?");
+        await answer("How many orders per region?").getByRole("gridcell", { name: "EU" }).waitFor();
+        assert.deepEqual(streams, ["0", "3"]);
+
+        // Without any stream the answer is waited for.
+        await page.unroute("**/executions/*/events?*");
+        await page.route("**/executions/*/events?*", (route) => route.abort());
+        await ask("How many orders are there?");
+        await answer("How many orders are there?").getByRole("gridcell").first().waitFor();
+
+        await page.unroute("**/executions/*/events?*");
+        await ask("How many orders per customer in 2025?");
+        await page.getByRole("region", { name: "Running" }).getByRole("button", { name: "Cancel" }).click();
+        await page.getByText("Cancelled.").waitFor();
+        assert.equal(await answer("How many orders per customer in 2025?").count(), 0);
+
+        // The next question is a click away.
+        await answer("How many orders per region?")
+            .getByRole("group", { name: "Ask next" })
+            .getByRole("button")
+            .first()
+            .click();
+        await page.getByRole("region", { name: "Running" }).waitFor({ state: "hidden" });
+        assert.equal(await page.getByRole("group", { name: "Ask next" }).count(), 3);
+    }));
+
+test("an answer is called wrong, with what would have been right", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.getByLabel("Question").fill("How many customers are there?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many customers are there?" });
+        await answer.getByRole("button", { name: "Wrong" }).click();
+        await page.getByLabel("SQL").fill("SELECT count(DISTINCT id) AS customers FROM customers");
+        await page.getByRole("button", { name: "It was wrong" }).click();
+        await page.getByText("Once somebody confirms it").waitFor();
+        await answer.getByRole("button", { name: "Wrong", pressed: true }).waitFor();
+    }));
+
 test("the grid holds a hundred thousand rows", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
