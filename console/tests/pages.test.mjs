@@ -10,6 +10,11 @@ const DOORS = ["/sign-in", "/sign-up", "/forgot-password", "/reset-password?toke
 const INSIDE = [
     "/",
     "/welcome",
+    "/questions",
+    "/questions/words",
+    "/questions/verified",
+    "/questions/templates",
+    "/questions/templates/new",
     "/history",
     "/history/1",
     "/sources",

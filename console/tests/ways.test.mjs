@@ -201,6 +201,87 @@ test("an answer is called wrong, with what would have been right", (context) =>
         await answer.getByRole("button", { name: "Wrong", pressed: true }).waitFor();
     }));
 
+test("a question is saved, found, asked again, named, deleted and restored", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many orders per region?" });
+        await answer.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByLabel("Name").fill("Regional orders");
+        await page.getByLabel("Tags").fill("weekly, sales");
+        await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved under Questions.").waitFor();
+
+        await page.getByRole("link", { name: "Questions" }).click();
+        await page.getByRole("searchbox", { name: "Search questions" }).fill("regional");
+        await page.getByRole("link", { name: "Regional orders" }).click();
+        await page.getByText("weekly", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Ask again" }).click();
+        await page.getByRole("gridcell", { name: "EU" }).waitFor();
+
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Name and tags…" }).click();
+        await page.getByRole("textbox", { name: "Name" }).fill("Orders by region, weekly");
+        await page.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByRole("heading", { name: "Orders by region, weekly", level: 1 }).waitFor();
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Delete" }).click();
+        await page.getByText("It can be restored").waitFor();
+        await page.getByLabel("State").selectOption({ label: "Deleted" });
+        await page
+            .getByRole("row", { name: /Orders by region, weekly/ })
+            .getByRole("button", { name: "Restore" })
+            .click();
+        await page.getByText("Restored.").waitFor();
+        await page.getByLabel("State").selectOption({ label: "Kept" });
+        await page.getByRole("link", { name: "Orders by region, weekly" }).waitFor();
+    }));
+
+test("a template is written, and asked with a value", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByRole("link", { name: "Questions" }).click();
+        await page.getByRole("link", { name: "Templates" }).click();
+        await page.getByRole("link", { name: "New template" }).first().click();
+        await page.getByLabel("Question").fill("How many orders with region {{region}} in {{year}}?");
+        await page.getByRole("group", { name: "Sources" }).getByRole("button", { name: "Orders" }).click();
+        await page.getByLabel("Type").nth(1).selectOption({ label: "Whole number" });
+        await page.getByLabel("Default").nth(1).fill("2025");
+        await page.getByLabel("Name", { exact: true }).fill("Orders of a region");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByRole("heading", { name: "Orders of a region", level: 1 }).waitFor();
+        await page.getByRole("textbox", { name: "region" }).fill("EU");
+        await page.getByRole("button", { name: "Ask", exact: true }).click();
+        const answer = page.getByRole("region", { name: "How many orders with region EU in 2025?" });
+        await answer.getByRole("gridcell").first().waitFor();
+    }));
+
+test("words of one's own, and an answer that somebody confirms", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/questions/words`);
+        await page.getByRole("button", { name: "Add a word" }).click();
+        await page.getByRole("textbox", { name: "Word" }).last().fill("takings");
+        await page.getByRole("textbox", { name: "Means" }).last().fill("number of orders");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved; it holds").waitFor();
+
+        await page.goto(`${server.url}/ask?q=Takings+per+region`);
+        const answer = page.getByRole("region", { name: "Takings per region" });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        await answer.getByRole("button", { name: "Right" }).click();
+        await page.getByText("Once somebody confirms it").waitFor();
+        await page.goto(`${server.url}/questions/verified`);
+        await page
+            .getByRole("row", { name: /Takings per region/ })
+            .getByRole("button", { name: "Confirm" })
+            .click();
+        await page.getByText("Confirmed.").waitFor();
+        await page.goto(`${server.url}/ask?q=Takings+per+region`);
+        await answer.getByText(/^Verified/).waitFor();
+    }));
+
 test("the grid holds a hundred thousand rows", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

@@ -7,7 +7,7 @@ import { useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
-import { Button, Field, Note, Problem, SelectField, Skeleton, TextField, count, words } from "../ui/basics";
+import { Badge, Button, Field, Note, Problem, SelectField, Skeleton, TextField, count, words } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
 import { ActionMenu, Dialog } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
@@ -31,6 +31,8 @@ export type Answer = {
     plan?: string;
     estimate?: { rows: number; bytes: number };
     followUps: string[];
+    /** Somebody has confirmed that this SQL answers the question. */
+    isVerified?: boolean;
     sources: number[];
 };
 
@@ -44,10 +46,12 @@ export function AnswerCard({
     answer,
     onSql,
     onQuestion,
+    canSave = true,
 }: {
     answer: Answer;
     onSql: (sql: string) => void;
     onQuestion: (question: string) => void;
+    canSave?: boolean;
 }) {
     const may = useMay();
     const [more, setMore] = useState<{ rows: Cell[][]; truncated: boolean }>();
@@ -122,6 +126,11 @@ export function AnswerCard({
                         {answer.milliseconds.toLocaleString()} ms
                     </span>
                 </div>
+                {answer.isVerified && (
+                    <div>
+                        <Badge tone="good">Verified: somebody confirmed this SQL</Badge>
+                    </div>
+                )}
                 {answer.explanation && <p>{answer.explanation}</p>}
                 {answer.understood.length > 0 && (
                     <div className="understood">
@@ -181,7 +190,7 @@ export function AnswerCard({
                                 {loadMore.busy && progress ? `${count(progress)} rows…` : "Load all rows"}
                             </Button>
                         )}
-                        {answer.question && answer.prompt === undefined && may("prompt.write") && (
+                        {canSave && answer.question && answer.prompt === undefined && may("prompt.write") && (
                             <SaveQuestion question={answer.question} sources={answer.sources} />
                         )}
                         <Button
@@ -380,7 +389,7 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
     );
 }
 
-/** Keeps a question under a name. The server keeps what it runs, so it runs once more, which nobody waits for. */
+/** Keeps a question under a name. The server keeps what it runs, so it runs once more. */
 function SaveQuestion({ question, sources }: { question: string; sources: number[] }) {
     const [isOpen, setIsOpen] = useState(false);
     const [saved, setSaved] = useState(false);
@@ -390,7 +399,6 @@ function SaveQuestion({ question, sources }: { question: string; sources: number
         () =>
             read(
                 api.POST("/api/v1/prompts/execute", {
-                    params: { header: { prefer: "respond-async" } },
                     body: {
                         prompt_text: question,
                         selected_data_source_ids: sources,
@@ -430,6 +438,7 @@ function SaveQuestion({ question, sources }: { question: string; sources: number
                             value={name}
                             onValue={setName}
                             autoFocus
+                            hint="It runs once more as it is kept."
                             error={keep.of("name")}
                         />
                         <TagsField value={tags} onValue={setTags} error={keep.of("tags")} />

@@ -6,6 +6,7 @@ import { CornerDownLeft, Database, MessageSquareText, SquareTerminal } from "luc
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, type Schemas, api, read } from "../api/client";
 import { type Step, follow } from "../run";
+import { useSources } from "../sources";
 import { useMay } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
@@ -38,15 +39,7 @@ const kept: { answers: Answer[]; question: string; sql: string; mode: "words" | 
 export function Ask() {
     const search = useSearch({ strict: false }) as { q?: string; sql?: string; sources?: string };
     const may = useMay();
-    const sources = useQuery({
-        queryKey: ["sources", "all"],
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
-    });
+    const sources = useSources();
     const all = useMemo(
         () => (sources.data?.items ?? []).filter((source) => source.status !== "inactive"),
         [sources.data],

@@ -58,6 +58,7 @@ export function answerOf(execution: Execution, question: string, sources: number
         truncated: execution.truncated ?? false,
         policies: execution.policies_applied,
         milliseconds: execution.total_duration_ms ?? 0,
+        isVerified: execution.ai_model === "verified",
         followUps: execution.follow_up_questions,
         sources,
     };

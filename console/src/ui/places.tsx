@@ -3,6 +3,7 @@
 import {
     Activity,
     BookOpen,
+    Bookmark,
     Building2,
     Database,
     FileText,
@@ -43,6 +44,13 @@ export const groups: Group[] = [
     {
         places: [
             { path: "/", label: "Ask", icon: MessageSquareText, words: "question query sql" },
+            {
+                path: "/questions",
+                label: "Questions",
+                icon: Bookmark,
+                needs: "prompt.read",
+                words: "saved templates glossary words verified",
+            },
             { path: "/history", label: "History", icon: History, words: "queries runs" },
         ],
     },
