@@ -56,6 +56,7 @@ const people = () => import("./pages/people");
 const roles = () => import("./pages/roles");
 const signOn = () => import("./pages/sign-on");
 const organization = () => import("./pages/organization");
+const applications = () => import("./pages/applications");
 const me = () => import("./pages/me");
 
 const tree = root.addChildren([
@@ -109,10 +110,14 @@ const tree = root.addChildren([
         page("/workspaces/$id", organization, "WorkspacePage"),
         page("/organization", organization, "OrganizationPage"),
         page("/organization/tokens", organization, "OrganizationTokens"),
+        page("/organization/applications", applications, "Applications"),
+        page("/organization/applications/new", applications, "NewApplication"),
+        page("/organization/applications/$id", applications, "ApplicationPage"),
         page("/me", me, "Profile"),
         page("/me/security", me, "Security"),
         page("/me/sessions", me, "SessionsPage"),
         page("/me/tokens", me, "MyTokens"),
+        page("/me/applications", me, "ConnectedApplications"),
         page("/invited", me, "Invited"),
         page("/operator", () => import("./pages/operator"), "Operator"),
     ]),

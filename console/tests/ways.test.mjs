@@ -420,6 +420,98 @@ test("invite somebody, who accepts", (context) =>
         await page.getByRole("link", { name: "Grace Hopper" }).waitFor();
     }));
 
+test("an application is registered, let in, disconnected, suspended and deleted", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByRole("link", { name: "Applications" }).click();
+        await page.getByRole("link", { name: "Register an application" }).first().click();
+        await page.getByLabel("Name").fill("Reporting");
+        await page.getByLabel("Redirect addresses").fill("https://reports.acme.example/callback");
+        await page.getByRole("button", { name: "Register" }).click();
+        await page.getByText("shown this once").waitFor();
+        assert.match(await page.getByText(/^rgs_/).textContent(), /^rgs_/);
+        const client = await page.locator("code", { hasText: /^[0-9a-f-]{36}$/ }).textContent();
+        await page.getByRole("link", { name: "Go on" }).click();
+
+        // Another secret beside the first, which goes.
+        await page.getByRole("button", { name: "Add a secret…" }).click();
+        await page.getByLabel("Good for").selectOption({ label: "90 days" });
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        await page.getByText("shown this once").waitFor();
+        await page
+            .getByRole("listitem")
+            .filter({ hasText: "until it is removed" })
+            .getByRole("button", { name: /^Remove/ })
+            .click();
+        await page.getByText("Removed.").waitFor();
+        assert.equal(await page.getByRole("button", { name: /^Remove rgs_/ }).count(), 1);
+        await page.getByLabel("Description").fill("Weekly reports");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+
+        // Its owner lets it in, as a front end of the program would ask them, and ends that.
+        const post = async (path, body, token) =>
+            (
+                await fetch(server.url + path, {
+                    method: "POST",
+                    headers: {
+                        "content-type": "application/json",
+                        ...(token && { authorization: `Bearer ${token}` }),
+                    },
+                    body: JSON.stringify(body),
+                })
+            ).json();
+        const login = { email: "owner@acme.example", password: "Demo-pass-1" };
+        const { data } = await post("/api/v1/auth/login", login);
+        const consent = await post(
+            "/api/v1/oauth/authorize",
+            {
+                approve: true,
+                client_id: client,
+                redirect_uri: "https://reports.acme.example/callback",
+                scope: "openid read",
+                code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+                code_challenge_method: "S256",
+            },
+            data.access_token,
+        );
+        assert.ok(consent.success, JSON.stringify(consent));
+        await page.goto(`${server.url}/me/applications`);
+        await page.getByText("Know who you are in RiverGen.").waitFor();
+        await page.getByRole("button", { name: "Disconnect…" }).click();
+        await page.getByRole("button", { name: "Disconnect", exact: true }).click();
+        await page.getByRole("heading", { name: "None" }).waitFor();
+
+        await page.goto(`${server.url}/organization/applications`);
+        await page.getByRole("link", { name: "Reporting" }).click();
+        await page.getByRole("button", { name: "Suspend…" }).click();
+        await page.getByRole("button", { name: "Suspend", exact: true }).click();
+        await page.getByText("Suspended", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Let it in again" }).click();
+        await page.getByText("It is let in again").waitFor();
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Delete…" }).click();
+        await page.getByLabel(/Type Reporting/).fill("Reporting");
+        await page.getByRole("button", { name: "Delete", exact: true }).click();
+        await page.getByRole("heading", { name: "Applications", level: 1 }).waitFor();
+        assert.equal(await page.getByRole("link", { name: "Reporting" }).count(), 0);
+    }));
+
+test("an administrator says what members may allow applications", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization/applications?tab=policy`);
+        await page.getByLabel("At most these").check();
+        await page.getByLabel(/^write/).check();
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved; it holds at once.").waitFor();
+        await page.reload();
+        assert.ok(await page.getByLabel(/^write/).isChecked());
+        await page.getByLabel("All that an application is registered with").check();
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved; it holds at once.").waitFor();
+    }));
+
 test("a session that is ended elsewhere stands at the door", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "viewer@acme.example");

@@ -253,7 +253,11 @@ export function SavedQuestion() {
         queryKey: ["prompt", id, "numbers", answer?.id],
         queryFn: () => read(api.GET("/api/v1/prompts/{prompt_id}/analytics", { params: { path } })),
     });
-    const remove = useRemove(() => void navigate({ to: "/questions" }));
+    const remove = useRemove(() => {
+        // The list that was known still has it.
+        queries.removeQueries({ queryKey: ["prompts"] });
+        void navigate({ to: "/questions" });
+    });
     const { running, error, start } = useRun(setAnswer);
     const data = question.data;
     const again = () => {

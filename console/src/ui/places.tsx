@@ -2,6 +2,7 @@
 
 import {
     Activity,
+    AppWindow,
     BookOpen,
     Bookmark,
     Building2,
@@ -135,6 +136,13 @@ export const groups: Group[] = [
                 words: "password policy domains networks",
             },
             {
+                path: "/organization/applications",
+                label: "Applications",
+                icon: AppWindow,
+                needs: "oauth_app.read",
+                words: "oauth openid client secret sign in with",
+            },
+            {
                 path: "/organization/tokens",
                 label: "Tokens",
                 icon: KeyRound,
@@ -159,6 +167,12 @@ export const others: Place[] = [
         label: "Sessions and devices",
         icon: MonitorSmartphone,
         words: "sign out logout devices trusted",
+    },
+    {
+        path: "/me/applications",
+        label: "Connected applications",
+        icon: AppWindow,
+        words: "oauth consent disconnect allowed",
     },
     { path: "/me/tokens", label: "My tokens", icon: KeyRound, words: "personal access token api" },
     {
