@@ -45,6 +45,8 @@ const page = <P extends string>(path: P, load: () => Promise<Record<string, unkn
 const doors = () => import("./pages/door");
 const links = () => import("./pages/mailed");
 const asking = () => import("./pages/ask");
+const questions = () => import("./pages/questions");
+const templates = () => import("./pages/templates");
 const sources = () => import("./pages/sources");
 const source = () => import("./pages/source");
 const files = () => import("./pages/files");
@@ -54,6 +56,7 @@ const people = () => import("./pages/people");
 const roles = () => import("./pages/roles");
 const signOn = () => import("./pages/sign-on");
 const organization = () => import("./pages/organization");
+const applications = () => import("./pages/applications");
 const me = () => import("./pages/me");
 
 const tree = root.addChildren([
@@ -70,6 +73,14 @@ const tree = root.addChildren([
         page("/ask", asking, "Ask"),
         page("/history", () => import("./pages/history"), "HistoryPage"),
         page("/history/$id", () => import("./pages/history"), "Run"),
+        page("/questions", questions, "SavedQuestions"),
+        page("/questions/$id", questions, "SavedQuestion"),
+        page("/questions/words", questions, "Words"),
+        page("/questions/verified", questions, "VerifiedAnswers"),
+        page("/questions/templates", templates, "Templates"),
+        page("/questions/templates/new", templates, "NewTemplate"),
+        page("/questions/templates/$id", templates, "TemplatePage"),
+        page("/questions/templates/$id/edit", templates, "EditTemplate"),
         page("/sources", sources, "Sources"),
         page("/sources/new", sources, "Kinds"),
         page("/sources/new/$kind", sources, "Connect"),
@@ -99,10 +110,14 @@ const tree = root.addChildren([
         page("/workspaces/$id", organization, "WorkspacePage"),
         page("/organization", organization, "OrganizationPage"),
         page("/organization/tokens", organization, "OrganizationTokens"),
+        page("/organization/applications", applications, "Applications"),
+        page("/organization/applications/new", applications, "NewApplication"),
+        page("/organization/applications/$id", applications, "ApplicationPage"),
         page("/me", me, "Profile"),
         page("/me/security", me, "Security"),
         page("/me/sessions", me, "SessionsPage"),
         page("/me/tokens", me, "MyTokens"),
+        page("/me/applications", me, "ConnectedApplications"),
         page("/invited", me, "Invited"),
         page("/operator", () => import("./pages/operator"), "Operator"),
     ]),

@@ -144,6 +144,144 @@ test("two people ask the same and are answered differently", (context) =>
         assert.match((await download).suggestedFilename(), /\.csv$/);
     }));
 
+test("a question is followed, through a lost connection, and cancelled", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        const ask = async (question) => {
+            await page.getByLabel("Question").fill(question);
+            await page.keyboard.press("Enter");
+        };
+        const answer = (question) => page.getByRole("region", { name: question });
+
+        // The first stream breaks off after three events; the second one goes on where it ended.
+        const streams = [];
+        await page.route("**/executions/*/events?*", async (route) => {
+            streams.push(new URL(route.request().url()).searchParams.get("after"));
+            if (streams.length > 1) return route.continue();
+            const response = await route.fetch();
+            const events = (await response.text()).split("\n\n").slice(0, 3);
+            await route.fulfill({ response, body: `${events.join("\n\n")}\n\n` });
+        });
+        await ask("How many orders per region?");
+        await answer("How many orders per region?").getByRole("gridcell", { name: "EU" }).waitFor();
+        assert.deepEqual(streams, ["0", "3"]);
+
+        // Without any stream the answer is waited for.
+        await page.unroute("**/executions/*/events?*");
+        await page.route("**/executions/*/events?*", (route) => route.abort());
+        await ask("How many orders are there?");
+        await answer("How many orders are there?").getByRole("gridcell").first().waitFor();
+
+        await page.unroute("**/executions/*/events?*");
+        await ask("How many orders per customer in 2025?");
+        await page.getByRole("region", { name: "Running" }).getByRole("button", { name: "Cancel" }).click();
+        await page.getByText("Cancelled.").waitFor();
+        assert.equal(await answer("How many orders per customer in 2025?").count(), 0);
+
+        // The next question is a click away.
+        await answer("How many orders per region?")
+            .getByRole("group", { name: "Ask next" })
+            .getByRole("button")
+            .first()
+            .click();
+        await page.getByRole("region", { name: "Running" }).waitFor({ state: "hidden" });
+        assert.equal(await page.getByRole("group", { name: "Ask next" }).count(), 3);
+    }));
+
+test("an answer is called wrong, with what would have been right", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.getByLabel("Question").fill("How many customers are there?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many customers are there?" });
+        await answer.getByRole("button", { name: "Wrong" }).click();
+        await page.getByLabel("SQL").fill("SELECT count(DISTINCT id) AS customers FROM customers");
+        await page.getByRole("button", { name: "It was wrong" }).click();
+        await page.getByText("Once somebody confirms it").waitFor();
+        await answer.getByRole("button", { name: "Wrong", pressed: true }).waitFor();
+    }));
+
+test("a question is saved, found, asked again, named, deleted and restored", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many orders per region?" });
+        await answer.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByLabel("Name").fill("Regional orders");
+        await page.getByLabel("Tags").fill("weekly, sales");
+        await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved under Questions.").waitFor();
+
+        await page.getByRole("link", { name: "Questions" }).click();
+        await page.getByRole("searchbox", { name: "Search questions" }).fill("regional");
+        await page.getByRole("link", { name: "Regional orders" }).click();
+        await page.getByText("weekly", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Ask again" }).click();
+        await page.getByRole("gridcell", { name: "EU" }).waitFor();
+
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Name and tags…" }).click();
+        await page.getByRole("textbox", { name: "Name" }).fill("Orders by region, weekly");
+        await page.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByRole("heading", { name: "Orders by region, weekly", level: 1 }).waitFor();
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Delete" }).click();
+        await page.getByText("It can be restored").waitFor();
+        await page.getByLabel("State").selectOption({ label: "Deleted" });
+        await page
+            .getByRole("row", { name: /Orders by region, weekly/ })
+            .getByRole("button", { name: "Restore" })
+            .click();
+        await page.getByText("Restored.").waitFor();
+        await page.getByLabel("State").selectOption({ label: "Kept" });
+        await page.getByRole("link", { name: "Orders by region, weekly" }).waitFor();
+    }));
+
+test("a template is written, and asked with a value", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByRole("link", { name: "Questions" }).click();
+        await page.getByRole("link", { name: "Templates" }).click();
+        await page.getByRole("link", { name: "New template" }).first().click();
+        await page.getByLabel("Question").fill("How many orders with region {{region}} in {{year}}?");
+        await page.getByRole("group", { name: "Sources" }).getByRole("button", { name: "Orders" }).click();
+        await page.getByLabel("Type").nth(1).selectOption({ label: "Whole number" });
+        await page.getByLabel("Default").nth(1).fill("2025");
+        await page.getByLabel("Name", { exact: true }).fill("Orders of a region");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByRole("heading", { name: "Orders of a region", level: 1 }).waitFor();
+        await page.getByRole("textbox", { name: "region" }).fill("EU");
+        await page.getByRole("button", { name: "Ask", exact: true }).click();
+        const answer = page.getByRole("region", { name: "How many orders with region EU in 2025?" });
+        await answer.getByRole("gridcell").first().waitFor();
+    }));
+
+test("words of one's own, and an answer that somebody confirms", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/questions/words`);
+        await page.getByRole("button", { name: "Add a word" }).click();
+        await page.getByRole("textbox", { name: "Word" }).last().fill("takings");
+        await page.getByRole("textbox", { name: "Means" }).last().fill("number of orders");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved; it holds").waitFor();
+
+        await page.goto(`${server.url}/ask?q=Takings+per+region`);
+        const answer = page.getByRole("region", { name: "Takings per region" });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        await answer.getByRole("button", { name: "Right" }).click();
+        await page.getByText("Once somebody confirms it").waitFor();
+        await page.goto(`${server.url}/questions/verified`);
+        await page
+            .getByRole("row", { name: /Takings per region/ })
+            .getByRole("button", { name: "Confirm" })
+            .click();
+        await page.getByText("Confirmed.").waitFor();
+        await page.goto(`${server.url}/ask?q=Takings+per+region`);
+        await answer.getByText(/^Verified/).waitFor();
+    }));
+
 test("the grid holds a hundred thousand rows", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
@@ -280,6 +418,98 @@ test("invite somebody, who accepts", (context) =>
 
         await page.goto(`${server.url}/people`);
         await page.getByRole("link", { name: "Grace Hopper" }).waitFor();
+    }));
+
+test("an application is registered, let in, disconnected, suspended and deleted", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByRole("link", { name: "Applications" }).click();
+        await page.getByRole("link", { name: "Register an application" }).first().click();
+        await page.getByLabel("Name").fill("Reporting");
+        await page.getByLabel("Redirect addresses").fill("https://reports.acme.example/callback");
+        await page.getByRole("button", { name: "Register" }).click();
+        await page.getByText("shown this once").waitFor();
+        assert.match(await page.getByText(/^rgs_/).textContent(), /^rgs_/);
+        const client = await page.locator("code", { hasText: /^[0-9a-f-]{36}$/ }).textContent();
+        await page.getByRole("link", { name: "Go on" }).click();
+
+        // Another secret beside the first, which goes.
+        await page.getByRole("button", { name: "Add a secret…" }).click();
+        await page.getByLabel("Good for").selectOption({ label: "90 days" });
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        await page.getByText("shown this once").waitFor();
+        await page
+            .getByRole("listitem")
+            .filter({ hasText: "until it is removed" })
+            .getByRole("button", { name: /^Remove/ })
+            .click();
+        await page.getByText("Removed.").waitFor();
+        assert.equal(await page.getByRole("button", { name: /^Remove rgs_/ }).count(), 1);
+        await page.getByLabel("Description").fill("Weekly reports");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+
+        // Its owner lets it in, as a front end of the program would ask them, and ends that.
+        const post = async (path, body, token) =>
+            (
+                await fetch(server.url + path, {
+                    method: "POST",
+                    headers: {
+                        "content-type": "application/json",
+                        ...(token && { authorization: `Bearer ${token}` }),
+                    },
+                    body: JSON.stringify(body),
+                })
+            ).json();
+        const login = { email: "owner@acme.example", password: "Demo-pass-1" };
+        const { data } = await post("/api/v1/auth/login", login);
+        const consent = await post(
+            "/api/v1/oauth/authorize",
+            {
+                approve: true,
+                client_id: client,
+                redirect_uri: "https://reports.acme.example/callback",
+                scope: "openid read",
+                code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+                code_challenge_method: "S256",
+            },
+            data.access_token,
+        );
+        assert.ok(consent.success, JSON.stringify(consent));
+        await page.goto(`${server.url}/me/applications`);
+        await page.getByText("Know who you are in RiverGen.").waitFor();
+        await page.getByRole("button", { name: "Disconnect…" }).click();
+        await page.getByRole("button", { name: "Disconnect", exact: true }).click();
+        await page.getByRole("heading", { name: "None" }).waitFor();
+
+        await page.goto(`${server.url}/organization/applications`);
+        await page.getByRole("link", { name: "Reporting" }).click();
+        await page.getByRole("button", { name: "Suspend…" }).click();
+        await page.getByRole("button", { name: "Suspend", exact: true }).click();
+        await page.getByText("Suspended", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Let it in again" }).click();
+        await page.getByText("It is let in again").waitFor();
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Delete…" }).click();
+        await page.getByLabel(/Type Reporting/).fill("Reporting");
+        await page.getByRole("button", { name: "Delete", exact: true }).click();
+        await page.getByRole("heading", { name: "Applications", level: 1 }).waitFor();
+        assert.equal(await page.getByRole("link", { name: "Reporting" }).count(), 0);
+    }));
+
+test("an administrator says what members may allow applications", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization/applications?tab=policy`);
+        await page.getByLabel("At most these").check();
+        await page.getByLabel(/^write/).check();
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved; it holds at once.").waitFor();
+        await page.reload();
+        assert.ok(await page.getByLabel(/^write/).isChecked());
+        await page.getByLabel("All that an application is registered with").check();
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved; it holds at once.").waitFor();
     }));
 
 test("a session that is ended elsewhere stands at the door", (context) =>

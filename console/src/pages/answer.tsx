@@ -2,18 +2,22 @@
 // be done with it.
 
 import { useQuery } from "@tanstack/react-query";
-import { BarChart3, Check, Copy, Download, EyeOff, ShieldCheck, Table2 } from "lucide-react";
+import { BarChart3, Check, Copy, Download, EyeOff, ShieldCheck, Table2, ThumbsDown, ThumbsUp } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { useMay } from "../standing";
 import { useAction } from "../ui/action";
-import { Button, Note, Problem, SelectField, Skeleton, TextField, count, words } from "../ui/basics";
+import { Badge, Button, Field, Note, Problem, SelectField, Skeleton, TextField, count, words } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
 import { ActionMenu, Dialog } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
 import { tell } from "../ui/toast";
 
 export type Answer = {
-    id: number;
+    id: string;
+    /** Of a question: its run, and where it is kept. */
+    execution?: number;
+    prompt?: number;
     question?: string;
     sql?: string;
     explanation?: string;
@@ -26,6 +30,9 @@ export type Answer = {
     milliseconds: number;
     plan?: string;
     estimate?: { rows: number; bytes: number };
+    followUps: string[];
+    /** Somebody has confirmed that this SQL answers the question. */
+    isVerified?: boolean;
     sources: number[];
 };
 
@@ -38,12 +45,15 @@ const body = (answer: Answer) => ({ query: answer.sql ?? "", additional_data_sou
 export function AnswerCard({
     answer,
     onSql,
-    canSave,
+    onQuestion,
+    canSave = true,
 }: {
     answer: Answer;
     onSql: (sql: string) => void;
-    canSave?: (name: string) => Promise<unknown>;
+    onQuestion: (question: string) => void;
+    canSave?: boolean;
 }) {
+    const may = useMay();
     const [more, setMore] = useState<{ rows: Cell[][]; truncated: boolean }>();
     const [progress, setProgress] = useState<number>();
     const [explaining, setExplaining] = useState(false);
@@ -116,6 +126,11 @@ export function AnswerCard({
                         {answer.milliseconds.toLocaleString()} ms
                     </span>
                 </div>
+                {answer.isVerified && (
+                    <div>
+                        <Badge tone="good">Verified: somebody confirmed this SQL</Badge>
+                    </div>
+                )}
                 {answer.explanation && <p>{answer.explanation}</p>}
                 {answer.understood.length > 0 && (
                     <div className="understood">
@@ -175,7 +190,9 @@ export function AnswerCard({
                                 {loadMore.busy && progress ? `${count(progress)} rows…` : "Load all rows"}
                             </Button>
                         )}
-                        {canSave && <SaveQuestion save={canSave} />}
+                        {canSave && answer.question && answer.prompt === undefined && may("prompt.write") && (
+                            <SaveQuestion question={answer.question} sources={answer.sources} />
+                        )}
                         <Button
                             small
                             icon={<Copy size={14} />}
@@ -242,6 +259,20 @@ export function AnswerCard({
             ) : (
                 <Grid columns={answer.columns} rows={rows} label={answer.question ?? "Rows"} />
             )}
+            {(answer.followUps.length > 0 || answer.execution !== undefined) && (
+                <div className="card-foot stack tight">
+                    {answer.followUps.length > 0 && (
+                        <div className="chips" role="group" aria-label="Ask next">
+                            {answer.followUps.map((text) => (
+                                <button type="button" className="chip" key={text} onClick={() => onQuestion(text)}>
+                                    {text.replace(/^./, (first) => first.toUpperCase())}
+                                </button>
+                            ))}
+                        </div>
+                    )}
+                    {answer.execution !== undefined && <Verdict execution={answer.execution} sql={answer.sql ?? ""} />}
+                </div>
+            )}
             {explaining && (
                 <Explain
                     sources={answer.sources}
@@ -254,17 +285,146 @@ export function AnswerCard({
     );
 }
 
-function SaveQuestion({ save }: { save: (name: string) => Promise<unknown> }) {
-    const [open, setOpen] = useState(false);
-    const [name, setName] = useState("");
-    const keep = useAction(() => save(name), { done: "Saved.", inline: true, onDone: () => setOpen(false) });
+/** Whether it was right, and what would have been. It is said once, and changes nothing that one sees. */
+function Verdict({ execution, sql }: { execution: number; sql: string }) {
+    const [given, setGiven] = useState<"right" | "wrong">();
+    const [isOpen, setIsOpen] = useState(false);
+    const [corrected, setCorrected] = useState(sql);
+    const [comment, setComment] = useState("");
+    const give = useAction(
+        (verdict: "right" | "wrong") =>
+            read(
+                api.POST("/api/v1/prompts/executions/{execution_id}/feedback", {
+                    params: { path: { execution_id: execution } },
+                    body: {
+                        verdict,
+                        corrected_query_text:
+                            verdict === "wrong" && corrected.trim() && corrected !== sql ? corrected : undefined,
+                        comment: comment.trim() || undefined,
+                    },
+                }),
+            ),
+        {
+            done: (feedback) =>
+                feedback.verified_pair_id == null
+                    ? "Thank you; it is on record."
+                    : "Thank you. Once somebody confirms it, the question is answered so.",
+            changes: [["pairs"]],
+            inline: true,
+            onDone: (feedback) => {
+                setGiven(feedback.verdict);
+                setIsOpen(false);
+            },
+        },
+    );
     return (
         <>
-            <Button small icon={<Check size={14} />} onClick={() => setOpen(true)}>
-                Save
+            <div className="row small" role="group" aria-label="Was it right?">
+                <span className="soft">{given ? "You said:" : "Was it right?"}</span>
+                <Button
+                    small
+                    kind="quiet"
+                    icon={<ThumbsUp size={14} />}
+                    aria-pressed={given === "right"}
+                    disabled={give.busy}
+                    onClick={() => give.start("right")}
+                >
+                    Right
+                </Button>
+                <Button
+                    small
+                    kind="quiet"
+                    icon={<ThumbsDown size={14} />}
+                    aria-pressed={given === "wrong"}
+                    disabled={give.busy}
+                    onClick={() => setIsOpen(true)}
+                >
+                    Wrong
+                </Button>
+            </div>
+            {give.error !== undefined && !isOpen && <Problem error={give.error} />}
+            {isOpen && (
+                <Dialog title="What would have been right?" wide onClose={() => setIsOpen(false)}>
+                    <form
+                        className="stack"
+                        onSubmit={(event) => {
+                            event.preventDefault();
+                            void give.start("wrong");
+                        }}
+                    >
+                        <Field
+                            label="SQL"
+                            hint="If you know it, put it right. It must run under your own policies."
+                            error={give.of("corrected_query_text")}
+                        >
+                            {(props) => (
+                                <textarea
+                                    {...props}
+                                    className="mono"
+                                    rows={6}
+                                    spellCheck={false}
+                                    value={corrected}
+                                    onChange={(event) => setCorrected(event.target.value)}
+                                />
+                            )}
+                        </Field>
+                        <TextField
+                            label="What is wrong (optional)"
+                            maxLength={1000}
+                            value={comment}
+                            onValue={setComment}
+                            error={give.of("comment")}
+                        />
+                        {give.error !== undefined && <Problem error={give.error} />}
+                        <div className="form-end">
+                            <Button onClick={() => setIsOpen(false)}>Cancel</Button>
+                            <Button kind="primary" type="submit" busy={give.busy}>
+                                It was wrong
+                            </Button>
+                        </div>
+                    </form>
+                </Dialog>
+            )}
+        </>
+    );
+}
+
+/** Keeps a question under a name. The server keeps what it runs, so it runs once more. */
+function SaveQuestion({ question, sources }: { question: string; sources: number[] }) {
+    const [isOpen, setIsOpen] = useState(false);
+    const [saved, setSaved] = useState(false);
+    const [name, setName] = useState("");
+    const [tags, setTags] = useState("");
+    const keep = useAction(
+        () =>
+            read(
+                api.POST("/api/v1/prompts/execute", {
+                    body: {
+                        prompt_text: question,
+                        selected_data_source_ids: sources,
+                        save_prompt: true,
+                        name,
+                        tags: tagsOf(tags),
+                    },
+                }),
+            ),
+        {
+            done: "Saved under Questions.",
+            changes: [["prompts"]],
+            inline: true,
+            onDone: () => {
+                setSaved(true);
+                setIsOpen(false);
+            },
+        },
+    );
+    return (
+        <>
+            <Button small icon={<Check size={14} />} disabled={saved} onClick={() => setIsOpen(true)}>
+                {saved ? "Saved" : "Save"}
             </Button>
-            {open && (
-                <Dialog title="Save this question" onClose={() => setOpen(false)}>
+            {isOpen && (
+                <Dialog title="Save this question" onClose={() => setIsOpen(false)}>
                     <form
                         className="stack"
                         onSubmit={(event) => {
@@ -279,10 +439,12 @@ function SaveQuestion({ save }: { save: (name: string) => Promise<unknown> }) {
                             onValue={setName}
                             autoFocus
                             hint="It runs once more as it is kept."
+                            error={keep.of("name")}
                         />
+                        <TagsField value={tags} onValue={setTags} error={keep.of("tags")} />
                         {keep.error !== undefined && <Problem error={keep.error} />}
                         <div className="form-end">
-                            <Button onClick={() => setOpen(false)}>Cancel</Button>
+                            <Button onClick={() => setIsOpen(false)}>Cancel</Button>
                             <Button kind="primary" type="submit" busy={keep.busy}>
                                 Save
                             </Button>
@@ -292,6 +454,16 @@ function SaveQuestion({ save }: { save: (name: string) => Promise<unknown> }) {
             )}
         </>
     );
+}
+
+export const tagsOf = (text: string) =>
+    text
+        .split(",")
+        .map((tag) => tag.trim())
+        .filter(Boolean);
+
+export function TagsField(props: { value: string; onValue: (value: string) => void; error?: string }) {
+    return <TextField label="Tags (optional)" hint="With commas between them." {...props} />;
 }
 
 /** Why a table, a column or rows are hidden from whoever asks. */

@@ -2,16 +2,31 @@
 
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
-import { CornerDownLeft, Database, MessageSquareText, Square, SquareTerminal } from "lucide-react";
+import { CornerDownLeft, Database, MessageSquareText, SquareTerminal } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
-import { ApiError, api, read } from "../api/client";
-import { queries } from "../queries";
+import { ApiError, type Schemas, api, read } from "../api/client";
+import { type Step, follow } from "../run";
+import { useSources } from "../sources";
 import { useMay } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
 import { type Answer, AnswerCard } from "./answer";
+import { type Running, RunningCard, RunningQuestion, Stages, answerOf, useRun, useSeconds } from "./running";
 
 const Editor = lazy(() => import("../ui/editor"));
+
+/** Asks, and follows the run. A run that goes on by itself ends without the details of its error, so the nearest questions that
+ * are understood are asked for by a request that waits. */
+async function asking(body: Schemas["ExecuteRequest"], signal: AbortSignal, onStep: (step: Step) => void) {
+    const header = { prefer: "respond-async" };
+    try {
+        return await follow(read(api.POST("/api/v1/prompts/execute", { params: { header }, body })), signal, onStep);
+    } catch (cause) {
+        if (!(cause instanceof ApiError) || cause.code !== "QUESTION_NOT_UNDERSTOOD" || cause.details.length > 0)
+            throw cause;
+        return read(api.POST("/api/v1/prompts/execute", { body, signal }));
+    }
+}
 
 /** The answers of this visit; they outlive a change of page, and are gone with the tab. */
 const kept: { answers: Answer[]; question: string; sql: string; mode: "words" | "sql"; chosen?: number[] } = {
@@ -24,15 +39,7 @@ const kept: { answers: Answer[]; question: string; sql: string; mode: "words" | 
 export function Ask() {
     const search = useSearch({ strict: false }) as { q?: string; sql?: string; sources?: string };
     const may = useMay();
-    const sources = useQuery({
-        queryKey: ["sources", "all"],
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
-    });
+    const sources = useSources();
     const all = useMemo(
         () => (sources.data?.items ?? []).filter((source) => source.status !== "inactive"),
         [sources.data],
@@ -45,8 +52,6 @@ export function Ask() {
     );
     const [answers, setAnswers] = useState(kept.answers);
     const [dry, setDry] = useState(false);
-    const [running, setRunning] = useState<{ what: string; since: number; stop: AbortController }>();
-    const [error, setError] = useState<unknown>();
     Object.assign(kept, { answers, question, sql, mode, chosen });
     const selected = useMemo(
         () =>
@@ -98,73 +103,60 @@ export function Ask() {
         if (ids.length === 0) throw new Error("Choose a source first.");
         return ids;
     };
-    const run = async (what: string, work: (signal: AbortSignal) => Promise<Answer>) => {
-        if (running) return;
-        const stop = new AbortController();
-        setRunning({ what, since: Date.now(), stop });
-        setError(undefined);
-        try {
-            const answer = await work(stop.signal);
-            setAnswers((before) => [answer, ...before].slice(0, 20));
-            void queries.invalidateQueries({ queryKey: ["first", "runs"] });
-        } catch (cause) {
-            if (!stop.signal.aborted) setError(cause);
-        } finally {
-            setRunning(undefined);
-        }
-    };
-    const ask = (text = question) =>
+    const { running, error, start } = useRun((answer) => {
+        kept.answers = [answer, ...kept.answers].slice(0, 20);
+        setAnswers(kept.answers);
+    });
+    const ask = (text = question, from?: number[]) =>
         text.trim() &&
-        run(text, async (signal) => {
-            const asked = await chosenSources();
-            const answer = await read(
-                api.POST("/api/v1/prompts/execute", {
-                    body: { prompt_text: text, selected_data_source_ids: asked },
-                    signal,
-                }),
-            );
-            const preview = (answer.result_preview ?? []) as unknown as Record<string, Cell>[];
-            return {
-                id: answer.query_id,
-                question: text,
-                sql: answer.generated_query_text ?? undefined,
-                explanation: answer.explanation,
-                understood: answer.understood as unknown as Answer["understood"],
-                confidence: answer.confidence,
-                columns: answer.columns,
-                rows: preview.map((row) => answer.columns.map((column) => row[column.name] ?? null)),
-                truncated: answer.truncated,
-                policies: answer.policies_applied,
-                milliseconds: answer.total_duration_ms,
-                sources: asked,
-            };
+        start(text, async (signal, onStep) => {
+            const asked = from ?? (await chosenSources());
+            const body = { prompt_text: text, selected_data_source_ids: asked };
+            return answerOf(await asking(body, signal, onStep), text, asked);
         });
     const query = () =>
         sql.trim() &&
-        run(sql, async (signal) => {
-            const asked = await chosenSources();
-            const answer = await read(
-                api.POST("/api/v1/data-sources/{data_source_id}/query", {
-                    params: { path: { data_source_id: asked[0] ?? 0 } },
-                    body: { query: sql, additional_data_source_ids: asked.slice(1), dry_run: dry, max_rows: 10_000 },
-                    signal,
-                }),
-            );
-            if (!("rows" in answer)) throw new Error("The query goes on without this page; see the history.");
-            return {
-                id: answer.query_id,
-                sql,
-                understood: [],
-                columns: answer.columns,
-                rows: answer.rows as unknown as Cell[][],
-                truncated: answer.truncated,
-                policies: answer.policies_applied,
-                milliseconds: answer.execution_time_ms,
-                plan: answer.governed_plan ?? undefined,
-                estimate: answer.estimate ?? undefined,
-                sources: asked,
-            };
-        });
+        start(
+            sql,
+            async (signal) => {
+                const asked = await chosenSources();
+                const answer = await read(
+                    api.POST("/api/v1/data-sources/{data_source_id}/query", {
+                        params: { path: { data_source_id: asked[0] ?? 0 } },
+                        body: {
+                            query: sql,
+                            additional_data_source_ids: asked.slice(1),
+                            dry_run: dry,
+                            max_rows: 10_000,
+                        },
+                        signal,
+                    }),
+                );
+                if (!("rows" in answer)) throw new Error("The query goes on without this page; see the history.");
+                return {
+                    id: `query ${answer.query_id}`,
+                    sql,
+                    understood: [],
+                    columns: answer.columns,
+                    rows: answer.rows as unknown as Cell[][],
+                    truncated: answer.truncated,
+                    policies: answer.policies_applied,
+                    milliseconds: answer.execution_time_ms,
+                    plan: answer.governed_plan ?? undefined,
+                    estimate: answer.estimate ?? undefined,
+                    followUps: [],
+                    sources: asked,
+                };
+            },
+            true,
+        );
+    const askNext = (text: string, from?: number[]) => {
+        setMode("words");
+        setQuestion(text);
+        if (from) setChosen(from);
+        scrollTo({ top: 0 });
+        void ask(text, from);
+    };
 
     // A question that came with the address is asked at once, once its sources are known.
     const asked = useRef(false);
@@ -203,7 +195,7 @@ export function Ask() {
         if (event.key === "Enter" && !event.shiftKey) {
             event.preventDefault();
             void go();
-        }
+        } else if (event.key === "Escape") running?.cancel();
     };
     return (
         <Page
@@ -273,9 +265,7 @@ export function Ask() {
                             <Check label="Plan only" checked={dry} onChange={(event) => setDry(event.target.checked)} />
                         )}
                         {running ? (
-                            <Button icon={<Square size={13} />} onClick={() => running.stop.abort()}>
-                                Stop
-                            </Button>
+                            <Button busy>{mode === "sql" ? "Running" : "Asking"}</Button>
                         ) : (
                             <Button
                                 kind="primary"
@@ -292,31 +282,16 @@ export function Ask() {
                 {mode === "words" && answers.length === 0 && !running && suggestions.length > 0 && (
                     <div className="chips" role="group" aria-label="Suggestions">
                         {suggestions.map((text) => (
-                            <button
-                                type="button"
-                                className="chip"
-                                key={text}
-                                onClick={() => {
-                                    setQuestion(text);
-                                    void ask(text);
-                                }}
-                            >
+                            <button type="button" className="chip" key={text} onClick={() => askNext(text)}>
                                 {text}
                             </button>
                         ))}
                     </div>
                 )}
             </div>
-            {running && <Running what={running.what} since={running.since} mode={mode} />}
+            {running && (running.isSql ? <RunningQuery running={running} /> : <RunningQuestion running={running} />)}
             {error !== undefined && (
-                <NotUnderstood
-                    error={error}
-                    onQuestion={(text) => {
-                        setQuestion(text);
-                        void ask(text);
-                    }}
-                    retry={() => go()}
-                />
+                <NotUnderstood error={error} onQuestion={(text) => askNext(text)} retry={() => go()} />
             )}
             <div className="stack" aria-live="polite">
                 {answers.map((answer) => (
@@ -329,21 +304,7 @@ export function Ask() {
                             setChosen(answer.sources);
                             scrollTo({ top: 0 });
                         }}
-                        canSave={
-                            answer.question && may("prompt.write")
-                                ? (name) =>
-                                      read(
-                                          api.POST("/api/v1/prompts/execute", {
-                                              body: {
-                                                  prompt_text: answer.question ?? "",
-                                                  selected_data_source_ids: answer.sources,
-                                                  save_prompt: true,
-                                                  name,
-                                              },
-                                          }),
-                                      )
-                                : undefined
-                        }
+                        onQuestion={(text) => askNext(text, answer.sources)}
                     />
                 ))}
             </div>
@@ -378,45 +339,21 @@ function NotUnderstood({
     );
 }
 
-/** What is being done, as far as the server has told. A run that takes longer is looked up in the history. */
-function Running({ what, since, mode }: { what: string; since: number; mode: "words" | "sql" }) {
-    const [seconds, setSeconds] = useState(0);
-    useEffect(() => {
-        const timer = setInterval(() => setSeconds(Math.floor((Date.now() - since) / 1000)), 500);
-        return () => clearInterval(timer);
-    }, [since]);
+/** SQL on its way: its stage, as the record of the run has it. */
+function RunningQuery({ running }: { running: Running }) {
     const run = useQuery({
-        queryKey: ["running", since],
-        enabled: seconds >= 1,
+        queryKey: ["running", running.since],
+        enabled: useSeconds(running.since) >= 1,
         refetchInterval: 2000,
         staleTime: 0,
         queryFn: () => read(api.GET("/api/v1/queries", { params: { query: { status: "running", page_size: 1 } } })),
     });
     const stage = run.data?.items[0]?.stage;
-    const names = mode === "words" ? ["understanding", "planning", "reading"] : ["planning", "reading"];
-    const at = stage ? names.indexOf(stage === "waiting" ? "planning" : stage) : 0;
+    const first = stage === "waiting" ? "Waiting for a free place" : "Writing the policies into it";
     return (
-        <section className="card pad stack" aria-live="polite" aria-busy>
-            <div className="row apart">
-                <b className="strong break">{what.slice(0, 140)}</b>
-                <span className="small soft">{seconds} s</span>
-            </div>
-            <ol className="steps">
-                {names.map((name, index) => (
-                    <li key={name} className={index < at ? "done" : index === at ? "now" : ""}>
-                        <i className="dot" />
-                        {name === "understanding"
-                            ? "Understanding the question"
-                            : name === "planning"
-                              ? stage === "waiting"
-                                  ? "Waiting for a free place"
-                                  : "Writing the policies into it"
-                              : "Reading the data"}
-                    </li>
-                ))}
-            </ol>
-            <Skeleton lines={4} />
-        </section>
+        <RunningCard running={running}>
+            <Stages of={[first, "Reading the data"]} at={stage === "reading" ? 1 : 0} />
+        </RunningCard>
     );
 }
 

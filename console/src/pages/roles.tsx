@@ -89,7 +89,15 @@ function usePermissions() {
 }
 
 /** The catalogue as boxes to tick, by what they are about. */
-function Picker({ held, onHeld, disabled }: { held: string[]; onHeld: (held: string[]) => void; disabled?: boolean }) {
+export function Picker({
+    held,
+    onHeld,
+    disabled,
+}: {
+    held: string[];
+    onHeld: (held: string[]) => void;
+    disabled?: boolean;
+}) {
     const catalogue = usePermissions();
     const [typed, setTyped] = useState("");
     if (!catalogue.data) return <Skeleton lines={8} />;

@@ -2,7 +2,9 @@
 
 import {
     Activity,
+    AppWindow,
     BookOpen,
+    Bookmark,
     Building2,
     Database,
     FileText,
@@ -43,6 +45,13 @@ export const groups: Group[] = [
     {
         places: [
             { path: "/", label: "Ask", icon: MessageSquareText, words: "question query sql" },
+            {
+                path: "/questions",
+                label: "Questions",
+                icon: Bookmark,
+                needs: "prompt.read",
+                words: "saved templates glossary words verified",
+            },
             { path: "/history", label: "History", icon: History, words: "queries runs" },
         ],
     },
@@ -127,6 +136,13 @@ export const groups: Group[] = [
                 words: "password policy domains networks",
             },
             {
+                path: "/organization/applications",
+                label: "Applications",
+                icon: AppWindow,
+                needs: "oauth_app.read",
+                words: "oauth openid client secret sign in with",
+            },
+            {
                 path: "/organization/tokens",
                 label: "Tokens",
                 icon: KeyRound,
@@ -151,6 +167,12 @@ export const others: Place[] = [
         label: "Sessions and devices",
         icon: MonitorSmartphone,
         words: "sign out logout devices trusted",
+    },
+    {
+        path: "/me/applications",
+        label: "Connected applications",
+        icon: AppWindow,
+        words: "oauth consent disconnect allowed",
     },
     { path: "/me/tokens", label: "My tokens", icon: KeyRound, words: "personal access token api" },
     {
