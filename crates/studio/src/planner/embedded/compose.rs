@@ -319,8 +319,10 @@ impl Composer<'_> {
         let extreme = matches!(by, RankBy::Column(_));
         let plural =
             if matches!(by, RankBy::Unspecified | RankBy::Quality(_)) { next.or(before) } else { before.or(next) };
+        let is_one = |at: usize| self.noun(at).is_some_and(|noun| !noun.plural);
+        let owned = extreme && self.cue(self.at) == Some(Cue::Of) && self.at.checked_sub(1).is_some_and(is_one);
         let text = self.text(here, self.at);
-        self.intent.rank = Some(Rank { direction, by, extreme, plural, text });
+        self.intent.rank = Some(Rank { direction, by, extreme, owned, plural, text });
     }
 
     /// What still waits for a noun at the end of the question.

@@ -126,6 +126,8 @@ pub(super) struct Rank {
     pub(super) by: RankBy,
     /// The column is taken at its extreme ("the highest price") and not added up ("by price").
     pub(super) extreme: bool,
+    /// Whose the column is follows it ("the highest price of products"): the value is asked for, and no rows.
+    pub(super) owned: bool,
     /// The noun that follows is plural, where the number was left out.
     pub(super) plural: Option<bool>,
     pub(super) text: String,

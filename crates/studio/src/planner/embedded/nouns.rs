@@ -54,6 +54,7 @@ impl Composer<'_> {
             plural,
             after_measure: !self.intent.measures.is_empty()
                 || !self.pending.is_empty()
+                || self.intent.rank.as_ref().is_some_and(|rank| rank.owned)
                 || self.intent.columns.iter().any(|mention| !self.numbers_of(mention).is_empty()),
             score,
         };

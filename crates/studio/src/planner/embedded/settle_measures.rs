@@ -65,7 +65,9 @@ impl Settler<'_> {
                     mention.columns.iter().any(|column| self.schema.path_up(subject, column.table).is_some())
                 });
                 let additive = mention.columns.iter().all(|column| words::is_additive(&self.schema.words_of(*column)));
-                if !of_row || (grouped && self.intent.columns.is_empty()) {
+                let asks_for_rows = grouped || self.intent.which || self.intent.who || self.intent.limit.is_some();
+                let owned = rank.owned && !asks_for_rows;
+                if !of_row || owned || (grouped && self.intent.columns.is_empty()) {
                     let aggregate = match (mention.implied, rank.extreme, rank.direction) {
                         (Some(aggregate), ..) => aggregate,
                         // "the most units" are all of them, "the highest quantity" is one.
@@ -77,7 +79,7 @@ impl Settler<'_> {
                         (None, false, _) => self.natural(&mention.columns, &mention.text),
                     };
                     let text = mention.text.clone();
-                    let alone = subject.is_none() && self.intent.columns.is_empty();
+                    let alone = owned || (subject.is_none() && self.intent.columns.is_empty());
                     let same = self.intent.measures.iter().position(|known| match &known.of {
                         Measured::Column(other) => other.columns == mention.columns && !rank.extreme,
                         _ => false,
