@@ -89,7 +89,7 @@ export function Templates() {
                         head: "Template",
                         className: "break",
                         cell: (template) => (
-                            <>
+                            <div style={{ minWidth: 180 }}>
                                 <Link
                                     className="strong"
                                     to="/questions/templates/$id"
@@ -98,7 +98,7 @@ export function Templates() {
                                     {template.name}
                                 </Link>
                                 <div className="small soft">{template.template_text}</div>
-                            </>
+                            </div>
                         ),
                     },
                     {
