@@ -14,7 +14,8 @@ import { Badge, Button, Card, Empty, Filter, Page, Problem, Status, TextField, W
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { Unsaved } from "../ui/unsaved";
-import { type Answer, AnswerCard, TagsField, tagsOf } from "./answer";
+import { TagsField, tagsOf } from "./about-answer";
+import { type Answer, AnswerCard } from "./answer";
 import { RunningQuestion, answerOf, useRun } from "./running";
 
 /** The parts of this place, each with an address. */

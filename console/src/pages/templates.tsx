@@ -28,7 +28,8 @@ import {
 import { ActionMenu, Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { Unsaved } from "../ui/unsaved";
-import { type Answer, AnswerCard, TagsField, tagsOf } from "./answer";
+import { TagsField, tagsOf } from "./about-answer";
+import { type Answer, AnswerCard } from "./answer";
 import { QuestionsPart } from "./questions";
 import { RunningQuestion, answerOf, useRun } from "./running";
 
