@@ -18,6 +18,8 @@ export type Step = {
 const LAST = ["execution.completed", "execution.failed", "execution.cancelled"];
 /** Streams in a row that may tell nothing before the state is asked for instead. */
 const SILENT = 3;
+/** Milliseconds without a byte after which a stream is taken for lost; the server shows a sign of life more often. */
+const QUIET = 45_000;
 
 /** Follows a run to its end. A cancelled wait cancels the run too, down to its sources. */
 export async function follow(
@@ -81,8 +83,17 @@ async function streamed(id: number, signal: AbortSignal, onStep: (step: Step) =>
 /** The events of a stream: blocks of lines, of which `data:` has the whole event. */
 async function* steps(response: Response): AsyncGenerator<Step> {
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const next = async () => {
+        // What is lost on the way is not always told: then nothing comes at all, not even a sign of life.
+        const timer = setTimeout(() => void reader?.cancel().catch(() => {}), QUIET);
+        try {
+            return await reader?.read();
+        } finally {
+            clearTimeout(timer);
+        }
+    };
     let text = "";
-    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+    for (let part = await next(); part && !part.done; part = await next()) {
         text += part.value;
         const blocks = text.split(/\r?\n\r?\n/);
         text = blocks.pop() ?? "";

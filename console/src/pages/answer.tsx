@@ -1,17 +1,22 @@
 // One answer: how the question was understood, its SQL, what the policies did, the rows as a grid or a chart, and what can
 // be done with it.
 
-import { useQuery } from "@tanstack/react-query";
 import { BarChart3, Check, Copy, Download, EyeOff, ShieldCheck, Table2, ThumbsDown, ThumbsUp } from "lucide-react";
-import { useState } from "react";
+import { Suspense, lazy, useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
-import { Badge, Button, Field, Note, Problem, SelectField, Skeleton, TextField, count, words } from "../ui/basics";
+import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
-import { ActionMenu, Dialog } from "../ui/dialog";
+import { ActionMenu } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
 import { tell } from "../ui/toast";
+
+// What most answers are not asked for is loaded when one is.
+const about = () => import("./about-answer");
+const Explain = lazy(async () => ({ default: (await about()).Explain }));
+const Wrong = lazy(async () => ({ default: (await about()).Wrong }));
+const Save = lazy(async () => ({ default: (await about()).Save }));
 
 export type Answer = {
     id: string;
@@ -274,34 +279,29 @@ export function AnswerCard({
                 </div>
             )}
             {explaining && (
-                <Explain
-                    sources={answer.sources}
-                    masked={masked.map((column) => column.name)}
-                    sql={answer.sql}
-                    onClose={() => setExplaining(false)}
-                />
+                <Suspense>
+                    <Explain
+                        sources={answer.sources}
+                        masked={masked.map((column) => column.name)}
+                        sql={answer.sql}
+                        onClose={() => setExplaining(false)}
+                    />
+                </Suspense>
             )}
         </section>
     );
 }
 
-/** Whether it was right, and what would have been. It is said once, and changes nothing that one sees. */
+/** Whether it was right. It is said once, and changes nothing that one sees. */
 function Verdict({ execution, sql }: { execution: number; sql: string }) {
     const [given, setGiven] = useState<"right" | "wrong">();
     const [isOpen, setIsOpen] = useState(false);
-    const [corrected, setCorrected] = useState(sql);
-    const [comment, setComment] = useState("");
     const give = useAction(
-        (verdict: "right" | "wrong") =>
+        (body: Schemas["FeedbackRequest"]) =>
             read(
                 api.POST("/api/v1/prompts/executions/{execution_id}/feedback", {
                     params: { path: { execution_id: execution } },
-                    body: {
-                        verdict,
-                        corrected_query_text:
-                            verdict === "wrong" && corrected.trim() && corrected !== sql ? corrected : undefined,
-                        comment: comment.trim() || undefined,
-                    },
+                    body,
                 }),
             ),
         {
@@ -327,7 +327,7 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
                     icon={<ThumbsUp size={14} />}
                     aria-pressed={given === "right"}
                     disabled={give.busy}
-                    onClick={() => give.start("right")}
+                    onClick={() => give.start({ verdict: "right" })}
                 >
                     Right
                 </Button>
@@ -344,239 +344,32 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
             </div>
             {give.error !== undefined && !isOpen && <Problem error={give.error} />}
             {isOpen && (
-                <Dialog title="What would have been right?" wide onClose={() => setIsOpen(false)}>
-                    <form
-                        className="stack"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void give.start("wrong");
-                        }}
-                    >
-                        <Field
-                            label="SQL"
-                            hint="If you know it, put it right. It must run under your own policies."
-                            error={give.of("corrected_query_text")}
-                        >
-                            {(props) => (
-                                <textarea
-                                    {...props}
-                                    className="mono"
-                                    rows={6}
-                                    spellCheck={false}
-                                    value={corrected}
-                                    onChange={(event) => setCorrected(event.target.value)}
-                                />
-                            )}
-                        </Field>
-                        <TextField
-                            label="What is wrong (optional)"
-                            maxLength={1000}
-                            value={comment}
-                            onValue={setComment}
-                            error={give.of("comment")}
-                        />
-                        {give.error !== undefined && <Problem error={give.error} />}
-                        <div className="form-end">
-                            <Button onClick={() => setIsOpen(false)}>Cancel</Button>
-                            <Button kind="primary" type="submit" busy={give.busy}>
-                                It was wrong
-                            </Button>
-                        </div>
-                    </form>
-                </Dialog>
+                <Suspense>
+                    <Wrong sql={sql} give={give} onClose={() => setIsOpen(false)} />
+                </Suspense>
             )}
         </>
     );
 }
 
-/** Keeps a question under a name. The server keeps what it runs, so it runs once more. */
 function SaveQuestion({ question, sources }: { question: string; sources: number[] }) {
     const [isOpen, setIsOpen] = useState(false);
-    const [saved, setSaved] = useState(false);
-    const [name, setName] = useState("");
-    const [tags, setTags] = useState("");
-    const keep = useAction(
-        () =>
-            read(
-                api.POST("/api/v1/prompts/execute", {
-                    body: {
-                        prompt_text: question,
-                        selected_data_source_ids: sources,
-                        save_prompt: true,
-                        name,
-                        tags: tagsOf(tags),
-                    },
-                }),
-            ),
-        {
-            done: "Saved under Questions.",
-            changes: [["prompts"]],
-            inline: true,
-            onDone: () => {
-                setSaved(true);
-                setIsOpen(false);
-            },
-        },
-    );
+    const [isSaved, setIsSaved] = useState(false);
     return (
         <>
-            <Button small icon={<Check size={14} />} disabled={saved} onClick={() => setIsOpen(true)}>
-                {saved ? "Saved" : "Save"}
+            <Button small icon={<Check size={14} />} disabled={isSaved} onClick={() => setIsOpen(true)}>
+                {isSaved ? "Saved" : "Save"}
             </Button>
             {isOpen && (
-                <Dialog title="Save this question" onClose={() => setIsOpen(false)}>
-                    <form
-                        className="stack"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void keep.start(undefined);
-                        }}
-                    >
-                        <TextField
-                            label="Name"
-                            required
-                            value={name}
-                            onValue={setName}
-                            autoFocus
-                            hint="It runs once more as it is kept."
-                            error={keep.of("name")}
-                        />
-                        <TagsField value={tags} onValue={setTags} error={keep.of("tags")} />
-                        {keep.error !== undefined && <Problem error={keep.error} />}
-                        <div className="form-end">
-                            <Button onClick={() => setIsOpen(false)}>Cancel</Button>
-                            <Button kind="primary" type="submit" busy={keep.busy}>
-                                Save
-                            </Button>
-                        </div>
-                    </form>
-                </Dialog>
+                <Suspense>
+                    <Save
+                        question={question}
+                        sources={sources}
+                        onSaved={() => setIsSaved(true)}
+                        onClose={() => setIsOpen(false)}
+                    />
+                </Suspense>
             )}
         </>
-    );
-}
-
-export const tagsOf = (text: string) =>
-    text
-        .split(",")
-        .map((tag) => tag.trim())
-        .filter(Boolean);
-
-export function TagsField(props: { value: string; onValue: (value: string) => void; error?: string }) {
-    return <TextField label="Tags (optional)" hint="With commas between them." {...props} />;
-}
-
-/** Why a table, a column or rows are hidden from whoever asks. */
-export function Explain({
-    sources,
-    masked,
-    sql,
-    onClose,
-}: {
-    sources: number[];
-    masked: string[];
-    sql?: string;
-    onClose: () => void;
-}) {
-    const tables = useQuery({
-        queryKey: ["tables", sources],
-        queryFn: async () =>
-            (
-                await Promise.all(
-                    sources.map(async (id) => {
-                        const schemas = await read(
-                            api.GET("/api/v1/data-sources/{data_source_id}/schemas", {
-                                params: { path: { data_source_id: id }, query: { page_size: 200 } },
-                            }),
-                        );
-                        return schemas.schemas.flatMap((schema) =>
-                            schema.tables.map((table) => ({
-                                source: id,
-                                name: `${schema.schema_name}.${table.table_name}`,
-                                columns: (table.columns ?? []).map((column) => column.column_name),
-                            })),
-                        );
-                    }),
-                )
-            ).flat(),
-    });
-    // The table that the question was about comes first.
-    const asked = (name: string) =>
-        new RegExp(`(?<![\\w])${(name.split(".").at(-1) ?? "").replace(/[^\w]/g, "\\$&")}(?![\\w])`, "i").test(
-            sql ?? "",
-        );
-    const first =
-        tables.data?.findIndex(
-            (table) => asked(table.name) || masked.some((column) => table.columns.includes(column)),
-        ) ?? -1;
-    const [chosen, setChosen] = useState<number>();
-    const [column, setColumn] = useState("");
-    const table = tables.data?.[chosen ?? Math.max(0, first)];
-    const answer = useQuery({
-        queryKey: ["explain", table?.source, table?.name, column],
-        enabled: Boolean(table),
-        queryFn: () =>
-            read(
-                api.POST("/api/v1/policies/explain", {
-                    body: { data_source_id: table?.source ?? 0, table: table?.name ?? "", column: column || undefined },
-                }),
-            ),
-    });
-    const effects = answer.data?.effects ?? [];
-    return (
-        <Dialog title="Why is something hidden?" onClose={onClose}>
-            {tables.data ? (
-                <div className="form-grid">
-                    <SelectField
-                        label="Table"
-                        value={String(chosen ?? Math.max(0, first))}
-                        onValue={(value) => {
-                            setChosen(Number(value));
-                            setColumn("");
-                        }}
-                        options={tables.data.map((each, index) => [String(index), each.name] as const)}
-                    />
-                    <SelectField
-                        label="Column"
-                        value={column}
-                        onValue={setColumn}
-                        options={[["", "All"], ...(table?.columns ?? []).map((each) => [each, each] as const)]}
-                    />
-                </div>
-            ) : (
-                <Skeleton />
-            )}
-            {answer.error ? (
-                <Problem error={answer.error} />
-            ) : !answer.data ? (
-                <Skeleton lines={2} />
-            ) : effects.length === 0 ? (
-                <Note tone="good">
-                    {answer.data.visible
-                        ? "Nothing is hidden from you here."
-                        : "You do not see this. Ask whoever keeps the policies."}
-                </Note>
-            ) : (
-                <ul className="stack tight">
-                    {effects.map((effect, index) => (
-                        <li key={index} className="card pad" style={{ padding: "11px 14px" }}>
-                            <div className="row apart">
-                                <b className="strong">{effect.policy?.policy_name ?? words(effect.effect)}</b>
-                                {effect.column && <code>{effect.column}</code>}
-                            </div>
-                            <p className="soft">{effect.explanation}</p>
-                            {effect.condition && (
-                                <pre className="code-block" style={{ marginTop: 6 }}>
-                                    {effect.condition}
-                                </pre>
-                            )}
-                        </li>
-                    ))}
-                </ul>
-            )}
-            <div className="form-end">
-                <Button onClick={onClose}>Close</Button>
-            </div>
-        </Dialog>
     );
 }

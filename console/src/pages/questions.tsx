@@ -1,9 +1,9 @@
 // What is kept of the questions: the saved ones, the words of the workspace, and answers that somebody has confirmed.
 
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal, Plus, RotateCw, X } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { type Schemas, api, read } from "../api/client";
 import { queries } from "../queries";
 import { follow } from "../run";
@@ -14,7 +14,8 @@ import { Badge, Button, Card, Empty, Filter, Page, Problem, Status, TextField, W
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { Unsaved } from "../ui/unsaved";
-import { type Answer, AnswerCard, TagsField, tagsOf } from "./answer";
+import { TagsField, tagsOf } from "./about-answer";
+import { type Answer, AnswerCard } from "./answer";
 import { RunningQuestion, answerOf, useRun } from "./running";
 
 /** The parts of this place, each with an address. */
@@ -78,6 +79,7 @@ const changes = [["prompts"], ["prompt"]];
 
 export function SavedQuestions() {
     const may = useMay();
+    const navigate = useNavigate();
     const [state, setState] = useState("");
     const [editing, setEditing] = useState<Saved>();
     const remove = useRemove();
@@ -129,7 +131,7 @@ export function SavedQuestions() {
                         sort: "name",
                         className: "break",
                         cell: (question) => (
-                            <>
+                            <div style={{ minWidth: 180 }}>
                                 {isDeleted ? (
                                     <b className="strong">{question.name ?? question.prompt_text}</b>
                                 ) : (
@@ -138,7 +140,7 @@ export function SavedQuestions() {
                                     </Link>
                                 )}
                                 {question.name && <div className="small soft">{question.prompt_text}</div>}
-                            </>
+                            </div>
                         ),
                     },
                     {
@@ -152,7 +154,7 @@ export function SavedQuestions() {
                     { head: "Sources", cell: (question) => <SourceNames ids={question.selected_data_source_ids} /> },
                     { head: "State", sort: "status", cell: (question) => <Status value={question.status} /> },
                     { head: "Saved", sort: "created_at", cell: (question) => <When at={question.created_at} /> },
-                    may("prompt.write") && {
+                    {
                         head: "",
                         cell: (question) =>
                             isDeleted ? (
@@ -163,8 +165,24 @@ export function SavedQuestions() {
                                 <ActionMenu
                                     label={`More for ${question.name ?? question.prompt_text}`}
                                     choices={[
-                                        { label: "Name and tags…", run: () => setEditing(question) },
-                                        { label: "Delete", danger: true, run: () => void remove.start(question.id) },
+                                        may("prompt.execute") && {
+                                            label: "Ask again",
+                                            run: () =>
+                                                void navigate({
+                                                    to: "/questions/$id",
+                                                    params: { id: String(question.id) },
+                                                    search: { ask: "again" },
+                                                }),
+                                        },
+                                        may("prompt.write") && {
+                                            label: "Name and tags…",
+                                            run: () => setEditing(question),
+                                        },
+                                        may("prompt.write") && {
+                                            label: "Delete",
+                                            danger: true,
+                                            run: () => void remove.start(question.id),
+                                        },
                                     ]}
                                 >
                                     <MoreHorizontal size={16} />
@@ -275,6 +293,14 @@ export function SavedQuestion() {
             ),
         );
     };
+    // Whoever comes to ask it again does not ask twice.
+    const { ask } = useSearch({ strict: false }) as { ask?: string };
+    const asked = useRef(false);
+    useEffect(() => {
+        if (ask === undefined || !data || asked.current) return;
+        asked.current = true;
+        again();
+    });
     return (
         <Page
             title={data?.name ?? data?.prompt_text ?? "Question"}
@@ -547,36 +573,34 @@ export function VerifiedAnswers() {
                             <div className="stack tight" style={{ minWidth: 260 }}>
                                 <b className="strong break">{pair.question}</b>
                                 <pre className="code-block">{pair.query_text}</pre>
-                                <SourceNames ids={pair.data_source_ids} />
+                                <div className="row apart">
+                                    <SourceNames ids={pair.data_source_ids} />
+                                    {pair.status === "candidate" ? (
+                                        <span className="row">
+                                            <Button small disabled={reject.busy} onClick={() => reject.start(pair.id)}>
+                                                Reject
+                                            </Button>
+                                            <Button
+                                                small
+                                                kind="primary"
+                                                disabled={confirm.busy}
+                                                onClick={() => confirm.start(pair.id)}
+                                            >
+                                                Confirm
+                                            </Button>
+                                        </span>
+                                    ) : (
+                                        <Button small kind="danger" onClick={() => setDeleting(pair)}>
+                                            Delete…
+                                        </Button>
+                                    )}
+                                </div>
                             </div>
                         ),
                     },
                     {
                         head: status === "verified" ? "Confirmed" : "Since",
                         cell: (pair) => <When at={pair.verified_at ?? pair.created_at} />,
-                    },
-                    {
-                        head: "",
-                        cell: (pair) =>
-                            pair.status === "candidate" ? (
-                                <span className="row" style={{ flexWrap: "nowrap" }}>
-                                    <Button small disabled={reject.busy} onClick={() => reject.start(pair.id)}>
-                                        Reject
-                                    </Button>
-                                    <Button
-                                        small
-                                        kind="primary"
-                                        disabled={confirm.busy}
-                                        onClick={() => confirm.start(pair.id)}
-                                    >
-                                        Confirm
-                                    </Button>
-                                </span>
-                            ) : (
-                                <Button small kind="danger" onClick={() => setDeleting(pair)}>
-                                    Delete…
-                                </Button>
-                            ),
                     },
                 ]}
                 empty={

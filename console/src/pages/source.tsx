@@ -30,7 +30,7 @@ import {
 import { Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { type JsonSchema, SchemaForm, type Values } from "../ui/schema-form";
-import { Explain } from "./answer";
+import { Explain } from "./about-answer";
 import { TestOutcome, titles, useKinds } from "./sources";
 
 const TABS = [

@@ -28,7 +28,8 @@ import {
 import { ActionMenu, Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { Unsaved } from "../ui/unsaved";
-import { type Answer, AnswerCard, TagsField, tagsOf } from "./answer";
+import { TagsField, tagsOf } from "./about-answer";
+import { type Answer, AnswerCard } from "./answer";
 import { QuestionsPart } from "./questions";
 import { RunningQuestion, answerOf, useRun } from "./running";
 
@@ -89,7 +90,7 @@ export function Templates() {
                         head: "Template",
                         className: "break",
                         cell: (template) => (
-                            <>
+                            <div style={{ minWidth: 180 }}>
                                 <Link
                                     className="strong"
                                     to="/questions/templates/$id"
@@ -98,7 +99,7 @@ export function Templates() {
                                     {template.name}
                                 </Link>
                                 <div className="small soft">{template.template_text}</div>
-                            </>
+                            </div>
                         ),
                     },
                     {

@@ -73,6 +73,7 @@ export function Shell() {
         if (first.current) first.current = false;
         else
             requestAnimationFrame(() => document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true }));
+        document.querySelector(".side .nav .active")?.scrollIntoView({ block: "nearest" });
         scrollTo(0, 0);
     }, [pathname]);
     const notice = session.notice();
