@@ -9,23 +9,6 @@ for (const path of Object.values(document.paths)) {
     for (const operation of Object.values(path)) delete operation.operationId;
 }
 
-// What the document says of the parameters of lists is not yet valid: the default of an enumeration stands beside it as an
-// object, and the names of some are not described. The former is left out, the latter are texts.
-const missing = new Set();
-const walk = (node) => {
-    if (node === null || typeof node !== "object") return;
-    if (Array.isArray(node.allOf)) node.allOf = node.allOf.filter((part) => !isDefault(part));
-    const name = /^#\/components\/schemas\/(.+)$/.exec(node.$ref)?.[1];
-    if (name && !(name in document.components.schemas)) {
-        missing.add(name);
-        document.components.schemas[name] = { type: "string" };
-    }
-    Object.values(node).forEach(walk);
-};
-const isDefault = (part) => part.type === "object" && "default" in part && Object.keys(part).length === 2;
-walk(document.paths);
-if (missing.size > 0) console.warn(`docs/openapi.json does not describe ${[...missing].join(", ")}`);
-
 const types = astToString(await openapiTS(document, { defaultNonNullable: false }));
 await mkdir(new URL("../src/api/", import.meta.url), { recursive: true });
 await writeFile(
