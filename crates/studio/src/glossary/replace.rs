@@ -46,12 +46,8 @@ pub async fn replace_glossary(
     let workspace = caller.membership()?.workspace_id;
     let mut seen = BTreeSet::new();
     for (index, term) in request.terms.iter().enumerate() {
-        let field = |name: &str| format!("terms[{index}].{name}");
-        if term.term.contains('\0') || term.means.contains('\0') {
-            return Err(Error::invalid_field(field("term"), "has a zero byte in it"));
-        }
         if !seen.insert(term.term.trim().to_lowercase()) {
-            return Err(Error::invalid_field(field("term"), "is there twice"));
+            return Err(Error::invalid_field(format!("terms[{index}].term"), "is there twice"));
         }
     }
     let platform = &studio.engine.platform;

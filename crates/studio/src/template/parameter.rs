@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_values_make_of_it_is_still_a_question() {
         let parameters = parameters();
-        let text = TEXT.repeat(100);
+        let text = TEXT.repeat(500);
         let given = json!({"region": "EU"});
         assert!(fill(&text, &parameters, given.as_object().unwrap()).is_err());
     }

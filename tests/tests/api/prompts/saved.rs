@@ -75,7 +75,7 @@ async fn name_tags_and_metadata_are_changed(server: &Server) {
     let change = json!({"name": "Every order", "metadata": {"dashboard": {"row": 1}}});
     let changed = acme.viewer.client.patch(&path, change).await.ok();
     let fields: Vec<&String> = changed.as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["id", "metadata", "name", "tags", "updated_at"]);
+    assert_eq!(fields, ["id", "name", "tags", "metadata", "updated_at"]);
     assert_eq!((changed["name"].as_str(), &changed["tags"]), (Some("Every order"), &json!(["sales"])));
     let prompt = acme.viewer.client.get(&path).await.ok();
     assert_eq!(

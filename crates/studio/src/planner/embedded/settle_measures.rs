@@ -65,7 +65,7 @@ impl Settler<'_> {
                     mention.columns.iter().any(|column| self.schema.path_up(subject, column.table).is_some())
                 });
                 let additive = mention.columns.iter().all(|column| words::is_additive(&self.schema.words_of(*column)));
-                let asks_for_rows = grouped || self.intent.which || self.intent.who || self.intent.limit.is_some();
+                let asks_for_rows = grouped || self.intent.who || self.intent.limit.is_some();
                 let owned = rank.owned && !asks_for_rows;
                 if !of_row || owned || (grouped && self.intent.columns.is_empty()) {
                     let aggregate = match (mention.implied, rank.extreme, rank.direction) {
