@@ -257,7 +257,7 @@ export function NewApplication() {
             >
                 <Fields draft={draft} onDraft={setDraft} of={create.of} isNew />
                 {create.error !== undefined && <Problem error={create.error} />}
-                <Unsaved touched={draft !== BLANK && !create.busy} what="This application is" />
+                <Unsaved touched={draft !== BLANK} busy={create.busy} what="This application is" />
                 <div className="form-end">
                     <Link className="button" to="/organization/applications">
                         Cancel
@@ -849,7 +849,7 @@ function Editing({ application, path }: { application: Application; path: Path }
         >
             <Fields draft={draft} onDraft={setDraft} of={save.of} />
             {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched && !save.busy} />
+            <Unsaved touched={touched} busy={save.busy} />
             <div className="form-end">
                 <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
                     Save
@@ -940,7 +940,7 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
                 </Card>
             </fieldset>
             {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched && !save.busy} />
+            <Unsaved touched={touched} busy={save.busy} />
             {may("oauth_app.manage") && (
                 <div className="form-end">
                     <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>

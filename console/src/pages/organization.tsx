@@ -1,7 +1,7 @@
 // The organization itself: its settings, its mail domains, its workspaces, the tokens that members hold for it, its end.
 
 import { useQuery } from "@tanstack/react-query";
-import { Link, useBlocker, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
@@ -28,6 +28,7 @@ import {
 } from "../ui/basics";
 import { Confirm, Dialog } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
+import { Unsaved } from "../ui/unsaved";
 import { useRoles } from "./people";
 
 export function OrganizationPage() {
@@ -304,11 +305,6 @@ function Settings({ settings }: { settings: Values }) {
         { done: "Saved.", changes: [["settings", id]], inline: true, onDone: () => setChanged({}) },
     );
     const touched = Object.keys(changed).length > 0;
-    const blocker = useBlocker({
-        shouldBlockFn: () => touched && !save.busy,
-        withResolver: true,
-        enableBeforeUnload: () => touched,
-    });
     const number = (name: string, label: string, hint?: string) => (
         <TextField
             label={label}
@@ -457,21 +453,7 @@ function Settings({ settings }: { settings: Values }) {
                 </div>
             </Card>
             {save.error !== undefined && <Problem error={save.error} />}
-            {blocker.status === "blocked" && (
-                <Note tone="warn">
-                    <div className="row apart">
-                        <span>Your changes are not saved.</span>
-                        <span className="row">
-                            <Button small onClick={blocker.reset}>
-                                Stay
-                            </Button>
-                            <Button small kind="danger" onClick={blocker.proceed}>
-                                Leave
-                            </Button>
-                        </span>
-                    </div>
-                </Note>
-            )}
+            <Unsaved touched={touched} busy={save.busy} />
             <div className="form-end">
                 <Button disabled={!touched} onClick={() => setChanged({})}>
                     Undo

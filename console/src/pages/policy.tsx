@@ -2,7 +2,7 @@
 // are typed, by the same code that will write them into queries.
 
 import { useQueries, useQuery } from "@tanstack/react-query";
-import { Link, useBlocker, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { CheckCircle2, LoaderCircle } from "lucide-react";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
 import { ApiError, type Schemas, api, read } from "../api/client";
@@ -26,6 +26,7 @@ import {
 } from "../ui/basics";
 import { Dialog } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
+import { Unsaved } from "../ui/unsaved";
 import { type PolicyType, TYPES } from "./policies";
 import { type Rule, Rules, type Table, emptyRule } from "./rules";
 
@@ -227,11 +228,6 @@ export function NewPolicy() {
             onDone: (policy) => void navigate({ to: "/policies/$id", params: { id: String(policy.id) } }),
         },
     );
-    const blocker = useBlocker({
-        shouldBlockFn: () => touched && !create.busy,
-        withResolver: true,
-        enableBeforeUnload: () => touched,
-    });
     const flip = (list: number[], id: number) =>
         list.includes(id) ? list.filter((each) => each !== id) : [...list, id];
     return (
@@ -365,21 +361,7 @@ export function NewPolicy() {
                     </div>
                 </Card>
                 {create.error !== undefined && <Problem error={create.error} />}
-                {blocker.status === "blocked" && (
-                    <Note tone="warn">
-                        <div className="row apart">
-                            <span>This policy is not saved.</span>
-                            <span className="row">
-                                <Button small onClick={blocker.reset}>
-                                    Stay
-                                </Button>
-                                <Button small kind="danger" onClick={blocker.proceed}>
-                                    Leave
-                                </Button>
-                            </span>
-                        </div>
-                    </Note>
-                )}
+                <Unsaved touched={touched} busy={create.busy} what="This policy is" />
                 <div className="form-end">
                     <Link className="button" to="/policies">
                         Cancel
@@ -515,11 +497,6 @@ function Edit({ policy }: { policy: Schemas["Policy"] }) {
             inline: true,
         },
     );
-    const blocker = useBlocker({
-        shouldBlockFn: () => touched && !save.busy,
-        withResolver: true,
-        enableBeforeUnload: () => touched,
-    });
     return (
         <form
             className="stack"
@@ -555,21 +532,7 @@ function Edit({ policy }: { policy: Schemas["Policy"] }) {
                 </Card>
             </fieldset>
             {save.error !== undefined && <Problem error={save.error} />}
-            {blocker.status === "blocked" && (
-                <Note tone="warn">
-                    <div className="row apart">
-                        <span>Your changes are not saved.</span>
-                        <span className="row">
-                            <Button small onClick={blocker.reset}>
-                                Stay
-                            </Button>
-                            <Button small kind="danger" onClick={blocker.proceed}>
-                                Leave
-                            </Button>
-                        </span>
-                    </div>
-                </Note>
-            )}
+            <Unsaved touched={touched} busy={save.busy} />
             {may("policy.write") && (
                 <div className="form-end">
                     <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>

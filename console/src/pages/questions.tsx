@@ -509,7 +509,7 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
                 )}
             </Card>
             {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched && !save.busy} />
+            <Unsaved touched={touched} busy={save.busy} />
             <div className="row apart">
                 <span className="small soft">
                     {updated && (

@@ -1,7 +1,7 @@
 // Roles: what each lets somebody do, who holds it, and whom a change would touch, before it is made.
 
 import { useQuery } from "@tanstack/react-query";
-import { Link, useBlocker, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
@@ -27,6 +27,7 @@ import {
 } from "../ui/basics";
 import { Confirm, Dialog } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
+import { Unsaved } from "../ui/unsaved";
 import { useRoles } from "./people";
 
 export function RolesPage() {
@@ -330,11 +331,6 @@ function EditRole({
             ),
         { done: "Made.", changes, inline: true, onDone: () => void navigate({ to: "/roles" }) },
     );
-    const blocker = useBlocker({
-        shouldBlockFn: () => touched && !save.busy,
-        withResolver: true,
-        enableBeforeUnload: () => touched,
-    });
     return (
         <form
             className="stack"
@@ -407,21 +403,7 @@ function EditRole({
                 </Card>
             )}
             {save.error !== undefined && <Problem error={save.error} />}
-            {blocker.status === "blocked" && (
-                <Note tone="warn">
-                    <div className="row apart">
-                        <span>Your changes are not saved.</span>
-                        <span className="row">
-                            <Button small onClick={blocker.reset}>
-                                Stay
-                            </Button>
-                            <Button small kind="danger" onClick={blocker.proceed}>
-                                Leave
-                            </Button>
-                        </span>
-                    </div>
-                </Note>
-            )}
+            <Unsaved touched={touched} busy={save.busy} />
             {isOwn && (
                 <div className="form-end">
                     {may("role.delete") && (

@@ -1,7 +1,7 @@
 // The sources: all of them, the kinds that there are, and the form that connects one.
 
 import { useQuery } from "@tanstack/react-query";
-import { Link, useBlocker, useNavigate, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Braces, CheckCircle2, Cloud, Database, FileSpreadsheet, Leaf, Plus, Radio, XCircle } from "lucide-react";
 import { useMemo, useState } from "react";
 import { type Schemas, api, read } from "../api/client";
@@ -26,6 +26,7 @@ import {
 import { List, Loaded } from "../ui/list";
 import { type JsonSchema, SchemaForm, type Values, write } from "../ui/schema-form";
 import { Uploads } from "../ui/dropzone";
+import { Unsaved } from "../ui/unsaved";
 
 export const titles: Record<string, string> = {
     postgresql: "PostgreSQL",
@@ -375,11 +376,6 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
         },
         { inline: true, changes: [["sources"]] },
     );
-    const blocker = useBlocker({
-        shouldBlockFn: () => touched && !connect.busy,
-        withResolver: true,
-        enableBeforeUnload: () => touched,
-    });
     const special = useMemo(
         () => ({
             file_path: ({
@@ -469,21 +465,7 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
                           : "Try again"}
                 </Button>
             </div>
-            {blocker.status === "blocked" && (
-                <Note tone="warn">
-                    <div className="row apart">
-                        <span>What you entered is not saved.</span>
-                        <span className="row">
-                            <Button small onClick={blocker.reset}>
-                                Stay
-                            </Button>
-                            <Button small kind="danger" onClick={blocker.proceed}>
-                                Leave
-                            </Button>
-                        </span>
-                    </div>
-                </Note>
-            )}
+            <Unsaved touched={touched} busy={connect.busy} what="What you entered is" />
         </form>
     );
 }

@@ -589,7 +589,7 @@ function Writing({ template }: { template?: Template }) {
                 </div>
             </Card>
             {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched && !save.busy} what="This template is" />
+            <Unsaved touched={touched} busy={save.busy} what="This template is" />
             <div className="form-end">
                 <Link className="button" to="/questions/templates">
                     Cancel

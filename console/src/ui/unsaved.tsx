@@ -3,9 +3,18 @@
 import { useBlocker } from "@tanstack/react-router";
 import { Button, Note } from "./basics";
 
-export function Unsaved({ touched, what = "Your changes are" }: { touched: boolean; what?: string }) {
+/** While it is being saved, what saves may lead elsewhere; the browser still asks before it closes. */
+export function Unsaved({
+    touched,
+    busy,
+    what = "Your changes are",
+}: {
+    touched: boolean;
+    busy: boolean;
+    what?: string;
+}) {
     const blocker = useBlocker({
-        shouldBlockFn: () => touched,
+        shouldBlockFn: () => touched && !busy,
         withResolver: true,
         enableBeforeUnload: () => touched,
     });
