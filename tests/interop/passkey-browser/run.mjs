@@ -106,7 +106,8 @@ async function run() {
   );
   await command("Page.enable", {}, sessionId);
   const loaded = event("Page.loadEventFired");
-  await command("Page.navigate", { url: origin }, sessionId);
+  // Of this origin, and without scripts: a page that offers passkeys itself would use this one as well.
+  await command("Page.navigate", { url: `${origin}/openapi.json` }, sessionId);
   await loaded;
 
   const registered = await inPage(`await register(${text(token)}, "Chromium")`);
@@ -130,5 +131,17 @@ try {
   clearTimeout(deadline);
   browser.kill("SIGKILL");
   await new Promise((resolve) => (browser.exitCode ?? browser.signalCode ? resolve() : browser.once("exit", resolve)));
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  await remove(profile);
+}
+
+// The browser's children write for a moment longer than it lives, and `maxRetries` does not list the folder again.
+async function remove(folder) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (attempt === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
