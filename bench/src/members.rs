@@ -230,7 +230,7 @@ impl Large {
         let search =
             |query: String| post("/api/v1/users/search", json!({"organization_id": id, "query": query, "limit": 50}));
         let first_invited = self.invited;
-        let cases: [(&'static str, Request<'_>); 11] = [
+        let cases: [(&'static str, Request<'_>); 16] = [
             ("members, first page", Box::new(|_| get(format!("{list}?limit=50")))),
             ("members, any page", Box::new(|i| get(format!("{list}?limit=50&skip={}", i * 7_919 % members)))),
             (
@@ -238,6 +238,23 @@ impl Large {
                 Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % duties))),
             ),
             ("users by the beginning of a name", Box::new(|i| search(format!("member{}", self.someone(i) / 100)))),
+            ("users by a word that all have", Box::new(|_| search("member".to_owned()))),
+            (
+                "members by status, any page",
+                Box::new(|i| get(format!("{list}?limit=50&status=active&skip={}", i * 7_919 % members))),
+            ),
+            (
+                "members who hold the role that all hold, any page",
+                Box::new(|i| get(format!("{list}?limit=50&role_id={viewer}&skip={}", i * 7_919 % members))),
+            ),
+            ("the role that all hold", Box::new(|_| get(format!("/api/v1/organizations/{id}/roles/{viewer}")))),
+            (
+                "holders of the role that all hold, any page",
+                Box::new(|i| {
+                    let skip = i * 7_919 % members;
+                    get(format!("/api/v1/roles/{viewer}/assignments?limit=50&skip={skip}"))
+                }),
+            ),
             ("users by two words", Box::new(|i| search(format!("team{} member", i % teams)))),
             (
                 "members of a workspace",

@@ -37,7 +37,8 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
     let server = Server::provisioned_on(binary, database)?;
     let runtime = load::runtime()?;
     let database = runtime.block_on(connect_to(&server, database))?;
-    let provider = runtime.block_on(Provider::found(&server, &database))?;
+    let session = server.sign_in()?.access_token;
+    let provider = runtime.block_on(Provider::found(server.address, &session, &database))?;
 
     let creates: Vec<Vec<u8>> = (0..PUSHED).map(|i| provider.create(&format!("pushed{i}@bench.example"))).collect();
     let rate = load::all_per_second(server.address, creates, CONNECTIONS)?;
@@ -124,7 +125,7 @@ async fn execute(database: &Database, statements: &[String]) -> Result<()> {
 const WRITTEN: &str = "lower(email) LIKE 'written%'";
 
 impl Provider {
-    async fn found(server: &Server, database: &Database) -> Result<Self> {
+    async fn found(address: SocketAddr, session: &str, database: &Database) -> Result<Self> {
         let organization = number(database, "(SELECT MIN(id) FROM organizations WHERE name = 'Bench')").await?;
         let provider = format!(
             "INSERT INTO sso_providers (organization_id, name, name_key, kind, status, certificates, allow_idp_initiated, \
@@ -134,10 +135,9 @@ impl Provider {
         );
         execute(database, &[provider]).await?;
         let provider_id = number(database, "(SELECT MAX(id) FROM sso_providers)").await?;
-        let (address, session) = (server.address, server.sign_in()?.access_token);
         let body = json!({"provider_id": provider_id});
         let mut connection = Connection::open(address).await?;
-        connection.exchange(&Load::post(address, "/api/v1/sso/scim/config", &body, Some(&session), 1).request).await?;
+        connection.exchange(&Load::post(address, "/api/v1/sso/scim/config", &body, Some(session), 1).request).await?;
         let answer: Value = serde_json::from_slice(connection.body())?;
         let token = answer["data"]["bearer_token"].as_str();
         let token = token.ok_or_else(|| BenchError::Answer("no SCIM token was answered".into()))?.to_owned();

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Client, Mailbox, postgres};
+use crate::{Client, Mailbox, postgres, sqlite};
 
 /// Which database the server keeps its own data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,10 @@ impl Server {
     pub async fn start(backend: Backend, settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("rivergen-test-").tempdir().unwrap();
         let database = match backend {
-            Backend::Sqlite => None,
+            Backend::Sqlite => {
+                sqlite::migrated(&folder.path().join("rivergen.db")).await;
+                None
+            }
             Backend::Postgres => Some(Arc::new(postgres::Database::migrated().await)),
         };
         Self::start_over(backend, Arc::new(folder), database, settings, None).await

@@ -23,6 +23,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(RateLimits),
         Box::new(AuditStreams),
         Box::new(SigningPurposes),
+        Box::new(AuditLookups),
     ]
 }
 
@@ -358,6 +359,39 @@ impl MigrationTrait for SigningPurposes {
             "CREATE UNIQUE INDEX signing_keys_current ON signing_keys (purpose) WHERE retired_at IS NULL",
         )
         .await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// The log of a large organization, by what was done and by when.
+struct AuditLookups;
+
+impl MigrationName for AuditLookups {
+    fn name(&self) -> &str {
+        "m0008_platform_audit_lookups"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for AuditLookups {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // Under PostgreSQL's other operator classes the beginning of a text takes no index.
+        let class = match manager.get_database_backend() {
+            DbBackend::Postgres => " text_pattern_ops",
+            _ => "",
+        };
+        let sql = manager.get_connection();
+        for statement in [
+            "DROP INDEX audit_log_action".to_owned(),
+            format!("CREATE INDEX audit_log_action ON audit_log (organization_id, action{class}, id)"),
+            "CREATE INDEX audit_log_time ON audit_log (organization_id, occurred_at, id)".to_owned(),
+        ] {
+            sql.execute_unprepared(&statement).await?;
+        }
         Ok(())
     }
 

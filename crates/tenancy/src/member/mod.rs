@@ -422,6 +422,7 @@ pub async fn set_status(
         require_owner(tx, tenant, member.user_id).await?;
     }
     tx.publish(Event::UserChanged(member.user_id)).await?;
+    tx.publish(Event::MembersChanged(tenant.organization_id())).await?;
     Ok(true)
 }
 
@@ -550,7 +551,7 @@ pub mod assignment {
 pub mod word {
     use sea_orm::sea_query::{Alias, Asterisk, ExprTrait, Query, SelectStatement};
 
-    use super::*;
+    use super::{page::Sought, *};
 
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -585,20 +586,20 @@ pub mod word {
     }
 
     /// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
-    pub async fn meant_by(
+    pub(crate) async fn meant_by(
         db: &impl ConnectionTrait,
         tenant: Tenant,
         search: Option<&str>,
-    ) -> Result<Option<Condition>> {
+    ) -> Result<Option<Sought>> {
         match search.map(str::trim).filter(|text| !text.is_empty()) {
             Some(text) => found_by(db, tenant, text).await,
-            None => Ok(Some(Condition::all())),
+            None => Ok(Some(Sought::everybody())),
         }
     }
 
     /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
     /// word. An address is one word.
-    async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Condition>> {
+    async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Sought>> {
         let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
             true => vec![token.to_lowercase()],
             false => split(token).collect(),
@@ -620,7 +621,7 @@ pub mod word {
         for word in others {
             found = found.filter(Expr::exists(of_the_same(tenant, word)));
         }
-        Ok(Some(Condition::all().add(super::Column::UserId.in_subquery(found.into_query()))))
+        Ok(Some(Sought::everybody().among(Some(found.into_query()), Column::UserId)))
     }
 
     /// How often a word is found that begins so; nobody counts beyond a thousand.
