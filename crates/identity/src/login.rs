@@ -77,6 +77,8 @@ impl TokenSet {
     ) -> Result<Self> {
         let security = identity.directory.security(session.user_id).await?;
         let lifetime = security.access_token_lifetime(session.organization_id, identity.tokens.lifetime());
+        // Whoever checks the token alone, by its signature, shall not believe it any longer either.
+        let lifetime = session.federated_until.map_or(lifetime, |until| lifetime.min(until - now));
         Ok(Self {
             access_token: identity.tokens.issue(session, lifetime, now)?,
             refresh_token: refresh_token.expose().to_owned(),

@@ -31,7 +31,7 @@ use url::Url;
 use super::{
     Assertion,
     admission::{self, Account, Admission, Refusal},
-    attributes, login, rehearsal,
+    attributes, login, mails, rehearsal,
     roles::{self, Plan},
     state,
 };
@@ -92,10 +92,11 @@ async fn admit(
     let platform = federation.platform();
     let now = platform.clock.now();
     let tenant = Tenant::on_behalf_of(provider.organization_id);
-    let known = match &admission.account {
-        Account::Known(user) => Some(user.id()),
+    let existing = match &admission.account {
+        Account::Known(user) => Some(user.clone()),
         Account::New(_) => None,
     };
+    let known = existing.as_ref().map(|user| user.id());
     let plan = Plan::of(platform.db.read(), provider, known, &assertion.groups, now).await?;
     let changes_roles = !plan.changes_nothing() || admission.member.is_none();
 
@@ -130,6 +131,9 @@ async fn admit(
         plan.apply(&tx, provider, user_id, &platform.clock).await?;
     }
     count(&tx, provider, now).await?;
+    if let Some(user) = existing.filter(|_| is_linked) {
+        mails::send_linked(platform, &tx, &user, provider, origin).await?;
+    }
     let redirect_uri = match begun {
         Some(begun) => begun.redirect_uri.clone(),
         None => default_target(federation),

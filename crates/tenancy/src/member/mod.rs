@@ -380,7 +380,27 @@ pub async fn remove(
         .exec(tx.conn())
         .await?;
     tx.publish(Event::MembersChanged(organization)).await?;
-    require_owner(tx, tenant, user_id).await
+    require_owner(tx, tenant, user_id).await?;
+    end_exemption(tx, tenant, user_id).await
+}
+
+/// Who is a member no more is exempt from nothing: should they be one again, they come in as everybody does. The organization is
+/// locked.
+pub(crate) async fn end_exemption(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<()> {
+    let organization = tenant.organization_id();
+    let row = organization::Entity::find_by_id(organization).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
+    let mut enforcement = row.enforcement()?;
+    if !enforcement.exempts(user_id) {
+        return Ok(());
+    }
+    enforcement.exempt_user_ids.retain(|exempt| *exempt != user_id);
+    let kept = serde_json::to_value(&enforcement).map_err(Error::internal)?;
+    organization::Entity::update_many()
+        .col_expr(organization::Column::Enforcement, Expr::value(kept))
+        .filter(organization::Column::Id.eq(organization))
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::OrganizationChanged(organization)).await
 }
 
 /// As [`set_status`], by an administrator; `CONFLICT` where the identity provider does not let the member in.

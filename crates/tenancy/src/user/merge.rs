@@ -127,6 +127,7 @@ pub async fn merge_users(
             None => {
                 hand_over(&tx, tenant, source_id, &target).await?;
                 member::require_owner(&tx, tenant, source_id).await?;
+                member::end_exemption(&tx, tenant, source_id).await?;
                 moved.memberships += 1;
             }
             Some(kept) => {

@@ -1,7 +1,7 @@
 //! Whom a provider's word lets in: links, first sign-ins, groups and attributes.
 
 use super::*;
-use rivergen_tests::on_both_backends;
+use rivergen_tests::{eventually, on_both_backends};
 
 on_both_backends! {
     an_existing_member_is_linked_by_a_proved_address_alone;
@@ -15,6 +15,7 @@ on_both_backends! {
     two_first_sign_ins_at_once_make_one_account;
     a_removed_provider_takes_links_and_roles_with_it;
     what_is_kept_of_a_person_is_handed_out;
+    whoever_has_an_account_is_told_that_it_is_linked;
 }
 
 async fn an_existing_member_is_linked_by_a_proved_address_alone(backend: Backend) {
@@ -280,5 +281,32 @@ async fn what_is_kept_of_a_person_is_handed_out(backend: Backend) {
     let text = export.body.to_string();
     assert!(text.contains("sso_identities") && text.contains("the-viewer"), "{} {text}", export.status);
     assert!(!text.contains("code_hash") && !text.contains("logout_hint"));
+    world.stop().await;
+}
+
+async fn whoever_has_an_account_is_told_that_it_is_linked(backend: Backend) {
+    const SUBJECT: &str = "linked to single sign-on";
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("Corp"), json!({"jit_provisioning": true})).await;
+    let mailbox = world.server.mailbox();
+    // Whom the provider is not believed of is not told.
+    crooked.says().claims = json!({"sub": "d", "email": "developer@acme.example", "email_verified": false});
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    crooked.says().claims = json!({"sub": "v", "email": "viewer@acme.example"});
+    world.enter(world.lied(provider, &crooked).await).await;
+    let mail = mailbox.titled("viewer@acme.example", SUBJECT).await;
+    for part in ["Corp", "Acme", "127.0.0.1"] {
+        assert!(mail.text.contains(part), "no {part} in {}", mail.text);
+    }
+    // The second time is no news; nor is the link of an account that was made by it.
+    world.enter(world.lied(provider, &crooked).await).await;
+    crooked.says().claims = json!({"sub": "n", "email": "new@acme.example"});
+    world.enter(world.lied(provider, &crooked).await).await;
+    let unsent = "SELECT count(*) FROM jobs WHERE kind = 'mail.send' AND state IN ('queued', 'running')";
+    eventually("all mails to be sent", async || (world.server.count(unsent).await == 0).then_some(())).await;
+    let told = |address: &str| mailbox.to(address).iter().filter(|mail| mail.subject.contains(SUBJECT)).count();
+    let addresses = ["viewer@acme.example", "new@acme.example", "developer@acme.example"];
+    assert_eq!(addresses.map(told), [1, 0, 0]);
     world.stop().await;
 }
