@@ -2,8 +2,10 @@
 
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_tests::{Organization, PASSWORD, Server, on_both_databases};
+use rivergen_tests::{Client, Organization, PASSWORD, Server, on_both_databases};
 use serde_json::{Value, json};
+
+use crate::oauth::App;
 
 on_both_databases! {
     they_are_read_changed_and_counted;
@@ -165,10 +167,21 @@ async fn access_tokens_live_no_longer_than_the_organization_says(server: &Server
 
 async fn networks_are_admitted_by_address(server: &Server) {
     let acme = server.organization("Acme").await;
-    let from = async |method: Method, path: &str, ip: &str, body: Value| {
-        let request = acme.owner.client.request(method, path).header("x-forwarded-for", ip);
-        acme.owner.client.send(if body.is_null() { request } else { request.json(&body) }).await
+    let of = async |client: &Client, method: Method, path: &str, ip: &str, body: Value| {
+        let request = client.request(method, path).header("x-forwarded-for", ip);
+        client.send(if body.is_null() { request } else { request.json(&body) }).await
     };
+    let from =
+        async |method: Method, path: &str, ip: &str, body: Value| of(&acme.owner.client, method, path, ip, body).await;
+    // Programs that act for somebody, with their own token and with an application's.
+    let mut programs = Vec::new();
+    for organization in [json!(acme.id), Value::Null] {
+        let body = json!({"name": "x", "scopes": ["read"], "organization_id": organization});
+        let token = acme.viewer.client.post("/api/v1/auth/tokens", body).await.created();
+        programs.push(server.anonymous().with_token(token["token"].as_str().unwrap()));
+    }
+    let tokens = App::new(server, &acme).await.tokens(&acme.viewer).await;
+    programs.push(server.anonymous().with_token(tokens["access_token"].as_str().unwrap()));
     let office = json!({"settings": {"allowed_networks": ["203.0.113.0/24"]}});
     from(Method::PATCH, &path(&acme), "198.51.100.7", office.clone()).await.invalid("settings.allowed_networks");
     from(Method::PATCH, &path(&acme), "203.0.113.9", office).await.ok();
@@ -176,6 +189,12 @@ async fn networks_are_admitted_by_address(server: &Server) {
     from(Method::GET, SOURCES, "::ffff:203.0.113.7", Value::Null).await.ok();
     for path in [SOURCES.to_owned(), path(&acme), format!("/api/v1/organizations/{}", acme.id)] {
         from(Method::GET, &path, "198.51.100.7", Value::Null).await.error(403, "FORBIDDEN");
+    }
+    for program in &programs {
+        of(program, Method::GET, SOURCES, "203.0.113.9", Value::Null).await.ok();
+        of(program, Method::GET, SOURCES, "198.51.100.7", Value::Null).await.error(403, "FORBIDDEN");
+        // What is kept of the one address counts for no other.
+        of(program, Method::GET, SOURCES, "203.0.113.9", Value::Null).await.ok();
     }
     // The account itself belongs to no organization.
     from(Method::GET, ME, "198.51.100.7", Value::Null).await.ok();
