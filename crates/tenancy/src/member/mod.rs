@@ -168,8 +168,9 @@ pub struct NewMember<'a> {
 }
 
 impl NewMember<'_> {
-    /// `ALREADY_MEMBER` where they are.
-    pub async fn add(self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+    /// `ALREADY_MEMBER` where they are. Answers the record of the role that they got, from which its history is read: to be
+    /// written with that of the operation, after everything that the transaction locks.
+    pub async fn add(self, tx: &Transaction, actor: &Actor, now: DateTime<Utc>) -> Result<AuditRecord> {
         let user = User::find(tx.conn(), self.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         let row = ActiveModel {
             organization_id: Set(self.organization_id),
@@ -202,7 +203,11 @@ impl NewMember<'_> {
         };
         assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
         tx.publish(Event::MembersChanged(self.organization_id)).await?;
-        tx.publish(Event::UserChanged(self.user_id)).await
+        tx.publish(Event::UserChanged(self.user_id)).await?;
+        let details = serde_json::json!({"user_id": self.user_id, "workspace_id": null, "joined": self.source,
+            "given_by": self.by});
+        let record = AuditRecord::new(Some(self.organization_id), actor.clone(), "role.assign");
+        Ok(record.target("role", self.role_id.0).details(details))
     }
 }
 

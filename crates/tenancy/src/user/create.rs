@@ -136,12 +136,13 @@ pub async fn create_user(
                 attributes: &Default::default(),
                 by: Some(caller.user_id),
             };
-            member.add(&tx, now).await?;
+            let actor = origin.actor(caller.user_id);
+            let joined = member.add(&tx, &actor, now).await?;
             mails::send_welcome(&tenancy.identity, &tx, &user, &organization.name).await?;
-            let record = AuditRecord::new(Some(organization.id), origin.actor(caller.user_id), "user.create")
+            let record = AuditRecord::new(Some(organization.id), actor, "user.create")
                 .target("user", user.id().0)
                 .details(json!({"role_id": role.id}));
-            audit::record(&tx, &platform.clock, record).await?;
+            audit::record_all(&tx, &platform.clock, vec![joined, record]).await?;
             CreatedUser { id: Some(user.id()), email, display_name: request.display_name }
         }
     };
