@@ -169,6 +169,12 @@ impl Server {
         tx.commit().await.unwrap();
     }
 
+    /// How often a role was given, but for those that people joined with.
+    pub async fn roles_given(&self) -> i64 {
+        let given = "SELECT count(*) FROM audit_log WHERE action = 'role.assign' AND details NOT LIKE '%\"joined\"%'";
+        self.count(given).await
+    }
+
     /// How many records of the action the audit log has with this outcome (`success`, `failure`).
     pub async fn audited(&self, action: &str, outcome: &str) -> i64 {
         self.count(&format!("SELECT count(*) FROM audit_log WHERE action = '{action}' AND outcome = '{outcome}'")).await

@@ -128,14 +128,18 @@ impl TokenAuthenticator {
     async fn load_personal(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
         let now = self.platform.clock.now();
         let db = self.platform.db.read();
-        let row = personal_token::find(db, token, now).await?.ok_or(ErrorCode::Unauthorized)?;
+        let row = personal_token::find(db, token).await?.ok_or(ErrorCode::Unauthorized)?;
+        let max_days = self.directory.security(row.user_id).await?.max_token_days(row.organization_id);
+        if !row.is_live(max_days, now) {
+            return Err(ErrorCode::Unauthorized.into());
+        }
         let user = User::find(db, row.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
         if user.account.disabled_at.is_some() {
             return Err(ErrorCode::UserDisabled.into());
         }
         row.touch(&self.platform, now).await?;
         let caller = personal_token::caller(self.directory.as_ref(), &row, user, ip, now).await?;
-        Ok(Known::new(caller, row.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC)))
+        Ok(Known::new(caller, row.ends_at(max_days).unwrap_or(DateTime::<Utc>::MAX_UTC)))
     }
 
     async fn load_session(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {

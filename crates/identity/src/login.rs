@@ -296,9 +296,8 @@ impl Way {
         if !factors.is_empty() {
             has_backup_codes = mfa::backup_codes::remaining(db, user.id()).await? > 0;
             let now = identity.platform.clock.now();
-            if identity.directory.security(user.id()).await?.trusted_for() > Duration::zero() {
-                trusted_device = device::recognise(db, user.id(), headers, now).await?;
-            }
+            let trusted_for = identity.directory.security(user.id()).await?.trusted_for();
+            trusted_device = device::recognise(db, user.id(), headers, trusted_for, now).await?;
         }
         Ok(Self { place, factors, has_backup_codes, trusted_device })
     }

@@ -94,14 +94,14 @@ impl Database {
     }
 
     async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
-        let options: PgConnectOptions = url.parse()?;
+        let options = url.parse::<PgConnectOptions>()?.application_name("rivergen");
         let pool = PgPoolOptions::new()
-            // Listening, the lock of a migration and the migration itself take one each.
-            .max_connections(connections.max(4))
+            // Beside the one of the bus. The lock of a migration and the migration itself take one each.
+            .max_connections(connections.saturating_sub(1).max(3))
             .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options.application_name("rivergen"))
+            .connect_with(options.clone())
             .await?;
-        let bus = Bus::over_postgres(&pool).await?;
+        let bus = Bus::over_postgres(options).await?;
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         Ok(Self { reader: connection.clone(), writer: connection, bus, _watch: None })
     }

@@ -92,6 +92,7 @@ fn possessions() -> Vec<Box<dyn Owned>> {
     all.extend(rivergen_policies::personal_data::possessions());
     all.extend(rivergen_sources::personal_data::possessions());
     all.extend(rivergen_studio::personal_data::possessions());
+    all.extend(rivergen_federation::personal_data::possessions());
     all
 }
 

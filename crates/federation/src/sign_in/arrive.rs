@@ -11,7 +11,7 @@ use rivergen_identity::user::{NewUser, User, default_display_name};
 use rivergen_kernel::{Error, ErrorCode, Result, Tenant, UserId};
 use rivergen_platform::{
     Transaction,
-    audit::{self, AuditRecord, Outcome},
+    audit::{self, Actor, AuditRecord, Outcome},
     db::is_unique_violation,
     http::{RequestOrigin, preferred},
 };
@@ -107,6 +107,7 @@ async fn admit(
     let (is_new_account, is_new_member) = (known.is_none(), admission.member.is_none());
     let user_id = account(federation, &tx, admission.account, assertion).await?;
     let is_linked = link(&tx, provider, assertion, admission.link, user_id, now).await?;
+    let mut records = Vec::new();
     match &admission.member {
         Some(member) => {
             attributes::write(&tx, member, &attributes::after(&member.attributes(), provider, assertion)).await?;
@@ -122,7 +123,8 @@ async fn admit(
                 attributes: &said,
                 by: None,
             };
-            new.add(&tx, now).await.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::Conflict))?;
+            let joined = new.add(&tx, &Actor::system(), now).await;
+            records.push(joined.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::Conflict))?);
         }
     }
     if changes_roles {
@@ -145,7 +147,8 @@ async fn admit(
     let record = AuditRecord::new(Some(provider.organization_id), origin.actor(user_id), ACTION)
         .target("sso_provider", provider.id.0)
         .details(details);
-    audit::record(&tx, &platform.clock, record).await?;
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
 
     let mut target: Url = redirect_uri.parse().map_err(Error::internal)?;

@@ -95,17 +95,17 @@ pub async fn accept(
         tx.commit().await?;
         return Err(not_vouched_for());
     }
-    join(&tx, &found, me, &actor, &platform.clock).await?;
+    let joined = join(&tx, &found, me, &actor, &platform.clock).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "invitation.accept")
         .target("invitation", found.invitation.id.0);
-    audit::record(&tx, &platform.clock, record).await?;
+    audit::record_all(&tx, &platform.clock, vec![joined, record]).await?;
     tx.commit().await?;
     answer(&found)
 }
 
 /// Makes the person a member. The role counts in the whole organization where the workspace is the default one; else it
 /// counts in the workspace, and beside it stands the least that a member has.
-async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, clock: &Clock) -> Result<()> {
+async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, clock: &Clock) -> Result<AuditRecord> {
     let invitation = &found.invitation;
     let tenant = Tenant::on_behalf_of(invitation.organization_id);
     let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
@@ -124,12 +124,12 @@ async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, cloc
         attributes: &Default::default(),
         by: Some(invitation.invited_by_user_id),
     };
-    new.add(tx, clock.now()).await?;
+    let joined = new.add(tx, by, clock.now()).await?;
     if !is_everywhere {
         let workspace_id = Some(workspace.id);
         Grant { tenant, user_id, role_id: role.id, workspace_id, expires_at: None }.give(tx, by, clock).await?;
     }
-    Ok(())
+    Ok(joined)
 }
 
 /// Ends an invitation that nobody vouches for any more. What the transaction wrote of its acceptance is taken back.

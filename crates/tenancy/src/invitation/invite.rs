@@ -121,7 +121,8 @@ impl Call<'_> {
         let uses = platform.check_limits(&[(limit, &organization.to_string())]).await?;
         let tx = platform.db.begin().await?;
         uses.keep(&tx).await?;
-        let invitations = Invitations { tenancy, caller, tenant, origin, message, is_dry_run: false };
+        let earlier = &BTreeSet::new();
+        let invitations = Invitations { tenancy, caller, tenant, origin, message, is_dry_run: false, earlier };
         let outcomes = invitations.make(&tx, wanted).await?;
         tx.commit().await?;
         Ok(outcomes)
@@ -166,6 +167,8 @@ pub(crate) struct Invitations<'a> {
     pub message: Option<&'a str>,
     /// Whether the transaction is taken back: then no mail goes out, and none is counted.
     pub is_dry_run: bool,
+    /// Whom a dry run has invited by now in transactions that were taken back: they are invited already.
+    pub earlier: &'a BTreeSet<String>,
 }
 
 impl Invitations<'_> {
@@ -189,7 +192,7 @@ impl Invitations<'_> {
                 rules.allow(&address)?;
                 let role_id = self.judge(&known, one, &address)?;
                 // Of two for the same address in one call, the second finds the first.
-                if tokens.contains_key(&address) {
+                if tokens.contains_key(&address) || self.earlier.contains(&address) {
                     return Err(ErrorCode::InvitationExists.into());
                 }
                 if !self.is_dry_run {

@@ -168,8 +168,9 @@ pub struct NewMember<'a> {
 }
 
 impl NewMember<'_> {
-    /// `ALREADY_MEMBER` where they are.
-    pub async fn add(self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+    /// `ALREADY_MEMBER` where they are. Answers the record of the role that they got, from which its history is read: to be
+    /// written with that of the operation, after everything that the transaction locks.
+    pub async fn add(self, tx: &Transaction, actor: &Actor, now: DateTime<Utc>) -> Result<AuditRecord> {
         let user = User::find(tx.conn(), self.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         let row = ActiveModel {
             organization_id: Set(self.organization_id),
@@ -202,7 +203,11 @@ impl NewMember<'_> {
         };
         assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
         tx.publish(Event::MembersChanged(self.organization_id)).await?;
-        tx.publish(Event::UserChanged(self.user_id)).await
+        tx.publish(Event::UserChanged(self.user_id)).await?;
+        let details = serde_json::json!({"user_id": self.user_id, "workspace_id": null, "joined": self.source,
+            "given_by": self.by});
+        let record = AuditRecord::new(Some(self.organization_id), actor.clone(), "role.assign");
+        Ok(record.target("role", self.role_id.0).details(details))
     }
 }
 
@@ -236,8 +241,7 @@ pub async fn rename(tx: &Transaction, user: &User) -> Result<()> {
 /// Refuses what somebody may not do to a member who holds more than they themselves: 403.
 pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> Result<()> {
     let held = &caller.membership()?.permissions;
-    let above = target.roles.iter().filter(|role| role.assignment.expires_at.is_none_or(|end| now < end));
-    let mut above = above.filter(|role| role.assignment.workspace_id.is_none());
+    let mut above = target.roles.iter().filter(|role| role.is_live(now) && role.assignment.workspace_id.is_none());
     match above.any(|role| !role.permissions.is_subset(held)) {
         true => Err(Error::new(ErrorCode::Forbidden).with_message("The member holds more than you do.")),
         false => Ok(()),
@@ -550,6 +554,23 @@ pub mod assignment {
             tx.publish(Event::UserChanged(self.user_id)).await?;
             tx.publish(Event::MembersChanged(self.organization_id)).await?;
             self.record(tx, by, clock, "role.revoke").await
+        }
+
+        /// Makes it somebody else's, who holds nothing in the organization yet. Whether it may be is the caller's business.
+        pub(crate) async fn hand_over(
+            &self,
+            tx: &Transaction,
+            to: UserId,
+            by: &Actor,
+            clock: &rivergen_platform::Clock,
+        ) -> Result<()> {
+            Entity::update_many()
+                .col_expr(Column::UserId, Expr::value(to))
+                .filter(Column::Id.eq(self.id))
+                .exec(tx.conn())
+                .await?;
+            self.record(tx, by, clock, "role.revoke").await?;
+            Self { user_id: to, ..self.clone() }.record(tx, by, clock, "role.assign").await
         }
 
         async fn record(

@@ -1,13 +1,15 @@
 //! Whom a provider's word lets in: links, first sign-ins, groups and attributes.
 
 use super::*;
-use rivergen_tests::{eventually, on_both_backends};
+use rivergen_tenancy::provision;
+use rivergen_tests::{PASSWORD, eventually, on_both_backends};
 
 on_both_backends! {
     an_existing_member_is_linked_by_a_proved_address_alone;
     a_first_sign_in_makes_a_member_where_the_provider_may;
     who_is_locked_out_stays_out;
     groups_give_roles_and_take_those_that_they_gave;
+    a_merged_account_keeps_what_groups_gave_for_as_long_as_they_do;
     attributes_of_the_provider_are_the_members;
     an_account_that_never_proved_its_address_is_not_inherited_with_its_password;
     another_subject_is_not_let_into_a_linked_account;
@@ -146,6 +148,29 @@ async fn groups_give_roles_and_take_those_that_they_gave(backend: Backend) {
     owner.put(&format!("/api/v1/roles/{auditors}"), more).await.ok();
     sign_in(json!(["audit"])).await;
     assert_eq!(world.roles(email).await, ["Readers", "Viewer"]);
+    world.stop().await;
+}
+
+async fn a_merged_account_keeps_what_groups_gave_for_as_long_as_they_do(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let owner = &world.acme.owner.client;
+    let body = json!({"name": "Readers", "permissions": ["policy.read"], "organization_id": world.acme.id});
+    let readers = owner.post("/api/v1/roles", body).await.created()["role"]["id"].clone();
+    let over = json!({"jit_provisioning": true, "group_role_mapping": {"read": readers}});
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    real.tell_of(json!({"g": {"groups": ["read"]}, "t": {"groups": []}})).await;
+    let duplicate = world.enter(world.through(provider, "g~new@acme.example").await).await["user"]["id"].clone();
+    let twin = "twin@acme.example";
+    let globex = json!({"name": "Globex", "people": [{"email": world.acme.owner.email, "role": "Owner"},
+        {"email": twin, "password": PASSWORD, "role": "Viewer"}]});
+    provision::run(&world.server.tenancy, serde_json::from_value(globex).unwrap()).await.unwrap();
+    let survivor = world.server.sign_in(twin).await.id;
+    let merge = json!({"source_user_id": duplicate, "target_user_id": survivor});
+    owner.post("/api/v1/users/merge", merge).await.ok();
+    assert_eq!(world.roles(twin).await, ["Readers", "Viewer"]);
+    world.enter(world.through(provider, "t~twin@acme.example").await).await;
+    assert_eq!(world.roles(twin).await, ["Viewer"]);
     world.stop().await;
 }
 
