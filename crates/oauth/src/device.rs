@@ -113,6 +113,7 @@ pub async fn begin(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): F
         max_age: None,
         login_hint: None,
         id_token_hint: None,
+        dpop_jkt: None,
         pushed: None,
     };
     let platform = oauth.platform();

@@ -47,6 +47,8 @@ pub struct Model {
     /// S256 of the verifier (RFC 7636).
     pub code_challenge: String,
     pub nonce: Option<String>,
+    /// The key that the code is bound to, and of a public client every refresh token: its thumbprint (RFC 9449).
+    pub dpop_jkt: Option<String>,
     pub authenticated_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub code_expires_at: DateTime<Utc>,
@@ -174,6 +176,22 @@ impl Model {
             .exec(tx.conn())
             .await?;
         Ok(exchanged.rows_affected == 1)
+    }
+
+    /// Whether whoever proves that key, or none, may have what the grant gives.
+    pub fn is_for(&self, key: Option<&str>) -> bool {
+        self.dpop_jkt.is_none() || self.dpop_jkt.as_deref() == key
+    }
+
+    /// Binds it to a key, where it is bound to none.
+    pub async fn bind(&self, tx: &Transaction, key: &str) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::DpopJkt, Expr::value(key))
+            .filter(Column::Id.eq(self.id))
+            .filter(Column::DpopJkt.is_null())
+            .exec(tx.conn())
+            .await?;
+        Ok(())
     }
 
     /// Ends it with its tokens, on every node; answers whether it had not ended yet.

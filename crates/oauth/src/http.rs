@@ -52,7 +52,7 @@ async fn surround(State(gate): State<Gate>, mut request: Request, next: Next) ->
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         // A program reads there who gives tokens, and what was wrong with its own.
-        let exposed = HeaderValue::from_static("www-authenticate, retry-after");
+        let exposed = HeaderValue::from_static("www-authenticate, retry-after, dpop-nonce");
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response

@@ -18,6 +18,7 @@ use crate::{
     Oauth,
     application::ClientType,
     client_authentication::authenticate,
+    dpop::Confirmation,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::Form,
     grant::{self, refresh_token},
@@ -62,6 +63,9 @@ pub struct Introspection {
     pub iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
+    /// The key that it is bound to, which is to be proved to whoever is shown it (RFC 9449, section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// Say what a token is good for
@@ -84,13 +88,14 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
                 active: true,
                 scope: Some(inspected.scope.to_string()),
                 client_id: Some(claims.client_id.clone()),
-                token_type: Some("Bearer"),
+                token_type: Some(if claims.cnf.is_some() { "DPoP" } else { "Bearer" }),
                 sub: Some(claims.sub.clone()),
                 aud: Some(claims.aud.clone()),
                 iss: Some(claims.iss.clone()),
                 exp: Some(claims.exp),
                 iat: Some(claims.iat),
                 jti: Some(claims.jti.clone()),
+                cnf: claims.cnf.clone(),
             }
         }
         Ok(_) => Introspection::default(),

@@ -8,8 +8,9 @@
 //!
 //! [`application`] is who may ask, [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
 //! known as a [`consent`]; [`token`] gives tokens for it. [`access_token`] is what they say, and how one becomes the caller of a
-//! request: always a person, with what the scopes leave of what they may do at that moment. [`revoke`], [`introspect`],
-//! [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`] is where people see and end what they granted.
+//! request: always a person, with what the scopes leave of what they may do at that moment; [`dpop`] binds one to a key of
+//! whoever uses it. [`revoke`], [`introspect`], [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`]
+//! is where people see and end what they granted.
 
 pub mod access_token;
 pub mod application;
@@ -19,6 +20,7 @@ pub mod client_authentication;
 pub mod connected;
 pub mod consent;
 pub mod device;
+pub mod dpop;
 pub mod error;
 pub mod form;
 pub mod grant;
@@ -50,6 +52,15 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use access_token::Access;
 pub use sweep::register_jobs;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long an access token lives where the organization asks for no shorter life.
+    pub access_token_lifetime: chrono::Duration,
+    /// Whether a proof of a key must have a nonce of this server's (RFC 9449, section 8).
+    pub dpop_nonce: bool,
+}
 
 /// The room's handle; cheap to clone.
 #[derive(Clone)]

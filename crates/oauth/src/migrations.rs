@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Applications), Box::new(Grants)]
+    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys)]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -218,5 +218,24 @@ impl MigrationTrait for Grants {
         .await?;
         m.create_index(index("oauth_requests", "oauth_requests_application", &["application_id"])).await?;
         m.create_index(index("oauth_requests", "oauth_requests_expiry", &["expires_at"])).await
+    }
+}
+
+/// What binds codes and tokens to keys of their clients (RFC 9449).
+struct Keys;
+
+impl MigrationName for Keys {
+    fn name(&self) -> &str {
+        "m0092_oauth_keys"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Keys {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = |table: &'static str, column: ColumnDef| Table::alter().table(table).add_column(column).to_owned();
+        let bound = boolean("dpop_bound_access_tokens").default(false).to_owned();
+        m.alter_table(column("oauth_applications", bound)).await?;
+        m.alter_table(column("oauth_grants", text_null("dpop_jkt"))).await
     }
 }

@@ -147,7 +147,8 @@ impl App {
         let access = AccessControl::new(db.clone(), clock.clone());
         let standings = Standings::new(db.clone(), Arc::new(access.clone()));
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
-        let delegations = rivergen_oauth::Access::new(platform.clone(), oauth_keys, directory.clone(), lifetime);
+        let delegations =
+            rivergen_oauth::Access::new(platform.clone(), oauth_keys, directory.clone(), oauth_settings(config));
         let authenticator: Arc<dyn Authenticator> = Arc::new(TokenAuthenticator::new(
             platform.clone(),
             tokens.clone(),
@@ -247,6 +248,13 @@ impl App {
 
     pub fn shutdown_grace(&self) -> Duration {
         self.shutdown_grace
+    }
+}
+
+fn oauth_settings(config: &Config) -> rivergen_oauth::Settings {
+    rivergen_oauth::Settings {
+        access_token_lifetime: chrono::Duration::seconds(config.tokens.access_lifetime_seconds),
+        dpop_nonce: config.oauth.dpop_nonce,
     }
 }
 

@@ -107,6 +107,7 @@ pub struct Tokens {
 #[serde(deny_unknown_fields)]
 pub struct Oauth {
     pub signing_algorithm: SigningAlgorithm,
+    pub dpop_nonce: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -56,6 +56,8 @@ pub struct CreateApplicationRequest {
     pub jwks: Option<serde_json::Value>,
     /// Members are not asked where it only reads: an administrator agrees for everybody.
     pub preapproved: Option<bool>,
+    /// It is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    pub dpop_bound_access_tokens: Option<bool>,
 }
 
 /// A new application.
@@ -159,6 +161,7 @@ pub async fn create(
         access_level: Set(request.access_level.unwrap_or_default()),
         status: Set(Status::Active),
         preapproved: Set(request.preapproved.unwrap_or_default()),
+        dpop_bound_access_tokens: Set(request.dpop_bound_access_tokens.unwrap_or_default()),
         token_generation: Set(0),
         responsible_user_id: Set(caller.user_id),
         responsible_since: Set(now),

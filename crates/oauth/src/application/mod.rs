@@ -132,6 +132,8 @@ pub struct Model {
     pub status: Status,
     /// An administrator has agreed for everybody.
     pub preapproved: bool,
+    /// It is given no token that is not bound to a key (RFC 9449, section 5.2).
+    pub dpop_bound_access_tokens: bool,
     /// Counts what made all of its tokens void.
     pub token_generation: i64,
     /// For whom it acts where no person is there.

@@ -60,6 +60,8 @@ pub struct UpdateApplicationRequest {
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
     pub preapproved: Option<bool>,
+    /// It is given such tokens alone as are bound to a key of its own (DPoP); those that it has stay good.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
     /// know them. An application with keys needs new ones, in `jwks`, at the same time.
     pub take_over: Option<bool>,
@@ -142,6 +144,9 @@ pub async fn update(
             caller.recently_proved(now)?;
         }
         changed.preapproved = Set(preapproved);
+    }
+    if let Some(bound) = request.dpop_bound_access_tokens {
+        changed.dpop_bound_access_tokens = Set(bound);
     }
     if widens && !takes_over {
         answers_for(&caller, &before, &grant_types)?;

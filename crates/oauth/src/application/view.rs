@@ -34,6 +34,8 @@ pub struct OauthApplication {
     pub status: Status,
     /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
     pub preapproved: bool,
+    /// Whether it is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    pub dpop_bound_access_tokens: bool,
     /// For whom it acts where no person is there.
     pub responsible_user_id: UserId,
     pub created_at: DateTime<Utc>,
@@ -58,6 +60,7 @@ impl From<Model> for OauthApplication {
             access_level: row.access_level,
             status: row.status,
             preapproved: row.preapproved,
+            dpop_bound_access_tokens: row.dpop_bound_access_tokens,
             responsible_user_id: row.responsible_user_id,
             created_at: row.created_at,
             last_used_at: row.last_used_at,

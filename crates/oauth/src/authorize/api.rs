@@ -52,6 +52,9 @@ pub struct AuthorizeRequest {
     /// The server that the tokens are for; without it, this one.
     #[garde(inner(length(max = 2000)))]
     pub resource: Option<String>,
+    /// The thumbprint of the key that the code is to be bound to (RFC 9449).
+    #[garde(inner(length(max = 100)))]
+    pub dpop_jkt: Option<String>,
     /// What the person said.
     pub approve: bool,
 }
@@ -133,6 +136,7 @@ fn parameters(request: AuthorizeRequest) -> Result<Parameters> {
         ("code_challenge_method", request.code_challenge_method),
         ("nonce", request.nonce),
         ("resource", request.resource),
+        ("dpop_jkt", request.dpop_jkt),
     ];
     for (name, value) in named {
         form.extend_pairs(value.map(|value| (name, value)));

@@ -137,6 +137,7 @@ pub(crate) async fn names(
         ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`"),
         ("max_age" = Option<i64>, Query, description = "Seconds that the sign-in may be old"),
         ("id_token_hint" = Option<String>, Query, description = "With `prompt=none`: an ID token of the person who must be signed in"),
+        ("dpop_jkt" = Option<String>, Query, description = "The thumbprint of the key that the code is to be bound to (RFC 9449)"),
         ("resource" = Option<String>, Query, description = "The server that the tokens are for; without it, this one")),
     responses((status = 200, description = "A page: sign in, or consent", content_type = "text/html", body = String),
         (status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error`"),

@@ -44,12 +44,13 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         workspace_id: None,
         grant: None,
         act: None,
+        key: asking.key,
         at_most: None,
     };
     let access = asking.oauth.access.issue(subject).await?;
     Ok(TokenAnswer {
         access_token: access.text,
-        token_type: "Bearer",
+        token_type: asking.token_type(),
         expires_in: access.lifetime.num_seconds(),
         refresh_token: None,
         scope: scope.to_string(),

@@ -34,7 +34,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         && now < grant.code_expires_at
         && grant.redirect_uri == redirect_uri
         && asking.client.sends_to(redirect_uri)
-        && fits(verifier, &grant.code_challenge);
+        && fits(verifier, &grant.code_challenge)
+        && grant.is_for(asking.key);
     if !is_good {
         return Err(invalid());
     }
@@ -51,6 +52,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         replayed(asking, &grant).await?;
         return Err(invalid());
     }
+    asking.bind(&tx, &grant).await?;
     refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)

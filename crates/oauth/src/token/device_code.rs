@@ -38,6 +38,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if !grant.exchange(&tx, now).await? {
         return Err(invalid());
     }
+    asking.bind(&tx, &grant).await?;
     refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)

@@ -14,7 +14,7 @@ use axum::{
 };
 use rivergen_identity::user::User;
 use rivergen_kernel::{ErrorCode, Token};
-use rivergen_platform::http::RequestOrigin;
+use rivergen_platform::{Transaction, http::RequestOrigin};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,8 +22,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Oauth,
     access_token::Subject,
-    application::known::Client,
+    application::{ClientType, known::Client},
     client_authentication::authenticate,
+    dpop,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::Form,
     grant, id_token,
@@ -74,7 +75,7 @@ pub struct TokenRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenAnswer {
     pub access_token: String,
-    /// Always `Bearer`.
+    /// `Bearer`, or `DPoP` for one that is bound to a key: each use comes with a proof of it.
     #[schema(examples("Bearer"))]
     pub token_type: &'static str,
     /// Seconds that the access token lives.
@@ -98,13 +99,16 @@ struct Asking<'a> {
     oauth: &'a Oauth,
     client: &'a Client,
     origin: &'a RequestOrigin,
+    /// The key that the request proves (RFC 9449), by its thumbprint.
+    key: Option<&'a str>,
 }
 
 /// Give tokens to an application
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth2", security(()),
+    params(("dpop" = Option<String>, Header, description = "A proof of the key that the tokens are to be bound to (RFC 9449)")),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The tokens", body = TokenAnswer),
-        (status = 400, description = "`invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`", body = OauthErrorBody),
+        (status = 400, description = "`invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`, `invalid_dpop_proof`, `use_dpop_nonce`", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
 pub async fn token(
     State(oauth): State<Oauth>,
@@ -114,7 +118,12 @@ pub async fn token(
 ) -> Result<impl IntoResponse> {
     let grant_type = form.require("grant_type")?;
     let client = authenticate(&oauth, &headers, &form).await?;
-    let asking = Asking { oauth: &oauth, client: &client, origin: &origin };
+    let key = dpop::shown(&oauth.access, &headers, "/oauth/token").await?;
+    if key.is_none() && client.row.dpop_bound_access_tokens {
+        let reason = "The application is registered for tokens that are bound to a key: send a proof of one as DPoP.";
+        return Err(OauthError::new(Code::InvalidDpopProof, reason));
+    }
+    let asking = Asking { oauth: &oauth, client: &client, origin: &origin, key: key.as_deref() };
     let answer = match grant_type {
         "authorization_code" => code::exchange(&asking, &form).await?,
         crate::device::GRANT_TYPE => device_code::exchange(&asking, &form).await?,
@@ -127,6 +136,18 @@ pub async fn token(
 }
 
 impl Asking<'_> {
+    fn token_type(&self) -> &'static str {
+        if self.key.is_some() { "DPoP" } else { "Bearer" }
+    }
+
+    /// Binds the refresh tokens of a public client to the key that it proves: they have no other owner (RFC 9449, section 5).
+    async fn bind(&self, tx: &Transaction, grant: &grant::Model) -> Result<()> {
+        match (self.key, self.client.row.client_type) {
+            (Some(key), ClientType::Public) => Ok(grant.bind(tx, key).await?),
+            _ => Ok(()),
+        }
+    }
+
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
         let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
@@ -156,6 +177,7 @@ impl Asking<'_> {
             workspace_id: grant.workspace_id,
             grant: Some(grant),
             act: None,
+            key: self.key,
             at_most: None,
         };
         let access = self.oauth.access.issue(subject).await?;
@@ -169,7 +191,7 @@ impl Asking<'_> {
         };
         Ok(TokenAnswer {
             access_token: access.text,
-            token_type: "Bearer",
+            token_type: self.token_type(),
             expires_in: access.lifetime.num_seconds(),
             refresh_token: Some(refresh_token.expose().to_owned()),
             scope: scope.to_string(),

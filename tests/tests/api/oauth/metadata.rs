@@ -92,7 +92,7 @@ async fn a_person_is_told_of_as_far_as_they_agreed(server: &Server) {
     refused(unknown, 401, "invalid_token");
     let wrong = acme.viewer.client.get("/oauth/userinfo").await;
     assert_eq!(wrong.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
-    assert_eq!(wrong.headers["access-control-expose-headers"], "www-authenticate, retry-after");
+    assert_eq!(wrong.headers["access-control-expose-headers"], "www-authenticate, retry-after, dpop-nonce");
     refused(wrong, 401, "invalid_token");
 }
 

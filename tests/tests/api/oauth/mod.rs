@@ -6,6 +6,7 @@ mod attacks;
 mod authorize;
 mod connected;
 mod device;
+mod dpop;
 mod foreign;
 mod metadata;
 mod token;
