@@ -38,6 +38,7 @@ use crate::{
     },
     dpop::{self, Confirmation},
     grant,
+    published::Published,
     scope::ScopeSet,
 };
 
@@ -160,6 +161,7 @@ pub struct Access {
     keys: SigningKeys,
     directory: Arc<dyn Directory>,
     pub(crate) clients: Clients,
+    pub(crate) published: Published,
     settings: Arc<Settings>,
     kept: Kept<Vec<u8>, Arc<Inspected>>,
 }
@@ -168,8 +170,9 @@ impl Access {
     pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, settings: Settings) -> Self {
         // The applications first: they must have forgotten one that changed before what stood on it is loaded again.
         let clients = Clients::new(platform.clone());
+        let published = Published::new(platform.clone());
         let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
-        Self { platform, keys, directory, clients, settings: Arc::new(settings), kept }
+        Self { platform, keys, directory, clients, published, settings: Arc::new(settings), kept }
     }
 
     pub(crate) fn keys(&self) -> &SigningKeys {

@@ -16,7 +16,7 @@ pub type Result<T, E = OauthError> = std::result::Result<T, E>;
 
 macro_rules! codes {
     ($($variant:ident $name:literal;)+) => {
-        /// The codes of RFC 6749, 6750, 8628, 8707, 9449 and of OpenID Connect that this server answers.
+        /// The codes of RFC 6749, 6750, 7591, 8628, 8707, 9449 and of OpenID Connect that this server answers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code { $($variant),+ }
 
@@ -38,6 +38,8 @@ codes! {
     InsufficientScope "insufficient_scope";
     InvalidDpopProof "invalid_dpop_proof";
     UseDpopNonce "use_dpop_nonce";
+    InvalidRedirectUri "invalid_redirect_uri";
+    InvalidClientMetadata "invalid_client_metadata";
     UnauthorizedClient "unauthorized_client";
     UnsupportedGrantType "unsupported_grant_type";
     UnsupportedResponseType "unsupported_response_type";

@@ -69,13 +69,15 @@ fn is_open(path: &str) -> bool {
                 | "/oauth/jwks"
                 | "/oauth/par"
                 | "/oauth/device_authorization"
+                | "/oauth/register"
+                | "/oauth/registration"
         )
 }
 
 fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
     // The last two are sent by clients of MCP and of DPoP, whatever the server makes of them.
     let allowed = HeaderValue::from_static("authorization, content-type, mcp-protocol-version, dpop");
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);

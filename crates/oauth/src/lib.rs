@@ -6,7 +6,7 @@
 //! service ─▶ POST /oauth/token (client_credentials) ─▶ access token ─▶ /api/v1/…, as the person who answers for it
 //! ```
 //!
-//! [`application`] is who may ask, [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
+//! [`application`] is who may ask ([`registration`]: also who registered itself), [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
 //! known as a [`consent`]; [`token`] gives tokens for it. [`access_token`] is what they say, and how one becomes the caller of a
 //! request: always a person, with what the scopes leave of what they may do at that moment; [`dpop`] binds one to a key of
 //! whoever uses it. [`revoke`], [`introspect`], [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`]
@@ -17,6 +17,7 @@ pub mod application;
 pub mod assertion;
 pub mod authorize;
 pub mod client_authentication;
+pub mod client_metadata;
 pub mod connected;
 pub mod consent;
 pub mod device;
@@ -31,7 +32,9 @@ pub mod metadata;
 pub mod migrations;
 pub mod personal_data;
 pub mod policy;
+pub mod published;
 pub mod pushed;
+pub mod registration;
 pub mod request;
 pub mod revoke;
 pub mod scope;
@@ -42,6 +45,7 @@ pub mod userinfo;
 use std::sync::Arc;
 
 use axum::Router;
+use rivergen_kernel::OrganizationId;
 use rivergen_platform::{
     Platform,
     http::{Authenticator, TrustedProxies},
@@ -60,6 +64,10 @@ pub struct Settings {
     pub access_token_lifetime: chrono::Duration,
     /// Whether a proof of a key must have a nonce of this server's (RFC 9449, section 8).
     pub dpop_nonce: bool,
+    /// Whether programs may register themselves (RFC 7591), where an organization's policy lets them too.
+    pub dynamic_registration: bool,
+    /// The organization of programs that come without anybody's token.
+    pub organization: Option<OrganizationId>,
 }
 
 /// The room's handle; cheap to clone.
@@ -110,6 +118,7 @@ pub fn protocol() -> OpenApiRouter<Oauth> {
         .merge(token::protocol())
         .merge(revoke::protocol())
         .merge(introspect::protocol())
+        .merge(registration::protocol())
         .merge(userinfo::protocol())
         .merge(metadata::protocol())
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Oauth, scope::Item};
+use crate::{Oauth, registration, scope::Item};
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
@@ -48,6 +48,15 @@ fn scopes() -> Vec<String> {
 }
 
 fn document(oauth: &Oauth) -> Value {
+    let mut document = always(oauth);
+    if let Some(endpoint) = registration::endpoint(oauth) {
+        document["registration_endpoint"] = json!(endpoint);
+    }
+    document
+}
+
+/// What is said whatever the operator set.
+fn always(oauth: &Oauth) -> Value {
     let issuer = oauth.issuer();
     let at = |path: &str| format!("{issuer}{path}");
     json!({

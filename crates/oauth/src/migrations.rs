@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys)]
+    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys), Box::new(Registration)]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -237,5 +237,32 @@ impl MigrationTrait for Keys {
         let bound = boolean("dpop_bound_access_tokens").default(false).to_owned();
         m.alter_table(column("oauth_applications", bound)).await?;
         m.alter_table(column("oauth_grants", text_null("dpop_jkt"))).await
+    }
+}
+
+/// Programs that register themselves (RFC 7591).
+struct Registration;
+
+impl MigrationName for Registration {
+    fn name(&self) -> &str {
+        "m0093_oauth_registration"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Registration {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = |table: &'static str, column: ColumnDef| Table::alter().table(table).add_column(column).to_owned();
+        let applications = |definition: ColumnDef| column("oauth_applications", definition);
+        m.alter_table(applications(text("origin").default("administrator").to_owned())).await?;
+        m.alter_table(applications(text_null("jwks_uri"))).await?;
+        m.alter_table(applications(binary_null("registration_token_hash"))).await?;
+        m.alter_table(applications(timestamp_with_time_zone_null("verified_at"))).await?;
+        m.alter_table(column("oauth_policies", text("registration").default("off").to_owned())).await?;
+        let by_token = ["registration_token_hash"];
+        let by_token = index("oauth_applications", "oauth_applications_registration", &by_token).unique().to_owned();
+        m.create_index(by_token).await?;
+        let unused = ["origin", "created_at"];
+        m.create_index(index("oauth_applications", "oauth_applications_unused", &unused)).await
     }
 }

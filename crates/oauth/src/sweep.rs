@@ -10,6 +10,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, Que
 use crate::{
     Oauth,
     access_token::revoked,
+    application::{self, Origin},
     assertion::seen,
     authorize::ticket as requests,
     grant::{self, refresh_token},
@@ -22,6 +23,9 @@ const ROTATION: &str = "oauth.key_rotation";
 const KEY_SIGNS: chrono::Duration = chrono::Duration::days(90);
 /// How long a grant that is over is kept, for its person to look back at.
 const KEEP_GRANTS: chrono::Duration = chrono::Duration::days(90);
+
+/// How long a program that registered itself may wait for its first use.
+const KEEP_UNUSED: chrono::Duration = chrono::Duration::days(30);
 
 /// How many rows go at once: SQLite's one writer has others waiting.
 const BATCH: u64 = 1000;
@@ -60,6 +64,11 @@ impl Sweep {
         // With their refresh tokens: a spent one is told from an unknown one for as long as its grant lives.
         let ended = grant::Column::EndedAt.lt(long_ago);
         self.delete::<grant::Entity>(grant::Column::Id, ended.into_condition()).await?;
+        // Programs that registered themselves and were never used. Index: oauth_applications(origin, created_at).
+        let unused = application::Column::Origin.eq(Origin::Registered).into_condition();
+        let unused = unused.add(application::Column::CreatedAt.lt(now - KEEP_UNUSED));
+        let unused = unused.add(application::Column::LastUsedAt.is_null());
+        self.delete::<application::Entity>(application::Column::Id, unused).await?;
         let expired = refresh_token::Column::ExpiresAt.lt(long_ago);
         self.delete::<refresh_token::Entity>(refresh_token::Column::Id, expired.into_condition()).await?;
         self.delete::<grant::Entity>(grant::Column::Id, grant::run_out(long_ago)).await

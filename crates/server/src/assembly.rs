@@ -12,7 +12,7 @@ use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, social::SocialConfig, webauthn::RelyingParty,
 };
-use rivergen_kernel::{Error, Result};
+use rivergen_kernel::{Error, OrganizationId, Result};
 use rivergen_oauth::Oauth;
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -255,6 +255,8 @@ fn oauth_settings(config: &Config) -> rivergen_oauth::Settings {
     rivergen_oauth::Settings {
         access_token_lifetime: chrono::Duration::seconds(config.tokens.access_lifetime_seconds),
         dpop_nonce: config.oauth.dpop_nonce,
+        dynamic_registration: config.oauth.registration.dynamic,
+        organization: Some(OrganizationId(config.oauth.registration.organization)).filter(|id| id.0 > 0),
     }
 }
 

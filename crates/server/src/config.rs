@@ -108,6 +108,15 @@ pub struct Tokens {
 pub struct Oauth {
     pub signing_algorithm: SigningAlgorithm,
     pub dpop_nonce: bool,
+    pub registration: OauthRegistration,
+}
+
+/// Which programs may become applications that nobody registered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthRegistration {
+    pub dynamic: bool,
+    pub organization: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

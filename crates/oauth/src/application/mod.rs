@@ -25,7 +25,7 @@ pub mod view;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
     Caller, Error, ErrorCode, OauthApplicationId, OrganizationId, Permission, PermissionSet, Result, Scope, Scopes,
-    Tenant, UserId,
+    Tenant, TokenHash, UserId,
 };
 use rivergen_platform::{
     Event, Transaction,
@@ -95,6 +95,20 @@ pub enum Status {
     Revoked,
 }
 
+/// How an application came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ApplicationOrigin)]
+pub enum Origin {
+    /// Somebody of the organization registered it.
+    #[sea_orm(string_value = "administrator")]
+    Administrator,
+    /// It registered itself (RFC 7591).
+    #[sea_orm(string_value = "registered")]
+    Registered,
+}
+
 /// How far an application reaches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
@@ -128,8 +142,15 @@ pub struct Model {
     pub resources: Json,
     /// Its public keys, where it proves itself by one of them and has no secret.
     pub jwks: Option<Json>,
+    /// Where they are, of one that tells of itself.
+    pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
+    pub origin: Origin,
+    /// By which one that registered itself changes that.
+    pub registration_token_hash: Option<TokenHash>,
+    /// Since when an administrator vouches for one that they did not register.
+    pub verified_at: Option<DateTime<Utc>>,
     /// An administrator has agreed for everybody.
     pub preapproved: bool,
     /// It is given no token that is not bound to a key (RFC 9449, section 5.2).
@@ -183,7 +204,17 @@ impl Model {
 
     /// Whether it proves itself by a secret.
     pub fn has_secrets(&self) -> bool {
-        self.client_type == ClientType::Confidential && self.jwks.is_none()
+        self.client_type == ClientType::Confidential && !self.has_keys()
+    }
+
+    /// Whether it proves itself by a key of its own.
+    pub fn has_keys(&self) -> bool {
+        self.jwks.is_some() || self.jwks_uri.is_some()
+    }
+
+    /// Whether nobody has checked who made it.
+    pub fn is_unverified(&self) -> bool {
+        self.origin != Origin::Administrator && self.verified_at.is_none()
     }
 
     /// Makes all of its tokens void, on every node from the commit on; codes that are under way too.

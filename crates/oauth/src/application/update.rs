@@ -27,8 +27,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, GrantType, Model, Status, answers_for, check_resources, create::check_shape, may_register, name_key,
-    redirect, secret, view::ApplicationAnswer,
+    AccessLevel, GrantType, Model, Origin, Status, answers_for, check_resources, create::check_shape, may_register,
+    name_key, redirect, secret, view::ApplicationAnswer,
 };
 use crate::{Oauth, assertion};
 
@@ -60,6 +60,9 @@ pub struct UpdateApplicationRequest {
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
     pub preapproved: Option<bool>,
+    /// `true` says that the caller has checked who made a program that registered itself: people do not read any more that
+    /// nobody has.
+    pub verified: Option<bool>,
     /// It is given such tokens alone as are bound to a key of its own (DPoP); those that it has stay good.
     pub dpop_bound_access_tokens: Option<bool>,
     /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
@@ -136,7 +139,7 @@ pub async fn update(
             return Err(known_keys());
         }
         changed.jwks = Set(Some(keys));
-    } else if renews && before.jwks.is_some() {
+    } else if renews && before.has_keys() {
         return Err(known_keys());
     }
     if let Some(preapproved) = request.preapproved {
@@ -144,6 +147,19 @@ pub async fn update(
             caller.recently_proved(now)?;
         }
         changed.preapproved = Set(preapproved);
+    }
+    if let Some(verified) = request.verified {
+        if before.origin == Origin::Administrator {
+            return Err(Error::invalid_field("verified", "is for programs that registered themselves"));
+        }
+        if verified && before.verified_at.is_none() {
+            caller.recently_proved(now)?;
+        }
+        changed.verified_at = Set(verified.then(|| before.verified_at.unwrap_or(now)));
+    }
+    // What acts for somebody without asking people is not changed by its maker any more.
+    if renews {
+        changed.registration_token_hash = Set(None);
     }
     if let Some(bound) = request.dpop_bound_access_tokens {
         changed.dpop_bound_access_tokens = Set(bound);
@@ -179,7 +195,7 @@ pub async fn update(
         .target("oauth_application", row.id.0)
         .details(
             json!({"name": row.name, "status": row.status, "scopes_before": before.scopes(), "scopes": row.scopes(),
-            "preapproved": row.preapproved, "responsible_user_id": row.responsible_user_id}),
+            "preapproved": row.preapproved, "verified_at": row.verified_at, "responsible_user_id": row.responsible_user_id}),
         );
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;

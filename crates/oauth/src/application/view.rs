@@ -5,7 +5,7 @@ use rivergen_kernel::{OauthApplicationId, Scopes, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AccessLevel, ClientType, GrantType, Model, Status};
+use super::{AccessLevel, ClientType, GrantType, Model, Origin, Status};
 
 /// An application, without its secrets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,8 +30,13 @@ pub struct OauthApplication {
     /// Its public keys, where it proves itself by one of them and has no secret.
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
+    /// Where they are, of one that tells of itself.
+    pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
+    pub origin: Origin,
+    /// Since when an administrator vouches for one that registered itself; until then, people read that nobody has checked it.
+    pub verified_at: Option<DateTime<Utc>>,
     /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
     pub preapproved: bool,
     /// Whether it is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
@@ -57,8 +62,11 @@ impl From<Model> for OauthApplication {
             client_id: row.client_id,
             client_type: row.client_type,
             jwks: row.jwks,
+            jwks_uri: row.jwks_uri,
             access_level: row.access_level,
             status: row.status,
+            origin: row.origin,
+            verified_at: row.verified_at,
             preapproved: row.preapproved,
             dpop_bound_access_tokens: row.dpop_bound_access_tokens,
             responsible_user_id: row.responsible_user_id,

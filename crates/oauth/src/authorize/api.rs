@@ -164,6 +164,8 @@ pub struct AppInfo {
     #[schema(examples("Reporting"))]
     pub app_name: String,
     pub description: Option<String>,
+    /// False where nobody has checked who made it, because it registered itself: tell the person.
+    pub verified: bool,
     /// What the application is registered with.
     #[schema(examples(json!(["read"])))]
     pub scopes: Vec<String>,
@@ -189,6 +191,7 @@ pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>
     let info = AppInfo {
         app_name: client.row.name.clone(),
         description: client.row.description.clone(),
+        verified: !client.row.is_unverified(),
         scopes: client.scopes.0.iter().map(ToString::to_string).collect(),
         requested_scopes: asked.0.iter().map(ToString::to_string).collect(),
         requested_sentences: asked.0.iter().map(|item| item.sentence()).collect(),

@@ -124,8 +124,15 @@ impl Consent<'_> {
                 ),
             ),
         };
+        let unverified = match self.application.is_unverified() {
+            true => {
+                "<p class=\"bad\" role=\"alert\">Nobody of your organization has checked who made this program: it gave \
+                     itself its name. Go on only if you began this yourself.</p>\n"
+            }
+            false => "",
+        };
         let body = format!(
-            "<h1>{name} asks to act for you</h1>\n{description}\
+            "<h1>{name} asks to act for you</h1>\n{unverified}{description}\
              <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
              <p>It never can do more than you can yourself. {what_follows} You can take this back at any time under connected \
              applications.</p>\n<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\

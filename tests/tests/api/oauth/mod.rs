@@ -9,6 +9,7 @@ mod device;
 mod dpop;
 mod foreign;
 mod metadata;
+mod registration;
 mod token;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
