@@ -6,7 +6,7 @@
 //! service ─▶ POST /oauth/token (client_credentials) ─▶ access token ─▶ /api/v1/…, as the person who answers for it
 //! ```
 //!
-//! [`application`] is who may ask ([`registration`]: also who registered itself), [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
+//! [`application`] is who may ask ([`registration`] and [`client_document`]: also who came by itself), [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
 //! known as a [`consent`]; [`token`] gives tokens for it. [`access_token`] is what they say, and how one becomes the caller of a
 //! request: always a person, with what the scopes leave of what they may do at that moment; [`dpop`] binds one to a key of
 //! whoever uses it. [`revoke`], [`introspect`], [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`]
@@ -17,6 +17,7 @@ pub mod application;
 pub mod assertion;
 pub mod authorize;
 pub mod client_authentication;
+pub mod client_document;
 pub mod client_metadata;
 pub mod connected;
 pub mod consent;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub dpop_nonce: bool,
     /// Whether programs may register themselves (RFC 7591), where an organization's policy lets them too.
     pub dynamic_registration: bool,
+    /// Whether programs may tell of themselves in a document at their client id, where the organization's policy lets them too.
+    pub client_documents: bool,
     /// The organization of programs that come without anybody's token.
     pub organization: Option<OrganizationId>,
 }

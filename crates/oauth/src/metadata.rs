@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Oauth, registration, scope::Item};
+use crate::{Oauth, client_document, registration, scope::Item};
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
@@ -51,6 +51,9 @@ fn document(oauth: &Oauth) -> Value {
     let mut document = always(oauth);
     if let Some(endpoint) = registration::endpoint(oauth) {
         document["registration_endpoint"] = json!(endpoint);
+    }
+    if client_document::is_supported(oauth) {
+        document["client_id_metadata_document_supported"] = json!(true);
     }
     document
 }

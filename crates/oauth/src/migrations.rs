@@ -240,7 +240,7 @@ impl MigrationTrait for Keys {
     }
 }
 
-/// Programs that register themselves (RFC 7591).
+/// Programs that register themselves (RFC 7591), or tell of themselves in a document.
 struct Registration;
 
 impl MigrationName for Registration {
@@ -259,6 +259,7 @@ impl MigrationTrait for Registration {
         m.alter_table(applications(binary_null("registration_token_hash"))).await?;
         m.alter_table(applications(timestamp_with_time_zone_null("verified_at"))).await?;
         m.alter_table(column("oauth_policies", text("registration").default("off").to_owned())).await?;
+        m.alter_table(column("oauth_policies", boolean("client_documents").default(false).to_owned())).await?;
         let by_token = ["registration_token_hash"];
         let by_token = index("oauth_applications", "oauth_applications_registration", &by_token).unique().to_owned();
         m.create_index(by_token).await?;

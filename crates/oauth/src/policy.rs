@@ -1,7 +1,7 @@
 //! `/api/v1/organizations/{org_id}/oauth-policy`: which of its applications members may let act for them, and in what.
 //!
 //! It holds for what is agreed to from now on. What was granted before ends with its application, or with whoever granted it.
-//! It says as well whether programs may register themselves ([`crate::registration`]).
+//! It says as well whether programs may come that nobody registered ([`crate::registration`], [`crate::client_document`]).
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -72,6 +72,7 @@ pub struct Model {
     /// Null: all.
     pub scopes: Option<Json>,
     pub registration: Registration,
+    pub client_documents: bool,
     pub updated_at: DateTime<Utc>,
     pub updated_by_user_id: UserId,
 }
@@ -93,6 +94,8 @@ pub struct Policy {
     #[schema(value_type = Option<Vec<String>>, examples(json!(["read"])))]
     pub scopes: Option<Scopes>,
     pub registration: Registration,
+    /// Whether members may use programs of which nothing but a document of their own tells, where the operator lets them.
+    pub client_documents: bool,
     pub updated_at: Option<DateTime<Utc>>,
     /// Who said so.
     #[serde(skip)]
@@ -109,6 +112,7 @@ impl Policy {
             applications: row.applications,
             scopes,
             registration: row.registration,
+            client_documents: row.client_documents,
             updated_at: Some(row.updated_at),
             updated_by_user_id: Some(row.updated_by_user_id),
         })
@@ -159,6 +163,8 @@ pub struct PolicyRequest {
     pub scopes: Option<Vec<Scope>>,
     /// Whether programs may register themselves; without it, as before.
     pub registration: Option<Registration>,
+    /// Whether members may use programs of which nothing but a document of their own tells; without it, as before.
+    pub client_documents: Option<bool>,
 }
 
 /// Say what members may allow applications
@@ -179,28 +185,37 @@ pub async fn put(
     let tx = platform.db.begin().await?;
     let before = Policy::of(tx.conn(), tenant).await?;
     let registration = request.registration.unwrap_or(before.registration);
+    let client_documents = request.client_documents.unwrap_or(before.client_documents);
     let row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
         applications: Set(request.applications),
         scopes: Set(scopes.as_ref().map(|scopes| json!(scopes))),
         registration: Set(registration),
+        client_documents: Set(client_documents),
         updated_at: Set(now),
         updated_by_user_id: Set(caller.user_id),
         ..Default::default()
     };
-    let columns =
-        [Column::Applications, Column::Scopes, Column::Registration, Column::UpdatedAt, Column::UpdatedByUserId];
+    let columns = [
+        Column::Applications,
+        Column::Scopes,
+        Column::Registration,
+        Column::ClientDocuments,
+        Column::UpdatedAt,
+        Column::UpdatedByUserId,
+    ];
     let same = OnConflict::column(Column::OrganizationId).update_columns(columns).to_owned();
     Entity::insert(row).on_conflict(same).exec_without_returning(tx.conn()).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "oauth_policy.update")
         .target("organization", tenant.organization_id().0)
-        .details(json!({"applications": request.applications, "scopes": scopes, "registration": registration}));
+        .details(json!({"applications": request.applications, "scopes": scopes, "registration": registration, "client_documents": client_documents}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let policy = Policy {
         applications: request.applications,
         scopes,
         registration,
+        client_documents,
         updated_at: Some(now),
         updated_by_user_id: Some(caller.user_id),
     };

@@ -14,7 +14,7 @@ use url::Url;
 use crate::{
     Oauth,
     application::{GrantType, known::Client},
-    dpop,
+    client_document, dpop,
     error::{Code, OauthError},
     form::Parameters,
     pushed,
@@ -207,7 +207,11 @@ impl Request {
 
 /// The application of a request that comes through a browser.
 pub async fn client(oauth: &Oauth, client_id: &str) -> Result<Arc<Client>, Refusal> {
-    match oauth.access.clients.find(client_id).await {
+    let found = match client_document::is_one(client_id) {
+        true => client_document::client(oauth, client_id).await,
+        false => oauth.access.clients.find(client_id).await,
+    };
+    match found {
         Err(error) if error.code == ErrorCode::ApplicationNotFound => Err(Refusal::Page(ErrorCode::OauthInvalidClient)),
         found => Ok(found?),
     }

@@ -24,7 +24,7 @@ const KEY_SIGNS: chrono::Duration = chrono::Duration::days(90);
 /// How long a grant that is over is kept, for its person to look back at.
 const KEEP_GRANTS: chrono::Duration = chrono::Duration::days(90);
 
-/// How long a program that registered itself may wait for its first use.
+/// How long a program that came by itself may wait for its first use.
 const KEEP_UNUSED: chrono::Duration = chrono::Duration::days(30);
 
 /// How many rows go at once: SQLite's one writer has others waiting.
@@ -64,8 +64,9 @@ impl Sweep {
         // With their refresh tokens: a spent one is told from an unknown one for as long as its grant lives.
         let ended = grant::Column::EndedAt.lt(long_ago);
         self.delete::<grant::Entity>(grant::Column::Id, ended.into_condition()).await?;
-        // Programs that registered themselves and were never used. Index: oauth_applications(origin, created_at).
-        let unused = application::Column::Origin.eq(Origin::Registered).into_condition();
+        // Programs that came by themselves and were never used. Index: oauth_applications(origin, created_at).
+        let by_themselves = [Origin::Registered, Origin::Document];
+        let unused = application::Column::Origin.is_in(by_themselves).into_condition();
         let unused = unused.add(application::Column::CreatedAt.lt(now - KEEP_UNUSED));
         let unused = unused.add(application::Column::LastUsedAt.is_null());
         self.delete::<application::Entity>(application::Column::Id, unused).await?;

@@ -256,6 +256,7 @@ fn oauth_settings(config: &Config) -> rivergen_oauth::Settings {
         access_token_lifetime: chrono::Duration::seconds(config.tokens.access_lifetime_seconds),
         dpop_nonce: config.oauth.dpop_nonce,
         dynamic_registration: config.oauth.registration.dynamic,
+        client_documents: config.oauth.registration.documents,
         organization: Some(OrganizationId(config.oauth.registration.organization)).filter(|id| id.0 > 0),
     }
 }

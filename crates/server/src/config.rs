@@ -116,6 +116,7 @@ pub struct Oauth {
 #[serde(deny_unknown_fields)]
 pub struct OauthRegistration {
     pub dynamic: bool,
+    pub documents: bool,
     pub organization: i64,
 }
 

@@ -9,6 +9,7 @@ use rivergen_platform::{Event, Kept, Platform};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{Column, Entity, GrantType, Model, Status, redirect, secret};
+use crate::client_metadata::Checked;
 
 /// How often the last use is written down.
 const TOUCH_INTERVAL: chrono::Duration = chrono::Duration::seconds(60);
@@ -23,6 +24,8 @@ pub struct Client {
     pub resources: Vec<String>,
     /// The keys of one that proves itself by them.
     pub keys: Option<Keys>,
+    /// What its document says and the database does not yet ([`crate::client_document`]).
+    pub(crate) document: Option<Checked>,
     secrets: Vec<secret::Model>,
 }
 
@@ -36,7 +39,7 @@ pub enum Keys {
 
 impl Client {
     /// An application, with its secrets.
-    fn new(row: Model, secrets: Vec<secret::Model>) -> Result<Self> {
+    pub(crate) fn new(row: Model, secrets: Vec<secret::Model>) -> Result<Self> {
         let keys = match (&row.jwks, &row.jwks_uri) {
             (Some(keys), _) => Some(Keys::Own(serde_json::from_value(keys.clone()).map_err(Error::internal)?)),
             (None, Some(address)) => Some(Keys::At(address.clone())),
@@ -44,6 +47,7 @@ impl Client {
         };
         Ok(Self {
             keys,
+            document: None,
             grant_types: row.grant_types(),
             scopes: row.scopes(),
             redirect_uris: row.redirect_uris(),

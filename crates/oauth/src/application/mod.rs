@@ -107,6 +107,9 @@ pub enum Origin {
     /// It registered itself (RFC 7591).
     #[sea_orm(string_value = "registered")]
     Registered,
+    /// A document at its client id tells of it.
+    #[sea_orm(string_value = "document")]
+    Document,
 }
 
 /// How far an application reaches.

@@ -92,6 +92,9 @@ pub async fn update(
     let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
     let tx = platform.db.begin().await?;
     let before = super::find(tx.conn(), tenant, app_id).await?;
+    if before.origin == Origin::Document {
+        left_to_its_document(&request)?;
+    }
     let takes_over = request.take_over == Some(true) && !answers_already(tx.conn(), tenant, &caller, &before).await?;
     let widens = request.scopes.is_some() || request.grant_types.is_some() || request.jwks.is_some();
     let grant_types = request.grant_types.unwrap_or_else(|| before.grant_types());
@@ -212,6 +215,23 @@ async fn answers_already(db: &impl ConnectionTrait, tenant: Tenant, caller: &Cal
         return Ok(false);
     }
     Ok(member::find(db, tenant, caller.user_id).await?.joined_at <= row.responsible_since)
+}
+
+/// What a document says of its program is not changed here: it is read again at each sign-in.
+fn left_to_its_document(request: &UpdateApplicationRequest) -> Result<()> {
+    let said = [
+        ("name", request.name.is_some()),
+        ("grant_types", request.grant_types.is_some()),
+        ("redirect_uris", request.redirect_uris.is_some()),
+        ("scopes", request.scopes.is_some()),
+        ("post_logout_redirect_uris", request.post_logout_redirect_uris.is_some()),
+        ("jwks", request.jwks.is_some()),
+        ("dpop_bound_access_tokens", request.dpop_bound_access_tokens.is_some()),
+    ];
+    match said.iter().find(|(_, is_said)| *is_said) {
+        Some((field, _)) => Err(Error::invalid_field(*field, "is what the program's own document says")),
+        None => Ok(()),
+    }
 }
 
 fn known_keys() -> Error {

@@ -17,6 +17,7 @@ use super::{Decider, decision, names};
 use crate::{
     Oauth,
     application::known::Client,
+    client_document,
     error::{Code, OauthError},
     form::Parameters,
     request::{Refusal, Request, asked_scope},
@@ -107,6 +108,7 @@ pub async fn authorize(
     let parameters = parameters(request)?;
     let (request, client) = Request::read(&oauth, &parameters).await.map_err(enveloped)?;
     let decider = Decider::find(&oauth, caller, &client, &request.scope()).await.map_err(plain)?;
+    let client = client_document::kept(&oauth, client, origin.actor(decider.caller.user_id)).await?;
     let platform = oauth.platform();
     let tx = platform.db.begin().await?;
     let (redirect_url, message) = if approve {

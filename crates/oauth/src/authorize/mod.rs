@@ -33,7 +33,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Oauth,
     application::{known::Client, redirect},
-    consent,
+    client_document, consent,
     error::{Code, OauthError, OauthErrorBody},
     form::Parameters,
     id_token,
@@ -186,6 +186,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
         )?);
     };
     let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
+    let client = client_document::kept(oauth, client, origin.actor(decider.caller.user_id)).await?;
     if !request.prompts("consent") && is_agreed(oauth, &decider, &client, &request).await? {
         let location = decision::grant(oauth, &decider, &client, &request, origin, None).await?;
         return Ok(decision::redirect(&location)?);

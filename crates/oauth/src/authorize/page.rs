@@ -11,7 +11,7 @@ use url::Url;
 
 use super::sign_in::{AUTHORIZE, DEVICE};
 use crate::{
-    application,
+    application::{self, Origin},
     error::OauthErrorBody,
     scope::{Item, ScopeSet},
 };
@@ -131,8 +131,15 @@ impl Consent<'_> {
             }
             false => "",
         };
+        // The address is the one thing about it that cannot be made up.
+        let told_at = match self.application.origin {
+            Origin::Document => {
+                format!("<p>It tells of itself at <b>{}</b>.</p>\n", escape(&destination(&self.application.client_id)))
+            }
+            Origin::Administrator | Origin::Registered => String::new(),
+        };
         let body = format!(
-            "<h1>{name} asks to act for you</h1>\n{unverified}{description}\
+            "<h1>{name} asks to act for you</h1>\n{unverified}{told_at}{description}\
              <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
              <p>It never can do more than you can yourself. {what_follows} You can take this back at any time under connected \
              applications.</p>\n<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\

@@ -4,6 +4,7 @@
 mod applications;
 mod attacks;
 mod authorize;
+mod client_document;
 mod connected;
 mod device;
 mod dpop;
