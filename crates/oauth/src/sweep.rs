@@ -1,4 +1,4 @@
-//! What this room does in the background: a new signing key every quarter, and away with what is over.
+//! What this room does in the background: a new signing key every quarter, announced beforehand, and away with what is over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +21,10 @@ const ROTATION: &str = "oauth.key_rotation";
 
 /// How long a key signs. What it signed verifies for a month after.
 const KEY_SIGNS: chrono::Duration = chrono::Duration::days(90);
+/// How long before it signs a key is published: whoever keeps the published keys has read them again by then.
+const ANNOUNCED_BEFORE: chrono::Duration = chrono::Duration::days(7);
+/// How long it is published at least, where it was announced late.
+const ANNOUNCED_AT_LEAST: chrono::Duration = chrono::Duration::days(1);
 /// How long a grant that is over is kept, for its person to look back at.
 const KEEP_GRANTS: chrono::Duration = chrono::Duration::days(90);
 
@@ -101,13 +105,20 @@ impl Rotation {
     async fn rotate(&self) -> Result<()> {
         let platform = self.0.platform();
         let keys = self.0.access.keys();
-        if platform.clock.now() - keys.current().created_at < KEY_SIGNS {
-            return Ok(());
-        }
+        let now = platform.clock.now();
+        let age = now - keys.current().signs_since;
         let tx = platform.db.begin().await?;
-        let kid = keys.rotate(&tx).await?;
-        tx.commit().await?;
-        tracing::info!(kid, "tokens of applications are signed with a new key");
-        Ok(())
+        match keys.announced_at() {
+            None if age >= KEY_SIGNS - ANNOUNCED_BEFORE => {
+                let kid = keys.announce(&tx).await?;
+                tracing::info!(?kid, "the next key for tokens of applications is published");
+            }
+            Some(since) if age >= KEY_SIGNS && now - since >= ANNOUNCED_AT_LEAST => {
+                let kid = keys.rotate(&tx).await?;
+                tracing::info!(kid, "tokens of applications are signed with a new key");
+            }
+            _ => return Ok(()),
+        }
+        tx.commit().await
     }
 }
