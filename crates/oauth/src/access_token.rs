@@ -292,9 +292,23 @@ impl Access {
         Ok(granted_to.filter(is_good))
     }
 
+    /// As [`Access::check_person`], for where that the person is not there any more is no error of who asks.
+    pub(crate) async fn has_person(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        since: DateTime<Utc>,
+        proofs: Proofs,
+    ) -> Result<bool> {
+        match self.check_person(user, organization, since, proofs, self.platform.clock.now()).await {
+            Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => Ok(false),
+            checked => checked.map(|()| true),
+        }
+    }
+
     /// Whether the person is there and a member, has been one since they agreed (who left and came back has not), and what
     /// they proved then is what the organization demands now. From which network, counts where the token is used.
-    pub(crate) async fn check_person(
+    async fn check_person(
         &self,
         user: UserId,
         organization: OrganizationId,

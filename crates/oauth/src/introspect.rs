@@ -114,7 +114,13 @@ async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str)
     let grant = grant::Model::find(db, shown.grant_id).await?;
     let is_live = shown.spent_at.is_none() && now < shown.expires_at;
     let grant = grant.filter(|grant| is_live && grant.ended_at.is_none() && grant.application_id == asking.id);
-    Ok(grant.map_or_else(Introspection::default, |grant| Introspection {
+    let Some(grant) = grant else { return Ok(Introspection::default()) };
+    // It gives nothing while its person is not there.
+    let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
+    if !oauth.access.has_person(user, organization, since, grant.proofs()).await? {
+        return Ok(Introspection::default());
+    }
+    Ok(Introspection {
         active: true,
         scope: Some(grant.scope),
         client_id: Some(asking.client_id.clone()),
@@ -123,5 +129,5 @@ async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str)
         exp: Some(shown.expires_at.timestamp()),
         iat: Some(shown.issued_at.timestamp()),
         ..Introspection::default()
-    }))
+    })
 }

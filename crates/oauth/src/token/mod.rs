@@ -13,7 +13,7 @@ use axum::{
     response::IntoResponse,
 };
 use rivergen_identity::user::User;
-use rivergen_kernel::{ErrorCode, Token};
+use rivergen_kernel::Token;
 use rivergen_platform::{Transaction, http::RequestOrigin};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -151,11 +151,9 @@ impl Asking<'_> {
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
         let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
-        let now = self.oauth.platform().clock.now();
         let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
-        match self.oauth.access.check_person(user, organization, since, grant.proofs(), now).await {
-            Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => return Err(gone()),
-            checked => checked?,
+        if !self.oauth.access.has_person(user, organization, since, grant.proofs()).await? {
+            return Err(gone());
         }
         User::find(self.oauth.platform().db.read(), grant.user_id).await?.ok_or_else(gone)
     }

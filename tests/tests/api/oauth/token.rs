@@ -17,6 +17,7 @@ on_both_databases! {
     what_is_wrong_is_named;
     a_token_is_given_back;
     a_token_is_asked_about;
+    tokens_of_a_suspended_person_are_not_active;
     a_token_is_for_the_server_that_was_asked_for;
     a_service_acts_with_a_token_that_it_was_shown;
     services_name_who_acted_before_them;
@@ -330,6 +331,22 @@ async fn a_token_is_asked_about(server: &Server) {
     refused(phone.post("/oauth/introspect", &[("token", access)]).await, 401, "invalid_client");
     acme.owner.client.delete(&format!("{}/members/{}", organization(acme.id), acme.viewer.id)).await;
     assert_eq!(ask(&app, access).await, json!({"active": false}));
+}
+
+async fn tokens_of_a_suspended_person_are_not_active(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let active = async |name: &str| {
+        granted(app.post("/oauth/introspect", &[("token", text(&tokens, name))]).await)["active"] == true
+    };
+    let path = format!("/api/v1/users/{}/status", acme.viewer.id);
+    for (status, is_active) in [("suspended", false), ("active", true)] {
+        acme.admin.client.put(&path, json!({"status": status})).await.ok();
+        for name in ["access_token", "refresh_token"] {
+            assert_eq!(active(name).await, is_active, "{name} of one who is {status}");
+        }
+    }
 }
 
 async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
