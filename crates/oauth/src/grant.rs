@@ -215,11 +215,20 @@ fn its_refresh_token() -> SelectStatement {
 /// What applications can still use of what a person granted. Index: oauth_grants(user_id, organization_id, id), its first
 /// column.
 pub fn usable(user: UserId, now: DateTime<Utc>) -> Condition {
+    live(now).add(Column::UserId.eq(user))
+}
+
+/// What an application can still use. Index: oauth_grants(application_id, ended_at).
+pub fn usable_of_application(application: OauthApplicationId, now: DateTime<Utc>) -> Condition {
+    live(now).add(Column::ApplicationId.eq(application))
+}
+
+fn live(now: DateTime<Utc>) -> Condition {
     let live = its_refresh_token()
         .and_where(refresh_token::Column::SpentAt.is_null())
         .and_where(refresh_token::Column::ExpiresAt.gt(now))
         .to_owned();
-    Condition::all().add(Column::UserId.eq(user)).add(Column::EndedAt.is_null()).add(Expr::exists(live))
+    Condition::all().add(Column::EndedAt.is_null()).add(Expr::exists(live))
 }
 
 /// Those that were exchanged before then and have run out: none of their refresh tokens is known any more. Index:

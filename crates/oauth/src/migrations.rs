@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys), Box::new(Registration)]
+    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys), Box::new(Registration), Box::new(Usage)]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -265,5 +265,41 @@ impl MigrationTrait for Registration {
         m.create_index(by_token).await?;
         let unused = ["origin", "created_at"];
         m.create_index(index("oauth_applications", "oauth_applications_unused", &unused)).await
+    }
+}
+
+/// Pictures of applications, and how much they are used.
+struct Usage;
+
+impl MigrationName for Usage {
+    fn name(&self) -> &str {
+        "m0094_oauth_usage"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Usage {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("oauth_logos")
+                .col(big_integer("application_id").primary_key())
+                .col(text("data_url"))
+                .foreign_key(&mut belongs_to("oauth_logos", "application_id", "oauth_applications"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("oauth_token_days")
+                .col(big_integer("application_id"))
+                .col(date("day"))
+                .col(big_integer("issued"))
+                .primary_key(Index::create().col("application_id").col("day"))
+                .foreign_key(&mut belongs_to("oauth_token_days", "application_id", "oauth_applications"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("oauth_token_days", "oauth_token_days_day", &["day"])).await
     }
 }

@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, Que
 use crate::{
     Oauth,
     access_token::revoked,
-    application::{self, Origin},
+    application::{self, Origin, usage},
     assertion::seen,
     authorize::ticket as requests,
     grant::{self, refresh_token},
@@ -61,6 +61,11 @@ impl Sweep {
         self.delete::<revoked::Entity>(revoked::Column::Id, over.into_condition()).await?;
         let over = seen::Column::ExpiresAt.lt(now);
         self.delete::<seen::Entity>(seen::Column::Id, over.into_condition()).await?;
+        // Counts that are told no more. There are few rows for each day. Index: oauth_token_days(day).
+        let untold = usage::Entity::delete_many().filter(usage::Column::Day.lt(usage::first_day(now)));
+        let tx = self.0.platform().db.begin().await?;
+        untold.exec(tx.conn()).await?;
+        tx.commit().await?;
         // Codes that nobody exchanged.
         let unused = grant::Column::ExchangedAt.is_null().into_condition();
         let unused = unused.add(grant::Column::CodeExpiresAt.lt(now));

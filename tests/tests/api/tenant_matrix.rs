@@ -644,6 +644,7 @@ const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "NOT_FOUND"),
         nothing,
     ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}/usage", NotFor("Developer"), nothing),
     entry("GET /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), nothing),
     entry("PUT /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), |_| json!({"applications": "all"})),
     entry(

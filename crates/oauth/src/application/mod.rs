@@ -4,6 +4,7 @@
 //! | file | operations |
 //! | --- | --- |
 //! | [`create`], [`list`], [`get`], [`update`], [`delete`] | `/api/v1/organizations/{org_id}/oauth-applications[/{app_id}]` |
+//! | [`usage`] | `GET …/{app_id}/usage` |
 //! | [`revoke`] | `POST …/{app_id}/revoke`: suspended, with all of its tokens, at once |
 //! | [`secret`] | `POST …/{app_id}/regenerate-secret`, and several secrets that overlap |
 //!
@@ -16,10 +17,12 @@ pub mod delete;
 pub mod get;
 pub mod known;
 pub mod list;
+pub mod logo;
 pub mod redirect;
 pub mod revoke;
 pub mod secret;
 pub mod update;
+pub mod usage;
 pub mod view;
 
 use chrono::{DateTime, Utc};
@@ -47,6 +50,7 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
         .routes(routes!(create::create, list::list))
         .routes(routes!(get::get, update::update, delete::delete))
         .routes(routes!(revoke::revoke))
+        .routes(routes!(usage::usage))
         .routes(routes!(secret::regenerate))
         .routes(routes!(secret::add, secret::list))
         .routes(routes!(secret::remove))

@@ -27,8 +27,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, GrantType, Model, Origin, Status, answers_for, check_resources, create::check_shape, may_register,
-    name_key, redirect, secret, view::ApplicationAnswer,
+    AccessLevel, GrantType, Model, Origin, Status, answers_for, check_resources, create::check_shape, logo,
+    may_register, name_key, redirect, secret, view::ApplicationAnswer,
 };
 use crate::{Oauth, assertion};
 
@@ -60,6 +60,11 @@ pub struct UpdateApplicationRequest {
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
     pub preapproved: Option<bool>,
+    /// A picture, which people see when it asks: PNG, JPEG, WebP or GIF of 64 KiB at most, as a data URL. `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    pub logo: Option<Option<String>>,
     /// `true` says that the caller has checked who made a program that registered itself: people do not read any more that
     /// nobody has.
     pub verified: Option<bool>,
@@ -151,6 +156,9 @@ pub async fn update(
         }
         changed.preapproved = Set(preapproved);
     }
+    if let Some(Some(logo)) = &request.logo {
+        logo::check(logo)?;
+    }
     if let Some(verified) = request.verified {
         if before.origin == Origin::Administrator {
             return Err(Error::invalid_field("verified", "is for programs that registered themselves"));
@@ -190,6 +198,9 @@ pub async fn update(
     if needs_secret {
         secret::Entity::delete_many().filter(secret::Column::ApplicationId.eq(row.id)).exec(tx.conn()).await?;
     }
+    if let Some(logo) = request.logo {
+        logo::keep(&tx, row.id, logo).await?;
+    }
     if takes_over {
         row.void_tokens(&tx, "application_taken_over", now).await?;
     }
@@ -201,12 +212,13 @@ pub async fn update(
             "preapproved": row.preapproved, "verified_at": row.verified_at, "responsible_user_id": row.responsible_user_id}),
         );
     audit::record(&tx, &platform.clock, record).await?;
+    let logo = logo::find(tx.conn(), row.id).await?;
     tx.commit().await?;
     let message = match needs_secret {
         true => "The application is changed. Others may have known its secrets: it has none now, and needs a new one.",
         false => "The application is changed.",
     };
-    Ok(Reply::ok(ApplicationAnswer { application: row.into(), message }, message))
+    Ok(Reply::ok(ApplicationAnswer { application: row.into(), logo, message }, message))
 }
 
 /// Whether it acts for the caller. Not any more for who left since and came back: they take it over anew.

@@ -81,6 +81,9 @@ impl From<Model> for OauthApplication {
 pub struct ApplicationAnswer {
     #[serde(flatten)]
     pub application: OauthApplication,
+    /// Its picture, as a data URL.
+    #[schema(examples("data:image/png;base64,…"))]
+    pub logo: Option<String>,
     pub message: &'static str,
 }
 

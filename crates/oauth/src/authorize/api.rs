@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Decider, decision, names};
 use crate::{
     Oauth,
-    application::known::Client,
+    application::{known::Client, logo},
     client_document,
     error::{Code, OauthError},
     form::Parameters,
@@ -166,6 +166,9 @@ pub struct AppInfo {
     #[schema(examples("Reporting"))]
     pub app_name: String,
     pub description: Option<String>,
+    /// Its picture, as a data URL.
+    #[schema(examples("data:image/png;base64,…"))]
+    pub logo: Option<String>,
     /// False where nobody has checked who made it, because it registered itself: tell the person.
     pub verified: bool,
     /// What the application is registered with.
@@ -193,6 +196,7 @@ pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>
     let info = AppInfo {
         app_name: client.row.name.clone(),
         description: client.row.description.clone(),
+        logo: logo::find(oauth.platform().db.read(), client.row.id).await?,
         verified: !client.row.is_unverified(),
         scopes: client.scopes.0.iter().map(ToString::to_string).collect(),
         requested_scopes: asked.0.iter().map(ToString::to_string).collect(),

@@ -32,7 +32,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    application::{known::Client, redirect},
+    application::{known::Client, logo, redirect},
     client_document, consent,
     error::{Code, OauthError, OauthErrorBody},
     form::Parameters,
@@ -197,9 +197,11 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
+    let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
     Ok(sign_in::with_form_token(oauth, headers, |form_token| {
         let consent = page::Consent {
             application: &client.row,
+            logo: logo.as_deref(),
             organization: &organization,
             workspace: workspace.as_deref(),
             email: &decider.caller.email,

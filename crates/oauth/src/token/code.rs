@@ -11,7 +11,7 @@ use crate::{
     application::GrantType,
     error::{Code, OauthError, Result},
     form::Parameters,
-    grant::{self, refresh_token},
+    grant,
 };
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
@@ -52,8 +52,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         replayed(asking, &grant).await?;
         return Err(invalid());
     }
-    asking.bind(&tx, &grant).await?;
-    refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
+    asking.keep(&tx, &grant, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

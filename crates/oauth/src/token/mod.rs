@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, header},
     response::IntoResponse,
 };
+use chrono::{DateTime, Utc};
 use rivergen_identity::user::User;
 use rivergen_kernel::Token;
 use rivergen_platform::{Transaction, http::RequestOrigin};
@@ -22,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Oauth,
     access_token::Subject,
-    application::{ClientType, known::Client},
+    application::{ClientType, known::Client, usage},
     client_authentication::authenticate,
     dpop,
     error::{Code, OauthError, OauthErrorBody, Result},
@@ -140,12 +141,22 @@ impl Asking<'_> {
         if self.key.is_some() { "DPoP" } else { "Bearer" }
     }
 
-    /// Binds the refresh tokens of a public client to the key that it proves: they have no other owner (RFC 9449, section 5).
-    async fn bind(&self, tx: &Transaction, grant: &grant::Model) -> Result<()> {
-        match (self.key, self.client.row.client_type) {
-            (Some(key), ClientType::Public) => Ok(grant.bind(tx, key).await?),
-            _ => Ok(()),
+    /// Keeps the refresh token of what is given. Those of a public client are bound to the key that it proves: they have no
+    /// other owner (RFC 9449, section 5).
+    async fn keep(&self, tx: &Transaction, grant: &grant::Model, token: &Token, now: DateTime<Utc>) -> Result<()> {
+        if let (Some(key), ClientType::Public) = (self.key, self.client.row.client_type) {
+            grant.bind(tx, key).await?;
         }
+        grant::refresh_token::store(tx, grant.id, token, now).await?;
+        Ok(usage::count(tx, self.client.row.id, now).await?)
+    }
+
+    /// Counts a token with which nothing is kept.
+    async fn count(&self) -> Result<()> {
+        let platform = self.oauth.platform();
+        let tx = platform.db.begin().await?;
+        usage::count(&tx, self.client.row.id, platform.clock.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.

@@ -45,8 +45,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         reused(asking, &grant).await?;
         return Err(invalid());
     }
-    asking.bind(&tx, &grant).await?;
-    refresh_token::store(&tx, grant.id, &next, now).await?;
+    asking.keep(&tx, &grant, &next, now).await?;
     tx.commit().await?;
     Ok(answer)
 }
