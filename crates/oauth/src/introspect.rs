@@ -18,6 +18,7 @@ use crate::{
     Oauth,
     application::ClientType,
     client_authentication::authenticate,
+    dpop::Confirmation,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::Form,
     grant::{self, refresh_token},
@@ -62,6 +63,9 @@ pub struct Introspection {
     pub iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
+    /// The key that it is bound to, which is to be proved to whoever is shown it (RFC 9449, section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// Say what a token is good for
@@ -84,13 +88,14 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
                 active: true,
                 scope: Some(inspected.scope.to_string()),
                 client_id: Some(claims.client_id.clone()),
-                token_type: Some("Bearer"),
+                token_type: Some(if claims.cnf.is_some() { "DPoP" } else { "Bearer" }),
                 sub: Some(claims.sub.clone()),
                 aud: Some(claims.aud.clone()),
                 iss: Some(claims.iss.clone()),
                 exp: Some(claims.exp),
                 iat: Some(claims.iat),
                 jti: Some(claims.jti.clone()),
+                cnf: claims.cnf.clone(),
             }
         }
         Ok(_) => Introspection::default(),
@@ -109,7 +114,13 @@ async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str)
     let grant = grant::Model::find(db, shown.grant_id).await?;
     let is_live = shown.spent_at.is_none() && now < shown.expires_at;
     let grant = grant.filter(|grant| is_live && grant.ended_at.is_none() && grant.application_id == asking.id);
-    Ok(grant.map_or_else(Introspection::default, |grant| Introspection {
+    let Some(grant) = grant else { return Ok(Introspection::default()) };
+    // It gives nothing while its person is not there.
+    let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
+    if !oauth.access.has_person(user, organization, since, grant.proofs()).await? {
+        return Ok(Introspection::default());
+    }
+    Ok(Introspection {
         active: true,
         scope: Some(grant.scope),
         client_id: Some(asking.client_id.clone()),
@@ -118,5 +129,5 @@ async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str)
         exp: Some(shown.expires_at.timestamp()),
         iat: Some(shown.issued_at.timestamp()),
         ..Introspection::default()
-    }))
+    })
 }

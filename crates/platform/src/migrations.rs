@@ -24,6 +24,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(AuditStreams),
         Box::new(SigningPurposes),
         Box::new(AuditLookups),
+        Box::new(NextSigningKeys),
     ]
 }
 
@@ -392,6 +393,40 @@ impl MigrationTrait for AuditLookups {
         ] {
             sql.execute_unprepared(&statement).await?;
         }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+struct NextSigningKeys;
+
+impl MigrationName for NextSigningKeys {
+    fn name(&self) -> &str {
+        "m0009_platform_next_signing_keys"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for NextSigningKeys {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = timestamp_with_time_zone_null("signs_since");
+        manager.alter_table(Table::alter().table("signing_keys").add_column(column).to_owned()).await?;
+        let sql = manager.get_connection();
+        sql.execute_unprepared("UPDATE signing_keys SET signs_since = created_at").await?;
+        sql.execute_unprepared("DROP INDEX signing_keys_current").await?;
+        // At most one that signs and one that does next, of each purpose.
+        sql.execute_unprepared(
+            "CREATE UNIQUE INDEX signing_keys_current ON signing_keys (purpose) \
+             WHERE retired_at IS NULL AND signs_since IS NOT NULL",
+        )
+        .await?;
+        sql.execute_unprepared(
+            "CREATE UNIQUE INDEX signing_keys_next ON signing_keys (purpose) WHERE signs_since IS NULL",
+        )
+        .await?;
         Ok(())
     }
 

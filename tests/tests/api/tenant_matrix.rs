@@ -644,6 +644,7 @@ const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "NOT_FOUND"),
         nothing,
     ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}/usage", NotFor("Developer"), nothing),
     entry("GET /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), nothing),
     entry("PUT /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), |_| json!({"applications": "all"})),
     entry(
@@ -663,6 +664,10 @@ const ENTRIES: &[Entry] = &[
     entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),
     entry("POST /oauth/introspect", Protocol("invalid_request"), nothing),
     entry("GET /oauth/userinfo", Protocol("invalid_token"), nothing),
+    entry("POST /oauth/register", Protocol("access_denied"), nothing),
+    entry("GET /oauth/registration", Protocol("invalid_token"), nothing),
+    entry("PUT /oauth/registration", Protocol("invalid_token"), nothing),
+    entry("DELETE /oauth/registration", Protocol("invalid_token"), nothing),
     entry("GET /oauth/jwks", Public, nothing),
     entry("GET /.well-known/oauth-authorization-server", Public, nothing),
     entry("GET /.well-known/openid-configuration", Public, nothing),
@@ -734,6 +739,8 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
     ("POST /api/v1/oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /api/v1/oauth/app-info", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("POST /oauth/register", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("PUT /oauth/registration", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /oauth/logout", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
 ];

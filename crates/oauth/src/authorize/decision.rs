@@ -159,6 +159,7 @@ pub(crate) async fn granted(
         redirect_uri: Set(request.redirect_uri.clone()),
         code_challenge: Set(request.code_challenge.clone()),
         nonce: Set(request.nonce.clone()),
+        dpop_jkt: Set(request.dpop_jkt.clone()),
         authenticated_at: Set(decider.caller.authenticated_at),
         created_at: Set(now),
         code_expires_at: Set(now + CODE_LIVES),
