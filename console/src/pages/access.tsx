@@ -4,6 +4,7 @@ import { MoreHorizontal, Plus } from "lucide-react";
 import { useState } from "react";
 import { useQuery } from "@tanstack/react-query";
 import { type Schemas, api, read } from "../api/client";
+import { usePeople } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
@@ -421,10 +422,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
 
 /** Why may they, why not. */
 function Try() {
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
+    const people = usePeople();
     const permissions = useQuery({
         queryKey: ["permissions"],
         queryFn: () => read(api.GET("/api/v1/roles/permissions")),

@@ -5,6 +5,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
@@ -280,10 +281,7 @@ function Links() {
 function Shares() {
     const [folder, setFolder] = useState("");
     const [workspace, setWorkspace] = useState("");
-    const workspaces = useQuery({
-        queryKey: ["workspaces"],
-        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
-    });
+    const workspaces = useWorkspaces();
     const share = useAction(
         () =>
             read(

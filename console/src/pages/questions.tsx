@@ -5,9 +5,9 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { MoreHorizontal, Plus, RotateCw, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { type Schemas, api, read } from "../api/client";
+import { useSources } from "../choices";
 import { queries } from "../queries";
 import { follow } from "../run";
-import { useSources } from "../sources";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
 import { Badge, Button, Card, Empty, Filter, Page, Problem, Status, TextField, When, count } from "../ui/basics";

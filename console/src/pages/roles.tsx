@@ -5,6 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
+import { usePeople, useRoles } from "../choices";
 import { useMay, useOrganization } from "../standing";
 import { useAction } from "../ui/action";
 import {
@@ -28,7 +29,6 @@ import {
 import { Confirm, Dialog } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { Unsaved } from "../ui/unsaved";
-import { useRoles } from "./people";
 
 export function RolesPage() {
     const may = useMay();
@@ -465,10 +465,7 @@ function EditRole({
 
 function Holders({ id }: { id: number }) {
     const may = useMay();
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
+    const people = usePeople();
     const [person, setPerson] = useState("");
     const changes = [["holders", id], ["roles"]];
     const give = useAction(

@@ -5,9 +5,9 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { CornerDownLeft, MoreHorizontal, Plus } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { ApiError, type Schemas, api, read } from "../api/client";
+import { useSources } from "../choices";
 import { queries } from "../queries";
 import { follow } from "../run";
-import { useSources } from "../sources";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
 import {
