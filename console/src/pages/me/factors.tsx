@@ -7,15 +7,44 @@ import { registerPasskey } from "../../passkey";
 import { useAction } from "../../ui/action";
 import { Button, Copyable, Problem, TextField } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
+import { NameDialog } from "../../ui/naming";
 
 export function AddApp({ onClose, onCodes }: { onClose: () => void; onCodes: (codes: string[]) => void }) {
-    const [name, setName] = useState("Phone");
-    const [setup, setSetup] = useState<Schemas["TotpSetup"]>();
+    const [setup, setSetup] = useState<Schemas["TotpSetup"] & { name: string }>();
+    const begin = useAction(
+        async (name: string) => ({
+            ...(await read(api.POST("/api/v1/mfa/totp/setup", { body: { device_name: name } }))),
+            name,
+        }),
+        { inline: true, onDone: setSetup },
+    );
+    if (setup) return <ConfirmApp setup={setup} name={setup.name} onClose={onClose} onCodes={onCodes} />;
+    return (
+        <NameDialog
+            title="Add an authenticator app"
+            label="What to call it"
+            first="Phone"
+            action="Go on"
+            field="device_name"
+            make={begin}
+            onClose={onClose}
+        />
+    );
+}
+
+/** The code of the app proves that it has the key. */
+function ConfirmApp({
+    setup,
+    name,
+    onClose,
+    onCodes,
+}: {
+    setup: Schemas["TotpSetup"];
+    name: string;
+    onClose: () => void;
+    onCodes: (codes: string[]) => void;
+}) {
     const [code, setCode] = useState("");
-    const begin = useAction(() => read(api.POST("/api/v1/mfa/totp/setup", { body: { device_name: name } })), {
-        inline: true,
-        onDone: setSetup,
-    });
     const confirm = useAction(() => read(api.POST("/api/v1/mfa/totp/verify", { body: { code, device_name: name } })), {
         done: "Your app is set up.",
         changes: [["mfa"], ["me"]],
@@ -27,57 +56,38 @@ export function AddApp({ onClose, onCodes }: { onClose: () => void; onCodes: (co
     });
     return (
         <Dialog title="Add an authenticator app" onClose={onClose}>
-            {!setup ? (
-                <form
-                    className="stack"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void begin.start(undefined);
-                    }}
-                >
-                    <TextField label="What to call it" required value={name} onValue={setName} autoFocus />
-                    {begin.error !== undefined && <Problem error={begin.error} />}
-                    <div className="form-end">
-                        <Button onClick={onClose}>Cancel</Button>
-                        <Button kind="primary" type="submit" busy={begin.busy}>
-                            Go on
-                        </Button>
+            <form
+                className="stack"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void confirm.start(undefined);
+                }}
+            >
+                <p>Scan this with the app, or type the key.</p>
+                <div className="row" style={{ gap: 18, alignItems: "flex-start" }}>
+                    <img className="qr" src={setup.qr_code} alt={`QR code of the key ${setup.manual_entry_key}`} />
+                    <div className="grow stack tight">
+                        <Copyable text={setup.manual_entry_key} label="key" />
+                        <TextField
+                            label="The code that it shows now"
+                            inputMode="numeric"
+                            autoComplete="one-time-code"
+                            required
+                            value={code}
+                            onValue={setCode}
+                            autoFocus
+                            error={confirm.of("code")}
+                        />
                     </div>
-                </form>
-            ) : (
-                <form
-                    className="stack"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void confirm.start(undefined);
-                    }}
-                >
-                    <p>Scan this with the app, or type the key.</p>
-                    <div className="row" style={{ gap: 18, alignItems: "flex-start" }}>
-                        <img className="qr" src={setup.qr_code} alt={`QR code of the key ${setup.manual_entry_key}`} />
-                        <div className="grow stack tight">
-                            <Copyable text={setup.manual_entry_key} label="key" />
-                            <TextField
-                                label="The code that it shows now"
-                                inputMode="numeric"
-                                autoComplete="one-time-code"
-                                required
-                                value={code}
-                                onValue={setCode}
-                                autoFocus
-                                error={confirm.of("code")}
-                            />
-                        </div>
-                    </div>
-                    {confirm.error !== undefined && <Problem error={confirm.error} />}
-                    <div className="form-end">
-                        <Button onClick={onClose}>Cancel</Button>
-                        <Button kind="primary" type="submit" busy={confirm.busy}>
-                            Confirm
-                        </Button>
-                    </div>
-                </form>
-            )}
+                </div>
+                {confirm.error !== undefined && <Problem error={confirm.error} />}
+                <div className="form-end">
+                    <Button onClick={onClose}>Cancel</Button>
+                    <Button kind="primary" type="submit" busy={confirm.busy}>
+                        Confirm
+                    </Button>
+                </div>
+            </form>
         </Dialog>
     );
 }
@@ -134,31 +144,21 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
 }
 
 export function AddPasskey({ onClose }: { onClose: () => void }) {
-    const [name, setName] = useState(deviceName(navigator.userAgent));
-    const add = useAction(() => registerPasskey(name), {
+    const add = useAction(registerPasskey, {
         done: "Your passkey is set up.",
         changes: [["passkeys"], ["mfa"], ["me"]],
         inline: true,
         onDone: onClose,
     });
     return (
-        <Dialog title="Add a passkey" onClose={onClose}>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void add.start(undefined);
-                }}
-            >
-                <TextField label="What to call it" required value={name} onValue={setName} autoFocus />
-                {add.error !== undefined && <Problem error={add.error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={add.busy}>
-                        Go on
-                    </Button>
-                </div>
-            </form>
-        </Dialog>
+        <NameDialog
+            title="Add a passkey"
+            label="What to call it"
+            first={deviceName(navigator.userAgent)}
+            action="Go on"
+            field="device_name"
+            make={add}
+            onClose={onClose}
+        />
     );
 }

@@ -6,18 +6,17 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Badge, Button, Empty, Page, Problem, TextField } from "../../ui/basics";
-import { Dialog } from "../../ui/dialog";
+import { Badge, Button, Empty, Page } from "../../ui/basics";
 import { List } from "../../ui/list";
+import { NameDialog } from "../../ui/naming";
 
 export function WorkspacesPage() {
     const may = useMay();
     const id = useOrganization();
     const [making, setMaking] = useState(false);
-    const [name, setName] = useState("");
     const changes = [["rooms", id], ["workspaces"]];
     const make = useAction(
-        () =>
+        (name: string) =>
             read(
                 api.POST("/api/v1/organizations/{org_id}/workspaces", {
                     params: { path: { org_id: id } },
@@ -28,10 +27,7 @@ export function WorkspacesPage() {
             done: "Made.",
             changes,
             inline: true,
-            onDone: () => {
-                setMaking(false);
-                setName("");
-            },
+            onDone: () => setMaking(false),
         },
     );
     const first = useAction(
@@ -93,31 +89,7 @@ export function WorkspacesPage() {
                 empty={<Empty title="No workspace" />}
             />
             {making && (
-                <Dialog title="New workspace" onClose={() => setMaking(false)}>
-                    <form
-                        className="stack"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void make.start(undefined);
-                        }}
-                    >
-                        <TextField
-                            label="Name"
-                            required
-                            value={name}
-                            onValue={setName}
-                            autoFocus
-                            error={make.of("name")}
-                        />
-                        {make.error !== undefined && <Problem error={make.error} />}
-                        <div className="form-end">
-                            <Button onClick={() => setMaking(false)}>Cancel</Button>
-                            <Button kind="primary" type="submit" busy={make.busy}>
-                                Make it
-                            </Button>
-                        </div>
-                    </form>
-                </Dialog>
+                <NameDialog title="New workspace" action="Make it" make={make} onClose={() => setMaking(false)} />
             )}
         </Page>
     );
