@@ -12,6 +12,7 @@ import { Badge, Button, Card, Copyable, Facts, Note, Page, When } from "../../ui
 import { ActionMenu, Confirm } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
 import { Editing } from "./editing";
+import { Keys, KeysField, writtenKeys } from "./keys";
 import { Crumbs, State } from "./pieces";
 import { Secrets } from "./secrets";
 
@@ -23,6 +24,7 @@ export function ApplicationPage() {
     const me = useMe();
     const navigate = useNavigate();
     const [asking, setAsking] = useState<"suspend" | "delete" | "take over">();
+    const [keys, setKeys] = useState("");
     const application = useQuery({
         queryKey: ["application", path.app_id],
         queryFn: () =>
@@ -116,6 +118,7 @@ export function ApplicationPage() {
                         {loaded.client_type === "confidential" && !loaded.jwks && mayManage && (
                             <Secrets path={path} name={loaded.name} />
                         )}
+                        {loaded.jwks && <Keys of={loaded.jwks} />}
                         {mayManage ? (
                             <Editing
                                 key={JSON.stringify({ ...loaded, status: null, last_used_at: null })}
@@ -169,14 +172,19 @@ export function ApplicationPage() {
                     action="Answer for it"
                     onClose={() => setAsking(undefined)}
                     onConfirm={async () => {
-                        await proved(() => read(api.PATCH(one, { params: { path }, body: { take_over: true } })));
+                        const jwks = data.jwks ? writtenKeys(keys) : undefined;
+                        await proved(() => read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } })));
+                        setKeys("");
                         await changed();
                     }}
                 >
                     <p>
-                        Where nobody is there it acts for you then. Its secrets and tokens are void, because others know
-                        them.
+                        Where nobody is there it acts for you then.{" "}
+                        {data.jwks
+                            ? "Its tokens are void, and it needs other keys, because others know those that it has."
+                            : "Its secrets and tokens are void, because others know them."}
                     </p>
+                    {data.jwks && <KeysField label="Its new public keys" required value={keys} onValue={setKeys} />}
                 </Confirm>
             )}
         </Page>

@@ -6,26 +6,36 @@ import { useAction } from "../../ui/action";
 import { Button, Problem } from "../../ui/basics";
 import { Unsaved } from "../../ui/unsaved";
 import { type Draft, BLANK, Fields } from "./fields";
+import { writtenKeys } from "./keys";
 import type { Application } from "./pieces";
 import type { Path } from "./secrets";
 
 export function Editing({ application, path }: { application: Application; path: Path }) {
-    const first: Draft = { ...application, description: application.description ?? "" };
+    const first: Draft = {
+        ...application,
+        description: application.description ?? "",
+        keys: application.jwks ? "" : undefined,
+    };
     const [draft, setDraft] = useState(first);
     // Only what has changed is sent: some of it is for who answers for the application alone.
-    const changes = Object.fromEntries(
-        Object.keys(BLANK)
-            .map((key) => key as keyof Draft)
-            .filter((key) => JSON.stringify(draft[key]) !== JSON.stringify(first[key]))
-            .map((key) => [key, key === "description" ? draft.description || null : draft[key]]),
+    const changed = (Object.keys(BLANK) as (keyof Draft)[]).filter(
+        (key) => JSON.stringify(draft[key]) !== JSON.stringify(first[key]),
     );
-    const touched = Object.keys(changes).length > 0;
+    const body = () =>
+        Object.fromEntries(
+            changed.map((key) =>
+                key === "keys"
+                    ? ["jwks", writtenKeys(draft.keys ?? "")]
+                    : [key, key === "description" ? draft.description || null : draft[key]],
+            ),
+        );
+    const touched = changed.length > 0;
     const save = useAction(
-        () =>
+        async () =>
             read(
                 api.PATCH("/api/v1/organizations/{org_id}/oauth-applications/{app_id}", {
                     params: { path },
-                    body: changes,
+                    body: body(),
                 }),
             ),
         { done: "Saved.", changes: [["application"], ["applications"]], inline: true },

@@ -2,6 +2,7 @@
 
 import { useState } from "react";
 import { Card, Check, Field, TextField } from "../../ui/basics";
+import { KeysField } from "./keys";
 import type { Application } from "./pieces";
 import { Choices, ScopeChoice } from "./scopes";
 
@@ -17,12 +18,12 @@ const GRANTS = [
     [
         "client_credentials",
         "Act for itself",
-        "Nobody is there: it acts for the administrator who answers for it. It needs a secret.",
+        "Nobody is there: it acts for the administrator who answers for it. It needs a secret or a key.",
     ],
     [
         "urn:ietf:params:oauth:grant-type:token-exchange",
         "Go on with a token that it was shown",
-        "For services behind another program. It needs a secret.",
+        "For services behind another program. It needs a secret or a key.",
     ],
 ] as const;
 
@@ -39,12 +40,17 @@ export type Draft = Pick<
     | "resources"
     | "scopes"
     | "preapproved"
-> & { description: string };
+> & {
+    description: string;
+    /** Its public keys as they are typed, where it proves itself by one of them; otherwise it has a secret. */
+    keys: string | undefined;
+};
 
 export const BLANK: Draft = {
     name: "",
     description: "",
     client_type: "confidential",
+    keys: undefined,
     grant_types: ["authorization_code"],
     redirect_uris: [],
     post_logout_redirect_uris: [],
@@ -97,7 +103,7 @@ export function Fields({
                                 type="radio"
                                 name="client_type"
                                 label="Yes: it runs on a server"
-                                hint="Confidential. It gets a secret, shown once."
+                                hint="Confidential. It proves who it is."
                                 checked={draft.client_type === "confidential"}
                                 onChange={() => set({ client_type: "confidential" })}
                             />
@@ -110,11 +116,41 @@ export function Fields({
                                 onChange={() =>
                                     set({
                                         client_type: "public",
+                                        keys: undefined,
                                         grant_types: draft.grant_types.filter((grant) => !PROVED.includes(grant)),
                                     })
                                 }
                             />
                         </Choices>
+                    )}
+                    {isNew && draft.client_type === "confidential" && (
+                        <Choices legend="How does it prove who it is?">
+                            <Check
+                                type="radio"
+                                name="proof"
+                                label="By a secret"
+                                hint="It gets one, shown this once."
+                                checked={draft.keys === undefined}
+                                onChange={() => set({ keys: undefined })}
+                            />
+                            <Check
+                                type="radio"
+                                name="proof"
+                                label="By a key of its own"
+                                hint="It signs with a private key that it never shows (private_key_jwt), and gets no secret."
+                                checked={draft.keys !== undefined}
+                                onChange={() => set({ keys: "" })}
+                            />
+                        </Choices>
+                    )}
+                    {draft.keys !== undefined && (
+                        <KeysField
+                            label={isNew ? "Its public keys" : "Other public keys (optional)"}
+                            required={isNew}
+                            value={draft.keys}
+                            onValue={(keys) => set({ keys })}
+                            error={of("jwks")}
+                        />
                     )}
                 </div>
             </Card>

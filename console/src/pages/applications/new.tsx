@@ -8,6 +8,7 @@ import { useAction } from "../../ui/action";
 import { Button, Card, Copyable, Page, Problem } from "../../ui/basics";
 import { Unsaved } from "../../ui/unsaved";
 import { BLANK, Fields } from "./fields";
+import { writtenKeys } from "./keys";
 import { Crumbs, Secret } from "./pieces";
 
 export function NewApplication() {
@@ -15,13 +16,19 @@ export function NewApplication() {
     const [draft, setDraft] = useState(BLANK);
     const [made, setMade] = useState<Schemas["CreatedApplication"]>();
     const create = useAction(
-        () =>
-            read(
+        async () => {
+            const { keys, description, ...rest } = draft;
+            return read(
                 api.POST("/api/v1/organizations/{org_id}/oauth-applications", {
                     params: { path: { org_id: id } },
-                    body: { ...draft, description: draft.description || undefined },
+                    body: {
+                        ...rest,
+                        description: description || undefined,
+                        jwks: keys === undefined ? undefined : writtenKeys(keys),
+                    },
                 }),
-            ),
+            );
+        },
         { done: "Registered.", changes: [["applications"]], inline: true, onDone: setMade },
     );
     if (made)
