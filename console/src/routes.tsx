@@ -47,8 +47,7 @@ const links = () => import("./pages/mailed");
 const home = () => import("./pages/home");
 const asking = () => import("./pages/ask");
 const history = () => import("./pages/history");
-const questions = () => import("./pages/questions");
-const templates = () => import("./pages/templates");
+const writing = () => import("./pages/templates/writing");
 const sources = () => import("./pages/sources");
 const files = () => import("./pages/files");
 const policies = () => import("./pages/policies");
@@ -68,14 +67,15 @@ const tree = root.addChildren([
         page("/ask", asking, "Ask"),
         page("/history", history, "HistoryPage"),
         page("/history/$id", history, "Run"),
-        page("/questions", questions, "SavedQuestions"),
-        page("/questions/$id", questions, "SavedQuestion"),
-        page("/questions/words", questions, "Words"),
-        page("/questions/verified", questions, "VerifiedAnswers"),
-        page("/questions/templates", templates, "Templates"),
-        page("/questions/templates/new", templates, "NewTemplate"),
-        page("/questions/templates/$id", templates, "TemplatePage"),
-        page("/questions/templates/$id/edit", templates, "EditTemplate"),
+        page("/questions", () => import("./pages/questions/saved"), "SavedQuestions"),
+        page("/questions/$id", () => import("./pages/questions/question"), "SavedQuestion"),
+        page("/questions/words", () => import("./pages/questions/words"), "Words"),
+        page("/questions/verified", () => import("./pages/questions/verified"), "VerifiedAnswers"),
+        page("/questions/numbers", () => import("./pages/questions/numbers"), "Numbers"),
+        page("/questions/templates", () => import("./pages/templates/templates"), "Templates"),
+        page("/questions/templates/new", writing, "NewTemplate"),
+        page("/questions/templates/$id", () => import("./pages/templates/template"), "TemplatePage"),
+        page("/questions/templates/$id/edit", writing, "EditTemplate"),
         page("/sources", sources, "Sources"),
         page("/sources/new", sources, "Kinds"),
         page("/sources/new/$kind", sources, "Connect"),

@@ -13,6 +13,7 @@ import {
     Button,
     Card,
     Check,
+    Choices,
     Empty,
     Field,
     Note,
@@ -270,8 +271,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                         options={kinds.map((each) => [each, each] as const)}
                     />
                 </div>
-                <fieldset style={{ border: 0, margin: 0, padding: 0 }}>
-                    <legend className="label">What</legend>
+                <Choices legend="What" error={save.of("actions")}>
                     <div className="chips">
                         {permissions.data?.permissions
                             .filter((permission) => permission.category === kind)
@@ -293,7 +293,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                 </button>
                             ))}
                     </div>
-                </fieldset>
+                </Choices>
                 <div className="row apart">
                     <span className="label">When</span>
                     <div className="segments" role="group" aria-label="Write conditions as">

@@ -5,7 +5,7 @@ import { api, read } from "../../api/client";
 import { useAction } from "../../ui/action";
 import { Button, Problem } from "../../ui/basics";
 import { Unsaved } from "../../ui/unsaved";
-import { type Draft, BLANK, Fields } from "./fields";
+import { BLANK, type Draft, Fields } from "./fields";
 import { writtenKeys } from "./keys";
 import type { Application } from "./pieces";
 import type { Path } from "./secrets";

@@ -1,10 +1,10 @@
 // What is said of an application when it is registered, and changed later.
 
 import { useState } from "react";
-import { Card, Check, Field, TextField } from "../../ui/basics";
+import { Card, Check, Choices, Field, TextField } from "../../ui/basics";
 import { KeysField } from "./keys";
 import type { Application } from "./pieces";
-import { Choices, ScopeChoice } from "./scopes";
+import { ScopeChoice } from "./scopes";
 
 type Grant = Application["grant_types"][number];
 

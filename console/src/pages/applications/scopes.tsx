@@ -1,7 +1,6 @@
 // The choice of what an application may ask for.
 
-import type { ReactNode } from "react";
-import { Check } from "../../ui/basics";
+import { Check, Choices } from "../../ui/basics";
 import { Picker } from "../roles";
 
 /** As the people whom an application asks read them. */
@@ -10,34 +9,6 @@ const SCOPES = [
     ["write", "Create and change things as you can: sources, files, prompts."],
     ["admin", "Do everything that you can do, the organization's affairs included."],
 ] as const;
-
-export function Choices({
-    legend,
-    isHidden,
-    error,
-    children,
-}: {
-    legend: string;
-    isHidden?: boolean;
-    error?: string;
-    children: ReactNode;
-}) {
-    return (
-        <fieldset style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
-            <legend className={isHidden ? "visually-hidden" : "label"} style={{ padding: 0 }}>
-                {legend}
-            </legend>
-            {children}
-            {error && (
-                <div className="field">
-                    <span className="wrong" role="alert">
-                        {error}
-                    </span>
-                </div>
-            )}
-        </fieldset>
-    );
-}
 
 export function ScopeChoice({
     scopes,

@@ -4,7 +4,19 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMe } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Badge, Button, Check, Copyable, Empty, Note, Problem, SelectField, TextField, When } from "../../ui/basics";
+import {
+    Badge,
+    Button,
+    Check,
+    Choices,
+    Copyable,
+    Empty,
+    Note,
+    Problem,
+    SelectField,
+    TextField,
+    When,
+} from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { List } from "../../ui/list";
 import { MyPage } from "./my-page";
@@ -116,8 +128,7 @@ export function MyTokens() {
                             autoFocus
                             error={make.of("name")}
                         />
-                        <fieldset style={{ border: 0, margin: 0, padding: 0 }}>
-                            <legend className="label">What it may do</legend>
+                        <Choices legend="What it may do" error={make.of("scopes")}>
                             {SCOPES.map(([key, label, hint]) => (
                                 <Check
                                     key={key}
@@ -129,7 +140,7 @@ export function MyTokens() {
                                     onChange={() => setScope(key)}
                                 />
                             ))}
-                        </fieldset>
+                        </Choices>
                         <div className="form-grid">
                             <SelectField
                                 label="Good for"

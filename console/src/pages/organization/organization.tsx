@@ -8,7 +8,7 @@ import { Note, Page } from "../../ui/basics";
 import { Loaded } from "../../ui/list";
 import { Domains } from "./domains";
 import { General } from "./general";
-import { type Values, Settings } from "./security";
+import { Settings, type Values } from "./security";
 
 export function OrganizationPage() {
     const may = useMay();

@@ -3,7 +3,7 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { CheckCircle2, LoaderCircle } from "lucide-react";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
-import { api, ApiError, read } from "../../api/client";
+import { ApiError, api, read } from "../../api/client";
 import { usePeople } from "../../choices";
 import { useMe } from "../../standing";
 import { Note } from "../../ui/basics";

@@ -5,10 +5,10 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles, useSources } from "../../choices";
 import { useAction } from "../../ui/action";
-import { Button, Card, Check, Page, Problem, Skeleton, TextField } from "../../ui/basics";
+import { Button, Card, Check, Choices, Page, Problem, Skeleton, TextField } from "../../ui/basics";
 import { Unsaved } from "../../ui/unsaved";
 import { type PolicyType, TYPES } from "../policies";
-import { type Rule, emptyRule, Rules } from "../rules";
+import { type Rule, Rules, emptyRule } from "../rules";
 import { Checked, isReady, useCheck, useTables } from "./check";
 
 export function NewPolicy() {
@@ -64,10 +64,7 @@ export function NewPolicy() {
                     void create.start(undefined);
                 }}
             >
-                <fieldset style={{ border: 0, padding: 0, margin: 0 }}>
-                    <legend className="label" style={{ marginBottom: 6 }}>
-                        Kind
-                    </legend>
+                <Choices legend="Kind">
                     <div
                         style={{
                             display: "grid",
@@ -108,7 +105,7 @@ export function NewPolicy() {
                             );
                         })}
                     </div>
-                </fieldset>
+                </Choices>
                 <Card title="Over what, for whom">
                     <div className="stack">
                         <div className="stack tight">

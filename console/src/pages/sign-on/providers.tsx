@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { Badge, count, Empty, Note, Page, Status, When } from "../../ui/basics";
+import { Badge, Empty, Note, Page, Status, When, count } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { VENDORS } from "./vendors";
 

@@ -8,7 +8,7 @@ import { useAction } from "../../ui/action";
 import { Button, Copyable, Field, Page, Problem, TextField } from "../../ui/basics";
 import { Loaded } from "../../ui/list";
 import { Step } from "./step";
-import { type Vendor, VENDORS } from "./vendors";
+import { VENDORS, type Vendor } from "./vendors";
 
 export function Setup() {
     const { vendor } = useParams({ strict: false }) as { vendor: Vendor };

@@ -1,7 +1,7 @@
 // What changed in the tables of a source, and when they were read.
 
 import { api, read } from "../../api/client";
-import { Badge, count, Empty, Status, When, words } from "../../ui/basics";
+import { Badge, Empty, Status, When, count, words } from "../../ui/basics";
 import { List } from "../../ui/list";
 
 export function Changes({ id }: { id: string }) {

@@ -7,7 +7,7 @@ import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Button, Card, Check, Facts, Problem, SelectField, Skeleton, TextField, When, words } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
-import { type JsonSchema, type Values, SchemaForm } from "../../ui/schema-form";
+import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
 import { useKinds } from "../sources";
 
 export function Settings({ source }: { source: Schemas["DataSource"] }) {

@@ -6,7 +6,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Badge, Button, Card, count, Empty, Problem, SearchBox, Skeleton, words } from "../../ui/basics";
+import { Badge, Button, Card, Empty, Problem, SearchBox, Skeleton, count, words } from "../../ui/basics";
 import { Explain } from "../about-answer";
 
 export function Tables({ id, discovering }: { id: string; discovering: boolean }) {
