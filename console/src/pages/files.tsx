@@ -8,7 +8,7 @@ import { type Schemas, api, checked, read, save, send } from "../api/client";
 import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Badge,
     Button,
@@ -267,9 +267,9 @@ function Links() {
                 {
                     head: "",
                     cell: (link) => (
-                        <Button small kind="danger" onClick={() => revoke.start(link.link_id)}>
+                        <ActionButton small kind="danger" action={revoke} on={link.link_id}>
                             Revoke
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}
@@ -349,9 +349,9 @@ function Shares() {
                     {
                         head: "",
                         cell: (each) => (
-                            <Button small kind="danger" onClick={() => stop.start(each.share_id)}>
+                            <ActionButton small kind="danger" action={stop} on={each.share_id}>
                                 Stop
-                            </Button>
+                            </ActionButton>
                         ),
                     },
                 ]}

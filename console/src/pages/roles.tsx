@@ -7,7 +7,7 @@ import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
 import { usePeople, useRoles } from "../choices";
 import { useMay, useOrganization } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Avatar,
     Badge,
@@ -507,9 +507,9 @@ function Holders({ id }: { id: number }) {
                                 ),
                             ]}
                         />
-                        <Button small disabled={!person} busy={give.busy} onClick={() => give.start(undefined)}>
+                        <ActionButton small disabled={!person} action={give} on={undefined}>
                             Give
-                        </Button>
+                        </ActionButton>
                     </>
                 )
             }
@@ -540,9 +540,9 @@ function Holders({ id }: { id: number }) {
                 may("role.assign") && {
                     head: "",
                     cell: (each) => (
-                        <Button small kind="danger" onClick={() => take.start(each.id)}>
+                        <ActionButton small kind="danger" action={take} on={each.id}>
                             Take away
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}

@@ -7,7 +7,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { queries } from "../../queries";
 import { useMay, useMe, useOrganization } from "../../standing";
-import { proved, useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Copyable, Facts, Note, Page, When } from "../../ui/basics";
 import { ActionMenu, Confirm } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
@@ -56,9 +56,9 @@ export function ApplicationPage() {
                         {data.status === "active" ? (
                             <Button onClick={() => setAsking("suspend")}>Suspend…</Button>
                         ) : (
-                            <Button kind="primary" busy={resume.busy} onClick={() => resume.start(undefined)}>
+                            <ActionButton kind="primary" action={resume} on={undefined}>
                                 Let it in again
-                            </Button>
+                            </ActionButton>
                         )}
                         <ActionMenu
                             label="More"
@@ -143,7 +143,7 @@ export function ApplicationPage() {
                     action="Suspend"
                     onClose={() => setAsking(undefined)}
                     onConfirm={async () => {
-                        await proved(() => read(api.POST(`${one}/revoke`, { params: { path } })));
+                        await read(api.POST(`${one}/revoke`, { params: { path } }));
                         await changed();
                     }}
                 >
@@ -157,7 +157,7 @@ export function ApplicationPage() {
                     word={data.name}
                     onClose={() => setAsking(undefined)}
                     onConfirm={async () => {
-                        await proved(() => read(api.DELETE(one, { params: { path } })));
+                        await read(api.DELETE(one, { params: { path } }));
                         // The list that was known still has it.
                         queries.removeQueries({ queryKey: ["applications"] });
                         void navigate({ to: "/organization/applications" });
@@ -173,7 +173,7 @@ export function ApplicationPage() {
                     onClose={() => setAsking(undefined)}
                     onConfirm={async () => {
                         const jwks = data.jwks ? writtenKeys(keys) : undefined;
-                        await proved(() => read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } })));
+                        await read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } }));
                         setKeys("");
                         await changed();
                     }}

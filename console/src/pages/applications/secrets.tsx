@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { queries } from "../../queries";
-import { proved, useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Empty, Problem, SelectField, When } from "../../ui/basics";
 import { Confirm, Dialog } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
@@ -82,15 +82,15 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
                                             "until it is removed"
                                         )}
                                     </span>
-                                    <Button
+                                    <ActionButton
                                         small
                                         kind="danger"
-                                        disabled={remove.busy}
                                         aria-label={`Remove ${secret.prefix}`}
-                                        onClick={() => remove.start(secret.id)}
+                                        action={remove}
+                                        on={secret.id}
                                     >
                                         Remove
-                                    </Button>
+                                    </ActionButton>
                                 </li>
                             ))}
                         </ul>
@@ -137,13 +137,10 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
                     action="Replace"
                     onClose={() => setReplacing(false)}
                     onConfirm={async () => {
-                        const made = await proved(() =>
-                            read(
-                                api.POST(
-                                    "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret",
-                                    { params: { path } },
-                                ),
-                            ),
+                        const made = await read(
+                            api.POST("/api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret", {
+                                params: { path },
+                            }),
                         );
                         setShown(made.client_secret);
                         await queries.invalidateQueries({ queryKey: ["secrets"] });

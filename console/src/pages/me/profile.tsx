@@ -6,7 +6,7 @@ import { useState } from "react";
 import { api, checked, read, save, send } from "../../api/client";
 import { session } from "../../session";
 import { useMe } from "../../standing";
-import { proved, useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Problem, TextField, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
@@ -116,9 +116,9 @@ export function Profile() {
                                         <Button type="submit" busy={add.busy}>
                                             Add
                                         </Button>
-                                        <Button busy={add.busy} disabled={!email} onClick={() => add.start(true)}>
+                                        <ActionButton disabled={!email} action={add} on={true}>
                                             Add as primary
-                                        </Button>
+                                        </ActionButton>
                                     </form>
                                 </li>
                             </ul>
@@ -136,9 +136,9 @@ export function Profile() {
                                         <span className="soft small">
                                             since <When at={each.joined_at} />
                                         </span>
-                                        <Button small kind="danger" onClick={() => leave.start(each.id)}>
+                                        <ActionButton small kind="danger" action={leave} on={each.id}>
                                             Leave
-                                        </Button>
+                                        </ActionButton>
                                     </li>
                                 ))}
                                 {data.organizations.length === 0 && <li className="soft">None yet.</li>}
@@ -151,9 +151,9 @@ export function Profile() {
                                         <li key={each.provider}>
                                             <b className="strong grow">{each.display_name ?? each.provider}</b>
                                             <span className="soft small">{each.email}</span>
-                                            <Button small kind="danger" onClick={() => unlink.start(each.provider)}>
+                                            <ActionButton small kind="danger" action={unlink} on={each.provider}>
                                                 Disconnect
-                                            </Button>
+                                            </ActionButton>
                                         </li>
                                     ))}
                                 </ul>
@@ -163,12 +163,12 @@ export function Profile() {
                             <div className="row apart">
                                 <p className="soft">Everything that is kept about you.</p>
                                 <span className="row">
-                                    <Button busy={hand.busy} onClick={() => hand.start("json")}>
+                                    <ActionButton action={hand} on="json">
                                         JSON
-                                    </Button>
-                                    <Button busy={hand.busy} onClick={() => hand.start("csv")}>
+                                    </ActionButton>
+                                    <ActionButton action={hand} on="csv">
                                         CSV
-                                    </Button>
+                                    </ActionButton>
                                 </span>
                             </div>
                         </Card>
@@ -186,12 +186,10 @@ export function Profile() {
                                 action="Close it"
                                 onClose={() => setDeleting(false)}
                                 onConfirm={async () => {
-                                    await proved(() =>
-                                        read(
-                                            api.DELETE("/api/v1/auth/me", {
-                                                body: { current_password: password || undefined },
-                                            }),
-                                        ),
+                                    await read(
+                                        api.DELETE("/api/v1/auth/me", {
+                                            body: { current_password: password || undefined },
+                                        }),
                                     );
                                     session.end();
                                 }}

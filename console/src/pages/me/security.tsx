@@ -5,7 +5,7 @@ import { Fingerprint, KeyRound, Mail, Smartphone } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMe } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Note, Problem, Skeleton, TextField, When } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { AddApp, AddMail, AddPasskey } from "./factors";
@@ -87,9 +87,9 @@ export function Security() {
                                     </span>
                                 </span>
                                 {each.backed_up && <Badge>Synced</Badge>}
-                                <Button small kind="danger" onClick={() => removePasskey.start(String(each.id))}>
+                                <ActionButton small kind="danger" action={removePasskey} on={String(each.id)}>
                                     Delete
-                                </Button>
+                                </ActionButton>
                             </li>
                         ))
                     )}
@@ -160,9 +160,9 @@ export function Security() {
                                 <br />
                                 <span className="small soft">{status.data.backup_codes_remaining} left</span>
                             </span>
-                            <Button small busy={fresh.busy} onClick={() => fresh.start(undefined)}>
+                            <ActionButton small action={fresh} on={undefined}>
                                 New ones
-                            </Button>
+                            </ActionButton>
                         </li>
                     )}
                 </ul>

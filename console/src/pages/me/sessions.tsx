@@ -4,8 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Smartphone } from "lucide-react";
 import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
-import { useAction } from "../../ui/action";
-import { Badge, Button, Card, Empty, Skeleton, When } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Card, Empty, Skeleton, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { MyPage } from "./my-page";
 
@@ -32,9 +32,9 @@ export function SessionsPage() {
                 name="Sessions"
                 of={["sessions", "own"]}
                 filters={
-                    <Button small kind="danger" busy={all.busy} onClick={() => all.start(undefined)}>
+                    <ActionButton small kind="danger" action={all} on={undefined}>
                         End all others
-                    </Button>
+                    </ActionButton>
                 }
                 load={async ({ page, size }) => {
                     const answer = await read(
@@ -62,9 +62,9 @@ export function SessionsPage() {
                         head: "",
                         cell: (each) =>
                             !each.is_current && (
-                                <Button small kind="danger" onClick={() => end.start(each.id)}>
+                                <ActionButton small kind="danger" action={end} on={each.id}>
                                     End
-                                </Button>
+                                </ActionButton>
                             ),
                     },
                 ]}
@@ -89,9 +89,9 @@ export function SessionsPage() {
                                         Until <When at={each.trusted_until} />, used <When at={each.last_used_at} />
                                     </span>
                                 </span>
-                                <Button small kind="danger" onClick={() => forget.start(each.id)}>
+                                <ActionButton small kind="danger" action={forget} on={each.id}>
                                     Forget
-                                </Button>
+                                </ActionButton>
                             </li>
                         ))
                     )}

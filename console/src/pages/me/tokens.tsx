@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMe } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import {
     Badge,
     Button,
@@ -103,9 +103,9 @@ export function MyTokens() {
                     {
                         head: "",
                         cell: (each) => (
-                            <Button small kind="danger" onClick={() => revoke.start(each.id)}>
+                            <ActionButton small kind="danger" action={revoke} on={each.id}>
                                 Revoke
-                            </Button>
+                            </ActionButton>
                         ),
                     },
                 ]}

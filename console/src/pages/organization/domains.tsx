@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Copyable, Empty, Problem, Status } from "../../ui/basics";
 import { Loaded } from "../../ui/list";
 
@@ -86,17 +86,13 @@ export function Domains() {
                                     )}
                                     {may("organization.update") && (
                                         <div className="form-end">
-                                            <Button kind="danger" onClick={() => remove.start(each.id)}>
+                                            <ActionButton kind="danger" action={remove} on={each.id}>
                                                 Give up
-                                            </Button>
+                                            </ActionButton>
                                             {each.status !== "verified" && (
-                                                <Button
-                                                    kind="primary"
-                                                    busy={verify.busy}
-                                                    onClick={() => verify.start(each.id)}
-                                                >
+                                                <ActionButton kind="primary" action={verify} on={each.id}>
                                                     Look it up
-                                                </Button>
+                                                </ActionButton>
                                             )}
                                         </div>
                                     )}

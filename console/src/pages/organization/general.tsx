@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { session } from "../../session";
 import { useMay } from "../../standing";
-import { proved, useAction } from "../../ui/action";
+import { useAction } from "../../ui/action";
 import { Button, Card, Problem } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 
@@ -60,13 +60,11 @@ export function General({ name: first, id }: { name: string; id: number }) {
                     action="Delete"
                     onClose={() => setDeleting(false)}
                     onConfirm={async () => {
-                        await proved(() =>
-                            read(
-                                api.DELETE("/api/v1/organizations/{org_id}", {
-                                    params: { path: { org_id: id } },
-                                    body: { confirm_name: first },
-                                }),
-                            ),
+                        await read(
+                            api.DELETE("/api/v1/organizations/{org_id}", {
+                                params: { path: { org_id: id } },
+                                body: { confirm_name: first },
+                            }),
                         );
                         session.end();
                     }}

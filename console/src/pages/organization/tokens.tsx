@@ -4,8 +4,8 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Badge, Button, Empty, Filter, Page, When } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Empty, Filter, Page, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 
 export function OrganizationTokens() {
@@ -89,9 +89,9 @@ export function OrganizationTokens() {
                         head: "",
                         cell: (token) =>
                             token.is_active && (
-                                <Button small kind="danger" onClick={() => revoke.start(token.id)}>
+                                <ActionButton small kind="danger" action={revoke} on={token.id}>
                                     Revoke
-                                </Button>
+                                </ActionButton>
                             ),
                     },
                 ]}

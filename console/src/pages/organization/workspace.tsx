@@ -7,7 +7,7 @@ import { type Schemas, api, read } from "../../api/client";
 import { usePeople, useRoles } from "../../choices";
 import { queries } from "../../queries";
 import { useMay, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Empty, Filter, Page, SelectField } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { List, Loaded } from "../../ui/list";
@@ -80,9 +80,9 @@ export function WorkspacePage() {
             narrow
             actions={
                 may("workspace.create") && (
-                    <Button busy={copy.busy} onClick={() => copy.start(undefined)}>
+                    <ActionButton action={copy} on={undefined}>
                         Copy it
-                    </Button>
+                    </ActionButton>
                 )
             }
         >
@@ -162,14 +162,9 @@ export function WorkspacePage() {
                                                 ),
                                             ]}
                                         />
-                                        <Button
-                                            small
-                                            disabled={!person}
-                                            busy={add.busy}
-                                            onClick={() => add.start(undefined)}
-                                        >
+                                        <ActionButton small disabled={!person} action={add} on={undefined}>
                                             Let in
-                                        </Button>
+                                        </ActionButton>
                                     </>
                                 )
                             }
@@ -213,9 +208,9 @@ export function WorkspacePage() {
                                 may("workspace.write") && {
                                     head: "",
                                     cell: (member) => (
-                                        <Button small kind="danger" onClick={() => remove.start(member.user_id)}>
+                                        <ActionButton small kind="danger" action={remove} on={member.user_id}>
                                             Take out
-                                        </Button>
+                                        </ActionButton>
                                     ),
                                 },
                             ]}

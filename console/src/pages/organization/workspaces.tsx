@@ -5,7 +5,7 @@ import { Plus } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Empty, Page } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { NameDialog } from "../../ui/naming";
@@ -80,9 +80,9 @@ export function WorkspacesPage() {
                         head: "",
                         cell: (room) =>
                             !room.is_default && (
-                                <Button small onClick={() => first.start(room.id)}>
+                                <ActionButton small action={first} on={room.id}>
                                     Make it the default
-                                </Button>
+                                </ActionButton>
                             ),
                     },
                 ]}

@@ -3,8 +3,8 @@
 import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Empty, When, words } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Empty, When, words } from "../../ui/basics";
 import { List } from "../../ui/list";
 
 export function Activity({ id }: { id: number }) {
@@ -74,9 +74,9 @@ export function TheirSessions({ id }: { id: number }) {
                 may("session.revoke") && {
                     head: "",
                     cell: (each) => (
-                        <Button small kind="danger" onClick={() => end.start(each.id)}>
+                        <ActionButton small kind="danger" action={end} on={each.id}>
                             End
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles, useWorkspaces } from "../../choices";
 import { useMay, useOrganization, usePlace } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import {
     Button,
     Card,
@@ -191,13 +191,13 @@ export function InvitationsPage() {
                         cell: (each) =>
                             (each.status === "pending" || each.status === "expired") && (
                                 <span className="row" style={{ justifyContent: "flex-end", flexWrap: "nowrap" }}>
-                                    <Button small onClick={() => resend.start(each.id)}>
+                                    <ActionButton small action={resend} on={each.id}>
                                         Send again
-                                    </Button>
+                                    </ActionButton>
                                     {each.status === "pending" && (
-                                        <Button small kind="danger" onClick={() => revoke.start(each.id)}>
+                                        <ActionButton small kind="danger" action={revoke} on={each.id}>
                                             Cancel
-                                        </Button>
+                                        </ActionButton>
                                     )}
                                 </span>
                             ),

@@ -6,7 +6,7 @@ import { api, checked, read, save, send } from "../../api/client";
 import { usePeople } from "../../choices";
 import { queries } from "../../queries";
 import { useMay, useOrganization } from "../../standing";
-import { proved, useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Filter } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 
@@ -53,13 +53,13 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                                 : "They cannot come in now."}
                         </p>
                         {status === "active" ? (
-                            <Button kind="danger" busy={change.busy} onClick={() => change.start("suspended")}>
+                            <ActionButton kind="danger" action={change} on="suspended">
                                 Suspend
-                            </Button>
+                            </ActionButton>
                         ) : (
-                            <Button kind="primary" busy={change.busy} onClick={() => change.start("active")}>
+                            <ActionButton kind="primary" action={change} on="active">
                                 Let in again
-                            </Button>
+                            </ActionButton>
                         )}
                     </div>
                 </Card>
@@ -69,12 +69,12 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                     <div className="row apart">
                         <p className="soft">All that is kept about them here (GDPR, articles 15 and 20).</p>
                         <span className="row">
-                            <Button busy={hand.busy} onClick={() => hand.start("json")}>
+                            <ActionButton action={hand} on="json">
                                 JSON
-                            </Button>
-                            <Button busy={hand.busy} onClick={() => hand.start("csv")}>
+                            </ActionButton>
+                            <ActionButton action={hand} on="csv">
                                 CSV
-                            </Button>
+                            </ActionButton>
                         </span>
                     </div>
                 </Card>
@@ -123,15 +123,13 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                     action="Remove"
                     onClose={() => setRemoving(false)}
                     onConfirm={async () => {
-                        await proved(() =>
-                            read(
-                                api.DELETE("/api/v1/organizations/{org_id}/members/{user_id}", {
-                                    params: {
-                                        path: { org_id: organization, user_id: id },
-                                        query: { transfer_to: heir ? Number(heir) : undefined },
-                                    },
-                                }),
-                            ),
+                        await read(
+                            api.DELETE("/api/v1/organizations/{org_id}/members/{user_id}", {
+                                params: {
+                                    path: { org_id: organization, user_id: id },
+                                    query: { transfer_to: heir ? Number(heir) : undefined },
+                                },
+                            }),
                         );
                         void queries.invalidateQueries({ queryKey: ["members"] });
                         void navigate({ to: "/people" });
@@ -146,12 +144,10 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                     action="Merge"
                     onClose={() => setMerging(false)}
                     onConfirm={async () => {
-                        await proved(() =>
-                            read(
-                                api.POST("/api/v1/users/merge", {
-                                    body: { source_user_id: id, target_user_id: Number(target) },
-                                }),
-                            ),
+                        await read(
+                            api.POST("/api/v1/users/merge", {
+                                body: { source_user_id: id, target_user_id: Number(target) },
+                            }),
                         );
                         void navigate({ to: "/people/$id", params: { id: target } });
                     }}

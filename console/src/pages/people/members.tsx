@@ -6,7 +6,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Avatar, Button, Empty, Filter, Page, Status, When } from "../../ui/basics";
 import { ActionMenu } from "../../ui/dialog";
 import { List } from "../../ui/list";
@@ -62,12 +62,12 @@ export function People() {
                 <div className="card pad row apart" style={{ padding: "10px 16px" }} role="status">
                     <span>{chosen.length} chosen</span>
                     <span className="row">
-                        <Button small onClick={() => bulk.start("active")} busy={bulk.busy}>
+                        <ActionButton small action={bulk} on="active">
                             Let in
-                        </Button>
-                        <Button small kind="danger" onClick={() => bulk.start("suspended")} busy={bulk.busy}>
+                        </ActionButton>
+                        <ActionButton small kind="danger" action={bulk} on="suspended">
                             Suspend
-                        </Button>
+                        </ActionButton>
                         <Button small kind="quiet" onClick={() => setChosen([])}>
                             Clear
                         </Button>

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles, useWorkspaces } from "../../choices";
 import { useMay, usePlace } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Filter, SearchBox, When, words } from "../../ui/basics";
 import { Loaded } from "../../ui/list";
 
@@ -77,9 +77,9 @@ export function Permissions({ id }: { id: number }) {
                                             )}
                                         </span>
                                         {may("role.assign") && (
-                                            <Button small kind="danger" onClick={() => take.start(each)}>
+                                            <ActionButton small kind="danger" action={take} on={each}>
                                                 Take away
-                                            </Button>
+                                            </ActionButton>
                                         )}
                                     </li>
                                 ))}

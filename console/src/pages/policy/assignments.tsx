@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { usePeople, useRoles, useSources, useWorkspaces } from "../../choices";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Empty, Problem, SelectField, When } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { List } from "../../ui/list";
@@ -91,9 +91,9 @@ export function Assignments({ id }: { id: string }) {
                     may("policy.write") && {
                         head: "",
                         cell: (each) => (
-                            <Button small kind="danger" onClick={() => remove.start(each.id)}>
+                            <ActionButton small kind="danger" action={remove} on={each.id}>
                                 Take away
-                            </Button>
+                            </ActionButton>
                         ),
                     },
                 ]}

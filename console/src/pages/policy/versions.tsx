@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Empty, Facts, When, words } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { List, Loaded } from "../../ui/list";
@@ -68,9 +68,9 @@ export function Versions({ id, now }: { id: string; now: number }) {
                         head: "",
                         cell: (each) =>
                             each.version !== now && (
-                                <Button small onClick={() => restore.start(each.version)}>
+                                <ActionButton small action={restore} on={each.version}>
                                     Restore
-                                </Button>
+                                </ActionButton>
                             ),
                     },
                 ]}

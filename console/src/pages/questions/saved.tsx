@@ -5,8 +5,8 @@ import { MoreHorizontal } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Empty, Filter, Status, When } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Empty, Filter, Status, When } from "../../ui/basics";
 import { ActionMenu } from "../../ui/dialog";
 import { List } from "../../ui/list";
 import { Rename, type Saved, Tags, changes, useRemove } from "./keeping";
@@ -93,9 +93,9 @@ export function SavedQuestions() {
                         head: "",
                         cell: (question) =>
                             isDeleted ? (
-                                <Button small disabled={restore.busy} onClick={() => restore.start(question.id)}>
+                                <ActionButton small action={restore} on={question.id}>
                                     Restore
-                                </Button>
+                                </ActionButton>
                             ) : (
                                 <ActionMenu
                                     label={`More for ${question.name ?? question.prompt_text}`}

@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { queries } from "../../queries";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Empty, Filter, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { List } from "../../ui/list";
@@ -55,17 +55,12 @@ export function VerifiedAnswers() {
                                     <SourceNames ids={pair.data_source_ids} />
                                     {pair.status === "candidate" ? (
                                         <span className="row">
-                                            <Button small disabled={reject.busy} onClick={() => reject.start(pair.id)}>
+                                            <ActionButton small action={reject} on={pair.id}>
                                                 Reject
-                                            </Button>
-                                            <Button
-                                                small
-                                                kind="primary"
-                                                disabled={confirm.busy}
-                                                onClick={() => confirm.start(pair.id)}
-                                            >
+                                            </ActionButton>
+                                            <ActionButton small kind="primary" action={confirm} on={pair.id}>
                                                 Confirm
-                                            </Button>
+                                            </ActionButton>
                                         </span>
                                     ) : (
                                         <Button small kind="danger" onClick={() => setDeleting(pair)}>

@@ -3,8 +3,8 @@
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Badge, Button, Card, Note, Problem, SelectField, TextField, When } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Card, Note, Problem, SelectField, TextField, When } from "../../ui/basics";
 
 const MODES = [
     ["off", "Off"],
@@ -79,17 +79,12 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
                 )}
                 {error !== undefined && <Problem error={error} />}
                 <div className="form-end">
-                    <Button busy={attempt.busy} onClick={() => attempt.start(undefined)}>
+                    <ActionButton action={attempt} on={undefined}>
                         Try it
-                    </Button>
-                    <Button
-                        kind="primary"
-                        busy={enforce.busy}
-                        disabled={!tried}
-                        onClick={() => enforce.start(undefined)}
-                    >
+                    </ActionButton>
+                    <ActionButton kind="primary" disabled={!tried} action={enforce} on={undefined}>
                         Set it
-                    </Button>
+                    </ActionButton>
                 </div>
             </div>
         </Card>

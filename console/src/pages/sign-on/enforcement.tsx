@@ -5,8 +5,8 @@ import { Link } from "@tanstack/react-router";
 import { CheckCircle2, Circle } from "lucide-react";
 import { api, checked, read, save, send } from "../../api/client";
 import { useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Avatar, Button, Card, Note, Page, Status, When, words } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Avatar, Card, Note, Page, Status, When, words } from "../../ui/basics";
 import { Loaded } from "../../ui/list";
 import { Enforce } from "./enforce";
 
@@ -136,18 +136,18 @@ function Notices() {
     return (
         <Card title="Tell people">
             <div className="row">
-                <Button busy={notify.busy} onClick={() => notify.start("mfa_setup")}>
+                <ActionButton action={notify} on="mfa_setup">
                     Ask for a second factor
-                </Button>
-                <Button busy={notify.busy} onClick={() => notify.start("sso_migration")}>
+                </ActionButton>
+                <ActionButton action={notify} on="sso_migration">
                     Ask to use single sign-on
-                </Button>
-                <Button busy={notify.busy} onClick={() => notify.start("enforcement_warning")}>
+                </ActionButton>
+                <ActionButton action={notify} on="enforcement_warning">
                     Warn
-                </Button>
-                <Button busy={report.busy} onClick={() => report.start(undefined)}>
+                </ActionButton>
+                <ActionButton action={report} on={undefined}>
                     Report
-                </Button>
+                </ActionButton>
             </div>
         </Card>
     );

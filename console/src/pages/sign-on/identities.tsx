@@ -2,8 +2,8 @@
 
 import { Link } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { useAction } from "../../ui/action";
-import { Button, Empty, When } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Empty, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 
 export function Identities({ id }: { id: number }) {
@@ -46,9 +46,9 @@ export function Identities({ id }: { id: number }) {
                     {
                         head: "",
                         cell: (each) => (
-                            <Button small kind="danger" onClick={() => unlink.start(each.user_id)}>
+                            <ActionButton small kind="danger" action={unlink} on={each.user_id}>
                                 Unlink
-                            </Button>
+                            </ActionButton>
                         ),
                     },
                 ]}

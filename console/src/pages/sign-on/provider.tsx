@@ -7,7 +7,7 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay } from "../../standing";
-import { proved, useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Facts, Field, Note, Page, SelectField, Status, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
@@ -73,13 +73,13 @@ export function Provider() {
                 data &&
                 may("sso.manage") &&
                 (data.status === "active" ? (
-                    <Button busy={update.busy} onClick={() => update.start({ status: "inactive" })}>
+                    <ActionButton action={update} on={{ status: "inactive" }}>
                         Switch off
-                    </Button>
+                    </ActionButton>
                 ) : (
-                    <Button kind="primary" busy={update.busy} onClick={() => update.start({ status: "active" })}>
+                    <ActionButton kind="primary" action={update} on={{ status: "active" }}>
                         Switch on
-                    </Button>
+                    </ActionButton>
                 ))
             }
         >
@@ -138,9 +138,9 @@ export function Provider() {
                                         </Note>
                                     )}
                                     <div>
-                                        <Button busy={test.busy} onClick={() => test.start(undefined)}>
+                                        <ActionButton action={test} on={undefined}>
                                             Test
-                                        </Button>
+                                        </ActionButton>
                                     </div>
                                 </Step>
                                 <Step number={2} title="Go the whole way once">
@@ -149,9 +149,9 @@ export function Provider() {
                                         gives, and what would have happened.
                                     </p>
                                     <div>
-                                        <Button busy={whole.busy} onClick={() => whole.start(undefined)}>
+                                        <ActionButton action={whole} on={undefined}>
                                             Try a sign-in
-                                        </Button>
+                                        </ActionButton>
                                     </div>
                                 </Step>
                                 <Step number={3} title="Who comes in, and as what">
@@ -187,13 +187,13 @@ export function Provider() {
                                         )}
                                     </Field>
                                     <div className="form-end">
-                                        <Button
+                                        <ActionButton
                                             disabled={groups === undefined}
-                                            busy={update.busy}
-                                            onClick={() => update.start({ group_role_mapping: parse(groups ?? "") })}
+                                            action={update}
+                                            on={{ group_role_mapping: parse(groups ?? "") }}
                                         >
                                             Save the groups
-                                        </Button>
+                                        </ActionButton>
                                     </div>
                                 </Step>
                                 <Identities id={Number(id)} />
@@ -214,9 +214,7 @@ export function Provider() {
                                 action="Remove"
                                 onClose={() => setDeleting(false)}
                                 onConfirm={async () => {
-                                    await proved(() =>
-                                        read(api.DELETE("/api/v1/sso/providers/{provider_id}", { params: { path } })),
-                                    );
+                                    await read(api.DELETE("/api/v1/sso/providers/{provider_id}", { params: { path } }));
                                     void navigate({ to: "/sso" });
                                 }}
                             >

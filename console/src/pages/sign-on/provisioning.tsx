@@ -6,8 +6,8 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Copyable, Empty, Facts, Note, Page, SelectField, Skeleton, Status, When } from "../../ui/basics";
+import { ActionButton, useAction } from "../../ui/action";
+import { Card, Copyable, Empty, Facts, Note, Page, SelectField, Skeleton, Status, When } from "../../ui/basics";
 
 export function Scim() {
     const may = useMay();
@@ -78,13 +78,9 @@ export function Scim() {
                             <div className="stack">
                                 <p className="soft">You get an address and a token to enter at your provider.</p>
                                 <div>
-                                    <Button
-                                        kind="primary"
-                                        busy={configure.busy}
-                                        onClick={() => configure.start({ enabled: true })}
-                                    >
+                                    <ActionButton kind="primary" action={configure} on={{ enabled: true }}>
                                         Switch on
-                                    </Button>
+                                    </ActionButton>
                                 </div>
                             </div>
                         </Card>
@@ -133,15 +129,16 @@ export function Scim() {
                                     />
                                     {may("scim.manage") && (
                                         <div className="form-end">
-                                            <Button onClick={() => configure.start({ rotate_token: true })}>
+                                            <ActionButton action={configure} on={{ rotate_token: true }}>
                                                 New token
-                                            </Button>
-                                            <Button
+                                            </ActionButton>
+                                            <ActionButton
                                                 kind={scim.data.config.enabled ? "danger" : "primary"}
-                                                onClick={() => configure.start({ enabled: !scim.data?.config.enabled })}
+                                                action={configure}
+                                                on={{ enabled: !scim.data?.config.enabled }}
                                             >
                                                 {scim.data.config.enabled ? "Switch off" : "Switch on"}
-                                            </Button>
+                                            </ActionButton>
                                         </div>
                                     )}
                                 </div>
@@ -182,12 +179,12 @@ export function Scim() {
                                         </Note>
                                     )}
                                     <div className="form-end">
-                                        <Button busy={sync.busy} onClick={() => sync.start("incremental")}>
+                                        <ActionButton action={sync} on="incremental">
                                             Reconcile what changed
-                                        </Button>
-                                        <Button busy={sync.busy} onClick={() => sync.start("full")}>
+                                        </ActionButton>
+                                        <ActionButton action={sync} on="full">
                                             Reconcile all
-                                        </Button>
+                                        </ActionButton>
                                     </div>
                                 </div>
                             </Card>

@@ -5,7 +5,7 @@ import { EyeOff, Filter as FilterIcon, KeyRound, Table2 } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Empty, Problem, SearchBox, Skeleton, count, words } from "../../ui/basics";
 import { Explain } from "../about-answer";
 
@@ -71,9 +71,9 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                         What is hidden from me?
                     </Button>
                     {may("datasource.write") && (
-                        <Button small busy={discover.busy} onClick={() => discover.start(undefined)}>
+                        <ActionButton small action={discover} on={undefined}>
                             Read again
-                        </Button>
+                        </ActionButton>
                     )}
                 </span>
             </div>

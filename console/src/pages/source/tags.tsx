@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
+import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Empty, Filter, Status, TextField } from "../../ui/basics";
 import { List } from "../../ui/list";
 
@@ -43,9 +43,9 @@ export function ColumnTags({ id }: { id: string }) {
                         />
                         {may("policy.write") && (
                             <>
-                                <Button small busy={propose.busy} onClick={() => propose.start(undefined)}>
+                                <ActionButton small action={propose} on={undefined}>
                                     Propose tags
-                                </Button>
+                                </ActionButton>
                                 <Button small onClick={() => setAdding(!adding)}>
                                     Tag a column
                                 </Button>
@@ -81,22 +81,22 @@ export function ColumnTags({ id }: { id: string }) {
                         head: "",
                         cell: (tag) =>
                             tag.status === "confirmed" ? (
-                                <Button
+                                <ActionButton
                                     small
                                     kind="quiet"
-                                    onClick={() => set.start([{ table: tag.table, column: tag.column, tags: [] }])}
+                                    action={set}
+                                    on={[{ table: tag.table, column: tag.column, tags: [] }]}
                                 >
                                     Take away
-                                </Button>
+                                </ActionButton>
                             ) : (
-                                <Button
+                                <ActionButton
                                     small
-                                    onClick={() =>
-                                        set.start([{ table: tag.table, column: tag.column, tags: [tag.tag] }])
-                                    }
+                                    action={set}
+                                    on={[{ table: tag.table, column: tag.column, tags: [tag.tag] }]}
                                 >
                                     Confirm
-                                </Button>
+                                </ActionButton>
                             ),
                     },
                 ]}
