@@ -4,6 +4,7 @@ import { MoreHorizontal, Plus } from "lucide-react";
 import { useState } from "react";
 import { useQuery } from "@tanstack/react-query";
 import { type Schemas, api, read } from "../api/client";
+import { usePeople } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
@@ -12,6 +13,7 @@ import {
     Button,
     Card,
     Check,
+    Choices,
     Empty,
     Field,
     Note,
@@ -269,8 +271,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                         options={kinds.map((each) => [each, each] as const)}
                     />
                 </div>
-                <fieldset style={{ border: 0, margin: 0, padding: 0 }}>
-                    <legend className="label">What</legend>
+                <Choices legend="What" error={save.of("actions")}>
                     <div className="chips">
                         {permissions.data?.permissions
                             .filter((permission) => permission.category === kind)
@@ -292,7 +293,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                 </button>
                             ))}
                     </div>
-                </fieldset>
+                </Choices>
                 <div className="row apart">
                     <span className="label">When</span>
                     <div className="segments" role="group" aria-label="Write conditions as">
@@ -421,10 +422,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
 
 /** Why may they, why not. */
 function Try() {
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
+    const people = usePeople();
     const permissions = useQuery({
         queryKey: ["permissions"],
         queryFn: () => read(api.GET("/api/v1/roles/permissions")),

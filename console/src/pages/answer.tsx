@@ -5,7 +5,7 @@ import { BarChart3, Check, Copy, Download, EyeOff, ShieldCheck, Table2, ThumbsDo
 import { Suspense, lazy, useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
 import { ActionMenu } from "../ui/dialog";
@@ -191,9 +191,9 @@ export function AnswerCard({
                     </div>
                     <div className="row">
                         {truncated && !more && (
-                            <Button small busy={loadMore.busy} onClick={() => loadMore.start(undefined)}>
+                            <ActionButton small action={loadMore} on={undefined}>
                                 {loadMore.busy && progress ? `${count(progress)} rows…` : "Load all rows"}
-                            </Button>
+                            </ActionButton>
                         )}
                         {canSave && answer.question && answer.prompt === undefined && may("prompt.write") && (
                             <SaveQuestion question={answer.question} sources={answer.sources} />
@@ -321,16 +321,16 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
         <>
             <div className="row small" role="group" aria-label="Was it right?">
                 <span className="soft">{given ? "You said:" : "Was it right?"}</span>
-                <Button
+                <ActionButton
                     small
                     kind="quiet"
                     icon={<ThumbsUp size={14} />}
                     aria-pressed={given === "right"}
-                    disabled={give.busy}
-                    onClick={() => give.start({ verdict: "right" })}
+                    action={give}
+                    on={{ verdict: "right" }}
                 >
                     Right
-                </Button>
+                </ActionButton>
                 <Button
                     small
                     kind="quiet"

@@ -5,9 +5,10 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Badge,
     Button,
@@ -266,9 +267,9 @@ function Links() {
                 {
                     head: "",
                     cell: (link) => (
-                        <Button small kind="danger" onClick={() => revoke.start(link.link_id)}>
+                        <ActionButton small kind="danger" action={revoke} on={link.link_id}>
                             Revoke
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}
@@ -280,10 +281,7 @@ function Links() {
 function Shares() {
     const [folder, setFolder] = useState("");
     const [workspace, setWorkspace] = useState("");
-    const workspaces = useQuery({
-        queryKey: ["workspaces"],
-        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
-    });
+    const workspaces = useWorkspaces();
     const share = useAction(
         () =>
             read(
@@ -351,9 +349,9 @@ function Shares() {
                     {
                         head: "",
                         cell: (each) => (
-                            <Button small kind="danger" onClick={() => stop.start(each.share_id)}>
+                            <ActionButton small kind="danger" action={stop} on={each.share_id}>
                                 Stop
-                            </Button>
+                            </ActionButton>
                         ),
                     },
                 ]}

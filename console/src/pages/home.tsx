@@ -5,6 +5,7 @@ import { Link, Navigate, useNavigate } from "@tanstack/react-router";
 import { CheckCircle2, Circle } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../api/client";
+import { useSources } from "../choices";
 import { queries } from "../queries";
 import { session } from "../session";
 import { useMay, useMe, useOrganization, usePlace } from "../standing";
@@ -29,16 +30,7 @@ function FirstSteps() {
     const may = useMay();
     const isBuilder = may("datasource.write") && may("policy.write") && may("member.invite");
     const enabled = isBuilder && organization > 0;
-    const sources = useQuery({
-        queryKey: ["sources", "all"],
-        enabled,
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
-    });
+    const sources = useSources(enabled);
     const runs = useQuery({
         queryKey: ["first", "runs"],
         enabled,

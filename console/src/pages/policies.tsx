@@ -7,8 +7,8 @@ import { useState } from "react";
 import { api, read } from "../api/client";
 import { queries } from "../queries";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
-import { Badge, Button, Card, Empty, Filter, Page, Status, When, count } from "../ui/basics";
+import { ActionButton, useAction } from "../ui/action";
+import { Badge, Card, Empty, Filter, Page, Status, When, count } from "../ui/basics";
 import { ActionMenu, Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 
@@ -155,9 +155,9 @@ export function Policies() {
                         head: "",
                         cell: (policy) =>
                             isDeleted ? (
-                                <Button small onClick={() => restore.start(policy.id)}>
+                                <ActionButton small action={restore} on={policy.id}>
                                     Restore
-                                </Button>
+                                </ActionButton>
                             ) : (
                                 <ActionMenu
                                     label={`Actions for ${policy.name}`}

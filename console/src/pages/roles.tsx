@@ -5,8 +5,9 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
+import { usePeople, useRoles } from "../choices";
 import { useMay, useOrganization } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Avatar,
     Badge,
@@ -25,10 +26,10 @@ import {
     When,
     words,
 } from "../ui/basics";
-import { Confirm, Dialog } from "../ui/dialog";
+import { Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
+import { NameDialog } from "../ui/naming";
 import { Unsaved } from "../ui/unsaved";
-import { useRoles } from "./people";
 
 export function RolesPage() {
     const may = useMay();
@@ -294,7 +295,7 @@ function EditRole({
     const [held, setHeld] = useState(permissions);
     const [heir, setHeir] = useState("");
     const [deleting, setDeleting] = useState(false);
-    const [cloning, setCloning] = useState<string>();
+    const [cloning, setCloning] = useState(false);
     const isOwn = !isSystem && may("role.update");
     const sorted = useMemo(() => [...held].sort(), [held]);
     const touched =
@@ -344,7 +345,7 @@ function EditRole({
                     <div className="row apart">
                         <span>Built-in roles stay as they are. Copy it to change it.</span>
                         {may("role.create") && (
-                            <Button small onClick={() => setCloning(`${first} (copy)`)}>
+                            <Button small onClick={() => setCloning(true)}>
                                 Copy…
                             </Button>
                         )}
@@ -411,23 +412,20 @@ function EditRole({
                             Delete…
                         </Button>
                     )}
-                    <Button onClick={() => setCloning(`${first} (copy)`)}>Copy…</Button>
+                    <Button onClick={() => setCloning(true)}>Copy…</Button>
                     <Button kind="primary" type="submit" disabled={!touched} busy={save.busy}>
                         Save
                     </Button>
                 </div>
             )}
-            {cloning !== undefined && (
-                <Dialog title="Copy this role" onClose={() => setCloning(undefined)}>
-                    <TextField label="Name" value={cloning} onValue={setCloning} autoFocus />
-                    {clone.error !== undefined && <Problem error={clone.error} />}
-                    <div className="form-end">
-                        <Button onClick={() => setCloning(undefined)}>Cancel</Button>
-                        <Button kind="primary" busy={clone.busy} onClick={() => clone.start(cloning)}>
-                            Copy
-                        </Button>
-                    </div>
-                </Dialog>
+            {cloning && (
+                <NameDialog
+                    title="Copy this role"
+                    first={`${first} (copy)`}
+                    action="Copy"
+                    make={clone}
+                    onClose={() => setCloning(false)}
+                />
             )}
             {deleting && (
                 <Confirm
@@ -465,10 +463,7 @@ function EditRole({
 
 function Holders({ id }: { id: number }) {
     const may = useMay();
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
+    const people = usePeople();
     const [person, setPerson] = useState("");
     const changes = [["holders", id], ["roles"]];
     const give = useAction(
@@ -512,9 +507,9 @@ function Holders({ id }: { id: number }) {
                                 ),
                             ]}
                         />
-                        <Button small disabled={!person} busy={give.busy} onClick={() => give.start(undefined)}>
+                        <ActionButton small disabled={!person} action={give} on={undefined}>
                             Give
-                        </Button>
+                        </ActionButton>
                     </>
                 )
             }
@@ -545,9 +540,9 @@ function Holders({ id }: { id: number }) {
                 may("role.assign") && {
                     head: "",
                     cell: (each) => (
-                        <Button small kind="danger" onClick={() => take.start(each.id)}>
+                        <ActionButton small kind="danger" action={take} on={each.id}>
                             Take away
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}

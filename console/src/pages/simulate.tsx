@@ -5,24 +5,14 @@ import { useSearch } from "@tanstack/react-router";
 import { EyeOff, Filter as FilterIcon, Lock } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
+import { usePeople, useSources } from "../choices";
 import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, count } from "../ui/basics";
 import { type Cell, Grid } from "../ui/grid";
 
 export function Simulate() {
     const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string };
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
-    const sources = useQuery({
-        queryKey: ["sources", "all"],
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
-    });
+    const people = usePeople();
+    const sources = useSources();
     const policies = useQuery({
         queryKey: ["policies", "simulate"],
         queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { page_size: 100 } } })),

@@ -6,7 +6,7 @@ import { Braces, CheckCircle2, Cloud, Database, FileSpreadsheet, Leaf, Plus, Rad
 import { useMemo, useState } from "react";
 import { type Schemas, api, read } from "../api/client";
 import { useMay, usePlace } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Button,
     Card,
@@ -215,9 +215,9 @@ function Restore({ id }: { id: number }) {
         { done: "Restored.", changes: [["sources"]] },
     );
     return (
-        <Button small busy={restore.busy} onClick={() => restore.start(undefined)}>
+        <ActionButton small action={restore} on={undefined}>
             Restore
-        </Button>
+        </ActionButton>
     );
 }
 

@@ -241,6 +241,38 @@ export function Check({ label, hint, ...rest }: ComponentProps<"input"> & { labe
     );
 }
 
+/** Controls that answer one question together, under its words; with a hint and what is wrong with them. */
+export function Choices({
+    legend,
+    isHidden,
+    hint,
+    error,
+    children,
+}: {
+    legend: string;
+    isHidden?: boolean;
+    hint?: ReactNode;
+    error?: string;
+    children: ReactNode;
+}) {
+    return (
+        <fieldset className="choices">
+            <legend className={isHidden ? "visually-hidden" : "label"}>{legend}</legend>
+            {children}
+            {(hint || error) && (
+                <div className="field">
+                    {hint && <span className="hint">{hint}</span>}
+                    {error && (
+                        <span className="wrong" role="alert">
+                            {error}
+                        </span>
+                    )}
+                </div>
+            )}
+        </fieldset>
+    );
+}
+
 export function Note({ tone = "", children }: { tone?: "" | "good" | "warn" | "bad"; children: ReactNode }) {
     const Icon = tone === "good" ? CheckCircle2 : tone === "" ? Info : AlertCircle;
     return (

@@ -1,6 +1,5 @@
 // The person's menu, and the choice of organization and workspace.
 
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Check, ChevronsUpDown, LogOut, Moon } from "lucide-react";
 import {
@@ -14,6 +13,7 @@ import {
     Separator,
 } from "react-aria-components";
 import { api, read } from "../api/client";
+import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { session } from "../session";
 import { useMe, usePlace } from "../standing";
@@ -84,11 +84,7 @@ export function PlaceMenu() {
     const { organization, workspace } = usePlace();
     const navigate = useNavigate();
     const me = useMe();
-    const workspaces = useQuery({
-        queryKey: ["workspaces"],
-        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
-        staleTime: 60_000,
-    });
+    const workspaces = useWorkspaces();
     const organizations = me.data?.organizations ?? [];
     const here = organizations.find((each) => each.id === organization);
     const room = workspaces.data?.workspaces.find((each) => each.id === workspace);
