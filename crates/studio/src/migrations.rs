@@ -14,6 +14,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Templates),
         Box::new(VerifiedPairs),
         Box::new(Glossaries),
+        Box::new(Semantics),
     ]
 }
 
@@ -404,6 +405,72 @@ impl MigrationTrait for Glossaries {
             .execute_unprepared(
                 "CREATE UNIQUE INDEX prompt_glossaries_workspace \
                  ON prompt_glossaries (organization_id, coalesce(workspace_id, 0))",
+            )
+            .await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What people say of the data.
+struct Semantics;
+
+impl MigrationName for Semantics {
+    fn name(&self) -> &str {
+        "m0076_studio_semantics"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Semantics {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("prompt_semantics")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer_null("workspace_id"))
+                .col(big_integer_null("user_id"))
+                .col(text("kind"))
+                .col(text("name"))
+                .col(json("definition"))
+                .col(text("status"))
+                .col(text("origin"))
+                .col(big_integer("created_by_user_id"))
+                .col(big_integer_null("confirmed_by_user_id"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .foreign_key(&mut belongs_to("prompt_semantics"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_semantics_person")
+                .table("prompt_semantics")
+                .col("created_by_user_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_semantics_workspace")
+                .table("prompt_semantics")
+                .col("organization_id")
+                .col("workspace_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        // Two nulls are not the same to a unique index.
+        m.get_connection()
+            .execute_unprepared(
+                "CREATE UNIQUE INDEX prompt_semantics_name ON prompt_semantics \
+                 (organization_id, coalesce(workspace_id, 0), coalesce(user_id, 0), kind, name)",
             )
             .await?;
         Ok(())

@@ -47,6 +47,7 @@ use crate::{
     Studio, context, glossary,
     planner::{self, Example, Plan, PlanError, Planner, Refused},
     prompt::{self, Status, StepStatus},
+    semantics,
     verified::{self, Pair},
 };
 
@@ -209,6 +210,7 @@ impl Course {
         let context = context::build(&engine, &studio.samples, &catalogue, &self.asking.schemas);
         let mut context = unless(cancelled, context).await?;
         context.terms = glossary::terms(&engine.platform, tenant, &caller, &self.asking.text).await?;
+        semantics::apply(&engine.platform, tenant, &caller, &mut context).await?;
         let began = Instant::now();
         let pairs = verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?;
         let plan = match unless(cancelled, self.confirmed(&engine, &catalogue, &pairs)).await? {

@@ -14,6 +14,8 @@
 mod chat;
 mod context;
 mod embedded;
+mod layer;
+mod metric;
 pub(crate) mod quote;
 mod single_select;
 pub mod terms;
@@ -24,6 +26,8 @@ use serde::{Deserialize, Serialize};
 pub use chat::{ChatPlanner, ChatSettings};
 pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext};
 pub use embedded::EmbeddedPlanner;
+pub use layer::{ColumnPlace, Join, Layer, Metric, Synonym};
+pub use metric::MetricError;
 pub use single_select::{NotOneSelect, require_single_select};
 pub use terms::Term;
 
@@ -59,6 +63,16 @@ pub struct Refused<'a> {
 pub fn follow_ups(question: &str, context: &Context) -> Vec<String> {
     let asked = question.trim().to_lowercase();
     embedded::follow_ups(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
+}
+
+/// How tables belong together by what the schema declares and what names tell.
+pub(crate) fn references(context: &Context) -> Vec<Join> {
+    embedded::references(context)
+}
+
+/// Whether the column alone identifies a row of its table.
+pub(crate) fn is_key(context: &Context, place: ColumnPlace) -> bool {
+    embedded::is_key(context, place)
 }
 
 /// A question, understood.

@@ -7,6 +7,7 @@ mod live;
 mod lost;
 mod model;
 mod saved;
+mod semantics;
 mod templates;
 mod verified;
 

@@ -129,6 +129,7 @@ impl Composer<'_> {
             Meaning::Number(_) => self.count_of_rows(),
             Meaning::Time(range) => self.time(*range),
             Meaning::Noun(_) => self.name(),
+            Meaning::Metric(metric) => self.metric(*metric, here),
             Meaning::Cue(cue) => self.follow(*cue),
         }
         // Whatever a phrase does, the reading goes on behind it.
@@ -280,10 +281,15 @@ impl Composer<'_> {
         }
     }
 
+    /// A measure begins at this place.
+    pub(super) fn measures_at(&self, at: usize) -> bool {
+        matches!(self.meaning(at), Some(Meaning::Cue(Cue::Count | Cue::Aggregate(_)) | Meaning::Metric(_)))
+    }
+
     /// Reads "number of orders", "total amount", "revenue" at this place into a measure.
     pub(super) fn measure_ahead(&mut self) -> Option<usize> {
         let start = self.skip_noise(self.at);
-        if !matches!(self.cue(start), Some(Cue::Count | Cue::Aggregate(_))) {
+        if !self.measures_at(start) {
             return None;
         }
         let known = self.intent.measures.len();
@@ -294,7 +300,7 @@ impl Composer<'_> {
                 Some(Meaning::Cue(cue)) => {
                     matches!(cue, Cue::Count | Cue::Aggregate(_) | Cue::Noise | Cue::Of | Cue::Distinct | Cue::All)
                 }
-                Some(Meaning::Noun(_)) => true,
+                Some(Meaning::Noun(_) | Meaning::Metric(_)) => true,
                 _ => false,
             };
             if !reads_on {

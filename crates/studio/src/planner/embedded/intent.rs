@@ -39,6 +39,8 @@ pub(super) enum Measured {
     Column(Mention),
     /// The column that says how big a row of the table is.
     Weight(TableId),
+    /// One of the layer's, by its position.
+    Metric(usize),
 }
 
 #[derive(Debug, Clone)]

@@ -25,6 +25,8 @@ pub(super) enum Meaning {
     Number(String),
     Quoted(String),
     Noun(Noun),
+    /// The one of the layer's at this position.
+    Metric(usize),
     Pause,
     Unknown,
 }
@@ -112,6 +114,12 @@ impl Linker<'_> {
         let time = calendar::time_at(&self.tokens[at..], self.schema.context.now, standing);
         let cue = self.cue_at(at);
         let noun = self.noun_at(at);
+        if let Some((length, metric)) = self.metric_at(at)
+            && time.as_ref().is_none_or(|(time_length, _)| length >= *time_length)
+            && noun.as_ref().is_none_or(|(noun_length, _)| length >= *noun_length)
+        {
+            return (length, Meaning::Metric(metric));
+        }
         if let Some((length, range)) = time
             && noun.as_ref().is_none_or(|(noun_length, _)| length >= *noun_length)
         {
@@ -176,7 +184,7 @@ impl Linker<'_> {
         let bare_year = match before.last() {
             None => self.tokens.len() > at + 1,
             Some(Link { meaning: Meaning::Noun(noun), .. }) => !measures(noun) || noun.summed,
-            Some(Link { meaning: Meaning::Pause | Meaning::Time(_), .. }) => true,
+            Some(Link { meaning: Meaning::Pause | Meaning::Time(_) | Meaning::Metric(_), .. }) => true,
             Some(_) => false,
         };
         Standing { bare_year, after_number_noun }
@@ -190,6 +198,16 @@ impl Linker<'_> {
                 .collect();
             Some((length, cue::cue(&words.join(" "))?))
         })
+    }
+
+    /// The longest phrase at `at` that people gave to a metric.
+    fn metric_at(&self, at: usize) -> Option<(usize, usize)> {
+        let fitting = self.schema.metric_names.iter().filter_map(|name| {
+            let tokens = self.tokens.get(at..at + name.words.len())?;
+            let is_said = tokens.iter().all(|token| token.kind == Kind::Word) && fit(&name.words, tokens)? > 0.9;
+            is_said.then_some((name.words.len(), name.of))
+        });
+        fitting.max_by_key(|(length, metric)| (*length, std::cmp::Reverse(*metric)))
     }
 
     /// The longest phrase at `at` that names something.

@@ -35,7 +35,7 @@ pub(in crate::planner) mod words;
 
 use async_trait::async_trait;
 
-use super::{Context, Plan, PlanError, Planner, terms};
+use super::{ColumnPlace, Context, Join, Plan, PlanError, Planner, terms};
 use link::{Link, Linker, Meaning};
 use schema::Schema;
 use unclear::Unclear;
@@ -94,6 +94,19 @@ impl Planner for EmbeddedPlanner {
     }
 }
 
+/// How tables belong together by what the schema declares and what names tell.
+pub(super) fn references(context: &Context) -> Vec<Join> {
+    let at = |column: schema::ColumnId| ColumnPlace { table: column.table, column: column.column };
+    let edges = Schema::new(context).edges;
+    edges.iter().map(|edge| Join { from: at(edge.from), to: at(edge.to), one_to_one: false }).collect()
+}
+
+/// Whether the column alone identifies a row.
+pub(super) fn is_key(context: &Context, place: ColumnPlace) -> bool {
+    let key = Schema::new(context).key_of(place.table);
+    key.is_some_and(|key| key.column == place.column)
+}
+
 /// Questions that could come next. They are kept with the run, so that no value is in them.
 pub(super) fn follow_ups(question: &str, context: &Context) -> Vec<String> {
     suggest::following(question, &Schema::new(context))
@@ -143,7 +156,7 @@ fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     if !withheld.is_empty() {
         return Err(Failure::Withheld(withheld));
     }
-    if !links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_))) {
+    if !links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_) | Meaning::Metric(_))) {
         return Err(nothing_known(&links).into());
     }
     let composed = compose::compose(schema, &links);

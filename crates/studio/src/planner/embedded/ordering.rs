@@ -75,7 +75,7 @@ impl Composer<'_> {
             self.intent.dimensions.push(Dimension::Time(found, mention, text));
             return true;
         }
-        if matches!(self.cue(at), Some(Cue::Count | Cue::Aggregate(_))) {
+        if self.measures_at(at) {
             return match self.measure_ahead() {
                 Some(measure) => {
                     self.rank_by(RankBy::Measure(measure));

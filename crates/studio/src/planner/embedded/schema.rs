@@ -1,6 +1,6 @@
 //! The caller's schema, indexed by the words that can name its parts, with the graph of its keys.
 
-use crate::planner::{ColumnContext, ColumnType, Context, TableContext};
+use crate::planner::{ColumnContext, ColumnPlace, ColumnType, Context, Metric, TableContext};
 
 use super::words;
 
@@ -48,7 +48,11 @@ pub(super) struct Schema<'a> {
     pub(super) column_names: Vec<Name<ColumnId>>,
     pub(super) values: Vec<ValueName>,
     pub(super) edges: Vec<Edge>,
+    pub(super) metric_names: Vec<Name<usize>>,
 }
+
+/// What a word is worth that people gave to a thing: more than the thing's own name.
+const CHOSEN: f64 = 1.05;
 
 /// Ends of column names that tell the type and not the thing: `hired_at`, `order_date`.
 const TYPE_WORDS: &[&str] =
@@ -65,8 +69,14 @@ const VAGUE_WORDS: &[&str] = &[
 
 impl<'a> Schema<'a> {
     pub(super) fn new(context: &'a Context) -> Self {
-        let mut schema =
-            Self { context, table_names: Vec::new(), column_names: Vec::new(), values: Vec::new(), edges: Vec::new() };
+        let mut schema = Self {
+            context,
+            table_names: Vec::new(),
+            column_names: Vec::new(),
+            values: Vec::new(),
+            edges: Vec::new(),
+            metric_names: Vec::new(),
+        };
         for (table, described) in context.tables.iter().enumerate() {
             schema.name_table(table, described);
             let table_words = singulars(&described.name);
@@ -87,6 +97,7 @@ impl<'a> Schema<'a> {
             }
         }
         schema.edges = schema.find_edges();
+        schema.name_layer();
         schema
     }
 
@@ -107,6 +118,33 @@ impl<'a> Schema<'a> {
             call(&words[words.len() - 1..], 0.7);
             call(&words[..1], 0.6);
         }
+    }
+
+    /// What people call things goes before what the names of the schema tell.
+    fn name_layer(&mut self) {
+        for (metric, described) in self.context.layer.metrics.iter().enumerate() {
+            self.metric_names.push(Name { of: metric, words: singulars(&described.name), score: 1.0 });
+        }
+        self.metric_names.retain(|name| !name.words.is_empty());
+        for synonym in &self.context.layer.synonyms {
+            let words = singulars(&synonym.phrase);
+            let column = synonym.column.map(|column| ColumnId { table: synonym.table, column });
+            if words.is_empty() {
+                continue;
+            }
+            match column {
+                Some(column) if synonym.is_value => {
+                    let spelled = words::name_words(&synonym.phrase);
+                    self.values.retain(|value| value.words != spelled || value.column == column);
+                }
+                Some(column) => self.column_names.push(Name { of: column, words, score: CHOSEN }),
+                None => self.table_names.push(Name { of: synonym.table, words, score: CHOSEN }),
+            }
+        }
+    }
+
+    pub(super) fn metric(&self, metric: usize) -> Option<&'a Metric> {
+        self.context.layer.metrics.get(metric)
     }
 
     pub(super) fn table(&self, table: TableId) -> &'a TableContext {
@@ -250,13 +288,26 @@ impl<'a> Schema<'a> {
         singulars(&self.column(column).name)
     }
 
-    /// Declared references first, then those that the names tell: `orders.customer_id` refers to
+    /// Those that people confirmed first; then declared references and those that the names tell, of columns of which
+    /// nobody said more: `orders.customer_id` refers to
     /// `customers.customer_id` or `customers.id`.
     fn find_edges(&self) -> Vec<Edge> {
         let mut edges = Vec::new();
+        let at = |place: ColumnPlace| ColumnId { table: place.table, column: place.column };
+        for join in &self.context.layer.joins {
+            let (from, to) = (at(join.from), at(join.to));
+            edges.push(Edge { from, to });
+            if join.one_to_one {
+                edges.push(Edge { from: to, to: from });
+            }
+        }
+        let said: Vec<ColumnId> = self.context.layer.joins.iter().map(|join| at(join.from)).collect();
         for (table, described) in self.context.tables.iter().enumerate() {
             for (column, described) in described.columns.iter().enumerate() {
                 let from = ColumnId { table, column };
+                if said.contains(&from) {
+                    continue;
+                }
                 let edge = match &described.references {
                     Some((table, column)) => self.declared_target(from, table, column),
                     None => self.inferred_target(from),

@@ -78,18 +78,23 @@ impl<'a> Settler<'a> {
     fn measure(&mut self, measure: &intent::Measure) -> Result<Measure, Unclear> {
         let aggregate = measure.aggregate;
         let settled = match &measure.of {
-            Measured::Rows(table) => Measure { aggregate, table: *table, column: None },
+            Measured::Rows(table) => Measure { aggregate, table: *table, column: None, metric: None },
             Measured::RowsWith(mention) => {
                 let column = self.column(mention)?;
-                Measure { aggregate, table: column.table, column: None }
+                Measure { aggregate, table: column.table, column: None, metric: None }
             }
             Measured::Column(mention) => {
                 let column = self.column(mention)?;
-                Measure { aggregate, table: column.table, column: Some(column) }
+                Measure { aggregate, table: column.table, column: Some(column), metric: None }
             }
             Measured::Weight(table) => {
                 let column = self.weight(*table, &measure.text)?;
-                Measure { aggregate, table: *table, column: Some(column) }
+                Measure { aggregate, table: *table, column: Some(column), metric: None }
+            }
+            Measured::Metric(metric) => {
+                let missing = || Unclear::words(std::slice::from_ref(&measure.text));
+                let table = self.schema.metric(*metric).ok_or_else(missing)?.table;
+                Measure { aggregate, table, column: None, metric: Some(*metric) }
             }
         };
         self.notes.measure(&measure.text, &settled);
@@ -199,7 +204,8 @@ impl<'a> Settler<'a> {
         let counts = |(index, measure): (usize, &Measure)| {
             let is_having = havings.iter().any(|(having, _)| *having == index);
             let of_owner = measure.table != chosen.table && self.schema.path_up(chosen.table, measure.table).is_some();
-            (!is_having && measure.aggregate == Aggregate::Count && of_owner).then_some(index)
+            (!is_having && measure.aggregate == Aggregate::Count && measure.metric.is_none() && of_owner)
+                .then_some(index)
         };
         let counted = measures.iter().enumerate().find_map(counts)?;
         Some((counted, *by))
