@@ -92,6 +92,8 @@ pub fn operations() -> OpenApiRouter<Studio> {
         .routes(routes!(execution::get_execution_status))
         .routes(routes!(cancel::cancel_execution))
         .routes(routes!(stream::stream_events))
+        .routes(routes!(execution::clarify::clarify_execution))
+        .routes(routes!(execution::save::save_execution))
         .routes(routes!(execution::feedback::give_feedback))
         .routes(routes!(glossary::get::get_glossary, glossary::replace::replace_glossary))
         .routes(routes!(semantics::list::list_semantics, semantics::create::create_semantics))

@@ -15,6 +15,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(VerifiedPairs),
         Box::new(Glossaries),
         Box::new(Semantics),
+        Box::new(Conversations),
     ]
 }
 
@@ -474,6 +475,34 @@ impl MigrationTrait for Semantics {
             )
             .await?;
         Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What a run asks, why it failed, and what it goes on from.
+struct Conversations;
+
+impl MigrationName for Conversations {
+    fn name(&self) -> &str {
+        "m0077_studio_conversations"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Conversations {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for column in [
+            json_null("error_details"),
+            json_null("clarification"),
+            big_integer_null("follows_execution_id"),
+            json_null("thread"),
+        ] {
+            m.alter_table(Table::alter().table("prompt_executions").add_column(column).to_owned()).await?;
+        }
+        m.alter_table(Table::alter().table("prompts").add_column(json_null("thread")).to_owned()).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

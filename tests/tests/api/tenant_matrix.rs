@@ -510,6 +510,13 @@ const ENTRIES: &[Entry] = &[
         Own,
         |_| json!({"verdict": "wrong", "comment": "No."}),
     ),
+    entry(
+        "POST /api/v1/prompts/executions/{execution_id}/clarify",
+        OwnRefusing("CONFLICT"),
+        |_| json!({"choice": "orders.region"}),
+    ),
+    // The question of it is saved.
+    entry("POST /api/v1/prompts/executions/{execution_id}/save", OwnRefusing("CONFLICT"), |_| json!({})),
     entry("GET /api/v1/prompts/glossary", Members, nothing),
     entry(
         "PUT /api/v1/prompts/glossary",

@@ -101,6 +101,17 @@ pub struct Understanding {
     pub meaning: String,
 }
 
+/// One of several readings of a word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// For people; no two of a word are alike.
+    pub label: String,
+    /// `catalog.schema.table`, or a column of it.
+    pub of: String,
+    /// The word is a value of the column.
+    pub is_value: bool,
+}
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -113,6 +124,16 @@ pub enum PlanError {
         unknown_words: Vec<String>,
         /// The nearest questions that do work on this schema.
         suggestions: Vec<String>,
+    },
+    /// A word of the question has several readings, each as good as the others.
+    #[error("{message}")]
+    Ambiguous {
+        /// The question to the person who asked.
+        message: String,
+        /// The word as it was asked.
+        word: String,
+        /// At least two.
+        choices: Vec<Choice>,
     },
     /// The question is about something that exists but that the caller may not see.
     #[error("{message}")]

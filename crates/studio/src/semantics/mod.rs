@@ -36,7 +36,12 @@ use utoipa::ToSchema;
 
 pub use definition::{Definition, Kind};
 
-use crate::{Studio, context, planner::Context, prompt::read, semantics::definition::Resolved};
+use crate::{
+    Studio, context,
+    planner::Context,
+    prompt::read,
+    semantics::definition::{Resolved, SynonymDefinition},
+};
 
 /// Entries of one workspace at most, those of its people among them.
 const MOST_ENTRIES: u64 = 2_000;
@@ -280,12 +285,20 @@ fn taken() -> Error {
 
 /// Adds to the context what is confirmed where the caller asks, as far as it exists for them. What they chose for themselves
 /// goes before what everybody has.
-pub(crate) async fn apply(platform: &Platform, tenant: Tenant, caller: &Caller, context: &mut Context) -> Result<()> {
+pub(crate) async fn apply(
+    platform: &Platform,
+    tenant: Tenant,
+    caller: &Caller,
+    chosen: &[SynonymDefinition],
+    context: &mut Context,
+) -> Result<()> {
     let confirmed = here(tenant, caller)?.filter(Column::Status.eq(Status::Confirmed));
     let mut rows = confirmed.all(platform.db.read()).await?;
     rows.sort_by_key(|row| row.user_id.is_some());
-    for row in rows {
-        let definition: Definition = read(&row.definition)?;
+    let mut definitions = rows.iter().map(|row| read(&row.definition)).collect::<Result<Vec<Definition>>>()?;
+    // What they chose for this question alone goes before all.
+    definitions.extend(chosen.iter().cloned().map(Definition::Synonym));
+    for definition in definitions {
         let Ok(resolved) = definition.resolve(context) else { continue };
         match resolved {
             Resolved::Join(join) => context.layer.joins.push(join),

@@ -1,5 +1,6 @@
 mod analytics;
 mod chat_planner;
+mod clarify;
 mod execute;
 mod glossary;
 mod history;

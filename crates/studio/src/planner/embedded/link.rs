@@ -36,6 +36,8 @@ pub(super) enum Meaning {
 pub(super) struct Noun {
     /// The best table, with its score.
     pub(super) table: Option<(TableId, f64)>,
+    /// All tables of that score, where there are more than one.
+    pub(super) rivals: Vec<TableId>,
     /// The columns with the best score, in the order of the schema.
     pub(super) columns: Vec<ColumnId>,
     pub(super) column_score: f64,
@@ -232,7 +234,13 @@ impl Linker<'_> {
             let values = if words_too || quoted { values } else { Vec::new() };
             return Noun { values, ..Noun::default() };
         }
-        let table = best(&self.schema.table_names, tokens).first().map(|(table, score)| (*table, *score));
+        let tables = best(&self.schema.table_names, tokens);
+        let spelled = || tokens.iter().map(|token| token.singular.clone()).collect::<Vec<String>>();
+        let chosen = if tables.len() > 1 { self.schema.chosen_table(&spelled(), &tables) } else { None };
+        let tables: Vec<(TableId, f64)> =
+            tables.into_iter().filter(|(table, _)| chosen.is_none_or(|chosen| chosen == *table)).collect();
+        let table = tables.first().copied();
+        let rivals = if tables.len() > 1 { tables.iter().map(|(table, _)| *table).collect() } else { Vec::new() };
         let mut columns = best(&self.schema.column_names, tokens);
         let mut qualified = false;
         if tokens.len() > 1 {
@@ -246,6 +254,7 @@ impl Linker<'_> {
         let last = &tokens[tokens.len() - 1];
         Noun {
             table,
+            rivals,
             columns: columns.into_iter().map(|(column, _)| column).collect(),
             column_score,
             values,

@@ -74,6 +74,9 @@ impl EmbeddedPlanner {
                 let message = format!("you may not see {}", names.join(", "));
                 Err(PlanError::Withheld { message, names })
             }
+            Err(Failure::Unclear(Unclear { message, choices: Some((word, choices)), .. })) => {
+                Err(PlanError::Ambiguous { message, word, choices })
+            }
             Err(Failure::Unclear(unclear)) => Err(PlanError::NotUnderstood {
                 suggestions: suggest::nearest(question, &schema, &unclear.words),
                 message: unclear.message,
@@ -142,8 +145,7 @@ impl From<Unclear> for Failure {
 
 /// Plans a question, without suggestions where that fails.
 fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
-    let too_long =
-        || Unclear { message: format!("the question is too long: at most {MOST_WORDS} words"), words: Vec::new() };
+    let too_long = || Unclear::message(format!("the question is too long: at most {MOST_WORDS} words"));
     if question.chars().count() > LONGEST_QUESTION {
         return Err(too_long().into());
     }
@@ -165,6 +167,9 @@ fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     }
     if !composed.left_over.is_empty() {
         return Err(Unclear::words(&composed.left_over).into());
+    }
+    if let Some((word, tables)) = composed.ambiguous {
+        return Err(Unclear::which(&word, schema.table_choices(&tables)).into());
     }
     let mut settler = settle::Settler::new(schema, composed.intent);
     let settled = settler.settle()?;

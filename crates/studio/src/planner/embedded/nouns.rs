@@ -40,7 +40,10 @@ impl Composer<'_> {
         self.at += 1;
         match self.reading(&noun) {
             Reading::Values => self.values(here, here, None),
-            Reading::Table(table, score) => self.table(table, score, noun.plural, here),
+            Reading::Table(table, score) => {
+                self.table_taken(here);
+                self.table(table, score, noun.plural, here);
+            }
             Reading::Columns => self.column(here),
         }
     }
@@ -182,6 +185,7 @@ impl Composer<'_> {
                 qualified: of.is_some_and(|of| of.qualified),
                 implied: None,
                 score: 1.0,
+                is_value: true,
             };
             let text = self.text(from.min(at), at + 1);
             self.intent.filters.push(Filter {

@@ -90,6 +90,7 @@ impl Composer<'_> {
             Some((table, score)) if score > noun.column_score || (score >= noun.column_score && !numeric) => {
                 self.at = at + 1;
                 self.last_table = Some(table);
+                self.table_taken(at);
                 self.intent.dimensions.push(Dimension::Table(table, self.text(at, at + 1)));
                 true
             }

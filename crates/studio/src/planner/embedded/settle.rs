@@ -60,8 +60,15 @@ impl<'a> Settler<'a> {
                 .map(|(_, column)| column)
         };
         let near = mention.near.and_then(inside);
-        let chosen = near
-            .or_else(|| self.preferred.iter().find_map(|table| inside(*table)))
+        let ruled = near.or_else(|| self.preferred.iter().find_map(|table| inside(*table)));
+        let rivals = self.rivals(mention, ruled);
+        let said = if rivals.len() > 1 { self.schema.chosen_column(&mention.text, &rivals) } else { None };
+        if self.schema.context.asks && said.is_none() && rivals.len() > 1 {
+            let choices = self.schema.column_choices(&mention.text, &rivals, mention.is_value);
+            return Err(Unclear::which(&mention.text, choices));
+        }
+        let chosen = said
+            .or(ruled)
             .or_else(by_distance)
             .or_else(|| mention.columns.first().copied())
             .ok_or_else(|| Unclear::words(std::slice::from_ref(&mention.text)))?;
@@ -73,6 +80,19 @@ impl<'a> Settler<'a> {
         self.notes.matched(mention.score);
         self.notes.used(chosen);
         Ok(chosen)
+    }
+
+    /// The columns that are as good as the one that the rules chose, or among which they choose none.
+    fn rivals(&self, mention: &Mention, ruled: Option<ColumnId>) -> Vec<ColumnId> {
+        let columns = || mention.columns.iter().copied();
+        if let Some(ruled) = ruled {
+            return columns().filter(|column| column.table == ruled.table).collect();
+        }
+        let distance = |column: ColumnId| Some(self.schema.path_up(*self.preferred.first()?, column.table)?.len());
+        match columns().filter_map(distance).min() {
+            Some(nearest) => columns().filter(|column| distance(*column) == Some(nearest)).collect(),
+            None => columns().collect(),
+        }
     }
 
     fn measure(&mut self, measure: &intent::Measure) -> Result<Measure, Unclear> {
