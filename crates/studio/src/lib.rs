@@ -2,7 +2,7 @@
 //!
 //! [`planner`] turns words into SQL and knows nothing of HTTP or the database; `context` tells it what the caller may see;
 //! [`execution`] is the course of a run, its events and its end; [`prompt`] what is saved, [`template`] questions with places
-//! for values.
+//! for values; [`semantics`] what people say of the data.
 
 mod chart;
 mod context;
@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod personal_data;
 pub mod planner;
 pub mod prompt;
+pub mod semantics;
 pub mod sweep;
 pub mod template;
 pub mod verified;
@@ -91,8 +92,16 @@ pub fn operations() -> OpenApiRouter<Studio> {
         .routes(routes!(execution::get_execution_status))
         .routes(routes!(cancel::cancel_execution))
         .routes(routes!(stream::stream_events))
+        .routes(routes!(execution::clarify::clarify_execution))
+        .routes(routes!(execution::save::save_execution))
         .routes(routes!(execution::feedback::give_feedback))
         .routes(routes!(glossary::get::get_glossary, glossary::replace::replace_glossary))
+        .routes(routes!(semantics::list::list_semantics, semantics::create::create_semantics))
+        .routes(routes!(semantics::propose::propose_semantics))
+        .routes(routes!(semantics::exchange::export_semantics))
+        .routes(routes!(semantics::exchange::import_semantics))
+        .routes(routes!(semantics::change::change_semantics, semantics::delete::delete_semantics))
+        .routes(routes!(semantics::confirm::confirm_semantics))
         .routes(routes!(verified::list::list_verified_pairs))
         .routes(routes!(verified::decide::verify_pair))
         .routes(routes!(verified::decide::delete_pair))

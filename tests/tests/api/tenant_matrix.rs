@@ -510,12 +510,31 @@ const ENTRIES: &[Entry] = &[
         Own,
         |_| json!({"verdict": "wrong", "comment": "No."}),
     ),
+    entry(
+        "POST /api/v1/prompts/executions/{execution_id}/clarify",
+        OwnRefusing("CONFLICT"),
+        |_| json!({"choice": "orders.region"}),
+    ),
+    // The question of it is saved.
+    entry("POST /api/v1/prompts/executions/{execution_id}/save", OwnRefusing("CONFLICT"), |_| json!({})),
     entry("GET /api/v1/prompts/glossary", Members, nothing),
     entry(
         "PUT /api/v1/prompts/glossary",
         NotFor("Viewer"),
         |_| json!({"terms": [{"term": "wares", "means": "products"}]}),
     ),
+    entry("GET /api/v1/prompts/semantic-layer", Members, nothing),
+    entry("POST /api/v1/prompts/semantic-layer", NotFor("Viewer"), |_| synonym(&unique(""))),
+    entry("PUT /api/v1/prompts/semantic-layer/{semantic_entry_id}", NotFor("Viewer"), |_| synonym("wares")),
+    entry("DELETE /api/v1/prompts/semantic-layer/{semantic_entry_id}", Untried(Some("Viewer")), nothing),
+    entry("POST /api/v1/prompts/semantic-layer/{semantic_entry_id}/confirm", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/prompts/semantic-layer/proposals",
+        NotFor("Viewer"),
+        |ids| json!({"data_source_ids": [ids.data_source_id]}),
+    ),
+    entry("GET /api/v1/prompts/semantic-layer/export", Members, nothing),
+    entry("POST /api/v1/prompts/semantic-layer/import", NotFor("Viewer"), |_| json!({"document": "metrics: []"})),
     entry("GET /api/v1/prompts/verified-pairs", NotFor("Viewer"), nothing),
     entry("POST /api/v1/prompts/verified-pairs/{verified_pair_id}/verify", NotFor("Viewer"), nothing),
     entry("DELETE /api/v1/prompts/verified-pairs/{verified_pair_id}", Untried(Some("Viewer")), nothing),
@@ -695,6 +714,11 @@ fn scim_patch(attribute: &str) -> Value {
         "Operations": [{"op": "replace", "path": attribute, "value": unique("")}]})
 }
 
+/// A word for the products.
+fn synonym(phrase: &str) -> Value {
+    json!({"definition": {"kind": "synonym", "phrase": phrase, "of": "products.files.products"}})
+}
+
 fn scim_search() -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]})
 }
@@ -781,6 +805,7 @@ struct Ids {
     execution_id: i64,
     template_id: i64,
     verified_pair_id: i64,
+    semantic_entry_id: i64,
     session_id: i64,
     token_id: i64,
     invitation_id: i64,
@@ -815,6 +840,7 @@ impl Ids {
         let template = json!({"name": "t", "template_text": "How many products are there?", "category": "sales",
             "compatible_data_source_ids": [data_source_id], "status": "published", "is_public": true});
         let template = owner.client.post("/api/v1/prompt-templates", template).await.created();
+        let synonym = owner.client.post("/api/v1/prompts/semantic-layer", synonym("wares")).await.created();
         let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
         let access_policy = json!({"name": "p", "effect": "deny", "resource_type": "datasource",
@@ -875,6 +901,7 @@ impl Ids {
             execution_id: asked["execution_id"].as_i64().unwrap(),
             template_id: template["id"].as_i64().unwrap(),
             verified_pair_id: pair["verified_pair_id"].as_i64().unwrap(),
+            semantic_entry_id: synonym["id"].as_i64().unwrap(),
             file_path,
             link_id: link["link_id"].as_i64().unwrap(),
             link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
@@ -906,6 +933,7 @@ impl Ids {
             ("execution_id", self.execution_id),
             ("template_id", self.template_id),
             ("verified_pair_id", self.verified_pair_id),
+            ("semantic_entry_id", self.semantic_entry_id),
             ("session_id", self.session_id),
             ("token_id", self.token_id),
             ("invitation_id", self.invitation_id),

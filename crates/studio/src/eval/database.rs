@@ -390,6 +390,8 @@ fn build(
             dialect: Dialect::DataFusion,
             examples: Vec::new(),
             terms: Vec::new(),
+            layer: crate::planner::Layer::default(),
+            asks: false,
         },
         engine,
     ))

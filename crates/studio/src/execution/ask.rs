@@ -48,9 +48,13 @@ pub struct ExecuteRequest {
     pub ai_model: Option<String>,
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
+    /// Where a word has several readings, each as good as the others: ask which one is meant (400 `QUESTION_AMBIGUOUS`),
+    /// rather than take the first and say so.
+    #[schema(default = true)]
+    pub clarify: Option<bool>,
 }
 
-errors! { pub ExecuteErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified,
+errors! { pub ExecuteErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, QuestionAmbiguous, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified,
 PolicyDenied, NotFound, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited, QueryLimitExceeded, InternalError,
 ConnectionError, PlannerUnavailable, QueryTimeout; }
 
@@ -90,6 +94,8 @@ pub async fn execute_prompt(
         prompt_id: None,
         by_author: true,
         template_id: None,
+        asks: request.clarify.unwrap_or(true),
+        chosen: Vec::new(),
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
 }
@@ -125,6 +131,8 @@ pub async fn execute_again(
         prompt_id: Some(id),
         by_author,
         template_id: prompt.template_id,
+        asks: true,
+        chosen: Vec::new(),
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
 }

@@ -6,6 +6,7 @@
 
 mod chat;
 mod engine;
+mod layer;
 mod properties;
 mod table;
 

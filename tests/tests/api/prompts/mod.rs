@@ -1,5 +1,6 @@
 mod analytics;
 mod chat_planner;
+mod clarify;
 mod execute;
 mod glossary;
 mod history;
@@ -7,6 +8,7 @@ mod live;
 mod lost;
 mod model;
 mod saved;
+mod semantics;
 mod templates;
 mod verified;
 

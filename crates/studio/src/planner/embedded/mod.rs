@@ -35,7 +35,7 @@ pub(in crate::planner) mod words;
 
 use async_trait::async_trait;
 
-use super::{Context, Plan, PlanError, Planner, terms};
+use super::{ColumnPlace, Context, Join, Plan, PlanError, Planner, terms};
 use link::{Link, Linker, Meaning};
 use schema::Schema;
 use unclear::Unclear;
@@ -74,6 +74,9 @@ impl EmbeddedPlanner {
                 let message = format!("you may not see {}", names.join(", "));
                 Err(PlanError::Withheld { message, names })
             }
+            Err(Failure::Unclear(Unclear { message, choices: Some((word, choices)), .. })) => {
+                Err(PlanError::Ambiguous { message, word, choices })
+            }
             Err(Failure::Unclear(unclear)) => Err(PlanError::NotUnderstood {
                 suggestions: suggest::nearest(question, &schema, &unclear.words),
                 message: unclear.message,
@@ -92,6 +95,19 @@ impl Planner for EmbeddedPlanner {
     async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
         self.understand(question, context)
     }
+}
+
+/// How tables belong together by what the schema declares and what names tell.
+pub(super) fn references(context: &Context) -> Vec<Join> {
+    let at = |column: schema::ColumnId| ColumnPlace { table: column.table, column: column.column };
+    let edges = Schema::new(context).edges;
+    edges.iter().map(|edge| Join { from: at(edge.from), to: at(edge.to), one_to_one: false }).collect()
+}
+
+/// Whether the column alone identifies a row.
+pub(super) fn is_key(context: &Context, place: ColumnPlace) -> bool {
+    let key = Schema::new(context).key_of(place.table);
+    key.is_some_and(|key| key.column == place.column)
 }
 
 /// Questions that could come next. They are kept with the run, so that no value is in them.
@@ -129,8 +145,7 @@ impl From<Unclear> for Failure {
 
 /// Plans a question, without suggestions where that fails.
 fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
-    let too_long =
-        || Unclear { message: format!("the question is too long: at most {MOST_WORDS} words"), words: Vec::new() };
+    let too_long = || Unclear::message(format!("the question is too long: at most {MOST_WORDS} words"));
     if question.chars().count() > LONGEST_QUESTION {
         return Err(too_long().into());
     }
@@ -143,7 +158,7 @@ fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     if !withheld.is_empty() {
         return Err(Failure::Withheld(withheld));
     }
-    if !links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_))) {
+    if !links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_) | Meaning::Metric(_))) {
         return Err(nothing_known(&links).into());
     }
     let composed = compose::compose(schema, &links);
@@ -152,6 +167,9 @@ fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     }
     if !composed.left_over.is_empty() {
         return Err(Unclear::words(&composed.left_over).into());
+    }
+    if let Some((word, tables)) = composed.ambiguous {
+        return Err(Unclear::which(&word, schema.table_choices(&tables)).into());
     }
     let mut settler = settle::Settler::new(schema, composed.intent);
     let settled = settler.settle()?;
