@@ -29,6 +29,8 @@ pub(crate) const CHANNEL: &str = "rivergen_events";
 const SILENCE: Duration = Duration::from_secs(2);
 /// What a connection that is one takes to answer, at most.
 const ANSWER: Duration = Duration::from_secs(3);
+/// What a new connection takes to listen, at most.
+const REACH: Duration = Duration::from_secs(10);
 /// Between two tries to listen again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -155,7 +157,7 @@ async fn listen(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
         listener.listen(CHANNEL).await?;
         Ok::<_, sqlx::Error>(listener)
     };
-    match timeout(ANSWER, listening).await {
+    match timeout(REACH, listening).await {
         Ok(outcome) => outcome,
         Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }

@@ -134,7 +134,7 @@ impl Directory for TenancyDirectory {
         };
         // The log of an organization that nobody else knows yet.
         let joined = new.add(tx, &Actor::system(), now).await?;
-        audit::record(tx, &self.clock, joined).await?;
+        audit::record_all(tx, &self.clock, joined).await?;
         Ok(Place { organization_id: created.organization.id, workspace_id: Some(created.workspace.id) })
     }
 

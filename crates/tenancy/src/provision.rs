@@ -181,7 +181,7 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
             attributes: &person.attributes,
             by: None,
         };
-        records.push(new.add(&tx, &audit::Actor::system(), now).await?);
+        records.extend(new.add(&tx, &audit::Actor::system(), now).await?);
     }
     if let Some(wanted) = &file.security {
         created |= apply_security(&tx, organization_id, wanted, now).await?;

@@ -209,7 +209,7 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
         organization::lock(&tx, tenant).await?;
         member = find_member(&tx, tenant, user_id).await?;
     }
-    let mut joined = None;
+    let mut records = Vec::new();
     if member.is_none() {
         let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
         found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
@@ -228,7 +228,7 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
             ErrorCode::AlreadyMember => ScimError::taken("userName"),
             _ => error.into(),
         });
-        joined = Some(added?);
+        records = added?;
         member = find_member(&tx, tenant, user_id).await?;
     }
     let member = member.ok_or_else(|| Error::internal("a new member is not there"))?;
@@ -261,7 +261,8 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     };
     let details = json!({"account_is_new": known.is_none(), "profile_changed": profile, "status_changed": standing});
     let record = provisioner.record("scim.user.create", details).target("user", user_id.0);
-    audit::record_all(&tx, &platform.clock, joined.into_iter().chain([record]).collect()).await?;
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
     Ok(row.shown(&provisioner.base(), &[]))
 }

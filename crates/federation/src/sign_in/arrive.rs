@@ -124,7 +124,7 @@ async fn admit(
                 by: None,
             };
             let joined = new.add(&tx, &Actor::system(), now).await;
-            records.push(joined.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::Conflict))?);
+            records.extend(joined.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::Conflict))?);
         }
     }
     if changes_roles {

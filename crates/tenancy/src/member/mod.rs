@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Tenancy, organization, role, standing::Standing};
+use crate::{Tenancy, invitation, organization, role, standing::Standing};
 
 /// The operations on members.
 pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
@@ -168,9 +168,10 @@ pub struct NewMember<'a> {
 }
 
 impl NewMember<'_> {
-    /// `ALREADY_MEMBER` where they are. Answers the record of the role that they got, from which its history is read: to be
-    /// written with that of the operation, after everything that the transaction locks.
-    pub async fn add(self, tx: &Transaction, actor: &Actor, now: DateTime<Utc>) -> Result<AuditRecord> {
+    /// `ALREADY_MEMBER` where they are. What invited them otherwise is over. Answers the records of that and of the role
+    /// that they got, from which its history is read: to be written with that of the operation, after everything that the
+    /// transaction locks.
+    pub async fn add(self, tx: &Transaction, actor: &Actor, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
         let user = User::find(tx.conn(), self.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         let row = ActiveModel {
             organization_id: Set(self.organization_id),
@@ -207,7 +208,10 @@ impl NewMember<'_> {
         let details = serde_json::json!({"user_id": self.user_id, "workspace_id": null, "joined": self.source,
             "given_by": self.by});
         let record = AuditRecord::new(Some(self.organization_id), actor.clone(), "role.assign");
-        Ok(record.target("role", self.role_id.0).details(details))
+        let mut records = vec![record.target("role", self.role_id.0).details(details)];
+        let tenant = Tenant::on_behalf_of(self.organization_id);
+        records.extend(invitation::end_of_member(tx, tenant, self.user_id, now).await?);
+        Ok(records)
     }
 }
 

@@ -137,12 +137,13 @@ pub async fn create_user(
                 by: Some(caller.user_id),
             };
             let actor = origin.actor(caller.user_id);
-            let joined = member.add(&tx, &actor, now).await?;
+            let mut records = member.add(&tx, &actor, now).await?;
             mails::send_welcome(&tenancy.identity, &tx, &user, &organization.name).await?;
             let record = AuditRecord::new(Some(organization.id), actor, "user.create")
                 .target("user", user.id().0)
                 .details(json!({"role_id": role.id}));
-            audit::record_all(&tx, &platform.clock, vec![joined, record]).await?;
+            records.push(record);
+            audit::record_all(&tx, &platform.clock, records).await?;
             CreatedUser { id: Some(user.id()), email, display_name: request.display_name }
         }
     };

@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 
 use super::{UserDetail, detail};
 use crate::{
-    Tenancy,
+    Tenancy, invitation,
     member::{self, assignment, word},
     organization,
     role::rules::Deed,
@@ -239,6 +239,9 @@ async fn hand_over(
         .filter(member::Column::UserId.eq(from))
         .exec(tx.conn())
         .await?;
+    // They have come in otherwise now.
+    let ended = invitation::end_of_member(tx, tenant, to.id(), clock.now()).await?;
+    audit::record_all(tx, clock, ended).await?;
     for role in roles {
         role.assignment.hand_over(tx, to.id(), by, clock).await?;
     }

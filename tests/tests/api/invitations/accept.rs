@@ -14,6 +14,7 @@ on_both_databases! {
     only_the_invited_address_counts_and_it_must_be_proved;
     what_cannot_be_accepted_any_more;
     whoever_is_a_member_already_is_not_made_one_again;
+    one_to_a_further_address_of_a_member_ends;
     a_role_or_workspace_may_be_gone;
     whoever_invited_must_still_be_able_to;
     an_inviter_who_goes_at_that_moment_gives_nothing_or_gave_it_before;
@@ -155,7 +156,27 @@ async fn whoever_is_a_member_already_is_not_made_one_again(server: &Server) {
     acme.admin.client.patch(&path, json!({"status": "suspended"})).await.ok();
     accept(&ada.client, &token).await.error(409, "ALREADY_MEMBER");
     assert_eq!(member(&acme, &ada).await["role"]["name"], "Viewer");
-    assert_eq!(server.rows("SELECT status FROM invitations").await, [json!({"status": "pending"})]);
+    // It has ended, since they joined otherwise.
+    assert_eq!(server.rows("SELECT status FROM invitations").await, [json!({"status": "revoked"})]);
+    let details = server.rows("SELECT details FROM audit_log WHERE action = 'invitation.revoke'").await;
+    assert!(details.len() == 1 && details[0]["details"].as_str().unwrap().contains("joined"), "{details:?}");
+}
+
+async fn one_to_a_further_address_of_a_member_ends(server: &Server) {
+    let acme = server.organization("Acme").await;
+    invite(&acme, "vera@home.example", "Admin").await;
+    let token = token(server, "vera@home.example", 1).await;
+    acme.viewer.client.post("/api/v1/auth/me/emails", json!({"email": "vera@home.example"})).await.created();
+    let verify = server.mailbox().titled("vera@home.example", "Verify").await;
+    let verify = verify.links()[0].split_once("token=").unwrap().1.to_owned();
+    server.anonymous().post("/api/v1/auth/verify-email", json!({"token": verify})).await.ok();
+    for _ in 0..2 {
+        accept(&acme.viewer.client, &token).await.error(409, "ALREADY_MEMBER");
+    }
+    let row = server.rows("SELECT status, accepted_by_user_id FROM invitations").await;
+    assert_eq!(row, [json!({"status": "revoked", "accepted_by_user_id": null})]);
+    assert_eq!(server.audited("invitation.revoke", "success").await, 1);
+    assert_eq!(member(&acme, &acme.viewer).await["role"]["name"], "Viewer");
 }
 
 async fn a_role_or_workspace_may_be_gone(server: &Server) {
