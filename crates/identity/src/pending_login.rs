@@ -75,7 +75,7 @@ pub async fn begin(tx: &Transaction, user_id: UserId, step: &FirstStep, now: Dat
         workspace_id: Set(step.workspace_id),
         lifetime_seconds: Set(step.session_lifetime.num_seconds()),
         created_at: Set(now),
-        expires_at: Set(until.map_or(now + LIFETIME, |until| until.min(now + LIFETIME))),
+        expires_at: Set(until.map_or(now + LIFETIME, |until| Ord::min(until, now + LIFETIME))),
         ended_at: Set(None),
         federated_by_organization_id: Set(step.federated_by.map(|by| by.organization_id)),
         federated_login_id: Set(step.federated_by.map(|by| by.login_id)),

@@ -197,7 +197,7 @@ async fn many(
     order: &impl Fn(Select<Entity>, Walk) -> Select<Entity>,
 ) -> Result<Vec<UserId>> {
     let Wanted { sought, skip, limit, .. } = wanted;
-    let taken = (*limit).min(total.saturating_sub(*skip));
+    let taken = Ord::min(*limit, total.saturating_sub(*skip));
     let behind = total.saturating_sub(skip + taken);
     if behind >= *skip || taken == 0 {
         let walked = order(sought.asked(tenant), Walk::Forward).offset(*skip).limit(*limit);
