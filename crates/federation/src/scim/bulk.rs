@@ -44,26 +44,28 @@ async fn bulk(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     };
     let mut work = Work { provisioner: &provisioner, made: BTreeMap::new(), done: BTreeMap::new(), errors: 0 };
     let mut named = BTreeSet::new();
-    let mut waiting: Vec<(usize, &Value)> = Vec::with_capacity(operations.len());
+    let mut waiting = Vec::with_capacity(operations.len());
     for (at, operation) in operations.iter().enumerate() {
         match maker(operation) {
             Some(name) if !named.insert(name) && work.errors < most_errors => {
                 let error = ScimError::value("Another operation of the request has this bulkId.");
                 work.finish(at, operation, Err(error)).await;
             }
-            _ => waiting.push((at, operation)),
+            _ => waiting.push(Waiting { at, operation, refers: references(operation) }),
         }
     }
     loop {
         let before = waiting.len();
         let mut still = Vec::new();
-        for (at, operation) in waiting {
+        for one in waiting {
             if work.errors >= most_errors {
                 continue;
             }
-            match work.resolved(operation) {
-                Ok(resolved) => work.run(at, &resolved).await,
-                Err(_) => still.push((at, operation)),
+            if one.refers.iter().all(|name| work.made.contains_key(*name)) {
+                let resolved = work.resolved(one.operation);
+                work.run(one.at, &resolved).await;
+            } else {
+                still.push(one);
             }
         }
         waiting = still;
@@ -73,31 +75,63 @@ async fn bulk(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     }
     // First those that nothing can help, and those that wait for them; what is left then goes round in a circle.
     loop {
-        let makers: BTreeSet<&str> = waiting.iter().filter_map(|&(_, operation)| maker(operation)).collect();
-        let is_lost = |operation: &Value| match work.resolved(operation) {
-            Ok(_) => false,
-            Err(missing) => missing.iter().any(|name| !makers.contains(name.as_str())),
-        };
-        let (lost, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|&(_, operation)| is_lost(operation));
+        let makers: BTreeSet<&str> = waiting.iter().filter_map(|one| maker(one.operation)).collect();
+        let is_made = |name: &str| work.made.contains_key(name) || makers.contains(name);
+        let (rest, lost): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|one: &Waiting<'_>| one.refers.iter().all(|name| is_made(name)));
         waiting = rest;
         if lost.is_empty() {
             break;
         }
-        for (at, operation) in lost {
+        for one in lost {
             if work.errors < most_errors {
                 let error = ScimError::value("The operation refers to what no operation of the request makes.");
-                work.finish(at, operation, Err(error)).await;
+                work.finish(one.at, one.operation, Err(error)).await;
             }
         }
     }
-    for (at, operation) in waiting {
+    for one in waiting {
         if work.errors < most_errors {
             let error =
                 ScimError::of_status(409, "The operation refers to one that waits for it: none can be the first.");
-            work.finish(at, operation, Err(error)).await;
+            work.finish(one.at, one.operation, Err(error)).await;
         }
     }
     Ok(Answer::ok(json!({"schemas": [RESPONSE], "Operations": work.done.into_values().collect::<Vec<_>>()})))
+}
+
+/// An operation, and the names of what others are to make before it.
+struct Waiting<'a> {
+    at: usize,
+    operation: &'a Value,
+    refers: BTreeSet<&'a str>,
+}
+
+/// Where a reference may stand.
+const FIELDS: [&str; 2] = ["path", "data"];
+
+fn references(operation: &Value) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for value in FIELDS.into_iter().filter_map(|field| operation.get(field)) {
+        gather(value, &mut names);
+    }
+    names
+}
+
+/// The depth is that of the body, which the parser bounds.
+fn gather<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::String(text) => names.extend(reference(text).map(|(_, name)| name)),
+        Value::Array(values) => values.iter().for_each(|value| gather(value, names)),
+        Value::Object(object) => object.values().for_each(|value| gather(value, names)),
+        _ => {}
+    }
+}
+
+/// The name that a text refers to, with what stands before it: `bulkId:ada`, `/Users/bulkId:ada`.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let (before, name) = text.split_once("bulkId:")?;
+    (before.is_empty() || before.ends_with('/')).then_some((before, name))
 }
 
 /// What others call what an operation makes; `None` where it makes nothing.
@@ -130,34 +164,27 @@ struct Outcome {
 }
 
 impl Work<'_> {
-    /// The operation with ids in the place of references, or the names that nothing has been made for.
-    fn resolved(&self, operation: &Value) -> Result<Value, BTreeSet<String>> {
-        let (mut resolved, mut missing) = (operation.clone(), BTreeSet::new());
-        for field in ["path", "data"] {
+    /// The operation with ids in the place of references, all of which are made.
+    fn resolved(&self, operation: &Value) -> Value {
+        let mut resolved = operation.clone();
+        for field in FIELDS {
             if let Some(value) = resolved.get_mut(field) {
-                self.resolve(value, &mut missing);
+                self.resolve(value);
             }
         }
-        if missing.is_empty() { Ok(resolved) } else { Err(missing) }
+        resolved
     }
 
-    /// The depth is that of the body, which the parser bounds.
-    fn resolve(&self, value: &mut Value, missing: &mut BTreeSet<String>) {
+    fn resolve(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
-                if let Some((before, name)) = text.split_once("bulkId:")
-                    && (before.is_empty() || before.ends_with('/'))
-                {
-                    match self.made.get(name) {
-                        Some(id) => *text = format!("{before}{id}"),
-                        None => {
-                            missing.insert(name.to_owned());
-                        }
-                    }
+                let made = reference(text).and_then(|(before, name)| Some((before, self.made.get(name)?)));
+                if let Some(resolved) = made.map(|(before, id)| format!("{before}{id}")) {
+                    *text = resolved;
                 }
             }
-            Value::Array(values) => values.iter_mut().for_each(|value| self.resolve(value, missing)),
-            Value::Object(object) => object.values_mut().for_each(|value| self.resolve(value, missing)),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.resolve(value)),
+            Value::Object(object) => object.values_mut().for_each(|value| self.resolve(value)),
             _ => {}
         }
     }
