@@ -9,6 +9,8 @@
 //! An account belongs to its person. Name and address of it follow the identity provider only where the organization has
 //! proved the domain of the address; nobody's password is ever touched.
 //!
+//! A user is its last pusher's: where another configuration changes it, the person stays when the one before is removed.
+//!
 //! What the provider says is one document; beside it stand the columns that lists are filtered by often, and the document
 //! once more as the database compares it ([`document::folded`]).
 
@@ -53,7 +55,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub organization_id: OrganizationId,
-    /// Whose identity provider pushed it.
+    /// Whose identity provider pushed it last.
     pub config_id: i64,
     /// It ends with the membership.
     pub membership_id: i64,
@@ -192,6 +194,7 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     document.entry("active").or_insert(true.into());
     document::bounded(&document)?;
     let facts = Facts::of(&document)?;
+    let active = facts.active.unwrap_or(true);
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
@@ -223,16 +226,21 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
             attributes: &attributes,
             by: None,
         };
-        let added = new.add(&tx, &provisioner.actor(), now).await.map_err(|error| match error.code {
+        records = new.add(&tx, &provisioner.actor(), now).await.map_err(|error| match error.code {
             // By another request, at this moment.
             ErrorCode::AlreadyMember => ScimError::taken("userName"),
             _ => error.into(),
-        });
-        records = added?;
-        member = find_member(&tx, tenant, user_id).await?;
+        })?;
+        // What the provider says is written down by the statement that reads the membership.
+        let pushed = member::Entity::update_many()
+            .col_expr(member::Column::ScimActive, Expr::value(active))
+            .filter(member::Column::OrganizationId.eq(tenant.organization_id()))
+            .filter(member::Column::UserId.eq(user_id))
+            .exec_with_returning(tx.conn())
+            .await?;
+        member = pushed.into_iter().next();
     }
     let member = member.ok_or_else(|| Error::internal("a new member is not there"))?;
-    let active = facts.active.unwrap_or(true);
     let row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
         config_id: Set(provisioner.config.id),
@@ -469,7 +477,7 @@ async fn change(
     let before = row.document();
     let document = made(&before)?;
     let groups = groups_of(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();
-    if document == before {
+    if document == before && row.config_id == provisioner.config.id {
         return Ok(row.shown(&provisioner.base(), &groups));
     }
     document::bounded(&document)?;
@@ -478,6 +486,8 @@ async fn change(
     let active = facts.active.unwrap_or(row.active);
     let (version, user_id) = (row.version + 1, row.user_id);
     let mut changed = row.into_active_model();
+    // Whose provider pushed it last: when the one before is removed, the person stays.
+    changed.config_id = Set(provisioner.config.id);
     changed.user_name_key = Set(facts.user_name_key.clone());
     changed.external_id = Set(facts.external_id.clone());
     changed.active = Set(active);
@@ -488,22 +498,38 @@ async fn change(
     let row = changed.update(tx.conn()).await.map_err(taken)?;
     let member = member::find(tx.conn(), tenant, user_id).await?;
     let status = follow(&tx, tenant, &member, active, now).await?;
-    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
-    if !user.is_verified()
-        && was.address != facts.address
-        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
-    {
-        // The new one will count as proved: nothing of whoever never proved the old one stays.
-        prove(&tx, &user, now).await?;
-    }
-    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
-    let profile = rename(&tx, tenant, &user, Some(&was), &facts, now).await?;
+    let profile = match (&was.address, &was.display_name) == (&facts.address, &facts.display_name) {
+        // Nothing of the account can follow: it is not even read.
+        true => false,
+        false => resemble(&tx, tenant, user_id, &was, &facts, now).await?,
+    };
     let details = json!({"active": active, "status_changed": status, "profile_changed": profile,
         "address": {"before": was.address, "after": facts.address}});
     let record = provisioner.record(action, details).target("user", user_id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     Ok(row.shown(&provisioner.base(), &groups))
+}
+
+/// Brings the account to what is said anew, as far as it follows the provider; answers whether anything changed.
+async fn resemble(
+    tx: &Transaction,
+    tenant: Tenant,
+    user_id: UserId,
+    was: &Facts,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let mut user = User::lock(tx, user_id).await?.ok_or_else(gone)?;
+    if !user.is_verified()
+        && was.address != facts.address
+        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
+    {
+        // The new one will count as proved: nothing of whoever never proved the old one stays.
+        prove(tx, &user, now).await?;
+        user = User::find(tx.conn(), user_id).await?.ok_or_else(gone)?;
+    }
+    rename(tx, tenant, &user, Some(was), facts, now).await
 }
 
 /// Takes the person out of the organization.
