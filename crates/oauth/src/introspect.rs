@@ -16,7 +16,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    application::ClientType,
+    access_token::Inspected,
+    application::{self, ClientType},
     client_authentication::authenticate,
     dpop::Confirmation,
     error::{Code, OauthError, OauthErrorBody, Result},
@@ -82,7 +83,7 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
     }
     let (organization, now) = (client.row.organization_id, oauth.platform().clock.now());
     let answer = match oauth.access.inspect(token, now).await {
-        Ok(inspected) if inspected.claims.org == organization => {
+        Ok(inspected) if inspected.claims.org == organization && may_ask(&client.row, &inspected) => {
             let claims = &inspected.claims;
             Introspection {
                 active: true,
@@ -107,8 +108,13 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
+/// A program that nobody has checked is told of its own tokens alone: anybody may be one.
+fn may_ask(asking: &application::Model, inspected: &Inspected) -> bool {
+    !asking.is_unverified() || asking.id == inspected.application_id
+}
+
 /// A refresh token is nobody's business but the application's own.
-async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str) -> Result<Introspection> {
+async fn refresh(oauth: &Oauth, asking: &application::Model, token: &str) -> Result<Introspection> {
     let (db, now) = (oauth.platform().db.read(), oauth.platform().clock.now());
     let Some(shown) = refresh_token::find(db, token).await? else { return Ok(Introspection::default()) };
     let grant = grant::Model::find(db, shown.grant_id).await?;

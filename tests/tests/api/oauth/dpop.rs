@@ -28,13 +28,13 @@ on_both_databases! {
 }
 
 /// A client's key.
-struct Key {
+pub struct Key {
     key: EncodingKey,
     jwk: Jwk,
 }
 
 impl Key {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (document, jwk) = key_pair("mine");
         Self { key: EncodingKey::from_ec_der(&document), jwk }
     }
@@ -55,7 +55,7 @@ impl Key {
     }
 
     /// For a request with that token.
-    fn proof_with(&self, server: &Server, method: &str, path: &str, token: &str) -> String {
+    pub fn proof_with(&self, server: &Server, method: &str, path: &str, token: &str) -> String {
         self.proof(server, method, path, json!({"ath": URL_SAFE_NO_PAD.encode(Sha256::digest(token))}))
     }
 }
@@ -89,7 +89,7 @@ async fn exchange(server: &Server, app: &App, key: &Key, code: &str, pkce: &Pkce
 }
 
 /// Tokens that are bound to the key, for a person who agrees.
-async fn tokens(server: &Server, app: &App, key: &Key, person: &Person) -> Value {
+pub async fn tokens(server: &Server, app: &App, key: &Key, person: &Person) -> Value {
     let pkce = Pkce::new();
     granted(exchange(server, app, key, &app.code(person, &pkce).await, &pkce).await)
 }

@@ -7,7 +7,7 @@ mod authorize;
 mod client_document;
 mod connected;
 mod device;
-mod dpop;
+pub mod dpop;
 mod foreign;
 mod metadata;
 mod registration;

@@ -16,6 +16,7 @@ on_both_databases! {
     it_changes_and_removes_itself with "[oauth.registration]\ndynamic = true\norganization = 1";
     what_acts_for_itself_is_not_changed_by_its_maker with "[oauth.registration]\ndynamic = true\norganization = 1";
     too_many_are_refused with "[oauth.registration]\ndynamic = true\norganization = 1\n[limits]\nenabled = true";
+    it_is_told_of_its_own_tokens_alone with "[oauth.registration]\ndynamic = true\norganization = 1";
     what_was_never_used_is_swept with "[oauth.registration]\ndynamic = true\norganization = 1";
 }
 
@@ -276,4 +277,17 @@ async fn what_was_never_used_is_swept(server: &Server) {
         (server.count("SELECT count(*) FROM oauth_applications").await == 2).then_some(())
     })
     .await;
+}
+
+async fn it_is_told_of_its_own_tokens_alone(server: &Server) {
+    let acme = acme(server, "open").await;
+    let made = registered(server.anonymous().post(REGISTER, with(json!({"token_endpoint_auth_method": null}))).await);
+    let app = app(server, &acme, &made, id_of(&acme, &made).await);
+    let (own, other) = (app.tokens(&acme.viewer).await, App::new(server, &acme).await.tokens(&acme.viewer).await);
+    let active = async |tokens: &Value| {
+        granted(app.post("/oauth/introspect", &[("token", text(tokens, "access_token"))]).await)["active"] == true
+    };
+    assert!(active(&own).await && !active(&other).await);
+    acme.owner.client.patch(&app.path, json!({"verified": true})).await.ok();
+    assert!(active(&other).await);
 }
