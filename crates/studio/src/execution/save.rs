@@ -68,6 +68,7 @@ pub async fn save_execution(
         tags: Set(serde_json::json!(request.tags.unwrap_or_default())),
         metadata: Set(None),
         template_id: Set(run.template_id),
+        thread: Set(run.thread),
         ai_model_used: Set(told.as_ref().map(|told| told.model.clone())),
         ai_response_metadata: Set(told.as_ref().map_or_else(|| serde_json::json!({}), Told::metadata)),
         error_message: Set(None),
