@@ -46,7 +46,7 @@ use super::{
 use crate::{
     Studio, context, glossary,
     planner::{self, Context, Example, Plan, PlanError, Planner, Refused, Turn},
-    prompt::{self, Status, StepStatus},
+    prompt::{self, Status, StepStatus, versions},
     semantics::{self, definition::SynonymDefinition},
     verified::{self, Pair},
 };
@@ -461,12 +461,20 @@ impl Course {
             (Some(keep), None) => {
                 let kept = self.saved(keep, error, status)?.insert(tx.conn()).await?;
                 prompt::sources::link(&tx, kept.id, &self.asking.source_ids()).await?;
+                let by = self.asking.caller.user_id;
+                versions::record(&tx, &platform, None, &kept, versions::Change::Saved, by).await?;
                 Some(kept.id)
             }
             (_, Some(id)) => {
                 // Its readers are not told what another's policies made of it.
                 if self.asking.by_author {
+                    let before = prompt::Entity::find_by_id(id).one(tx.conn()).await?;
                     self.again(id, error, status).exec(tx.conn()).await?;
+                    let after = prompt::Entity::find_by_id(id).one(tx.conn()).await?;
+                    if let (Some(before), Some(after)) = (before, after) {
+                        let (by, change) = (self.asking.caller.user_id, versions::Change::AskedAgain);
+                        versions::record(&tx, &platform, Some(&before), &after, change, by).await?;
+                    }
                 }
                 Some(id)
             }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{Column, Entity, Told};
 use crate::{
     Studio,
-    prompt::{self, PromptSummary, Status, read},
+    prompt::{self, PromptSummary, Status, read, versions},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -93,6 +93,7 @@ pub async fn save_execution(
         return Err(Error::new(ErrorCode::Conflict).with_message("The question of the run is saved already."));
     }
     prompt::sources::link(&tx, saved.id, &ids).await?;
+    versions::record(&tx, platform, None, &saved, versions::Change::Saved, caller.user_id).await?;
     let actor = origin.actor(caller.user_id);
     let record = AuditRecord::new(Some(saved.organization_id), actor, "prompt.save").target("prompt", saved.id);
     audit::record(&tx, &platform.clock, record).await?;

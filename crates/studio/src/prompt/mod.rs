@@ -13,6 +13,7 @@ pub mod list;
 pub mod restore;
 pub mod sources;
 pub mod update;
+pub mod versions;
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{

@@ -157,11 +157,12 @@ fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
 /// Plans a question that goes on from those before it: their query tree, with what it changes of it.
 fn go_on(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     let thread = &schema.context.thread;
-    let refined = match refine::follow(thread, question, schema) {
-        Ok(refined) => refined,
+    let base = match refine::follow(thread, schema) {
+        Ok(base) => base,
         // What was before may not be understood any more, or was a model's; a whole question needs none of it.
         Err(failure) => return attempt(question, schema).map_err(|_| failure),
     };
+    let refined = refine::refine(base, question, schema)?;
     let mut plan = plan_of(refined.intent, schema)?;
     if refined.stands_alone {
         plan.explanation.push_str(" This is read as a question of its own.");

@@ -52,20 +52,12 @@ pub(super) struct Refined {
     pub(super) stands_alone: bool,
 }
 
-/// Lays each question over the draft of those before it.
-pub(super) fn follow(thread: &[Turn], question: &str, schema: &Schema<'_>) -> Result<Refined, Failure> {
-    let mut refined = Refined { intent: Intent::default(), changes: Vec::new(), stands_alone: true };
-    for (turn, before) in thread.iter().enumerate() {
-        let (said, _) = terms::apply(&before.question, &schema.context.terms);
-        refined = match turn {
-            0 => {
-                let intent = read(&said, schema, Place::First)?;
-                Refined { intent, changes: Vec::new(), stands_alone: true }
-            }
-            _ => refine(refined.intent, &said, schema)?,
-        };
-    }
-    refine(refined.intent, question, schema)
+/// The draft of a conversation: each question laid over those before it.
+pub(super) fn follow(thread: &[Turn], schema: &Schema<'_>) -> Result<Intent, Failure> {
+    let mut questions = thread.iter().map(|turn| terms::apply(&turn.question, &schema.context.terms).0);
+    let Some(first) = questions.next() else { return Ok(Intent::default()) };
+    questions
+        .try_fold(read(&first, schema, Place::First)?, |before, question| Ok(refine(before, &question, schema)?.intent))
 }
 
 /// Takes out of a question what is no part of it.
@@ -88,7 +80,8 @@ fn leave_out(tokens: &mut Vec<Token>, phrases: &[&[&str]]) -> bool {
     tokens.len() < before
 }
 
-fn refine(base: Intent, question: &str, schema: &Schema<'_>) -> Result<Refined, Failure> {
+/// Lays a question over the draft of those before it.
+pub(super) fn refine(base: Intent, question: &str, schema: &Schema<'_>) -> Result<Refined, Failure> {
     let more = read(question, schema, Place::Later)?;
     let mut tokens = token::tokenize(question);
     let instead = tokens.iter().any(|token| token.lower == "instead");
