@@ -65,6 +65,7 @@ pub(crate) fn build<'a>(
             terms: Vec::new(),
             layer: Layer::default(),
             asks: false,
+            thread: Vec::new(),
         })
     })
 }
@@ -81,6 +82,7 @@ pub(crate) fn outline(engine: &Engine, catalogue: &Catalogue) -> Context {
         terms: Vec::new(),
         layer: Layer::default(),
         asks: false,
+        thread: Vec::new(),
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use execution::{ask, cancel, stream};
 use planner::{EmbeddedPlanner, Planner};
-use prompt::{analytics, clear, delete, executions, get, history, list, restore, update};
+use prompt::{analytics, clear, delete, executions, get, history, list, restore, update, versions};
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::http::Authenticator;
 use rivergen_runs::Engine;
@@ -86,6 +86,8 @@ pub fn operations() -> OpenApiRouter<Studio> {
         .routes(routes!(analytics::get_query_analytics))
         .routes(routes!(get::get_prompt, update::update_prompt, delete::delete_prompt))
         .routes(routes!(restore::restore_prompt))
+        .routes(routes!(versions::list_prompt_versions))
+        .routes(routes!(versions::restore_prompt_version))
         .routes(routes!(ask::execute_again))
         .routes(routes!(executions::get_execution_history))
         .routes(routes!(analytics::get_prompt_analytics))

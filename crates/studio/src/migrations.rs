@@ -16,6 +16,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Glossaries),
         Box::new(Semantics),
         Box::new(Conversations),
+        Box::new(PromptVersions),
     ]
 }
 
@@ -503,6 +504,56 @@ impl MigrationTrait for Conversations {
             m.alter_table(Table::alter().table("prompt_executions").add_column(column).to_owned()).await?;
         }
         m.alter_table(Table::alter().table("prompts").add_column(json_null("thread")).to_owned()).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What saved questions were.
+struct PromptVersions;
+
+impl MigrationName for PromptVersions {
+    fn name(&self) -> &str {
+        "m0078_studio_prompt_versions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PromptVersions {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("prompt_versions")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("prompt_id"))
+                .col(big_integer("version"))
+                .col(text("change"))
+                .col(json("definition"))
+                .col(timestamp_with_time_zone("changed_at"))
+                .col(big_integer("changed_by_user_id"))
+                .foreign_key(&mut belongs_to("prompt_versions"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from("prompt_versions", "prompt_id")
+                        .to("prompts", "id")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_versions_prompt")
+                .table("prompt_versions")
+                .col("prompt_id")
+                .col("version")
+                .unique()
+                .to_owned(),
+        )
+        .await
     }
 
     fn use_transaction(&self) -> Option<bool> {

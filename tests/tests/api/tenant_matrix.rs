@@ -499,6 +499,8 @@ const ENTRIES: &[Entry] = &[
     entry("PATCH /api/v1/prompts/{prompt_id}", NotFor("Viewer"), |_| json!({"name": unique("")})),
     entry("DELETE /api/v1/prompts/{prompt_id}", Untried(Some("Viewer")), nothing),
     entry("POST /api/v1/prompts/{prompt_id}/restore", NotFor("Viewer"), nothing),
+    entry("GET /api/v1/prompts/{prompt_id}/versions", Members, nothing),
+    entry("POST /api/v1/prompts/{prompt_id}/versions/{version}/restore", NotFor("Viewer"), nothing),
     entry("POST /api/v1/prompts/{prompt_id}/execute", Members, nothing),
     entry("GET /api/v1/prompts/{prompt_id}/executions", Members, nothing),
     entry("GET /api/v1/prompts/{prompt_id}/analytics", Members, nothing),

@@ -392,6 +392,7 @@ fn build(
             terms: Vec::new(),
             layer: crate::planner::Layer::default(),
             asks: false,
+            thread: Vec::new(),
         },
         engine,
     ))

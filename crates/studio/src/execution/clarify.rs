@@ -129,6 +129,8 @@ pub async fn clarify_execution(
         template_id: run.template_id,
         asks: true,
         chosen,
+        thread: run.thread.as_ref().map(read).transpose()?.unwrap_or_default(),
+        follows: run.follows_execution_id,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
 }

@@ -45,8 +45,8 @@ use super::{
 };
 use crate::{
     Studio, context, glossary,
-    planner::{self, Context, Example, Plan, PlanError, Planner, Refused},
-    prompt::{self, Status, StepStatus},
+    planner::{self, Context, Example, Plan, PlanError, Planner, Refused, Turn},
+    prompt::{self, Status, StepStatus, versions},
     semantics::{self, definition::SynonymDefinition},
     verified::{self, Pair},
 };
@@ -82,6 +82,9 @@ pub(crate) struct Asking {
     pub asks: bool,
     /// What they answered before.
     pub chosen: Vec<SynonymDefinition>,
+    /// What the question goes on from.
+    pub thread: Vec<Turn>,
+    pub follows: Option<ExecutionId>,
 }
 
 /// How a question is saved.
@@ -91,6 +94,17 @@ pub(crate) struct Keep {
 }
 
 impl Asking {
+    /// `None` where the question stands by itself.
+    fn thread_on_record(&self) -> Option<serde_json::Value> {
+        (!self.thread.is_empty()).then(|| serde_json::json!(self.thread))
+    }
+
+    /// All that was said, for whoever looks for words.
+    fn said(&self) -> String {
+        let before = self.thread.iter().map(|turn| turn.question.as_str());
+        before.chain([self.text.as_str()]).collect::<Vec<_>>().join("\n")
+    }
+
     fn source_ids(&self) -> Vec<DataSourceId> {
         self.sources.iter().map(|source| source.id).collect()
     }
@@ -153,6 +167,8 @@ impl Course {
             prompt_text: Set(asking.text.clone()),
             data_source_ids: Set(Some(serde_json::json!(asking.source_ids()))),
             schema_names: Set(Some(serde_json::json!(asking.schemas))),
+            follows_execution_id: Set(asking.follows),
+            thread: Set(asking.thread_on_record()),
             status: Set(Status::Processing),
             ai_processing_status: Set(StepStatus::InProgress),
             progress_percentage: Set(0),
@@ -228,11 +244,16 @@ impl Course {
         let studio = self.studio.clone();
         let context = context::build(&engine, &studio.samples, &catalogue, &self.asking.schemas);
         let mut context = unless(cancelled, context).await?;
-        context.terms = glossary::terms(&engine.platform, tenant, &caller, &self.asking.text).await?;
+        context.terms = glossary::terms(&engine.platform, tenant, &caller, &self.asking.said()).await?;
         semantics::apply(&engine.platform, tenant, &caller, &self.asking.chosen, &mut context).await?;
         context.asks = self.asking.asks;
+        context.thread = self.asking.thread.clone();
         let began = Instant::now();
-        let pairs = verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?;
+        let pairs = match self.asking.thread.is_empty() {
+            true => verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?,
+            // What goes on from another question is not the question that was confirmed.
+            false => Vec::new(),
+        };
         let plan = match unless(cancelled, self.confirmed(&engine, &catalogue, &pairs)).await? {
             Some(plan) => plan,
             None => {
@@ -278,7 +299,7 @@ impl Course {
         }
         self.ai_time = Some(began.elapsed());
         let Some(plan) = self.plan.clone() else { return Err(Error::internal("a run without its plan")) };
-        self.told = Some(Told::of(&plan, planner::follow_ups(&self.asking.text, &context)));
+        self.told = Some(Told::of(&plan, planner::follow_ups(&self.asking.said(), &context)));
         self.reach(Phase::Executing).await?;
         let began = Instant::now();
         let ran = self.run(cancelled, &engine, &plan.sql, sources).await;
@@ -353,7 +374,7 @@ impl Course {
     async fn not_planned(&mut self, error: PlanError, context: &Context) -> Result<Error> {
         match &error {
             PlanError::NotUnderstood { unknown_words, .. } => {
-                let suggestions = planner::follow_ups(&self.asking.text, context);
+                let suggestions = planner::follow_ups(&self.asking.said(), context);
                 self.details = Some(not_understood(unknown_words, &suggestions));
             }
             PlanError::Ambiguous { message, word, choices } => {
@@ -440,12 +461,20 @@ impl Course {
             (Some(keep), None) => {
                 let kept = self.saved(keep, error, status)?.insert(tx.conn()).await?;
                 prompt::sources::link(&tx, kept.id, &self.asking.source_ids()).await?;
+                let by = self.asking.caller.user_id;
+                versions::record(&tx, &platform, None, &kept, versions::Change::Saved, by).await?;
                 Some(kept.id)
             }
             (_, Some(id)) => {
                 // Its readers are not told what another's policies made of it.
                 if self.asking.by_author {
+                    let before = prompt::Entity::find_by_id(id).one(tx.conn()).await?;
                     self.again(id, error, status).exec(tx.conn()).await?;
+                    let after = prompt::Entity::find_by_id(id).one(tx.conn()).await?;
+                    if let (Some(before), Some(after)) = (before, after) {
+                        let (by, change) = (self.asking.caller.user_id, versions::Change::AskedAgain);
+                        versions::record(&tx, &platform, Some(&before), &after, change, by).await?;
+                    }
                 }
                 Some(id)
             }
@@ -513,6 +542,7 @@ impl Course {
             tags: Set(serde_json::json!(keep.tags)),
             metadata: Set(None),
             template_id: Set(self.asking.template_id),
+            thread: Set(self.asking.thread_on_record()),
             ai_model_used: Set(self.plan.as_ref().map(|plan| plan.model.clone())),
             ai_response_metadata: Set(self.response_metadata()),
             error_message: Set(error.map(|error| error.message.to_string())),

@@ -79,6 +79,9 @@ pub struct Model {
     pub data_source_ids: Option<Json>,
     /// Names, as a JSON array.
     pub schema_names: Option<Json>,
+    pub follows_execution_id: Option<ExecutionId>,
+    /// What the question goes on from: [`crate::planner::Turn`]s, as a JSON array.
+    pub thread: Option<Json>,
     pub status: Status,
     pub ai_processing_status: StepStatus,
     pub query_execution_status: Option<StepStatus>,
@@ -186,6 +189,8 @@ pub struct Execution {
     pub execution_id: ExecutionId,
     /// Where the question is saved.
     pub prompt_id: Option<PromptId>,
+    /// The run that the question goes on from.
+    pub follows_execution_id: Option<ExecutionId>,
     pub status: Status,
     pub ai_processing_status: StepStatus,
     pub query_execution_status: Option<StepStatus>,
@@ -274,6 +279,7 @@ impl Execution {
         Ok(Self {
             execution_id: row.id,
             prompt_id: row.prompt_id,
+            follows_execution_id: row.follows_execution_id,
             status: row.status,
             ai_processing_status: row.ai_processing_status,
             query_execution_status: row.query_execution_status,

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{Column, Entity, Told};
 use crate::{
     Studio,
-    prompt::{self, PromptSummary, Status, read},
+    prompt::{self, PromptSummary, Status, read, versions},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -68,6 +68,7 @@ pub async fn save_execution(
         tags: Set(serde_json::json!(request.tags.unwrap_or_default())),
         metadata: Set(None),
         template_id: Set(run.template_id),
+        thread: Set(run.thread),
         ai_model_used: Set(told.as_ref().map(|told| told.model.clone())),
         ai_response_metadata: Set(told.as_ref().map_or_else(|| serde_json::json!({}), Told::metadata)),
         error_message: Set(None),
@@ -92,6 +93,7 @@ pub async fn save_execution(
         return Err(Error::new(ErrorCode::Conflict).with_message("The question of the run is saved already."));
     }
     prompt::sources::link(&tx, saved.id, &ids).await?;
+    versions::record(&tx, platform, None, &saved, versions::Change::Saved, caller.user_id).await?;
     let actor = origin.actor(caller.user_id);
     let record = AuditRecord::new(Some(saved.organization_id), actor, "prompt.save").target("prompt", saved.id);
     audit::record(&tx, &platform.clock, record).await?;

@@ -34,6 +34,17 @@ pub struct Context {
     /// Whether a planner that cannot tell which of some equally good readings is meant asks, rather than chooses.
     #[serde(default)]
     pub asks: bool,
+    /// What the question goes on from, the first first; empty where it stands by itself.
+    #[serde(default)]
+    pub thread: Vec<Turn>,
+}
+
+/// A question that was answered, to which another refers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    pub question: String,
+    /// What it became.
+    pub sql: Option<String>,
 }
 
 /// A question and the SQL that answers it.

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use chat::{ChatPlanner, ChatSettings};
-pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext};
+pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext, Turn};
 pub use embedded::EmbeddedPlanner;
 pub use layer::{ColumnPlace, Join, Layer, Metric, Synonym};
 pub use metric::MetricError;

@@ -285,6 +285,7 @@ mod tests {
             terms: Vec::new(),
             layer: Layer::default(),
             asks: false,
+            thread: Vec::new(),
         }
     }
 

@@ -255,6 +255,7 @@ mod tests {
             terms: Vec::new(),
             layer: Layer::default(),
             asks: false,
+            thread: Vec::new(),
         };
         let found = joins_of(
             "SELECT count(*) FROM shop.main.orders AS o LEFT JOIN people ON (people.number = o.buyer) AND o.id > 3",

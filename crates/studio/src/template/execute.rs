@@ -109,6 +109,8 @@ pub async fn execute_template(
         template_id: Some(id),
         asks: true,
         chosen: Vec::new(),
+        thread: Vec::new(),
+        follows: None,
     };
     ask::answer(studio, asking, ["Template execution started.", "Template execution completed."]).await
 }

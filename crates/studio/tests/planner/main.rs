@@ -5,6 +5,7 @@
 //! `PLANNER_SHOW=1` and `--nocapture`.
 
 mod chat;
+mod conversation;
 mod engine;
 mod layer;
 mod properties;

@@ -32,6 +32,7 @@ pub fn schema(name: &str) -> (Context, Rows) {
         terms: vec![],
         layer: Layer::default(),
         asks: false,
+        thread: Vec::new(),
     };
     let mut rows: Rows = Vec::new();
     let mut in_rows = false;

@@ -1,6 +1,7 @@
 mod analytics;
 mod chat_planner;
 mod clarify;
+mod conversation;
 mod execute;
 mod glossary;
 mod history;
