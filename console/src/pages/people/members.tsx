@@ -126,6 +126,7 @@ export function People() {
                 columns={[
                     may("user.suspend") && {
                         head: " ",
+                        label: "Chosen",
                         cell: (person) => (
                             <input
                                 type="checkbox"
