@@ -200,6 +200,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
         { attribute: "environment.ip", operator: "ip_in_range", value: "10.0.0.0/8", not: true },
     ]);
     const [text, setText] = useState(policy?.cedar ?? JSON.stringify(policy?.conditions ?? {}, null, 2));
+    const [touched, setTouched] = useState(false);
     const save = useAction(
         async () => {
             const conditions =
@@ -242,9 +243,15 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
         ...new Set(permissions.data?.permissions.map((permission) => permission.category as string) ?? [kind]),
     ];
     return (
-        <Dialog title={policy ? "Change the access policy" : "New access policy"} wide onClose={onClose}>
+        <Dialog
+            title={policy ? "Change the access policy" : "New access policy"}
+            wide
+            touched={touched}
+            onClose={onClose}
+        >
             <form
                 className="stack"
+                onChange={() => setTouched(true)}
                 onSubmit={(event) => {
                     event.preventDefault();
                     void save.start(undefined);
@@ -326,7 +333,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                 <div key={index} className="row">
                                     <select
                                         className="compact"
-                                        aria-label="Not"
+                                        aria-label={`Not of condition ${index + 1}`}
                                         value={line.not ? "not" : ""}
                                         onChange={(event) => change({ not: event.target.value === "not" })}
                                     >
@@ -337,14 +344,14 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                         type="text"
                                         className="compact"
                                         style={{ minHeight: 32, width: 210 }}
-                                        aria-label="Attribute"
+                                        aria-label={`Attribute of condition ${index + 1}`}
                                         list="attributes"
                                         value={line.attribute}
                                         onChange={(event) => change({ attribute: event.target.value })}
                                     />
                                     <select
                                         className="compact"
-                                        aria-label="Operator"
+                                        aria-label={`Operator of condition ${index + 1}`}
                                         value={line.operator}
                                         onChange={(event) => change({ operator: event.target.value })}
                                     >
@@ -358,13 +365,14 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                         type="text"
                                         className="compact grow"
                                         style={{ minHeight: 32, minWidth: 140 }}
-                                        aria-label="Value"
+                                        aria-label={`Value of condition ${index + 1}`}
                                         value={line.value}
                                         onChange={(event) => change({ value: event.target.value })}
                                     />
                                     <Button
                                         small
                                         kind="quiet"
+                                        aria-label={`Remove condition ${index + 1}`}
                                         onClick={() => setLines(lines.filter((_, at) => at !== index))}
                                     >
                                         Remove

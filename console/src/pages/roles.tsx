@@ -21,7 +21,6 @@ import {
     Problem,
     SearchBox,
     SelectField,
-    Skeleton,
     TextField,
     When,
     words,
@@ -102,7 +101,12 @@ export function Picker({
 }) {
     const catalogue = usePermissions();
     const [typed, setTyped] = useState("");
-    if (!catalogue.data) return <Skeleton lines={8} />;
+    if (!catalogue.data)
+        return (
+            <Loaded query={catalogue} lines={8}>
+                {() => null}
+            </Loaded>
+        );
     const shown = catalogue.data.permissions.filter((permission) =>
         `${permission.name} ${permission.description}`.toLowerCase().includes(typed.toLowerCase()),
     );
@@ -207,6 +211,11 @@ export function NewRole() {
                     <Picker held={held} onHeld={setHeld} />
                 </Card>
                 {create.error !== undefined && <Problem error={create.error} />}
+                <Unsaved
+                    touched={name !== "" || description !== "" || held.length > 0}
+                    busy={create.busy}
+                    what="This role is"
+                />
                 <div className="form-end">
                     <Link className="button" to="/roles">
                         Cancel

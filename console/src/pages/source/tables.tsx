@@ -138,9 +138,9 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                                     <table>
                                         <thead>
                                             <tr>
-                                                <th>Column</th>
-                                                <th>Type</th>
-                                                <th>Marks</th>
+                                                <th scope="col">Column</th>
+                                                <th scope="col">Type</th>
+                                                <th scope="col">Marks</th>
                                             </tr>
                                         </thead>
                                         <tbody>
