@@ -2,9 +2,8 @@
 
 import { MoreHorizontal, Plus } from "lucide-react";
 import { useState } from "react";
-import { useQuery } from "@tanstack/react-query";
 import { type Schemas, api, read } from "../api/client";
-import { usePeople } from "../choices";
+import { usePermissions } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
@@ -24,7 +23,8 @@ import {
     TextField,
 } from "../ui/basics";
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
-import { List } from "../ui/list";
+import { List, Loaded } from "../ui/list";
+import { PersonChoice } from "../ui/person-choice";
 
 export function Access() {
     const may = useMay();
@@ -183,11 +183,16 @@ function valueOf({ operator, value, attribute }: Line): unknown {
         : one(value.trim());
 }
 
+function parsed(text: string): unknown {
+    try {
+        return JSON.parse(text);
+    } catch {
+        throw new Error("The conditions are not JSON.");
+    }
+}
+
 function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClose: () => void }) {
-    const permissions = useQuery({
-        queryKey: ["permissions"],
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
+    const permissions = usePermissions();
     const [name, setName] = useState(policy?.name ?? "");
     const [effect, setEffect] = useState<string>(policy?.effect ?? "deny");
     const [kind, setKind] = useState(policy?.resource_type ?? "datasource");
@@ -218,7 +223,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                           }
                         : undefined
                     : mode === "json"
-                      ? JSON.parse(text)
+                      ? parsed(text)
                       : undefined;
             const body = {
                 name,
@@ -279,27 +284,31 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                     />
                 </div>
                 <Choices legend="What" error={save.of("actions")}>
-                    <div className="chips">
-                        {permissions.data?.permissions
-                            .filter((permission) => permission.category === kind)
-                            .map((permission) => (
-                                <button
-                                    type="button"
-                                    key={permission.name}
-                                    className="chip"
-                                    aria-pressed={actions.includes(permission.name)}
-                                    onClick={() =>
-                                        setActions(
-                                            actions.includes(permission.name)
-                                                ? actions.filter((each) => each !== permission.name)
-                                                : [...actions, permission.name],
-                                        )
-                                    }
-                                >
-                                    {permission.name}
-                                </button>
-                            ))}
-                    </div>
+                    <Loaded query={permissions} lines={2}>
+                        {(data) => (
+                            <div className="chips">
+                                {data.permissions
+                                    .filter((permission) => permission.category === kind)
+                                    .map((permission) => (
+                                        <button
+                                            type="button"
+                                            key={permission.name}
+                                            className="chip"
+                                            aria-pressed={actions.includes(permission.name)}
+                                            onClick={() =>
+                                                setActions(
+                                                    actions.includes(permission.name)
+                                                        ? actions.filter((each) => each !== permission.name)
+                                                        : [...actions, permission.name],
+                                                )
+                                            }
+                                        >
+                                            {permission.name}
+                                        </button>
+                                    ))}
+                            </div>
+                        )}
+                    </Loaded>
                 </Choices>
                 <div className="row apart">
                     <span className="label">When</span>
@@ -430,11 +439,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
 
 /** Why may they, why not. */
 function Try() {
-    const people = usePeople();
-    const permissions = useQuery({
-        queryKey: ["permissions"],
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
+    const permissions = usePermissions();
     const [person, setPerson] = useState("");
     const [action, setAction] = useState("datasource.query");
     const [ip, setIp] = useState("");
@@ -464,17 +469,7 @@ function Try() {
                 }}
             >
                 <div className="form-grid">
-                    <SelectField
-                        label="Person"
-                        value={person}
-                        onValue={setPerson}
-                        options={[
-                            ["", "I"],
-                            ...(people.data?.users ?? []).map(
-                                (each) => [String(each.id), each.display_name || each.email] as const,
-                            ),
-                        ]}
-                    />
+                    <PersonChoice label="Person" none="I" value={person} onValue={setPerson} />
                     <SelectField
                         label="Permission"
                         value={action}

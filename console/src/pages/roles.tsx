@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
-import { usePeople, useRoles } from "../choices";
+import { usePeople, usePermissions, useRoles } from "../choices";
 import { useMay, useOrganization } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import {
@@ -15,7 +15,6 @@ import {
     Card,
     Check,
     Empty,
-    Filter,
     Note,
     Page,
     Problem,
@@ -28,6 +27,7 @@ import {
 import { Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { NameDialog } from "../ui/naming";
+import { PersonChoice, personName } from "../ui/person-choice";
 import { Unsaved } from "../ui/unsaved";
 
 export function RolesPage() {
@@ -79,14 +79,6 @@ export function RolesPage() {
             />
         </Page>
     );
-}
-
-function usePermissions() {
-    return useQuery({
-        queryKey: ["permissions"],
-        staleTime: 600_000,
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
 }
 
 /** The catalogue as boxes to tick, by what they are about. */
@@ -496,7 +488,7 @@ function Holders({ id }: { id: number }) {
     );
     const name = (user: number) => {
         const found = people.data?.users.find((each) => each.id === user);
-        return found ? found.display_name || found.email : `Person ${user}`;
+        return found ? personName(found) : `Person ${user}`;
     };
     return (
         <List
@@ -505,17 +497,7 @@ function Holders({ id }: { id: number }) {
             filters={
                 may("role.assign") && (
                     <>
-                        <Filter
-                            label="Person"
-                            value={person}
-                            onValue={setPerson}
-                            options={[
-                                ["", "Give it to…"],
-                                ...(people.data?.users ?? []).map(
-                                    (each) => [String(each.id), each.display_name || each.email] as const,
-                                ),
-                            ]}
-                        />
+                        <PersonChoice isCompact label="Person" none="Give it to…" value={person} onValue={setPerson} />
                         <ActionButton small disabled={!person} action={give} on={undefined}>
                             Give
                         </ActionButton>

@@ -9,6 +9,7 @@ import { usePeople, useSources } from "../choices";
 import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, count } from "../ui/basics";
 import { Chips } from "../ui/chips";
 import { type Cell, Grid } from "../ui/grid";
+import { PersonChoice, personName } from "../ui/person-choice";
 
 export function Simulate() {
     const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string };
@@ -64,17 +65,11 @@ export function Simulate() {
             lead="What a person sees of a source now, and what they would see if policies changed. Nothing is changed by looking."
         >
             <div className="card pad form-grid">
-                <SelectField
+                <PersonChoice
                     label="Person"
                     value={String(userId)}
                     onValue={setUser}
-                    options={(people.data?.users ?? []).map(
-                        (each) =>
-                            [
-                                String(each.id),
-                                `${each.display_name || each.email}${each.role_name ? `, ${each.role_name}` : ""}`,
-                            ] as const,
-                    )}
+                    text={(each) => `${personName(each)}${each.role_name ? `, ${each.role_name}` : ""}`}
                 />
                 <SelectField
                     label="Source"

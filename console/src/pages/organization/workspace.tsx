@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { usePeople, useRoles } from "../../choices";
+import { useRoles } from "../../choices";
 import { queries } from "../../queries";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
@@ -12,6 +12,7 @@ import { Button, Card, Check, Empty, Filter, Page, SelectField } from "../../ui/
 import { Confirm } from "../../ui/dialog";
 import { List, Loaded } from "../../ui/list";
 import { NameForm } from "../../ui/naming";
+import { PersonChoice } from "../../ui/person-choice";
 
 export function WorkspacePage() {
     const { id } = useParams({ strict: false }) as { id: string };
@@ -24,7 +25,6 @@ export function WorkspacePage() {
         queryKey: ["room", id],
         queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/workspaces/{workspace_id}", { params: { path } })),
     });
-    const people = usePeople();
     const [person, setPerson] = useState("");
     const [deleting, setDeleting] = useState(false);
     const changes = [["room", id], ["rooms"], ["room-members", id], ["workspaces"]];
@@ -128,17 +128,12 @@ export function WorkspacePage() {
                             filters={
                                 may("workspace.write") && (
                                     <>
-                                        <Filter
+                                        <PersonChoice
+                                            isCompact
                                             label="Person"
+                                            none="Let somebody in…"
                                             value={person}
                                             onValue={setPerson}
-                                            options={[
-                                                ["", "Let somebody in…"],
-                                                ...(people.data?.users ?? []).map(
-                                                    (each) =>
-                                                        [String(each.id), each.display_name || each.email] as const,
-                                                ),
-                                            ]}
                                         />
                                         <ActionButton small disabled={!person} action={add} on={undefined}>
                                             Let in
