@@ -1,6 +1,6 @@
 // What one may choose among, and what it is called: the sources, roles, people and workspaces that one may see.
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api, read } from "./api/client";
 import { useMay, useOrganization } from "./standing";
 
@@ -31,13 +31,15 @@ export function useRoles() {
     });
 }
 
-/** The people of the organization, for whoever may see them. */
-export function usePeople() {
+/** The people of the organization, for whoever may see them: the first by name, or whom a search finds. */
+export function usePeople(search = "") {
     const may = useMay();
     return useQuery({
-        queryKey: ["people", "all"],
+        queryKey: ["people", search || "all"],
+        placeholderData: keepPreviousData,
         enabled: may("user.read"),
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
+        queryFn: () =>
+            read(api.GET("/api/v1/users", { params: { query: { limit: 100, search: search || undefined } } })),
     });
 }
 
@@ -47,6 +49,15 @@ export function useWorkspaces() {
         queryKey: ["workspaces"],
         staleTime: 60_000,
         queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
+    });
+}
+
+/** Everything that a role can allow. */
+export function usePermissions() {
+    return useQuery({
+        queryKey: ["permissions"],
+        staleTime: 600_000,
+        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
     });
 }
 

@@ -8,9 +8,9 @@ import { useMay } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
+import { copy } from "../ui/clipboard";
 import { ActionMenu } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
-import { tell } from "../ui/toast";
 
 // What most answers are not asked for is loaded when one is.
 const about = () => import("./about-answer");
@@ -201,10 +201,9 @@ export function AnswerCard({
                         <Button
                             small
                             icon={<Copy size={14} />}
-                            onClick={() => {
-                                void navigator.clipboard.writeText(asTabs(answer.columns, rows));
-                                tell(`Copied ${rows.length.toLocaleString()} rows.`);
-                            }}
+                            onClick={() =>
+                                void copy(asTabs(answer.columns, rows), `Copied ${rows.length.toLocaleString()} rows.`)
+                            }
                         >
                             Copy
                         </Button>

@@ -290,6 +290,7 @@ export function Ask() {
                 )}
             </div>
             {running && (running.isSql ? <RunningQuery running={running} /> : <RunningQuestion running={running} />)}
+            {sources.error && <Problem error={sources.error} retry={() => sources.refetch()} />}
             {error !== undefined && (
                 <NotUnderstood error={error} onQuestion={(text) => askNext(text)} retry={() => go()} />
             )}

@@ -27,7 +27,7 @@ import {
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
 import { Uploads } from "../ui/dropzone";
 import { List, Loaded } from "../ui/list";
-import { tell } from "../ui/toast";
+import { tell } from "../ui/tell";
 
 const object = (name: string) => `/api/v1/storage/objects/${name.split("/").map(encodeURIComponent).join("/")}`;
 

@@ -10,7 +10,8 @@ import { queries } from "../queries";
 import { session } from "../session";
 import { useMay, useMe, useOrganization, usePlace } from "../standing";
 import { useAction } from "../ui/action";
-import { Button, Card, Page, Problem, Skeleton, TextField } from "../ui/basics";
+import { Button, Card, Page, Problem, TextField } from "../ui/basics";
+import { Loaded } from "../ui/list";
 import { Ask } from "./ask";
 
 export function Home() {
@@ -165,17 +166,20 @@ export function Welcome() {
                 </form>
             </Card>
             <Card title="Invitations">
-                {!invitations.data ? (
-                    <Skeleton lines={2} />
-                ) : invitations.data.invitations.length === 0 ? (
-                    <p className="soft">
-                        Nobody has invited {me.data?.user.primary_email ?? "you"} yet. An invitation comes by mail.
-                    </p>
-                ) : (
-                    <Link className="button" to="/invited">
-                        See {invitations.data.invitations.length} invitations
-                    </Link>
-                )}
+                <Loaded query={invitations} lines={2}>
+                    {(data) =>
+                        data.invitations.length === 0 ? (
+                            <p className="soft">
+                                Nobody has invited {me.data?.user.primary_email ?? "you"} yet. An invitation comes by
+                                mail.
+                            </p>
+                        ) : (
+                            <Link className="button" to="/invited">
+                                See {data.invitations.length} invitations
+                            </Link>
+                        )
+                    }
+                </Loaded>
             </Card>
         </Page>
     );

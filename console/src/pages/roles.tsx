@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
-import { usePeople, useRoles } from "../choices";
+import { usePeople, usePermissions, useRoles } from "../choices";
 import { useMay, useOrganization } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import {
@@ -15,13 +15,11 @@ import {
     Card,
     Check,
     Empty,
-    Filter,
     Note,
     Page,
     Problem,
     SearchBox,
     SelectField,
-    Skeleton,
     TextField,
     When,
     words,
@@ -29,6 +27,7 @@ import {
 import { Confirm } from "../ui/dialog";
 import { List, Loaded } from "../ui/list";
 import { NameDialog } from "../ui/naming";
+import { PersonChoice, personName } from "../ui/person-choice";
 import { Unsaved } from "../ui/unsaved";
 
 export function RolesPage() {
@@ -82,14 +81,6 @@ export function RolesPage() {
     );
 }
 
-function usePermissions() {
-    return useQuery({
-        queryKey: ["permissions"],
-        staleTime: 600_000,
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
-}
-
 /** The catalogue as boxes to tick, by what they are about. */
 export function Picker({
     held,
@@ -102,7 +93,12 @@ export function Picker({
 }) {
     const catalogue = usePermissions();
     const [typed, setTyped] = useState("");
-    if (!catalogue.data) return <Skeleton lines={8} />;
+    if (!catalogue.data)
+        return (
+            <Loaded query={catalogue} lines={8}>
+                {() => null}
+            </Loaded>
+        );
     const shown = catalogue.data.permissions.filter((permission) =>
         `${permission.name} ${permission.description}`.toLowerCase().includes(typed.toLowerCase()),
     );
@@ -207,6 +203,11 @@ export function NewRole() {
                     <Picker held={held} onHeld={setHeld} />
                 </Card>
                 {create.error !== undefined && <Problem error={create.error} />}
+                <Unsaved
+                    touched={name !== "" || description !== "" || held.length > 0}
+                    busy={create.busy}
+                    what="This role is"
+                />
                 <div className="form-end">
                     <Link className="button" to="/roles">
                         Cancel
@@ -487,7 +488,7 @@ function Holders({ id }: { id: number }) {
     );
     const name = (user: number) => {
         const found = people.data?.users.find((each) => each.id === user);
-        return found ? found.display_name || found.email : `Person ${user}`;
+        return found ? personName(found) : `Person ${user}`;
     };
     return (
         <List
@@ -496,17 +497,7 @@ function Holders({ id }: { id: number }) {
             filters={
                 may("role.assign") && (
                     <>
-                        <Filter
-                            label="Person"
-                            value={person}
-                            onValue={setPerson}
-                            options={[
-                                ["", "Give it to…"],
-                                ...(people.data?.users ?? []).map(
-                                    (each) => [String(each.id), each.display_name || each.email] as const,
-                                ),
-                            ]}
-                        />
+                        <PersonChoice isCompact label="Person" none="Give it to…" value={person} onValue={setPerson} />
                         <ActionButton small disabled={!person} action={give} on={undefined}>
                             Give
                         </ActionButton>

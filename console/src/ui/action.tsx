@@ -9,7 +9,7 @@ import { session } from "../session";
 import { Button, Problem, TextField } from "./basics";
 import { Dialog } from "./dialog";
 import { GaveUp, proof, proved } from "./proof";
-import { tell, tellError } from "./toast";
+import { tell, tellError } from "./tell";
 
 type Options<R> = {
     /** What is told when it is done. */

@@ -3,6 +3,7 @@
 import { AlertCircle, CheckCircle2, Info, LoaderCircle, Search } from "lucide-react";
 import { type ComponentProps, type ReactNode, useId } from "react";
 import { ApiError } from "../api/client";
+import { copy } from "./clipboard";
 
 export function Button({
     kind = "",
@@ -461,7 +462,7 @@ export function Copyable({ text, label }: { text: string; label: string }) {
             <code className="code-block grow" style={{ padding: "6px 10px" }}>
                 {text}
             </code>
-            <Button small onClick={() => navigator.clipboard.writeText(text)} aria-label={`Copy ${label}`}>
+            <Button small onClick={() => void copy(text, `Copied the ${label}.`)} aria-label={`Copy ${label}`}>
                 Copy
             </Button>
         </div>

@@ -1,6 +1,6 @@
 // Copying. Browsers give pages the clipboard on https and on this machine alone; elsewhere the old command still works.
 
-import { tell, tellError } from "./toast";
+import { tell, tellError } from "./tell";
 
 export async function copy(text: string, done: string) {
     try {

@@ -2,11 +2,13 @@
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp, ChevronLeft, ChevronRight } from "lucide-react";
-import { type ReactNode, useDeferredValue, useState } from "react";
+import { type ReactNode, useDeferredValue, useEffect, useState } from "react";
 import { Button, Problem, SearchBox, Skeleton } from "./basics";
 
 export type Column<T> = {
     head: string;
+    /** Its head for screen readers, where nothing is written there. */
+    label?: string;
     cell: (item: T) => ReactNode;
     sort?: string;
     numeric?: boolean;
@@ -61,7 +63,6 @@ export function List<T>({
     });
     const shown = columns.filter((column): column is Column<T> => Boolean(column));
     const total = answer.data?.total ?? 0;
-    const pages = Math.max(1, Math.ceil(total / size));
 
     return (
         <div className="stack tight">
@@ -133,8 +134,8 @@ export function List<T>({
                                                             <ArrowDown size={13} aria-hidden />
                                                         ))}
                                                 </button>
-                                            ) : column.head === "" ? (
-                                                <span className="visually-hidden">Actions</span>
+                                            ) : column.head.trim() === "" ? (
+                                                <span className="visually-hidden">{column.label ?? "Actions"}</span>
                                             ) : (
                                                 column.head
                                             )}
@@ -160,31 +161,92 @@ export function List<T>({
                     )}
                 </div>
             )}
-            {total > size && (
-                <nav className="pager" aria-label={`Pages of ${name}`}>
-                    <span>
-                        {((page - 1) * size + 1).toLocaleString()} to {Math.min(total, page * size).toLocaleString()} of{" "}
-                        {total.toLocaleString()}
-                    </span>
-                    <span className="row">
-                        <Button
-                            small
-                            icon={<ChevronLeft size={15} />}
-                            aria-label="Previous page"
-                            disabled={page <= 1}
-                            onClick={() => setPage(page - 1)}
-                        />
-                        <Button
-                            small
-                            icon={<ChevronRight size={15} />}
-                            aria-label="Next page"
-                            disabled={page >= pages}
-                            onClick={() => setPage(page + 1)}
-                        />
-                    </span>
-                </nav>
-            )}
+            <Pager name={name} page={page} size={size} total={total} onPage={setPage} />
         </div>
+    );
+}
+
+/** The way to the other pages of a list, where there are some. */
+export function Pager({
+    name,
+    page,
+    size,
+    total,
+    onPage,
+}: {
+    name: string;
+    page: number;
+    size: number;
+    total: number;
+    onPage: (page: number) => void;
+}) {
+    // Whoever takes away the last item of the last page goes to the one before.
+    const last = Math.ceil(total / size);
+    useEffect(() => {
+        if (last > 0 && page > last) onPage(last);
+    });
+    if (last < 2) return null;
+    return (
+        <nav className="pager" aria-label={`Pages of ${name}`}>
+            <span>
+                {((page - 1) * size + 1).toLocaleString()} to {Math.min(total, page * size).toLocaleString()} of{" "}
+                {total.toLocaleString()}
+            </span>
+            <span className="row">
+                <Button
+                    small
+                    icon={<ChevronLeft size={15} />}
+                    aria-label="Previous page"
+                    disabled={page <= 1}
+                    onClick={() => onPage(page - 1)}
+                />
+                <Button
+                    small
+                    icon={<ChevronRight size={15} />}
+                    aria-label="Next page"
+                    disabled={page >= last}
+                    onClick={() => onPage(page + 1)}
+                />
+            </span>
+        </nav>
+    );
+}
+
+type Query<T> = { data: T | undefined; error: unknown; refetch: () => unknown };
+
+/** The short list of a card, from one query: its outline, its error, or what stands there where there is nothing. */
+export function Rows<T, I>({
+    query,
+    items,
+    none,
+    children,
+    after,
+}: {
+    query: Query<T>;
+    items: (data: T) => I[];
+    none: ReactNode;
+    /** One item, as a `li`. */
+    children: (item: I) => ReactNode;
+    after?: ReactNode;
+}) {
+    const shown = query.data === undefined ? undefined : items(query.data);
+    return (
+        <ul className="list">
+            {shown === undefined ? (
+                <li>
+                    <div className="grow">
+                        <Loaded query={query} lines={1}>
+                            {() => null}
+                        </Loaded>
+                    </div>
+                </li>
+            ) : shown.length === 0 ? (
+                <li className="soft">{none}</li>
+            ) : (
+                shown.map(children)
+            )}
+            {after}
+        </ul>
     );
 }
 
@@ -194,7 +256,7 @@ export function Loaded<T>({
     children,
     lines = 5,
 }: {
-    query: { data: T | undefined; error: unknown; refetch: () => unknown };
+    query: Query<T>;
     children: (data: T) => ReactNode;
     lines?: number;
 }) {

@@ -1,8 +1,17 @@
-// The dialog that asks for one name, and makes something by it.
+// Names: the dialog that asks for one and makes something by it, and the form that changes one.
 
 import { useState } from "react";
 import { Button, Problem, TextField } from "./basics";
 import { Dialog } from "./dialog";
+import { Unsaved } from "./unsaved";
+
+/** As `useAction` gives it, with its errors shown here. */
+type Naming = {
+    start: (name: string) => Promise<unknown>;
+    busy: boolean;
+    error: unknown;
+    of: (field: string) => string | undefined;
+};
 
 export function NameDialog({
     title,
@@ -19,13 +28,7 @@ export function NameDialog({
     first?: string;
     /** The word on the button. */
     action: string;
-    /** As `useAction` gives it, with its errors shown here. */
-    make: {
-        start: (name: string) => Promise<unknown>;
-        busy: boolean;
-        error: unknown;
-        of: (field: string) => string | undefined;
-    };
+    make: Naming;
     /** What the API calls the name. */
     field?: string;
     onClose: () => void;
@@ -52,5 +55,40 @@ export function NameDialog({
                 </div>
             </form>
         </Dialog>
+    );
+}
+
+/** A name that is there, to be changed; its key is the name, so that it begins anew with what was saved. */
+export function NameForm({ name: first, save, disabled }: { name: string; save: Naming; disabled?: boolean }) {
+    const [name, setName] = useState(first);
+    const touched = name !== first;
+    return (
+        <div className="stack tight">
+            <form
+                className="row"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void save.start(name);
+                }}
+            >
+                <div className="grow">
+                    <input
+                        type="text"
+                        aria-label="Name"
+                        required
+                        value={name}
+                        disabled={disabled}
+                        onChange={(event) => setName(event.target.value)}
+                    />
+                </div>
+                {!disabled && (
+                    <Button type="submit" kind="primary" busy={save.busy} disabled={!touched}>
+                        Save
+                    </Button>
+                )}
+            </form>
+            {save.error !== undefined && <Problem error={save.error} />}
+            <Unsaved touched={touched} busy={save.busy} what="The name is" />
+        </div>
     );
 }

@@ -20,7 +20,7 @@ import { useMe, usePlace } from "../standing";
 import { Avatar } from "./basics";
 import { others } from "./places";
 import { toggleTheme } from "./theme";
-import { tellError } from "./toast";
+import { tellError } from "./tell";
 
 export async function signOut() {
     await read(api.POST("/api/v1/auth/logout")).catch(() => undefined);

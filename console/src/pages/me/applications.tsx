@@ -1,20 +1,26 @@
 // The applications that one has let in, and the end of that.
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { CheckIcon } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { queries } from "../../queries";
 import { Button, Card, Empty, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
-import { Loaded } from "../../ui/list";
+import { Loaded, Pager } from "../../ui/list";
 import { MyPage } from "./my-page";
+
+/** Applications on one page. */
+const SIZE = 20;
 
 export function ConnectedApplications() {
     const [ending, setEnding] = useState<Schemas["ConnectedApplication"]>();
+    const [page, setPage] = useState(1);
     const applications = useQuery({
-        queryKey: ["connected"],
-        queryFn: () => read(api.GET("/api/v1/oauth/connected-applications", { params: { query: { page_size: 100 } } })),
+        queryKey: ["connected", page],
+        placeholderData: keepPreviousData,
+        queryFn: () =>
+            read(api.GET("/api/v1/oauth/connected-applications", { params: { query: { page, page_size: SIZE } } })),
     });
     return (
         <MyPage
@@ -64,6 +70,7 @@ export function ConnectedApplications() {
                     )
                 }
             </Loaded>
+            <Pager name="applications" page={page} size={SIZE} total={applications.data?.total ?? 0} onPage={setPage} />
             {ending && (
                 <Confirm
                     title={`Disconnect ${ending.name}?`}

@@ -1,43 +1,33 @@
 // The invitations that wait for one's own addresses.
 
-import { useQuery } from "@tanstack/react-query";
 import { api, read } from "../../api/client";
-import { Badge, Card, Empty, Facts, Page, When } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Empty, Facts, Page, Status, When } from "../../ui/basics";
+import { List } from "../../ui/list";
 
 export function Invited() {
-    const invitations = useQuery({
-        queryKey: ["invited"],
-        queryFn: () => read(api.GET("/api/v1/invitations", { params: { query: { limit: 50 } } })),
-    });
     return (
         <Page title="My invitations" narrow>
-            <Loaded query={invitations}>
-                {(data) =>
-                    data.invitations.length === 0 ? (
-                        <div className="card">
-                            <Empty title="None">An invitation comes by mail, with a link that takes you in.</Empty>
-                        </div>
-                    ) : (
-                        <Card flush>
-                            <ul className="list">
-                                {data.invitations.map((each) => (
-                                    <li key={each.id}>
-                                        <span className="grow">
-                                            <b className="strong">{each.organization.name}</b>
-                                            <br />
-                                            <span className="small soft">
-                                                {each.role?.name}, until <When at={each.expires_at} />
-                                            </span>
-                                        </span>
-                                        <Badge>{each.status}</Badge>
-                                    </li>
-                                ))}
-                            </ul>
-                        </Card>
-                    )
-                }
-            </Loaded>
+            <List
+                name="My invitations"
+                of={["invited"]}
+                load={async ({ skip, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/invitations", { params: { query: { skip, limit: size } } }),
+                    );
+                    return { items: answer.invitations, total: answer.total_count };
+                }}
+                id={(each) => each.id}
+                columns={[
+                    {
+                        head: "Organization",
+                        cell: (each) => <b className="strong break">{each.organization.name}</b>,
+                    },
+                    { head: "Role", cell: (each) => each.role?.name ?? "—" },
+                    { head: "State", cell: (each) => <Status value={each.status} /> },
+                    { head: "Until", cell: (each) => <When at={each.expires_at} /> },
+                ]}
+                empty={<Empty title="None">An invitation comes by mail, with a link that takes you in.</Empty>}
+            />
             <Facts of={[["To accept one", "open the link in its mail, signed in with the address that it names."]]} />
         </Page>
     );

@@ -4,36 +4,32 @@ import { useQuery } from "@tanstack/react-query";
 import { Mail } from "lucide-react";
 import { useState } from "react";
 import { api, checked, read, save, send } from "../../api/client";
+import { queries } from "../../queries";
 import { session } from "../../session";
 import { useMe } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Problem, TextField, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
+import { NameForm } from "../../ui/naming";
+import { tell } from "../../ui/tell";
 import { MyPage } from "./my-page";
 
 export function Profile() {
     const me = useMe();
-    const [name, setName] = useState<string>();
     const [email, setEmail] = useState("");
     const [deleting, setDeleting] = useState(false);
+    const [leaving, setLeaving] = useState<{ id: number; name: string }>();
     const [password, setPassword] = useState("");
     const changes = [["me"]];
-    const rename = useAction(() => read(api.PUT("/api/v1/auth/me/profile", { body: { display_name: name } })), {
-        done: "Saved.",
-        changes,
-        inline: true,
-        onDone: () => setName(undefined),
-    });
+    const rename = useAction(
+        (name: string) => read(api.PUT("/api/v1/auth/me/profile", { body: { display_name: name } })),
+        { done: "Saved.", changes, inline: true },
+    );
     const add = useAction(
         (makePrimary: boolean) =>
             read(api.POST("/api/v1/auth/me/emails", { body: { email, make_primary: makePrimary } })),
         { done: "A mail is on its way; confirm the address by it.", changes, inline: true, onDone: () => setEmail("") },
-    );
-    const leave = useAction(
-        (organization: number) =>
-            read(api.POST("/api/v1/organizations/{org_id}/leave", { params: { path: { org_id: organization } } })),
-        { done: "You have left.", changes },
     );
     const unlink = useAction(
         (provider: string) =>
@@ -55,31 +51,7 @@ export function Profile() {
                 {(data) => (
                     <>
                         <Card title="Name">
-                            <form
-                                className="row"
-                                onSubmit={(event) => {
-                                    event.preventDefault();
-                                    void rename.start(undefined);
-                                }}
-                            >
-                                <div className="grow">
-                                    <input
-                                        type="text"
-                                        aria-label="Name"
-                                        value={name ?? data.user.display_name ?? ""}
-                                        onChange={(event) => setName(event.target.value)}
-                                    />
-                                </div>
-                                <Button
-                                    type="submit"
-                                    kind="primary"
-                                    busy={rename.busy}
-                                    disabled={name === undefined || name === data.user.display_name}
-                                >
-                                    Save
-                                </Button>
-                            </form>
-                            {rename.error !== undefined && <Problem error={rename.error} />}
+                            <NameForm key={data.user.display_name} name={data.user.display_name ?? ""} save={rename} />
                         </Card>
                         <Card title="E-mail addresses" flush>
                             <ul className="list">
@@ -136,14 +108,15 @@ export function Profile() {
                                         <span className="soft small">
                                             since <When at={each.joined_at} />
                                         </span>
-                                        <ActionButton small kind="danger" action={leave} on={each.id}>
-                                            Leave
-                                        </ActionButton>
+                                        <Button small kind="danger" onClick={() => setLeaving(each)}>
+                                            Leave…
+                                        </Button>
                                     </li>
                                 ))}
                                 {data.organizations.length === 0 && <li className="soft">None yet.</li>}
                             </ul>
                         </Card>
+                        {social.error && <Problem error={social.error} retry={() => social.refetch()} />}
                         {(social.data?.accounts?.length ?? 0) > 0 && (
                             <Card title="Connected accounts" flush>
                                 <ul className="list">
@@ -180,6 +153,24 @@ export function Profile() {
                                 </Button>
                             </div>
                         </Card>
+                        {leaving && (
+                            <Confirm
+                                title={`Leave ${leaving.name}?`}
+                                action="Leave"
+                                onClose={() => setLeaving(undefined)}
+                                onConfirm={async () => {
+                                    await read(
+                                        api.POST("/api/v1/organizations/{org_id}/leave", {
+                                            params: { path: { org_id: leaving.id } },
+                                        }),
+                                    );
+                                    tell("You have left.");
+                                    await queries.invalidateQueries({ queryKey: ["me"] });
+                                }}
+                            >
+                                <p>Only an invitation takes you in again.</p>
+                            </Confirm>
+                        )}
                         {deleting && (
                             <Confirm
                                 title="Close your account?"

@@ -6,8 +6,10 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMe } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Button, Card, Note, Problem, Skeleton, TextField, When } from "../../ui/basics";
+import { Badge, Button, Card, Note, Problem, TextField, When } from "../../ui/basics";
+import { copy } from "../../ui/clipboard";
 import { Dialog } from "../../ui/dialog";
+import { Rows } from "../../ui/list";
 import { AddApp, AddMail, AddPasskey } from "./factors";
 import { MyPage } from "./my-page";
 
@@ -65,35 +67,28 @@ export function Security() {
                 }
                 flush
             >
-                <ul className="list">
-                    {!passkeys.data ? (
-                        <li>
-                            <Skeleton lines={1} />
-                        </li>
-                    ) : passkeys.data.credentials.length === 0 ? (
-                        <li className="soft">
-                            None yet. A passkey signs you in with your finger, your face or your device's code, and
-                            cannot be phished.
-                        </li>
-                    ) : (
-                        passkeys.data.credentials.map((each) => (
-                            <li key={each.id}>
-                                <Fingerprint size={17} aria-hidden />
-                                <span className="grow">
-                                    <b className="strong">{each.device_name}</b>
-                                    <br />
-                                    <span className="small soft">
-                                        Made <When at={each.created_at} />, used <When at={each.last_used_at} />
-                                    </span>
+                <Rows
+                    query={passkeys}
+                    items={(data) => data.credentials}
+                    none="None yet. A passkey signs you in with your finger, your face or your device's code, and cannot be phished."
+                >
+                    {(each) => (
+                        <li key={each.id}>
+                            <Fingerprint size={17} aria-hidden />
+                            <span className="grow">
+                                <b className="strong">{each.device_name}</b>
+                                <br />
+                                <span className="small soft">
+                                    Made <When at={each.created_at} />, used <When at={each.last_used_at} />
                                 </span>
-                                {each.backed_up && <Badge>Synced</Badge>}
-                                <ActionButton small kind="danger" action={removePasskey} on={String(each.id)}>
-                                    Delete
-                                </ActionButton>
-                            </li>
-                        ))
+                            </span>
+                            {each.backed_up && <Badge>Synced</Badge>}
+                            <ActionButton small kind="danger" action={removePasskey} on={String(each.id)}>
+                                Delete
+                            </ActionButton>
+                        </li>
                     )}
-                </ul>
+                </Rows>
             </Card>
             <Card
                 title="Second factors"
@@ -111,61 +106,57 @@ export function Security() {
                 }
                 flush
             >
-                <ul className="list">
-                    {!status.data ? (
-                        <li>
-                            <Skeleton lines={1} />
-                        </li>
-                    ) : status.data.methods.length === 0 ? (
-                        <li className="soft">None yet: whoever knows your password is in.</li>
-                    ) : (
-                        status.data.methods.map((method) => (
-                            <li key={method.id}>
-                                {method.type === "totp" ? (
-                                    <Smartphone size={17} aria-hidden />
-                                ) : (
-                                    <Mail size={17} aria-hidden />
-                                )}
+                <Rows
+                    query={status}
+                    items={(data) => data.methods}
+                    none="None yet: whoever knows your password is in."
+                    after={
+                        status.data?.mfa_enabled && (
+                            <li>
+                                <KeyRound size={17} aria-hidden />
                                 <span className="grow">
-                                    <b className="strong">
-                                        {method.type === "totp"
-                                            ? (method.device_name ?? "Authenticator app")
-                                            : "Codes by mail"}
-                                    </b>
+                                    <b className="strong">Backup codes</b>
                                     <br />
-                                    <span className="small soft">
-                                        Used <When at={method.last_used_at} />
-                                    </span>
+                                    <span className="small soft">{status.data.backup_codes_remaining} left</span>
                                 </span>
-                                {method.is_primary && <Badge tone="accent">Asked first</Badge>}
-                                <Button
-                                    small
-                                    kind="danger"
-                                    onClick={() =>
-                                        method.type === "totp"
-                                            ? removeApp.start(method.id)
-                                            : removeMail.start(undefined)
-                                    }
-                                >
-                                    Remove
-                                </Button>
+                                <ActionButton small action={fresh} on={undefined}>
+                                    New ones
+                                </ActionButton>
                             </li>
-                        ))
-                    )}
-                    {status.data?.mfa_enabled && (
-                        <li>
-                            <KeyRound size={17} aria-hidden />
+                        )
+                    }
+                >
+                    {(method) => (
+                        <li key={`${method.type} ${method.id}`}>
+                            {method.type === "totp" ? (
+                                <Smartphone size={17} aria-hidden />
+                            ) : (
+                                <Mail size={17} aria-hidden />
+                            )}
                             <span className="grow">
-                                <b className="strong">Backup codes</b>
+                                <b className="strong">
+                                    {method.type === "totp"
+                                        ? (method.device_name ?? "Authenticator app")
+                                        : "Codes by mail"}
+                                </b>
                                 <br />
-                                <span className="small soft">{status.data.backup_codes_remaining} left</span>
+                                <span className="small soft">
+                                    Used <When at={method.last_used_at} />
+                                </span>
                             </span>
-                            <ActionButton small action={fresh} on={undefined}>
-                                New ones
-                            </ActionButton>
+                            {method.is_primary && <Badge tone="accent">Asked first</Badge>}
+                            {method.type === "totp" ? (
+                                <ActionButton small kind="danger" action={removeApp} on={method.id}>
+                                    Remove
+                                </ActionButton>
+                            ) : (
+                                <ActionButton small kind="danger" action={removeMail} on={undefined}>
+                                    Remove
+                                </ActionButton>
+                            )}
                         </li>
                     )}
-                </ul>
+                </Rows>
             </Card>
             <Card title="Password">
                 <form
@@ -222,7 +213,7 @@ export function Security() {
                         {codes.join("\n")}
                     </pre>
                     <div className="form-end">
-                        <Button onClick={() => navigator.clipboard.writeText(codes.join("\n"))}>Copy</Button>
+                        <Button onClick={() => void copy(codes.join("\n"), "Copied the codes.")}>Copy</Button>
                         <Button kind="primary" onClick={() => setCodes(undefined)}>
                             I have kept them
                         </Button>

@@ -1,13 +1,17 @@
 // Where one is signed in, and the devices that are trusted.
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Smartphone } from "lucide-react";
+import { useState } from "react";
 import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Card, Empty, Skeleton, When } from "../../ui/basics";
-import { List } from "../../ui/list";
+import { Badge, Card, Empty, When } from "../../ui/basics";
+import { List, Pager, Rows } from "../../ui/list";
 import { MyPage } from "./my-page";
+
+/** Devices on one page. */
+const DEVICES = 20;
 
 export function SessionsPage() {
     const end = useAction(
@@ -22,7 +26,13 @@ export function SessionsPage() {
         (id: number) => read(api.DELETE("/api/v1/devices/{device_id}", { params: { path: { device_id: id } } })),
         { done: "Not trusted any more.", changes: [["devices"]] },
     );
-    const devices = useQuery({ queryKey: ["devices"], queryFn: () => read(api.GET("/api/v1/devices/")) });
+    const [page, setPage] = useState(1);
+    const devices = useQuery({
+        queryKey: ["devices", page],
+        placeholderData: keepPreviousData,
+        queryFn: () =>
+            read(api.GET("/api/v1/devices/", { params: { query: { skip: (page - 1) * DEVICES, limit: DEVICES } } })),
+    });
     return (
         <MyPage
             title="Sessions and devices"
@@ -71,31 +81,34 @@ export function SessionsPage() {
                 empty={<Empty title="No session" />}
             />
             <Card title="Trusted devices" flush>
-                <ul className="list">
-                    {!devices.data ? (
-                        <li>
-                            <Skeleton lines={1} />
-                        </li>
-                    ) : devices.data.devices.length === 0 ? (
-                        <li className="soft">None. After a second factor a device may be trusted for a month.</li>
-                    ) : (
-                        devices.data.devices.map((each) => (
-                            <li key={each.id}>
-                                <Smartphone size={17} aria-hidden />
-                                <span className="grow">
-                                    <b className="strong">{each.device_name}</b>
-                                    <br />
-                                    <span className="small soft">
-                                        Until <When at={each.trusted_until} />, used <When at={each.last_used_at} />
-                                    </span>
+                <Rows
+                    query={devices}
+                    items={(data) => data.devices}
+                    none="None. After a second factor a device may be trusted for a month."
+                >
+                    {(each) => (
+                        <li key={each.id}>
+                            <Smartphone size={17} aria-hidden />
+                            <span className="grow">
+                                <b className="strong">{each.device_name}</b>
+                                <br />
+                                <span className="small soft">
+                                    Until <When at={each.trusted_until} />, used <When at={each.last_used_at} />
                                 </span>
-                                <ActionButton small kind="danger" action={forget} on={each.id}>
-                                    Forget
-                                </ActionButton>
-                            </li>
-                        ))
+                            </span>
+                            <ActionButton small kind="danger" action={forget} on={each.id}>
+                                Forget
+                            </ActionButton>
+                        </li>
                     )}
-                </ul>
+                </Rows>
+                <Pager
+                    name="devices"
+                    page={page}
+                    size={DEVICES}
+                    total={devices.data?.total_count ?? 0}
+                    onPage={setPage}
+                />
             </Card>
         </MyPage>
     );

@@ -1,23 +1,32 @@
 // The mail domains of an organization, proved by a record in the DNS.
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Copyable, Empty, Problem, Status } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded, Pager } from "../../ui/list";
+
+/** Domains on one page. */
+const SIZE = 20;
 
 export function Domains() {
     const may = useMay();
     const id = useOrganization();
     const [domain, setDomain] = useState("");
+    const [page, setPage] = useState(1);
     const path = { org_id: id };
     const changes = [["domains", id]];
     const domains = useQuery({
-        queryKey: ["domains", id],
+        queryKey: ["domains", id, page],
+        placeholderData: keepPreviousData,
         queryFn: () =>
-            read(api.GET("/api/v1/organizations/{org_id}/domains", { params: { path, query: { limit: 100 } } })),
+            read(
+                api.GET("/api/v1/organizations/{org_id}/domains", {
+                    params: { path, query: { skip: (page - 1) * SIZE, limit: SIZE } },
+                }),
+            ),
     });
     const add = useAction(
         () => read(api.POST("/api/v1/organizations/{org_id}/domains", { params: { path }, body: { domain } })),
@@ -70,7 +79,7 @@ export function Domains() {
                                         <Check
                                             label="People of this domain may join by themselves"
                                             checked={each.auto_join}
-                                            disabled={!may("organization.update")}
+                                            disabled={!may("organization.update") || join.busy}
                                             onChange={() => join.start(each)}
                                         />
                                     ) : (
@@ -102,6 +111,7 @@ export function Domains() {
                     )
                 }
             </Loaded>
+            <Pager name="domains" page={page} size={SIZE} total={domains.data?.total_count ?? 0} onPage={setPage} />
             {may("organization.update") && (
                 <Card title="Claim a domain">
                     <form

@@ -5,43 +5,22 @@ import { api, read } from "../../api/client";
 import { session } from "../../session";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Button, Card, Problem } from "../../ui/basics";
+import { Button, Card } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
+import { NameForm } from "../../ui/naming";
 
 export function General({ name: first, id }: { name: string; id: number }) {
     const may = useMay();
-    const [name, setName] = useState(first);
     const [deleting, setDeleting] = useState(false);
     const save = useAction(
-        () => read(api.PATCH("/api/v1/organizations/{org_id}", { params: { path: { org_id: id } }, body: { name } })),
+        (name: string) =>
+            read(api.PATCH("/api/v1/organizations/{org_id}", { params: { path: { org_id: id } }, body: { name } })),
         { done: "Saved.", changes: [["organization", id], ["me"]], inline: true },
     );
     return (
         <div className="stack">
             <Card title="Name">
-                <form
-                    className="row"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void save.start(undefined);
-                    }}
-                >
-                    <div className="grow">
-                        <input
-                            type="text"
-                            aria-label="Name"
-                            value={name}
-                            disabled={!may("organization.update")}
-                            onChange={(event) => setName(event.target.value)}
-                        />
-                    </div>
-                    {may("organization.update") && (
-                        <Button type="submit" kind="primary" busy={save.busy} disabled={name === first}>
-                            Save
-                        </Button>
-                    )}
-                </form>
-                {save.error !== undefined && <Problem error={save.error} />}
+                <NameForm key={first} name={first} save={save} disabled={!may("organization.update")} />
             </Card>
             {may("organization.delete") && (
                 <Card title="Delete the organization">

@@ -4,13 +4,15 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { usePeople, useRoles } from "../../choices";
+import { useRoles } from "../../choices";
 import { queries } from "../../queries";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Empty, Filter, Page, SelectField } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { List, Loaded } from "../../ui/list";
+import { NameForm } from "../../ui/naming";
+import { PersonChoice } from "../../ui/person-choice";
 
 export function WorkspacePage() {
     const { id } = useParams({ strict: false }) as { id: string };
@@ -23,17 +25,14 @@ export function WorkspacePage() {
         queryKey: ["room", id],
         queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/workspaces/{workspace_id}", { params: { path } })),
     });
-    const people = usePeople();
-    const [name, setName] = useState<string>();
     const [person, setPerson] = useState("");
     const [deleting, setDeleting] = useState(false);
     const changes = [["room", id], ["rooms"], ["room-members", id], ["workspaces"]];
     const data = room.data?.workspace;
-    const save = useAction(
-        (body: Schemas["PatchWorkspaceRequest"]) =>
-            read(api.PATCH("/api/v1/organizations/{org_id}/workspaces/{workspace_id}", { params: { path }, body })),
-        { done: "Saved.", changes, onDone: () => setName(undefined) },
-    );
+    const patch = (body: Schemas["PatchWorkspaceRequest"]) =>
+        read(api.PATCH("/api/v1/organizations/{org_id}/workspaces/{workspace_id}", { params: { path }, body }));
+    const rename = useAction((name: string) => patch({ name }), { done: "Saved.", changes, inline: true });
+    const save = useAction(patch, { done: "Saved.", changes });
     const copy = useAction(
         () =>
             read(
@@ -91,38 +90,17 @@ export function WorkspacePage() {
                     <>
                         <Card title="General">
                             <div className="stack">
-                                <form
-                                    className="row"
-                                    onSubmit={(event) => {
-                                        event.preventDefault();
-                                        void save.start({ name });
-                                    }}
-                                >
-                                    <div className="grow">
-                                        <input
-                                            type="text"
-                                            aria-label="Name"
-                                            value={name ?? loaded.name}
-                                            disabled={!may("workspace.write")}
-                                            onChange={(event) => setName(event.target.value)}
-                                        />
-                                    </div>
-                                    {may("workspace.write") && (
-                                        <Button
-                                            type="submit"
-                                            kind="primary"
-                                            disabled={name === undefined}
-                                            busy={save.busy}
-                                        >
-                                            Save
-                                        </Button>
-                                    )}
-                                </form>
+                                <NameForm
+                                    key={loaded.name}
+                                    name={loaded.name}
+                                    save={rename}
+                                    disabled={!may("workspace.write")}
+                                />
                                 <Check
                                     label="Open to the whole organization"
                                     hint="Everybody in it may come in, with the role below."
                                     checked={Boolean(loaded.settings.allow_public_access)}
-                                    disabled={!may("workspace.write")}
+                                    disabled={!may("workspace.write") || save.busy}
                                     onChange={(event) =>
                                         save.start({ settings: { allow_public_access: event.target.checked } })
                                     }
@@ -130,7 +108,7 @@ export function WorkspacePage() {
                                 <SelectField
                                     label="Role of people who come in so"
                                     value={String(loaded.settings.default_role_id ?? "")}
-                                    disabled={!may("workspace.write")}
+                                    disabled={!may("workspace.write") || save.busy}
                                     onValue={(value) =>
                                         save.start({ settings: { default_role_id: value ? Number(value) : undefined } })
                                     }
@@ -150,17 +128,12 @@ export function WorkspacePage() {
                             filters={
                                 may("workspace.write") && (
                                     <>
-                                        <Filter
+                                        <PersonChoice
+                                            isCompact
                                             label="Person"
+                                            none="Let somebody in…"
                                             value={person}
                                             onValue={setPerson}
-                                            options={[
-                                                ["", "Let somebody in…"],
-                                                ...(people.data?.users ?? []).map(
-                                                    (each) =>
-                                                        [String(each.id), each.display_name || each.email] as const,
-                                                ),
-                                            ]}
                                         />
                                         <ActionButton small disabled={!person} action={add} on={undefined}>
                                             Let in

@@ -6,12 +6,18 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMe, useOrganization } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Button, Card, Check, Field, Note, Page, Problem, SelectField, Skeleton, Status } from "../../ui/basics";
+import { Button, Card, Check, Field, Note, Page, Problem, SelectField, Status } from "../../ui/basics";
+import { Loaded } from "../../ui/list";
+import { Unsaved } from "../../ui/unsaved";
+
+/** What a file begins with. */
+const HEAD = "email,display_name,role\n";
 
 export function Imports() {
     const organization = useOrganization();
     const me = useMe();
-    const [content, setContent] = useState("email,display_name,role\n");
+    const [content, setContent] = useState(HEAD);
+    const [done, setDone] = useState(HEAD);
     const [format, setFormat] = useState("csv");
     const [dry, setDry] = useState(true);
     const [running, setRunning] = useState<string>();
@@ -24,7 +30,13 @@ export function Imports() {
                     }),
                 )
             ).import_id,
-        { inline: true, onDone: setRunning },
+        {
+            inline: true,
+            onDone: (id) => {
+                setRunning(id);
+                if (!dry) setDone(content);
+            },
+        },
     );
     const progress = useQuery({
         queryKey: ["import", running],
@@ -91,6 +103,7 @@ export function Imports() {
                     </Field>
                     <Check label="Only try it out" checked={dry} onChange={(event) => setDry(event.target.checked)} />
                     {begin.error !== undefined && <Problem error={begin.error} />}
+                    <Unsaved touched={content !== done} busy={begin.busy} what="These people are" />
                     <div className="form-end">
                         <Button kind="primary" type="submit" busy={begin.busy} disabled={!me.data}>
                             {dry ? "Try it out" : "Import"}
@@ -122,9 +135,9 @@ export function Imports() {
                                     <table>
                                         <thead>
                                             <tr>
-                                                <th>Row</th>
-                                                <th>Field</th>
-                                                <th>Why</th>
+                                                <th scope="col">Row</th>
+                                                <th scope="col">Field</th>
+                                                <th scope="col">Why</th>
                                             </tr>
                                         </thead>
                                         <tbody>
@@ -142,7 +155,7 @@ export function Imports() {
                         </div>
                     </Card>
                 ) : (
-                    <Skeleton />
+                    <Loaded query={progress}>{() => null}</Loaded>
                 ))}
         </Page>
     );

@@ -20,6 +20,7 @@ import {
     When,
 } from "../../ui/basics";
 import { List } from "../../ui/list";
+import { Unsaved } from "../../ui/unsaved";
 
 export function InvitationsPage() {
     const may = useMay();
@@ -149,6 +150,11 @@ export function InvitationsPage() {
                             </Button>
                         </div>
                     </form>
+                    <Unsaved
+                        touched={addresses.trim() !== "" || message !== ""}
+                        busy={invite.busy}
+                        what="The invitations are"
+                    />
                 </Card>
             )}
             <List

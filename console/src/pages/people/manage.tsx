@@ -3,18 +3,17 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, checked, read, save, send } from "../../api/client";
-import { usePeople } from "../../choices";
 import { queries } from "../../queries";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Filter } from "../../ui/basics";
+import { Button, Card } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
+import { PersonChoice } from "../../ui/person-choice";
 
 export function Manage({ id, name, status }: { id: number; name: string; status: string }) {
     const may = useMay();
     const organization = useOrganization();
     const navigate = useNavigate();
-    const people = usePeople();
     const [heir, setHeir] = useState("");
     const [target, setTarget] = useState("");
     const [removing, setRemoving] = useState(false);
@@ -39,9 +38,6 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
             ),
         { done: "Downloaded. They are told by mail." },
     );
-    const others = (people.data?.users ?? [])
-        .filter((each) => each.id !== id)
-        .map((each) => [String(each.id), each.display_name || each.email] as const);
     return (
         <div className="stack">
             {may("user.suspend") && (
@@ -84,11 +80,13 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                     <div className="row apart">
                         <p className="soft">Fold this account into another of the same person.</p>
                         <span className="row">
-                            <Filter
+                            <PersonChoice
+                                isCompact
                                 label="Into"
+                                none="Into…"
+                                without={id}
                                 value={target}
                                 onValue={setTarget}
-                                options={[["", "Into…"], ...others]}
                             />
                             <Button disabled={!target} onClick={() => setMerging(true)}>
                                 Merge…
@@ -104,11 +102,13 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                             They leave the organization; what they own goes to somebody else, or stays without an owner.
                         </p>
                         <span className="row">
-                            <Filter
+                            <PersonChoice
+                                isCompact
                                 label="What they own goes to"
+                                none="Nobody"
+                                without={id}
                                 value={heir}
                                 onValue={setHeir}
-                                options={[["", "Nobody"], ...others]}
                             />
                             <Button kind="danger" onClick={() => setRemoving(true)}>
                                 Remove…

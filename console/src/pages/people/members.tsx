@@ -26,7 +26,12 @@ export function People() {
                     body: { organization_id: organization, user_ids: chosen, status: next },
                 }),
             ),
-        { done: "Done.", changes: [["members"]], onDone: () => setChosen([]) },
+        {
+            done: ({ succeeded, failed }) =>
+                failed === 0 ? "Done." : `${succeeded} changed, ${failed} not: they stay chosen.`,
+            changes: [["members"]],
+            onDone: ({ results }) => setChosen(results.flatMap((result) => (result.success ? [] : [result.user_id]))),
+        },
     );
     const one = useAction(
         (change: { id: number; status: "active" | "suspended" }) =>
@@ -126,6 +131,7 @@ export function People() {
                 columns={[
                     may("user.suspend") && {
                         head: " ",
+                        label: "Chosen",
                         cell: (person) => (
                             <input
                                 type="checkbox"

@@ -8,6 +8,7 @@ import { ActionButton, useAction } from "../../ui/action";
 import { Button, Empty, Problem, SelectField, When } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { List } from "../../ui/list";
+import { PersonChoice, personName } from "../../ui/person-choice";
 
 export function Assignments({ id }: { id: string }) {
     const may = useMay();
@@ -49,7 +50,7 @@ export function Assignments({ id }: { id: string }) {
     );
     const named = (list: { id: number; name: string }[] | undefined, each: number | null | undefined) =>
         list?.find((one) => one.id === each)?.name;
-    const persons = people.data?.users.map((person) => ({ id: person.id, name: person.display_name || person.email }));
+    const persons = people.data?.users.map((person) => ({ id: person.id, name: personName(person) }));
     return (
         <div className="stack">
             <div className="row apart">
@@ -126,14 +127,11 @@ export function Assignments({ id }: { id: string }) {
                                 ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
                             ]}
                         />
-                        <SelectField
+                        <PersonChoice
                             label="Person"
+                            none="Everybody"
                             value={form.user_id}
                             onValue={(value) => setForm({ ...form, user_id: value })}
-                            options={[
-                                ["", "Everybody"],
-                                ...(persons ?? []).map((each) => [String(each.id), each.name] as const),
-                            ]}
                         />
                         <SelectField
                             label="Workspace"

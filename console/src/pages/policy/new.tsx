@@ -5,7 +5,8 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles, useSources } from "../../choices";
 import { useAction } from "../../ui/action";
-import { Button, Card, Check, Choices, Page, Problem, Skeleton, TextField } from "../../ui/basics";
+import { Button, Card, Check, Choices, Page, Problem, TextField } from "../../ui/basics";
+import { Chips } from "../../ui/chips";
 import { Unsaved } from "../../ui/unsaved";
 import { type PolicyType, TYPES } from "../policies";
 import { type Rule, Rules, emptyRule } from "../rules";
@@ -52,8 +53,6 @@ export function NewPolicy() {
             onDone: (policy) => void navigate({ to: "/policies/$id", params: { id: String(policy.id) } }),
         },
     );
-    const flip = (list: number[], id: number) =>
-        list.includes(id) ? list.filter((each) => each !== id) : [...list, id];
     return (
         <Page title="New policy" crumbs={<Link to="/policies">Policies</Link>} narrow>
             <form
@@ -108,57 +107,35 @@ export function NewPolicy() {
                 </Choices>
                 <Card title="Over what, for whom">
                     <div className="stack">
-                        <div className="stack tight">
-                            <span className="label">Sources</span>
-                            {sources.data ? (
-                                <div className="chips" role="group" aria-label="Sources">
-                                    {sources.data.items.map((each) => (
-                                        <button
-                                            type="button"
-                                            key={each.id}
-                                            className="chip"
-                                            aria-pressed={chosen.includes(each.id)}
-                                            onClick={() => {
-                                                setChosen(flip(chosen, each.id));
-                                                setTouched(true);
-                                            }}
-                                        >
-                                            {each.name}
-                                        </button>
-                                    ))}
-                                </div>
-                            ) : (
-                                <Skeleton lines={1} />
-                            )}
-                        </div>
-                        <div className="stack tight">
-                            <span className="label">Roles</span>
-                            {roles.data ? (
-                                <div className="chips" role="group" aria-label="Roles">
-                                    {roles.data.roles.map((each) => (
-                                        <button
-                                            type="button"
-                                            key={each.id}
-                                            className="chip"
-                                            aria-pressed={roleIds.includes(each.id)}
-                                            onClick={() => {
-                                                setRoleIds(flip(roleIds, each.id));
-                                                setTouched(true);
-                                            }}
-                                        >
-                                            {each.name}
-                                        </button>
-                                    ))}
-                                </div>
-                            ) : (
-                                <Skeleton lines={1} />
-                            )}
-                            <p className="small soft">
-                                {chosen.length === 0 && roleIds.length === 0
-                                    ? "Until it is bound to a source or a role it governs nothing."
-                                    : `It governs ${roleIds.length === 0 ? "everybody" : `people with ${roleIds.length === 1 ? "this role" : "one of these roles"}`}${chosen.length > 0 ? `, in ${chosen.length === 1 ? "this source" : "these sources"}` : ", in every source"}.`}
-                            </p>
-                        </div>
+                        <Chips
+                            label="Sources"
+                            query={sources}
+                            items={(data) => data.items}
+                            none="There are none yet: it will hold in every source."
+                            chosen={chosen}
+                            onChosen={(next) => {
+                                setChosen(next);
+                                setTouched(true);
+                            }}
+                            error={create.of("data_source_ids")}
+                        />
+                        <Chips
+                            label="Roles"
+                            query={roles}
+                            items={(data) => data.roles}
+                            none="There are none."
+                            chosen={roleIds}
+                            onChosen={(next) => {
+                                setRoleIds(next);
+                                setTouched(true);
+                            }}
+                            error={create.of("role_ids")}
+                        />
+                        <p className="small soft">
+                            {chosen.length === 0 && roleIds.length === 0
+                                ? "Until it is bound to a source or a role it governs nothing."
+                                : `It governs ${roleIds.length === 0 ? "everybody" : `people with ${roleIds.length === 1 ? "this role" : "one of these roles"}`}${chosen.length > 0 ? `, in ${chosen.length === 1 ? "this source" : "these sources"}` : ", in every source"}.`}
+                        </p>
                     </div>
                 </Card>
                 <Rules type={type} rules={rules} onRules={setRules} tables={tables} problem={create.of} />

@@ -5,6 +5,7 @@ import { type Schemas, api, read } from "../../api/client";
 import { useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Card, Note, Problem, SelectField, TextField, When } from "../../ui/basics";
+import { Unsaved } from "../../ui/unsaved";
 
 const MODES = [
     ["off", "Off"],
@@ -78,6 +79,10 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
                     </Note>
                 )}
                 {error !== undefined && <Problem error={error} />}
+                <Unsaved
+                    touched={sso !== status.sso_mode || mfa !== status.mfa_mode || from !== ""}
+                    busy={enforce.busy || attempt.busy}
+                />
                 <div className="form-end">
                     <ActionButton action={attempt} on={undefined}>
                         Try it

@@ -8,9 +8,10 @@ import { type Schemas, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Check, Facts, Field, Note, Page, SelectField, Status, When } from "../../ui/basics";
+import { Button, Card, Check, Facts, Field, Note, Page, Problem, SelectField, Status, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { Loaded } from "../../ui/list";
+import { Unsaved } from "../../ui/unsaved";
 import { Identities } from "./identities";
 import { Step } from "./step";
 
@@ -52,12 +53,23 @@ export function Provider() {
                 .split("\n")
                 .map((line) => line.split("=").map((part) => part.trim()))
                 .filter(([group, role]) => group && role)
-                .map(([group, role]) => [
-                    group,
-                    roles.data?.roles.find((each) => each.name.toLowerCase() === role?.toLowerCase())?.id ??
-                        Number(role),
-                ]),
+                .map(([group, role]) => {
+                    const known = roles.data?.roles.find((each) => each.name.toLowerCase() === role?.toLowerCase());
+                    const id = known?.id ?? Number(role);
+                    if (!Number.isInteger(id)) throw new Error(`There is no role “${role}”.`);
+                    return [group, id];
+                }),
         );
+    const map = useAction(
+        async (text: string) =>
+            read(
+                api.PUT("/api/v1/sso/providers/{provider_id}", {
+                    params: { path },
+                    body: { group_role_mapping: parse(text) as never },
+                }),
+            ),
+        { done: "Saved.", changes, inline: true, onDone: () => setGroups(undefined) },
+    );
     const written = Object.entries((data?.group_role_mapping ?? {}) as Record<string, unknown>)
         .map(
             ([group, role]) =>
@@ -158,11 +170,13 @@ export function Provider() {
                                     <Check
                                         label="Make members of people who come for the first time"
                                         checked={loaded.jit_provisioning}
+                                        disabled={update.busy}
                                         onChange={(event) => update.start({ jit_provisioning: event.target.checked })}
                                     />
                                     <SelectField
                                         label="Their role"
                                         value={String(loaded.default_role_id ?? "")}
+                                        disabled={update.busy}
                                         onValue={(value) => value && update.start({ default_role_id: Number(value) })}
                                         options={[
                                             ["", "The organization's default"],
@@ -173,6 +187,7 @@ export function Provider() {
                                     />
                                     <Field
                                         label="Roles by groups"
+                                        error={map.of("group_role_mapping")}
                                         hint="One a line: group = role. A role that a group gave goes when the group does."
                                     >
                                         {(props) => (
@@ -186,11 +201,17 @@ export function Provider() {
                                             />
                                         )}
                                     </Field>
+                                    {map.error !== undefined && <Problem error={map.error} />}
+                                    <Unsaved
+                                        touched={groups !== undefined && groups !== written}
+                                        busy={map.busy}
+                                        what="The groups are"
+                                    />
                                     <div className="form-end">
                                         <ActionButton
-                                            disabled={groups === undefined}
-                                            action={update}
-                                            on={{ group_role_mapping: parse(groups ?? "") }}
+                                            disabled={groups === undefined || groups === written}
+                                            action={map}
+                                            on={groups ?? ""}
                                         >
                                             Save the groups
                                         </ActionButton>

@@ -3,11 +3,23 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, read } from "../../api/client";
+import { ApiError, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Card, Copyable, Empty, Facts, Note, Page, SelectField, Skeleton, Status, When } from "../../ui/basics";
+import {
+    Card,
+    Copyable,
+    Empty,
+    Facts,
+    Note,
+    Page,
+    Problem,
+    SelectField,
+    Skeleton,
+    Status,
+    When,
+} from "../../ui/basics";
 
 export function Scim() {
     const may = useMay();
@@ -24,6 +36,7 @@ export function Scim() {
         retry: false,
         queryFn: () => read(api.GET("/api/v1/sso/scim/config", { params: { query: { provider_id: provider } } })),
     });
+    const isOff = scim.error instanceof ApiError && scim.error.code === "SCIM_NOT_CONFIGURED";
     const [token, setToken] = useState<string>();
     const changes = [["scim", provider]];
     const configure = useAction(
@@ -42,7 +55,9 @@ export function Scim() {
             lead="Your identity provider pushes people and groups here (SCIM 2.0): who joins is here, who leaves is out."
             narrow
         >
-            {providers.data?.providers.length === 0 ? (
+            {providers.error ? (
+                <Problem error={providers.error} retry={() => providers.refetch()} />
+            ) : providers.data?.providers.length === 0 ? (
                 <div className="card">
                     <Empty
                         title="Connect an identity provider first"
@@ -73,7 +88,9 @@ export function Scim() {
                             </div>
                         </Note>
                     )}
-                    {scim.error ? (
+                    {scim.error && !isOff ? (
+                        <Problem error={scim.error} retry={() => scim.refetch()} />
+                    ) : isOff ? (
                         <Card title="Switch it on">
                             <div className="stack">
                                 <p className="soft">You get an address and a token to enter at your provider.</p>
@@ -116,6 +133,7 @@ export function Scim() {
                                     />
                                     <SelectField
                                         label="Role of people who come by it"
+                                        disabled={!may("scim.manage") || configure.busy}
                                         value={String(scim.data.config.default_role_id ?? "")}
                                         onValue={(value) =>
                                             value && configure.start({ default_role_id: Number(value) })

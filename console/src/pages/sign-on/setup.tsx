@@ -7,6 +7,7 @@ import { api, read } from "../../api/client";
 import { useAction } from "../../ui/action";
 import { Button, Copyable, Field, Page, Problem, TextField } from "../../ui/basics";
 import { Loaded } from "../../ui/list";
+import { Unsaved } from "../../ui/unsaved";
 import { Step } from "./step";
 import { VENDORS, type Vendor } from "./vendors";
 
@@ -132,6 +133,11 @@ export function Setup() {
                                     )}
                                 </div>
                                 {create.error !== undefined && <Problem error={create.error} />}
+                                <Unsaved
+                                    touched={Object.values(values).some(Boolean)}
+                                    busy={create.busy}
+                                    what="This provider is"
+                                />
                                 <div className="form-end">
                                     <Button kind="primary" type="submit" busy={create.busy}>
                                         Register it, inactive

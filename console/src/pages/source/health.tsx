@@ -61,11 +61,13 @@ export function Health({ id }: { id: string }) {
                                 <table>
                                     <thead>
                                         <tr>
-                                            <th>When</th>
-                                            <th>State</th>
-                                            <th>By</th>
-                                            <th className="num">Took</th>
-                                            <th>What was wrong</th>
+                                            <th scope="col">When</th>
+                                            <th scope="col">State</th>
+                                            <th scope="col">By</th>
+                                            <th scope="col" className="num">
+                                                Took
+                                            </th>
+                                            <th scope="col">What was wrong</th>
                                         </tr>
                                     </thead>
                                     <tbody>

@@ -5,9 +5,11 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Button, Card, Check, Facts, Problem, SelectField, Skeleton, TextField, When, words } from "../../ui/basics";
+import { Button, Card, Check, Facts, Problem, SelectField, TextField, When, words } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
+import { Loaded } from "../../ui/list";
+import { Unsaved } from "../../ui/unsaved";
 import { useKinds } from "../sources";
 
 export function Settings({ source }: { source: Schemas["DataSource"] }) {
@@ -18,10 +20,16 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
     const path = { data_source_id: source.id };
     const [name, setName] = useState(source.name);
     const [description, setDescription] = useState(source.description ?? "");
-    const [status, setStatus] = useState<string>(source.status);
+    const [status, setStatus] = useState<string>();
     const [refresh, setRefresh] = useState(source.schema_auto_refresh);
     const [values, setValues] = useState<Values>({});
     const [deleting, setDeleting] = useState(false);
+    const touched =
+        name !== source.name ||
+        description !== (source.description ?? "") ||
+        (status !== undefined && status !== source.status) ||
+        refresh !== source.schema_auto_refresh ||
+        Object.keys(values).length > 0;
     const save = useAction(
         () =>
             read(
@@ -32,7 +40,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                         name,
                         description,
                         schema_auto_refresh: refresh,
-                        status: status !== source.status ? (status as "active") : undefined,
+                        status: status !== source.status ? (status as "active" | undefined) : undefined,
                     } as never,
                 }),
             ),
@@ -40,7 +48,10 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
             done: "Saved.",
             changes: [["source", String(source.id)], ["sources"]],
             inline: true,
-            onDone: () => setValues({}),
+            onDone: () => {
+                setValues({});
+                setStatus(undefined);
+            },
         },
     );
     return (
@@ -63,7 +74,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                         />
                         <SelectField
                             label="State"
-                            value={status}
+                            value={status ?? source.status}
                             onValue={setStatus}
                             options={[...new Set([source.status, "active", "inactive", "maintenance"])].map(
                                 (each) => [each, words(each)] as const,
@@ -111,13 +122,14 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                                 error={save.of}
                             />
                         ) : (
-                            <Skeleton />
+                            <Loaded query={kinds}>{() => null}</Loaded>
                         )}
                     </div>
                 </Card>
                 {save.error !== undefined && <Problem error={save.error} />}
+                <Unsaved touched={touched} busy={save.busy} />
                 <div className="form-end">
-                    <Button kind="primary" type="submit" busy={save.busy}>
+                    <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
                         Save
                     </Button>
                 </div>

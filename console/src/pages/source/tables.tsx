@@ -7,7 +7,11 @@ import { api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Empty, Problem, SearchBox, Skeleton, count, words } from "../../ui/basics";
+import { Pager } from "../../ui/list";
 import { Explain } from "../about-answer";
+
+/** Tables on one page. */
+const SIZE = 50;
 
 export function Tables({ id, discovering }: { id: string; discovering: boolean }) {
     const may = useMay();
@@ -20,7 +24,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
         queryFn: () =>
             read(
                 api.GET("/api/v1/data-sources/{data_source_id}/schemas", {
-                    params: { path, query: { search: typed || undefined, page, page_size: 50 } },
+                    params: { path, query: { search: typed || undefined, page, page_size: SIZE } },
                 }),
             ),
     });
@@ -78,7 +82,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                 </span>
             </div>
             {schemas.error ? (
-                <Problem error={schemas.error} />
+                <Problem error={schemas.error} retry={() => schemas.refetch()} />
             ) : !schemas.data || discovering ? (
                 <Card>
                     <p className="soft" aria-live="polite">
@@ -134,9 +138,9 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                                     <table>
                                         <thead>
                                             <tr>
-                                                <th>Column</th>
-                                                <th>Type</th>
-                                                <th>Marks</th>
+                                                <th scope="col">Column</th>
+                                                <th scope="col">Type</th>
+                                                <th scope="col">Marks</th>
                                             </tr>
                                         </thead>
                                         <tbody>
@@ -198,21 +202,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                     </section>
                 ))
             )}
-            {total > 50 && (
-                <div className="pager">
-                    <span>
-                        Page {page} of {Math.ceil(total / 50)}
-                    </span>
-                    <span className="row">
-                        <Button small disabled={page === 1} onClick={() => setPage(page - 1)}>
-                            Previous
-                        </Button>
-                        <Button small disabled={page * 50 >= total} onClick={() => setPage(page + 1)}>
-                            Next
-                        </Button>
-                    </span>
-                </div>
-            )}
+            <Pager name="tables" page={page} size={SIZE} total={total} onPage={setPage} />
             {explaining && <Explain sources={[Number(id)]} masked={[]} onClose={() => setExplaining(false)} />}
         </div>
     );

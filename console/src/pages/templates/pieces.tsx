@@ -5,6 +5,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { type Schemas, api, read } from "../../api/client";
 import { useSources } from "../../choices";
 import { SelectField, TextField } from "../../ui/basics";
+import { Chips } from "../../ui/chips";
 
 export type Template = Schemas["PromptTemplate"];
 export type Parameter = Schemas["TemplateParameter"];
@@ -103,35 +104,15 @@ export function SourceChips({
 }) {
     const sources = useSources();
     return (
-        <div className="field">
-            <span className="label">Sources</span>
-            <div className="chips" role="group" aria-label="Sources">
-                {(sources.data?.items ?? [])
-                    .filter((source) => !among || among.includes(source.id))
-                    .map((source) => (
-                        <button
-                            type="button"
-                            key={source.id}
-                            className="chip"
-                            aria-pressed={chosen.includes(source.id)}
-                            onClick={() =>
-                                onChosen(
-                                    chosen.includes(source.id)
-                                        ? chosen.filter((id) => id !== source.id)
-                                        : [...chosen, source.id],
-                                )
-                            }
-                        >
-                            {source.name}
-                        </button>
-                    ))}
-            </div>
-            {error && (
-                <span className="wrong" role="alert">
-                    {error}
-                </span>
-            )}
-        </div>
+        <Chips
+            label="Sources"
+            query={sources}
+            items={(data) => data.items.filter((source) => !among || among.includes(source.id))}
+            none="None that you may ask."
+            chosen={chosen}
+            onChosen={onChosen}
+            error={error}
+        />
     );
 }
 
