@@ -7,6 +7,7 @@ pub mod documents;
 pub mod http;
 pub mod kafka;
 pub mod mariadb;
+pub mod oracle;
 pub mod postgres;
 pub mod s3;
 pub mod servers;
