@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::{
     dialect::GenericDialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
-    tokenizer::Location,
+    tokenizer::{Location, Token},
 };
 use serde::{Deserialize, Serialize};
 
@@ -135,7 +135,7 @@ pub fn parse(definition: &str, table: &MetricTable<'_>) -> Result<Formula, Metri
     }
     let rest = parser.peek_token();
     match rest.token {
-        datafusion::sql::sqlparser::tokenizer::Token::EOF => Ok(formula),
+        Token::EOF => Ok(formula),
         other => Err(reader.at(rest.span.start, format!("\"{other}\" is not expected here"))),
     }
 }

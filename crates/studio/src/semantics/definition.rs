@@ -148,17 +148,19 @@ impl Definition {
     /// 422 where a text is empty or too long.
     pub fn check(&self) -> Result<()> {
         let texts: Vec<(&str, &str, usize)> = match self {
-            Self::Join(join) => vec![("from", &join.from, LONGEST_PLACE), ("to", &join.to, LONGEST_PLACE)],
+            Self::Join(join) => {
+                vec![("from", join.from.as_str(), LONGEST_PLACE), ("to", join.to.as_str(), LONGEST_PLACE)]
+            }
             Self::Metric(metric) => vec![
-                ("name", &metric.name, LONGEST_NAME),
-                ("table", &metric.table, LONGEST_PLACE),
-                ("formula", &metric.formula, LONGEST_TEXT),
+                ("name", metric.name.as_str(), LONGEST_NAME),
+                ("table", metric.table.as_str(), LONGEST_PLACE),
+                ("formula", metric.formula.as_str(), LONGEST_TEXT),
             ],
             Self::Description(description) => {
-                vec![("of", &description.of, LONGEST_PLACE), ("text", &description.text, LONGEST_TEXT)]
+                vec![("of", description.of.as_str(), LONGEST_PLACE), ("text", description.text.as_str(), LONGEST_TEXT)]
             }
             Self::Synonym(synonym) => {
-                vec![("phrase", &synonym.phrase, LONGEST_NAME), ("of", &synonym.of, LONGEST_PLACE)]
+                vec![("phrase", synonym.phrase.as_str(), LONGEST_NAME), ("of", synonym.of.as_str(), LONGEST_PLACE)]
             }
         };
         for (field, text, most) in texts {

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Error, FieldError, Permission, Result};
+use rivergen_kernel::{Error, ErrorCode, FieldError, Permission, Result};
 use rivergen_platform::{
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -142,7 +142,7 @@ pub async fn import_semantics(
     }
     if !wrong.is_empty() {
         wrong.truncate(MOST_TOLD);
-        return Err(Error::new(rivergen_kernel::ErrorCode::ValidationError).with_details(wrong));
+        return Err(Error::new(ErrorCode::ValidationError).with_details(wrong));
     }
     let platform = &studio.engine.platform;
     let workspace = caller.membership()?.workspace_id;

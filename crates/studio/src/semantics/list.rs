@@ -7,7 +7,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 

@@ -29,7 +29,6 @@ use rivergen_platform::{
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
     ActiveValue::Set, Condition, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect, entity::prelude::*,
-    sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -20,7 +20,7 @@ use rivergen_platform::{
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_sources::access::Access;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
