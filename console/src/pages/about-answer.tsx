@@ -6,7 +6,7 @@ import { type Schemas, api, read } from "../api/client";
 import { useAction } from "../ui/action";
 import { Button, Field, Note, Problem, SelectField, Skeleton, TextField, words } from "../ui/basics";
 import { Dialog } from "../ui/dialog";
-import { Loaded } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 
 export function Wrong({
     sql,

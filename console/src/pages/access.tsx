@@ -23,7 +23,8 @@ import {
     TextField,
 } from "../ui/basics";
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 import { PersonChoice } from "../ui/person-choice";
 
 export function Access() {

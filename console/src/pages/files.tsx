@@ -26,7 +26,8 @@ import {
 } from "../ui/basics";
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
 import { Uploads } from "../ui/dropzone";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 import { tell } from "../ui/tell";
 
 const object = (name: string) => `/api/v1/storage/objects/${name.split("/").map(encodeURIComponent).join("/")}`;

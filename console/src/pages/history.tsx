@@ -7,7 +7,8 @@ import { api, read } from "../api/client";
 import { useMay, useMe } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Card, Empty, Facts, Filter, Note, Page, Status, When, bytes, count, words } from "../ui/basics";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 
 const STATES = [
     ["", "Any state"],

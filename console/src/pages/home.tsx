@@ -11,7 +11,7 @@ import { session } from "../session";
 import { useMay, useMe, useOrganization, usePlace } from "../standing";
 import { useAction } from "../ui/action";
 import { Button, Card, Page, Problem, TextField } from "../ui/basics";
-import { Loaded } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 import { Ask } from "./ask";
 
 export function Home() {

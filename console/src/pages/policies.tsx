@@ -10,7 +10,8 @@ import { useMay } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Badge, Card, Empty, Filter, Page, Status, When, count } from "../ui/basics";
 import { ActionMenu, Confirm } from "../ui/dialog";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 
 export const TYPES = {
     row_level_security: { name: "Row filter", text: "Which rows somebody sees", icon: FilterIcon, rule: "filter_rows" },

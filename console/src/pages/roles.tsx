@@ -25,7 +25,8 @@ import {
     words,
 } from "../ui/basics";
 import { Confirm } from "../ui/dialog";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 import { NameDialog } from "../ui/naming";
 import { PersonChoice, personName } from "../ui/person-choice";
 import { Unsaved } from "../ui/unsaved";

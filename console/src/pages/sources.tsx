@@ -23,7 +23,8 @@ import {
     When,
     words,
 } from "../ui/basics";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 import { type JsonSchema, SchemaForm, type Values, write } from "../ui/schema-form";
 import { Uploads } from "../ui/dropzone";
 import { Unsaved } from "../ui/unsaved";

@@ -24,12 +24,12 @@ type Options<R> = {
 export function useAction<A, R>(run: (argument: A) => Promise<R>, options: Options<R> = {}) {
     const queries = useQueryClient();
     const isRunning = useRef(false);
-    const [running, setRunning] = useState<{ on: string }>();
+    const [running, setRunning] = useState<{ on: A }>();
     const [error, setError] = useState<unknown>();
     const start = async (argument: A): Promise<R | undefined> => {
         if (isRunning.current) return undefined;
         isRunning.current = true;
-        setRunning({ on: JSON.stringify(argument) });
+        setRunning({ on: argument });
         setError(undefined);
         try {
             const result = await proved(() => run(argument));
@@ -52,7 +52,7 @@ export function useAction<A, R>(run: (argument: A) => Promise<R>, options: Optio
         start,
         busy: running !== undefined,
         /** Whether it runs on just this. */
-        isBusyWith: (argument: A) => running !== undefined && running.on === JSON.stringify(argument),
+        isBusyWith: (argument: A) => running !== undefined && JSON.stringify(running.on) === JSON.stringify(argument),
         error,
         reset: () => setError(undefined),
         of: (field: string) => apiError?.of(field),

@@ -1,6 +1,6 @@
 // A choice of several among few, a tap each, from one query.
 
-import { Loaded } from "./list";
+import { Loaded, type Query } from "./loaded";
 
 type Thing = { id: number; name: string };
 
@@ -14,7 +14,7 @@ export function Chips<T>({
     error,
 }: {
     label: string;
-    query: { data: T | undefined; error: unknown; refetch: () => unknown };
+    query: Query<T>;
     items: (data: T) => readonly Thing[];
     /** What stands there when there are none. */
     none: string;

@@ -10,7 +10,7 @@ import { useMay, useMe, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Copyable, Facts, Note, Page, When } from "../../ui/basics";
 import { ActionMenu, Confirm } from "../../ui/dialog";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Editing } from "./editing";
 import { Keys, KeysField, writtenKeys } from "./keys";
 import { Crumbs, State } from "./pieces";

@@ -129,7 +129,7 @@ export function Fields({
                                 type="radio"
                                 name="proof"
                                 label="By a secret"
-                                hint="It gets one, shown this once."
+                                hint="It gets one when it is registered."
                                 checked={draft.keys === undefined}
                                 onChange={() => set({ keys: undefined })}
                             />

@@ -6,7 +6,7 @@ import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Button, Card, Check, Problem } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 import { ScopeChoice } from "./scopes";
 

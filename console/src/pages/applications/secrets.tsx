@@ -7,7 +7,7 @@ import { queries } from "../../queries";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Empty, Problem, SelectField, When } from "../../ui/basics";
 import { Confirm, Dialog } from "../../ui/dialog";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Secret } from "./pieces";
 
 export type Path = { org_id: number; app_id: number };

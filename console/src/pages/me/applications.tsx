@@ -7,7 +7,8 @@ import { type Schemas, api, read } from "../../api/client";
 import { queries } from "../../queries";
 import { Button, Card, Empty, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
-import { Loaded, Pager } from "../../ui/list";
+import { Pager } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { MyPage } from "./my-page";
 
 /** Applications on one page. */

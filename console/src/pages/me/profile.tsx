@@ -10,7 +10,7 @@ import { useMe } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Problem, TextField, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
 import { tell } from "../../ui/tell";
 import { MyPage } from "./my-page";

@@ -9,7 +9,7 @@ import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Note, Problem, TextField, When } from "../../ui/basics";
 import { copy } from "../../ui/clipboard";
 import { Dialog } from "../../ui/dialog";
-import { Rows } from "../../ui/list";
+import { Rows } from "../../ui/loaded";
 import { AddApp, AddMail, AddPasskey } from "./factors";
 import { MyPage } from "./my-page";
 

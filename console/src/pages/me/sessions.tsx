@@ -7,7 +7,8 @@ import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Card, Empty, When } from "../../ui/basics";
-import { List, Pager, Rows } from "../../ui/list";
+import { List, Pager } from "../../ui/list";
+import { Rows } from "../../ui/loaded";
 import { MyPage } from "./my-page";
 
 /** Devices on one page. */

@@ -6,7 +6,8 @@ import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Copyable, Empty, Problem, Status } from "../../ui/basics";
-import { Loaded, Pager } from "../../ui/list";
+import { Pager } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 
 /** Domains on one page. */
 const SIZE = 20;

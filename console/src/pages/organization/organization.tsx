@@ -5,7 +5,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { Note, Page } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Domains } from "./domains";
 import { General } from "./general";
 import { Settings, type Values } from "./security";

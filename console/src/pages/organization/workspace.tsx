@@ -10,7 +10,8 @@ import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Empty, Filter, Page, SelectField } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
-import { List, Loaded } from "../../ui/list";
+import { List } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
 import { PersonChoice } from "../../ui/person-choice";
 

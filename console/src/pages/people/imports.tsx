@@ -7,7 +7,7 @@ import { api, read } from "../../api/client";
 import { useMe, useOrganization } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Button, Card, Check, Field, Note, Page, Problem, SelectField, Status } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 
 /** What a file begins with. */

@@ -7,7 +7,7 @@ import { useRoles, useWorkspaces } from "../../choices";
 import { useMay, usePlace } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Filter, SearchBox, When, words } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 
 /** Each permission, with the role that it comes from. */
 export function Permissions({ id }: { id: number }) {

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { Badge, Card, Facts, Page, Status, When, words } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Activity, TheirSessions } from "./activity";
 import { Manage } from "./manage";
 import { Permissions } from "./permissions";

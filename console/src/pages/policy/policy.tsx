@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { Page, Status, When } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { TYPES } from "../policies";
 import { Assignments } from "./assignments";
 import { Edit } from "./edit";

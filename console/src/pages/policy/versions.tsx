@@ -7,7 +7,8 @@ import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Empty, Facts, When, words } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
-import { List, Loaded } from "../../ui/list";
+import { List } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 
 export function Versions({ id, now }: { id: string; now: number }) {
     const may = useMay();

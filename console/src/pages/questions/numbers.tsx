@@ -7,7 +7,7 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { Badge, Card, Empty, Filter, Note, Status, When, count } from "../../ui/basics";
 import { Chart } from "../../ui/chart";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Figure, QuestionsPart } from "./part";
 
 type Analytics = Schemas["QueryAnalytics"];

@@ -7,7 +7,7 @@ import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Button, Card, Empty, Problem, TextField, When } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 import { QuestionsPart } from "./part";
 

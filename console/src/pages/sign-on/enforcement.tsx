@@ -7,7 +7,7 @@ import { api, checked, read, save, send } from "../../api/client";
 import { useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Avatar, Card, Note, Page, Status, When, words } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Enforce } from "./enforce";
 
 export function Enforcement() {

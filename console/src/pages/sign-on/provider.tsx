@@ -10,7 +10,7 @@ import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Facts, Field, Note, Page, Problem, SelectField, Status, When } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 import { Identities } from "./identities";
 import { Step } from "./step";

@@ -6,7 +6,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useAction } from "../../ui/action";
 import { Button, Copyable, Field, Page, Problem, TextField } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 import { Step } from "./step";
 import { VENDORS, type Vendor } from "./vendors";

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, read } from "../../api/client";
 import { Card, Status, When, words } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 
 export function Health({ id }: { id: string }) {
     const path = { data_source_id: Number(id) };

@@ -8,7 +8,7 @@ import { useAction } from "../../ui/action";
 import { Button, Card, Check, Facts, Problem, SelectField, TextField, When, words } from "../../ui/basics";
 import { Confirm } from "../../ui/dialog";
 import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 import { useKinds } from "../sources";
 

@@ -8,7 +8,7 @@ import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Badge, Button, Note, Page, Status } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { TestOutcome, titles } from "../sources";
 import { Changes } from "./changes";
 import { Health } from "./health";

@@ -7,7 +7,7 @@ import { ApiError, api, read } from "../../api/client";
 import { follow } from "../../run";
 import { useMay } from "../../standing";
 import { Button, Check, Page, Problem } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { type Answer, AnswerCard } from "../answer";
 import { RunningQuestion, answerOf, useRun } from "../running";
 import { Icon } from "./icon";

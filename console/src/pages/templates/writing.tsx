@@ -5,7 +5,7 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useAction } from "../../ui/action";
 import { Button, Card, Check, Field, Page, Problem, SelectField, TextField } from "../../ui/basics";
-import { Loaded } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
 import { Unsaved } from "../../ui/unsaved";
 import { TagsField, tagsOf } from "../about-answer";
 import { IconField } from "./icon";
