@@ -57,7 +57,7 @@ pub enum Refusal {
     Page(ErrorCode),
     /// The application is told, at its registered address.
     Redirect {
-        to: Destination,
+        to: Box<Destination>,
         error: OauthError,
     },
     Failed(rivergen_kernel::Error),
@@ -146,7 +146,7 @@ impl Request {
         let state = parameters.get("state").map(str::to_owned);
         let to = Destination { redirect_uri: redirect_uri.clone(), state: state.clone() };
         let request = Self::checked(oauth, parameters, &client, redirect_uri, state);
-        Ok((request.map_err(|error| Refusal::Redirect { to, error })?, client))
+        Ok((request.map_err(|error| Refusal::Redirect { to: Box::new(to), error })?, client))
     }
 
     fn checked(

@@ -199,9 +199,12 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
     let known = User::find_by_email(tx.conn(), &facts.address).await?;
-    let user_id = match &known {
-        Some(user) => user.id(),
-        None => open_account(&tx, tenant, &facts, now).await?,
+    let (user_id, opened) = match &known {
+        Some(user) => (user.id(), None),
+        None => {
+            let user = open_account(&tx, tenant, &facts, now).await?;
+            (user.id(), Some(user))
+        }
     };
     let mut member = match &known {
         Some(user) => find_member(&tx, tenant, user.id()).await?,
@@ -215,8 +218,9 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     let mut records = Vec::new();
     if member.is_none() {
         let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-        found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
-        let role_id = of_newcomers(&tx, tenant, provisioner.config.default_role_id).await?.id;
+        let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+        intake.allow(&facts.address)?;
+        let role_id = of_newcomers(&tx, tenant, &intake, provisioner.config.default_role_id).await?.id;
         let attributes = Default::default();
         let new = NewMember {
             organization_id: tenant.organization_id(),
@@ -226,19 +230,18 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
             attributes: &attributes,
             by: None,
         };
-        records = new.add(&tx, &provisioner.actor(), now).await.map_err(|error| match error.code {
+        let user = match opened {
+            Some(user) => user,
+            // With the primary address: it may have been found by a further one.
+            None => User::find(tx.conn(), user_id).await?.ok_or_else(gone)?,
+        };
+        let added = new.add_pushed(&tx, &provisioner.actor(), &user, Some(active), now).await;
+        let (added, joined) = added.map_err(|error| match error.code {
             // By another request, at this moment.
             ErrorCode::AlreadyMember => ScimError::taken("userName"),
             _ => error.into(),
         })?;
-        // What the provider says is written down by the statement that reads the membership.
-        let pushed = member::Entity::update_many()
-            .col_expr(member::Column::ScimActive, Expr::value(active))
-            .filter(member::Column::OrganizationId.eq(tenant.organization_id()))
-            .filter(member::Column::UserId.eq(user_id))
-            .exec_with_returning(tx.conn())
-            .await?;
-        member = pushed.into_iter().next();
+        (member, records) = (Some(added), joined);
     }
     let member = member.ok_or_else(|| Error::internal("a new member is not there"))?;
     let row = ActiveModel {
@@ -277,7 +280,7 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
 
 /// An account for somebody whom nobody here knows; they sign in with the identity provider. The address counts as proved
 /// where the organization has proved its domain.
-async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<UserId> {
+async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<User> {
     let is_proved = domain::speaks_for(tx.conn(), tenant, &facts.address).await?;
     let new = NewUser {
         email: facts.address.clone(),
@@ -287,7 +290,7 @@ async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: Date
         terms_version: None,
     };
     // Somebody took the address at this moment.
-    Ok(new.insert(tx.conn(), now).await.map_err(taken)?.id())
+    new.insert(tx.conn(), now).await.map_err(taken)
 }
 
 async fn find_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<Option<member::Model>> {

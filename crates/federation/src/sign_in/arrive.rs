@@ -113,7 +113,9 @@ async fn admit(
             attributes::write(&tx, member, &attributes::after(&member.attributes(), provider, assertion)).await?;
         }
         None => {
-            let role = roles::of_newcomers(&tx, tenant, provider.default_role_id).await?;
+            let row = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
+            let intake = row.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+            let role = roles::of_newcomers(&tx, tenant, &intake, provider.default_role_id).await?;
             let said = attributes::after(&Default::default(), provider, assertion);
             let new = NewMember {
                 organization_id: provider.organization_id,

@@ -160,7 +160,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let parameters = Parameters::parse(query.as_bytes()).map_err(unreadable)?;
     let (request, client) = Request::read(oauth, &parameters).await?;
     let to = request.destination();
-    let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
+    let tell = |error: OauthError| Refusal::Redirect { to: Box::new(to.clone()), error };
     let is_silent = request.prompts("none");
     let now = oauth.platform().clock.now();
     let hint = match &request.id_token_hint {

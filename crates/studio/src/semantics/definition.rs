@@ -183,7 +183,7 @@ impl Definition {
     }
 
     /// What it means in the schema; 422 with the field, and for a formula the place in it, where it means nothing there.
-    pub fn resolve(&self, context: &Context) -> Result<Resolved> {
+    pub(crate) fn resolve(&self, context: &Context) -> Result<Resolved> {
         match self {
             Self::Join(join) => resolve_join(join, context).map(Resolved::Join),
             Self::Metric(metric) => {

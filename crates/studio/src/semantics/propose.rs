@@ -197,8 +197,11 @@ fn named(relation: &TableFactor, context: &Context) -> Option<(String, usize)> {
     Some((called.to_owned(), table))
 }
 
+/// A column by the name that its table is called by, and its own.
+type NamedColumn = (String, String);
+
 /// The pairs of columns that must be equal.
-fn equal_columns(on: &Expr, found: &mut Vec<((String, String), (String, String))>) {
+fn equal_columns(on: &Expr, found: &mut Vec<(NamedColumn, NamedColumn)>) {
     let column = |expr: &Expr| match expr {
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
             [.., table, column] => Some((table.value.clone(), column.value.clone())),

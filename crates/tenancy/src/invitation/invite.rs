@@ -331,7 +331,7 @@ impl Invitations<'_> {
         addresses: Vec<String>,
         now: DateTime<Utc>,
     ) -> Result<Vec<AuditRecord>> {
-        let pending = pending_of(tx, self.tenant, addresses).await?;
+        let pending = pending_of(tx, self.tenant, Column::Email.is_in(addresses)).await?;
         if pending.is_empty() {
             return Ok(Vec::new());
         }

@@ -45,7 +45,7 @@ use rivergen_platform::{
     limits::Rule,
 };
 use sea_orm::{
-    Condition, ConnectionTrait, FromQueryResult, JoinType, QueryOrder, QuerySelect, Select,
+    Condition, ConnectionTrait, FromQueryResult, JoinType, QueryOrder, QuerySelect, QueryTrait, Select,
     entity::prelude::*,
     sea_query::{Expr, IntoCondition},
 };
@@ -326,22 +326,16 @@ pub(crate) async fn end_of_member(
     let theirs =
         Condition::any().add(address::Column::IsPrimary.eq(true)).add(address::Column::VerifiedAt.is_not_null());
     // Index: user_emails(user_id).
-    let addresses: Vec<String> = address::Entity::find()
-        .select_only()
-        .column(address::Column::Email)
-        .filter(address::Column::UserId.eq(user))
-        .filter(theirs)
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    let pending = pending_of(tx, tenant, addresses).await?;
+    let addresses = address::Entity::find().select_only().column(address::Column::Email);
+    let addresses = addresses.filter(address::Column::UserId.eq(user)).filter(theirs).into_query();
+    let pending = pending_of(tx, tenant, Column::Email.in_subquery(addresses)).await?;
     end(tx, pending, Reason::Joined, now).await
 }
 
 /// What is written down as pending for these addresses, held until the transaction ends. Index: invitations(organization_id,
 /// email) of those that are pending.
-async fn pending_of(tx: &Transaction, tenant: Tenant, addresses: Vec<String>) -> Result<Vec<Model>> {
-    let pending = tenant.find::<Entity>().filter(Column::Email.is_in(addresses)).filter(is_pending());
+async fn pending_of(tx: &Transaction, tenant: Tenant, addresses: Expr) -> Result<Vec<Model>> {
+    let pending = tenant.find::<Entity>().filter(addresses).filter(is_pending());
     Ok(pending.order_by_asc(Column::Id).lock_exclusive().all(tx.conn()).await?)
 }
 

@@ -173,6 +173,19 @@ impl NewMember<'_> {
     /// transaction locks.
     pub async fn add(self, tx: &Transaction, actor: &Actor, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
         let user = User::find(tx.conn(), self.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+        Ok(self.add_pushed(tx, actor, &user, None, now).await?.1)
+    }
+
+    /// As [`add`](Self::add), of a person who is known with their primary address, and with what the identity provider says
+    /// that pushes them of whether they are let in.
+    pub async fn add_pushed(
+        self,
+        tx: &Transaction,
+        actor: &Actor,
+        user: &User,
+        scim_active: Option<bool>,
+        now: DateTime<Utc>,
+    ) -> Result<(Model, Vec<AuditRecord>)> {
         let row = ActiveModel {
             organization_id: Set(self.organization_id),
             user_id: Set(self.user_id),
@@ -184,13 +197,13 @@ impl NewMember<'_> {
             email: Set(user.email.email.clone()),
             status_updated_at: Set(None),
             last_login_at: Set(None),
-            scim_active: Set(None),
+            scim_active: Set(scim_active),
             ..Default::default()
         };
-        Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
+        let member = Entity::insert(row).exec_with_returning(tx.conn()).await.map_err(|error| {
             if is_unique_violation(&error) { ErrorCode::AlreadyMember.into() } else { Error::from(error) }
         })?;
-        word::write(tx, self.organization_id, self.user_id, &user.account.display_name, &user.email.email).await?;
+        word::insert(tx, self.organization_id, self.user_id, &user.account.display_name, &user.email.email).await?;
         let role = assignment::ActiveModel {
             organization_id: Set(self.organization_id),
             user_id: Set(self.user_id),
@@ -211,7 +224,7 @@ impl NewMember<'_> {
         let mut records = vec![record.target("role", self.role_id.0).details(details)];
         let tenant = Tenant::on_behalf_of(self.organization_id);
         records.extend(invitation::end_of_member(tx, tenant, self.user_id, now).await?);
-        Ok(records)
+        Ok((member, records))
     }
 }
 
@@ -721,6 +734,17 @@ pub mod word {
             .filter(Column::UserId.eq(user_id))
             .exec(tx.conn())
             .await?;
+        insert(tx, organization_id, user_id, name, email).await
+    }
+
+    /// Writes the words down of a member who has none yet.
+    pub(super) async fn insert(
+        tx: &Transaction,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        name: &str,
+        email: &str,
+    ) -> Result<()> {
         let rows = words_of(name, email).into_iter().map(|word| ActiveModel {
             organization_id: Set(organization_id),
             word: Set(word),
