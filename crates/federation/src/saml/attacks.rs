@@ -293,7 +293,7 @@ fn a_weak_signature_is_refused_that_verifies() {
         ("CanonicalizationMethod", EXCLUSIVE, with_comments.as_str(), "a canonical form that is not trusted"),
     ] {
         let weak = signer.sign_otherwise(&Answer::default().xml(), &of(element, usual), &of(element, other));
-        let (verified, _) = crypto::verify::verify_signature(&weak, &[signer.certificate.clone()]).unwrap();
+        let (verified, _) = crypto::verify::verify_signature(&weak, std::slice::from_ref(&signer.certificate)).unwrap();
         assert!(verified, "{element}");
         refused(&weak, reason);
     }

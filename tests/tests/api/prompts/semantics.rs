@@ -43,7 +43,7 @@ async fn acme(server: &Server) -> (Organization, Shop) {
 }
 
 fn first_value(data: &Value) -> Option<&Value> {
-    data["result_preview"][0].as_object().unwrap_or_else(|| panic!("{data}")).values().last()
+    data["result_preview"][0].as_object().unwrap_or_else(|| panic!("{data}")).values().next_back()
 }
 
 async fn a_metric_answers_a_question(server: &Server) {
