@@ -18,6 +18,7 @@ use crate::Studio;
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct SemanticFilter {
+    #[param(inline)]
     pub kind: Option<Kind>,
     pub status: Option<Status>,
 }
