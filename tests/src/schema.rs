@@ -136,31 +136,24 @@ impl Schema {
         (!led.is_empty()).then(|| led.join(" OR "))
     }
 
-    /// Writes a row into each table of the organization that has none of it, with nothing in it but what the table asks
-    /// for, and the person wherever somebody is named.
+    /// Writes a row into each table of the organization that has none of it, as [`insert`](Self::insert) does.
     pub async fn fill(&self, server: &Server, whose: Whose, given: &[Given<'_>]) {
-        let mut empty = Vec::new();
         for table in &self.0 {
-            let Some(of) = self.of_organization(table, whose.organization) else { continue };
-            if server.count(&format!("SELECT count(*) FROM {} WHERE {of}", table.name)).await == 0 {
-                empty.push(table);
-            }
-        }
-        while !empty.is_empty() {
-            // First those that others refer to.
-            let names: BTreeSet<&str> = empty.iter().map(|table| table.name.as_str()).collect();
-            let waits = |table: &&Table| table.references.iter().any(|of| names.contains(of.table.as_str()));
-            let (later, now): (Vec<&Table>, Vec<&Table>) = empty.into_iter().partition(waits);
-            assert!(!now.is_empty(), "tables that refer to each other: {names:?}");
-            for table in now {
+            if self.is_empty(server, table, whose.organization).await {
                 self.insert(server, table, whose, given).await;
             }
-            empty = later;
         }
     }
 
-    /// One row more, as [`fill`](Self::fill) does it. What it refers to must be there.
+    /// One row more, with nothing in it but what the table asks for, and the person wherever somebody is named; and those
+    /// that it refers to, where the organization has none of them.
     pub async fn insert(&self, server: &Server, table: &Table, whose: Whose, given: &[Given<'_>]) {
+        for reference in &table.references {
+            let parent = self.table(&reference.table);
+            if self.is_empty(server, parent, whose.organization).await {
+                Box::pin(self.insert(server, parent, whose, given)).await;
+            }
+        }
         let (mut columns, mut values) = (Vec::new(), Vec::new());
         for column in &table.columns {
             let reference = table.references.iter().find(|reference| reference.column == column.name);
@@ -181,6 +174,12 @@ impl Schema {
         }
         let (columns, values) = (columns.join(", "), values.join(", "));
         server.execute(&format!("INSERT INTO {} ({columns}) VALUES ({values})", table.name)).await;
+    }
+
+    /// Whether the organization could have rows in the table, and has none.
+    async fn is_empty(&self, server: &Server, table: &Table, organization: i64) -> bool {
+        let Some(of) = self.of_organization(table, organization) else { return false };
+        server.count(&format!("SELECT count(*) FROM {} WHERE {of}", table.name)).await == 0
     }
 }
 
