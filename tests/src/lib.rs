@@ -28,6 +28,7 @@ mod passkey;
 mod postgres;
 pub mod provider;
 pub mod saml;
+pub mod schema;
 mod server;
 mod shop;
 mod siem;

@@ -16,6 +16,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(ColumnTags),
         Box::new(Progress),
         Box::new(RunsOfAnOrganization),
+        Box::new(OfAPerson),
     ]
 }
 
@@ -450,5 +451,28 @@ impl MigrationTrait for RunsOfAnOrganization {
                 .to_owned(),
         )
         .await
+    }
+}
+
+/// What somebody made, what governs them and what it did to their queries, for an access request.
+struct OfAPerson;
+
+impl MigrationName for OfAPerson {
+    fn name(&self) -> &str {
+        "m0048_policies_of_a_person"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OfAPerson {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for index in [
+            "CREATE INDEX policies_person ON policies (created_by_user_id, id)",
+            "CREATE INDEX policy_assignments_person ON policy_assignments (user_id, id) WHERE user_id IS NOT NULL",
+            "CREATE INDEX policy_evaluations_person ON policy_evaluations (user_id, id)",
+        ] {
+            m.get_connection().execute_unprepared(index).await?;
+        }
+        Ok(())
     }
 }

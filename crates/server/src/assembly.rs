@@ -81,6 +81,7 @@ fn personal_records() -> Vec<Box<dyn Records>> {
     all.extend(rivergen_oauth::personal_data::records());
     all.extend(rivergen_storage::personal_data::records());
     all.extend(rivergen_policies::personal_data::records());
+    all.extend(rivergen_sources::personal_data::records());
     all.extend(rivergen_studio::personal_data::records());
     all.extend(rivergen_platform::personal_data::records());
     all

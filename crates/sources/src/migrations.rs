@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(DataSources), Box::new(Lifecycle), Box::new(Tunnels)]
+    vec![Box::new(DataSources), Box::new(Lifecycle), Box::new(Tunnels), Box::new(SourcesOfAPerson)]
 }
 
 struct DataSources;
@@ -196,6 +196,22 @@ impl MigrationTrait for Tunnels {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let column = boolean("use_ssh_tunnel").default(false).to_owned();
         m.alter_table(Table::alter().table("data_sources").add_column(column).to_owned()).await
+    }
+}
+
+/// The sources that somebody registered, for an access request.
+struct SourcesOfAPerson;
+
+impl MigrationName for SourcesOfAPerson {
+    fn name(&self) -> &str {
+        "m0053_sources_of_a_person"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SourcesOfAPerson {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_index(index("data_sources", "data_sources_person", &["created_by_user_id", "id"])).await
     }
 }
 

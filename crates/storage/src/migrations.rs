@@ -9,6 +9,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(LinksAndShares),
         Box::new(Quotas),
         Box::new(ResumableUploads),
+        Box::new(UploadsOfAPerson),
     ]
 }
 
@@ -240,6 +241,22 @@ impl MigrationTrait for ResumableUploads {
         let in_order = ["upload_id", "start_bytes"];
         let in_order = index("storage_upload_pieces_order", "storage_upload_pieces", &in_order).unique().to_owned();
         m.create_index(in_order).await
+    }
+}
+
+/// What somebody uploads, for an access request.
+struct UploadsOfAPerson;
+
+impl MigrationName for UploadsOfAPerson {
+    fn name(&self) -> &str {
+        "m0035_storage_uploads_of_a_person"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for UploadsOfAPerson {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_index(index("storage_uploads_person", "storage_uploads", &["uploaded_by_user_id", "id"])).await
     }
 }
 

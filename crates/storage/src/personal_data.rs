@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     file::{Column, Entity},
-    link, share,
+    link, share, tus,
 };
 
 pub fn records() -> Vec<Box<dyn Records>> {
@@ -47,6 +47,18 @@ pub fn records() -> Vec<Box<dyn Records>> {
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "workspace_id": row.workspace_id,
                     "prefix": row.prefix, "created_at": row.created_at})
+            },
+        }),
+        // Index: storage_uploads(uploaded_by_user_id, id).
+        Box::new(Rows::<tus::Entity> {
+            name: "uploads",
+            id: tus::Column::Id,
+            of: |subject| Some(subject.shared(tus::Column::UploadedByUserId, tus::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "file_name": row.file_name,
+                    "category": row.category.to_value(), "size_bytes": row.size_bytes,
+                    "received_bytes": row.offset_bytes, "state": row.state.to_value(), "created_at": row.created_at,
+                    "expires_at": row.expires_at})
             },
         }),
     ]

@@ -14,6 +14,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(PublicAccess),
         Box::new(ImportFailures),
         Box::new(InvitationExpiry),
+        Box::new(SentByPeople),
         Box::new(Enforcements),
     ]
 }
@@ -496,6 +497,28 @@ impl MigrationTrait for InvitationExpiry {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let index = "CREATE INDEX invitations_expiry ON invitations (expires_at)";
         m.get_connection().execute_unprepared(index).await.map(drop)
+    }
+}
+
+/// What somebody sent: access requests ask for it.
+struct SentByPeople;
+
+impl MigrationName for SentByPeople {
+    fn name(&self) -> &str {
+        "m0029_tenancy_sent_by_people"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SentByPeople {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for index in [
+            "CREATE INDEX invitations_inviter ON invitations (invited_by_user_id, id)",
+            "CREATE INDEX user_imports_starter ON user_imports (started_by_user_id, id)",
+        ] {
+            m.get_connection().execute_unprepared(index).await?;
+        }
+        Ok(())
     }
 }
 

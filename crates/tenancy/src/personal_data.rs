@@ -1,4 +1,5 @@
-//! What this room keeps about a person, for an access request: where they belong, and what they may do there.
+//! What this room keeps about a person, for an access request: where they belong, what they may do there, and whom they
+//! invited.
 
 use rivergen_identity::user::address;
 use rivergen_platform::personal_data::{Records, Rows, RowsWith, Subject};
@@ -9,6 +10,7 @@ use crate::{
     invitation,
     member::{self, assignment},
     organization, role,
+    user::import::run,
 };
 
 pub fn records() -> Vec<Box<dyn Records>> {
@@ -55,6 +57,29 @@ pub fn records() -> Vec<Box<dyn Records>> {
                 json!({"id": row.id, "organization_id": row.organization_id, "email": row.email,
                     "status": row.status, "message": row.message, "created_at": row.created_at,
                     "expires_at": row.expires_at, "ended_at": row.ended_at})
+            },
+        }),
+        // Index: invitations(invited_by_user_id, id).
+        Box::new(Rows::<invitation::Entity> {
+            name: "invitations_sent",
+            id: invitation::Column::Id,
+            of: |subject| Some(subject.shared(invitation::Column::InvitedByUserId, invitation::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "email": row.email,
+                    "status": row.status, "message": row.message, "created_at": row.created_at,
+                    "expires_at": row.expires_at, "ended_at": row.ended_at})
+            },
+        }),
+        // Index: user_imports(started_by_user_id, id). The file is gone once it is worked off.
+        Box::new(Rows::<run::Entity> {
+            name: "imports",
+            id: run::Column::Id,
+            of: |subject| Some(subject.shared(run::Column::StartedByUserId, run::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "format": row.format,
+                    "is_dry_run": row.is_dry_run, "status": row.status, "total_rows": row.total_rows,
+                    "created": row.created, "failed": row.failed, "created_at": row.created_at,
+                    "finished_at": row.finished_at})
             },
         }),
     ]

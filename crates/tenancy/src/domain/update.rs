@@ -16,7 +16,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{DomainAnswer, Status, find};
-use crate::{Tenancy, organization};
+use crate::{Tenancy, organization, role::rules::Deed};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,9 +53,8 @@ pub async fn update(
             return Err(ErrorCode::DomainNotVerified.into());
         }
         let found = organization::Entity::find_by_id(org_id).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
-        caller.may_grant(
-            &organization::settings::default_role(tx.conn(), tenant, &found.intake()?).await?.permissions(),
-        )?;
+        let role = organization::settings::default_role(tx.conn(), tenant, &found.intake()?).await?;
+        Deed::Welcome(&role.permissions()).allow(&caller)?;
     }
     if row.auto_join == request.auto_join {
         let message = "The domain is as it was.";

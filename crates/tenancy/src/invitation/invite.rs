@@ -38,7 +38,8 @@ use super::{
     ActiveModel, Column, Entity, Model, Reason, Status, TO_ADDRESS, end, mails::Letter, pending_of, random_token,
 };
 use crate::{
-    Tenancy, member, organization, role,
+    Tenancy, member, organization,
+    role::{self, rules::Deed},
     workspace::{self, settings::default_role},
 };
 
@@ -316,7 +317,7 @@ impl Invitations<'_> {
         }
         let role_id = wanted.role_id.or_else(|| known.defaults.get(&wanted.workspace_id).copied());
         let role = role_id.and_then(|id| known.roles.get(&id)).ok_or(ErrorCode::RoleNotFound)?;
-        self.caller.may_grant(&role.permissions())?;
+        Deed::BringIn(&role.permissions()).allow(self.caller)?;
         match known.members.contains(address) {
             true => Err(ErrorCode::AlreadyMember.into()),
             false => Ok(role.id),

@@ -35,8 +35,7 @@ pub(crate) mod table;
 use chrono::{DateTime, Utc};
 use rivergen_identity::user::{User, address};
 use rivergen_kernel::{
-    Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, Token, TokenHash, UserId,
-    WorkspaceId,
+    Error, ErrorCode, InvitationId, OrganizationId, Result, RoleId, Tenant, Token, TokenHash, UserId, WorkspaceId,
 };
 use rivergen_platform::{
     Transaction,
@@ -55,7 +54,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Tenancy, organization,
-    role::{self, RoleRef},
+    role::{self, RoleRef, rules::still_brings_in},
     standing::Standing,
     workspace,
 };
@@ -278,10 +277,9 @@ async fn is_vouched_for(db: &impl ConnectionTrait, found: &Named, now: DateTime<
     }
     let standing = Standing::load(db, invitation.organization_id, invitation.invited_by_user_id).await?;
     let held = standing.map(|standing| standing.permissions(None, now)).unwrap_or_default();
-    let may_bring_in = held.contains(&Permission::MemberInvite) || held.contains(&Permission::UserCreate);
     let tenant = Tenant::on_behalf_of(invitation.organization_id);
     let role = role::existing(db, tenant, invitation.role_id).await?;
-    Ok(role.is_none_or(|role| may_bring_in && role.permissions().is_subset(&held)))
+    Ok(role.is_none_or(|role| still_brings_in(&held, &role.permissions())))
 }
 
 /// Why an invitation ends by itself, for the audit log.

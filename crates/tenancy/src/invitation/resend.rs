@@ -19,7 +19,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Column, Entity, Invitation, Named, Status, TO_ADDRESS, mails::Letter, random_token};
-use crate::{Tenancy, organization, role};
+use crate::{
+    Tenancy, organization,
+    role::{self, rules::Deed},
+};
 
 /// Mails of one invitation after the first.
 const RESENDS: Rule = Rule::new("invitation_resends", 5, Duration::from_secs(24 * 3600));
@@ -62,7 +65,7 @@ pub async fn resend(
         return Err(ErrorCode::InvitationStale.into());
     };
     // Nobody keeps an invitation alive that they could not make.
-    caller.may_grant(&role::find(tx.conn(), tenant, role.id).await?.permissions())?;
+    Deed::BringIn(&role::find(tx.conn(), tenant, role.id).await?.permissions()).allow(&caller)?;
     let organization = organization::Entity::find_by_id(org_id).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
     let rules = organization.intake()?;
     rules.allow(&found.invitation.email)?;

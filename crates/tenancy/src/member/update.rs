@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, UserId};
+use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, RoleId, UserId};
 use rivergen_platform::{
     Clock, Transaction,
     audit::{self, Actor, AuditRecord},
@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Status, assignment::Grant, get, view::MemberAnswer};
-use crate::{Tenancy, organization, role, standing::Standing};
+use crate::{
+    Tenancy, organization,
+    role::{self, rules::Deed},
+    standing::{HeldRole, Standing},
+};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -109,12 +113,16 @@ async fn give_instead(
 ) -> Result<bool> {
     let tenant = caller.tenant()?;
     let wanted = role::find(tx.conn(), tenant, role_id).await?;
-    caller.may_grant(&wanted.permissions())?;
-    let everywhere = member.roles.iter().map(|held| &held.assignment).filter(|it| it.workspace_id.is_none());
+    let everywhere = member.roles.iter().filter(|held| held.assignment.workspace_id.is_none());
     // What is held on loan is not held for good.
-    let (kept, taken): (Vec<_>, Vec<_>) = everywhere.partition(|it| it.role_id == role_id && it.expires_at.is_none());
-    for assignment in &taken {
-        assignment.take(tx, by, clock).await?;
+    let is_kept = |held: &&HeldRole| held.assignment.role_id == role_id && held.assignment.expires_at.is_none();
+    let (kept, taken): (Vec<&HeldRole>, Vec<&HeldRole>) = everywhere.partition(is_kept);
+    let now = clock.now();
+    let lost = taken.iter().copied().filter(|held| held.is_live(now)).flat_map(|held| &held.permissions);
+    let lost: PermissionSet = lost.copied().collect();
+    Deed::Instead { taken: &lost, given: &wanted.permissions() }.allow(caller)?;
+    for held in &taken {
+        held.assignment.take(tx, by, clock).await?;
     }
     if kept.is_empty() {
         let grant = Grant { tenant, user_id: member.user_id, role_id, workspace_id: None, expires_at: None };

@@ -30,7 +30,11 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{Entity, Model, normalise_domain};
-use crate::{Tenancy, domain, role, workspace};
+use crate::{
+    Tenancy, domain,
+    role::{self, rules::Deed},
+    workspace,
+};
 
 /// The settings of an organization. A change names the keys that it changes; the rest stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
@@ -470,7 +474,10 @@ fn answer(row: &Model, message: &'static str) -> Result<SettingsAnswer> {
 /// A role of the organization that the caller could give themselves.
 async fn check_default_role(tx: &Transaction, caller: &Caller, tenant: Tenant, role_id: Option<RoleId>) -> Result<()> {
     match role_id {
-        Some(role_id) => caller.may_grant(&role::find(tx.conn(), tenant, role_id).await?.permissions()),
+        Some(role_id) => {
+            let role = role::find(tx.conn(), tenant, role_id).await?;
+            Deed::Welcome(&role.permissions()).allow(caller).map(drop)
+        }
         None => Ok(()),
     }
 }

@@ -27,7 +27,8 @@ use crate::{
     Tenancy,
     invitation::invite::{Invitations, Wanted},
     member::{NewMember, Source},
-    organization, role,
+    organization,
+    role::{self, rules::Deed},
     workspace::{self, settings::default_role},
 };
 
@@ -96,7 +97,7 @@ pub async fn create_user(
         Some(id) => role::find(tx.conn(), tenant, id).await?,
         None => default_role(tx.conn(), tenant, &workspace).await?,
     };
-    caller.may_grant(&role.permissions())?;
+    Deed::BringIn(&role.permissions()).allow(&caller)?;
 
     let created = match User::find_by_email(tx.conn(), &email).await? {
         Some(_) => {

@@ -83,6 +83,12 @@ pub struct PersonalData {
     /// To the person's addresses.
     #[schema(value_type = Vec<Object>)]
     invitations: Vec<Value>,
+    /// What the person sent.
+    #[schema(value_type = Vec<Object>)]
+    invitations_sent: Vec<Value>,
+    /// Of people into an organization, which the person started.
+    #[schema(value_type = Vec<Object>)]
+    imports: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     sessions: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
@@ -95,14 +101,59 @@ pub struct PersonalData {
     passkeys: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     linked_accounts: Vec<Value>,
+    /// Who the person is at identity providers.
+    #[schema(value_type = Vec<Object>)]
+    sso_identities: Vec<Value>,
+    /// Sign-ins there.
+    #[schema(value_type = Vec<Object>)]
+    sso_logins: Vec<Value>,
+    /// What the person was asked to do for single sign-on.
+    #[schema(value_type = Vec<Object>)]
+    sso_notices: Vec<Value>,
+    /// What identity providers pushed.
+    #[schema(value_type = Vec<Object>)]
+    scim_users: Vec<Value>,
+    /// For which the person answers.
+    #[schema(value_type = Vec<Object>)]
+    oauth_applications: Vec<Value>,
+    /// What the person let applications do.
+    #[schema(value_type = Vec<Object>)]
+    oauth_consents: Vec<Value>,
+    /// Of applications that act for the person.
+    #[schema(value_type = Vec<Object>)]
+    oauth_grants: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     files: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
+    file_links: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
+    shared_folders: Vec<Value>,
+    /// Resumable ones, until they are swept.
+    #[schema(value_type = Vec<Object>)]
+    uploads: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
     queries: Vec<Value>,
+    /// Which the person made.
+    #[schema(value_type = Vec<Object>)]
+    policies: Vec<Value>,
+    /// Of policies to the person by name.
+    #[schema(value_type = Vec<Object>)]
+    policy_assignments: Vec<Value>,
+    /// What policies did to the person's queries.
+    #[schema(value_type = Vec<Object>)]
+    policy_evaluations: Vec<Value>,
+    /// Which the person registered.
+    #[schema(value_type = Vec<Object>)]
+    data_sources: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     prompts: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     prompt_executions: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
+    prompt_templates: Vec<Value>,
+    /// Questions with the SQL of which the person said that it answers them.
+    #[schema(value_type = Vec<Object>)]
+    prompt_verified_pairs: Vec<Value>,
     /// What the person did: their records of the audit log.
     #[schema(value_type = Vec<Object>)]
     activities: Vec<Value>,

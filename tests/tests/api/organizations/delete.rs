@@ -1,8 +1,15 @@
 //! `DELETE /api/v1/organizations/{org_id}`
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_tests::{Answer, Backend, Person, Server, eventually, on_both_databases};
+use rivergen_kernel::OrganizationId;
+use rivergen_platform::vault::{Owner, VaultError};
+use rivergen_tests::{
+    Answer, Organization, Person, Server, eventually, on_both_databases,
+    schema::{Schema, Table, Whose},
+};
 use serde_json::json;
 
 on_both_databases! {
@@ -11,7 +18,9 @@ on_both_databases! {
     the_name_confirms_it;
     owners_with_a_fresh_proof_alone;
     a_personal_organization_stays;
+    each_table_is_of_somebody;
     after_thirty_days_nothing_of_it_is_left;
+    what_it_had_sealed_opens_no_more;
     until_then_the_operator_can_open_it_again;
 }
 
@@ -79,27 +88,44 @@ async fn a_personal_organization_stays(server: &Server) {
     delete(&ada, id, name).await.error(409, "PERSONAL_ORG");
 }
 
-/// How many rows of each table belong to the organization; the audit log outlives it.
-async fn rows_of(server: &Server, id: i64) -> Vec<(String, i64)> {
-    let tables = match server.backend {
-        Backend::Sqlite => {
-            "SELECT m.name AS name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
-             WHERE m.type = 'table' AND c.name = 'organization_id'"
-        }
-        Backend::Postgres => {
-            "SELECT table_name::text AS name FROM information_schema.columns \
-             WHERE column_name = 'organization_id' AND table_schema = 'public'"
-        }
-    };
-    let mut counts = Vec::new();
-    for row in server.rows(tables).await {
-        let table = row["name"].as_str().unwrap().to_owned();
-        if table != "audit_log" {
-            let count = server.count(&format!("SELECT count(*) FROM {table} WHERE organization_id = {id}")).await;
-            counts.push((table, count));
+/// The tables that are of no organization, and belong to no person either; [`Schema::of_organization`] finds all others.
+const OF_NOBODY: [(&str, &str); 11] = [
+    ("audit_heads", "the chains of the audit log, which outlives everything"),
+    ("audit_streams", "the operator's"),
+    ("audit_stream_positions", "the operator's"),
+    ("idempotency_keys", "hashes of requests, forgotten within days"),
+    ("oauth_revoked_tokens", "hashes, forgotten within the life of a token"),
+    ("oauth_seen", "hashes, forgotten within the life of a proof"),
+    ("periodic_jobs", "the server's"),
+    ("rate_limits", "hashes, forgotten within a day"),
+    ("seaql_migrations", "the schema's"),
+    ("signing_keys", "the server's"),
+    ("webauthn_decoy_key", "the server's"),
+];
+
+/// What the organization keeps for ever: that it was, and what happened in it.
+const OUTLIVES: &str = "audit_log";
+
+/// How many rows of each table belong to the organization.
+async fn rows_of(server: &Server, schema: &Schema, id: i64) -> BTreeMap<String, i64> {
+    let mut counts = BTreeMap::new();
+    for table in schema.tables().iter().filter(|table| table.name != OUTLIVES) {
+        if let Some(of) = schema.of_organization(table, id) {
+            let count = server.count(&format!("SELECT count(*) FROM {} WHERE {of}", table.name)).await;
+            counts.insert(table.name.clone(), count);
         }
     }
     counts
+}
+
+/// Every table is of an organization, of people, or named above: whoever adds one says here whose it is.
+async fn each_table_is_of_somebody(server: &Server) {
+    let schema = server.schema().await;
+    let is_persons = |table: &Table| table.name == "users" || table.people().next().is_some();
+    let of_nobody = schema.tables().iter().filter(|table| schema.of_organization(table, 1).is_none());
+    let of_nobody: BTreeSet<&str> =
+        of_nobody.filter(|table| !is_persons(table)).map(|table| table.name.as_str()).collect();
+    assert_eq!(of_nobody, BTreeSet::from(OF_NOBODY.map(|(table, _)| table)));
 }
 
 async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
@@ -115,16 +141,28 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
     }
     let folder = |id: i64| server.folder().join(format!("files/organizations/{id}"));
     assert!(folder(acme.id).exists(), "{}", folder(acme.id).display());
-    let before = rows_of(server, acme.id).await;
+    let schema = server.schema().await;
+    let before = rows_of(server, &schema, acme.id).await;
     for table in ["memberships", "sessions", "storage_files", "data_keys", "query_runs", "personal_access_tokens"] {
-        assert!(before.iter().any(|(name, count)| name == table && *count > 0), "{table} in {before:?}");
+        assert!(before[table] > 0, "{table} in {before:?}");
     }
-    let others = rows_of(server, globex.id).await;
+    let others = rows_of(server, &schema, globex.id).await;
 
     delete(&acme.owner, acme.id, "Acme").await.ok();
     server.clock().advance(Duration::days(29));
     server.platform.jobs.run_due().await.unwrap();
-    assert!(rows_of(server, acme.id).await.iter().any(|(_, count)| *count > 0));
+    // Now, so that nothing but the erasure takes it away.
+    let whose = Whose { organization: acme.id, person: acme.owner.id };
+    schema.fill(server, whose, &[]).await;
+    let there = rows_of(server, &schema, acme.id).await;
+    let empty: Vec<_> = there.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(empty.is_empty(), "nothing to erase in {empty:?}");
+    let mut keys = BTreeMap::new();
+    for name in there.keys() {
+        let table = schema.table(name);
+        let of = schema.of_organization(table, acme.id);
+        keys.insert(name, table.keys(server, of.as_deref()).await);
+    }
     server.clock().advance(Duration::days(2));
     eventually("the erasure", async || {
         server.platform.jobs.run_due().await.unwrap();
@@ -132,17 +170,46 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
         (server.count(&left).await == 0).then_some(())
     })
     .await;
-    let left: Vec<_> = rows_of(server, acme.id).await.into_iter().filter(|(_, count)| *count > 0).collect();
+    let left = rows_of(server, &schema, acme.id).await;
+    let left: Vec<_> = left.into_iter().filter(|(_, count)| *count > 0).collect();
     assert!(left.is_empty(), "{left:?}");
+    // What a foreign key led to is found by its own key, now that the way to it is gone.
+    for (name, keys) in keys {
+        let left: Vec<_> = schema.table(name).keys(server, None).await.intersection(&keys).cloned().collect();
+        assert!(left.is_empty(), "{left:?} of {name}");
+    }
     let files = std::fs::read_dir(folder(acme.id)).map_or(0, walk);
     assert_eq!(files, 0);
     assert_eq!(server.audited("organization.erase", "success").await, 1);
     // Nothing of another's; what its own thirty days have ended is not counted.
-    let now = rows_of(server, globex.id).await;
-    for table in ["memberships", "storage_files", "data_keys", "policies"] {
-        let count = |rows: &[(String, i64)]| rows.iter().find(|(name, _)| name == table).map(|(_, count)| *count);
-        assert_eq!(count(&now), count(&others), "{table}");
+    let now = rows_of(server, &schema, globex.id).await;
+    for table in ["memberships", "storage_files", "data_keys", "policies", "policy_rules"] {
+        assert_eq!(now[table], others[table], "{table}");
     }
+}
+
+/// What the organization had sealed is noise afterwards, wherever a copy of it lies: its key is gone.
+async fn what_it_had_sealed_opens_no_more(server: &Server) {
+    const CONTEXT: &str = "tests.copy";
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let vault = &server.platform.vault;
+    let owner = |organization: &Organization| Owner::from(OrganizationId(organization.id));
+    let tx = server.platform.db.begin().await.unwrap();
+    let ours = vault.seal(&tx, owner(&acme), CONTEXT, b"a password").await.unwrap();
+    let theirs = vault.seal(&tx, owner(&globex), CONTEXT, b"a password").await.unwrap();
+    tx.commit().await.unwrap();
+    delete(&acme.owner, acme.id, "Acme").await.ok();
+    server.clock().advance(Duration::days(29));
+    server.platform.jobs.run_due().await.unwrap();
+    assert_eq!(vault.open(owner(&acme), CONTEXT, &ours).await.unwrap().as_slice(), b"a password");
+    server.clock().advance(Duration::days(2));
+    let error = eventually("the end of the key", async || {
+        server.platform.jobs.run_due().await.unwrap();
+        vault.open(owner(&acme), CONTEXT, &ours).await.err()
+    })
+    .await;
+    assert!(matches!(error, VaultError::NoDataKey { .. }), "{error}");
+    assert_eq!(vault.open(owner(&globex), CONTEXT, &theirs).await.unwrap().as_slice(), b"a password");
 }
 
 /// The files below.
