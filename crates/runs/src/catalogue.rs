@@ -112,6 +112,11 @@ impl CatalogueTable {
     pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
         self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains_key(&column.name))
     }
+
+    /// Whether a column of the table exists for the caller. A closed table has none.
+    pub fn shows(&self, column: &str) -> bool {
+        self.decision.is_allowed() && !self.decision.hidden.contains_key(column)
+    }
 }
 
 impl Catalogue {
