@@ -17,7 +17,7 @@ on_both_databases! {
 }
 
 /// Sends a query that goes on; its id.
-async fn send(person: &Person, source: i64, body: Value) -> i64 {
+pub(super) async fn send(person: &Person, source: i64, body: Value) -> i64 {
     let path = format!("/api/v1/data-sources/{source}/query");
     let request = person.client.request(Method::POST, &path).header("prefer", "wait=5, respond-async").json(&body);
     let response = request.send().await.unwrap();
