@@ -180,8 +180,7 @@ impl Engine {
         tenant: Tenant,
         policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
     ) -> Result<Tags> {
-        let asks =
-            |policy: &EffectivePolicy| policy.rules.iter().any(|rule| matches!(rule, RuleConfig::MaskTagged { .. }));
+        let asks = |policy: &EffectivePolicy| policy.rules.iter().any(RuleConfig::looks_at_tags);
         let asking: Vec<DataSourceId> =
             policies.iter().filter(|(_, policies)| policies.iter().any(asks)).map(|(source, _)| *source).collect();
         if asking.is_empty() {
