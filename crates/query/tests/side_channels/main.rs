@@ -7,6 +7,8 @@
 //!
 //! `leak_oracle` searches for ways that nobody has thought of; here stand those that somebody has.
 
+#[path = "../connected/mod.rs"]
+mod connected;
 mod place;
 mod work;
 mod world;
