@@ -8,7 +8,11 @@
 //!         └ dropped anywhere on the way (the client went away), or cancelled by its id: record: cancelled
 //! ```
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -111,6 +115,7 @@ pub struct RunAnswer {
     pub rows: Vec<Vec<serde_json::Value>>,
     pub row_count: u64,
     pub truncated: bool,
+    /// Of this run, whoever computed the rows.
     pub elapsed: Duration,
     pub policies: Vec<AppliedPolicy>,
     /// The governed plan, for a dry run.
@@ -339,10 +344,11 @@ impl Started {
         if self.plan.planned.is_explain() {
             return self.plan().await;
         }
+        let begun = Instant::now();
         let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers } = self;
         if let Some(known) = asked.as_ref().and_then(|asked| answers.find(asked, record.platform.clock.now())) {
             record.bytes = known.byte_count;
-            let answer = RunAnswer { query_id: record.query_id, ..known.answer.clone() };
+            let answer = RunAnswer { query_id: record.query_id, elapsed: begun.elapsed(), ..known.answer.clone() };
             record.end(Outcome::succeeded(answer.row_count)).await?;
             return Ok(answer);
         }

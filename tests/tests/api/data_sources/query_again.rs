@@ -7,6 +7,7 @@ on_both_databases! {
     the_same_question_has_the_same_answer_for_a_while;
     nobody_is_given_what_another_may_see;
     result_caching_across_callers;
+    the_time_of_an_answer_that_is_given_again_is_its_own;
     what_changes_with_the_time_is_computed;
     it_has_to_be_asked_for_and_can_be_switched_off with "[query]\nanswers_bytes = 0";
     a_dry_run_estimates_what_is_read;
@@ -142,6 +143,18 @@ async fn result_caching_across_callers(server: &Server) {
     // A query that went on after its request is its caller's alone.
     let id = super::query_result::send(&acme.developer, shop.crm, json!({"query": sql})).await;
     acme.viewer.client.get(&format!("/api/v1/queries/{id}/result")).await.error(404, "NOT_FOUND");
+}
+
+async fn the_time_of_an_answer_that_is_given_again_is_its_own(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    // A quarter of a million rows to count.
+    let sql = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e WHERE a.amount < b.amount + c.id";
+    let first = ask(&acme.viewer, shop.orders, sql).await["execution_time_ms"].as_u64().unwrap();
+    let again = ask(&acme.viewer, shop.orders, sql).await;
+    assert!(again["computed_at"].is_string(), "{again}");
+    let own = again["execution_time_ms"].as_u64().unwrap();
+    assert!(own < first, "{own} ms, and {first} ms when it was computed");
 }
 
 async fn what_changes_with_the_time_is_computed(server: &Server) {
