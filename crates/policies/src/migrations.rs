@@ -16,6 +16,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(ColumnTags),
         Box::new(Progress),
         Box::new(RunsOfAnOrganization),
+        Box::new(NoRowsFiltered),
     ]
 }
 
@@ -450,5 +451,21 @@ impl MigrationTrait for RunsOfAnOrganization {
                 .to_owned(),
         )
         .await
+    }
+}
+
+/// A number that nobody ever had.
+struct NoRowsFiltered;
+
+impl MigrationName for NoRowsFiltered {
+    fn name(&self) -> &str {
+        "m0048_policies_no_rows_filtered"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for NoRowsFiltered {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.alter_table(Table::alter().table("policy_evaluations").drop_column("rows_filtered").to_owned()).await
     }
 }
