@@ -78,6 +78,7 @@ async fn a_result_is_a_download_too(server: &Server) {
         let response = request.send().await.unwrap();
         assert_eq!(response.headers()["content-type"], accept);
         assert_eq!(response.headers()["x-query-id"], id.to_string());
+        assert_eq!(response.headers()["x-truncated"], "true");
         response.bytes().await.unwrap()
     };
     let csv = get("text/csv").await;
