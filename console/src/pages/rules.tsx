@@ -328,7 +328,10 @@ function OneRule({
                     <SelectField
                         label="What it does"
                         value={rule.rule_type}
-                        onValue={(value) => onRule({ rule_type: value as Rule["rule_type"] })}
+                        onValue={(value) => {
+                            const { tag: _, ...others } = config;
+                            onRule({ rule_type: value as Rule["rule_type"], rule_config: others });
+                        }}
                         options={[
                             ["deny_access", "Closes"],
                             ["allow_access", "Allows nothing but"],
@@ -343,6 +346,16 @@ function OneRule({
                         }
                         error={problem("rule_config.columns")}
                     />
+                    {rule.rule_type === "deny_access" && (
+                        <TextField
+                            label="Or by tag"
+                            hint="Hides each column that is tagged so, in every table there is and will be."
+                            placeholder="pii.*"
+                            value={String(config.tag ?? "")}
+                            onValue={(text) => set("tag", text.trim() || undefined)}
+                            error={problem("rule_config.tag")}
+                        />
+                    )}
                 </>
             )}
         </div>

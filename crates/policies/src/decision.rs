@@ -31,6 +31,7 @@ use crate::{
     facts::Facts,
     mask::{ColumnType, Mask},
     rule::{EffectivePolicy, PolicyType, QueryLimits, RuleConfig, TableName},
+    tags::TagPattern,
 };
 
 /// Who asks, as far as rules look at it.
@@ -321,9 +322,7 @@ impl<'a> Fold<'a> {
                 if !pattern.matches(table) || unless_role_ids.iter().any(|role| subject.role_ids.contains(role)) {
                     return Ok(None);
                 }
-                if let Some(lost) = self.lost_tags.iter().find(|lost| tag.matches(lost)) {
-                    return Err(format!("the table has lost a column that was tagged {lost}"));
-                }
+                self.check_not_lost(tag)?;
                 let columns = self.columns;
                 let mut masks = false;
                 for column in columns.iter().filter(|column| column.tags.iter().any(|held| tag.matches(held))) {
@@ -375,6 +374,28 @@ impl<'a> Fold<'a> {
                 }
                 Ok(hides.then_some((EvaluationResult::Modified, ActionTaken::DeniedAccess)))
             }
+            RuleConfig::DenyTagged { table: pattern, tag } => {
+                if !pattern.matches(table) {
+                    return Ok(None);
+                }
+                self.check_not_lost(tag)?;
+                let columns = self.columns;
+                let mut hides = false;
+                for column in columns.iter().filter(|column| column.tags.iter().any(|held| tag.matches(held))) {
+                    let why = || Hidden::ByPolicy(policy.clone());
+                    self.denied_columns.entry(column.name.clone()).or_insert_with(why);
+                    hides = true;
+                }
+                Ok(hides.then_some((EvaluationResult::Modified, ActionTaken::DeniedAccess)))
+            }
+        }
+    }
+
+    /// What was tagged so may be there under another name.
+    fn check_not_lost(&self, tag: &TagPattern) -> Result<(), String> {
+        match self.lost_tags.iter().find(|lost| tag.matches(lost)) {
+            Some(lost) => Err(format!("the table has lost a column that was tagged {lost}")),
+            None => Ok(()),
         }
     }
 

@@ -105,6 +105,31 @@ fn what_cannot_be_applied_denies() {
 }
 
 #[test]
+fn a_tag_hides_each_column_so_tagged_and_a_lost_one_closes_the_table() {
+    let mut columns = columns();
+    columns[1].tags = ["pii.email".to_owned()].into();
+    columns[3].tags = ["pii.born".to_owned(), "hr".to_owned()].into();
+    let hides = |tag: &str| policy(1, &[(RuleType::DenyAccess, json!({"tag": tag}))]);
+    let decided = |tag: &str, lost: &[&str]| {
+        let lost = lost.iter().map(|tag| (*tag).to_owned()).collect();
+        decide_tagged(&[hides(tag)], &table(), &columns, &lost, &subject(), false)
+    };
+    let hidden = |decision: &Decision| decision.hidden.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(hidden(&decided("pii.*", &[])), ["born", "email"]);
+    assert_eq!(hidden(&decided("hr", &["pii.email"])), ["born"]);
+    assert_eq!(decided("finance", &[]), Decision::unrestricted());
+    assert!(matches!(decided("pii.*", &["pii.phone"]).access, Access::Denied(Denial::CannotApply { .. })));
+    let elsewhere = policy(1, &[(RuleType::DenyAccess, json!({"table": "orders", "tag": "pii.*"}))]);
+    let decision = decide_tagged(&[elsewhere], &table(), &columns, &["pii.phone".to_owned()].into(), &subject(), false);
+    assert_eq!(decision, Decision::unrestricted());
+    // Hidden beats masked, whichever comes first.
+    let mask = policy(2, &[(RuleType::MaskColumn, json!({"column": "email", "masking_function": "redact"}))]);
+    let decision =
+        decide_tagged(&[mask, hides("pii.email")], &table(), &columns, &Default::default(), &subject(), false);
+    assert!(decision.masks.is_empty() && decision.hidden.contains_key("email"));
+}
+
+#[test]
 fn access_rules() {
     let allow = |id, columns: &[&str]| {
         policy(id, &[(RuleType::AllowAccess, json!({"table": "customers", "columns": columns}))])

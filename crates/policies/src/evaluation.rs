@@ -93,7 +93,6 @@ pub mod entry {
         pub evaluation_result: String,
         /// The contract's name of an [`ActionTaken`].
         pub action_taken: String,
-        pub rows_filtered: Option<i64>,
         pub rows_returned: Option<i64>,
         pub evaluated_at: DateTime<Utc>,
         pub ip_address: Option<String>,
@@ -194,7 +193,6 @@ pub struct Outcome {
     message: Option<String>,
     bytes: Option<u64>,
     rows_returned: Option<u64>,
-    rows_filtered: Option<u64>,
 }
 
 impl Outcome {
@@ -219,7 +217,7 @@ impl Outcome {
     }
 
     fn of(status: RunStatus) -> Self {
-        Self { status, error: None, message: None, bytes: None, rows_returned: None, rows_filtered: None }
+        Self { status, error: None, message: None, bytes: None, rows_returned: None }
     }
 
     /// With the words that the caller was answered.
@@ -230,11 +228,6 @@ impl Outcome {
     /// Its answer had so many bytes, in memory.
     pub fn of_bytes(self, bytes: u64) -> Self {
         Self { bytes: Some(bytes), ..self }
-    }
-
-    /// How many rows the row filters hid, where the engine counted them.
-    pub fn with_rows_filtered(self, rows_filtered: Option<u64>) -> Self {
-        Self { rows_filtered, ..self }
     }
 }
 
@@ -339,7 +332,6 @@ async fn record(
     let rows = strongest
         .into_iter()
         .map(|((policy_id, data_source_id), (result, action))| {
-            let filters = action == ActionTaken::FilteredRows;
             Ok(entry::ActiveModel {
                 organization_id: Set(run.organization_id),
                 policy_id: Set(policy_id),
@@ -349,7 +341,6 @@ async fn record(
                 data_source_id: Set(Some(data_source_id)),
                 evaluation_result: Set(name_of(&result)?),
                 action_taken: Set(name_of(&action)?),
-                rows_filtered: Set(outcome.rows_filtered.filter(|_| filters).map(count)),
                 rows_returned: Set(outcome.rows_returned.map(count)),
                 evaluated_at: Set(now),
                 ip_address: Set(run.ip.clone()),

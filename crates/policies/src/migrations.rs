@@ -17,6 +17,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Progress),
         Box::new(RunsOfAnOrganization),
         Box::new(OfAPerson),
+        Box::new(NoRowsFiltered),
     ]
 }
 
@@ -474,5 +475,21 @@ impl MigrationTrait for OfAPerson {
             m.get_connection().execute_unprepared(index).await?;
         }
         Ok(())
+    }
+}
+
+/// A number that nobody ever had.
+struct NoRowsFiltered;
+
+impl MigrationName for NoRowsFiltered {
+    fn name(&self) -> &str {
+        "m0049_policies_no_rows_filtered"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for NoRowsFiltered {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.alter_table(Table::alter().table("policy_evaluations").drop_column("rows_filtered").to_owned()).await
     }
 }

@@ -108,6 +108,11 @@ pub enum RuleConfig {
     LimitQuery(QueryLimits),
     AllowAccess(AccessRule),
     DenyAccess(AccessRule),
+    /// Closes every column that has such a tag.
+    DenyTagged {
+        table: TablePattern,
+        tag: TagPattern,
+    },
 }
 
 /// What an access rule opens or closes; no columns means all of them.
@@ -248,12 +253,18 @@ impl RuleConfig {
         }
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Access {
+        struct Allow {
             table: Option<String>,
             columns: Option<Vec<String>>,
         }
-        let access = || -> Result<AccessRule, ConfigError> {
-            let Access { table, columns } = from_json(config)?;
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Deny {
+            table: Option<String>,
+            columns: Option<Vec<String>>,
+            tag: Option<String>,
+        }
+        let access = |table: Option<String>, columns: Option<Vec<String>>| -> Result<AccessRule, ConfigError> {
             if columns.as_ref().is_some_and(|columns| columns.is_empty()) {
                 return Err(ConfigError::new("columns", "name at least one column, or leave it out for all of them"));
             }
@@ -291,17 +302,36 @@ impl RuleConfig {
                 }
                 Ok(Self::LimitQuery(limits))
             }
-            RuleType::AllowAccess => access().map(Self::AllowAccess),
-            RuleType::DenyAccess => access().map(Self::DenyAccess),
+            RuleType::AllowAccess => {
+                let Allow { table, columns } = from_json(config)?;
+                access(table, columns).map(Self::AllowAccess)
+            }
+            RuleType::DenyAccess => {
+                let Deny { table, columns, tag } = from_json(config)?;
+                match (columns, tag) {
+                    (columns, None) => access(table, columns).map(Self::DenyAccess),
+                    (None, Some(tag)) => Ok(Self::DenyTagged {
+                        table: TablePattern::parse(table.as_deref())?,
+                        tag: TagPattern::parse(&tag)?,
+                    }),
+                    (Some(_), Some(_)) => Err(ConfigError::new("columns", "give either names of columns or a tag")),
+                }
+            }
         }
+    }
+
+    /// Whether what it does depends on the tags of columns.
+    pub fn looks_at_tags(&self) -> bool {
+        matches!(self, Self::MaskTagged { .. } | Self::DenyTagged { .. })
     }
 
     /// The tables that it speaks of; a limit speaks of none.
     pub fn table(&self) -> Option<&TablePattern> {
         match self {
-            Self::FilterRows { table, .. } | Self::MaskColumn { table, .. } | Self::MaskTagged { table, .. } => {
-                Some(table)
-            }
+            Self::FilterRows { table, .. }
+            | Self::MaskColumn { table, .. }
+            | Self::MaskTagged { table, .. }
+            | Self::DenyTagged { table, .. } => Some(table),
             Self::AllowAccess(rule) | Self::DenyAccess(rule) => Some(&rule.table),
             Self::LimitQuery(_) => None,
         }
@@ -317,7 +347,11 @@ impl RuleConfig {
             Self::DenyAccess(AccessRule { table, columns: Some(columns) }) => {
                 (table, columns.iter().map(String::as_str).collect())
             }
-            Self::DenyAccess(_) | Self::AllowAccess(_) | Self::LimitQuery(_) | Self::MaskTagged { .. } => return false,
+            Self::DenyAccess(_)
+            | Self::AllowAccess(_)
+            | Self::LimitQuery(_)
+            | Self::MaskTagged { .. }
+            | Self::DenyTagged { .. } => return false,
         };
         pattern.is_named() && pattern.matches(table) && names.iter().any(|name| name.eq_ignore_ascii_case(column))
     }
@@ -328,7 +362,7 @@ impl RuleConfig {
             Self::MaskColumn { .. } | Self::MaskTagged { .. } => RuleType::MaskColumn,
             Self::LimitQuery(_) => RuleType::LimitQuery,
             Self::AllowAccess(_) => RuleType::AllowAccess,
-            Self::DenyAccess(_) => RuleType::DenyAccess,
+            Self::DenyAccess(_) | Self::DenyTagged { .. } => RuleType::DenyAccess,
         }
     }
 }

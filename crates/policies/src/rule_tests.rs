@@ -24,6 +24,7 @@ fn reads_every_rule_of_the_contract() {
         (RuleType::LimitQuery, json!({"max_rows": 10})),
         (RuleType::AllowAccess, json!({"table": "public.customers", "columns": ["id"]})),
         (RuleType::DenyAccess, json!({"table": "customers"})),
+        (RuleType::DenyAccess, json!({"tag": "pii.*"})),
     ] {
         let rule = RuleConfig::parse(rule_type, &config).unwrap_or_else(|error| panic!("{config}: {error}"));
         assert_eq!(rule.rule_type(), rule_type);
@@ -34,6 +35,9 @@ fn reads_every_rule_of_the_contract() {
 fn names_the_field_of_a_fault() {
     for (rule_type, config, field) in [
         (RuleType::FilterRows, json!({}), "condition"),
+        (RuleType::DenyAccess, json!({"columns": ["a"], "tag": "pii.*"}), "columns"),
+        (RuleType::DenyAccess, json!({"tag": "Pii Email"}), "tag"),
+        (RuleType::AllowAccess, json!({"tag": "pii.*"}), "tag"),
         (RuleType::FilterRows, json!({"condition": "1 = 1"}), "condition"),
         (RuleType::FilterRows, json!({"condition": "a = 1", "junk": 1}), "junk"),
         (RuleType::FilterRows, json!({"column": "a", "value": 1}), "operator"),

@@ -112,6 +112,11 @@ impl CatalogueTable {
     pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
         self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains_key(&column.name))
     }
+
+    /// Whether a column of the table exists for the caller. A closed table has none.
+    pub fn shows(&self, column: &str) -> bool {
+        self.decision.is_allowed() && !self.decision.hidden.contains_key(column)
+    }
 }
 
 impl Catalogue {
@@ -175,8 +180,7 @@ impl Engine {
         tenant: Tenant,
         policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
     ) -> Result<Tags> {
-        let asks =
-            |policy: &EffectivePolicy| policy.rules.iter().any(|rule| matches!(rule, RuleConfig::MaskTagged { .. }));
+        let asks = |policy: &EffectivePolicy| policy.rules.iter().any(RuleConfig::looks_at_tags);
         let asking: Vec<DataSourceId> =
             policies.iter().filter(|(_, policies)| policies.iter().any(asks)).map(|(source, _)| *source).collect();
         if asking.is_empty() {
@@ -285,10 +289,128 @@ fn may_mean(relation: &ObjectName, table: &TableName) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
     use datafusion::arrow::datatypes::DataType;
     use rivergen_connectors::TableKind;
+    use rivergen_kernel::{PolicyId, RoleId, UserId};
+    use rivergen_policies::{
+        decision::ColumnInfo,
+        facts::Facts,
+        mask::ColumnType,
+        rule::{PolicyType, RuleType},
+    };
+    use serde_json::{Value as Json, json};
 
     use super::*;
+
+    /// What governs a caller on a table with a region and an e-mail address.
+    fn governance_of(rules: &[(RuleType, Json)], tags: &[&str], subject: &Subject) -> Vec<u8> {
+        let policies = [EffectivePolicy {
+            id: PolicyId(1),
+            name: "of the test".to_owned(),
+            policy_type: PolicyType::AccessControl,
+            priority: 0,
+            rules: rules.iter().map(|(kind, config)| RuleConfig::parse(*kind, config).unwrap()).collect(),
+        }];
+        let column = |name: &str, tags: &[&str]| ColumnInfo {
+            name: name.to_owned(),
+            column_type: ColumnType::Text,
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        };
+        let columns = [column("region", &[]), column("email", tags)];
+        let name = TableName { catalog: "crm".to_owned(), schema: "main".to_owned(), table: "people".to_owned() };
+        let table = CatalogueTable {
+            decision: decide_tagged(&policies, &name, &columns, &Default::default(), subject, false),
+            name,
+            source_id: DataSourceId(1),
+            discovered: DiscoveredTable {
+                name: "people".to_owned(),
+                kind: TableKind::Table,
+                columns: Vec::new(),
+                row_count: None,
+                comment: None,
+            },
+            discovered_at: DateTime::UNIX_EPOCH,
+        };
+        governance([&table].into_iter())
+    }
+
+    /// A page is given again under what governs its reader: no two are the same of whom one sees what the other does not.
+    #[test]
+    fn result_caching_across_callers() {
+        let anna = || Subject {
+            facts: Facts {
+                attributes: [("region".to_owned(), json!("EU"))].into(),
+                user_id: Some(UserId(1)),
+                email: Some("anna@acme.example".to_owned()),
+                role_names: vec!["Viewer".to_owned()],
+                at: Some(DateTime::<Utc>::UNIX_EPOCH),
+                ip: None,
+            },
+            role_ids: [RoleId(1)].into(),
+        };
+        let with = |change: fn(&mut Subject)| {
+            let mut other = anna();
+            change(&mut other);
+            other
+        };
+        let filter = |condition: &str| vec![(RuleType::FilterRows, json!({"table": "people", "condition": condition}))];
+        let mask = json!({"column": "email", "masking_function": "redact", "unless_role_ids": [2]});
+        let initial = json!({"column": "email", "masking_function": "expression",
+            "options": {"expression": "CASE WHEN region = current_user_region THEN email ELSE NULL END"}});
+        let cases: [(&str, Vec<(RuleType, Json)>, Subject); 8] = [
+            (
+                "attribute",
+                filter("region = current_user_region"),
+                with(|other| {
+                    other.facts.attributes.insert("region".to_owned(), json!("US"));
+                }),
+            ),
+            ("no attribute", filter("region = current_user_region"), with(|other| other.facts.attributes.clear())),
+            (
+                "attribute in a mask",
+                vec![(RuleType::MaskColumn, initial)],
+                with(|other| {
+                    other.facts.attributes.insert("region".to_owned(), json!("US"));
+                }),
+            ),
+            ("person", filter("region = current_user_id"), with(|other| other.facts.user_id = Some(UserId(2)))),
+            (
+                "address",
+                filter("email = current_user_email"),
+                with(|other| {
+                    other.facts.email = Some("ben@acme.example".to_owned());
+                }),
+            ),
+            ("role", vec![(RuleType::MaskColumn, mask)], with(|other| other.role_ids = [RoleId(2)].into())),
+            (
+                "name of a role",
+                filter("region IN (current_user_roles)"),
+                with(|other| {
+                    other.facts.role_names = vec!["Developer".to_owned()];
+                }),
+            ),
+            (
+                "time",
+                filter("current_hour < 8"),
+                with(|other| {
+                    other.facts.at = Some(DateTime::<Utc>::UNIX_EPOCH + chrono::Duration::hours(9));
+                }),
+            ),
+        ];
+        for (what, rules, other) in cases {
+            let own = governance_of(&rules, &[], &anna());
+            assert_eq!(own, governance_of(&rules, &[], &anna()), "{what}");
+            assert_ne!(own, governance_of(&rules, &[], &other), "{what}");
+        }
+        // The same policies and the same person over a column that was tagged meanwhile.
+        let tagged = [(RuleType::MaskColumn, json!({"tag": "pii.*", "masking_function": "redact"}))];
+        assert_ne!(governance_of(&tagged, &[], &anna()), governance_of(&tagged, &["pii.email"], &anna()));
+        // What no policy looks at tells nobody apart, or nothing would ever be given again.
+        let open = filter("region = 'EU'");
+        let other = with(|other| other.facts.email = None);
+        assert_eq!(governance_of(&open, &[], &anna()), governance_of(&open, &[], &other));
+    }
 
     #[test]
     fn a_column_that_nobody_decided_on_is_noticed() {

@@ -8,7 +8,11 @@
 //!         └ dropped anywhere on the way (the client went away), or cancelled by its id: record: cancelled
 //! ```
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -111,6 +115,7 @@ pub struct RunAnswer {
     pub rows: Vec<Vec<serde_json::Value>>,
     pub row_count: u64,
     pub truncated: bool,
+    /// Of this run, whoever computed the rows.
     pub elapsed: Duration,
     pub policies: Vec<AppliedPolicy>,
     /// The governed plan, for a dry run.
@@ -195,6 +200,7 @@ impl Engine {
         let place = self.places.take(tenant.organization_id(), caller.user_id).await?;
         record.reach(RunStage::Planning).await?;
         let asked = Asked::of(&run);
+        let wished = run.max_rows;
         let catalogue = self.catalogue(caller, tenant, run.sources).await?;
         let limits = self.limits(&catalogue, run.form, run.max_rows, run.timeout);
         let session = self.session(&catalogue, run.sql, run.default_schema, limits).await;
@@ -214,7 +220,8 @@ impl Engine {
         let governance = governance(read.iter());
         let asked = asked.filter(|_| planned.is_repeatable().unwrap_or(false));
         let asked = asked.map(|asked| asked.under(tenant, &catalogue.sources, &governance));
-        Ok(Plan { planned, governance, read, asked, place })
+        let may_be_cut = wished.is_some_and(|rows| rows == planned.max_rows());
+        Ok(Plan { planned, governance, read, asked, may_be_cut, place })
     }
 
     /// A session over the tables that the statement names.
@@ -298,6 +305,8 @@ pub(crate) struct Plan {
     pub read: Vec<CatalogueTable>,
     /// Under what its answer may be given again.
     asked: Option<Asked>,
+    /// The client named the number of rows after which the answer is cut.
+    may_be_cut: bool,
     pub place: Place,
 }
 
@@ -339,10 +348,11 @@ impl Started {
         if self.plan.planned.is_explain() {
             return self.plan().await;
         }
+        let begun = Instant::now();
         let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers } = self;
         if let Some(known) = asked.as_ref().and_then(|asked| answers.find(asked, record.platform.clock.now())) {
             record.bytes = known.byte_count;
-            let answer = RunAnswer { query_id: record.query_id, ..known.answer.clone() };
+            let answer = RunAnswer { query_id: record.query_id, elapsed: begun.elapsed(), ..known.answer.clone() };
             record.end(Outcome::succeeded(answer.row_count)).await?;
             return Ok(answer);
         }
@@ -398,9 +408,11 @@ impl Started {
     }
 
     /// Runs it; the answer comes as bytes of the encoding. An error after the first bytes ends the stream with itself, so
-    /// that what has arrived is seen to be incomplete.
+    /// that what has arrived is seen to be incomplete. More rows than a limit lets through are one, unless the client named
+    /// that number itself: none of the encodings could say that it is a part.
     pub async fn encoded(self, encoding: Encoding) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
-        let Self { plan: Plan { planned, place: _place, .. }, record, cancellable, .. } = self;
+        let Self { plan: Plan { planned, may_be_cut, place: _place, .. }, record, cancellable, .. } = self;
+        let max_rows = planned.max_rows();
         let opening = async {
             let answer = planned.run().await.map_err(answerable)?;
             let encoder = Encoder::new(encoding, &answer.schema())?;
@@ -413,7 +425,7 @@ impl Started {
                 return Err(error);
             }
         };
-        let writing = Writing { answer, encoder, record, cancellable, _place };
+        let writing = Writing { answer, encoder, record, cancellable, may_be_cut, max_rows, _place };
         let mut bytes = Box::pin(stream::unfold(Some(writing), |writing| async {
             let (bytes, writing) = writing?.step().await;
             Some((bytes, writing))
@@ -433,6 +445,8 @@ struct Writing {
     encoder: Encoder,
     record: Record,
     cancellable: Cancellable,
+    may_be_cut: bool,
+    max_rows: u64,
     _place: Place,
 }
 
@@ -460,13 +474,21 @@ impl Writing {
         loop {
             let answer = &mut self.answer;
             let next = async { answer.next().await.transpose().map_err(answerable) };
-            let Some(batch) = self.cancellable.unless_cancelled(next).await? else {
+            let batch = self.cancellable.unless_cancelled(next).await?;
+            let so_far = self.answer.outcome();
+            (self.record.rows, self.record.bytes) = (so_far.row_count, so_far.byte_count);
+            if so_far.truncated && !self.may_be_cut {
+                return Err(Error::new(ErrorCode::QueryLimitExceeded).with_message(format!(
+                    "The answer has more rows than the {} that may leave at once. Ask for so many with max_rows, or for \
+                     fewer by the query itself.",
+                    self.max_rows
+                )));
+            }
+            let Some(batch) = batch else {
                 self.encoder.finish()?;
                 return Ok(None);
             };
             self.encoder.write(&batch)?;
-            let so_far = self.answer.outcome();
-            (self.record.rows, self.record.bytes) = (so_far.row_count, so_far.byte_count);
             let bytes = self.encoder.take();
             if !bytes.is_empty() {
                 return Ok(Some(bytes));

@@ -67,7 +67,7 @@ fn field_of(rule: &RuleConfig) -> &'static str {
     match rule {
         RuleConfig::FilterRows { .. } => "condition",
         RuleConfig::MaskColumn { .. } => "column",
-        RuleConfig::MaskTagged { .. } => "tag",
+        RuleConfig::MaskTagged { .. } | RuleConfig::DenyTagged { .. } => "tag",
         RuleConfig::AllowAccess(_) | RuleConfig::DenyAccess(_) | RuleConfig::LimitQuery(_) => "columns",
     }
 }

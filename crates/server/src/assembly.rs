@@ -175,11 +175,11 @@ impl App {
 
         let targets = OrganizationTargets::new(db.clone(), clock.clone(), standings.clone());
         let policies = Policies::new(platform.clone(), Arc::new(targets));
-        let sight = GovernedSight::new(platform.clone(), policies.clone());
-        let storage = open_storage(config, &platform, standings, Arc::new(sight))?;
+        let sight = Arc::new(GovernedSight::new(platform.clone(), policies.clone()));
+        let storage = open_storage(config, &platform, standings, sight.clone())?;
         rivergen_storage::sweep::register(&storage);
         rivergen_tenancy::organization::erase::register(&tenancy, vec![Arc::new(storage.clone())]);
-        let sources = Sources::new(platform.clone(), storage.clone(), source_settings(config)?);
+        let sources = Sources::new(platform.clone(), storage.clone(), source_settings(config)?, sight);
         rivergen_sources::register_jobs(&sources);
         rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);

@@ -1,15 +1,15 @@
-//! What `storage` asks of data sources and policies, answered from the rooms that hold them.
+//! What `storage` and `sources` ask of data sources and policies, answered from the rooms that hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rivergen_kernel::{DataSourceId, Result, Tenant};
+use rivergen_kernel::{Caller, DataSourceId, Result, Tenant};
 use rivergen_platform::{Platform, db::TenantScope};
 use rivergen_policies::{Policies, decision::Subject, rule::TableName, tags::Tags};
 use rivergen_runs::catalogue::Rules;
-use rivergen_sources::{source, table};
+use rivergen_sources::{sight::SourceSight, source, table};
 use rivergen_storage::sight::{Reader, Sight};
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, Select};
 
 /// Sources from the database, and what the policies decide on their tables.
 pub struct GovernedSight {
@@ -22,37 +22,14 @@ impl GovernedSight {
         Self { platform, policies }
     }
 
+    /// The sources that read the files, deleted ones among them.
     /// Index: data_sources(organization_id, slug), of which the first part; an organization has hundreds of them.
-    async fn reading(&self, tenant: Tenant, paths: impl IntoIterator<Item = &String>) -> Result<Vec<source::Model>> {
-        let found = tenant
-            .find::<source::Entity>()
-            .filter(source::Column::FilePath.is_in(paths.into_iter().map(String::as_str)))
-            .filter(source::Column::DeletedAt.is_null())
-            .order_by_asc(source::Column::Id);
-        Ok(found.all(self.platform.db.read()).await?)
-    }
-}
-
-#[async_trait]
-impl Sight for GovernedSight {
-    async fn sources_of(
-        &self,
-        tenant: Tenant,
-        paths: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, Vec<DataSourceId>>> {
-        let mut sources: BTreeMap<String, Vec<DataSourceId>> = BTreeMap::new();
-        if paths.is_empty() {
-            return Ok(sources);
-        }
-        for row in self.reading(tenant, paths).await? {
-            sources.entry(row.file_path.unwrap_or_default()).or_default().push(row.id);
-        }
-        Ok(sources)
+    fn reading<'a>(tenant: Tenant, paths: impl IntoIterator<Item = &'a str>) -> Select<source::Entity> {
+        tenant.find::<source::Entity>().filter(source::Column::FilePath.is_in(paths)).order_by_asc(source::Column::Id)
     }
 
-    /// What a policy says of a table that nobody has discovered yet is not known; so then any policy closes the file.
-    async fn sees_whole(&self, reader: Reader<'_>, path: &str) -> Result<bool> {
-        let sources = self.reading(reader.tenant, [&path.to_owned()]).await?;
+    /// What a policy says of a table that nobody has discovered yet is not known; so then any policy keeps something.
+    async fn sees_all(&self, reader: Reader<'_>, sources: &[source::Model]) -> Result<bool> {
         let ids: Vec<DataSourceId> = sources.iter().map(|source| source.id).collect();
         let policies = self.policies.effective_for(reader.tenant, reader.membership, reader.user_id, &ids).await?;
         if policies.values().all(Vec::is_empty) {
@@ -77,5 +54,37 @@ impl Sight for GovernedSight {
             }
         }
         Ok(true)
+    }
+}
+
+#[async_trait]
+impl Sight for GovernedSight {
+    async fn sources_of(
+        &self,
+        tenant: Tenant,
+        paths: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<DataSourceId>>> {
+        let mut sources: BTreeMap<String, Vec<DataSourceId>> = BTreeMap::new();
+        if paths.is_empty() {
+            return Ok(sources);
+        }
+        let live = Self::reading(tenant, paths.iter().map(String::as_str)).filter(source::Column::DeletedAt.is_null());
+        for row in live.all(self.platform.db.read()).await? {
+            sources.entry(row.file_path.unwrap_or_default()).or_default().push(row.id);
+        }
+        Ok(sources)
+    }
+
+    /// A deleted source governs its file until it is purged: whoever could delete it would open the file else.
+    async fn sees_whole(&self, reader: Reader<'_>, path: &str) -> Result<bool> {
+        let sources = Self::reading(reader.tenant, [path]).all(self.platform.db.read()).await?;
+        self.sees_all(reader, &sources).await
+    }
+}
+
+#[async_trait]
+impl SourceSight for GovernedSight {
+    async fn sees_all_of(&self, caller: &Caller, source: &source::Model) -> Result<bool> {
+        self.sees_all(Reader::of(caller)?, std::slice::from_ref(source)).await
     }
 }

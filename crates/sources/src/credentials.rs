@@ -146,8 +146,8 @@ pub struct UpdatedCredentials {
     pub status: Status,
 }
 
-errors! { pub UpdateCredentialsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict,
-ValidationError, UnreadableFile, ConnectionError, QueryTimeout; }
+errors! { pub UpdateCredentialsErrors: InvalidRequest, Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound,
+Conflict, ValidationError, UnreadableFile, ConnectionError, QueryTimeout; }
 
 /// Replace some or all credentials of a data source
 #[utoipa::path(patch, path = "/api/v1/data-sources/{data_source_id}/credentials", tag = "data_sources",
@@ -163,6 +163,8 @@ pub async fn update_credentials(
 ) -> Result<Reply<UpdatedCredentials>> {
     let access = Access::of(&caller, Permission::DataSourceWrite)?;
     let before = sources.find(&access, id).await?;
+    // Another login may read what no policy was made for.
+    sources.check_whole(&caller, &before).await?;
     let rotates = request.rotate_credentials.unwrap_or(false);
     let mut credentials = open(&sources.platform.vault, &before).await?;
     let sent = request.apply(&mut credentials);

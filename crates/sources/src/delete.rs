@@ -39,7 +39,7 @@ pub struct DeletedDataSource {
     pub deleted_at: DateTime<Utc>,
 }
 
-errors! { pub DeleteErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
+errors! { pub DeleteErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, ValidationError; }
 
 /// Remove a data source, softly unless forced
 #[utoipa::path(delete, path = "/api/v1/data-sources/{data_source_id}", tag = "data_sources",
@@ -56,13 +56,16 @@ pub async fn delete_data_source(
     let force = options.force.unwrap_or(false);
     let platform = &sources.platform;
     let now = platform.clock.now();
-    let tx = platform.db.begin().await?;
     let mut found = access.sources().filter(Column::Id.eq(id));
     if !force {
         found = found.filter(Column::DeletedAt.is_null());
     }
-    let source = found.lock_exclusive().one(tx.conn()).await?.ok_or_else(|| not_found(id))?;
+    let source = found.clone().one(platform.db.read()).await?.ok_or_else(|| not_found(id))?;
     access.check(&source)?;
+    // With the source goes what governs its file; that of a deleted one when it is purged.
+    sources.check_whole(&caller, &source).await?;
+    let tx = platform.db.begin().await?;
+    let source = found.lock_exclusive().one(tx.conn()).await?.ok_or_else(|| not_found(id))?;
     let mut details = serde_json::json!({"name": source.name, "type": source.kind, "force": force});
     if force {
         details["assignments_detached"] = purge::wipe(&tx, &source).await?.into();

@@ -19,6 +19,7 @@ pub mod monitor;
 pub mod personal_data;
 pub mod purge;
 pub mod restore;
+pub mod sight;
 pub mod source;
 pub mod table;
 pub mod types;
@@ -34,6 +35,7 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use access::{Access, not_found};
+use sight::SourceSight;
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
@@ -51,14 +53,16 @@ pub struct Sources {
     pub storage: Storage,
     pub registry: Registry,
     settings: Arc<Settings>,
+    pub(crate) sight: Arc<dyn SourceSight>,
     opened: Kept<DataSourceId, Arc<dyn OpenedSource>>,
 }
 
 impl Sources {
-    pub fn new(platform: Platform, storage: Storage, settings: Settings) -> Self {
+    /// `sight` says who sees all of a source.
+    pub fn new(platform: Platform, storage: Storage, settings: Settings, sight: Arc<dyn SourceSight>) -> Self {
         let ten_minutes = Duration::from_secs(600);
         let opened = Kept::new(platform.db.bus(), 1_000, ten_minutes, |id, _| vec![Event::DataSourceChanged(*id)]);
-        Self { platform, storage, registry: Registry::new(), settings: Arc::new(settings), opened }
+        Self { platform, storage, registry: Registry::new(), settings: Arc::new(settings), sight, opened }
     }
 
     /// A source that the caller reaches; `NOT_FOUND` for any other.

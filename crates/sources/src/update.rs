@@ -4,6 +4,9 @@
 //! connection string, tunnel, or a setting that could decide where the connection goes and how it is protected), the kept
 //! credentials are not used any more and fresh ones must come with the change.
 //!
+//! Nor does it lead round the policies: what is read changes by the hand of those who see all of it
+//! ([`crate::sight`]).
+//!
 //! What is read from elsewhere now is tested and discovered anew; what was known of its tables is forgotten.
 
 use axum::extract::State;
@@ -125,7 +128,7 @@ pub enum Switch {
     Maintenance,
 }
 
-errors! { pub UpdateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError; }
+errors! { pub UpdateErrors: InvalidRequest, Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, Conflict, ValidationError; }
 
 /// Change part of a data source's configuration
 #[utoipa::path(patch, path = "/api/v1/data-sources/{data_source_id}", tag = "data_sources",
@@ -200,6 +203,9 @@ impl Change {
         }
         if change.switches() {
             change.fields.push("status");
+        }
+        if change.reads_elsewhere() {
+            sources.check_whole(caller, before).await?;
         }
         if change.differs_in("name") {
             check_name(sources, tenant, &change.row).await?;

@@ -1,9 +1,12 @@
 //! `POST /api/v1/policies/{policy_id}/assignments`: binds a policy to what and to whom it governs.
+//!
+//! Where that is a source, the policy's rules are held against its tables, as they are when a policy is made for sources.
 
 use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{
-    DataSourceId, Error, ErrorCode, Permission, PolicyId, QueryId, Result, RoleId, UserId, WorkspaceId,
+    DataSourceId, Error, ErrorCode, FieldError, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId,
+    WorkspaceId,
 };
 use rivergen_platform::{
     Event,
@@ -18,9 +21,11 @@ use utoipa::ToSchema;
 use super::{PolicyAssignment, role_names};
 use crate::{
     Policies,
+    rule::{ConfigError, RuleConfig},
     store::{
-        self,
+        self, Whole,
         assignment::{New, Reach},
+        rule,
     },
     targets::{NamedTargets, Target},
 };
@@ -64,7 +69,7 @@ pub async fn assign_policy(
 ) -> Result<Reply<PolicyAssignment>> {
     let tenant = caller.require(Permission::PolicyWrite)?;
     let platform = &policies.platform;
-    store::find(platform.db.read(), tenant, policy_id).await?;
+    let policy = store::find(platform.db.read(), tenant, policy_id).await?;
     let reach = request.reach();
     let mut targets = NamedTargets::default();
     targets.add_all([
@@ -85,6 +90,9 @@ pub async fn assign_policy(
         ));
     }
     targets.check(&*policies.targets, tenant).await?;
+    if let Some(source) = reach.data_source_id {
+        check_fit(&policies, tenant, policy, source).await?;
+    }
 
     let tx = platform.db.begin().await?;
     let policy = store::find(tx.conn(), tenant, policy_id).await?;
@@ -118,4 +126,26 @@ impl AssignPolicyRequest {
             user_id: self.user_id,
         }
     }
+}
+
+/// `VALIDATION_ERROR` with every rule that cannot be applied to the tables of the policy's sources, this one among them: it
+/// would close its table. That a rule's table is in none of them is a fault only where none has any of the tables that the
+/// rules name: a policy for several sources is bound to one after the other.
+async fn check_fit(policies: &Policies, tenant: Tenant, policy: store::Model, source: DataSourceId) -> Result<()> {
+    let whole = Whole::of(policies.platform.db.read(), policy).await?;
+    let rules: Vec<RuleConfig> = whole.rules.iter().map(rule::Model::effect).collect();
+    let sources = whole.assignments.iter().filter_map(|row| row.data_source_id).chain([source]).collect();
+    let mut misfits = policies.targets.misfits(tenant, &sources, &rules).await?;
+    let has_no_table = |(_, error): &(usize, ConfigError)| error.field == "table";
+    if misfits.iter().filter(|misfit| has_no_table(misfit)).count() < rules.len() {
+        misfits.retain(|misfit| !has_no_table(misfit));
+    }
+    if misfits.is_empty() {
+        return Ok(());
+    }
+    let fault = |(index, error): (usize, ConfigError)| {
+        let name = whole.rules.get(index).map_or("", |rule| rule.rule_name.as_str());
+        FieldError::new("data_source_id", format!("the rule “{name}” does not fit it: {error}"))
+    };
+    Err(Error::new(ErrorCode::ValidationError).with_details(misfits.into_iter().map(fault).collect()))
 }

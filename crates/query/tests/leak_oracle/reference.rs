@@ -62,6 +62,11 @@ pub enum Filter {
         select: &'static str,
         values: Vec<Value>,
     },
+    /// About who asks, when and from where, and not about the row.
+    Fact {
+        text: &'static str,
+        truth: bool,
+    },
     And(Box<Filter>, Box<Filter>),
     Or(Box<Filter>, Box<Filter>),
     Not(Box<Filter>),
@@ -84,6 +89,7 @@ impl Filter {
             }
             Filter::Attribute { column, op, name, .. } => format!("{} {op} current_user_{name}", columns[*column]),
             Filter::Entitled { column, select, .. } => format!("{} IN ({select})", columns[*column]),
+            Filter::Fact { text, .. } => (*text).to_owned(),
             Filter::And(a, b) => format!("({} AND {})", a.text(columns), b.text(columns)),
             Filter::Or(a, b) => format!("({} OR {})", a.text(columns), b.text(columns)),
             Filter::Not(a) => format!("NOT ({})", a.text(columns)),
@@ -128,6 +134,7 @@ impl Filter {
             Filter::Entitled { column, values, .. } => {
                 Some(values.iter().any(|value| compare(&row[*column], "=", value) == Some(true)))
             }
+            Filter::Fact { truth, .. } => Some(*truth),
             Filter::And(a, b) => match (a.truth(row), b.truth(row)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
@@ -233,6 +240,15 @@ impl Mask {
                 filter.text(columns)
             )),
             _ => None,
+        }
+    }
+
+    /// Whether it has no meaning for what the column holds. By the column's tag it then leaves nothing of it.
+    pub fn is_senseless(&self, kind: Kind) -> bool {
+        match self {
+            Mask::ToYear | Mask::ToMonth => kind != Kind::Date,
+            Mask::Round { .. } | Mask::BucketSize(_) | Mask::BucketBounds(_) => matches!(kind, Kind::Text | Kind::Date),
+            _ => false,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
+use chrono::{DateTime, TimeDelta};
+
 use datafusion::{
     arrow::{
         array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray},
@@ -11,17 +13,18 @@ use datafusion::{
     execution::TaskContext,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
-use rivergen_kernel::{DataSourceId, PolicyId};
+use rivergen_kernel::{DataSourceId, PolicyId, RoleId, UserId};
 use rivergen_policies::{
-    decision::{ColumnInfo, Decision, Subject, decide},
+    decision::{ColumnInfo, Decision, Subject, decide_tagged},
     facts::Facts,
     rule::{EffectivePolicy, PolicyType, RuleConfig, RuleType, TableName},
 };
 use rivergen_query::{GovernedTable, filter::Entitlements, mask::column_type};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::{
     choices::Choices,
+    postgres::Postgres,
     reference::{Filter, Kind, Mask, Value},
     sqlite::Sqlite,
 };
@@ -33,9 +36,46 @@ pub struct Table {
     pub columns: &'static [(&'static str, Kind)],
     rows: Vec<Vec<Value>>,
     filters: Vec<Filter>,
-    masks: Vec<(usize, Mask)>,
+    masks: Vec<Masked>,
+    /// Masks that the caller's role spares them.
+    spared: Vec<(usize, Mask)>,
+    /// By their names, and by a tag.
     hidden: BTreeSet<usize>,
+    hidden_by_tag: BTreeSet<usize>,
+    /// What each allow rule opens; without any, everything is open.
+    allowed: Vec<BTreeSet<usize>>,
+    closed: Option<Closed>,
+    max_rows: Option<u64>,
 }
+
+/// A column under a mask.
+#[derive(Debug)]
+struct Masked {
+    at: usize,
+    /// What covers it.
+    mask: Mask,
+    /// As a rule has it, which covers the column by its tag: a mask without a meaning for the column leaves nothing of it.
+    by_tag: Option<Mask>,
+    /// The rule names roles that it spares, and the caller has none of them.
+    spares_others: bool,
+}
+
+/// Why nobody reads a table.
+#[derive(Debug, Clone, Copy)]
+enum Closed {
+    /// A deny rule closes it.
+    Denied,
+    /// The only allow rule opens a column that it does not have.
+    NotAllowed,
+    /// It has lost a column with a tag that a rule is about.
+    Lost,
+}
+
+/// The caller's roles, of which rules spare the first.
+const OWN_ROLE: i64 = 7;
+const OTHER_ROLE: i64 = 8;
+/// The name of the policy that closes a table.
+const CLOSING: &str = "closes it";
 
 pub struct World {
     pub tables: Vec<Table>,
@@ -73,14 +113,21 @@ impl World {
         Self { tables }
     }
 
-    /// The tables with their policies; those named lie in a database, the others in memory.
-    pub fn governed(&self, in_database: &BTreeSet<&str>) -> Vec<GovernedTable> {
-        let database = Sqlite::new();
-        let placed = |table: &Table| match in_database.contains(table.name) {
-            true => database.table(table.name, table.columns, &table.rows),
-            false => provider(table.columns, &table.rows),
+    /// The tables with their policies; those named lie in a database, on the server if there is one, the others in memory.
+    pub async fn governed(&self, in_database: &BTreeSet<&str>, server: Option<&Postgres>) -> Vec<GovernedTable> {
+        let sqlite = Sqlite::new();
+        let server = match server {
+            Some(server) => Some(server.case().await),
+            None => None,
         };
-        let providers: Vec<Arc<dyn TableProvider>> = self.tables.iter().map(placed).collect();
+        let mut providers: Vec<Arc<dyn TableProvider>> = Vec::new();
+        for table in &self.tables {
+            providers.push(match &server {
+                _ if !in_database.contains(table.name) => provider(table.columns, &table.rows),
+                Some(case) => case.table(table.name, table.columns, &table.rows).await,
+                None => sqlite.table(table.name, table.columns, &table.rows),
+            });
+        }
         let entitlements: Entitlements = [("tags".to_owned(), Arc::clone(&providers[2]))].into();
         let governed = |(table, provider): (&Table, &Arc<dyn TableProvider>)| GovernedTable {
             entitlements: entitlements.clone(),
@@ -94,6 +141,21 @@ impl World {
         self.tables.iter().map(|table| table.without_policies(table.visible_columns(), table.visible_rows())).collect()
     }
 
+    /// What a query that names closed tables is answered; it names none where there is nothing here.
+    pub fn refusals(&self, query: &str) -> Vec<String> {
+        self.named_in(query).filter_map(Table::refusal).collect()
+    }
+
+    /// After how many rows policies cut the query's answer off.
+    pub fn max_rows(&self, query: &str) -> Option<u64> {
+        self.named_in(query).filter_map(|table| table.max_rows).min()
+    }
+
+    /// A query names each table as `people AS t1`.
+    fn named_in(&self, query: &str) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(move |table| query.contains(&format!("{} AS t", table.name)))
+    }
+
     /// The tables as they are, with no policies.
     pub fn ungoverned(&self) -> Vec<GovernedTable> {
         self.tables.iter().map(|table| table.without_policies(table.columns.to_vec(), table.rows.clone())).collect()
@@ -105,92 +167,174 @@ impl Table {
         let rows = (0..choices.below(8))
             .map(|at| columns.iter().map(|(column, kind)| value(choices, at, column, *kind)).collect())
             .collect();
-        let mut table = Self { name, columns, rows, filters: Vec::new(), masks: Vec::new(), hidden: BTreeSet::new() };
+        let mut table = Self {
+            name,
+            columns,
+            rows,
+            filters: Vec::new(),
+            masks: Vec::new(),
+            spared: Vec::new(),
+            hidden: BTreeSet::new(),
+            hidden_by_tag: BTreeSet::new(),
+            allowed: Vec::new(),
+            closed: None,
+            max_rows: None,
+        };
         for _ in 0..choices.below(3) {
-            let filter = filter(choices, columns, 2);
-            table.filters.push(filter);
+            let of_rows = filter(choices, columns, 2);
+            table.filters.push(match choices.below(12) {
+                0 => Filter::And(Box::new(fact(choices)), Box::new(of_rows)),
+                1 => Filter::Or(Box::new(fact(choices)), Box::new(of_rows)),
+                _ => of_rows,
+            });
         }
         for (at, (_, kind)) in columns.iter().enumerate() {
             if choices.percent(25) {
-                let mask = mask(choices, columns);
-                if mask.fits(*kind) {
-                    table.masks.push((at, mask));
+                let written = mask(choices, columns);
+                let by_tag = choices.percent(30);
+                let spares_others = choices.percent(20);
+                if written.fits(*kind) {
+                    let by_tag = by_tag.then(|| written.clone());
+                    table.masks.push(Masked { at, mask: written, by_tag, spares_others });
+                } else if by_tag && written.is_senseless(*kind) {
+                    table.masks.push(Masked { at, mask: Mask::NullValue, by_tag: Some(written), spares_others });
                 }
             } else if at > 0 && choices.percent(5) {
                 table.hidden.insert(at);
+            } else if at > 0 && choices.percent(4) {
+                table.hidden_by_tag.insert(at);
+            }
+            if choices.percent(6) {
+                let spared = mask(choices, columns);
+                if spared.fits(*kind) {
+                    table.spared.push((at, spared));
+                }
             }
         }
+        if choices.percent(15) {
+            for _ in 0..=choices.below(2) {
+                // The first is always there: a table of which nothing is left is closed.
+                let mut opened: BTreeSet<usize> = (1..columns.len()).filter(|_| choices.percent(60)).collect();
+                opened.insert(0);
+                table.allowed.push(opened);
+            }
+        }
+        if choices.percent(4) {
+            table.closed = Some(*choices.one(&[Closed::Denied, Closed::NotAllowed, Closed::Lost]));
+        }
+        if choices.percent(6) {
+            table.max_rows = Some(1 + choices.below(4) as u64);
+        }
         table
+    }
+
+    fn is_visible(&self, at: usize) -> bool {
+        let is_hidden = self.hidden.contains(&at) || self.hidden_by_tag.contains(&at);
+        !is_hidden && (self.allowed.is_empty() || self.allowed.iter().any(|opened| opened.contains(&at)))
+    }
+
+    /// The words that a closed table is refused with.
+    fn refusal(&self) -> Option<String> {
+        let name = self.table_name();
+        Some(match self.closed? {
+            Closed::Denied => format!("The policy “{CLOSING}” does not let you read {name}."),
+            Closed::NotAllowed => format!("No policy lets you read {name}."),
+            Closed::Lost => format!(
+                "The policy “{CLOSING}” cannot be applied to {name}, so the table stays closed; tell your administrator."
+            ),
+        })
     }
 
     fn table_name(&self) -> TableName {
         TableName { catalog: "src".into(), schema: "main".into(), table: self.name.into() }
     }
 
-    fn governed(&self, provider: Arc<dyn TableProvider>) -> GovernedTable {
+    /// The rules, each with the name of its policy.
+    fn rules(&self) -> Vec<(String, RuleType, Json)> {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let named = |columns: &BTreeSet<usize>| columns.iter().map(|at| names[*at]).collect::<Vec<_>>();
         let mut rules = Vec::new();
+        let mut add = |rule_type, config| rules.push((format!("policy {}", rules.len()), rule_type, config));
         for filter in &self.filters {
-            let config = json!({"table": self.name, "condition": filter.text(&names)});
-            rules.push((RuleType::FilterRows, config));
+            add(RuleType::FilterRows, json!({"table": self.name, "condition": filter.text(&names)}));
         }
-        for (at, mask) in &self.masks {
-            let (function, options) = match mask {
-                Mask::NullValue => ("null_value", json!({})),
-                Mask::Redact => ("redact", json!({})),
-                Mask::ConstantText(text) => ("constant", json!({"value": text})),
-                Mask::ConstantInt(number) => ("constant", json!({"value": number})),
-                Mask::Hash => ("hash", json!({})),
-                Mask::Partial { keep_first, keep_last } => {
-                    ("partial", json!({"keep_first": keep_first, "keep_last": keep_last}))
-                }
-                Mask::Email => ("email", json!({})),
-                Mask::DigitsToHash => ("regex_replace", json!({"pattern": "[0-9]+", "replacement": "#"})),
-                Mask::ToYear => ("truncate_date", json!({"unit": "year"})),
-                Mask::ToMonth => ("truncate_date", json!({"unit": "month"})),
-                Mask::Round { to } => ("round_number", json!({"to": to})),
-                Mask::Tokenize => ("tokenize", json!({})),
-                Mask::Card { keep_first, keep_last } => {
-                    ("card", json!({"keep_first": keep_first, "keep_last": keep_last}))
-                }
-                Mask::BucketSize(size) => ("bucket", json!({"size": size})),
-                Mask::BucketBounds(bounds) => ("bucket", json!({"bounds": bounds})),
-                Mask::ValueWhere(_) | Mask::InitialUnless(_) => {
-                    ("expression", json!({"expression": mask.expression(names[*at], &names)}))
-                }
-            };
-            let config =
-                json!({"table": self.name, "column": names[*at], "masking_function": function, "options": options});
-            rules.push((RuleType::MaskColumn, config));
+        for Masked { at, mask, by_tag, spares_others } in &self.masks {
+            let mut config = mask_config(by_tag.as_ref().unwrap_or(mask), names[*at], &names);
+            config["table"] = self.name.into();
+            match by_tag {
+                Some(_) => config["tag"] = format!("m{at}.*").into(),
+                None => config["column"] = names[*at].into(),
+            }
+            if *spares_others {
+                config["unless_role_ids"] = json!([OTHER_ROLE]);
+            }
+            add(RuleType::MaskColumn, config);
+        }
+        for (at, mask) in &self.spared {
+            let mut config = mask_config(mask, names[*at], &names);
+            config["table"] = self.name.into();
+            config["column"] = names[*at].into();
+            config["unless_role_ids"] = json!([OTHER_ROLE, OWN_ROLE]);
+            add(RuleType::MaskColumn, config);
         }
         if !self.hidden.is_empty() {
-            let columns: Vec<_> = self.hidden.iter().map(|at| names[*at]).collect();
-            rules.push((RuleType::DenyAccess, json!({"table": self.name, "columns": columns})));
+            add(RuleType::DenyAccess, json!({"table": self.name, "columns": named(&self.hidden)}));
         }
+        if !self.hidden_by_tag.is_empty() {
+            add(RuleType::DenyAccess, json!({"table": self.name, "tag": "h.*"}));
+        }
+        for opened in &self.allowed {
+            add(RuleType::AllowAccess, json!({"table": self.name, "columns": named(opened)}));
+        }
+        if let Some(most) = self.max_rows {
+            add(RuleType::LimitQuery, json!({"max_rows": most}));
+        }
+        let closing = match self.closed {
+            None => None,
+            Some(Closed::Denied) => Some((RuleType::DenyAccess, json!({"table": self.name}))),
+            Some(Closed::NotAllowed) => {
+                rules.retain(|(_, rule_type, _)| *rule_type != RuleType::AllowAccess);
+                Some((RuleType::AllowAccess, json!({"table": self.name, "columns": ["no_such_column"]})))
+            }
+            Some(Closed::Lost) => Some((RuleType::DenyAccess, json!({"table": self.name, "tag": "lost.*"}))),
+        };
+        rules.extend(closing.map(|(rule_type, config)| (CLOSING.to_owned(), rule_type, config)));
+        rules
+    }
+
+    fn governed(&self, provider: Arc<dyn TableProvider>) -> GovernedTable {
         let policies: Vec<EffectivePolicy> = (1..)
-            .zip(rules)
-            .map(|(id, (rule_type, config))| EffectivePolicy {
+            .zip(self.rules())
+            .map(|(id, (name, rule_type, config))| EffectivePolicy {
                 id: PolicyId(id),
-                name: format!("policy {id}"),
+                name,
                 policy_type: PolicyType::RowLevelSecurity,
                 priority: 0,
                 rules: vec![RuleConfig::parse(rule_type, &config).unwrap_or_else(|error| panic!("{config}: {error}"))],
             })
             .collect();
+        let tags_of = |at: usize| -> BTreeSet<String> {
+            let by_mask = self.masks.iter().any(|masked| masked.at == at && masked.by_tag.is_some());
+            let tags = [(by_mask, format!("m{at}.x")), (self.hidden_by_tag.contains(&at), "h.x".to_owned())];
+            tags.into_iter().filter(|(holds, _)| *holds).map(|(_, tag)| tag).collect()
+        };
         let columns: Vec<ColumnInfo> = provider
             .schema()
             .fields()
             .iter()
-            .map(|field| ColumnInfo {
+            .enumerate()
+            .map(|(at, field)| ColumnInfo {
                 name: field.name().clone(),
                 column_type: column_type(field.data_type()),
-                tags: Default::default(),
+                tags: tags_of(at),
             })
             .collect();
-        let attributes = [("region".to_owned(), json!("EU")), ("level".to_owned(), json!(2))].into();
-        let subject = Subject { facts: Facts { attributes, ..Facts::default() }, role_ids: BTreeSet::new() };
-        let decision = decide(&policies, &self.table_name(), &columns, &subject, false);
-        assert!(decision.is_allowed(), "{:?}", decision.access);
+        let lost = match self.closed {
+            Some(Closed::Lost) => ["lost.x".to_owned()].into(),
+            _ => BTreeSet::new(),
+        };
+        let decision = decide_tagged(&policies, &self.table_name(), &columns, &lost, &caller(), false);
+        assert_eq!(decision.is_allowed(), self.closed.is_none(), "{:?}", decision.access);
         GovernedTable {
             name: self.table_name(),
             source_id: DataSourceId(1),
@@ -211,19 +355,19 @@ impl Table {
     }
 
     fn mask_of(&self, at: usize) -> Option<&Mask> {
-        self.masks.iter().find(|(column, _)| *column == at).map(|(_, mask)| mask)
+        self.masks.iter().find(|masked| masked.at == at).map(|masked| &masked.mask)
     }
 
     /// The columns that the caller sees, with what they hold for them.
     pub fn visible_columns(&self) -> Vec<(&'static str, Kind)> {
-        let visible = self.columns.iter().enumerate().filter(|(at, _)| !self.hidden.contains(at));
+        let visible = self.columns.iter().enumerate().filter(|(at, _)| self.is_visible(*at));
         visible.map(|(at, (name, kind))| (*name, self.mask_of(at).map_or(*kind, |mask| mask.kind(*kind)))).collect()
     }
 
     fn visible_rows(&self) -> Vec<Vec<Value>> {
         let seen = |row: &&Vec<Value>| self.filters.iter().all(|filter| filter.lets_through(row));
         let masked = |row: &Vec<Value>| {
-            let values = row.iter().enumerate().filter(|(at, _)| !self.hidden.contains(at));
+            let values = row.iter().enumerate().filter(|(at, _)| self.is_visible(*at));
             values
                 .map(|(at, value)| match self.mask_of(at) {
                     Some(mask) => mask.apply(row, at, self.columns[at].1, HASH_KEY),
@@ -238,13 +382,10 @@ impl Table {
 impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for table in &self.tables {
-            let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-            let filters: Vec<_> = table.filters.iter().map(|filter| filter.text(&names)).collect();
-            writeln!(
-                f,
-                "{} {names:?} filters {filters:?} masks {:?} hidden {:?}",
-                table.name, table.masks, table.hidden
-            )?;
+            writeln!(f, "{} {:?}", table.name, table.columns)?;
+            for (policy, rule_type, config) in table.rules() {
+                writeln!(f, "  {policy}: {} {config}", rule_type.as_str())?;
+            }
             for row in &table.rows {
                 writeln!(f, "  {row:?}")?;
             }
@@ -275,6 +416,66 @@ fn value(choices: &mut Choices, row: usize, column: &str, kind: Kind) -> Value {
         ),
         (Kind::Date, _) => Value::Date(choices.int(-30, 20_000) as i32),
     }
+}
+
+/// Whom the policies govern.
+fn caller() -> Subject {
+    let attributes = [("region".to_owned(), json!("EU")), ("level".to_owned(), json!(2))].into();
+    let facts = Facts {
+        attributes,
+        user_id: Some(UserId(3)),
+        email: Some("b@y.org".to_owned()),
+        role_names: vec!["Viewer".to_owned()],
+        // A Thursday.
+        at: Some(DateTime::UNIX_EPOCH + TimeDelta::hours(14)),
+        ip: Some([10, 1, 2, 3].into()),
+    };
+    Subject { facts, role_ids: [RoleId(OWN_ROLE)].into() }
+}
+
+/// What conditions ask of that caller, and what is so.
+const FACTS: &[(&str, bool)] = &[
+    ("'Viewer' IN (current_user_roles)", true),
+    ("'Owner' IN (current_user_roles)", false),
+    ("current_user_id = 3", true),
+    ("current_user_level > 5", false),
+    ("current_hour BETWEEN 8 AND 16", true),
+    ("current_hour < 8", false),
+    ("current_weekday = 4", true),
+    ("current_ip IN ('10.0.0.0/8')", true),
+    ("current_ip IN ('192.168.0.0/16')", false),
+];
+
+fn fact(choices: &mut Choices) -> Filter {
+    let (text, truth) = *choices.one(FACTS);
+    Filter::Fact { text, truth }
+}
+
+/// The mask as a rule has it, without the column.
+fn mask_config(mask: &Mask, column: &str, columns: &[&str]) -> Json {
+    let (function, options) = match mask {
+        Mask::NullValue => ("null_value", json!({})),
+        Mask::Redact => ("redact", json!({})),
+        Mask::ConstantText(text) => ("constant", json!({"value": text})),
+        Mask::ConstantInt(number) => ("constant", json!({"value": number})),
+        Mask::Hash => ("hash", json!({})),
+        Mask::Partial { keep_first, keep_last } => {
+            ("partial", json!({"keep_first": keep_first, "keep_last": keep_last}))
+        }
+        Mask::Email => ("email", json!({})),
+        Mask::DigitsToHash => ("regex_replace", json!({"pattern": "[0-9]+", "replacement": "#"})),
+        Mask::ToYear => ("truncate_date", json!({"unit": "year"})),
+        Mask::ToMonth => ("truncate_date", json!({"unit": "month"})),
+        Mask::Round { to } => ("round_number", json!({"to": to})),
+        Mask::Tokenize => ("tokenize", json!({})),
+        Mask::Card { keep_first, keep_last } => ("card", json!({"keep_first": keep_first, "keep_last": keep_last})),
+        Mask::BucketSize(size) => ("bucket", json!({"size": size})),
+        Mask::BucketBounds(bounds) => ("bucket", json!({"bounds": bounds})),
+        Mask::ValueWhere(_) | Mask::InitialUnless(_) => {
+            ("expression", json!({"expression": mask.expression(column, columns)}))
+        }
+    };
+    json!({"masking_function": function, "options": options})
 }
 
 /// Of ranges.
@@ -319,8 +520,8 @@ fn filter(choices: &mut Choices, columns: &[(&str, Kind)], depth: usize) -> Filt
             Filter::Like { column, prefix: (*choices.one(&["E", "", "anna", "1"])).to_owned(), negated }
         }
         4 if kind == Kind::Text => {
-            let value = Some(Value::Text("EU".to_owned()));
-            Filter::Attribute { column, op, name: "region", value }
+            let (name, held) = *choices.one(&[("region", "EU"), ("email", "b@y.org")]);
+            Filter::Attribute { column, op, name, value: Some(Value::Text(held.to_owned())) }
         }
         4 if kind == Kind::Int => Filter::Attribute { column, op, name: "level", value: Some(Value::Int(2)) },
         5 if choices.percent(15) => Filter::Attribute { column, op, name: "nothing", value: None },

@@ -7,7 +7,10 @@
 //!
 //! `leak_oracle` searches for ways that nobody has thought of; here stand those that somebody has.
 
+#[path = "../connected/mod.rs"]
+mod connected;
 mod place;
+mod work;
 mod world;
 
 use serde_json::{Value as Json, json};
@@ -52,6 +55,7 @@ in_each_place!(
     prepared_parameters,
     names_and_case,
     tables_of_entitlements,
+    timing_of_unique_lookups,
 );
 
 async fn run(place: Place, test: impl AsyncFn(&Worlds)) {
@@ -471,5 +475,35 @@ async fn tables_of_entitlements(worlds: &Worlds) {
     ] {
         let seen = worlds.same(sql).await;
         assert!(!seen.is_answer(), "{sql}: {seen:?}");
+    }
+}
+
+/// Whether a hidden row has a key costs the place no other work than whether no row has it: the same is asked of it, and as
+/// much comes back. A clock is not looked at: it would tell of the machine.
+async fn timing_of_unique_lookups(worlds: &Worlds) {
+    for (sql, visible, hidden, nowhere) in [
+        ("SELECT name FROM people WHERE id = ?", "1", ["2", "102"], "99999"),
+        ("SELECT count(*) FROM people WHERE id = ?", "3", ["2", "4"], "99999"),
+        ("SELECT id FROM people WHERE name = '?'", "n1", ["n2", "n102"], "nobody"),
+        ("SELECT id FROM people WHERE email = '?'", "a***@x.com", ["bert@y.org", "many@y.org"], "none@y.org"),
+        ("SELECT name FROM people WHERE id = ? AND region <> 'US'", "1", ["2", "102"], "99999"),
+        ("SELECT 6 / id FROM people WHERE id = ? AND 6 / id > 0", "1", ["2", "102"], "99999"),
+        ("SELECT o.id FROM orders o JOIN people p ON p.id = o.person_id WHERE p.id = ?", "1", ["2", "102"], "99999"),
+        ("SELECT id FROM notes WHERE id = ?", "1", ["2", "102"], "99999"),
+    ] {
+        let cost = async |value: &str| {
+            let mut costs = worlds.work(&sql.replace('?', value)).await;
+            for work in &mut costs {
+                work.asked.iter_mut().for_each(|asked| *asked = asked.replace(value, "?"));
+                work.asked.sort();
+            }
+            costs
+        };
+        let absent = cost(nowhere).await;
+        for value in hidden {
+            assert_eq!(cost(value).await, absent, "{sql} with {value}");
+        }
+        // The meter runs: a row that is seen is read.
+        assert!(cost(visible).await.iter().all(|work| work.rows > 0 && work.bytes > 0), "{sql} with {visible}");
     }
 }

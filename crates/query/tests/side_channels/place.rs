@@ -9,12 +9,12 @@ use datafusion::{
     datasource::MemTable,
 };
 use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
-use rivergen_connectors::{Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext};
-use rivergen_kernel::secret::Secret;
-use rivergen_platform::net::{AddressPolicy, Outbound, OutboundConfig};
-use tokio_postgres::NoTls;
+use rivergen_connectors::{Credentials, DataSourceType, SourceConfig};
 
-use crate::world::Content;
+use crate::{
+    connected::{Opened, Postgres, open},
+    world::Content,
+};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
@@ -28,9 +28,8 @@ pub enum Place {
 pub struct Tables {
     providers: BTreeMap<&'static str, Arc<dyn TableProvider>>,
     /// What the providers read through.
-    source: Option<Arc<dyn OpenedSource>>,
-    cache: Option<tempfile::TempDir>,
-    database: Option<(tokio_postgres::Config, String)>,
+    file: Option<Opened>,
+    database: Option<Postgres>,
 }
 
 pub const NAMES: [&str; 5] = ["people", "orders", "secrets", "notes", "grants"];
@@ -50,11 +49,10 @@ impl Tables {
     }
 
     pub async fn remove(self) {
-        let Self { providers, source, cache, database } = self;
-        drop((providers, source, cache));
-        if let Some((server, name)) = database {
-            let admin = connect(&server).await;
-            admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+        let Self { providers, file, database } = self;
+        drop((providers, file));
+        if let Some(database) = database {
+            database.remove().await;
         }
     }
 
@@ -90,7 +88,7 @@ impl Tables {
             Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap())
         };
         let providers = NAMES.into_iter().zip(tables.map(table)).collect();
-        Self { providers, source: None, cache: None, database: None }
+        Self { providers, file: None, database: None }
     }
 
     async fn in_sqlite(identity: &str, content: &Content) -> Self {
@@ -101,75 +99,23 @@ impl Tables {
         config.file_path = Some("made.db".to_owned());
         let files = InMemory::new();
         files.put(&Path::from("made.db"), std::fs::read(&file).unwrap().into()).await.unwrap();
-        Self::opened(identity, config, Credentials::default(), Arc::new(files), "main").await
+        let opened = open(identity, config, Credentials::default(), Arc::new(files)).await;
+        let mut providers = BTreeMap::new();
+        for name in NAMES {
+            providers.insert(name, opened.0.open_table("main", name, None).await.unwrap());
+        }
+        Self { providers, file: Some(opened), database: None }
     }
 
     async fn in_postgres(identity: &str, content: &Content) -> Option<Self> {
-        let Ok(url) = std::env::var("RIVERGEN_TEST_POSTGRES_URL") else {
-            eprintln!("skipped: RIVERGEN_TEST_POSTGRES_URL is not set");
-            return None;
-        };
-        let server: tokio_postgres::Config = url.parse().unwrap();
-        let name = format!("side_channels_{:032x}", uuid_like());
-        connect(&server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let mut own = server.clone();
-        own.dbname(&name);
-        connect(&own).await.batch_execute(&script(content)).await.unwrap();
-        let mut config = SourceConfig::new(DataSourceType::Postgresql);
-        let Some(tokio_postgres::config::Host::Tcp(host)) = server.get_hosts().first() else {
-            panic!("the test server is reached over TCP")
-        };
-        config.host = Some(host.clone());
-        config.port = server.get_ports().first().copied();
-        config.database_name = Some(name.clone());
-        let password = String::from_utf8(server.get_password().unwrap_or_default().to_vec()).unwrap();
-        let credentials = Credentials {
-            username: server.get_user().map(str::to_owned),
-            password: Some(Secret::new(password)),
-            ..Credentials::default()
-        };
-        let mut tables = Self::opened(identity, config, credentials, Arc::new(InMemory::new()), "public").await;
-        tables.database = Some((server, name));
-        Some(tables)
-    }
-
-    async fn opened(
-        identity: &str,
-        config: SourceConfig,
-        credentials: Credentials,
-        files: Arc<InMemory>,
-        schema: &str,
-    ) -> Self {
-        let cache = tempfile::tempdir().unwrap();
-        let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
-        let guard = Outbound::new(&OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
-        let context = SourceContext {
-            identity: identity.to_owned(),
-            config,
-            credentials,
-            files,
-            guard: Arc::new(guard),
-            cache_dir: cache.path().to_owned(),
-        };
-        let source = Registry::new().connector(context.config.kind).unwrap().open(&context).await.unwrap();
+        let database = Postgres::create(identity).await?;
+        database.execute(&script(content)).await;
         let mut providers = BTreeMap::new();
         for name in NAMES {
-            providers.insert(name, source.open_table(schema, name, None).await.unwrap());
+            providers.insert(name, database.table("public", name).await);
         }
-        Self { providers, source: Some(source), cache: Some(cache), database: None }
+        Some(Self { providers, file: None, database: Some(database) })
     }
-}
-
-async fn connect(config: &tokio_postgres::Config) -> tokio_postgres::Client {
-    let (client, connection) = config.connect(NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
-/// A name that no other test has taken.
-fn uuid_like() -> u128 {
-    use std::hash::{BuildHasher, RandomState};
-    u128::from(RandomState::new().hash_one(0)) << 64 | u128::from(RandomState::new().hash_one(1))
 }
 
 /// The tables as SQL that both databases take.

@@ -1,7 +1,8 @@
 //! Two worlds that look the same to the caller.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use datafusion::catalog::TableProvider;
 use rivergen_policies::{
     decision::{ColumnInfo, Subject, decide},
     facts::Facts,
@@ -13,7 +14,10 @@ use rivergen_query::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::place::{NAMES, Place, Tables};
+use crate::{
+    place::{NAMES, Place, Tables},
+    work::{Meter, Work},
+};
 
 /// A row of `people`: id, name, email, region, salary, badge.
 pub type Person = (i64, String, String, Option<&'static str>, i64, String);
@@ -156,6 +160,12 @@ impl Worlds {
         }
     }
 
+    /// What a statement costs each world's place.
+    pub async fn work(&self, sql: &str) -> [Work; 2] {
+        let [first, second] = &self.worlds;
+        [work(first, sql).await, work(second, sql).await]
+    }
+
     /// What each world answers under a limit; which rows are cut off is nobody's business.
     pub async fn observe_limited(&self, sql: &str, max_rows: u64) -> (Observed, Observed) {
         let [first, second] = &self.worlds;
@@ -190,7 +200,7 @@ fn policies() -> Vec<EffectivePolicy> {
     }]
 }
 
-fn governed(tables: &Tables) -> Vec<GovernedTable> {
+fn governed(provider: impl Fn(&'static str) -> Arc<dyn TableProvider>) -> Vec<GovernedTable> {
     let subject = Subject {
         facts: Facts {
             attributes: [("region".to_owned(), json!("EU"))].into(),
@@ -199,9 +209,9 @@ fn governed(tables: &Tables) -> Vec<GovernedTable> {
         },
         ..Subject::default()
     };
-    let entitlements: Entitlements = [("grants".to_owned(), tables.provider("grants"))].into();
+    let entitlements: Entitlements = [("grants".to_owned(), provider("grants"))].into();
     let govern = |name: &'static str| {
-        let provider = tables.provider(name);
+        let provider = provider(name);
         let columns: Vec<ColumnInfo> = provider
             .schema()
             .fields()
@@ -226,8 +236,18 @@ fn governed(tables: &Tables) -> Vec<GovernedTable> {
 }
 
 async fn observe(tables: &Tables, sql: &str, parameters: &Json, max_rows: u64) -> Observed {
+    observe_over(governed(|name| tables.provider(name)), sql, parameters, max_rows).await
+}
+
+async fn work(tables: &Tables, sql: &str) -> Work {
+    let meter = Meter::default();
+    observe_over(governed(|name| meter.over(name, tables.provider(name))), sql, &json!({}), 1_000).await;
+    meter.read()
+}
+
+async fn observe_over(tables: Vec<GovernedTable>, sql: &str, parameters: &Json, max_rows: u64) -> Observed {
     let session = Session::open(SessionSpec {
-        tables: governed(tables),
+        tables,
         limits: Limits {
             max_rows,
             max_bytes: 16 << 20,

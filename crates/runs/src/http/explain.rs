@@ -1,8 +1,9 @@
 //! `POST /api/v1/policies/explain`: why the caller sees of a table what they see: each policy that acts on it, by name,
 //! with what it does.
 //!
-//! It tells no more than the caller's own queries would: not what a filter compares with, not how many rows it hides, and
-//! a column that is hidden is told apart from one that does not exist to nobody but those who may read policies.
+//! It tells no more than the caller's own queries would: not what a filter compares with, and not how many rows it hides.
+//! To nobody but those who may read policies is a hidden column told apart from one that does not exist, however it is
+//! written; nor are they told which columns a closed table has.
 
 use axum::extract::State;
 use garde::Validate;
@@ -110,7 +111,8 @@ pub async fn explain_policies(
     };
     let decision = &table.decision;
     let column = request.column.map(|column| {
-        let known = table.discovered.columns.iter().map(|known| &known.name);
+        let is_told = |name: &&String| for_administrators || table.shows(name);
+        let known = table.discovered.columns.iter().map(|known| &known.name).filter(is_told);
         let exact = known.clone().find(|known| **known == column);
         exact.or_else(|| known.clone().find(|known| known.eq_ignore_ascii_case(&column))).cloned().ok_or(column)
     });
@@ -119,10 +121,10 @@ pub async fn explain_policies(
         return Err(missing("column", "names no column of the table"));
     }
     let column = column.map(|column| column.unwrap_or_else(|unknown| unknown));
-    let is_hidden = column.as_ref().is_some_and(|column| !exists || decision.hidden.contains_key(column));
+    let is_hidden = column.as_ref().is_some_and(|column| !exists || !table.shows(column));
     let explanation = Explanation {
         visible: decision.is_allowed() && !is_hidden,
-        rows_filtered: !decision.row_filters.is_empty(),
+        rows_filtered: !decision.row_filters.is_empty() && (decision.is_allowed() || for_administrators),
         effects: effects(decision, column.as_deref(), for_administrators),
         limits: decision.limits.into(),
         table: table.name.to_string(),
@@ -148,6 +150,10 @@ fn effects(decision: &Decision, column: Option<&str>, for_administrators: bool) 
             Denial::NotAllowed => (None, EffectKind::NotAllowed),
         };
         add(policy, effect, None, why_denied(denial, for_administrators), None);
+        // What the other policies do names columns, and for this caller the table has none.
+        if !for_administrators {
+            return effects;
+        }
     }
     let asked = |name: &String| column.is_none_or(|column| column == name);
     if for_administrators {

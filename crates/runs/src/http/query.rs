@@ -47,7 +47,7 @@ pub struct QueryRequest {
     /// Schema in which names without one are looked up.
     #[garde(inner(length(min = 1, max = 255)))]
     pub schema_name: Option<String>,
-    /// At most 10000 for JSON. Other forms have all rows without it, up to the operator's limit.
+    /// At most 10000 for JSON. Other forms have all rows without it, or fail where a limit lets fewer through.
     #[garde(inner(range(min = 1)))]
     #[schema(default = 1000, minimum = 1)]
     pub max_rows: Option<u64>,
@@ -131,7 +131,8 @@ const JSON: &str = "application/json";
             body = Envelope<QueryRun>, headers(("location" = String, description = "The run"))),
         (status = 200, description = "The rows that the caller may see. With `Accept: text/csv`, \
             `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` they are streamed in that form; \
-            `x-query-id` names the run and `x-max-rows` the number of rows after which the answer is cut",
+            `x-query-id` names the run; more rows than `x-max-rows` break the stream off, unless `max_rows` \
+            asked for no more",
             content((Envelope<QueryAnswer> = "application/json"), (String = "text/csv"),
                 (String = "application/vnd.apache.arrow.stream"), (String = "application/vnd.apache.parquet"))),
         QueryErrors))]

@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -58,7 +58,8 @@ errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound,
     params(("query_id" = QueryId, Path, description = "The run"), ResultPageQuery),
     responses(
         (status = 200, description = "Its rows, page by page. With `Accept: text/csv`, \
-            `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` all of them, in that form",
+            `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` all of them, in that form; \
+            `x-truncated` says whether there were more than the limit lets through",
             content((Envelope<QueryResult> = "application/json"), (String = "text/csv"),
                 (String = "application/vnd.apache.arrow.stream"), (String = "application/vnd.apache.parquet"))),
         ResultErrors))]
@@ -110,6 +111,7 @@ async fn rows(mut kept: Kept, page: PageRequest) -> Result<Vec<Vec<serde_json::V
 }
 
 async fn download(id: QueryId, mut kept: Kept, encoding: Encoding) -> Result<Response> {
+    let truncated = if kept.truncated { "true" } else { "false" };
     let encoder = Encoder::new(encoding, &kept.reader.schema().await?)?;
     let bytes = stream::try_unfold(Some((kept, encoder)), |state| async {
         let Some((mut kept, mut encoder)) = state else { return Ok(None) };
@@ -128,5 +130,6 @@ async fn download(id: QueryId, mut kept: Kept, encoding: Encoding) -> Result<Res
     });
     let mut response = Response::new(Body::from_stream(bytes));
     head_of_download(response.headers_mut(), id, encoding)?;
+    response.headers_mut().insert("x-truncated", HeaderValue::from_static(truncated));
     Ok(response)
 }

@@ -3,12 +3,13 @@
 use rivergen_tests::{PostgresDatabase, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-use super::of;
+use super::{of, policy};
 
 on_both_databases! {
     what_is_sent_is_replaced_sealed_and_tested;
     rotation_keeps_the_old_ones_until_the_new_ones_work;
     what_is_not_valid_is_named;
+    a_governed_person_does_not_sign_in_as_somebody_else;
     a_viewer_may_not;
     anothers_is_not_found;
 }
@@ -103,6 +104,20 @@ async fn what_is_not_valid_is_named(server: &Server) {
     patch(json!({"username": ""})).await.invalid("username");
     // It signs in with the string as a whole.
     patch(json!({"password": "x"})).await.invalid("password");
+    database.remove().await;
+}
+
+async fn a_governed_person_does_not_sign_in_as_somebody_else(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database.execute("CREATE TABLE stock (sku text)").await;
+    let id = acme.admin.register(database.source("Warehouse")).await;
+    acme.admin.checked(id).await;
+    let rule = json!({"table": "stock", "condition": "sku = 'P1'"});
+    policy(&acme, id, "Developer", "row_level_security", "filter_rows", rule).await;
+    let body = json!({"username": "another"});
+    acme.developer.client.patch(&of(id, "/credentials"), body.clone()).await.error(403, "POLICY_DENIED");
+    acme.admin.client.patch(&of(id, "/credentials"), body).await.ok();
     database.remove().await;
 }
 

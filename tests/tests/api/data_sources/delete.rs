@@ -10,6 +10,7 @@ on_both_databases! {
     softly_it_is_gone_and_its_connections_are_closed;
     for_good_nothing_of_it_is_left;
     after_thirty_days_it_is_purged;
+    a_governed_person_does_not_delete_what_governs_them;
     a_viewer_may_not;
     anothers_is_not_found;
 }
@@ -96,6 +97,19 @@ async fn after_thirty_days_it_is_purged(server: &Server) {
     assert_eq!(server.audited("data_source.purge", "success").await, 1);
     let assigned = format!("SELECT count(*) FROM policy_assignments WHERE data_source_id = {id}");
     assert_eq!(server.count(&assigned).await, 0);
+}
+
+async fn a_governed_person_does_not_delete_what_governs_them(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    for options in ["", "?force=true"] {
+        acme.developer.client.delete(&of(shop.crm, options)).await.error(403, "POLICY_DENIED");
+    }
+    acme.admin.client.delete(&of(shop.crm, "")).await.ok();
+    acme.developer.client.delete(&of(shop.crm, "?force=true")).await.error(403, "POLICY_DENIED");
+    // No policy keeps anything of this one from them.
+    acme.developer.client.delete(&of(shop.products, "?force=true")).await.ok();
 }
 
 async fn a_viewer_may_not(server: &Server) {

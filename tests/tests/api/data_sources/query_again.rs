@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 on_both_databases! {
     the_same_question_has_the_same_answer_for_a_while;
     nobody_is_given_what_another_may_see;
+    result_caching_across_callers;
+    the_time_of_an_answer_that_is_given_again_is_its_own;
     what_changes_with_the_time_is_computed;
     it_has_to_be_asked_for_and_can_be_switched_off with "[query]\nanswers_bytes = 0";
     a_dry_run_estimates_what_is_read;
@@ -89,6 +91,70 @@ async fn nobody_is_given_what_another_may_see(server: &Server) {
     acme.admin.client.post("/api/v1/policies", closed).await.created();
     let body = json!({"query": sql, "max_age_seconds": 600});
     acme.developer.query_with(shop.crm, body).await.error(403, "POLICY_DENIED");
+}
+
+/// Callers of the same statement who differ in one thing that a policy looks at: neither is given the other's page, nor the
+/// rows that are kept of the other's query.
+async fn result_caching_across_callers(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let rule =
+        |config: Value| json!([{"rule_name": "r", "rule_type": config["type"], "rule_config": config["config"]}]);
+    let make = async |name: &str, kind: &str, config: Value| {
+        let body = json!({"name": name, "type": kind, "data_source_ids": [shop.crm], "rules": rule(config)});
+        let made = acme.admin.client.post("/api/v1/policies", body).await.created();
+        format!("/api/v1/policies/{}", made["id"])
+    };
+    let sql = "SELECT name, email FROM customers ORDER BY id";
+    let both = async |what: &str| {
+        let first = ask(&acme.viewer, shop.crm, sql).await;
+        let second = ask(&acme.developer, shop.crm, sql).await;
+        assert!(first["computed_at"].is_null() && second["computed_at"].is_null(), "{what}: {first} {second}");
+        assert_ne!(first["rows"], second["rows"], "{what}");
+        // Each finds their own again.
+        let again = ask(&acme.viewer, shop.crm, sql).await;
+        assert!(again["computed_at"].is_string() && again["rows"] == first["rows"], "{what}: {again}");
+    };
+    // The Viewer's region is US, the Developer's EU.
+    let filter =
+        json!({"type": "filter_rows", "config": {"table": "customers", "condition": "region = current_user_region"}});
+    let path = make("attribute", "row_level_security", filter).await;
+    both("attribute").await;
+    acme.admin.client.delete(&path).await.ok();
+    let mask = json!({"type": "mask_column", "config": {"table": "customers", "column": "email",
+        "masking_function": "redact", "unless_role_ids": [acme.roles["Developer"]]}});
+    let path = make("role", "data_masking", mask).await;
+    both("role").await;
+    acme.admin.client.delete(&path).await.ok();
+    let condition = format!("(region = 'EU' AND current_user_id = {}) OR region = 'US'", acme.viewer.id);
+    let filter = json!({"type": "filter_rows", "config": {"table": "customers", "condition": condition}});
+    let path = make("person", "row_level_security", filter).await;
+    both("person").await;
+    acme.admin.client.delete(&path).await.ok();
+    // A tag that comes is another decision for the same person.
+    let tagged = json!({"type": "mask_column", "config": {"tag": "pii.*", "masking_function": "redact"}});
+    make("tag", "data_masking", tagged).await;
+    let open = ask(&acme.viewer, shop.crm, sql).await;
+    let tags = json!({"columns": [{"table": "customers", "column": "email", "tags": ["pii.email"]}]});
+    acme.admin.client.put(&super::of(shop.crm, "/tags"), tags).await.ok();
+    let masked = ask(&acme.viewer, shop.crm, sql).await;
+    assert!(masked["computed_at"].is_null(), "{masked}");
+    assert_ne!(masked["rows"], open["rows"]);
+    // A query that went on after its request is its caller's alone.
+    let id = super::query_result::send(&acme.developer, shop.crm, json!({"query": sql})).await;
+    acme.viewer.client.get(&format!("/api/v1/queries/{id}/result")).await.error(404, "NOT_FOUND");
+}
+
+async fn the_time_of_an_answer_that_is_given_again_is_its_own(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    // A quarter of a million rows to count.
+    let sql = "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e WHERE a.amount < b.amount + c.id";
+    let first = ask(&acme.viewer, shop.orders, sql).await["execution_time_ms"].as_u64().unwrap();
+    let again = ask(&acme.viewer, shop.orders, sql).await;
+    assert!(again["computed_at"].is_string(), "{again}");
+    let own = again["execution_time_ms"].as_u64().unwrap();
+    assert!(own < first, "{own} ms, and {first} ms when it was computed");
 }
 
 async fn what_changes_with_the_time_is_computed(server: &Server) {

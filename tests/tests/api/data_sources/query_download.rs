@@ -18,6 +18,7 @@ on_both_databases! {
     errors_stay_json;
     a_dry_run_stays_json;
     a_download_has_its_own_bounds with "[query]\nmax_rows = 3\ndownload_rows = 30000";
+    a_download_that_a_policy_would_cut_is_refused;
     a_download_that_is_left_is_cancelled;
 }
 
@@ -111,10 +112,41 @@ async fn a_download_has_its_own_bounds(server: &Server) {
     let (acme, source) = numbers(server).await;
     let body = json!({"query": "SELECT n FROM numbers"});
     let response = download(&acme.viewer, source, CSV, body.clone()).await;
+    assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["x-max-rows"], "30000");
-    let csv = bytes_of(response, CSV).await;
+    // More rows than that break it off: what has arrived is no file that looks whole.
+    let id: i64 = response.headers()["x-query-id"].to_str().unwrap().parse().unwrap();
+    assert!(response.bytes().await.is_err());
+    let run = acme.viewer.client.get(&format!("/api/v1/queries/{id}")).await.ok();
+    assert_eq!((run["status"].as_str(), run["error_code"].as_str()), (Some("failed"), Some("QUERY_LIMIT_EXCEEDED")));
+    // Who asks for so many has them.
+    let most = json!({"query": "SELECT n FROM numbers", "max_rows": 30_000});
+    let csv = bytes_of(download(&acme.viewer, source, CSV, most).await, CSV).await;
     assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 30_001);
     assert_eq!(acme.viewer.query_with(source, body).await.ok()["row_count"], 3);
+}
+
+async fn a_download_that_a_policy_would_cut_is_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let rule = json!({"max_rows": 3});
+    super::policy(&acme, shop.orders, "Viewer", "query_limit", "limit_query", rule).await;
+    for most in [json!(null), json!(100)] {
+        let body = json!({"query": "SELECT id FROM orders", "max_rows": most});
+        let response = download(&acme.viewer, shop.orders, CSV, body).await;
+        assert_eq!(response.status(), 429);
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(body["error"]["code"], "QUERY_LIMIT_EXCEEDED");
+    }
+    for (sql, most, lines) in [
+        ("SELECT id FROM orders", json!(3), 4),
+        ("SELECT id FROM orders", json!(2), 3),
+        ("SELECT id FROM orders WHERE id <= 3", json!(null), 4),
+    ] {
+        let body = json!({"query": sql, "max_rows": most});
+        let csv = bytes_of(download(&acme.viewer, shop.orders, CSV, body).await, CSV).await;
+        assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), lines, "{sql} {most}");
+    }
 }
 
 async fn a_download_that_is_left_is_cancelled(server: &Server) {

@@ -17,7 +17,7 @@ on_both_databases! {
 }
 
 /// Sends a query that goes on; its id.
-async fn send(person: &Person, source: i64, body: Value) -> i64 {
+pub(super) async fn send(person: &Person, source: i64, body: Value) -> i64 {
     let path = format!("/api/v1/data-sources/{source}/query");
     let request = person.client.request(Method::POST, &path).header("prefer", "wait=5, respond-async").json(&body);
     let response = request.send().await.unwrap();
@@ -78,6 +78,7 @@ async fn a_result_is_a_download_too(server: &Server) {
         let response = request.send().await.unwrap();
         assert_eq!(response.headers()["content-type"], accept);
         assert_eq!(response.headers()["x-query-id"], id.to_string());
+        assert_eq!(response.headers()["x-truncated"], "true");
         response.bytes().await.unwrap()
     };
     let csv = get("text/csv").await;

@@ -3,7 +3,7 @@
 use rivergen_tests::{PostgresDatabase, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-use super::of;
+use super::{of, policy};
 
 on_both_databases! {
     what_is_sent_changes_and_nothing_else;
@@ -14,6 +14,9 @@ on_both_databases! {
     a_source_that_is_off_stays_off_whatever_else_changes;
     what_is_not_valid_is_named;
     a_file_must_be_ones_own;
+    a_governed_person_does_not_rename_the_table;
+    a_governed_person_does_not_move_the_source_to_another_schema;
+    an_own_source_that_was_never_read_is_mended_under_policies;
     a_viewer_may_not;
     anothers_is_not_found;
 }
@@ -201,6 +204,70 @@ async fn a_file_must_be_ones_own(server: &Server) {
     let file_path = acme.admin.upload("secret.csv", csv()).await;
     acme.developer.client.patch(&of(id, ""), json!({"file_path": file_path})).await.invalid("file_path");
     acme.admin.client.patch(&of(id, ""), json!({"file_path": file_path})).await.ok();
+}
+
+/// The filter names the table: under another name it would say nothing of it.
+async fn a_governed_person_does_not_rename_the_table(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let patch = json!({"metadata": {"table": "x"}});
+    let rule = json!({"table": "orders", "condition": "region = 'EU'"});
+    policy(&acme, shop.orders, "Developer", "row_level_security", "filter_rows", rule).await;
+    let count = acme.developer.value(shop.orders, "SELECT count(*) FROM orders").await;
+    let developer = &acme.developer.client;
+    for body in [patch.clone(), json!({"metadata": {"table": "orders", "has_header": false}}), json!({"metadata": {}})]
+    {
+        developer.patch(&of(shop.orders, ""), body).await.error(403, "POLICY_DENIED");
+    }
+    assert_eq!(acme.developer.value(shop.orders, "SELECT count(*) FROM orders").await, count);
+    // What does not change what is read is theirs to change, and so is a source that they see all of.
+    developer.patch(&of(shop.orders, ""), json!({"description": "Ours", "query_timeout": 60})).await.ok();
+    developer.patch(&of(shop.products, ""), patch.clone()).await.ok();
+    acme.owner.client.patch(&of(shop.orders, ""), patch).await.ok();
+}
+
+/// The credentials that are kept are an administrator's, and the policies say nothing of what lies beside.
+async fn a_governed_person_does_not_move_the_source_to_another_schema(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (database, beside) = (PostgresDatabase::empty().await, PostgresDatabase::empty().await);
+    database.execute("CREATE TABLE stock (sku text); CREATE SCHEMA payroll; CREATE TABLE payroll.pay (id int)").await;
+    let id = acme.admin.register(database.source("Warehouse")).await;
+    acme.admin.checked(id).await;
+    let rule = json!({"table": "stock", "condition": "sku = 'P1'"});
+    policy(&acme, id, "Developer", "row_level_security", "filter_rows", rule).await;
+    let credentials = database.source("Warehouse")["credentials"].clone();
+    for body in [
+        json!({"schema_name": "payroll"}),
+        json!({"database_name": beside.name()}),
+        json!({"credentials": credentials}),
+        json!({"host": "localhost", "credentials": credentials}),
+        json!({"connection_string": database.url()}),
+    ] {
+        acme.developer.client.patch(&of(id, ""), body).await.error(403, "POLICY_DENIED");
+    }
+    assert!(acme.admin.client.get(&of(id, "")).await.ok()["schema_name"].is_null());
+    acme.admin.client.patch(&of(id, ""), json!({"schema_name": "payroll"})).await.ok();
+    database.remove().await;
+    beside.remove().await;
+}
+
+async fn an_own_source_that_was_never_read_is_mended_under_policies(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database.execute("CREATE TABLE stock (sku text)").await;
+    let everywhere = json!({"name": "Stock", "type": "row_level_security", "role_ids": [acme.roles["Developer"]],
+        "rules": [{"rule_name": "r", "rule_type": "filter_rows",
+            "rule_config": {"table": "stock", "condition": "sku = 'P1'"}}]});
+    acme.admin.client.post("/api/v1/policies", everywhere).await.created();
+    let mut wrong = database.source("Warehouse");
+    let right = json!({"port": wrong["port"], "credentials": wrong["credentials"]});
+    (wrong["port"], wrong["max_retries"]) = (json!(1), json!(0));
+    let id = acme.developer.register(wrong).await;
+    assert_eq!(acme.developer.checked(id).await["status"], "failed");
+    acme.developer.client.patch(&of(id, ""), right).await.ok();
+    assert_eq!(acme.developer.checked(id).await["status"], "active");
+    acme.developer.client.patch(&of(id, ""), json!({"schema_name": "public"})).await.error(403, "POLICY_DENIED");
+    database.remove().await;
 }
 
 async fn a_viewer_may_not(server: &Server) {

@@ -7,6 +7,7 @@ on_both_databases! {
     an_assigned_policy_governs_the_next_query;
     an_assignment_is_made_once;
     at_least_one_target_is_needed;
+    a_rule_that_does_not_fit_the_source_is_refused;
     policy_and_targets_must_be_ones_own;
     who_may_not_is_refused;
 }
@@ -49,6 +50,40 @@ async fn at_least_one_target_is_needed(server: &Server) {
     let path = policy(&acme).await;
     acme.admin.client.post(&path, json!({})).await.error(400, "BAD_REQUEST");
     acme.admin.client.post(&path, json!({"role_id": "x"})).await.invalid("role_id");
+}
+
+/// A policy that is made before anybody says for which source is held against the source when it is.
+async fn a_rule_that_does_not_fit_the_source_is_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let make = async |name: &str, conditions: &[(&str, &str)]| {
+        let rules: Vec<Value> = conditions
+            .iter()
+            .map(|(table, condition)| {
+                json!({"rule_name": table, "rule_type": "filter_rows",
+                    "rule_config": {"table": table, "condition": condition}})
+            })
+            .collect();
+        let body = json!({"name": name, "type": "row_level_security", "rules": rules});
+        let made = acme.admin.client.post("/api/v1/policies", body).await.created();
+        format!("/api/v1/policies/{}/assignments", made["id"])
+    };
+    let crm = json!({"data_source_id": shop.crm, "role_id": acme.roles["Viewer"]});
+    for conditions in [
+        [("customers", "country = 'DE'")].as_slice(),
+        [("customers", "salary = 'much'")].as_slice(),
+        [("nothing", "region = 'EU'")].as_slice(),
+    ] {
+        let path = make("does not fit", conditions).await;
+        acme.admin.client.post(&path, crm.clone()).await.invalid("data_source_id");
+        // Bound to people it is for whatever source has such a table.
+        acme.admin.client.post(&path, json!({"user_id": acme.owner.id})).await.created();
+    }
+    // One for two sources is bound to one after the other.
+    let path = make("fits", &[("customers", "region = 'EU'"), ("orders", "region = 'EU'")]).await;
+    acme.admin.client.post(&path, crm).await.created();
+    acme.admin.client.post(&path, json!({"data_source_id": shop.orders})).await.created();
+    assert_eq!(acme.viewer.value(shop.crm, "SELECT count(*) FROM customers").await, 2);
 }
 
 async fn policy_and_targets_must_be_ones_own(server: &Server) {

@@ -8,6 +8,7 @@ on_both_databases! {
     the_filter_itself_is_for_administrators;
     a_hidden_column_is_like_one_that_does_not_exist;
     a_closed_table_says_by_what;
+    a_closed_table_names_no_columns;
     a_missing_attribute_is_named;
     what_is_not_governed_has_no_effects;
     anothers_is_not_found;
@@ -67,14 +68,15 @@ async fn the_filter_itself_is_for_administrators(server: &Server) {
 async fn a_hidden_column_is_like_one_that_does_not_exist(server: &Server) {
     let (acme, shop, _) = governed(server).await;
     deny(&acme, &shop, json!({"table": "customers", "columns": ["salary"]})).await;
-    let mut hidden = explain(&acme.viewer, shop.crm, "customers", Some("salary")).await;
-    let mut unknown = explain(&acme.viewer, shop.crm, "customers", Some("no_such_column")).await;
-    assert_eq!(hidden["visible"], false);
-    for data in [&mut hidden, &mut unknown] {
-        data["column"].take();
+    // What is asked is said back as it was written, in whatever case.
+    for (asked, unknown) in [("salary", "nosuch"), ("SALARY", "NOSUCH"), ("Salary", "Nosuch")] {
+        let hidden = explain(&acme.viewer, shop.crm, "customers", Some(asked)).await;
+        let unknown = explain(&acme.viewer, shop.crm, "customers", Some(unknown)).await;
+        assert_eq!((&hidden["visible"], &hidden["column"]), (&json!(false), &json!(asked)));
+        assert_eq!(told(&hidden), [("hides_column", None), ("filters_rows", None)]);
+        let renamed = hidden.to_string().replace(asked, unknown["column"].as_str().unwrap());
+        assert_eq!(renamed, unknown.to_string());
     }
-    assert_eq!(hidden, unknown);
-    assert_eq!(told(&hidden), [("hides_column", None), ("filters_rows", None)]);
     // Who may read policies is told which.
     let data = explain(&acme.developer, shop.crm, "customers", Some("salary")).await;
     assert_eq!((&data["visible"], told(&data)[0]), (&json!(false), ("hides_column", Some("salary"))));
@@ -88,6 +90,23 @@ async fn a_closed_table_says_by_what(server: &Server) {
     let data = explain(&acme.viewer, shop.crm, "customers", None).await;
     assert_eq!((&data["visible"], told(&data)[0]), (&json!(false), ("closes_table", None)));
     assert_eq!(data["effects"][0]["policy"]["policy_name"], "Closed");
+}
+
+async fn a_closed_table_names_no_columns(server: &Server) {
+    let (acme, shop, _) = governed(server).await;
+    deny(&acme, &shop, json!({"table": "customers"})).await;
+    let whole = explain(&acme.viewer, shop.crm, "customers", None).await;
+    assert_eq!((told(&whole), &whole["rows_filtered"]), (vec![("closes_table", None)], &json!(false)));
+    // A masked one, one without a policy and none at all are the same to them.
+    for column in ["EMAIL", "email", "name", "nosuch"] {
+        let data = explain(&acme.viewer, shop.crm, "customers", Some(column)).await;
+        assert_eq!(
+            (&data["column"], &data["visible"], &data["effects"]),
+            (&json!(column), &json!(false), &whole["effects"])
+        );
+    }
+    let data = explain(&acme.developer, shop.crm, "customers", Some("EMAIL")).await;
+    assert_eq!(told(&data)[1], ("masks_column", Some("email")));
 }
 
 async fn a_missing_attribute_is_named(server: &Server) {

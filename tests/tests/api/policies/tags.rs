@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     a_mask_for_a_tag_covers_each_column_so_tagged;
+    a_tag_hides_each_column_so_tagged;
     proposals_come_from_names_and_values;
     a_proposal_has_no_effect_until_it_is_confirmed;
     values_are_read_under_the_callers_policies;
@@ -54,6 +55,25 @@ async fn a_mask_for_a_tag_covers_each_column_so_tagged(server: &Server) {
     let body = json!({"user_id": acme.viewer.id, "data_source_id": shop.crm});
     let data = acme.admin.client.post("/api/v1/policies/simulate", body).await.ok();
     assert_eq!(data["tables"][0]["before"]["masked_columns"][0]["column"], "salary");
+}
+
+async fn a_tag_hides_each_column_so_tagged(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let body = json!({"name": "No personal data", "type": "access_control", "role_ids": [acme.roles["Viewer"]],
+        "rules": [{"rule_name": "d", "rule_type": "deny_access", "rule_config": {"tag": "pii.*"}}]});
+    acme.admin.client.post("/api/v1/policies", body).await.created();
+    let columns = async || acme.viewer.query(shop.crm, "SELECT * FROM customers").await["columns"].to_string();
+    assert!(columns().await.contains("email"));
+    tag(&acme, &shop, "email", json!(["pii.email"])).await;
+    let left = columns().await;
+    assert!(!left.contains("email") && left.contains("salary"), "{left}");
+    let known = acme.viewer.client.get(&format!("/api/v1/data-sources/{}/schemas", shop.crm)).await.ok();
+    assert!(!known.to_string().contains("email"), "{known}");
+    // As if the source had renamed it.
+    server.execute("UPDATE column_tags SET column_name = 'e_mail'").await;
+    let query = json!({"query": "SELECT name FROM customers"});
+    acme.viewer.query_with(shop.crm, query).await.error(403, "POLICY_DENIED");
 }
 
 async fn proposals_come_from_names_and_values(server: &Server) {

@@ -21,6 +21,7 @@ on_both_databases! {
     a_share_is_taken_back;
     what_cannot_be_shared;
     a_governed_file_is_read_by_those_who_see_all_of_it;
+    the_file_of_a_deleted_source_is_governed_until_the_purge;
     a_link_to_a_governed_file_dies_when_a_policy_comes;
     a_source_gives_a_link_to_those_who_see_all_of_it;
     who_takes_files_over_takes_the_shares_over;
@@ -157,6 +158,26 @@ async fn a_governed_file_is_read_by_those_who_see_all_of_it(server: &Server) {
     // Nobody is kept from anything of it.
     assert_eq!(acme.viewer.client.get(&object(&products)).await.status, StatusCode::OK);
     assert_eq!(server.audited("file.download", "success").await, 5);
+}
+
+async fn the_file_of_a_deleted_source_is_governed_until_the_purge(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    share(&acme.admin, None, acme.workspace_id).await;
+    let listed = acme.admin.client.get("/api/v1/storage/files").await.ok();
+    let orders = listed["items"].as_array().unwrap().iter().find(|item| item["data_source_id"] == shop.orders);
+    let name = orders.unwrap()["object_name"].as_str().unwrap().to_owned();
+    let source = format!("/api/v1/data-sources/{}", shop.orders);
+    acme.admin.client.delete(&source).await.ok();
+    for person in [&acme.developer, &acme.viewer] {
+        person.client.get(&object(&name)).await.error(403, "POLICY_DENIED");
+        person.client.get(&format!("{}/presigned-url", object(&name))).await.error(403, "POLICY_DENIED");
+    }
+    assert_eq!(acme.owner.client.get(&object(&name)).await.status, StatusCode::OK);
+    // For good, by the hand of somebody who sees all of it.
+    acme.admin.client.delete(&format!("{source}?force=true")).await.ok();
+    assert_eq!(acme.viewer.client.get(&object(&name)).await.status, StatusCode::OK);
 }
 
 async fn a_link_to_a_governed_file_dies_when_a_policy_comes(server: &Server) {
