@@ -2,7 +2,8 @@
 //!
 //! TLS is on unless `metadata.sslmode` is `disable`; `metadata.ssl_root_certificate` (PEM) replaces the system's
 //! roots. Redirects are not followed: they would carry the credentials elsewhere. What the server says of an error
-//! goes to the log, cut short, and never to the caller.
+//! may repeat the request, with its keys and the literals of a row filter: it goes to the log at the level of debugging
+//! alone, cut short, and never to the caller.
 
 use std::time::Duration;
 
@@ -129,9 +130,12 @@ impl HttpSource {
     }
 
     async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
-        let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
-        let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
-        tracing::info!(%status, complaint, "a data source refused a request");
+        tracing::info!(%status, "a data source refused a request");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
+            let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
+            tracing::debug!(%status, complaint, "what the data source said of it");
+        }
         let cause = Some(format!("HTTP status {status}").into());
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ConnectorError::AuthenticationFailed { cause },
@@ -147,6 +151,8 @@ impl HttpSource {
 
 /// What a failed request means, without its words.
 pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError {
+    // The URL may hold a key, and causes are logged.
+    let error = error.without_url();
     match blocked(&error) {
         Some(rivergen_platform::net::Blocked::NotFound { .. }) => {
             return ConnectorError::Unreachable { cause: Some(error.into()) };
@@ -154,8 +160,6 @@ pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError
         Some(_) => return ConnectorError::Blocked,
         None => {}
     }
-    // The URL may hold a key, and causes are logged.
-    let error = error.without_url();
     // reqwest wraps the handshake's error in those of its connector.
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
     while let Some(inner) = cause {
@@ -230,8 +234,48 @@ impl HttpSource {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::dns::{Name, Resolve, Resolving};
+    use rivergen_platform::net::Blocked;
+
     use super::*;
     use crate::DataSourceType;
+
+    /// Knows no name.
+    struct Nowhere;
+
+    impl Resolve for Nowhere {
+        fn resolve(&self, name: Name) -> Resolving {
+            let unknown = Blocked::NotFound { host: name.as_str().to_owned() };
+            Box::pin(async move { Err(unknown.into()) })
+        }
+    }
+
+    /// All that the log would show of an error.
+    fn shown(error: &ConnectorError) -> String {
+        let mut shown = format!("{error:?}");
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = cause {
+            shown.push_str(&error.to_string());
+            cause = error.source();
+        }
+        shown
+    }
+
+    #[tokio::test]
+    async fn a_failed_request_tells_the_log_no_key_of_its_url() {
+        let unresolved = Client::builder().dns_resolver(Nowhere).no_proxy().build().unwrap();
+        let closed = Client::builder().no_proxy().build().unwrap();
+        for (client, url) in [
+            (unresolved, "http://api.acme.example/v1?api_key=SECRET"),
+            (closed, "http://127.0.0.1:1/v1?api_key=SECRET"),
+        ] {
+            let error = client.get(url).send().await.unwrap_err();
+            assert!(error.to_string().contains("SECRET"), "the client itself would tell it: {error}");
+            let error = classify(error, Duration::from_secs(1));
+            assert!(matches!(error, ConnectorError::Unreachable { cause: Some(_) }), "{error:?}");
+            assert!(!shown(&error).contains("SECRET"), "{}", shown(&error));
+        }
+    }
 
     #[test]
     fn a_host_is_a_host_and_nothing_more() {

@@ -227,8 +227,10 @@ impl Drop for Statement {
 
 /// What the warehouse's error means, without its words. The class of the error stands in brackets.
 fn classify(message: &str) -> ConnectorError {
-    tracing::info!(message, "Databricks refused a statement");
     let class = message.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(class, _)| class);
+    tracing::info!(class, "Databricks refused a statement");
+    // Its words may hold parts of the statement.
+    tracing::debug!(message, "what Databricks said of it");
     match class.split('.').next().unwrap_or_default() {
         "TABLE_OR_VIEW_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "UNRESOLVED_COLUMN" | "INSUFFICIENT_PERMISSIONS" => {
             ConnectorError::NotFound { what: "a table or column of the query".into() }

@@ -153,7 +153,9 @@ fn unpacked(body: &[u8]) -> Result<Bytes, ConnectorError> {
 /// What the account's error means, without its words.
 fn classify(status: StatusCode, failure: Option<Failure>, limit: Duration) -> ConnectorError {
     let Failure { code, message } = failure.unwrap_or(Failure { code: String::new(), message: String::new() });
-    tracing::info!(code, message, "Snowflake refused a statement");
+    tracing::info!(code, "Snowflake refused a statement");
+    // Its words may hold parts of the statement.
+    tracing::debug!(code, message, "what Snowflake said of it");
     let cause = Some(format!("Snowflake's error {code}").into());
     match (status, code.as_str()) {
         // A statement that took too long or was cancelled.

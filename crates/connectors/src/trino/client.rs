@@ -204,7 +204,9 @@ impl Drop for Statement {
 
 /// What the cluster's error means, without its words.
 fn classify(failure: &Failure, limit: Duration) -> ConnectorError {
-    tracing::info!(name = failure.error_name, message = failure.message, "Trino refused a statement");
+    tracing::info!(name = failure.error_name, "Trino refused a statement");
+    // Its words may hold parts of the statement.
+    tracing::debug!(message = failure.message, "what Trino said of it");
     let cause = Some(failure.error_name.clone().into());
     match failure.error_name.as_str() {
         "CATALOG_NOT_FOUND" => ConnectorError::AuthenticationFailed { cause },
