@@ -25,6 +25,13 @@ const PATIENCE: u32 = 4;
 /// A server that asks for more patience is reported.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Whether a request that may have been heard may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Harmless,
+    Never,
+}
+
 /// The HTTP client of one source. Cloning shares its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSource {
@@ -89,12 +96,46 @@ impl HttpSource {
         serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
+    /// Sends what begins something that must not begin twice: unless no connection came about, the server may have heard
+    /// it, and the error is then one after which nobody tries again.
+    pub async fn execute_once(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        request.send().await.map_err(|error| match (error.is_connect(), self.classify(error)) {
+            (false, ConnectorError::Unreachable { cause }) => ConnectorError::Interrupted { cause },
+            (_, error) => error,
+        })
+    }
+
+    /// As `send`, of what must not begin twice.
+    pub async fn send_once(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        let response = self.execute_once(request).await?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            // Somebody between here and there lost the answer.
+            status @ StatusCode::BAD_GATEWAY => {
+                Err(ConnectorError::Interrupted { cause: Some(format!("HTTP status {status}").into()) })
+            }
+            status => Err(self.refused(status, response).await),
+        }
+    }
+
     /// Sends it; where the server has too much to do, waits as long as it asks for and tries again, some times.
-    pub async fn send_patiently(&self, mut request: RequestBuilder) -> Result<Response, ConnectorError> {
+    pub async fn send_patiently(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        self.patiently(request, Again::Harmless).await
+    }
+
+    /// As `send_patiently`, of what must not begin twice: a server that has too much to do has not begun it.
+    pub async fn send_once_patiently(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        self.patiently(request, Again::Never).await
+    }
+
+    async fn patiently(&self, mut request: RequestBuilder, again: Again) -> Result<Response, ConnectorError> {
         for attempt in 0..PATIENCE {
-            let Some(again) = request.try_clone() else { break };
-            let response = self.execute(request).await?;
-            request = again;
+            let Some(next) = request.try_clone() else { break };
+            let response = match again {
+                Again::Harmless => self.execute(request).await?,
+                Again::Never => self.execute_once(request).await?,
+            };
+            request = next;
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -104,10 +145,16 @@ impl HttpSource {
                     }
                     tokio::time::sleep(wait).await;
                 }
+                status if again == Again::Never && status == StatusCode::BAD_GATEWAY => {
+                    return Err(ConnectorError::Interrupted { cause: Some(format!("HTTP status {status}").into()) });
+                }
                 status => return Err(self.refused(status, response).await),
             }
         }
-        self.send(request).await
+        match again {
+            Again::Harmless => self.send(request).await,
+            Again::Never => self.send_once(request).await,
+        }
     }
 
     /// Sends it and reads an answer of at most 64 MiB.

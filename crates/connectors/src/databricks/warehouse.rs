@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -119,6 +119,10 @@ impl Warehouse {
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
         let response = self.0.http.send_patiently(request).await?;
+        self.parsed(response).await
+    }
+
+    async fn parsed<T: DeserializeOwned>(&self, response: Response) -> Result<T, ConnectorError> {
         let body = self.0.http.read(response).await?;
         serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
@@ -192,7 +196,9 @@ impl Statement {
             "disposition": "INLINE",
             "format": "JSON_ARRAY",
         }));
-        let answer: Answer = warehouse.answer(request).await?;
+        // Nothing tells the warehouse that a second attempt is one at the same statement.
+        let response = inner.http.send_once_patiently(request).await?;
+        let answer: Answer = warehouse.parsed(response).await?;
         let (id, done) = (answer.statement_id.clone(), answer.is_done());
         Ok((Self { warehouse, id, done, chunk: None, _turn: turn }, answer))
     }

@@ -134,7 +134,8 @@ impl Statement {
             // Moments keep their digits.
             .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
             .header("X-Trino-Session", format!("query_max_run_time={}s", inner.http.query_timeout().as_secs().max(1)));
-        let response = inner.http.send(request).await?;
+        // Nothing tells the coordinator that a second attempt is one at the same statement.
+        let response = inner.http.send_once(request).await?;
         let mut statement = Self { cluster, rows: None, next: None, until, _turn: turn };
         statement.take(response).await?;
         Ok(statement)

@@ -19,5 +19,6 @@ mod redis;
 mod rest;
 mod search;
 mod sqlite;
+mod starts;
 mod support;
 mod warehouses;
