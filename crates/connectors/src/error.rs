@@ -57,7 +57,9 @@ pub enum ConnectorError {
     #[error(transparent)]
     Tunnel(TunnelFault),
     /// TLS was demanded and did not come about.
-    #[error("no trusted TLS connection could be made; check sslmode and the root certificate")]
+    #[error(
+        "no trusted TLS connection could be made; check metadata.ssl_root_certificate, or set metadata.sslmode to disable where the server speaks no TLS"
+    )]
     Untrusted {
         #[source]
         cause: Option<Cause>,

@@ -62,7 +62,7 @@ impl Connector for Cassandra {
                 }},
                 "metadata": {"type": "object", "properties": {
                     "datacenter": {"type": "string", "title": "Data centre that is asked first"},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["disable", "verify-full"], "default": "disable"},
+                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
                     "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
                 }},
                 "connection_pool_size": {"type": "integer", "title": "Connections to each node", "default": 5, "minimum": 1, "maximum": 100},

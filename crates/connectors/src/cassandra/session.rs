@@ -80,7 +80,7 @@ impl Settings {
             keyspace,
             sign_in,
             datacenter: config.metadata_text("datacenter").map(str::to_owned),
-            tls: wants_tls(config, false)?,
+            tls: wants_tls(config)?,
             root_certificate: root_certificate(config)?.map(str::to_owned),
             connections: NonZeroUsize::new(config.connection_pool_size.clamp(1, 100) as usize)
                 .unwrap_or(NonZeroUsize::MIN),

@@ -79,7 +79,7 @@ impl Settings {
             max_retries: config.max_retries,
             broker: format!("{host}:{port}"),
             sign_in: SignIn::read(config, credentials)?,
-            tls: wants_tls(config, false)?,
+            tls: wants_tls(config)?,
             root_certificate: root_certificate(config)?.map(str::to_owned),
         })
     }
@@ -153,10 +153,6 @@ impl SignIn {
             (None, None) if given.is_none() => Ok(None),
             (None, _) => wrong("credentials.username", "is required to sign in"),
             (_, None) => wrong("credentials.password", "is required to sign in"),
-            (Some(_), Some(_)) if mechanism == MECHANISMS[0] && config.metadata_text("sslmode").is_none() => wrong(
-                "metadata.sslmode",
-                "is required, because PLAIN sends the password as it is: verify-full, or disable in a trusted network",
-            ),
             (Some(user), Some(password)) => Ok(Some(Self { mechanism, user, password })),
         }
     }

@@ -615,6 +615,7 @@ fn source(port: u16) -> (SourceContext, tempfile::TempDir) {
     config.database_name = Some(KEYSPACE.into());
     config.connection_timeout = 10;
     config.max_retries = 0;
+    config.metadata.insert("sslmode".into(), "disable".into());
     crate::support::source("cassandra", config, Credentials::default())
 }
 

@@ -21,4 +21,5 @@ mod search;
 mod sqlite;
 mod starts;
 mod support;
+mod tls_by_default;
 mod warehouses;

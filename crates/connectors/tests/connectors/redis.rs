@@ -50,6 +50,7 @@ impl Server {
         config.host = Some("127.0.0.1".into());
         config.port = Some(self.port);
         config.metadata = metadata.as_object().unwrap().clone();
+        config.metadata.entry("sslmode").or_insert_with(|| "disable".into());
         let credentials = Credentials { password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
         crate::support::source("redis", config, credentials)
     }
@@ -181,6 +182,7 @@ async fn failures_are_told_apart() {
     let mut config = SourceConfig::new(DataSourceType::Redis);
     config.host = Some("127.0.0.1".into());
     config.port = Some(1);
+    config.metadata.insert("sslmode".into(), "disable".into());
     let (mut closed, _cache) = crate::support::source("redis", config, Credentials::default());
     assert!(connector.test(&closed).await.error_message.unwrap().contains("cannot be reached"));
     closed.guard = crate::support::outbound(false);
