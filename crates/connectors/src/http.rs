@@ -50,8 +50,18 @@ impl HttpSource {
 
     /// For a server at this address.
     pub fn at(source: &SourceContext, base: Url) -> Result<Self, ConnectorError> {
+        let roots = source.config.metadata_text("ssl_root_certificate");
+        Self::trusting(source, base, roots.map(str::to_owned))
+    }
+
+    /// For the addresses of others that a server at this one hands out: the system's roots vouch for them.
+    pub fn beside(source: &SourceContext, base: Url) -> Result<Self, ConnectorError> {
+        Self::trusting(source, base, None)
+    }
+
+    fn trusting(source: &SourceContext, base: Url, roots: Option<String>) -> Result<Self, ConnectorError> {
         let options = HttpOptions {
-            root_certificates: source.config.metadata_text("ssl_root_certificate").map(str::to_owned),
+            root_certificates: roots,
             connect_timeout: Some(source.config.connect_timeout()),
             read_timeout: Some(source.config.query_timeout()),
         };

@@ -62,6 +62,11 @@ impl Service {
         self.told("cancelled").await
     }
 
+    /// The statements whose results were to be fetched elsewhere.
+    pub async fn fetched(&self) -> Vec<String> {
+        self.told("fetched").await
+    }
+
     /// The tokens for a while that were handed out.
     pub async fn granted(&self) -> Vec<String> {
         self.told("granted").await
