@@ -100,8 +100,7 @@ struct Chunk {
 struct Link {
     external_link: Url,
     next_chunk_index: Option<u64>,
-    #[serde(default)]
-    http_headers: BTreeMap<String, String>,
+    http_headers: Option<BTreeMap<String, String>>,
 }
 
 /// Where a result is delivered.
@@ -162,7 +161,7 @@ impl Warehouse {
             return Err(ConnectorError::QueryFailed { cause: Some("a result lies behind a link without TLS".into()) });
         }
         let mut request = store.request_url(Method::GET, link.external_link);
-        for (name, value) in &link.http_headers {
+        for (name, value) in link.http_headers.iter().flatten() {
             request = request.header(name, value);
         }
         let response = store.send_patiently(request).await?;
@@ -235,16 +234,17 @@ impl Statement {
         turn: OwnedSemaphorePermit,
     ) -> Result<(Self, Answer), ConnectorError> {
         let inner = &warehouse.0;
+        let disposition = match disposition {
+            Disposition::Inline => "INLINE",
+            Disposition::ExternalLinks => "EXTERNAL_LINKS",
+        };
         let request = warehouse.request(Method::POST, &[]).json(&json!({
             "warehouse_id": inner.id,
             "statement": sql,
             "catalog": inner.catalog.get(),
             "wait_timeout": "10s",
             "on_wait_timeout": "CONTINUE",
-            "disposition": match disposition {
-                Disposition::Inline => "INLINE",
-                Disposition::ExternalLinks => "EXTERNAL_LINKS",
-            },
+            "disposition": disposition,
             "format": "JSON_ARRAY",
         }));
         // Nothing tells the warehouse that a second attempt is one at the same statement.

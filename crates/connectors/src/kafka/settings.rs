@@ -18,8 +18,9 @@ use crate::{ConnectorError, Credentials, SourceConfig};
 pub(super) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 /// Kafka's own bound.
 const LONGEST_TOPIC: usize = 249;
-/// One answer of a broker.
+/// One answer of a broker, and how many a connection waits for at once: together the most that one holds.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+const ANSWERS_AT_ONCE: usize = 2;
 
 /// What of a configuration a topic needs, checked.
 #[derive(Debug)]
@@ -110,6 +111,7 @@ impl Settings {
             .connect_timeout(self.connect_timeout)
             .request_timeout(self.query_timeout.max(self.connect_timeout))
             .max_response_size(LARGEST_ANSWER)
+            .max_in_flight_requests(ANSWERS_AT_ONCE)
             .connect()
             .await
     }

@@ -130,6 +130,24 @@ async fn a_topic_is_a_table_and_filters_mean_the_same() {
     }
 }
 
+/// More than what a page holds, in records of which a broker sends one at a time.
+#[tokio::test]
+async fn large_records_are_read_in_small_pages() {
+    let (broker, port) = brokers(1).await;
+    broker.create_topic("large", 1);
+    let producer = broker.kafka().connect().await.unwrap().producer().build().await.unwrap();
+    for n in 0..40 {
+        let value = json!({"n": n, "text": "x".repeat(900_000)}).to_string();
+        drop(producer.enqueue(Record::new("large", value).partition(0)).await.unwrap());
+        producer.flush().await.unwrap();
+    }
+    producer.close().await.unwrap();
+    let (context, _cache) = source(port, json!({"topic": "large"}));
+    let large = table(&opened(&context).await, "topics", "large").await;
+    let found = query(&large, "SELECT count(*), sum(n), sum(length(text)) FROM t").await;
+    assert_eq!(found, [["40", "780", "36000000"]]);
+}
+
 #[tokio::test]
 async fn filters_narrow_what_is_fetched() {
     let (broker, port) = brokers(1).await;
