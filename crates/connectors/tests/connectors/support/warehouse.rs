@@ -46,7 +46,7 @@ impl Service {
     /// Starts the service and runs the statements; `None`, and a word, where its packages are not installed.
     pub fn start(kind: &str, script: &str) -> Option<Self> {
         let Some(python) = python() else {
-            eprintln!("skipped: DuckDB and sqlglot are not installed; see scripts/install-test-tools.sh");
+            super::missing::passed_over("DuckDB and sqlglot are not installed");
             return None;
         };
         let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/connectors/support/warehouse_http.py");
