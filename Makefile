@@ -38,4 +38,4 @@ openapi: ## Write docs/openapi.json from the code
 bench: ## Measure a release build; prints a table of ratios (takes some minutes)
 	scripts/build-console.sh
 	scripts/bench.sh
-	RIVERGEN_BIN=$(RELEASE) scripts/test-console.sh console/tests/weight.test.mjs
+	RIVERGEN_BIN=$(RELEASE) scripts/test-console.sh console/tests/quickness.bench.mjs

@@ -132,6 +132,7 @@ install_python() {
 install_python storage-interop tests/interop/storage/requirements.txt "the tests of S3 and of tuspy"
 install_python pysaml2 tests/interop/saml/requirements.txt "the tests of SAML"
 install_python tds-interop tests/interop/tds/requirements.txt "the tests of SQL Server"
+install_python oracle-interop tests/interop/oracle/requirements.txt "the tests of Oracle"
 install_python kafka tests/interop/kafka/requirements.txt "the tests of Kafka against librdkafka"
 install_python scim-interop tests/interop/scim/requirements.txt "the test of SCIM with scim2-tester"
 install_python oauth-interop tests/interop/oauth/requirements.txt "the test of OAuth with Authlib"

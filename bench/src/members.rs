@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{TimeDelta, Utc};
 use rivergen_federation::abac::AccessControl;
 use rivergen_kernel::{OrganizationId, Permission, Proofs, UserId, access::Asker};
 use rivergen_platform::{Clock, Database, Event};
@@ -34,6 +35,9 @@ const REQUESTS: i64 = 200;
 const EVERY: Duration = Duration::from_millis(20);
 /// Answers that are not counted, while caches and plans warm up.
 const WARM_UP: i64 = 20;
+
+/// In the audit log, for each member.
+const RECORDS: i64 = 10;
 
 const IMPORTED: usize = 100_000;
 const CHECKS: u32 = 200_000;
@@ -206,6 +210,7 @@ impl Large {
         for batch in rows.chunks(1_000) {
             word::Entity::insert_many(batch.to_vec()).exec_without_returning(tx.conn()).await?;
         }
+        tx.conn().execute_unprepared(&self.happened(database, members * RECORDS)).await?;
         tx.publish(Event::Resync).await.map_err(BenchError::database)?;
         tx.commit().await.map_err(BenchError::database)?;
         self.members = members;
@@ -213,6 +218,25 @@ impl Large {
         let analyse = if database.backend() == DbBackend::Postgres { "VACUUM ANALYZE" } else { "ANALYZE" };
         database.read().execute_unprepared(analyse).await?;
         Ok(())
+    }
+
+    /// So many records of what happened in the months before, in a chain of their own; one of a thousand tells of a policy.
+    fn happened(&self, database: &Database, records: i64) -> String {
+        let Self { id, first_member, members, .. } = *self;
+        let (from, seconds) = (members * RECORDS + 1, format!("({records} - i) * 30"));
+        let at = match database.backend() {
+            DbBackend::Postgres => format!("now() - interval '1 day' - {seconds} * interval '1 second'"),
+            _ => format!("strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now', '-1 day', '-' || ({seconds}) || ' seconds')"),
+        };
+        let hash = if database.backend() == DbBackend::Postgres { "''::bytea" } else { "x''" };
+        format!(
+            "{} INSERT INTO audit_log (chain, sequence, organization_id, occurred_at, actor_kind, actor_user_id, action, \
+             target_kind, target_id, outcome, details, previous_hash, hash) \
+             SELECT -{id}, i, {id}, {at}, 'user', {first_member} + i % 1000, \
+             CASE WHEN i % 1000 = 0 THEN 'policy.create' ELSE 'auth.login' END, 'user', CAST(i % 1000 AS TEXT), 'success', \
+             '{{}}', {hash}, {hash} FROM n",
+            numbers(from, records)
+        )
     }
 
     /// Another member each time, spread over all of them.
@@ -230,7 +254,19 @@ impl Large {
         let search =
             |query: String| post("/api/v1/users/search", json!({"organization_id": id, "query": query, "limit": 50}));
         let first_invited = self.invited;
-        let cases: [(&'static str, Request<'_>); 11] = [
+        let long_ago = |days: i64| (Utc::now() - TimeDelta::days(days)).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let log = format!("/api/v1/organizations/{id}/audit-logs?limit=50");
+        // The oldest record of a thousand members is some days old.
+        let cases: [(&'static str, Request<'_>); 19] = [
+            ("audit records of an action", Box::new(|_| get(format!("{log}&action=policy.create")))),
+            ("audit records of a kind of action", Box::new(|_| get(format!("{log}&action=policy.")))),
+            (
+                "audit records of a day",
+                Box::new(|i| {
+                    let day = 2 + i % (members * RECORDS * 30 / 86_400);
+                    get(format!("{log}&from={}&to={}", long_ago(day + 1), long_ago(day)))
+                }),
+            ),
             ("members, first page", Box::new(|_| get(format!("{list}?limit=50")))),
             ("members, any page", Box::new(|i| get(format!("{list}?limit=50&skip={}", i * 7_919 % members)))),
             (
@@ -238,6 +274,23 @@ impl Large {
                 Box::new(|i| get(format!("{list}?limit=50&role_id={}", first_role + i % duties))),
             ),
             ("users by the beginning of a name", Box::new(|i| search(format!("member{}", self.someone(i) / 100)))),
+            ("users by a word that all have", Box::new(|_| search("member".to_owned()))),
+            (
+                "members by status, any page",
+                Box::new(|i| get(format!("{list}?limit=50&status=active&skip={}", i * 7_919 % members))),
+            ),
+            (
+                "members who hold the role that all hold, any page",
+                Box::new(|i| get(format!("{list}?limit=50&role_id={viewer}&skip={}", i * 7_919 % members))),
+            ),
+            ("the role that all hold", Box::new(|_| get(format!("/api/v1/organizations/{id}/roles/{viewer}")))),
+            (
+                "holders of the role that all hold, any page",
+                Box::new(|i| {
+                    let skip = i * 7_919 % members;
+                    get(format!("/api/v1/roles/{viewer}/assignments?limit=50&skip={skip}"))
+                }),
+            ),
             ("users by two words", Box::new(|i| search(format!("team{} member", i % teams)))),
             (
                 "members of a workspace",

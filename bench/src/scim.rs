@@ -1,5 +1,6 @@
-//! An identity provider at work: what it pushes, and how long its lookups take, with a thousand users and with a hundred
-//! thousand.
+//! An identity provider at work: what it pushes in a second, and how long its lookups and lists take, with a thousand users,
+//! with a hundred thousand, and with a thousand groups of ten thousand members. What grows beside them is held against what it
+//! was without them.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -26,10 +27,14 @@ const CONNECTIONS: usize = 16;
 const PUSHED: usize = 4_000;
 const REQUESTS: i64 = 200;
 const EVERY: Duration = Duration::from_millis(20);
+/// Of what reads a whole page.
+const EVERY_PAGE: Duration = Duration::from_millis(200);
+const PAGES: usize = 70;
 /// Answers that are not counted, while caches and plans warm up.
 const WARM_UP: usize = 20;
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// Everything on one database: SQLite where none is given.
@@ -37,57 +42,116 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
     let server = Server::provisioned_on(binary, database)?;
     let runtime = load::runtime()?;
     let database = runtime.block_on(connect_to(&server, database))?;
-    let provider = runtime.block_on(Provider::found(&server, &database))?;
+    let session = server.sign_in()?.access_token;
+    let provider = runtime.block_on(Provider::found(server.address, &session, &database))?;
 
-    let creates: Vec<Vec<u8>> = (0..PUSHED).map(|i| provider.create(&format!("pushed{i}@bench.example"))).collect();
-    let rate = load::all_per_second(server.address, creates, CONNECTIONS)?;
+    let alone = provider.created_per_second("pushed")?;
     let goal = if name == "PostgreSQL" { Goal::AtLeast(1_000.0) } else { Goal::AtLeast(0.0) };
-    report.bound(format!("SCIM users created, {name}, {CONNECTIONS} connections"), rate, "/s", goal);
+    report.bound(format!("SCIM users created, {name}, {CONNECTIONS} connections"), alone, "/s", goal);
     let first = runtime.block_on(number(&database, "(SELECT MIN(user_id) FROM scim_users)"))?;
-    let title = |i: usize| json!({"op": "replace", "path": "title", "value": format!("Title {i}")});
-    let patches = (0..PUSHED).map(|i| {
-        let person = first + i64::try_from(i).unwrap_or_default();
-        provider.patch(&format!("/scim/v2/Users/{person}"), title(i))
-    });
-    let rate = load::all_per_second(server.address, patches.collect(), CONNECTIONS)?;
-    report.bound(format!("SCIM users changed by PATCH, {name}"), rate, "/s", Goal::AtLeast(0.0));
+    let changed_alone = provider.changed_per_second(first, "Title")?;
+    report.bound(format!("SCIM users changed by PATCH, {name}"), changed_alone, "/s", Goal::AtLeast(0.0));
 
-    let mut lookups = Vec::new();
+    let (mut lookups, mut pages) = (Vec::new(), Vec::new());
     for users in [FEW, MANY] {
         runtime.block_on(provider.grow(&database, users))?;
         let requests: Vec<Vec<u8>> = (0..REQUESTS).map(|i| provider.lookup(i * 7_919 % users)).collect();
-        let taken = load::latencies(server.address, EVERY, requests.iter().map(Vec::as_slice))?;
-        lookups.push(taken.into_iter().skip(WARM_UP).collect::<Vec<_>>());
+        lookups.push(p99(server.address, EVERY, &requests)?);
+        pages.push(provider.page("/scim/v2/Users?filter=active%20eq%20true&count=100")?);
     }
-    let many = percentile(lookups.pop().unwrap_or_default(), 99);
-    let few = percentile(lookups.pop().unwrap_or_default(), 99);
-    report.compare(
-        format!("SCIM userName eq, {name}, {MANY} users, p99"),
-        format!("{many:.1} ms"),
-        format!("{few:.1} ms with {FEW}"),
-        many / few,
-        Goal::AtMost(2.0),
-    );
-    report.bound(format!("SCIM userName eq, {name}, p99"), many, "ms", Goal::AtMost(5.0));
+    if let (&[few, many], &[few_on_page, many_on_page]) = (lookups.as_slice(), pages.as_slice()) {
+        report.compare(
+            format!("SCIM userName eq, {name}, {MANY} users, p99"),
+            format!("{many:.1} ms"),
+            format!("{few:.1} ms with {FEW}"),
+            many / few,
+            Goal::AtMost(2.0),
+        );
+        report.bound(format!("SCIM userName eq, {name}, p99"), many, "ms", Goal::AtMost(5.0));
+        // It counts whom it finds, so it grows with them.
+        report.compare(
+            format!("SCIM page of 100 by active eq true, {name}, {MANY} users, p99"),
+            format!("{many_on_page:.1} ms"),
+            format!("{few_on_page:.1} ms with {FEW}"),
+            many_on_page / few_on_page,
+            Goal::AtMost((MANY / FEW) as f64),
+        );
+        report.bound(format!("SCIM page of 100, {name}, p99"), many_on_page, "ms", Goal::AtMost(100.0));
+    }
 
     let group = runtime.block_on(provider.large_groups(&database))?;
     let requests: Vec<Vec<u8>> = (0..REQUESTS).map(|i| provider.lookup(i * 7_919 % MANY)).collect();
-    let taken = load::latencies(server.address, EVERY, requests.iter().map(Vec::as_slice))?;
-    let grouped = percentile(taken.into_iter().skip(WARM_UP).collect(), 99);
     let what = format!("the same of somebody in {} of {GROUPS} groups, {name}, p99", GROUPS * GROUP / MANY);
-    report.bound(what, grouped, "ms", Goal::AtMost(5.0));
-    let path = format!("/scim/v2/Groups/{group}?attributes=displayName");
-    let adds: Vec<Vec<u8>> = (0..REQUESTS)
-        .map(|i| {
-            // Those who were pushed are in no group.
+    report.bound(what, p99(server.address, EVERY, &requests)?, "ms", Goal::AtMost(5.0));
+
+    let among_many = provider.created_per_second("later")?;
+    slower(report, format!("SCIM users created, {name}, {MANY} users and {GROUPS} groups there"), among_many, alone);
+    let changed = provider.changed_per_second(first, "Later")?;
+    slower(report, format!("SCIM users changed by PATCH, {name}, as many there"), changed, changed_alone);
+
+    // Those who were pushed are in no group.
+    let small = runtime.block_on(provider.small_group())?;
+    let mut taken = Vec::new();
+    for group in [small, group] {
+        let path = format!("/scim/v2/Groups/{group}?attributes=displayName");
+        let adds = (0..REQUESTS).map(|i| {
             let value = json!([{"value": (first + i).to_string()}]);
             provider.patch(&path, json!({"op": "add", "path": "members", "value": value}))
-        })
-        .collect();
-    let taken = load::latencies(server.address, EVERY, adds.iter().map(Vec::as_slice))?;
-    let one = percentile(taken.into_iter().skip(WARM_UP).collect(), 99);
-    report.bound(format!("one more in a group of {GROUP}, {name}, p99"), one, "ms", Goal::AtMost(20.0));
+        });
+        let removals = (0..REQUESTS).map(|i| {
+            let path_of = format!("members[value eq \"{}\"]", first + i);
+            provider.patch(&path, json!({"op": "remove", "path": path_of}))
+        });
+        let added = p99(server.address, EVERY, &adds.collect::<Vec<_>>())?;
+        taken.push((added, p99(server.address, EVERY, &removals.collect::<Vec<_>>())?));
+    }
+    if let &[(add_small, remove_small), (add, remove)] = taken.as_slice() {
+        for (what, large, small) in [("one more in", add, add_small), ("one out of", remove, remove_small)] {
+            report.compare(
+                format!("{what} a group of {GROUP}, {name}, p99"),
+                format!("{large:.1} ms"),
+                format!("{small:.1} ms of a group of none"),
+                large / small,
+                Goal::AtMost(2.0),
+            );
+            report.bound(format!("{what} a group of {GROUP}, {name}, p99"), large, "ms", Goal::AtMost(20.0));
+        }
+    }
+
+    let member = runtime
+        .block_on(number(&database, "(SELECT MIN(user_id) FROM scim_users WHERE user_name_key LIKE 'written%')"))?;
+    let of_member = |i: i64| {
+        let filter = format!("members.value%20eq%20%22{}%22", member + i);
+        provider.get(&format!("/scim/v2/Groups?filter={filter}&excludedAttributes=members"))
+    };
+    let requests: Vec<Vec<u8>> = (0..REQUESTS).map(of_member).collect();
+    let what = format!("the {} groups of somebody among {GROUPS}, {name}, p99", GROUPS * GROUP / MANY);
+    report.bound(what, p99(server.address, EVERY, &requests)?, "ms", Goal::AtMost(20.0));
+    for (what, path, most) in [
+        ("100 groups without the members", "/scim/v2/Groups?count=100&excludedAttributes=members".to_owned(), 20.0),
+        ("a page of groups with the members", "/scim/v2/Groups?count=100".to_owned(), 200.0),
+        ("a group with the members", format!("/scim/v2/Groups/{group}"), 100.0),
+    ] {
+        report.bound(format!("{what}, {GROUP} of each, {name}, p99"), provider.page(&path)?, "ms", Goal::AtMost(most));
+    }
     Ok(())
+}
+
+/// Of requests one after the other, those left out with which caches and plans warm up.
+fn p99(address: SocketAddr, every: Duration, requests: &[Vec<u8>]) -> Result<f64> {
+    let taken = load::latencies(address, every, requests.iter().map(Vec::as_slice))?;
+    Ok(percentile(taken.into_iter().skip(WARM_UP).collect(), 99))
+}
+
+/// A rate beside that of an empty organization.
+fn slower(report: &mut Report, what: String, rate: f64, alone: f64) {
+    report.compare(
+        what,
+        format!("{rate:.0} /s"),
+        format!("{alone:.0} /s in an empty one"),
+        alone / rate,
+        Goal::AtMost(1.5),
+    );
 }
 
 /// The identity provider of the provisioned organization.
@@ -124,7 +188,7 @@ async fn execute(database: &Database, statements: &[String]) -> Result<()> {
 const WRITTEN: &str = "lower(email) LIKE 'written%'";
 
 impl Provider {
-    async fn found(server: &Server, database: &Database) -> Result<Self> {
+    async fn found(address: SocketAddr, session: &str, database: &Database) -> Result<Self> {
         let organization = number(database, "(SELECT MIN(id) FROM organizations WHERE name = 'Bench')").await?;
         let provider = format!(
             "INSERT INTO sso_providers (organization_id, name, name_key, kind, status, certificates, allow_idp_initiated, \
@@ -134,10 +198,9 @@ impl Provider {
         );
         execute(database, &[provider]).await?;
         let provider_id = number(database, "(SELECT MAX(id) FROM sso_providers)").await?;
-        let (address, session) = (server.address, server.sign_in()?.access_token);
         let body = json!({"provider_id": provider_id});
         let mut connection = Connection::open(address).await?;
-        connection.exchange(&Load::post(address, "/api/v1/sso/scim/config", &body, Some(&session), 1).request).await?;
+        connection.exchange(&Load::post(address, "/api/v1/sso/scim/config", &body, Some(session), 1).request).await?;
         let answer: Value = serde_json::from_slice(connection.body())?;
         let token = answer["data"]["bearer_token"].as_str();
         let token = token.ok_or_else(|| BenchError::Answer("no SCIM token was answered".into()))?.to_owned();
@@ -151,6 +214,41 @@ impl Provider {
         Load::post(self.address, "/scim/v2/Users", &body, Some(&self.token), 1).request
     }
 
+    fn created_per_second(&self, prefix: &str) -> Result<f64> {
+        let creates = (0..PUSHED).map(|i| self.create(&format!("{prefix}{i}@bench.example")));
+        load::all_per_second(self.address, creates.collect(), CONNECTIONS)
+    }
+
+    /// Of those who were pushed first.
+    fn changed_per_second(&self, first: i64, title: &str) -> Result<f64> {
+        let patches = (0..PUSHED).map(|i| {
+            let person = first + i64::try_from(i).unwrap_or_default();
+            let operation = json!({"op": "replace", "path": "title", "value": format!("{title} {i}")});
+            self.patch(&format!("/scim/v2/Users/{person}"), operation)
+        });
+        load::all_per_second(self.address, patches.collect(), CONNECTIONS)
+    }
+
+    fn get(&self, path: &str) -> Vec<u8> {
+        Load::get(self.address, path, &self.token, 1).request
+    }
+
+    /// How long a whole page takes, p99.
+    fn page(&self, path: &str) -> Result<f64> {
+        let requests: Vec<Vec<u8>> = std::iter::repeat_n(self.get(path), PAGES).collect();
+        p99(self.address, EVERY_PAGE, &requests)
+    }
+
+    /// A group of nobody.
+    async fn small_group(&self) -> Result<i64> {
+        let body = json!({"schemas": [GROUP_SCHEMA], "displayName": "Small"});
+        let mut connection = Connection::open(self.address).await?;
+        connection.exchange(&Load::post(self.address, "/scim/v2/Groups", &body, Some(&self.token), 1).request).await?;
+        let answer: Value = serde_json::from_slice(connection.body())?;
+        let id = answer["id"].as_str().and_then(|id| id.parse().ok());
+        id.ok_or_else(|| BenchError::Answer("no group was made".into()))
+    }
+
     fn patch(&self, path: &str, operation: Value) -> Vec<u8> {
         let body = json!({"schemas": [PATCH], "Operations": [operation]});
         let mut request = Load::post(self.address, path, &body, Some(&self.token), 1).request;
@@ -160,7 +258,7 @@ impl Provider {
 
     fn lookup(&self, number: i64) -> Vec<u8> {
         let path = format!("/scim/v2/Users?filter=userName%20eq%20%22written{number}%40bench.example%22");
-        Load::get(self.address, &path, &self.token, 1).request
+        self.get(&path)
     }
 
     /// Until so many users are written.

@@ -44,20 +44,14 @@ const page = <P extends string>(path: P, load: () => Promise<Record<string, unkn
 
 const doors = () => import("./pages/door");
 const links = () => import("./pages/mailed");
+const home = () => import("./pages/home");
 const asking = () => import("./pages/ask");
-const questions = () => import("./pages/questions");
-const templates = () => import("./pages/templates");
+const history = () => import("./pages/history");
+const writing = () => import("./pages/templates/writing");
 const sources = () => import("./pages/sources");
-const source = () => import("./pages/source");
 const files = () => import("./pages/files");
 const policies = () => import("./pages/policies");
-const policy = () => import("./pages/policy");
-const people = () => import("./pages/people");
 const roles = () => import("./pages/roles");
-const signOn = () => import("./pages/sign-on");
-const organization = () => import("./pages/organization");
-const applications = () => import("./pages/applications");
-const me = () => import("./pages/me");
 
 const tree = root.addChildren([
     door("/sign-in", doors, "SignIn"),
@@ -68,57 +62,58 @@ const tree = root.addChildren([
     door("/invitation", links, "Invitation"),
     door("/signed-in", links, "SignedIn"),
     inside.addChildren([
-        page("/", () => import("./pages/home"), "Home"),
-        page("/welcome", () => import("./pages/home"), "Welcome"),
+        page("/", home, "Home"),
+        page("/welcome", home, "Welcome"),
         page("/ask", asking, "Ask"),
-        page("/history", () => import("./pages/history"), "HistoryPage"),
-        page("/history/$id", () => import("./pages/history"), "Run"),
-        page("/questions", questions, "SavedQuestions"),
-        page("/questions/$id", questions, "SavedQuestion"),
-        page("/questions/words", questions, "Words"),
-        page("/questions/verified", questions, "VerifiedAnswers"),
-        page("/questions/templates", templates, "Templates"),
-        page("/questions/templates/new", templates, "NewTemplate"),
-        page("/questions/templates/$id", templates, "TemplatePage"),
-        page("/questions/templates/$id/edit", templates, "EditTemplate"),
+        page("/history", history, "HistoryPage"),
+        page("/history/$id", history, "Run"),
+        page("/questions", () => import("./pages/questions/saved"), "SavedQuestions"),
+        page("/questions/$id", () => import("./pages/questions/question"), "SavedQuestion"),
+        page("/questions/words", () => import("./pages/questions/words"), "Words"),
+        page("/questions/verified", () => import("./pages/questions/verified"), "VerifiedAnswers"),
+        page("/questions/numbers", () => import("./pages/questions/numbers"), "Numbers"),
+        page("/questions/templates", () => import("./pages/templates/templates"), "Templates"),
+        page("/questions/templates/new", writing, "NewTemplate"),
+        page("/questions/templates/$id", () => import("./pages/templates/template"), "TemplatePage"),
+        page("/questions/templates/$id/edit", writing, "EditTemplate"),
         page("/sources", sources, "Sources"),
         page("/sources/new", sources, "Kinds"),
         page("/sources/new/$kind", sources, "Connect"),
-        page("/sources/$id", source, "Source"),
+        page("/sources/$id", () => import("./pages/source/source"), "Source"),
         page("/files", files, "FilesPage"),
         page("/files/usage", files, "Usage"),
         page("/policies", policies, "Policies"),
-        page("/policies/new", policy, "NewPolicy"),
+        page("/policies/new", () => import("./pages/policy/new"), "NewPolicy"),
         page("/policies/dashboard", policies, "Dashboard"),
-        page("/policies/$id", policy, "PolicyPage"),
+        page("/policies/$id", () => import("./pages/policy/policy"), "PolicyPage"),
         page("/simulate", () => import("./pages/simulate"), "Simulate"),
         page("/audit", () => import("./pages/audit"), "Audit"),
-        page("/people", people, "People"),
-        page("/people/$id", people, "Person"),
-        page("/invitations", people, "InvitationsPage"),
-        page("/imports", people, "Imports"),
+        page("/people", () => import("./pages/people/members"), "People"),
+        page("/people/$id", () => import("./pages/people/person"), "Person"),
+        page("/invitations", () => import("./pages/people/invitations"), "InvitationsPage"),
+        page("/imports", () => import("./pages/people/imports"), "Imports"),
         page("/roles", roles, "RolesPage"),
         page("/roles/new", roles, "NewRole"),
         page("/roles/$id", roles, "RolePage"),
-        page("/sso", signOn, "Providers"),
-        page("/sso/new/$vendor", signOn, "Setup"),
-        page("/sso/$id", signOn, "Provider"),
-        page("/provisioning", signOn, "Scim"),
-        page("/enforcement", signOn, "Enforcement"),
+        page("/sso", () => import("./pages/sign-on/providers"), "Providers"),
+        page("/sso/new/$vendor", () => import("./pages/sign-on/setup"), "Setup"),
+        page("/sso/$id", () => import("./pages/sign-on/provider"), "Provider"),
+        page("/provisioning", () => import("./pages/sign-on/provisioning"), "Scim"),
+        page("/enforcement", () => import("./pages/sign-on/enforcement"), "Enforcement"),
         page("/access", () => import("./pages/access"), "Access"),
-        page("/workspaces", organization, "WorkspacesPage"),
-        page("/workspaces/$id", organization, "WorkspacePage"),
-        page("/organization", organization, "OrganizationPage"),
-        page("/organization/tokens", organization, "OrganizationTokens"),
-        page("/organization/applications", applications, "Applications"),
-        page("/organization/applications/new", applications, "NewApplication"),
-        page("/organization/applications/$id", applications, "ApplicationPage"),
-        page("/me", me, "Profile"),
-        page("/me/security", me, "Security"),
-        page("/me/sessions", me, "SessionsPage"),
-        page("/me/tokens", me, "MyTokens"),
-        page("/me/applications", me, "ConnectedApplications"),
-        page("/invited", me, "Invited"),
+        page("/workspaces", () => import("./pages/organization/workspaces"), "WorkspacesPage"),
+        page("/workspaces/$id", () => import("./pages/organization/workspace"), "WorkspacePage"),
+        page("/organization", () => import("./pages/organization/organization"), "OrganizationPage"),
+        page("/organization/tokens", () => import("./pages/organization/tokens"), "OrganizationTokens"),
+        page("/organization/applications", () => import("./pages/applications/applications"), "Applications"),
+        page("/organization/applications/new", () => import("./pages/applications/new"), "NewApplication"),
+        page("/organization/applications/$id", () => import("./pages/applications/application"), "ApplicationPage"),
+        page("/me", () => import("./pages/me/profile"), "Profile"),
+        page("/me/security", () => import("./pages/me/security"), "Security"),
+        page("/me/sessions", () => import("./pages/me/sessions"), "SessionsPage"),
+        page("/me/tokens", () => import("./pages/me/tokens"), "MyTokens"),
+        page("/me/applications", () => import("./pages/me/applications"), "ConnectedApplications"),
+        page("/invited", () => import("./pages/me/invited"), "Invited"),
         page("/operator", () => import("./pages/operator"), "Operator"),
     ]),
 ]);

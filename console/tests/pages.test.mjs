@@ -13,6 +13,7 @@ const INSIDE = [
     "/questions",
     "/questions/words",
     "/questions/verified",
+    "/questions/numbers",
     "/questions/templates",
     "/questions/templates/new",
     "/history",

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { after, before, test } from "node:test";
@@ -497,6 +498,34 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByRole("button", { name: "Delete", exact: true }).click();
         await page.getByRole("heading", { name: "Applications", level: 1 }).waitFor();
         assert.equal(await page.getByRole("link", { name: "Reporting" }).count(), 0);
+    }));
+
+test("an application proves itself by a key, and its private key stays with it", (context) =>
+    visit(context, async (page) => {
+        const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+        const jwk = (key, kid) => JSON.stringify({ ...key.export({ format: "jwk" }), kid });
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization/applications/new`);
+        await page.getByLabel("Name", { exact: true }).fill("Nightly");
+        await page.getByLabel("Redirect addresses").fill("https://nightly.acme.example/callback");
+        await page.getByLabel("By a key of its own").check();
+        const sent = [];
+        page.on("request", (request) => request.method() === "POST" && sent.push(request.postData() ?? ""));
+        await page.getByLabel("Its public keys").fill(jwk(pair.privateKey, "first"));
+        await page.getByRole("button", { name: "Register" }).click();
+        await page.getByText("This holds a private key.").first().waitFor();
+        assert.ok(!sent.some((body) => body.includes(pair.privateKey.export({ format: "jwk" }).d)));
+        await page.getByLabel("Its public keys").fill(jwk(pair.publicKey, "first"));
+        await page.getByRole("button", { name: "Register" }).click();
+        await page.getByRole("link", { name: "Go on" }).click();
+        await page.getByRole("heading", { name: "Public keys" }).waitFor();
+        await page.getByText("first", { exact: true }).waitFor();
+        assert.equal(await page.getByRole("heading", { name: "Secrets" }).count(), 0);
+
+        await page.getByLabel("Other public keys").fill(jwk(pair.publicKey, "second"));
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("second", { exact: true }).waitFor();
+        await page.getByText("first", { exact: true }).waitFor({ state: "hidden" });
     }));
 
 test("an administrator says what members may allow applications", (context) =>

@@ -32,6 +32,7 @@ pub mod saml;
 mod server;
 mod shop;
 mod siem;
+mod sqlite;
 pub mod tpch;
 
 pub use bastion::Bastion;

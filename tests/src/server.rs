@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Client, Mailbox, postgres};
+use crate::{Client, Mailbox, postgres, sqlite};
 
 /// Which database the server keeps its own data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,10 @@ impl Server {
     pub async fn start(backend: Backend, settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("rivergen-test-").tempdir().unwrap();
         let database = match backend {
-            Backend::Sqlite => None,
+            Backend::Sqlite => {
+                sqlite::migrated(&folder.path().join("rivergen.db")).await;
+                None
+            }
             Backend::Postgres => Some(Arc::new(postgres::Database::migrated().await)),
         };
         Self::start_over(backend, Arc::new(folder), database, settings, None).await
@@ -164,6 +167,12 @@ impl Server {
         let tx = self.platform.db.begin().await.unwrap();
         tx.publish(rivergen_platform::Event::Resync).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// How often a role was given, but for those that people joined with.
+    pub async fn roles_given(&self) -> i64 {
+        let given = "SELECT count(*) FROM audit_log WHERE action = 'role.assign' AND details NOT LIKE '%\"joined\"%'";
+        self.count(given).await
     }
 
     /// How many records of the action the audit log has with this outcome (`success`, `failure`).

@@ -6,6 +6,7 @@ import { type Schemas, api, read } from "../api/client";
 import { useAction } from "../ui/action";
 import { Button, Field, Note, Problem, SelectField, Skeleton, TextField, words } from "../ui/basics";
 import { Dialog } from "../ui/dialog";
+import { Loaded } from "../ui/loaded";
 
 export function Wrong({
     sql,
@@ -24,7 +25,12 @@ export function Wrong({
     const [corrected, setCorrected] = useState(sql);
     const [comment, setComment] = useState("");
     return (
-        <Dialog title="What would have been right?" wide onClose={onClose}>
+        <Dialog
+            title="What would have been right?"
+            wide
+            touched={corrected !== sql || comment !== ""}
+            onClose={onClose}
+        >
             <form
                 className="stack"
                 onSubmit={(event) => {
@@ -208,7 +214,7 @@ export function Explain({
     const effects = answer.data?.effects ?? [];
     return (
         <Dialog title="Why is something hidden?" onClose={onClose}>
-            {tables.data ? (
+            {tables.data && tables.data.length > 0 ? (
                 <div className="form-grid">
                     <SelectField
                         label="Table"
@@ -227,10 +233,12 @@ export function Explain({
                     />
                 </div>
             ) : (
-                <Skeleton />
+                <Loaded query={tables}>{() => null}</Loaded>
             )}
-            {answer.error ? (
-                <Problem error={answer.error} />
+            {tables.error ? null : tables.data?.length === 0 ? (
+                <Note>There is no table here that you see.</Note>
+            ) : answer.error ? (
+                <Problem error={answer.error} retry={() => answer.refetch()} />
             ) : !answer.data ? (
                 <Skeleton lines={2} />
             ) : effects.length === 0 ? (

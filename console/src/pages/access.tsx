@@ -2,8 +2,8 @@
 
 import { MoreHorizontal, Plus } from "lucide-react";
 import { useState } from "react";
-import { useQuery } from "@tanstack/react-query";
 import { type Schemas, api, read } from "../api/client";
+import { usePermissions } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
 import { useAction } from "../ui/action";
@@ -12,6 +12,7 @@ import {
     Button,
     Card,
     Check,
+    Choices,
     Empty,
     Field,
     Note,
@@ -23,6 +24,8 @@ import {
 } from "../ui/basics";
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
 import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
+import { PersonChoice } from "../ui/person-choice";
 
 export function Access() {
     const may = useMay();
@@ -181,11 +184,16 @@ function valueOf({ operator, value, attribute }: Line): unknown {
         : one(value.trim());
 }
 
+function parsed(text: string): unknown {
+    try {
+        return JSON.parse(text);
+    } catch {
+        throw new Error("The conditions are not JSON.");
+    }
+}
+
 function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClose: () => void }) {
-    const permissions = useQuery({
-        queryKey: ["permissions"],
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
+    const permissions = usePermissions();
     const [name, setName] = useState(policy?.name ?? "");
     const [effect, setEffect] = useState<string>(policy?.effect ?? "deny");
     const [kind, setKind] = useState(policy?.resource_type ?? "datasource");
@@ -198,6 +206,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
         { attribute: "environment.ip", operator: "ip_in_range", value: "10.0.0.0/8", not: true },
     ]);
     const [text, setText] = useState(policy?.cedar ?? JSON.stringify(policy?.conditions ?? {}, null, 2));
+    const [touched, setTouched] = useState(false);
     const save = useAction(
         async () => {
             const conditions =
@@ -215,7 +224,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                           }
                         : undefined
                     : mode === "json"
-                      ? JSON.parse(text)
+                      ? parsed(text)
                       : undefined;
             const body = {
                 name,
@@ -240,9 +249,15 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
         ...new Set(permissions.data?.permissions.map((permission) => permission.category as string) ?? [kind]),
     ];
     return (
-        <Dialog title={policy ? "Change the access policy" : "New access policy"} wide onClose={onClose}>
+        <Dialog
+            title={policy ? "Change the access policy" : "New access policy"}
+            wide
+            touched={touched}
+            onClose={onClose}
+        >
             <form
                 className="stack"
+                onChange={() => setTouched(true)}
                 onSubmit={(event) => {
                     event.preventDefault();
                     void save.start(undefined);
@@ -269,30 +284,33 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                         options={kinds.map((each) => [each, each] as const)}
                     />
                 </div>
-                <fieldset style={{ border: 0, margin: 0, padding: 0 }}>
-                    <legend className="label">What</legend>
-                    <div className="chips">
-                        {permissions.data?.permissions
-                            .filter((permission) => permission.category === kind)
-                            .map((permission) => (
-                                <button
-                                    type="button"
-                                    key={permission.name}
-                                    className="chip"
-                                    aria-pressed={actions.includes(permission.name)}
-                                    onClick={() =>
-                                        setActions(
-                                            actions.includes(permission.name)
-                                                ? actions.filter((each) => each !== permission.name)
-                                                : [...actions, permission.name],
-                                        )
-                                    }
-                                >
-                                    {permission.name}
-                                </button>
-                            ))}
-                    </div>
-                </fieldset>
+                <Choices legend="What" error={save.of("actions")}>
+                    <Loaded query={permissions} lines={2}>
+                        {(data) => (
+                            <div className="chips">
+                                {data.permissions
+                                    .filter((permission) => permission.category === kind)
+                                    .map((permission) => (
+                                        <button
+                                            type="button"
+                                            key={permission.name}
+                                            className="chip"
+                                            aria-pressed={actions.includes(permission.name)}
+                                            onClick={() =>
+                                                setActions(
+                                                    actions.includes(permission.name)
+                                                        ? actions.filter((each) => each !== permission.name)
+                                                        : [...actions, permission.name],
+                                                )
+                                            }
+                                        >
+                                            {permission.name}
+                                        </button>
+                                    ))}
+                            </div>
+                        )}
+                    </Loaded>
+                </Choices>
                 <div className="row apart">
                     <span className="label">When</span>
                     <div className="segments" role="group" aria-label="Write conditions as">
@@ -325,7 +343,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                 <div key={index} className="row">
                                     <select
                                         className="compact"
-                                        aria-label="Not"
+                                        aria-label={`Not of condition ${index + 1}`}
                                         value={line.not ? "not" : ""}
                                         onChange={(event) => change({ not: event.target.value === "not" })}
                                     >
@@ -336,14 +354,14 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                         type="text"
                                         className="compact"
                                         style={{ minHeight: 32, width: 210 }}
-                                        aria-label="Attribute"
+                                        aria-label={`Attribute of condition ${index + 1}`}
                                         list="attributes"
                                         value={line.attribute}
                                         onChange={(event) => change({ attribute: event.target.value })}
                                     />
                                     <select
                                         className="compact"
-                                        aria-label="Operator"
+                                        aria-label={`Operator of condition ${index + 1}`}
                                         value={line.operator}
                                         onChange={(event) => change({ operator: event.target.value })}
                                     >
@@ -357,13 +375,14 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
                                         type="text"
                                         className="compact grow"
                                         style={{ minHeight: 32, minWidth: 140 }}
-                                        aria-label="Value"
+                                        aria-label={`Value of condition ${index + 1}`}
                                         value={line.value}
                                         onChange={(event) => change({ value: event.target.value })}
                                     />
                                     <Button
                                         small
                                         kind="quiet"
+                                        aria-label={`Remove condition ${index + 1}`}
                                         onClick={() => setLines(lines.filter((_, at) => at !== index))}
                                     >
                                         Remove
@@ -421,14 +440,7 @@ function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]; onClo
 
 /** Why may they, why not. */
 function Try() {
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
-    const permissions = useQuery({
-        queryKey: ["permissions"],
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
+    const permissions = usePermissions();
     const [person, setPerson] = useState("");
     const [action, setAction] = useState("datasource.query");
     const [ip, setIp] = useState("");
@@ -458,17 +470,7 @@ function Try() {
                 }}
             >
                 <div className="form-grid">
-                    <SelectField
-                        label="Person"
-                        value={person}
-                        onValue={setPerson}
-                        options={[
-                            ["", "I"],
-                            ...(people.data?.users ?? []).map(
-                                (each) => [String(each.id), each.display_name || each.email] as const,
-                            ),
-                        ]}
-                    />
+                    <PersonChoice label="Person" none="I" value={person} onValue={setPerson} />
                     <SelectField
                         label="Permission"
                         value={action}

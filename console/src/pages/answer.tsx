@@ -5,12 +5,12 @@ import { BarChart3, Check, Copy, Download, EyeOff, ShieldCheck, Table2, ThumbsDo
 import { Suspense, lazy, useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
+import { copy } from "../ui/clipboard";
 import { ActionMenu } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
-import { tell } from "../ui/toast";
 
 // What most answers are not asked for is loaded when one is.
 const about = () => import("./about-answer");
@@ -191,9 +191,9 @@ export function AnswerCard({
                     </div>
                     <div className="row">
                         {truncated && !more && (
-                            <Button small busy={loadMore.busy} onClick={() => loadMore.start(undefined)}>
+                            <ActionButton small action={loadMore} on={undefined}>
                                 {loadMore.busy && progress ? `${count(progress)} rows…` : "Load all rows"}
-                            </Button>
+                            </ActionButton>
                         )}
                         {canSave && answer.question && answer.prompt === undefined && may("prompt.write") && (
                             <SaveQuestion question={answer.question} sources={answer.sources} />
@@ -201,10 +201,9 @@ export function AnswerCard({
                         <Button
                             small
                             icon={<Copy size={14} />}
-                            onClick={() => {
-                                void navigator.clipboard.writeText(asTabs(answer.columns, rows));
-                                tell(`Copied ${rows.length.toLocaleString()} rows.`);
-                            }}
+                            onClick={() =>
+                                void copy(asTabs(answer.columns, rows), `Copied ${rows.length.toLocaleString()} rows.`)
+                            }
                         >
                             Copy
                         </Button>
@@ -321,16 +320,16 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
         <>
             <div className="row small" role="group" aria-label="Was it right?">
                 <span className="soft">{given ? "You said:" : "Was it right?"}</span>
-                <Button
+                <ActionButton
                     small
                     kind="quiet"
                     icon={<ThumbsUp size={14} />}
                     aria-pressed={given === "right"}
-                    disabled={give.busy}
-                    onClick={() => give.start({ verdict: "right" })}
+                    action={give}
+                    on={{ verdict: "right" }}
                 >
                     Right
-                </Button>
+                </ActionButton>
                 <Button
                     small
                     kind="quiet"

@@ -5,15 +5,18 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { CornerDownLeft, Database, MessageSquareText, SquareTerminal } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, type Schemas, api, read } from "../api/client";
+import { useSources } from "../choices";
 import { type Step, follow } from "../run";
-import { useSources } from "../sources";
 import { useMay } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
-import { type Answer, AnswerCard } from "./answer";
+import type { Answer } from "./answer";
 import { type Running, RunningCard, RunningQuestion, Stages, answerOf, useRun, useSeconds } from "./running";
 
 const Editor = lazy(() => import("../ui/editor"));
+// The table and the chart come while the question is answered.
+const answerCard = () => import("./answer");
+const AnswerCard = lazy(async () => ({ default: (await answerCard()).AnswerCard }));
 
 /** Asks, and follows the run. A run that goes on by itself ends without the details of its error, so the nearest questions that
  * are understood are asked for by a request that waits. */
@@ -107,6 +110,10 @@ export function Ask() {
         kept.answers = [answer, ...kept.answers].slice(0, 20);
         setAnswers(kept.answers);
     });
+    const isRunning = running !== undefined;
+    useEffect(() => {
+        if (isRunning) answerCard().catch(() => undefined);
+    }, [isRunning]);
     const ask = (text = question, from?: number[]) =>
         text.trim() &&
         start(text, async (signal, onStep) => {
@@ -290,23 +297,26 @@ export function Ask() {
                 )}
             </div>
             {running && (running.isSql ? <RunningQuery running={running} /> : <RunningQuestion running={running} />)}
+            {sources.error && <Problem error={sources.error} retry={() => sources.refetch()} />}
             {error !== undefined && (
                 <NotUnderstood error={error} onQuestion={(text) => askNext(text)} retry={() => go()} />
             )}
             <div className="stack" aria-live="polite">
-                {answers.map((answer) => (
-                    <AnswerCard
-                        key={answer.id}
-                        answer={answer}
-                        onSql={(text) => {
-                            setSql(text);
-                            setMode("sql");
-                            setChosen(answer.sources);
-                            scrollTo({ top: 0 });
-                        }}
-                        onQuestion={(text) => askNext(text, answer.sources)}
-                    />
-                ))}
+                <Suspense fallback={<Skeleton lines={6} />}>
+                    {answers.map((answer) => (
+                        <AnswerCard
+                            key={answer.id}
+                            answer={answer}
+                            onSql={(text) => {
+                                setSql(text);
+                                setMode("sql");
+                                setChosen(answer.sources);
+                                scrollTo({ top: 0 });
+                            }}
+                            onQuestion={(text) => askNext(text, answer.sources)}
+                        />
+                    ))}
+                </Suspense>
             </div>
         </Page>
     );

@@ -80,13 +80,13 @@ export function Audit() {
                         <table>
                             <thead>
                                 <tr>
-                                    <th>When</th>
-                                    <th>Action</th>
-                                    <th>Outcome</th>
-                                    <th>By</th>
-                                    <th>On</th>
-                                    <th>From</th>
-                                    <th>Details</th>
+                                    <th scope="col">When</th>
+                                    <th scope="col">Action</th>
+                                    <th scope="col">Outcome</th>
+                                    <th scope="col">By</th>
+                                    <th scope="col">On</th>
+                                    <th scope="col">From</th>
+                                    <th scope="col">Details</th>
                                 </tr>
                             </thead>
                             <tbody>

@@ -9,7 +9,7 @@ import { deviceFingerprint } from "../device";
 import { withPasskey } from "../passkey";
 import { queries } from "../queries";
 import { session } from "../session";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import { Button, Check, Note, Problem, TextField } from "../ui/basics";
 
 export function Door({
@@ -235,9 +235,9 @@ export function SignIn() {
                     Use single sign-on
                 </Button>
                 {providers.data?.providers.map((provider) => (
-                    <Button key={provider.provider} className="wide" onClick={() => social.start(provider.provider)}>
+                    <ActionButton key={provider.provider} className="wide" action={social} on={provider.provider}>
                         Continue with {provider.display_name}
-                    </Button>
+                    </ActionButton>
                 ))}
             </div>
             {demo && (
@@ -245,13 +245,14 @@ export function SignIn() {
                     <div className="or">the demo's people</div>
                     <div className="halves" style={{ gap: 8, gridTemplateColumns: "1fr 1fr" }}>
                         {demo.people.map((person) => (
-                            <Button
+                            <ActionButton
                                 key={person.email}
                                 small
-                                onClick={() => login.start({ email: person.email, password: demo.password })}
+                                action={login}
+                                on={{ email: person.email, password: demo.password }}
                             >
                                 {person.role}
-                            </Button>
+                            </ActionButton>
                         ))}
                     </div>
                 </div>
@@ -406,12 +407,12 @@ function TrustDevice({
             lead="For a month it is not asked for a second factor. Only on a device that is yours."
         >
             {trust.error !== undefined && <Problem error={trust.error} />}
-            <Button kind="primary" className="wide" busy={trust.busy} onClick={() => trust.start(true)}>
+            <ActionButton kind="primary" className="wide" action={trust} on={true}>
                 Trust it
-            </Button>
-            <Button className="wide" onClick={() => trust.start(false)}>
+            </ActionButton>
+            <ActionButton className="wide" action={trust} on={false}>
                 Not now
-            </Button>
+            </ActionButton>
         </Door>
     );
 }

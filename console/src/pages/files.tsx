@@ -5,9 +5,10 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Badge,
     Button,
@@ -25,8 +26,9 @@ import {
 } from "../ui/basics";
 import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
 import { Uploads } from "../ui/dropzone";
-import { List, Loaded } from "../ui/list";
-import { tell } from "../ui/toast";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
+import { tell } from "../ui/tell";
 
 const object = (name: string) => `/api/v1/storage/objects/${name.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -266,9 +268,9 @@ function Links() {
                 {
                     head: "",
                     cell: (link) => (
-                        <Button small kind="danger" onClick={() => revoke.start(link.link_id)}>
+                        <ActionButton small kind="danger" action={revoke} on={link.link_id}>
                             Revoke
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}
@@ -280,10 +282,7 @@ function Links() {
 function Shares() {
     const [folder, setFolder] = useState("");
     const [workspace, setWorkspace] = useState("");
-    const workspaces = useQuery({
-        queryKey: ["workspaces"],
-        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
-    });
+    const workspaces = useWorkspaces();
     const share = useAction(
         () =>
             read(
@@ -351,9 +350,9 @@ function Shares() {
                     {
                         head: "",
                         cell: (each) => (
-                            <Button small kind="danger" onClick={() => stop.start(each.share_id)}>
+                            <ActionButton small kind="danger" action={stop} on={each.share_id}>
                                 Stop
-                            </Button>
+                            </ActionButton>
                         ),
                     },
                 ]}

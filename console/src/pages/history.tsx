@@ -5,9 +5,10 @@ import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../api/client";
 import { useMay, useMe } from "../standing";
-import { useAction } from "../ui/action";
-import { Button, Card, Empty, Facts, Filter, Note, Page, Status, When, bytes, count, words } from "../ui/basics";
-import { List, Loaded } from "../ui/list";
+import { ActionButton, useAction } from "../ui/action";
+import { Card, Empty, Facts, Filter, Note, Page, Status, When, bytes, count, words } from "../ui/basics";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 
 const STATES = [
     ["", "Any state"],
@@ -117,9 +118,9 @@ export function Run() {
             actions={
                 <>
                     {run.data?.status === "running" && (
-                        <Button kind="danger" busy={cancel.busy} onClick={() => cancel.start(undefined)}>
+                        <ActionButton kind="danger" action={cancel} on={undefined}>
                             Cancel
-                        </Button>
+                        </ActionButton>
                     )}
                     {run.data && (
                         <Link

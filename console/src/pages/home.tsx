@@ -5,11 +5,13 @@ import { Link, Navigate, useNavigate } from "@tanstack/react-router";
 import { CheckCircle2, Circle } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../api/client";
+import { useSources } from "../choices";
 import { queries } from "../queries";
 import { session } from "../session";
 import { useMay, useMe, useOrganization, usePlace } from "../standing";
 import { useAction } from "../ui/action";
-import { Button, Card, Page, Problem, Skeleton, TextField } from "../ui/basics";
+import { Button, Card, Page, Problem, TextField } from "../ui/basics";
+import { Loaded } from "../ui/loaded";
 import { Ask } from "./ask";
 
 export function Home() {
@@ -29,16 +31,7 @@ function FirstSteps() {
     const may = useMay();
     const isBuilder = may("datasource.write") && may("policy.write") && may("member.invite");
     const enabled = isBuilder && organization > 0;
-    const sources = useQuery({
-        queryKey: ["sources", "all"],
-        enabled,
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
-    });
+    const sources = useSources(enabled);
     const runs = useQuery({
         queryKey: ["first", "runs"],
         enabled,
@@ -173,17 +166,20 @@ export function Welcome() {
                 </form>
             </Card>
             <Card title="Invitations">
-                {!invitations.data ? (
-                    <Skeleton lines={2} />
-                ) : invitations.data.invitations.length === 0 ? (
-                    <p className="soft">
-                        Nobody has invited {me.data?.user.primary_email ?? "you"} yet. An invitation comes by mail.
-                    </p>
-                ) : (
-                    <Link className="button" to="/invited">
-                        See {invitations.data.invitations.length} invitations
-                    </Link>
-                )}
+                <Loaded query={invitations} lines={2}>
+                    {(data) =>
+                        data.invitations.length === 0 ? (
+                            <p className="soft">
+                                Nobody has invited {me.data?.user.primary_email ?? "you"} yet. An invitation comes by
+                                mail.
+                            </p>
+                        ) : (
+                            <Link className="button" to="/invited">
+                                See {data.invitations.length} invitations
+                            </Link>
+                        )
+                    }
+                </Loaded>
             </Card>
         </Page>
     );

@@ -6,7 +6,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api, read } from "../api/client";
 import { session } from "../session";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import { Button, Facts, Note, Problem, Skeleton, TextField, When } from "../ui/basics";
 import { Door, useArrival } from "./door";
 
@@ -39,9 +39,9 @@ export function VerifyEmail() {
                     Sign in
                 </a>
             ) : (
-                <Button kind="primary" className="wide" busy={verify.busy} onClick={() => verify.start(undefined)}>
+                <ActionButton kind="primary" className="wide" action={verify} on={undefined}>
                     Confirm
-                </Button>
+                </ActionButton>
             )}
         </Door>
     );
@@ -161,9 +161,9 @@ export function Invitation() {
             {invitation.status !== "pending" && <Note tone="warn">This invitation is {invitation.status}.</Note>}
             {accept.error !== undefined && <Problem error={accept.error} />}
             {signedIn === true && (
-                <Button kind="primary" className="wide" busy={accept.busy} onClick={() => accept.start(undefined)}>
+                <ActionButton kind="primary" className="wide" action={accept} on={undefined}>
                     Accept
-                </Button>
+                </ActionButton>
             )}
             {signedIn === false && (
                 <>

@@ -67,7 +67,7 @@ export function Operator() {
     return (
         <Page title="Server health" lead="What this node says of itself, looked up again every few seconds.">
             {health.error ? (
-                <Problem error={health.error} />
+                <Problem error={health.error} retry={() => health.refetch()} />
             ) : health.data ? (
                 <div
                     className="card"
@@ -100,7 +100,9 @@ export function Operator() {
                 <Skeleton />
             )}
             {metrics.error ? (
-                <Problem error={metrics.error} />
+                <Problem error={metrics.error} retry={() => metrics.refetch()} />
+            ) : !metrics.data ? (
+                <Skeleton lines={6} />
             ) : (
                 <>
                     <Card title="Requests" flush>
@@ -108,9 +110,13 @@ export function Operator() {
                             <table>
                                 <thead>
                                     <tr>
-                                        <th>Operation</th>
-                                        <th className="num">Calls</th>
-                                        <th className="num">On average</th>
+                                        <th scope="col">Operation</th>
+                                        <th scope="col" className="num">
+                                            Calls
+                                        </th>
+                                        <th scope="col" className="num">
+                                            On average
+                                        </th>
                                     </tr>
                                 </thead>
                                 <tbody>
@@ -133,9 +139,11 @@ export function Operator() {
                                 <table>
                                     <thead>
                                         <tr>
-                                            <th>Name</th>
-                                            <th>Labels</th>
-                                            <th className="num">Value</th>
+                                            <th scope="col">Name</th>
+                                            <th scope="col">Labels</th>
+                                            <th scope="col" className="num">
+                                                Value
+                                            </th>
                                         </tr>
                                     </thead>
                                     <tbody>

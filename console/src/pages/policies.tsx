@@ -7,10 +7,11 @@ import { useState } from "react";
 import { api, read } from "../api/client";
 import { queries } from "../queries";
 import { useMay } from "../standing";
-import { useAction } from "../ui/action";
-import { Badge, Button, Card, Empty, Filter, Page, Status, When, count } from "../ui/basics";
+import { ActionButton, useAction } from "../ui/action";
+import { Badge, Card, Empty, Filter, Page, Status, When, count } from "../ui/basics";
 import { ActionMenu, Confirm } from "../ui/dialog";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 
 export const TYPES = {
     row_level_security: { name: "Row filter", text: "Which rows somebody sees", icon: FilterIcon, rule: "filter_rows" },
@@ -155,9 +156,9 @@ export function Policies() {
                         head: "",
                         cell: (policy) =>
                             isDeleted ? (
-                                <Button small onClick={() => restore.start(policy.id)}>
+                                <ActionButton small action={restore} on={policy.id}>
                                     Restore
-                                </Button>
+                                </ActionButton>
                             ) : (
                                 <ActionMenu
                                     label={`Actions for ${policy.name}`}

@@ -5,8 +5,9 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 import { api, read } from "../api/client";
+import { usePeople, usePermissions, useRoles } from "../choices";
 import { useMay, useOrganization } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Avatar,
     Badge,
@@ -14,21 +15,21 @@ import {
     Card,
     Check,
     Empty,
-    Filter,
     Note,
     Page,
     Problem,
     SearchBox,
     SelectField,
-    Skeleton,
     TextField,
     When,
     words,
 } from "../ui/basics";
-import { Confirm, Dialog } from "../ui/dialog";
-import { List, Loaded } from "../ui/list";
+import { Confirm } from "../ui/dialog";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
+import { NameDialog } from "../ui/naming";
+import { PersonChoice, personName } from "../ui/person-choice";
 import { Unsaved } from "../ui/unsaved";
-import { useRoles } from "./people";
 
 export function RolesPage() {
     const may = useMay();
@@ -81,14 +82,6 @@ export function RolesPage() {
     );
 }
 
-function usePermissions() {
-    return useQuery({
-        queryKey: ["permissions"],
-        staleTime: 600_000,
-        queryFn: () => read(api.GET("/api/v1/roles/permissions")),
-    });
-}
-
 /** The catalogue as boxes to tick, by what they are about. */
 export function Picker({
     held,
@@ -101,7 +94,12 @@ export function Picker({
 }) {
     const catalogue = usePermissions();
     const [typed, setTyped] = useState("");
-    if (!catalogue.data) return <Skeleton lines={8} />;
+    if (!catalogue.data)
+        return (
+            <Loaded query={catalogue} lines={8}>
+                {() => null}
+            </Loaded>
+        );
     const shown = catalogue.data.permissions.filter((permission) =>
         `${permission.name} ${permission.description}`.toLowerCase().includes(typed.toLowerCase()),
     );
@@ -206,6 +204,11 @@ export function NewRole() {
                     <Picker held={held} onHeld={setHeld} />
                 </Card>
                 {create.error !== undefined && <Problem error={create.error} />}
+                <Unsaved
+                    touched={name !== "" || description !== "" || held.length > 0}
+                    busy={create.busy}
+                    what="This role is"
+                />
                 <div className="form-end">
                     <Link className="button" to="/roles">
                         Cancel
@@ -294,7 +297,7 @@ function EditRole({
     const [held, setHeld] = useState(permissions);
     const [heir, setHeir] = useState("");
     const [deleting, setDeleting] = useState(false);
-    const [cloning, setCloning] = useState<string>();
+    const [cloning, setCloning] = useState(false);
     const isOwn = !isSystem && may("role.update");
     const sorted = useMemo(() => [...held].sort(), [held]);
     const touched =
@@ -344,7 +347,7 @@ function EditRole({
                     <div className="row apart">
                         <span>Built-in roles stay as they are. Copy it to change it.</span>
                         {may("role.create") && (
-                            <Button small onClick={() => setCloning(`${first} (copy)`)}>
+                            <Button small onClick={() => setCloning(true)}>
                                 Copy…
                             </Button>
                         )}
@@ -411,23 +414,20 @@ function EditRole({
                             Delete…
                         </Button>
                     )}
-                    <Button onClick={() => setCloning(`${first} (copy)`)}>Copy…</Button>
+                    <Button onClick={() => setCloning(true)}>Copy…</Button>
                     <Button kind="primary" type="submit" disabled={!touched} busy={save.busy}>
                         Save
                     </Button>
                 </div>
             )}
-            {cloning !== undefined && (
-                <Dialog title="Copy this role" onClose={() => setCloning(undefined)}>
-                    <TextField label="Name" value={cloning} onValue={setCloning} autoFocus />
-                    {clone.error !== undefined && <Problem error={clone.error} />}
-                    <div className="form-end">
-                        <Button onClick={() => setCloning(undefined)}>Cancel</Button>
-                        <Button kind="primary" busy={clone.busy} onClick={() => clone.start(cloning)}>
-                            Copy
-                        </Button>
-                    </div>
-                </Dialog>
+            {cloning && (
+                <NameDialog
+                    title="Copy this role"
+                    first={`${first} (copy)`}
+                    action="Copy"
+                    make={clone}
+                    onClose={() => setCloning(false)}
+                />
             )}
             {deleting && (
                 <Confirm
@@ -465,10 +465,7 @@ function EditRole({
 
 function Holders({ id }: { id: number }) {
     const may = useMay();
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
+    const people = usePeople();
     const [person, setPerson] = useState("");
     const changes = [["holders", id], ["roles"]];
     const give = useAction(
@@ -492,7 +489,7 @@ function Holders({ id }: { id: number }) {
     );
     const name = (user: number) => {
         const found = people.data?.users.find((each) => each.id === user);
-        return found ? found.display_name || found.email : `Person ${user}`;
+        return found ? personName(found) : `Person ${user}`;
     };
     return (
         <List
@@ -501,20 +498,10 @@ function Holders({ id }: { id: number }) {
             filters={
                 may("role.assign") && (
                     <>
-                        <Filter
-                            label="Person"
-                            value={person}
-                            onValue={setPerson}
-                            options={[
-                                ["", "Give it to…"],
-                                ...(people.data?.users ?? []).map(
-                                    (each) => [String(each.id), each.display_name || each.email] as const,
-                                ),
-                            ]}
-                        />
-                        <Button small disabled={!person} busy={give.busy} onClick={() => give.start(undefined)}>
+                        <PersonChoice isCompact label="Person" none="Give it to…" value={person} onValue={setPerson} />
+                        <ActionButton small disabled={!person} action={give} on={undefined}>
                             Give
-                        </Button>
+                        </ActionButton>
                     </>
                 )
             }
@@ -545,9 +532,9 @@ function Holders({ id }: { id: number }) {
                 may("role.assign") && {
                     head: "",
                     cell: (each) => (
-                        <Button small kind="danger" onClick={() => take.start(each.id)}>
+                        <ActionButton small kind="danger" action={take} on={each.id}>
                             Take away
-                        </Button>
+                        </ActionButton>
                     ),
                 },
             ]}

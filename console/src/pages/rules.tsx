@@ -1,6 +1,7 @@
 // The rules of a policy, each with the fields of its kind; and the check of them while they are typed.
 
 import { Plus, Trash2 } from "lucide-react";
+import { useId } from "react";
 import type { Schemas } from "../api/client";
 import { Button, Card, Check, Field, SelectField, TextField } from "../ui/basics";
 import { type PolicyType, TYPES } from "./policies";
@@ -137,6 +138,7 @@ function OneRule({
     onRule: (part: Partial<Rule>) => void;
     problem: (field: string) => string | undefined;
 }) {
+    const id = useId();
     const config = rule.rule_config;
     const set = (name: string, value: unknown) => {
         const { [name]: _, ...others } = config;
@@ -156,11 +158,11 @@ function OneRule({
                     <input
                         type="text"
                         {...props}
-                        list="tables"
+                        list={`${id}-tables`}
                         value={String(config.table ?? "")}
                         onChange={(event) => set("table", event.target.value)}
                     />
-                    <datalist id="tables">
+                    <datalist id={`${id}-tables`}>
                         {tables.map((each) => (
                             <option key={each.name} value={each.name} />
                         ))}
@@ -232,12 +234,12 @@ function OneRule({
                                     <input
                                         type="text"
                                         {...props}
-                                        list="columns"
+                                        list={`${id}-columns`}
                                         required
                                         value={String(config.column ?? "")}
                                         onChange={(event) => set("column", event.target.value)}
                                     />
-                                    <datalist id="columns">
+                                    <datalist id={`${id}-columns`}>
                                         {columns.map((column) => (
                                             <option key={column.name} value={column.name}>
                                                 {column.type}

@@ -7,7 +7,7 @@ import { queries } from "../queries";
 import type { Execution, Step } from "../run";
 import { Button, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
-import { tell } from "../ui/toast";
+import { tell } from "../ui/tell";
 import type { Answer } from "./answer";
 
 export type Running = { what: string; isSql: boolean; since: number; steps: Step[]; cancel: () => void };

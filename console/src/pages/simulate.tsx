@@ -5,24 +5,16 @@ import { useSearch } from "@tanstack/react-router";
 import { EyeOff, Filter as FilterIcon, Lock } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
+import { usePeople, useSources } from "../choices";
 import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, count } from "../ui/basics";
+import { Chips } from "../ui/chips";
 import { type Cell, Grid } from "../ui/grid";
+import { PersonChoice, personName } from "../ui/person-choice";
 
 export function Simulate() {
     const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string };
-    const people = useQuery({
-        queryKey: ["people", "all"],
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { limit: 100 } } })),
-    });
-    const sources = useQuery({
-        queryKey: ["sources", "all"],
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
-    });
+    const people = usePeople();
+    const sources = useSources();
     const policies = useQuery({
         queryKey: ["policies", "simulate"],
         queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { page_size: 100 } } })),
@@ -73,17 +65,11 @@ export function Simulate() {
             lead="What a person sees of a source now, and what they would see if policies changed. Nothing is changed by looking."
         >
             <div className="card pad form-grid">
-                <SelectField
+                <PersonChoice
                     label="Person"
                     value={String(userId)}
                     onValue={setUser}
-                    options={(people.data?.users ?? []).map(
-                        (each) =>
-                            [
-                                String(each.id),
-                                `${each.display_name || each.email}${each.role_name ? `, ${each.role_name}` : ""}`,
-                            ] as const,
-                    )}
+                    text={(each) => `${personName(each)}${each.role_name ? `, ${each.role_name}` : ""}`}
                 />
                 <SelectField
                     label="Source"
@@ -91,28 +77,15 @@ export function Simulate() {
                     onValue={setSource}
                     options={(sources.data?.items ?? []).map((each) => [String(each.id), each.name] as const)}
                 />
-                <div className="span stack tight">
-                    <span className="label">Without these policies</span>
-                    <div className="chips" role="group" aria-label="Without these policies">
-                        {policies.data?.items.map((policy) => (
-                            <button
-                                type="button"
-                                key={policy.id}
-                                className="chip"
-                                aria-pressed={removed.includes(policy.id)}
-                                onClick={() =>
-                                    setRemoved(
-                                        removed.includes(policy.id)
-                                            ? removed.filter((id) => id !== policy.id)
-                                            : [...removed, policy.id],
-                                    )
-                                }
-                            >
-                                {policy.name}
-                            </button>
-                        ))}
-                        {policies.data?.items.length === 0 && <span className="soft small">There are none yet.</span>}
-                    </div>
+                <div className="span">
+                    <Chips
+                        label="Without these policies"
+                        query={policies}
+                        items={(data) => data.items}
+                        none="There are none yet."
+                        chosen={removed}
+                        onChosen={setRemoved}
+                    />
                 </div>
                 <div className="span">
                     <Check
@@ -123,8 +96,15 @@ export function Simulate() {
                     />
                 </div>
             </div>
-            {answer.error ? (
-                <Problem error={answer.error} retry={() => answer.refetch()} />
+            {(people.error ?? sources.error ?? answer.error) ? (
+                <Problem
+                    error={people.error ?? sources.error ?? answer.error}
+                    retry={() => void [people, sources, answer].map((each) => each.error && each.refetch())}
+                />
+            ) : sources.data?.items.length === 0 ? (
+                <div className="card">
+                    <Empty title="No source yet">Connect one, and see here what each person sees of it.</Empty>
+                </div>
             ) : !answer.data ? (
                 <Skeleton lines={6} />
             ) : (
@@ -163,7 +143,7 @@ export function Simulate() {
                             {sample && each.table === table && (
                                 <div style={{ marginTop: 14 }}>
                                     {rows.error ? (
-                                        <Problem error={rows.error} />
+                                        <Problem error={rows.error} retry={() => rows.refetch()} />
                                     ) : !rows.data ? (
                                         <Skeleton lines={3} />
                                     ) : rows.data.sample_refused_because ? (

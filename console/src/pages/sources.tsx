@@ -6,7 +6,7 @@ import { Braces, CheckCircle2, Cloud, Database, FileSpreadsheet, Leaf, Plus, Rad
 import { useMemo, useState } from "react";
 import { type Schemas, api, read } from "../api/client";
 import { useMay, usePlace } from "../standing";
-import { useAction } from "../ui/action";
+import { ActionButton, useAction } from "../ui/action";
 import {
     Button,
     Card,
@@ -23,7 +23,8 @@ import {
     When,
     words,
 } from "../ui/basics";
-import { List, Loaded } from "../ui/list";
+import { List } from "../ui/list";
+import { Loaded } from "../ui/loaded";
 import { type JsonSchema, SchemaForm, type Values, write } from "../ui/schema-form";
 import { Uploads } from "../ui/dropzone";
 import { Unsaved } from "../ui/unsaved";
@@ -215,9 +216,9 @@ function Restore({ id }: { id: number }) {
         { done: "Restored.", changes: [["sources"]] },
     );
     return (
-        <Button small busy={restore.busy} onClick={() => restore.start(undefined)}>
+        <ActionButton small action={restore} on={undefined}>
             Restore
-        </Button>
+        </ActionButton>
     );
 }
 

@@ -2,13 +2,14 @@
 // wants one before it takes protection away.
 
 import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState, useSyncExternalStore } from "react";
+import { type ComponentProps, type FormEvent, useRef, useState, useSyncExternalStore } from "react";
 import { ApiError, api, read } from "../api/client";
 import { withPasskey } from "../passkey";
 import { session } from "../session";
 import { Button, Problem, TextField } from "./basics";
 import { Dialog } from "./dialog";
-import { tell, tellError } from "./toast";
+import { GaveUp, proof, proved } from "./proof";
+import { tell, tellError } from "./tell";
 
 type Options<R> = {
     /** What is told when it is done. */
@@ -22,10 +23,13 @@ type Options<R> = {
 
 export function useAction<A, R>(run: (argument: A) => Promise<R>, options: Options<R> = {}) {
     const queries = useQueryClient();
-    const [busy, setBusy] = useState(false);
+    const isRunning = useRef(false);
+    const [running, setRunning] = useState<{ on: A }>();
     const [error, setError] = useState<unknown>();
     const start = async (argument: A): Promise<R | undefined> => {
-        setBusy(true);
+        if (isRunning.current) return undefined;
+        isRunning.current = true;
+        setRunning({ on: argument });
         setError(undefined);
         try {
             const result = await proved(() => run(argument));
@@ -39,44 +43,44 @@ export function useAction<A, R>(run: (argument: A) => Promise<R>, options: Optio
             if (!options.inline) tellError(cause);
             return undefined;
         } finally {
-            setBusy(false);
+            isRunning.current = false;
+            setRunning(undefined);
         }
     };
     const apiError = error instanceof ApiError ? error : undefined;
-    return { start, busy, error, reset: () => setError(undefined), of: (field: string) => apiError?.of(field) };
+    return {
+        start,
+        busy: running !== undefined,
+        /** Whether it runs on just this. */
+        isBusyWith: (argument: A) => running !== undefined && JSON.stringify(running.on) === JSON.stringify(argument),
+        error,
+        reset: () => setError(undefined),
+        of: (field: string) => apiError?.of(field),
+    };
 }
 
-class GaveUp extends Error {}
-
-let waiting: { why: string; finish: () => void; giveUp: () => void } | undefined;
-const listeners = new Set<() => void>();
-function ask(next: typeof waiting) {
-    waiting = next;
-    for (const listener of listeners) listener();
-}
-
-/** Runs it; where the server wants a proof that is not older than ten minutes, asks for one and runs it again. */
-export async function proved<R>(run: () => Promise<R>): Promise<R> {
-    try {
-        return await run();
-    } catch (cause) {
-        if (!(cause instanceof ApiError) || cause.code !== "REAUTHENTICATION_REQUIRED") throw cause;
-        await new Promise<void>((resolve, reject) =>
-            ask({ why: cause.message, finish: resolve, giveUp: () => reject(new GaveUp()) }),
-        );
-        return run();
-    }
+/** A button that runs an action; in a list, on one of its items. */
+export function ActionButton<A>({
+    action,
+    on,
+    ...rest
+}: Omit<ComponentProps<typeof Button>, "onClick" | "busy"> & {
+    action: { start: (argument: A) => Promise<unknown>; busy: boolean; isBusyWith: (argument: A) => boolean };
+    on: A;
+}) {
+    return (
+        <Button
+            {...rest}
+            busy={action.isBusyWith(on)}
+            disabled={rest.disabled || action.busy}
+            onClick={() => void action.start(on)}
+        />
+    );
 }
 
 /** The dialog that asks who it is. The new session takes the place of the old one. */
 export function Reauthentication() {
-    const current = useSyncExternalStore(
-        (listener) => {
-            listeners.add(listener);
-            return () => void listeners.delete(listener);
-        },
-        () => waiting,
-    );
+    const current = useSyncExternalStore(proof.subscribe, proof.asked);
     const queries = useQueryClient();
     const [password, setPassword] = useState("");
     const [code, setCode] = useState("");
@@ -89,7 +93,7 @@ export function Reauthentication() {
         setCode("");
         setTemporaryToken(undefined);
         setError(undefined);
-        ask(undefined);
+        proof.ask(undefined);
     };
     const me = queries.getQueryData<{ user: { primary_email: string | null } }>(["me"]);
     const email = me?.user.primary_email ?? "";

@@ -3,6 +3,7 @@
 import { AlertCircle, CheckCircle2, Info, LoaderCircle, Search } from "lucide-react";
 import { type ComponentProps, type ReactNode, useId } from "react";
 import { ApiError } from "../api/client";
+import { copy } from "./clipboard";
 
 export function Button({
     kind = "",
@@ -241,6 +242,38 @@ export function Check({ label, hint, ...rest }: ComponentProps<"input"> & { labe
     );
 }
 
+/** Controls that answer one question together, under its words; with a hint and what is wrong with them. */
+export function Choices({
+    legend,
+    isHidden,
+    hint,
+    error,
+    children,
+}: {
+    legend: string;
+    isHidden?: boolean;
+    hint?: ReactNode;
+    error?: string;
+    children: ReactNode;
+}) {
+    return (
+        <fieldset className="choices">
+            <legend className={isHidden ? "visually-hidden" : "label"}>{legend}</legend>
+            {children}
+            {(hint || error) && (
+                <div className="field">
+                    {hint && <span className="hint">{hint}</span>}
+                    {error && (
+                        <span className="wrong" role="alert">
+                            {error}
+                        </span>
+                    )}
+                </div>
+            )}
+        </fieldset>
+    );
+}
+
 export function Note({ tone = "", children }: { tone?: "" | "good" | "warn" | "bad"; children: ReactNode }) {
     const Icon = tone === "good" ? CheckCircle2 : tone === "" ? Info : AlertCircle;
     return (
@@ -429,7 +462,7 @@ export function Copyable({ text, label }: { text: string; label: string }) {
             <code className="code-block grow" style={{ padding: "6px 10px" }}>
                 {text}
             </code>
-            <Button small onClick={() => navigator.clipboard.writeText(text)} aria-label={`Copy ${label}`}>
+            <Button small onClick={() => void copy(text, `Copied the ${label}.`)} aria-label={`Copy ${label}`}>
                 Copy
             </Button>
         </div>

@@ -13,20 +13,30 @@ import {
     Pressable,
 } from "react-aria-components";
 import { Button, Problem } from "./basics";
+import { GaveUp, proved } from "./proof";
 
 export function Dialog({
     title,
     onClose,
     wide,
+    touched = false,
     children,
 }: {
     title: string;
     onClose: () => void;
     wide?: boolean;
+    /** Whether something was typed that a click beside it must not lose. */
+    touched?: boolean;
     children: ReactNode;
 }) {
     return (
-        <ModalOverlay isOpen isDismissable onOpenChange={(open) => !open && onClose()} className="scrim">
+        <ModalOverlay
+            isOpen
+            isDismissable={!touched}
+            isKeyboardDismissDisabled={touched}
+            onOpenChange={(open) => !open && onClose()}
+            className="scrim"
+        >
             <Modal className={`dialog ${wide ? "wide" : ""}`}>
                 <AriaDialog>
                     <Heading slot="title" level={2}>
@@ -39,7 +49,7 @@ export function Dialog({
     );
 }
 
-/** Asks before something is lost. `word` is what must be typed where the loss is great. */
+/** Asks before something is lost, and for a proof where the server wants one. `word` must be typed where the loss is great. */
 export function Confirm({
     title,
     children,
@@ -62,10 +72,10 @@ export function Confirm({
         setBusy(true);
         setError(undefined);
         try {
-            await onConfirm();
+            await proved(onConfirm);
             onClose();
         } catch (cause) {
-            setError(cause);
+            if (!(cause instanceof GaveUp)) setError(cause);
             setBusy(false);
         }
     };

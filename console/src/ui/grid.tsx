@@ -4,7 +4,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp, EyeOff } from "lucide-react";
 import { type KeyboardEvent, useMemo, useRef, useState } from "react";
-import { tell } from "./toast";
+import { copy } from "./clipboard";
 
 export type GridColumn = { name: string; type: string; masked: boolean };
 export type Cell = string | number | boolean | null | object;
@@ -71,8 +71,7 @@ export function Grid({ columns, rows, label }: { columns: GridColumn[]; rows: Ce
             );
         }
         if (event.key === "c" && (event.ctrlKey || event.metaKey) && !getSelection()?.toString()) {
-            void navigator.clipboard.writeText(shown(ordered[at.row]?.[at.column]));
-            tell("Copied the cell.");
+            void copy(shown(ordered[at.row]?.[at.column]), "Copied the cell.");
         }
     };
 

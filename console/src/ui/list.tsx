@@ -2,11 +2,13 @@
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp, ChevronLeft, ChevronRight } from "lucide-react";
-import { type ReactNode, useDeferredValue, useState } from "react";
+import { type ReactNode, useDeferredValue, useEffect, useState } from "react";
 import { Button, Problem, SearchBox, Skeleton } from "./basics";
 
 export type Column<T> = {
     head: string;
+    /** Its head for screen readers, where nothing is written there. */
+    label?: string;
     cell: (item: T) => ReactNode;
     sort?: string;
     numeric?: boolean;
@@ -61,7 +63,6 @@ export function List<T>({
     });
     const shown = columns.filter((column): column is Column<T> => Boolean(column));
     const total = answer.data?.total ?? 0;
-    const pages = Math.max(1, Math.ceil(total / size));
 
     return (
         <div className="stack tight">
@@ -133,8 +134,8 @@ export function List<T>({
                                                             <ArrowDown size={13} aria-hidden />
                                                         ))}
                                                 </button>
-                                            ) : column.head === "" ? (
-                                                <span className="visually-hidden">Actions</span>
+                                            ) : column.head.trim() === "" ? (
+                                                <span className="visually-hidden">{column.label ?? "Actions"}</span>
                                             ) : (
                                                 column.head
                                             )}
@@ -160,45 +161,53 @@ export function List<T>({
                     )}
                 </div>
             )}
-            {total > size && (
-                <nav className="pager" aria-label={`Pages of ${name}`}>
-                    <span>
-                        {((page - 1) * size + 1).toLocaleString()} to {Math.min(total, page * size).toLocaleString()} of{" "}
-                        {total.toLocaleString()}
-                    </span>
-                    <span className="row">
-                        <Button
-                            small
-                            icon={<ChevronLeft size={15} />}
-                            aria-label="Previous page"
-                            disabled={page <= 1}
-                            onClick={() => setPage(page - 1)}
-                        />
-                        <Button
-                            small
-                            icon={<ChevronRight size={15} />}
-                            aria-label="Next page"
-                            disabled={page >= pages}
-                            onClick={() => setPage(page + 1)}
-                        />
-                    </span>
-                </nav>
-            )}
+            <Pager name={name} page={page} size={size} total={total} onPage={setPage} />
         </div>
     );
 }
 
-/** Content of one query: its outline while it loads, its error with a way out. */
-export function Loaded<T>({
-    query,
-    children,
-    lines = 5,
+/** The way to the other pages of a list, where there are some. */
+export function Pager({
+    name,
+    page,
+    size,
+    total,
+    onPage,
 }: {
-    query: { data: T | undefined; error: unknown; refetch: () => unknown };
-    children: (data: T) => ReactNode;
-    lines?: number;
+    name: string;
+    page: number;
+    size: number;
+    total: number;
+    onPage: (page: number) => void;
 }) {
-    if (query.data !== undefined) return <>{children(query.data)}</>;
-    if (query.error) return <Problem error={query.error} retry={() => query.refetch()} />;
-    return <Skeleton lines={lines} />;
+    // Whoever takes away the last item of the last page goes to the one before.
+    const last = Math.ceil(total / size);
+    useEffect(() => {
+        if (last > 0 && page > last) onPage(last);
+    });
+    if (last < 2) return null;
+    return (
+        <nav className="pager" aria-label={`Pages of ${name}`}>
+            <span>
+                {((page - 1) * size + 1).toLocaleString()} to {Math.min(total, page * size).toLocaleString()} of{" "}
+                {total.toLocaleString()}
+            </span>
+            <span className="row">
+                <Button
+                    small
+                    icon={<ChevronLeft size={15} />}
+                    aria-label="Previous page"
+                    disabled={page <= 1}
+                    onClick={() => onPage(page - 1)}
+                />
+                <Button
+                    small
+                    icon={<ChevronRight size={15} />}
+                    aria-label="Next page"
+                    disabled={page >= last}
+                    onClick={() => onPage(page + 1)}
+                />
+            </span>
+        </nav>
+    );
 }

@@ -1,6 +1,5 @@
 // The person's menu, and the choice of organization and workspace.
 
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Check, ChevronsUpDown, LogOut, Moon } from "lucide-react";
 import {
@@ -14,13 +13,14 @@ import {
     Separator,
 } from "react-aria-components";
 import { api, read } from "../api/client";
+import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { session } from "../session";
 import { useMe, usePlace } from "../standing";
 import { Avatar } from "./basics";
 import { others } from "./places";
 import { toggleTheme } from "./theme";
-import { tellError } from "./toast";
+import { tellError } from "./tell";
 
 export async function signOut() {
     await read(api.POST("/api/v1/auth/logout")).catch(() => undefined);
@@ -84,11 +84,7 @@ export function PlaceMenu() {
     const { organization, workspace } = usePlace();
     const navigate = useNavigate();
     const me = useMe();
-    const workspaces = useQuery({
-        queryKey: ["workspaces"],
-        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
-        staleTime: 60_000,
-    });
+    const workspaces = useWorkspaces();
     const organizations = me.data?.organizations ?? [];
     const here = organizations.find((each) => each.id === organization);
     const room = workspaces.data?.workspaces.find((each) => each.id === workspace);

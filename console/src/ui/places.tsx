@@ -6,6 +6,7 @@ import {
     BookOpen,
     Bookmark,
     Building2,
+    ChartColumn,
     Database,
     FileText,
     Files,
@@ -181,6 +182,13 @@ export const others: Place[] = [
         icon: Database,
         needs: "datasource.write",
         words: "new add database postgres",
+    },
+    {
+        path: "/questions/numbers",
+        label: "Numbers of queries",
+        icon: ChartColumn,
+        needs: "prompt.read",
+        words: "analytics usage statistics",
     },
     { path: "/policies/new", label: "New policy", icon: ShieldCheck, needs: "policy.write", words: "add mask filter" },
     {

@@ -19,7 +19,6 @@ export type JsonSchema = {
     items?: JsonSchema;
 };
 export type Values = Record<string, unknown>;
-
 type Entry = { path: string[]; schema: JsonSchema };
 
 /** The fields of the schema with their paths, objects opened up. */

@@ -44,6 +44,7 @@ pub mod mssql;
 pub mod mysql;
 pub mod neo4j;
 pub mod objects;
+pub mod oracle;
 pub mod postgres;
 pub mod pushdown;
 pub mod redis;

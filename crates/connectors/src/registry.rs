@@ -6,8 +6,8 @@ use rivergen_kernel::error::FieldError;
 
 use crate::{
     Connector, ConnectorError, Credentials, DataSourceType, SourceConfig, api, aws, bigquery, cassandra, clickhouse,
-    databricks, files, kafka, mongodb, mssql, mysql, neo4j, objects, postgres, redis, search, snowflake, sqlite, trino,
-    tunnel,
+    databricks, files, kafka, mongodb, mssql, mysql, neo4j, objects, oracle, postgres, redis, search, snowflake,
+    sqlite, trino, tunnel,
 };
 
 /// Finds the connector of a kind.
@@ -28,6 +28,7 @@ impl Registry {
             Arc::new(mysql::Mysql::MARIADB),
             Arc::new(mssql::Mssql::MSSQL),
             Arc::new(mssql::Mssql::SYNAPSE),
+            Arc::new(oracle::Oracle),
             Arc::new(clickhouse::Clickhouse::default()),
             Arc::new(trino::Trino::default()),
             Arc::new(snowflake::Snowflake::default()),

@@ -11,6 +11,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     all.extend(crate::scim::migrations::migrations());
     all.push(Box::new(crate::abac::migrations::Policies));
     all.push(Box::new(crate::enforcement::migrations::Notices));
+    all.push(Box::new(crate::sign_in::migrations::SessionEnds));
     all
 }
 

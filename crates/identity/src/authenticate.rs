@@ -12,7 +12,10 @@ use rivergen_kernel::{
     Caller, Credential, ErrorCode, Federation, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result,
     Scopes, TokenHash, UserId, WorkspaceId,
 };
-use rivergen_platform::{Event, Kept, Platform, Transaction, http::Authenticator};
+use rivergen_platform::{
+    Event, Kept, Platform, Transaction,
+    http::{Authenticator, KeyFault, KeyProof},
+};
 
 use crate::{
     access_token::AccessTokens, directory::Directory, personal_token, security::SecurityPolicy, session, user::User,
@@ -24,6 +27,10 @@ pub trait Delegations: Send + Sync {
     /// What the token says that somebody lets an application do here; `UNAUTHORIZED` or `TOKEN_EXPIRED` where it is not
     /// good, or good elsewhere alone.
     async fn read(&self, token: &str, now: DateTime<Utc>) -> Result<Delegation>;
+
+    /// Whether the proof is one of that key, made for this token and this request, and shown for the first time; the
+    /// [`KeyFault`] where it is not (RFC 9449, section 4.3).
+    async fn prove(&self, key: &str, token: &str, proof: KeyProof<'_>) -> Result<()>;
 
     /// Ends all that the person lets applications do, on every node, for a reason of one word; answers how much there was.
     async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64>;
@@ -42,6 +49,8 @@ pub struct Delegation {
     pub scopes: Scopes,
     /// What the session proved in which they agreed, wherever the request comes from.
     pub proofs: Proofs,
+    /// The key that the token is bound to, by its thumbprint (RFC 9449, section 6): each use proves it.
+    pub key: Option<String>,
     pub expires_at: DateTime<Utc>,
 }
 
@@ -60,6 +69,8 @@ struct Known {
     expires_at: DateTime<Utc>,
     /// What ends it besides what the caller tells.
     also: Option<Event>,
+    /// The key that the token is bound to.
+    key: Option<String>,
 }
 
 impl Known {
@@ -67,7 +78,7 @@ impl Known {
     fn new(caller: Caller, token_ends: DateTime<Utc>) -> Self {
         let loan_ends = caller.membership.as_ref().and_then(|membership| membership.valid_until);
         let expires_at = loan_ends.map_or(token_ends, |end| end.min(token_ends));
-        Self { caller: Arc::new(caller), expires_at, also: None }
+        Self { caller: Arc::new(caller), expires_at, also: None, key: None }
     }
 }
 
@@ -80,6 +91,17 @@ impl TokenAuthenticator {
     ) -> Self {
         let kept = Kept::new(platform.db.bus(), 100_000, Duration::from_secs(60), until);
         Self { platform, tokens, directory, delegations, kept }
+    }
+
+    async fn known(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
+        // What is open depends on the address too.
+        let key = (TokenHash::of(token).0, ip);
+        if let Some(known) = self.kept.get(&key)
+            && self.platform.clock.now() < known.expires_at
+        {
+            return Ok(known);
+        }
+        self.kept.load(key, self.load(token, ip)).await
     }
 
     async fn load(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
@@ -122,20 +144,24 @@ impl TokenAuthenticator {
             },
         };
         let also = Some(Event::ApplicationChanged(delegation.granted_to));
-        Ok(Known { also, ..Known::new(caller, delegation.expires_at) })
+        Ok(Known { also, key: delegation.key, ..Known::new(caller, delegation.expires_at) })
     }
 
     async fn load_personal(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
         let now = self.platform.clock.now();
         let db = self.platform.db.read();
-        let row = personal_token::find(db, token, now).await?.ok_or(ErrorCode::Unauthorized)?;
+        let row = personal_token::find(db, token).await?.ok_or(ErrorCode::Unauthorized)?;
+        let max_days = self.directory.security(row.user_id).await?.max_token_days(row.organization_id);
+        if !row.is_live(max_days, now) {
+            return Err(ErrorCode::Unauthorized.into());
+        }
         let user = User::find(db, row.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
         if user.account.disabled_at.is_some() {
             return Err(ErrorCode::UserDisabled.into());
         }
         row.touch(&self.platform, now).await?;
         let caller = personal_token::caller(self.directory.as_ref(), &row, user, ip, now).await?;
-        Ok(Known::new(caller, row.expires_at.unwrap_or(DateTime::<Utc>::MAX_UTC)))
+        Ok(Known::new(caller, row.ends_at(max_days).unwrap_or(DateTime::<Utc>::MAX_UTC)))
     }
 
     async fn load_session(&self, token: &str, ip: Option<IpAddr>) -> Result<Known> {
@@ -203,14 +229,22 @@ fn proved_at(session: &session::Model, security: &SecurityPolicy, federation: Fe
 #[async_trait::async_trait]
 impl Authenticator for TokenAuthenticator {
     async fn authenticate(&self, token: &str, ip: Option<IpAddr>) -> Result<Arc<Caller>> {
-        // What is open depends on the address too.
-        let key = (TokenHash::of(token).0, ip);
-        if let Some(known) = self.kept.get(&key)
-            && self.platform.clock.now() < known.expires_at
-        {
-            return Ok(known.caller);
+        let known = self.known(token, ip).await?;
+        match known.key {
+            None => Ok(known.caller),
+            Some(_) => Err(KeyFault::Missing.into()),
         }
-        Ok(self.kept.load(key, self.load(token, ip)).await?.caller)
+    }
+
+    async fn authenticate_bound(&self, token: &str, ip: Option<IpAddr>, proof: KeyProof<'_>) -> Result<Arc<Caller>> {
+        let known = self.known(token, ip).await?;
+        let key = known.key.ok_or(KeyFault::Unbound)?;
+        self.delegations.prove(&key, token, proof).await?;
+        Ok(known.caller)
+    }
+
+    async fn authenticate_again(&self, token: &str, ip: Option<IpAddr>) -> Result<Arc<Caller>> {
+        Ok(self.known(token, ip).await?.caller)
     }
 }
 

@@ -88,11 +88,13 @@ pub fn secret(headers: &HeaderMap) -> Option<&str> {
     cookies::read(headers, COOKIE)
 }
 
-/// The device that a login comes from, if the person trusts it. Index: trusted_devices(secret_hash), unique.
+/// The device that a login comes from, if the person trusts it and a device may be trusted for so long. Index:
+/// trusted_devices(secret_hash), unique.
 pub async fn recognise(
     db: &impl ConnectionTrait,
     user_id: UserId,
     headers: &HeaderMap,
+    trusted_for: Duration,
     now: DateTime<Utc>,
 ) -> Result<Option<Model>> {
     let Some(secret) = secret(headers) else { return Ok(None) };
@@ -100,12 +102,18 @@ pub async fn recognise(
     let shown = fingerprint(headers)?.map(|text| TokenHash::of(&text));
     Ok(found.filter(|device| {
         device.user_id == user_id
-            && device.trusted_until.is_some_and(|until| now < until)
+            && device.ends_at(trusted_for).is_some_and(|end| now < end)
             && (shown.is_none() || device.fingerprint_hash == shown)
     }))
 }
 
 impl Model {
+    /// When the trust ends by itself: as was said at the activation, and when it is older than trust may be by now. `None`
+    /// before the activation.
+    fn ends_at(&self, trusted_for: Duration) -> Option<DateTime<Utc>> {
+        Some(self.trusted_until?.min(self.activated_at? + trusted_for))
+    }
+
     pub async fn touch(&self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
         Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(now))
@@ -219,9 +227,10 @@ pub struct TrustedDevice {
     pub trusted_until: Option<DateTime<Utc>>,
 }
 
-impl From<Model> for TrustedDevice {
-    fn from(row: Model) -> Self {
+impl TrustedDevice {
+    fn new(row: Model, trusted_for: Duration) -> Self {
         Self {
+            trusted_until: row.ends_at(trusted_for),
             id: row.id,
             device_name: row.device_name,
             device_fingerprint: row.fingerprint_hash.map(|hash| hex::encode(&hash.0[..4])).unwrap_or_default(),
@@ -230,7 +239,6 @@ impl From<Model> for TrustedDevice {
             is_active: row.activated_at.is_some(),
             created_at: row.created_at,
             last_used_at: row.last_used_at,
-            trusted_until: row.trusted_until,
         }
     }
 }
@@ -292,7 +300,8 @@ pub async fn activate_device(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let cookie = cookie(secret.expose(), trusted_for, &platform.public_url)?;
-    let activated = Activated { device: device.into(), device_token: secret.expose().to_owned() };
+    let device = TrustedDevice::new(device, trusted_for);
+    let activated = Activated { device, device_token: secret.expose().to_owned() };
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Reply::ok(activated, "The device is trusted.")))
 }
 
@@ -370,12 +379,12 @@ pub async fn list_devices(
     Query(slice): Query<SkipLimit>,
 ) -> Result<Reply<Devices>> {
     let platform = &identity.platform;
-    let trusted =
-        Entity::find().filter(Column::ActivatedAt.is_not_null()).filter(Column::TrustedUntil.gt(platform.clock.now()));
-    let trusted = match (query.organization_id, query.user_id) {
+    let trusted = Entity::find().filter(Column::ActivatedAt.is_not_null());
+    let (trusted, trusted_for) = match (query.organization_id, query.user_id) {
         (None, None) => {
             caller.session()?;
-            trusted.filter(Column::UserId.eq(caller.user_id))
+            let trusted_for = identity.directory.security(caller.user_id).await?.trusted_for();
+            (trusted.filter(Column::UserId.eq(caller.user_id)), trusted_for)
         }
         (None, Some(_)) => return Err(Error::invalid_field("user_id", "goes with organization_id alone")),
         (Some(organization), user) => {
@@ -384,17 +393,21 @@ pub async fn list_devices(
                 true => caller.require(Permission::DeviceRead)?,
                 false => return Err(ErrorCode::NotFound.into()),
             };
+            let days = identity.directory.security_of(organization).await?.trusted_device_days;
             let of_members = trusted.filter(Column::OrganizationId.eq(tenant.organization_id()));
-            match user {
+            let of_members = match user {
                 Some(user) => of_members.filter(Column::UserId.eq(user)),
                 None => of_members,
-            }
+            };
+            (of_members, Duration::days(i64::from(days)))
         }
     };
+    let now = platform.clock.now();
+    let trusted = trusted.filter(Column::TrustedUntil.gt(now)).filter(Column::ActivatedAt.gt(now - trusted_for));
     let db = platform.db.read();
     let rows = trusted.clone().order_by_desc(Column::Id).offset(slice.skip()).limit(slice.limit()).all(db).await?;
     let total_count = sea_orm::PaginatorTrait::count(trusted, db).await?;
-    let devices = rows.into_iter().map(TrustedDevice::from).collect();
+    let devices = rows.into_iter().map(|row| TrustedDevice::new(row, trusted_for)).collect();
     Ok(Reply::ok(Devices { devices, total_count }, "Trusted devices retrieved successfully"))
 }
 

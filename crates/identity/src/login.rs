@@ -77,6 +77,8 @@ impl TokenSet {
     ) -> Result<Self> {
         let security = identity.directory.security(session.user_id).await?;
         let lifetime = security.access_token_lifetime(session.organization_id, identity.tokens.lifetime());
+        // Whoever checks the token alone, by its signature, shall not believe it any longer either.
+        let lifetime = session.federated_until.map_or(lifetime, |until| lifetime.min(until - now));
         Ok(Self {
             access_token: identity.tokens.issue(session, lifetime, now)?,
             refresh_token: refresh_token.expose().to_owned(),
@@ -294,9 +296,8 @@ impl Way {
         if !factors.is_empty() {
             has_backup_codes = mfa::backup_codes::remaining(db, user.id()).await? > 0;
             let now = identity.platform.clock.now();
-            if identity.directory.security(user.id()).await?.trusted_for() > Duration::zero() {
-                trusted_device = device::recognise(db, user.id(), headers, now).await?;
-            }
+            let trusted_for = identity.directory.security(user.id()).await?.trusted_for();
+            trusted_device = device::recognise(db, user.id(), headers, trusted_for, now).await?;
         }
         Ok(Self { place, factors, has_backup_codes, trusted_device })
     }

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns), Box::new(Federated)]
+    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns), Box::new(Federated), Box::new(FederatedUntil)]
 }
 
 struct Accounts;
@@ -469,6 +469,26 @@ impl MigrationTrait for Federated {
         // What an identity provider ends.
         m.create_index(index("sessions", "sessions_federated", &["federated_login_id"])).await?;
         m.create_index(index("pending_logins", "pending_logins_federated", &["federated_login_id"])).await
+    }
+}
+
+/// Until when an identity provider lets a session live.
+struct FederatedUntil;
+
+impl MigrationName for FederatedUntil {
+    fn name(&self) -> &str {
+        "m0014_identity_federated_until"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for FederatedUntil {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for table in ["sessions", "pending_logins"] {
+            let until = timestamp_with_time_zone_null("federated_until");
+            m.alter_table(Table::alter().table(table).add_column(until).to_owned()).await?;
+        }
+        Ok(())
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Model {
     pub ended_at: Option<DateTime<Utc>>,
     pub federated_by_organization_id: Option<OrganizationId>,
     pub federated_login_id: Option<i64>,
+    pub federated_until: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -62,6 +63,7 @@ pub struct FirstStep {
 /// Keeps a login whose first proof was right.
 pub async fn begin(tx: &Transaction, user_id: UserId, step: &FirstStep, now: DateTime<Utc>) -> Result<Token> {
     let token = Token::random(&mut rand::rng());
+    let until = step.federated_by.and_then(|by| by.until);
     ActiveModel {
         user_id: Set(user_id),
         token_hash: Set(token.hash()),
@@ -73,10 +75,11 @@ pub async fn begin(tx: &Transaction, user_id: UserId, step: &FirstStep, now: Dat
         workspace_id: Set(step.workspace_id),
         lifetime_seconds: Set(step.session_lifetime.num_seconds()),
         created_at: Set(now),
-        expires_at: Set(now + LIFETIME),
+        expires_at: Set(until.map_or(now + LIFETIME, |until| Ord::min(until, now + LIFETIME))),
         ended_at: Set(None),
         federated_by_organization_id: Set(step.federated_by.map(|by| by.organization_id)),
         federated_login_id: Set(step.federated_by.map(|by| by.login_id)),
+        federated_until: Set(until),
         ..Default::default()
     }
     .insert(tx.conn())
@@ -96,7 +99,7 @@ impl Model {
 
     /// The identity provider's sign-in that it began with.
     pub fn federated_by(&self) -> Option<Federated> {
-        Federated::kept(self.federated_by_organization_id, self.federated_login_id)
+        Federated::kept(self.federated_by_organization_id, self.federated_login_id, self.federated_until)
     }
 
     /// Goes on to the chosen factor under a new token; the old one is dead.

@@ -33,7 +33,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Identity, mails, user::User};
+use crate::{Identity, mails, security::SecurityPolicy, user::User};
 
 pub const PREFIX: &str = "pat_";
 /// Enough to recognise a token in a list.
@@ -78,8 +78,15 @@ impl TenantOwned for Entity {
 }
 
 impl Model {
-    pub fn is_live(&self, now: DateTime<Utc>) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    /// When it ends by itself: as was said when it was made, and when it is older than the organization that it is bound to
+    /// lets tokens be now ([`SecurityPolicy::max_token_days`]).
+    pub fn ends_at(&self, max_days: Option<u16>) -> Option<DateTime<Utc>> {
+        let oldest = max_days.map(|days| self.created_at + Duration::days(i64::from(days)));
+        self.expires_at.into_iter().chain(oldest).min()
+    }
+
+    pub fn is_live(&self, max_days: Option<u16>, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.ends_at(max_days).is_none_or(|end| now < end)
     }
 
     /// What is not understood gives nothing.
@@ -140,13 +147,14 @@ pub fn is_well_formed(prefix: &str, token: &str) -> bool {
     split.is_some_and(|(body, end)| body.starts_with(prefix) && checksum(body) == end)
 }
 
-/// The live token that this text is. Index: (token_hash), unique.
-pub async fn find(db: &impl ConnectionTrait, token: &str, now: DateTime<Utc>) -> Result<Option<Model>> {
+/// The token that this text is, unless it was revoked; whether it is live the organization has a say in. Index:
+/// (token_hash), unique.
+pub async fn find(db: &impl ConnectionTrait, token: &str) -> Result<Option<Model>> {
     if !is_well_formed(PREFIX, token) {
         return Ok(None);
     }
     let found = Entity::find().filter(Column::TokenHash.eq(TokenHash::of(token))).one(db).await?;
-    Ok(found.filter(|row| row.is_live(now)))
+    Ok(found.filter(|row| row.revoked_at.is_none()))
 }
 
 async fn revoke_where(tx: &Transaction, which: Condition, now: DateTime<Utc>) -> Result<()> {
@@ -341,21 +349,23 @@ pub struct PersonalAccessToken {
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
     pub scopes: Scopes,
     pub organization_id: Option<OrganizationId>,
+    /// No later than the organization lets its tokens live.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// To the minute.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-impl From<Model> for PersonalAccessToken {
-    fn from(row: Model) -> Self {
+impl PersonalAccessToken {
+    /// As it is for its owner, of whom the organizations ask this.
+    fn new(row: Model, security: &SecurityPolicy) -> Self {
         Self {
+            expires_at: row.ends_at(security.max_token_days(row.organization_id)),
             scopes: row.scopes(),
             id: row.id,
             name: row.name,
             prefix: row.prefix,
             organization_id: row.organization_id,
-            expires_at: row.expires_at,
             created_at: row.created_at,
             last_used_at: row.last_used_at,
         }
@@ -398,7 +408,8 @@ pub async fn list_tokens(
     }
     let total = wanted.clone().count(db).await?;
     let rows = wanted.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
-    let tokens = rows.into_iter().map(PersonalAccessToken::from).collect();
+    let security = identity.directory.security(caller.user_id).await?;
+    let tokens = rows.into_iter().map(|row| PersonalAccessToken::new(row, &security)).collect();
     let message = "Personal access tokens.";
     Ok(Reply::ok(Tokens { tokens, total, message }, message))
 }
@@ -427,6 +438,7 @@ pub async fn update_token(
 ) -> Result<Reply<PersonalAccessToken>> {
     let platform = &identity.platform;
     caller.session()?;
+    let security = identity.directory.security(caller.user_id).await?;
     let tx = platform.db.begin().await?;
     let row = own(&tx, caller.user_id, id).await?;
     let (before, organization) = (row.scopes(), row.organization_id);
@@ -450,7 +462,7 @@ pub async fn update_token(
         .details(serde_json::json!({"name": row.name, "scopes_before": before, "scopes": row.scopes()}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(row.into(), "The token is changed."))
+    Ok(Reply::ok(PersonalAccessToken::new(row, &security), "The token is changed."))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

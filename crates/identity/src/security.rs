@@ -23,10 +23,11 @@ pub struct OrganizationSecurity {
     pub mfa_grace_days: u16,
     /// When the requirement was made; written by the server.
     pub mfa_required_since: Option<DateTime<Utc>>,
-    /// How long a trusted device spares the second factor, in days; 0 forbids trusted devices.
+    /// How long after its activation a trusted device spares the second factor, in days; 0 forbids trusted devices.
     pub trusted_device_days: u16,
     pub password: PasswordPolicy,
-    /// How long a token for this organization may live at most, in days; without it, for ever.
+    /// How long a token for this organization may live at most, in days; without it, for ever. One that is older is good for
+    /// nothing, whenever it was made.
     pub max_token_days: Option<u16>,
     /// Nothing of the organization is open to a session that was not opened with a passkey; with the same days of grace.
     pub passkey_required: bool,
@@ -137,6 +138,7 @@ struct Demands {
     idle: Option<Duration>,
     longest: Option<Duration>,
     networks: Vec<IpNet>,
+    max_token_days: Option<u16>,
 }
 
 /// What all of a person's organizations ask together.
@@ -180,6 +182,7 @@ impl SecurityPolicy {
             idle: security.session_idle_minutes.map(minutes),
             longest: security.session_max_minutes.map(minutes),
             networks: security.allowed_networks.clone(),
+            max_token_days: security.max_token_days,
         });
         let days = security.trusted_device_days;
         self.trusted_device_days = Some(self.trusted_device_days.map_or(days, |held| held.min(days)));
@@ -190,6 +193,11 @@ impl SecurityPolicy {
     pub fn trusted_for(&self) -> Duration {
         let usual = OrganizationSecurity::default().trusted_device_days;
         Duration::days(i64::from(self.trusted_device_days.unwrap_or(usual)))
+    }
+
+    /// How old a token may be that is bound to the organization, in days.
+    pub fn max_token_days(&self, organization: Option<OrganizationId>) -> Option<u16> {
+        self.of(organization?)?.max_token_days
     }
 
     pub fn requires_mfa(&self) -> bool {

@@ -285,6 +285,15 @@ impl Caller {
         }
     }
 
+    /// Whether an access policy of the organization denies the permission as such, to this request; what is denied on single
+    /// objects alone is not.
+    pub fn is_denied(&self, permission: Permission) -> Result<bool> {
+        let membership = self.membership()?;
+        let policies = membership.policies.as_ref();
+        let verdict = policies.map(|policies| policies.decide(&self.asker(), membership, permission, None));
+        Ok(verdict == Some(Verdict::Deny) && !membership.holds(&self.asker(), permission, None))
+    }
+
     /// As [`Caller::require`], on one object: policies that look at its id, its workspace or its owner bite here.
     pub fn require_on(&self, permission: Permission, object: &Resource) -> Result<Tenant> {
         let membership = self.membership()?;

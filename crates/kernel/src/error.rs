@@ -49,6 +49,7 @@ catalogue! {
     WeakPassword "WEAK_PASSWORD" 400 "The password does not meet the password policy.";
     InvalidQuery "INVALID_QUERY" 400 "The query is not one readable, read-only statement.";
     QuestionNotUnderstood "QUESTION_NOT_UNDERSTOOD" 400 "The question could not be understood.";
+    QuestionAmbiguous "QUESTION_AMBIGUOUS" 400 "A word of the question has several readings; choose one.";
     InvalidCode "INVALID_CODE" 400 "The code is wrong or has expired.";
     InvalidMfaCode "INVALID_MFA_CODE" 400 "The code is wrong or has expired.";
     NoPendingSetup "NO_PENDING_SETUP" 400 "There is nothing to confirm; start the setup again.";

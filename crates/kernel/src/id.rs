@@ -74,6 +74,8 @@ ids! {
     TemplateId,
     /// A question with SQL that people confirmed to answer it.
     VerifiedPairId,
+    /// What people say of the data: a join, a metric, a description, a synonym.
+    SemanticEntryId,
     /// An identity provider of an organization: SAML or OpenID Connect.
     SsoProviderId,
     /// An attribute-based access policy.

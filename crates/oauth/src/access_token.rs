@@ -21,17 +21,24 @@ use rivergen_kernel::{
     ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result, Tenant, Token, TokenHash, UserId,
     WorkspaceId,
 };
-use rivergen_platform::{Event, Kept, Platform, Transaction, signing::SigningKeys};
+use rivergen_platform::{
+    Event, Kept, Platform, Transaction,
+    http::{KeyFault, KeyProof},
+    signing::SigningKeys,
+};
 use rivergen_tenancy::member;
 use sea_orm::{ActiveValue::Set, entity::prelude::*, sea_query::OnConflict};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    Settings,
     application::{
         self, GrantType, Status,
         known::{Client, Clients},
     },
+    dpop::{self, Confirmation},
     grant,
+    published::Published,
     scope::ScopeSet,
 };
 
@@ -61,6 +68,9 @@ pub struct Claims {
     /// The service that acts with it, where it was given for another application's token (RFC 8693, section 4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act: Option<Actor>,
+    /// The key that is proved at each use, where it is bound to one (RFC 9449, section 6).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// The application's count of what made its tokens void.
     #[serde(rename = "gen")]
     pub generation: i64,
@@ -114,6 +124,8 @@ pub struct Subject<'a> {
     pub grant: Option<&'a grant::Model>,
     /// Who acts, where it is with what was granted to another application.
     pub act: Option<Actor>,
+    /// The thumbprint of the key that it is bound to.
+    pub key: Option<&'a str>,
     /// How long it may live, where that is less than usual.
     pub at_most: Option<Duration>,
 }
@@ -149,21 +161,30 @@ pub struct Access {
     keys: SigningKeys,
     directory: Arc<dyn Directory>,
     pub(crate) clients: Clients,
-    lifetime: Duration,
+    pub(crate) published: Published,
+    settings: Arc<Settings>,
     kept: Kept<Vec<u8>, Arc<Inspected>>,
 }
 
 impl Access {
-    /// `lifetime`: of a token where the organization asks for no shorter one.
-    pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, lifetime: Duration) -> Self {
+    pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, settings: Settings) -> Self {
         // The applications first: they must have forgotten one that changed before what stood on it is loaded again.
         let clients = Clients::new(platform.clone());
+        let published = Published::new(platform.clone());
         let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
-        Self { platform, keys, directory, clients, lifetime, kept }
+        Self { platform, keys, directory, clients, published, settings: Arc::new(settings), kept }
     }
 
     pub(crate) fn keys(&self) -> &SigningKeys {
         &self.keys
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The keys that verify its tokens (RFC 7517).
@@ -176,7 +197,8 @@ impl Access {
         let application = &subject.client.row;
         let organization = self.directory.security_of(application.organization_id).await?;
         let asked = organization.access_token_minutes.map(|minutes| Duration::minutes(i64::from(minutes)));
-        let lifetime = [asked, subject.at_most].into_iter().flatten().fold(self.lifetime, Ord::min);
+        let lifetime =
+            [asked, subject.at_most].into_iter().flatten().fold(self.settings.access_token_lifetime, Ord::min);
         let aud = match subject.resources {
             [] => vec![self.platform.public_url.to_string()],
             resources => resources.to_vec(),
@@ -195,6 +217,7 @@ impl Access {
             auth_time: subject.grant.and_then(grant::Model::auth_time),
             grant: subject.grant.map(|grant| grant.id),
             act: subject.act,
+            cnf: subject.key.map(|jkt| Confirmation { jkt: jkt.to_owned() }),
             generation: application.token_generation,
         };
         Ok(Issued { text: self.keys.sign(TYPE, &claims)?, lifetime })
@@ -269,9 +292,23 @@ impl Access {
         Ok(granted_to.filter(is_good))
     }
 
+    /// As [`Access::check_person`], for where that the person is not there any more is no error of who asks.
+    pub(crate) async fn has_person(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+        since: DateTime<Utc>,
+        proofs: Proofs,
+    ) -> Result<bool> {
+        match self.check_person(user, organization, since, proofs, self.platform.clock.now()).await {
+            Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => Ok(false),
+            checked => checked.map(|()| true),
+        }
+    }
+
     /// Whether the person is there and a member, has been one since they agreed (who left and came back has not), and what
     /// they proved then is what the organization demands now. From which network, counts where the token is used.
-    pub(crate) async fn check_person(
+    async fn check_person(
         &self,
         user: UserId,
         organization: OrganizationId,
@@ -296,23 +333,30 @@ impl Access {
     }
 
     async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims> {
-        let invalid = |_| rivergen_kernel::Error::from(ErrorCode::Unauthorized);
-        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
-        if header.typ.as_deref() != Some(TYPE) {
-            return Err(ErrorCode::Unauthorized.into());
-        }
-        let kid = header.kid.ok_or(ErrorCode::Unauthorized)?;
-        let key = self.keys.verifying(&kid).await?.ok_or(ErrorCode::Unauthorized)?;
+        let claims = self.signed::<Claims>(TYPE, token, &["exp", "iss", "sub", "aud"]).await?;
+        let claims = claims.ok_or(ErrorCode::Unauthorized)?;
+        if now >= claims.expires_at() { Err(ErrorCode::TokenExpired.into()) } else { Ok(claims) }
+    }
+
+    /// What a JWT of that type says that this server signed; `None` for any other. For whom it is, and until when, whoever
+    /// takes it asks: the clock is an injected one.
+    pub(crate) async fn signed<C: DeserializeOwned>(
+        &self,
+        typ: &str,
+        token: &str,
+        required: &[&str],
+    ) -> Result<Option<C>> {
+        let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(None) };
+        let is_typed = header.typ.as_deref() == Some(typ);
+        let Some(kid) = header.kid.filter(|_| is_typed) else { return Ok(None) };
+        let Some(key) = self.keys.verifying(&kid).await? else { return Ok(None) };
         // The algorithm is the key's, never the token's choice (RFC 8725, section 3.1).
         let mut validation = Validation::new(key.algorithm);
         validation.set_issuer(&[&*self.platform.public_url]);
-        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
-        // For whom it is, whoever takes it says.
+        validation.set_required_spec_claims(required);
         validation.validate_aud = false;
-        // Checked below against the injected clock.
         validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.key, &validation).map_err(invalid)?.claims;
-        if now >= claims.expires_at() { Err(ErrorCode::TokenExpired.into()) } else { Ok(claims) }
+        Ok(jsonwebtoken::decode::<C>(token, &key.key, &validation).ok().map(|decoded| decoded.claims))
     }
 
     /// Makes one token void, on every node.
@@ -349,8 +393,16 @@ impl Delegations for Access {
             workspace_id: inspected.claims.ws,
             scopes,
             proofs: inspected.proofs,
+            key: inspected.claims.cnf.as_ref().map(|cnf| cnf.jkt.clone()),
             expires_at: inspected.expires_at,
         })
+    }
+
+    async fn prove(&self, key: &str, token: &str, proof: KeyProof<'_>) -> Result<()> {
+        match dpop::prove(self, proof, Some(token)).await? == key {
+            true => Ok(()),
+            false => Err(KeyFault::Wrong("it is of another key than the token").into()),
+        }
     }
 
     async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64> {

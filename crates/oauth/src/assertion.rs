@@ -7,7 +7,7 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
 };
 use rivergen_kernel::{Error, Result, TokenHash};
-use rivergen_platform::db::is_unique_violation;
+use rivergen_platform::{Platform, db::is_unique_violation};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
 use serde::Deserialize;
 
@@ -22,8 +22,8 @@ const LONGEST: Duration = Duration::hours(1);
 const SKEW: Duration = Duration::seconds(60);
 const MOST_KEYS: usize = 10;
 
-/// Assertions that were shown, until they have expired. Known by the application and their `jti`: of one assertion there may be
-/// several texts, because an ECDSA signature (r, s) verifies as (r, n − s) too.
+/// Assertions and proofs of keys ([`crate::dpop`]) that were shown, until they have expired. Known by who made them and their
+/// `jti`: of one of them there may be several texts, because an ECDSA signature (r, s) verifies as (r, n − s) too.
 pub mod seen {
     use super::*;
 
@@ -38,6 +38,19 @@ pub mod seen {
     }
 
     impl ActiveModelBehavior for ActiveModel {}
+
+    /// Whether it is shown for the first time. Index: oauth_seen(jti_hash), unique: of two requests at once one is told so.
+    pub async fn is_first(platform: &Platform, known_by: &str, expires_at: DateTime<Utc>) -> Result<bool> {
+        let tx = platform.db.begin().await?;
+        let row =
+            ActiveModel { jti_hash: Set(TokenHash::of(known_by)), expires_at: Set(expires_at), ..Default::default() };
+        match Entity::insert(row).exec_without_returning(tx.conn()).await {
+            Err(error) if is_unique_violation(&error) => return Ok(false),
+            inserted => inserted?,
+        };
+        tx.commit().await?;
+        Ok(true)
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,7 +67,7 @@ struct Proved {
 }
 
 /// The algorithms that a key may be used with; none for a key that is not taken.
-fn algorithms(key: &Jwk) -> &'static [Algorithm] {
+pub(crate) fn algorithms(key: &Jwk) -> &'static [Algorithm] {
     match &key.algorithm {
         AlgorithmParameters::EllipticCurve(params) => match params.curve {
             EllipticCurve::P256 => &[Algorithm::ES256],
@@ -98,19 +111,7 @@ pub async fn proves(oauth: &Oauth, client_id: &str, keys: &JwkSet, assertion: &s
     let platform = oauth.platform();
     let now = platform.clock.now();
     let Some(proved) = verified(oauth.issuer(), client_id, keys, assertion, now) else { return Ok(false) };
-    let tx = platform.db.begin().await?;
-    // Index: oauth_seen(jti_hash), unique: of two requests at once one is told that it is the first.
-    let row = seen::ActiveModel {
-        jti_hash: Set(TokenHash::of(&format!("{client_id}\0{}", proved.jti))),
-        expires_at: Set(proved.expires_at + SKEW),
-        ..Default::default()
-    };
-    match seen::Entity::insert(row).exec_without_returning(tx.conn()).await {
-        Err(error) if is_unique_violation(&error) => return Ok(false),
-        inserted => inserted?,
-    };
-    tx.commit().await?;
-    Ok(true)
+    seen::is_first(platform, &format!("{client_id}\0{}", proved.jti), proved.expires_at + SKEW).await
 }
 
 /// What a good assertion says, and until when it is good.

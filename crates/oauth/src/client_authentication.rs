@@ -11,7 +11,10 @@ use rivergen_kernel::{ErrorCode, Secret};
 
 use crate::{
     Oauth,
-    application::{ClientType, known::Client},
+    application::{
+        ClientType,
+        known::{Client, Keys},
+    },
     assertion,
     error::{Code, OauthError, Result},
     form::Parameters,
@@ -73,9 +76,20 @@ fn named(form: &Parameters) -> Option<String> {
 }
 
 async fn is_signed(oauth: &Oauth, client: &Client, form: &Parameters) -> Result<bool> {
-    let (Some(keys), Some(text)) = (&client.keys, form.get("client_assertion")) else { return Ok(false) };
-    let is_typed = form.get("client_assertion_type") == Some(assertion::TYPE);
-    Ok(is_typed && assertion::proves(oauth, &client.row.client_id, keys, text).await?)
+    let Some(text) = form.get("client_assertion") else { return Ok(false) };
+    if form.get("client_assertion_type") != Some(assertion::TYPE) {
+        return Ok(false);
+    }
+    let fetched = match &client.keys {
+        Some(Keys::At(address)) => oauth.access.published.keys(address).await?,
+        _ => None,
+    };
+    let own = match &client.keys {
+        Some(Keys::Own(keys)) => Some(keys),
+        _ => fetched.as_ref(),
+    };
+    let Some(keys) = own else { return Ok(false) };
+    Ok(assertion::proves(oauth, &client.row.client_id, keys, text).await?)
 }
 
 /// The two halves are form-encoded before they are joined (RFC 6749, section 2.3.1).

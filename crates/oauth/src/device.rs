@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    application::{GrantType, known::Client},
+    application::{GrantType, known::Client, logo},
     authorize::{
         Decider, decision, names, page, sign_in,
         ticket::{self, ActiveModel, Column, Entity, Kind, LIVES, Model},
@@ -113,6 +113,7 @@ pub async fn begin(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): F
         max_age: None,
         login_hint: None,
         id_token_hint: None,
+        dpop_jkt: None,
         pushed: None,
     };
     let platform = oauth.platform();
@@ -251,9 +252,11 @@ async fn shown(
     let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
+    let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
     sign_in::with_form_token(oauth, headers, |form_token| {
         let consent = page::Consent {
             application: &client.row,
+            logo: logo.as_deref(),
             organization: &organization,
             workspace: workspace.as_deref(),
             email: &decider.caller.email,

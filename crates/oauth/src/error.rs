@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rivergen_kernel::ErrorCode;
+use rivergen_platform::http::KeyFault;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,7 +16,7 @@ pub type Result<T, E = OauthError> = std::result::Result<T, E>;
 
 macro_rules! codes {
     ($($variant:ident $name:literal;)+) => {
-        /// The codes of RFC 6749, 6750, 8628, 8707 and of OpenID Connect that this server answers.
+        /// The codes of RFC 6749, 6750, 7591, 8628, 8707, 9449 and of OpenID Connect that this server answers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code { $($variant),+ }
 
@@ -35,6 +36,10 @@ codes! {
     InvalidTarget "invalid_target";
     InvalidToken "invalid_token";
     InsufficientScope "insufficient_scope";
+    InvalidDpopProof "invalid_dpop_proof";
+    UseDpopNonce "use_dpop_nonce";
+    InvalidRedirectUri "invalid_redirect_uri";
+    InvalidClientMetadata "invalid_client_metadata";
     UnauthorizedClient "unauthorized_client";
     UnsupportedGrantType "unsupported_grant_type";
     UnsupportedResponseType "unsupported_response_type";
@@ -57,8 +62,10 @@ pub struct OauthError {
     /// A failure of our own, for the log alone.
     pub cause: Option<Box<rivergen_kernel::Error>>,
     /// How to authenticate, where the code does not say it: as the client tried to (RFC 6749, section 5.2), or without a fault
-    /// for who did not try (RFC 6750, section 3.1).
+    /// for who did not try (RFC 6750, section 3.1). Whoever is told it is answered 401.
     pub challenge: Option<&'static str>,
+    /// What the next proof of a key is to have (RFC 9449, section 8).
+    pub nonce: Option<String>,
     /// After how many seconds to come back.
     pub retry_after: Option<u32>,
 }
@@ -74,11 +81,19 @@ pub struct OauthErrorBody {
 
 impl OauthError {
     pub fn new(code: Code, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), cause: None, challenge: None, retry_after: None }
+        Self { code, description: description.into(), cause: None, challenge: None, nonce: None, retry_after: None }
+    }
+
+    /// A fault of a key where tokens are used, and not given: the challenge says what was wrong (RFC 9449, section 7.1).
+    pub fn at_resource(fault: &KeyFault) -> Self {
+        let nonce = fault.nonce().map(str::to_owned);
+        let challenge = Some(fault.challenge());
+        Self { challenge, nonce, ..Self::new(Code::InvalidToken, fault.to_string()) }
     }
 
     pub fn status(&self) -> StatusCode {
         match self.code {
+            _ if self.challenge.is_some() => StatusCode::UNAUTHORIZED,
             Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
             Code::InsufficientScope => StatusCode::FORBIDDEN,
             Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
@@ -92,6 +107,10 @@ impl OauthError {
 impl From<rivergen_kernel::Error> for OauthError {
     fn from(error: rivergen_kernel::Error) -> Self {
         let text = error.message.to_string();
+        if let Some(fault) = KeyFault::of(&error) {
+            let code = if fault.nonce().is_some() { Code::UseDpopNonce } else { Code::InvalidDpopProof };
+            return Self { nonce: fault.nonce().map(str::to_owned), ..Self::new(code, text) };
+        }
         match error.code {
             ErrorCode::Unauthorized | ErrorCode::TokenExpired => Self::new(Code::InvalidToken, text),
             ErrorCode::Forbidden | ErrorCode::UserDisabled | ErrorCode::EmailNotVerified => {
@@ -140,6 +159,9 @@ impl IntoResponse for OauthError {
         let mut response = (self.status(), [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(nonce) = self.nonce.and_then(|nonce| HeaderValue::from_str(&nonce).ok()) {
+            response.headers_mut().insert(KeyFault::NONCE_HEADER, nonce);
         }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -47,6 +47,8 @@ pub struct Model {
     /// S256 of the verifier (RFC 7636).
     pub code_challenge: String,
     pub nonce: Option<String>,
+    /// The key that the code is bound to, and of a public client every refresh token: its thumbprint (RFC 9449).
+    pub dpop_jkt: Option<String>,
     pub authenticated_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
     pub code_expires_at: DateTime<Utc>,
@@ -176,6 +178,22 @@ impl Model {
         Ok(exchanged.rows_affected == 1)
     }
 
+    /// Whether whoever proves that key, or none, may have what the grant gives.
+    pub fn is_for(&self, key: Option<&str>) -> bool {
+        self.dpop_jkt.is_none() || self.dpop_jkt.as_deref() == key
+    }
+
+    /// Binds it to a key, where it is bound to none.
+    pub async fn bind(&self, tx: &Transaction, key: &str) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::DpopJkt, Expr::value(key))
+            .filter(Column::Id.eq(self.id))
+            .filter(Column::DpopJkt.is_null())
+            .exec(tx.conn())
+            .await?;
+        Ok(())
+    }
+
     /// Ends it with its tokens, on every node; answers whether it had not ended yet.
     pub async fn end(&self, tx: &Transaction, reason: &'static str, now: DateTime<Utc>) -> Result<bool> {
         let ended = end_where(tx, Condition::all().add(Column::Id.eq(self.id)), reason, now).await?;
@@ -197,11 +215,20 @@ fn its_refresh_token() -> SelectStatement {
 /// What applications can still use of what a person granted. Index: oauth_grants(user_id, organization_id, id), its first
 /// column.
 pub fn usable(user: UserId, now: DateTime<Utc>) -> Condition {
+    live(now).add(Column::UserId.eq(user))
+}
+
+/// What an application can still use. Index: oauth_grants(application_id, ended_at).
+pub fn usable_of_application(application: OauthApplicationId, now: DateTime<Utc>) -> Condition {
+    live(now).add(Column::ApplicationId.eq(application))
+}
+
+fn live(now: DateTime<Utc>) -> Condition {
     let live = its_refresh_token()
         .and_where(refresh_token::Column::SpentAt.is_null())
         .and_where(refresh_token::Column::ExpiresAt.gt(now))
         .to_owned();
-    Condition::all().add(Column::UserId.eq(user)).add(Column::EndedAt.is_null()).add(Expr::exists(live))
+    Condition::all().add(Column::EndedAt.is_null()).add(Expr::exists(live))
 }
 
 /// Those that were exchanged before then and have run out: none of their refresh tokens is known any more. Index:

@@ -52,7 +52,7 @@ async fn surround(State(gate): State<Gate>, mut request: Request, next: Next) ->
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         // A program reads there who gives tokens, and what was wrong with its own.
-        let exposed = HeaderValue::from_static("www-authenticate, retry-after");
+        let exposed = HeaderValue::from_static("www-authenticate, retry-after, dpop-nonce");
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response
@@ -69,13 +69,15 @@ fn is_open(path: &str) -> bool {
                 | "/oauth/jwks"
                 | "/oauth/par"
                 | "/oauth/device_authorization"
+                | "/oauth/register"
+                | "/oauth/registration"
         )
 }
 
 fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
     // The last two are sent by clients of MCP and of DPoP, whatever the server makes of them.
     let allowed = HeaderValue::from_static("authorization, content-type, mcp-protocol-version, dpop");
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);

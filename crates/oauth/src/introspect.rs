@@ -16,8 +16,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    application::ClientType,
+    access_token::Inspected,
+    application::{self, ClientType},
     client_authentication::authenticate,
+    dpop::Confirmation,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::Form,
     grant::{self, refresh_token},
@@ -62,6 +64,9 @@ pub struct Introspection {
     pub iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
+    /// The key that it is bound to, which is to be proved to whoever is shown it (RFC 9449, section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// Say what a token is good for
@@ -78,19 +83,20 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
     }
     let (organization, now) = (client.row.organization_id, oauth.platform().clock.now());
     let answer = match oauth.access.inspect(token, now).await {
-        Ok(inspected) if inspected.claims.org == organization => {
+        Ok(inspected) if inspected.claims.org == organization && may_ask(&client.row, &inspected) => {
             let claims = &inspected.claims;
             Introspection {
                 active: true,
                 scope: Some(inspected.scope.to_string()),
                 client_id: Some(claims.client_id.clone()),
-                token_type: Some("Bearer"),
+                token_type: Some(if claims.cnf.is_some() { "DPoP" } else { "Bearer" }),
                 sub: Some(claims.sub.clone()),
                 aud: Some(claims.aud.clone()),
                 iss: Some(claims.iss.clone()),
                 exp: Some(claims.exp),
                 iat: Some(claims.iat),
                 jti: Some(claims.jti.clone()),
+                cnf: claims.cnf.clone(),
             }
         }
         Ok(_) => Introspection::default(),
@@ -102,14 +108,25 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
+/// A program that nobody has checked is told of its own tokens alone: anybody may be one.
+fn may_ask(asking: &application::Model, inspected: &Inspected) -> bool {
+    !asking.is_unverified() || asking.id == inspected.application_id
+}
+
 /// A refresh token is nobody's business but the application's own.
-async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str) -> Result<Introspection> {
+async fn refresh(oauth: &Oauth, asking: &application::Model, token: &str) -> Result<Introspection> {
     let (db, now) = (oauth.platform().db.read(), oauth.platform().clock.now());
     let Some(shown) = refresh_token::find(db, token).await? else { return Ok(Introspection::default()) };
     let grant = grant::Model::find(db, shown.grant_id).await?;
     let is_live = shown.spent_at.is_none() && now < shown.expires_at;
     let grant = grant.filter(|grant| is_live && grant.ended_at.is_none() && grant.application_id == asking.id);
-    Ok(grant.map_or_else(Introspection::default, |grant| Introspection {
+    let Some(grant) = grant else { return Ok(Introspection::default()) };
+    // It gives nothing while its person is not there.
+    let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
+    if !oauth.access.has_person(user, organization, since, grant.proofs()).await? {
+        return Ok(Introspection::default());
+    }
+    Ok(Introspection {
         active: true,
         scope: Some(grant.scope),
         client_id: Some(asking.client_id.clone()),
@@ -118,5 +135,5 @@ async fn refresh(oauth: &Oauth, asking: &crate::application::Model, token: &str)
         exp: Some(shown.expires_at.timestamp()),
         iat: Some(shown.issued_at.timestamp()),
         ..Introspection::default()
-    }))
+    })
 }

@@ -6,19 +6,23 @@
 //! service ─▶ POST /oauth/token (client_credentials) ─▶ access token ─▶ /api/v1/…, as the person who answers for it
 //! ```
 //!
-//! [`application`] is who may ask, [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
+//! [`application`] is who may ask ([`registration`] and [`client_document`]: also who came by itself), [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
 //! known as a [`consent`]; [`token`] gives tokens for it. [`access_token`] is what they say, and how one becomes the caller of a
-//! request: always a person, with what the scopes leave of what they may do at that moment. [`revoke`], [`introspect`],
-//! [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`] is where people see and end what they granted.
+//! request: always a person, with what the scopes leave of what they may do at that moment; [`dpop`] binds one to a key of
+//! whoever uses it. [`revoke`], [`introspect`], [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`]
+//! is where people see and end what they granted.
 
 pub mod access_token;
 pub mod application;
 pub mod assertion;
 pub mod authorize;
 pub mod client_authentication;
+pub mod client_document;
+pub mod client_metadata;
 pub mod connected;
 pub mod consent;
 pub mod device;
+pub mod dpop;
 pub mod error;
 pub mod form;
 pub mod grant;
@@ -29,7 +33,9 @@ pub mod metadata;
 pub mod migrations;
 pub mod personal_data;
 pub mod policy;
+pub mod published;
 pub mod pushed;
+pub mod registration;
 pub mod request;
 pub mod revoke;
 pub mod scope;
@@ -40,6 +46,7 @@ pub mod userinfo;
 use std::sync::Arc;
 
 use axum::Router;
+use rivergen_kernel::OrganizationId;
 use rivergen_platform::{
     Platform,
     http::{Authenticator, TrustedProxies},
@@ -50,6 +57,21 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use access_token::Access;
 pub use sweep::register_jobs;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long an access token lives where the organization asks for no shorter life.
+    pub access_token_lifetime: chrono::Duration,
+    /// Whether a proof of a key must have a nonce of this server's (RFC 9449, section 8).
+    pub dpop_nonce: bool,
+    /// Whether programs may register themselves (RFC 7591), where an organization's policy lets them too.
+    pub dynamic_registration: bool,
+    /// Whether programs may tell of themselves in a document at their client id, where the organization's policy lets them too.
+    pub client_documents: bool,
+    /// The organization of programs that come without anybody's token.
+    pub organization: Option<OrganizationId>,
+}
 
 /// The room's handle; cheap to clone.
 #[derive(Clone)]
@@ -99,6 +121,7 @@ pub fn protocol() -> OpenApiRouter<Oauth> {
         .merge(token::protocol())
         .merge(revoke::protocol())
         .merge(introspect::protocol())
+        .merge(registration::protocol())
         .merge(userinfo::protocol())
         .merge(metadata::protocol())
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Oauth, scope::Item};
+use crate::{Oauth, client_document, registration, scope::Item};
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
@@ -33,7 +33,8 @@ fn kept() -> (header::HeaderName, &'static str) {
 
 /// How applications prove themselves; the last is for those that cannot.
 const WITH_PUBLIC: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
-const SIGNED_BY_CLIENTS: &[&str] = &["ES256", "ES384", "EdDSA", "RS256", "PS256"];
+/// With what clients sign, to prove themselves and keys of their own.
+pub(crate) const SIGNED_BY_CLIENTS: &[&str] = &["ES256", "ES384", "EdDSA", "RS256", "PS256"];
 
 /// The document, in the words of its standard.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,6 +48,18 @@ fn scopes() -> Vec<String> {
 }
 
 fn document(oauth: &Oauth) -> Value {
+    let mut document = always(oauth);
+    if let Some(endpoint) = registration::endpoint(oauth) {
+        document["registration_endpoint"] = json!(endpoint);
+    }
+    if client_document::is_supported(oauth) {
+        document["client_id_metadata_document_supported"] = json!(true);
+    }
+    document
+}
+
+/// What is said whatever the operator set.
+fn always(oauth: &Oauth) -> Value {
     let issuer = oauth.issuer();
     let at = |path: &str| format!("{issuer}{path}");
     json!({
@@ -72,6 +85,7 @@ fn document(oauth: &Oauth) -> Value {
         "introspection_endpoint_auth_methods_supported": WITH_PUBLIC[..3],
         "introspection_endpoint_auth_signing_alg_values_supported": SIGNED_BY_CLIENTS,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": SIGNED_BY_CLIENTS,
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [oauth.access.keys().current().algorithm],
@@ -116,6 +130,8 @@ pub async fn protected_resource(State(oauth): State<Oauth>) -> impl IntoResponse
         "jwks_uri": format!("{issuer}/oauth/jwks"),
         "scopes_supported": scopes(),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": SIGNED_BY_CLIENTS,
+        "dpop_bound_access_tokens_required": false,
         "resource_name": "RiverGen",
         "resource_documentation": format!("{issuer}/docs"),
     });

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Applications), Box::new(Grants)]
+    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys), Box::new(Registration), Box::new(Usage)]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -218,5 +218,88 @@ impl MigrationTrait for Grants {
         .await?;
         m.create_index(index("oauth_requests", "oauth_requests_application", &["application_id"])).await?;
         m.create_index(index("oauth_requests", "oauth_requests_expiry", &["expires_at"])).await
+    }
+}
+
+/// What binds codes and tokens to keys of their clients (RFC 9449).
+struct Keys;
+
+impl MigrationName for Keys {
+    fn name(&self) -> &str {
+        "m0092_oauth_keys"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Keys {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = |table: &'static str, column: ColumnDef| Table::alter().table(table).add_column(column).to_owned();
+        let bound = boolean("dpop_bound_access_tokens").default(false).to_owned();
+        m.alter_table(column("oauth_applications", bound)).await?;
+        m.alter_table(column("oauth_grants", text_null("dpop_jkt"))).await
+    }
+}
+
+/// Programs that register themselves (RFC 7591), or tell of themselves in a document.
+struct Registration;
+
+impl MigrationName for Registration {
+    fn name(&self) -> &str {
+        "m0093_oauth_registration"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Registration {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = |table: &'static str, column: ColumnDef| Table::alter().table(table).add_column(column).to_owned();
+        let applications = |definition: ColumnDef| column("oauth_applications", definition);
+        m.alter_table(applications(text("origin").default("administrator").to_owned())).await?;
+        m.alter_table(applications(text_null("jwks_uri"))).await?;
+        m.alter_table(applications(binary_null("registration_token_hash"))).await?;
+        m.alter_table(applications(timestamp_with_time_zone_null("verified_at"))).await?;
+        m.alter_table(column("oauth_policies", text("registration").default("off").to_owned())).await?;
+        m.alter_table(column("oauth_policies", boolean("client_documents").default(false).to_owned())).await?;
+        let by_token = ["registration_token_hash"];
+        let by_token = index("oauth_applications", "oauth_applications_registration", &by_token).unique().to_owned();
+        m.create_index(by_token).await?;
+        let unused = ["origin", "created_at"];
+        m.create_index(index("oauth_applications", "oauth_applications_unused", &unused)).await
+    }
+}
+
+/// Pictures of applications, and how much they are used.
+struct Usage;
+
+impl MigrationName for Usage {
+    fn name(&self) -> &str {
+        "m0094_oauth_usage"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Usage {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("oauth_logos")
+                .col(big_integer("application_id").primary_key())
+                .col(text("data_url"))
+                .foreign_key(&mut belongs_to("oauth_logos", "application_id", "oauth_applications"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_table(
+            Table::create()
+                .table("oauth_token_days")
+                .col(big_integer("application_id"))
+                .col(date("day"))
+                .col(big_integer("issued"))
+                .primary_key(Index::create().col("application_id").col("day"))
+                .foreign_key(&mut belongs_to("oauth_token_days", "application_id", "oauth_applications"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(index("oauth_token_days", "oauth_token_days_day", &["day"])).await
     }
 }

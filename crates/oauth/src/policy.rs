@@ -1,6 +1,7 @@
 //! `/api/v1/organizations/{org_id}/oauth-policy`: which of its applications members may let act for them, and in what.
 //!
 //! It holds for what is agreed to from now on. What was granted before ends with its application, or with whoever granted it.
+//! It says as well whether programs may come that nobody registered ([`crate::registration`], [`crate::client_document`]).
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -43,6 +44,23 @@ pub enum Allowed {
     Preapproved,
 }
 
+/// Whether programs may register themselves with the organization, where the operator lets them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = OauthRegistration)]
+pub enum Registration {
+    #[default]
+    #[sea_orm(string_value = "off")]
+    Off,
+    /// With a token of somebody who may register applications.
+    #[sea_orm(string_value = "token")]
+    Token,
+    /// Without one too, where the operator named the organization.
+    #[sea_orm(string_value = "open")]
+    Open,
+}
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "oauth_policies")]
@@ -53,6 +71,8 @@ pub struct Model {
     pub applications: Allowed,
     /// Null: all.
     pub scopes: Option<Json>,
+    pub registration: Registration,
+    pub client_documents: bool,
     pub updated_at: DateTime<Utc>,
     pub updated_by_user_id: UserId,
 }
@@ -73,7 +93,13 @@ pub struct Policy {
     /// At most these scopes; null: all that the application is registered with.
     #[schema(value_type = Option<Vec<String>>, examples(json!(["read"])))]
     pub scopes: Option<Scopes>,
+    pub registration: Registration,
+    /// Whether members may use programs of which nothing but a document of their own tells, where the operator lets them.
+    pub client_documents: bool,
     pub updated_at: Option<DateTime<Utc>>,
+    /// Who said so.
+    #[serde(skip)]
+    pub updated_by_user_id: Option<UserId>,
 }
 
 impl Policy {
@@ -82,7 +108,14 @@ impl Policy {
         let Some(row) = tenant.find::<Entity>().one(db).await? else { return Ok(Self::default()) };
         // What is not understood allows nothing.
         let scopes = row.scopes.map(|scopes| serde_json::from_value(scopes).unwrap_or_default());
-        Ok(Self { applications: row.applications, scopes, updated_at: Some(row.updated_at) })
+        Ok(Self {
+            applications: row.applications,
+            scopes,
+            registration: row.registration,
+            client_documents: row.client_documents,
+            updated_at: Some(row.updated_at),
+            updated_by_user_id: Some(row.updated_by_user_id),
+        })
     }
 
     /// `access_denied` where a member may not allow this.
@@ -128,6 +161,10 @@ pub struct PolicyRequest {
     #[garde(inner(length(max = 50)))]
     #[schema(value_type = Option<Vec<String>>)]
     pub scopes: Option<Vec<Scope>>,
+    /// Whether programs may register themselves; without it, as before.
+    pub registration: Option<Registration>,
+    /// Whether members may use programs of which nothing but a document of their own tells; without it, as before.
+    pub client_documents: Option<bool>,
 }
 
 /// Say what members may allow applications
@@ -146,22 +183,41 @@ pub async fn put(
     let scopes = request.scopes.map(|scopes| Scopes(scopes.into_iter().collect()));
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    let before = Policy::of(tx.conn(), tenant).await?;
+    let registration = request.registration.unwrap_or(before.registration);
+    let client_documents = request.client_documents.unwrap_or(before.client_documents);
     let row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
         applications: Set(request.applications),
         scopes: Set(scopes.as_ref().map(|scopes| json!(scopes))),
+        registration: Set(registration),
+        client_documents: Set(client_documents),
         updated_at: Set(now),
         updated_by_user_id: Set(caller.user_id),
         ..Default::default()
     };
-    let columns = [Column::Applications, Column::Scopes, Column::UpdatedAt, Column::UpdatedByUserId];
+    let columns = [
+        Column::Applications,
+        Column::Scopes,
+        Column::Registration,
+        Column::ClientDocuments,
+        Column::UpdatedAt,
+        Column::UpdatedByUserId,
+    ];
     let same = OnConflict::column(Column::OrganizationId).update_columns(columns).to_owned();
     Entity::insert(row).on_conflict(same).exec_without_returning(tx.conn()).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "oauth_policy.update")
         .target("organization", tenant.organization_id().0)
-        .details(json!({"applications": request.applications, "scopes": scopes}));
+        .details(json!({"applications": request.applications, "scopes": scopes, "registration": registration, "client_documents": client_documents}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let policy = Policy { applications: request.applications, scopes, updated_at: Some(now) };
+    let policy = Policy {
+        applications: request.applications,
+        scopes,
+        registration,
+        client_documents,
+        updated_at: Some(now),
+        updated_by_user_id: Some(caller.user_id),
+    };
     Ok(Reply::ok(policy, "The policy is changed."))
 }

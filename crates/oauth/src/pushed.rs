@@ -19,6 +19,7 @@ use crate::{
     application::known::Client,
     authorize::ticket,
     client_authentication::authenticate,
+    dpop,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::Form,
     request::{Pushed, Refusal, Request, client},
@@ -46,14 +47,21 @@ pub struct PushedRequest {
     request_body(content = String, content_type = "application/x-www-form-urlencoded",
         description = "The parameters of `/oauth/authorize`, and the client's proof"),
     responses((status = 201, description = "The reference, good for one decision", body = PushedRequest),
-        (status = 400, description = "What is wrong with the request", body = OauthErrorBody),
+        (status = 400, description = "What is wrong with the request, or with the proof in the header `DPoP`", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
 pub async fn push(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Form) -> Result<impl IntoResponse> {
     let client = authenticate(&oauth, &headers, &form).await?;
     if form.get("request_uri").is_some() {
         return Err(OauthError::new(Code::InvalidRequest, "Send the parameters themselves."));
     }
-    let form = form.with("client_id", &client.row.client_id);
+    let mut form = form.with("client_id", &client.row.client_id);
+    // A proof that comes with it says the same as its thumbprint would (RFC 9449, section 10.1).
+    if let Some(key) = dpop::shown(&oauth.access, &headers, "/oauth/par").await? {
+        if form.get("dpop_jkt").is_some_and(|named| named != key) {
+            return Err(OauthError::new(Code::InvalidDpopProof, "The proof is of another key than dpop_jkt names."));
+        }
+        form = form.with("dpop_jkt", &key);
+    }
     let (request, client) = Request::of(&oauth, &form).await.map_err(|refusal| match refusal {
         Refusal::Page(code) => OauthError::new(Code::InvalidRequest, code.message()),
         Refusal::Redirect { error, .. } => error,

@@ -14,6 +14,7 @@ use url::Url;
 use crate::{
     Oauth,
     application::{GrantType, known::Client},
+    client_document, dpop,
     error::{Code, OauthError},
     form::Parameters,
     pushed,
@@ -36,6 +37,8 @@ pub struct Request {
     pub login_hint: Option<String>,
     /// Who should be signed in, where nobody is to be asked.
     pub id_token_hint: Option<String>,
+    /// The key that the code is to be bound to, by its thumbprint (RFC 9449, section 10).
+    pub dpop_jkt: Option<String>,
     /// Where the application sent it itself, beforehand (RFC 9126).
     pub pushed: Option<Pushed>,
 }
@@ -54,7 +57,7 @@ pub enum Refusal {
     Page(ErrorCode),
     /// The application is told, at its registered address.
     Redirect {
-        to: Destination,
+        to: Box<Destination>,
         error: OauthError,
     },
     Failed(rivergen_kernel::Error),
@@ -143,7 +146,7 @@ impl Request {
         let state = parameters.get("state").map(str::to_owned);
         let to = Destination { redirect_uri: redirect_uri.clone(), state: state.clone() };
         let request = Self::checked(oauth, parameters, &client, redirect_uri, state);
-        Ok((request.map_err(|error| Refusal::Redirect { to, error })?, client))
+        Ok((request.map_err(|error| Refusal::Redirect { to: Box::new(to), error })?, client))
     }
 
     fn checked(
@@ -196,6 +199,7 @@ impl Request {
             max_age,
             login_hint: text("login_hint", 254)?,
             id_token_hint: text("id_token_hint", 5000)?,
+            dpop_jkt: bound_to(parameters)?,
             pushed: None,
         })
     }
@@ -203,7 +207,11 @@ impl Request {
 
 /// The application of a request that comes through a browser.
 pub async fn client(oauth: &Oauth, client_id: &str) -> Result<Arc<Client>, Refusal> {
-    match oauth.access.clients.find(client_id).await {
+    let found = match client_document::is_one(client_id) {
+        true => client_document::client(oauth, client_id).await,
+        false => oauth.access.clients.find(client_id).await,
+    };
+    match found {
         Err(error) if error.code == ErrorCode::ApplicationNotFound => Err(Refusal::Page(ErrorCode::OauthInvalidClient)),
         found => Ok(found?),
     }
@@ -220,6 +228,15 @@ fn challenge(parameters: &Parameters) -> Result<String, OauthError> {
     match URL_SAFE_NO_PAD.decode(given) {
         Ok(bytes) if bytes.len() == 32 => Ok(given.to_owned()),
         _ => Err(invalid("The code_challenge is no SHA-256 in base64url.")),
+    }
+}
+
+/// The key that the code is to be bound to.
+fn bound_to(parameters: &Parameters) -> Result<Option<String>, OauthError> {
+    let Some(key) = parameters.get("dpop_jkt") else { return Ok(None) };
+    match dpop::is_thumbprint(key) {
+        true => Ok(Some(key.to_owned())),
+        false => Err(OauthError::new(Code::InvalidRequest, "The dpop_jkt is no SHA-256 thumbprint in base64url.")),
     }
 }
 

@@ -3,11 +3,12 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     response::IntoResponse,
 };
-use rivergen_identity::user::User;
+use rivergen_identity::{authenticate::Delegations, user::User};
 use rivergen_kernel::{ErrorCode, OrganizationId};
+use rivergen_platform::http::{KeyFault, KeyProof, Shown};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -40,19 +41,27 @@ pub struct UserInfo {
     responses((status = 200, description = "As far as the scopes `profile` and `email` go", body = UserInfo),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody),
         (status = 403, description = "`insufficient_scope`: the token was not granted `openid`", body = OauthErrorBody)))]
-pub async fn userinfo(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<impl IntoResponse> {
+pub async fn userinfo(State(oauth): State<Oauth>, method: Method, headers: HeaderMap) -> Result<impl IntoResponse> {
     let platform = oauth.platform();
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer =
-        value.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let unasked =
         || OauthError { challenge: Some("Bearer"), ..OauthError::new(Code::InvalidToken, "Send an access token.") };
-    let (_, token) = bearer.ok_or_else(unasked)?;
-    let inspected =
-        oauth.access.inspect(token.trim(), platform.clock.now()).await.map_err(|error| match error.code {
-            ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person is not there any more."),
-            _ => error.into(),
-        })?;
+    let shown = Shown::of(&headers).ok_or_else(unasked)?;
+    let (Shown::Bearer(token) | Shown::Bound(token)) = shown;
+    let inspected = oauth.access.inspect(token, platform.clock.now()).await.map_err(|error| match error.code {
+        ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person is not there any more."),
+        _ => error.into(),
+    })?;
+    match (&inspected.claims.cnf, shown) {
+        (None, Shown::Bearer(_)) => {}
+        (None, Shown::Bound(_)) => return Err(OauthError::at_resource(&KeyFault::Unbound)),
+        (Some(_), Shown::Bearer(_)) => return Err(OauthError::at_resource(&KeyFault::Missing)),
+        (Some(cnf), Shown::Bound(_)) => {
+            let proof = KeyProof::of(&headers, method.as_str(), "/oauth/userinfo");
+            let proved = oauth.access.prove(&cnf.jkt, token, proof).await;
+            proved
+                .map_err(|error| KeyFault::of(&error).map_or_else(|| error.clone().into(), OauthError::at_resource))?;
+        }
+    }
     if !inspected.is_for(oauth.issuer()) {
         return Err(OauthError::new(Code::InvalidToken, "The token is for another server."));
     }

@@ -3,11 +3,20 @@
 //! An [`Event`] is published inside a transaction and delivered when it commits: on the node itself at once,
 //! before the request is answered, and on PostgreSQL to every other node by `pg_notify`, which the database
 //! holds back until the commit.
+//!
+//! A node that does not listen misses what the others do. So it keeps nothing for long while its connection is lost, and
+//! forgets everything once it listens again: what it read in between may have been changed since, unheard. A connection
+//! that is dead without having said so is found by asking it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::time::timeout;
 
 use rivergen_kernel::{
     DataSourceId, ExecutionId, OauthApplicationId, OauthGrantId, OrganizationId, QueryId, SessionId, UserId,
@@ -15,6 +24,15 @@ use rivergen_kernel::{
 
 /// The PostgreSQL channel.
 pub(crate) const CHANNEL: &str = "rivergen_events";
+
+/// After so long without an event the connection is asked whether it still is one.
+const SILENCE: Duration = Duration::from_secs(2);
+/// What a connection that is one takes to answer, at most.
+const ANSWER: Duration = Duration::from_secs(3);
+/// What a new connection takes to listen, at most.
+const REACH: Duration = Duration::from_secs(10);
+/// Between two tries to listen again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Something changed that a node may have cached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,31 +78,59 @@ impl Bus {
         Self::default()
     }
 
-    /// Hears the events of all nodes over PostgreSQL, for as long as the process lives. After a lost
-    /// connection every listener is told to [`Event::Resync`].
-    pub async fn over_postgres(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
+    /// Hears the events of all nodes over PostgreSQL, for as long as the process lives, through a connection of its own.
+    /// Once it listens again after a lost one, every listener is told to [`Event::Resync`].
+    pub async fn over_postgres(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
         let bus = Self::in_memory();
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
-        let heard = bus.clone();
-        tokio::spawn(async move {
-            loop {
-                match listener.try_recv().await {
-                    Ok(Some(notification)) => match serde_json::from_str(notification.payload()) {
-                        Ok(event) => heard.deliver(&event),
-                        Err(error) => tracing::warn!(%error, "an event of the bus could not be read"),
-                    },
-                    // The listener reconnects by itself at the next call.
-                    Ok(None) => heard.deliver(&Event::Resync),
-                    Err(error) => {
-                        tracing::warn!(%error, "the bus lost its database");
-                        heard.deliver(&Event::Resync);
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let listener = listen(&options).await?;
+        tokio::spawn(bus.clone().hear(options, listener));
+        Ok(bus)
+    }
+
+    async fn hear(self, options: PgConnectOptions, mut listener: PgListener) {
+        loop {
+            let error = self.hear_until_lost(&mut listener).await;
+            tracing::warn!(%error, "the bus lost its database");
+            drop(listener);
+            listener = self.listen_again(&options).await;
+            tracing::info!("the bus has its database again");
+            // Not before: what was read until now may have been changed by others, unheard.
+            self.deliver(&Event::Resync);
+        }
+    }
+
+    /// Delivers what comes; answers why nothing comes any more.
+    async fn hear_until_lost(&self, listener: &mut PgListener) -> sqlx::Error {
+        loop {
+            match timeout(SILENCE, listener.try_recv()).await {
+                Ok(Ok(Some(notification))) => match serde_json::from_str(notification.payload()) {
+                    Ok(event) => self.deliver(&event),
+                    Err(error) => tracing::warn!(%error, "an event of the bus could not be read"),
+                },
+                Ok(Ok(None)) => return io::Error::from(io::ErrorKind::ConnectionAborted).into(),
+                Ok(Err(error)) => return error,
+                Err(_) => {
+                    // Events that come meanwhile wait in the listener.
+                    match timeout(ANSWER, sqlx::query("SELECT 1").execute(&mut *listener)).await {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(error)) => return error,
+                        Err(_) => return io::Error::from(io::ErrorKind::TimedOut).into(),
                     }
                 }
             }
-        });
-        Ok(bus)
+        }
+    }
+
+    /// Tries until it listens. What the node reads meanwhile is kept no longer than to the next try.
+    async fn listen_again(&self, options: &PgConnectOptions) -> PgListener {
+        loop {
+            self.deliver(&Event::Resync);
+            tokio::time::sleep(PAUSE).await;
+            match listen(options).await {
+                Ok(listener) => return listener,
+                Err(error) => tracing::warn!(%error, "the bus cannot reach its database"),
+            }
+        }
     }
 
     /// Calls `react` for every event from now on. It runs inside the committing request, so that what the
@@ -97,5 +143,22 @@ impl Bus {
         for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
             listener(event);
         }
+    }
+}
+
+/// A new connection, which listens when this answers. It is none of the pool that the node works with: those may be dead,
+/// too, or all at work. It does not connect again by itself, which nobody would be told of in time.
+async fn listen(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    let listening = async {
+        let one = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = one.connect_with(options.clone()).await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    match timeout(REACH, listening).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }

@@ -94,14 +94,14 @@ impl Database {
     }
 
     async fn connect_postgres(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
-        let options: PgConnectOptions = url.parse()?;
+        let options = url.parse::<PgConnectOptions>()?.application_name("rivergen");
         let pool = PgPoolOptions::new()
-            // Listening, the lock of a migration and the migration itself take one each.
-            .max_connections(connections.max(4))
+            // Beside the one of the bus. The lock of a migration and the migration itself take one each.
+            .max_connections(connections.saturating_sub(1).max(3))
             .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options.application_name("rivergen"))
+            .connect_with(options.clone())
             .await?;
-        let bus = Bus::over_postgres(&pool).await?;
+        let bus = Bus::over_postgres(options).await?;
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         Ok(Self { reader: connection.clone(), writer: connection, bus, _watch: None })
     }
@@ -194,22 +194,27 @@ impl Transaction {
 
     /// Tells all nodes, if and when the transaction commits.
     pub async fn publish(&self, event: Event) -> Result<()> {
-        if self.inner.get_database_backend() == DbBackend::Postgres {
-            let payload = serde_json::to_string(&event).map_err(Error::internal)?;
-            let notify = Statement::from_sql_and_values(
-                DbBackend::Postgres,
-                "SELECT pg_notify($1, $2)",
-                [CHANNEL.into(), payload.into()],
-            );
-            self.inner.execute_raw(notify).await?;
+        let mut events = self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !events.contains(&event) {
+            events.push(event);
         }
-        self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
         Ok(())
     }
 
     pub async fn commit(self) -> Result<()> {
+        let events = self.events.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.inner.get_database_backend() == DbBackend::Postgres && !events.is_empty() {
+            let payloads = serde_json::to_string(&events).map_err(Error::internal)?;
+            // All by one statement, which costs more than what it says.
+            let notify = Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                "SELECT pg_notify($1, payload) FROM json_array_elements_text($2::json) AS payload",
+                [CHANNEL.into(), payloads.into()],
+            );
+            self.inner.execute_raw(notify).await?;
+        }
         self.inner.commit().await?;
-        for event in self.events.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        for event in events {
             self.bus.deliver(&event);
         }
         Ok(())

@@ -23,6 +23,8 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(RateLimits),
         Box::new(AuditStreams),
         Box::new(SigningPurposes),
+        Box::new(AuditLookups),
+        Box::new(NextSigningKeys),
     ]
 }
 
@@ -356,6 +358,73 @@ impl MigrationTrait for SigningPurposes {
         // At most one current key of each purpose: two nodes that both find none end with one.
         sql.execute_unprepared(
             "CREATE UNIQUE INDEX signing_keys_current ON signing_keys (purpose) WHERE retired_at IS NULL",
+        )
+        .await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// The log of a large organization, by what was done and by when.
+struct AuditLookups;
+
+impl MigrationName for AuditLookups {
+    fn name(&self) -> &str {
+        "m0008_platform_audit_lookups"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for AuditLookups {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // Under PostgreSQL's other operator classes the beginning of a text takes no index.
+        let class = match manager.get_database_backend() {
+            DbBackend::Postgres => " text_pattern_ops",
+            _ => "",
+        };
+        let sql = manager.get_connection();
+        for statement in [
+            "DROP INDEX audit_log_action".to_owned(),
+            format!("CREATE INDEX audit_log_action ON audit_log (organization_id, action{class}, id)"),
+            "CREATE INDEX audit_log_time ON audit_log (organization_id, occurred_at, id)".to_owned(),
+        ] {
+            sql.execute_unprepared(&statement).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+struct NextSigningKeys;
+
+impl MigrationName for NextSigningKeys {
+    fn name(&self) -> &str {
+        "m0009_platform_next_signing_keys"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for NextSigningKeys {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = timestamp_with_time_zone_null("signs_since");
+        manager.alter_table(Table::alter().table("signing_keys").add_column(column).to_owned()).await?;
+        let sql = manager.get_connection();
+        sql.execute_unprepared("UPDATE signing_keys SET signs_since = created_at").await?;
+        sql.execute_unprepared("DROP INDEX signing_keys_current").await?;
+        // At most one that signs and one that does next, of each purpose.
+        sql.execute_unprepared(
+            "CREATE UNIQUE INDEX signing_keys_current ON signing_keys (purpose) \
+             WHERE retired_at IS NULL AND signs_since IS NOT NULL",
+        )
+        .await?;
+        sql.execute_unprepared(
+            "CREATE UNIQUE INDEX signing_keys_next ON signing_keys (purpose) WHERE signs_since IS NULL",
         )
         .await?;
         Ok(())

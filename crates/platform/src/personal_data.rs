@@ -120,8 +120,8 @@ where
 /// Things of an organization that one of its members owns: whoever leaves can leave them to another.
 #[async_trait]
 pub trait Owned: Send + Sync {
-    /// Makes all of one member's another's.
-    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<()>;
+    /// Makes all of one member's another's; answers how many things those were.
+    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<u64>;
 }
 
 /// The rows of one table, whose owner stands in a column. Needs an index that begins with the organization or the owner.
@@ -134,14 +134,14 @@ impl<E: TenantOwned> Owned for OwnedRows<E>
 where
     E::Column: Send + Sync,
 {
-    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<()> {
-        E::update_many()
+    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<u64> {
+        let moved = E::update_many()
             .col_expr(self.owner, Expr::value(to))
             .filter(E::organization_column().eq(tenant.organization_id()))
             .filter(self.owner.eq(from))
             .exec(tx.conn())
             .await?;
-        Ok(())
+        Ok(moved.rows_affected)
     }
 }
 

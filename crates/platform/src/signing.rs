@@ -1,9 +1,10 @@
 //! The keys that sign access tokens, and the published set that verifies them.
 //!
-//! One key signs at a time; it is made at the first start and lies sealed in `signing_keys`. When it is
-//! rotated, the new one signs and the old one goes on verifying, and stays in the published set (JWKS),
-//! for [`VERIFIES_AFTER_RETIREMENT`], longer than any token lives. Nodes hear of a rotation over the bus;
-//! one that meets a key id that it does not know looks again before it refuses.
+//! One key signs at a time; it is made at the first start and lies sealed in `signing_keys`. The one that
+//! signs next may be announced: it is in the published set (JWKS) before it signs, so that whoever keeps the
+//! set for a while knows it then. When the key is rotated, the next one signs and the old one goes on
+//! verifying, and stays published, for [`VERIFIES_AFTER_RETIREMENT`], longer than any token lives. Nodes
+//! hear of it over the bus; one that meets a key id that it does not know looks again before it refuses.
 //!
 //! Tokens of one [`Purpose`] are signed with keys of their own, so that none can ever pass for one of another.
 
@@ -165,6 +166,8 @@ mod signing_keys {
         #[sea_orm(column_type = "Text")]
         pub public_jwk: String,
         pub created_at: DateTimeUtc,
+        /// Null: it is to sign next.
+        pub signs_since: Option<DateTimeUtc>,
         pub retired_at: Option<DateTimeUtc>,
     }
 
@@ -178,7 +181,7 @@ mod signing_keys {
 pub struct SigningKey {
     pub kid: String,
     pub algorithm: Algorithm,
-    pub created_at: DateTime<Utc>,
+    pub signs_since: DateTime<Utc>,
     key: EncodingKey,
 }
 
@@ -209,6 +212,8 @@ struct Inner {
 struct Ring {
     read_at: DateTime<Utc>,
     current: Arc<SigningKey>,
+    /// Since when the next key is published, where it is.
+    announced_at: Option<DateTime<Utc>>,
     verifying: HashMap<String, Arc<VerifyingKey>>,
     published: JwkSet,
 }
@@ -226,13 +231,14 @@ impl SigningKeys {
         let tx = db.begin().await?;
         if signing_keys::Entity::find()
             .filter(signing_keys::Column::Purpose.eq(purpose.as_str()))
+            .filter(signing_keys::Column::SignsSince.is_not_null())
             .filter(signing_keys::Column::RetiredAt.is_null())
             .one(tx.conn())
             .await?
             .is_none()
         {
             // When another node makes one at the same time, the unique index lets one of them win; either is good.
-            insert(&tx, &vault, &clock, purpose, algorithm).await?;
+            insert(&tx, &vault, &clock, purpose, algorithm, Some(clock.now())).await?;
         }
         tx.commit().await?;
         let ring = RwLock::new(Arc::new(read(&db, &vault, &clock, purpose).await?));
@@ -250,6 +256,11 @@ impl SigningKeys {
     /// The key that signs now.
     pub fn current(&self) -> Arc<SigningKey> {
         self.0.ring().current.clone()
+    }
+
+    /// Since when the key that signs next is published; none where there is no such key yet.
+    pub fn announced_at(&self) -> Option<DateTime<Utc>> {
+        self.0.ring().announced_at
     }
 
     /// Signs the claims; `typ` says what kind of token it is (`at+jwt` for access tokens, RFC 9068), so
@@ -281,12 +292,33 @@ impl SigningKeys {
         self.0.ring().published.clone()
     }
 
-    /// Makes a new key that signs from the commit on; the old one goes on verifying. Answers the new key's id.
+    /// Makes the key that signs next, and publishes it from the commit on. Answers its id; none where one waits already.
+    pub async fn announce(&self, tx: &Transaction) -> KernelResult<Option<String>> {
+        self.forget_other_kinds(tx).await?;
+        let kid = insert(tx, &self.0.vault, &self.0.clock, self.0.purpose, self.0.algorithm, None).await?;
+        tx.publish(Event::Resync).await?;
+        Ok(kid)
+    }
+
+    /// A next key that was announced under another setting never signs.
+    async fn forget_other_kinds(&self, tx: &Transaction) -> KernelResult<()> {
+        signing_keys::Entity::delete_many()
+            .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
+            .filter(signing_keys::Column::SignsSince.is_null())
+            .filter(signing_keys::Column::Algorithm.ne(self.0.algorithm.as_str()))
+            .exec(tx.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// Lets the announced key sign from the commit on, or a new one where there is none; the old one goes on verifying.
+    /// Answers the id of the key that signs now.
     pub async fn rotate(&self, tx: &Transaction) -> KernelResult<String> {
         let now = self.0.clock.now();
         signing_keys::Entity::update_many()
             .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
             .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
+            .filter(signing_keys::Column::SignsSince.is_not_null())
             .filter(signing_keys::Column::RetiredAt.is_null())
             .exec(tx.conn())
             .await?;
@@ -294,7 +326,23 @@ impl SigningKeys {
             .filter(signing_keys::Column::RetiredAt.lt(now - VERIFIES_AFTER_RETIREMENT))
             .exec(tx.conn())
             .await?;
-        let kid = insert(tx, &self.0.vault, &self.0.clock, self.0.purpose, self.0.algorithm).await?;
+        self.forget_other_kinds(tx).await?;
+        let next = signing_keys::Entity::find()
+            .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
+            .filter(signing_keys::Column::SignsSince.is_null())
+            .one(tx.conn())
+            .await?;
+        let kid = match next {
+            Some(next) => {
+                signing_keys::Entity::update_many()
+                    .col_expr(signing_keys::Column::SignsSince, Expr::value(now))
+                    .filter(signing_keys::Column::Kid.eq(next.kid.as_str()))
+                    .exec(tx.conn())
+                    .await?;
+                Some(next.kid)
+            }
+            None => insert(tx, &self.0.vault, &self.0.clock, self.0.purpose, self.0.algorithm, Some(now)).await?,
+        };
         let kid = kid.ok_or(rivergen_kernel::ErrorCode::Conflict)?;
         tx.publish(Event::Resync).await?;
         Ok(kid)
@@ -328,13 +376,14 @@ fn context(kid: &str) -> String {
     format!("signing_keys.private_key:{kid}")
 }
 
-/// Makes and stores a key; `None` where there is a current one already.
+/// Makes and stores a key, which signs since then, or next; `None` where there is such a one already.
 async fn insert(
     tx: &Transaction,
     vault: &Vault,
     clock: &Clock,
     purpose: Purpose,
     algorithm: SigningAlgorithm,
+    signs_since: Option<DateTime<Utc>>,
 ) -> Result<Option<String>, SigningError> {
     let private_key = algorithm.generate()?;
     let mut jwk = Jwk::from_encoding_key(&algorithm.encoding_key(&private_key)?, algorithm.jwt())?;
@@ -349,6 +398,7 @@ async fn insert(
         private_key: Set(vault.seal(tx, Owner::System, &context(&kid), &private_key).await?),
         public_jwk: Set(serde_json::to_string(&jwk).map_err(|_| SigningError::Unreadable(kid.clone()))?),
         created_at: Set(clock.now()),
+        signs_since: Set(signs_since),
         retired_at: Set(None),
     };
     let inserted = signing_keys::Entity::insert(row)
@@ -361,7 +411,7 @@ async fn insert(
 
 async fn read(db: &Database, vault: &Vault, clock: &Clock, purpose: Purpose) -> Result<Ring, SigningError> {
     let now = clock.now();
-    let rows = signing_keys::Entity::find()
+    let mut rows = signing_keys::Entity::find()
         .filter(signing_keys::Column::Purpose.eq(purpose.as_str()))
         .filter(
             sea_orm::Condition::any()
@@ -371,7 +421,9 @@ async fn read(db: &Database, vault: &Vault, clock: &Clock, purpose: Purpose) -> 
         .order_by_desc(signing_keys::Column::CreatedAt)
         .all(db.read())
         .await?;
-    let mut current = None;
+    // The one that signs, the one that does next, and those that did.
+    rows.sort_by_key(|row| (row.retired_at.is_some(), row.signs_since.is_none()));
+    let (mut current, mut announced_at) = (None, None);
     let mut verifying = HashMap::new();
     let mut published = JwkSet { keys: Vec::new() };
     for row in rows {
@@ -379,22 +431,25 @@ async fn read(db: &Database, vault: &Vault, clock: &Clock, purpose: Purpose) -> 
         let algorithm = SigningAlgorithm::from_name(&row.algorithm).ok_or_else(unreadable)?;
         let jwk: Jwk = serde_json::from_str(&row.public_jwk).map_err(|_| unreadable())?;
         let key = DecodingKey::from_jwk(&jwk)?;
-        if row.retired_at.is_none() {
-            current = Some(open(vault, &row, algorithm).await?);
+        match row.signs_since {
+            Some(since) if row.retired_at.is_none() => current = Some(open(vault, &row, algorithm, since).await?),
+            Some(_) => {}
+            None => announced_at = Some(row.created_at),
         }
         verifying.insert(row.kid, Arc::new(VerifyingKey { algorithm: algorithm.jwt(), key }));
         published.keys.push(jwk);
     }
     let current = Arc::new(current.ok_or(SigningError::None)?);
-    Ok(Ring { read_at: now, current, verifying, published })
+    Ok(Ring { read_at: now, current, announced_at, verifying, published })
 }
 
 async fn open(
     vault: &Vault,
     row: &signing_keys::Model,
     algorithm: SigningAlgorithm,
+    signs_since: DateTime<Utc>,
 ) -> Result<SigningKey, SigningError> {
     let pkcs8 = vault.open(Owner::System, &context(&row.kid), &row.private_key).await?;
     let key = algorithm.encoding_key(&pkcs8)?;
-    Ok(SigningKey { kid: row.kid.clone(), algorithm: algorithm.jwt(), created_at: row.created_at, key })
+    Ok(SigningKey { kid: row.kid.clone(), algorithm: algorithm.jwt(), signs_since, key })
 }

@@ -12,7 +12,7 @@ use rivergen_identity::{
     Identity, access_token::AccessTokens, authenticate::TokenAuthenticator, country::Countries, directory::Directory,
     password, social::SocialConfig, webauthn::RelyingParty,
 };
-use rivergen_kernel::{Error, Result};
+use rivergen_kernel::{Error, OrganizationId, Result};
 use rivergen_oauth::Oauth;
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -92,6 +92,7 @@ fn possessions() -> Vec<Box<dyn Owned>> {
     all.extend(rivergen_policies::personal_data::possessions());
     all.extend(rivergen_sources::personal_data::possessions());
     all.extend(rivergen_studio::personal_data::possessions());
+    all.extend(rivergen_federation::personal_data::possessions());
     all
 }
 
@@ -147,7 +148,8 @@ impl App {
         let access = AccessControl::new(db.clone(), clock.clone());
         let standings = Standings::new(db.clone(), Arc::new(access.clone()));
         let directory: Arc<dyn Directory> = Arc::new(TenancyDirectory::new(platform.clone(), standings.clone()));
-        let delegations = rivergen_oauth::Access::new(platform.clone(), oauth_keys, directory.clone(), lifetime);
+        let delegations =
+            rivergen_oauth::Access::new(platform.clone(), oauth_keys, directory.clone(), oauth_settings(config));
         let authenticator: Arc<dyn Authenticator> = Arc::new(TokenAuthenticator::new(
             platform.clone(),
             tokens.clone(),
@@ -247,6 +249,16 @@ impl App {
 
     pub fn shutdown_grace(&self) -> Duration {
         self.shutdown_grace
+    }
+}
+
+fn oauth_settings(config: &Config) -> rivergen_oauth::Settings {
+    rivergen_oauth::Settings {
+        access_token_lifetime: chrono::Duration::seconds(config.tokens.access_lifetime_seconds),
+        dpop_nonce: config.oauth.dpop_nonce,
+        dynamic_registration: config.oauth.registration.dynamic,
+        client_documents: config.oauth.registration.documents,
+        organization: Some(OrganizationId(config.oauth.registration.organization)).filter(|id| id.0 > 0),
     }
 }
 

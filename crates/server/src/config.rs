@@ -107,6 +107,17 @@ pub struct Tokens {
 #[serde(deny_unknown_fields)]
 pub struct Oauth {
     pub signing_algorithm: SigningAlgorithm,
+    pub dpop_nonce: bool,
+    pub registration: OauthRegistration,
+}
+
+/// Which programs may become applications that nobody registered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthRegistration {
+    pub dynamic: bool,
+    pub documents: bool,
+    pub organization: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

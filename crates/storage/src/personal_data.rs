@@ -66,7 +66,7 @@ struct Shares;
 
 #[async_trait]
 impl Owned for Shares {
-    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<()> {
+    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<u64> {
         // Index: storage_shares(organization_id, owner_user_id, …); a person shares a few hundred folders at most.
         let of = |person: UserId| tenant.find::<share::Entity>().filter(share::Column::OwnerUserId.eq(person));
         let heirs = of(to).all(tx.conn()).await?;

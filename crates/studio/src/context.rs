@@ -13,7 +13,7 @@ use rivergen_runs::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::planner::{ColumnContext, ColumnType, Context, Dialect, TableContext};
+use crate::planner::{ColumnContext, ColumnType, Context, Dialect, Layer, TableContext};
 
 /// A column with more distinct values than this is no vocabulary.
 pub(crate) const MOST_VALUES: usize = 50;
@@ -63,8 +63,27 @@ pub(crate) fn build<'a>(
             dialect: Dialect::DataFusion,
             examples: Vec::new(),
             terms: Vec::new(),
+            layer: Layer::default(),
+            asks: false,
+            thread: Vec::new(),
         })
     })
+}
+
+/// The same without values, of all its tables: to hold names and types against.
+pub(crate) fn outline(engine: &Engine, catalogue: &Catalogue) -> Context {
+    let allowed = catalogue.tables.iter().filter(|table| table.decision.is_allowed());
+    Context {
+        tables: allowed.map(|table| describe(catalogue, table, &[])).collect(),
+        withheld: Vec::new(),
+        now: engine.platform.clock.now(),
+        dialect: Dialect::DataFusion,
+        examples: Vec::new(),
+        terms: Vec::new(),
+        layer: Layer::default(),
+        asks: false,
+        thread: Vec::new(),
+    }
 }
 
 fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>]) -> TableContext {

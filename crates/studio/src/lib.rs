@@ -2,7 +2,7 @@
 //!
 //! [`planner`] turns words into SQL and knows nothing of HTTP or the database; `context` tells it what the caller may see;
 //! [`execution`] is the course of a run, its events and its end; [`prompt`] what is saved, [`template`] questions with places
-//! for values.
+//! for values; [`semantics`] what people say of the data.
 
 mod chart;
 mod context;
@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod personal_data;
 pub mod planner;
 pub mod prompt;
+pub mod semantics;
 pub mod sweep;
 pub mod template;
 pub mod verified;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use execution::{ask, cancel, stream};
 use planner::{EmbeddedPlanner, Planner};
-use prompt::{analytics, clear, delete, executions, get, history, list, restore, update};
+use prompt::{analytics, clear, delete, executions, get, history, list, restore, update, versions};
 use rivergen_kernel::{Error, Result};
 use rivergen_platform::http::Authenticator;
 use rivergen_runs::Engine;
@@ -85,14 +86,24 @@ pub fn operations() -> OpenApiRouter<Studio> {
         .routes(routes!(analytics::get_query_analytics))
         .routes(routes!(get::get_prompt, update::update_prompt, delete::delete_prompt))
         .routes(routes!(restore::restore_prompt))
+        .routes(routes!(versions::list_prompt_versions))
+        .routes(routes!(versions::restore_prompt_version))
         .routes(routes!(ask::execute_again))
         .routes(routes!(executions::get_execution_history))
         .routes(routes!(analytics::get_prompt_analytics))
         .routes(routes!(execution::get_execution_status))
         .routes(routes!(cancel::cancel_execution))
         .routes(routes!(stream::stream_events))
+        .routes(routes!(execution::clarify::clarify_execution))
+        .routes(routes!(execution::save::save_execution))
         .routes(routes!(execution::feedback::give_feedback))
         .routes(routes!(glossary::get::get_glossary, glossary::replace::replace_glossary))
+        .routes(routes!(semantics::list::list_semantics, semantics::create::create_semantics))
+        .routes(routes!(semantics::propose::propose_semantics))
+        .routes(routes!(semantics::exchange::export_semantics))
+        .routes(routes!(semantics::exchange::import_semantics))
+        .routes(routes!(semantics::change::change_semantics, semantics::delete::delete_semantics))
+        .routes(routes!(semantics::confirm::confirm_semantics))
         .routes(routes!(verified::list::list_verified_pairs))
         .routes(routes!(verified::decide::verify_pair))
         .routes(routes!(verified::decide::delete_pair))

@@ -14,6 +14,9 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Templates),
         Box::new(VerifiedPairs),
         Box::new(Glossaries),
+        Box::new(Semantics),
+        Box::new(Conversations),
+        Box::new(PromptVersions),
     ]
 }
 
@@ -407,6 +410,150 @@ impl MigrationTrait for Glossaries {
             )
             .await?;
         Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What people say of the data.
+struct Semantics;
+
+impl MigrationName for Semantics {
+    fn name(&self) -> &str {
+        "m0076_studio_semantics"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Semantics {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("prompt_semantics")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer_null("workspace_id"))
+                .col(big_integer_null("user_id"))
+                .col(text("kind"))
+                .col(text("name"))
+                .col(json("definition"))
+                .col(text("status"))
+                .col(text("origin"))
+                .col(big_integer("created_by_user_id"))
+                .col(big_integer_null("confirmed_by_user_id"))
+                .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("updated_at"))
+                .foreign_key(&mut belongs_to("prompt_semantics"))
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_semantics_person")
+                .table("prompt_semantics")
+                .col("created_by_user_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_semantics_workspace")
+                .table("prompt_semantics")
+                .col("organization_id")
+                .col("workspace_id")
+                .col("id")
+                .to_owned(),
+        )
+        .await?;
+        // Two nulls are not the same to a unique index.
+        m.get_connection()
+            .execute_unprepared(
+                "CREATE UNIQUE INDEX prompt_semantics_name ON prompt_semantics \
+                 (organization_id, coalesce(workspace_id, 0), coalesce(user_id, 0), kind, name)",
+            )
+            .await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What a run asks, why it failed, and what it goes on from.
+struct Conversations;
+
+impl MigrationName for Conversations {
+    fn name(&self) -> &str {
+        "m0077_studio_conversations"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Conversations {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for column in [
+            json_null("error_details"),
+            json_null("clarification"),
+            big_integer_null("follows_execution_id"),
+            json_null("thread"),
+        ] {
+            m.alter_table(Table::alter().table("prompt_executions").add_column(column).to_owned()).await?;
+        }
+        m.alter_table(Table::alter().table("prompts").add_column(json_null("thread")).to_owned()).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What saved questions were.
+struct PromptVersions;
+
+impl MigrationName for PromptVersions {
+    fn name(&self) -> &str {
+        "m0078_studio_prompt_versions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PromptVersions {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.create_table(
+            Table::create()
+                .table("prompt_versions")
+                .col(big_pk_auto("id"))
+                .col(big_integer("organization_id"))
+                .col(big_integer("prompt_id"))
+                .col(big_integer("version"))
+                .col(text("change"))
+                .col(json("definition"))
+                .col(timestamp_with_time_zone("changed_at"))
+                .col(big_integer("changed_by_user_id"))
+                .foreign_key(&mut belongs_to("prompt_versions"))
+                .foreign_key(
+                    ForeignKey::create()
+                        .from("prompt_versions", "prompt_id")
+                        .to("prompts", "id")
+                        .on_delete(ForeignKeyAction::Cascade),
+                )
+                .to_owned(),
+        )
+        .await?;
+        m.create_index(
+            Index::create()
+                .name("prompt_versions_prompt")
+                .table("prompt_versions")
+                .col("prompt_id")
+                .col("version")
+                .unique()
+                .to_owned(),
+        )
+        .await
     }
 
     fn use_transaction(&self) -> Option<bool> {

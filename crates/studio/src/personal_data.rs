@@ -5,7 +5,7 @@ use rivergen_platform::personal_data::{Owned, OwnedRows, Records, Rows};
 use sea_orm::ActiveEnum;
 use serde_json::json;
 
-use crate::{execution, prompt, template, verified};
+use crate::{execution, prompt, semantics, template, verified};
 
 pub fn records() -> Vec<Box<dyn Records>> {
     vec![
@@ -53,6 +53,16 @@ pub fn records() -> Vec<Box<dyn Records>> {
                     "query": row.query_text, "created_at": row.created_at, "verified_at": row.verified_at})
             },
         }),
+        // Index: prompt_semantics(created_by_user_id, id).
+        Box::new(Rows::<semantics::Entity> {
+            name: "prompt_semantics",
+            id: semantics::Column::Id,
+            of: |subject| Some(subject.shared(semantics::Column::CreatedByUserId, semantics::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "definition": row.definition,
+                    "is_own": row.user_id.is_some(), "created_at": row.created_at, "updated_at": row.updated_at})
+            },
+        }),
     ]
 }
 
@@ -64,5 +74,7 @@ pub fn possessions() -> Vec<Box<dyn Owned>> {
         Box::new(OwnedRows::<template::Entity> { owner: template::Column::CreatedByUserId }),
         // Index: prompt_verified_pairs(created_by_user_id, id).
         Box::new(OwnedRows::<verified::Entity> { owner: verified::Column::CreatedByUserId }),
+        // Index: prompt_semantics(created_by_user_id, id).
+        Box::new(OwnedRows::<semantics::Entity> { owner: semantics::Column::CreatedByUserId }),
     ]
 }

@@ -14,7 +14,10 @@ use rivergen_kernel::{
     permission::Permission,
 };
 use rivergen_platform::{
-    Clock, Database, Event, Kept, Platform, Transaction, audit::Actor, db::TenantScope, jobs::JobOptions,
+    Clock, Database, Event, Kept, Platform, Transaction,
+    audit::{self, Actor},
+    db::TenantScope,
+    jobs::JobOptions,
 };
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use serde::{Deserialize, Serialize};
@@ -129,7 +132,9 @@ impl Directory for TenancyDirectory {
             attributes: &Default::default(),
             by: None,
         };
-        new.add(tx, now).await?;
+        // The log of an organization that nobody else knows yet.
+        let joined = new.add(tx, &Actor::system(), now).await?;
+        audit::record_all(tx, &self.clock, joined).await?;
         Ok(Place { organization_id: created.organization.id, workspace_id: Some(created.workspace.id) })
     }
 

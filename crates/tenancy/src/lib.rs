@@ -145,6 +145,7 @@ impl Tenancy {
 pub fn register_jobs(tenancy: &Tenancy) {
     workspace::delete::Purge::register(tenancy);
     user::import::register(tenancy);
+    invitation::forget::register(tenancy);
     domain::lapse::register(tenancy);
 }
 

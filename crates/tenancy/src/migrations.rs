@@ -13,6 +13,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(LastLogins),
         Box::new(PublicAccess),
         Box::new(ImportFailures),
+        Box::new(InvitationExpiry),
         Box::new(Enforcements),
     ]
 }
@@ -478,6 +479,23 @@ impl MigrationTrait for ImportFailures {
                         WHERE status = 'processing' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.finished_at IS NULL \
                         AND jobs.kind = 'tenancy.import_users' AND jobs.payload = CAST(user_imports.id AS TEXT))";
         m.get_connection().execute_unprepared(given_up).await.map(drop)
+    }
+}
+
+/// Which invitations are long over.
+struct InvitationExpiry;
+
+impl MigrationName for InvitationExpiry {
+    fn name(&self) -> &str {
+        "m0029_tenancy_invitation_expiry"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for InvitationExpiry {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let index = "CREATE INDEX invitations_expiry ON invitations (expires_at)";
+        m.get_connection().execute_unprepared(index).await.map(drop)
     }
 }
 

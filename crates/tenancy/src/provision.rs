@@ -165,6 +165,7 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
         .into_iter()
         .map(|row| row.user_id)
         .collect();
+    let mut records = Vec::new();
     for person in &file.people {
         let user_id = people[&email_address::normalise(&person.email, "email")?];
         if members.contains(&user_id) {
@@ -180,7 +181,7 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
             attributes: &person.attributes,
             by: None,
         };
-        new.add(&tx, now).await?;
+        records.extend(new.add(&tx, &audit::Actor::system(), now).await?);
     }
     if let Some(wanted) = &file.security {
         created |= apply_security(&tx, organization_id, wanted, now).await?;
@@ -188,7 +189,8 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
     if created {
         let record = AuditRecord::new(Some(organization_id), audit::Actor::system(), "organization.provision")
             .target("organization", organization_id.0);
-        audit::record(&tx, &platform.clock, record).await?;
+        records.push(record);
+        audit::record_all(&tx, &platform.clock, records).await?;
         tx.publish(Event::OrganizationChanged(organization_id)).await?;
     }
     tx.commit().await?;

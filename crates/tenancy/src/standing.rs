@@ -118,10 +118,15 @@ pub struct HeldRole {
 }
 
 impl HeldRole {
+    /// Not on loan, or the loan goes on.
+    pub fn is_live(&self, now: DateTime<Utc>) -> bool {
+        self.assignment.expires_at.is_none_or(|end| now < end)
+    }
+
     /// Whether it counts in the place: everywhere, if it was given in the whole organization.
     fn counts(&self, workspace: Option<WorkspaceId>, now: DateTime<Utc>) -> bool {
         let here = self.assignment.workspace_id.is_none() || self.assignment.workspace_id == workspace;
-        here && self.assignment.expires_at.is_none_or(|end| now < end)
+        here && self.is_live(now)
     }
 }
 

@@ -10,7 +10,7 @@ It says its address in its first line, and then answers:
     GET  /logout?sp=…          a LogoutRequest of its own, by redirect or by post
 
 The query of a response says who signs in and how: user, email, groups, format, sign (response, assertion, both), weak (with
-SHA-1), encrypt.
+SHA-1), encrypt, session_seconds (how long the session may live).
 """
 
 import base64
@@ -115,6 +115,10 @@ def response(idp, query, request_id, sp, acs):
         "password": "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
     }[one("context", "password")]
     sign = one("sign", "assertion")
+    session_end = None
+    if one("session_seconds"):
+        session_end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=int(one("session_seconds")))
+        session_end = session_end.strftime("%Y-%m-%dT%H:%M:%SZ")
     made = idp.create_authn_response(
         identity,
         in_response_to=request_id,
@@ -127,6 +131,7 @@ def response(idp, query, request_id, sp, acs):
         sign_assertion=sign in ("assertion", "both"),
         encrypt_assertion=one("encrypt") == "true",
         encrypt_assertion_self_contained=True,
+        session_not_on_or_after=session_end,
         **algorithms(one("weak") == "true"),
     )
     return {"SAMLResponse": base64.b64encode(str(made).encode()).decode(), "action": acs}

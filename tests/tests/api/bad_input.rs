@@ -92,6 +92,11 @@ const BODIES: &[&str] = &[
     "/api/v1/organizations/1/oauth-applications/1/secrets",
     "/api/v1/oauth/authorize",
     "/api/v1/prompts/executions/1/feedback",
+    "/api/v1/prompts/executions/1/clarify",
+    "/api/v1/prompts/executions/1/save",
+    "/api/v1/prompts/semantic-layer",
+    "/api/v1/prompts/semantic-layer/import",
+    "/api/v1/prompts/semantic-layer/proposals",
     "/api/v1/prompt-templates",
     "/api/v1/prompt-templates/1/execute",
 ];

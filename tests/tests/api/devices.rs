@@ -13,6 +13,7 @@ on_both_databases! {
     declining_uses_the_token_up;
     a_revoked_device_ends_its_sessions;
     trust_falls_with_the_password_and_where_it_is_forbidden;
+    trust_that_is_older_than_an_organization_allows_is_none;
     administrators_see_their_members_devices;
 }
 
@@ -170,6 +171,21 @@ async fn trust_falls_with_the_password_and_where_it_is_forbidden(server: &Server
     let body = json!({"current_password": PASSWORD, "new_password": "Better2stapler"});
     client.post("/api/v1/auth/change-password", body).await.ok();
     assert_eq!(server.count("SELECT count(*) FROM trusted_devices").await, 0);
+}
+
+async fn trust_that_is_older_than_an_organization_allows_is_none(server: &Server) {
+    let (acme, app) = acme(server).await;
+    let (token, _) = trusted(server, &acme.viewer, &app).await;
+    server.clock().advance(Duration::days(6));
+    let owner = server.sign_in(&acme.owner.email).await;
+    for (days, spares) in [(5, false), (7, true)] {
+        let change = json!({"settings": {"trusted_device_days": days}});
+        owner.client.patch(&format!("/api/v1/organizations/{}/settings", acme.id), change).await.ok();
+        let data = login(server, &acme.viewer, &[("x-device-token", &token)]).await.ok();
+        assert_eq!(data["mfa_required"] != true, spares, "{days}: {data}");
+        let listed = owner.client.get(&format!("/api/v1/devices/?organization_id={}", acme.id)).await.ok();
+        assert_eq!(listed["total_count"], i64::from(spares), "{days}");
+    }
 }
 
 async fn administrators_see_their_members_devices(server: &Server) {

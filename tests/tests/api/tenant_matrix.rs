@@ -499,6 +499,8 @@ const ENTRIES: &[Entry] = &[
     entry("PATCH /api/v1/prompts/{prompt_id}", NotFor("Viewer"), |_| json!({"name": unique("")})),
     entry("DELETE /api/v1/prompts/{prompt_id}", Untried(Some("Viewer")), nothing),
     entry("POST /api/v1/prompts/{prompt_id}/restore", NotFor("Viewer"), nothing),
+    entry("GET /api/v1/prompts/{prompt_id}/versions", Members, nothing),
+    entry("POST /api/v1/prompts/{prompt_id}/versions/{version}/restore", NotFor("Viewer"), nothing),
     entry("POST /api/v1/prompts/{prompt_id}/execute", Members, nothing),
     entry("GET /api/v1/prompts/{prompt_id}/executions", Members, nothing),
     entry("GET /api/v1/prompts/{prompt_id}/analytics", Members, nothing),
@@ -510,12 +512,31 @@ const ENTRIES: &[Entry] = &[
         Own,
         |_| json!({"verdict": "wrong", "comment": "No."}),
     ),
+    entry(
+        "POST /api/v1/prompts/executions/{execution_id}/clarify",
+        OwnRefusing("CONFLICT"),
+        |_| json!({"choice": "orders.region"}),
+    ),
+    // The question of it is saved.
+    entry("POST /api/v1/prompts/executions/{execution_id}/save", OwnRefusing("CONFLICT"), |_| json!({})),
     entry("GET /api/v1/prompts/glossary", Members, nothing),
     entry(
         "PUT /api/v1/prompts/glossary",
         NotFor("Viewer"),
         |_| json!({"terms": [{"term": "wares", "means": "products"}]}),
     ),
+    entry("GET /api/v1/prompts/semantic-layer", Members, nothing),
+    entry("POST /api/v1/prompts/semantic-layer", NotFor("Viewer"), |_| synonym(&unique(""))),
+    entry("PUT /api/v1/prompts/semantic-layer/{semantic_entry_id}", NotFor("Viewer"), |_| synonym("wares")),
+    entry("DELETE /api/v1/prompts/semantic-layer/{semantic_entry_id}", Untried(Some("Viewer")), nothing),
+    entry("POST /api/v1/prompts/semantic-layer/{semantic_entry_id}/confirm", NotFor("Viewer"), nothing),
+    entry(
+        "POST /api/v1/prompts/semantic-layer/proposals",
+        NotFor("Viewer"),
+        |ids| json!({"data_source_ids": [ids.data_source_id]}),
+    ),
+    entry("GET /api/v1/prompts/semantic-layer/export", Members, nothing),
+    entry("POST /api/v1/prompts/semantic-layer/import", NotFor("Viewer"), |_| json!({"document": "metrics: []"})),
     entry("GET /api/v1/prompts/verified-pairs", NotFor("Viewer"), nothing),
     entry("POST /api/v1/prompts/verified-pairs/{verified_pair_id}/verify", NotFor("Viewer"), nothing),
     entry("DELETE /api/v1/prompts/verified-pairs/{verified_pair_id}", Untried(Some("Viewer")), nothing),
@@ -644,6 +665,7 @@ const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "NOT_FOUND"),
         nothing,
     ),
+    entry("GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}/usage", NotFor("Developer"), nothing),
     entry("GET /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), nothing),
     entry("PUT /api/v1/organizations/{org_id}/oauth-policy", NotFor("Developer"), |_| json!({"applications": "all"})),
     entry(
@@ -663,6 +685,10 @@ const ENTRIES: &[Entry] = &[
     entry("POST /oauth/token/revoke", Protocol("invalid_request"), nothing),
     entry("POST /oauth/introspect", Protocol("invalid_request"), nothing),
     entry("GET /oauth/userinfo", Protocol("invalid_token"), nothing),
+    entry("POST /oauth/register", Protocol("access_denied"), nothing),
+    entry("GET /oauth/registration", Protocol("invalid_token"), nothing),
+    entry("PUT /oauth/registration", Protocol("invalid_token"), nothing),
+    entry("DELETE /oauth/registration", Protocol("invalid_token"), nothing),
     entry("GET /oauth/jwks", Public, nothing),
     entry("GET /.well-known/oauth-authorization-server", Public, nothing),
     entry("GET /.well-known/openid-configuration", Public, nothing),
@@ -688,6 +714,11 @@ fn scim_group() -> Value {
 fn scim_patch(attribute: &str) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": [{"op": "replace", "path": attribute, "value": unique("")}]})
+}
+
+/// A word for the products.
+fn synonym(phrase: &str) -> Value {
+    json!({"definition": {"kind": "synonym", "phrase": phrase, "of": "products.files.products"}})
 }
 
 fn scim_search() -> Value {
@@ -734,6 +765,8 @@ const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/sso/saml/slo/{provider_id}", "provider_id", "where any provider tells of a logout"),
     ("POST /api/v1/oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /api/v1/oauth/app-info", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("POST /oauth/register", "client_id", "no id of ours: what the protocol knows an application by"),
+    ("PUT /oauth/registration", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /oauth/logout", "client_id", "no id of ours: what the protocol knows an application by"),
     ("GET /oauth/authorize", "client_id", "no id of ours: what the protocol knows an application by"),
 ];
@@ -774,6 +807,7 @@ struct Ids {
     execution_id: i64,
     template_id: i64,
     verified_pair_id: i64,
+    semantic_entry_id: i64,
     session_id: i64,
     token_id: i64,
     invitation_id: i64,
@@ -808,6 +842,7 @@ impl Ids {
         let template = json!({"name": "t", "template_text": "How many products are there?", "category": "sales",
             "compatible_data_source_ids": [data_source_id], "status": "published", "is_public": true});
         let template = owner.client.post("/api/v1/prompt-templates", template).await.created();
+        let synonym = owner.client.post("/api/v1/prompts/semantic-layer", synonym("wares")).await.created();
         let policy = json!({"name": "p", "type": "query_limit", "user_ids": [owner.id]});
         let policy = owner.client.post("/api/v1/policies", policy).await.created();
         let access_policy = json!({"name": "p", "effect": "deny", "resource_type": "datasource",
@@ -868,6 +903,7 @@ impl Ids {
             execution_id: asked["execution_id"].as_i64().unwrap(),
             template_id: template["id"].as_i64().unwrap(),
             verified_pair_id: pair["verified_pair_id"].as_i64().unwrap(),
+            semantic_entry_id: synonym["id"].as_i64().unwrap(),
             file_path,
             link_id: link["link_id"].as_i64().unwrap(),
             link_token: last_segment(link["url"].as_str().unwrap()).to_owned(),
@@ -899,6 +935,7 @@ impl Ids {
             ("execution_id", self.execution_id),
             ("template_id", self.template_id),
             ("verified_pair_id", self.verified_pair_id),
+            ("semantic_entry_id", self.semantic_entry_id),
             ("session_id", self.session_id),
             ("token_id", self.token_id),
             ("invitation_id", self.invitation_id),

@@ -42,6 +42,9 @@ impl Scope<'_> {
         if params.distinct && name != "count" {
             return None;
         }
+        if grammar.only_read() && arg.comparable == Comparable::No {
+            return None;
+        }
         let value = only(&arg.text);
         let (text, comparable) = match (name, &arg.data_type) {
             ("count", _) if params.distinct => {

@@ -245,7 +245,7 @@ impl Scope<'_> {
             Operator::Gt => ordering(&left, &right, ">")?,
             Operator::GtEq => ordering(&left, &right, ">=")?,
             Operator::StringConcat if is_text(&left.data_type) && is_text(&right.data_type) => {
-                let text = self.grammar().concat(&left.text, &right.text);
+                let text = self.grammar().concat(&left.text, &right.text)?;
                 let comparable = left.comparable.min(right.comparable);
                 return Some(Sql { comparable, ..Sql::computed(text, left.data_type, varies) });
             }
@@ -374,6 +374,9 @@ impl Scope<'_> {
             return None;
         }
         let comparable = values.iter().map(|value| value.comparable).min()?;
+        if comparable == Comparable::No && self.grammar().only_read() {
+            return None;
+        }
         Some(Sql { comparable, ..Sql::computed(text, first.data_type.clone(), varies) })
     }
 
@@ -416,6 +419,9 @@ impl Scope<'_> {
 
     fn function(&self, function: &ScalarFunction) -> Option<Sql> {
         let args: Vec<Sql> = function.args.iter().map(|arg| self.write(arg)).collect::<Option<_>>()?;
+        if self.grammar().only_read() && args.iter().any(|arg| arg.comparable == Comparable::No) {
+            return None;
+        }
         let varies = args.iter().any(|arg| arg.varies);
         let texts = || args.iter().map(|arg| arg.text.as_str()).collect::<Vec<_>>().join(", ");
         match function.name() {

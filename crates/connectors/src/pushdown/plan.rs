@@ -128,7 +128,8 @@ impl Writer {
             stored: None,
         });
         let columns = columns.collect();
-        Select { from: format!("({}) AS {alias}", select.render(self.dialect)), columns, ..Select::default() }
+        let from = self.dialect.grammar().aliased(&format!("({})", select.render(self.dialect)), &alias);
+        Select { from, columns, ..Select::default() }
     }
 
     /// The same where the order is to last.
@@ -168,7 +169,8 @@ impl Writer {
             Some(kept) => kept.iter().map(|index| column(*index)).collect(),
             None => (0..table.columns().len()).map(column).collect(),
         };
-        Select { from: format!("{} AS {alias}", table.from()), columns, ..Select::default() }
+        let from = self.dialect.grammar().aliased(table.from(), &alias);
+        Select { from, columns, ..Select::default() }
     }
 
     fn table_scan(&mut self, scan: &TableScan) -> Option<Select> {
@@ -420,9 +422,11 @@ impl Writer {
             if columns.is_empty() {
                 columns = select.columns.clone();
             }
+            let only_read = self.dialect.grammar().only_read();
             for (column, other) in columns.iter_mut().zip(&select.columns) {
                 column.comparable = column.comparable.min(other.comparable);
-                if !same(&column.data_type, &other.data_type) {
+                let stays_alone = only_read && column.comparable == Comparable::No;
+                if stays_alone || !same(&column.data_type, &other.data_type) {
                     return None;
                 }
             }
@@ -432,7 +436,8 @@ impl Writer {
         for (i, column) in columns.iter_mut().enumerate() {
             *column = Sql { text: format!("{alias}.c{i}"), bare: true, varies: true, stored: None, ..column.clone() };
         }
-        Some(Select { from: format!("({}) AS {alias}", members.join(" UNION ALL ")), columns, ..Select::default() })
+        let from = self.dialect.grammar().aliased(&format!("({})", members.join(" UNION ALL ")), &alias);
+        Some(Select { from, columns, ..Select::default() })
     }
 }
 

@@ -14,6 +14,7 @@ mod mssql;
 mod mysql;
 mod neo4j;
 mod objects;
+mod oracle;
 mod postgres;
 mod redis;
 mod rest;

@@ -1,11 +1,13 @@
 //! `POST /api/v1/sso/oidc/backchannel-logout/{provider_id}`: the provider tells this server that a session is over (OpenID
-//! Connect Back-Channel Logout 1.0). What it opened here ends at once.
+//! Connect Back-Channel Logout 1.0). What it opened here ends at once. A token is taken once: its `jti` is remembered for as long
+//! as it would be good.
 
 use axum::{
     extract::{Form, State, rejection::FormRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
 use rivergen_identity::oidc::{Discovered, Failure};
 use rivergen_kernel::{Error, ErrorCode, Result, SsoProviderId};
@@ -20,7 +22,7 @@ use utoipa::ToSchema;
 use crate::{
     Federation,
     provider::{self, Kind},
-    sign_in::{FINISH_BY_IP, sessions},
+    sign_in::{FINISH_BY_IP, seen, sessions},
 };
 
 /// The event that a logout token tells of.
@@ -58,6 +60,13 @@ struct LogoutClaims {
     nonce: Option<Value>,
 }
 
+impl LogoutClaims {
+    /// From when on the token would be refused for its time, whatever its `exp` says.
+    fn good_until(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.iat + OLDEST_SECONDS + 1, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
 errors! { pub LogoutErrors: BadRequest, ProviderNotFound, RateLimited, IdpUnavailable; }
 
 /// Take the OpenID provider's word that a session is over
@@ -80,7 +89,12 @@ pub async fn backchannel_logout(
         let code = if failure.is_unreachable() { ErrorCode::IdpUnavailable } else { ErrorCode::BadRequest };
         failure.coded(code)
     })?;
-    sessions::end(&federation, &provider, claims.sub.as_deref(), claims.sid.as_deref()).await?;
+    let tx = platform.db.begin().await?;
+    if !seen::is_first(&tx, provider.id, seen::Kind::LogoutToken, &claims.jti, claims.good_until()).await? {
+        return Err(Failure::of("the logout token was used before").coded(ErrorCode::BadRequest));
+    }
+    let named: Vec<&str> = claims.sid.as_deref().into_iter().collect();
+    sessions::end(&federation, tx, &provider, claims.sub.as_deref(), &named).await?;
     let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::OK, no_store).into_response())
 }
@@ -90,6 +104,7 @@ async fn read(federation: &Federation, provider: &provider::Model, token: &str) 
     let platform = federation.platform();
     let issuer = provider.issuer.as_deref().unwrap_or_default();
     let mut discovered = federation.discovery.of(platform, issuer).await?;
+    super::refuse_open_endpoints(federation, &discovered)?;
     let header = jsonwebtoken::decode_header(token)?;
     if !ALGORITHMS.contains(&header.alg) {
         return Err(Failure::of("the logout token is not signed with a key of the provider's"));
@@ -97,6 +112,7 @@ async fn read(federation: &Federation, provider: &provider::Model, token: &str) 
     let mut key = key_of(&discovered, header.kid.as_deref())?;
     if key.is_none() && federation.discovery.forget(&discovered, platform.clock.now()).await {
         discovered = federation.discovery.of(platform, issuer).await?;
+        super::refuse_open_endpoints(federation, &discovered)?;
         key = key_of(&discovered, header.kid.as_deref())?;
     }
     let key =
@@ -146,6 +162,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_token_is_remembered_for_as_long_as_it_is_good() {
+        let token = || json!({"iat": 1000, "jti": "1", "sub": "ada", "events": {EVENT: {}}});
+        let good_until = serde_json::from_value::<LogoutClaims>(token()).unwrap().good_until().timestamp();
+        let is_good = |now| check(serde_json::from_value(token()).unwrap(), now).is_ok();
+        assert!(is_good(good_until - 1) && !is_good(good_until));
+    }
 
     #[test]
     fn a_logout_token_is_one_of_now() {

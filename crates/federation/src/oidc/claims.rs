@@ -103,6 +103,7 @@ fn of_claims(provider: &provider::Model, id_token: &IdToken, claims: Map<String,
         second_factor,
         idp_session: idp_session.map(str::to_owned),
         logout_hint: Some(Secret::new(id_token.text.clone())),
+        session_until: None,
         attributes: said.into_attributes(),
         subject,
     };

@@ -103,7 +103,7 @@ pub async fn unlink_identity(
     Entity::delete_many().filter(Column::Id.is_in(rows.iter().map(|row| row.id))).exec(tx.conn()).await?;
     let mut ended = 0;
     for row in &rows {
-        let logins = sessions::logins_of(&tx, &provider, Some(&row.subject), None).await?;
+        let logins = sessions::logins_of(&tx, &provider, Some(&row.subject), &[]).await?;
         ended += sessions::end_logins(&federation, &tx, &logins, EndReason::RevokedByAdministrator).await?;
     }
     let roles_taken = roles::take_all(&tx, &provider, Some(user_id), &platform.clock).await?;

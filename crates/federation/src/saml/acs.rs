@@ -26,12 +26,11 @@ use super::{
     Refusal, document, mapping,
     parties::{self, ServiceProvider},
     response::{self, Said},
-    seen,
 };
 use crate::{
     Federation,
     provider::{self, Kind, Status},
-    sign_in::{self, Assertion, FINISH_BY_IP, state},
+    sign_in::{self, Assertion, FINISH_BY_IP, seen, state},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -134,9 +133,11 @@ async fn judge(
         Ok(said) => said,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    let tx = platform.db.begin().await?;
     let once = seen::Kind::Assertion;
-    if !seen::is_first(platform, provider.id, once, &said.assertion_id, said.expires_at).await? {
+    if !seen::is_first(&tx, provider.id, once, &said.assertion_id, said.expires_at).await? {
         return Ok(Err(Refusal::rejected("the assertion was used before")));
     }
+    tx.commit().await?;
     Ok(mapping::assertion(provider, said))
 }

@@ -1,5 +1,6 @@
 //! The attacks that others fell to, by their names: each response here is one that an honest verifier must not believe, and
-//! each is refused for the reason that is its own.
+//! each is refused for the reason that is its own. So a defence that goes missing shows, even where another one behind it would
+//! still hold: either the response is believed then, or it is refused for another reason.
 
 use saml_rs::crypto;
 
@@ -69,7 +70,7 @@ fn honest_responses_are_believed() {
         let said = judge(&xml).unwrap();
         assert_eq!((said.name_id.value.as_str(), said.assertion_id.as_str()), ("ada@acme.example", "_assertion"));
         assert_eq!(said.session.as_deref(), Some("_session"));
-        assert_eq!(said.expires_at, now() + Duration::minutes(6));
+        assert_eq!((said.expires_at, said.session_until), (now() + Duration::minutes(6), None));
         let attribute = &said.attributes[0];
         assert_eq!(attribute.friendly_name.as_deref(), Some("givenName"));
         assert_eq!(attribute.values, ["Ada"]);
@@ -170,6 +171,9 @@ fn a_comment_cuts_no_name_off() {
     let commented = signed.replace("ada@acme.example.evil", "ada@acme.example<!-- -->.evil");
     assert_ne!(signed, commented);
     assert_eq!(judge(&commented).unwrap().name_id.value, "ada@acme.example.evil.example");
+    // There is nothing left of it that a second reader could stumble over.
+    let canonical = document::canonical(&commented).unwrap();
+    assert!(canonical.contains("ada@acme.example.evil.example") && !canonical.contains("<!--"), "{canonical}");
     // CDATA and references are text like any other.
     let escaped = signed.replace("ada@acme.example.evil", "ada<![CDATA[@acme.example]]>&#46;evil");
     assert_eq!(judge(&escaped).unwrap().name_id.value, "ada@acme.example.evil.example");
@@ -199,8 +203,11 @@ fn an_entity_bomb_does_not_go_off() {
 
 #[test]
 fn size_and_depth_are_bounded() {
-    let deep = Answer::default().signed().replace("ada@acme.example", &("<x>".repeat(60) + &"</x>".repeat(60)));
-    assert!(matches!(judge(&deep), Err(Refusal::Unreadable(_))));
+    // A NameID is the fourth level.
+    let nested = |levels| Answer { name_id: "<x>".repeat(levels) + &"</x>".repeat(levels), ..Answer::default() }.xml();
+    let deepest = document::DEEPEST as usize - 4;
+    assert!(document::canonical(&nested(deepest)).is_ok());
+    refused(&nested(deepest + 1), "maximum depth");
     let large = "A".repeat(document::LARGEST * 4 / 3 + 100);
     let refusal = document::decode(&large).unwrap_err();
     assert!(refusal.to_string().contains("larger than"), "{refusal}");
@@ -231,9 +238,12 @@ fn what_is_not_signed_is_not_believed() {
 #[test]
 fn a_valid_signature_does_not_excuse_one_that_is_not() {
     let both = Signer::of_provider().sign(&Answer::default().signed(), true);
-    // The response was signed around an assertion that was signed; then the response is changed.
-    let changed = both.replacen(&format!("<saml:Issuer>{ENTITY_ID}"), "<saml:Issuer>https://evil.example", 1);
-    assert!(judge(&changed).is_err());
+    // The response was signed around an assertion that was signed; then the response is changed, where nothing but its
+    // signature tells.
+    let changed = both.replacen(r#" Version="2.0""#, r#" Version="2.0" Consent="urn:evil""#, 1);
+    refused(&changed, "signature does not fit");
+    // And the other way round: the response is signed anew, by somebody else, around what the provider signed.
+    refused(&Signer::of_another().sign(&Answer::default().signed(), true), "certificate that is not among those");
 }
 
 #[test]
@@ -266,6 +276,27 @@ fn algorithms_are_not_bargained_down() {
     let method = r#"CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"#;
     assert!(signed.contains(method));
     refused(&signed.replace(method, &format!("{method}WithComments")), "a canonical form that is not trusted");
+}
+
+#[test]
+fn a_weak_signature_is_refused_that_verifies() {
+    // The provider itself has signed each of these, and whoever only verifies them believes them.
+    const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
+    const SHA1: &str = "http://www.w3.org/2000/09/xmldsig#sha1";
+    const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+    let signer = Signer::of_provider();
+    let of = |element: &str, algorithm: &str| format!(r#"{element} Algorithm="{algorithm}""#);
+    let with_comments = format!("{EXCLUSIVE}WithComments");
+    for (element, usual, other, reason) in [
+        ("DigestMethod", SHA256, SHA1, "a digest that is not trusted"),
+        ("Transform", EXCLUSIVE, with_comments.as_str(), "a transform that is not trusted"),
+        ("CanonicalizationMethod", EXCLUSIVE, with_comments.as_str(), "a canonical form that is not trusted"),
+    ] {
+        let weak = signer.sign_otherwise(&Answer::default().xml(), &of(element, usual), &of(element, other));
+        let (verified, _) = crypto::verify::verify_signature(&weak, std::slice::from_ref(&signer.certificate)).unwrap();
+        assert!(verified, "{element}");
+        refused(&weak, reason);
+    }
 }
 
 #[test]
@@ -311,6 +342,31 @@ fn it_must_be_for_us_and_from_them() {
         refused(&answer.signed(), reason);
         refused(&answer.signed_around(), reason);
     }
+    // Not for anybody is not for everybody; nor is it enough to be named beside somebody whom it is for.
+    let signed = |xml: String| Signer::of_provider().sign(&xml, false);
+    let xml = Answer::default().xml();
+    let restriction = cut(&xml, "<saml:AudienceRestriction>", "</saml:AudienceRestriction>");
+    refused(&signed(xml.replace(restriction, "")), "names no audience");
+    let both = format!(
+        "{restriction}<saml:AudienceRestriction><saml:Audience>urn:x</saml:Audience></saml:AudienceRestriction>"
+    );
+    refused(&signed(xml.replace(restriction, &both)), "the response is for the audience");
+    let method = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+    refused(
+        &signed(xml.replace(method, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")),
+        "not one for whoever bears it",
+    );
+}
+
+#[test]
+fn the_session_ends_when_the_provider_says() {
+    let until = |minutes| {
+        let end = now() + Duration::minutes(minutes);
+        (end, Answer { session_until: Some(end), ..Answer::default() }.signed())
+    };
+    let (end, signed) = until(90);
+    assert_eq!(judge(&signed).unwrap().session_until, Some(end));
+    refused(&until(-2).1, "its time is over or has not come: SessionNotOnOrAfter");
 }
 
 #[test]
@@ -335,7 +391,7 @@ fn what_nobody_asked_for_answers_nothing() {
     // The answer to somebody's request is not to be slipped to somebody else as one that nobody asked for.
     refused_as(&a_signing_provider(), &Answer::default().signed(), None, "a request that was not made here");
     let stripped = Answer::default().signed().replacen(r#" InResponseTo="_request""#, "", 1);
-    refused_as(&a_signing_provider(), &stripped, None, "request");
+    refused_as(&a_signing_provider(), &stripped, None, "a request that was not made here");
 }
 
 #[test]

@@ -5,8 +5,9 @@
 //! this server: sso/logout ─▶ LogoutRequest ─▶ the provider ─▶ LogoutResponse ─▶ back to where the browser came from
 //! ```
 //!
-//! Messages of the provider must be signed, whichever way they come; ours always are. By the time a response comes, the
-//! session here has ended long ago: nothing but the way back depends on it.
+//! Messages of the provider must be signed, whichever way they come, and addressed to this very place; a request is taken once,
+//! and while it is young. Ours are always signed. By the time a response comes, the session here has ended long ago: nothing
+//! but the way back depends on it.
 
 use axum::{
     extract::{Form, RawQuery, State, rejection::FormRejection},
@@ -23,8 +24,8 @@ use rivergen_platform::{
     http::{Envelope, Path, Reply, RequestOrigin},
 };
 use saml_rs::{
-    BrowserInput, FormField, LogoutBinding, LogoutResponse, LogoutSubject, NameId, PendingLogoutRequest,
-    PendingSnapshot, Received, RelayStateParam, RespondSlo, SessionIndex, StartSlo,
+    BrowserInput, FormField, IdpDescriptor, LogoutBinding, LogoutResponse, LogoutSubject, NameId, PendingLogoutRequest,
+    PendingSnapshot, Received, RelayStateParam, RespondSlo, Saml, SessionIndex, Sp, StartSlo,
 };
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
 use serde::{Deserialize, Serialize};
@@ -34,12 +35,11 @@ use utoipa::ToSchema;
 use super::{
     Refusal, document,
     parties::{self, SKEW, ServiceProvider},
-    seen,
 };
 use crate::{
     Federation,
     provider::{self, Kind},
-    sign_in::{FINISH_BY_IP, bounded, login, sessions},
+    sign_in::{FINISH_BY_IP, bounded, login, seen, sessions},
 };
 
 /// How old a request of a provider may be, where it does not say itself how long it is good.
@@ -65,8 +65,8 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Throws away those that did not come back.
-pub(super) async fn forget(tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+/// Throws away those that did not come back. Index: saml_logouts(expires_at).
+pub(crate) async fn forget(tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
     Entity::delete_many().filter(Column::ExpiresAt.lt(now)).exec(tx.conn()).await?;
     Ok(())
 }
@@ -227,45 +227,17 @@ async fn requested(
     let platform = federation.platform();
     let now = platform.clock.now();
     let us = ServiceProvider::of(federation, provider).await?;
-    let received = (|| {
-        let input = message.input(
-            "LogoutRequest",
-            "SAMLRequest",
-            BrowserInput::<saml_rs::LogoutRequest>::redirect,
-            BrowserInput::<saml_rs::LogoutRequest>::post,
-        )?;
-        let (sp, peer) = (us.acting(now, None)?, parties::peer(provider, now)?);
-        let received = sp.receive_slo(&peer, input, parties::at(now))?;
-        let end = end_of(&received, now)?;
-        Ok((sp, peer, received, end))
-    })();
-    let (sp, peer, received, end) = match received {
-        Ok(received) => received,
+    let Accepted { sp, peer, received, end, subject } = match accept(&us, provider, message, now) {
+        Ok(accepted) => accepted,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let request = received.message();
-    let is_renamed = provider.mapping().contains_key("subject");
-    if is_renamed && request.session_indexes().is_empty() {
-        return Ok(Err(Refusal::rejected(
-            "people are named by an attribute here, and the LogoutRequest names no session",
-        )));
-    }
-    if !seen::is_first(platform, provider.id, seen::Kind::LogoutRequest, request.id().as_str(), end).await? {
+    let tx = platform.db.begin().await?;
+    if !seen::is_first(&tx, provider.id, seen::Kind::LogoutRequest, request.id().as_str(), end).await? {
         return Ok(Err(Refusal::rejected("the LogoutRequest was used before")));
     }
-    let Some(name_id) = request.name_id().map(|name_id| name_id.value().trim().to_owned()) else {
-        return Ok(Err(Refusal::rejected("the LogoutRequest names nobody in plain")));
-    };
-    // Where people are named by an attribute, the NameID is not the name that is kept; the session is.
-    let subject = (!is_renamed).then_some(name_id.as_str());
-    let mut sessions_ended = 0;
-    let indexes = request.session_indexes();
-    if indexes.is_empty() {
-        sessions_ended += sessions::end(federation, provider, subject, None).await?;
-    }
-    for index in indexes {
-        sessions_ended += sessions::end(federation, provider, subject, Some(index.as_str())).await?;
-    }
+    let indexes: Vec<&str> = request.session_indexes().iter().map(SessionIndex::as_str).collect();
+    let sessions_ended = sessions::end(federation, tx, provider, subject.as_deref(), &indexes).await?;
     if provider.slo_url.is_none() {
         let message = "The sessions have ended.";
         return Ok(Ok(Reply::ok(SamlLoggedOut { sessions_ended, message }, message).into_response()));
@@ -273,6 +245,44 @@ async fn requested(
     let answer = sp.respond_slo(&peer, &received, RespondSlo::redirect().allow_http_single_logout());
     let answer = answer.map_err(parties::ours)?;
     go(answer.redirect_url().map_err(parties::ours)?).map(Ok)
+}
+
+/// A request that is believed.
+struct Accepted {
+    sp: Saml<Sp>,
+    peer: IdpDescriptor,
+    received: Received<saml_rs::LogoutRequest>,
+    /// Until when it could be sent again.
+    end: DateTime<Utc>,
+    /// Whom it names, where that is the name that is kept of them.
+    subject: Option<String>,
+}
+
+/// Verifies a request, all but that it comes for the first time.
+fn accept(
+    us: &ServiceProvider,
+    provider: &provider::Model,
+    message: Message,
+    now: DateTime<Utc>,
+) -> Result<Accepted, Refusal> {
+    let input = message.input(
+        "LogoutRequest",
+        "SAMLRequest",
+        BrowserInput::<saml_rs::LogoutRequest>::redirect,
+        BrowserInput::<saml_rs::LogoutRequest>::post,
+    )?;
+    let (sp, peer) = (us.acting(now, None)?, parties::peer(provider, now)?);
+    let received = sp.receive_slo(&peer, input, parties::at(now))?;
+    let end = end_of(&received, now)?;
+    let request = received.message();
+    // Where people are named by an attribute, the NameID is not the name that is kept; the session is.
+    let is_renamed = provider.mapping().contains_key("subject");
+    if is_renamed && request.session_indexes().is_empty() {
+        return Err(Refusal::rejected("people are named by an attribute here, and the LogoutRequest names no session"));
+    }
+    let name_id = request.name_id().map(|name_id| name_id.value().trim().to_owned());
+    let name_id = name_id.ok_or_else(|| Refusal::rejected("the LogoutRequest names nobody in plain"))?;
+    Ok(Accepted { sp, peer, end, subject: (!is_renamed).then_some(name_id), received })
 }
 
 /// Until when the request could be sent again.
@@ -368,4 +378,108 @@ fn go(address: &str) -> Result<Response> {
     let location = HeaderValue::from_str(address).map_err(Error::internal)?;
     let no_store = HeaderValue::from_static("no-store");
     Ok((StatusCode::FOUND, [(header::LOCATION, location), (header::CACHE_CONTROL, no_store)]).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::testing::{ENTITY_ID, Signer, a_signing_provider, now, us};
+
+    /// What an honest provider asks for.
+    struct Asked {
+        issuer: &'static str,
+        destination: Option<String>,
+        issued: DateTime<Utc>,
+        until: Option<DateTime<Utc>>,
+    }
+
+    impl Default for Asked {
+        fn default() -> Self {
+            Self { issuer: ENTITY_ID, destination: Some(us().addresses.slo_url), issued: now(), until: None }
+        }
+    }
+
+    impl Asked {
+        fn xml(&self) -> String {
+            let time = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let destination = self.destination.as_ref().map(|to| format!(r#" Destination="{to}""#)).unwrap_or_default();
+            let until = self.until.map(|until| format!(r#" NotOnOrAfter="{}""#, time(until))).unwrap_or_default();
+            let (issuer, issued) = (self.issuer, time(self.issued));
+            format!(
+                r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_logout" Version="2.0" IssueInstant="{issued}"{destination}{until}><saml:Issuer>{issuer}</saml:Issuer><saml:NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent">ada</saml:NameID><samlp:SessionIndex>_session</samlp:SessionIndex></samlp:LogoutRequest>"#
+            )
+        }
+
+        fn signed(&self) -> String {
+            Signer::of_provider().sign(&self.xml(), true)
+        }
+    }
+
+    /// What becomes of a request that is posted.
+    fn posted(xml: &str) -> Result<Accepted, Refusal> {
+        let way = Way::Post { base64: STANDARD.encode(xml) };
+        let message = Message { request: true, response: false, relay_state: None, way };
+        accept(&us(), &a_signing_provider(), message, now())
+    }
+
+    #[track_caller]
+    fn refused(xml: &str, reason: &str) {
+        let refusal = posted(xml).err().unwrap_or_else(|| panic!("believed: {xml}"));
+        assert!(refusal.to_string().contains(reason), "refused because {refusal}, and not because {reason}");
+    }
+
+    #[test]
+    fn an_honest_request_is_believed() {
+        for until in [None, Some(now() + Duration::minutes(1))] {
+            let accepted = posted(&Asked { until, ..Asked::default() }.signed()).unwrap();
+            assert_eq!(accepted.subject.as_deref(), Some("ada"));
+            assert_eq!(accepted.received.message().session_indexes()[0].as_str(), "_session");
+            assert_eq!(accepted.end, now() + OLDEST + SKEW);
+        }
+    }
+
+    #[test]
+    fn a_posted_request_is_signed_by_the_provider_or_ends_nothing() {
+        let asked = Asked::default();
+        refused(&asked.xml(), "the LogoutRequest is not signed");
+        // By another key, be it that of another organization's provider; with its certificate, or with ours claimed.
+        let (another, own) = (Signer::of_another(), Signer::of_provider());
+        let by_another = another.sign(&asked.xml(), true);
+        refused(&by_another, "certificate that is not among those of this provider");
+        refused(&by_another.replace(&another.certificate, &own.certificate), "signature does not fit");
+        // Changed after it was signed.
+        refused(&asked.signed().replace(">ada<", ">root<"), "signature does not fit");
+        let issuer = Asked { issuer: "https://idp.globex.example/metadata", ..Asked::default() };
+        refused(&issuer.signed(), "it is issued by https://idp.globex.example/metadata");
+    }
+
+    #[test]
+    fn a_request_that_wraps_another_is_refused() {
+        let signed = Asked::default().signed();
+        let evil = Asked::default().xml().replace("_logout", "_evil").replace(">ada<", ">root<");
+        let extension = format!("<samlp:Extensions>{signed}</samlp:Extensions><saml:NameID");
+        refused(&evil.replacen("<saml:NameID", &extension, 1), "the LogoutRequest has another in it");
+        refused("<x/>", "a LogoutRequest was expected");
+    }
+
+    #[test]
+    fn a_request_is_for_this_place() {
+        let elsewhere = |to: Option<&str>| Asked { destination: to.map(str::to_owned), ..Asked::default() }.signed();
+        refused(&elsewhere(Some("https://other.example/slo")), "it is addressed to https://other.example/slo");
+        // The same provider asks at another organization's.
+        let next = us().addresses.slo_url.replace("/slo/7", "/slo/8");
+        refused(&elsewhere(Some(&next)), "it is addressed to");
+        refused(&elsewhere(None), "it is addressed to nothing");
+    }
+
+    #[test]
+    fn a_request_is_of_now() {
+        let of = |issued, until| Asked { issued, until, ..Asked::default() }.signed();
+        let (now, minute) = (now(), Duration::minutes(1));
+        assert!(posted(&of(now - minute * 11, None)).is_ok());
+        refused(&of(now - minute * 12, None), "too old, or of the future");
+        refused(&of(now + minute * 2, None), "too old, or of the future");
+        // The provider's own limit is kept where it is narrower.
+        refused(&of(now - minute * 5, Some(now - minute * 2)), "its time is over");
+    }
 }

@@ -123,6 +123,7 @@ pub(super) fn assertion(provider: &provider::Model, said: Said) -> Result<Assert
         second_factor,
         idp_session: said.session.clone(),
         logout_hint: Some(Secret::new(serde_json::json!([name_id, format]).to_string())),
+        session_until: said.session_until,
         attributes: named.into_attributes(),
     })
 }
@@ -163,6 +164,7 @@ mod tests {
                 })
                 .collect(),
             session: Some("s1".to_owned()),
+            session_until: None,
             contexts: Vec::new(),
         }
     }

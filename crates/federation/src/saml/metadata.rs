@@ -280,3 +280,123 @@ fn rotated(kept: &[String], published: &[String], now: DateTime<Utc>) -> Vec<Str
     // Where all have expired, they stay: why nobody can sign in should be seen.
     if all.is_empty() { kept.to_vec() } else { all }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        Router,
+        extract::Path,
+        http::{StatusCode, header},
+        response::{IntoResponse, Response},
+        routing::get,
+    };
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use rcgen::{CertificateParams, KeyPair};
+    use rivergen_platform::net::{AddressPolicy, OutboundConfig};
+
+    use super::*;
+
+    fn document(certificates: &[String]) -> String {
+        let keys = certificates.iter().map(|der| {
+            format!(
+                r#"<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{der}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"#
+            )
+        });
+        let keys: String = keys.collect();
+        format!(
+            r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="https://idp.acme.example"><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">{keys}<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.acme.example/sso"/></md:IDPSSODescriptor></md:EntityDescriptor>"#
+        )
+    }
+
+    /// Certificates of one key, each another one.
+    fn certificates(count: usize) -> Vec<String> {
+        let key = KeyPair::generate().unwrap();
+        let names = (0..count).map(|number| vec![format!("idp{number}.acme.example")]);
+        let made = names.map(|names| CertificateParams::new(names).unwrap().self_signed(&key).unwrap());
+        made.map(|certificate| STANDARD.encode(certificate.der())).collect()
+    }
+
+    #[test]
+    fn certificates_are_bounded() {
+        let all = certificates(certificate::MOST + 1);
+        let most = read(&document(&all[1..])).unwrap();
+        assert_eq!((most.certificates.as_slice(), most.entity_id.as_str()), (&all[1..], "https://idp.acme.example"));
+        assert!(read(&document(&all)).unwrap_err().contains("more than 10 certificates"));
+        // One that stands there for signing and for whatever else is one.
+        assert_eq!(read(&document(&[&all[1..], &all[1..]].concat())).unwrap().certificates.len(), certificate::MOST);
+        assert!(read(&document(&[])).unwrap_err().contains("no certificate"));
+    }
+
+    #[test]
+    fn entities_are_not_expanded_and_size_and_depth_are_bounded() {
+        let good = document(&certificates(1));
+        let entity = good.replace("https://idp.acme.example/sso", "&file;");
+        let declared = format!(r#"<!DOCTYPE x [<!ENTITY file SYSTEM "file:///etc/passwd">]>{entity}"#);
+        assert!(read(&declared).unwrap_err().contains("DOCTYPE"));
+        assert!(read(&entity).is_err());
+        let padded = |length: usize| format!("{good}{}", " ".repeat(length - good.len()));
+        assert!(read(&padded(LARGEST)).is_ok());
+        assert!(read(&padded(LARGEST + 1)).unwrap_err().contains("larger than"));
+        let deep = "<x>".repeat(60) + &"</x>".repeat(60);
+        let deep =
+            good.replace("<md:IDPSSODescriptor", &format!("<md:Extensions>{deep}</md:Extensions><md:IDPSSODescriptor"));
+        assert!(read(&deep).unwrap_err().contains("maximum depth"));
+    }
+
+    /// Leads on as often as the address says.
+    async fn hop(Path(left): Path<u32>) -> Response {
+        match left {
+            0 => "here".into_response(),
+            left => (StatusCode::FOUND, [(header::LOCATION, format!("/hop/{}", left - 1))]).into_response(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_address_answers_is_bounded() {
+        let router = Router::new()
+            .route("/hop/{left}", get(hop))
+            .route("/largest", get(async || " ".repeat(LARGEST)))
+            .route("/larger", get(async || " ".repeat(LARGEST + 1)))
+            .route("/elsewhere", get(async || (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.2/")])))
+            .route("/nowhere", get(async || StatusCode::FOUND))
+            .route("/broken", get(async || StatusCode::INTERNAL_SERVER_ERROR));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
+        let outbound = Outbound::new(&OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+        let get = async |path: &str| fetch(&outbound, &format!("{base}{path}")).await;
+        assert_eq!(get(&format!("/hop/{MOST_REDIRECTS}")).await.unwrap(), "here");
+        assert_eq!(get("/largest").await.unwrap().len(), LARGEST);
+        for (path, reason) in [
+            (format!("/hop/{}", MOST_REDIRECTS + 1).as_str(), "redirects more than 3 times"),
+            ("/larger", "larger than"),
+            ("/elsewhere", "redirects to another host"),
+            ("/nowhere", "redirects to nowhere"),
+            ("/broken", "answers 500"),
+        ] {
+            let refused = get(path).await.unwrap_err();
+            assert!(refused.contains(reason), "{path}: {refused}");
+        }
+        // An address inside is not asked at all where this server may not go there.
+        let guarded = Outbound::new(&OutboundConfig::default()).unwrap();
+        assert!(fetch(&guarded, &format!("{base}/hop/0")).await.unwrap_err().contains("a loopback address"));
+    }
+
+    #[test]
+    fn a_new_certificate_is_trusted_beside_the_old_one_until_that_ends() {
+        use crate::saml::testing::{Signer, now};
+
+        let [new, old, expired] = [Signer::of_another(), Signer::of_provider(), Signer::expired()];
+        let [new, old, expired] = [new, old, expired].map(|signer| signer.certificate.clone());
+        let kept = |before: &[&String], published: &[&String]| {
+            let owned = |list: &[&String]| list.iter().map(|der| (*der).clone()).collect::<Vec<_>>();
+            rotated(&owned(before), &owned(published), now())
+        };
+        assert_eq!(kept(&[&old], &[&new]), [new.clone(), old.clone()]);
+        assert_eq!(kept(&[&expired, &old], &[&old, &new]), [old.clone(), new.clone()]);
+        // An expired one that is still published is no news, and is kept only where there is nothing else.
+        assert_eq!(kept(&[&old], &[&expired]), [old]);
+        assert_eq!(kept(&[&expired], &[&expired]), [expired]);
+    }
+}

@@ -7,7 +7,7 @@
 //!
 //! The library (`saml-rs`) verifies signatures and compares what the standard wants compared. What stands before and after it
 //! here are rules of our own, each of which somebody else lacked once: [`document`] says what an honest message looks like and
-//! leaves only one way to read it, [`seen`] takes each once. Each provider has addresses and an audience of its own here
+//! leaves only one way to read it, [`seen`](crate::sign_in::seen) takes each once. Each provider has addresses and an audience of its own here
 //! ([`parties`]) and each organization its own keys ([`keys`]). [`metadata`] reads what providers publish of themselves and
 //! follows their certificates; [`logout`] is single logout.
 //!
@@ -25,7 +25,6 @@ pub(crate) mod migrations;
 mod parties;
 mod refusal;
 mod response;
-mod seen;
 #[cfg(test)]
 mod testing;
 
@@ -41,6 +40,7 @@ use sea_orm::EntityTrait;
 use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use logout::forget as forget_logouts;
 pub use refusal::Refusal;
 
 use crate::{
@@ -61,7 +61,6 @@ pub(crate) fn operations() -> OpenApiRouter<Federation> {
 /// What this module does in the background.
 pub(crate) fn register_jobs(federation: &Federation) {
     keys::register(federation);
-    seen::register(federation);
     metadata::register(federation);
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Said {
     pub attributes: Vec<Attribute>,
     /// The provider's own session (SessionIndex).
     pub session: Option<String>,
+    /// When the sessions that stand on it are over (SessionNotOnOrAfter); of several the earliest.
+    pub session_until: Option<DateTime<Utc>>,
     /// How the person signed in there (AuthnContextClassRef).
     pub contexts: Vec<String>,
 }
@@ -190,11 +192,17 @@ fn read(session: &SsoSession) -> Result<Said, Refusal> {
         name_id,
         attributes: Vec::new(),
         session: None,
+        session_until: None,
         contexts: Vec::new(),
     };
     for statement in assertion.named(namespace::ASSERTION, "AuthnStatement") {
         let index = statement.attribute("SessionIndex").filter(|index| !index.is_empty());
         said.session = said.session.or_else(|| index.map(str::to_owned));
+        if let Some(text) = statement.attribute("SessionNotOnOrAfter") {
+            let until = DateTime::parse_from_rfc3339(text).map(|until| until.to_utc());
+            let until = until.map_err(|_| Refusal::rejected("the time at which the session ends is none"))?;
+            said.session_until = Some(said.session_until.map_or(until, |earlier| earlier.min(until)));
+        }
         for context in statement.named(namespace::ASSERTION, "AuthnContext") {
             let classes = context.named(namespace::ASSERTION, "AuthnContextClassRef");
             said.contexts.extend(classes.map(|class| class.text()));

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bergshamra::{DsigContext, KeysManager};
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use rivergen_kernel::{OrganizationId, Secret, SsoProviderId, UserId};
@@ -101,6 +102,21 @@ impl Signer {
         let key = load_private_key(&self.private_key, None).unwrap();
         crypto::construct_saml_signature(xml, response, &key, &self.certificate, RSA_SHA256, &[], None).unwrap()
     }
+
+    /// Signs the assertion, with something else in the description of the signature: what is replaced there is signed so.
+    pub(super) fn sign_otherwise(&self, xml: &str, usual: &str, other: &str) -> String {
+        let mut template = self.sign(xml, false);
+        for value in ["ds:DigestValue", "ds:SignatureValue"] {
+            let start = template.find(&format!("<{value}>")).unwrap() + value.len() + 2;
+            let end = template.find(&format!("</{value}>")).unwrap();
+            template.replace_range(start..end, "");
+        }
+        assert!(template.contains(usual), "{template}");
+        let mut keys = KeysManager::new();
+        keys.add_key(load_private_key(&self.private_key, None).unwrap());
+        let context = DsigContext::new(keys).with_insecure(true);
+        bergshamra::sign(&context, &template.replace(usual, other)).unwrap()
+    }
 }
 
 /// A provider that signs with [`Signer::of_provider`].
@@ -133,6 +149,8 @@ pub(super) struct Answer {
     pub name_id: String,
     pub issued: DateTime<Utc>,
     pub until: DateTime<Utc>,
+    /// When the session at the provider ends (SessionNotOnOrAfter).
+    pub session_until: Option<DateTime<Utc>>,
 }
 
 impl Default for Answer {
@@ -147,6 +165,7 @@ impl Default for Answer {
             name_id: "ada@acme.example".to_owned(),
             issued: now(),
             until: now() + Duration::minutes(5),
+            session_until: None,
         }
     }
 }
@@ -157,8 +176,10 @@ impl Answer {
         let request = self.request.map(|id| format!(r#" InResponseTo="{id}""#)).unwrap_or_default();
         let time = |time: DateTime<Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
         let (issued, before, until) = (time(self.issued), time(self.issued - Duration::minutes(1)), time(self.until));
+        let session =
+            self.session_until.map(|end| format!(r#" SessionNotOnOrAfter="{}""#, time(end))).unwrap_or_default();
         format!(
-            r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_response" Version="2.0" IssueInstant="{issued}" Destination="{destination}"{request}><saml:Issuer>{issuer}</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status><saml:Assertion ID="_assertion" Version="2.0" IssueInstant="{issued}"><saml:Issuer>{issuer}</saml:Issuer><saml:Subject><saml:NameID Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">{name_id}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{until}" Recipient="{recipient}"{request}/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="{before}" NotOnOrAfter="{until}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="{issued}" SessionIndex="_session"><saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement><saml:AttributeStatement><saml:Attribute Name="urn:oid:2.5.4.42" FriendlyName="givenName"><saml:AttributeValue>Ada</saml:AttributeValue></saml:Attribute></saml:AttributeStatement></saml:Assertion></samlp:Response>"#
+            r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_response" Version="2.0" IssueInstant="{issued}" Destination="{destination}"{request}><saml:Issuer>{issuer}</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status><saml:Assertion ID="_assertion" Version="2.0" IssueInstant="{issued}"><saml:Issuer>{issuer}</saml:Issuer><saml:Subject><saml:NameID Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">{name_id}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{until}" Recipient="{recipient}"{request}/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="{before}" NotOnOrAfter="{until}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="{issued}" SessionIndex="_session"{session}><saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement><saml:AttributeStatement><saml:Attribute Name="urn:oid:2.5.4.42" FriendlyName="givenName"><saml:AttributeValue>Ada</saml:AttributeValue></saml:Attribute></saml:AttributeStatement></saml:Assertion></samlp:Response>"#
         )
     }
 

@@ -1,9 +1,10 @@
 //! `POST /scim/v2/Bulk` (RFC 7644, section 3.7): many operations in one request, each in a transaction of its own.
 //!
-//! An operation may refer to what another one makes, by `bulkId:…`; it waits until that is made, wherever that stands in the
-//! request. Those that wait for each other, or for what failed or is not in the request, fail.
+//! An operation may refer to what another one makes, by `bulkId:…` in its path or its data; it waits until that is made,
+//! wherever that stands in the request. What refers to what failed or is not in the request fails with it, and what waits for
+//! each other conflicts (409, section 3.7.1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -37,19 +38,34 @@ async fn bulk(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     if operations.len() > MOST_OPERATIONS {
         return Err(ScimError::of_status(413, format!("A request has at most {MOST_OPERATIONS} operations.")));
     }
-    let most_errors = body.get("failOnErrors").and_then(Value::as_u64).filter(|most| *most > 0).unwrap_or(u64::MAX);
+    let most_errors = match body.get("failOnErrors") {
+        None | Some(Value::Null) => u64::MAX,
+        Some(most) => most.as_u64().ok_or_else(|| ScimError::value("failOnErrors is a number of errors."))?.max(1),
+    };
     let mut work = Work { provisioner: &provisioner, made: BTreeMap::new(), done: BTreeMap::new(), errors: 0 };
-    let mut waiting: Vec<(usize, &Value)> = operations.iter().enumerate().collect();
+    let mut named = BTreeSet::new();
+    let mut waiting = Vec::with_capacity(operations.len());
+    for (at, operation) in operations.iter().enumerate() {
+        match maker(operation) {
+            Some(name) if !named.insert(name) && work.errors < most_errors => {
+                let error = ScimError::value("Another operation of the request has this bulkId.");
+                work.finish(at, operation, Err(error)).await;
+            }
+            _ => waiting.push(Waiting { at, operation, refers: references(operation) }),
+        }
+    }
     loop {
         let before = waiting.len();
         let mut still = Vec::new();
-        for (at, operation) in waiting {
+        for one in waiting {
             if work.errors >= most_errors {
                 continue;
             }
-            match work.resolved(operation) {
-                Some(resolved) => work.run(at, &resolved).await,
-                None => still.push((at, operation)),
+            if one.refers.iter().all(|name| work.made.contains_key(*name)) {
+                let resolved = work.resolved(one.operation);
+                work.run(one.at, &resolved).await;
+            } else {
+                still.push(one);
             }
         }
         waiting = still;
@@ -57,13 +73,71 @@ async fn bulk(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
             break;
         }
     }
-    for (at, operation) in waiting {
+    // First those that nothing can help, and those that wait for them; what is left then goes round in a circle.
+    loop {
+        let makers: BTreeSet<&str> = waiting.iter().filter_map(|one| maker(one.operation)).collect();
+        let is_made = |name: &str| work.made.contains_key(name) || makers.contains(name);
+        let (rest, lost): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|one: &Waiting<'_>| one.refers.iter().all(|name| is_made(name)));
+        waiting = rest;
+        if lost.is_empty() {
+            break;
+        }
+        for one in lost {
+            if work.errors < most_errors {
+                let error = ScimError::value("The operation refers to what no operation of the request makes.");
+                work.finish(one.at, one.operation, Err(error)).await;
+            }
+        }
+    }
+    for one in waiting {
         if work.errors < most_errors {
-            let error = ScimError::value("The operation refers to what no operation of the request makes.");
-            work.finish(at, operation, Err(error)).await;
+            let error =
+                ScimError::of_status(409, "The operation refers to one that waits for it: none can be the first.");
+            work.finish(one.at, one.operation, Err(error)).await;
         }
     }
     Ok(Answer::ok(json!({"schemas": [RESPONSE], "Operations": work.done.into_values().collect::<Vec<_>>()})))
+}
+
+/// An operation, and the names of what others are to make before it.
+struct Waiting<'a> {
+    at: usize,
+    operation: &'a Value,
+    refers: BTreeSet<&'a str>,
+}
+
+/// Where a reference may stand.
+const FIELDS: [&str; 2] = ["path", "data"];
+
+fn references(operation: &Value) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for value in FIELDS.into_iter().filter_map(|field| operation.get(field)) {
+        gather(value, &mut names);
+    }
+    names
+}
+
+/// The depth is that of the body, which the parser bounds.
+fn gather<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::String(text) => names.extend(reference(text).map(|(_, name)| name)),
+        Value::Array(values) => values.iter().for_each(|value| gather(value, names)),
+        Value::Object(object) => object.values().for_each(|value| gather(value, names)),
+        _ => {}
+    }
+}
+
+/// The name that a text refers to, with what stands before it: `bulkId:ada`, `/Users/bulkId:ada`.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    let (before, name) = text.split_once("bulkId:")?;
+    (before.is_empty() || before.ends_with('/')).then_some((before, name))
+}
+
+/// What others call what an operation makes; `None` where it makes nothing.
+fn maker(operation: &Value) -> Option<&str> {
+    let is_post = operation["method"].as_str().is_some_and(|method| method.eq_ignore_ascii_case("POST"));
+    operation["bulkId"].as_str().filter(|name| is_post && !name.is_empty())
 }
 
 struct Work<'a> {
@@ -72,6 +146,13 @@ struct Work<'a> {
     made: BTreeMap<String, i64>,
     done: BTreeMap<usize, Value>,
     errors: u64,
+}
+
+/// The path of an operation on what is there: an answer tells it also where that failed (RFC 7644, section 3.7).
+fn named_by(operation: &Value) -> Option<&str> {
+    let path = operation["path"].as_str()?;
+    let id = path.strip_prefix("/Users/").or_else(|| path.strip_prefix("/Groups/"))?;
+    id.parse::<i64>().is_ok().then_some(path)
 }
 
 /// What an operation came to.
@@ -83,32 +164,28 @@ struct Outcome {
 }
 
 impl Work<'_> {
-    /// The operation with ids in the place of references; `None` while one of them is not made.
-    fn resolved(&self, operation: &Value) -> Option<Value> {
+    /// The operation with ids in the place of references, all of which are made.
+    fn resolved(&self, operation: &Value) -> Value {
         let mut resolved = operation.clone();
-        let object = resolved.as_object_mut()?;
-        for field in ["path", "data"] {
-            if let Some(value) = object.get_mut(field) {
-                self.resolve(value)?;
+        for field in FIELDS {
+            if let Some(value) = resolved.get_mut(field) {
+                self.resolve(value);
             }
         }
-        Some(resolved)
+        resolved
     }
 
-    /// The depth is that of the body, which the parser bounds.
-    fn resolve(&self, value: &mut Value) -> Option<()> {
+    fn resolve(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
-                if let Some((before, name)) = text.split_once("bulkId:")
-                    && (before.is_empty() || before.ends_with('/'))
-                {
-                    *text = format!("{before}{}", self.made.get(name)?);
+                let made = reference(text).and_then(|(before, name)| Some((before, self.made.get(name)?)));
+                if let Some(resolved) = made.map(|(before, id)| format!("{before}{id}")) {
+                    *text = resolved;
                 }
-                Some(())
             }
-            Value::Array(values) => values.iter_mut().try_for_each(|value| self.resolve(value)),
-            Value::Object(object) => object.values_mut().try_for_each(|value| self.resolve(value)),
-            _ => Some(()),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.resolve(value)),
+            Value::Object(object) => object.values_mut().for_each(|value| self.resolve(value)),
+            _ => {}
         }
     }
 
@@ -138,7 +215,7 @@ impl Work<'_> {
             }
             let shown = match is_users {
                 true => user::create(self.provisioner, data).await?,
-                false => group::create(self.provisioner, data).await?,
+                false => group::create(self.provisioner, data, false).await?,
             };
             return Ok(Outcome {
                 status: 201,
@@ -155,14 +232,8 @@ impl Work<'_> {
         let shown = match (method.as_str(), is_users) {
             ("PUT", true) => user::replace(p, id, data, known).await?,
             ("PATCH", true) => user::modify(p, id, data, known).await?,
-            ("PUT", false) => {
-                group::replace(p, id, data, known).await?;
-                group::get(p, id, false).await?
-            }
-            ("PATCH", false) => {
-                group::modify(p, id, data, known).await?;
-                group::get(p, id, false).await?
-            }
+            ("PUT", false) => group::replace(p, id, data, known).await?,
+            ("PATCH", false) => group::modify(p, id, data, known).await?,
             ("DELETE", _) => {
                 match is_users {
                     true => user::delete(p, id, known).await?,
@@ -199,6 +270,9 @@ impl Work<'_> {
                 self.errors += 1;
                 answer["status"] = error.status.to_string().into();
                 answer["response"] = error.document();
+                if let Some(path) = named_by(operation) {
+                    answer["location"] = format!("{}{path}", self.provisioner.base()).into();
+                }
                 let (method, path) = (&operation["method"], &operation["path"]);
                 let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
                 let request = format!("{} {} (bulk)", text(method), text(path));

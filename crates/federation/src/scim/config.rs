@@ -19,14 +19,14 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::{member, organization, role};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect,
-    QueryTrait, entity::prelude::*,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, JoinType, PaginatorTrait, QueryOrder,
+    QuerySelect, QueryTrait, RelationDef, entity::prelude::*,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{faults, http, sync, token, user};
+use super::{faults, group, http, sync, token, user};
 use crate::{Federation, provider, sign_in::roles::may_be_given};
 
 /// Groups that are mapped.
@@ -56,6 +56,10 @@ impl TenantOwned for Entity {
     fn organization_column() -> Column {
         Column::OrganizationId
     }
+}
+
+pub fn to_organization() -> RelationDef {
+    Entity::belongs_to(organization::Entity).from(Column::OrganizationId).to(organization::Column::Id).into()
 }
 
 impl Model {
@@ -373,6 +377,21 @@ pub async fn release(tx: &Transaction, tenant: Tenant, provider: SsoProviderId) 
         .col_expr(member::assignment::Column::GivenByGroup, Expr::value(false))
         .filter(member::assignment::Column::OrganizationId.eq(tenant.organization_id()))
         .filter(member::assignment::Column::UserId.in_subquery(pushed(user::Column::UserId)))
+        .exec(tx.conn())
+        .await?;
+    // Its groups go as well, in which there may be people whom another provider pushes: they, too, keep what these gave.
+    let grouped = group::member::Entity::find()
+        .select_only()
+        .column(user::Column::UserId)
+        .join(JoinType::InnerJoin, group::member::to_user())
+        .join(JoinType::InnerJoin, group::member::to_group())
+        .filter(group::Column::ConfigId.eq(config.id))
+        .into_query();
+    member::assignment::Entity::update_many()
+        .col_expr(member::assignment::Column::GivenByGroup, Expr::value(false))
+        .filter(member::assignment::Column::OrganizationId.eq(tenant.organization_id()))
+        .filter(member::assignment::Column::RoleId.is_in(config.mapping().into_values()))
+        .filter(member::assignment::Column::UserId.in_subquery(grouped))
         .exec(tx.conn())
         .await?;
     Ok(())

@@ -73,7 +73,7 @@ async fn get_user(
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
     let shown = user::get(&provisioner, id).await?;
-    Ok(projected(&USERS, &projection, shown).unless_known(&preconditions))
+    projected(&USERS, &projection, shown).unless_known(&preconditions)
 }
 
 /// Replace a user's attributes
@@ -121,7 +121,7 @@ async fn delete_user(provisioner: Provisioner, Id(id): Id, preconditions: Precon
 
 /// List groups
 #[utoipa::path(get, path = "/scim/v2/Groups", tag = "scim", params(ListParameters),
-    responses((status = 200, description = "A page; without members where excludedAttributes names them", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
+    responses((status = 200, description = "A page; shorter than asked for where its groups have many members, and without them where excludedAttributes names them", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
 async fn list_groups(provisioner: Provisioner, search: Search) -> Result<Answer> {
     list::groups(&provisioner, &search).await
 }
@@ -146,7 +146,7 @@ async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result
     responses((status = 201, description = "Made; its members hold what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
 async fn create_group(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
     let projection = search.projection(&GROUPS)?;
-    let shown = group::create(&provisioner, &body).await?;
+    let shown = group::create(&provisioner, &body, projection.shows("members")).await?;
     Ok(projected(&GROUPS, &projection, shown).answer(StatusCode::CREATED))
 }
 
@@ -162,13 +162,20 @@ async fn get_group(
     search: Search,
     preconditions: Preconditions,
 ) -> Result<Answer> {
-    Ok(shown_group(&provisioner, id, &search).await?.unless_known(&preconditions))
+    let projection = search.projection(&GROUPS)?;
+    // Who has this version is not sent its members again, so they are not read.
+    let wanted = |version| projection.shows("members") && !preconditions.is_known(version);
+    let shown = group::get(&provisioner, id, wanted).await?;
+    projected(&GROUPS, &projection, shown).unless_known(&preconditions)
 }
 
-async fn shown_group(provisioner: &Provisioner, id: i64, search: &Search) -> Result<Shown> {
-    let projection = search.projection(&GROUPS)?;
-    let shown = group::get(provisioner, id, projection.shows("members")).await?;
-    Ok(Shown { document: projection.of(&GROUPS, shown.document), ..shown })
+/// A group that was changed, with its members where they are wanted.
+async fn shown_group(provisioner: &Provisioner, projection: &Projection, changed: Shown) -> Result<Shown> {
+    let shown = match projection.shows("members") {
+        true => group::get(provisioner, changed.id, |_| true).await?,
+        false => changed,
+    };
+    Ok(projected(&GROUPS, projection, shown))
 }
 
 /// Replace a group's name and members
@@ -183,9 +190,9 @@ async fn replace_group(
     preconditions: Preconditions,
     Body(body): Body,
 ) -> Result<Answer> {
-    search.projection(&GROUPS)?;
-    group::replace(&provisioner, id, &body, &preconditions).await?;
-    Ok(shown_group(&provisioner, id, &search).await?.answer(StatusCode::OK))
+    let projection = search.projection(&GROUPS)?;
+    let changed = group::replace(&provisioner, id, &body, &preconditions).await?;
+    Ok(shown_group(&provisioner, &projection, changed).await?.answer(StatusCode::OK))
 }
 
 /// Change a group's name, or who is in it
@@ -194,7 +201,7 @@ async fn replace_group(
     request_body(content = ScimPatch, content_type = "application/scim+json"),
     responses(
         (status = 200, description = "As it is now, where attributes or excludedAttributes asks for it", body = ScimGroup, content_type = "application/scim+json"),
-        (status = 204, description = "Done"), PatchFaults))]
+        (status = 204, description = "Done, with the entity tag"), PatchFaults))]
 async fn patch_group(
     provisioner: Provisioner,
     Id(id): Id,
@@ -202,12 +209,12 @@ async fn patch_group(
     preconditions: Preconditions,
     Body(body): Body,
 ) -> Result<Answer> {
-    search.projection(&GROUPS)?;
-    group::modify(&provisioner, id, &body, &preconditions).await?;
+    let projection = search.projection(&GROUPS)?;
+    let changed = group::modify(&provisioner, id, &body, &preconditions).await?;
     // Thousands of members are not sent back to whoever added one (RFC 7644, section 3.5.2).
     match search.names_attributes() {
-        true => Ok(shown_group(&provisioner, id, &search).await?.answer(StatusCode::OK)),
-        false => Ok(Answer::no_content()),
+        true => Ok(shown_group(&provisioner, &projection, changed).await?.answer(StatusCode::OK)),
+        false => Ok(Answer::changed(changed.version)),
     }
 }
 

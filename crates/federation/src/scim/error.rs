@@ -28,6 +28,7 @@ pub enum Kind {
     InvalidValue,
     InvalidVersion,
     InvalidCursor,
+    InvalidCount,
 }
 
 impl Kind {
@@ -43,6 +44,7 @@ impl Kind {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVersion => "invalidVers",
             Self::InvalidCursor => "invalidCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 

@@ -1,7 +1,11 @@
 //! SCIM groups. Members stand in a table of their own: one more is one more row, however many there are, and two who are
 //! added at once are both there.
 //!
-//! A change locks the organization first, for a group may give roles ([`roles`]), then its own row, whose version it counts.
+//! A change locks the organization first, for a group may give roles ([`roles`]), then its own row, whose version it counts. It
+//! reads of those who come or go, and of nobody else. Who leaves the organization leaves its groups by a foreign key, and a
+//! trigger counts the versions of these.
+//!
+//! A group is its last pusher's: where another configuration changes it, the mapping of that one says what it gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +19,6 @@ use rivergen_platform::{
 use rivergen_tenancy::organization;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*,
-    sea_query::OnConflict,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,7 +28,7 @@ use super::{
     filter,
     http::{Preconditions, Provisioner, Shown, gone, require_schema},
     patch::{self, Op, Operation, Target},
-    roles,
+    query, roles,
     schema::{Attribute, GROUP, GROUPS},
     user,
 };
@@ -37,7 +40,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub organization_id: OrganizationId,
-    /// Whose identity provider pushed it.
+    /// Whose identity provider pushed it last.
     pub config_id: i64,
     pub display_name: String,
     /// Lower case.
@@ -89,6 +92,8 @@ pub mod member {
 
 /// Rows of one statement.
 const BATCH: usize = 500;
+/// Members on one page of a list. One group is shown whole, however many it has.
+const MOST_MEMBERS: u64 = 20_000;
 const LONGEST_NAME: usize = 255;
 
 /// Somebody in a group, as it shows them.
@@ -129,29 +134,50 @@ impl Person {
     }
 }
 
-/// The members of groups. Index: the primary key of scim_group_members.
-pub async fn members_of(db: &impl ConnectionTrait, groups: &[i64]) -> Result<BTreeMap<i64, Vec<Person>>> {
-    let mut found: BTreeMap<i64, Vec<Person>> = BTreeMap::new();
-    if groups.is_empty() {
-        return Ok(found);
-    }
-    let rows: Vec<(i64, UserId, Value)> = member::Entity::find()
+/// Who is in these groups, each with the group, in the order of groups. Index: the primary key of scim_group_members.
+async fn people_of(db: &impl ConnectionTrait, groups: &[i64], most: Option<u64>) -> Result<Vec<(i64, Person)>> {
+    let rows: Vec<(i64, UserId, Option<String>)> = member::Entity::find()
         .select_only()
         .column(member::Column::GroupId)
         .column(user::Column::UserId)
-        .column(user::Column::Attributes)
+        .expr(query::name_of_member(db.get_database_backend()))
         .join(sea_orm::JoinType::InnerJoin, member::to_user())
         .filter(member::Column::GroupId.is_in(groups.iter().copied()))
         .order_by_asc(member::Column::GroupId)
         .order_by_asc(member::Column::ScimUserId)
+        .limit(most)
         .into_tuple()
         .all(db)
         .await?;
-    for (group, user_id, attributes) in rows {
-        let display = attributes["displayName"].as_str().or(attributes["userName"].as_str()).map(str::to_owned);
-        found.entry(group).or_default().push(Person { user_id, display });
+    Ok(rows.into_iter().map(|(group, user_id, display)| (group, Person { user_id, display })).collect())
+}
+
+/// The members of one group.
+pub async fn members_of(db: &impl ConnectionTrait, group: i64) -> Result<Vec<Person>> {
+    Ok(people_of(db, &[group], None).await?.into_iter().map(|(_, person)| person).collect())
+}
+
+/// The members of the first of these groups: of as many groups as fit on a page, and of one at least. Two queries at most,
+/// and no more rows than a page has, so that neither grows with the groups.
+pub async fn members_of_first(db: &impl ConnectionTrait, groups: &[i64]) -> Result<Vec<Vec<Person>>> {
+    let Some(first) = groups.first() else { return Ok(Vec::new()) };
+    let rows = people_of(db, groups, Some(MOST_MEMBERS + 1)).await?;
+    // Where there are more, the last one that was reached is not whole, and those behind it were not reached.
+    let reached = match rows.last() {
+        Some((group, _)) if rows.len() as u64 > MOST_MEMBERS => Some(*group),
+        _ => None,
+    };
+    let mut found: BTreeMap<i64, Vec<Person>> = BTreeMap::new();
+    for (group, person) in rows {
+        found.entry(group).or_default().push(person);
     }
-    Ok(found)
+    let whole = groups.iter().take_while(|group| reached.is_none_or(|reached| **group < reached));
+    let mut members: Vec<Vec<Person>> = whole.map(|group| found.remove(group).unwrap_or_default()).collect();
+    if members.is_empty() {
+        drop(found);
+        members.push(members_of(db, *first).await?);
+    }
+    Ok(members)
 }
 
 /// What a body says of a group beside its members.
@@ -254,58 +280,80 @@ impl Change<'_> {
         if let Some(unknown) = ids.iter().find(|id| !rows.contains_key(id)) {
             return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
         }
-        let new: Vec<member::ActiveModel> = rows
-            .values()
-            .map(|row| member::ActiveModel {
+        let known = self.present(&rows).await?;
+        let new: Vec<(i64, i64)> = rows.into_iter().filter(|(_, row)| !known.contains(row)).collect();
+        for new in new.chunks(BATCH) {
+            let rows = new.iter().map(|(_, row)| member::ActiveModel {
                 group_id: Set(self.group),
                 scim_user_id: Set(*row),
                 added_at: Set(self.now),
-            })
-            .collect();
-        for new in new.chunks(BATCH) {
-            member::Entity::insert_many(new.to_vec())
-                .on_conflict(
-                    OnConflict::columns([member::Column::GroupId, member::Column::ScimUserId]).do_nothing().to_owned(),
-                )
-                .try_insert()
-                .exec_without_returning(self.tx.conn())
-                .await?;
+            });
+            member::Entity::insert_many(rows).exec_without_returning(self.tx.conn()).await?;
         }
-        self.touched.extend(ids.iter().copied().map(UserId));
+        self.touched.extend(new.into_iter().map(|(id, _)| UserId(id)));
         Ok(())
     }
 
     /// Those who are not in it are passed over: providers say more than once that somebody left.
     async fn remove(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let rows: Vec<i64> = rows_of(self.tx.conn(), self.tenant, ids).await?.into_values().collect();
+        let mut rows = rows_of(self.tx.conn(), self.tenant, ids).await?;
+        let known = self.present(&rows).await?;
+        rows.retain(|_, row| known.contains(row));
+        self.take(rows).await
+    }
+
+    /// Those of the rows, by users, that are in it. The group is held, so they stay. Index: the primary key.
+    async fn present(&self, rows: &BTreeMap<i64, i64>) -> Result<BTreeSet<i64>> {
+        let mut present = BTreeSet::new();
+        let rows: Vec<i64> = rows.values().copied().collect();
         for rows in rows.chunks(BATCH) {
+            let found: Vec<i64> = member::Entity::find()
+                .select_only()
+                .column(member::Column::ScimUserId)
+                .filter(member::Column::GroupId.eq(self.group))
+                .filter(member::Column::ScimUserId.is_in(rows.iter().copied()))
+                .into_tuple()
+                .all(self.tx.conn())
+                .await?;
+            present.extend(found);
+        }
+        Ok(present)
+    }
+
+    /// Takes users out who are in it, by their rows.
+    async fn take(&mut self, rows: BTreeMap<i64, i64>) -> Result<()> {
+        let gone: Vec<i64> = rows.values().copied().collect();
+        for rows in gone.chunks(BATCH) {
             member::Entity::delete_many()
                 .filter(member::Column::GroupId.eq(self.group))
                 .filter(member::Column::ScimUserId.is_in(rows.iter().copied()))
                 .exec(self.tx.conn())
                 .await?;
         }
-        self.touched.extend(ids.iter().copied().map(UserId));
+        self.touched.extend(rows.into_keys().map(UserId));
         Ok(())
     }
 
-    async fn members(&self) -> Result<BTreeSet<i64>> {
-        let ids: Vec<i64> = member::Entity::find()
+    /// Everybody who is in it, with their rows.
+    async fn members(&self) -> Result<BTreeMap<i64, i64>> {
+        let rows: Vec<(i64, i64)> = member::Entity::find()
             .select_only()
             .column(user::Column::UserId)
+            .column(member::Column::ScimUserId)
             .join(sea_orm::JoinType::InnerJoin, member::to_user())
             .filter(member::Column::GroupId.eq(self.group))
             .into_tuple()
             .all(self.tx.conn())
             .await?;
-        Ok(ids.into_iter().collect())
+        Ok(rows.into_iter().collect())
     }
 
     /// These, and nobody else.
     async fn replace(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
         let before = self.members().await?;
-        self.remove(&(&before - ids)).await?;
-        self.add(&(ids - &before)).await
+        let new: BTreeSet<i64> = ids.iter().copied().filter(|id| !before.contains_key(id)).collect();
+        self.take(before.into_iter().filter(|(id, _)| !ids.contains(id)).collect()).await?;
+        self.add(&new).await
     }
 
     /// Those whom a filter in brackets means.
@@ -320,7 +368,7 @@ impl Change<'_> {
         // What cannot be read is told where nobody is in it, too.
         filter::passes(attribute, wanted, &Value::Null)?;
         let mut passing = BTreeSet::new();
-        for member in members_of(self.tx.conn(), &[self.group]).await?.remove(&self.group).unwrap_or_default() {
+        for member in members_of(self.tx.conn(), self.group).await? {
             if filter::passes(attribute, wanted, &member.shown(""))? {
                 passing.insert(member.user_id.0);
             }
@@ -398,8 +446,8 @@ impl Change<'_> {
     }
 }
 
-/// A new group, with those who are in it.
-pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Result<Shown> {
+/// A new group; those who are in it are read where they are wanted.
+pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, with_members: bool) -> Result<Shown> {
     require_schema(body, GROUP)?;
     let facts = Facts::of(body)?;
     let ids = named(field(body, "members").unwrap_or(&Value::Null))?;
@@ -424,10 +472,13 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     let touched = change.touched;
     let details = json!({"display_name": row.display_name, "members": touched.len()});
     let record = provisioner.record("scim.group.create", details).target("scim_group", row.id);
-    finish(provisioner, &tx, touched, record).await?;
-    let members = members_of(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();
+    finish(provisioner, &tx, touched, false, record).await?;
+    let members = match with_members {
+        true => Some(members_of(tx.conn(), row.id).await?),
+        false => None,
+    };
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), Some(&members)))
+    Ok(row.shown(&provisioner.base(), members.as_deref()))
 }
 
 /// Events for single people of one change.
@@ -438,18 +489,18 @@ async fn finish(
     provisioner: &Provisioner,
     tx: &Transaction,
     touched: BTreeSet<UserId>,
+    is_renamed: bool,
     record: AuditRecord,
 ) -> Result<()> {
     let platform = provisioner.platform();
     let people: Vec<UserId> = touched.into_iter().collect();
-    // Access policies look at groups. Of many people at once, one event for the organization says it too.
-    match people.len() {
-        0..=MOST_EVENTS => {
-            for person in &people {
-                tx.publish(Event::UserChanged(*person)).await?;
-            }
+    // Access policies look at the names of groups. Of many people at once, one event for the organization says it too.
+    if is_renamed || people.len() > MOST_EVENTS {
+        tx.publish(Event::OrganizationChanged(provisioner.tenant().organization_id())).await?;
+    } else {
+        for person in &people {
+            tx.publish(Event::UserChanged(*person)).await?;
         }
-        _ => tx.publish(Event::OrganizationChanged(provisioner.tenant().organization_id())).await?,
     }
     let now = platform.clock.now();
     let mut records = roles::settle(tx, provisioner.tenant(), &people, &provisioner.actor(), now).await?;
@@ -462,12 +513,13 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: i64) -> Result<
     tenant.find::<Entity>().filter(Column::Id.eq(id)).one(db).await?.ok_or_else(gone)
 }
 
-/// As it is answered; its members are read where they are wanted.
-pub async fn get(provisioner: &Provisioner, id: i64, with_members: bool) -> Result<Shown> {
+/// As it is answered; its members are read where they are wanted of this version.
+pub async fn get(provisioner: &Provisioner, id: i64, wants_members: impl FnOnce(i64) -> bool) -> Result<Shown> {
     let db = provisioner.platform().db.read();
+    // The version first: members that came meanwhile go with an older one, which is asked for again.
     let row = find(db, provisioner.tenant(), id).await?;
-    let members = match with_members {
-        true => Some(members_of(db, &[id]).await?.remove(&id).unwrap_or_default()),
+    let members = match wants_members(row.version) {
+        true => Some(members_of(db, id).await?),
         false => None,
     };
     Ok(row.shown(&provisioner.base(), members.as_deref()))
@@ -479,13 +531,13 @@ enum Wish {
     Operations(Vec<Operation>),
 }
 
-/// Name, external id and members become those of the body.
+/// Name, external id and members become those of the body. Answers it without members.
 pub async fn replace(
     provisioner: &Provisioner,
     id: i64,
     body: &Map<String, Value>,
     known: &Preconditions,
-) -> Result<()> {
+) -> Result<Shown> {
     require_schema(body, GROUP)?;
     user::require_own_id(body, id)?;
     let facts = Facts::of(body)?;
@@ -493,13 +545,13 @@ pub async fn replace(
     change(provisioner, id, known, "scim.group.replace", Wish::Whole(facts, ids)).await
 }
 
-/// All operations, or none.
+/// All operations, or none. Answers it without members.
 pub async fn modify(
     provisioner: &Provisioner,
     id: i64,
     body: &Map<String, Value>,
     known: &Preconditions,
-) -> Result<()> {
+) -> Result<Shown> {
     let operations = patch::read(body)?;
     change(provisioner, id, known, "scim.group.patch", Wish::Operations(operations)).await
 }
@@ -510,7 +562,7 @@ async fn change(
     known: &Preconditions,
     action: &'static str,
     wish: Wish,
-) -> Result<()> {
+) -> Result<Shown> {
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
@@ -531,25 +583,38 @@ async fn change(
             }
         }
     }
-    if facts.display_name != row.display_name || facts.external_id != row.external_id {
-        // Another name may stand for other roles, for everybody.
-        let all = change.members().await?;
-        change.touched.extend(all.into_iter().map(UserId));
+    let name_key = facts.display_name.to_lowercase();
+    let is_renamed = facts.display_name != row.display_name || facts.external_id != row.external_id;
+    let is_moved = row.config_id != provisioner.config.id;
+    if change.touched.is_empty() && !is_renamed && !is_moved {
+        return Ok(row.shown(&provisioner.base(), None));
+    }
+    if is_renamed || is_moved {
+        let (conn, external_id) = (tx.conn(), row.external_id.as_deref());
+        let before = roles::mapped_to(conn, tenant, row.config_id, &row.display_name_key, external_id).await?;
+        let external_id = facts.external_id.as_deref();
+        let after = roles::mapped_to(conn, tenant, provisioner.config.id, &name_key, external_id).await?;
+        if before != after {
+            // It gives something else, to everybody who is in it.
+            let all = change.members().await?;
+            change.touched.extend(all.into_keys().map(UserId));
+        }
     }
     let touched = change.touched;
     let version = row.version + 1;
     let mut changed = row.into_active_model();
-    changed.display_name_key = Set(facts.display_name.to_lowercase());
+    changed.config_id = Set(provisioner.config.id);
+    changed.display_name_key = Set(name_key);
     changed.display_name = Set(facts.display_name);
     changed.external_id = Set(facts.external_id);
     changed.version = Set(version);
     changed.updated_at = Set(now);
-    changed.update(tx.conn()).await.map_err(taken)?;
+    let row = changed.update(tx.conn()).await.map_err(taken)?;
     let details = json!({"members": touched.len()});
     let record = provisioner.record(action, details).target("scim_group", id);
-    finish(provisioner, &tx, touched, record).await?;
+    finish(provisioner, &tx, touched, is_renamed, record).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(row.shown(&provisioner.base(), None))
 }
 
 /// The group goes, and the roles that it gave.
@@ -562,11 +627,11 @@ pub async fn delete(provisioner: &Provisioner, id: i64, known: &Preconditions) -
     let row = found.ok_or_else(gone)?;
     known.require(row.version)?;
     let change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
-    let people: BTreeSet<UserId> = change.members().await?.into_iter().map(UserId).collect();
+    let people: BTreeSet<UserId> = change.members().await?.into_keys().map(UserId).collect();
     Entity::delete_by_id(id).exec(tx.conn()).await?;
     let record =
         provisioner.record("scim.group.delete", json!({"display_name": row.display_name})).target("scim_group", id);
-    finish(provisioner, &tx, people, record).await?;
+    finish(provisioner, &tx, people, false, record).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -12,15 +12,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use rivergen_kernel::{ErrorCode, OrganizationId, Tenant};
+use rivergen_kernel::{ErrorCode, Tenant};
 use rivergen_platform::{
     Platform,
     audit::{Actor, AuditRecord},
     http::{ClientIp, RequestOrigin, TrustedProxies},
     limits::{GENERAL, Rule, ip_key},
 };
-use rivergen_tenancy::organization;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -151,12 +149,7 @@ async fn admitted(gate: &Gate, authorization: Option<String>, origin: RequestOri
         return Err(unauthorized());
     };
     let db = platform.db.read();
-    let token = token::find(db, text.trim(), now).await?.ok_or_else(unauthorized)?;
-    let config = config::Entity::find_by_id(token.config_id).one(db).await?;
-    let config = config.filter(|config| config.enabled).ok_or_else(unauthorized)?;
-    if !is_open(db, config.organization_id).await? {
-        return Err(unauthorized());
-    }
+    let (token, config) = token::find(db, text.trim(), now).await?.ok_or_else(unauthorized)?;
     let key = config.organization_id.to_string();
     platform.limits.check(&SCIM_BY_ORGANIZATION, &key).map_err(rivergen_kernel::Error::from)?;
     token.touch(platform, now).await?;
@@ -167,12 +160,6 @@ async fn admitted(gate: &Gate, authorization: Option<String>, origin: RequestOri
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     let value = headers.get(name).and_then(|value| value.to_str().ok())?;
     Some(value.chars().take(255).collect())
-}
-
-/// Whether the organization is not deleted.
-async fn is_open(db: &impl sea_orm::ConnectionTrait, id: OrganizationId) -> Result<bool> {
-    let found = organization::Entity::find_by_id(id).filter(organization::Column::DeletedAt.is_null());
-    Ok(found.one(db).await?.is_some())
 }
 
 /// What SCIM answers at a path below it that no operation has.
@@ -236,12 +223,15 @@ pub struct Search {
 
 impl Search {
     fn new(mut given: impl FnMut(&str) -> Option<String>) -> Result<Self> {
-        let mut number = |name: &str, default: i64| match given(name) {
+        // Which RFC 9865 (section 2.1) asks for.
+        let of_count = if given("cursor").is_some() { Kind::InvalidCount } else { Kind::InvalidValue };
+        let mut number = |name: &str, default: i64, fault: Kind| match given(name) {
             None => Ok(default),
-            Some(text) => text.parse().map_err(|_| ScimError::value(format!("{name} must be a whole number."))),
+            Some(text) => text.parse().map_err(|_| ScimError::new(fault, format!("{name} must be a whole number."))),
         };
         // Below the least is the least (RFC 7644, section 3.4.2.4).
-        let (start_index, count) = (number("startIndex", 1)?.max(1), number("count", 100)?.max(0));
+        let start_index = number("startIndex", 1, Kind::InvalidValue)?.max(1);
+        let count = number("count", 100, of_count)?.max(0);
         let is_descending = match given("sortOrder").as_deref() {
             None => false,
             Some(order) if order.eq_ignore_ascii_case("ascending") => false,
@@ -318,8 +308,18 @@ pub struct Preconditions {
 }
 
 impl Preconditions {
-    /// 412 where the resource is another version than the client knows.
+    /// 412 where a resource that is to be changed is another version than the client knows, or one that it says must not be
+    /// there (RFC 9110, section 13.1).
     pub fn require(&self, version: i64) -> Result<()> {
+        self.require_match(version)?;
+        match self.is_known(version) {
+            true => Err(ScimError::of_status(412, "The resource is of a version that If-None-Match names.")),
+            false => Ok(()),
+        }
+    }
+
+    /// 412 where the resource is another version than the client knows.
+    fn require_match(&self, version: i64) -> Result<()> {
         match &self.if_match {
             Some(known) if !names(known, version) => {
                 Err(ScimError::of_status(412, "The resource was changed meanwhile; read it again."))
@@ -388,12 +388,13 @@ impl Shown {
         Answer { status, body: Some(self.document), version: Some(self.version), location: Some(self.location) }
     }
 
-    /// 200, or 304 where the client has this version.
-    pub fn unless_known(self, preconditions: &Preconditions) -> Answer {
-        match preconditions.is_known(self.version) {
+    /// 200, or 304 where the client has this version; 412 where it asks for another one.
+    pub fn unless_known(self, preconditions: &Preconditions) -> Result<Answer> {
+        preconditions.require_match(self.version)?;
+        Ok(match preconditions.is_known(self.version) {
             true => Answer { body: None, ..self.answer(StatusCode::NOT_MODIFIED) },
             false => self.answer(StatusCode::OK),
-        }
+        })
     }
 }
 
@@ -413,6 +414,11 @@ impl Answer {
 
     pub fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, body: None, version: None, location: None }
+    }
+
+    /// 204, with the entity tag of what was changed.
+    pub fn changed(version: i64) -> Self {
+        Self { version: Some(version), ..Self::no_content() }
     }
 
     /// A page of a list.

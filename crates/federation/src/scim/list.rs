@@ -1,13 +1,18 @@
 //! Lists of users and groups: filtered, ordered, and read by index or by cursor (RFC 9865).
 //!
-//! A cursor is where the last page ended: after an id, or, where the client orders the list itself, after so many. It goes
-//! with one filter and one order, and ends never.
+//! A cursor is where the last page ended: behind an id, or, where the client orders the list itself, behind a value and an
+//! id. What comes and goes meanwhile makes the pages behind it skip nothing and repeat nothing. It goes with one list, one
+//! filter and one order, and ends never. It opens nothing: whoever brings it reads what their token reads.
+//!
+//! A page of groups is shorter than asked for where their members would be too many for one answer.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use rivergen_platform::db::TenantScope;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ModelTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, sea_query::NullOrdering,
+    Select,
+    sea_query::{Expr, NullOrdering},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,56 +22,111 @@ use super::{
     error::{Kind, Result, ScimError},
     filter, group,
     http::{Answer, Provisioner, Search},
-    query::Table,
+    query::{SortKey, SortKind, Table},
     user,
 };
 
 /// Where a page begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Position {
-    After(i64),
     Skip(u64),
+    After(i64),
+    /// Behind a value of what the list is ordered by, and an id among those that have it.
+    Behind(Option<Key>, i64),
+}
+
+/// A value of what a list is ordered by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Key {
+    Text(String),
+    Id(i64),
+    Flag(bool),
+    Time(DateTime<Utc>),
+}
+
+impl Key {
+    fn kind(&self) -> SortKind {
+        match self {
+            Self::Text(_) => SortKind::Text,
+            Self::Id(_) => SortKind::Id,
+            Self::Flag(_) => SortKind::Flag,
+            Self::Time(_) => SortKind::Time,
+        }
+    }
+
+    fn value(&self) -> Expr {
+        match self {
+            Self::Text(text) => Expr::val(text.as_str()),
+            Self::Id(id) => Expr::val(*id),
+            Self::Flag(flag) => Expr::val(*flag),
+            Self::Time(time) => Expr::val(*time),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Cursor {
     at: Position,
-    /// Of the filter and the order.
+    /// Of the list, the filter and the order.
     of: String,
 }
 
+fn invalid_cursor() -> ScimError {
+    ScimError::new(Kind::InvalidCursor, "The cursor is of another list; begin again.")
+}
+
 impl Search {
-    fn fingerprint(&self) -> String {
+    fn fingerprint(&self, table: Table) -> String {
         let mut hash = Sha256::new();
-        for part in [self.filter.as_deref(), self.sort_by.as_deref(), Some(if self.is_descending { "d" } else { "a" })]
-        {
+        let order = if self.is_descending { "d" } else { "a" };
+        for part in [Some(table.resource().name), self.filter.as_deref(), self.sort_by.as_deref(), Some(order)] {
             hash.update(part.unwrap_or_default().as_bytes());
             hash.update([0]);
         }
         hex::encode(&hash.finalize()[..8])
     }
 
-    fn position(&self) -> Result<Position> {
-        let invalid = || ScimError::new(Kind::InvalidCursor, "The cursor is of another list; begin again.");
-        match self.cursor.as_deref() {
-            None => Ok(Position::Skip(self.start_index - 1)),
-            Some("") if self.sort_by.is_none() => Ok(Position::After(0)),
-            Some("") => Ok(Position::Skip(0)),
+    fn position(&self, table: Table, sort: Option<&SortKey>) -> Result<Position> {
+        let position = match self.cursor.as_deref() {
+            None => return Ok(Position::Skip(self.start_index - 1)),
+            Some("") if sort.is_none() => return Ok(Position::After(0)),
+            Some("") => return Ok(Position::Skip(0)),
             Some(text) => {
-                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-                let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
-                (cursor.of == self.fingerprint()).then_some(cursor.at).ok_or_else(invalid)
+                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid_cursor())?;
+                let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| invalid_cursor())?;
+                (cursor.of == self.fingerprint(table)).then_some(cursor.at).ok_or_else(invalid_cursor)?
             }
-        }
+        };
+        // One that was made up must not reach the database as a value of another kind.
+        let is_sound = match (&position, sort) {
+            (Position::After(_), None) | (Position::Behind(None, _), Some(_)) => true,
+            (Position::Behind(Some(Key::Text(text)), _), Some(_)) if text.contains('\0') => false,
+            (Position::Behind(Some(key), _), Some(sort)) => key.kind() == sort.kind,
+            _ => false,
+        };
+        is_sound.then_some(position).ok_or_else(invalid_cursor)
     }
 }
 
-/// A page of rows, how many there are in all, and where the next page begins.
-struct Page<M> {
-    rows: Vec<M>,
+/// A page of rows, how many there are in all, and what tells where the next page begins.
+struct Page<E: EntityTrait> {
+    all: Select<E>,
+    rows: Vec<E::Model>,
     total: u64,
-    next: Option<String>,
+    sort: Option<SortKey>,
+    goes_on: bool,
+}
+
+impl<E: EntityTrait> Page<E> {
+    /// The first of its rows; the others are on the next page.
+    fn keep(&mut self, rows: usize) {
+        if rows < self.rows.len() {
+            self.rows.truncate(rows);
+            self.goes_on = true;
+        }
+    }
 }
 
 async fn page<E>(
@@ -75,7 +135,7 @@ async fn page<E>(
     all: Select<E>,
     id: E::Column,
     search: &Search,
-) -> Result<Page<E::Model>>
+) -> Result<Page<E>>
 where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E> + Send + Sync,
@@ -85,51 +145,90 @@ where
         Some(text) => all.filter(table.condition(backend, &filter::parse(text)?)?),
         None => all,
     };
-    let position = search.position()?;
+    let sort = match &search.sort_by {
+        Some(sort_by) => Some(table.order(backend, sort_by)?),
+        None => None,
+    };
+    let position = search.position(table, sort.as_ref())?;
     let mut wanted = all.clone();
-    if let Some(sort_by) = &search.sort_by {
+    if let Some(sort) = &sort {
         // What has no value comes last, and first where the order is turned round (RFC 7644, section 3.4.2.3).
         let (order, nulls) = match search.is_descending {
             false => (Order::Asc, NullOrdering::Last),
             true => (Order::Desc, NullOrdering::First),
         };
-        wanted = wanted.order_by_with_nulls(table.order(backend, sort_by)?, order, nulls);
+        wanted = wanted.order_by_with_nulls(sort.by.clone(), order, nulls);
     }
-    wanted = match position {
-        Position::After(after) => wanted.filter(id.gt(after)),
-        Position::Skip(skipped) => wanted.offset(skipped.min(i64::MAX as u64)),
+    wanted = match (&position, &sort) {
+        (Position::Skip(skipped), _) => wanted.offset((*skipped).min(i64::MAX as u64)),
+        (Position::Behind(key, last), Some(sort)) => {
+            let key = key.as_ref().map(Key::value);
+            wanted.filter(sort.behind(key, id.gt(*last), search.is_descending))
+        }
+        (Position::After(last) | Position::Behind(_, last), _) => wanted.filter(id.gt(*last)),
     };
     // One more than asked for tells whether there is another page.
     let mut rows = match search.count {
         0 => Vec::new(),
         count => wanted.order_by_asc(id).limit(count + 1).all(db).await?,
     };
-    let wanted = usize::try_from(search.count).unwrap_or(usize::MAX);
-    let goes_on = rows.len() > wanted;
-    rows.truncate(wanted);
+    let most = usize::try_from(search.count).unwrap_or(usize::MAX);
+    let goes_on = rows.len() > most;
+    rows.truncate(most);
     let shown = rows.len() as u64;
     let total = match position {
         // The last page tells how many there are, without counting them.
         Position::Skip(skipped) if search.count > 0 && !goes_on && (shown > 0 || skipped == 0) => skipped + shown,
-        _ => all.count(db).await?,
+        _ => all.clone().count(db).await?,
     };
-    let next = match (goes_on, position, rows.last()) {
-        (true, Position::After(_), Some(last)) => match last.get(id) {
-            sea_orm::Value::BigInt(Some(last)) => Some(Position::After(last)),
-            _ => None,
-        },
-        (true, Position::Skip(skipped), Some(_)) => Some(Position::Skip(skipped + shown)),
-        _ => None,
-    };
-    let next = match next.filter(|_| search.cursor.is_some()) {
-        Some(at) => {
-            let cursor = Cursor { at, of: search.fingerprint() };
-            let text = serde_json::to_vec(&cursor).map_err(rivergen_kernel::Error::internal)?;
-            Some(URL_SAFE_NO_PAD.encode(text))
-        }
-        None => None,
-    };
-    Ok(Page { rows, total, next })
+    Ok(Page { all, rows, total, sort, goes_on })
+}
+
+/// Where the next page begins, where there is one and the list is read by cursor.
+async fn next<E>(
+    db: &impl ConnectionTrait,
+    table: Table,
+    page: &Page<E>,
+    id: E::Column,
+    search: &Search,
+) -> Result<Option<String>>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E> + Send + Sync,
+{
+    if search.cursor.is_none() || !page.goes_on {
+        return Ok(None);
+    }
+    // The last row, or one before it, where that was deleted at this moment.
+    for row in page.rows.iter().rev() {
+        let sea_orm::Value::BigInt(Some(last)) = row.get(id) else { return Ok(None) };
+        let at = match &page.sort {
+            None => Position::After(last),
+            Some(sort) => match key_of(db, page.all.clone().filter(id.eq(last)), sort).await? {
+                Some(key) => Position::Behind(key, last),
+                None => continue,
+            },
+        };
+        let cursor = Cursor { at, of: search.fingerprint(table) };
+        let text = serde_json::to_vec(&cursor).map_err(rivergen_kernel::Error::internal)?;
+        return Ok(Some(URL_SAFE_NO_PAD.encode(text)));
+    }
+    Ok(None)
+}
+
+/// What the one row has of what the list is ordered by; `None` where it is gone.
+async fn key_of<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    row: Select<E>,
+    sort: &SortKey,
+) -> Result<Option<Option<Key>>> {
+    let row = row.select_only().expr(sort.by.clone());
+    Ok(match sort.kind {
+        SortKind::Text => row.into_tuple::<Option<String>>().one(db).await?.map(|key| key.map(Key::Text)),
+        SortKind::Id => row.into_tuple::<Option<i64>>().one(db).await?.map(|key| key.map(Key::Id)),
+        SortKind::Flag => row.into_tuple::<Option<bool>>().one(db).await?.map(|key| key.map(Key::Flag)),
+        SortKind::Time => row.into_tuple::<Option<DateTime<Utc>>>().one(db).await?.map(|key| key.map(Key::Time)),
+    })
 }
 
 fn answer(search: &Search, resources: Vec<Value>, total: u64, next: Option<String>) -> Answer {
@@ -196,11 +295,12 @@ pub async fn everything(provisioner: &Provisioner, search: &Search) -> Result<An
 
 async fn list_users(provisioner: &Provisioner, search: &Search) -> Result<Listed> {
     let db = provisioner.platform().db.read();
-    let projection = search.projection(Table::Users.resource())?;
+    let (table, id) = (Table::Users, user::Column::UserId);
+    let projection = search.projection(table.resource())?;
     // Index: scim_users(organization_id, user_id), unique; those of the names where a filter looks one up.
-    let all = provisioner.tenant().find::<user::Entity>();
-    let Page { rows, total, next } = page(db, Table::Users, all, user::Column::UserId, search).await?;
-    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let page = page(db, table, provisioner.tenant().find::<user::Entity>(), id, search).await?;
+    let next = next(db, table, &page, id, search).await?;
+    let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
     let mut groups = match projection.shows("groups") {
         true => user::groups_of(db, &ids).await?,
         false => Default::default(),
@@ -208,28 +308,31 @@ async fn list_users(provisioner: &Provisioner, search: &Search) -> Result<Listed
     let base = provisioner.base();
     let shown = |row: user::Model| {
         let document = row.shown(&base, &groups.remove(&row.id).unwrap_or_default()).document;
-        projection.of(Table::Users.resource(), document)
+        projection.of(table.resource(), document)
     };
-    let resources = rows.into_iter().map(shown).collect();
-    Ok(Listed { resources, total, next })
+    let resources = page.rows.into_iter().map(shown).collect();
+    Ok(Listed { resources, total: page.total, next })
 }
 
 async fn list_groups(provisioner: &Provisioner, search: &Search) -> Result<Listed> {
     let db = provisioner.platform().db.read();
-    let projection = search.projection(Table::Groups.resource())?;
+    let (table, id) = (Table::Groups, group::Column::Id);
+    let projection = search.projection(table.resource())?;
     // Index: scim_groups(organization_id, id); that of the names where a filter looks one up.
-    let all = provisioner.tenant().find::<group::Entity>();
-    let Page { rows, total, next } = page(db, Table::Groups, all, group::Column::Id, search).await?;
-    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let mut members = match projection.shows("members") {
-        true => group::members_of(db, &ids).await?,
-        false => Default::default(),
-    };
+    let mut page = page(db, table, provisioner.tenant().find::<group::Entity>(), id, search).await?;
+    let mut members = Vec::new().into_iter();
+    if projection.shows("members") {
+        let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
+        let found = group::members_of_first(db, &ids).await?;
+        page.keep(found.len());
+        members = found.into_iter();
+    }
+    let next = next(db, table, &page, id, search).await?;
     let base = provisioner.base();
     let shown = |row: group::Model| {
-        let document = row.shown(&base, members.remove(&row.id).as_deref()).document;
-        projection.of(Table::Groups.resource(), document)
+        let document = row.shown(&base, members.next().as_deref()).document;
+        projection.of(table.resource(), document)
     };
-    let resources = rows.into_iter().map(shown).collect();
-    Ok(Listed { resources, total, next })
+    let resources = page.rows.into_iter().map(shown).collect();
+    Ok(Listed { resources, total: page.total, next })
 }

@@ -1,11 +1,15 @@
 //! The tables of SCIM, and what it leaves on memberships and roles.
 
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{
+    prelude::*,
+    schema::*,
+    sea_orm::{ConnectionTrait, DbBackend},
+};
 
 use crate::migrations::{belongs_to, index};
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Managed), Box::new(Configs), Box::new(Resources), Box::new(Syncs)]
+    vec![Box::new(Managed), Box::new(Configs), Box::new(Resources), Box::new(Syncs), Box::new(Versions)]
 }
 
 struct Managed;
@@ -210,3 +214,43 @@ impl MigrationTrait for Syncs {
         m.create_index(index("scim_syncs", "scim_syncs_config", &["config_id", "id"])).await
     }
 }
+
+struct Versions;
+
+impl MigrationName for Versions {
+    fn name(&self) -> &str {
+        "m0082_scim_group_versions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Versions {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let statements = match m.get_database_backend() {
+            DbBackend::Postgres => LOST_MEMBERS_POSTGRES,
+            _ => LOST_MEMBERS_SQLITE,
+        };
+        for statement in statements {
+            m.get_connection().execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Who leaves the organization leaves its groups, by the foreign keys and whoever took them out; the entity tags of these
+/// groups say so. Once for a statement, however many it takes out.
+const LOST_MEMBERS_POSTGRES: &[&str] = &[
+    "CREATE FUNCTION scim_groups_lose_members() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN UPDATE scim_groups SET version = version + 1, updated_at = now() \
+     WHERE id IN (SELECT group_id FROM gone); RETURN NULL; END $$",
+    "CREATE TRIGGER scim_group_members_gone AFTER DELETE ON scim_group_members REFERENCING OLD TABLE AS gone \
+     FOR EACH STATEMENT EXECUTE FUNCTION scim_groups_lose_members()",
+];
+
+const LOST_MEMBERS_SQLITE: &[&str] = &["CREATE TRIGGER scim_group_members_gone AFTER DELETE ON scim_group_members \
+     BEGIN UPDATE scim_groups SET version = version + 1, \
+     updated_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') WHERE id = OLD.group_id; END"];

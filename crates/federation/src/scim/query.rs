@@ -58,7 +58,7 @@ impl Table {
                 if place.part.is_some() || place.attribute.kind != Kind::Complex || !place.attribute.is_multi_valued {
                     return Err(invalid(format!("{} has not many values.", path.attr)));
                 }
-                self.any_value(backend, place, |values| values.condition(&path.filter))
+                self.any_value(backend, place, names_one(&path.filter), |values| values.condition(&path.filter))
             }
             Filter::Not(inner) => Ok(self.condition(backend, inner)?.not()),
             Filter::And(all) => joined(all.iter().map(|one| self.condition(backend, one)), Expr::and),
@@ -84,9 +84,12 @@ impl Table {
             // The values themselves, where no part is named (RFC 7644, section 3.4.2.2).
             return match (place.part.take().or_else(|| place.attribute.part("value")), comparison) {
                 (_, None) if path.sub_attr.is_none() => {
-                    self.any_value(backend, place, |_| Ok(Expr::val(true).eq(true)))
+                    self.any_value(backend, place, false, |_| Ok(Expr::val(true).eq(true)))
                 }
-                (Some(part), comparison) => self.any_value(backend, place, |values| values.compared(part, comparison)),
+                (Some(part), comparison) => {
+                    let is_named = part.name == "value" && matches!(comparison, Some((CompareOp::Eq, _)));
+                    self.any_value(backend, place, is_named, |values| values.compared(part, comparison))
+                }
                 (None, _) => Err(invalid(format!("{path} has parts: name one of them."))),
             };
         }
@@ -132,11 +135,13 @@ impl Table {
         })
     }
 
-    /// Whether the row has a value of an attribute with many of which the condition is true.
+    /// Whether the row has a value of an attribute with many of which the condition is true. Where one group or one member
+    /// is named, the database begins with that one, and not with every row of the list.
     fn any_value(
         self,
         backend: DbBackend,
         place: Place,
+        is_named: bool,
         condition: impl FnOnce(&Values) -> Result<Expr>,
     ) -> Result<Expr> {
         let source = match (self, place.attribute.name) {
@@ -146,43 +151,45 @@ impl Table {
         };
         let values = Values { backend, attribute: place.attribute, source };
         let condition = condition(&values)?;
-        let mut select: SelectStatement = match source {
-            Source::Groups => group::member::Entity::find()
-                .select_only()
-                .expr(Expr::val(1))
-                .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
-                .into_query(),
-            Source::Members => group::member::Entity::find()
-                .select_only()
-                .expr(Expr::val(1))
-                .join(sea_orm::JoinType::InnerJoin, group::member::to_user())
-                .into_query(),
+        // Indexes: the primary key of scim_group_members, and scim_group_members(scim_user_id, group_id).
+        let members = group::member::Entity::find().select_only();
+        let (mut select, link, row): (SelectStatement, _, _) = match source {
+            Source::Groups => (
+                members
+                    .column(group::member::Column::ScimUserId)
+                    .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
+                    .into_query(),
+                group::member::Column::ScimUserId,
+                column(user::Entity, user::Column::Id),
+            ),
+            Source::Members => (
+                members
+                    .column(group::member::Column::GroupId)
+                    .join(sea_orm::JoinType::InnerJoin, group::member::to_user())
+                    .into_query(),
+                group::member::Column::GroupId,
+                column(group::Entity, group::Column::Id),
+            ),
             Source::Document => {
                 let call = match backend {
                     DbBackend::Postgres => Func::cust("jsonb_array_elements")
                         .arg(Func::cust("jsonb_extract_path").args(keys(place).after(folded()))),
                     _ => Func::cust("json_each").arg(folded()).arg(json_path(&keys(place))),
                 };
-                Query::select().expr(Expr::val(1)).from_function(call, ELEMENT).to_owned()
+                let mut select = Query::select().expr(Expr::val(1)).from_function(call, ELEMENT).to_owned();
+                return Ok(Expr::exists(select.and_where(condition).to_owned()));
             }
         };
-        // Indexes: the primary key of scim_group_members, and scim_group_members(scim_user_id, group_id).
-        match source {
-            Source::Groups => {
-                let of_user = column(group::member::Entity, group::member::Column::ScimUserId);
-                select.and_where(of_user.eq(column(user::Entity, user::Column::Id)));
-            }
-            Source::Members => {
-                let of_group = column(group::member::Entity, group::member::Column::GroupId);
-                select.and_where(of_group.eq(column(group::Entity, group::Column::Id)));
-            }
-            Source::Document => {}
+        select.and_where(condition);
+        if is_named {
+            return Ok(row.in_subquery(select));
         }
-        Ok(Expr::exists(select.and_where(condition).to_owned()))
+        select.and_where(column(group::member::Entity, link).eq(row));
+        Ok(Expr::exists(select))
     }
 
     /// What a list is ordered by.
-    pub fn order(self, backend: DbBackend, path: &str) -> Result<Expr> {
+    pub fn order(self, backend: DbBackend, path: &str) -> Result<SortKey> {
         let unknown = || ScimError::new(ErrorKind::InvalidPath, "sortBy names no attribute that can be ordered by.");
         let place = self.resource().resolve_text(path).ok_or_else(unknown)?;
         if place.attribute.is_multi_valued {
@@ -193,15 +200,62 @@ impl Table {
             }
             let mut keys = keys(Place { part: None, ..place });
             keys.0.extend([Key::First, Key::Name(part.name)]);
-            return Ok(collated(backend, json_text(backend, folded(), &keys)));
+            let by = collated(backend, json_text(backend, folded(), &keys));
+            return Ok(SortKey { by, kind: SortKind::Text });
         }
         if place.leaf().kind == Kind::Complex {
             return Err(unknown());
         }
-        Ok(match self.operand(backend, place).map_err(|_| unknown())? {
-            Operand::Text(text) => collated(backend, text),
-            Operand::Id(other) | Operand::Flag(other) | Operand::Time(other) => other,
-        })
+        let (by, kind) = match self.operand(backend, place).map_err(|_| unknown())? {
+            Operand::Text(text) => (collated(backend, text), SortKind::Text),
+            Operand::Id(id) => (id, SortKind::Id),
+            Operand::Flag(flag) => (flag, SortKind::Flag),
+            Operand::Time(time) => (time, SortKind::Time),
+        };
+        Ok(SortKey { by, kind })
+    }
+}
+
+/// What a list is ordered by, and what its values are.
+pub struct SortKey {
+    pub by: Expr,
+    pub kind: SortKind,
+}
+
+impl SortKey {
+    /// Whether a row comes behind a value (`None`: behind a row that has none), or `is_later` among those that have the
+    /// same. What has no value comes last, and first where the order is turned round.
+    pub fn behind(&self, value: Option<Expr>, is_later: Expr, is_descending: bool) -> Expr {
+        let by = || self.by.clone();
+        match (value, is_descending) {
+            (None, false) => by().is_null().and(is_later),
+            (None, true) => by().is_not_null().or(is_later),
+            (Some(value), false) => {
+                let same = by().eq(value.clone()).and(is_later);
+                by().gt(value).or(same).or(by().is_null())
+            }
+            (Some(value), true) => {
+                let same = by().eq(value.clone()).and(is_later);
+                by().lt(value).or(same)
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortKind {
+    Text,
+    Id,
+    Flag,
+    Time,
+}
+
+/// Whether the filter in brackets says which one it means.
+fn names_one(filter: &ValFilter) -> bool {
+    match filter {
+        ValFilter::Attr(AttrExp::Comparison(path, CompareOp::Eq, _)) => path.name.eq_ignore_ascii_case("value"),
+        ValFilter::And(all) => all.iter().any(names_one),
+        _ => false,
     }
 }
 
@@ -281,6 +335,14 @@ fn joined(parts: impl Iterator<Item = Result<Expr>>, join: fn(Expr, Expr) -> Exp
 
 fn column<E: EntityTrait>(entity: E, column: E::Column) -> Expr {
     Expr::col((entity, column))
+}
+
+/// What a group calls a member, of whom the whole document is not read.
+pub fn name_of_member(backend: DbBackend) -> Expr {
+    let part = |name: &'static str| {
+        json_text(backend, column(user::Entity, user::Column::Attributes), &Keys(vec![Key::Name(name)]))
+    };
+    Func::coalesce([part("displayName"), part("userName")]).into()
 }
 
 fn folded() -> Expr {

@@ -144,7 +144,19 @@ pub struct ScimServiceProviderConfig {
     pub change_password: ScimSupport,
     pub sort: ScimSupport,
     pub etag: ScimSupport,
+    pub pagination: ScimPagination,
     pub authentication_schemes: Vec<ScimAuthenticationScheme>,
+}
+
+/// How lists are read (RFC 9865).
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct ScimPagination {
+    pub cursor: bool,
+    pub index: bool,
+    pub default_pagination_method: String,
+    pub default_page_size: u64,
+    pub max_page_size: u64,
 }
 
 #[derive(ToSchema)]
@@ -204,7 +216,7 @@ pub struct ScimPatchOperation {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada@acme.example"}}]}))]
 pub struct ScimBulk {
     pub schemas: Vec<String>,
-    /// After so many errors the rest is left undone; what is done stays done.
+    /// After so many errors, one at least, the rest is left undone; what is done stays done.
     #[schema(rename = "failOnErrors")]
     pub fail_on_errors: Option<u64>,
     #[schema(rename = "Operations")]
@@ -322,10 +334,10 @@ macro_rules! faults {
 }
 
 faults! {
-    ListFaults: 400 "invalidFilter, invalidPath, invalidCursor or invalidValue: what is asked for cannot be read.";
+    ListFaults: 400 "invalidFilter, invalidPath, invalidCursor, invalidCount or invalidValue: what is asked for cannot be read.";
     CreateFaults: 400 "invalidSyntax or invalidValue: the body is no such resource.",
         409 "uniqueness: a name is taken.", 413 "The body is too large.", 415 "The body is of another type.";
-    ReadFaults: 404 "There is no such resource.";
+    ReadFaults: 404 "There is no such resource.", 412 "If-Match names another version.";
     ReplaceFaults: 400 "invalidSyntax, invalidValue or mutability: the body is no such resource.",
         404 "There is no such resource.", 409 "uniqueness: a name is taken; or the organization would be left without an owner.",
         412 "If-Match names another version.", 413 "The body is too large.", 415 "The body is of another type.";

@@ -14,7 +14,7 @@ use rivergen_platform::{
     db::TenantScope,
 };
 use rivergen_tenancy::{member::assignment, role};
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::{config, group, user};
@@ -22,38 +22,57 @@ use crate::sign_in::roles::may_be_given;
 
 /// Rows of one statement.
 const BATCH: usize = 500;
+/// People of one statement that reads all their groups.
+const PEOPLE: usize = 200;
 /// People who change one by one; of more, the whole organization does.
 const MOST_EVENTS: usize = 100;
 
-/// The roles that groups of the organization are mapped to, group by group.
-pub async fn mapped(db: &impl ConnectionTrait, tenant: Tenant) -> Result<BTreeMap<i64, BTreeSet<RoleId>>> {
+/// What the groups of a configuration are mapped to.
+#[derive(Debug, Default)]
+struct Mapping {
+    /// By the name in lower case.
+    by_name: BTreeMap<String, BTreeSet<RoleId>>,
+    by_external_id: BTreeMap<String, RoleId>,
+}
+
+impl Mapping {
+    fn of(config: &config::Model) -> Self {
+        let by_external_id = config.mapping();
+        let mut by_name: BTreeMap<String, BTreeSet<RoleId>> = BTreeMap::new();
+        for (name, role) in &by_external_id {
+            by_name.entry(name.to_lowercase()).or_default().insert(*role);
+        }
+        Self { by_name, by_external_id }
+    }
+
+    /// What a group of this name and this external id gives.
+    fn given(&self, name_key: &str, external_id: Option<&str>) -> BTreeSet<RoleId> {
+        let mut given = self.by_name.get(name_key).cloned().unwrap_or_default();
+        given.extend(external_id.and_then(|id| self.by_external_id.get(id)).copied());
+        given
+    }
+}
+
+/// The roles that a group of this configuration is mapped to, under this name and external id.
+pub async fn mapped_to(
+    db: &impl ConnectionTrait,
+    tenant: Tenant,
+    config_id: i64,
+    name_key: &str,
+    external_id: Option<&str>,
+) -> Result<BTreeSet<RoleId>> {
+    // Index: the primary key.
+    let config = tenant.find::<config::Entity>().filter(config::Column::Id.eq(config_id)).one(db).await?;
+    Ok(config.map(|config| Mapping::of(&config).given(name_key, external_id)).unwrap_or_default())
+}
+
+/// The mappings of the organization that say something, by configuration; also of one that is switched off: what its groups
+/// gave stays.
+async fn mappings(db: &impl ConnectionTrait, tenant: Tenant) -> Result<BTreeMap<i64, Mapping>> {
     // Index: scim_configs(organization_id, id).
-    // Also of one that is switched off: what its groups gave stays.
     let configs = tenant.find::<config::Entity>().all(db).await?;
-    let mut mapped: BTreeMap<i64, BTreeSet<RoleId>> = BTreeMap::new();
-    for config in configs {
-        let mapping = config.mapping();
-        if mapping.is_empty() {
-            continue;
-        }
-        // Indexes: scim_groups(organization_id, display_name_key), scim_groups(organization_id, external_id).
-        let named = Condition::any()
-            .add(group::Column::DisplayNameKey.is_in(mapping.keys().map(|name| name.to_lowercase())))
-            .add(group::Column::ExternalId.is_in(mapping.keys().cloned()));
-        let groups = tenant.find::<group::Entity>().filter(group::Column::ConfigId.eq(config.id)).filter(named);
-        for found in groups.all(db).await? {
-            let given = mapping.iter().filter(|(name, _)| {
-                name.to_lowercase() == found.display_name_key || found.external_id.as_ref() == Some(name)
-            });
-            mapped.entry(found.id).or_default().extend(given.map(|(_, role)| *role));
-        }
-    }
-    let good = givable(db, tenant, mapped.values().flatten().copied()).await?;
-    for roles in mapped.values_mut() {
-        roles.retain(|role| good.contains(role));
-    }
-    mapped.retain(|_, roles| !roles.is_empty());
-    Ok(mapped)
+    let mappings = configs.iter().map(|config| (config.id, Mapping::of(config)));
+    Ok(mappings.filter(|(_, mapping)| !mapping.by_external_id.is_empty()).collect())
 }
 
 /// Those of the roles that the organization has, and that do not run it.
@@ -63,12 +82,15 @@ pub async fn givable(
     roles: impl IntoIterator<Item = RoleId>,
 ) -> Result<BTreeSet<RoleId>> {
     let wanted: BTreeSet<RoleId> = roles.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
     let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted)).all(db).await?;
     Ok(found.iter().filter(|role| may_be_given(role)).map(|role| role.id).collect())
 }
 
-/// Gives and takes what the groups of these people say; answers the records of it, which the caller writes last. The
-/// organization is locked.
+/// Gives and takes what the groups of these people say; answers the records of it, which the caller writes last. It reads
+/// of these people alone, however many others are in their groups. The organization is locked.
 pub async fn settle(
     tx: &Transaction,
     tenant: Tenant,
@@ -76,10 +98,13 @@ pub async fn settle(
     by: &Actor,
     now: DateTime<Utc>,
 ) -> Result<Vec<AuditRecord>> {
-    let mapped = mapped(tx.conn(), tenant).await?;
+    if people.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mappings = mappings(tx.conn(), tenant).await?;
     let mut records = Vec::new();
-    for people in people.chunks(BATCH) {
-        let wanted = wanted(tx, tenant, people, &mapped).await?;
+    for people in people.chunks(PEOPLE) {
+        let wanted = wanted(tx, tenant, people, &mappings).await?;
         // Index: role_assignments(user_id, organization_id).
         let held = tenant
             .find::<assignment::Entity>()
@@ -97,25 +122,34 @@ async fn wanted(
     tx: &Transaction,
     tenant: Tenant,
     people: &[UserId],
-    mapped: &BTreeMap<i64, BTreeSet<RoleId>>,
+    mappings: &BTreeMap<i64, Mapping>,
 ) -> Result<BTreeSet<(UserId, RoleId)>> {
-    if mapped.is_empty() {
+    if mappings.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let rows: Vec<(UserId, i64)> = group::member::Entity::find()
+    // Indexes: scim_users(organization_id, user_id), scim_group_members(scim_user_id, group_id).
+    let rows: Vec<(UserId, i64, String, Option<String>)> = group::member::Entity::find()
         .select_only()
         .column(user::Column::UserId)
-        .column(group::member::Column::GroupId)
+        .column(group::Column::ConfigId)
+        .column(group::Column::DisplayNameKey)
+        .column(group::Column::ExternalId)
         .join(sea_orm::JoinType::InnerJoin, group::member::to_user())
+        .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
         .filter(user::Column::OrganizationId.eq(tenant.organization_id()))
         .filter(user::Column::UserId.is_in(people.iter().copied()))
-        .filter(group::member::Column::GroupId.is_in(mapped.keys().copied()))
+        .filter(group::Column::ConfigId.is_in(mappings.keys().copied()))
         .into_tuple()
         .all(tx.conn())
         .await?;
-    let roles =
-        |(person, group): (UserId, i64)| mapped.get(&group).into_iter().flatten().map(move |role| (person, *role));
-    Ok(rows.into_iter().flat_map(roles).collect())
+    let mut wanted = BTreeSet::new();
+    for (person, config, name_key, external_id) in rows {
+        let given = mappings.get(&config).map(|mapping| mapping.given(&name_key, external_id.as_deref()));
+        wanted.extend(given.into_iter().flatten().map(|role| (person, role)));
+    }
+    let good = givable(tx.conn(), tenant, wanted.iter().map(|(_, role)| *role)).await?;
+    wanted.retain(|(_, role)| good.contains(role));
+    Ok(wanted)
 }
 
 /// From what is held to what is wanted.

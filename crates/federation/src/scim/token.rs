@@ -6,7 +6,10 @@ use chrono::{DateTime, Duration, Utc};
 use rivergen_identity::personal_token::{is_well_formed, written};
 use rivergen_kernel::{OrganizationId, Result, Token, TokenHash};
 use rivergen_platform::{Platform, Transaction, db::TenantOwned};
-use sea_orm::{ActiveValue::Set, Condition, ConnectionTrait, QueryOrder, QuerySelect, entity::prelude::*};
+use rivergen_tenancy::organization;
+use sea_orm::{
+    ActiveValue::Set, Condition, ConnectionTrait, JoinType, QueryOrder, QuerySelect, RelationDef, entity::prelude::*,
+};
 
 use super::config;
 
@@ -62,12 +65,31 @@ fn is_live(now: DateTime<Utc>) -> Condition {
     Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now))
 }
 
-/// The live token that this text is. Index: scim_tokens(token_hash), unique.
-pub async fn find(db: &impl ConnectionTrait, token: &str, now: DateTime<Utc>) -> Result<Option<Model>> {
+fn to_config() -> RelationDef {
+    Entity::belongs_to(config::Entity).from(Column::ConfigId).to(config::Column::Id).into()
+}
+
+/// The live token that this text is, with the configuration that it is for: one that is switched on, of an organization that
+/// is not deleted. Every request asks for it, so it is one query. Index: scim_tokens(token_hash), unique.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    token: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<(Model, config::Model)>> {
     if !is_well_formed(PREFIX, token) {
         return Ok(None);
     }
-    Ok(Entity::find().filter(Column::TokenHash.eq(TokenHash::of(token))).filter(is_live(now)).one(db).await?)
+    let found = Entity::find()
+        .join(JoinType::InnerJoin, to_config())
+        .join(JoinType::InnerJoin, config::to_organization())
+        .filter(Column::TokenHash.eq(TokenHash::of(token)))
+        .filter(is_live(now))
+        .filter(config::Column::Enabled.eq(true))
+        .filter(organization::Column::DeletedAt.is_null())
+        .select_also(config::Entity)
+        .one(db)
+        .await?;
+    Ok(found.and_then(|(token, config)| Some((token, config?))))
 }
 
 /// The newest token of a configuration, while it lives: not one that it replaced, which lives on for a while. Index:

@@ -9,6 +9,8 @@
 //! An account belongs to its person. Name and address of it follow the identity provider only where the organization has
 //! proved the domain of the address; nobody's password is ever touched.
 //!
+//! A user is its last pusher's: where another configuration changes it, the person stays when the one before is removed.
+//!
 //! What the provider says is one document; beside it stand the columns that lists are filtered by often, and the document
 //! once more as the database compares it ([`document::folded`]).
 
@@ -53,7 +55,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub organization_id: OrganizationId,
-    /// Whose identity provider pushed it.
+    /// Whose identity provider pushed it last.
     pub config_id: i64,
     /// It ends with the membership.
     pub membership_id: i64,
@@ -192,13 +194,17 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     document.entry("active").or_insert(true.into());
     document::bounded(&document)?;
     let facts = Facts::of(&document)?;
+    let active = facts.active.unwrap_or(true);
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
     let known = User::find_by_email(tx.conn(), &facts.address).await?;
-    let user_id = match &known {
-        Some(user) => user.id(),
-        None => open_account(&tx, tenant, &facts, now).await?,
+    let (user_id, opened) = match &known {
+        Some(user) => (user.id(), None),
+        None => {
+            let user = open_account(&tx, tenant, &facts, now).await?;
+            (user.id(), Some(user))
+        }
     };
     let mut member = match &known {
         Some(user) => find_member(&tx, tenant, user.id()).await?,
@@ -209,10 +215,12 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
         organization::lock(&tx, tenant).await?;
         member = find_member(&tx, tenant, user_id).await?;
     }
+    let mut records = Vec::new();
     if member.is_none() {
         let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-        found.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&facts.address)?;
-        let role_id = of_newcomers(&tx, tenant, provisioner.config.default_role_id).await?.id;
+        let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+        intake.allow(&facts.address)?;
+        let role_id = of_newcomers(&tx, tenant, &intake, provisioner.config.default_role_id).await?.id;
         let attributes = Default::default();
         let new = NewMember {
             organization_id: tenant.organization_id(),
@@ -222,15 +230,20 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
             attributes: &attributes,
             by: None,
         };
-        new.add(&tx, now).await.map_err(|error| match error.code {
+        let user = match opened {
+            Some(user) => user,
+            // With the primary address: it may have been found by a further one.
+            None => User::find(tx.conn(), user_id).await?.ok_or_else(gone)?,
+        };
+        let added = new.add_pushed(&tx, &provisioner.actor(), &user, Some(active), now).await;
+        let (added, joined) = added.map_err(|error| match error.code {
             // By another request, at this moment.
             ErrorCode::AlreadyMember => ScimError::taken("userName"),
             _ => error.into(),
         })?;
-        member = find_member(&tx, tenant, user_id).await?;
+        (member, records) = (Some(added), joined);
     }
     let member = member.ok_or_else(|| Error::internal("a new member is not there"))?;
-    let active = facts.active.unwrap_or(true);
     let row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
         config_id: Set(provisioner.config.id),
@@ -259,14 +272,15 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     };
     let details = json!({"account_is_new": known.is_none(), "profile_changed": profile, "status_changed": standing});
     let record = provisioner.record("scim.user.create", details).target("user", user_id.0);
-    audit::record(&tx, &platform.clock, record).await?;
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
     Ok(row.shown(&provisioner.base(), &[]))
 }
 
 /// An account for somebody whom nobody here knows; they sign in with the identity provider. The address counts as proved
 /// where the organization has proved its domain.
-async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<UserId> {
+async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<User> {
     let is_proved = domain::speaks_for(tx.conn(), tenant, &facts.address).await?;
     let new = NewUser {
         email: facts.address.clone(),
@@ -276,7 +290,7 @@ async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: Date
         terms_version: None,
     };
     // Somebody took the address at this moment.
-    Ok(new.insert(tx.conn(), now).await.map_err(taken)?.id())
+    new.insert(tx.conn(), now).await.map_err(taken)
 }
 
 async fn find_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<Option<member::Model>> {
@@ -466,7 +480,7 @@ async fn change(
     let before = row.document();
     let document = made(&before)?;
     let groups = groups_of(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();
-    if document == before {
+    if document == before && row.config_id == provisioner.config.id {
         return Ok(row.shown(&provisioner.base(), &groups));
     }
     document::bounded(&document)?;
@@ -475,6 +489,8 @@ async fn change(
     let active = facts.active.unwrap_or(row.active);
     let (version, user_id) = (row.version + 1, row.user_id);
     let mut changed = row.into_active_model();
+    // Whose provider pushed it last: when the one before is removed, the person stays.
+    changed.config_id = Set(provisioner.config.id);
     changed.user_name_key = Set(facts.user_name_key.clone());
     changed.external_id = Set(facts.external_id.clone());
     changed.active = Set(active);
@@ -485,22 +501,38 @@ async fn change(
     let row = changed.update(tx.conn()).await.map_err(taken)?;
     let member = member::find(tx.conn(), tenant, user_id).await?;
     let status = follow(&tx, tenant, &member, active, now).await?;
-    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
-    if !user.is_verified()
-        && was.address != facts.address
-        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
-    {
-        // The new one will count as proved: nothing of whoever never proved the old one stays.
-        prove(&tx, &user, now).await?;
-    }
-    let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
-    let profile = rename(&tx, tenant, &user, Some(&was), &facts, now).await?;
+    let profile = match (&was.address, &was.display_name) == (&facts.address, &facts.display_name) {
+        // Nothing of the account can follow: it is not even read.
+        true => false,
+        false => resemble(&tx, tenant, user_id, &was, &facts, now).await?,
+    };
     let details = json!({"active": active, "status_changed": status, "profile_changed": profile,
         "address": {"before": was.address, "after": facts.address}});
     let record = provisioner.record(action, details).target("user", user_id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     Ok(row.shown(&provisioner.base(), &groups))
+}
+
+/// Brings the account to what is said anew, as far as it follows the provider; answers whether anything changed.
+async fn resemble(
+    tx: &Transaction,
+    tenant: Tenant,
+    user_id: UserId,
+    was: &Facts,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let mut user = User::lock(tx, user_id).await?.ok_or_else(gone)?;
+    if !user.is_verified()
+        && was.address != facts.address
+        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
+    {
+        // The new one will count as proved: nothing of whoever never proved the old one stays.
+        prove(tx, &user, now).await?;
+        user = User::find(tx.conn(), user_id).await?.ok_or_else(gone)?;
+    }
+    rename(tx, tenant, &user, Some(was), facts, now).await
 }
 
 /// Takes the person out of the organization.

@@ -11,7 +11,7 @@ use rivergen_identity::user::{NewUser, User, default_display_name};
 use rivergen_kernel::{Error, ErrorCode, Result, Tenant, UserId};
 use rivergen_platform::{
     Transaction,
-    audit::{self, AuditRecord, Outcome},
+    audit::{self, Actor, AuditRecord, Outcome},
     db::is_unique_violation,
     http::{RequestOrigin, preferred},
 };
@@ -31,7 +31,7 @@ use url::Url;
 use super::{
     Assertion,
     admission::{self, Account, Admission, Refusal},
-    attributes, login, rehearsal,
+    attributes, login, mails, rehearsal,
     roles::{self, Plan},
     state,
 };
@@ -92,10 +92,11 @@ async fn admit(
     let platform = federation.platform();
     let now = platform.clock.now();
     let tenant = Tenant::on_behalf_of(provider.organization_id);
-    let known = match &admission.account {
-        Account::Known(user) => Some(user.id()),
+    let existing = match &admission.account {
+        Account::Known(user) => Some(user.clone()),
         Account::New(_) => None,
     };
+    let known = existing.as_ref().map(|user| user.id());
     let plan = Plan::of(platform.db.read(), provider, known, &assertion.groups, now).await?;
     let changes_roles = !plan.changes_nothing() || admission.member.is_none();
 
@@ -106,12 +107,15 @@ async fn admit(
     let (is_new_account, is_new_member) = (known.is_none(), admission.member.is_none());
     let user_id = account(federation, &tx, admission.account, assertion).await?;
     let is_linked = link(&tx, provider, assertion, admission.link, user_id, now).await?;
+    let mut records = Vec::new();
     match &admission.member {
         Some(member) => {
             attributes::write(&tx, member, &attributes::after(&member.attributes(), provider, assertion)).await?;
         }
         None => {
-            let role = roles::of_newcomers(&tx, tenant, provider.default_role_id).await?;
+            let row = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
+            let intake = row.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+            let role = roles::of_newcomers(&tx, tenant, &intake, provider.default_role_id).await?;
             let said = attributes::after(&Default::default(), provider, assertion);
             let new = NewMember {
                 organization_id: provider.organization_id,
@@ -121,7 +125,8 @@ async fn admit(
                 attributes: &said,
                 by: None,
             };
-            new.add(&tx, now).await.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::Conflict))?;
+            let joined = new.add(&tx, &Actor::system(), now).await;
+            records.extend(joined.map_err(|error| error.renamed(ErrorCode::AlreadyMember, ErrorCode::Conflict))?);
         }
     }
     if changes_roles {
@@ -130,6 +135,9 @@ async fn admit(
         plan.apply(&tx, provider, user_id, &platform.clock).await?;
     }
     count(&tx, provider, now).await?;
+    if let Some(user) = existing.filter(|_| is_linked) {
+        mails::send_linked(platform, &tx, &user, provider, origin).await?;
+    }
     let redirect_uri = match begun {
         Some(begun) => begun.redirect_uri.clone(),
         None => default_target(federation),
@@ -141,7 +149,8 @@ async fn admit(
     let record = AuditRecord::new(Some(provider.organization_id), origin.actor(user_id), ACTION)
         .target("sso_provider", provider.id.0)
         .details(details);
-    audit::record(&tx, &platform.clock, record).await?;
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
 
     let mut target: Url = redirect_uri.parse().map_err(Error::internal)?;

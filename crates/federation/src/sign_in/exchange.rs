@@ -86,7 +86,9 @@ pub async fn exchange_code(
     if login.used_at.is_some() {
         return Err(used_twice(&federation, &login, &origin).await?);
     }
-    if now >= login.expires_at || login.redirect_uri != request.redirect_uri {
+    // A session that is over before it begins is none.
+    let is_over = login.session_until.is_some_and(|until| now >= until);
+    if now >= login.expires_at || is_over || login.redirect_uri != request.redirect_uri {
         return Err(ErrorCode::InvalidCode.into());
     }
     if provider::active(db, login.provider_id).await?.is_none() {
@@ -105,7 +107,7 @@ pub async fn exchange_code(
         amr: amr(&federation, &login).await?,
         workspace_id: None,
         session_lifetime: identity.settings.session_lifetime,
-        federated_by: Some(Federated { organization_id, login_id: login.id }),
+        federated_by: Some(Federated { organization_id, login_id: login.id, until: login.session_until }),
     };
     let way = Way::find(identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;

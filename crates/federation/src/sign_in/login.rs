@@ -37,6 +37,8 @@ pub struct Model {
     /// When the code ends.
     pub expires_at: DateTime<Utc>,
     pub used_at: Option<DateTime<Utc>>,
+    /// When the session is over by the word of the provider.
+    pub session_until: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -73,6 +75,7 @@ pub(super) async fn begin(
         created_at: Set(now),
         expires_at: Set(now + CODE_LIFETIME),
         used_at: Set(None),
+        session_until: Set(assertion.session_until),
         ..Default::default()
     };
     Entity::insert(row).exec_without_returning(tx.conn()).await?;

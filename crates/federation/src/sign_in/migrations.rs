@@ -85,3 +85,21 @@ impl MigrationTrait for SignIns {
         m.create_index(index("sso_role_grants", "sso_role_grants_assignment", &["assignment_id"])).await
     }
 }
+
+/// When a session is over by the word of its provider; and the messages that are taken once are those of both protocols.
+pub(crate) struct SessionEnds;
+
+impl MigrationName for SessionEnds {
+    fn name(&self) -> &str {
+        "m0085_federation_session_ends"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SessionEnds {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let until = timestamp_with_time_zone_null("session_until");
+        m.alter_table(Table::alter().table("sso_logins").add_column(until).to_owned()).await?;
+        m.rename_table(Table::rename().table("saml_assertions_seen", "sso_messages_seen").to_owned()).await
+    }
+}

@@ -19,8 +19,8 @@
 //!
 //! [`start`] sends a browser away under a [`state`]; [`arrive`](arrive::arrive) decides with [`admission`], writes down what
 //! the provider says ([`attributes`], [`roles`]) and hands over a code; [`exchange`] turns it into a session. [`login`] is
-//! what is kept of each sign-in, so that [`sessions`] can end what it opened; [`logout`] tells where to sign out. A state of an
-//! administrator's [`rehearsal`] goes the same way and signs nobody in.
+//! what is kept of each sign-in, so that [`sessions`] can end what it opened; [`logout`] tells where to sign out; [`seen`] takes each
+//! message of a provider once. A state of an administrator's [`rehearsal`] goes the same way and signs nobody in.
 
 pub mod admission;
 pub mod arrive;
@@ -28,10 +28,12 @@ mod attributes;
 mod exchange;
 pub mod login;
 mod logout;
+mod mails;
 pub(crate) mod migrations;
 pub mod protocol;
 mod rehearsal;
 pub mod roles;
+pub(crate) mod seen;
 pub mod sessions;
 mod start;
 pub mod state;
@@ -39,6 +41,7 @@ mod sweep;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::{DateTime, Utc};
 use rivergen_kernel::Secret;
 use rivergen_platform::limits::Rule;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -72,6 +75,8 @@ pub struct Assertion {
     pub idp_session: Option<String>,
     /// What the provider wants to see when the person signs out here (an ID token, a NameID as it was written); kept sealed.
     pub logout_hint: Option<Secret>,
+    /// When the session that it opens is over, whatever its use, where the provider says so (SAML's `SessionNotOnOrAfter`).
+    pub session_until: Option<DateTime<Utc>>,
 }
 
 /// The operations of this module.

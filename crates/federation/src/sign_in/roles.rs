@@ -17,7 +17,8 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::{
     member::assignment::{self, Grant},
-    organization, role,
+    organization::{self, settings::Intake},
+    role,
 };
 use sea_orm::{ActiveValue::Set, Condition, ConnectionTrait, QuerySelect, QueryTrait, entity::prelude::*};
 use serde_json::json;
@@ -223,15 +224,18 @@ pub async fn take_all(
 
 /// The role of whoever an identity provider makes a member, by a first sign-in or by pushing them: the one that is chosen for
 /// it, or the organization's default, or Viewer where neither may be given so.
-pub(crate) async fn of_newcomers(tx: &Transaction, tenant: Tenant, chosen: Option<RoleId>) -> Result<role::Model> {
+pub(crate) async fn of_newcomers(
+    tx: &Transaction,
+    tenant: Tenant,
+    intake: &Intake,
+    chosen: Option<RoleId>,
+) -> Result<role::Model> {
     if let Some(id) = chosen
         && let Some(role) = role::existing(tx.conn(), tenant, id).await?.filter(may_be_given)
     {
         return Ok(role);
     }
-    let row = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-    let row = row.ok_or(ErrorCode::OrgNotFound)?;
-    let usual = organization::settings::default_role(tx.conn(), tenant, &row.intake()?).await?;
+    let usual = organization::settings::default_role(tx.conn(), tenant, intake).await?;
     match may_be_given(&usual) {
         true => Ok(usual),
         false => role::built_in(tx.conn(), tenant, BuiltInRole::Viewer).await,

@@ -18,18 +18,18 @@ use crate::{Federation, provider};
 /// Sign-ins that one logout ends; nobody has as many sessions.
 const MOST: u64 = 1_000;
 
-/// Ends the sessions of a person of the provider, or, where the provider names one of its own sessions, those that this one
+/// Ends the sessions of a person of the provider, or, where the provider names some of its own sessions, those that these
 /// opened; also what is still on its way (an unused code, a second factor that is asked for). Answers how many sessions were
-/// live.
-pub async fn end(
+/// live. The transaction, in which the provider's message was taken, is committed.
+pub(crate) async fn end(
     federation: &Federation,
+    tx: Transaction,
     provider: &provider::Model,
     subject: Option<&str>,
-    idp_session: Option<&str>,
+    idp_sessions: &[&str],
 ) -> Result<u64> {
     let platform = federation.platform();
-    let tx = platform.db.begin().await?;
-    let logins = logins_of(&tx, provider, subject, idp_session).await?;
+    let logins = logins_of(&tx, provider, subject, idp_sessions).await?;
     let ended = end_logins(federation, &tx, &logins, EndReason::EndedByIdentityProvider).await?;
     let record = AuditRecord::new(Some(provider.organization_id), Actor::system(), "sso.logout")
         .target("sso_provider", provider.id.0)
@@ -39,23 +39,23 @@ pub async fn end(
     Ok(ended)
 }
 
-/// The sign-ins of a person of the provider, or of one of its own sessions; none where neither is named, for it would be
+/// The sign-ins of a person of the provider, or of some of its own sessions; none where neither is named, for it would be
 /// everybody's. Indexes: sso_logins(provider_id, subject), sso_logins(provider_id, idp_session).
 pub(crate) async fn logins_of(
     tx: &Transaction,
     provider: &provider::Model,
     subject: Option<&str>,
-    idp_session: Option<&str>,
+    idp_sessions: &[&str],
 ) -> Result<Vec<i64>> {
-    if subject.is_none() && idp_session.is_none() {
+    if subject.is_none() && idp_sessions.is_empty() {
         return Ok(Vec::new());
     }
     let mut named = Entity::find().filter(Column::ProviderId.eq(provider.id));
     if let Some(subject) = subject {
         named = named.filter(Column::Subject.eq(subject));
     }
-    if let Some(session) = idp_session {
-        named = named.filter(Column::IdpSession.eq(session));
+    if !idp_sessions.is_empty() {
+        named = named.filter(Column::IdpSession.is_in(idp_sessions.iter().copied()));
     }
     // The last ones, where there are that many.
     let ids = named.select_only().column(Column::Id).order_by_desc(Column::Id).limit(MOST);

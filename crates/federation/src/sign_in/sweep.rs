@@ -1,5 +1,5 @@
-//! What sign-ins leave behind, thrown away once an hour: states that nobody came back with, and what is kept of sign-ins of
-//! which no session lives any more.
+//! What sign-ins leave behind, thrown away once an hour: states that nobody came back with, messages that are refused for their
+//! time by now, and what is kept of sign-ins of which no session lives any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,8 +12,8 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{login, state};
-use crate::Federation;
+use super::{login, seen, state};
+use crate::{Federation, saml};
 
 const JOB: &str = "federation.sign_ins";
 /// How long a used code is known as such after it ended.
@@ -39,6 +39,9 @@ impl Sweep {
         let tx = platform.db.begin().await?;
         // Index: sso_states(expires_at).
         state::Entity::delete_many().filter(state::Column::ExpiresAt.lt(now)).exec(tx.conn()).await?;
+        // Index: sso_messages_seen(expires_at).
+        seen::Entity::delete_many().filter(seen::Column::ExpiresAt.lt(now)).exec(tx.conn()).await?;
+        saml::forget_logouts(&tx, now).await?;
         // Index: sessions(federated_login_id).
         let live = session::Entity::find()
             .select_only()

@@ -131,25 +131,32 @@ pub fn check_image(text: &str) -> Result<()> {
         return Ok(());
     }
     if let Some(data) = text.strip_prefix("data:") {
-        let Some((kind, data)) = data.split_once(";base64,") else { return no("must be a data URL in base64") };
-        if data.len() > MAX_IMAGE * 4 / 3 + 4 {
-            return no("must not be larger than 256 KiB");
-        }
-        let Ok(bytes) = STANDARD.decode(data) else { return no("is not base64") };
-        let is = |magic: &[u8]| bytes.starts_with(magic);
-        let found = match () {
-            () if is(b"\x89PNG\r\n\x1a\n") => "image/png",
-            () if is(b"\xff\xd8\xff") => "image/jpeg",
-            () if is(b"GIF87a") || is(b"GIF89a") => "image/gif",
-            () if is(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => "image/webp",
-            () => return no("must be a PNG, JPEG, WebP or GIF"),
-        };
-        return if found == kind { Ok(()) } else { no("is of another kind than it says") };
+        return check_picture(data, MAX_IMAGE).or_else(|reason| no(&reason));
     }
     match url::Url::parse(text) {
         Ok(url) if url.scheme() == "https" && url.has_host() && text.len() <= MAX_URL => Ok(()),
         _ => no("must begin with https:// or be a data URL"),
     }
+}
+
+/// Whether what stands behind the `data:` of a data URL is a picture of the kind that it says, of that many bytes at most; the
+/// reason where not.
+pub fn check_picture(data: &str, largest: usize) -> Result<(), String> {
+    let no = |reason: &str| Err(reason.to_owned());
+    let Some((kind, data)) = data.split_once(";base64,") else { return no("must be a data URL in base64") };
+    if data.len() > largest * 4 / 3 + 4 {
+        return Err(format!("must not be larger than {} KiB", largest / 1024));
+    }
+    let Ok(bytes) = STANDARD.decode(data) else { return no("is not base64") };
+    let is = |magic: &[u8]| bytes.starts_with(magic);
+    let found = match () {
+        () if is(b"\x89PNG\r\n\x1a\n") => "image/png",
+        () if is(b"\xff\xd8\xff") => "image/jpeg",
+        () if is(b"GIF87a") || is(b"GIF89a") => "image/gif",
+        () if is(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => "image/webp",
+        () => return no("must be a PNG, JPEG, WebP or GIF"),
+    };
+    if found == kind { Ok(()) } else { no("is of another kind than it says") }
 }
 
 #[cfg(test)]

@@ -78,12 +78,18 @@ pub struct Federated {
     pub organization_id: OrganizationId,
     /// What the room of such sign-ins calls it: by that it ends the session when the provider says so.
     pub login_id: i64,
+    /// When the session is over, however much it is used, where the provider says so (SAML's `SessionNotOnOrAfter`).
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl Federated {
-    /// From the two columns that keep it.
-    pub(crate) fn kept(organization_id: Option<OrganizationId>, login_id: Option<i64>) -> Option<Self> {
-        Some(Self { organization_id: organization_id?, login_id: login_id? })
+    /// From the columns that keep it.
+    pub(crate) fn kept(
+        organization_id: Option<OrganizationId>,
+        login_id: Option<i64>,
+        until: Option<DateTime<Utc>>,
+    ) -> Option<Self> {
+        Some(Self { organization_id: organization_id?, login_id: login_id?, until })
     }
 }
 
@@ -145,6 +151,8 @@ pub struct Model {
     pub federated_by_organization_id: Option<OrganizationId>,
     /// The sign-in through it.
     pub federated_login_id: Option<i64>,
+    /// When it is over by the word of that provider; no use slides it on beyond.
+    pub federated_until: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -170,6 +178,11 @@ pub mod refresh_token {
 
 /// How often the last use of a session is written down.
 const TOUCH_INTERVAL: Duration = Duration::seconds(60);
+
+/// When a session ends that is used now: its lifetime later, and no later than the identity provider wants it to.
+fn end_after_use(now: DateTime<Utc>, lifetime: Duration, until: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    until.map_or(now + lifetime, |until| until.min(now + lifetime))
+}
 
 impl Model {
     pub fn is_live(&self, now: DateTime<Utc>) -> bool {
@@ -242,7 +255,7 @@ impl Model {
     /// Slides the session on; answers whether it had not ended meanwhile.
     pub async fn touch(&mut self, tx: &Transaction, now: DateTime<Utc>) -> Result<bool> {
         self.last_used_at = now;
-        self.expires_at = now + Duration::seconds(self.lifetime_seconds);
+        self.expires_at = end_after_use(now, Duration::seconds(self.lifetime_seconds), self.federated_until);
         let touched = Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(self.last_used_at))
             .col_expr(Column::ExpiresAt, Expr::value(self.expires_at))
@@ -402,6 +415,7 @@ pub async fn open(
     origin: &RequestOrigin,
 ) -> Result<(Model, Token)> {
     let now = identity.platform.clock.now();
+    let until = proof.federated_by.and_then(|by| by.until);
     let session = ActiveModel {
         user_id: Set(user_id),
         organization_id: Set(place.map(|place| place.organization_id)),
@@ -412,7 +426,7 @@ pub async fn open(
         lifetime_seconds: Set(lifetime.num_seconds()),
         created_at: Set(now),
         last_used_at: Set(now),
-        expires_at: Set(now + lifetime),
+        expires_at: Set(end_after_use(now, lifetime, until)),
         ip: Set(origin.ip.map(|ip| ip.to_string())),
         user_agent: Set(origin.user_agent.clone()),
         ended_at: Set(None),
@@ -420,6 +434,7 @@ pub async fn open(
         country: Set(identity.settings.countries.of(origin.ip)),
         federated_by_organization_id: Set(proof.federated_by.map(|by| by.organization_id)),
         federated_login_id: Set(proof.federated_by.map(|by| by.login_id)),
+        federated_until: Set(until),
         ..Default::default()
     }
     .insert(tx.conn())
@@ -498,4 +513,17 @@ pub async fn count_live(db: &impl ConnectionTrait, user_id: UserId, now: DateTim
         .filter(Column::ExpiresAt.gt(now))
         .count(db)
         .await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_use_slides_a_session_beyond_what_the_provider_allows() {
+        let (now, day) = (Utc::now(), Duration::days(1));
+        assert_eq!(end_after_use(now, day, None), now + day);
+        assert_eq!(end_after_use(now, day, Some(now + Duration::hours(1))), now + Duration::hours(1));
+        assert_eq!(end_after_use(now, day, Some(now + Duration::days(2))), now + day);
+    }
 }

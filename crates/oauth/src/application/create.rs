@@ -16,8 +16,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, ActiveModel, ClientType, GrantType, Status, check_resources, may_register, name_key, redirect, secret,
-    view::OauthApplication,
+    AccessLevel, ActiveModel, ClientType, GrantType, Origin, Status, check_resources, may_register, name_key, redirect,
+    secret, view::OauthApplication,
 };
 use crate::{Oauth, assertion};
 
@@ -56,6 +56,8 @@ pub struct CreateApplicationRequest {
     pub jwks: Option<serde_json::Value>,
     /// Members are not asked where it only reads: an administrator agrees for everybody.
     pub preapproved: Option<bool>,
+    /// It is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    pub dpop_bound_access_tokens: Option<bool>,
 }
 
 /// A new application.
@@ -156,9 +158,14 @@ pub async fn create(
         scopes: Set(json!(scopes)),
         resources: Set(json!(resources)),
         jwks: Set(request.jwks),
+        jwks_uri: Set(None),
         access_level: Set(request.access_level.unwrap_or_default()),
         status: Set(Status::Active),
+        origin: Set(Origin::Administrator),
+        registration_token_hash: Set(None),
+        verified_at: Set(None),
         preapproved: Set(request.preapproved.unwrap_or_default()),
+        dpop_bound_access_tokens: Set(request.dpop_bound_access_tokens.unwrap_or_default()),
         token_generation: Set(0),
         responsible_user_id: Set(caller.user_id),
         responsible_since: Set(now),

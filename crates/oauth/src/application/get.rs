@@ -7,7 +7,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Reply, SignedIn},
 };
 
-use super::view::ApplicationAnswer;
+use super::{logo, view::ApplicationAnswer};
 use crate::Oauth;
 
 errors! { pub GetErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ApplicationNotFound; }
@@ -23,7 +23,9 @@ pub async fn get(
     Path((org_id, app_id)): Path<(OrganizationId, OauthApplicationId)>,
 ) -> Result<Reply<ApplicationAnswer>> {
     let (_, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppRead).await?;
-    let row = super::find(oauth.platform().db.read(), tenant, app_id).await?;
+    let db = oauth.platform().db.read();
+    let row = super::find(db, tenant, app_id).await?;
+    let logo = logo::find(db, row.id).await?;
     let message = "The application.";
-    Ok(Reply::ok(ApplicationAnswer { application: row.into(), message }, message))
+    Ok(Reply::ok(ApplicationAnswer { application: row.into(), logo, message }, message))
 }

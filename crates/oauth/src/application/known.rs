@@ -9,6 +9,7 @@ use rivergen_platform::{Event, Kept, Platform};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{Column, Entity, GrantType, Model, Status, redirect, secret};
+use crate::client_metadata::Checked;
 
 /// How often the last use is written down.
 const TOUCH_INTERVAL: chrono::Duration = chrono::Duration::seconds(60);
@@ -22,11 +23,40 @@ pub struct Client {
     redirect_uris: Vec<String>,
     pub resources: Vec<String>,
     /// The keys of one that proves itself by them.
-    pub keys: Option<JwkSet>,
+    pub keys: Option<Keys>,
+    /// What its document says and the database does not yet ([`crate::client_document`]).
+    pub(crate) document: Option<Checked>,
     secrets: Vec<secret::Model>,
 }
 
+/// Public keys of an application.
+#[derive(Debug)]
+pub enum Keys {
+    Own(JwkSet),
+    /// At this address ([`crate::published`]).
+    At(String),
+}
+
 impl Client {
+    /// An application, with its secrets.
+    pub(crate) fn new(row: Model, secrets: Vec<secret::Model>) -> Result<Self> {
+        let keys = match (&row.jwks, &row.jwks_uri) {
+            (Some(keys), _) => Some(Keys::Own(serde_json::from_value(keys.clone()).map_err(Error::internal)?)),
+            (None, Some(address)) => Some(Keys::At(address.clone())),
+            (None, None) => None,
+        };
+        Ok(Self {
+            keys,
+            document: None,
+            grant_types: row.grant_types(),
+            scopes: row.scopes(),
+            redirect_uris: row.redirect_uris(),
+            resources: row.resources(),
+            secrets,
+            row,
+        })
+    }
+
     pub fn may(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)
     }
@@ -70,16 +100,7 @@ impl Clients {
         let found = Entity::find().filter(Column::ClientId.eq(client_id)).one(db).await?;
         let row = found.filter(|row| row.status == Status::Active).ok_or(ErrorCode::ApplicationNotFound)?;
         let secrets = secret::of_application(row.id, self.platform.clock.now()).all(db).await?;
-        let keys = row.jwks.clone().map(serde_json::from_value).transpose().map_err(Error::internal)?;
-        Ok(Arc::new(Client {
-            keys,
-            grant_types: row.grant_types(),
-            scopes: row.scopes(),
-            redirect_uris: row.redirect_uris(),
-            resources: row.resources(),
-            secrets,
-            row,
-        }))
+        Ok(Arc::new(Client::new(row, secrets)?))
     }
 
     /// Writes down that it was used, once a minute.

@@ -4,6 +4,7 @@
 //! | file | operations |
 //! | --- | --- |
 //! | [`create`], [`list`], [`get`], [`update`], [`delete`] | `/api/v1/organizations/{org_id}/oauth-applications[/{app_id}]` |
+//! | [`usage`] | `GET …/{app_id}/usage` |
 //! | [`revoke`] | `POST …/{app_id}/revoke`: suspended, with all of its tokens, at once |
 //! | [`secret`] | `POST …/{app_id}/regenerate-secret`, and several secrets that overlap |
 //!
@@ -16,16 +17,18 @@ pub mod delete;
 pub mod get;
 pub mod known;
 pub mod list;
+pub mod logo;
 pub mod redirect;
 pub mod revoke;
 pub mod secret;
 pub mod update;
+pub mod usage;
 pub mod view;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
     Caller, Error, ErrorCode, OauthApplicationId, OrganizationId, Permission, PermissionSet, Result, Scope, Scopes,
-    Tenant, UserId,
+    Tenant, TokenHash, UserId,
 };
 use rivergen_platform::{
     Event, Transaction,
@@ -47,6 +50,7 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
         .routes(routes!(create::create, list::list))
         .routes(routes!(get::get, update::update, delete::delete))
         .routes(routes!(revoke::revoke))
+        .routes(routes!(usage::usage))
         .routes(routes!(secret::regenerate))
         .routes(routes!(secret::add, secret::list))
         .routes(routes!(secret::remove))
@@ -95,6 +99,23 @@ pub enum Status {
     Revoked,
 }
 
+/// How an application came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ApplicationOrigin)]
+pub enum Origin {
+    /// Somebody of the organization registered it.
+    #[sea_orm(string_value = "administrator")]
+    Administrator,
+    /// It registered itself (RFC 7591).
+    #[sea_orm(string_value = "registered")]
+    Registered,
+    /// A document at its client id tells of it.
+    #[sea_orm(string_value = "document")]
+    Document,
+}
+
 /// How far an application reaches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
@@ -128,10 +149,19 @@ pub struct Model {
     pub resources: Json,
     /// Its public keys, where it proves itself by one of them and has no secret.
     pub jwks: Option<Json>,
+    /// Where they are, of one that tells of itself.
+    pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
+    pub origin: Origin,
+    /// By which one that registered itself changes that.
+    pub registration_token_hash: Option<TokenHash>,
+    /// Since when an administrator vouches for one that they did not register.
+    pub verified_at: Option<DateTime<Utc>>,
     /// An administrator has agreed for everybody.
     pub preapproved: bool,
+    /// It is given no token that is not bound to a key (RFC 9449, section 5.2).
+    pub dpop_bound_access_tokens: bool,
     /// Counts what made all of its tokens void.
     pub token_generation: i64,
     /// For whom it acts where no person is there.
@@ -181,7 +211,17 @@ impl Model {
 
     /// Whether it proves itself by a secret.
     pub fn has_secrets(&self) -> bool {
-        self.client_type == ClientType::Confidential && self.jwks.is_none()
+        self.client_type == ClientType::Confidential && !self.has_keys()
+    }
+
+    /// Whether it proves itself by a key of its own.
+    pub fn has_keys(&self) -> bool {
+        self.jwks.is_some() || self.jwks_uri.is_some()
+    }
+
+    /// Whether nobody has checked who made it.
+    pub fn is_unverified(&self) -> bool {
+        self.origin != Origin::Administrator && self.verified_at.is_none()
     }
 
     /// Makes all of its tokens void, on every node from the commit on; codes that are under way too.

@@ -27,8 +27,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, GrantType, Model, Status, answers_for, check_resources, create::check_shape, may_register, name_key,
-    redirect, secret, view::ApplicationAnswer,
+    AccessLevel, GrantType, Model, Origin, Status, answers_for, check_resources, create::check_shape, logo,
+    may_register, name_key, redirect, secret, view::ApplicationAnswer,
 };
 use crate::{Oauth, assertion};
 
@@ -60,6 +60,16 @@ pub struct UpdateApplicationRequest {
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
     pub preapproved: Option<bool>,
+    /// A picture, which people see when it asks: PNG, JPEG, WebP or GIF of 64 KiB at most, as a data URL. `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[garde(skip)]
+    #[schema(value_type = Option<String>)]
+    pub logo: Option<Option<String>>,
+    /// `true` says that the caller has checked who made a program that registered itself: people do not read any more that
+    /// nobody has.
+    pub verified: Option<bool>,
+    /// It is given such tokens alone as are bound to a key of its own (DPoP); those that it has stay good.
+    pub dpop_bound_access_tokens: Option<bool>,
     /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
     /// know them. An application with keys needs new ones, in `jwks`, at the same time.
     pub take_over: Option<bool>,
@@ -87,6 +97,9 @@ pub async fn update(
     let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
     let tx = platform.db.begin().await?;
     let before = super::find(tx.conn(), tenant, app_id).await?;
+    if before.origin == Origin::Document {
+        left_to_its_document(&request)?;
+    }
     let takes_over = request.take_over == Some(true) && !answers_already(tx.conn(), tenant, &caller, &before).await?;
     let widens = request.scopes.is_some() || request.grant_types.is_some() || request.jwks.is_some();
     let grant_types = request.grant_types.unwrap_or_else(|| before.grant_types());
@@ -134,7 +147,7 @@ pub async fn update(
             return Err(known_keys());
         }
         changed.jwks = Set(Some(keys));
-    } else if renews && before.jwks.is_some() {
+    } else if renews && before.has_keys() {
         return Err(known_keys());
     }
     if let Some(preapproved) = request.preapproved {
@@ -142,6 +155,25 @@ pub async fn update(
             caller.recently_proved(now)?;
         }
         changed.preapproved = Set(preapproved);
+    }
+    if let Some(Some(logo)) = &request.logo {
+        logo::check(logo)?;
+    }
+    if let Some(verified) = request.verified {
+        if before.origin == Origin::Administrator {
+            return Err(Error::invalid_field("verified", "is for programs that registered themselves"));
+        }
+        if verified && before.verified_at.is_none() {
+            caller.recently_proved(now)?;
+        }
+        changed.verified_at = Set(verified.then(|| before.verified_at.unwrap_or(now)));
+    }
+    // What acts for somebody without asking people is not changed by its maker any more.
+    if renews {
+        changed.registration_token_hash = Set(None);
+    }
+    if let Some(bound) = request.dpop_bound_access_tokens {
+        changed.dpop_bound_access_tokens = Set(bound);
     }
     if widens && !takes_over {
         answers_for(&caller, &before, &grant_types)?;
@@ -166,6 +198,9 @@ pub async fn update(
     if needs_secret {
         secret::Entity::delete_many().filter(secret::Column::ApplicationId.eq(row.id)).exec(tx.conn()).await?;
     }
+    if let Some(logo) = request.logo {
+        logo::keep(&tx, row.id, logo).await?;
+    }
     if takes_over {
         row.void_tokens(&tx, "application_taken_over", now).await?;
     }
@@ -174,15 +209,16 @@ pub async fn update(
         .target("oauth_application", row.id.0)
         .details(
             json!({"name": row.name, "status": row.status, "scopes_before": before.scopes(), "scopes": row.scopes(),
-            "preapproved": row.preapproved, "responsible_user_id": row.responsible_user_id}),
+            "preapproved": row.preapproved, "verified_at": row.verified_at, "responsible_user_id": row.responsible_user_id}),
         );
     audit::record(&tx, &platform.clock, record).await?;
+    let logo = logo::find(tx.conn(), row.id).await?;
     tx.commit().await?;
     let message = match needs_secret {
         true => "The application is changed. Others may have known its secrets: it has none now, and needs a new one.",
         false => "The application is changed.",
     };
-    Ok(Reply::ok(ApplicationAnswer { application: row.into(), message }, message))
+    Ok(Reply::ok(ApplicationAnswer { application: row.into(), logo, message }, message))
 }
 
 /// Whether it acts for the caller. Not any more for who left since and came back: they take it over anew.
@@ -191,6 +227,23 @@ async fn answers_already(db: &impl ConnectionTrait, tenant: Tenant, caller: &Cal
         return Ok(false);
     }
     Ok(member::find(db, tenant, caller.user_id).await?.joined_at <= row.responsible_since)
+}
+
+/// What a document says of its program is not changed here: it is read again at each sign-in.
+fn left_to_its_document(request: &UpdateApplicationRequest) -> Result<()> {
+    let said = [
+        ("name", request.name.is_some()),
+        ("grant_types", request.grant_types.is_some()),
+        ("redirect_uris", request.redirect_uris.is_some()),
+        ("scopes", request.scopes.is_some()),
+        ("post_logout_redirect_uris", request.post_logout_redirect_uris.is_some()),
+        ("jwks", request.jwks.is_some()),
+        ("dpop_bound_access_tokens", request.dpop_bound_access_tokens.is_some()),
+    ];
+    match said.iter().find(|(_, is_said)| *is_said) {
+        Some((field, _)) => Err(Error::invalid_field(*field, "is what the program's own document says")),
+        None => Ok(()),
+    }
 }
 
 fn known_keys() -> Error {

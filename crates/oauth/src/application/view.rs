@@ -5,7 +5,7 @@ use rivergen_kernel::{OauthApplicationId, Scopes, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AccessLevel, ClientType, GrantType, Model, Status};
+use super::{AccessLevel, ClientType, GrantType, Model, Origin, Status};
 
 /// An application, without its secrets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,10 +30,17 @@ pub struct OauthApplication {
     /// Its public keys, where it proves itself by one of them and has no secret.
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
+    /// Where they are, of one that tells of itself.
+    pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
+    pub origin: Origin,
+    /// Since when an administrator vouches for one that registered itself; until then, people read that nobody has checked it.
+    pub verified_at: Option<DateTime<Utc>>,
     /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
     pub preapproved: bool,
+    /// Whether it is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    pub dpop_bound_access_tokens: bool,
     /// For whom it acts where no person is there.
     pub responsible_user_id: UserId,
     pub created_at: DateTime<Utc>,
@@ -55,9 +62,13 @@ impl From<Model> for OauthApplication {
             client_id: row.client_id,
             client_type: row.client_type,
             jwks: row.jwks,
+            jwks_uri: row.jwks_uri,
             access_level: row.access_level,
             status: row.status,
+            origin: row.origin,
+            verified_at: row.verified_at,
             preapproved: row.preapproved,
+            dpop_bound_access_tokens: row.dpop_bound_access_tokens,
             responsible_user_id: row.responsible_user_id,
             created_at: row.created_at,
             last_used_at: row.last_used_at,
@@ -70,6 +81,9 @@ impl From<Model> for OauthApplication {
 pub struct ApplicationAnswer {
     #[serde(flatten)]
     pub application: OauthApplication,
+    /// Its picture, as a data URL.
+    #[schema(examples("data:image/png;base64,…"))]
+    pub logo: Option<String>,
     pub message: &'static str,
 }
 

@@ -16,7 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Decider, decision, names};
 use crate::{
     Oauth,
-    application::known::Client,
+    application::{known::Client, logo},
+    client_document,
     error::{Code, OauthError},
     form::Parameters,
     request::{Refusal, Request, asked_scope},
@@ -52,6 +53,9 @@ pub struct AuthorizeRequest {
     /// The server that the tokens are for; without it, this one.
     #[garde(inner(length(max = 2000)))]
     pub resource: Option<String>,
+    /// The thumbprint of the key that the code is to be bound to (RFC 9449).
+    #[garde(inner(length(max = 100)))]
+    pub dpop_jkt: Option<String>,
     /// What the person said.
     pub approve: bool,
 }
@@ -104,6 +108,7 @@ pub async fn authorize(
     let parameters = parameters(request)?;
     let (request, client) = Request::read(&oauth, &parameters).await.map_err(enveloped)?;
     let decider = Decider::find(&oauth, caller, &client, &request.scope()).await.map_err(plain)?;
+    let client = client_document::kept(&oauth, client, origin.actor(decider.caller.user_id)).await?;
     let platform = oauth.platform();
     let tx = platform.db.begin().await?;
     let (redirect_url, message) = if approve {
@@ -133,6 +138,7 @@ fn parameters(request: AuthorizeRequest) -> Result<Parameters> {
         ("code_challenge_method", request.code_challenge_method),
         ("nonce", request.nonce),
         ("resource", request.resource),
+        ("dpop_jkt", request.dpop_jkt),
     ];
     for (name, value) in named {
         form.extend_pairs(value.map(|value| (name, value)));
@@ -160,6 +166,11 @@ pub struct AppInfo {
     #[schema(examples("Reporting"))]
     pub app_name: String,
     pub description: Option<String>,
+    /// Its picture, as a data URL.
+    #[schema(examples("data:image/png;base64,…"))]
+    pub logo: Option<String>,
+    /// False where nobody has checked who made it, because it registered itself: tell the person.
+    pub verified: bool,
     /// What the application is registered with.
     #[schema(examples(json!(["read"])))]
     pub scopes: Vec<String>,
@@ -185,6 +196,8 @@ pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>
     let info = AppInfo {
         app_name: client.row.name.clone(),
         description: client.row.description.clone(),
+        logo: logo::find(oauth.platform().db.read(), client.row.id).await?,
+        verified: !client.row.is_unverified(),
         scopes: client.scopes.0.iter().map(ToString::to_string).collect(),
         requested_scopes: asked.0.iter().map(ToString::to_string).collect(),
         requested_sentences: asked.0.iter().map(|item| item.sentence()).collect(),

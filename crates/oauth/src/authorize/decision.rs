@@ -67,7 +67,7 @@ async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, for
     let approves = form.0.get("approve") == Some("true");
     let (kept, request) = ticket::find(oauth, ticket, Some(session)).await?.ok_or_else(lost)?;
     let to = request.destination();
-    let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
+    let tell = |error: OauthError| Refusal::Redirect { to: Box::new(to.clone()), error };
     // Both may have changed while the person read.
     let client = client(oauth, &request.client_id).await?;
     if !client.sends_to(&request.redirect_uri) {
@@ -159,6 +159,7 @@ pub(crate) async fn granted(
         redirect_uri: Set(request.redirect_uri.clone()),
         code_challenge: Set(request.code_challenge.clone()),
         nonce: Set(request.nonce.clone()),
+        dpop_jkt: Set(request.dpop_jkt.clone()),
         authenticated_at: Set(decider.caller.authenticated_at),
         created_at: Set(now),
         code_expires_at: Set(now + CODE_LIVES),

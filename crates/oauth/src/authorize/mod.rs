@@ -32,8 +32,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    application::{known::Client, redirect},
-    consent,
+    application::{known::Client, logo, redirect},
+    client_document, consent,
     error::{Code, OauthError, OauthErrorBody},
     form::Parameters,
     id_token,
@@ -137,6 +137,7 @@ pub(crate) async fn names(
         ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`"),
         ("max_age" = Option<i64>, Query, description = "Seconds that the sign-in may be old"),
         ("id_token_hint" = Option<String>, Query, description = "With `prompt=none`: an ID token of the person who must be signed in"),
+        ("dpop_jkt" = Option<String>, Query, description = "The thumbprint of the key that the code is to be bound to (RFC 9449)"),
         ("resource" = Option<String>, Query, description = "The server that the tokens are for; without it, this one")),
     responses((status = 200, description = "A page: sign in, or consent", content_type = "text/html", body = String),
         (status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error`"),
@@ -159,7 +160,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let parameters = Parameters::parse(query.as_bytes()).map_err(unreadable)?;
     let (request, client) = Request::read(oauth, &parameters).await?;
     let to = request.destination();
-    let tell = |error: OauthError| Refusal::Redirect { to: to.clone(), error };
+    let tell = |error: OauthError| Refusal::Redirect { to: Box::new(to.clone()), error };
     let is_silent = request.prompts("none");
     let now = oauth.platform().clock.now();
     let hint = match &request.id_token_hint {
@@ -185,6 +186,7 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
         )?);
     };
     let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
+    let client = client_document::kept(oauth, client, origin.actor(decider.caller.user_id)).await?;
     if !request.prompts("consent") && is_agreed(oauth, &decider, &client, &request).await? {
         let location = decision::grant(oauth, &decider, &client, &request, origin, None).await?;
         return Ok(decision::redirect(&location)?);
@@ -195,9 +197,11 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
+    let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
     Ok(sign_in::with_form_token(oauth, headers, |form_token| {
         let consent = page::Consent {
             application: &client.row,
+            logo: logo.as_deref(),
             organization: &organization,
             workspace: workspace.as_deref(),
             email: &decider.caller.email,

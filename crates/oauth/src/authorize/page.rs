@@ -11,7 +11,7 @@ use url::Url;
 
 use super::sign_in::{AUTHORIZE, DEVICE};
 use crate::{
-    application,
+    application::{self, Origin},
     error::OauthErrorBody,
     scope::{Item, ScopeSet},
 };
@@ -28,7 +28,9 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
 fn page(status: StatusCode, title: &str, body: &str) -> Result<Response> {
     let nonce = Token::random(&mut rand::rng());
     let nonce = &nonce.expose()[..22];
-    let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; frame-ancestors 'none'; base-uri 'none'");
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+    );
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><title>{title} · RiverGen</title>\n\
@@ -81,6 +83,8 @@ impl Form<'_> {
 /// The question: who asks, for what, where, and who answers.
 pub(crate) struct Consent<'a> {
     pub application: &'a application::Model,
+    /// Its picture, as a data URL that was checked.
+    pub logo: Option<&'a str>,
     pub organization: &'a str,
     pub workspace: Option<&'a str>,
     pub email: &'a str,
@@ -124,8 +128,23 @@ impl Consent<'_> {
                 ),
             ),
         };
+        let unverified = match self.application.is_unverified() {
+            true => {
+                "<p class=\"bad\" role=\"alert\">Nobody of your organization has checked who made this program: it gave \
+                     itself its name. Go on only if you began this yourself.</p>\n"
+            }
+            false => "",
+        };
+        let logo = self.logo.map(|logo| format!("<img class=\"logo\" alt=\"\" src=\"{}\">\n", escape(logo)));
+        // The address is the one thing about it that cannot be made up.
+        let told_at = match self.application.origin {
+            Origin::Document => {
+                format!("<p>It tells of itself at <b>{}</b>.</p>\n", escape(&destination(&self.application.client_id)))
+            }
+            Origin::Administrator | Origin::Registered => String::new(),
+        };
         let body = format!(
-            "<h1>{name} asks to act for you</h1>\n{description}\
+            "{logo}<h1>{name} asks to act for you</h1>\n{unverified}{told_at}{description}\
              <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
              <p>It never can do more than you can yourself. {what_follows} You can take this back at any time under connected \
              applications.</p>\n<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
@@ -134,6 +153,7 @@ impl Consent<'_> {
              <form method=\"post\" action=\"/oauth/sign-out\">{hidden}\
              <p><small>You are signed in as {email}. <button class=\"link\">Somebody else?</button></small></p></form>",
             name = escape(&self.application.name),
+            logo = logo.unwrap_or_default(),
             description = description.unwrap_or_default(),
             ticket = escape(self.ticket),
             hidden = self.begin_again.hidden(),

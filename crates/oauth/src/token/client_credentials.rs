@@ -3,7 +3,7 @@
 //! Such a token stands in no table: it is good while its application is, as [`crate::access_token`] checks at each use. It
 //! acts for the person who answers for the application.
 
-use rivergen_kernel::{ErrorCode, Proofs};
+use rivergen_kernel::Proofs;
 
 use super::{Asking, TokenAnswer};
 use crate::{
@@ -25,15 +25,11 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         return Err(OauthError::new(Code::InvalidScope, "There is no person of whom an application could be told."));
     }
     let resources = asked_resources(asking.oauth, client, form.all("resource"))?;
-    let (row, platform) = (&client.row, asking.oauth.platform());
+    let row = &client.row;
     let (user, organization, since) = (row.responsible_user_id, row.organization_id, row.responsible_since);
-    let (proofs, now) = (Proofs::of_what_goes_on(None), platform.clock.now());
-    match asking.oauth.access.check_person(user, organization, since, proofs, now).await {
-        Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => {
-            let reason = "Whoever answers for the application is not there any more: somebody must take it over.";
-            return Err(OauthError::new(Code::UnauthorizedClient, reason));
-        }
-        checked => checked?,
+    if !asking.oauth.access.has_person(user, organization, since, Proofs::of_what_goes_on(None)).await? {
+        let reason = "Whoever answers for the application is not there any more: somebody must take it over.";
+        return Err(OauthError::new(Code::UnauthorizedClient, reason));
     }
     let sub = row.client_id.clone();
     let subject = Subject {
@@ -44,12 +40,14 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         workspace_id: None,
         grant: None,
         act: None,
+        key: asking.key,
         at_most: None,
     };
     let access = asking.oauth.access.issue(subject).await?;
+    asking.count().await?;
     Ok(TokenAnswer {
         access_token: access.text,
-        token_type: "Bearer",
+        token_type: asking.token_type(),
         expires_in: access.lifetime.num_seconds(),
         refresh_token: None,
         scope: scope.to_string(),

@@ -11,7 +11,7 @@ use crate::{
     application::GrantType,
     error::{Code, OauthError, Result},
     form::Parameters,
-    grant::{self, refresh_token},
+    grant,
 };
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
@@ -34,7 +34,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         && now < grant.code_expires_at
         && grant.redirect_uri == redirect_uri
         && asking.client.sends_to(redirect_uri)
-        && fits(verifier, &grant.code_challenge);
+        && fits(verifier, &grant.code_challenge)
+        && grant.is_for(asking.key);
     if !is_good {
         return Err(invalid());
     }
@@ -51,7 +52,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         replayed(asking, &grant).await?;
         return Err(invalid());
     }
-    refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
+    asking.keep(&tx, &grant, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

@@ -8,7 +8,7 @@ use crate::{
     device::{self, Poll},
     error::{Code, OauthError, Result},
     form::Parameters,
-    grant::{self, refresh_token},
+    grant,
 };
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
@@ -38,7 +38,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if !grant.exchange(&tx, now).await? {
         return Err(invalid());
     }
-    refresh_token::store(&tx, grant.id, &refresh_token, now).await?;
+    asking.keep(&tx, &grant, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

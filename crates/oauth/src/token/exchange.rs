@@ -69,12 +69,14 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
             workspace_id: grant.workspace_id,
             grant: Some(&grant),
             act: Some(Actor { sub: client.row.client_id.clone(), act: before }),
+            key: asking.key,
             at_most: Some(subject.expires_at - now),
         })
         .await?;
+    asking.count().await?;
     Ok(TokenAnswer {
         access_token: access.text,
-        token_type: "Bearer",
+        token_type: asking.token_type(),
         expires_in: access.lifetime.max(Duration::zero()).num_seconds(),
         refresh_token: None,
         scope: scope.to_string(),

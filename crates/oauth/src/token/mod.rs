@@ -12,9 +12,10 @@ use axum::{
     http::{HeaderMap, header},
     response::IntoResponse,
 };
+use chrono::{DateTime, Utc};
 use rivergen_identity::user::User;
-use rivergen_kernel::{ErrorCode, Token};
-use rivergen_platform::http::RequestOrigin;
+use rivergen_kernel::Token;
+use rivergen_platform::{Transaction, http::RequestOrigin};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,8 +23,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Oauth,
     access_token::Subject,
-    application::known::Client,
+    application::{ClientType, known::Client, usage},
     client_authentication::authenticate,
+    dpop,
     error::{Code, OauthError, OauthErrorBody, Result},
     form::Form,
     grant, id_token,
@@ -74,7 +76,7 @@ pub struct TokenRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenAnswer {
     pub access_token: String,
-    /// Always `Bearer`.
+    /// `Bearer`, or `DPoP` for one that is bound to a key: each use comes with a proof of it.
     #[schema(examples("Bearer"))]
     pub token_type: &'static str,
     /// Seconds that the access token lives.
@@ -98,13 +100,16 @@ struct Asking<'a> {
     oauth: &'a Oauth,
     client: &'a Client,
     origin: &'a RequestOrigin,
+    /// The key that the request proves (RFC 9449), by its thumbprint.
+    key: Option<&'a str>,
 }
 
 /// Give tokens to an application
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth2", security(()),
+    params(("dpop" = Option<String>, Header, description = "A proof of the key that the tokens are to be bound to (RFC 9449)")),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The tokens", body = TokenAnswer),
-        (status = 400, description = "`invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`", body = OauthErrorBody),
+        (status = 400, description = "`invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`, `invalid_dpop_proof`, `use_dpop_nonce`", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
 pub async fn token(
     State(oauth): State<Oauth>,
@@ -114,7 +119,12 @@ pub async fn token(
 ) -> Result<impl IntoResponse> {
     let grant_type = form.require("grant_type")?;
     let client = authenticate(&oauth, &headers, &form).await?;
-    let asking = Asking { oauth: &oauth, client: &client, origin: &origin };
+    let key = dpop::shown(&oauth.access, &headers, "/oauth/token").await?;
+    if key.is_none() && client.row.dpop_bound_access_tokens {
+        let reason = "The application is registered for tokens that are bound to a key: send a proof of one as DPoP.";
+        return Err(OauthError::new(Code::InvalidDpopProof, reason));
+    }
+    let asking = Asking { oauth: &oauth, client: &client, origin: &origin, key: key.as_deref() };
     let answer = match grant_type {
         "authorization_code" => code::exchange(&asking, &form).await?,
         crate::device::GRANT_TYPE => device_code::exchange(&asking, &form).await?,
@@ -127,14 +137,34 @@ pub async fn token(
 }
 
 impl Asking<'_> {
+    fn token_type(&self) -> &'static str {
+        if self.key.is_some() { "DPoP" } else { "Bearer" }
+    }
+
+    /// Keeps the refresh token of what is given. Those of a public client are bound to the key that it proves: they have no
+    /// other owner (RFC 9449, section 5).
+    async fn keep(&self, tx: &Transaction, grant: &grant::Model, token: &Token, now: DateTime<Utc>) -> Result<()> {
+        if let (Some(key), ClientType::Public) = (self.key, self.client.row.client_type) {
+            grant.bind(tx, key).await?;
+        }
+        grant::refresh_token::store(tx, grant.id, token, now).await?;
+        Ok(usage::count(tx, self.client.row.id, now).await?)
+    }
+
+    /// Counts a token with which nothing is kept.
+    async fn count(&self) -> Result<()> {
+        let platform = self.oauth.platform();
+        let tx = platform.db.begin().await?;
+        usage::count(&tx, self.client.row.id, platform.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
         let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
-        let now = self.oauth.platform().clock.now();
         let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
-        match self.oauth.access.check_person(user, organization, since, grant.proofs(), now).await {
-            Err(error) if matches!(error.code, ErrorCode::Unauthorized | ErrorCode::UserDisabled) => return Err(gone()),
-            checked => checked?,
+        if !self.oauth.access.has_person(user, organization, since, grant.proofs()).await? {
+            return Err(gone());
         }
         User::find(self.oauth.platform().db.read(), grant.user_id).await?.ok_or_else(gone)
     }
@@ -156,6 +186,7 @@ impl Asking<'_> {
             workspace_id: grant.workspace_id,
             grant: Some(grant),
             act: None,
+            key: self.key,
             at_most: None,
         };
         let access = self.oauth.access.issue(subject).await?;
@@ -169,7 +200,7 @@ impl Asking<'_> {
         };
         Ok(TokenAnswer {
             access_token: access.text,
-            token_type: "Bearer",
+            token_type: self.token_type(),
             expires_in: access.lifetime.num_seconds(),
             refresh_token: Some(refresh_token.expose().to_owned()),
             scope: scope.to_string(),

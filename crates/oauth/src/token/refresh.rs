@@ -5,6 +5,7 @@ use rivergen_platform::audit::{self, AuditRecord, Outcome};
 
 use super::{Asking, TokenAnswer};
 use crate::{
+    application::ClientType,
     error::{Code, OauthError, Result},
     form::Parameters,
     grant::{self, refresh_token},
@@ -25,6 +26,10 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if grant.ended_at.is_some() || now >= shown.expires_at {
         return Err(invalid());
     }
+    // Whoever has the token of a public client and not its key has nothing, not even the power to end it.
+    if asking.client.row.client_type == ClientType::Public && !grant.is_for(asking.key) {
+        return Err(invalid());
+    }
     if shown.spent_at.is_some() {
         reused(asking, &grant).await?;
         return Err(invalid());
@@ -40,7 +45,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         reused(asking, &grant).await?;
         return Err(invalid());
     }
-    refresh_token::store(&tx, grant.id, &next, now).await?;
+    asking.keep(&tx, &grant, &next, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

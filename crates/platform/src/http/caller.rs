@@ -15,6 +15,7 @@ use axum::{
 use ipnet::IpNet;
 use rivergen_kernel::{Caller, Error, ErrorCode, Permission, Result, UserId};
 
+use super::key_proof::{KeyFault, KeyProof, Shown};
 use crate::{
     audit::Actor,
     limits::{Allowance, GENERAL, GENERAL_ADMIN, Limits, ip_key},
@@ -23,8 +24,19 @@ use crate::{
 /// Turns the token of a request into a caller; `identity` has the one that stands.
 #[async_trait::async_trait]
 pub trait Authenticator: Send + Sync {
-    /// `UNAUTHORIZED`, `TOKEN_EXPIRED` or `USER_DISABLED` where the token does not make a caller.
+    /// `UNAUTHORIZED`, `TOKEN_EXPIRED` or `USER_DISABLED` where the token does not make a caller. One that is bound to a key
+    /// makes none without a proof of it ([`KeyFault::Missing`]).
     async fn authenticate(&self, token: &str, ip: Option<IpAddr>) -> Result<Arc<Caller>>;
+
+    /// The same for a token that is bound to a key and came with a proof of it (RFC 9449, section 7); any other is refused.
+    async fn authenticate_bound(&self, _token: &str, _ip: Option<IpAddr>, _proof: KeyProof<'_>) -> Result<Arc<Caller>> {
+        Err(KeyFault::Unbound.into())
+    }
+
+    /// Whether a token that opened a request which goes on is good still. What it was bound to was proved when it opened it.
+    async fn authenticate_again(&self, token: &str, ip: Option<IpAddr>) -> Result<Arc<Caller>> {
+        self.authenticate(token, ip).await
+    }
 }
 
 /// The caller of an operation that needs one; 401 without a valid token, 403 with an unverified address.
@@ -149,9 +161,18 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
     let ip = state.proxies.client_ip(peer, request.headers());
     request.extensions_mut().insert(ClientIp(ip));
 
-    let outcome = match bearer_token(request.headers()) {
+    let (headers, method, path) = (request.headers(), request.method().as_str(), request.uri().path());
+    let outcome = match Shown::of(headers) {
         None => None,
-        Some(token) => Some(state.authenticator.authenticate(token, ip).await),
+        Some(Shown::Bearer(token)) => Some(state.authenticator.authenticate(token, ip).await),
+        Some(Shown::Bound(token)) => {
+            let proof = KeyProof::of(headers, method, path);
+            Some(state.authenticator.authenticate_bound(token, ip, proof).await)
+        }
+    };
+    let key_challenge = match &outcome {
+        Some(Err(error)) => KeyChallenge::of(error, matches!(Shown::of(headers), Some(Shown::Bound(_)))),
+        _ => None,
     };
     let (rule, key) = match &outcome {
         Some(Ok(caller)) if caller.may(Permission::RoleAssign) => (&GENERAL_ADMIN, user_key(caller)),
@@ -164,7 +185,12 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
         Ok(allowance) => {
             let mut response = next.run(request).await;
             if response.status() == StatusCode::UNAUTHORIZED {
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, state.challenge);
+                let headers = response.headers_mut();
+                headers.remove(header::WWW_AUTHENTICATE);
+                if let Some(challenge) = key_challenge {
+                    challenge.write(headers);
+                }
+                headers.append(header::WWW_AUTHENTICATE, state.challenge);
             }
             write_allowance(response.headers_mut(), &allowance);
             response
@@ -178,9 +204,30 @@ fn user_key(caller: &Caller) -> String {
     format!("user {}", caller.user_id)
 }
 
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// What a request is told whose token or proof of a key was not taken.
+struct KeyChallenge {
+    challenge: &'static str,
+    nonce: Option<HeaderValue>,
+}
+
+impl KeyChallenge {
+    /// None where no key is what it is about.
+    fn of(error: &Error, is_bound: bool) -> Option<Self> {
+        match KeyFault::of(error) {
+            Some(fault) => {
+                let nonce = fault.nonce().and_then(|nonce| HeaderValue::from_str(nonce).ok());
+                Some(Self { challenge: fault.challenge(), nonce })
+            }
+            None => is_bound.then_some(Self { challenge: KeyFault::INVALID_TOKEN, nonce: None }),
+        }
+    }
+
+    fn write(self, headers: &mut HeaderMap) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge));
+        if let Some(nonce) = self.nonce {
+            headers.insert(KeyFault::NONCE_HEADER, nonce);
+        }
+    }
 }
 
 pub(super) fn write_allowance(headers: &mut HeaderMap, allowance: &Allowance) {

@@ -86,7 +86,8 @@ fn write_error(response: Response, error: &Error, id: &RequestId) -> Response {
     let mut written = (response.status(), Json(error.envelope(&id.0))).into_response();
     for (name, value) in &headers {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
-            written.headers_mut().insert(name.clone(), value.clone());
+            // There may be several of one name: each says another way to authenticate.
+            written.headers_mut().append(name.clone(), value.clone());
         }
     }
     if let Some(wait) = error.retry_after {

@@ -8,6 +8,7 @@ mod accept;
 mod caller;
 mod envelope;
 mod extract;
+mod key_proof;
 pub mod layer;
 pub mod openapi;
 
@@ -17,3 +18,4 @@ pub use caller::{
 };
 pub use envelope::{Envelope, NoContent, Reply};
 pub use extract::{Json, PageQuery, Path, Query, SkipLimit, given};
+pub use key_proof::{KeyFault, KeyProof, Shown};

@@ -58,6 +58,34 @@ impl TestDatabase {
         connect(&self.url).await
     }
 
+    /// As [`Self::another_node`], which reaches the database through the address given (PostgreSQL).
+    pub async fn another_node_through(&self, address: std::net::SocketAddr) -> Database {
+        let mut url: url::Url = self.url.parse().unwrap();
+        url.set_ip_host(address.ip()).unwrap();
+        url.set_port(Some(address.port())).unwrap();
+        connect(url.as_str()).await
+    }
+
+    /// Where PostgreSQL listens.
+    pub fn address(&self) -> String {
+        let url: url::Url = self.url.parse().unwrap();
+        format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432))
+    }
+
+    /// Throws everybody out of the database (PostgreSQL), and lets nobody in until [`Self::open`].
+    pub async fn close(&self) {
+        let (admin, name) = self.drop.as_ref().unwrap();
+        let closed = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+        admin.read().execute_unprepared(&closed).await.unwrap();
+        let thrown_out = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        admin.read().execute_unprepared(&thrown_out).await.unwrap();
+    }
+
+    pub async fn open(&self) {
+        let (admin, name) = self.drop.as_ref().unwrap();
+        admin.read().execute_unprepared(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
+    }
+
     pub fn vault(&self) -> Vault {
         Vault::new(self.db.clone(), ServerKeys::parse(KEY_A).unwrap(), self.clock.clone())
     }

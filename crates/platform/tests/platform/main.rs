@@ -7,6 +7,7 @@ mod database;
 mod audit;
 mod audit_export;
 mod audit_streams;
+mod bus;
 mod jobs;
 mod limits;
 mod mail;

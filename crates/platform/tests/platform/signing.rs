@@ -12,6 +12,8 @@ on_both_databases!(
     every_algorithm_works,
     nodes_that_start_together_share_a_key,
     a_rotated_key_still_verifies_for_a_while,
+    a_key_is_published_before_it_signs,
+    a_key_that_was_announced_under_another_setting_never_signs,
 );
 
 async fn keys(test: &TestDatabase, algorithm: SigningAlgorithm) -> SigningKeys {
@@ -94,4 +96,43 @@ async fn a_rotated_key_still_verifies_for_a_while(test: &TestDatabase) {
     let later = self::keys(test, SigningAlgorithm::EdDSA).await;
     assert_eq!(verified(&later, &old).await, None);
     assert_eq!(later.jwks().keys.len(), 1);
+}
+
+async fn announce(test: &TestDatabase, keys: &SigningKeys) -> Option<String> {
+    let tx = test.db.begin().await.unwrap();
+    let kid = keys.announce(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    kid
+}
+
+async fn a_key_is_published_before_it_signs(test: &TestDatabase) {
+    let keys = keys(test, SigningAlgorithm::EdDSA).await;
+    let old = keys.current().kid.clone();
+    assert_eq!(keys.announced_at(), None);
+    let next = announce(test, &keys).await.unwrap();
+    // One waits at a time.
+    assert_eq!(announce(test, &keys).await, None);
+    let elsewhere = self::keys(test, SigningAlgorithm::EdDSA).await;
+    assert!(elsewhere.announced_at().is_some());
+    assert_eq!(elsewhere.current().kid, old);
+    let published: Vec<_> = elsewhere.jwks().keys.into_iter().filter_map(|key| key.common.key_id).collect();
+    assert_eq!(published, [old, next.clone()]);
+    assert!(elsewhere.verifying(&next).await.unwrap().is_some());
+    let tx = test.db.begin().await.unwrap();
+    assert_eq!(keys.rotate(&tx).await.unwrap(), next);
+    tx.commit().await.unwrap();
+    let later = self::keys(test, SigningAlgorithm::EdDSA).await;
+    assert_eq!((later.current().kid.as_str(), later.announced_at()), (next.as_str(), None));
+}
+
+async fn a_key_that_was_announced_under_another_setting_never_signs(test: &TestDatabase) {
+    let next = announce(test, &keys(test, SigningAlgorithm::EdDSA).await).await.unwrap();
+    let keys = keys(test, SigningAlgorithm::ES256).await;
+    let tx = test.db.begin().await.unwrap();
+    let kid = keys.rotate(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let later = self::keys(test, SigningAlgorithm::ES256).await;
+    assert_ne!(kid, next);
+    assert_eq!((later.current().kid.as_str(), later.announced_at()), (kid.as_str(), None));
+    assert_eq!(later.current().algorithm, jsonwebtoken::Algorithm::ES256);
 }

@@ -390,6 +390,9 @@ fn build(
             dialect: Dialect::DataFusion,
             examples: Vec::new(),
             terms: Vec::new(),
+            layer: crate::planner::Layer::default(),
+            asks: false,
+            thread: Vec::new(),
         },
         engine,
     ))

@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use garde::Validate;
-use rivergen_kernel::{DataSourceId, Error, ErrorCode, Permission, PromptId, Result, WorkspaceId};
+use rivergen_kernel::{
+    Caller, DataSourceId, Error, ErrorCode, ExecutionId, Permission, PromptId, Result, Tenant, WorkspaceId,
+};
 use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
@@ -23,7 +25,7 @@ use super::{
     Execution,
     course::{Asking, Course, Keep, Underway},
 };
-use crate::{Studio, prompt};
+use crate::{Studio, planner::Turn, prompt};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[garde(allow_unvalidated)]
@@ -48,10 +50,16 @@ pub struct ExecuteRequest {
     pub ai_model: Option<String>,
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
+    /// Where a word has several readings, each as good as the others: ask which one is meant (400 `QUESTION_AMBIGUOUS`),
+    /// rather than take the first and say so.
+    #[schema(default = true)]
+    pub clarify: Option<bool>,
+    /// One's own run, completed, from which the question goes on: "only last year", "by month", "top 10".
+    pub follows_execution_id: Option<ExecutionId>,
 }
 
-errors! { pub ExecuteErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified,
-PolicyDenied, NotFound, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited, QueryLimitExceeded, InternalError,
+errors! { pub ExecuteErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, QuestionAmbiguous, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified,
+PolicyDenied, NotFound, Conflict, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited, QueryLimitExceeded, InternalError,
 ConnectionError, PlannerUnavailable, QueryTimeout; }
 
 /// Turn a question in words into SQL and run it
@@ -75,6 +83,10 @@ pub async fn execute_prompt(
     }
     let planner = studio.planner(request.ai_model.as_deref())?;
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
+    let thread = match request.follows_execution_id {
+        Some(run) => thread_of(&studio, &caller, tenant, run).await?,
+        None => Vec::new(),
+    };
     let tags = request.tags.unwrap_or_default();
     let keep = request.save_prompt.unwrap_or(false).then_some(Keep { name: request.name, tags });
     let asking = Asking {
@@ -90,6 +102,10 @@ pub async fn execute_prompt(
         prompt_id: None,
         by_author: true,
         template_id: None,
+        asks: request.clarify.unwrap_or(true),
+        chosen: Vec::new(),
+        thread,
+        follows: request.follows_execution_id,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
 }
@@ -125,8 +141,35 @@ pub async fn execute_again(
         prompt_id: Some(id),
         by_author,
         template_id: prompt.template_id,
+        asks: true,
+        chosen: Vec::new(),
+        thread: prompt.thread.as_ref().map(prompt::read).transpose()?.unwrap_or_default(),
+        follows: None,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+}
+
+/// Questions of one conversation at most.
+const LONGEST_THREAD: usize = 20;
+
+/// A run, and what it went on from.
+async fn thread_of(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Vec<Turn>> {
+    let run = super::find(studio, caller, tenant, id).await?;
+    // What it says was made of what its person may see.
+    if run.user_id != caller.user_id {
+        return Err(ErrorCode::NotFound.into());
+    }
+    if run.status != prompt::Status::Completed {
+        let message = "The run that the question goes on from has not been completed.";
+        return Err(Error::new(ErrorCode::Conflict).with_message(message));
+    }
+    let mut thread: Vec<Turn> = run.thread.as_ref().map(prompt::read).transpose()?.unwrap_or_default();
+    if thread.len() >= LONGEST_THREAD {
+        let reason = format!("goes on from more than {LONGEST_THREAD} questions; ask the whole question anew");
+        return Err(Error::invalid_field("follows_execution_id", reason));
+    }
+    thread.push(Turn { question: run.prompt_text, sql: run.generated_query_text });
+    Ok(thread)
 }
 
 pub(crate) fn distinct(mut ids: Vec<DataSourceId>) -> Vec<DataSourceId> {

@@ -40,13 +40,14 @@ use sea_orm::{ActiveValue::Set, Condition, PaginatorTrait, QuerySelect, UpdateMa
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    PREVIEW_ROWS, Preview, Told,
+    CLARIFICATION, Clarification, PREVIEW_ROWS, Preview, Told,
     event::{self, Happening, Phase},
 };
 use crate::{
     Studio, context, glossary,
-    planner::{self, Example, Plan, PlanError, Planner, Refused},
-    prompt::{self, Status, StepStatus},
+    planner::{self, Context, Example, Plan, PlanError, Planner, Refused, Turn},
+    prompt::{self, Status, StepStatus, versions},
+    semantics::{self, definition::SynonymDefinition},
     verified::{self, Pair},
 };
 
@@ -77,6 +78,13 @@ pub(crate) struct Asking {
     /// Whoever asks it again wrote it.
     pub by_author: bool,
     pub template_id: Option<TemplateId>,
+    /// Where a word has several readings, the person is asked which one they mean.
+    pub asks: bool,
+    /// What they answered before.
+    pub chosen: Vec<SynonymDefinition>,
+    /// What the question goes on from.
+    pub thread: Vec<Turn>,
+    pub follows: Option<ExecutionId>,
 }
 
 /// How a question is saved.
@@ -86,6 +94,17 @@ pub(crate) struct Keep {
 }
 
 impl Asking {
+    /// `None` where the question stands by itself.
+    fn thread_on_record(&self) -> Option<serde_json::Value> {
+        (!self.thread.is_empty()).then(|| serde_json::json!(self.thread))
+    }
+
+    /// All that was said, for whoever looks for words.
+    fn said(&self) -> String {
+        let before = self.thread.iter().map(|turn| turn.question.as_str());
+        before.chain([self.text.as_str()]).collect::<Vec<_>>().join("\n")
+    }
+
     fn source_ids(&self) -> Vec<DataSourceId> {
         self.sources.iter().map(|source| source.id).collect()
     }
@@ -99,6 +118,10 @@ pub(crate) struct Course {
     seq: i32,
     plan: Option<Plan>,
     told: Option<Told>,
+    /// What the person is asked.
+    clarification: Option<Clarification>,
+    /// What stays on record of why it failed: nothing that is a value of the data.
+    details: Option<Vec<FieldError>>,
     answer: Option<Preview>,
     ai_time: Option<Duration>,
     query_time: Option<Duration>,
@@ -144,6 +167,8 @@ impl Course {
             prompt_text: Set(asking.text.clone()),
             data_source_ids: Set(Some(serde_json::json!(asking.source_ids()))),
             schema_names: Set(Some(serde_json::json!(asking.schemas))),
+            follows_execution_id: Set(asking.follows),
+            thread: Set(asking.thread_on_record()),
             status: Set(Status::Processing),
             ai_processing_status: Set(StepStatus::InProgress),
             progress_percentage: Set(0),
@@ -156,8 +181,19 @@ impl Course {
         let started = Happening::Started { prompt_id: asking.prompt_id };
         event::append(&tx, &platform, (organization_id, row.id), 1, &started).await?;
         tx.commit().await?;
-        let (plan, told, answer, ai_time, query_time) = (None, None, None, None, None);
-        Ok(Self { studio, asking, row, seq: 1, plan, told, answer, ai_time, query_time })
+        Ok(Self {
+            studio,
+            asking,
+            row,
+            seq: 1,
+            plan: None,
+            told: None,
+            clarification: None,
+            details: None,
+            answer: None,
+            ai_time: None,
+            query_time: None,
+        })
     }
 
     /// Lets it go.
@@ -208,9 +244,16 @@ impl Course {
         let studio = self.studio.clone();
         let context = context::build(&engine, &studio.samples, &catalogue, &self.asking.schemas);
         let mut context = unless(cancelled, context).await?;
-        context.terms = glossary::terms(&engine.platform, tenant, &caller, &self.asking.text).await?;
+        context.terms = glossary::terms(&engine.platform, tenant, &caller, &self.asking.said()).await?;
+        semantics::apply(&engine.platform, tenant, &caller, &self.asking.chosen, &mut context).await?;
+        context.asks = self.asking.asks;
+        context.thread = self.asking.thread.clone();
         let began = Instant::now();
-        let pairs = verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?;
+        let pairs = match self.asking.thread.is_empty() {
+            true => verified::about(&engine.platform, tenant, &caller, &self.asking.text, &catalogue).await?,
+            // What goes on from another question is not the question that was confirmed.
+            false => Vec::new(),
+        };
         let plan = match unless(cancelled, self.confirmed(&engine, &catalogue, &pairs)).await? {
             Some(plan) => plan,
             None => {
@@ -221,7 +264,11 @@ impl Course {
                     self.tell(Happening::ToolCall { tool: "model", summary }).await?;
                 }
                 let planning = planner.plan(&self.asking.text, &context);
-                unless(cancelled, async { planning.await.map_err(answerable) }).await?
+                let planned = unless(cancelled, async { Ok(planning.await) }).await?;
+                match planned {
+                    Ok(plan) => plan,
+                    Err(error) => return Err(self.not_planned(error, &context).await?),
+                }
             }
         };
         self.generated(plan).await?;
@@ -252,7 +299,7 @@ impl Course {
         }
         self.ai_time = Some(began.elapsed());
         let Some(plan) = self.plan.clone() else { return Err(Error::internal("a run without its plan")) };
-        self.told = Some(Told::of(&plan, planner::follow_ups(&self.asking.text, &context)));
+        self.told = Some(Told::of(&plan, planner::follow_ups(&self.asking.said(), &context)));
         self.reach(Phase::Executing).await?;
         let began = Instant::now();
         let ran = self.run(cancelled, &engine, &plan.sql, sources).await;
@@ -323,6 +370,39 @@ impl Course {
         Ok(())
     }
 
+    /// Why there is no plan, for the caller; on record without values of the data, and with what the person is to answer.
+    async fn not_planned(&mut self, error: PlanError, context: &Context) -> Result<Error> {
+        match &error {
+            PlanError::NotUnderstood { unknown_words, .. } => {
+                let suggestions = planner::follow_ups(&self.asking.said(), context);
+                self.details = Some(not_understood(unknown_words, &suggestions));
+            }
+            PlanError::Ambiguous { message, word, choices } => {
+                let clarification = Clarification {
+                    question: message.clone(),
+                    word: word.clone(),
+                    choices: choices.clone(),
+                    chosen: self.asking.chosen.clone(),
+                };
+                self.tell(Happening::InputRequired {
+                    request_id: self.row.id.to_string(),
+                    kind: CLARIFICATION,
+                    question: clarification.question.clone(),
+                    options: clarification.options(),
+                })
+                .await?;
+                self.clarification = Some(clarification);
+            }
+            PlanError::Withheld { .. } | PlanError::Unavailable { .. } | PlanError::InvalidAnswer { .. } => {}
+        }
+        let mut error = answerable(error);
+        if self.clarification.is_some() {
+            // Where the answer goes.
+            error.details.insert(0, FieldError::new("execution_id", self.row.id.to_string()));
+        }
+        Ok(error)
+    }
+
     async fn generated(&mut self, plan: Plan) -> Result<()> {
         let happening = Happening::SqlGenerated {
             generated_query_text: plan.sql.clone(),
@@ -375,17 +455,26 @@ impl Course {
         let took = (now - self.row.started_at).num_milliseconds().max(0);
         let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let queried = self.query_time.map(|_| step(error.is_none()));
+        let details = self.details.clone().or_else(|| error.map(|error| error.details.clone())).unwrap_or_default();
         let tx = platform.db.begin().await?;
         let prompt_id = match (&self.asking.keep, self.asking.prompt_id) {
             (Some(keep), None) => {
                 let kept = self.saved(keep, error, status)?.insert(tx.conn()).await?;
                 prompt::sources::link(&tx, kept.id, &self.asking.source_ids()).await?;
+                let by = self.asking.caller.user_id;
+                versions::record(&tx, &platform, None, &kept, versions::Change::Saved, by).await?;
                 Some(kept.id)
             }
             (_, Some(id)) => {
                 // Its readers are not told what another's policies made of it.
                 if self.asking.by_author {
+                    let before = prompt::Entity::find_by_id(id).one(tx.conn()).await?;
                     self.again(id, error, status).exec(tx.conn()).await?;
+                    let after = prompt::Entity::find_by_id(id).one(tx.conn()).await?;
+                    if let (Some(before), Some(after)) = (before, after) {
+                        let (by, change) = (self.asking.caller.user_id, versions::Change::AskedAgain);
+                        versions::record(&tx, &platform, Some(&before), &after, change, by).await?;
+                    }
                 }
                 Some(id)
             }
@@ -403,6 +492,8 @@ impl Course {
             rows_returned: Set(self.row.rows_returned),
             error_code: Set(error.map(|error| error.code.as_str().to_owned())),
             error_message: Set(error.map(|error| error.message.to_string())),
+            error_details: Set(error.map(|_| serde_json::json!(details))),
+            clarification: Set(self.clarification.as_ref().map(|asked| serde_json::json!(asked))),
             completed_at: Set(Some(now)),
             total_duration_ms: Set(Some(took)),
             ai_duration_ms: Set(self.ai_time.map(milliseconds)),
@@ -422,7 +513,7 @@ impl Course {
         let row = row.ok_or_else(|| Error::internal("a run that has ended is gone"))?;
         let happening = match error {
             None => Happening::Completed { rows_returned: row.rows_returned, total_duration_ms: took },
-            Some(error) => Happening::of_error(error),
+            Some(error) => Happening::of_error(&error.clone().with_details(details)),
         };
         event::append(&tx, &platform, (row.organization_id, row.id), self.seq + 1, &happening).await?;
         if let (Some(id), None) = (prompt_id, self.asking.prompt_id) {
@@ -451,6 +542,7 @@ impl Course {
             tags: Set(serde_json::json!(keep.tags)),
             metadata: Set(None),
             template_id: Set(self.asking.template_id),
+            thread: Set(self.asking.thread_on_record()),
             ai_model_used: Set(self.plan.as_ref().map(|plan| plan.model.clone())),
             ai_response_metadata: Set(self.response_metadata()),
             error_message: Set(error.map(|error| error.message.to_string())),
@@ -486,11 +578,7 @@ impl Course {
     }
 
     fn response_metadata(&self) -> serde_json::Value {
-        let told = self.told.as_ref().map(|told| {
-            serde_json::json!({"model": told.model, "confidence": told.confidence, "tokens_used": told.tokens_used,
-                "explanation": told.explanation})
-        });
-        told.unwrap_or_else(|| serde_json::json!({}))
+        self.told.as_ref().map_or_else(|| serde_json::json!({}), Told::metadata)
     }
 }
 
@@ -588,16 +676,20 @@ fn step(done: bool) -> StepStatus {
     if done { StepStatus::Completed } else { StepStatus::Failed }
 }
 
+fn not_understood(words: &[String], suggestions: &[String]) -> Vec<FieldError> {
+    let words = words.iter().map(|word| FieldError::new("unknown_word", word));
+    words.chain(suggestions.iter().map(|question| FieldError::new("suggestion", question))).collect()
+}
+
 fn answerable(error: PlanError) -> Error {
     let message = error.to_string();
     match error {
-        PlanError::NotUnderstood { unknown_words, suggestions, .. } => {
-            let words = unknown_words.into_iter().map(|word| FieldError::new("unknown_word", word));
-            let suggestions = suggestions.into_iter().map(|question| FieldError::new("suggestion", question));
-            Error::new(ErrorCode::QuestionNotUnderstood)
-                .with_message(message)
-                .with_details(words.chain(suggestions).collect())
-        }
+        PlanError::NotUnderstood { unknown_words, suggestions, .. } => Error::new(ErrorCode::QuestionNotUnderstood)
+            .with_message(message)
+            .with_details(not_understood(&unknown_words, &suggestions)),
+        PlanError::Ambiguous { choices, .. } => Error::new(ErrorCode::QuestionAmbiguous)
+            .with_message(message)
+            .with_details(choices.into_iter().map(|choice| FieldError::new("choice", choice.label)).collect()),
         PlanError::Withheld { names, .. } => Error::new(ErrorCode::PolicyDenied)
             .with_message(message)
             .with_details(names.into_iter().map(|name| FieldError::new("withheld", name)).collect()),

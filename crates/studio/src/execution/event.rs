@@ -3,7 +3,7 @@
 //! An event has no secret in it, and nothing of the rows: the question's SQL, words about it, and numbers.
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Error, ErrorCode, ExecutionId, OrganizationId, PromptId, Result, Tenant};
+use rivergen_kernel::{Error, ErrorCode, ExecutionId, FieldError, OrganizationId, PromptId, Result, Tenant};
 use rivergen_platform::{
     Event as News, Platform, Transaction,
     db::{TenantOwned, TenantScope},
@@ -77,10 +77,13 @@ pub(crate) enum Happening {
     SqlGenerated { generated_query_text: String, explanation: String, confidence: f64 },
     #[serde(rename = "execution.tool_call")]
     ToolCall { tool: &'static str, summary: String },
+    /// The run is over all the same: the answer begins another.
+    #[serde(rename = "execution.input_required")]
+    InputRequired { request_id: String, kind: &'static str, question: String, options: Vec<String> },
     #[serde(rename = "execution.completed")]
     Completed { rows_returned: Option<i64>, total_duration_ms: i64 },
     #[serde(rename = "execution.failed")]
-    Failed { code: &'static str, message: String },
+    Failed { code: &'static str, message: String, details: Vec<FieldError> },
     #[serde(rename = "execution.cancelled")]
     Cancelled {},
 }
@@ -93,7 +96,9 @@ impl Happening {
     pub fn of_error(error: &Error) -> Self {
         match error.code {
             ErrorCode::QueryCancelled => Self::Cancelled {},
-            code => Self::Failed { code: code.as_str(), message: error.message.to_string() },
+            code => {
+                Self::Failed { code: code.as_str(), message: error.message.to_string(), details: error.details.clone() }
+            }
         }
     }
 }
@@ -101,7 +106,7 @@ impl Happening {
 /// An event as clients get it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ExecutionEvent {
-    /// `execution.started`, `.progress`, `.sql_generated`, `.tool_call`, `.completed`, `.failed` or `.cancelled`.
+    /// `execution.started`, `.progress`, `.sql_generated`, `.tool_call`, `.input_required`, `.completed`, `.failed` or `.cancelled`.
     #[schema(examples("execution.progress"))]
     pub event: String,
     pub execution_id: ExecutionId,

@@ -88,7 +88,8 @@ pub async fn give_feedback(
         .filter(verified::Column::Status.eq(verified::Status::Candidate))
         .exec(tx.conn())
         .await?;
-    let pair = match query_text.filter(|_| !ids.is_empty()) {
+    // Of a question that goes on from another, the words alone would be a pair of something else.
+    let pair = match query_text.filter(|_| !ids.is_empty() && run.thread.is_none()) {
         None => None,
         Some(query_text) => {
             let row = verified::ActiveModel {

@@ -12,10 +12,12 @@
 
 pub mod ask;
 pub mod cancel;
+pub mod clarify;
 pub(crate) mod course;
 pub mod event;
 pub mod feedback;
 pub(crate) mod live;
+pub mod save;
 pub mod stream;
 
 pub(crate) use course::{abandon, without_life};
@@ -23,8 +25,8 @@ pub(crate) use course::{abandon, without_life};
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    Caller, Error, ErrorCode, ExecutionId, OrganizationId, Permission, PromptId, QueryId, Result, TemplateId, Tenant,
-    UserId, WorkspaceId,
+    Caller, Error, ErrorCode, ExecutionId, FieldError, OrganizationId, Permission, PromptId, QueryId, Result,
+    TemplateId, Tenant, UserId, WorkspaceId,
 };
 use rivergen_platform::{
     db::{TenantOwned, TenantScope},
@@ -40,8 +42,9 @@ use utoipa::ToSchema;
 
 use crate::{
     Studio, chart,
-    planner::{Plan, Understanding},
+    planner::{Choice, Plan, Understanding},
     prompt::{Status, StepStatus},
+    semantics::definition::SynonymDefinition,
 };
 
 /// Whether a run answered its question.
@@ -76,6 +79,9 @@ pub struct Model {
     pub data_source_ids: Option<Json>,
     /// Names, as a JSON array.
     pub schema_names: Option<Json>,
+    pub follows_execution_id: Option<ExecutionId>,
+    /// What the question goes on from: [`crate::planner::Turn`]s, as a JSON array.
+    pub thread: Option<Json>,
     pub status: Status,
     pub ai_processing_status: StepStatus,
     pub query_execution_status: Option<StepStatus>,
@@ -87,6 +93,10 @@ pub struct Model {
     pub rows_returned: Option<i64>,
     pub error_code: Option<String>,
     pub error_message: Option<String>,
+    /// `{field, reason}`, as a JSON array.
+    pub error_details: Option<Json>,
+    /// What its person is asked: [`Clarification`].
+    pub clarification: Option<Json>,
     pub started_at: DateTime<Utc>,
     pub completed_at: Option<DateTime<Utc>>,
     pub total_duration_ms: Option<i64>,
@@ -131,6 +141,46 @@ impl Told {
             follow_ups,
         }
     }
+
+    /// As a saved question keeps it.
+    pub fn metadata(&self) -> serde_json::Value {
+        serde_json::json!({"model": self.model, "confidence": self.confidence, "tokens_used": self.tokens_used,
+            "explanation": self.explanation})
+    }
+}
+
+/// Of questions back, the kind that there is.
+pub(crate) const CLARIFICATION: &str = "clarification";
+
+/// What a run that could not go on asks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Clarification {
+    pub question: String,
+    /// That can be read in several ways.
+    pub word: String,
+    pub choices: Vec<Choice>,
+    /// What was answered on the way here.
+    pub chosen: Vec<SynonymDefinition>,
+}
+
+impl Clarification {
+    pub fn options(&self) -> Vec<String> {
+        self.choices.iter().map(|choice| choice.label.clone()).collect()
+    }
+}
+
+/// A question back: which of several readings is meant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InputRequest {
+    /// The run that asks.
+    #[schema(examples("42"))]
+    pub request_id: String,
+    #[schema(examples("clarification"))]
+    pub kind: String,
+    #[schema(examples("\"region\" can mean orders.region or customers.region; which one do you mean?"))]
+    pub question: String,
+    #[schema(examples(json!(["orders.region", "customers.region"])))]
+    pub options: Vec<String>,
 }
 
 /// A run, as far as it has come.
@@ -139,6 +189,8 @@ pub struct Execution {
     pub execution_id: ExecutionId,
     /// Where the question is saved.
     pub prompt_id: Option<PromptId>,
+    /// The run that the question goes on from.
+    pub follows_execution_id: Option<ExecutionId>,
     pub status: Status,
     pub ai_processing_status: StepStatus,
     pub query_execution_status: Option<StepStatus>,
@@ -182,6 +234,11 @@ pub struct Execution {
     #[schema(examples("QUESTION_NOT_UNDERSTOOD"))]
     pub error_code: Option<String>,
     pub error_message: Option<String>,
+    /// What goes with the error: words that mean nothing, the nearest questions that do, what is withheld.
+    #[schema(value_type = Vec<FieldError>)]
+    pub error_details: serde_json::Value,
+    /// Where the run ended with a question back; the answer goes to `…/clarify`.
+    pub input_required: Option<InputRequest>,
 }
 
 /// What a run read, for the one who asked.
@@ -194,6 +251,14 @@ pub(crate) struct Preview {
 
 impl Execution {
     pub(crate) fn new(row: Model, preview: Option<Preview>) -> Result<Self> {
+        let asked: Option<Clarification> =
+            row.clarification.map(serde_json::from_value).transpose().map_err(Error::internal)?;
+        let input_required = asked.map(|asked| InputRequest {
+            request_id: row.id.to_string(),
+            kind: CLARIFICATION.to_owned(),
+            options: asked.options(),
+            question: asked.question,
+        });
         let told: Option<Told> = row.told.map(serde_json::from_value).transpose().map_err(Error::internal)?;
         let (mut columns, mut rows, mut truncated, mut policies, mut chart) = (None, None, None, Vec::new(), None);
         if let Some(preview) = preview {
@@ -214,6 +279,7 @@ impl Execution {
         Ok(Self {
             execution_id: row.id,
             prompt_id: row.prompt_id,
+            follows_execution_id: row.follows_execution_id,
             status: row.status,
             ai_processing_status: row.ai_processing_status,
             query_execution_status: row.query_execution_status,
@@ -236,6 +302,8 @@ impl Execution {
             policies_applied: policies.into_iter().map(PolicyOfQuery::from).collect(),
             error_code: row.error_code,
             error_message: row.error_message,
+            error_details: row.error_details.unwrap_or_else(|| serde_json::json!([])),
+            input_required,
         })
     }
 }
@@ -259,6 +327,8 @@ pub async fn get_execution_status(
     if !is_own {
         // They are made of what its person may see.
         execution.follow_up_questions.clear();
+        execution.error_details = serde_json::json!([]);
+        execution.input_required = None;
     }
     Ok(Reply::ok(execution, "The run of the question."))
 }

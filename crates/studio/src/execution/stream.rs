@@ -114,7 +114,7 @@ impl Following {
     /// Whether the client may still follow the run, and whether that goes on; both as they are now.
     async fn look_again(&mut self) -> Result<()> {
         self.looked_at = Instant::now();
-        let caller = self.studio.authenticator.authenticate(self.token.expose(), self.origin.ip).await?;
+        let caller = self.studio.authenticator.authenticate_again(self.token.expose(), self.origin.ip).await?;
         if !caller.email_verified {
             return Err(ErrorCode::EmailNotVerified.into());
         }

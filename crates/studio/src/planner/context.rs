@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
-use super::Term;
+use super::{Layer, Term};
 
 /// The schema as one caller sees it at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +28,23 @@ pub struct Context {
     /// Words of the organization's own.
     #[serde(default)]
     pub terms: Vec<Term>,
+    /// What people said of the data, as far as the caller may see that.
+    #[serde(default)]
+    pub layer: Layer,
+    /// Whether a planner that cannot tell which of some equally good readings is meant asks, rather than chooses.
+    #[serde(default)]
+    pub asks: bool,
+    /// What the question goes on from, the first first; empty where it stands by itself.
+    #[serde(default)]
+    pub thread: Vec<Turn>,
+}
+
+/// A question that was answered, to which another refers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    pub question: String,
+    /// What it became.
+    pub sql: Option<String>,
 }
 
 /// A question and the SQL that answers it.

@@ -14,6 +14,8 @@
 mod chat;
 mod context;
 mod embedded;
+mod layer;
+mod metric;
 pub(crate) mod quote;
 mod single_select;
 pub mod terms;
@@ -22,8 +24,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use chat::{ChatPlanner, ChatSettings};
-pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext};
+pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext, Turn};
 pub use embedded::EmbeddedPlanner;
+pub use layer::{ColumnPlace, Join, Layer, Metric, Synonym};
+pub use metric::MetricError;
 pub use single_select::{NotOneSelect, require_single_select};
 pub use terms::Term;
 
@@ -61,6 +65,16 @@ pub fn follow_ups(question: &str, context: &Context) -> Vec<String> {
     embedded::follow_ups(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
 }
 
+/// How tables belong together by what the schema declares and what names tell.
+pub(crate) fn references(context: &Context) -> Vec<Join> {
+    embedded::references(context)
+}
+
+/// Whether the column alone identifies a row of its table.
+pub(crate) fn is_key(context: &Context, place: ColumnPlace) -> bool {
+    embedded::is_key(context, place)
+}
+
 /// A question, understood.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -87,6 +101,17 @@ pub struct Understanding {
     pub meaning: String,
 }
 
+/// One of several readings of a word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// For people; no two of a word are alike.
+    pub label: String,
+    /// `catalog.schema.table`, or a column of it.
+    pub of: String,
+    /// The word is a value of the column.
+    pub is_value: bool,
+}
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -99,6 +124,16 @@ pub enum PlanError {
         unknown_words: Vec<String>,
         /// The nearest questions that do work on this schema.
         suggestions: Vec<String>,
+    },
+    /// A word of the question has several readings, each as good as the others.
+    #[error("{message}")]
+    Ambiguous {
+        /// The question to the person who asked.
+        message: String,
+        /// The word as it was asked.
+        word: String,
+        /// At least two.
+        choices: Vec<Choice>,
     },
     /// The question is about something that exists but that the caller may not see.
     #[error("{message}")]

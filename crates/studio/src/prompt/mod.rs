@@ -13,6 +13,7 @@ pub mod list;
 pub mod restore;
 pub mod sources;
 pub mod update;
+pub mod versions;
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{
@@ -75,6 +76,8 @@ pub struct Model {
     /// What clients keep with it; null is none.
     pub metadata: Option<Json>,
     pub template_id: Option<TemplateId>,
+    /// What it goes on from: [`crate::planner::Turn`]s, as a JSON array.
+    pub thread: Option<Json>,
     pub ai_model_used: Option<String>,
     pub ai_response_metadata: Json,
     pub error_message: Option<String>,

@@ -13,6 +13,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::versions;
 use crate::Studio;
 
 /// Metadata of one question at most.
@@ -64,6 +65,7 @@ pub async fn update_prompt(
     let platform = &studio.engine.platform;
     let organization_id = prompt.organization_id;
     let mut changed = Vec::new();
+    let before = prompt.clone();
     let mut row = prompt.into_active_model();
     if let Some(name) = request.name {
         row.name = Set(name.map(|name| name.replace('\0', "")));
@@ -88,6 +90,7 @@ pub async fn update_prompt(
     row.updated_at = Set(platform.clock.now());
     let tx = platform.db.begin().await?;
     let row = row.update(tx.conn()).await?;
+    versions::record(&tx, platform, Some(&before), &row, versions::Change::Changed, caller.user_id).await?;
     let record = AuditRecord::new(Some(organization_id), origin.actor(caller.user_id), "prompt.update")
         .target("prompt", id)
         .details(serde_json::json!({"changed": changed}));

@@ -47,7 +47,7 @@ pub struct ExecuteTemplateRequest {
     pub save_prompt: Option<bool>,
 }
 
-errors! { pub ExecuteTemplateErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, InvalidQuery, Unauthorized, Forbidden,
+errors! { pub ExecuteTemplateErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, QuestionAmbiguous, InvalidQuery, Unauthorized, Forbidden,
 EmailNotVerified, PolicyDenied, NotFound, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited,
 QueryLimitExceeded, InternalError, ConnectionError, PlannerUnavailable, QueryTimeout; }
 
@@ -107,6 +107,10 @@ pub async fn execute_template(
         prompt_id: None,
         by_author: true,
         template_id: Some(id),
+        asks: true,
+        chosen: Vec::new(),
+        thread: Vec::new(),
+        follows: None,
     };
     ask::answer(studio, asking, ["Template execution started.", "Template execution completed."]).await
 }

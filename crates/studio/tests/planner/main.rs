@@ -5,7 +5,9 @@
 //! `PLANNER_SHOW=1` and `--nocapture`.
 
 mod chat;
+mod conversation;
 mod engine;
+mod layer;
 mod properties;
 mod table;
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use rivergen_studio::planner::{EmbeddedPlanner, PlanError, require_single_select};
+use rivergen_studio::planner::{EmbeddedPlanner, PlanError, Turn, require_single_select};
 
 use tokio::runtime::Runtime;
 
@@ -199,6 +199,24 @@ proptest! {
             if let Ok(plan) = EmbeddedPlanner::new().understand(&question, &context) {
                 let answer = RUNTIME.block_on(engine.rows(&plan.sql));
                 prop_assert!(answer.is_ok(), "{}\n{}\n{:?}", question, plan.sql, answer);
+            }
+        }
+    }
+
+    #[test]
+    fn any_conversation_runs(
+        before in prop::collection::vec(word(), 1..8),
+        after in prop::collection::vec(word(), 0..6),
+    ) {
+        let (before, question) = (before.join(" "), after.join(" "));
+        for (name, engine) in engines() {
+            let (mut context, _) = table::schema(name);
+            context.thread.push(Turn { question: before.clone(), sql: None });
+            let planned = EmbeddedPlanner::new().understand(&question, &context);
+            prop_assert_eq!(&planned, &EmbeddedPlanner::new().understand(&question, &context));
+            if let Ok(plan) = planned {
+                let answer = RUNTIME.block_on(engine.rows(&plan.sql));
+                prop_assert!(answer.is_ok(), "{}, then {}\n{}\n{:?}", before, question, plan.sql, answer);
             }
         }
     }

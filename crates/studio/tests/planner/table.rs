@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rivergen_studio::planner::{ColumnContext, ColumnType, Context, Dialect, TableContext};
+use rivergen_studio::planner::{ColumnContext, ColumnType, Context, Dialect, Layer, TableContext};
 
 /// The rows of each table of a schema, as text; an empty cell is NULL.
 pub type Rows = Vec<Vec<Vec<String>>>;
@@ -30,6 +30,9 @@ pub fn schema(name: &str) -> (Context, Rows) {
         dialect: Dialect::DataFusion,
         examples: vec![],
         terms: vec![],
+        layer: Layer::default(),
+        asks: false,
+        thread: Vec::new(),
     };
     let mut rows: Rows = Vec::new();
     let mut in_rows = false;

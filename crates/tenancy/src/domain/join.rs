@@ -71,7 +71,7 @@ pub(crate) async fn join(
         attributes: &Default::default(),
         by: None,
     };
-    new.add(tx, platform.clock.now()).await?;
+    let mut records = new.add(tx, by, platform.clock.now()).await?;
     let domain = of_address(email);
     let mail = MailTemplate::new(format!("You are a member of {}", found.name))
         .paragraph(format!(
@@ -84,7 +84,8 @@ pub(crate) async fn join(
     let record = AuditRecord::new(Some(organization), by.clone(), "member.join")
         .target("user", user.id().0)
         .details(json!({"domain": domain, "role_id": role.id}));
-    audit::record(tx, &platform.clock, record).await
+    records.push(record);
+    audit::record_all(tx, &platform.clock, records).await
 }
 
 /// A member, also a suspended one.

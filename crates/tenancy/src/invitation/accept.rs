@@ -17,10 +17,11 @@ use rivergen_platform::{
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Column, Entity, Named, OrganizationRef, Status, WorkspaceRef, is_of, is_vouched_for, not_vouched_for};
+use super::{
+    Column, Entity, Named, OrganizationRef, Reason, Status, WorkspaceRef, end, is_of, is_vouched_for, not_vouched_for,
+};
 use crate::{
     Tenancy,
     member::{self, NewMember, Source, assignment::Grant},
@@ -86,26 +87,30 @@ pub async fn accept(
     if taken.rows_affected == 0 {
         return repeated(tx.conn(), &found, me).await;
     }
-    if is_member(tx.conn(), tenant, me).await? {
-        return Err(ErrorCode::AlreadyMember.into());
+    let refused = match is_member(tx.conn(), tenant, me).await? {
+        true => Some((Reason::Joined, ErrorCode::AlreadyMember.into())),
+        false if is_vouched_for(tx.conn(), &found, now).await? => None,
+        false => Some((Reason::InviterMayNot, not_vouched_for())),
+    };
+    if let Some((reason, why)) = refused {
+        let records = end(&tx, vec![found.invitation], reason, now).await?;
+        audit::record_all(&tx, &platform.clock, records).await?;
+        tx.commit().await?;
+        return Err(why);
     }
     let actor = origin.actor(me);
-    if !is_vouched_for(tx.conn(), &found, now).await? {
-        end(&tx, &found, &platform.clock).await?;
-        tx.commit().await?;
-        return Err(not_vouched_for());
-    }
-    join(&tx, &found, me, &actor, &platform.clock).await?;
+    let mut records = join(&tx, &found, me, &actor, &platform.clock).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "invitation.accept")
         .target("invitation", found.invitation.id.0);
-    audit::record(&tx, &platform.clock, record).await?;
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
     answer(&found)
 }
 
 /// Makes the person a member. The role counts in the whole organization where the workspace is the default one; else it
 /// counts in the workspace, and beside it stands the least that a member has.
-async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, clock: &Clock) -> Result<()> {
+async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, clock: &Clock) -> Result<Vec<AuditRecord>> {
     let invitation = &found.invitation;
     let tenant = Tenant::on_behalf_of(invitation.organization_id);
     let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
@@ -124,28 +129,12 @@ async fn join(tx: &Transaction, found: &Named, user_id: UserId, by: &Actor, cloc
         attributes: &Default::default(),
         by: Some(invitation.invited_by_user_id),
     };
-    new.add(tx, clock.now()).await?;
+    let records = new.add(tx, by, clock.now()).await?;
     if !is_everywhere {
         let workspace_id = Some(workspace.id);
         Grant { tenant, user_id, role_id: role.id, workspace_id, expires_at: None }.give(tx, by, clock).await?;
     }
-    Ok(())
-}
-
-/// Ends an invitation that nobody vouches for any more. What the transaction wrote of its acceptance is taken back.
-async fn end(tx: &Transaction, found: &Named, clock: &Clock) -> Result<()> {
-    let invitation = &found.invitation;
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(Status::Revoked))
-        .col_expr(Column::EndedAt, Expr::value(clock.now()))
-        .col_expr(Column::AcceptedByUserId, Expr::value(Option::<UserId>::None))
-        .filter(Column::Id.eq(invitation.id))
-        .exec(tx.conn())
-        .await?;
-    let record = AuditRecord::new(Some(invitation.organization_id), Actor::system(), "invitation.revoke")
-        .target("invitation", invitation.id.0)
-        .details(json!({"reason": "inviter_may_not", "invited_by": invitation.invited_by_user_id}));
-    audit::record(tx, clock, record).await
+    Ok(records)
 }
 
 /// What is answered where the invitation was not pending any more: the same again to whom it made a member.
@@ -160,7 +149,13 @@ async fn repeated(db: &impl ConnectionTrait, found: &Named, me: UserId) -> Resul
                 false => Err(ErrorCode::InvitationGone.into()),
             }
         }
-        Status::Accepted | Status::Revoked => Err(ErrorCode::InvitationGone.into()),
+        Status::Accepted | Status::Revoked => {
+            match is_member(db, Tenant::on_behalf_of(invitation.organization_id), me).await? {
+                // They have come in otherwise.
+                true => Err(ErrorCode::AlreadyMember.into()),
+                false => Err(ErrorCode::InvitationGone.into()),
+            }
+        }
         Status::Pending | Status::Expired => Err(ErrorCode::InvitationExpired.into()),
     }
 }

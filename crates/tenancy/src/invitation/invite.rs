@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_identity::{
     email_address,
-    user::{User, address},
+    user::{User, account, address},
 };
 use rivergen_kernel::{
     Caller, Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, Token, UserId,
@@ -28,13 +28,15 @@ use rivergen_platform::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ActiveModel, Column, Entity, Model, Status, TO_ADDRESS, is_pending, mails::Letter, random_token};
+use super::{
+    ActiveModel, Column, Entity, Model, Reason, Status, TO_ADDRESS, end, mails::Letter, pending_of, random_token,
+};
 use crate::{
     Tenancy, member, organization, role,
     workspace::{self, settings::default_role},
@@ -121,7 +123,8 @@ impl Call<'_> {
         let uses = platform.check_limits(&[(limit, &organization.to_string())]).await?;
         let tx = platform.db.begin().await?;
         uses.keep(&tx).await?;
-        let invitations = Invitations { tenancy, caller, tenant, origin, message, is_dry_run: false };
+        let earlier = &BTreeSet::new();
+        let invitations = Invitations { tenancy, caller, tenant, origin, message, is_dry_run: false, earlier };
         let outcomes = invitations.make(&tx, wanted).await?;
         tx.commit().await?;
         Ok(outcomes)
@@ -166,6 +169,8 @@ pub(crate) struct Invitations<'a> {
     pub message: Option<&'a str>,
     /// Whether the transaction is taken back: then no mail goes out, and none is counted.
     pub is_dry_run: bool,
+    /// Whom a dry run has invited by now in transactions that were taken back: they are invited already.
+    pub earlier: &'a BTreeSet<String>,
 }
 
 impl Invitations<'_> {
@@ -189,7 +194,7 @@ impl Invitations<'_> {
                 rules.allow(&address)?;
                 let role_id = self.judge(&known, one, &address)?;
                 // Of two for the same address in one call, the second finds the first.
-                if tokens.contains_key(&address) {
+                if tokens.contains_key(&address) || self.earlier.contains(&address) {
                     return Err(ErrorCode::InvitationExists.into());
                 }
                 if !self.is_dry_run {
@@ -218,7 +223,7 @@ impl Invitations<'_> {
             }
             judged.push(outcome.map(|(address, _)| address));
         }
-        self.make_room(tx, tokens.keys().cloned().collect(), now).await?;
+        let mut records = self.make_room(tx, tokens.keys().cloned().collect(), now).await?;
         let mut made = insert(tx, rows).await?;
         let (inviter, organization) = (known.inviter.as_str(), known.organization.name.as_str());
         let mail = |invitation: &Model| {
@@ -233,7 +238,8 @@ impl Invitations<'_> {
                 .target("invitation", invitation.id.0)
                 .details(details)
         };
-        audit::record_all(tx, &platform.clock, made.values().map(record).collect()).await?;
+        records.extend(made.values().map(record));
+        audit::record_all(tx, &platform.clock, records).await?;
         let mut made_for = |address: String| made.remove(&address).ok_or_else(|| ErrorCode::InvitationExists.into());
         Ok(judged.into_iter().map(|outcome| outcome.and_then(&mut made_for)).collect())
     }
@@ -317,19 +323,41 @@ impl Invitations<'_> {
         }
     }
 
-    /// An invitation whose time is over stands in the way of no other. Index: invitations(organization_id, email) of those
-    /// that are pending.
-    async fn make_room(&self, tx: &Transaction, addresses: Vec<String>, now: DateTime<Utc>) -> Result<()> {
+    /// An invitation whose time is over stands in the way of no other, nor does one whose inviter is no active member any
+    /// more: nobody could accept it. Answers the records of what ended.
+    async fn make_room(
+        &self,
+        tx: &Transaction,
+        addresses: Vec<String>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<AuditRecord>> {
+        let pending = pending_of(tx, self.tenant, Column::Email.is_in(addresses)).await?;
+        if pending.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (over, open): (Vec<Model>, Vec<Model>) = pending.into_iter().partition(|row| row.expires_at <= now);
         Entity::update_many()
             .col_expr(Column::Status, Expr::value(Status::Expired))
             .col_expr(Column::EndedAt, Expr::value(now))
-            .filter(Column::OrganizationId.eq(self.tenant.organization_id()))
-            .filter(Column::Email.is_in(addresses))
-            .filter(is_pending())
-            .filter(Column::ExpiresAt.lte(now))
+            .filter(Column::Id.is_in(over.iter().map(|row| row.id)))
             .exec(tx.conn())
             .await?;
-        Ok(())
+        let of = member::Entity::belongs_to(account::Entity).from(member::Column::UserId).to(account::Column::Id);
+        // Index: memberships(organization_id, user_id), unique.
+        let there: Vec<UserId> = self
+            .tenant
+            .find::<member::Entity>()
+            .select_only()
+            .column(member::Column::UserId)
+            .join(JoinType::InnerJoin, of.into())
+            .filter(member::Column::UserId.is_in(open.iter().map(|row| row.invited_by_user_id)))
+            .filter(member::Column::Status.eq(member::Status::Active))
+            .filter(account::Column::DisabledAt.is_null())
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        let gone = open.into_iter().filter(|row| !there.contains(&row.invited_by_user_id)).collect();
+        end(tx, gone, Reason::InviterMayNot, now).await
     }
 }
 

@@ -6,11 +6,12 @@
 //!              │  └─ resend ─┐
 //!              ├─ in time ─▶ expired
 //!              └─ revoke ──▶ revoked         also of one that has expired, and by itself where, at its acceptance,
-//!                                            nobody vouches for it any more
+//!                                            nobody vouches for it any more, where the inviter is gone and the
+//!                                            address is invited again, and where its person has come in otherwise
 //! ```
 //!
 //! The token of an invitation is in the mail to its address and nowhere else: no answer shows it, the database keeps its
-//! hash. Sent again, it is another token, and the former one is dead.
+//! hash. Sent again, it is another token, and the former one is dead. [`forget`] takes away those that are long over.
 //!
 //! | file | operation |
 //! | --- | --- |
@@ -22,6 +23,7 @@
 
 pub mod accept;
 pub mod bulk;
+pub mod forget;
 pub mod invite;
 pub mod list;
 mod mails;
@@ -36,9 +38,14 @@ use rivergen_kernel::{
     Error, ErrorCode, InvitationId, OrganizationId, Permission, Result, RoleId, Tenant, Token, TokenHash, UserId,
     WorkspaceId,
 };
-use rivergen_platform::{db::TenantOwned, limits::Rule};
+use rivergen_platform::{
+    Transaction,
+    audit::{Actor, AuditRecord},
+    db::{TenantOwned, TenantScope},
+    limits::Rule,
+};
 use sea_orm::{
-    Condition, ConnectionTrait, FromQueryResult, JoinType, QuerySelect, Select,
+    Condition, ConnectionTrait, FromQueryResult, JoinType, QueryOrder, QuerySelect, QueryTrait, Select,
     entity::prelude::*,
     sea_query::{Expr, IntoCondition},
 };
@@ -275,6 +282,61 @@ async fn is_vouched_for(db: &impl ConnectionTrait, found: &Named, now: DateTime<
     let tenant = Tenant::on_behalf_of(invitation.organization_id);
     let role = role::existing(db, tenant, invitation.role_id).await?;
     Ok(role.is_none_or(|role| may_bring_in && role.permissions().is_subset(&held)))
+}
+
+/// Why an invitation ends by itself, for the audit log.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    /// Whoever vouched for it could not give any more what it promises.
+    InviterMayNot,
+    /// Its person is a member.
+    Joined,
+}
+
+/// Ends invitations for a reason; answers the records of it, to be written with those of the operation.
+async fn end(tx: &Transaction, ended: Vec<Model>, reason: Reason, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
+    if ended.is_empty() {
+        return Ok(Vec::new());
+    }
+    Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Revoked))
+        .col_expr(Column::EndedAt, Expr::value(now))
+        // What the transaction may have written of an acceptance is taken back.
+        .col_expr(Column::AcceptedByUserId, Expr::value(Option::<UserId>::None))
+        .filter(Column::Id.is_in(ended.iter().map(|invitation| invitation.id)))
+        .exec(tx.conn())
+        .await?;
+    let record = |invitation: Model| {
+        AuditRecord::new(Some(invitation.organization_id), Actor::system(), "invitation.revoke")
+            .target("invitation", invitation.id.0)
+            .details(serde_json::json!({"reason": reason, "invited_by": invitation.invited_by_user_id}))
+    };
+    Ok(ended.into_iter().map(record).collect())
+}
+
+/// Ends what invites somebody who has just become a member, to whichever of the addresses that count as theirs where people
+/// are invited: the primary one, and those that they have proved. Answers the records of it.
+pub(crate) async fn end_of_member(
+    tx: &Transaction,
+    tenant: Tenant,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<Vec<AuditRecord>> {
+    let theirs =
+        Condition::any().add(address::Column::IsPrimary.eq(true)).add(address::Column::VerifiedAt.is_not_null());
+    // Index: user_emails(user_id).
+    let addresses = address::Entity::find().select_only().column(address::Column::Email);
+    let addresses = addresses.filter(address::Column::UserId.eq(user)).filter(theirs).into_query();
+    let pending = pending_of(tx, tenant, Column::Email.in_subquery(addresses)).await?;
+    end(tx, pending, Reason::Joined, now).await
+}
+
+/// What is written down as pending for these addresses, held until the transaction ends. Index: invitations(organization_id,
+/// email) of those that are pending.
+async fn pending_of(tx: &Transaction, tenant: Tenant, addresses: Expr) -> Result<Vec<Model>> {
+    let pending = tenant.find::<Entity>().filter(addresses).filter(is_pending());
+    Ok(pending.order_by_asc(Column::Id).lock_exclusive().all(tx.conn()).await?)
 }
 
 fn not_vouched_for() -> Error {

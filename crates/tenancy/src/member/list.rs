@@ -61,10 +61,10 @@ pub async fn list(
         return Ok(Reply::ok(Members { members: Vec::new(), total_count: 0, message }, message));
     };
     let holders = |role| assignment::holders(tenant, &[role], platform.clock.now());
-    let condition = found
-        .add_option(filter.role_id.map(|role| Column::UserId.in_subquery(holders(role))))
-        .add_option(filter.status.map(|status| Column::Status.eq(status)));
-    let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
+    let sought = found
+        .among(filter.role_id.map(holders), assignment::Column::UserId)
+        .who(filter.status.map(|status| Column::Status.eq(status)));
+    let wanted = Wanted { sought, known_as: format!("{filter:?}"), skip: window.skip(), limit: window.limit() };
     let page = page(&platform.db, &tenancy.headcounts, tenant, wanted, by_name).await?;
     let members = view::shown(&tenancy, &caller, page.members).await?;
     Ok(Reply::ok(Members { members, total_count: page.total, message }, message))

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Tenancy, organization, role, standing::Standing};
+use crate::{Tenancy, invitation, organization, role, standing::Standing};
 
 /// The operations on members.
 pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
@@ -168,9 +168,24 @@ pub struct NewMember<'a> {
 }
 
 impl NewMember<'_> {
-    /// `ALREADY_MEMBER` where they are.
-    pub async fn add(self, tx: &Transaction, now: DateTime<Utc>) -> Result<()> {
+    /// `ALREADY_MEMBER` where they are. What invited them otherwise is over. Answers the records of that and of the role
+    /// that they got, from which its history is read: to be written with that of the operation, after everything that the
+    /// transaction locks.
+    pub async fn add(self, tx: &Transaction, actor: &Actor, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
         let user = User::find(tx.conn(), self.user_id).await?.ok_or(ErrorCode::UserNotFound)?;
+        Ok(self.add_pushed(tx, actor, &user, None, now).await?.1)
+    }
+
+    /// As [`add`](Self::add), of a person who is known with their primary address, and with what the identity provider says
+    /// that pushes them of whether they are let in.
+    pub async fn add_pushed(
+        self,
+        tx: &Transaction,
+        actor: &Actor,
+        user: &User,
+        scim_active: Option<bool>,
+        now: DateTime<Utc>,
+    ) -> Result<(Model, Vec<AuditRecord>)> {
         let row = ActiveModel {
             organization_id: Set(self.organization_id),
             user_id: Set(self.user_id),
@@ -182,13 +197,13 @@ impl NewMember<'_> {
             email: Set(user.email.email.clone()),
             status_updated_at: Set(None),
             last_login_at: Set(None),
-            scim_active: Set(None),
+            scim_active: Set(scim_active),
             ..Default::default()
         };
-        Entity::insert(row).exec_without_returning(tx.conn()).await.map_err(|error| {
+        let member = Entity::insert(row).exec_with_returning(tx.conn()).await.map_err(|error| {
             if is_unique_violation(&error) { ErrorCode::AlreadyMember.into() } else { Error::from(error) }
         })?;
-        word::write(tx, self.organization_id, self.user_id, &user.account.display_name, &user.email.email).await?;
+        word::insert(tx, self.organization_id, self.user_id, &user.account.display_name, &user.email.email).await?;
         let role = assignment::ActiveModel {
             organization_id: Set(self.organization_id),
             user_id: Set(self.user_id),
@@ -202,7 +217,14 @@ impl NewMember<'_> {
         };
         assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
         tx.publish(Event::MembersChanged(self.organization_id)).await?;
-        tx.publish(Event::UserChanged(self.user_id)).await
+        tx.publish(Event::UserChanged(self.user_id)).await?;
+        let details = serde_json::json!({"user_id": self.user_id, "workspace_id": null, "joined": self.source,
+            "given_by": self.by});
+        let record = AuditRecord::new(Some(self.organization_id), actor.clone(), "role.assign");
+        let mut records = vec![record.target("role", self.role_id.0).details(details)];
+        let tenant = Tenant::on_behalf_of(self.organization_id);
+        records.extend(invitation::end_of_member(tx, tenant, self.user_id, now).await?);
+        Ok((member, records))
     }
 }
 
@@ -236,8 +258,7 @@ pub async fn rename(tx: &Transaction, user: &User) -> Result<()> {
 /// Refuses what somebody may not do to a member who holds more than they themselves: 403.
 pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> Result<()> {
     let held = &caller.membership()?.permissions;
-    let above = target.roles.iter().filter(|role| role.assignment.expires_at.is_none_or(|end| now < end));
-    let mut above = above.filter(|role| role.assignment.workspace_id.is_none());
+    let mut above = target.roles.iter().filter(|role| role.is_live(now) && role.assignment.workspace_id.is_none());
     match above.any(|role| !role.permissions.is_subset(held)) {
         true => Err(Error::new(ErrorCode::Forbidden).with_message("The member holds more than you do.")),
         false => Ok(()),
@@ -380,7 +401,27 @@ pub async fn remove(
         .exec(tx.conn())
         .await?;
     tx.publish(Event::MembersChanged(organization)).await?;
-    require_owner(tx, tenant, user_id).await
+    require_owner(tx, tenant, user_id).await?;
+    end_exemption(tx, tenant, user_id).await
+}
+
+/// Who is a member no more is exempt from nothing: should they be one again, they come in as everybody does. The organization is
+/// locked.
+pub(crate) async fn end_exemption(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<()> {
+    let organization = tenant.organization_id();
+    let row = organization::Entity::find_by_id(organization).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
+    let mut enforcement = row.enforcement()?;
+    if !enforcement.exempts(user_id) {
+        return Ok(());
+    }
+    enforcement.exempt_user_ids.retain(|exempt| *exempt != user_id);
+    let kept = serde_json::to_value(&enforcement).map_err(Error::internal)?;
+    organization::Entity::update_many()
+        .col_expr(organization::Column::Enforcement, Expr::value(kept))
+        .filter(organization::Column::Id.eq(organization))
+        .exec(tx.conn())
+        .await?;
+    tx.publish(Event::OrganizationChanged(organization)).await
 }
 
 /// As [`set_status`], by an administrator; `CONFLICT` where the identity provider does not let the member in.
@@ -422,6 +463,7 @@ pub async fn set_status(
         require_owner(tx, tenant, member.user_id).await?;
     }
     tx.publish(Event::UserChanged(member.user_id)).await?;
+    tx.publish(Event::MembersChanged(tenant.organization_id())).await?;
     Ok(true)
 }
 
@@ -531,6 +573,23 @@ pub mod assignment {
             self.record(tx, by, clock, "role.revoke").await
         }
 
+        /// Makes it somebody else's, who holds nothing in the organization yet. Whether it may be is the caller's business.
+        pub(crate) async fn hand_over(
+            &self,
+            tx: &Transaction,
+            to: UserId,
+            by: &Actor,
+            clock: &rivergen_platform::Clock,
+        ) -> Result<()> {
+            Entity::update_many()
+                .col_expr(Column::UserId, Expr::value(to))
+                .filter(Column::Id.eq(self.id))
+                .exec(tx.conn())
+                .await?;
+            self.record(tx, by, clock, "role.revoke").await?;
+            Self { user_id: to, ..self.clone() }.record(tx, by, clock, "role.assign").await
+        }
+
         async fn record(
             &self,
             tx: &Transaction,
@@ -550,7 +609,7 @@ pub mod assignment {
 pub mod word {
     use sea_orm::sea_query::{Alias, Asterisk, ExprTrait, Query, SelectStatement};
 
-    use super::*;
+    use super::{page::Sought, *};
 
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -585,20 +644,20 @@ pub mod word {
     }
 
     /// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
-    pub async fn meant_by(
+    pub(crate) async fn meant_by(
         db: &impl ConnectionTrait,
         tenant: Tenant,
         search: Option<&str>,
-    ) -> Result<Option<Condition>> {
+    ) -> Result<Option<Sought>> {
         match search.map(str::trim).filter(|text| !text.is_empty()) {
             Some(text) => found_by(db, tenant, text).await,
-            None => Ok(Some(Condition::all())),
+            None => Ok(Some(Sought::everybody())),
         }
     }
 
     /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
     /// word. An address is one word.
-    async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Condition>> {
+    async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Sought>> {
         let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
             true => vec![token.to_lowercase()],
             false => split(token).collect(),
@@ -620,7 +679,7 @@ pub mod word {
         for word in others {
             found = found.filter(Expr::exists(of_the_same(tenant, word)));
         }
-        Ok(Some(Condition::all().add(super::Column::UserId.in_subquery(found.into_query()))))
+        Ok(Some(Sought::everybody().among(Some(found.into_query()), Column::UserId)))
     }
 
     /// How often a word is found that begins so; nobody counts beyond a thousand.
@@ -675,6 +734,17 @@ pub mod word {
             .filter(Column::UserId.eq(user_id))
             .exec(tx.conn())
             .await?;
+        insert(tx, organization_id, user_id, name, email).await
+    }
+
+    /// Writes the words down of a member who has none yet.
+    pub(super) async fn insert(
+        tx: &Transaction,
+        organization_id: OrganizationId,
+        user_id: UserId,
+        name: &str,
+        email: &str,
+    ) -> Result<()> {
         let rows = words_of(name, email).into_iter().map(|word| ActiveModel {
             organization_id: Set(organization_id),
             word: Set(word),

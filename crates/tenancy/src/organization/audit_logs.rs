@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use garde::Validate;
 use rivergen_kernel::{Error, OrganizationId, Permission, Result, Tenant, UserId};
@@ -23,7 +23,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn, preferred},
 };
-use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -83,7 +83,29 @@ impl Happened {
             .add_option(self.from.map(|from| Column::OccurredAt.gte(from)))
             .add_option(self.to.map(|to| Column::OccurredAt.lt(to)))
     }
+
+    /// Between which records those of its time lie, so that a page walks along no others however long ago that was. Index:
+    /// audit_log(organization_id, occurred_at, id).
+    async fn span(&self, db: &impl ConnectionTrait, tenant: Tenant) -> Result<Condition> {
+        let by_time = || tenant.find::<Entity>().select_only().column(Column::Id).limit(1);
+        let mut span = Condition::all();
+        if let Some(early) = self.from.and_then(|from| from.checked_sub_signed(SLACK)) {
+            let before = by_time().filter(Column::OccurredAt.lt(early));
+            let last = before.order_by_desc(Column::OccurredAt).order_by_desc(Column::Id);
+            span = span.add_option(last.into_tuple::<i64>().one(db).await?.map(|id| Column::Id.gt(id)));
+        }
+        if let Some(late) = self.to.and_then(|to| to.checked_add_signed(SLACK)) {
+            let after = by_time().filter(Column::OccurredAt.gte(late));
+            let first = after.order_by_asc(Column::OccurredAt).order_by_asc(Column::Id);
+            span = span.add_option(first.into_tuple::<i64>().one(db).await?.map(|id| Column::Id.lt(id)));
+        }
+        Ok(span)
+    }
 }
+
+/// Records stand in the order in which they were written; so much may lie between that and the time that a record tells:
+/// its wait for the chain, and what the nodes' clocks differ by.
+const SLACK: TimeDelta = TimeDelta::minutes(10);
 
 /// One thing that happened.
 #[derive(Debug, Serialize, ToSchema)]
@@ -175,15 +197,17 @@ async fn page(
     let limit = query.limit.unwrap_or(100);
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
     let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor that a page has given"))?;
-    // Index: audit_log(organization_id, id); with an actor or a target, theirs.
+    let db = platform.db.read();
+    // Index: audit_log(organization_id, id); with an action, an actor or a target, theirs.
     let mut rows = tenant
         .find::<Entity>()
+        .filter(happened.span(db, tenant).await?)
         .filter(happened.condition())
         .filter(query.condition())
         .filter(Condition::all().add_option(before.map(|before| Column::Id.lt(before))))
         .order_by_desc(Column::Id)
         .limit(limit + 1)
-        .all(platform.db.read())
+        .all(db)
         .await?;
     let has_next = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -209,7 +233,8 @@ async fn export(
             return Err(Error::invalid_field(field, "does not go with an export, which has no pages"));
         }
     }
-    let chosen = happened.condition().add(query.condition());
+    let span = happened.span(platform.db.read(), tenant).await?;
+    let chosen = span.add(happened.condition()).add(query.condition());
     let filters = json!({"actor_id": query.actor_id, "target_type": query.target_type, "target": query.target,
         "action": happened.action, "from": happened.from, "to": happened.to});
     let is_whole = filters.as_object().is_some_and(|filters| filters.values().all(Value::is_null));

@@ -177,14 +177,16 @@ pub async fn create(
         attributes: &Default::default(),
         by: None,
     };
-    new.add(&tx, now).await?;
+    let actor = origin.actor(user.id());
+    let mut records = new.add(&tx, &actor, now).await?;
     if let Some(key) = &request.idempotency_key {
         idempotency::remember(&tx, SCOPE, key, &fingerprint, organization_id.0, now).await?;
     }
     tx.publish(Event::UserChanged(user.id())).await?;
-    let record = AuditRecord::new(Some(organization_id), origin.actor(user.id()), "organization.create")
-        .target("organization", organization_id.0);
-    audit::record(&tx, &platform.clock, record).await?;
+    let record =
+        AuditRecord::new(Some(organization_id), actor, "organization.create").target("organization", organization_id.0);
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
     Ok(Reply::created(answer(created.organization, created.workspace, user), CREATED))
 }

@@ -2,7 +2,7 @@
 //! [`personal_token`], under the errors of its own that this module is documented with.
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_identity::{
     personal_token::{self, Column, CreatedToken, Model, NewToken},
@@ -105,6 +105,7 @@ pub struct OrganizationToken {
     #[schema(examples("ada@acme.example"))]
     pub user_email: String,
     pub is_active: bool,
+    /// No later than the organization lets its tokens live.
     pub expires_at: Option<DateTime<Utc>>,
     /// To the minute.
     pub last_used_at: Option<DateTime<Utc>>,
@@ -126,6 +127,7 @@ pub async fn list(
     caller.membership()?;
     let tenant = caller.require(Permission::TokenRead).map_err(|_| ErrorCode::PermissionDenied)?;
     let (db, now) = (tenancy.identity.platform.db.read(), tenancy.identity.platform.clock.now());
+    let max_days = tenancy.identity.directory.security_of(org_id).await?.max_token_days;
     // Index: personal_access_tokens(organization_id, id).
     let mut wanted = tenant.find::<personal_token::Entity>();
     if let Some(user) = filter.user_id {
@@ -133,7 +135,8 @@ pub async fn list(
     }
     if let Some(is_active) = filter.is_active {
         let unexpired = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
-        let active = Condition::all().add(Column::RevokedAt.is_null()).add(unexpired);
+        let young = max_days.map(|days| Column::CreatedAt.gt(now - Duration::days(i64::from(days))));
+        let active = Condition::all().add(Column::RevokedAt.is_null()).add(unexpired).add_option(young);
         wanted = wanted.filter(if is_active { active } else { active.not() });
     }
     let total_count = wanted.clone().count(db).await?;
@@ -149,7 +152,8 @@ pub async fn list(
         .all(db)
         .await?;
     let token = |(row, owner): (Model, Option<address::Model>)| OrganizationToken {
-        is_active: row.is_live(now),
+        is_active: row.is_live(max_days, now),
+        expires_at: row.ends_at(max_days),
         scopes: row.scopes(),
         id: row.id,
         name: row.name,
@@ -157,7 +161,6 @@ pub async fn list(
         organization_id: org_id,
         user_id: row.user_id,
         user_email: owner.map(|owner| owner.email).unwrap_or_default(),
-        expires_at: row.expires_at,
         last_used_at: row.last_used_at,
         created_at: row.created_at,
     };

@@ -80,16 +80,19 @@ pub async fn list_role_assignments(
     let (caller, role) = super::reach(&tenancy, &caller, role_id, query.workspace_id).await?;
     let tenant = caller.require(Permission::RoleRead)?;
     let platform = &tenancy.identity.platform;
-    let db = platform.db.read();
+    let (db, now) = (platform.db.read(), platform.clock.now());
     // Index: role_assignments(role_id, id).
     let mut held = tenant
         .find::<assignment::Entity>()
         .filter(assignment::Column::RoleId.eq(role_id))
-        .filter(assignment::live(platform.clock.now()));
-    if let Some(workspace) = query.workspace_id {
-        held = held.filter(assignment::Column::WorkspaceId.eq(workspace));
-    }
-    let total_count = held.clone().count(db).await?;
+        .filter(assignment::live(now));
+    let total_count = match query.workspace_id {
+        Some(workspace) => {
+            held = held.filter(assignment::Column::WorkspaceId.eq(workspace));
+            held.clone().count(db).await?
+        }
+        None => tenancy.usages.of(db, tenant, vec![role_id], now).await?.of(role_id).assignments,
+    };
     let rows = held.order_by_asc(assignment::Column::Id).offset(window.skip()).limit(window.limit()).all(db).await?;
     let assignments = rows.into_iter().map(|row| RoleAssignment::new(row, &role.name)).collect();
     Ok(Reply::ok(RoleAssignments { assignments, total_count }, "Who holds the role."))

@@ -1,5 +1,6 @@
 //! `GET /api/v1/roles/users/{user_id}/permissions` and `POST /api/v1/roles/check`: what a member may do, and through which
-//! role. Both read the [`Standing`] that guards every request.
+//! role. Both read the [`Standing`] that guards every request. What an access policy denies depends on the session, the place
+//! and the hour, so it is told of oneself alone, as one asks.
 
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ pub struct EffectivePermission {
     pub through_public_access: bool,
     #[schema(inline)]
     pub scope: PermissionReach,
+    /// Whether an access policy denies it all the same, to this request; null of another member, whose requests are not known.
+    pub denied_by_policy: Option<bool>,
 }
 
 /// How far a permission of a member reaches.
@@ -90,7 +93,7 @@ pub async fn get_user_permissions(
     Query(query): Query<UserPermissionsQuery>,
 ) -> Result<Reply<UserPermissions>> {
     let workspace_id = query.workspace_id;
-    let standing = standing_of(&tenancy, &caller, user_id, query.organization_id, workspace_id).await?;
+    let (standing, own) = standing_of(&tenancy, &caller, user_id, query.organization_id, workspace_id).await?;
     let now = tenancy.identity.platform.clock.now();
     let roles = standing.held(workspace_id, now).map(|role| RoleAssignment::new(role.assignment.clone(), &role.name));
     let public = standing.public_at(workspace_id).zip(workspace_id);
@@ -103,7 +106,7 @@ pub async fn get_user_permissions(
             workspace: WorkspaceRef { id, name: public.name.clone() },
             role: RoleRef { id: public.role_id, name: public.role_name.clone() },
         }),
-        permissions: effective(&standing, workspace_id, now),
+        permissions: effective(&standing, own.as_ref(), workspace_id, now)?,
     };
     Ok(Reply::ok(found, "What the member may do."))
 }
@@ -129,12 +132,15 @@ pub struct CheckPermissionRequest {
 pub struct PermissionCheck {
     #[schema(examples("datasource.query"))]
     pub permission: &'static str,
+    /// That a role gives it, and no access policy denies it.
     pub allowed: bool,
     /// The role that gives it; of several the one that was given first, and after those the default role of a public
     /// workspace.
     pub source_role_id: Option<RoleId>,
     /// Whether it is the public workspace that gives it, and no role that the member was given.
     pub through_public_access: bool,
+    /// Whether an access policy denies it, to this request; null of another member, whose requests are not known.
+    pub denied_by_policy: Option<bool>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -154,48 +160,58 @@ pub async fn check_permission(
     Json(request): Json<CheckPermissionRequest>,
 ) -> Result<Reply<PermissionsChecked>> {
     let (user_id, workspace_id) = (request.user_id.unwrap_or(caller.user_id), request.workspace_id);
-    let standing = standing_of(&tenancy, &caller, user_id, request.organization_id, workspace_id).await?;
+    let (standing, own) = standing_of(&tenancy, &caller, user_id, request.organization_id, workspace_id).await?;
     let now = tenancy.identity.platform.clock.now();
-    let results = request.permissions.iter().map(|permission| {
+    let results = request.permissions.iter().map(|permission| -> Result<PermissionCheck> {
         let given = standing.sources(*permission, workspace_id, now).next().map(|role| role.assignment.role_id);
         let public = standing.public_at(workspace_id).filter(|public| public.permissions().contains(permission));
         let source_role_id = given.or(public.map(|public| public.role_id));
-        PermissionCheck {
+        let denied_by_policy = own.as_ref().map(|caller| caller.is_denied(*permission)).transpose()?;
+        Ok(PermissionCheck {
             permission: permission.as_str(),
-            allowed: source_role_id.is_some(),
+            allowed: source_role_id.is_some() && denied_by_policy != Some(true),
             source_role_id,
             through_public_access: given.is_none() && public.is_some(),
-        }
+            denied_by_policy,
+        })
     });
-    let results: Vec<_> = results.collect();
+    let results = results.collect::<Result<Vec<_>>>()?;
     let allowed = results.iter().all(|result| result.allowed);
     Ok(Reply::ok(PermissionsChecked { results, allowed }, "What the member may do."))
 }
 
-/// The member's standing, for themselves and for who may see roles there. `USER_NOT_FOUND` for who is no member.
+/// The member's standing, for themselves and for who may see roles there; and the caller as they stand there, where they ask of
+/// themselves. `USER_NOT_FOUND` for who is no member.
 async fn standing_of(
     tenancy: &Tenancy,
     caller: &Caller,
     user_id: UserId,
     organization: Option<OrganizationId>,
     workspace: Option<WorkspaceId>,
-) -> Result<Arc<Standing>> {
+) -> Result<(Arc<Standing>, Option<Caller>)> {
     let organization = match organization {
         Some(organization) => organization,
         None => caller.membership()?.organization_id,
     };
     let caller = tenancy.enter_scope(caller, organization, workspace).await?;
-    let tenant = match user_id == caller.user_id {
+    let is_own = user_id == caller.user_id;
+    let tenant = match is_own {
         true => caller.tenant()?,
         false => caller.require(Permission::RoleRead)?,
     };
     let standing = tenancy.standings.of(tenant.organization_id(), user_id).await?;
-    standing.ok_or_else(|| ErrorCode::UserNotFound.into())
+    let standing = standing.ok_or(ErrorCode::UserNotFound)?;
+    Ok((standing, is_own.then_some(caller)))
 }
 
-fn effective(standing: &Standing, workspace: Option<WorkspaceId>, now: DateTime<Utc>) -> Vec<EffectivePermission> {
+fn effective(
+    standing: &Standing,
+    own: Option<&Caller>,
+    workspace: Option<WorkspaceId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<EffectivePermission>> {
     let permissions = standing.permissions(workspace, now);
-    let explained = permissions.into_iter().map(|permission| {
+    let explained = permissions.into_iter().map(|permission| -> Result<EffectivePermission> {
         let mut source_role_ids: Vec<RoleId> = Vec::new();
         let mut scope = PermissionReach::Workspace;
         for role in standing.sources(permission, workspace, now) {
@@ -212,7 +228,9 @@ fn effective(standing: &Standing, workspace: Option<WorkspaceId>, now: DateTime<
             source_role_ids.push(public.role_id);
         }
         let through_public_access = public.is_some();
-        EffectivePermission { name: permission.as_str(), source_role_ids, through_public_access, scope }
+        let denied_by_policy = own.map(|caller| caller.is_denied(permission)).transpose()?;
+        let name = permission.as_str();
+        Ok(EffectivePermission { name, source_role_ids, through_public_access, scope, denied_by_policy })
     });
     explained.collect()
 }

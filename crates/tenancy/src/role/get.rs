@@ -50,7 +50,7 @@ pub async fn get_role(
         true => history::of(db, tenant, role_id, now).await?,
         false => Vec::new(),
     };
-    let role = RoleDetails { role: Role::counted(db, tenant, row, now).await?, assignment_history };
+    let role = RoleDetails { role: Role::counted(&tenancy, tenant, row).await?, assignment_history };
     Ok(Reply::ok(RoleDetailsAnswer { role, message: FOUND }, FOUND))
 }
 
@@ -63,10 +63,8 @@ pub async fn get_organization_role(
     SignedIn(caller): SignedIn,
     Path((org_id, role_id)): Path<(OrganizationId, RoleId)>,
 ) -> Result<Reply<RoleAnswer>> {
-    let platform = &tenancy.identity.platform;
-    let (db, now) = (platform.db.read(), platform.clock.now());
     let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::RoleRead)?;
-    let row = super::find(db, tenant, role_id).await?;
-    let role = Role::counted(db, tenant, row, now).await?;
+    let row = super::find(tenancy.identity.platform.db.read(), tenant, role_id).await?;
+    let role = Role::counted(&tenancy, tenant, row).await?;
     Ok(Reply::ok(RoleAnswer { role, message: FOUND }, FOUND))
 }

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder, QuerySelect
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::member::assignment;
+use crate::member::{Source, assignment};
 
 /// How many events are shown.
 const SHOWN: usize = 100;
@@ -41,6 +41,10 @@ pub struct RoleAssignmentEvent {
 struct Details {
     user_id: UserId,
     workspace_id: Option<WorkspaceId>,
+    /// How they became a member, where they got it with that.
+    joined: Option<Source>,
+    /// Who made them one, and so gave it, whoever acted at that moment.
+    given_by: Option<UserId>,
 }
 
 /// The newest first.
@@ -79,7 +83,10 @@ pub(super) async fn of(
         events.push(RoleAssignmentEvent {
             action,
             user_id: details.user_id,
-            actor_id: record.actor_user_id,
+            actor_id: match details.joined {
+                Some(_) => details.given_by,
+                None => record.actor_user_id,
+            },
             workspace_id: details.workspace_id,
             created_at: record.occurred_at,
         });

@@ -216,8 +216,10 @@ impl Role {
     }
 
     /// With its holders counted.
-    async fn counted(db: &impl ConnectionTrait, tenant: Tenant, row: Model, now: DateTime<Utc>) -> Result<Self> {
-        let usage = usage::count(db, tenant, [row.id], now).await?.of(row.id);
+    async fn counted(tenancy: &Tenancy, tenant: Tenant, row: Model) -> Result<Self> {
+        let platform = &tenancy.identity.platform;
+        let counted = tenancy.usages.of(platform.db.read(), tenant, vec![row.id], platform.clock.now()).await?;
+        let usage = counted.of(row.id);
         Ok(Self::new(row, usage))
     }
 }

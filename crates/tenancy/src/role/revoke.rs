@@ -16,6 +16,7 @@ use crate::{
     Tenancy,
     member::{self, assignment},
     organization,
+    workspace::members::OwnAdmin,
 };
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,7 +24,7 @@ pub struct RoleRevoked {
     pub message: &'static str,
 }
 
-errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, AssignmentNotFound, LastOwner; }
+errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, AssignmentNotFound, LastOwner, LastAdmin; }
 
 pub(super) const REVOKED: &str = "The role is taken away.";
 
@@ -81,9 +82,18 @@ pub(super) async fn revoke(
         .one(tx.conn())
         .await?
         .ok_or(ErrorCode::AssignmentNotFound)?;
+    let own_admin = match (role.built_in(), held.workspace_id) {
+        (Some(BuiltInRole::Owner | BuiltInRole::Admin), Some(workspace)) => {
+            Some(OwnAdmin::before(&tx, tenant, workspace).await?)
+        }
+        _ => None,
+    };
     held.take(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
     if role.built_in() == Some(BuiltInRole::Owner) && held.workspace_id.is_none() {
         member::require_owner(&tx, tenant, held.user_id).await?;
+    }
+    if let Some(own_admin) = own_admin {
+        own_admin.require_after(&tx).await?;
     }
     tx.commit().await
 }

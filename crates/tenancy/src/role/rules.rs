@@ -8,6 +8,7 @@
 //!   replace    and role.assign             what is in the role and in the one that takes its place
 //! assign     role.assign                 what is in the role
 //! revoke     role.assign                 what is in the role
+//! hand over  user.merge                  what is in the role
 //! ```
 //!
 //! The place is what the deed reaches. A role that is put together, changed or deleted reaches the whole organization; one
@@ -30,6 +31,8 @@ pub enum Deed<'a> {
     Assign(&'a PermissionSet),
     /// Somebody loses a role of these permissions.
     Revoke(&'a PermissionSet),
+    /// A role of these permissions goes to the account that its holder's is folded into.
+    HandOver(&'a PermissionSet),
 }
 
 impl Deed<'_> {
@@ -41,13 +44,14 @@ impl Deed<'_> {
             Self::Delete { replacement: None, .. } => &[Permission::RoleDelete],
             Self::Delete { replacement: Some(_), .. } => &[Permission::RoleDelete, Permission::RoleAssign],
             Self::Assign(_) | Self::Revoke(_) => &[Permission::RoleAssign],
+            Self::HandOver(_) => &[Permission::UserMerge],
         }
     }
 
     /// What somebody may have after it and had not before, or the other way round.
     pub fn moves(&self) -> PermissionSet {
         match self {
-            Self::Create(role) | Self::Assign(role) | Self::Revoke(role) => (*role).clone(),
+            Self::Create(role) | Self::Assign(role) | Self::Revoke(role) | Self::HandOver(role) => (*role).clone(),
             Self::Update { before, after } => before.symmetric_difference(after).copied().collect(),
             Self::Delete { replacement: None, .. } => PermissionSet::new(),
             Self::Delete { role, replacement: Some(other) } => role.union(other).copied().collect(),

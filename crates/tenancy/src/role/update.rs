@@ -106,9 +106,9 @@ async fn change(
         .target("role", role_id.0)
         .details(json!({"name": row.name, "name_before": name_before,
             "added": less(&after, &before), "removed": less(&before, &after)}));
-    let role = Role::counted(tx.conn(), tenant, row, now).await?;
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
+    let role = Role::counted(tenancy, tenant, row).await?;
     let message = "Role updated successfully";
     Ok(Reply::ok(RoleAnswer { role, message }, message))
 }

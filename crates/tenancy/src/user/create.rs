@@ -3,6 +3,8 @@
 //! A new address gets an account, and a link with which its person chooses a password. One that has an account already is
 //! invited instead: nobody becomes a member without being asked, and no password is touched.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use garde::Validate;
 use rivergen_identity::{
@@ -99,6 +101,7 @@ pub async fn create_user(
     let created = match User::find_by_email(tx.conn(), &email).await? {
         Some(_) => {
             let wanted = Wanted { email: email.clone(), workspace_id: workspace.id, role_id: Some(role.id) };
+            let earlier = &BTreeSet::new();
             let invitations = Invitations {
                 tenancy: &tenancy,
                 caller: &caller,
@@ -106,6 +109,7 @@ pub async fn create_user(
                 origin: &origin,
                 message: None,
                 is_dry_run: false,
+                earlier,
             };
             let outcome = invitations.make(&tx, &[wanted]).await?.pop();
             let made = outcome.ok_or_else(|| Error::internal("an invitation was lost on the way"))?;
@@ -132,12 +136,14 @@ pub async fn create_user(
                 attributes: &Default::default(),
                 by: Some(caller.user_id),
             };
-            member.add(&tx, now).await?;
+            let actor = origin.actor(caller.user_id);
+            let mut records = member.add(&tx, &actor, now).await?;
             mails::send_welcome(&tenancy.identity, &tx, &user, &organization.name).await?;
-            let record = AuditRecord::new(Some(organization.id), origin.actor(caller.user_id), "user.create")
+            let record = AuditRecord::new(Some(organization.id), actor, "user.create")
                 .target("user", user.id().0)
                 .details(json!({"role_id": role.id}));
-            audit::record(&tx, &platform.clock, record).await?;
+            records.push(record);
+            audit::record_all(&tx, &platform.clock, records).await?;
             CreatedUser { id: Some(user.id()), email, display_name: request.display_name }
         }
     };

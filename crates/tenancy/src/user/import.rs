@@ -2,14 +2,20 @@
 //!
 //! The file is read when it comes and worked off by a job, some hundred rows a transaction: a server that is killed goes on
 //! with the next. Each row is an invitation by the rules of the single one, and one that fails stops no other. A dry run
-//! does the same and takes every batch back. An import whose job is given up has failed, and says so.
+//! does the same and takes every batch back, and remembers whom it has invited. An import whose job is given up has failed,
+//! and says so.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
+use rivergen_identity::email_address;
 use rivergen_kernel::{
     Caller, Credential, Error, ErrorCode, OrganizationId, Permission, Proofs, Result, RoleId, Tenant, Token,
 };
@@ -18,14 +24,17 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::TenantScope,
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Path, Query, Reply, RequestOrigin, SignedIn},
     jobs::{Handler, JobContext, JobError, JobOptions},
     net,
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Tenancy,
@@ -48,7 +57,7 @@ const MAX_BYTES: usize = 5 * 1024 * 1024;
 pub(super) const MAX_BODY_BYTES: usize = 2 * MAX_BYTES;
 const MAX_FETCHED_BYTES: usize = 20 * 1024 * 1024;
 const FETCH_TIME: Duration = Duration::from_secs(10);
-/// Row errors that are answered; the rest is counted.
+/// Row errors of one answer.
 const SHOWN_ERRORS: u64 = 1000;
 /// How long an import can be asked for.
 const KEPT: chrono::Duration = chrono::Duration::days(30);
@@ -198,13 +207,22 @@ pub struct ImportProgress {
     /// Always 0: who belongs to the organization is left as they are.
     pub updated: i64,
     pub failed: i64,
-    /// The first thousand rows that failed.
+    /// Rows that failed, in their order and at most a thousand; those behind them are asked for with `errors_after`.
     pub errors: Vec<ImportRowError>,
     /// Why an import failed as a whole; what it had worked off stays done.
     #[schema(examples("Whoever started the import may not add people any more."))]
     pub failure: Option<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ImportErrorsQuery {
+    /// Only the errors of rows behind this one: the last that the answer before had.
+    #[garde(inner(range(min = 0)))]
+    #[param(minimum = 0)]
+    pub errors_after: Option<i64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -221,7 +239,7 @@ pub struct ImportRowError {
 
 errors! {
     pub BulkImportErrors: InvalidRequest, InvalidImportFile, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
-    pub GetImportErrors: Unauthorized, Forbidden, EmailNotVerified, ImportNotFound;
+    pub GetImportErrors: Unauthorized, Forbidden, EmailNotVerified, ImportNotFound, ValidationError;
 }
 
 /// Import many users from a CSV or SCIM file
@@ -281,17 +299,16 @@ pub async fn bulk_import(
 
 /// Follow the progress of an import and read its row errors
 #[utoipa::path(get, path = "/api/v1/users/bulk-import/{import_id}", tag = "users",
-    params(("import_id" = String, Path, description = "As the import was answered; known for thirty days")),
+    params(("import_id" = String, Path, description = "As the import was answered; known for thirty days"), ImportErrorsQuery),
     responses((status = 200, description = "How it stands", body = Envelope<ImportProgress>), GetImportErrors))]
 pub async fn get_bulk_import(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
     Path(import_id): Path<String>,
+    Query(query): Query<ImportErrorsQuery>,
 ) -> Result<Reply<ImportProgress>> {
     let db = tenancy.identity.platform.db.read();
-    // Index: user_imports(public_id), unique.
-    let found = run::Entity::find().filter(run::Column::PublicId.eq(import_id)).one(db).await?;
-    let row = found.ok_or(ErrorCode::ImportNotFound)?;
+    let row = Stand::of(db, import_id).await?.ok_or(ErrorCode::ImportNotFound)?;
     let caller = tenancy
         .enter(&caller, row.organization_id)
         .await
@@ -299,6 +316,7 @@ pub async fn get_bulk_import(
     caller.require(Permission::UserCreate)?;
     let errors = row_error::Entity::find()
         .filter(row_error::Column::ImportId.eq(row.id))
+        .filter(row_error::Column::RowNumber.gt(query.errors_after.unwrap_or(0)))
         .order_by_asc(row_error::Column::RowNumber)
         .limit(SHOWN_ERRORS)
         .all(db)
@@ -324,6 +342,36 @@ pub async fn get_bulk_import(
         finished_at: row.finished_at,
     };
     Ok(Reply::ok(progress, "How the import stands."))
+}
+
+/// How an import stands, without its file, which may have megabytes and is asked for by nobody who follows it.
+#[derive(FromQueryResult)]
+struct Stand {
+    id: i64,
+    public_id: String,
+    organization_id: OrganizationId,
+    status: Status,
+    total_rows: i64,
+    processed: i64,
+    created: i64,
+    failed: i64,
+    created_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+    failure: Option<String>,
+}
+
+impl Stand {
+    /// Index: user_imports(public_id), unique.
+    async fn of(db: &impl ConnectionTrait, public_id: String) -> Result<Option<Self>> {
+        use run::Column;
+        let found = run::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::PublicId, Column::OrganizationId, Column::Status, Column::TotalRows])
+            .columns([Column::Processed, Column::Created, Column::Failed, Column::CreatedAt, Column::FinishedAt])
+            .column(Column::Failure)
+            .filter(Column::PublicId.eq(public_id));
+        Ok(found.into_model().one(db).await?)
+    }
 }
 
 fn unreadable(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
@@ -417,16 +465,34 @@ impl Worker {
         let found = run::Entity::find_by_id(id).one(platform.db.read()).await?;
         let Some(mut row) = found.filter(|row| row.status == Status::Processing) else { return Ok(()) };
         let rows = read(row.format, &row.content)?;
+        let mut earlier = self.invited_in_vain(&row, &rows).await?;
         while let Some(batch) = rows.get(usize::try_from(row.processed).unwrap_or(usize::MAX)..)
             && !batch.is_empty()
         {
             let batch = batch.get(..BATCH).unwrap_or(batch);
             match self.starter(&row).await? {
-                Some(caller) => self.work_off_batch(&mut row, batch, &caller).await?,
+                Some(caller) => self.work_off_batch(&mut row, batch, &caller, &mut earlier).await?,
                 None => return self.end(row.id, Status::Failed, Some(NOT_ALLOWED)).await,
             }
         }
         self.end(row.id, if row.failed == 0 { Status::Completed } else { Status::CompletedWithErrors }, None).await
+    }
+
+    /// Whom a dry run that goes on has invited in the batches before, which were taken back.
+    async fn invited_in_vain(&self, row: &run::Model, rows: &[Row]) -> Result<BTreeSet<String>> {
+        if !row.is_dry_run || row.processed == 0 {
+            return Ok(BTreeSet::new());
+        }
+        let failed: Vec<i64> = row_error::Entity::find()
+            .select_only()
+            .column(row_error::Column::RowNumber)
+            .filter(row_error::Column::ImportId.eq(row.id))
+            .into_tuple()
+            .all(self.0.identity.platform.db.read())
+            .await?;
+        let failed: BTreeSet<i64> = failed.into_iter().collect();
+        let invited = (1..=row.processed).zip(rows).filter(|(number, _)| !failed.contains(number));
+        Ok(invited.filter_map(|(_, row)| email_address::normalise(&row.email, "email").ok()).collect())
     }
 
     /// Who started it, with what they may do now; `None` where they may not add people any more.
@@ -447,11 +513,17 @@ impl Worker {
         Ok(caller.filter(|caller| caller.may(Permission::UserCreate)))
     }
 
-    async fn work_off_batch(&self, row: &mut run::Model, batch: &[Row], caller: &Caller) -> Result<()> {
+    async fn work_off_batch(
+        &self,
+        row: &mut run::Model,
+        batch: &[Row],
+        caller: &Caller,
+        earlier: &mut BTreeSet<String>,
+    ) -> Result<()> {
         let platform = &self.0.identity.platform;
         let tenant = caller.tenant()?;
         let tx = platform.db.begin().await?;
-        let outcomes = self.invite(&tx, caller, tenant, batch, row.is_dry_run).await?;
+        let outcomes = self.invite(&tx, caller, tenant, batch, row.is_dry_run, earlier).await?;
         let tx = match row.is_dry_run {
             true => {
                 drop(tx);
@@ -502,6 +574,7 @@ impl Worker {
         tenant: Tenant,
         batch: &[Row],
         is_dry_run: bool,
+        earlier: &mut BTreeSet<String>,
     ) -> Result<Vec<Result<()>>> {
         let default = workspace::default_of(tx.conn(), tenant.organization_id()).await?;
         let workspace_id = default.ok_or_else(|| Error::internal("an organization without a default workspace"))?.id;
@@ -519,9 +592,15 @@ impl Worker {
             .collect();
         let known: Vec<bool> = wanted.iter().map(Option::is_some).collect();
         let origin = RequestOrigin { ip: None, user_agent: None };
-        let invitations = Invitations { tenancy: &self.0, caller, tenant, origin: &origin, message: None, is_dry_run };
+        let (tenancy, origin) = (&self.0, &origin);
+        let invitations =
+            Invitations { tenancy, caller, tenant, origin, message: None, is_dry_run, earlier: &*earlier };
         let wanted: Vec<Wanted> = wanted.into_iter().flatten().collect();
-        let mut made = invitations.make(tx, &wanted).await?.into_iter();
+        let made = invitations.make(tx, &wanted).await?;
+        if is_dry_run {
+            earlier.extend(made.iter().flatten().map(|invitation| invitation.email.clone()));
+        }
+        let mut made = made.into_iter();
         let outcome = |is_known: bool| match is_known {
             false => Err(ErrorCode::RoleNotFound.into()),
             true => made.next().map_or(Ok(()), |outcome| outcome.map(drop)),

@@ -52,13 +52,14 @@ pub async fn list_users(
     let now = tenancy.identity.platform.clock.now();
     let message = "The users of the organization.";
     let db = tenancy.identity.platform.db.read();
-    let Some(condition) = word::meant_by(db, tenant, query.search.as_deref()).await? else {
+    let Some(found) = word::meant_by(db, tenant, query.search.as_deref()).await? else {
         return Ok(Reply::ok(Users::none(message), message));
     };
-    let condition = condition.add_option(query.status.map(|status| member::Column::Status.eq(status))).add_option(
-        query.role_id.map(|role| member::Column::UserId.in_subquery(assignment::holders(tenant, &[role], now))),
-    );
-    let wanted = Wanted { condition, skip: window.skip(), limit: window.limit() };
+    let holders = |role| assignment::holders(tenant, &[role], now);
+    let sought = found
+        .among(query.role_id.map(holders), assignment::Column::UserId)
+        .who(query.status.map(|status| member::Column::Status.eq(status)));
+    let wanted = Wanted { sought, known_as: format!("{query:?}"), skip: window.skip(), limit: window.limit() };
     let (users, total_count) = page(&tenancy, tenant, wanted, by_name).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }

@@ -1,7 +1,8 @@
 //! `POST /api/v1/users/merge`: folds a duplicate account into another one of the same person.
 //!
 //! What the duplicate belongs to and owns moves; how one gets into it does not: its password, factors, sessions and tokens
-//! end with it. Where both are members the survivor keeps its own roles, so that nobody rises by merging.
+//! end with it. Where both are members the survivor keeps its own roles, so that nobody rises by merging; where the duplicate
+//! alone is one its roles go over, and whoever merges must hold what is in each of them, in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,8 @@ use rivergen_identity::{
 };
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
-    Event, Transaction,
-    audit::{self, AuditRecord},
+    Clock, Event, Transaction,
+    audit::{self, Actor, AuditRecord},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
@@ -26,10 +27,11 @@ use utoipa::ToSchema;
 
 use super::{UserDetail, detail};
 use crate::{
-    Tenancy,
+    Tenancy, invitation,
     member::{self, assignment, word},
     organization,
-    standing::Standing,
+    role::rules::Deed,
+    standing::{HeldRole, Standing},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -114,10 +116,6 @@ pub async fn merge_users(
         organization::lock(&tx, tenant).await?;
         let standing = Standing::load(tx.conn(), *id, source_id).await?.ok_or(ErrorCode::UserNotFound)?;
         member::refuse_above(&entered, &standing, now)?;
-        for owned in tenancy.possessions.iter() {
-            owned.transfer(&tx, tenant, source_id, target_id).await?;
-        }
-        moved.possessions += 1;
         if member::find(tx.conn(), tenant, source_id).await?.scim_active.is_some() {
             return Err(Error::new(ErrorCode::Conflict).with_message(
                 "An identity provider manages the duplicate: keep that account, or remove it there first.",
@@ -125,8 +123,14 @@ pub async fn merge_users(
         }
         match Standing::load(tx.conn(), *id, target_id).await? {
             None => {
-                hand_over(&tx, tenant, source_id, &target).await?;
+                let roles: Vec<&HeldRole> = standing.roles.iter().filter(|role| role.is_live(now)).collect();
+                for role in &roles {
+                    may_hand_over(&tenancy, &entered, role).await?;
+                }
+                let by = origin.actor(caller.user_id);
+                hand_over(&tx, tenant, source_id, &target, &roles, &by, &platform.clock).await?;
                 member::require_owner(&tx, tenant, source_id).await?;
+                member::end_exemption(&tx, tenant, source_id).await?;
                 moved.memberships += 1;
             }
             Some(kept) => {
@@ -137,6 +141,12 @@ pub async fn merge_users(
                 member::remove(&tx, tenant, source_id, EndReason::AccountMerged, now).await?;
             }
         }
+        // After the roles, with which some go.
+        let mut owned = 0;
+        for possession in tenancy.possessions.iter() {
+            owned += possession.transfer(&tx, tenant, source_id, target_id).await?;
+        }
+        moved.possessions += usize::from(owned > 0);
         let record = AuditRecord::new(Some(*id), origin.actor(caller.user_id), "user.merge")
             .target("user", target_id.0)
             .details(json!({"merged_user_id": source_id}));
@@ -201,8 +211,27 @@ async fn require_everywhere(
     }
 }
 
-/// Puts the survivor in the place of a member, with its roles; sessions and tokens there end.
-async fn hand_over(tx: &Transaction, tenant: Tenant, from: UserId, to: &User) -> Result<()> {
+/// 403 unless the caller, who stands in the organization, holds what is in the role, where it counts.
+async fn may_hand_over(tenancy: &Tenancy, caller: &Caller, role: &HeldRole) -> Result<()> {
+    let organization = role.assignment.organization_id;
+    let deed = Deed::HandOver(&role.permissions);
+    match tenancy.enter_scope(caller, organization, role.assignment.workspace_id).await {
+        // The workspace is deleted: that is for who may in the whole organization.
+        Err(error) if error.code == ErrorCode::WorkspaceNotFound => deed.allow(caller).map(drop),
+        entered => deed.allow(&entered?).map(drop),
+    }
+}
+
+/// Puts the survivor in the place of a member, with these roles; sessions and tokens there end.
+async fn hand_over(
+    tx: &Transaction,
+    tenant: Tenant,
+    from: UserId,
+    to: &User,
+    roles: &[&HeldRole],
+    by: &Actor,
+    clock: &Clock,
+) -> Result<()> {
     let organization = tenant.organization_id();
     member::Entity::update_many()
         .col_expr(member::Column::UserId, Expr::value(to.id()))
@@ -210,8 +239,14 @@ async fn hand_over(tx: &Transaction, tenant: Tenant, from: UserId, to: &User) ->
         .filter(member::Column::UserId.eq(from))
         .exec(tx.conn())
         .await?;
-    assignment::Entity::update_many()
-        .col_expr(assignment::Column::UserId, Expr::value(to.id()))
+    // They have come in otherwise now.
+    let ended = invitation::end_of_member(tx, tenant, to.id(), clock.now()).await?;
+    audit::record_all(tx, clock, ended).await?;
+    for role in roles {
+        role.assignment.hand_over(tx, to.id(), by, clock).await?;
+    }
+    // Loans that are over.
+    assignment::Entity::delete_many()
         .filter(assignment::Column::OrganizationId.eq(organization))
         .filter(assignment::Column::UserId.eq(from))
         .exec(tx.conn())

@@ -137,7 +137,7 @@ async fn page(
     tenancy: &Tenancy,
     tenant: Tenant,
     wanted: Wanted,
-    order: impl FnOnce(Select<member::Entity>, member::page::Walk) -> Select<member::Entity>,
+    order: impl Fn(Select<member::Entity>, member::page::Walk) -> Select<member::Entity>,
 ) -> Result<(Vec<UserSummary>, u64)> {
     let platform = &tenancy.identity.platform;
     let db = platform.db.read();

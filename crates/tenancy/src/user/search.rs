@@ -20,7 +20,11 @@ use utoipa::ToSchema;
 use super::{Users, page};
 use crate::{
     Tenancy,
-    member::{self, Source, Status, assignment, page::Wanted, word},
+    member::{
+        self, Source, Status, assignment,
+        page::{Sought, Wanted},
+        word,
+    },
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -108,48 +112,45 @@ pub async fn search_users(
     let Some(found) = word::meant_by(db, tenant, request.query.as_deref()).await? else {
         return Ok(Reply::ok(Users::none(message), message));
     };
-    let condition = request.filters.unwrap_or_default().narrow(found, tenant, now);
+    let known_as = format!("{:?} {:?}", request.query, request.filters);
+    let sought = request.filters.unwrap_or_default().narrow(found, tenant, now);
     let order = match request.sort_order.unwrap_or_default() {
         SortOrder::Asc => Order::Asc,
         SortOrder::Desc => Order::Desc,
     };
     let sort = request.sort_by.unwrap_or_default();
-    let wanted = Wanted { condition, skip: u64::from(request.skip.unwrap_or(0)), limit: request.limit.unwrap_or(100) };
+    let (skip, limit) = (u64::from(request.skip.unwrap_or(0)), request.limit.unwrap_or(100));
+    let wanted = Wanted { sought, known_as, skip, limit };
     let (users, total_count) =
-        page(&tenancy, tenant, wanted, |select, walk| sort.of(select, walk.along(order))).await?;
+        page(&tenancy, tenant, wanted, |select, walk| sort.of(select, walk.along(order.clone()))).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }
 
 impl UserFilters {
-    fn narrow(self, wanted: Condition, tenant: Tenant, now: DateTime<Utc>) -> Condition {
+    fn narrow(self, sought: Sought, tenant: Tenant, now: DateTime<Utc>) -> Sought {
         use member::Column;
-        let mut wanted = wanted
-            .add_option(self.status.map(|status| Column::Status.eq(status)))
-            .add_option(self.auth_source.map(|source| Column::Source.eq(source)))
-            .add_option(self.created_after.map(|after| Column::JoinedAt.gte(after)))
-            .add_option(self.created_before.map(|before| Column::JoinedAt.lt(before)));
-        if let Some(roles) = self.role_ids {
-            wanted = wanted.add(Column::UserId.in_subquery(assignment::holders(tenant, &roles, now)));
-        }
-        if let Some(workspaces) = self.workspace_ids {
-            // Index: role_assignments(workspace_id, id).
-            let inside = tenant
-                .find::<assignment::Entity>()
-                .select_only()
-                .column(assignment::Column::UserId)
-                .filter(assignment::Column::WorkspaceId.is_in(workspaces))
-                .filter(assignment::live(now));
-            wanted = wanted.add(Column::UserId.in_subquery(inside.into_query()));
-        }
-        if let Some(enabled) = self.mfa_enabled {
+        // Index: role_assignments(workspace_id, id); where each is asked, role_assignments(user_id, …).
+        let inside = |workspaces: Vec<WorkspaceId>| {
+            let held = tenant.find::<assignment::Entity>().select_only().column(assignment::Column::UserId);
+            let held = held.filter(assignment::Column::WorkspaceId.is_in(workspaces)).filter(assignment::live(now));
+            held.into_query()
+        };
+        let protected = |enabled: bool| {
             let protected = mfa::is_protected(Column::UserId.into_expr());
-            wanted = wanted.add(if enabled { protected } else { protected.not() });
-        }
-        if let Some(before) = self.last_login_before {
-            wanted =
-                wanted.add(Condition::any().add(Column::LastLoginAt.is_null()).add(Column::LastLoginAt.lt(before)));
-        }
-        wanted
+            if enabled { protected } else { protected.not() }
+        };
+        let absent_since = |before: DateTime<Utc>| {
+            Condition::any().add(Column::LastLoginAt.is_null()).add(Column::LastLoginAt.lt(before))
+        };
+        sought
+            .who(self.status.map(|status| Column::Status.eq(status)))
+            .who(self.auth_source.map(|source| Column::Source.eq(source)))
+            .who(self.created_after.map(|after| Column::JoinedAt.gte(after)))
+            .who(self.created_before.map(|before| Column::JoinedAt.lt(before)))
+            .among(self.role_ids.map(|roles| assignment::holders(tenant, &roles, now)), assignment::Column::UserId)
+            .among(self.workspace_ids.map(inside), assignment::Column::UserId)
+            .who(self.mfa_enabled.map(protected))
+            .who(self.last_login_before.map(absent_since))
     }
 }
 

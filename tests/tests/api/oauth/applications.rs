@@ -1,9 +1,9 @@
 //! `/api/v1/organizations/{org_id}/oauth-applications`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{App, CALLBACK, granted, key_pair, post, refused, registration, text};
+use super::{App, Browser, CALLBACK, Pkce, granted, key_pair, post, refused, registration, text};
 
 on_both_databases! {
     the_secret_is_shown_once;
@@ -22,6 +22,8 @@ on_both_databases! {
     the_organization_says_who_registers;
     a_deleted_application_is_gone;
     it_goes_with_its_organization;
+    a_logo_is_a_picture_and_is_shown_to_who_is_asked;
+    how_much_it_is_used_is_told;
 }
 
 fn organization(id: i64) -> String {
@@ -386,4 +388,77 @@ async fn it_goes_with_its_organization(server: &Server) {
     let request = acme.owner.client.request(reqwest::Method::DELETE, &organization(acme.id)).json(&body);
     acme.owner.client.send(request).await;
     app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+}
+
+async fn a_logo_is_a_picture_and_is_shown_to_who_is_asked(server: &Server) {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let picture = |kind: &str, bytes: &[u8]| format!("data:image/{kind};base64,{}", STANDARD.encode(bytes));
+    let png = picture("png", b"\x89PNG\r\n\x1a\nrest");
+    for bad in [
+        picture("svg+xml", b"<svg onload=\"alert(1)\"/>"),
+        picture("jpeg", b"\x89PNG\r\n\x1a\nrest"),
+        picture("png", &[b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 65 * 1024]].concat()),
+        "https://evil.example/pixel.png".to_owned(),
+        "data:text/html,<script>".to_owned(),
+        String::new(),
+    ] {
+        acme.owner.client.patch(&app.path, json!({"logo": bad})).await.invalid("logo");
+    }
+    assert_eq!(acme.owner.client.get(&app.path).await.ok()["logo"], Value::Null);
+    let changed = acme.owner.client.patch(&app.path, json!({"logo": png})).await.ok();
+    assert_eq!(changed["logo"], json!(png));
+    // A later change leaves it.
+    acme.owner.client.patch(&app.path, json!({"description": "Weekly"})).await.ok();
+    assert_eq!(acme.owner.client.get(&app.path).await.ok()["logo"], json!(png));
+    let browser = Browser::new(server);
+    let request = app.request(&Pkce::new(), &[]);
+    let page = browser.sign_in(&browser.open(&request).await, &acme.viewer.email).await;
+    assert!(page.body.as_str().unwrap().contains(&format!("src=\"{png}\"")), "{}", page.body);
+    assert!(page.headers["content-security-policy"].to_str().unwrap().contains("img-src data:;"));
+    let query = super::form(&[("client_id", app.client_id.as_str()), ("redirect_uri", CALLBACK)]);
+    let info = server.anonymous().get(&format!("/api/v1/oauth/app-info?{query}")).await.ok();
+    assert_eq!(info["logo"], json!(png));
+    acme.owner.client.patch(&app.path, json!({"logo": null})).await.ok();
+    assert!(!browser.open(&request).await.body.as_str().unwrap().contains("<img"));
+}
+
+async fn how_much_it_is_used_is_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let usage = async |by: &Person| by.client.get(&format!("{}/usage", app.path)).await.ok();
+    let unused = usage(&acme.owner).await;
+    assert_eq!(
+        (&unused["last_used_at"], &unused["people_connected"], &unused["tokens_issued"]),
+        (&Value::Null, &json!(0), &json!([]))
+    );
+    // A token of a code, one of a refresh token, one for itself; then of another person, twice.
+    let tokens = app.tokens(&acme.viewer).await;
+    let tokens = granted(app.refresh(text(&tokens, "refresh_token")).await);
+    app.credentials().await;
+    app.tokens(&acme.developer).await;
+    app.tokens(&acme.developer).await;
+    let used = usage(&acme.owner).await;
+    assert!(used["last_used_at"].is_string());
+    assert_eq!((&used["people_connected"], &used["tokens_issued"][0]["issued"]), (&json!(2), &json!(5)));
+    // What was refused is not counted.
+    refused(app.refresh("x").await, 400, "invalid_grant");
+    server.clock().advance(chrono::Duration::days(1));
+    granted(app.refresh(text(&tokens, "refresh_token")).await);
+    // Sessions do not outlive the day.
+    let (owner, viewer) = (server.sign_in(&acme.owner.email).await, server.sign_in(&acme.viewer.email).await);
+    let next = usage(&owner).await;
+    assert_eq!(next["tokens_issued"].as_array().unwrap().len(), 2, "{next}");
+    assert_eq!((&next["tokens_issued"][0]["issued"], &next["tokens_issued"][1]["issued"]), (&json!(5), &json!(1)));
+    viewer.client.delete(&format!("/api/v1/oauth/connected-applications/{}", app.id)).await.ok();
+    assert_eq!(usage(&owner).await["people_connected"], 1);
+    // Of thirty days, and no more is kept.
+    server.clock().advance(chrono::Duration::days(31));
+    rivergen_tests::eventually("the sweep", async || {
+        server.platform.jobs.run_due().await.unwrap();
+        (server.count("SELECT count(*) FROM oauth_token_days").await == 0).then_some(())
+    })
+    .await;
 }

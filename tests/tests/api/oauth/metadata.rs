@@ -12,6 +12,7 @@ on_both_databases! {
     what_they_sign_with_is_a_setting with "[oauth]\nsigning_algorithm = \"RS256\"\n";
     a_person_is_told_of_as_far_as_they_agreed;
     programs_in_browsers_may_ask;
+    programs_in_browsers_read_how_long_to_wait with "[limits]\nenabled = true\n[limits.rules]\noauth_by_ip = { limit = 3, per_seconds = 60 }";
 }
 
 async fn the_server_says_what_it_does(server: &Server) {
@@ -92,7 +93,7 @@ async fn a_person_is_told_of_as_far_as_they_agreed(server: &Server) {
     refused(unknown, 401, "invalid_token");
     let wrong = acme.viewer.client.get("/oauth/userinfo").await;
     assert_eq!(wrong.headers["www-authenticate"], "Bearer error=\"invalid_token\"");
-    assert_eq!(wrong.headers["access-control-expose-headers"], "www-authenticate, retry-after");
+    assert_eq!(wrong.headers["access-control-expose-headers"], "www-authenticate, retry-after, dpop-nonce");
     refused(wrong, 401, "invalid_token");
 }
 
@@ -106,4 +107,19 @@ async fn programs_in_browsers_may_ask(server: &Server) {
     // But nobody's page may read the consent.
     let page = client.get("/oauth/authorize").await;
     assert!(page.headers.get("access-control-allow-origin").is_none());
+}
+
+async fn programs_in_browsers_read_how_long_to_wait(server: &Server) {
+    let client = server.anonymous();
+    for _ in 0..3 {
+        refused(super::post(&client, "/oauth/token", &[]).await, 400, "invalid_request");
+    }
+    for path in ["/oauth/token", "/oauth/par", "/oauth/token/revoke"] {
+        let answer = super::post(&client, path, &[]).await;
+        assert!((1..=60).contains(&answer.number("retry-after")), "{path}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
+        let exposed = answer.headers["access-control-expose-headers"].to_str().unwrap();
+        assert!(exposed.contains("retry-after"), "{path}: {exposed}");
+        refused(answer, 429, "temporarily_unavailable");
+    }
 }

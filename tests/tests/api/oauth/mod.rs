@@ -4,10 +4,13 @@
 mod applications;
 mod attacks;
 mod authorize;
+mod client_document;
 mod connected;
 mod device;
+pub mod dpop;
 mod foreign;
 mod metadata;
+mod registration;
 mod token;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

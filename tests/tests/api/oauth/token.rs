@@ -17,6 +17,7 @@ on_both_databases! {
     what_is_wrong_is_named;
     a_token_is_given_back;
     a_token_is_asked_about;
+    tokens_of_a_suspended_person_are_not_active;
     a_token_is_for_the_server_that_was_asked_for;
     a_service_acts_with_a_token_that_it_was_shown;
     services_name_who_acted_before_them;
@@ -332,6 +333,22 @@ async fn a_token_is_asked_about(server: &Server) {
     assert_eq!(ask(&app, access).await, json!({"active": false}));
 }
 
+async fn tokens_of_a_suspended_person_are_not_active(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let tokens = app.tokens(&acme.viewer).await;
+    let active = async |name: &str| {
+        granted(app.post("/oauth/introspect", &[("token", text(&tokens, name))]).await)["active"] == true
+    };
+    let path = format!("/api/v1/users/{}/status", acme.viewer.id);
+    for (status, is_active) in [("suspended", false), ("active", true)] {
+        acme.admin.client.put(&path, json!({"status": status})).await.ok();
+        for name in ["access_token", "refresh_token"] {
+            assert_eq!(active(name).await, is_active, "{name} of one who is {status}");
+        }
+    }
+}
+
 async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
     let acme = server.organization("Acme").await;
     let mut body = super::registration();
@@ -530,21 +547,35 @@ async fn the_organization_bounds_how_long_it_lives(server: &Server) {
 async fn keys_rotate_by_themselves_and_stay_published(server: &Server) {
     let acme = server.organization("Acme").await;
     let app = App::new(server, &acme).await;
-    let keys = async || granted(server.anonymous().get("/oauth/jwks").await)["keys"].as_array().unwrap().clone();
+    let published = async || {
+        let keys = granted(server.anonymous().get("/oauth/jwks").await)["keys"].as_array().unwrap().clone();
+        keys.iter().map(|key| text(key, "kid").to_owned()).collect::<Vec<_>>()
+    };
     let kid = |tokens: &Value| jsonwebtoken::decode_header(text(tokens, "access_token")).unwrap().kid.unwrap();
     let old = app.credentials().await;
-    assert_eq!(keys().await.len(), 1);
-    server.clock().advance(chrono::Duration::days(91));
-    rivergen_tests::eventually("a new key", async || {
+    assert_eq!(published().await, [kid(&old)]);
+    // A week before it signs, the next key is published, behind the one that signs still.
+    server.clock().advance(chrono::Duration::days(84));
+    let both = rivergen_tests::eventually("the next key", async || {
         server.platform.jobs.run_due().await.unwrap();
-        (keys().await.len() == 2).then_some(())
+        Some(published().await).filter(|keys| keys.len() == 2)
     })
     .await;
+    assert_eq!(both[0], kid(&old));
+    assert_eq!(kid(&app.credentials().await), kid(&old));
+    server.clock().advance(chrono::Duration::days(7));
     let new = rivergen_tests::eventually("the new key signs", async || {
+        server.platform.jobs.run_due().await.unwrap();
         let new = app.credentials().await;
         (kid(&new) != kid(&old)).then_some(new)
     })
     .await;
+    // It is the one that everybody knows; the old one stays for what it signed.
+    assert_eq!(published().await, [both[1].clone(), both[0].clone()]);
+    assert_eq!(kid(&new), both[1]);
     app.caller(&new).get(&organization(acme.id)).await.ok();
-    assert!(keys().await.iter().any(|key| key["kid"] == kid(&old)));
+    server.clock().advance(chrono::Duration::days(32));
+    server.forget().await;
+    rivergen_tests::eventually("the old key is gone", async || (published().await == [both[1].clone()]).then_some(()))
+        .await;
 }

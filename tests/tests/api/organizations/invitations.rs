@@ -15,6 +15,8 @@ on_both_databases! {
     members_and_the_invited_are_not_invited_again;
     one_at_once_for_an_address;
     an_expired_one_makes_room;
+    one_whose_inviter_is_gone_makes_room;
+    what_is_long_over_is_forgotten;
     the_organization_says_whom_it_invites;
     anothers_is_not_found;
     what_is_not_valid_is_named;
@@ -146,6 +148,42 @@ async fn an_expired_one_makes_room(server: &Server) {
     admin.post_empty(&resend_path(&acme, first)).await.error(409, "INVITATION_EXISTS");
     let statuses = server.rows("SELECT status FROM invitations ORDER BY id").await;
     assert_eq!(statuses, [json!({"status": "expired"}), json!({"status": "pending"})]);
+}
+
+async fn one_whose_inviter_is_gone_makes_room(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ada = server.newcomer(ADA).await;
+    let member = format!("/api/v1/organizations/{}/members/{}", acme.id, acme.admin.id);
+    invite(&acme, ADA, "Admin").await;
+    invite(&acme, "eve@new.example", "Viewer").await;
+    let again = async || acme.owner.client.post(&invite_path(&acme), body(&acme, ADA, "Viewer")).await;
+    again().await.error(409, "INVITATION_EXISTS");
+    acme.owner.client.patch(&member, json!({"status": "suspended"})).await.ok();
+    again().await.created();
+    again().await.error(409, "INVITATION_EXISTS");
+    let statuses = server.rows("SELECT email, status FROM invitations ORDER BY id").await;
+    let row = |email: &str, status: &str| json!({"email": email, "status": status});
+    assert_eq!(statuses, [row(ADA, "revoked"), row("eve@new.example", "pending"), row(ADA, "pending")]);
+    let details = server.rows("SELECT details FROM audit_log WHERE action = 'invitation.revoke'").await;
+    assert!(details.len() == 1 && details[0]["details"].as_str().unwrap().contains("inviter_may_not"), "{details:?}");
+    accept(&ada.client, &token(server, ADA, 1).await).await.error(410, "INVITATION_NOT_PENDING");
+    accept(&ada.client, &token(server, ADA, 2).await).await.ok();
+}
+
+async fn what_is_long_over_is_forgotten(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ada = server.newcomer(ADA).await;
+    invite(&acme, ADA, "Viewer").await;
+    accept(&ada.client, &token(server, ADA, 1).await).await.ok();
+    invite(&acme, "eve@new.example", "Viewer").await;
+    // After its seven days each is kept for ninety.
+    for (days, kept) in [(96, 2), (2, 0)] {
+        server.clock().advance(Duration::days(days));
+        rivergen_tenancy::invitation::forget::forget(&server.tenancy).await.unwrap();
+        assert_eq!(server.count("SELECT count(*) FROM invitations").await, kept);
+    }
+    // What was done stays on record.
+    assert_eq!(server.audited("invitation.accept", "success").await, 1);
 }
 
 async fn the_organization_says_whom_it_invites(server: &Server) {

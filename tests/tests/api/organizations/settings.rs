@@ -2,8 +2,10 @@
 
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_tests::{Organization, PASSWORD, Server, on_both_databases};
+use rivergen_tests::{Client, Organization, PASSWORD, Server, on_both_databases};
 use serde_json::{Value, json};
+
+use crate::oauth::App;
 
 on_both_databases! {
     they_are_read_changed_and_counted;
@@ -17,6 +19,7 @@ on_both_databases! {
     access_tokens_live_no_longer_than_the_organization_says;
     networks_are_admitted_by_address with "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]";
     the_password_policy_holds_for_the_next_password;
+    tokens_that_are_older_than_the_organization_says_are_good_for_nothing;
 }
 
 fn path(acme: &Organization) -> String {
@@ -164,10 +167,21 @@ async fn access_tokens_live_no_longer_than_the_organization_says(server: &Server
 
 async fn networks_are_admitted_by_address(server: &Server) {
     let acme = server.organization("Acme").await;
-    let from = async |method: Method, path: &str, ip: &str, body: Value| {
-        let request = acme.owner.client.request(method, path).header("x-forwarded-for", ip);
-        acme.owner.client.send(if body.is_null() { request } else { request.json(&body) }).await
+    let of = async |client: &Client, method: Method, path: &str, ip: &str, body: Value| {
+        let request = client.request(method, path).header("x-forwarded-for", ip);
+        client.send(if body.is_null() { request } else { request.json(&body) }).await
     };
+    let from =
+        async |method: Method, path: &str, ip: &str, body: Value| of(&acme.owner.client, method, path, ip, body).await;
+    // Programs that act for somebody, with their own token and with an application's.
+    let mut programs = Vec::new();
+    for organization in [json!(acme.id), Value::Null] {
+        let body = json!({"name": "x", "scopes": ["read"], "organization_id": organization});
+        let token = acme.viewer.client.post("/api/v1/auth/tokens", body).await.created();
+        programs.push(server.anonymous().with_token(token["token"].as_str().unwrap()));
+    }
+    let tokens = App::new(server, &acme).await.tokens(&acme.viewer).await;
+    programs.push(server.anonymous().with_token(tokens["access_token"].as_str().unwrap()));
     let office = json!({"settings": {"allowed_networks": ["203.0.113.0/24"]}});
     from(Method::PATCH, &path(&acme), "198.51.100.7", office.clone()).await.invalid("settings.allowed_networks");
     from(Method::PATCH, &path(&acme), "203.0.113.9", office).await.ok();
@@ -175,6 +189,12 @@ async fn networks_are_admitted_by_address(server: &Server) {
     from(Method::GET, SOURCES, "::ffff:203.0.113.7", Value::Null).await.ok();
     for path in [SOURCES.to_owned(), path(&acme), format!("/api/v1/organizations/{}", acme.id)] {
         from(Method::GET, &path, "198.51.100.7", Value::Null).await.error(403, "FORBIDDEN");
+    }
+    for program in &programs {
+        of(program, Method::GET, SOURCES, "203.0.113.9", Value::Null).await.ok();
+        of(program, Method::GET, SOURCES, "198.51.100.7", Value::Null).await.error(403, "FORBIDDEN");
+        // What is kept of the one address counts for no other.
+        of(program, Method::GET, SOURCES, "203.0.113.9", Value::Null).await.ok();
     }
     // The account itself belongs to no organization.
     from(Method::GET, ME, "198.51.100.7", Value::Null).await.ok();
@@ -187,4 +207,39 @@ async fn the_password_policy_holds_for_the_next_password(server: &Server) {
     let change_path = "/api/v1/auth/change-password";
     acme.viewer.client.post(change_path, change("Kestrel41lantern")).await.error(422, "INVALID_PASSWORD");
     acme.viewer.client.post(change_path, change("Kestrel-41-lantern")).await.ok();
+}
+
+async fn tokens_that_are_older_than_the_organization_says_are_good_for_nothing(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let body = json!({"name": "for ever", "scopes": ["read"], "organization_id": acme.id});
+    let token = acme.viewer.client.post("/api/v1/auth/tokens", body).await.created();
+    assert!(token["expires_at"].is_null());
+    let program = server.anonymous().with_token(token["token"].as_str().unwrap());
+    server.clock().advance(Duration::days(6));
+    program.get(SOURCES).await.ok();
+    let (owner, viewer) = (server.sign_in(&acme.owner.email).await, server.sign_in(&acme.viewer.email).await);
+    let allow = async |days: Value| {
+        let change = json!({"settings": {"max_token_lifetime_days": days}});
+        owner.client.patch(&path(&acme), change).await.ok();
+    };
+    let of_organization = format!("/api/v1/organizations/{}/tokens", acme.id);
+    let active = async || {
+        owner.client.get(&format!("{of_organization}?is_active=true")).await.ok()["total_count"].as_i64().unwrap()
+    };
+    allow(json!(5)).await;
+    program.get(SOURCES).await.error(401, "UNAUTHORIZED");
+    assert_eq!(active().await, 0);
+    let time = |of: &Value, field: &str| of[field].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let own = viewer.client.get("/api/v1/auth/tokens").await.ok()["tokens"][0].clone();
+    let listed = owner.client.get(&of_organization).await.ok()["tokens"][0].clone();
+    assert_eq!(listed["is_active"], false);
+    for shown in [own, listed] {
+        assert_eq!(time(&shown, "expires_at") - time(&shown, "created_at"), Duration::days(5));
+    }
+    allow(json!(7)).await;
+    program.get(SOURCES).await.ok();
+    assert_eq!(active().await, 1);
+    // It ends by the clock, too, whatever the node keeps of it.
+    server.clock().advance(Duration::days(1));
+    program.get(SOURCES).await.error(401, "UNAUTHORIZED");
 }

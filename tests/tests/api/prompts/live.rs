@@ -9,6 +9,7 @@ use tokio_tungstenite::{
 };
 
 use super::{PATH, ended, events, model::Model, send};
+use crate::oauth::{self, App, dpop};
 
 on_both_backends! {
     a_run_that_goes_by_itself_is_followed_to_its_end;
@@ -18,6 +19,7 @@ on_both_backends! {
     a_cancellation_reaches_the_source;
     a_run_is_its_persons;
     a_question_that_fails_tells_so;
+    a_stream_of_a_bound_token_takes_one_proof;
 }
 
 /// One server-sent event.
@@ -231,6 +233,32 @@ async fn a_run_is_its_persons(backend: Backend) {
     acme.govern(&shop).await;
     let run = acme.viewer.client.get(&path).await.ok();
     assert!(run["result_preview"].is_null() && run["status"] == "completed", "{run}");
+    server.stop().await;
+}
+
+async fn a_stream_of_a_bound_token_takes_one_proof(backend: Backend) {
+    let model = Model::answering(&[None]);
+    let server = model.server(backend).await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let begun = send(&acme.viewer, json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]})).await;
+    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
+    let events = format!("{path}/events");
+    let (app, key) = (App::public(&server, &acme).await, dpop::Key::new());
+    let given = dpop::tokens(&server, &app, &key, &acme.viewer).await;
+    let token = oauth::text(&given, "access_token");
+    let open = |scheme: &str| {
+        let request = server.anonymous().request(reqwest::Method::GET, &events);
+        request.header("authorization", format!("{scheme} {token}"))
+    };
+    assert_eq!(open("Bearer").send().await.unwrap().status(), 401);
+    let proof = key.proof_with(&server, "GET", &events, token);
+    let response = open("DPoP").header("dpop", proof).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    // So long that the token is looked at again, for which there is no further proof.
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    acme.viewer.client.post_empty(&format!("{path}/cancel")).await.ok();
+    assert_eq!(told(&response.text().await.unwrap()).last().unwrap().event, "execution.cancelled");
     server.stop().await;
 }
 

@@ -1,5 +1,7 @@
 mod analytics;
 mod chat_planner;
+mod clarify;
+mod conversation;
 mod execute;
 mod glossary;
 mod history;
@@ -7,6 +9,7 @@ mod live;
 mod lost;
 mod model;
 mod saved;
+mod semantics;
 mod templates;
 mod verified;
 

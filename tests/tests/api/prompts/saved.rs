@@ -14,6 +14,8 @@ on_both_databases! {
     a_deleted_question_is_restored;
     a_saved_question_is_asked_again;
     the_runs_of_a_question_are_ones_own;
+    a_version_is_told_and_restored;
+    other_sql_of_a_question_is_a_version;
     another_organizations_are_not_found;
 }
 
@@ -187,6 +189,62 @@ async fn the_runs_of_a_question_are_ones_own(server: &Server) {
     acme.admin.client.get(&format!("{path}?status=nonsense")).await.invalid("status");
 }
 
+async fn a_version_is_told_and_restored(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let path = format!("{PATH}/{}", save(&acme.viewer, &shop, "How many orders?", "All").await["prompt_id"]);
+    let versions = format!("{path}/versions");
+    let first = acme.developer.client.get(&versions).await.ok();
+    let only = &first["items"][0];
+    assert_eq!((only["version"].as_i64(), only["change"].as_str()), (Some(1), Some("saved")), "{first}");
+    assert_eq!((&only["changes"], only["definition"]["name"].as_str()), (&json!([]), Some("All")));
+    acme.viewer.client.patch(&path, json!({"name": "Every order", "tags": ["orders"]})).await.ok();
+    // What stays as it is makes no version.
+    acme.viewer.client.patch(&path, json!({"name": "Every order"})).await.ok();
+    acme.admin.client.patch(&path, json!({"metadata": {"row": 1}})).await.ok();
+    let list = acme.viewer.client.get(&versions).await.ok();
+    assert_eq!(list["pagination"]["total_items"], 3);
+    let second = &list["items"][1];
+    let changes = json!([{"field": "name", "before": "All", "after": "Every order"},
+        {"field": "tags", "before": ["sales"], "after": ["orders"]}]);
+    assert_eq!((&second["changes"], second["changed_by_user_id"].as_i64()), (&changes, Some(acme.viewer.id)), "{list}");
+    assert_eq!(list["items"][0]["changed_by_user_id"].as_i64(), Some(acme.admin.id));
+    let page = acme.viewer.client.get(&format!("{versions}?page=2&page_size=1")).await.ok();
+    assert_eq!(page["items"][0]["changes"], changes, "{page}");
+    let restored = acme.viewer.client.post_empty(&format!("{versions}/1/restore")).await.ok();
+    assert_eq!((restored["version"].as_i64(), restored["change"].as_str()), (Some(4), Some("restored")), "{restored}");
+    let prompt = acme.viewer.client.get(&path).await.ok();
+    assert_eq!(
+        (prompt["name"].as_str(), &prompt["tags"], &prompt["metadata"]),
+        (Some("All"), &json!(["sales"]), &json!({}))
+    );
+    acme.viewer.client.post_empty(&format!("{versions}/9/restore")).await.error(404, "NOT_FOUND");
+    let others = format!("{PATH}/{}", save(&acme.developer, &shop, "How many orders?", "All").await["prompt_id"]);
+    acme.viewer.client.post_empty(&format!("{others}/versions/1/restore")).await.error(403, "FORBIDDEN");
+    assert_eq!(server.audited("prompt.restore_version", "success").await, 1);
+}
+
+async fn other_sql_of_a_question_is_a_version(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let path = format!("{PATH}/{}", save(&acme.developer, &shop, "How many orders?", "All").await["prompt_id"]);
+    let ask_again = async || acme.developer.client.post_empty(&format!("{path}/execute")).await.ok();
+    let total = async || acme.developer.client.get(&format!("{path}/versions")).await.ok();
+    ask_again().await;
+    assert_eq!(total().await["pagination"]["total_items"], 1, "it became the same");
+    let terms = json!({"terms": [{"term": "orders", "means": "different sku of orders"}]});
+    acme.developer.client.put(&format!("{PATH}/glossary"), terms).await.ok();
+    let again = ask_again().await;
+    let list = total().await;
+    let latest = &list["items"][0];
+    assert_eq!((latest["version"].as_i64(), latest["change"].as_str()), (Some(2), Some("asked_again")), "{list}");
+    let change = &latest["changes"][0];
+    assert_eq!(
+        (change["field"].as_str(), &change["after"]),
+        (Some("generated_query_text"), &again["generated_query_text"])
+    );
+}
+
 async fn another_organizations_are_not_found(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
@@ -196,10 +254,10 @@ async fn another_organizations_are_not_found(server: &Server) {
     stranger.get(&path).await.error(404, "NOT_FOUND");
     stranger.patch(&path, json!({"name": "Mine"})).await.error(404, "NOT_FOUND");
     stranger.delete(&path).await.error(404, "NOT_FOUND");
-    for operation in ["executions", "analytics"] {
+    for operation in ["executions", "analytics", "versions"] {
         stranger.get(&format!("{path}/{operation}")).await.error(404, "NOT_FOUND");
     }
-    for operation in ["execute", "restore"] {
+    for operation in ["execute", "restore", "versions/1/restore"] {
         stranger.post_empty(&format!("{path}/{operation}")).await.error(404, "NOT_FOUND");
     }
     assert!(names(&stranger.get(PATH).await.ok()).is_empty());

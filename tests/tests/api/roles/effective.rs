@@ -54,9 +54,10 @@ async fn a_question_is_answered_in_the_order_asked(server: &Server) {
     let body = json!({"permissions": ["policy.write", "datasource.query", "policy.write"]});
     let data = acme.viewer.client.post(&check, body).await.ok();
     let (no, yes) = (
-        json!({"permission": "policy.write", "allowed": false, "source_role_id": null, "through_public_access": false}),
+        json!({"permission": "policy.write", "allowed": false, "source_role_id": null, "through_public_access": false,
+            "denied_by_policy": false}),
         json!({"permission": "datasource.query", "allowed": true, "source_role_id": acme.roles["Viewer"],
-            "through_public_access": false}),
+            "through_public_access": false, "denied_by_policy": false}),
     );
     assert_eq!((&data["results"], &data["allowed"]), (&json!([no, yes, no]), &json!(false)));
     let body =

@@ -5,10 +5,12 @@ use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{PATH, assignment_of, custom, give, workspace};
+use crate::invitations::{accept, invite, token};
 
 on_both_databases! {
     every_member_sees_a_role_and_its_history_with_role_read;
     a_loan_that_is_over_is_in_the_history;
+    who_joined_with_the_role_is_in_the_history;
     the_history_has_an_end;
     a_role_of_another_organization_of_ones_own_is_found;
     anothers_is_not_found;
@@ -65,6 +67,30 @@ async fn a_loan_that_is_over_is_in_the_history(server: &Server) {
     assert_eq!(actions().await, ["assigned"]);
     server.clock().advance(Duration::minutes(6));
     assert_eq!(actions().await, ["expired", "assigned"]);
+}
+
+async fn who_joined_with_the_role_is_in_the_history(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ada = server.newcomer("ada@new.example").await;
+    invite(&acme, &ada.email, "Developer").await;
+    accept(&ada.client, &token(server, &ada.email, 1).await).await.ok();
+    let body = json!({"organization_id": acme.id, "email": "bob@new.example", "display_name": "Bob",
+        "role_id": acme.roles["Developer"]});
+    let bob = acme.owner.client.post("/api/v1/users", body).await.created()["user"]["id"].clone();
+    let data = acme.owner.client.get(&format!("{PATH}/{}", acme.roles["Developer"])).await.ok();
+    let history = data["role"]["assignment_history"].as_array().unwrap();
+    let told: Vec<_> = history.iter().map(|event| (&event["action"], &event["user_id"], &event["actor_id"])).collect();
+    let assigned = json!("assigned");
+    assert_eq!(
+        told,
+        [
+            (&assigned, &bob, &json!(acme.owner.id)),
+            // Whoever invited them gave it, not they themselves.
+            (&assigned, &json!(ada.id), &json!(acme.admin.id)),
+            // By the operator.
+            (&assigned, &json!(acme.developer.id), &Value::Null),
+        ]
+    );
 }
 
 async fn the_history_has_an_end(server: &Server) {

@@ -13,6 +13,8 @@ on_both_databases! {
     only_an_assignment_of_that_role_is_found;
     wrong_roles_and_strangers_take_nothing;
     of_many_that_take_the_same_one_does;
+    the_last_own_admin_of_a_workspace_is_kept;
+    of_the_two_last_admins_of_a_workspace_one_stays;
 }
 
 async fn it_is_gone_at_the_next_request(server: &Server) {
@@ -109,4 +111,54 @@ async fn of_many_that_take_the_same_one_does(server: &Server) {
         }
     }
     assert_eq!((taken, server.audited("role.revoke", "success").await), (1, 1));
+}
+
+async fn the_last_own_admin_of_a_workspace_is_kept(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = workspace(&acme, "Lab").await;
+    let admin = acme.roles["Admin"];
+    let path = |assignment: i64| format!("{PATH}/{admin}/assignments/{assignment}");
+    // Whoever made the workspace is its Admin.
+    let of_owner = assignment_of(server, &acme.owner, admin).await;
+    acme.owner.client.delete(&path(of_owner)).await.error(409, "LAST_ADMIN");
+    let revoke = json!({"action": "revoke", "role_id": admin, "user_id": acme.owner.id, "workspace_id": lab});
+    let bulk = json!({"organization_id": acme.id, "operations": [revoke]});
+    let answer = acme.owner.client.post(&format!("{PATH}/bulk-assign"), bulk.clone()).await.ok();
+    assert_eq!(answer["results"][0]["code"], "LAST_ADMIN");
+    // One on loan is none.
+    let end = (server.platform.clock.now() + chrono::Duration::days(1)).to_rfc3339();
+    let loan = json!({"user_id": acme.viewer.id, "workspace_id": lab, "expires_at": end});
+    let on_loan = give(&acme.owner, admin, loan).await;
+    acme.owner.client.delete(&path(of_owner)).await.error(409, "LAST_ADMIN");
+    acme.owner.client.delete(&path(on_loan)).await.ok();
+    let of_developer = give(&acme.owner, admin, json!({"user_id": acme.developer.id, "workspace_id": lab})).await;
+    let answer = acme.owner.client.post(&format!("{PATH}/bulk-assign"), bulk).await.ok();
+    assert_eq!(answer["succeeded"], 1, "{answer}");
+    acme.owner.client.delete(&path(of_developer)).await.error(409, "LAST_ADMIN");
+    // That of another scope is no Admin of the workspace.
+    let everywhere = format!("SELECT id FROM role_assignments WHERE role_id = {admin} AND workspace_id IS NULL");
+    acme.owner.client.delete(&path(server.count(&everywhere).await)).await.ok();
+    // Who has to go goes all the same; the organization's own run the workspace.
+    acme.owner.client.delete(&format!("/api/v1/organizations/{}/members/{}", acme.id, acme.developer.id)).await.ok();
+    let left = format!("SELECT count(*) FROM role_assignments WHERE workspace_id = {lab}");
+    assert_eq!(server.count(&left).await, 0);
+    give(&acme.owner, admin, json!({"user_id": acme.viewer.id, "workspace_id": lab})).await;
+}
+
+async fn of_the_two_last_admins_of_a_workspace_one_stays(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let admin = acme.roles["Admin"];
+    for name in ["Lab", "Field", "Archive", "Shop"] {
+        let workspace = workspace(&acme, name).await;
+        let of_owner = format!("SELECT id FROM role_assignments WHERE workspace_id = {workspace}");
+        let of_owner = server.count(&of_owner).await;
+        let place = json!({"user_id": acme.developer.id, "workspace_id": workspace});
+        let of_developer = give(&acme.owner, admin, place).await;
+        let take =
+            async |assignment: i64| acme.owner.client.delete(&format!("{PATH}/{admin}/assignments/{assignment}")).await;
+        let (first, second) = tokio::join!(take(of_owner), take(of_developer));
+        let (won, lost) = if first.status.is_success() { (first, second) } else { (second, first) };
+        won.ok();
+        lost.error(409, "LAST_ADMIN");
+    }
 }

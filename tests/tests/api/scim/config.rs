@@ -16,6 +16,9 @@ on_both_databases! {
     what_is_not_valid_is_named;
     another_mapping_is_applied_to_everybody;
     a_deleted_organization_has_no_scim;
+    what_another_provider_pushes_is_its_own;
+    what_a_removed_provider_gave_stays;
+    an_id_is_given_once;
 }
 
 const USERS: &str = "/scim/v2/Users";
@@ -196,4 +199,55 @@ async fn a_deleted_organization_has_no_scim(server: &Server) {
     idp.client.get(USERS).await.is(200);
     server.execute(&format!("UPDATE organizations SET deleted_at = created_at WHERE id = {}", acme.id)).await;
     idp.client.get(USERS).await.refused(401, None);
+}
+
+async fn what_another_provider_pushes_is_its_own(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let first = Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"]})).await;
+    let second = Provider::named(server, &acme, "second", json!({"Science": acme.roles["Developer"]})).await;
+    let (ada, bob) = (first.user("ada@acme.example").await, first.user("bob@acme.example").await);
+    let group = first.group("Engineering", &[&ada, &bob]).await;
+    // Whoever pushed it last says what it gives.
+    let path = format!("/scim/v2/Groups/{group}");
+    second.patch(&path, json!([{"op": "replace", "path": "externalId", "value": "g"}])).await.is(204);
+    assert_eq!(super::roles_of(server, &acme, &ada).await, ["Viewer"]);
+    second.patch(&path, json!([{"op": "replace", "path": "displayName", "value": "Science"}])).await.is(204);
+    assert_eq!(super::roles_of(server, &acme, &ada).await, ["Developer", "Viewer"]);
+    second.patch(&format!("{USERS}/{ada}"), json!([{"op": "add", "path": "title", "value": "x"}])).await.is(200);
+    // With the first goes what only it pushed.
+    acme.owner.client.delete(&format!("/api/v1/sso/providers/{}", first.id)).await.ok();
+    first.client.get(USERS).await.refused(401, None);
+    second.client.get(&format!("{USERS}/{ada}")).await.is(200);
+    second.client.get(&format!("{USERS}/{bob}")).await.refused(404, None);
+    assert_eq!(second.members(&group).await, std::slice::from_ref(&ada));
+    // He stays a member with what he has, and comes back under the same id; her role still goes with the group.
+    assert_eq!(super::roles_of(server, &acme, &bob).await, ["Developer", "Viewer"]);
+    assert_eq!(second.user("bob@acme.example").await, bob);
+    let remove = json!([{"op": "remove", "path": format!("members[value eq \"{ada}\"]")}]);
+    second.patch(&path, remove).await.is(204);
+    assert_eq!(super::roles_of(server, &acme, &ada).await, ["Viewer"]);
+}
+
+async fn what_a_removed_provider_gave_stays(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let first = Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"]})).await;
+    let second = Provider::named(server, &acme, "second", json!({})).await;
+    let eve = second.user("eve@acme.example").await;
+    let group = first.group("Engineering", &[&eve]).await;
+    assert_eq!(super::roles_of(server, &acme, &eve).await, ["Developer", "Viewer"]);
+    acme.owner.client.delete(&format!("/api/v1/sso/providers/{}", first.id)).await.ok();
+    second.client.get(&format!("/scim/v2/Groups/{group}")).await.refused(404, None);
+    // An administrator's to take from now on, and no group's.
+    second.group("Other", &[&eve]).await;
+    assert_eq!(super::roles_of(server, &acme, &eve).await, ["Developer", "Viewer"]);
+}
+
+async fn an_id_is_given_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let first = Provider::of(server, &acme).await;
+    let group = first.group("Engineering", &[]).await;
+    acme.owner.client.delete(&format!("/api/v1/sso/providers/{}", first.id)).await.ok();
+    let second = Provider::of(server, &acme).await;
+    assert_ne!(second.group("Engineering", &[]).await, group);
+    assert_ne!(second.id, first.id);
 }

@@ -19,7 +19,9 @@ async fn the_server_tells_what_it_is(server: &Server) {
     {
         assert_eq!(config[feature]["supported"], supported, "{feature}");
     }
-    assert_eq!(config["pagination"]["cursor"], true);
+    let pagination = json!({"cursor": true, "index": true, "defaultPaginationMethod": "index", "defaultPageSize": 100,
+        "maxPageSize": 100});
+    assert_eq!((&config["pagination"], &config["filter"]["maxResults"]), (&pagination, &json!(100)));
     assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");
     let schemas = idp.client.get("/scim/v2/Schemas").await.is(200);
     assert_eq!((&schemas["totalResults"], &schemas["itemsPerPage"]), (&json!(6), &json!(6)));

@@ -3,7 +3,7 @@
 use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{GROUP, Provider, ScimAnswer, group, roles_of};
+use super::{GROUP, Provider, ScimAnswer, group, many_users, put_into, roles_of};
 
 on_both_databases! {
     a_group_is_made_read_and_deleted;
@@ -12,8 +12,11 @@ on_both_databases! {
     a_group_gives_its_role_and_takes_it;
     roles_of_people_are_never_touched;
     a_role_that_runs_the_organization_is_never_given;
+    entity_tags_guard_changes;
+    a_tag_changes_when_somebody_leaves_the_organization;
     twenty_at_once_lose_nobody;
     a_large_group_takes_one_more;
+    a_page_holds_no_more_members_than_fit;
 }
 
 async fn a_group_is_made_read_and_deleted(server: &Server) {
@@ -133,10 +136,7 @@ async fn a_group_gives_its_role_and_takes_it(server: &Server) {
     let rename = json!([{"op": "remove", "path": "externalId"}]);
     idp.patch(&format!("/scim/v2/Groups/{second}"), rename).await.is(204);
     assert_eq!(roles_of(server, &acme, &ada).await, ["Viewer"]);
-    assert_eq!(
-        (server.audited("role.assign", "success").await, server.audited("role.revoke", "success").await),
-        (1, 1)
-    );
+    assert_eq!((server.roles_given().await, server.audited("role.revoke", "success").await), (1, 1));
 }
 
 async fn roles_of_people_are_never_touched(server: &Server) {
@@ -203,31 +203,8 @@ async fn a_large_group_takes_one_more(server: &Server) {
     let idp = Provider::of(server, &acme).await;
     let first = idp.user("first@acme.example").await;
     let id = idp.group("All", &[&first]).await;
-    let (before, org) = (server.count("SELECT max(id) FROM users").await, acme.id);
-    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)";
-    for sql in [
-        format!(
-            "{numbers} INSERT INTO users (display_name, profile, user_metadata, is_system_admin, login_count, \
-                 created_at, updated_at) SELECT 'x', '{{}}', '{{}}', FALSE, 0, created_at, created_at \
-                 FROM n CROSS JOIN (SELECT created_at FROM users WHERE id = {first}) AS one"
-        ),
-        format!(
-            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
-                 SELECT {org}, id, 'active', 'scim', '{{}}', created_at, 'x', 'x' FROM users WHERE id > {before}"
-        ),
-        format!(
-            "INSERT INTO scim_users (organization_id, config_id, membership_id, user_id, user_name_key, active, \
-                 attributes, folded, version, created_at, updated_at) SELECT {org}, one.config_id, m.id, m.user_id, \
-                 'u' || m.user_id, TRUE, '{{}}', '{{}}', 1, one.created_at, one.created_at FROM memberships m CROSS JOIN \
-                 (SELECT * FROM scim_users WHERE user_id = {first}) AS one WHERE m.email = 'x'"
-        ),
-        format!(
-            "INSERT INTO scim_group_members (group_id, scim_user_id, added_at) \
-                 SELECT {id}, id, created_at FROM scim_users WHERE user_id > {before}"
-        ),
-    ] {
-        server.execute(&sql).await;
-    }
+    let before = many_users(server, &acme, &first, 2_000).await;
+    put_into(server, &id, before, 2_000).await;
     let second = idp.user("second@acme.example").await;
     let path = format!("/scim/v2/Groups/{id}");
     let add = json!([{"op": "add", "path": "members", "value": [{"value": second}]}]);
@@ -235,4 +212,142 @@ async fn a_large_group_takes_one_more(server: &Server) {
     assert_eq!(idp.members(&id).await.len(), 2002);
     let of = server.plan(&format!("SELECT * FROM scim_group_members WHERE group_id = {id} AND scim_user_id = 1")).await;
     assert!(of.contains("scim_group_members"), "{of}");
+}
+
+/// The entity tag of a group.
+async fn tag(idp: &Provider, path: &str) -> String {
+    let answer = idp.client.get(path).await;
+    let tag = answer.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(answer.is(200)["meta"]["version"], tag);
+    tag
+}
+
+async fn entity_tags_guard_changes(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let (ada, bob) = (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await);
+    let path = format!("/scim/v2/Groups/{}", idp.group("Research", &[&ada]).await);
+    let with = |method: reqwest::Method, name: &'static str, tag: &str, body: Option<Value>| {
+        let request = idp.client.request(method, &path).header(name, tag.to_owned());
+        match body {
+            Some(body) => request.json(&body),
+            None => request,
+        }
+    };
+    let send = async |request| idp.client.send(request).await;
+    let first = tag(&idp, &path).await;
+    // Every change makes another, and the answer tells it.
+    let mut seen = vec![first.clone()];
+    for operations in [
+        json!([{"op": "add", "path": "members", "value": [{"value": bob}]}]),
+        json!([{"op": "remove", "path": format!("members[value eq \"{bob}\"]")}]),
+        json!([{"op": "replace", "path": "displayName", "value": "Science"}]),
+        json!([{"op": "replace", "path": "externalId", "value": "g1"}]),
+        json!([{"op": "replace", "path": "members", "value": [{"value": ada}, {"value": bob}]}]),
+    ] {
+        let answer = idp.patch(&path, operations.clone()).await;
+        let told = answer.headers["etag"].to_str().unwrap().to_owned();
+        answer.is(204);
+        assert!(!seen.contains(&told), "{operations}: {told} of {seen:?}");
+        assert_eq!(tag(&idp, &path).await, told, "{operations}");
+        seen.push(told);
+    }
+    // What changes nothing makes none.
+    let now = tag(&idp, &path).await;
+    for operations in [
+        json!([{"op": "add", "path": "members", "value": [{"value": bob}]}]),
+        json!([{"op": "remove", "path": "members[value eq \"987654321\"]"}]),
+        json!([{"op": "replace", "path": "displayName", "value": "Science"}]),
+    ] {
+        idp.patch(&path, operations.clone()).await.is(204);
+        assert_eq!(tag(&idp, &path).await, now, "{operations}");
+    }
+    let rename = || super::patch(json!([{"op": "replace", "path": "displayName", "value": "Other"}]));
+    for request in [
+        with(reqwest::Method::GET, "if-match", &first, None),
+        with(reqwest::Method::PATCH, "if-match", &first, Some(rename())),
+        with(reqwest::Method::PUT, "if-match", &first, Some(group("Other", &[]))),
+        with(reqwest::Method::DELETE, "if-match", &first, None),
+        with(reqwest::Method::PATCH, "if-none-match", &now, Some(rename())),
+        with(reqwest::Method::PUT, "if-none-match", "*", Some(group("Other", &[]))),
+        with(reqwest::Method::DELETE, "if-none-match", &now, None),
+    ] {
+        send(request).await.refused(412, None);
+    }
+    assert_eq!(tag(&idp, &path).await, now);
+    assert_eq!(send(with(reqwest::Method::GET, "if-none-match", &now, None)).await.is(304), Value::Null);
+    let known = send(with(reqwest::Method::GET, "if-none-match", &first, None)).await.is(200);
+    assert_eq!(known["members"].as_array().unwrap().len(), 2);
+    send(with(reqwest::Method::GET, "if-match", &now, None)).await.is(200);
+    send(with(reqwest::Method::PATCH, "if-match", &now, Some(rename()))).await.is(204);
+    let now = tag(&idp, &path).await;
+    send(with(reqwest::Method::PUT, "if-match", &now, Some(group("Last", &[])))).await.is(200);
+    let now = tag(&idp, &path).await;
+    send(with(reqwest::Method::DELETE, "if-match", &now, None)).await.is(204);
+}
+
+async fn a_tag_changes_when_somebody_leaves_the_organization(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let (ada, bob, eve) =
+        (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await, idp.user("eve@acme.example").await);
+    let path = format!("/scim/v2/Groups/{}", idp.group("Research", &[&ada, &bob]).await);
+    let other = format!("/scim/v2/Groups/{}", idp.group("Other", &[&eve]).await);
+    let (mut before, untouched) = (tag(&idp, &path).await, tag(&idp, &other).await);
+    // By the provider, and by an administrator.
+    for who in [&ada, &bob] {
+        match who == &ada {
+            true => idp.client.delete(&format!("/scim/v2/Users/{who}")).await.is(204),
+            false => acme.owner.client.delete(&format!("/api/v1/organizations/{}/members/{who}", acme.id)).await.ok(),
+        };
+        let now = tag(&idp, &path).await;
+        assert_ne!(now, before);
+        let stale = idp.client.request(reqwest::Method::DELETE, &path).header("if-match", before);
+        idp.client.send(stale).await.refused(412, None);
+        before = now;
+    }
+    assert!(idp.members(path.rsplit('/').next().unwrap()).await.is_empty());
+    assert_eq!(tag(&idp, &other).await, untouched);
+}
+
+async fn a_page_holds_no_more_members_than_fit(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    let (all, most, few) =
+        (idp.group("All", &[]).await, idp.group("Most", &[]).await, idp.group("Few", &[&first]).await);
+    let before = many_users(server, &acme, &first, 20_001).await;
+    put_into(server, &all, before, 20_001).await;
+    put_into(server, &most, before, 20_000).await;
+    let shown = |body: &Value| -> Vec<(String, usize)> {
+        let of = |it: &Value| it["members"].as_array().map_or(0, Vec::len);
+        body["Resources"].as_array().unwrap().iter().map(|it| (it["id"].as_str().unwrap().to_owned(), of(it))).collect()
+    };
+    let pages = [(all.clone(), 20_001), (most.clone(), 20_000), (few.clone(), 1)];
+    // One of them is too much with the next, and is whole all the same.
+    for (at, page) in pages.iter().enumerate() {
+        let body = idp.client.get(&format!("/scim/v2/Groups?startIndex={}", at + 1)).await.is(200);
+        assert_eq!(shown(&body), std::slice::from_ref(page));
+        assert_eq!((&body["totalResults"], &body["itemsPerPage"]), (&json!(3), &json!(1)));
+    }
+    for more in ["", "&sortBy=displayName&sortOrder=descending"] {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let body = idp.client.get(&format!("/scim/v2/Groups?cursor={cursor}{more}")).await.is(200);
+            seen.extend(shown(&body));
+            match body["nextCursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        seen.sort();
+        let mut wanted = pages.to_vec();
+        wanted.sort();
+        assert_eq!(seen, wanted, "{more}");
+    }
+    // Where nobody asks for members, none is read and the page is as long as asked for.
+    for query in ["excludedAttributes=members", "attributes=displayName"] {
+        let body = idp.client.get(&format!("/scim/v2/Groups?{query}")).await.is(200);
+        assert_eq!(shown(&body), [(all.clone(), 0), (most.clone(), 0), (few.clone(), 0)], "{query}");
+    }
 }

@@ -12,6 +12,7 @@ on_both_databases! {
     a_list_is_ordered;
     pages_by_index;
     pages_by_cursor;
+    a_cursor_keeps_its_place;
     a_search_is_a_list;
     lookups_use_their_index;
 }
@@ -257,8 +258,65 @@ async fn pages_by_cursor(server: &Server) {
     // A cursor goes with its list.
     let body = idp.client.get("/scim/v2/Users?count=3&cursor=").await.is(200);
     let cursor = body["nextCursor"].as_str().unwrap();
-    let other = format!("/scim/v2/Users?count=3&cursor={cursor}&filter=active%20eq%20true");
-    idp.client.get(&other).await.refused(400, Some("invalidCursor"));
+    for other in ["Users?count=3&filter=active%20eq%20true", "Users?sortBy=userName", "Groups?count=3"] {
+        let answer = idp.client.get(&format!("/scim/v2/{other}&cursor={cursor}")).await;
+        answer.refused(400, Some("invalidCursor"));
+    }
+    idp.client.get("/scim/v2/Users?cursor=&count=x").await.refused(400, Some("invalidCount"));
+}
+
+/// What is read by a cursor, two on a page; between the pages, something happens.
+async fn walked(idp: &Provider, order: &str, between: impl AsyncFn()) -> Vec<String> {
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let body = idp.client.get(&format!("/scim/v2/Users?count=2&cursor={cursor}{order}")).await.is(200);
+        seen.extend(names(&body).into_iter().map(str::to_owned));
+        match body["nextCursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => return seen,
+        }
+        between().await;
+    }
+}
+
+async fn a_cursor_keeps_its_place(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let mut ids = Vec::new();
+    for (name, title, active) in [
+        ("u0", Some("b"), true),
+        ("u1", None, false),
+        ("u2", Some("a"), true),
+        ("u3", Some("b"), false),
+        ("u4", None, true),
+        ("u5", Some("c"), true),
+    ] {
+        let mut body = super::user(&format!("{name}@acme.example"));
+        body["active"] = active.into();
+        if let Some(title) = title {
+            body["title"] = title.into();
+            body["emails"] = json!([{"value": "z"}, {"value": format!("{title}@acme.example"), "primary": true}]);
+        }
+        ids.push(idp.client.post("/scim/v2/Users", body).await.is(201)["id"].as_str().unwrap().to_owned());
+    }
+    // It goes through the whole list in its order, whatever that is.
+    for sort_by in ["userName", "title", "active", "meta.created", "id", "emails", "emails.value"] {
+        for sort_order in ["ascending", "descending"] {
+            let order = format!("&sortBy={sort_by}&sortOrder={sort_order}");
+            let whole = idp.client.get(&format!("/scim/v2/Users?count=100{order}")).await.is(200);
+            assert_eq!(walked(&idp, &order, async || {}).await, names(&whole), "{order}");
+        }
+    }
+    // Somebody who was read goes and somebody comes before: nobody is passed over, and nobody is read twice.
+    let gone = std::sync::atomic::AtomicBool::new(false);
+    let move_on = async || {
+        if !gone.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            idp.client.delete(&format!("/scim/v2/Users/{}", ids[0])).await.is(204);
+            idp.user("a0@acme.example").await;
+            idp.user("a1@acme.example").await;
+        }
+    };
+    assert_eq!(walked(&idp, "&sortBy=userName", move_on).await, ["u0", "u1", "u2", "u3", "u4", "u5"]);
 }
 
 async fn a_search_is_a_list(server: &Server) {
@@ -300,6 +358,17 @@ async fn lookups_use_their_index(server: &Server) {
         if server.backend == rivergen_tests::Backend::Sqlite {
             let plan = server.plan(&sql).await;
             assert!(plan.contains(index), "{plan}");
+        }
+    }
+    // Groups by one of their members, and users by one of their groups: the list begins with that one.
+    let of_member = "SELECT * FROM scim_groups WHERE organization_id = 1 AND id IN (SELECT group_id FROM scim_group_members \
+                     JOIN scim_users ON scim_users.id = scim_user_id WHERE scim_users.user_id = 7)";
+    let of_group = "SELECT * FROM scim_users WHERE organization_id = 1 AND id IN (SELECT scim_user_id FROM \
+                    scim_group_members JOIN scim_groups ON scim_groups.id = group_id WHERE scim_groups.id = 7)";
+    for (sql, index) in [(of_member, "scim_users_person"), (of_group, "scim_group_members")] {
+        if server.backend == rivergen_tests::Backend::Sqlite {
+            let plan = server.plan(sql).await;
+            assert!(plan.contains(index) && !plan.contains("SCAN"), "{plan}");
         }
     }
 }

@@ -41,7 +41,12 @@ impl Provider {
 
     /// With roles for groups.
     pub async fn mapping(server: &Server, organization: &Organization, mapping: Value) -> Self {
-        let id = provider(organization, "idp").await;
+        Self::named(server, organization, "idp", mapping).await
+    }
+
+    /// One of several.
+    pub async fn named(server: &Server, organization: &Organization, name: &str, mapping: Value) -> Self {
+        let id = provider(organization, name).await;
         let body = json!({"provider_id": id, "group_role_mapping": mapping});
         let data = organization.owner.client.post(CONFIG, body).await.created();
         Self { id, client: server.anonymous().with_token(data["bearer_token"].as_str().unwrap()) }
@@ -126,6 +131,41 @@ pub async fn prove_domain(server: &Server, organization: &Organization) {
             "UPDATE organization_domains SET status = 'verified', verified_at = {time} WHERE organization_id = {id}"
         ))
         .await;
+}
+
+/// So many users more, written and not pushed; answers the highest id of a user before them.
+pub async fn many_users(server: &Server, organization: &Organization, like: &str, number: usize) -> i64 {
+    let (before, org) = (server.count("SELECT max(id) FROM users").await, organization.id);
+    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})");
+    for sql in [
+        format!(
+            "{numbers} INSERT INTO users (display_name, profile, user_metadata, is_system_admin, login_count, \
+             created_at, updated_at) SELECT 'x', '{{}}', '{{}}', FALSE, 0, created_at, created_at \
+             FROM n CROSS JOIN (SELECT created_at FROM users WHERE id = {like}) AS one"
+        ),
+        format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+             SELECT {org}, id, 'active', 'scim', '{{}}', created_at, 'x', 'x' FROM users WHERE id > {before}"
+        ),
+        format!(
+            "INSERT INTO scim_users (organization_id, config_id, membership_id, user_id, user_name_key, active, \
+             attributes, folded, version, created_at, updated_at) SELECT {org}, one.config_id, m.id, m.user_id, \
+             'u' || m.user_id, TRUE, '{{}}', '{{}}', 1, one.created_at, one.created_at FROM memberships m CROSS JOIN \
+             (SELECT * FROM scim_users WHERE user_id = {like}) AS one WHERE m.email = 'x'"
+        ),
+    ] {
+        server.execute(&sql).await;
+    }
+    before
+}
+
+/// Puts those who were written into a group, behind the id of a user; so many at most.
+pub async fn put_into(server: &Server, group: &str, behind: i64, most: usize) {
+    let sql = format!(
+        "INSERT INTO scim_group_members (group_id, scim_user_id, added_at) SELECT {group}, id, created_at \
+         FROM scim_users WHERE user_id > {behind} ORDER BY id LIMIT {most}"
+    );
+    server.execute(&sql).await;
 }
 
 /// The names of the roles that somebody holds in the whole organization.

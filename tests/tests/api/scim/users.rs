@@ -343,6 +343,12 @@ async fn attributes_are_chosen(server: &Server) {
     let only = idp.client.get(&format!("/scim/v2/Users/{id}?attributes=name.givenName,{ENTERPRISE}:department")).await;
     let body = only.is(200);
     assert_eq!((&body["name"], &body[ENTERPRISE]), (&json!({"givenName": "Ada"}), &json!({"department": "R"})));
+    // By its whole name.
+    let only = idp.client.get(&format!("/scim/v2/Users/{id}?attributes={USER}:name.familyName")).await.is(200);
+    assert_eq!((&only["name"], &only["title"]), (&json!({"familyName": "L"}), &Value::Null));
+    let without = format!("/scim/v2/Users/{id}?excludedAttributes={USER}:name.givenName,{ENTERPRISE}");
+    let without = idp.client.get(&without).await.is(200);
+    assert_eq!((&without["name"], &without[ENTERPRISE]), (&json!({"familyName": "L"}), &Value::Null));
     let both = format!("/scim/v2/Users/{id}?attributes=title&excludedAttributes=name");
     idp.client.get(&both).await.refused(400, Some("invalidValue"));
 }

@@ -8,6 +8,7 @@ on_both_databases! {
     a_policy_is_made_listed_changed_and_removed;
     what_is_wrong_is_named;
     a_denial_bites_at_the_next_request;
+    a_denial_is_told_where_roles_are_asked_about;
     an_allowance_gives_what_no_role_does;
     nobody_gives_what_they_do_not_hold;
     owners_are_not_locked_out;
@@ -189,6 +190,34 @@ async fn a_denial_bites_at_the_next_request(server: &Server) {
     server.clock().advance(chrono::Duration::minutes(61));
     let developer = server.sign_in(&acme.developer.email).await;
     developer.client.get(SOURCES).await.error(403, "FORBIDDEN");
+}
+
+async fn a_denial_is_told_where_roles_are_asked_about(server: &Server) {
+    const CHECK: &str = "/api/v1/roles/check";
+    let acme = server.organization("Acme").await;
+    let id = add(&acme, deny(json!(["datasource.read"]), is("subject.roles", "contains", "Viewer"))).await;
+    let body = json!({"permissions": ["datasource.read", "datasource.query"]});
+    let told = acme.viewer.client.post(CHECK, body.clone()).await.ok();
+    // The role is still named that would give it.
+    let check = |permission: &str, allowed: bool, denied: Value| {
+        json!({"permission": permission, "allowed": allowed, "source_role_id": acme.roles["Viewer"],
+            "through_public_access": false, "denied_by_policy": denied})
+    };
+    let results = [check("datasource.read", false, json!(true)), check("datasource.query", true, json!(false))];
+    assert_eq!((&told["results"], &told["allowed"]), (&json!(results), &json!(false)));
+    let path = format!("/api/v1/roles/users/{}/permissions", acme.viewer.id);
+    let denied = |data: Value| {
+        let all = data["permissions"].as_array().unwrap().clone();
+        all.into_iter().find(|one| one["name"] == "datasource.read").unwrap()["denied_by_policy"].clone()
+    };
+    assert_eq!(denied(acme.viewer.client.get(&path).await.ok()), json!(true));
+    // Of another member it is not known: it depends on the request.
+    assert_eq!(denied(acme.admin.client.get(&path).await.ok()), Value::Null);
+    let of_viewer = json!({"permissions": ["datasource.read"], "user_id": acme.viewer.id});
+    let told = acme.admin.client.post(CHECK, of_viewer).await.ok();
+    assert_eq!(told["results"], json!([check("datasource.read", true, Value::Null)]));
+    remove(&acme, id).await;
+    assert_eq!(acme.viewer.client.post(CHECK, body).await.ok()["allowed"], true);
 }
 
 async fn an_allowance_gives_what_no_role_does(server: &Server) {

@@ -1,13 +1,15 @@
 //! Whom a provider's word lets in: links, first sign-ins, groups and attributes.
 
 use super::*;
-use rivergen_tests::on_both_backends;
+use rivergen_tenancy::provision;
+use rivergen_tests::{PASSWORD, eventually, on_both_backends};
 
 on_both_backends! {
     an_existing_member_is_linked_by_a_proved_address_alone;
     a_first_sign_in_makes_a_member_where_the_provider_may;
     who_is_locked_out_stays_out;
     groups_give_roles_and_take_those_that_they_gave;
+    a_merged_account_keeps_what_groups_gave_for_as_long_as_they_do;
     attributes_of_the_provider_are_the_members;
     an_account_that_never_proved_its_address_is_not_inherited_with_its_password;
     another_subject_is_not_let_into_a_linked_account;
@@ -15,6 +17,7 @@ on_both_backends! {
     two_first_sign_ins_at_once_make_one_account;
     a_removed_provider_takes_links_and_roles_with_it;
     what_is_kept_of_a_person_is_handed_out;
+    whoever_has_an_account_is_told_that_it_is_linked;
 }
 
 async fn an_existing_member_is_linked_by_a_proved_address_alone(backend: Backend) {
@@ -145,6 +148,29 @@ async fn groups_give_roles_and_take_those_that_they_gave(backend: Backend) {
     owner.put(&format!("/api/v1/roles/{auditors}"), more).await.ok();
     sign_in(json!(["audit"])).await;
     assert_eq!(world.roles(email).await, ["Readers", "Viewer"]);
+    world.stop().await;
+}
+
+async fn a_merged_account_keeps_what_groups_gave_for_as_long_as_they_do(backend: Backend) {
+    let real = real!();
+    let world = World::start(backend).await;
+    let owner = &world.acme.owner.client;
+    let body = json!({"name": "Readers", "permissions": ["policy.read"], "organization_id": world.acme.id});
+    let readers = owner.post("/api/v1/roles", body).await.created()["role"]["id"].clone();
+    let over = json!({"jit_provisioning": true, "group_role_mapping": {"read": readers}});
+    let provider = world.register(&world.acme, real.registration("Corp"), over).await;
+    real.tell_of(json!({"g": {"groups": ["read"]}, "t": {"groups": []}})).await;
+    let duplicate = world.enter(world.through(provider, "g~new@acme.example").await).await["user"]["id"].clone();
+    let twin = "twin@acme.example";
+    let globex = json!({"name": "Globex", "people": [{"email": world.acme.owner.email, "role": "Owner"},
+        {"email": twin, "password": PASSWORD, "role": "Viewer"}]});
+    provision::run(&world.server.tenancy, serde_json::from_value(globex).unwrap()).await.unwrap();
+    let survivor = world.server.sign_in(twin).await.id;
+    let merge = json!({"source_user_id": duplicate, "target_user_id": survivor});
+    owner.post("/api/v1/users/merge", merge).await.ok();
+    assert_eq!(world.roles(twin).await, ["Readers", "Viewer"]);
+    world.enter(world.through(provider, "t~twin@acme.example").await).await;
+    assert_eq!(world.roles(twin).await, ["Viewer"]);
     world.stop().await;
 }
 
@@ -280,5 +306,32 @@ async fn what_is_kept_of_a_person_is_handed_out(backend: Backend) {
     let text = export.body.to_string();
     assert!(text.contains("sso_identities") && text.contains("the-viewer"), "{} {text}", export.status);
     assert!(!text.contains("code_hash") && !text.contains("logout_hint"));
+    world.stop().await;
+}
+
+async fn whoever_has_an_account_is_told_that_it_is_linked(backend: Backend) {
+    const SUBJECT: &str = "linked to single sign-on";
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("Corp"), json!({"jit_provisioning": true})).await;
+    let mailbox = world.server.mailbox();
+    // Whom the provider is not believed of is not told.
+    crooked.says().claims = json!({"sub": "d", "email": "developer@acme.example", "email_verified": false});
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    crooked.says().claims = json!({"sub": "v", "email": "viewer@acme.example"});
+    world.enter(world.lied(provider, &crooked).await).await;
+    let mail = mailbox.titled("viewer@acme.example", SUBJECT).await;
+    for part in ["Corp", "Acme", "127.0.0.1"] {
+        assert!(mail.text.contains(part), "no {part} in {}", mail.text);
+    }
+    // The second time is no news; nor is the link of an account that was made by it.
+    world.enter(world.lied(provider, &crooked).await).await;
+    crooked.says().claims = json!({"sub": "n", "email": "new@acme.example"});
+    world.enter(world.lied(provider, &crooked).await).await;
+    let unsent = "SELECT count(*) FROM jobs WHERE kind = 'mail.send' AND state IN ('queued', 'running')";
+    eventually("all mails to be sent", async || (world.server.count(unsent).await == 0).then_some(())).await;
+    let told = |address: &str| mailbox.to(address).iter().filter(|mail| mail.subject.contains(SUBJECT)).count();
+    let addresses = ["viewer@acme.example", "new@acme.example", "developer@acme.example"];
+    assert_eq!(addresses.map(told), [1, 0, 0]);
     world.stop().await;
 }

@@ -1,5 +1,15 @@
 //! What somebody tries who wants to be somebody else. Each of these fails at the defence that its name tells of.
 
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{http::header::LOCATION, response::IntoResponse};
+
 use super::*;
 use rivergen_tests::{crooked::Signed, on_both_backends};
 
@@ -16,6 +26,9 @@ on_both_backends! {
     an_account_elsewhere_is_not_taken_over;
     another_tenants_provider_cannot_be_seen_or_changed;
     ssrf_an_issuer_inside_is_not_asked;
+    ssrf_no_spelling_of_an_address_inside_is_taken;
+    ssrf_a_redirect_leads_nobody_inside;
+    ssrf_a_document_leads_nobody_inside;
     a_document_does_not_lead_to_open_lines;
     an_issuer_that_calls_itself_another_is_refused;
     nobody_gives_by_groups_what_they_do_not_hold;
@@ -299,6 +312,126 @@ async fn ssrf_an_issuer_inside_is_not_asked(backend: Backend) {
     assert!(results["errors"][0].as_str().unwrap().contains("loopback"), "{results}");
     let start = format!("/api/v1/sso/login?provider_id={provider}");
     world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+    world.stop().await;
+}
+
+async fn ssrf_no_spelling_of_an_address_inside_is_taken(backend: Backend) {
+    let world = World::with(backend, "[outbound.policy]\nallow_private = false\n").await;
+    let owner = &world.acme.owner.client;
+    let oidc = |address: &str| json!({"provider_type": "oidc", "name": "x", "issuer": address, "client_id": "x"});
+    let saml = |address: &str| json!({"provider_type": "saml", "name": "x", "metadata_url": address});
+    for (inside, why) in [
+        ("https://127.0.0.1:8443/x", "a loopback address"),
+        ("https://2130706433/x", "a loopback address"),
+        ("https://[::1]/x", "a loopback address"),
+        ("https://[::ffff:127.0.0.1]/x", "an IPv4 address in the clothes of IPv6"),
+        ("https://169.254.169.254/latest", "an address of cloud metadata"),
+        ("https://10.0.0.1/x", "a private address"),
+    ] {
+        for (field, body) in [("issuer", oidc(inside)), ("metadata_url", saml(inside))] {
+            let error = owner.post("/api/v1/sso/providers", body).await.invalid(field).to_string();
+            assert!(error.contains(why), "{inside} as {field}: {error}");
+        }
+    }
+    // A name that leads there; of an issuer the test above tells.
+    let named = owner.post("/api/v1/sso/providers", saml("https://localhost:9/metadata")).await;
+    let error = named.invalid("metadata_url").to_string();
+    assert!(error.contains("a loopback address"), "{error}");
+    world.stop().await;
+}
+
+/// A server that counts who came, and sends everybody on where it is told to.
+struct Place {
+    address: SocketAddr,
+    visits: Arc<AtomicUsize>,
+}
+
+impl Place {
+    async fn open(ip: &str, onward: Option<String>) -> Self {
+        let listener = tokio::net::TcpListener::bind((ip, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let visits = Arc::<AtomicUsize>::default();
+        let counted = visits.clone();
+        let answer = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let onward = onward.clone();
+            async move {
+                match onward {
+                    Some(onward) => (StatusCode::FOUND, [(LOCATION, onward)]).into_response(),
+                    None => StatusCode::NO_CONTENT.into_response(),
+                }
+            }
+        };
+        let router = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, visits }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn visits(&self) -> usize {
+        self.visits.load(Ordering::SeqCst)
+    }
+}
+
+/// A place that the configuration closes, and each address that leads there or to what is always closed, with why.
+async fn inside() -> (Place, [(String, &'static str); 3]) {
+    let place = Place::open("127.0.0.2", None).await;
+    let addresses = [
+        (place.url(), "which the configuration denies"),
+        (format!("http://[::ffff:127.0.0.2]:{}", place.address.port()), "an IPv4 address in the clothes of IPv6"),
+        ("http://169.254.169.254".to_owned(), "an address of cloud metadata"),
+    ];
+    (place, addresses)
+}
+
+const ALL_BUT_INSIDE: &str = "[outbound.policy]\nallow_private = true\ndeny = [\"127.0.0.2/32\"]\n";
+
+async fn ssrf_a_redirect_leads_nobody_inside(backend: Backend) {
+    let (place, addresses) = inside().await;
+    let world = World::with(backend, ALL_BUT_INSIDE).await;
+    for (onward, _) in addresses {
+        let outside = Place::open("127.0.0.1", Some(format!("{onward}/secret"))).await;
+        let saml = json!({"provider_type": "saml", "name": "x", "metadata_url": format!("{}/metadata", outside.url())});
+        let refused = world.acme.owner.client.post("/api/v1/sso/providers", saml).await;
+        let error = refused.invalid("metadata_url").to_string();
+        assert!(error.contains("redirects to another host"), "{onward}: {error}");
+        let oidc = json!({"provider_type": "oidc", "name": onward, "issuer": outside.url(), "client_id": "x"});
+        let provider = world.register(&world.acme, oidc, json!({})).await;
+        let start = format!("/api/v1/sso/login?provider_id={provider}");
+        world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+        assert_eq!(outside.visits(), 2, "{onward}");
+    }
+    assert_eq!(place.visits(), 0);
+    world.stop().await;
+}
+
+async fn ssrf_a_document_leads_nobody_inside(backend: Backend) {
+    let (place, addresses) = inside().await;
+    let world = World::with(backend, ALL_BUT_INSIDE).await;
+    for (address, why) in &addresses {
+        for endpoint in ["jwks_uri", "token_endpoint", "userinfo_endpoint"] {
+            let crooked = Crooked::start().await;
+            crooked.says().document = json!({endpoint: format!("{address}/secret")});
+            // What the token does not say is asked for at the last one.
+            crooked.says().claims = json!({"email": "viewer@acme.example", "email_verified": null});
+            let registration = crooked.registration(&format!("{endpoint} at {address}"));
+            let provider = world.register(&world.acme, registration, json!({})).await;
+            let told = if endpoint == "jwks_uri" {
+                let start = format!("/api/v1/sso/login?provider_id={provider}");
+                world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+                let test = format!("/api/v1/sso/providers/{provider}/test");
+                world.acme.owner.client.post_empty(&test).await.ok()["test_results"]["errors"].to_string()
+            } else {
+                world.lied(provider, &crooked).await.error(502, "IDP_UNAVAILABLE");
+                world.refusal().await
+            };
+            assert!(told.contains(why), "{endpoint} at {address}: {told}");
+        }
+    }
+    assert_eq!(place.visits(), 0);
     world.stop().await;
 }
 

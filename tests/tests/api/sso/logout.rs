@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use rivergen_tests::{
     crooked::{CLIENT_ID, Signed},
-    on_both_backends,
+    eventually, on_both_backends,
     provider::with_form,
 };
 
@@ -13,6 +13,7 @@ on_both_backends! {
     a_logout_tells_where_to_sign_out_at_the_provider;
     the_provider_ends_a_session_or_all_of_a_person;
     a_logout_token_that_is_none_ends_nothing;
+    a_logout_token_is_taken_once;
 }
 
 async fn a_logout_tells_where_to_sign_out_at_the_provider(backend: Backend) {
@@ -47,7 +48,8 @@ async fn tell(world: &World, provider: i64, token: &str) -> Answer {
 
 fn logout_claims(crooked: &Crooked) -> Value {
     let now = chrono::Utc::now().timestamp();
-    json!({"iss": crooked.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 120, "jti": "1",
+    json!({"iss": crooked.issuer, "aud": CLIENT_ID, "iat": now, "exp": now + 120,
+        "jti": format!("{}", rand::random::<u64>()),
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}}})
 }
 
@@ -130,5 +132,51 @@ async fn a_logout_token_that_is_none_ends_nothing(backend: Backend) {
     person.get("/api/v1/auth/me").await.ok();
     assert_eq!(tell(&world, provider, &crooked.token(&claims)).await.status, 200);
     person.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    world.stop().await;
+}
+
+async fn a_logout_token_is_taken_once(backend: Backend) {
+    let world = World::start(backend).await;
+    let (crooked, another) = (Crooked::start().await, Crooked::start().await);
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let second = world.register(&world.acme, another.registration("Two"), json!({})).await;
+    let sign_in = async |at: i64, crooked: &Crooked, subject: &str, email: &str| {
+        crooked.says().claims = json!({"sub": subject, "email": email, "sid": "s1"});
+        world.person(&world.enter(world.lied(at, crooked).await).await)
+    };
+    let token = |crooked: &Crooked, jti: &str| {
+        let mut claims = logout_claims(crooked);
+        claims["sid"] = json!("s1");
+        claims["jti"] = json!(jti);
+        crooked.token(&claims)
+    };
+    let first = sign_in(provider, &crooked, "v", "viewer@acme.example").await;
+    let once = token(&crooked, "the first");
+    // Of two at once, one.
+    let (one, other) = tokio::join!(tell(&world, provider, &once), tell(&world, provider, &once));
+    let mut both = [one.status.as_u16(), other.status.as_u16()];
+    both.sort_unstable();
+    assert_eq!(both, [200, 400]);
+    first.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+
+    // Whoever kept it ends nothing with it that came afterwards.
+    let later = sign_in(provider, &crooked, "v", "viewer@acme.example").await;
+    tell(&world, provider, &once).await.error(400, "BAD_REQUEST");
+    later.get("/api/v1/auth/me").await.ok();
+    // Nor is another token of the same person the same one, nor the same id of another provider.
+    let at_second = sign_in(second, &another, "d", "developer@acme.example").await;
+    assert_eq!(tell(&world, second, &token(&another, "the first")).await.status, 200);
+    at_second.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    later.get("/api/v1/auth/me").await.ok();
+    assert_eq!(tell(&world, provider, &token(&crooked, "the second")).await.status, 200);
+    later.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+
+    // When they are refused for their time, they are forgotten.
+    let kept = "SELECT count(*) FROM sso_messages_seen";
+    assert_eq!(world.server.count(kept).await, 3);
+    world.server.clock().advance(chrono::Duration::hours(2));
+    world.server.platform.jobs.run_due().await.unwrap();
+    eventually("the tokens to be forgotten", async || (world.server.count(kept).await == 0).then_some(())).await;
+    tell(&world, provider, &once).await.error(400, "BAD_REQUEST");
     world.stop().await;
 }

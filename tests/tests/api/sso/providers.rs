@@ -8,6 +8,7 @@ on_both_backends! {
     what_does_not_fit_is_refused;
     names_and_issuers_are_taken_once_in_an_organization;
     certificates_are_rotated_with_an_overlap;
+    a_certificate_that_has_ended_is_named;
     only_who_may_manage_single_sign_on_does;
     a_test_says_what_is_wrong_in_words;
     metadata_tells_the_provider_what_to_enter;
@@ -182,6 +183,31 @@ async fn certificates_are_rotated_with_an_overlap(backend: Backend) {
     owner.put(&path, json!({"remove_certificates": [last]})).await.invalid("remove_certificates");
     // One goes and another comes in one change.
     world.change(id, json!({"remove_certificates": [last], "certificate": ONE})).await;
+    world.stop().await;
+}
+
+async fn a_certificate_that_has_ended_is_named(backend: Backend) {
+    let world = World::start(backend).await;
+    let id = world.register(&world.acme, saml("adfs"), json!({})).await;
+    let der = |pem: &str| pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    let kept = async |certificates: Value| {
+        world
+            .server
+            .execute(&format!("UPDATE sso_providers SET certificates = '{certificates}' WHERE id = {id}"))
+            .await;
+        let path = format!("{PROVIDERS}/{id}/test");
+        world.acme.owner.client.post_empty(&path).await.ok()["test_results"]["errors"].to_string()
+    };
+    let start = format!("/api/v1/sso/login?provider_id={id}");
+    // Its time came since it was registered: whoever tests the provider reads when, and nobody is sent there in vain.
+    let told = kept(json!([der(EXPIRED)])).await;
+    assert!(told.contains("The certificate of this provider expired on 2021-01-01."), "{told}");
+    world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+    // Beside one that is good it is no fault.
+    let told = kept(json!([der(ONE), der(EXPIRED)])).await;
+    assert!(!told.contains("expired"), "{told}");
+    let began = world.server.anonymous().get(&start).await;
+    assert_eq!(began.status, StatusCode::FOUND, "{}", began.body);
     world.stop().await;
 }
 

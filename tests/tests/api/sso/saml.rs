@@ -16,6 +16,8 @@ on_both_backends! {
     metadata_is_exchanged_both_ways_and_followed;
     our_keys_are_renewed_with_overlap;
     the_provider_ends_what_it_opened;
+    a_forged_logout_request_ends_no_session;
+    a_session_lives_no_longer_than_the_provider_says;
     a_sign_out_here_ends_the_providers_session;
     a_provider_is_tried_out_before_it_is_active;
 }
@@ -175,7 +177,7 @@ async fn a_response_is_good_once_in_its_browser_and_for_its_request(backend: Bac
     post(&world.browser(), &unasked).await.error(401, "SAML_ASSERTION_REJECTED");
     assert!(world.refusal().await.contains("clocks of both servers"), "{}", world.refusal().await);
     world.server.platform.jobs.run_due().await.unwrap();
-    assert_eq!(world.server.count("SELECT COUNT(*) AS count FROM saml_assertions_seen").await, 0);
+    assert_eq!(world.server.count("SELECT COUNT(*) AS count FROM sso_messages_seen").await, 0);
     world.stop().await;
 }
 
@@ -234,6 +236,11 @@ async fn what_is_not_believed_is_told_to_administrators_alone(backend: Backend) 
         .await
         .error(400, "SAML_RESPONSE_INVALID");
     assert!(world.refusal().await.contains("DOCTYPE"), "{}", world.refusal().await);
+
+    // Signed by the provider, and too weakly.
+    let weak = "user=ada&email=viewer@acme.example&weak=true";
+    through(&world, provider, &idp, weak).await.error(401, "SAML_ASSERTION_REJECTED");
+    assert!(world.refusal().await.contains("a method that is not trusted"), "{}", world.refusal().await);
 
     // Changed on the way: one message for whoever posts it, the reason in the audit log.
     let browser = world.browser();
@@ -413,5 +420,101 @@ async fn a_provider_is_tried_out_before_it_is_active(backend: Backend) {
     let form = idp.visit(&address, "user=ada&format=transient").await;
     let error = post(&browser, &form).await.error(401, "SAML_ASSERTION_REJECTED");
     assert!(error["message"].as_str().unwrap().contains("transient"), "{error}");
+    world.stop().await;
+}
+
+/// The text of a message without the signature in it.
+fn unsigned(xml: &str) -> String {
+    let open = xml.find(":Signature").unwrap();
+    let start = xml[..open].rfind('<').unwrap();
+    let end = xml.rfind(":Signature>").unwrap() + ":Signature>".len();
+    format!("{}{}", &xml[..start], &xml[end..])
+}
+
+async fn a_forged_logout_request_ends_no_session(backend: Backend) {
+    let (idp, another) = (idp!(), idp!());
+    let world = World::start(backend).await;
+    let globex = world.server.organization("Globex").await;
+    let provider = connect(&world, &world.acme, &idp, json!({})).await;
+    let of_globex = connect(&world, &globex, &another, json!({})).await;
+    let how = "user=ada&email=viewer@acme.example";
+    // Both providers know somebody by this name.
+    through(&world, of_globex, &another, how).await.error(403, "SSO_USER_NOT_ALLOWED");
+    let sign_in = async || world.person(&world.enter(through(&world, provider, &idp, how).await).await);
+    let person = sign_in().await;
+
+    let (sp, acs) = addresses(&world, provider);
+    another.meet(service(&world, provider).await).await;
+    let asked = async |by: &SamlProvider, slo: &str| {
+        let asked = by.ask("logout", &format!("sp={sp}&slo={slo}&binding=post")).await;
+        asked["SAMLRequest"].as_str().unwrap().to_owned()
+    };
+    let send = async |request: &str| {
+        let path = format!("/api/v1/sso/saml/slo/{provider}");
+        world.server.anonymous().post_raw(&path, FORM, encoded([("SAMLRequest", request)])).await
+    };
+    let refused = async |request: &str, reason: &str| {
+        send(request).await.error(401, "SAML_ASSERTION_REJECTED");
+        let rows = "SELECT details FROM audit_log WHERE action = 'sso.logout' AND outcome = 'failure' ORDER BY id DESC";
+        let details = world.server.rows(&format!("{rows} LIMIT 1")).await[0]["details"].as_str().unwrap().to_owned();
+        assert!(details.contains(reason), "refused because {details}, and not because {reason}");
+        person.get("/api/v1/auth/me").await.ok();
+    };
+    let slo = acs.replace("/acs/", "/slo/");
+    let honest = asked(&idp, &slo).await;
+    let xml = String::from_utf8(STANDARD.decode(&honest).unwrap()).unwrap();
+    refused(&STANDARD.encode(unsigned(&xml)), "is not signed").await;
+    refused(&STANDARD.encode(xml.replace(">ada<", ">ada <")), "signature does not fit").await;
+    refused(&asked(&another, &slo).await, "a certificate that is not among those of this provider").await;
+    refused(&asked(&idp, "https://other.example/slo").await, "it is addressed to https://other.example/slo").await;
+    // Kept for a quarter of an hour.
+    world.server.clock().advance(chrono::Duration::minutes(15));
+    refused(&honest, "too old").await;
+    world.server.clock().advance(chrono::Duration::minutes(-15));
+
+    // As it came it ends the session; and a second time not the one that was opened since.
+    assert_eq!(send(&honest).await.status, StatusCode::FOUND);
+    person.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    let later = sign_in().await;
+    send(&honest).await.error(401, "SAML_ASSERTION_REJECTED");
+    later.get("/api/v1/auth/me").await.ok();
+    // Nor does the provider itself by a key that it has not published.
+    idp.change_key().await;
+    send(&asked(&idp, &slo).await).await.error(401, "SAML_ASSERTION_REJECTED");
+    later.get("/api/v1/auth/me").await.ok();
+    world.stop().await;
+}
+
+async fn a_session_lives_no_longer_than_the_provider_says(backend: Backend) {
+    let idp = idp!();
+    let world = World::start(backend).await;
+    let provider = connect(&world, &world.acme, &idp, json!({})).await;
+    let bounded = async || world.server.count("SELECT count(*) FROM sessions WHERE expires_at = federated_until").await;
+    let how = "user=ada&email=viewer@acme.example&session_seconds=1800";
+    let data = world.enter(through(&world, provider, &idp, how).await).await;
+    assert!((1..=1800).contains(&data["expires_in"].as_i64().unwrap()), "{data}");
+    assert_eq!(bounded().await, 1);
+    // Where a second factor is asked for in between, as well.
+    let app = world.acme.developer.authenticator_app(&world.server).await;
+    let how = "user=dev&email=developer@acme.example&session_seconds=1800";
+    let pending = world.enter(through(&world, provider, &idp, how).await).await;
+    let body = json!({"temporary_token": pending["temporary_token"], "code": app.next_code(&world.server)});
+    world.server.anonymous().post("/api/v1/auth/mfa/verify", body).await.ok();
+    assert_eq!(bounded().await, 2);
+
+    // Use does not slide it on, nor do fresh tokens.
+    world.server.clock().advance(chrono::Duration::minutes(20));
+    world.person(&data).get("/api/v1/auth/me").await.ok();
+    let refresh = async |data: &Value| {
+        let body = json!({"refresh_token": data["refresh_token"]});
+        world.server.anonymous().post("/api/v1/auth/refresh", body).await
+    };
+    let fresh = refresh(&data).await.ok();
+    assert!((1..=600).contains(&fresh["expires_in"].as_i64().unwrap()), "{fresh}");
+    world.person(&fresh).get("/api/v1/auth/me").await.ok();
+    assert_eq!(bounded().await, 2);
+    world.server.clock().advance(chrono::Duration::minutes(11));
+    assert_eq!(world.person(&fresh).get("/api/v1/auth/me").await.status, 401);
+    refresh(&fresh).await.error(401, "INVALID_REFRESH_TOKEN");
     world.stop().await;
 }

@@ -16,6 +16,7 @@ on_both_databases! {
     at_once_sessions_end_at_once;
     the_exempt_owner_is_the_way_back_in;
     the_last_exempt_owner_stays;
+    an_exemption_ends_with_the_membership;
     one_requirement_does_not_move_the_other;
     whoever_belongs_elsewhere_signs_in_and_finds_it_closed;
     a_requirement_is_lifted_by_its_owner;
@@ -201,6 +202,30 @@ async fn the_last_exempt_owner_stays(server: &Server) {
     owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Owner"]})).await.ok();
     ready.enforce(json!({"sso_mode": "off"})).await;
     owner.post_empty(&leave).await.ok();
+}
+
+async fn an_exemption_ends_with_the_membership(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let (acme, owner) = (&ready.acme, &ready.owner.client);
+    let exempt = json!([acme.owner.id, acme.viewer.id]);
+    ready.enforce(json!({"sso_mode": "required", "grace_period_days": 0, "exempt_user_ids": exempt})).await;
+    owner.delete(&format!("/api/v1/organizations/{}/members/{}", acme.id, acme.viewer.id)).await.ok();
+    assert_eq!(owner.get(&path("status", acme)).await.ok()["exempt_user_ids"], json!([acme.owner.id]));
+    // Invited again, they are a member like everybody: the invitation opens nothing to who comes in by a password.
+    let role = acme.roles["Viewer"];
+    let invited = json!({"email": acme.viewer.email, "workspace_id": acme.workspace_id, "role_id": role});
+    owner.post(&format!("/api/v1/organizations/{}/members/invite", acme.id), invited).await.created();
+    let token = crate::invitations::token(server, &acme.viewer.email, 1).await;
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    crate::invitations::accept(&viewer.client, &token).await.ok();
+    let there = json!({"workspace_id": acme.workspace_id});
+    viewer.client.post("/api/v1/auth/switch-workspace", there).await.error(403, "FORBIDDEN");
+    viewer.client.get(&path("status", acme)).await.error(403, "SSO_REQUIRED");
+    let login = json!({"email": acme.viewer.email, "password": PASSWORD});
+    server.anonymous().post("/api/v1/auth/login", login).await.error(403, "SSO_REQUIRED");
+    // By the provider they come in.
+    enforced::federate(server, acme, &viewer).await;
+    viewer.client.post("/api/v1/auth/switch-workspace", json!({"workspace_id": acme.workspace_id})).await.ok();
 }
 
 async fn one_requirement_does_not_move_the_other(server: &Server) {

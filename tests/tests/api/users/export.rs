@@ -66,6 +66,7 @@ async fn a_person_gets_everything_and_no_secret(server: &Server) {
         "prompts",
         "prompt_templates",
         "prompt_verified_pairs",
+        "prompt_semantics",
         "account_events",
     ] {
         list(&data, kind);

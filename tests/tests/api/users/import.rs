@@ -8,6 +8,9 @@ on_both_databases! {
     each_row_is_an_invitation_and_each_fault_is_told;
     an_address_that_no_mail_reaches_stops_no_other;
     a_dry_run_changes_nothing;
+    a_dry_run_finds_what_the_import_finds;
+    a_dry_run_that_goes_on_remembers_whom_it_invited;
+    all_failed_rows_can_be_read;
     many_rows_go_through_and_a_second_time_finds_the_first;
     files_that_cannot_be_read_are_refused;
     a_file_may_have_five_megabytes;
@@ -88,6 +91,61 @@ async fn a_dry_run_changes_nothing(server: &Server) {
     assert_eq!((end["created"].as_i64(), end["failed"].as_i64()), (Some(1), Some(1)));
     assert_eq!(server.count("SELECT count(*) FROM invitations").await, 0);
     assert_eq!(server.count("SELECT count(*) FROM audit_log WHERE action = 'member.invite'").await, 0);
+}
+
+async fn a_dry_run_finds_what_the_import_finds(server: &Server) {
+    let acme = server.organization("Acme").await;
+    // The first and the last row are more than a batch apart; the second could not be invited, so its repetition can.
+    let rows: String = (0..600).map(|number| format!("p{number}@new.example,\n")).collect();
+    let file =
+        format!("email,role\nada@new.example,\nbob@new.example,Pilot\n{rows}bob@new.example,\nADA@new.example,\n");
+    let mut request = body(&acme, &file);
+    let mut found = Vec::new();
+    for dry_run in [true, false] {
+        request["dry_run"] = json!(dry_run);
+        let end = finished(&acme, &acme.admin.client.post(PATH, request.clone()).await.ok()).await;
+        assert_eq!((&end["processed"], &end["created"], &end["failed"]), (&json!(604), &json!(602), &json!(2)));
+        found.push(end["errors"].clone());
+    }
+    let rows: Vec<_> = found[0].as_array().unwrap().iter().map(|error| (&error["row"], &error["code"])).collect();
+    assert_eq!(rows, [(&json!(2), &json!("ROLE_NOT_FOUND")), (&json!(604), &json!("INVITATION_EXISTS"))]);
+    assert_eq!(found[0], found[1]);
+}
+
+async fn a_dry_run_that_goes_on_remembers_whom_it_invited(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let mut request = body(&acme, "email\nada@new.example\nnonsense\n");
+    request["dry_run"] = json!(true);
+    let started = acme.admin.client.post(PATH, request).await.ok();
+    finished(&acme, &started).await;
+    // As a node left it that was killed after two rows of three.
+    let file = "email\nada@new.example\nnonsense\nada@new.example\n";
+    let left = format!(
+        "UPDATE user_imports SET status = 'processing', finished_at = NULL, total_rows = 3, content = '{file}'"
+    );
+    server.execute(&left).await;
+    let id = server.count("SELECT id FROM user_imports").await;
+    let tx = server.platform.db.begin().await.unwrap();
+    server.platform.jobs.enqueue(&tx, "tenancy.import_users", &id, Default::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    let end = finished(&acme, &started).await;
+    let rows: Vec<_> = end["errors"].as_array().unwrap().iter().map(|error| (&error["row"], &error["code"])).collect();
+    assert_eq!(rows, [(&json!(2), &json!("VALIDATION_ERROR")), (&json!(3), &json!("INVITATION_EXISTS"))]);
+}
+
+async fn all_failed_rows_can_be_read(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let rows: String = (1..=1_003).map(|number| format!("nonsense{number}\n")).collect();
+    let started = acme.admin.client.post(PATH, body(&acme, &format!("email\n{rows}"))).await.ok();
+    let end = finished(&acme, &started).await;
+    assert_eq!((&end["failed"], end["errors"].as_array().unwrap().len()), (&json!(1_003), 1_000));
+    let path = format!("{PATH}/{}", started["import_id"].as_str().unwrap());
+    let rest = acme.admin.client.get(&format!("{path}?errors_after={}", end["errors"][999]["row"])).await.ok();
+    let rows: Vec<_> = rest["errors"].as_array().unwrap().iter().map(|error| error["row"].as_i64().unwrap()).collect();
+    assert_eq!(rows, [1_001, 1_002, 1_003]);
+    let none = acme.admin.client.get(&format!("{path}?errors_after=1003")).await.ok();
+    assert_eq!((&none["failed"], &none["errors"]), (&json!(1_003), &json!([])));
+    acme.admin.client.get(&format!("{path}?errors_after=-1")).await.invalid("errors_after");
 }
 
 async fn many_rows_go_through_and_a_second_time_finds_the_first(server: &Server) {

@@ -149,19 +149,19 @@ async fn each_answer_says_where_a_permission_comes_from(server: &Server) {
         all.iter().find(|permission| permission["name"] == name).cloned().unwrap_or_default()
     };
     let write = json!({"name": "storage.write", "source_role_ids": [developer], "through_public_access": true,
-        "scope": "workspace"});
+        "scope": "workspace", "denied_by_policy": false});
     let read = json!({"name": "storage.read", "source_role_ids": [viewer, developer], "through_public_access": true,
-        "scope": "organization"});
+        "scope": "organization", "denied_by_policy": false});
     let plain = json!({"name": "organization.read", "source_role_ids": [viewer], "through_public_access": false,
-        "scope": "organization"});
+        "scope": "organization", "denied_by_policy": false});
     assert_eq!((of("storage.write"), of("storage.read")), (write, read));
     assert_eq!((of("organization.read"), of("policy.read")), (plain, Value::Null));
 
     let yes = json!({"permission": "storage.write", "allowed": true, "source_role_id": developer,
-        "through_public_access": true});
+        "through_public_access": true, "denied_by_policy": false});
     assert_eq!(check(&acme.viewer, lab, "storage.write").await, yes);
     let given = json!({"permission": "storage.read", "allowed": true, "source_role_id": viewer,
-        "through_public_access": false});
+        "through_public_access": false, "denied_by_policy": false});
     assert_eq!(check(&acme.viewer, lab, "storage.read").await, given);
     let body = json!({"permissions": ["storage.write"]});
     let data = acme.viewer.client.post("/api/v1/roles/check", body).await.ok();

@@ -7,6 +7,7 @@ mod bigquery;
 mod clickhouse;
 mod databricks;
 mod mysql;
+mod oracle;
 mod postgres;
 mod snowflake;
 mod sqlite;
@@ -36,6 +37,8 @@ pub enum Dialect {
     Bigquery,
     SqlServer,
     Synapse,
+    /// The session compares texts by their bytes and is in UTC.
+    Oracle,
 }
 
 impl Dialect {
@@ -53,6 +56,7 @@ impl Dialect {
             Self::Bigquery => &bigquery::Bigquery,
             Self::SqlServer => &tsql::Tsql::SqlServer,
             Self::Synapse => &tsql::Tsql::Synapse,
+            Self::Oracle => &oracle::Oracle,
         }
     }
 
@@ -177,8 +181,14 @@ pub(super) trait Grammar: Sync {
     }
 
     /// Two texts as one; NULL where either is.
-    fn concat(&self, left: &str, right: &str) -> String {
-        format!("({left} || {right})")
+    fn concat(&self, left: &str, right: &str) -> Option<String> {
+        Some(format!("({left} || {right})"))
+    }
+
+    /// Whether columns that are not comparable can be read and nothing else: no function takes them, and they do not go
+    /// into one column with others.
+    fn only_read(&self) -> bool {
+        false
     }
 
     /// Whether `x IN (1, NULL)` is NULL where x is not 1.
@@ -241,6 +251,11 @@ pub(super) trait Grammar: Sync {
     /// What a SELECT without an order is ordered by, where rows can be passed over in an order alone.
     fn any_order(&self) -> Option<&'static str> {
         None
+    }
+
+    /// A table or a sub-select with the name that it has in the rest of the statement.
+    fn aliased(&self, table: &str, alias: &str) -> String {
+        format!("{table} AS {alias}")
     }
 
     /// Whether rows can be passed over.
@@ -352,6 +367,23 @@ fn distinct_by_case(left: &str, right: &str, distinct: bool) -> String {
 fn is_truth_test(text: &str, value: bool, negated: bool) -> String {
     let not = if negated { "NOT " } else { "" };
     format!("({text} IS {not}{})", if value { "TRUE" } else { "FALSE" })
+}
+
+/// `IS [NOT] TRUE` or `FALSE` of a condition where there are no truth values.
+fn case_truth_test(condition: &str, value: bool, negated: bool) -> String {
+    let (not, wanted) = (if value { "" } else { "NOT " }, u8::from(!negated));
+    format!("(CASE WHEN {not}{condition} THEN 1 ELSE 0 END = {wanted})")
+}
+
+/// Whether a number is read as the same number by any reader of decimals: its digits are a whole number that a double
+/// holds, and its power of ten is one too.
+fn surely_read(value: f64) -> bool {
+    let written = format!("{value:e}");
+    let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+    let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let count = digits.chars().filter(char::is_ascii_digit).count();
+    let power = exponent.parse::<i64>().map(|exponent| exponent - fraction as i64);
+    count <= 15 && power.is_ok_and(|power| (-22..=22).contains(&power))
 }
 
 fn decimal_text(value: &ScalarValue) -> Option<String> {

@@ -80,8 +80,8 @@ impl Grammar for Mysql {
         Some(format!("(CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin {not}LIKE {pattern})"))
     }
 
-    fn concat(&self, left: &str, right: &str) -> String {
-        format!("CONCAT({left}, {right})")
+    fn concat(&self, left: &str, right: &str) -> Option<String> {
+        Some(format!("CONCAT({left}, {right})"))
     }
 
     fn character_length(&self, text: &str) -> Option<String> {

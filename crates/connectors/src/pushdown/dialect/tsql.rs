@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::logical_expr::Operator;
 use datafusion::scalar::ScalarValue;
 
-use super::{Grammar, integer, is_utc};
+use super::{Grammar, case_truth_test, integer, is_utc, surely_read};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tsql {
@@ -112,8 +112,7 @@ impl Grammar for Tsql {
     }
 
     fn truth_test(&self, text: &str, value: bool, negated: bool) -> String {
-        let (not, wanted) = (if value { "" } else { "NOT " }, u8::from(!negated));
-        format!("(CASE WHEN {not}{text} THEN 1 ELSE 0 END = {wanted})")
+        case_truth_test(text, value, negated)
     }
 
     fn compares_whole(&self, data_type: &DataType) -> bool {
@@ -180,8 +179,8 @@ impl Grammar for Tsql {
     }
 
     /// Two short texts would be cut where they are long together.
-    fn concat(&self, left: &str, right: &str) -> String {
-        format!("((CAST({left} AS nvarchar(max)) + {right}) {BY_CODE_UNITS})")
+    fn concat(&self, left: &str, right: &str) -> Option<String> {
+        Some(format!("((CAST({left} AS nvarchar(max)) + {right}) {BY_CODE_UNITS})"))
     }
 
     fn date_trunc(&self, unit: &str, text: &str, data_type: &DataType) -> Option<String> {
@@ -274,17 +273,6 @@ fn is_text(data_type: &DataType) -> bool {
 fn is_identifier(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').map(str::len).collect();
     parts == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
-}
-
-/// Whether a number is read as the same number by any reader of decimals: its digits are a whole number that a double
-/// holds, and its power of ten is one too.
-fn surely_read(value: f64) -> bool {
-    let written = format!("{value:e}");
-    let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
-    let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let count = digits.chars().filter(char::is_ascii_digit).count();
-    let power = exponent.parse::<i64>().map(|exponent| exponent - fraction as i64);
-    count <= 15 && power.is_ok_and(|power| (-22..=22).contains(&power))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod mariadb;
 // One word for all tests of the workspace.
 #[path = "../../../../../tests/src/missing.rs"]
 pub mod missing;
+pub mod oracle;
 pub mod postgres;
 pub mod s3;
 pub mod servers;

@@ -185,6 +185,9 @@ impl Planner for ChatPlanner {
 fn without_values(context: &Context) -> Context {
     let mut context = context.clone();
     context.examples.clear();
+    context.thread.iter_mut().for_each(|turn| turn.sql = None);
+    context.layer.metrics.retain(|metric| !metric.formula.has_values());
+    context.layer.synonyms.retain(|synonym| !synonym.is_value);
     for column in context.tables.iter_mut().flat_map(|table| &mut table.columns) {
         column.sample_values.clear();
     }

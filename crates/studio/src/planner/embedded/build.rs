@@ -232,6 +232,10 @@ impl<'a> Builder<'a> {
         if !counts && measure.column.is_some_and(|column| !self.schema.column(column).data_type.is_numeric()) {
             return Err(Unclear::share_of_what());
         }
+        let metric = measure.metric.and_then(|metric| self.schema.metric(metric));
+        if metric.is_some_and(|metric| !metric.formula.is_number) {
+            return Err(Unclear::share_of_what());
+        }
         let part = match &self.settled.share_of {
             None => whole.clone(),
             Some(conditions) => {
@@ -240,9 +244,10 @@ impl<'a> Builder<'a> {
                     tests.push(sql::condition(self.schema, scope, condition)?);
                 }
                 let test = Expr::All(tests);
-                let of = match measure.column {
-                    Some(column) => scope.column(column)?,
-                    None => Expr::number("1"),
+                let of = match (measure.column, metric) {
+                    (Some(column), _) => scope.column(column)?,
+                    (None, Some(metric)) => sql::counted(scope, metric)?.unwrap_or_else(|| Expr::number("1")),
+                    (None, None) => Expr::number("1"),
                 };
                 sql::aggregate(measure.aggregate, Expr::Case(Box::new(test), Box::new(of)))
             }
@@ -292,6 +297,15 @@ impl<'a> Builder<'a> {
     /// many times: then only what does not mind is answered.
     fn measure(&self, scope: &mut Scope<'_>, measure: &Measure) -> Result<Expr, Unclear> {
         let own = measure.table == self.settled.root;
+        if let Some(metric) = measure.metric.and_then(|metric| self.schema.metric(metric)) {
+            let minds =
+                !matches!(measure.aggregate, Aggregate::CountDistinct | Aggregate::Minimum | Aggregate::Maximum);
+            if minds && !own {
+                return Err(Unclear::counted_twice(&metric.name, &self.schema.table(self.settled.root).name));
+            }
+            let counted = sql::counted(scope, metric)?;
+            return Ok(counted.map_or(Expr::CountRows, |counted| sql::aggregate(measure.aggregate, counted)));
+        }
         match (measure.aggregate, measure.column) {
             (Aggregate::Count, None) if own => Ok(Expr::CountRows),
             // Without groups this would count only those that have any.
@@ -314,6 +328,9 @@ impl<'a> Builder<'a> {
     }
 
     fn measure_name(&self, measure: &Measure) -> String {
+        if let Some(metric) = measure.metric.and_then(|metric| self.schema.metric(metric)) {
+            return words::name_words(&metric.name).join("_");
+        }
         let Some(column) = measure.column else {
             return format!("{}_count", thing(&self.schema.table(measure.table).name));
         };
@@ -338,7 +355,7 @@ impl<'a> Builder<'a> {
             (
                 [Dimension::Entity(entity)],
                 [(0, test)],
-                [Measure { aggregate: Aggregate::Count, table, column: None }],
+                [Measure { aggregate: Aggregate::Count, table, column: None, metric: None }],
             ) if *entity != *table && *table == settled.root && Settler::holds_for_none(test) && !settled.share => {
                 self.schema.path_up(*table, *entity).map(|_| *entity)
             }
@@ -393,7 +410,16 @@ impl<'a> Builder<'a> {
         inner_outputs.add(key, "counted_once".to_owned(), root);
         let mut inputs = Vec::new();
         for measure in &self.settled.measures {
+            let metric = measure.metric.and_then(|metric| self.schema.metric(metric));
             let input = match measure.column {
+                None if measure.table == root && metric.is_some() => {
+                    let counted = match metric {
+                        Some(metric) => sql::counted(&mut scope, metric)?,
+                        None => None,
+                    };
+                    let name = format!("input_{}", self.measure_name(measure));
+                    counted.map(|counted| inner_outputs.add(counted, name, root))
+                }
                 Some(column) if measure.table == root => {
                     let expr = scope.value(column)?;
                     let name = format!("input_{}", self.schema.column(column).name);

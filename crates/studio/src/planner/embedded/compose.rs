@@ -19,6 +19,8 @@ pub(super) struct Composed {
     pub(super) unknown: Vec<String>,
     /// Phrases that mean nothing in their place.
     pub(super) left_over: Vec<String>,
+    /// A word that names several tables equally well, and these.
+    pub(super) ambiguous: Option<(String, Vec<TableId>)>,
 }
 
 pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
@@ -34,12 +36,14 @@ pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
         last_table: None,
         unknown: Vec::new(),
         left_over: Vec::new(),
+        ambiguous: None,
     };
     while composer.at < links.len() {
         composer.step();
     }
     composer.finish();
-    Composed { intent: composer.intent, unknown: composer.unknown, left_over: composer.left_over }
+    let Composer { intent, unknown, left_over, ambiguous, .. } = composer;
+    Composed { intent, unknown, left_over, ambiguous }
 }
 
 /// An aggregate that waits for its noun, and the phrase that asked for it.
@@ -69,6 +73,7 @@ pub(super) struct Composer<'a> {
     pub(super) last_table: Option<TableId>,
     unknown: Vec<String>,
     pub(super) left_over: Vec<String>,
+    ambiguous: Option<(String, Vec<TableId>)>,
 }
 
 impl Composer<'_> {
@@ -112,6 +117,14 @@ impl Composer<'_> {
         at
     }
 
+    /// The phrase was taken for a table; others may be as good, and then the caller is to choose.
+    pub(super) fn table_taken(&mut self, at: usize) {
+        let rivals = self.noun(at).map(|noun| noun.rivals.clone()).unwrap_or_default();
+        if self.schema.context.asks && !rivals.is_empty() && self.ambiguous.is_none() {
+            self.ambiguous = Some((self.text(at, at + 1), rivals));
+        }
+    }
+
     pub(super) fn leave(&mut self, at: usize) {
         if let Some(link) = self.links.get(at) {
             self.left_over.push(link.text.clone());
@@ -129,6 +142,7 @@ impl Composer<'_> {
             Meaning::Number(_) => self.count_of_rows(),
             Meaning::Time(range) => self.time(*range),
             Meaning::Noun(_) => self.name(),
+            Meaning::Metric(metric) => self.metric(*metric, here),
             Meaning::Cue(cue) => self.follow(*cue),
         }
         // Whatever a phrase does, the reading goes on behind it.
@@ -252,6 +266,7 @@ impl Composer<'_> {
             qualified: noun.qualified || owner.is_some(),
             implied: link::implied(noun),
             score: noun.column_score,
+            is_value: false,
         })
     }
 
@@ -280,10 +295,15 @@ impl Composer<'_> {
         }
     }
 
+    /// A measure begins at this place.
+    pub(super) fn measures_at(&self, at: usize) -> bool {
+        matches!(self.meaning(at), Some(Meaning::Cue(Cue::Count | Cue::Aggregate(_)) | Meaning::Metric(_)))
+    }
+
     /// Reads "number of orders", "total amount", "revenue" at this place into a measure.
     pub(super) fn measure_ahead(&mut self) -> Option<usize> {
         let start = self.skip_noise(self.at);
-        if !matches!(self.cue(start), Some(Cue::Count | Cue::Aggregate(_))) {
+        if !self.measures_at(start) {
             return None;
         }
         let known = self.intent.measures.len();
@@ -294,7 +314,7 @@ impl Composer<'_> {
                 Some(Meaning::Cue(cue)) => {
                     matches!(cue, Cue::Count | Cue::Aggregate(_) | Cue::Noise | Cue::Of | Cue::Distinct | Cue::All)
                 }
-                Some(Meaning::Noun(_)) => true,
+                Some(Meaning::Noun(_) | Meaning::Metric(_)) => true,
                 _ => false,
             };
             if !reads_on {

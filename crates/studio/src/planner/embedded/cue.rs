@@ -1,6 +1,7 @@
 //! The words of a question that say what to do, as opposed to those that name things.
 
 use super::calendar::Grain;
+use crate::planner::metric::Aggregation;
 
 /// How rows are boiled down to one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,20 @@ impl Aggregate {
             Self::Minimum => "minimum",
             Self::Maximum => "maximum",
             Self::Median => "median",
+        }
+    }
+}
+
+impl From<Aggregation> for Aggregate {
+    fn from(aggregation: Aggregation) -> Self {
+        match aggregation {
+            Aggregation::Count => Self::Count,
+            Aggregation::CountDistinct => Self::CountDistinct,
+            Aggregation::Sum => Self::Sum,
+            Aggregation::Average => Self::Average,
+            Aggregation::Minimum => Self::Minimum,
+            Aggregation::Maximum => Self::Maximum,
+            Aggregation::Median => Self::Median,
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Mention {
     /// The word implies an aggregate: "revenue".
     pub(super) implied: Option<Aggregate>,
     pub(super) score: f64,
+    /// The phrase is a value of them and not their name.
+    pub(super) is_value: bool,
 }
 
 /// A table that the question names as a thing of its own.
@@ -39,6 +41,8 @@ pub(super) enum Measured {
     Column(Mention),
     /// The column that says how big a row of the table is.
     Weight(TableId),
+    /// One of the layer's, by its position.
+    Metric(usize),
 }
 
 #[derive(Debug, Clone)]

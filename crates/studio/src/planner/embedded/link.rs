@@ -25,6 +25,8 @@ pub(super) enum Meaning {
     Number(String),
     Quoted(String),
     Noun(Noun),
+    /// The one of the layer's at this position.
+    Metric(usize),
     Pause,
     Unknown,
 }
@@ -34,6 +36,8 @@ pub(super) enum Meaning {
 pub(super) struct Noun {
     /// The best table, with its score.
     pub(super) table: Option<(TableId, f64)>,
+    /// All tables of that score, where there are more than one.
+    pub(super) rivals: Vec<TableId>,
     /// The columns with the best score, in the order of the schema.
     pub(super) columns: Vec<ColumnId>,
     pub(super) column_score: f64,
@@ -112,6 +116,12 @@ impl Linker<'_> {
         let time = calendar::time_at(&self.tokens[at..], self.schema.context.now, standing);
         let cue = self.cue_at(at);
         let noun = self.noun_at(at);
+        if let Some((length, metric)) = self.metric_at(at)
+            && time.as_ref().is_none_or(|(time_length, _)| length >= *time_length)
+            && noun.as_ref().is_none_or(|(noun_length, _)| length >= *noun_length)
+        {
+            return (length, Meaning::Metric(metric));
+        }
         if let Some((length, range)) = time
             && noun.as_ref().is_none_or(|(noun_length, _)| length >= *noun_length)
         {
@@ -176,7 +186,7 @@ impl Linker<'_> {
         let bare_year = match before.last() {
             None => self.tokens.len() > at + 1,
             Some(Link { meaning: Meaning::Noun(noun), .. }) => !measures(noun) || noun.summed,
-            Some(Link { meaning: Meaning::Pause | Meaning::Time(_), .. }) => true,
+            Some(Link { meaning: Meaning::Pause | Meaning::Time(_) | Meaning::Metric(_), .. }) => true,
             Some(_) => false,
         };
         Standing { bare_year, after_number_noun }
@@ -190,6 +200,16 @@ impl Linker<'_> {
                 .collect();
             Some((length, cue::cue(&words.join(" "))?))
         })
+    }
+
+    /// The longest phrase at `at` that people gave to a metric.
+    fn metric_at(&self, at: usize) -> Option<(usize, usize)> {
+        let fitting = self.schema.metric_names.iter().filter_map(|name| {
+            let tokens = self.tokens.get(at..at + name.words.len())?;
+            let is_said = tokens.iter().all(|token| token.kind == Kind::Word) && fit(&name.words, tokens)? > 0.9;
+            is_said.then_some((name.words.len(), name.of))
+        });
+        fitting.max_by_key(|(length, metric)| (*length, std::cmp::Reverse(*metric)))
     }
 
     /// The longest phrase at `at` that names something.
@@ -214,7 +234,13 @@ impl Linker<'_> {
             let values = if words_too || quoted { values } else { Vec::new() };
             return Noun { values, ..Noun::default() };
         }
-        let table = best(&self.schema.table_names, tokens).first().map(|(table, score)| (*table, *score));
+        let tables = best(&self.schema.table_names, tokens);
+        let spelled = || tokens.iter().map(|token| token.singular.clone()).collect::<Vec<String>>();
+        let chosen = if tables.len() > 1 { self.schema.chosen_table(&spelled(), &tables) } else { None };
+        let tables: Vec<(TableId, f64)> =
+            tables.into_iter().filter(|(table, _)| chosen.is_none_or(|chosen| chosen == *table)).collect();
+        let table = tables.first().copied();
+        let rivals = if tables.len() > 1 { tables.iter().map(|(table, _)| *table).collect() } else { Vec::new() };
         let mut columns = best(&self.schema.column_names, tokens);
         let mut qualified = false;
         if tokens.len() > 1 {
@@ -228,6 +254,7 @@ impl Linker<'_> {
         let last = &tokens[tokens.len() - 1];
         Noun {
             table,
+            rivals,
             columns: columns.into_iter().map(|(column, _)| column).collect(),
             column_score,
             values,

@@ -20,6 +20,7 @@ mod link;
 mod notes;
 mod nouns;
 mod ordering;
+mod refine;
 mod schema;
 mod settle;
 mod settle_measures;
@@ -35,7 +36,8 @@ pub(in crate::planner) mod words;
 
 use async_trait::async_trait;
 
-use super::{Context, Plan, PlanError, Planner, terms};
+use super::{ColumnPlace, Context, Join, Plan, PlanError, Planner, terms};
+use intent::Intent;
 use link::{Link, Linker, Meaning};
 use schema::Schema;
 use unclear::Unclear;
@@ -68,11 +70,18 @@ impl EmbeddedPlanner {
             false => (question.to_owned(), Vec::new()),
         };
         let question = question.as_str();
-        match attempt(question, &schema) {
+        let attempted = match context.thread.is_empty() {
+            true => attempt(question, &schema),
+            false => go_on(question, &schema),
+        };
+        match attempted {
             Ok(plan) => Ok(Plan { understood: own_words.into_iter().chain(plan.understood).collect(), ..plan }),
             Err(Failure::Withheld(names)) => {
                 let message = format!("you may not see {}", names.join(", "));
                 Err(PlanError::Withheld { message, names })
+            }
+            Err(Failure::Unclear(Unclear { message, choices: Some((word, choices)), .. })) => {
+                Err(PlanError::Ambiguous { message, word, choices })
             }
             Err(Failure::Unclear(unclear)) => Err(PlanError::NotUnderstood {
                 suggestions: suggest::nearest(question, &schema, &unclear.words),
@@ -92,6 +101,19 @@ impl Planner for EmbeddedPlanner {
     async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
         self.understand(question, context)
     }
+}
+
+/// How tables belong together by what the schema declares and what names tell.
+pub(super) fn references(context: &Context) -> Vec<Join> {
+    let at = |column: schema::ColumnId| ColumnPlace { table: column.table, column: column.column };
+    let edges = Schema::new(context).edges;
+    edges.iter().map(|edge| Join { from: at(edge.from), to: at(edge.to), one_to_one: false }).collect()
+}
+
+/// Whether the column alone identifies a row.
+pub(super) fn is_key(context: &Context, place: ColumnPlace) -> bool {
+    let key = Schema::new(context).key_of(place.table);
+    key.is_some_and(|key| key.column == place.column)
 }
 
 /// Questions that could come next. They are kept with the run, so that no value is in them.
@@ -129,21 +151,57 @@ impl From<Unclear> for Failure {
 
 /// Plans a question, without suggestions where that fails.
 fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
-    let too_long =
-        || Unclear { message: format!("the question is too long: at most {MOST_WORDS} words"), words: Vec::new() };
+    plan_of(read(question, schema, Place::First)?, schema)
+}
+
+/// Plans a question that goes on from those before it: their query tree, with what it changes of it.
+fn go_on(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
+    let thread = &schema.context.thread;
+    let base = match refine::follow(thread, schema) {
+        Ok(base) => base,
+        // What was before may not be understood any more, or was a model's; a whole question needs none of it.
+        Err(failure) => return attempt(question, schema).map_err(|_| failure),
+    };
+    let refined = refine::refine(base, question, schema)?;
+    let mut plan = plan_of(refined.intent, schema)?;
+    if refined.stands_alone {
+        plan.explanation.push_str(" This is read as a question of its own.");
+    } else {
+        let before: Vec<String> = thread.iter().map(|turn| format!("\"{}\"", turn.question.trim())).collect();
+        plan.explanation.push_str(&format!(" It goes on from {}.", before.join(", then ")));
+    }
+    plan.understood.extend(refined.changes);
+    Ok(plan)
+}
+
+/// Where a question stands in a conversation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    First,
+    /// It may say no more than what is different now.
+    Later,
+}
+
+/// The draft of a question's query.
+fn read(question: &str, schema: &Schema<'_>, place: Place) -> Result<Intent, Failure> {
+    let too_long = || Unclear::message(format!("the question is too long: at most {MOST_WORDS} words"));
     if question.chars().count() > LONGEST_QUESTION {
         return Err(too_long().into());
     }
-    let tokens = token::tokenize(question);
+    let mut tokens = token::tokenize(question);
     if tokens.len() > MOST_WORDS {
         return Err(too_long().into());
+    }
+    if place == Place::Later {
+        refine::leave_out_asides(&mut tokens);
     }
     let links = Linker { schema, question, tokens: &tokens }.links();
     let withheld = withheld::asked_for(&schema.context.withheld, &tokens, &links);
     if !withheld.is_empty() {
         return Err(Failure::Withheld(withheld));
     }
-    if !links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_))) {
+    let names_something = links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_) | Meaning::Metric(_)));
+    if place == Place::First && !names_something {
         return Err(nothing_known(&links).into());
     }
     let composed = compose::compose(schema, &links);
@@ -153,7 +211,15 @@ fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
     if !composed.left_over.is_empty() {
         return Err(Unclear::words(&composed.left_over).into());
     }
-    let mut settler = settle::Settler::new(schema, composed.intent);
+    if let Some((word, tables)) = composed.ambiguous {
+        return Err(Unclear::which(&word, schema.table_choices(&tables)).into());
+    }
+    Ok(composed.intent)
+}
+
+/// The plan of a draft.
+fn plan_of(intent: Intent, schema: &Schema<'_>) -> Result<Plan, Failure> {
+    let mut settler = settle::Settler::new(schema, intent);
     let settled = settler.settle()?;
     let query = build::build(schema, &settled)?;
     Ok(Plan {

@@ -110,6 +110,9 @@ impl<'a> Notes<'a> {
 
     fn measured(&self, measure: &Measure) -> String {
         let table = &self.schema.table(measure.table).name;
+        if let Some(metric) = measure.metric.and_then(|metric| self.schema.metric(metric)) {
+            return format!("{} ({} of {table})", metric.name, metric.definition);
+        }
         match (measure.aggregate, measure.column) {
             (Aggregate::CountDistinct, Some(column)) => {
                 format!("number of different values of {}", self.schema.qualified(column))

@@ -40,7 +40,10 @@ impl Composer<'_> {
         self.at += 1;
         match self.reading(&noun) {
             Reading::Values => self.values(here, here, None),
-            Reading::Table(table, score) => self.table(table, score, noun.plural, here),
+            Reading::Table(table, score) => {
+                self.table_taken(here);
+                self.table(table, score, noun.plural, here);
+            }
             Reading::Columns => self.column(here),
         }
     }
@@ -109,6 +112,25 @@ impl Composer<'_> {
         self.operand = Some(Operand::Measure(self.intent.measures.len() - 1));
     }
 
+    /// A number that people have defined. Saying how to combine it changes nothing, but an average of it is one over groups.
+    pub(super) fn metric(&mut self, metric: usize, here: usize) {
+        self.at = here + 1;
+        let mut text = self.text(here, self.at);
+        for pending in std::mem::take(&mut self.pending) {
+            if !matches!(pending.aggregate, Aggregate::Sum | Aggregate::Count) {
+                self.intent.nested = Some(pending.aggregate);
+            }
+            text = format!("{} {text}", pending.text);
+        }
+        if std::mem::take(&mut self.distinct) {
+            self.left_over.push(format!("distinct {text}"));
+        }
+        let Some(defined) = self.schema.context.layer.metrics.get(metric) else { return };
+        let aggregate = Aggregate::from(defined.formula.aggregate);
+        self.intent.measures.push(Measure { aggregate, of: Measured::Metric(metric), text });
+        self.operand = Some(Operand::Measure(self.intent.measures.len() - 1));
+    }
+
     /// "customer 42"
     fn number_of_row(&mut self, table: TableId, here: usize) {
         let Some(number) = self.number(self.at).map(str::to_owned) else { return };
@@ -163,6 +185,7 @@ impl Composer<'_> {
                 qualified: of.is_some_and(|of| of.qualified),
                 implied: None,
                 score: 1.0,
+                is_value: true,
             };
             let text = self.text(from.min(at), at + 1);
             self.intent.filters.push(Filter {

@@ -75,7 +75,7 @@ impl Composer<'_> {
             self.intent.dimensions.push(Dimension::Time(found, mention, text));
             return true;
         }
-        if matches!(self.cue(at), Some(Cue::Count | Cue::Aggregate(_))) {
+        if self.measures_at(at) {
             return match self.measure_ahead() {
                 Some(measure) => {
                     self.rank_by(RankBy::Measure(measure));
@@ -90,6 +90,7 @@ impl Composer<'_> {
             Some((table, score)) if score > noun.column_score || (score >= noun.column_score && !numeric) => {
                 self.at = at + 1;
                 self.last_table = Some(table);
+                self.table_taken(at);
                 self.intent.dimensions.push(Dimension::Table(table, self.text(at, at + 1)));
                 true
             }

@@ -1,6 +1,6 @@
 //! The caller's schema, indexed by the words that can name its parts, with the graph of its keys.
 
-use crate::planner::{ColumnContext, ColumnType, Context, TableContext};
+use crate::planner::{Choice, ColumnContext, ColumnPlace, ColumnType, Context, Metric, TableContext};
 
 use super::words;
 
@@ -48,7 +48,11 @@ pub(super) struct Schema<'a> {
     pub(super) column_names: Vec<Name<ColumnId>>,
     pub(super) values: Vec<ValueName>,
     pub(super) edges: Vec<Edge>,
+    pub(super) metric_names: Vec<Name<usize>>,
 }
+
+/// More readings than this are nothing to choose from.
+const MOST_CHOICES: usize = 10;
 
 /// Ends of column names that tell the type and not the thing: `hired_at`, `order_date`.
 const TYPE_WORDS: &[&str] =
@@ -65,8 +69,14 @@ const VAGUE_WORDS: &[&str] = &[
 
 impl<'a> Schema<'a> {
     pub(super) fn new(context: &'a Context) -> Self {
-        let mut schema =
-            Self { context, table_names: Vec::new(), column_names: Vec::new(), values: Vec::new(), edges: Vec::new() };
+        let mut schema = Self {
+            context,
+            table_names: Vec::new(),
+            column_names: Vec::new(),
+            values: Vec::new(),
+            edges: Vec::new(),
+            metric_names: Vec::new(),
+        };
         for (table, described) in context.tables.iter().enumerate() {
             schema.name_table(table, described);
             let table_words = singulars(&described.name);
@@ -87,6 +97,7 @@ impl<'a> Schema<'a> {
             }
         }
         schema.edges = schema.find_edges();
+        schema.name_layer();
         schema
     }
 
@@ -107,6 +118,73 @@ impl<'a> Schema<'a> {
             call(&words[words.len() - 1..], 0.7);
             call(&words[..1], 0.6);
         }
+    }
+
+    /// What people call things is as good as their own names. Where it is some other thing's name too, the rules go first:
+    /// "orders by region" are by the region of orders, whatever else the word means.
+    fn name_layer(&mut self) {
+        for (metric, described) in self.context.layer.metrics.iter().enumerate() {
+            self.metric_names.push(Name { of: metric, words: singulars(&described.name), score: 1.0 });
+        }
+        self.metric_names.retain(|name| !name.words.is_empty());
+        for synonym in &self.context.layer.synonyms {
+            let words = singulars(&synonym.phrase);
+            let column = synonym.column.map(|column| ColumnId { table: synonym.table, column });
+            if words.is_empty() || synonym.is_value {
+                continue;
+            }
+            match column {
+                Some(column) => add_name(&mut self.column_names, column, words),
+                None => add_name(&mut self.table_names, synonym.table, words),
+            }
+        }
+    }
+
+    /// Of columns that are equally good for a phrase, the one that people said it means.
+    pub(super) fn chosen_column(&self, phrase: &str, columns: &[ColumnId]) -> Option<ColumnId> {
+        let words = singulars(phrase);
+        let said = self.context.layer.synonyms.iter().rev().filter(|synonym| singulars(&synonym.phrase) == words);
+        let mut meant = said.filter_map(|synonym| Some(ColumnId { table: synonym.table, column: synonym.column? }));
+        meant.find(|column| columns.contains(column))
+    }
+
+    /// The same of tables.
+    pub(super) fn chosen_table(&self, words: &[String], tables: &[(TableId, f64)]) -> Option<TableId> {
+        let said = self.context.layer.synonyms.iter().rev().filter(|synonym| singulars(&synonym.phrase) == words);
+        let mut meant = said.filter(|synonym| synonym.column.is_none()).map(|synonym| synonym.table);
+        meant.find(|table| tables.iter().any(|(known, _)| known == table))
+    }
+
+    /// Columns for a person to choose from, of whom no two are called alike.
+    pub(super) fn column_choices(&self, word: &str, columns: &[ColumnId], is_value: bool) -> Vec<Choice> {
+        let full = |column: &ColumnId| {
+            let table = self.table(column.table);
+            format!("{}.{}", table.full_name(), self.column(*column).name)
+        };
+        let twice = |column: &ColumnId| {
+            columns.iter().filter(|other| self.qualified(**other) == self.qualified(*column)).count() > 1
+        };
+        let choice = |column: &ColumnId| {
+            let name = if twice(column) { full(column) } else { self.qualified(*column) };
+            let label = if is_value { format!("{name} is {word}") } else { name };
+            Choice { label, of: full(column), is_value }
+        };
+        columns.iter().take(MOST_CHOICES).map(choice).collect()
+    }
+
+    /// The same of tables.
+    pub(super) fn table_choices(&self, tables: &[TableId]) -> Vec<Choice> {
+        let choice = |table: &TableId| {
+            let full = self.table(*table).full_name();
+            let name = &self.table(*table).name;
+            let twice = tables.iter().filter(|other| self.table(**other).name == *name).count() > 1;
+            Choice { label: if twice { full.clone() } else { name.clone() }, of: full, is_value: false }
+        };
+        tables.iter().take(MOST_CHOICES).map(choice).collect()
+    }
+
+    pub(super) fn metric(&self, metric: usize) -> Option<&'a Metric> {
+        self.context.layer.metrics.get(metric)
     }
 
     pub(super) fn table(&self, table: TableId) -> &'a TableContext {
@@ -250,13 +328,26 @@ impl<'a> Schema<'a> {
         singulars(&self.column(column).name)
     }
 
-    /// Declared references first, then those that the names tell: `orders.customer_id` refers to
+    /// Those that people confirmed first; then declared references and those that the names tell, of columns of which
+    /// nobody said more: `orders.customer_id` refers to
     /// `customers.customer_id` or `customers.id`.
     fn find_edges(&self) -> Vec<Edge> {
         let mut edges = Vec::new();
+        let at = |place: ColumnPlace| ColumnId { table: place.table, column: place.column };
+        for join in &self.context.layer.joins {
+            let (from, to) = (at(join.from), at(join.to));
+            edges.push(Edge { from, to });
+            if join.one_to_one {
+                edges.push(Edge { from: to, to: from });
+            }
+        }
+        let said: Vec<ColumnId> = self.context.layer.joins.iter().map(|join| at(join.from)).collect();
         for (table, described) in self.context.tables.iter().enumerate() {
             for (column, described) in described.columns.iter().enumerate() {
                 let from = ColumnId { table, column };
+                if said.contains(&from) {
+                    continue;
+                }
                 let edge = match &described.references {
                     Some((table, column)) => self.declared_target(from, table, column),
                     None => self.inferred_target(from),
@@ -342,6 +433,12 @@ impl<'a> Schema<'a> {
             })
             .min()
             .map(|(_, table)| table)
+    }
+}
+
+fn add_name<T: PartialEq>(names: &mut Vec<Name<T>>, of: T, words: Vec<String>) {
+    if !names.iter().any(|name| name.of == of && name.words == words && name.score >= 1.0) {
+        names.push(Name { of, words, score: 1.0 });
     }
 }
 

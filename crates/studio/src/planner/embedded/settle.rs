@@ -60,8 +60,15 @@ impl<'a> Settler<'a> {
                 .map(|(_, column)| column)
         };
         let near = mention.near.and_then(inside);
-        let chosen = near
-            .or_else(|| self.preferred.iter().find_map(|table| inside(*table)))
+        let ruled = near.or_else(|| self.preferred.iter().find_map(|table| inside(*table)));
+        let rivals = self.rivals(mention, ruled);
+        let said = if rivals.len() > 1 { self.schema.chosen_column(&mention.text, &rivals) } else { None };
+        if self.schema.context.asks && said.is_none() && rivals.len() > 1 {
+            let choices = self.schema.column_choices(&mention.text, &rivals, mention.is_value);
+            return Err(Unclear::which(&mention.text, choices));
+        }
+        let chosen = said
+            .or(ruled)
             .or_else(by_distance)
             .or_else(|| mention.columns.first().copied())
             .ok_or_else(|| Unclear::words(std::slice::from_ref(&mention.text)))?;
@@ -75,21 +82,39 @@ impl<'a> Settler<'a> {
         Ok(chosen)
     }
 
+    /// The columns that are as good as the one that the rules chose, or among which they choose none.
+    fn rivals(&self, mention: &Mention, ruled: Option<ColumnId>) -> Vec<ColumnId> {
+        let columns = || mention.columns.iter().copied();
+        if let Some(ruled) = ruled {
+            return columns().filter(|column| column.table == ruled.table).collect();
+        }
+        let distance = |column: ColumnId| Some(self.schema.path_up(*self.preferred.first()?, column.table)?.len());
+        match columns().filter_map(distance).min() {
+            Some(nearest) => columns().filter(|column| distance(*column) == Some(nearest)).collect(),
+            None => columns().collect(),
+        }
+    }
+
     fn measure(&mut self, measure: &intent::Measure) -> Result<Measure, Unclear> {
         let aggregate = measure.aggregate;
         let settled = match &measure.of {
-            Measured::Rows(table) => Measure { aggregate, table: *table, column: None },
+            Measured::Rows(table) => Measure { aggregate, table: *table, column: None, metric: None },
             Measured::RowsWith(mention) => {
                 let column = self.column(mention)?;
-                Measure { aggregate, table: column.table, column: None }
+                Measure { aggregate, table: column.table, column: None, metric: None }
             }
             Measured::Column(mention) => {
                 let column = self.column(mention)?;
-                Measure { aggregate, table: column.table, column: Some(column) }
+                Measure { aggregate, table: column.table, column: Some(column), metric: None }
             }
             Measured::Weight(table) => {
                 let column = self.weight(*table, &measure.text)?;
-                Measure { aggregate, table: *table, column: Some(column) }
+                Measure { aggregate, table: *table, column: Some(column), metric: None }
+            }
+            Measured::Metric(metric) => {
+                let missing = || Unclear::words(std::slice::from_ref(&measure.text));
+                let table = self.schema.metric(*metric).ok_or_else(missing)?.table;
+                Measure { aggregate, table, column: None, metric: Some(*metric) }
             }
         };
         self.notes.measure(&measure.text, &settled);
@@ -199,7 +224,8 @@ impl<'a> Settler<'a> {
         let counts = |(index, measure): (usize, &Measure)| {
             let is_having = havings.iter().any(|(having, _)| *having == index);
             let of_owner = measure.table != chosen.table && self.schema.path_up(chosen.table, measure.table).is_some();
-            (!is_having && measure.aggregate == Aggregate::Count && of_owner).then_some(index)
+            (!is_having && measure.aggregate == Aggregate::Count && measure.metric.is_none() && of_owner)
+                .then_some(index)
         };
         let counted = measures.iter().enumerate().find_map(counts)?;
         Some((counted, *by))

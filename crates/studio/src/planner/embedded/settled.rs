@@ -12,6 +12,8 @@ pub(super) struct Measure {
     /// The table whose rows are boiled down.
     pub(super) table: TableId,
     pub(super) column: Option<ColumnId>,
+    /// The one of the layer's that it is; then there is no column.
+    pub(super) metric: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,10 @@ use super::intent::Slice;
 use super::schema::{ColumnId, Schema, TableId};
 use super::settled::{Condition, Test};
 use super::tree::{Expr, From, Join, Query, Source};
-use crate::planner::ColumnType;
+use crate::planner::{
+    ColumnType, Metric,
+    metric::{Operator, Scalar},
+};
 
 /// A table, with the tables that its rows refer to joined as they are needed.
 pub(super) struct Scope<'a> {
@@ -78,11 +81,62 @@ impl<'a> Scope<'a> {
         if self.schema.is_temporal(column) { self.moment(column) } else { self.column(column) }
     }
 
+    /// What one row of a table has.
+    fn scalar(&self, table: TableId, scalar: &Scalar) -> Expr {
+        let inner = |scalar: &Scalar| self.scalar(table, scalar);
+        match scalar {
+            Scalar::Column(name) => Expr::Column(self.alias(table), name.clone()),
+            Scalar::Text(text) => Expr::Text(text.clone()),
+            Scalar::Number(number) => Expr::number(number),
+            Scalar::Date(day) => Expr::Date(day.and_time(chrono::NaiveTime::MIN)),
+            Scalar::Moment(moment) => Expr::Timestamp(*moment),
+            Scalar::Truth(truth) => Expr::Truth(*truth),
+            Scalar::Not(of) => Expr::Not(Box::new(inner(of))),
+            Scalar::Missing(of) => Expr::All(vec![Expr::IsNull(Box::new(inner(of)))]),
+            Scalar::In(left, values) => {
+                Expr::All(vec![Expr::In(Box::new(inner(left)), values.iter().map(inner).collect())])
+            }
+            Scalar::Binary(left, Operator::And, right) => Expr::All(vec![inner(left), inner(right)]),
+            Scalar::Binary(left, Operator::Or, right) => Expr::Any(vec![inner(left), inner(right)]),
+            // In parentheses, as the tree has it: no sign binds otherwise than it was checked.
+            Scalar::Binary(left, operator, right) => {
+                Expr::All(vec![Expr::binary(inner(left), sign(*operator), inner(right))])
+            }
+        }
+    }
+
     pub(super) fn into_query(self) -> Query {
         let mut query = Query::from(self.source(self.base));
         query.joins = self.joins;
         query
     }
+}
+
+fn sign(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Add => "+",
+        Operator::Subtract => "-",
+        Operator::Multiply => "*",
+        Operator::Divide => "/",
+        Operator::Equal => "=",
+        Operator::NotEqual => "<>",
+        Operator::Less => "<",
+        Operator::LessOrEqual => "<=",
+        Operator::Greater => ">",
+        Operator::GreaterOrEqual => ">=",
+        Operator::And => "AND",
+        Operator::Or => "OR",
+    }
+}
+
+/// What the aggregate of a metric is of, for the rows that it takes; `None` where it counts rows, whatever they are.
+pub(super) fn counted(scope: &mut Scope<'_>, metric: &Metric) -> Result<Option<Expr>, Unclear> {
+    scope.join(metric.table)?;
+    let of = metric.formula.of.as_ref().map(|of| scope.scalar(metric.table, of));
+    let Some(condition) = &metric.formula.condition else { return Ok(of) };
+    let condition = scope.scalar(metric.table, condition);
+    let of = of.unwrap_or_else(|| Expr::number("1"));
+    Ok(Some(Expr::Case(Box::new(condition), Box::new(of))))
 }
 
 /// Conditions as seen from a scope: on what it reaches directly, on what lies in the direction of

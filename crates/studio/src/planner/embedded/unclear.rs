@@ -1,15 +1,19 @@
 //! Why a question has no answer here, in words for the person who asked.
 
+use crate::planner::Choice;
+
 /// A question that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unclear {
     pub(super) message: String,
     pub(super) words: Vec<String>,
+    /// The word that can be read in several ways, and these.
+    pub(super) choices: Option<(String, Vec<Choice>)>,
 }
 
 impl Unclear {
-    fn message(message: String) -> Self {
-        Self { message, words: Vec::new() }
+    pub(super) fn message(message: String) -> Self {
+        Self { message, words: Vec::new(), choices: None }
     }
 
     /// Words that mean nothing here.
@@ -19,7 +23,14 @@ impl Unclear {
             [] => "I do not understand the question".to_owned(),
             quoted => format!("I do not understand {} here", quoted.join(", ")),
         };
-        Self { message, words: words.to_vec() }
+        Self { message, words: words.to_vec(), choices: None }
+    }
+
+    /// One of these, and nothing tells which.
+    pub(super) fn which(word: &str, choices: Vec<Choice>) -> Self {
+        let labels: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
+        let message = format!("\"{word}\" can mean {}; which one do you mean?", labels.join(" or "));
+        Self { message, words: vec![word.to_owned()], choices: Some((word.to_owned(), choices)) }
     }
 
     pub(super) fn of_what() -> Self {

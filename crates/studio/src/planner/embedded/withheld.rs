@@ -12,6 +12,8 @@ pub(super) fn asked_for(withheld: &[String], tokens: &[Token], links: &[Link]) -
         let visible = match &link.meaning {
             Meaning::Unknown => 0.0,
             Meaning::Noun(noun) => noun.score(),
+            // One whose columns may all be seen.
+            Meaning::Metric(_) => continue,
             Meaning::Cue(_) | Meaning::Time(_) | Meaning::Number(_) | Meaning::Quoted(_) | Meaning::Pause => continue,
         };
         for (name, calls) in &calls {

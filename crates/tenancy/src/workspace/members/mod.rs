@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 use crate::{
     member::{self, assignment},
     role::{self, RoleRef, rules::Deed},
+    workspace::hold,
 };
 
 /// Somebody in a workspace.
@@ -123,9 +124,33 @@ fn refuse_above(caller: &Caller, user: UserId, role: &role::Model) -> Result<()>
     }
 }
 
-fn last_admin() -> Error {
-    Error::new(ErrorCode::LastAdmin)
-        .with_message("The workspace would be left without an Admin; make somebody else one first.")
+/// Guards the last own Admin of a workspace, by whichever operation a role in it is taken: asked before the change and after
+/// it. The organization is locked, so of two that take an Admin each the second sees what the first did.
+pub(crate) struct OwnAdmin {
+    tenant: Tenant,
+    workspace: WorkspaceId,
+    /// A workspace without one can lose none, nor one that is deleted.
+    had_one: bool,
+}
+
+impl OwnAdmin {
+    pub(crate) async fn before(tx: &Transaction, tenant: Tenant, workspace: WorkspaceId) -> Result<Self> {
+        let had_one = match hold(tx, tenant, workspace).await {
+            Ok(_) => has_admin(tx, tenant, workspace).await?,
+            Err(error) if error.code == ErrorCode::WorkspaceNotFound => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { tenant, workspace, had_one })
+    }
+
+    /// `LAST_ADMIN` where the transaction would leave the workspace without one.
+    pub(crate) async fn require_after(self, tx: &Transaction) -> Result<()> {
+        match !self.had_one || has_admin(tx, self.tenant, self.workspace).await? {
+            true => Ok(()),
+            false => Err(Error::new(ErrorCode::LastAdmin)
+                .with_message("The workspace would be left without an Admin; make somebody else one first.")),
+        }
+    }
 }
 
 /// Whether somebody runs the workspace: an active member who holds the role Admin or Owner in it, and not on loan.

@@ -10,7 +10,7 @@ use rivergen_platform::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{has_admin, last_admin, to_be_taken};
+use super::{OwnAdmin, to_be_taken};
 use crate::{Tenancy, workspace::hold};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,13 +48,11 @@ pub async fn remove_workspace_member(
     let tx = platform.db.begin().await?;
     hold(&tx, tenant, workspace_id).await?;
     let before = to_be_taken(&tx, &caller, workspace_id, user_id, now).await?;
-    let had_admin = has_admin(&tx, tenant, workspace_id).await?;
+    let own_admin = OwnAdmin::before(&tx, tenant, workspace_id).await?;
     for (row, _) in &before {
         row.take(&tx, &actor, &platform.clock).await?;
     }
-    if had_admin && !has_admin(&tx, tenant, workspace_id).await? {
-        return Err(last_admin());
-    }
+    own_admin.require_after(&tx).await?;
     tx.commit().await?;
     let message = "The member is taken out of the workspace.";
     Ok(Reply::ok(RemovedWorkspaceMember { removed: true, message }, message))

@@ -11,7 +11,7 @@ use rivergen_platform::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{WorkspaceMember, WorkspaceMemberAnswer, has_admin, last_admin, to_be_taken};
+use super::{OwnAdmin, WorkspaceMember, WorkspaceMemberAnswer, to_be_taken};
 use crate::{Tenancy, member::assignment::Grant, role, workspace::hold};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -53,7 +53,7 @@ pub async fn update_workspace_member(
     // The role itself may be held already, for good or on loan.
     let (same, others): (Vec<_>, Vec<_>) = before.into_iter().partition(|(row, _)| row.role_id == role.id);
     let same = same.into_iter().next().map(|(row, _)| row);
-    let had_admin = has_admin(&tx, tenant, workspace_id).await?;
+    let own_admin = OwnAdmin::before(&tx, tenant, workspace_id).await?;
     let given = match same {
         Some(row) if row.expires_at.is_none() => row,
         on_loan => {
@@ -67,9 +67,7 @@ pub async fn update_workspace_member(
     for (row, _) in &others {
         row.take(&tx, &actor, &platform.clock).await?;
     }
-    if had_admin && !has_admin(&tx, tenant, workspace_id).await? {
-        return Err(last_admin());
-    }
+    own_admin.require_after(&tx).await?;
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
     tx.commit().await?;
     let message = "The role is changed.";

@@ -1,0 +1,192 @@
+// One application: who answers for it, its secrets, what it may ask for, its suspension and its end.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { MoreHorizontal } from "lucide-react";
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { queries } from "../../queries";
+import { useMay, useMe, useOrganization } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Button, Card, Copyable, Facts, Note, Page, When } from "../../ui/basics";
+import { ActionMenu, Confirm } from "../../ui/dialog";
+import { Loaded } from "../../ui/loaded";
+import { Editing } from "./editing";
+import { Keys, KeysField, writtenKeys } from "./keys";
+import { Crumbs, State } from "./pieces";
+import { Secrets } from "./secrets";
+
+export function ApplicationPage() {
+    const { id: written } = useParams({ strict: false }) as { id: string };
+    const organization = useOrganization();
+    const path = { org_id: organization, app_id: Number(written) };
+    const may = useMay();
+    const me = useMe();
+    const navigate = useNavigate();
+    const [asking, setAsking] = useState<"suspend" | "delete" | "take over">();
+    const [keys, setKeys] = useState("");
+    const application = useQuery({
+        queryKey: ["application", path.app_id],
+        queryFn: () =>
+            read(api.GET("/api/v1/organizations/{org_id}/oauth-applications/{app_id}", { params: { path } })),
+    });
+    const one = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}";
+    const changed = async () => {
+        await queries.invalidateQueries({ queryKey: ["application"] });
+        await queries.invalidateQueries({ queryKey: ["applications"] });
+        await queries.invalidateQueries({ queryKey: ["secrets"] });
+    };
+    const resume = useAction(() => read(api.PATCH(one, { params: { path }, body: { status: "active" } })), {
+        done: "It is let in again. The tokens that it had stay void.",
+        changes: [["application"], ["applications"]],
+    });
+    const data = application.data;
+    const isMine = data?.responsible_user_id === me.data?.user.id;
+    const mayManage = may("oauth_app.manage");
+    return (
+        <Page
+            title={data?.name ?? "Application"}
+            lead={data?.description}
+            crumbs={<Crumbs />}
+            narrow
+            actions={
+                data &&
+                mayManage && (
+                    <>
+                        {data.status === "active" ? (
+                            <Button onClick={() => setAsking("suspend")}>Suspend…</Button>
+                        ) : (
+                            <ActionButton kind="primary" action={resume} on={undefined}>
+                                Let it in again
+                            </ActionButton>
+                        )}
+                        <ActionMenu
+                            label="More"
+                            choices={[{ label: "Delete…", danger: true, run: () => setAsking("delete") }]}
+                        >
+                            <MoreHorizontal size={16} />
+                        </ActionMenu>
+                    </>
+                )
+            }
+        >
+            <Loaded query={application}>
+                {(loaded) => (
+                    <>
+                        <Card>
+                            <div className="stack">
+                                <div className="stack tight">
+                                    <span className="label">Client ID</span>
+                                    <Copyable text={loaded.client_id} label="client ID" />
+                                </div>
+                                <Facts
+                                    of={[
+                                        ["State", <State key="state" of={loaded} />],
+                                        ["Kind", loaded.client_type === "public" ? "Public" : "Confidential"],
+                                        ["Registered", <When key="at" at={loaded.created_at} />],
+                                        ["Last used", <When key="used" at={loaded.last_used_at} />],
+                                        [
+                                            "Answers for it",
+                                            isMine ? (
+                                                "You"
+                                            ) : (
+                                                <Link
+                                                    key="who"
+                                                    to="/people/$id"
+                                                    params={{ id: String(loaded.responsible_user_id) }}
+                                                >
+                                                    Another administrator
+                                                </Link>
+                                            ),
+                                        ],
+                                    ]}
+                                />
+                                {!isMine && mayManage && me.data && (
+                                    <Note>
+                                        <div className="row apart">
+                                            <span className="grow">
+                                                Only who answers for it gives out its secrets and lets it ask for more.
+                                            </span>
+                                            <Button small onClick={() => setAsking("take over")}>
+                                                Answer for it…
+                                            </Button>
+                                        </div>
+                                    </Note>
+                                )}
+                            </div>
+                        </Card>
+                        {loaded.client_type === "confidential" && !loaded.jwks && mayManage && (
+                            <Secrets path={path} name={loaded.name} />
+                        )}
+                        {loaded.jwks && <Keys of={loaded.jwks} />}
+                        {mayManage ? (
+                            <Editing
+                                key={JSON.stringify({ ...loaded, status: null, last_used_at: null })}
+                                application={loaded}
+                                path={path}
+                            />
+                        ) : (
+                            <Card title="What it may ask for">
+                                <span className="row">
+                                    {loaded.scopes.map((scope) => (
+                                        <Badge key={scope}>{scope}</Badge>
+                                    ))}
+                                </span>
+                            </Card>
+                        )}
+                    </>
+                )}
+            </Loaded>
+            {asking === "suspend" && data && (
+                <Confirm
+                    title={`Suspend ${data.name}?`}
+                    action="Suspend"
+                    onClose={() => setAsking(undefined)}
+                    onConfirm={async () => {
+                        await read(api.POST(`${one}/revoke`, { params: { path } }));
+                        await changed();
+                    }}
+                >
+                    <p>All of its tokens are void at once, and stay so when it is let in again.</p>
+                </Confirm>
+            )}
+            {asking === "delete" && data && (
+                <Confirm
+                    title={`Delete ${data.name}?`}
+                    action="Delete"
+                    word={data.name}
+                    onClose={() => setAsking(undefined)}
+                    onConfirm={async () => {
+                        await read(api.DELETE(one, { params: { path } }));
+                        // The list that was known still has it.
+                        queries.removeQueries({ queryKey: ["applications"] });
+                        void navigate({ to: "/organization/applications" });
+                    }}
+                >
+                    <p>Whoever signs in with it is shut out at once. It cannot be restored.</p>
+                </Confirm>
+            )}
+            {asking === "take over" && data && (
+                <Confirm
+                    title={`Answer for ${data.name}?`}
+                    action="Answer for it"
+                    onClose={() => setAsking(undefined)}
+                    onConfirm={async () => {
+                        const jwks = data.jwks ? writtenKeys(keys) : undefined;
+                        await read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } }));
+                        setKeys("");
+                        await changed();
+                    }}
+                >
+                    <p>
+                        Where nobody is there it acts for you then.{" "}
+                        {data.jwks
+                            ? "Its tokens are void, and it needs other keys, because others know those that it has."
+                            : "Its secrets and tokens are void, because others know them."}
+                    </p>
+                    {data.jwks && <KeysField label="Its new public keys" required value={keys} onValue={setKeys} />}
+                </Confirm>
+            )}
+        </Page>
+    );
+}

@@ -1,0 +1,109 @@
+// Other programs that sign people in with RiverGen, or act for them; and what members may allow them.
+
+import { Link, useSearch } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
+import { api, read } from "../../api/client";
+import { useMay, useOrganization } from "../../standing";
+import { Badge, Empty, Page, When } from "../../ui/basics";
+import { List } from "../../ui/list";
+import { State } from "./pieces";
+import { Policy } from "./policy";
+
+export function Applications() {
+    const may = useMay();
+    const id = useOrganization();
+    const { tab = "registered" } = useSearch({ strict: false }) as { tab?: string };
+    const register = may("oauth_app.manage") && (
+        <Link className="button primary" to="/organization/applications/new">
+            <Plus size={16} />
+            Register an application
+        </Link>
+    );
+    return (
+        <Page
+            title="Applications"
+            lead="Other programs that sign people in with RiverGen and act for them, never with more than they may do."
+            actions={register}
+        >
+            <nav className="tabs" aria-label="Parts">
+                {[
+                    ["registered", "Registered"],
+                    ["policy", "What members may allow"],
+                ].map(([key, label]) => (
+                    <Link
+                        key={key}
+                        to="/organization/applications"
+                        search={{ tab: key }}
+                        className={tab === key ? "active" : ""}
+                        aria-current={tab === key ? "page" : undefined}
+                    >
+                        {label}
+                    </Link>
+                ))}
+            </nav>
+            {tab === "policy" ? (
+                <Policy />
+            ) : (
+                <List
+                    name="Applications"
+                    of={["applications", id]}
+                    load={async ({ skip, size }) => {
+                        const answer = await read(
+                            api.GET("/api/v1/organizations/{org_id}/oauth-applications", {
+                                params: { path: { org_id: id }, query: { skip, limit: size } },
+                            }),
+                        );
+                        return { items: answer.applications, total: answer.total };
+                    }}
+                    id={(application) => application.id}
+                    columns={[
+                        {
+                            head: "Name",
+                            className: "break",
+                            cell: (application) => (
+                                <>
+                                    <Link
+                                        className="strong"
+                                        to="/organization/applications/$id"
+                                        params={{ id: String(application.id) }}
+                                    >
+                                        {application.name}
+                                    </Link>
+                                    {application.description && (
+                                        <div className="small soft">{application.description}</div>
+                                    )}
+                                </>
+                            ),
+                        },
+                        {
+                            head: "Kind",
+                            cell: (application) => (
+                                <span className="row">
+                                    <Badge>{application.client_type === "public" ? "Public" : "Confidential"}</Badge>
+                                    {application.preapproved && <Badge tone="accent">Preapproved</Badge>}
+                                </span>
+                            ),
+                        },
+                        {
+                            head: "May ask for",
+                            cell: (application) => (
+                                <span className="row">
+                                    {application.scopes.map((scope) => (
+                                        <Badge key={scope}>{scope}</Badge>
+                                    ))}
+                                </span>
+                            ),
+                        },
+                        { head: "State", cell: (application) => <State of={application} /> },
+                        { head: "Used", cell: (application) => <When at={application.last_used_at} /> },
+                    ]}
+                    empty={
+                        <Empty title="No applications" actions={register}>
+                            Register one, and people can sign in to it with RiverGen.
+                        </Empty>
+                    }
+                />
+            )}
+        </Page>
+    );
+}

@@ -1,0 +1,80 @@
+// Registering an application; its secret is shown once.
+
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { useOrganization } from "../../standing";
+import { useAction } from "../../ui/action";
+import { Button, Card, Copyable, Page, Problem } from "../../ui/basics";
+import { Unsaved } from "../../ui/unsaved";
+import { BLANK, Fields } from "./fields";
+import { writtenKeys } from "./keys";
+import { Crumbs, Secret } from "./pieces";
+
+export function NewApplication() {
+    const id = useOrganization();
+    const [draft, setDraft] = useState(BLANK);
+    const [made, setMade] = useState<Schemas["CreatedApplication"]>();
+    const create = useAction(
+        async () => {
+            const { keys, description, ...rest } = draft;
+            return read(
+                api.POST("/api/v1/organizations/{org_id}/oauth-applications", {
+                    params: { path: { org_id: id } },
+                    body: {
+                        ...rest,
+                        description: description || undefined,
+                        jwks: keys === undefined ? undefined : writtenKeys(keys),
+                    },
+                }),
+            );
+        },
+        { done: "Registered.", changes: [["applications"]], inline: true, onDone: setMade },
+    );
+    if (made)
+        return (
+            <Page title={made.name} crumbs={<Crumbs />} narrow>
+                {made.client_secret && <Secret secret={made.client_secret} of={made.name} />}
+                <Card title="What the program is told">
+                    <div className="stack tight">
+                        <span className="label">Client ID</span>
+                        <Copyable text={made.client_id} label="client ID" />
+                        <span className="label">Server</span>
+                        <Copyable text={location.origin} label="server" />
+                    </div>
+                </Card>
+                <div className="form-end">
+                    <Link
+                        className="button primary"
+                        to="/organization/applications/$id"
+                        params={{ id: String(made.id) }}
+                    >
+                        Go on
+                    </Link>
+                </div>
+            </Page>
+        );
+    return (
+        <Page title="Register an application" crumbs={<Crumbs />} narrow>
+            <form
+                className="stack"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void create.start(undefined);
+                }}
+            >
+                <Fields draft={draft} onDraft={setDraft} of={create.of} isNew />
+                {create.error !== undefined && <Problem error={create.error} />}
+                <Unsaved touched={draft !== BLANK} busy={create.busy} what="This application is" />
+                <div className="form-end">
+                    <Link className="button" to="/organization/applications">
+                        Cancel
+                    </Link>
+                    <Button kind="primary" type="submit" busy={create.busy}>
+                        Register
+                    </Button>
+                </div>
+            </form>
+        </Page>
+    );
+}

@@ -1,0 +1,156 @@
+// The secrets by which an application proves who it is: several at once, so that one is changed without a gap.
+
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { queries } from "../../queries";
+import { ActionButton, useAction } from "../../ui/action";
+import { Button, Card, Empty, Problem, SelectField, When } from "../../ui/basics";
+import { Confirm, Dialog } from "../../ui/dialog";
+import { Loaded } from "../../ui/loaded";
+import { Secret } from "./pieces";
+
+export type Path = { org_id: number; app_id: number };
+
+export function Secrets({ path, name }: { path: Path; name: string }) {
+    const [shown, setShown] = useState<string>();
+    const [adding, setAdding] = useState(false);
+    const [replacing, setReplacing] = useState(false);
+    const [days, setDays] = useState("");
+    const all = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets";
+    const secrets = useQuery({
+        queryKey: ["secrets", path.app_id],
+        queryFn: () => read(api.GET(all, { params: { path } })),
+    });
+    const add = useAction(
+        () =>
+            read(
+                api.POST(all, {
+                    params: { path },
+                    body: { expires_in_days: days ? Number(days) : undefined },
+                }),
+            ),
+        {
+            changes: [["secrets"]],
+            inline: true,
+            onDone: (made) => {
+                setShown(made.client_secret);
+                setAdding(false);
+            },
+        },
+    );
+    const remove = useAction(
+        (secret: number) => read(api.DELETE(`${all}/{secret}`, { params: { path: { ...path, secret } } })),
+        { done: "Removed. What proves itself by it is refused now.", changes: [["secrets"]] },
+    );
+    return (
+        <Card
+            title="Secrets"
+            actions={
+                <>
+                    <Button small onClick={() => setReplacing(true)}>
+                        Replace all…
+                    </Button>
+                    <Button small onClick={() => setAdding(true)}>
+                        Add a secret…
+                    </Button>
+                </>
+            }
+            flush
+        >
+            {shown && (
+                <div style={{ padding: "14px 18px 0" }}>
+                    <Secret secret={shown} of={name} />
+                </div>
+            )}
+            <Loaded query={secrets} lines={2}>
+                {(data) =>
+                    data.secrets.length === 0 ? (
+                        <Empty title="No secret">It cannot prove who it is until it has one.</Empty>
+                    ) : (
+                        <ul className="list">
+                            {data.secrets.map((secret) => (
+                                <li key={secret.id}>
+                                    <code>{secret.prefix}…</code>
+                                    <span className="grow small soft">
+                                        Added <When at={secret.created_at} />, good{" "}
+                                        {secret.expires_at ? (
+                                            <>
+                                                until <When at={secret.expires_at} />
+                                            </>
+                                        ) : (
+                                            "until it is removed"
+                                        )}
+                                    </span>
+                                    <ActionButton
+                                        small
+                                        kind="danger"
+                                        aria-label={`Remove ${secret.prefix}`}
+                                        action={remove}
+                                        on={secret.id}
+                                    >
+                                        Remove
+                                    </ActionButton>
+                                </li>
+                            ))}
+                        </ul>
+                    )
+                }
+            </Loaded>
+            {adding && (
+                <Dialog title="Add a secret" onClose={() => setAdding(false)}>
+                    <form
+                        className="stack"
+                        onSubmit={(event) => {
+                            event.preventDefault();
+                            void add.start(undefined);
+                        }}
+                    >
+                        <p className="soft">
+                            Those that it has stay good: give it the new one, then remove the old one.
+                        </p>
+                        <SelectField
+                            label="Good for"
+                            value={days}
+                            onValue={setDays}
+                            options={[
+                                ["", "Until it is removed"],
+                                ["90", "90 days"],
+                                ["180", "180 days"],
+                                ["365", "A year"],
+                            ]}
+                            error={add.of("expires_in_days")}
+                        />
+                        {add.error !== undefined && <Problem error={add.error} />}
+                        <div className="form-end">
+                            <Button onClick={() => setAdding(false)}>Cancel</Button>
+                            <Button kind="primary" type="submit" busy={add.busy}>
+                                Add
+                            </Button>
+                        </div>
+                    </form>
+                </Dialog>
+            )}
+            {replacing && (
+                <Confirm
+                    title="Replace all secrets?"
+                    action="Replace"
+                    onClose={() => setReplacing(false)}
+                    onConfirm={async () => {
+                        const made = await read(
+                            api.POST("/api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret", {
+                                params: { path },
+                            }),
+                        );
+                        setShown(made.client_secret);
+                        await queries.invalidateQueries({ queryKey: ["secrets"] });
+                    }}
+                >
+                    <p>
+                        Its secrets and all of its tokens are void at once. To change a secret without a gap, add one.
+                    </p>
+                </Confirm>
+            )}
+        </Card>
+    );
+}

@@ -1,0 +1,164 @@
+// The dialogs that add an authenticator app, codes by mail, or a passkey.
+
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { deviceName } from "../../device";
+import { registerPasskey } from "../../passkey";
+import { useAction } from "../../ui/action";
+import { Button, Copyable, Problem, TextField } from "../../ui/basics";
+import { Dialog } from "../../ui/dialog";
+import { NameDialog } from "../../ui/naming";
+
+export function AddApp({ onClose, onCodes }: { onClose: () => void; onCodes: (codes: string[]) => void }) {
+    const [setup, setSetup] = useState<Schemas["TotpSetup"] & { name: string }>();
+    const begin = useAction(
+        async (name: string) => ({
+            ...(await read(api.POST("/api/v1/mfa/totp/setup", { body: { device_name: name } }))),
+            name,
+        }),
+        { inline: true, onDone: setSetup },
+    );
+    if (setup) return <ConfirmApp setup={setup} name={setup.name} onClose={onClose} onCodes={onCodes} />;
+    return (
+        <NameDialog
+            title="Add an authenticator app"
+            label="What to call it"
+            first="Phone"
+            action="Go on"
+            field="device_name"
+            make={begin}
+            onClose={onClose}
+        />
+    );
+}
+
+/** The code of the app proves that it has the key. */
+function ConfirmApp({
+    setup,
+    name,
+    onClose,
+    onCodes,
+}: {
+    setup: Schemas["TotpSetup"];
+    name: string;
+    onClose: () => void;
+    onCodes: (codes: string[]) => void;
+}) {
+    const [code, setCode] = useState("");
+    const confirm = useAction(() => read(api.POST("/api/v1/mfa/totp/verify", { body: { code, device_name: name } })), {
+        done: "Your app is set up.",
+        changes: [["mfa"], ["me"]],
+        inline: true,
+        onDone: (done) => {
+            onClose();
+            onCodes(done.backup_codes);
+        },
+    });
+    return (
+        <Dialog title="Add an authenticator app" onClose={onClose}>
+            <form
+                className="stack"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void confirm.start(undefined);
+                }}
+            >
+                <p>Scan this with the app, or type the key.</p>
+                <div className="row" style={{ gap: 18, alignItems: "flex-start" }}>
+                    <img className="qr" src={setup.qr_code} alt={`QR code of the key ${setup.manual_entry_key}`} />
+                    <div className="grow stack tight">
+                        <Copyable text={setup.manual_entry_key} label="key" />
+                        <TextField
+                            label="The code that it shows now"
+                            inputMode="numeric"
+                            autoComplete="one-time-code"
+                            required
+                            value={code}
+                            onValue={setCode}
+                            autoFocus
+                            error={confirm.of("code")}
+                        />
+                    </div>
+                </div>
+                {confirm.error !== undefined && <Problem error={confirm.error} />}
+                <div className="form-end">
+                    <Button onClick={onClose}>Cancel</Button>
+                    <Button kind="primary" type="submit" busy={confirm.busy}>
+                        Confirm
+                    </Button>
+                </div>
+            </form>
+        </Dialog>
+    );
+}
+
+export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (codes: string[]) => void }) {
+    const [sent, setSent] = useState(false);
+    const [code, setCode] = useState("");
+    const begin = useAction(() => read(api.POST("/api/v1/mfa/email-otp/setup")), {
+        inline: true,
+        onDone: () => setSent(true),
+    });
+    const confirm = useAction(() => read(api.POST("/api/v1/mfa/email-otp/verify", { body: { code } })), {
+        done: "Codes come by mail from now on.",
+        changes: [["mfa"], ["me"]],
+        inline: true,
+        onDone: (done) => {
+            onClose();
+            onCodes(done.backup_codes);
+        },
+    });
+    const error = begin.error ?? confirm.error;
+    return (
+        <Dialog title="Codes by mail" onClose={onClose}>
+            <form
+                className="stack"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void (sent ? confirm : begin).start(undefined);
+                }}
+            >
+                {sent ? (
+                    <TextField
+                        label="The code from the mail"
+                        inputMode="numeric"
+                        autoComplete="one-time-code"
+                        required
+                        value={code}
+                        onValue={setCode}
+                        autoFocus
+                    />
+                ) : (
+                    <p>We mail you a code to begin with.</p>
+                )}
+                {error !== undefined && <Problem error={error} />}
+                <div className="form-end">
+                    <Button onClick={onClose}>Cancel</Button>
+                    <Button kind="primary" type="submit" busy={begin.busy || confirm.busy}>
+                        {sent ? "Confirm" : "Send it"}
+                    </Button>
+                </div>
+            </form>
+        </Dialog>
+    );
+}
+
+export function AddPasskey({ onClose }: { onClose: () => void }) {
+    const add = useAction(registerPasskey, {
+        done: "Your passkey is set up.",
+        changes: [["passkeys"], ["mfa"], ["me"]],
+        inline: true,
+        onDone: onClose,
+    });
+    return (
+        <NameDialog
+            title="Add a passkey"
+            label="What to call it"
+            first={deviceName(navigator.userAgent)}
+            action="Go on"
+            field="device_name"
+            make={add}
+            onClose={onClose}
+        />
+    );
+}

@@ -1,0 +1,34 @@
+// The invitations that wait for one's own addresses.
+
+import { api, read } from "../../api/client";
+import { Empty, Facts, Page, Status, When } from "../../ui/basics";
+import { List } from "../../ui/list";
+
+export function Invited() {
+    return (
+        <Page title="My invitations" narrow>
+            <List
+                name="My invitations"
+                of={["invited"]}
+                load={async ({ skip, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/invitations", { params: { query: { skip, limit: size } } }),
+                    );
+                    return { items: answer.invitations, total: answer.total_count };
+                }}
+                id={(each) => each.id}
+                columns={[
+                    {
+                        head: "Organization",
+                        cell: (each) => <b className="strong break">{each.organization.name}</b>,
+                    },
+                    { head: "Role", cell: (each) => each.role?.name ?? "—" },
+                    { head: "State", cell: (each) => <Status value={each.status} /> },
+                    { head: "Until", cell: (each) => <When at={each.expires_at} /> },
+                ]}
+                empty={<Empty title="None">An invitation comes by mail, with a link that takes you in.</Empty>}
+            />
+            <Facts of={[["To accept one", "open the link in its mail, signed in with the address that it names."]]} />
+        </Page>
+    );
+}

@@ -1,0 +1,225 @@
+// What keeps an account one's own: passkeys, second factors, the password.
+
+import { useQuery } from "@tanstack/react-query";
+import { Fingerprint, KeyRound, Mail, Smartphone } from "lucide-react";
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { useMe } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Button, Card, Note, Problem, TextField, When } from "../../ui/basics";
+import { copy } from "../../ui/clipboard";
+import { Dialog } from "../../ui/dialog";
+import { Rows } from "../../ui/loaded";
+import { AddApp, AddMail, AddPasskey } from "./factors";
+import { MyPage } from "./my-page";
+
+export function Security() {
+    const me = useMe();
+    const status = useQuery({ queryKey: ["mfa"], queryFn: () => read(api.GET("/api/v1/mfa/status")) });
+    const passkeys = useQuery({ queryKey: ["passkeys"], queryFn: () => read(api.GET("/api/v1/webauthn/credentials")) });
+    const [current, setCurrent] = useState("");
+    const [next, setNext] = useState("");
+    const [dialog, setDialog] = useState<"app" | "mail" | "passkey">();
+    const [codes, setCodes] = useState<string[]>();
+    const changes = [["mfa"], ["passkeys"], ["me"]];
+    const change = useAction(
+        () =>
+            read(api.POST("/api/v1/auth/change-password", { body: { current_password: current, new_password: next } })),
+        {
+            done: "Password changed; other sessions have ended.",
+            inline: true,
+            onDone: () => {
+                setCurrent("");
+                setNext("");
+            },
+        },
+    );
+    const removeApp = useAction(
+        (id: number) =>
+            read(api.DELETE("/api/v1/mfa/totp/devices/{device_id}", { params: { path: { device_id: id } } })),
+        { done: "Removed.", changes },
+    );
+    const removeMail = useAction(() => read(api.DELETE("/api/v1/mfa/email-otp")), { done: "Switched off.", changes });
+    const removePasskey = useAction(
+        (id: string) =>
+            read(
+                api.DELETE("/api/v1/webauthn/credentials/{credential_id}", {
+                    params: { path: { credential_id: id as never } },
+                }),
+            ),
+        { done: "Deleted.", changes },
+    );
+    const fresh = useAction(() => read(api.POST("/api/v1/mfa/backup-codes/generate", { body: {} })), {
+        changes,
+        onDone: (made) => setCodes(made.backup_codes),
+    });
+    return (
+        <MyPage title="Password and second factors" lead="What keeps your account yours.">
+            {status.data?.mfa_required && !status.data.mfa_enabled && (
+                <Note tone="warn">An organization of yours asks for a second factor. Set one up below.</Note>
+            )}
+            <Card
+                title="Passkeys"
+                actions={
+                    <Button small onClick={() => setDialog("passkey")}>
+                        Add a passkey
+                    </Button>
+                }
+                flush
+            >
+                <Rows
+                    query={passkeys}
+                    items={(data) => data.credentials}
+                    none="None yet. A passkey signs you in with your finger, your face or your device's code, and cannot be phished."
+                >
+                    {(each) => (
+                        <li key={each.id}>
+                            <Fingerprint size={17} aria-hidden />
+                            <span className="grow">
+                                <b className="strong">{each.device_name}</b>
+                                <br />
+                                <span className="small soft">
+                                    Made <When at={each.created_at} />, used <When at={each.last_used_at} />
+                                </span>
+                            </span>
+                            {each.backed_up && <Badge>Synced</Badge>}
+                            <ActionButton small kind="danger" action={removePasskey} on={String(each.id)}>
+                                Delete
+                            </ActionButton>
+                        </li>
+                    )}
+                </Rows>
+            </Card>
+            <Card
+                title="Second factors"
+                actions={
+                    <>
+                        <Button small onClick={() => setDialog("app")}>
+                            Add an app
+                        </Button>
+                        {status.data && !status.data.methods.some((method) => method.type === "email_otp") && (
+                            <Button small onClick={() => setDialog("mail")}>
+                                Codes by mail
+                            </Button>
+                        )}
+                    </>
+                }
+                flush
+            >
+                <Rows
+                    query={status}
+                    items={(data) => data.methods}
+                    none="None yet: whoever knows your password is in."
+                    after={
+                        status.data?.mfa_enabled && (
+                            <li>
+                                <KeyRound size={17} aria-hidden />
+                                <span className="grow">
+                                    <b className="strong">Backup codes</b>
+                                    <br />
+                                    <span className="small soft">{status.data.backup_codes_remaining} left</span>
+                                </span>
+                                <ActionButton small action={fresh} on={undefined}>
+                                    New ones
+                                </ActionButton>
+                            </li>
+                        )
+                    }
+                >
+                    {(method) => (
+                        <li key={`${method.type} ${method.id}`}>
+                            {method.type === "totp" ? (
+                                <Smartphone size={17} aria-hidden />
+                            ) : (
+                                <Mail size={17} aria-hidden />
+                            )}
+                            <span className="grow">
+                                <b className="strong">
+                                    {method.type === "totp"
+                                        ? (method.device_name ?? "Authenticator app")
+                                        : "Codes by mail"}
+                                </b>
+                                <br />
+                                <span className="small soft">
+                                    Used <When at={method.last_used_at} />
+                                </span>
+                            </span>
+                            {method.is_primary && <Badge tone="accent">Asked first</Badge>}
+                            {method.type === "totp" ? (
+                                <ActionButton small kind="danger" action={removeApp} on={method.id}>
+                                    Remove
+                                </ActionButton>
+                            ) : (
+                                <ActionButton small kind="danger" action={removeMail} on={undefined}>
+                                    Remove
+                                </ActionButton>
+                            )}
+                        </li>
+                    )}
+                </Rows>
+            </Card>
+            <Card title="Password">
+                <form
+                    className="form-grid"
+                    onSubmit={(event) => {
+                        event.preventDefault();
+                        void change.start(undefined);
+                    }}
+                >
+                    <input
+                        type="text"
+                        autoComplete="username"
+                        value={me.data?.user.primary_email ?? ""}
+                        readOnly
+                        hidden
+                    />
+                    <TextField
+                        label="Current password"
+                        type="password"
+                        autoComplete="current-password"
+                        required
+                        value={current}
+                        onValue={setCurrent}
+                        error={change.of("current_password")}
+                    />
+                    <TextField
+                        label="New password"
+                        type="password"
+                        autoComplete="new-password"
+                        required
+                        value={next}
+                        onValue={setNext}
+                        error={change.of("new_password")}
+                    />
+                    {change.error !== undefined && (
+                        <div className="span">
+                            <Problem error={change.error} />
+                        </div>
+                    )}
+                    <div className="form-end span">
+                        <Button type="submit" kind="primary" busy={change.busy}>
+                            Change it
+                        </Button>
+                    </div>
+                </form>
+            </Card>
+            {dialog === "app" && <AddApp onClose={() => setDialog(undefined)} onCodes={setCodes} />}
+            {dialog === "mail" && <AddMail onClose={() => setDialog(undefined)} onCodes={setCodes} />}
+            {dialog === "passkey" && <AddPasskey onClose={() => setDialog(undefined)} />}
+            {codes && codes.length > 0 && (
+                <Dialog title="Keep these codes" onClose={() => setCodes(undefined)}>
+                    <p className="soft">Each lets you in once when your factor is lost. They are shown this once.</p>
+                    <pre className="code-block" style={{ columns: 2 }}>
+                        {codes.join("\n")}
+                    </pre>
+                    <div className="form-end">
+                        <Button onClick={() => void copy(codes.join("\n"), "Copied the codes.")}>Copy</Button>
+                        <Button kind="primary" onClick={() => setCodes(undefined)}>
+                            I have kept them
+                        </Button>
+                    </div>
+                </Dialog>
+            )}
+        </MyPage>
+    );
+}

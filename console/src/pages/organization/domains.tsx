@@ -1,0 +1,144 @@
+// The mail domains of an organization, proved by a record in the DNS.
+
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { useMay, useOrganization } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Button, Card, Check, Copyable, Empty, Problem, Status } from "../../ui/basics";
+import { Pager } from "../../ui/list";
+import { Loaded } from "../../ui/loaded";
+
+/** Domains on one page. */
+const SIZE = 20;
+
+export function Domains() {
+    const may = useMay();
+    const id = useOrganization();
+    const [domain, setDomain] = useState("");
+    const [page, setPage] = useState(1);
+    const path = { org_id: id };
+    const changes = [["domains", id]];
+    const domains = useQuery({
+        queryKey: ["domains", id, page],
+        placeholderData: keepPreviousData,
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/organizations/{org_id}/domains", {
+                    params: { path, query: { skip: (page - 1) * SIZE, limit: SIZE } },
+                }),
+            ),
+    });
+    const add = useAction(
+        () => read(api.POST("/api/v1/organizations/{org_id}/domains", { params: { path }, body: { domain } })),
+        { done: "Now publish its record.", changes, inline: true, onDone: () => setDomain("") },
+    );
+    const verify = useAction(
+        (each: number) =>
+            read(
+                api.POST("/api/v1/organizations/{org_id}/domains/{domain_id}/verify", {
+                    params: { path: { ...path, domain_id: each } },
+                }),
+            ),
+        { done: "Looked it up.", changes },
+    );
+    const join = useAction(
+        (each: Schemas["Domain"]) =>
+            read(
+                api.PATCH("/api/v1/organizations/{org_id}/domains/{domain_id}", {
+                    params: { path: { ...path, domain_id: each.id } },
+                    body: { auto_join: !each.auto_join },
+                }),
+            ),
+        { done: "Saved.", changes },
+    );
+    const remove = useAction(
+        (each: number) =>
+            read(
+                api.DELETE("/api/v1/organizations/{org_id}/domains/{domain_id}", {
+                    params: { path: { ...path, domain_id: each } },
+                }),
+            ),
+        { done: "Given up.", changes },
+    );
+    return (
+        <div className="stack">
+            <Loaded query={domains}>
+                {(data) =>
+                    data.domains.length === 0 ? (
+                        <div className="card">
+                            <Empty title="No mail domain">
+                                Prove that one is yours, and its people can sign in at your identity provider, or join
+                                by themselves.
+                            </Empty>
+                        </div>
+                    ) : (
+                        data.domains.map((each) => (
+                            <Card key={each.id} title={each.domain} actions={<Status value={each.status} />}>
+                                <div className="stack tight">
+                                    {each.status === "verified" ? (
+                                        <Check
+                                            label="People of this domain may join by themselves"
+                                            checked={each.auto_join}
+                                            disabled={!may("organization.update") || join.busy}
+                                            onChange={() => join.start(each)}
+                                        />
+                                    ) : (
+                                        <>
+                                            <p className="soft">
+                                                Publish this {each.record.type} record, then have it looked up.
+                                            </p>
+                                            <span className="label">Name</span>
+                                            <Copyable text={each.record.name} label="name" />
+                                            <span className="label">Value</span>
+                                            <Copyable text={each.record.value} label="value" />
+                                        </>
+                                    )}
+                                    {may("organization.update") && (
+                                        <div className="form-end">
+                                            <ActionButton kind="danger" action={remove} on={each.id}>
+                                                Give up
+                                            </ActionButton>
+                                            {each.status !== "verified" && (
+                                                <ActionButton kind="primary" action={verify} on={each.id}>
+                                                    Look it up
+                                                </ActionButton>
+                                            )}
+                                        </div>
+                                    )}
+                                </div>
+                            </Card>
+                        ))
+                    )
+                }
+            </Loaded>
+            <Pager name="domains" page={page} size={SIZE} total={domains.data?.total_count ?? 0} onPage={setPage} />
+            {may("organization.update") && (
+                <Card title="Claim a domain">
+                    <form
+                        className="row"
+                        onSubmit={(event) => {
+                            event.preventDefault();
+                            void add.start(undefined);
+                        }}
+                    >
+                        <div className="grow">
+                            <input
+                                type="text"
+                                aria-label="Domain"
+                                placeholder="acme.example"
+                                required
+                                value={domain}
+                                onChange={(event) => setDomain(event.target.value)}
+                            />
+                        </div>
+                        <Button type="submit" busy={add.busy}>
+                            Claim
+                        </Button>
+                    </form>
+                    {add.error !== undefined && <Problem error={add.error} />}
+                </Card>
+            )}
+        </div>
+    );
+}

@@ -1,0 +1,56 @@
+// The organization's name, and its end.
+
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { session } from "../../session";
+import { useMay } from "../../standing";
+import { useAction } from "../../ui/action";
+import { Button, Card } from "../../ui/basics";
+import { Confirm } from "../../ui/dialog";
+import { NameForm } from "../../ui/naming";
+
+export function General({ name: first, id }: { name: string; id: number }) {
+    const may = useMay();
+    const [deleting, setDeleting] = useState(false);
+    const save = useAction(
+        (name: string) =>
+            read(api.PATCH("/api/v1/organizations/{org_id}", { params: { path: { org_id: id } }, body: { name } })),
+        { done: "Saved.", changes: [["organization", id], ["me"]], inline: true },
+    );
+    return (
+        <div className="stack">
+            <Card title="Name">
+                <NameForm key={first} name={first} save={save} disabled={!may("organization.update")} />
+            </Card>
+            {may("organization.delete") && (
+                <Card title="Delete the organization">
+                    <div className="row apart">
+                        <p className="soft">Its sources, files, policies and records go with it.</p>
+                        <Button kind="danger" onClick={() => setDeleting(true)}>
+                            Delete…
+                        </Button>
+                    </div>
+                </Card>
+            )}
+            {deleting && (
+                <Confirm
+                    title={`Delete ${first}?`}
+                    word={first}
+                    action="Delete"
+                    onClose={() => setDeleting(false)}
+                    onConfirm={async () => {
+                        await read(
+                            api.DELETE("/api/v1/organizations/{org_id}", {
+                                params: { path: { org_id: id } },
+                                body: { confirm_name: first },
+                            }),
+                        );
+                        session.end();
+                    }}
+                >
+                    <p>Everybody loses it at once.</p>
+                </Confirm>
+            )}
+        </div>
+    );
+}

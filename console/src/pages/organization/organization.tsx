@@ -1,0 +1,63 @@
+// The organization itself: its name, its mail domains, its security.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
+import { api, read } from "../../api/client";
+import { useMay, useOrganization } from "../../standing";
+import { Note, Page } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+import { Domains } from "./domains";
+import { General } from "./general";
+import { Settings, type Values } from "./security";
+
+export function OrganizationPage() {
+    const may = useMay();
+    const id = useOrganization();
+    const { tab = "general" } = useSearch({ strict: false }) as { tab?: string };
+    const path = { org_id: id };
+    const organization = useQuery({
+        queryKey: ["organization", id],
+        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}", { params: { path } })),
+    });
+    const settings = useQuery({
+        queryKey: ["settings", id],
+        enabled: may("organization.update"),
+        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/settings", { params: { path } })),
+    });
+    const data = organization.data?.organization;
+    return (
+        <Page title={data?.name ?? "Organization"} lead="How people sign in here, from where, and for how long." narrow>
+            <nav className="tabs" aria-label="Parts">
+                {[
+                    ["general", "General"],
+                    ["domains", "Mail domains"],
+                    ["security", "Security"],
+                ].map(([key, label]) => (
+                    <Link
+                        key={key}
+                        to="/organization"
+                        search={{ tab: key }}
+                        className={tab === key ? "active" : ""}
+                        aria-current={tab === key ? "page" : undefined}
+                    >
+                        {label}
+                    </Link>
+                ))}
+            </nav>
+            {tab === "general" && (
+                <Loaded query={organization}>
+                    {({ organization: loaded }) => <General key={loaded.name} name={loaded.name} id={id} />}
+                </Loaded>
+            )}
+            {tab === "domains" && <Domains />}
+            {tab === "security" &&
+                (may("organization.update") ? (
+                    <Loaded query={settings}>
+                        {(loaded) => <Settings key={loaded.version} settings={loaded.settings as unknown as Values} />}
+                    </Loaded>
+                ) : (
+                    <Note>Only administrators see these.</Note>
+                ))}
+        </Page>
+    );
+}

@@ -1,0 +1,96 @@
+// The workspaces of the organization.
+
+import { Link } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { useMay, useOrganization } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Button, Empty, Page } from "../../ui/basics";
+import { List } from "../../ui/list";
+import { NameDialog } from "../../ui/naming";
+
+export function WorkspacesPage() {
+    const may = useMay();
+    const id = useOrganization();
+    const [making, setMaking] = useState(false);
+    const changes = [["rooms", id], ["workspaces"]];
+    const make = useAction(
+        (name: string) =>
+            read(
+                api.POST("/api/v1/organizations/{org_id}/workspaces", {
+                    params: { path: { org_id: id } },
+                    body: { name },
+                }),
+            ),
+        {
+            done: "Made.",
+            changes,
+            inline: true,
+            onDone: () => setMaking(false),
+        },
+    );
+    const first = useAction(
+        (room: number) =>
+            read(
+                api.POST("/api/v1/organizations/{org_id}/workspaces/{workspace_id}/default", {
+                    params: { path: { org_id: id, workspace_id: room } },
+                }),
+            ),
+        { done: "It is the default now.", changes },
+    );
+    return (
+        <Page
+            title="Workspaces"
+            lead="Rooms of their own inside the organization: sources, files and roles can be bound to one."
+            actions={
+                may("workspace.create") && (
+                    <Button kind="primary" icon={<Plus size={16} />} onClick={() => setMaking(true)}>
+                        New workspace
+                    </Button>
+                )
+            }
+        >
+            <List
+                name="Workspaces"
+                of={["rooms", id]}
+                load={async ({ skip, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/organizations/{org_id}/workspaces", {
+                            params: { path: { org_id: id }, query: { skip, limit: size } },
+                        }),
+                    );
+                    return { items: answer.workspaces, total: answer.total_count };
+                }}
+                id={(room) => room.id}
+                columns={[
+                    {
+                        head: "Name",
+                        cell: (room) => (
+                            <span className="row">
+                                <Link className="strong" to="/workspaces/$id" params={{ id: String(room.id) }}>
+                                    {room.name}
+                                </Link>
+                                {room.is_default && <Badge tone="accent">Default</Badge>}
+                            </span>
+                        ),
+                    },
+                    { head: "Short name", cell: (room) => <code>{room.slug}</code> },
+                    may("workspace.write") && {
+                        head: "",
+                        cell: (room) =>
+                            !room.is_default && (
+                                <ActionButton small action={first} on={room.id}>
+                                    Make it the default
+                                </ActionButton>
+                            ),
+                    },
+                ]}
+                empty={<Empty title="No workspace" />}
+            />
+            {making && (
+                <NameDialog title="New workspace" action="Make it" make={make} onClose={() => setMaking(false)} />
+            )}
+        </Page>
+    );
+}

@@ -1,0 +1,98 @@
+// One person: who they are, what they may do and why, what they did, where they are signed in, and what can be done about it.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
+import { api, read } from "../../api/client";
+import { Badge, Card, Facts, Page, Status, When, words } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+import { Activity, TheirSessions } from "./activity";
+import { Manage } from "./manage";
+import { Permissions } from "./permissions";
+
+const PARTS = [
+    ["permissions", "What they may do"],
+    ["activity", "Activity"],
+    ["sessions", "Sessions"],
+    ["manage", "Manage"],
+] as const;
+
+export function Person() {
+    const { id } = useParams({ strict: false }) as { id: string };
+    const { tab = "permissions" } = useSearch({ strict: false }) as { tab?: string };
+    const person = useQuery({
+        queryKey: ["person", id],
+        queryFn: () => read(api.GET("/api/v1/users/{user_id}", { params: { path: { user_id: Number(id) } } })),
+    });
+    const user = person.data?.user;
+    return (
+        <Page
+            title={user?.display_name || user?.email || "Person"}
+            crumbs={<Link to="/people">Members</Link>}
+            actions={
+                <Link className="button" to="/simulate" search={{ user: id }}>
+                    See as they do
+                </Link>
+            }
+        >
+            <Loaded query={person}>
+                {({ user: data }) => (
+                    <>
+                        <Card>
+                            <Facts
+                                of={[
+                                    [
+                                        "E-mail",
+                                        <>
+                                            {data.email}{" "}
+                                            {data.is_verified ? (
+                                                <Badge tone="good">Verified</Badge>
+                                            ) : (
+                                                <Badge tone="warn">Not verified</Badge>
+                                            )}
+                                        </>,
+                                    ],
+                                    ["State", <Status key="state" value={data.status} />],
+                                    [
+                                        "Roles",
+                                        data.memberships.flatMap((membership) => membership.roles).join(", ") || "—",
+                                    ],
+                                    [
+                                        "Second factor",
+                                        data.mfa_enabled ? (
+                                            <Badge tone="good">On</Badge>
+                                        ) : (
+                                            <Badge tone="warn">Off</Badge>
+                                        ),
+                                    ],
+                                    ["Came by", words(data.auth_source)],
+                                    ["Joined", <When key="joined" at={data.memberships[0]?.joined_at} />],
+                                    ["Last signed in", <When key="in" at={data.last_login_at} />],
+                                ]}
+                            />
+                        </Card>
+                        <nav className="tabs" aria-label="Parts">
+                            {PARTS.map(([key, label]) => (
+                                <Link
+                                    key={key}
+                                    to="/people/$id"
+                                    params={{ id }}
+                                    search={{ tab: key }}
+                                    className={tab === key ? "active" : ""}
+                                    aria-current={tab === key ? "page" : undefined}
+                                >
+                                    {label}
+                                </Link>
+                            ))}
+                        </nav>
+                        {tab === "permissions" && <Permissions id={Number(id)} />}
+                        {tab === "activity" && <Activity id={Number(id)} />}
+                        {tab === "sessions" && <TheirSessions id={Number(id)} />}
+                        {tab === "manage" && (
+                            <Manage id={Number(id)} name={data.display_name || data.email} status={data.status} />
+                        )}
+                    </>
+                )}
+            </Loaded>
+        </Page>
+    );
+}

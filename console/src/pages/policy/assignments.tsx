@@ -1,0 +1,159 @@
+// Whom a policy governs, and over what.
+
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { usePeople, useRoles, useSources, useWorkspaces } from "../../choices";
+import { useMay } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Button, Empty, Problem, SelectField, When } from "../../ui/basics";
+import { Dialog } from "../../ui/dialog";
+import { List } from "../../ui/list";
+import { PersonChoice, personName } from "../../ui/person-choice";
+
+export function Assignments({ id }: { id: string }) {
+    const may = useMay();
+    const path = { policy_id: Number(id) };
+    const [adding, setAdding] = useState(false);
+    const [form, setForm] = useState({ data_source_id: "", role_id: "", user_id: "", workspace_id: "" });
+    const sources = useSources();
+    const roles = useRoles();
+    const people = usePeople();
+    const workspaces = useWorkspaces();
+    const changes = [
+        ["assignments", id],
+        ["policy", id],
+    ];
+    const number = (text: string) => (text ? Number(text) : undefined);
+    const add = useAction(
+        () =>
+            read(
+                api.POST("/api/v1/policies/{policy_id}/assignments", {
+                    params: { path },
+                    body: {
+                        data_source_id: number(form.data_source_id),
+                        role_id: number(form.role_id),
+                        user_id: number(form.user_id),
+                        workspace_id: number(form.workspace_id),
+                    },
+                }),
+            ),
+        { done: "Bound.", changes, inline: true, onDone: () => setAdding(false) },
+    );
+    const remove = useAction(
+        (assignment: number) =>
+            read(
+                api.DELETE("/api/v1/policies/{policy_id}/assignments/{policy_assignment_id}", {
+                    params: { path: { ...path, policy_assignment_id: assignment } },
+                }),
+            ),
+        { done: "Taken away.", changes },
+    );
+    const named = (list: { id: number; name: string }[] | undefined, each: number | null | undefined) =>
+        list?.find((one) => one.id === each)?.name;
+    const persons = people.data?.users.map((person) => ({ id: person.id, name: personName(person) }));
+    return (
+        <div className="stack">
+            <div className="row apart">
+                <p className="soft">All of one line must match; the lines add up.</p>
+                {may("policy.write") && <Button onClick={() => setAdding(true)}>Bind it to more</Button>}
+            </div>
+            <List
+                name="Assignments"
+                of={["assignments", id]}
+                load={async ({ page, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/policies/{policy_id}/assignments", {
+                            params: { path, query: { page, page_size: size } },
+                        }),
+                    );
+                    return { items: answer.items, total: answer.pagination.total_items };
+                }}
+                id={(each) => each.id}
+                columns={[
+                    {
+                        head: "Source",
+                        cell: (each) =>
+                            named(sources.data?.items, each.data_source_id) ??
+                            (each.data_source_id ? `Source ${each.data_source_id}` : "Every source"),
+                    },
+                    {
+                        head: "Workspace",
+                        cell: (each) =>
+                            named(workspaces.data?.workspaces, each.workspace_id) ??
+                            (each.workspace_id ? `Workspace ${each.workspace_id}` : "Every one"),
+                    },
+                    { head: "Role", cell: (each) => each.role_name ?? "Every role" },
+                    {
+                        head: "Person",
+                        cell: (each) =>
+                            named(persons, each.user_id) ?? (each.user_id ? `User ${each.user_id}` : "Everybody"),
+                    },
+                    { head: "Since", cell: (each) => <When at={each.applied_at} /> },
+                    may("policy.write") && {
+                        head: "",
+                        cell: (each) => (
+                            <ActionButton small kind="danger" action={remove} on={each.id}>
+                                Take away
+                            </ActionButton>
+                        ),
+                    },
+                ]}
+                empty={<Empty title="It governs nothing">Bind it to a source, a role, a person or a workspace.</Empty>}
+            />
+            {adding && (
+                <Dialog title="Bind it to more" onClose={() => setAdding(false)}>
+                    <form
+                        className="stack"
+                        onSubmit={(event) => {
+                            event.preventDefault();
+                            void add.start(undefined);
+                        }}
+                    >
+                        <SelectField
+                            label="Source"
+                            value={form.data_source_id}
+                            onValue={(value) => setForm({ ...form, data_source_id: value })}
+                            options={[
+                                ["", "Every source"],
+                                ...(sources.data?.items ?? []).map((each) => [String(each.id), each.name] as const),
+                            ]}
+                        />
+                        <SelectField
+                            label="Role"
+                            value={form.role_id}
+                            onValue={(value) => setForm({ ...form, role_id: value })}
+                            options={[
+                                ["", "Every role"],
+                                ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
+                            ]}
+                        />
+                        <PersonChoice
+                            label="Person"
+                            none="Everybody"
+                            value={form.user_id}
+                            onValue={(value) => setForm({ ...form, user_id: value })}
+                        />
+                        <SelectField
+                            label="Workspace"
+                            value={form.workspace_id}
+                            onValue={(value) => setForm({ ...form, workspace_id: value })}
+                            options={[
+                                ["", "Every workspace"],
+                                ...(workspaces.data?.workspaces ?? []).map(
+                                    (each) => [String(each.id), each.name] as const,
+                                ),
+                            ]}
+                        />
+                        {add.error !== undefined && <Problem error={add.error} />}
+                        <div className="form-end">
+                            <Button onClick={() => setAdding(false)}>Cancel</Button>
+                            <Button kind="primary" type="submit" busy={add.busy}>
+                                Bind
+                            </Button>
+                        </div>
+                    </form>
+                </Dialog>
+            )}
+        </div>
+    );
+}

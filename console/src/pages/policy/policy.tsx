@@ -1,0 +1,82 @@
+// One policy: its rules, whom it governs, what it did, its versions.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
+import { api, read } from "../../api/client";
+import { Page, Status, When } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+import { TYPES } from "../policies";
+import { Assignments } from "./assignments";
+import { Edit } from "./edit";
+import { Evaluations } from "./evaluations";
+import { Versions } from "./versions";
+
+const TABS = [
+    ["rules", "Rules"],
+    ["assignments", "Whom it governs"],
+    ["evaluations", "What it did"],
+    ["versions", "Versions"],
+] as const;
+
+export function PolicyPage() {
+    const { id } = useParams({ strict: false }) as { id: string };
+    const { tab = "rules" } = useSearch({ strict: false }) as { tab?: string };
+    const policy = useQuery({
+        queryKey: ["policy", id],
+        queryFn: () => read(api.GET("/api/v1/policies/{policy_id}", { params: { path: { policy_id: Number(id) } } })),
+    });
+    return (
+        <Page
+            title={policy.data?.name ?? "Policy"}
+            lead={policy.data?.description}
+            crumbs={<Link to="/policies">Policies</Link>}
+            narrow={tab === "rules"}
+            actions={
+                <Link
+                    className="button"
+                    to="/simulate"
+                    search={{
+                        without: id,
+                        source: policy.data?.assignments
+                            .find((each) => each.data_source_id)
+                            ?.data_source_id?.toString(),
+                    }}
+                >
+                    What if it were not there?
+                </Link>
+            }
+        >
+            <Loaded query={policy}>
+                {(data) => (
+                    <>
+                        <div className="row">
+                            <Status value={data.is_active ? "active" : "inactive"} />
+                            <span className="badge accent">{TYPES[data.type].name}</span>
+                            <span className="soft small">
+                                Version {data.version}, changed <When at={data.updated_at} />
+                            </span>
+                        </div>
+                        <nav className="tabs" aria-label="Parts">
+                            {TABS.map(([key, label]) => (
+                                <Link
+                                    key={key}
+                                    to="/policies/$id"
+                                    params={{ id }}
+                                    search={{ tab: key }}
+                                    className={tab === key ? "active" : ""}
+                                    aria-current={tab === key ? "page" : undefined}
+                                >
+                                    {label}
+                                </Link>
+                            ))}
+                        </nav>
+                        {tab === "rules" && <Edit key={data.version} policy={data} />}
+                        {tab === "assignments" && <Assignments id={id} />}
+                        {tab === "evaluations" && <Evaluations id={id} />}
+                        {tab === "versions" && <Versions id={id} now={data.version} />}
+                    </>
+                )}
+            </Loaded>
+        </Page>
+    );
+}

@@ -1,0 +1,289 @@
+// The numbers of all queries, asked in words or typed as SQL: the organization's for whoever may read its audit log, one's own
+// for everybody else. The server decides which, and says so.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { Badge, Card, Empty, Filter, Note, Status, When, count } from "../../ui/basics";
+import { Chart } from "../../ui/chart";
+import { Loaded } from "../../ui/loaded";
+import { Figure, QuestionsPart } from "./part";
+
+type Analytics = Schemas["QueryAnalytics"];
+type Period = Analytics["period"]["period"];
+
+const METRICS = {
+    query_count: { name: "Queries", type: "int", of: (value: number) => value },
+    execution_time: { name: "Seconds on average", type: "double", of: (value: number) => value },
+    success_rate: {
+        name: "Succeeded, in percent",
+        type: "double",
+        of: (value: number) => Math.round(value * 1000) / 10,
+    },
+} as const;
+type Metric = keyof typeof METRICS;
+
+/** Midnight in UTC, as the days of the numbers are; `later` days on. */
+const midnight = (day: string, later = 0) => new Date(Date.parse(day) + later * 86_400_000).toISOString();
+
+export function Numbers() {
+    const [period, setPeriod] = useState<Period>("last_7_days");
+    const [metric, setMetric] = useState<Metric>("query_count");
+    const [from, setFrom] = useState("");
+    const [to, setTo] = useState("");
+    const isCustom = period === "custom";
+    const isWhole = !isCustom || (from !== "" && to !== "" && from <= to);
+    const numbers = useQuery({
+        queryKey: ["numbers", period, metric, ...(isCustom ? [from, to] : [])],
+        enabled: isWhole,
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/prompts/analytics/query-analytics", {
+                    params: {
+                        query: {
+                            period,
+                            metric_type: metric,
+                            // Its end is exclusive.
+                            ...(isCustom ? { start_date: midnight(from), end_date: midnight(to, 1) } : {}),
+                        },
+                    },
+                }),
+            ),
+    });
+    return (
+        <QuestionsPart
+            lead={
+                numbers.data?.scope === "own"
+                    ? "Of what you asked yourself. Whoever may read the audit log sees the numbers of everybody."
+                    : "Of all queries in the organization."
+            }
+        >
+            <div className="row">
+                <Filter
+                    label="Time"
+                    value={period}
+                    onValue={(value) => setPeriod(value as Period)}
+                    options={[
+                        ["last_7_days", "Last 7 days"],
+                        ["last_30_days", "Last 30 days"],
+                        ["custom", "From … to …"],
+                    ]}
+                />
+                {isCustom && (
+                    <>
+                        <Day label="From" value={from} onValue={setFrom} />
+                        <Day label="to" value={to} onValue={setTo} />
+                    </>
+                )}
+            </div>
+            {isWhole ? (
+                <Loaded query={numbers} lines={8}>
+                    {(data) =>
+                        data.kpis.total_queries === 0 ? (
+                            <div className="card">
+                                <Empty
+                                    title="Nothing was asked in this time"
+                                    actions={
+                                        <Link className="button primary" to="/ask">
+                                            Ask something
+                                        </Link>
+                                    }
+                                />
+                            </div>
+                        ) : (
+                            <Told data={data} metric={metric} onMetric={setMetric} />
+                        )
+                    }
+                </Loaded>
+            ) : (
+                <Note>Choose the first and the last day, a year apart at most.</Note>
+            )}
+        </QuestionsPart>
+    );
+}
+
+function Day({ label, value, onValue }: { label: string; value: string; onValue: (value: string) => void }) {
+    return (
+        <label className="row small soft">
+            {label}{" "}
+            <input
+                type="date"
+                className="compact"
+                style={{ width: "auto", minHeight: 32 }}
+                value={value}
+                onChange={(event) => onValue(event.target.value)}
+            />
+        </label>
+    );
+}
+
+/** A change against the time before, which is as long. */
+function trend(change: number): string {
+    const percent = Math.round(Math.abs(change) * 100);
+    return percent === 0 ? "as before" : `${percent} % ${change > 0 ? "more" : "less"} than before`;
+}
+
+function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onMetric: (metric: Metric) => void }) {
+    const { kpis, status_distribution: ended } = data;
+    const shape = METRICS[metric];
+    return (
+        <div className="stack">
+            <div className="columns" style={{ gridTemplateColumns: "repeat(auto-fit, minmax(min(100%, 190px), 1fr))" }}>
+                <Figure of={`queries, ${trend(kpis.total_queries_trend)}`} value={count(kpis.total_queries)} />
+                <Figure
+                    of={`on average, ${trend(kpis.avg_execution_time_trend)}`}
+                    value={`${kpis.avg_execution_time_seconds.toFixed(2)} s`}
+                />
+                <Figure of="of those that ended succeeded" value={`${Math.round(kpis.success_rate * 100)} %`} />
+                <Figure
+                    of={kpis.data_sources_used === 1 ? "source" : "sources"}
+                    value={count(kpis.data_sources_used)}
+                />
+            </div>
+            <Card
+                title="Day by day"
+                actions={
+                    <Filter
+                        label="Number"
+                        value={metric}
+                        onValue={(value) => onMetric(value as Metric)}
+                        options={Object.entries(METRICS).map(([key, { name }]) => [key, name] as const)}
+                    />
+                }
+                flush
+            >
+                <Chart
+                    columns={[
+                        { name: "Day", type: "date", masked: false },
+                        { name: shape.name, type: shape.type, masked: false },
+                    ]}
+                    rows={data.time_series.map((point) => [point.date, shape.of(point.value)])}
+                />
+            </Card>
+            <div className="columns">
+                <Card title="How they ended">
+                    <div className="stack tight">
+                        {(
+                            [
+                                ["Succeeded", ended.success, undefined],
+                                ["Failed", ended.failed, "var(--bad)"],
+                                ["Still running", ended.running, "var(--warn)"],
+                            ] as const
+                        ).map(([label, part, background]) => (
+                            <div key={label}>
+                                <div className="row apart small">
+                                    <span>{label}</span>
+                                    <span>{Math.round(part * 100)} %</span>
+                                </div>
+                                <div className="meter" aria-hidden>
+                                    <i style={{ width: `${part * 100}%`, background }} />
+                                </div>
+                            </div>
+                        ))}
+                    </div>
+                </Card>
+                <Card title="At which hours">
+                    <Hours of={data.peak_usage_times} />
+                </Card>
+            </div>
+            <Card title="Asked most" flush>
+                <div className="table-wrap" tabIndex={0} role="region" aria-label="Asked most">
+                    <table>
+                        <thead>
+                            <tr>
+                                <th scope="col">Query</th>
+                                <th scope="col" className="num">
+                                    Times
+                                </th>
+                                <th scope="col" className="num">
+                                    On average
+                                </th>
+                                <th scope="col">Last</th>
+                            </tr>
+                        </thead>
+                        <tbody>
+                            {data.most_used_queries.map((query) => (
+                                <tr key={query.query_preview}>
+                                    <td className="break">
+                                        <code>{query.query_preview}</code>
+                                    </td>
+                                    <td className="num">{count(query.executions)}</td>
+                                    <td className="num nowrap">{query.avg_time_seconds.toFixed(2)} s</td>
+                                    <td>
+                                        <When at={query.last_run} />
+                                    </td>
+                                </tr>
+                            ))}
+                        </tbody>
+                    </table>
+                </div>
+            </Card>
+            <Card title="By source" flush>
+                <div className="table-wrap" tabIndex={0} role="region" aria-label="By source">
+                    <table>
+                        <thead>
+                            <tr>
+                                <th scope="col">Source</th>
+                                <th scope="col" className="num">
+                                    Queries
+                                </th>
+                                <th scope="col" className="num">
+                                    On average
+                                </th>
+                                <th scope="col">State</th>
+                            </tr>
+                        </thead>
+                        <tbody>
+                            {data.data_source_performance.map((source) => (
+                                <tr key={source.data_source_id}>
+                                    <td>
+                                        {source.data_source_name ? (
+                                            <Link to="/sources/$id" params={{ id: String(source.data_source_id) }}>
+                                                {source.data_source_name}
+                                            </Link>
+                                        ) : (
+                                            `Source ${source.data_source_id}`
+                                        )}
+                                    </td>
+                                    <td className="num">{count(source.queries)}</td>
+                                    <td className="num nowrap">{source.avg_latency_ms.toLocaleString()} ms</td>
+                                    <td>
+                                        {source.status === "healthy" ? (
+                                            <Badge tone="good">Healthy</Badge>
+                                        ) : (
+                                            <Status value={source.status} />
+                                        )}
+                                    </td>
+                                </tr>
+                            ))}
+                        </tbody>
+                    </table>
+                </div>
+            </Card>
+        </div>
+    );
+}
+
+/** Queries by hour of the day, in UTC. */
+function Hours({ of }: { of: number[] }) {
+    const most = Math.max(1, ...of);
+    const busiest = of.indexOf(Math.max(...of));
+    const hour = (at: number) => `${String(at).padStart(2, "0")}:00`;
+    return (
+        <div className="stack tight">
+            <div
+                className="spark"
+                role="img"
+                aria-label={of.flatMap((value, at) => (value > 0 ? `${hour(at)} UTC: ${value}` : [])).join(", ")}
+            >
+                {of.map((value, at) => (
+                    <i key={at} title={`${hour(at)}: ${value}`} style={{ height: `${(value / most) * 100}%` }} />
+                ))}
+            </div>
+            <p className="small soft">
+                Most between {hour(busiest)} and {hour((busiest + 1) % 24)}, UTC.
+            </p>
+        </div>
+    );
+}

@@ -1,0 +1,100 @@
+// Questions with SQL that somebody has confirmed, and those that wait for it.
+
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { queries } from "../../queries";
+import { ActionButton, useAction } from "../../ui/action";
+import { Button, Empty, Filter, When } from "../../ui/basics";
+import { Confirm } from "../../ui/dialog";
+import { List } from "../../ui/list";
+import { QuestionsPart, SourceNames } from "./part";
+
+export function VerifiedAnswers() {
+    const [status, setStatus] = useState("candidate");
+    const [deleting, setDeleting] = useState<Schemas["VerifiedPair"]>();
+    const one = (id: number) => ({ params: { path: { verified_pair_id: id } } });
+    const confirm = useAction(
+        (id: number) => read(api.POST("/api/v1/prompts/verified-pairs/{verified_pair_id}/verify", one(id))),
+        { done: "Confirmed. The question takes this SQL from now on.", changes: [["pairs"]] },
+    );
+    const remove = (id: number) => read(api.DELETE("/api/v1/prompts/verified-pairs/{verified_pair_id}", one(id)));
+    const reject = useAction(remove, { done: "Rejected.", changes: [["pairs"]] });
+    return (
+        <QuestionsPart lead="Once confirmed, the same question over the same sources takes this SQL, under the policies of whoever asks.">
+            <List
+                name="Verified answers"
+                of={["pairs", status]}
+                filters={
+                    <Filter
+                        label="State"
+                        value={status}
+                        onValue={setStatus}
+                        options={[
+                            ["candidate", "To be confirmed"],
+                            ["verified", "Verified"],
+                        ]}
+                    />
+                }
+                load={async ({ page, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/prompts/verified-pairs", {
+                            params: { query: { page, page_size: size, status: status as "candidate" } },
+                        }),
+                    );
+                    return { items: answer.items, total: answer.pagination.total_items };
+                }}
+                id={(pair) => pair.id}
+                columns={[
+                    {
+                        head: "Question and SQL",
+                        cell: (pair) => (
+                            <div className="stack tight" style={{ minWidth: 260 }}>
+                                <b className="strong break">{pair.question}</b>
+                                <pre className="code-block">{pair.query_text}</pre>
+                                <div className="row apart">
+                                    <SourceNames ids={pair.data_source_ids} />
+                                    {pair.status === "candidate" ? (
+                                        <span className="row">
+                                            <ActionButton small action={reject} on={pair.id}>
+                                                Reject
+                                            </ActionButton>
+                                            <ActionButton small kind="primary" action={confirm} on={pair.id}>
+                                                Confirm
+                                            </ActionButton>
+                                        </span>
+                                    ) : (
+                                        <Button small kind="danger" onClick={() => setDeleting(pair)}>
+                                            Delete…
+                                        </Button>
+                                    )}
+                                </div>
+                            </div>
+                        ),
+                    },
+                    {
+                        head: status === "verified" ? "Confirmed" : "Since",
+                        cell: (pair) => <When at={pair.verified_at ?? pair.created_at} />,
+                    },
+                ]}
+                empty={
+                    <Empty title={status === "candidate" ? "Nothing waits to be confirmed" : "Nothing is verified yet"}>
+                        Whoever says of an answer that it was right, or what would have been, makes a candidate.
+                    </Empty>
+                }
+            />
+            {deleting && (
+                <Confirm
+                    title="Delete this verified answer?"
+                    action="Delete"
+                    onClose={() => setDeleting(undefined)}
+                    onConfirm={async () => {
+                        await remove(deleting.id);
+                        await queries.invalidateQueries({ queryKey: ["pairs"] });
+                    }}
+                >
+                    <p>“{deleting.question}” is planned anew from then on.</p>
+                </Confirm>
+            )}
+        </QuestionsPart>
+    );
+}

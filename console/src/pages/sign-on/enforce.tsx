@@ -1,0 +1,97 @@
+// Asking for single sign-on and second factors, or requiring them; tried out before it holds.
+
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { useOrganization } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Badge, Card, Note, Problem, SelectField, TextField, When } from "../../ui/basics";
+import { Unsaved } from "../../ui/unsaved";
+
+const MODES = [
+    ["off", "Off"],
+    ["warn", "Ask for it"],
+    ["required", "Require it"],
+] as const;
+
+export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
+    const organization = useOrganization();
+    const path = { organization_id: organization };
+    const [sso, setSso] = useState<string>(status.sso_mode);
+    const [mfa, setMfa] = useState<string>(status.mfa_mode);
+    const [from, setFrom] = useState("");
+    const [grace, setGrace] = useState(String(status.grace_period_days || 14));
+    const body = (dry: boolean) => ({
+        sso_mode: sso as "off",
+        mfa_mode: mfa as "off",
+        effective_at: from ? new Date(from).toISOString() : undefined,
+        grace_period_days: Number(grace),
+        dry_run: dry,
+    });
+    const [tried, setTried] = useState<Schemas["Enforced"]>();
+    const attempt = useAction(
+        () =>
+            read(api.POST("/api/v1/sso/enforcement/enforce/{organization_id}", { params: { path }, body: body(true) })),
+        { inline: true, onDone: setTried },
+    );
+    const enforce = useAction(
+        () =>
+            read(
+                api.POST("/api/v1/sso/enforcement/enforce/{organization_id}", { params: { path }, body: body(false) }),
+            ),
+        {
+            done: "Set; all Owners and Admins are told by mail.",
+            changes: [["enforcement"], ["plan"]],
+            inline: true,
+            onDone: () => setTried(undefined),
+        },
+    );
+    const error = enforce.error ?? attempt.error;
+    return (
+        <Card
+            title="What holds"
+            actions={
+                <>
+                    <Badge>Single sign-on: {status.sso_mode}</Badge>
+                    <Badge>Second factor: {status.mfa_mode}</Badge>
+                </>
+            }
+        >
+            <div className="stack">
+                <div className="form-grid">
+                    <SelectField label="Single sign-on" value={sso} onValue={setSso} options={MODES} />
+                    <SelectField label="Second factor" value={mfa} onValue={setMfa} options={MODES} />
+                    <TextField
+                        label="From"
+                        type="datetime-local"
+                        value={from}
+                        onValue={setFrom}
+                        hint="Empty for now."
+                    />
+                    <TextField label="Days of grace" type="number" min={0} value={grace} onValue={setGrace} />
+                </div>
+                {tried && (
+                    <Note>
+                        {tried.affected_users} people are touched, {tried.sessions_to_end} sessions would end. In force
+                        from <When at={tried.effective_at} />
+                        {tried.exempt_user_ids.length > 0 &&
+                            `; ${tried.exempt_user_ids.length} exempt for the day the provider is down`}
+                        .
+                    </Note>
+                )}
+                {error !== undefined && <Problem error={error} />}
+                <Unsaved
+                    touched={sso !== status.sso_mode || mfa !== status.mfa_mode || from !== ""}
+                    busy={enforce.busy || attempt.busy}
+                />
+                <div className="form-end">
+                    <ActionButton action={attempt} on={undefined}>
+                        Try it
+                    </ActionButton>
+                    <ActionButton kind="primary" disabled={!tried} action={enforce} on={undefined}>
+                        Set it
+                    </ActionButton>
+                </div>
+            </div>
+        </Card>
+    );
+}

@@ -1,0 +1,154 @@
+// How far an organization is on the way to single sign-on and second factors for everybody.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { CheckCircle2, Circle } from "lucide-react";
+import { api, checked, read, save, send } from "../../api/client";
+import { useOrganization } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Avatar, Card, Note, Page, Status, When, words } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+import { Enforce } from "./enforce";
+
+export function Enforcement() {
+    const organization = useOrganization();
+    const path = { organization_id: organization };
+    const status = useQuery({
+        queryKey: ["enforcement", organization],
+        queryFn: () => read(api.GET("/api/v1/sso/enforcement/status/{organization_id}", { params: { path } })),
+    });
+    const plan = useQuery({
+        queryKey: ["plan", organization],
+        queryFn: () => read(api.GET("/api/v1/sso/enforcement/migration-plan/{organization_id}", { params: { path } })),
+    });
+    return (
+        <Page
+            title="Enforcement"
+            lead="From asking for single sign-on and second factors to requiring them, step by step, with a way back in."
+            narrow
+        >
+            <Loaded query={plan}>
+                {(data) => (
+                    <div
+                        className="card"
+                        style={{ display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}
+                    >
+                        <div className="stat">
+                            <b>{Math.round(data.readiness_percent)} %</b>
+                            <span>ready</span>
+                        </div>
+                        <div className="stat">
+                            <b>{data.users_with_sso}</b>
+                            <span>of {data.total_users} linked</span>
+                        </div>
+                        <div className="stat">
+                            <b>{data.users_with_mfa}</b>
+                            <span>with a second factor</span>
+                        </div>
+                        <div className="stat">
+                            <b>{data.users_password_only}</b>
+                            <span>with a password alone</span>
+                        </div>
+                    </div>
+                )}
+            </Loaded>
+            {plan.data && plan.data.blockers.length > 0 && (
+                <Note tone="warn">
+                    <b>In the way</b>
+                    <ul>
+                        {plan.data.blockers.map((blocker) => (
+                            <li key={blocker.code}>{blocker.detail}</li>
+                        ))}
+                    </ul>
+                </Note>
+            )}
+            <Loaded query={status}>{(data) => <Enforce key={data.updated_at ?? ""} status={data} />}</Loaded>
+            {plan.data && (
+                <Card title="Plan" flush>
+                    <ol className="list">
+                        {plan.data.phases.map((phase) => (
+                            <li key={phase.order}>
+                                {phase.status === "completed" ? (
+                                    <CheckCircle2 size={17} style={{ color: "var(--good)" }} aria-hidden />
+                                ) : (
+                                    <Circle size={17} aria-hidden />
+                                )}
+                                <b className="strong grow">{words(phase.name)}</b>
+                                <Status value={phase.status} />
+                                {phase.start_at && (
+                                    <span className="small soft">
+                                        <When at={phase.start_at} />
+                                    </span>
+                                )}
+                            </li>
+                        ))}
+                    </ol>
+                </Card>
+            )}
+            <Notices />
+            {plan.data && plan.data.users_pending.length > 0 && (
+                <Card title="Who is not ready" flush>
+                    <ul className="list">
+                        {plan.data.users_pending.map((user) => {
+                            const person = user as { user_id: number; email?: string; display_name?: string };
+                            return (
+                                <li key={person.user_id}>
+                                    <Avatar name={person.display_name ?? person.email ?? "?"} />
+                                    <Link className="grow" to="/people/$id" params={{ id: String(person.user_id) }}>
+                                        {person.display_name ?? person.email}
+                                    </Link>
+                                </li>
+                            );
+                        })}
+                    </ul>
+                </Card>
+            )}
+        </Page>
+    );
+}
+
+function Notices() {
+    const organization = useOrganization();
+    const path = { organization_id: organization };
+    const notify = useAction(
+        (kind: "mfa_setup" | "sso_migration" | "enforcement_warning") =>
+            read(
+                api.POST("/api/v1/sso/enforcement/notifications/{organization_id}", {
+                    params: { path, query: { notification_type: kind } },
+                }),
+            ),
+        { done: (answer) => `${answer.notifications_sent} people get a mail.` },
+    );
+    const report = useAction(
+        async () =>
+            save(
+                await checked(
+                    await send(`/api/v1/sso/enforcement/bulk-action/${organization}?action=generate_migration_report`, {
+                        method: "POST",
+                        headers: { "content-type": "application/json", accept: "text/csv" },
+                        body: "{}",
+                    }),
+                ),
+                "migration-report.csv",
+            ),
+        { done: "Downloaded." },
+    );
+    return (
+        <Card title="Tell people">
+            <div className="row">
+                <ActionButton action={notify} on="mfa_setup">
+                    Ask for a second factor
+                </ActionButton>
+                <ActionButton action={notify} on="sso_migration">
+                    Ask to use single sign-on
+                </ActionButton>
+                <ActionButton action={notify} on="enforcement_warning">
+                    Warn
+                </ActionButton>
+                <ActionButton action={report} on={undefined}>
+                    Report
+                </ActionButton>
+            </div>
+        </Card>
+    );
+}

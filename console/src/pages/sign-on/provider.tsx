@@ -1,0 +1,250 @@
+// One identity provider: tested, switched on, and who comes in by it as what.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { CheckCircle2, Circle, XCircle } from "lucide-react";
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { useRoles } from "../../choices";
+import { useMay } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import { Button, Card, Check, Facts, Field, Note, Page, Problem, SelectField, Status, When } from "../../ui/basics";
+import { Confirm } from "../../ui/dialog";
+import { Loaded } from "../../ui/loaded";
+import { Unsaved } from "../../ui/unsaved";
+import { Identities } from "./identities";
+import { Step } from "./step";
+
+export function Provider() {
+    const { id } = useParams({ strict: false }) as { id: string };
+    const may = useMay();
+    const navigate = useNavigate();
+    const roles = useRoles();
+    const path = { provider_id: Number(id) };
+    const provider = useQuery({
+        queryKey: ["provider", id],
+        queryFn: () => read(api.GET("/api/v1/sso/providers/{provider_id}", { params: { path } })),
+    });
+    const changes = [["provider", id], ["providers"]];
+    const [results, setResults] = useState<Schemas["ProviderTestResults"]>();
+    const [deleting, setDeleting] = useState(false);
+    const [groups, setGroups] = useState<string>();
+    const test = useAction(() => read(api.POST("/api/v1/sso/providers/{provider_id}/test", { params: { path } })), {
+        changes,
+        onDone: (answer) => setResults(answer.test_results),
+    });
+    const whole = useAction(async () => {
+        const answer = await read(
+            api.GET("/api/v1/sso/login", {
+                params: { query: { provider_id: Number(id), test: true, response_mode: "json" } },
+            }),
+        );
+        window.open(answer.authorization_url, "_blank", "noopener");
+    });
+    const update = useAction(
+        (body: object) =>
+            read(api.PUT("/api/v1/sso/providers/{provider_id}", { params: { path }, body: body as never })),
+        { done: "Saved.", changes },
+    );
+    const data = provider.data?.provider;
+    const parse = (text: string) =>
+        Object.fromEntries(
+            text
+                .split("\n")
+                .map((line) => line.split("=").map((part) => part.trim()))
+                .filter(([group, role]) => group && role)
+                .map(([group, role]) => {
+                    const known = roles.data?.roles.find((each) => each.name.toLowerCase() === role?.toLowerCase());
+                    const id = known?.id ?? Number(role);
+                    if (!Number.isInteger(id)) throw new Error(`There is no role “${role}”.`);
+                    return [group, id];
+                }),
+        );
+    const map = useAction(
+        async (text: string) =>
+            read(
+                api.PUT("/api/v1/sso/providers/{provider_id}", {
+                    params: { path },
+                    body: { group_role_mapping: parse(text) as never },
+                }),
+            ),
+        { done: "Saved.", changes, inline: true, onDone: () => setGroups(undefined) },
+    );
+    const written = Object.entries((data?.group_role_mapping ?? {}) as Record<string, unknown>)
+        .map(
+            ([group, role]) =>
+                `${group} = ${roles.data?.roles.find((each) => each.id === role)?.name ?? JSON.stringify(role)}`,
+        )
+        .join("\n");
+    return (
+        <Page
+            title={data?.name ?? "Identity provider"}
+            crumbs={<Link to="/sso">Single sign-on</Link>}
+            narrow
+            actions={
+                data &&
+                may("sso.manage") &&
+                (data.status === "active" ? (
+                    <ActionButton action={update} on={{ status: "inactive" }}>
+                        Switch off
+                    </ActionButton>
+                ) : (
+                    <ActionButton kind="primary" action={update} on={{ status: "active" }}>
+                        Switch on
+                    </ActionButton>
+                ))
+            }
+        >
+            <Loaded query={provider}>
+                {({ provider: loaded }) => (
+                    <>
+                        <Card>
+                            <Facts
+                                of={[
+                                    ["State", <Status key="state" value={loaded.status} />],
+                                    ["Kind", loaded.provider_type === "saml" ? "SAML 2.0" : "OpenID Connect"],
+                                    [
+                                        loaded.provider_type === "saml" ? "Entity id" : "Issuer",
+                                        <code key="issuer" className="break">
+                                            {loaded.issuer ?? loaded.entity_id}
+                                        </code>,
+                                    ],
+                                    loaded.client_id
+                                        ? ["Client id", <code key="client">{loaded.client_id}</code>]
+                                        : null,
+                                    ["Mail domains", loaded.domains.join(", ") || "All that are proved"],
+                                    loaded.certificate_expires_at
+                                        ? ["Certificate until", <When key="cert" at={loaded.certificate_expires_at} />]
+                                        : null,
+                                    ["Last sign-in", <When key="in" at={loaded.last_login_at} />],
+                                ]}
+                            />
+                        </Card>
+                        {may("sso.manage") && (
+                            <>
+                                <Step number={1} title="Test what it says of itself" done={loaded.last_test_succeeded}>
+                                    <p className="soft">Reads its documents and keys, and signs nobody in.</p>
+                                    {results && (
+                                        <Note tone={results.errors.length > 0 ? "bad" : "good"}>
+                                            <ul className="steps">
+                                                <li>
+                                                    {results.connection === "success" ? (
+                                                        <CheckCircle2 size={15} />
+                                                    ) : (
+                                                        <XCircle size={15} />
+                                                    )}
+                                                    Connection: {results.connection}
+                                                </li>
+                                                <li>
+                                                    {results.authentication_flow === "success" ? (
+                                                        <CheckCircle2 size={15} />
+                                                    ) : (
+                                                        <Circle size={15} />
+                                                    )}
+                                                    Sign-in: {results.authentication_flow}
+                                                </li>
+                                            </ul>
+                                            {results.errors.map((error) => (
+                                                <p key={error}>{error}</p>
+                                            ))}
+                                        </Note>
+                                    )}
+                                    <div>
+                                        <ActionButton action={test} on={undefined}>
+                                            Test
+                                        </ActionButton>
+                                    </div>
+                                </Step>
+                                <Step number={2} title="Go the whole way once">
+                                    <p className="soft">
+                                        In a new tab you sign in there, and see what it says of you, which roles that
+                                        gives, and what would have happened.
+                                    </p>
+                                    <div>
+                                        <ActionButton action={whole} on={undefined}>
+                                            Try a sign-in
+                                        </ActionButton>
+                                    </div>
+                                </Step>
+                                <Step number={3} title="Who comes in, and as what">
+                                    <Check
+                                        label="Make members of people who come for the first time"
+                                        checked={loaded.jit_provisioning}
+                                        disabled={update.busy}
+                                        onChange={(event) => update.start({ jit_provisioning: event.target.checked })}
+                                    />
+                                    <SelectField
+                                        label="Their role"
+                                        value={String(loaded.default_role_id ?? "")}
+                                        disabled={update.busy}
+                                        onValue={(value) => value && update.start({ default_role_id: Number(value) })}
+                                        options={[
+                                            ["", "The organization's default"],
+                                            ...(roles.data?.roles ?? []).map(
+                                                (each) => [String(each.id), each.name] as const,
+                                            ),
+                                        ]}
+                                    />
+                                    <Field
+                                        label="Roles by groups"
+                                        error={map.of("group_role_mapping")}
+                                        hint="One a line: group = role. A role that a group gave goes when the group does."
+                                    >
+                                        {(props) => (
+                                            <textarea
+                                                {...props}
+                                                className="mono"
+                                                spellCheck={false}
+                                                placeholder="data-analysts = Viewer"
+                                                value={groups ?? written}
+                                                onChange={(event) => setGroups(event.target.value)}
+                                            />
+                                        )}
+                                    </Field>
+                                    {map.error !== undefined && <Problem error={map.error} />}
+                                    <Unsaved
+                                        touched={groups !== undefined && groups !== written}
+                                        busy={map.busy}
+                                        what="The groups are"
+                                    />
+                                    <div className="form-end">
+                                        <ActionButton
+                                            disabled={groups === undefined || groups === written}
+                                            action={map}
+                                            on={groups ?? ""}
+                                        >
+                                            Save the groups
+                                        </ActionButton>
+                                    </div>
+                                </Step>
+                                <Identities id={Number(id)} />
+                                <Card title="Remove">
+                                    <div className="row apart">
+                                        <p className="soft">Nobody comes in by it any more.</p>
+                                        <Button kind="danger" onClick={() => setDeleting(true)}>
+                                            Remove…
+                                        </Button>
+                                    </div>
+                                </Card>
+                            </>
+                        )}
+                        {deleting && (
+                            <Confirm
+                                title={`Remove ${loaded.name}?`}
+                                word={loaded.name}
+                                action="Remove"
+                                onClose={() => setDeleting(false)}
+                                onConfirm={async () => {
+                                    await read(api.DELETE("/api/v1/sso/providers/{provider_id}", { params: { path } }));
+                                    void navigate({ to: "/sso" });
+                                }}
+                            >
+                                <p>Links between people and this provider are lost.</p>
+                            </Confirm>
+                        )}
+                    </>
+                )}
+            </Loaded>
+        </Page>
+    );
+}

@@ -1,0 +1,106 @@
+// The identity providers of an organization, and the ways to connect another.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
+import { api, read } from "../../api/client";
+import { useMay, useOrganization } from "../../standing";
+import { Badge, Empty, Note, Page, Status, When, count } from "../../ui/basics";
+import { List } from "../../ui/list";
+import { VENDORS } from "./vendors";
+
+export function Providers() {
+    const may = useMay();
+    const organization = useOrganization();
+    const domains = useQuery({
+        queryKey: ["domains", organization],
+        queryFn: () =>
+            read(api.GET("/api/v1/organizations/{org_id}/domains", { params: { path: { org_id: organization } } })),
+    });
+    const proven = domains.data?.domains.some((domain) => domain.status === "verified");
+    return (
+        <Page
+            title="Single sign-on"
+            lead="Your people sign in at your own identity provider, and come with their groups."
+        >
+            {domains.data && !proven && (
+                <Note tone="warn">
+                    A provider speaks for mail domains that you have proved.{" "}
+                    <Link to="/organization" search={{ tab: "domains" }}>
+                        Prove one first
+                    </Link>
+                    .
+                </Note>
+            )}
+            <List
+                name="Identity providers"
+                of={["providers"]}
+                load={async ({ skip, size }) => {
+                    const answer = await read(
+                        api.GET("/api/v1/sso/providers", { params: { query: { offset: skip, limit: size } } }),
+                    );
+                    return { items: answer.providers, total: answer.total };
+                }}
+                id={(each) => each.id}
+                columns={[
+                    {
+                        head: "Name",
+                        cell: (each) => (
+                            <Link className="strong" to="/sso/$id" params={{ id: String(each.id) }}>
+                                {each.name}
+                            </Link>
+                        ),
+                    },
+                    {
+                        head: "Kind",
+                        cell: (each) => <Badge>{each.provider_type === "saml" ? "SAML" : "OpenID Connect"}</Badge>,
+                    },
+                    { head: "State", cell: (each) => <Status value={each.status} /> },
+                    {
+                        head: "Tested",
+                        cell: (each) => (
+                            <span className="row">
+                                <When at={each.last_tested_at} />
+                                {each.last_tested_at && (
+                                    <Badge tone={each.last_test_succeeded ? "good" : "bad"}>
+                                        {each.last_test_succeeded ? "passed" : "failed"}
+                                    </Badge>
+                                )}
+                            </span>
+                        ),
+                    },
+                    { head: "Sign-ins", cell: (each) => count(each.login_count), numeric: true },
+                ]}
+                empty={
+                    <Empty title="No identity provider yet">
+                        Choose yours below; the assistant says what to enter where.
+                    </Empty>
+                }
+            />
+            {may("sso.manage") && (
+                <section className="stack tight">
+                    <h2>Connect one</h2>
+                    <div
+                        style={{
+                            display: "grid",
+                            gap: 10,
+                            gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 230px), 1fr))",
+                        }}
+                    >
+                        {VENDORS.map(([key, label]) => (
+                            <Link
+                                key={key}
+                                className="card card-link row"
+                                to="/sso/new/$vendor"
+                                params={{ vendor: key }}
+                            >
+                                <Plus size={16} aria-hidden />
+                                <b className="strong">{label}</b>
+                            </Link>
+                        ))}
+                    </div>
+                </section>
+            )}
+        </Page>
+    );
+}

@@ -1,0 +1,215 @@
+// Provisioning: the provider pushes people and groups (SCIM 2.0).
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { ApiError, api, read } from "../../api/client";
+import { useRoles } from "../../choices";
+import { useMay } from "../../standing";
+import { ActionButton, useAction } from "../../ui/action";
+import {
+    Card,
+    Copyable,
+    Empty,
+    Facts,
+    Note,
+    Page,
+    Problem,
+    SelectField,
+    Skeleton,
+    Status,
+    When,
+} from "../../ui/basics";
+
+export function Scim() {
+    const may = useMay();
+    const roles = useRoles();
+    const providers = useQuery({
+        queryKey: ["providers", "all"],
+        queryFn: () => read(api.GET("/api/v1/sso/providers", { params: { query: { limit: 100 } } })),
+    });
+    const [chosen, setChosen] = useState("");
+    const provider = Number(chosen || providers.data?.providers[0]?.id || 0);
+    const scim = useQuery({
+        queryKey: ["scim", provider],
+        enabled: provider > 0,
+        retry: false,
+        queryFn: () => read(api.GET("/api/v1/sso/scim/config", { params: { query: { provider_id: provider } } })),
+    });
+    const isOff = scim.error instanceof ApiError && scim.error.code === "SCIM_NOT_CONFIGURED";
+    const [token, setToken] = useState<string>();
+    const changes = [["scim", provider]];
+    const configure = useAction(
+        (body: { enabled?: boolean; rotate_token?: boolean; default_role_id?: number }) =>
+            read(api.POST("/api/v1/sso/scim/config", { body: { provider_id: provider, ...body } })),
+        { done: "Saved.", changes, onDone: (answer) => answer.bearer_token && setToken(answer.bearer_token) },
+    );
+    const sync = useAction(
+        (type: "full" | "incremental") =>
+            read(api.POST("/api/v1/sso/scim/sync", { body: { provider_id: provider, sync_type: type } })),
+        { done: "Begun.", changes },
+    );
+    return (
+        <Page
+            title="Provisioning"
+            lead="Your identity provider pushes people and groups here (SCIM 2.0): who joins is here, who leaves is out."
+            narrow
+        >
+            {providers.error ? (
+                <Problem error={providers.error} retry={() => providers.refetch()} />
+            ) : providers.data?.providers.length === 0 ? (
+                <div className="card">
+                    <Empty
+                        title="Connect an identity provider first"
+                        actions={
+                            <Link className="button primary" to="/sso">
+                                Single sign-on
+                            </Link>
+                        }
+                    />
+                </div>
+            ) : (
+                <>
+                    {(providers.data?.providers.length ?? 0) > 1 && (
+                        <SelectField
+                            label="Provider"
+                            value={String(provider)}
+                            onValue={setChosen}
+                            options={(providers.data?.providers ?? []).map(
+                                (each) => [String(each.id), each.name] as const,
+                            )}
+                        />
+                    )}
+                    {token && (
+                        <Note tone="good">
+                            <div className="stack tight">
+                                <b>The bearer token. It is shown this once.</b>
+                                <Copyable text={token} label="token" />
+                            </div>
+                        </Note>
+                    )}
+                    {scim.error && !isOff ? (
+                        <Problem error={scim.error} retry={() => scim.refetch()} />
+                    ) : isOff ? (
+                        <Card title="Switch it on">
+                            <div className="stack">
+                                <p className="soft">You get an address and a token to enter at your provider.</p>
+                                <div>
+                                    <ActionButton kind="primary" action={configure} on={{ enabled: true }}>
+                                        Switch on
+                                    </ActionButton>
+                                </div>
+                            </div>
+                        </Card>
+                    ) : !scim.data ? (
+                        <Skeleton />
+                    ) : (
+                        <>
+                            <Card
+                                title="Enter at your provider"
+                                actions={<Status value={scim.data.config.enabled ? "active" : "inactive"} />}
+                            >
+                                <div className="stack">
+                                    <div className="stack tight" style={{ gap: 4 }}>
+                                        <span className="label">Base address</span>
+                                        <Copyable text={scim.data.config.base_url} label="address" />
+                                    </div>
+                                    <Facts
+                                        of={[
+                                            [
+                                                "Token",
+                                                scim.data.config.token_prefix ? (
+                                                    <code key="token">{scim.data.config.token_prefix}…</code>
+                                                ) : (
+                                                    "—"
+                                                ),
+                                            ],
+                                            ["Used", <When key="used" at={scim.data.config.token_last_used_at} />],
+                                            [
+                                                "Until",
+                                                <When key="until" at={scim.data.config.expires_at} never="revoked" />,
+                                            ],
+                                        ]}
+                                    />
+                                    <SelectField
+                                        label="Role of people who come by it"
+                                        disabled={!may("scim.manage") || configure.busy}
+                                        value={String(scim.data.config.default_role_id ?? "")}
+                                        onValue={(value) =>
+                                            value && configure.start({ default_role_id: Number(value) })
+                                        }
+                                        options={[
+                                            ["", "The organization's default"],
+                                            ...(roles.data?.roles ?? []).map(
+                                                (each) => [String(each.id), each.name] as const,
+                                            ),
+                                        ]}
+                                    />
+                                    {may("scim.manage") && (
+                                        <div className="form-end">
+                                            <ActionButton action={configure} on={{ rotate_token: true }}>
+                                                New token
+                                            </ActionButton>
+                                            <ActionButton
+                                                kind={scim.data.config.enabled ? "danger" : "primary"}
+                                                action={configure}
+                                                on={{ enabled: !scim.data?.config.enabled }}
+                                            >
+                                                {scim.data.config.enabled ? "Switch off" : "Switch on"}
+                                            </ActionButton>
+                                        </div>
+                                    )}
+                                </div>
+                            </Card>
+                            <Card title="How it is doing">
+                                <div className="stack">
+                                    <Facts
+                                        of={[
+                                            [
+                                                "People by it",
+                                                `${scim.data.status.provisioned_users} (${scim.data.status.active_users} active)`,
+                                            ],
+                                            ["Last request", <When key="last" at={scim.data.status.last_request_at} />],
+                                            [
+                                                "Last reconciliation",
+                                                scim.data.status.last_sync ? (
+                                                    <span key="sync" className="row">
+                                                        <Status value={scim.data.status.last_sync.status} />
+                                                        <When at={scim.data.status.last_sync.started_at} />
+                                                    </span>
+                                                ) : (
+                                                    "never"
+                                                ),
+                                            ],
+                                        ]}
+                                    />
+                                    {scim.data.status.recent_errors.length > 0 && (
+                                        <Note tone="warn">
+                                            <ul>
+                                                {scim.data.status.recent_errors.slice(0, 5).map((fault, index) => (
+                                                    <li key={index} className="break">
+                                                        {Object.values(fault as Record<string, unknown>)
+                                                            .map(String)
+                                                            .join(" · ")}
+                                                    </li>
+                                                ))}
+                                            </ul>
+                                        </Note>
+                                    )}
+                                    <div className="form-end">
+                                        <ActionButton action={sync} on="incremental">
+                                            Reconcile what changed
+                                        </ActionButton>
+                                        <ActionButton action={sync} on="full">
+                                            Reconcile all
+                                        </ActionButton>
+                                    </div>
+                                </div>
+                            </Card>
+                        </>
+                    )}
+                </>
+            )}
+        </Page>
+    );
+}

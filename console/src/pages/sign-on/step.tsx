@@ -1,0 +1,35 @@
+// One step of the assistant.
+
+import { CheckCircle2 } from "lucide-react";
+import type { ReactNode } from "react";
+import { Card } from "../../ui/basics";
+
+/** One step of the assistant, with its number. */
+export function Step({
+    number,
+    title,
+    done,
+    children,
+}: {
+    number: number;
+    title: string;
+    done?: boolean;
+    children: ReactNode;
+}) {
+    return (
+        <Card
+            title={
+                <span className="row">
+                    {done ? (
+                        <CheckCircle2 size={18} style={{ color: "var(--good)" }} aria-label="Done" />
+                    ) : (
+                        <span className="badge accent">{number}</span>
+                    )}
+                    {title}
+                </span>
+            }
+        >
+            <div className="stack">{children}</div>
+        </Card>
+    );
+}

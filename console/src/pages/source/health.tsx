@@ -1,0 +1,100 @@
+// How a source is doing: its checks, and how long it took to answer.
+
+import { useQuery } from "@tanstack/react-query";
+import { api, read } from "../../api/client";
+import { Card, Status, When, words } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+
+export function Health({ id }: { id: string }) {
+    const path = { data_source_id: Number(id) };
+    const health = useQuery({
+        queryKey: ["health", id],
+        queryFn: () =>
+            read(api.GET("/api/v1/data-sources/{data_source_id}/health", { params: { path, query: { limit: 100 } } })),
+    });
+    return (
+        <Loaded query={health}>
+            {(data) => {
+                const longest = Math.max(1, ...data.health_history.map((check) => check.response_time_ms ?? 0));
+                return (
+                    <div className="stack">
+                        <div
+                            className="card"
+                            style={{ display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(150px, 1fr))" }}
+                        >
+                            <div className="stat">
+                                <b>{data.uptime_percentage == null ? "—" : `${data.uptime_percentage.toFixed(1)} %`}</b>
+                                <span>of checks passed</span>
+                            </div>
+                            <div className="stat">
+                                <b>
+                                    {data.avg_response_time_ms == null
+                                        ? "—"
+                                        : `${Math.round(data.avg_response_time_ms)} ms`}
+                                </b>
+                                <span>on average</span>
+                            </div>
+                            <div className="stat">
+                                <b>{data.failure_count_24h}</b>
+                                <span>failures in 24 hours</span>
+                            </div>
+                            <div className="stat">
+                                <b style={{ fontSize: "1rem", lineHeight: 2 }}>
+                                    <When at={data.next_check_at} never="not planned" />
+                                </b>
+                                <span>next check</span>
+                            </div>
+                        </div>
+                        <Card title="Checks" flush>
+                            <div style={{ padding: "14px 18px 0" }}>
+                                <div className="spark" aria-hidden>
+                                    {[...data.health_history].reverse().map((check) => (
+                                        <i
+                                            key={check.checked_at}
+                                            className={check.error_code ? "bad" : ""}
+                                            style={{ height: `${((check.response_time_ms ?? 0) / longest) * 100}%` }}
+                                        />
+                                    ))}
+                                </div>
+                            </div>
+                            <div className="table-wrap" tabIndex={0} role="region" aria-label="Checks">
+                                <table>
+                                    <thead>
+                                        <tr>
+                                            <th scope="col">When</th>
+                                            <th scope="col">State</th>
+                                            <th scope="col">By</th>
+                                            <th scope="col" className="num">
+                                                Took
+                                            </th>
+                                            <th scope="col">What was wrong</th>
+                                        </tr>
+                                    </thead>
+                                    <tbody>
+                                        {data.health_history.map((check) => (
+                                            <tr key={check.checked_at}>
+                                                <td>
+                                                    <When at={check.checked_at} />
+                                                </td>
+                                                <td>
+                                                    <Status value={check.status} />
+                                                </td>
+                                                <td>{words(check.origin)}</td>
+                                                <td className="num">
+                                                    {check.response_time_ms == null
+                                                        ? "—"
+                                                        : `${check.response_time_ms} ms`}
+                                                </td>
+                                                <td className="small">{check.error_message ?? "—"}</td>
+                                            </tr>
+                                        ))}
+                                    </tbody>
+                                </table>
+                            </div>
+                        </Card>
+                    </div>
+                );
+            }}
+        </Loaded>
+    );
+}

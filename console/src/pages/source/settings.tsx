@@ -1,0 +1,162 @@
+// The settings of a source: its name and state, its connection, its end.
+
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { type Schemas, api, read } from "../../api/client";
+import { useMay } from "../../standing";
+import { useAction } from "../../ui/action";
+import { Button, Card, Check, Facts, Problem, SelectField, TextField, When, words } from "../../ui/basics";
+import { Confirm } from "../../ui/dialog";
+import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
+import { Loaded } from "../../ui/loaded";
+import { Unsaved } from "../../ui/unsaved";
+import { useKinds } from "../sources";
+
+export function Settings({ source }: { source: Schemas["DataSource"] }) {
+    const may = useMay();
+    const navigate = useNavigate();
+    const kinds = useKinds();
+    const kind = kinds.data?.items.find((each) => each.type === source.type);
+    const path = { data_source_id: source.id };
+    const [name, setName] = useState(source.name);
+    const [description, setDescription] = useState(source.description ?? "");
+    const [status, setStatus] = useState<string>();
+    const [refresh, setRefresh] = useState(source.schema_auto_refresh);
+    const [values, setValues] = useState<Values>({});
+    const [deleting, setDeleting] = useState(false);
+    const touched =
+        name !== source.name ||
+        description !== (source.description ?? "") ||
+        (status !== undefined && status !== source.status) ||
+        refresh !== source.schema_auto_refresh ||
+        Object.keys(values).length > 0;
+    const save = useAction(
+        () =>
+            read(
+                api.PATCH("/api/v1/data-sources/{data_source_id}", {
+                    params: { path },
+                    body: {
+                        ...values,
+                        name,
+                        description,
+                        schema_auto_refresh: refresh,
+                        status: status !== source.status ? (status as "active" | undefined) : undefined,
+                    } as never,
+                }),
+            ),
+        {
+            done: "Saved.",
+            changes: [["source", String(source.id)], ["sources"]],
+            inline: true,
+            onDone: () => {
+                setValues({});
+                setStatus(undefined);
+            },
+        },
+    );
+    return (
+        <div className="stack">
+            <form
+                className="stack"
+                onSubmit={(event) => {
+                    event.preventDefault();
+                    void save.start(undefined);
+                }}
+            >
+                <Card title="General">
+                    <div className="form-grid">
+                        <TextField label="Name" required value={name} onValue={setName} error={save.of("name")} />
+                        <TextField
+                            label="Description"
+                            value={description}
+                            onValue={setDescription}
+                            error={save.of("description")}
+                        />
+                        <SelectField
+                            label="State"
+                            value={status ?? source.status}
+                            onValue={setStatus}
+                            options={[...new Set([source.status, "active", "inactive", "maintenance"])].map(
+                                (each) => [each, words(each)] as const,
+                            )}
+                        />
+                        <div className="span">
+                            <Check
+                                label="Read its tables again by itself"
+                                checked={refresh}
+                                onChange={(event) => setRefresh(event.target.checked)}
+                            />
+                        </div>
+                    </div>
+                </Card>
+                <Card title="Connection">
+                    <div className="stack">
+                        <Facts
+                            of={[
+                                source.host
+                                    ? [
+                                          "Now at",
+                                          `${source.host}${source.port ? `:${source.port}` : ""}${source.database_name ? ` / ${source.database_name}` : ""}`,
+                                      ]
+                                    : null,
+                                source.file_path
+                                    ? [
+                                          "File",
+                                          <code key="file" className="break">
+                                              {source.file_path}
+                                          </code>,
+                                      ]
+                                    : null,
+                                source.credentials_updated_at
+                                    ? ["Credentials set", <When key="set" at={source.credentials_updated_at} />]
+                                    : null,
+                            ]}
+                        />
+                        <p className="soft">What you leave empty stays as it is. Secrets are never shown.</p>
+                        {kind ? (
+                            <SchemaForm
+                                schema={kind.form as unknown as JsonSchema}
+                                required={[]}
+                                values={values}
+                                onValues={setValues}
+                                error={save.of}
+                            />
+                        ) : (
+                            <Loaded query={kinds}>{() => null}</Loaded>
+                        )}
+                    </div>
+                </Card>
+                {save.error !== undefined && <Problem error={save.error} />}
+                <Unsaved touched={touched} busy={save.busy} />
+                <div className="form-end">
+                    <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
+                        Save
+                    </Button>
+                </div>
+            </form>
+            {may("datasource.delete") && (
+                <Card title="Delete">
+                    <div className="row apart">
+                        <p className="soft">Nobody can ask it any more. For thirty days it can be restored.</p>
+                        <Button kind="danger" onClick={() => setDeleting(true)}>
+                            Delete…
+                        </Button>
+                    </div>
+                </Card>
+            )}
+            {deleting && (
+                <Confirm
+                    title={`Delete ${source.name}?`}
+                    action="Delete"
+                    onClose={() => setDeleting(false)}
+                    onConfirm={async () => {
+                        await read(api.DELETE("/api/v1/data-sources/{data_source_id}", { params: { path } }));
+                        void navigate({ to: "/sources" });
+                    }}
+                >
+                    <p>Questions over it fail from now on. The data itself is not touched.</p>
+                </Confirm>
+            )}
+        </div>
+    );
+}

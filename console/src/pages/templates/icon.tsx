@@ -1,0 +1,50 @@
+// The icon of a template: an image in this server's storage. What lies elsewhere is not loaded: no address of another server
+// gets to know who looks at a template.
+
+import { Button, Choices } from "../../ui/basics";
+import { Uploads } from "../../ui/dropzone";
+import type { Template } from "./pieces";
+
+export function Icon({ of }: { of: Template | undefined }) {
+    const link = of?.icon_presigned_url;
+    if (!link || new URL(link, location.href).origin !== location.origin) return null;
+    return <img className="tile" src={link} alt="" />;
+}
+
+export function IconField({
+    value,
+    onValue,
+    isShared,
+    error,
+}: {
+    /** The path of a stored file, or an address. */
+    value: string | undefined;
+    onValue: (value: string | undefined) => void;
+    /** Whether others see the template. */
+    isShared: boolean;
+    error?: string;
+}) {
+    return (
+        <Choices
+            legend="Icon (optional)"
+            hint={isShared && "Others see it once the folder that it lies in is shared with their workspace."}
+            error={error}
+        >
+            {value ? (
+                <div className="row">
+                    <code className="grow break">{value.split("/").at(-1)}</code>
+                    <Button small aria-label="Remove the icon" onClick={() => onValue(undefined)}>
+                        Remove
+                    </Button>
+                </div>
+            ) : (
+                <Uploads
+                    many={false}
+                    category="general"
+                    accept={["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]}
+                    onDone={(file) => onValue(file.objectName)}
+                />
+            )}
+        </Choices>
+    );
+}

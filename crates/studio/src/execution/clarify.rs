@@ -1,0 +1,136 @@
+//! `POST /api/v1/prompts/executions/{execution_id}/clarify`: which reading is meant. The question is asked again with it, and
+//! the answer is remembered as a word of that person's, perhaps proposed for everybody.
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use garde::Validate;
+use rivergen_kernel::{DataSourceId, Error, ErrorCode, ExecutionId, Permission, Result};
+use rivergen_platform::{
+    audit::{self, AuditRecord},
+    errors,
+    http::{Envelope, Json, Path, RequestOrigin, SignedIn},
+};
+use rivergen_runs::http::prefers_to_go_on;
+use rivergen_sources::access::Access;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Clarification, Execution, ask::answer, course::Asking};
+use crate::{
+    Studio,
+    prompt::{self, read},
+    semantics::{self, Definition, Known, Origin, Said, definition::SynonymDefinition},
+};
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schema(example = json!({"choice": "orders.region", "remember": "me"}))]
+pub struct ClarifyRequest {
+    /// One of the options, as it was told.
+    #[garde(length(chars, min = 1, max = 2000))]
+    pub choice: String,
+    #[schema(default = "me")]
+    pub remember: Option<Remember>,
+}
+
+/// For whom an answer holds in the questions to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Remember {
+    /// For this question alone.
+    Nobody,
+    /// For oneself, in this workspace.
+    Me,
+    /// For oneself, and proposed for the workspace: it holds for others when somebody confirms it.
+    Everyone,
+}
+
+errors! { pub ClarifyErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, QuestionAmbiguous, InvalidQuery, Unauthorized, Forbidden,
+EmailNotVerified, PolicyDenied, NotFound, Conflict, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited,
+QueryLimitExceeded, InternalError, ConnectionError, QueryTimeout; }
+
+/// Answer what a run asks, and ask its question again
+#[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/clarify", tag = "prompt_studio",
+    request_body = ClarifyRequest,
+    params(("execution_id" = ExecutionId, Path, description = "One's own run that ended with the code QUESTION_AMBIGUOUS"),
+        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
+    responses((status = 200, description = "Another run, of the same question", body = Envelope<Execution>),
+        ClarifyErrors))]
+pub async fn clarify_execution(
+    State(studio): State<Studio>,
+    SignedIn(caller): SignedIn,
+    origin: RequestOrigin,
+    headers: HeaderMap,
+    Path(id): Path<ExecutionId>,
+    Json(request): Json<ClarifyRequest>,
+) -> Result<Response> {
+    let tenant = caller.require(Permission::PromptExecute)?;
+    let run = super::find(&studio, &caller, tenant, id).await?;
+    // What they mean is for whoever asked to say.
+    if run.user_id != caller.user_id {
+        return Err(ErrorCode::NotFound.into());
+    }
+    let asked: Option<Clarification> = run.clarification.as_ref().map(read).transpose()?;
+    let Some(asked) = asked else {
+        return Err(Error::new(ErrorCode::Conflict).with_message("The run asks nothing."));
+    };
+    let Some(choice) = asked.choices.iter().find(|choice| choice.label == request.choice) else {
+        return Err(Error::invalid_field("choice", format!("must be one of {}", asked.options().join(", "))));
+    };
+    let synonym = SynonymDefinition { phrase: asked.word.clone(), of: choice.of.clone(), is_value: choice.is_value };
+    let ids: Vec<DataSourceId> = run.data_source_ids.as_ref().map(read).transpose()?.unwrap_or_default();
+    let access = Access::of(&caller, Permission::DataSourceQuery)?;
+    let sources = studio.engine.sources.find_all(&access, &ids).await?;
+    let by_author = match run.prompt_id {
+        Some(saved) => prompt::find(&studio, &caller, saved).await?.created_by_user_id == caller.user_id,
+        None => true,
+    };
+    let remember = request.remember.unwrap_or(Remember::Me);
+    if remember != Remember::Nobody {
+        let platform = &studio.engine.platform;
+        let definition = Definition::Synonym(synonym.clone());
+        let said = |of, status| Said {
+            workspace: run.workspace_id,
+            of,
+            by: caller.user_id,
+            definition: &definition,
+            status,
+            origin: Origin::Clarification,
+        };
+        let tx = platform.db.begin().await?;
+        let own = said(Some(caller.user_id), semantics::Status::Confirmed);
+        semantics::store(&tx, platform, tenant, own, Known::Replace).await?;
+        if remember == Remember::Everyone {
+            let everyones = said(None, semantics::Status::Proposed);
+            semantics::store(&tx, platform, tenant, everyones, Known::Keep).await?;
+        }
+        let actor = origin.actor(caller.user_id);
+        let record = AuditRecord::new(Some(tenant.organization_id()), actor, "prompt.clarify")
+            .target("execution", id)
+            .details(serde_json::json!({"definition": definition, "remember": remember}));
+        audit::record(&tx, &platform.clock, record).await?;
+        tx.commit().await?;
+    }
+    let mut chosen = asked.chosen;
+    chosen.push(synonym);
+    let asking = Asking {
+        // It was this one that asked, and it alone does.
+        planner: studio.planner(Some("embedded"))?,
+        caller,
+        tenant,
+        origin,
+        text: run.prompt_text,
+        sources,
+        schemas: run.schema_names.as_ref().map(read).transpose()?.unwrap_or_default(),
+        by_itself: prefers_to_go_on(&headers),
+        keep: None,
+        prompt_id: run.prompt_id,
+        by_author,
+        template_id: run.template_id,
+        asks: true,
+        chosen,
+        thread: run.thread.as_ref().map(read).transpose()?.unwrap_or_default(),
+        follows: run.follows_execution_id,
+    };
+    answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+}
