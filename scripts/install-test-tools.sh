@@ -3,6 +3,7 @@
 #
 # Debian packages are installed where this runs as root; elsewhere they are named, and the exit status is 1.
 # The cargo tools are built from their sources, which needs no root. What is there already costs nothing.
+# With RIVERGEN_REQUIRE_TOOLS=0, tests whose programs cannot be installed are named and later passed over.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +13,12 @@ CARGO_DENY_VERSION=0.20
 fail() {
     printf 'install-test-tools: %s\n' "$*" >&2
     exit 1
+}
+
+# What the tests named after it cannot do without.
+lacking() {
+    [ "${RIVERGEN_REQUIRE_TOOLS:-1}" = 0 ] || fail "$1: $2 cannot run. RIVERGEN_REQUIRE_TOOLS=0 passes over them"
+    echo "$1: $2 will be skipped"
 }
 
 has() {
@@ -46,6 +53,12 @@ if [ ${#packages[@]} -gt 0 ]; then
     apt-get install -y -qq --no-install-recommends "${packages[@]}" </dev/null >/dev/null
 fi
 
+node_suits() {
+    has npm && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+}
+# Older Debian packages are too old, so it is not installed from there.
+node_suits || lacking "Node 20.19 or later with npm is missing" "the tests of the console and of foreign clients and servers"
+
 has cargo || fail "missing: Rust with cargo, rustfmt and clippy; see CONTRIBUTING.md"
 cargo fmt --version >/dev/null 2>&1 || fail "missing: rustfmt. Install with: rustup component add rustfmt"
 cargo clippy --version >/dev/null 2>&1 || fail "missing: clippy. Install with: rustup component add clippy"
@@ -69,29 +82,24 @@ if ! cargo deny --version >/dev/null 2>&1; then
     fi
 fi
 
-# Servers that stand in for Amazon's and Azure's. Without them their tests say that they are skipped.
+# Servers that stand in for Amazon's and Azure's.
 stores=$HOME/.cache/rivergen/object-stores
 wanted=$(cat tests/interop/object-stores/{requirements.txt,package-lock.json} | cksum)
-if ! has npm || ! python3 -m venv --help >/dev/null 2>&1; then
-    echo "npm or Python's venv are missing: the tests against stand-ins for AWS and Azure will be skipped"
-elif [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
+if [ "$(cat "$stores/installed" 2>/dev/null)" != "$wanted" ]; then
     mkdir -p "$stores"
     cp tests/interop/object-stores/{requirements.txt,package.json,package-lock.json} "$stores/"
     if (cd "$stores" && npm ci --no-audit --no-fund --silent && python3 -m venv python \
         && python/bin/pip install --quiet --disable-pip-version-check -r requirements.txt) </dev/null; then
         echo "$wanted" >"$stores/installed"
     else
-        echo "the stand-ins for AWS and Azure could not be installed: their tests will be skipped"
+        lacking "the stand-ins for AWS and Azure could not be installed" "their tests"
     fi
 fi
 
-# Foreign servers and clients from npm, each folder with a lock of its own. Without them the tests that want them say that
-# they are skipped.
+# Foreign servers and clients from npm, each folder with a lock of its own.
 install_npm() {
     local name=$1 wanted=$2 tests=$3 folder=$HOME/.cache/rivergen/$1
-    if ! has node || ! has npm; then
-        echo "node and npm are missing: $tests will be skipped"
-    elif ! cmp -s "$wanted/package-lock.json" "$folder/package-lock.json"; then
+    if ! cmp -s "$wanted/package-lock.json" "$folder/package-lock.json"; then
         mkdir -p "$folder"
         cp "$wanted/package.json" "$folder/"
         # The lock comes last: what is there counts as installed.
@@ -99,7 +107,7 @@ install_npm() {
         if (cd "$folder" && npm ci --no-audit --no-fund --silent </dev/null); then
             mv "$folder/npm-shrinkwrap.json" "$folder/package-lock.json"
         else
-            echo "$name could not be installed: $tests will be skipped"
+            lacking "$name could not be installed" "$tests"
         fi
     fi
 }
@@ -108,8 +116,7 @@ install_npm graphql-yoga tests/interop/graphql-yoga "the tests of GraphQL"
 install_npm oauth-interop tests/interop/oauth "the test of OAuth with openid-client"
 install_npm storage-interop tests/interop/storage "the tests of Azure and of tus-js-client"
 
-# Foreign servers and engines from Python's index, each in an environment of its own. Without them the tests that want them
-# say that they are skipped.
+# Foreign servers and engines from Python's index, each in an environment of its own.
 install_python() {
     local name=$1 wanted=$2 tests=$3 folder=$HOME/.cache/rivergen/$1
     if ! cmp -s "$wanted" "$folder/requirements.txt"; then
@@ -118,7 +125,7 @@ install_python() {
             --requirement "$wanted" </dev/null; then
             cp "$wanted" "$folder/requirements.txt"
         else
-            echo "$name could not be installed: $tests will be skipped"
+            lacking "$name could not be installed" "$tests"
         fi
     fi
 }
@@ -131,5 +138,5 @@ install_python scim-interop tests/interop/scim/requirements.txt "the test of SCI
 install_python oauth-interop tests/interop/oauth/requirements.txt "the test of OAuth with Authlib"
 install_python services crates/connectors/tests/connectors/support/requirements.txt "the tests of ClickHouse and SQL services"
 
-# Another engine's answers to TPC-H. Without them these tests say that they are skipped.
-scripts/bench-tools.sh >/dev/null || echo "DuckDB or tpchgen-cli could not be installed: the tests of TPC-H will be skipped"
+# Another engine's answers to TPC-H.
+scripts/bench-tools.sh >/dev/null || lacking "DuckDB or tpchgen-cli could not be installed" "the tests of TPC-H"

@@ -9,6 +9,7 @@ export RIVERGEN_BIN=${RIVERGEN_BIN:-${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/ta
 
 if [ ! -f console/dist/index.html ]; then
     echo "the console is not built: its tests are skipped"
+    [ "${RIVERGEN_REQUIRE_TOOLS:-0}" != 1 ] || exit 1
     exit 0
 fi
 [ -x "$RIVERGEN_BIN" ] || cargo build --workspace --locked --bin rivergen-under-test

@@ -21,6 +21,7 @@ mod factor;
 pub mod fixtures;
 pub mod foreign;
 mod mailbox;
+pub mod missing;
 pub mod mmdb;
 mod name_server;
 mod organization;

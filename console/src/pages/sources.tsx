@@ -28,6 +28,7 @@ import { Loaded } from "../ui/loaded";
 import { type JsonSchema, SchemaForm, type Values, write } from "../ui/schema-form";
 import { Uploads } from "../ui/dropzone";
 import { Unsaved } from "../ui/unsaved";
+import { Capabilities } from "./source/capabilities";
 
 export const titles: Record<string, string> = {
     postgresql: "PostgreSQL",
@@ -312,7 +313,12 @@ export function Connect() {
             ) : !kinds.data ? (
                 <Skeleton />
             ) : kind ? (
-                <ConnectForm kind={kind} />
+                <div className="stack">
+                    <ConnectForm kind={kind} />
+                    <Card title="What it can do">
+                        <Capabilities abilities={kind.abilities} verification={kind.verification} />
+                    </Card>
+                </div>
             ) : (
                 <Empty title="There is no such kind of source" />
             )}

@@ -72,8 +72,24 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
             Ok(result) => result,
             Err(_) => Err(ConnectorError::Timeout(limit)),
         };
-        TestOutcome::new(start.elapsed(), result)
+        // A server that speaks no TLS hangs up on who does, or says nothing at all.
+        let silent = matches!(result, Err(ConnectorError::Unreachable { .. } | ConnectorError::Timeout(_)));
+        let mut outcome = TestOutcome::new(start.elapsed(), result);
+        if silent && encrypts_unasked(&self.form(), source) {
+            outcome.error_message.iter_mut().for_each(|message| message.push_str(TLS_UNASKED));
+        }
+        outcome
     }
+}
+
+const TLS_UNASKED: &str = "; TLS is spoken: where the server speaks none, set metadata.sslmode to disable";
+
+/// Whether TLS is spoken to the source though nobody said so.
+fn encrypts_unasked(form: &Value, source: &SourceContext) -> bool {
+    let usual = form.pointer("/properties/metadata/properties/sslmode/default").and_then(Value::as_str);
+    let said = source.config.metadata_text("sslmode").is_some()
+        || source.credentials.connection_string.as_ref().is_some_and(|string| !string.is_empty());
+    !said && usual.is_some_and(|usual| usual != "disable")
 }
 
 /// A source that is ready to be read. Cheap to ask again, safe to share, closed when dropped.

@@ -70,11 +70,10 @@ pub(crate) fn root_certificate(config: &SourceConfig) -> Result<Option<&str>, Fi
     Ok(pem)
 }
 
-/// Whether `metadata.sslmode` asks for TLS; `usual` where it says nothing.
-pub(crate) fn wants_tls(config: &SourceConfig, usual: bool) -> Result<bool, FieldError> {
+/// Whether `metadata.sslmode` lets TLS be: it is spoken where nothing is said.
+pub(crate) fn wants_tls(config: &SourceConfig) -> Result<bool, FieldError> {
     match config.metadata_text("sslmode") {
-        None => Ok(usual),
-        Some("verify-full" | "require") => Ok(true),
+        None | Some("verify-full" | "require") => Ok(true),
         Some("disable") => Ok(false),
         Some(_) => Err(FieldError::new("metadata.sslmode", "must be verify-full or disable")),
     }

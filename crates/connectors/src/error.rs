@@ -44,6 +44,12 @@ pub enum ConnectorError {
         #[source]
         cause: Option<Cause>,
     },
+    /// The connection broke after the start of something was sent: it may run there.
+    #[error("the connection to the data source broke before it answered; it was not asked again, as it may be at work")]
+    Interrupted {
+        #[source]
+        cause: Option<Cause>,
+    },
     /// The address is one that sources may not have.
     #[error("connections to this address are not allowed; ask the operator to permit it")]
     Blocked,
@@ -51,7 +57,9 @@ pub enum ConnectorError {
     #[error(transparent)]
     Tunnel(TunnelFault),
     /// TLS was demanded and did not come about.
-    #[error("no trusted TLS connection could be made; check sslmode and the root certificate")]
+    #[error(
+        "no trusted TLS connection could be made; check metadata.ssl_root_certificate, or set metadata.sslmode to disable where the server speaks no TLS"
+    )]
     Untrusted {
         #[source]
         cause: Option<Cause>,
@@ -95,6 +103,7 @@ impl ConnectorError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unreachable { .. }
+            | Self::Interrupted { .. }
             | Self::Blocked
             | Self::Tunnel(_)
             | Self::Untrusted { .. }
@@ -114,7 +123,7 @@ impl ConnectorError {
             Self::Unsupported(_) => Some(Step::Configuration),
             Self::Blocked => Some(Step::Address),
             Self::Tunnel(_) => Some(Step::Tunnel),
-            Self::Unreachable { .. } => Some(Step::Connection),
+            Self::Unreachable { .. } | Self::Interrupted { .. } => Some(Step::Connection),
             Self::Untrusted { .. } => Some(Step::Tls),
             Self::AuthenticationFailed { .. } => Some(Step::SignIn),
             Self::NotFound { .. } | Self::QueryFailed { .. } => Some(Step::Permission),
@@ -154,6 +163,7 @@ impl ConnectorError {
     fn again(&self) -> Self {
         match self {
             Self::Unreachable { .. } => Self::Unreachable { cause: None },
+            Self::Interrupted { .. } => Self::Interrupted { cause: None },
             Self::Blocked => Self::Blocked,
             Self::Tunnel(fault) => Self::Tunnel(fault.clone()),
             Self::Untrusted { .. } => Self::Untrusted { cause: None },

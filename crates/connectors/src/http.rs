@@ -2,7 +2,8 @@
 //!
 //! TLS is on unless `metadata.sslmode` is `disable`; `metadata.ssl_root_certificate` (PEM) replaces the system's
 //! roots. Redirects are not followed: they would carry the credentials elsewhere. What the server says of an error
-//! goes to the log, cut short, and never to the caller.
+//! may repeat the request, with its keys and the literals of a row filter: it goes to the log at the level of debugging
+//! alone, cut short, and never to the caller.
 
 use std::time::Duration;
 
@@ -24,6 +25,13 @@ const PATIENCE: u32 = 4;
 /// A server that asks for more patience is reported.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Whether a request that may have been heard may be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Harmless,
+    Never,
+}
+
 /// The HTTP client of one source. Cloning shares its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSource {
@@ -42,8 +50,18 @@ impl HttpSource {
 
     /// For a server at this address.
     pub fn at(source: &SourceContext, base: Url) -> Result<Self, ConnectorError> {
+        let roots = source.config.metadata_text("ssl_root_certificate");
+        Self::trusting(source, base, roots.map(str::to_owned))
+    }
+
+    /// For the addresses of others that a server at this one hands out: the system's roots vouch for them.
+    pub fn beside(source: &SourceContext, base: Url) -> Result<Self, ConnectorError> {
+        Self::trusting(source, base, None)
+    }
+
+    fn trusting(source: &SourceContext, base: Url, roots: Option<String>) -> Result<Self, ConnectorError> {
         let options = HttpOptions {
-            root_certificates: source.config.metadata_text("ssl_root_certificate").map(str::to_owned),
+            root_certificates: roots,
             connect_timeout: Some(source.config.connect_timeout()),
             read_timeout: Some(source.config.query_timeout()),
         };
@@ -88,12 +106,46 @@ impl HttpSource {
         serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
+    /// Sends what begins something that must not begin twice: unless no connection came about, the server may have heard
+    /// it, and the error is then one after which nobody tries again.
+    pub async fn execute_once(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        request.send().await.map_err(|error| match (error.is_connect(), self.classify(error)) {
+            (false, ConnectorError::Unreachable { cause }) => ConnectorError::Interrupted { cause },
+            (_, error) => error,
+        })
+    }
+
+    /// As `send`, of what must not begin twice.
+    pub async fn send_once(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        let response = self.execute_once(request).await?;
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            // Somebody between here and there lost the answer.
+            status @ StatusCode::BAD_GATEWAY => {
+                Err(ConnectorError::Interrupted { cause: Some(format!("HTTP status {status}").into()) })
+            }
+            status => Err(self.refused(status, response).await),
+        }
+    }
+
     /// Sends it; where the server has too much to do, waits as long as it asks for and tries again, some times.
-    pub async fn send_patiently(&self, mut request: RequestBuilder) -> Result<Response, ConnectorError> {
+    pub async fn send_patiently(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        self.patiently(request, Again::Harmless).await
+    }
+
+    /// As `send_patiently`, of what must not begin twice: a server that has too much to do has not begun it.
+    pub async fn send_once_patiently(&self, request: RequestBuilder) -> Result<Response, ConnectorError> {
+        self.patiently(request, Again::Never).await
+    }
+
+    async fn patiently(&self, mut request: RequestBuilder, again: Again) -> Result<Response, ConnectorError> {
         for attempt in 0..PATIENCE {
-            let Some(again) = request.try_clone() else { break };
-            let response = self.execute(request).await?;
-            request = again;
+            let Some(next) = request.try_clone() else { break };
+            let response = match again {
+                Again::Harmless => self.execute(request).await?,
+                Again::Never => self.execute_once(request).await?,
+            };
+            request = next;
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -103,10 +155,16 @@ impl HttpSource {
                     }
                     tokio::time::sleep(wait).await;
                 }
+                status if again == Again::Never && status == StatusCode::BAD_GATEWAY => {
+                    return Err(ConnectorError::Interrupted { cause: Some(format!("HTTP status {status}").into()) });
+                }
                 status => return Err(self.refused(status, response).await),
             }
         }
-        self.send(request).await
+        match again {
+            Again::Harmless => self.send(request).await,
+            Again::Never => self.send_once(request).await,
+        }
     }
 
     /// Sends it and reads an answer of at most 64 MiB.
@@ -129,9 +187,12 @@ impl HttpSource {
     }
 
     async fn refused(&self, status: StatusCode, response: Response) -> ConnectorError {
-        let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
-        let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
-        tracing::info!(%status, complaint, "a data source refused a request");
+        tracing::info!(%status, "a data source refused a request");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let body = read_bounded(response, LARGEST_ANSWER).await.unwrap_or_default();
+            let complaint: String = String::from_utf8_lossy(&body).chars().take(LONGEST_COMPLAINT).collect();
+            tracing::debug!(%status, complaint, "what the data source said of it");
+        }
         let cause = Some(format!("HTTP status {status}").into());
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ConnectorError::AuthenticationFailed { cause },
@@ -147,6 +208,8 @@ impl HttpSource {
 
 /// What a failed request means, without its words.
 pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError {
+    // The URL may hold a key, and causes are logged.
+    let error = error.without_url();
     match blocked(&error) {
         Some(rivergen_platform::net::Blocked::NotFound { .. }) => {
             return ConnectorError::Unreachable { cause: Some(error.into()) };
@@ -154,8 +217,6 @@ pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError
         Some(_) => return ConnectorError::Blocked,
         None => {}
     }
-    // The URL may hold a key, and causes are logged.
-    let error = error.without_url();
     // reqwest wraps the handshake's error in those of its connector.
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
     while let Some(inner) = cause {
@@ -230,8 +291,48 @@ impl HttpSource {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::dns::{Name, Resolve, Resolving};
+    use rivergen_platform::net::Blocked;
+
     use super::*;
     use crate::DataSourceType;
+
+    /// Knows no name.
+    struct Nowhere;
+
+    impl Resolve for Nowhere {
+        fn resolve(&self, name: Name) -> Resolving {
+            let unknown = Blocked::NotFound { host: name.as_str().to_owned() };
+            Box::pin(async move { Err(unknown.into()) })
+        }
+    }
+
+    /// All that the log would show of an error.
+    fn shown(error: &ConnectorError) -> String {
+        let mut shown = format!("{error:?}");
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
+        while let Some(error) = cause {
+            shown.push_str(&error.to_string());
+            cause = error.source();
+        }
+        shown
+    }
+
+    #[tokio::test]
+    async fn a_failed_request_tells_the_log_no_key_of_its_url() {
+        let unresolved = Client::builder().dns_resolver(Nowhere).no_proxy().build().unwrap();
+        let closed = Client::builder().no_proxy().build().unwrap();
+        for (client, url) in [
+            (unresolved, "http://api.acme.example/v1?api_key=SECRET"),
+            (closed, "http://127.0.0.1:1/v1?api_key=SECRET"),
+        ] {
+            let error = client.get(url).send().await.unwrap_err();
+            assert!(error.to_string().contains("SECRET"), "the client itself would tell it: {error}");
+            let error = classify(error, Duration::from_secs(1));
+            assert!(matches!(error, ConnectorError::Unreachable { cause: Some(_) }), "{error:?}");
+            assert!(!shown(&error).contains("SECRET"), "{}", shown(&error));
+        }
+    }
 
     #[test]
     fn a_host_is_a_host_and_nothing_more() {

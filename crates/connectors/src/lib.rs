@@ -29,6 +29,7 @@ mod server;
 mod statements;
 mod tls;
 pub mod tunnel;
+mod verification;
 
 pub mod api;
 pub mod aws;
@@ -62,3 +63,4 @@ pub use error::{ConnectorError, Step};
 pub use guard::{AddressGuard, Blocked};
 pub use kind::{DataSourceCategory, DataSourceType, RequiredFields};
 pub use registry::Registry;
+pub use verification::{Verification, VerifiedWith};

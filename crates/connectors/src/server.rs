@@ -36,6 +36,7 @@ pub(crate) struct Dsn {
 
 impl ServerSettings {
     pub fn read(config: &SourceConfig, credentials: &Credentials, dsn: &Dsn) -> Result<Self, FieldError> {
+        let root = config.metadata_text("ssl_root_certificate").map(str::to_owned);
         let mut settings = Self {
             host: config.host.clone().unwrap_or_default(),
             port: config.port.or(config.kind.default_port()).unwrap_or_default(),
@@ -43,8 +44,10 @@ impl ServerSettings {
             schema: config.schema_name.clone().filter(|schema| !schema.is_empty()),
             user: credentials.username.clone().unwrap_or_default(),
             password: credentials.password.clone(),
-            tls: Tls::Prefer,
-            root_certificate: config.metadata_text("ssl_root_certificate").map(str::to_owned),
+            // A password does not leave in the clear unless somebody says that it may. Whoever brings a root wants it
+            // asked; the certificates that databases make for themselves would not pass the system's.
+            tls: if root.is_some() { Tls::VerifyFull } else { Tls::Require },
+            root_certificate: root,
             sessions: config.connection_pool_size.clamp(1, 100),
             connect_timeout: config.connect_timeout(),
             query_timeout: config.query_timeout(),

@@ -35,7 +35,9 @@ impl Statements {
         permit.map_err(|_| ConnectorError::Timeout(self.patience))?.map_err(ConnectorError::internal)
     }
 
-    /// Begins a statement in its turn; no row has come yet, so a service that cannot be reached is tried again. An
+    /// Begins a statement in its turn; no row has come yet, so a service that cannot be reached is tried again. A
+    /// service that may have heard the first attempt starts the statement once more unless the attempts have one
+    /// [`request_id`]; of one that knows no such thing, the attempt has to tell [`ConnectorError::Interrupted`]. An
     /// attempt runs to its end even if nobody waits any more: what the service then says is all that the statement can
     /// be ended by, and the drop of what the attempt answers has to end it.
     pub async fn begin<T, F>(&self, attempt: impl Fn(OwnedSemaphorePermit) -> F) -> Result<T, ConnectorError>
@@ -49,6 +51,11 @@ impl Statements {
         };
         retry::reaching(self.retries, heard).await
     }
+}
+
+/// Names a statement, so that a service that has heard an attempt to start it knows the next one for the same.
+pub(crate) fn request_id() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
 /// Rows of values as the service wrote them.

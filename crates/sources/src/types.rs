@@ -1,7 +1,7 @@
 //! `GET /api/v1/data-sources/types`: every kind of source, whether this build reads it, and the form to enter it.
 
 use axum::extract::State;
-use rivergen_connectors::{Abilities, DataSourceType, tunnel};
+use rivergen_connectors::{Abilities, DataSourceType, Verification, VerifiedWith, tunnel};
 use rivergen_kernel::{Permission, Result};
 use rivergen_platform::{
     errors,
@@ -36,6 +36,8 @@ pub struct DataSourceTypeInfo {
     pub can_be_tunnelled: bool,
     /// What is left to the source, for kinds that are available.
     pub abilities: Option<SourceAbilities>,
+    /// What it has been tried with, for kinds that are available.
+    pub verification: Option<SourceVerification>,
     /// JSON Schema of the configuration, for kinds that are available; secrets are `writeOnly`.
     #[schema(value_type = Option<Object>)]
     pub form: Option<serde_json::Value>,
@@ -65,6 +67,17 @@ pub struct SourceAbilities {
     pub joins: bool,
 }
 
+/// What a kind of source has been tried with.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceVerification {
+    /// `itself`, `emulator` (software of others that speaks as it does) or `stand_in` (a server made for the tests, after the
+    /// source's documents).
+    #[schema(value_type = String, examples("itself"))]
+    pub with: VerifiedWith,
+    #[schema(examples("PostgreSQL 15, with and without TLS"))]
+    pub against: &'static str,
+}
+
 errors! { pub TypesErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
 /// List every kind of data source, with its form
@@ -91,9 +104,23 @@ impl DataSourceTypeInfo {
                 or_connection_string: required.or_connection_string,
             },
             can_be_tunnelled: tunnel::is_possible(kind),
-            abilities: connector.map(|connector| connector.abilities().into()),
+            abilities: SourceAbilities::of(sources, kind),
+            verification: SourceVerification::of(kind),
             form: connector.map(|connector| connector.form()),
         }
+    }
+}
+
+impl SourceAbilities {
+    /// `None` where this build has no connector for the kind.
+    pub fn of(sources: &Sources, kind: DataSourceType) -> Option<Self> {
+        sources.registry.connector(kind).ok().map(|connector| connector.abilities().into())
+    }
+}
+
+impl SourceVerification {
+    pub fn of(kind: DataSourceType) -> Option<Self> {
+        kind.verification().map(|Verification { with, against }| Self { with, against })
     }
 }
 

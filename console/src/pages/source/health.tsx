@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api, read } from "../../api/client";
 import { Card, Status, When, words } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Capabilities } from "./capabilities";
 
 export function Health({ id }: { id: string }) {
     const path = { data_source_id: Number(id) };
@@ -45,6 +46,9 @@ export function Health({ id }: { id: string }) {
                                 <span>next check</span>
                             </div>
                         </div>
+                        <Card title="What it can do">
+                            <Capabilities abilities={data.abilities} verification={data.verification} />
+                        </Card>
                         <Card title="Checks" flush>
                             <div style={{ padding: "14px 18px 0" }}>
                                 <div className="spark" aria-hidden>

@@ -179,7 +179,10 @@ struct Job {
 impl Job {
     /// Once it is done.
     async fn start(project: &Project, sql: &str) -> Result<Self, ConnectorError> {
-        let mut job = project.0.statements.begin(|turn| Self::begin(project.clone(), sql.to_owned(), turn)).await?;
+        // The service knows a further attempt by it.
+        let id = statements::request_id();
+        let begin = |turn| Self::begin(project.clone(), sql.to_owned(), id.clone(), turn);
+        let mut job = project.0.statements.begin(begin).await?;
         while !job.done {
             if Instant::now() > job.until {
                 return Err(ConnectorError::Timeout(project.0.http.query_timeout()));
@@ -189,12 +192,18 @@ impl Job {
         Ok(job)
     }
 
-    async fn begin(project: Project, sql: String, turn: OwnedSemaphorePermit) -> Result<Self, ConnectorError> {
+    async fn begin(
+        project: Project,
+        sql: String,
+        id: String,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<Self, ConnectorError> {
         let inner = &project.0;
         let limit = inner.http.query_timeout();
         let until = Instant::now() + limit;
         let request = project.request(Method::POST, &["queries"], &[]).await?.json(&json!({
             "query": sql,
+            "requestId": id,
             "useLegacySql": false,
             "timeoutMs": WAIT,
             "jobTimeoutMs": limit.as_millis().to_string(),

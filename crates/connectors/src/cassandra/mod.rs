@@ -32,7 +32,7 @@ use crate::{
 use session::{Cluster, Settings};
 use statement::{Statement, role};
 
-/// Rows of a page; the driver asks for the next one when it is wanted.
+/// Rows of a page, at most.
 const PAGE: i32 = 1_000;
 
 /// Reads Cassandra.
@@ -62,7 +62,7 @@ impl Connector for Cassandra {
                 }},
                 "metadata": {"type": "object", "properties": {
                     "datacenter": {"type": "string", "title": "Data centre that is asked first"},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["disable", "verify-full"], "default": "disable"},
+                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
                     "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
                 }},
                 "connection_pool_size": {"type": "integer", "title": "Connections to each node", "default": 5, "minimum": 1, "maximum": 100},
@@ -99,8 +99,9 @@ struct Keyspace {
 impl Store for Keyspace {
     async fn probe(&self) -> Result<Option<String>, ConnectorError> {
         let statement = Statement::plain("SELECT release_version FROM system.local");
-        let mut rows = self.cluster.rows(statement, PAGE).await?;
-        let version = rows.try_next().await?.and_then(|row| row.columns.into_iter().next()?);
+        let mut pages = self.cluster.pages(statement, 1).await?;
+        let row = pages.try_next().await?.and_then(|rows| rows.into_iter().next());
+        let version = row.and_then(|row| row.columns.into_iter().next()?);
         if self.cluster.keyspace(|_| ()).is_none() {
             return Err(ConnectorError::NotFound { what: format!("keyspace {}", self.cluster.name()) });
         }
@@ -179,11 +180,12 @@ impl Collection for Rows {
         let (statement, selected) = Statement::of(&self.name, &self.columns, &scan);
         let page = scan.limit.and_then(|limit| i32::try_from(limit).ok()).unwrap_or(PAGE).clamp(1, PAGE);
         futures::stream::once(async move {
-            let rows = self.cluster.rows(statement, page).await?;
-            let pages = rows.ready_chunks(PAGE as usize).map(move |rows| {
-                rows.into_iter().map(|row| document(row?, &selected)).collect::<Result<Vec<_>, ConnectorError>>()
-            });
-            Ok::<_, ConnectorError>(pages)
+            let pages = self.cluster.pages(statement, page).await?;
+            Ok::<_, ConnectorError>(pages.try_filter_map(move |rows| {
+                let documents: Result<Vec<_>, _> = rows.into_iter().map(|row| document(row, &selected)).collect();
+                // A page may be empty and not be the last.
+                std::future::ready(documents.map(|documents| (!documents.is_empty()).then_some(documents)))
+            }))
         })
         .try_flatten()
         .boxed()

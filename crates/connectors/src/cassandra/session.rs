@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use rustls::client::WebPkiServerVerifier;
@@ -27,16 +27,23 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::cluster::metadata::Keyspace;
 use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, CustomTranslationError, DbError,
-    MetadataError, NewSessionError, NextPageError, NextRowError, PagerExecutionError, PrepareError,
-    RequestAttemptError, RequestError, TranslationError,
+    ExecutionError, MetadataError, NewSessionError, NextPageError, NextRowError, PrepareError, RequestAttemptError,
+    RequestError, TranslationError,
 };
 use scylla::policies::address_translator::{AddressTranslator, UntranslatedPeer};
+use scylla::response::{PagingState, PagingStateResponse};
 use scylla::value::Row;
 
 use super::statement::Statement;
 use crate::dial::{is_host, root_certificate, wants_tls};
 use crate::tls::roots;
 use crate::{AddressGuard, Blocked, ConnectorError, Credentials, SourceConfig, SourceContext, retry};
+
+/// Rows of the first page, which tells how wide they are, and by how much a page may outgrow the one before.
+const FIRST_PAGE: i32 = 10;
+const GROWTH: i32 = 10;
+/// What a page is to hold.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What of a configuration a keyspace needs, checked.
 #[derive(Debug)]
@@ -80,7 +87,7 @@ impl Settings {
             keyspace,
             sign_in,
             datacenter: config.metadata_text("datacenter").map(str::to_owned),
-            tls: wants_tls(config, false)?,
+            tls: wants_tls(config)?,
             root_certificate: root_certificate(config)?.map(str::to_owned),
             connections: NonZeroUsize::new(config.connection_pool_size.clamp(1, 100) as usize)
                 .unwrap_or(NonZeroUsize::MIN),
@@ -125,29 +132,54 @@ impl Cluster {
         }
     }
 
-    /// The rows that a statement answers, so many a page.
-    pub async fn rows(
+    /// The rows that a statement answers, at most so many a page: a few at first, and then as many as a page of rows like
+    /// these holds. A driver takes an answer into memory as a whole, however wide its rows are.
+    pub async fn pages(
         self: &Arc<Self>,
         statement: Statement,
-        page: i32,
-    ) -> Result<BoxStream<'static, Result<Row, ConnectorError>>, ConnectorError> {
+        most: i32,
+    ) -> Result<BoxStream<'static, Result<Vec<Row>, ConnectorError>>, ConnectorError> {
         let limit = self.settings.query_timeout;
-        let prepared = self.session.prepare(statement.text);
+        let Statement { text, values } = statement;
+        let prepared = self.session.prepare(text);
         let prepared = tokio::time::timeout(limit, prepared).await.map_err(|_| ConnectorError::Timeout(limit))?;
-        let mut prepared = prepared.map_err(|error| self.failed(of_prepare(&error), error))?;
-        prepared.set_page_size(page);
-        // Each page is asked for within the time of the profile.
-        let pager = self.session.execute_iter(prepared, statement.values).await;
-        let pager = pager.map_err(|error| self.failed(of_pager(&error), error))?;
-        let rows =
-            pager.rows_stream::<Row>().map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
-        let cluster = self.clone();
-        Ok(rows.map_err(move |error| cluster.failed(of_row(&error), error)).boxed())
+        let prepared = prepared.map_err(|error| self.failed(of_prepare(&error), error))?;
+        let (cluster, values) = (self.clone(), Arc::new(values));
+        let first = Some((PagingState::start(), FIRST_PAGE.min(most)));
+        Ok(stream::try_unfold(first, move |place| {
+            let (cluster, mut prepared, values) = (cluster.clone(), prepared.clone(), values.clone());
+            async move {
+                let Some((state, size)) = place else { return Ok(None) };
+                prepared.set_page_size(size.max(1));
+                // Each page is asked for within the time of the profile.
+                let page = cluster.session.execute_single_page(&prepared, &*values, state).await;
+                let (result, next) = page.map_err(|error| cluster.failed(of_execution(&error), error))?;
+                let unread = |cause: String| ConnectorError::QueryFailed { cause: Some(cause.into()) };
+                let result = result.into_rows_result().map_err(|_| unread("an answer without rows".to_owned()))?;
+                let bytes = result.rows_bytes_size();
+                let rows = result.rows::<Row>().map_err(|error| unread(error.to_string()))?;
+                let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|error| unread(error.to_string()))?;
+                let next = match next {
+                    PagingStateResponse::HasMorePages { state } => {
+                        Some((state, size_after(size, rows.len(), bytes).min(most)))
+                    }
+                    PagingStateResponse::NoMorePages => None,
+                };
+                Ok::<_, ConnectorError>(Some((rows, next)))
+            }
+        })
+        .boxed())
     }
 
     fn failed(&self, meaning: Meaning, error: impl Into<crate::error::Cause>) -> ConnectorError {
         meaning.of(&self.settings, error)
     }
+}
+
+/// How many rows to ask for after a page of so many: as many as are small enough together, if they are like those.
+fn size_after(size: i32, rows: usize, bytes: usize) -> i32 {
+    let each = (bytes / rows.max(1)).max(1);
+    i32::try_from(PAGE_BYTES / each).unwrap_or(i32::MAX).clamp(1, size.max(1).saturating_mul(GROWTH))
 }
 
 impl fmt::Debug for Cluster {
@@ -297,10 +329,13 @@ fn of_metadata(error: &MetadataError) -> Meaning {
     }
 }
 
-fn of_pager(error: &PagerExecutionError) -> Meaning {
+fn of_execution(error: &ExecutionError) -> Meaning {
     match error {
-        PagerExecutionError::PrepareError(error) => of_prepare(error),
-        PagerExecutionError::NextPageError(error) => of_page(error),
+        ExecutionError::PrepareError(error) => of_prepare(error),
+        ExecutionError::ConnectionPoolError(error) => of_pool(error),
+        ExecutionError::LastAttemptError(error) => of_attempt(error),
+        ExecutionError::RequestTimeout(_) => Meaning::Timeout,
+        ExecutionError::EmptyPlan => Meaning::Unreachable,
         _ => Meaning::Failed,
     }
 }
@@ -375,5 +410,20 @@ fn of_connection(error: &ConnectionError) -> Meaning {
             _ => Meaning::Unreachable,
         },
         _ => Meaning::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_as_large_as_their_rows_allow() {
+        let mebibyte = 1024 * 1024;
+        assert_eq!(size_after(10, 10, 10 * 100), 100, "narrow rows: more, but not all at once");
+        assert_eq!(size_after(100, 100, 100 * 1024), 1_000);
+        assert_eq!(size_after(10, 10, 10 * mebibyte), 8, "wide rows: fewer");
+        assert_eq!(size_after(10, 3, 300 * mebibyte), 1, "one at a time, where it has to be");
+        assert_eq!(size_after(10, 0, 0), 100, "a page may be empty");
     }
 }

@@ -1,5 +1,6 @@
 //! Statements: sent, waited for, read chunk by chunk.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -7,12 +8,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
+use url::Url;
 
 use super::catalog;
 use crate::http::HttpSource;
@@ -32,6 +34,8 @@ pub(super) struct Warehouse(Arc<Inner>);
 struct Inner {
     identity: String,
     http: HttpSource,
+    /// For results that lie in a store of the cloud's.
+    store: HttpSource,
     id: String,
     token: Secret,
     catalog: OnceLock<String>,
@@ -82,18 +86,40 @@ struct Manifest {
     truncated: bool,
 }
 
+/// A part of a result: its rows, or where they lie.
 #[derive(Deserialize)]
 struct Chunk {
     data_array: Option<Rows>,
     next_chunk_index: Option<u64>,
+    #[serde(default)]
+    external_links: Vec<Link>,
+}
+
+/// An address that is signed for a quarter of an hour.
+#[derive(Deserialize)]
+struct Link {
+    external_link: Url,
+    next_chunk_index: Option<u64>,
+    http_headers: Option<BTreeMap<String, String>>,
+}
+
+/// Where a result is delivered.
+#[derive(Debug, Clone, Copy)]
+enum Disposition {
+    /// In the answers, of which there may be 25 MiB.
+    Inline,
+    /// In the cloud's store, of any size.
+    ExternalLinks,
 }
 
 impl Warehouse {
     pub fn new(source: &SourceContext) -> Result<Self, ConnectorError> {
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let http = HttpSource::at_host(source)?;
         Ok(Self(Arc::new(Inner {
             identity: source.identity.clone(),
-            http: HttpSource::at_host(source)?,
+            store: HttpSource::beside(source, http.base().clone())?,
+            http,
             id: source.credentials.warehouse.clone().unwrap_or_default(),
             token: source.credentials.api_key.clone().unwrap_or_else(|| Secret::new("")),
             catalog: filled(&source.config.database_name).map(OnceLock::from).unwrap_or_default(),
@@ -107,19 +133,39 @@ impl Warehouse {
         if let Some(catalog) = self.0.catalog.get() {
             return Ok(catalog);
         }
-        let name = statements::text(Statement::start(self, "SELECT current_catalog()").await?).await?;
+        let name =
+            statements::text(Statement::start(self, "SELECT current_catalog()", Disposition::Inline).await?).await?;
         let name = name.ok_or_else(|| ConnectorError::internal("the warehouse named no catalogue"))?;
         Ok(self.0.catalog.get_or_init(|| name))
     }
 
     /// All rows of a small result.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
-        statements::texts(Statement::start(self, sql).await?).await
+        statements::texts(Statement::start(self, sql, Disposition::Inline).await?).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
         let response = self.0.http.send_patiently(request).await?;
+        self.parsed(response).await
+    }
+
+    async fn parsed<T: DeserializeOwned>(&self, response: Response) -> Result<T, ConnectorError> {
         let body = self.0.http.read(response).await?;
+        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+    }
+
+    /// What lies behind a link. The link is all that the store asks for: the warehouse's token is none of its business.
+    async fn fetch(&self, link: Link) -> Result<Rows, ConnectorError> {
+        let Inner { http, store, .. } = &*self.0;
+        if link.external_link.scheme() != "https" && http.base().scheme() == "https" {
+            return Err(ConnectorError::QueryFailed { cause: Some("a result lies behind a link without TLS".into()) });
+        }
+        let mut request = store.request_url(Method::GET, link.external_link);
+        for (name, value) in link.http_headers.iter().flatten() {
+            request = request.header(name, value);
+        }
+        let response = store.send_patiently(request).await?;
+        let body = store.read(response).await?;
         serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
@@ -140,16 +186,20 @@ struct Statement {
     warehouse: Warehouse,
     id: String,
     done: bool,
-    chunk: Option<Chunk>,
+    /// Of the chunk that came last.
+    rows: Option<Rows>,
+    links: VecDeque<Link>,
+    /// The number of the chunk after that.
+    next: Option<u64>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Statement {
     /// Once it is done.
-    async fn start(warehouse: &Warehouse, sql: &str) -> Result<Self, ConnectorError> {
+    async fn start(warehouse: &Warehouse, sql: &str, disposition: Disposition) -> Result<Self, ConnectorError> {
         let limit = warehouse.0.http.query_timeout();
         let until = Instant::now() + limit;
-        let begin = |turn| Self::begin(warehouse.clone(), sql.to_owned(), turn);
+        let begin = |turn| Self::begin(warehouse.clone(), sql.to_owned(), disposition, turn);
         let (mut statement, mut answer) = warehouse.0.statements.begin(begin).await?;
         let mut pause = PAUSES.0;
         loop {
@@ -159,7 +209,7 @@ impl Statement {
                     return Err(ConnectorError::QueryFailed { cause: Some("the result was cut short".into()) });
                 }
                 State::Succeeded => {
-                    statement.chunk = answer.result;
+                    answer.result.into_iter().for_each(|chunk| statement.take(chunk));
                     return Ok(statement);
                 }
                 State::Pending | State::Running if Instant::now() > until => {
@@ -180,33 +230,59 @@ impl Statement {
     async fn begin(
         warehouse: Warehouse,
         sql: String,
+        disposition: Disposition,
         turn: OwnedSemaphorePermit,
     ) -> Result<(Self, Answer), ConnectorError> {
         let inner = &warehouse.0;
+        let disposition = match disposition {
+            Disposition::Inline => "INLINE",
+            Disposition::ExternalLinks => "EXTERNAL_LINKS",
+        };
         let request = warehouse.request(Method::POST, &[]).json(&json!({
             "warehouse_id": inner.id,
             "statement": sql,
             "catalog": inner.catalog.get(),
             "wait_timeout": "10s",
             "on_wait_timeout": "CONTINUE",
-            "disposition": "INLINE",
+            "disposition": disposition,
             "format": "JSON_ARRAY",
         }));
-        let answer: Answer = warehouse.answer(request).await?;
+        // Nothing tells the warehouse that a second attempt is one at the same statement.
+        let response = inner.http.send_once_patiently(request).await?;
+        let answer: Answer = warehouse.parsed(response).await?;
         let (id, done) = (answer.statement_id.clone(), answer.is_done());
-        Ok((Self { warehouse, id, done, chunk: None, _turn: turn }, answer))
+        let statement = Self { warehouse, id, done, rows: None, links: VecDeque::new(), next: None, _turn: turn };
+        Ok((statement, answer))
+    }
+
+    fn take(&mut self, chunk: Chunk) {
+        self.next = chunk.external_links.last().map_or(chunk.next_chunk_index, |link| link.next_chunk_index);
+        self.rows = chunk.data_array;
+        self.links = chunk.external_links.into();
     }
 }
 
 impl Pages for Statement {
     async fn next(&mut self) -> Result<Option<Rows>, ConnectorError> {
-        let Some(Chunk { data_array, next_chunk_index }) = self.chunk.take() else { return Ok(None) };
-        if let Some(index) = next_chunk_index {
-            let index = index.to_string();
-            let path = [self.id.as_str(), "result", "chunks", index.as_str()];
-            self.chunk = Some(self.warehouse.answer(self.warehouse.request(Method::GET, &path)).await?);
+        loop {
+            if let Some(rows) = self.rows.take() {
+                return Ok(Some(rows));
+            }
+            // Links are asked for when their rows are wanted, so that none is too old.
+            if let Some(link) = self.links.pop_front() {
+                return self.warehouse.fetch(link).await.map(Some);
+            }
+            let Some(index) = self.next.take() else { return Ok(None) };
+            let number = index.to_string();
+            let path = [self.id.as_str(), "result", "chunks", number.as_str()];
+            let chunk = self.warehouse.answer(self.warehouse.request(Method::GET, &path)).await?;
+            self.take(chunk);
+            if self.next.is_some_and(|next| next <= index) {
+                return Err(ConnectorError::QueryFailed {
+                    cause: Some("the chunks of the result go in circles".into()),
+                });
+            }
         }
-        Ok(Some(data_array.unwrap_or_default()))
     }
 }
 
@@ -227,8 +303,10 @@ impl Drop for Statement {
 
 /// What the warehouse's error means, without its words. The class of the error stands in brackets.
 fn classify(message: &str) -> ConnectorError {
-    tracing::info!(message, "Databricks refused a statement");
     let class = message.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(class, _)| class);
+    tracing::info!(class, "Databricks refused a statement");
+    // Its words may hold parts of the statement.
+    tracing::debug!(message, "what Databricks said of it");
     match class.split('.').next().unwrap_or_default() {
         "TABLE_OR_VIEW_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "UNRESOLVED_COLUMN" | "INSUFFICIENT_PERMISSIONS" => {
             ConnectorError::NotFound { what: "a table or column of the query".into() }
@@ -251,14 +329,16 @@ impl RemoteDatabase for Warehouse {
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
         let warehouse = self.clone();
-        statements::query(schema, NOTATION, async move { Statement::start(&warehouse, &sql).await })
+        statements::query(schema, NOTATION, async move {
+            Statement::start(&warehouse, &sql, Disposition::ExternalLinks).await
+        })
     }
 }
 
 #[async_trait]
 impl Catalogued for Warehouse {
     async fn version(&self) -> Result<Option<String>, ConnectorError> {
-        let version = Statement::start(self, "SELECT current_version().dbsql_version").await?;
+        let version = Statement::start(self, "SELECT current_version().dbsql_version", Disposition::Inline).await?;
         let version = statements::text(version).await?;
         Ok(Some(version.map_or_else(|| "Databricks SQL".to_owned(), |version| format!("Databricks SQL {version}"))))
     }

@@ -72,7 +72,7 @@ impl Connector for Kafka {
         metadata["sasl_mechanism"] =
             json!({"type": "string", "title": "Sign-in", "enum": MECHANISMS, "default": "PLAIN"});
         metadata["sslmode"] =
-            json!({"type": "string", "title": "TLS", "enum": ["disable", "verify-full"], "default": "disable"});
+            json!({"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"});
         metadata["ssl_root_certificate"] = json!({"type": "string", "title": "Root certificate (PEM)"});
         metadata["schema_registry"] = json!({"type": "string", "title": "Schema registry", "format": "uri"});
         metadata["schema_registry_user"] = json!({"type": "string", "title": "User of the schema registry"});

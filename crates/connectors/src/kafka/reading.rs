@@ -15,8 +15,9 @@ use crate::documents::Condition;
 use crate::relay::Relay;
 use crate::{ConnectorError, SourceContext, retry};
 
-/// Records that are handed on at a time.
+/// Records that are handed on at a time; fewer where they are large.
 const PAGE: usize = 1_000;
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
 /// What a broker sends at a time, and of one partition.
 const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
 const PARTITION_BYTES: i32 = 1024 * 1024;
@@ -142,6 +143,16 @@ fn size(record: &ConsumerRecord) -> usize {
     length(&record.key) + length(&record.value) + record.headers.iter().map(|(_, value)| length(value)).sum::<usize>()
 }
 
+/// How many of the records, which are some, make a page: at least one.
+fn fitting(records: &[ConsumerRecord], most: usize) -> usize {
+    let mut bytes = 0;
+    let within = records.iter().take(most).take_while(|record| {
+        bytes += size(record);
+        bytes <= PAGE_BYTES
+    });
+    within.count().max(1)
+}
+
 /// One scan.
 struct Reader {
     topic: Arc<Topic>,
@@ -241,7 +252,7 @@ impl Reader {
             if kept.is_empty() {
                 return Ok(None);
             }
-            let later = kept.split_off(kept.len().min(rest.page));
+            let later = kept.split_off(fitting(&kept, rest.page));
             Ok(Some((kept, (rest, later))))
         })
         .boxed())
@@ -345,5 +356,19 @@ impl Rest {
             return Ok(());
         }
         Err(ConnectorError::QueryFailed { cause: Some("a partition lost records while it was read".into()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_of_so_many_records_and_bytes() {
+        let record = |bytes: usize| ConsumerRecord::new("t", 0, 0, None, Some(bytes::Bytes::from(vec![0; bytes])));
+        assert_eq!(fitting(&vec![record(10); 30], 20), 20);
+        assert_eq!(fitting(&vec![record(10); 30], 100), 30);
+        assert_eq!(fitting(&vec![record(1024 * 1024); 30], 100), 16);
+        assert_eq!(fitting(&vec![record(PAGE_BYTES + 1); 2], 100), 1, "what is larger than a page is one");
     }
 }

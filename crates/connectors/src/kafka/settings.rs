@@ -18,8 +18,9 @@ use crate::{ConnectorError, Credentials, SourceConfig};
 pub(super) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 /// Kafka's own bound.
 const LONGEST_TOPIC: usize = 249;
-/// One answer of a broker.
+/// One answer of a broker, and how many a connection waits for at once: together the most that one holds.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+const ANSWERS_AT_ONCE: usize = 2;
 
 /// What of a configuration a topic needs, checked.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Settings {
             max_retries: config.max_retries,
             broker: format!("{host}:{port}"),
             sign_in: SignIn::read(config, credentials)?,
-            tls: wants_tls(config, false)?,
+            tls: wants_tls(config)?,
             root_certificate: root_certificate(config)?.map(str::to_owned),
         })
     }
@@ -110,6 +111,7 @@ impl Settings {
             .connect_timeout(self.connect_timeout)
             .request_timeout(self.query_timeout.max(self.connect_timeout))
             .max_response_size(LARGEST_ANSWER)
+            .max_in_flight_requests(ANSWERS_AT_ONCE)
             .connect()
             .await
     }
@@ -153,10 +155,6 @@ impl SignIn {
             (None, None) if given.is_none() => Ok(None),
             (None, _) => wrong("credentials.username", "is required to sign in"),
             (_, None) => wrong("credentials.password", "is required to sign in"),
-            (Some(_), Some(_)) if mechanism == MECHANISMS[0] && config.metadata_text("sslmode").is_none() => wrong(
-                "metadata.sslmode",
-                "is required, because PLAIN sends the password as it is: verify-full, or disable in a trusted network",
-            ),
             (Some(user), Some(password)) => Ok(Some(Self { mechanism, user, password })),
         }
     }

@@ -66,7 +66,7 @@ impl Connector for Mongodb {
                 }},
                 "metadata": {"type": "object", "properties": {
                     "auth_source": {"type": "string", "title": "Database of the user", "default": "admin"},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["disable", "verify-full"], "default": "disable"},
+                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
                     "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
                 }},
                 "connection_pool_size": {"type": "integer", "title": "Connections at once", "default": 5, "minimum": 1, "maximum": 100},

@@ -17,14 +17,14 @@ pub(super) struct Settings {
     pub database: String,
     /// A connection string, as given or made of the fields.
     string: Secret,
-    /// TLS, where the metadata say; else the string decides.
+    /// TLS, where the metadata say; else the string decides, and TLS is spoken where neither says a thing.
     tls: Option<bool>,
 }
 
 impl Settings {
     pub fn read(config: &SourceConfig, credentials: &Credentials) -> Result<Self, FieldError> {
         let given = credentials.connection_string.as_ref().filter(|string| !string.is_empty());
-        let tls = config.metadata_text("sslmode").map(|_| wants_tls(config, false)).transpose()?;
+        let tls = config.metadata_text("sslmode").map(|_| wants_tls(config)).transpose()?;
         root_certificate(config)?;
         let string = match given {
             Some(string) => string.clone(),
@@ -79,7 +79,7 @@ impl Settings {
         options.max_pool_size = Some(config.connection_pool_size.clamp(1, 100));
         options.connect_timeout = Some(config.connect_timeout());
         options.server_selection_timeout = Some(config.connect_timeout());
-        let encrypted = self.tls.unwrap_or(matches!(options.tls, Some(Tls::Enabled(_))));
+        let encrypted = self.tls.unwrap_or(!matches!(options.tls, Some(Tls::Disabled)));
         options.tls = Some(match encrypted {
             false => Tls::Disabled,
             true => {

@@ -67,7 +67,8 @@ mod tests {
         assert_eq!(settings.password.unwrap().expose(), "s@fe+=1");
         assert_eq!(settings.tls, Tls::VerifyFull);
         let settings = read("mariadb://ann@[::1]/shop").unwrap();
-        assert_eq!((settings.host.as_str(), settings.port, settings.tls), ("::1", 3306, Tls::Prefer));
+        assert_eq!((settings.host.as_str(), settings.port, settings.tls), ("::1", 3306, Tls::Require));
+        assert_eq!(read("mysql://ann@db/shop?ssl-mode=PREFERRED").unwrap().tls, Tls::Prefer);
     }
 
     #[test]

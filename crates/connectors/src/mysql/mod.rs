@@ -67,7 +67,7 @@ impl Connector for Mysql {
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": dsn::SSL_MODES, "default": "prefer"},
+                        "sslmode": {"type": "string", "title": "TLS", "enum": dsn::SSL_MODES, "default": "require"},
                         "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-full."}
                     }
                 }

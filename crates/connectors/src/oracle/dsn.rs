@@ -36,7 +36,8 @@ impl Settings {
             }
             is_sid = named_by == "sid";
         }
-        if server.tls == Tls::Prefer {
+        // TLS has a port of its own there.
+        if string.is_none() && config.metadata_text("sslmode").is_none() {
             server.tls = Tls::Disable;
         }
         let (host, database) = match string {

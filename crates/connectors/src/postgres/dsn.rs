@@ -25,7 +25,9 @@ fn read_string(settings: &mut ServerSettings, string: &str) -> Result<(), &'stat
         (Some(tls), _) => tls,
         (None, SslMode::Disable) => Tls::Disable,
         (None, SslMode::Require) => Tls::Require,
-        (None, _) => Tls::Prefer,
+        // The driver takes silence for `prefer`; here it means what it means without a string.
+        (None, _) if string.contains("sslmode=prefer") => Tls::Prefer,
+        (None, _) => settings.tls,
     };
     Ok(())
 }
@@ -49,7 +51,9 @@ mod tests {
         assert_eq!((settings.user.as_str(), settings.database.as_str()), ("ann", "shop"));
         assert_eq!(settings.password.unwrap().expose(), "s@fe");
         assert_eq!(settings.tls, Tls::VerifyFull);
-        assert_eq!(read("host=db user=ann dbname=shop").unwrap().tls, Tls::Prefer);
+        assert_eq!(read("host=db user=ann dbname=shop").unwrap().tls, Tls::Require);
+        assert_eq!(read("host=db user=ann dbname=shop sslmode=prefer").unwrap().tls, Tls::Prefer);
+        assert_eq!(read("postgresql://ann@db/shop?sslmode=disable").unwrap().tls, Tls::Disable);
     }
 
     #[test]

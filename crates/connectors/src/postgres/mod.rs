@@ -76,7 +76,7 @@ impl Connector for Postgres {
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": SSL_MODES, "default": "prefer"},
+                        "sslmode": {"type": "string", "title": "TLS", "enum": SSL_MODES, "default": "require"},
                         "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-ca and verify-full."}
                     }
                 }

@@ -63,7 +63,7 @@ impl Connector for Redis {
                         },
                         "required": ["name", "pattern"]
                     }},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["disable", "verify-full"], "default": "disable"},
+                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
                     "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
                 }},
                 "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},

@@ -41,7 +41,7 @@ impl Settings {
             database: 0,
             username: given(&credentials.username),
             password: credentials.password.clone().filter(|password| !password.is_empty()),
-            tls: false,
+            tls: wants_tls(config)?,
             root_certificate: root_certificate(config)?.map(str::to_owned),
             connect_timeout: config.connect_timeout(),
             query_timeout: config.query_timeout(),
@@ -51,11 +51,15 @@ impl Settings {
         if let Some(string) = string {
             let wrong = || FieldError::new("connection_string", "must be like redis://user:password@host:6379/0");
             let url = Url::parse(string.expose()).map_err(|_| wrong())?;
-            settings.tls = match url.scheme() {
+            // The scheme says whether TLS is spoken; the metadata say so louder.
+            let encrypted = match url.scheme() {
                 "redis" | "valkey" => false,
                 "rediss" | "valkeys" => true,
                 _ => return Err(wrong()),
             };
+            if config.metadata_text("sslmode").is_none() {
+                settings.tls = encrypted;
+            }
             settings.host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
             settings.port = url.port().unwrap_or(6379);
             let decode = |text: &str| percent_decoded(text).ok_or_else(wrong);
@@ -78,7 +82,6 @@ impl Settings {
             settings.database =
                 number.ok_or_else(|| FieldError::new(database.0, "must hold the number of a database"))?;
         }
-        settings.tls = wants_tls(config, settings.tls)?;
         Ok(settings)
     }
 }

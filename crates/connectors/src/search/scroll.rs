@@ -37,24 +37,38 @@ impl Drop for View {
     }
 }
 
+/// Where the documents of a search come from next.
+enum Next {
+    First,
+    View(View),
+    /// The page was full and the server keeps no view: what more there is cannot be asked for.
+    Lost,
+    Nowhere,
+}
+
 /// The documents of the search, with their values as the columns have them.
 pub(super) fn pages(index: Arc<Index>, body: Json) -> Pages {
     let known = index.columns.iter().filter_map(|column| Some((column.clone(), mapping::known(column)?)));
     let known: Arc<Vec<(Column, Field)>> = Arc::new(known.collect());
-    stream::try_unfold(Some(None), move |view: Option<Option<View>>| {
+    let size = body.get("size").and_then(Json::as_u64).unwrap_or_default();
+    stream::try_unfold(Next::First, move |next| {
         let (index, body, known) = (index.clone(), body.clone(), known.clone());
         async move {
-            let Some(view) = view else { return Ok(None) };
             let server = &index.server;
-            let request = match &view {
-                None => {
+            let (request, view) = match next {
+                Next::First => {
                     let query = [WHOLE[0], ("scroll", KEPT)];
-                    server.request(Method::POST, &[&index.index, "_search"], &query).json(&body)
+                    (server.request(Method::POST, &[&index.index, "_search"], &query).json(&body), None)
                 }
-                Some(view) => {
+                Next::View(view) => {
                     let next = json!({"scroll": KEPT, "scroll_id": view.id});
-                    server.request(Method::POST, &["_search", "scroll"], &[]).json(&next)
+                    (server.request(Method::POST, &["_search", "scroll"], &[]).json(&next), Some(view))
                 }
+                Next::Lost => {
+                    let cause = "the server keeps no view of the search, and there may be more";
+                    return Err(ConnectorError::QueryFailed { cause: Some(cause.into()) });
+                }
+                Next::Nowhere => return Ok(None),
             };
             let answer: Value = server.json(request).await?;
             let id = answer.get("_scroll_id").and_then(Value::as_str).map(str::to_owned);
@@ -79,7 +93,11 @@ pub(super) fn pages(index: Arc<Index>, body: Json) -> Pages {
                     }
                 }
             }
-            let next = view.map(Some);
+            let next = match view {
+                Some(view) => Next::View(view),
+                None if documents.len() as u64 >= size => Next::Lost,
+                None => Next::Nowhere,
+            };
             Ok::<_, ConnectorError>(Some((documents, next)))
         }
     })

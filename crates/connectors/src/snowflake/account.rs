@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -153,7 +154,9 @@ fn unpacked(body: &[u8]) -> Result<Bytes, ConnectorError> {
 /// What the account's error means, without its words.
 fn classify(status: StatusCode, failure: Option<Failure>, limit: Duration) -> ConnectorError {
     let Failure { code, message } = failure.unwrap_or(Failure { code: String::new(), message: String::new() });
-    tracing::info!(code, message, "Snowflake refused a statement");
+    tracing::info!(code, "Snowflake refused a statement");
+    // Its words may hold parts of the statement.
+    tracing::debug!(code, message, "what Snowflake said of it");
     let cause = Some(format!("Snowflake's error {code}").into());
     match (status, code.as_str()) {
         // A statement that took too long or was cancelled.
@@ -191,7 +194,12 @@ impl Statement {
     async fn start(account: &Account, sql: &str) -> Result<Self, ConnectorError> {
         let limit = account.0.http.query_timeout();
         let until = Instant::now() + limit;
-        let begin = |turn| Self::begin(account.clone(), sql.to_owned(), turn);
+        // With them the account knows a further attempt for one at the same statement.
+        let (id, attempted) = (statements::request_id(), AtomicBool::new(false));
+        let begin = |turn| {
+            let again = attempted.swap(true, Ordering::Relaxed);
+            Self::begin(account.clone(), sql.to_owned(), id.clone(), again, turn)
+        };
         let (mut statement, mut answer) = account.0.statements.begin(begin).await?;
         let mut pause = PAUSES.0;
         while !statement.done {
@@ -211,10 +219,14 @@ impl Statement {
     async fn begin(
         account: Account,
         sql: String,
+        id: String,
+        again: bool,
         turn: OwnedSemaphorePermit,
     ) -> Result<(Self, Answer), ConnectorError> {
         let inner = &account.0;
-        let request = account.request(Method::POST, &[], &[])?.json(&json!({
+        let mut query = vec![("requestId", id.as_str())];
+        query.extend(again.then_some(("retry", "true")));
+        let request = account.request(Method::POST, &[], &query)?.json(&json!({
             "statement": sql,
             "timeout": inner.http.query_timeout().as_secs().max(1),
             "database": inner.database,

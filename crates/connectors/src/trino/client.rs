@@ -134,7 +134,8 @@ impl Statement {
             // Moments keep their digits.
             .header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME")
             .header("X-Trino-Session", format!("query_max_run_time={}s", inner.http.query_timeout().as_secs().max(1)));
-        let response = inner.http.send(request).await?;
+        // Nothing tells the coordinator that a second attempt is one at the same statement.
+        let response = inner.http.send_once(request).await?;
         let mut statement = Self { cluster, rows: None, next: None, until, _turn: turn };
         statement.take(response).await?;
         Ok(statement)
@@ -204,7 +205,9 @@ impl Drop for Statement {
 
 /// What the cluster's error means, without its words.
 fn classify(failure: &Failure, limit: Duration) -> ConnectorError {
-    tracing::info!(name = failure.error_name, message = failure.message, "Trino refused a statement");
+    tracing::info!(name = failure.error_name, "Trino refused a statement");
+    // Its words may hold parts of the statement.
+    tracing::debug!(message = failure.message, "what Trino said of it");
     let cause = Some(failure.error_name.clone().into());
     match failure.error_name.as_str() {
         "CATALOG_NOT_FOUND" => ConnectorError::AuthenticationFailed { cause },

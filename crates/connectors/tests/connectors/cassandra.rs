@@ -65,7 +65,11 @@ struct Server {
     tables: Arc<Vec<Table>>,
     /// Who may sign in; whoever comes where there is none.
     user: Option<(&'static str, &'static str)>,
+    /// Besides those that it always has.
+    more: Vec<Table>,
     statements: Arc<Mutex<Vec<String>>>,
+    /// How many rows each page was to have.
+    pages: Arc<Mutex<Vec<i32>>>,
     prepared: Arc<Mutex<Vec<String>>>,
 }
 
@@ -508,7 +512,7 @@ fn items(list: &[u8]) -> Vec<Vec<u8>> {
 impl Server {
     async fn start(mut self, peer: Option<[u8; 4]>) -> (u16, Self) {
         let view = Table { name: "events_by_name", rows: Vec::new(), ..events() };
-        let tables = vec![events(), carts(), view];
+        let tables = [vec![events(), carts(), view], self.more.clone()].concat();
         self.tables = Arc::new([system(&tables, peer), tables].concat());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -594,7 +598,12 @@ impl Server {
                 let text = self.prepared.lock().unwrap()[id as usize].clone();
                 let select = Select::read(&text, &self.tables).unwrap();
                 if !select.table.keyspace.starts_with("system") {
-                    self.statements.lock().unwrap().push(text);
+                    let parameters = &execute.query_parameters;
+                    self.pages.lock().unwrap().extend(parameters.page_size);
+                    // A further page is no further statement.
+                    if parameters.paging_state.is_none() {
+                        self.statements.lock().unwrap().push(text);
+                    }
                 }
                 result(select.answer(&execute.query_parameters, version))
             }
@@ -615,6 +624,7 @@ fn source(port: u16) -> (SourceContext, tempfile::TempDir) {
     config.database_name = Some(KEYSPACE.into());
     config.connection_timeout = 10;
     config.max_retries = 0;
+    config.metadata.insert("sslmode".into(), "disable".into());
     crate::support::source("cassandra", config, Credentials::default())
 }
 
@@ -754,6 +764,24 @@ async fn a_partition_with_static_values_alone_is_a_row() {
     )
     .await;
     assert!(!server.asked().iter().any(|text| text.contains("ALLOW FILTERING")));
+}
+
+/// A page is held in memory, so it is measured by bytes.
+#[tokio::test]
+async fn pages_of_wide_rows_have_fewer_of_them() {
+    let columns = vec![("k", "partition_key", 0, "int"), ("raw", "regular", -1, "blob")];
+    let rows = (0..60).map(|n| vec![int(n), Some(vec![n as u8; 1024 * 1024])]).collect();
+    let wide = Table { keyspace: KEYSPACE, name: "wide", columns, rows };
+    let (port, server) = Server { more: vec![wide], ..Server::default() }.start(None).await;
+    let (context, _cache) = source(port);
+    let source = crate::support::open(&context).await;
+    let wide = source.open_table(KEYSPACE, "wide", None).await.unwrap();
+    assert_eq!(query(&wide, "SELECT count(*), count(raw), sum(k) FROM t").await, [["60", "60", "1770"]]);
+    let pages = std::mem::take(&mut *server.pages.lock().unwrap());
+    assert!(pages.len() > 6 && pages[1..].iter().all(|rows| (2..=8).contains(rows)), "{pages:?}");
+    let events = source.open_table(KEYSPACE, "events", None).await.unwrap();
+    assert_eq!(query(&events, "SELECT count(n) FROM t").await, [["120"]]);
+    assert_eq!(*server.pages.lock().unwrap(), [10, 100, 1_000], "of narrow rows there are soon a thousand");
 }
 
 /// A guard that remembers what it was asked.

@@ -28,6 +28,7 @@ fn source(port: u16, metadata: Value) -> (SourceContext, tempfile::TempDir) {
     config.query_timeout = 30;
     config.max_retries = 0;
     config.metadata = metadata.as_object().unwrap().clone();
+    config.metadata.entry("sslmode").or_insert_with(|| "disable".into());
     crate::support::source("kafka", config, Credentials::default())
 }
 
@@ -127,6 +128,24 @@ async fn a_topic_is_a_table_and_filters_mean_the_same() {
     for name in ["gone", ""] {
         assert!(source.open_table("topics", name, None).await.is_err());
     }
+}
+
+/// More than what a page holds, in records of which a broker sends one at a time.
+#[tokio::test]
+async fn large_records_are_read_in_small_pages() {
+    let (broker, port) = brokers(1).await;
+    broker.create_topic("large", 1);
+    let producer = broker.kafka().connect().await.unwrap().producer().build().await.unwrap();
+    for n in 0..40 {
+        let value = json!({"n": n, "text": "x".repeat(900_000)}).to_string();
+        drop(producer.enqueue(Record::new("large", value).partition(0)).await.unwrap());
+        producer.flush().await.unwrap();
+    }
+    producer.close().await.unwrap();
+    let (context, _cache) = source(port, json!({"topic": "large"}));
+    let large = table(&opened(&context).await, "topics", "large").await;
+    let found = query(&large, "SELECT count(*), sum(n), sum(length(text)) FROM t").await;
+    assert_eq!(found, [["40", "780", "36000000"]]);
 }
 
 #[tokio::test]
@@ -327,7 +346,6 @@ fn wrong_configurations_name_their_field() {
         (json!({"metadata": {"topic": "t", "window_minutes": "x"}}), json!({}), "metadata.window_minutes"),
         (json!({"metadata": {"topic": "t", "sslmode": "prefer"}}), json!({}), "metadata.sslmode"),
         (json!({"metadata": {"topic": "t", "ssl_root_certificate": "x"}}), json!({}), "metadata.ssl_root_certificate"),
-        (json!({"metadata": {"topic": "t"}}), plain.clone(), "metadata.sslmode"),
         (json!({"metadata": {"topic": "t", "sasl_mechanism": "GSSAPI"}}), plain.clone(), "metadata.sasl_mechanism"),
         (json!({"metadata": {"topic": "t", "sasl_mechanism": "PLAIN"}}), json!({}), "credentials.username"),
         (json!({"metadata": {"topic": "t"}}), json!({"username": "ann"}), "credentials.password"),

@@ -20,5 +20,7 @@ mod redis;
 mod rest;
 mod search;
 mod sqlite;
+mod starts;
 mod support;
+mod tls_by_default;
 mod warehouses;

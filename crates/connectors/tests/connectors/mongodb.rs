@@ -235,6 +235,7 @@ fn source(port: u16) -> (SourceContext, tempfile::TempDir) {
     config.port = Some(port);
     config.database_name = Some("shop".into());
     config.connection_timeout = 5;
+    config.metadata.insert("sslmode".into(), "disable".into());
     crate::support::source("mongodb", config, Credentials::default())
 }
 

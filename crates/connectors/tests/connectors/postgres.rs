@@ -43,6 +43,8 @@ fn context(
     config.port = Some(server.port);
     config.database_name = Some("postgres".into());
     config.connection_timeout = 5;
+    // The test's server has a certificate in some tests only.
+    config.metadata.insert("sslmode".into(), "prefer".into());
     let mut credentials =
         Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
     change(&mut config, &mut credentials);

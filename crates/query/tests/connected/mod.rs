@@ -57,6 +57,7 @@ impl Postgres {
         config.host = Some(host.clone());
         config.port = server.get_ports().first().copied();
         config.database_name = Some(name.clone());
+        config.metadata.insert("sslmode".to_owned(), "prefer".into());
         let password = String::from_utf8(server.get_password().unwrap_or_default().to_vec()).unwrap();
         let credentials = Credentials {
             username: server.get_user().map(str::to_owned),

@@ -19,7 +19,12 @@ use rivergen_platform::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Sources, access::Access, source::Status};
+use crate::{
+    Sources,
+    access::Access,
+    source::Status,
+    types::{SourceAbilities, SourceVerification},
+};
 use check::Origin;
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -55,6 +60,10 @@ pub struct Health {
     pub last_failure_at: Option<DateTime<Utc>>,
     /// Null where nobody checks it by itself: it is switched off, or the operator has no periodic checks.
     pub next_check_at: Option<DateTime<Utc>>,
+    /// What of a query is left to the source.
+    pub abilities: Option<SourceAbilities>,
+    /// What its kind has been tried with.
+    pub verification: Option<SourceVerification>,
 }
 
 /// One check.
@@ -87,6 +96,7 @@ pub async fn get_health(
     let now = sources.platform.clock.now();
     let checks = history::newest(sources.platform.db.read(), access.tenant(), id, now).await?;
     let numbers = statistics::of(&checks, now);
+    let kind = source.kind()?;
     let limit = usize::try_from(options.limit.unwrap_or(10)).unwrap_or(10);
     let health_history: Vec<HealthCheck> = checks.into_iter().take(limit).map(HealthCheck::from).collect();
     let health = Health {
@@ -101,6 +111,8 @@ pub async fn get_health(
         failure_count_24h: numbers.failures_of_a_day,
         last_failure_at: numbers.last_failure_at,
         next_check_at: source.next_check_at,
+        abilities: SourceAbilities::of(&sources, kind),
+        verification: SourceVerification::of(kind),
     };
     Ok(Reply::ok(health, "The health of the data source."))
 }

@@ -34,6 +34,12 @@ async fn the_first_check_is_its_history(server: &Server) {
     assert_eq!((data["uptime_percentage"].as_f64(), data["failure_count_24h"].as_i64()), (Some(100.0), Some(0)));
     assert!(data["avg_response_time_ms"].is_number() && data["min_response_time_ms"].is_number(), "{data}");
     assert!(data["last_failure_at"].is_null() && data["next_check_at"].is_string(), "{data}");
+    // What a kind can do and was tried with is the same wherever it is told.
+    let types = acme.viewer.client.get("/api/v1/data-sources/types").await.ok();
+    let csv = types["items"].as_array().unwrap().iter().find(|item| item["type"] == "csv").unwrap();
+    for told in ["abilities", "verification"] {
+        assert!(data[told].is_object() && data[told] == csv[told], "{told}: {data}");
+    }
     for _ in 0..3 {
         acme.admin.client.post_empty(&of(id, "/test")).await.ok();
     }

@@ -18,6 +18,7 @@ async fn every_kind_is_told_with_its_form(server: &Server) {
         let available = item["is_available"].as_bool().unwrap();
         assert_eq!(item["form"].is_object(), available, "{item}");
         assert_eq!(item["abilities"].is_object(), available, "{item}");
+        assert_eq!(item["verification"].is_object(), available, "{item}");
         // What is not available is refused where one tries.
         if !available {
             let body = json!({"name": "X", "type": item["type"]});
@@ -28,6 +29,7 @@ async fn every_kind_is_told_with_its_form(server: &Server) {
     assert_eq!((postgresql["category"].as_str(), postgresql["default_port"].as_i64()), (Some("SQL"), Some(5432)));
     assert_eq!(postgresql["required"]["or_connection_string"], true);
     assert_eq!(postgresql["form"]["properties"]["credentials"]["properties"]["password"]["writeOnly"], true);
+    assert_eq!(postgresql["verification"], json!({"with": "itself", "against": "PostgreSQL 15, with and without TLS"}));
     let csv = items.iter().find(|item| item["type"] == "csv").unwrap();
     assert_eq!(csv["required"]["all"], json!(["file_path"]));
 }

@@ -30,8 +30,10 @@ impl Endpoint {
         let mut answer: Value =
             serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
         if let Some(errors) = answer.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty()) {
+            tracing::info!(errors = errors.len(), "a GraphQL source refused a query");
+            // Its words may hold parts of the query.
             let complaint: String = Value::Array(errors.to_vec()).to_text().chars().take(2_000).collect();
-            tracing::info!(complaint, "a GraphQL source refused a query");
+            tracing::debug!(complaint, "what the GraphQL source said of it");
             let refused = errors.iter().any(|error| {
                 let code = error.pointer("/extensions/code").and_then(Value::as_str);
                 code.is_some_and(|code| ["UNAUTHENTICATED", "FORBIDDEN", "UNAUTHORIZED"].contains(&code))

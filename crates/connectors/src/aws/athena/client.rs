@@ -246,7 +246,9 @@ struct Status {
 impl Status {
     /// What the failure means, without Athena's words.
     fn meaning(&self) -> ConnectorError {
-        tracing::info!(state = self.state, reason = self.state_change_reason, "Athena failed a statement");
+        tracing::info!(state = self.state, "Athena failed a statement");
+        // Its words may hold parts of the statement.
+        tracing::debug!(reason = self.state_change_reason, "what Athena said of it");
         let says = |words: &[&str]| words.iter().any(|word| self.state_change_reason.contains(word));
         if says(&["TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "SCHEMA_NOT_FOUND", "PERMISSION_DENIED", "AccessDenied"])
             || says(&["Access Denied", "Insufficient permissions", "CATALOG_NOT_FOUND", "EntityNotFoundException"])

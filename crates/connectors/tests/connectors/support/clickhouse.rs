@@ -17,7 +17,7 @@ impl Server {
     /// Starts the engine and runs the statements; `None`, and a word, where it is not installed.
     pub fn start(script: &str) -> Option<Self> {
         let Some(python) = super::warehouse::python() else {
-            eprintln!("skipped: chdb is not installed; see scripts/install-test-tools.sh");
+            super::missing::passed_over("chdb is not installed");
             return None;
         };
         let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/connectors/support/clickhouse_http.py");

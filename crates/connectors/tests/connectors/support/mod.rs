@@ -7,6 +7,9 @@ pub mod documents;
 pub mod http;
 pub mod kafka;
 pub mod mariadb;
+// One word for all tests of the workspace.
+#[path = "../../../../../tests/src/missing.rs"]
+pub mod missing;
 pub mod oracle;
 pub mod postgres;
 pub mod s3;

@@ -1,5 +1,5 @@
 //! The stand-in for Oracle Database of `tests/interop/oracle`, started for a test; see `scripts/install-test-tools.sh`.
-//! Where it is not installed its tests say that they are skipped.
+//! Where it is not installed its tests are passed over.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -82,9 +82,10 @@ fn script(name: &str) -> PathBuf {
 }
 
 fn python() -> Option<PathBuf> {
-    let python = PathBuf::from(std::env::var_os("HOME")?).join(".cache/rivergen/oracle-interop/bin/python");
+    let python =
+        PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/rivergen/oracle-interop/bin/python");
     if !python.exists() {
-        println!("SKIPPED: there is no {}; see scripts/install-test-tools.sh", python.display());
+        super::missing::passed_over(&format!("there is no {}", python.display()));
         return None;
     }
     Some(python)

@@ -1,5 +1,5 @@
 //! The stand-in for SQL Server of `tests/interop/tds`, started for a test; see `scripts/install-test-tools.sh`. Where it
-//! is not installed its tests say that they are skipped.
+//! is not installed its tests are passed over.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,9 +22,10 @@ impl Server {
     }
 
     pub async fn start_with(arguments: &[&str]) -> Option<Self> {
-        let python = PathBuf::from(std::env::var_os("HOME")?).join(".cache/rivergen/tds-interop/bin/python");
+        let python =
+            PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/rivergen/tds-interop/bin/python");
         if !python.exists() {
-            println!("SKIPPED: there is no {}; see scripts/install-test-tools.sh", python.display());
+            super::missing::passed_over(&format!("there is no {}", python.display()));
             return None;
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/tds/server.py");

@@ -46,7 +46,7 @@ impl Service {
     /// Starts the service and runs the statements; `None`, and a word, where its packages are not installed.
     pub fn start(kind: &str, script: &str) -> Option<Self> {
         let Some(python) = python() else {
-            eprintln!("skipped: DuckDB and sqlglot are not installed; see scripts/install-test-tools.sh");
+            super::missing::passed_over("DuckDB and sqlglot are not installed");
             return None;
         };
         let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/connectors/support/warehouse_http.py");
@@ -60,6 +60,11 @@ impl Service {
     /// The statements that were cancelled.
     pub async fn cancelled(&self) -> Vec<String> {
         self.told("cancelled").await
+    }
+
+    /// The statements whose results were to be fetched elsewhere.
+    pub async fn fetched(&self) -> Vec<String> {
+        self.told("fetched").await
     }
 
     /// The tokens for a while that were handed out.

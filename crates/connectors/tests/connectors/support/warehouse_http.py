@@ -159,15 +159,29 @@ class Databricks:
     def named(self, name):
         return self.names.get(name, name.lower())
 
+    # The statements whose results lie behind links.
+    linked = set()
+
+    def rows(self, key, index):
+        return [[text(value) for value in row] for row in results[key][index * PAGE:(index + 1) * PAGE]]
+
     def chunk(self, key, index):
-        rows = [[text(value) for value in row] for row in results[key][index * PAGE:(index + 1) * PAGE]]
-        chunk = {"chunk_index": index, "row_offset": index * PAGE, "row_count": len(rows), "data_array": rows}
+        rows = self.rows(key, index)
+        chunk = {"chunk_index": index, "row_offset": index * PAGE, "row_count": len(rows)}
         if (index + 1) * PAGE < len(results[key]):
             chunk["next_chunk_index"] = index + 1
             chunk["next_chunk_internal_link"] = "http://elsewhere.invalid/"
-        return chunk
+        if key not in self.linked:
+            return {**chunk, "data_array": rows}
+        link = f"http://127.0.0.1:{server.server_port}/store/{key}/{index}?sig=known"
+        return {"external_links": [{**chunk, "external_link": link, "http_headers": {"x-store-key": "k"}}]} if rows else {}
 
     def handle(self, method, path, query, headers, body):
+        if path.startswith("/store/"):
+            # A store of somebody else's: the link is the key to it, and the warehouse's token is not for it.
+            assert "Authorization" not in headers and headers["x-store-key"] == "k" and query == {"sig": "known"}
+            _, _, key, index = path.split("/")
+            return 200, self.rows(key, int(index))
         if headers.get("Authorization") != "Bearer dapi-secret":
             return 401, {"error_code": 401, "message": "secret words"}
         parts = path.removeprefix("/api/2.0/sql/statements").strip("/").split("/")
@@ -182,8 +196,11 @@ class Databricks:
             cancelled.append(parts[0])
             return 200, {}
         asked = json.loads(body)
-        assert asked["warehouse_id"] == "w1" and asked["disposition"] == "INLINE", asked
+        assert asked["warehouse_id"] == "w1" and asked["format"] == "JSON_ARRAY", asked
         sql, key = asked["statement"], next(keys)
+        if asked["disposition"] == "EXTERNAL_LINKS":
+            self.linked.add(key)
+            fetched.append(sql)
         if (name := never(sql)):
             return 200, {"statement_id": name, "status": {"state": "PENDING"}}
         if "current_version" in sql:
@@ -371,7 +388,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, method):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         url = urlsplit(self.path)
-        if url.path == "/cancelled":
+        if url.path == "/fetched":
+            status, answer = 200, fetched
+        elif url.path == "/cancelled":
             status, answer = 200, cancelled
         elif url.path == "/granted":
             status, answer = 200, granted
@@ -408,7 +427,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-results, cancelled = {}, []
+results, cancelled, fetched = {}, [], []
 keys = map(str, itertools.count())
 gets = itertools.count()
 warnings.simplefilter("ignore")
