@@ -13,6 +13,7 @@ pub mod http;
 pub mod migrations;
 mod places;
 pub mod results;
+pub mod retention;
 mod running;
 mod seen;
 
