@@ -5,6 +5,7 @@
 //! what one caller may see, [`engine`] runs a statement over it, [`http`] has the operations.
 
 mod answers;
+mod batches;
 pub mod catalogue;
 pub mod engine;
 pub mod fit;
