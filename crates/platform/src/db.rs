@@ -245,6 +245,22 @@ impl TenantScope for Tenant {
     }
 }
 
+/// What a list of a record that grows without end counts to: beyond it, a page would cost as much as all of the record.
+pub const COUNTED: u64 = 10_000;
+
+/// How many rows a select finds, [`COUNTED`] at most.
+pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>) -> Result<u64> {
+    use sea_orm::{
+        QuerySelect, QueryTrait,
+        sea_query::{Asterisk, ExprTrait, Query},
+    };
+    let few = select.limit(COUNTED).into_query();
+    let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
+    let row = db.query_one(&count).await?;
+    let counted: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(counted).unwrap_or_default())
+}
+
 /// Whether an insert or update failed because a unique index said no; anything else stays an error.
 pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))

@@ -102,6 +102,7 @@ fn what_is_known_of_the_request_decides_once_for_all_rows() {
         user_id: Some(rivergen_kernel::UserId(7)),
         email: Some("ada@acme.example".into()),
         role_names: vec!["Viewer".into(), "Auditor".into()],
+        groups: vec!["Ops".into()],
         at: chrono::DateTime::from_timestamp(1_785_510_300, 0),
         ip: Some("::ffff:10.1.2.3".parse().unwrap()),
         ..attributes(json!({"region": "EU", "level": "5", "groups": ["sales"], "id": 99, "roles": ["Owner"]}))
@@ -110,7 +111,10 @@ fn what_is_known_of_the_request_decides_once_for_all_rows() {
         ("'Auditor' IN (current_user_roles)", Some(true)),
         ("'Owner' IN (current_user_roles)", Some(false)),
         ("'Owner' NOT IN (current_user_roles)", Some(true)),
+        // One that the member was given, and one that an identity provider names.
         ("'sales' IN (current_user_groups)", Some(true)),
+        ("'Ops' IN (current_user_groups)", Some(true)),
+        ("'finance' IN (current_user_groups)", Some(false)),
         ("current_user_id = 7", Some(true)),
         ("current_user_email = 'ada@acme.example'", Some(true)),
         ("current_user_region = 'EU'", Some(true)),

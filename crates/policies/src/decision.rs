@@ -55,10 +55,17 @@ impl Subject {
             user_id: Some(user_id),
             email: proved_email.map(str::to_owned),
             role_names: membership.role_names.clone(),
+            groups: Vec::new(),
             at: Some(at),
             ip,
         };
         Self { facts, role_ids: membership.role_ids.iter().copied().collect() }
+    }
+
+    /// With their groups at the organization's identity providers.
+    pub fn with_groups(mut self, groups: Vec<String>) -> Self {
+        self.facts.groups = groups;
+        self
     }
 }
 

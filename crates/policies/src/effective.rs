@@ -24,7 +24,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 
 use crate::{
     Policies,
-    rule::EffectivePolicy,
+    rule::{EffectivePolicy, RuleConfig},
     store::{
         self,
         assignment::{self, Access, Reach, workspace_covers},
@@ -103,6 +103,21 @@ impl Policies {
 }
 
 impl Policies {
+    /// The person's groups at the organization's identity providers; none are looked up where no policy may ask for them.
+    pub async fn groups_for(
+        &self,
+        tenant: Tenant,
+        user_id: UserId,
+        policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
+    ) -> Result<Vec<String>> {
+        let mut rules = policies.values().flatten().flat_map(|policy| &policy.rules);
+        if rules.any(RuleConfig::may_ask_for_groups) {
+            self.targets.groups_of(tenant, user_id).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
     /// The active policies that govern somebody on the source, whoever that is, highest priority first.
     pub async fn governing(
         &self,

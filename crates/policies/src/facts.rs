@@ -5,6 +5,7 @@
 //! | `current_user_<attribute>` | an attribute that the member was given |
 //! | `current_user_id`, `current_user_email` | the person |
 //! | `current_user_roles` | the names of the roles that the person holds, a list |
+//! | `current_user_groups` | the groups that identity providers name for the person, and those of the attribute, a list |
 //! | `current_date`, `current_time`, `current_timestamp` | now, in UTC: `2026-07-31`, `14:05:00`, `2026-07-31T14:05:00Z` |
 //! | `current_hour`, `current_weekday` | 0 to 23; 1 (Monday) to 7 |
 //! | `current_ip` | where the request comes from |
@@ -27,6 +28,8 @@ pub struct Facts {
     pub user_id: Option<UserId>,
     pub email: Option<String>,
     pub role_names: Vec<String>,
+    /// At the organization's identity providers.
+    pub groups: Vec<String>,
     pub at: Option<DateTime<Utc>>,
     pub ip: Option<IpAddr>,
 }
@@ -108,8 +111,25 @@ impl Facts {
             "id" => self.user_id.map(|id| json!(id.0)),
             "email" => self.email.as_ref().map(|email| json!(email)),
             "roles" => Some(json!(self.role_names)),
+            "groups" => self.all_groups(),
             _ => self.attributes.get(name).cloned(),
         }
+    }
+
+    /// Those of identity providers beside those that the member was given. Who is in none lacks them, as one lacks an
+    /// attribute: that nobody has said anything of somebody is not known to be "in no group".
+    fn all_groups(&self) -> Option<Json> {
+        let given = self.attributes.get("groups");
+        if self.groups.is_empty() {
+            return given.cloned();
+        }
+        let mut groups: Vec<Json> = self.groups.iter().map(|group| json!(group)).collect();
+        match given {
+            None | Some(Json::Null) => {}
+            Some(Json::Array(given)) => groups.extend(given.iter().cloned()),
+            Some(given) => groups.push(given.clone()),
+        }
+        Some(Json::Array(groups))
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`rule`], [`condition`], [`facts`], [`mask`] and [`expression`] say what a policy can ask for, [`decision`] folds all
 //! policies into what one caller may see of one table, [`words`] tells it: no I/O there. [`store`] and [`http`] hold the
 //! operations, [`effective`] finds the policies that govern a caller, [`draft`] those that might, [`evaluation`] records
-//! each query and [`daily`] counts them. [`tags`] say what columns hold, as [`classify`] guesses and people confirm. What
+//! each query, [`daily`] counts them and [`retention`] ends the record. [`tags`] say what columns hold, as [`classify`] guesses and people confirm. What
 //! policies are bound to lies in other rooms and is asked for through [`targets`].
 
 pub mod bucket;
@@ -22,6 +22,7 @@ pub mod mask;
 pub mod migrations;
 pub mod personal_data;
 pub mod purge;
+pub mod retention;
 pub mod rule;
 pub mod store;
 pub mod tags;

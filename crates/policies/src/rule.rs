@@ -325,6 +325,15 @@ impl RuleConfig {
         matches!(self, Self::MaskTagged { .. } | Self::DenyTagged { .. })
     }
 
+    /// Whether what it does may depend on the caller's groups, which are looked up for such rules alone.
+    pub fn may_ask_for_groups(&self) -> bool {
+        match self {
+            Self::FilterRows { condition, .. } => condition.attributes().contains("groups"),
+            Self::MaskColumn { mask, .. } | Self::MaskTagged { mask, .. } => matches!(mask, Mask::Expression(_)),
+            Self::LimitQuery(_) | Self::AllowAccess(_) | Self::DenyAccess(_) | Self::DenyTagged { .. } => false,
+        }
+    }
+
     /// The tables that it speaks of; a limit speaks of none.
     pub fn table(&self) -> Option<&TablePattern> {
         match self {

@@ -1,4 +1,5 @@
-//! What policies are bound to lies in other rooms: roles, people and workspaces below, data sources above.
+//! What policies are bound to, or ask of people, lies in other rooms: roles, people, groups and workspaces below, data
+//! sources above.
 //! [`Targets`] is how this room asks after them; it is handed in at assembly.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,9 @@ pub trait Targets: Send + Sync {
         sources: &BTreeSet<DataSourceId>,
         rules: &[RuleConfig],
     ) -> Result<Vec<(usize, ConfigError)>>;
+
+    /// The groups of a person at the organization's identity providers, by their names.
+    async fn groups_of(&self, tenant: Tenant, user: UserId) -> Result<Vec<String>>;
 
     /// An active member, standing in the workspace if one is given; nothing for everybody else.
     async fn member(&self, tenant: Tenant, user: UserId, workspace: Option<WorkspaceId>) -> Result<Option<Member>>;

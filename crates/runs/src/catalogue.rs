@@ -169,7 +169,8 @@ impl Engine {
         let membership = caller.membership()?;
         let policies = self.policies.effective_for(tenant, membership, caller.user_id, &ids).await?;
         let tags = self.tags(tenant, &policies).await?;
-        let rules = Rules::new(policies, tags, self.subject(caller, membership));
+        let groups = self.policies.groups_for(tenant, caller.user_id, &policies).await?;
+        let rules = Rules::new(policies, tags, self.subject(caller, membership).with_groups(groups));
         let tables = rules.decided(&rows, &sources)?;
         Ok(Catalogue { tenant, sources, tables, rules })
     }
@@ -344,6 +345,7 @@ mod tests {
                 user_id: Some(UserId(1)),
                 email: Some("anna@acme.example".to_owned()),
                 role_names: vec!["Viewer".to_owned()],
+                groups: vec!["Sales".to_owned()],
                 at: Some(DateTime::<Utc>::UNIX_EPOCH),
                 ip: None,
             },
@@ -358,7 +360,7 @@ mod tests {
         let mask = json!({"column": "email", "masking_function": "redact", "unless_role_ids": [2]});
         let initial = json!({"column": "email", "masking_function": "expression",
             "options": {"expression": "CASE WHEN region = current_user_region THEN email ELSE NULL END"}});
-        let cases: [(&str, Vec<(RuleType, Json)>, Subject); 8] = [
+        let cases: [(&str, Vec<(RuleType, Json)>, Subject); 9] = [
             (
                 "attribute",
                 filter("region = current_user_region"),
@@ -389,6 +391,11 @@ mod tests {
                 with(|other| {
                     other.facts.role_names = vec!["Developer".to_owned()];
                 }),
+            ),
+            (
+                "group",
+                filter("region IN (current_user_groups)"),
+                with(|other| other.facts.groups = vec!["Ops".to_owned()]),
             ),
             (
                 "time",

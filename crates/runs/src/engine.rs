@@ -54,6 +54,8 @@ pub struct Settings {
     pub capacity: Capacity,
     /// How long the answer of a query that went on after its request is kept.
     pub results_kept: Duration,
+    /// How long the record of a query is kept; `None`: for ever.
+    pub history_kept: Option<chrono::Duration>,
     /// Of answers that are given again to whoever may see the same, on this node.
     pub answers_bytes: u64,
 }

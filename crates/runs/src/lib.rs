@@ -5,6 +5,7 @@
 //! what one caller may see, [`engine`] runs a statement over it, [`http`] has the operations.
 
 mod answers;
+mod batches;
 pub mod catalogue;
 pub mod engine;
 pub mod fit;
@@ -13,6 +14,7 @@ pub mod http;
 pub mod migrations;
 mod places;
 pub mod results;
+pub mod retention;
 mod running;
 mod seen;
 

@@ -3,7 +3,7 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(MaskHashKeys), Box::new(QueryResults)]
+    vec![Box::new(MaskHashKeys), Box::new(QueryResults), Box::new(ResultBatches)]
 }
 
 struct MaskHashKeys;
@@ -76,5 +76,21 @@ impl MigrationTrait for QueryResults {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// Where the batches of a result lie; null of one that is not there yet.
+struct ResultBatches;
+
+impl MigrationName for ResultBatches {
+    fn name(&self) -> &str {
+        "m0062_query_result_batches"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ResultBatches {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.alter_table(Table::alter().table("query_results").add_column(json_null("batches")).to_owned()).await
     }
 }

@@ -12,8 +12,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
-use object_store::{ObjectStore, ObjectStoreExt, buffered::BufWriter, path::Path};
+use futures::{
+    StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, buffered::BufWriter, path::Path};
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, OrganizationId, Permission, QueryId, Result, Tenant};
 use rivergen_platform::{
     db::{TenantOwned, TenantScope},
@@ -33,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Engine,
+    batches::Batches,
     catalogue::governance,
     engine::{Form, Plan, Record, Run, answerable, failed},
     running::Cancellable,
@@ -58,6 +63,8 @@ pub struct Model {
     pub policies: Json,
     pub truncated: bool,
     pub expires_at: DateTime<Utc>,
+    /// Where its batches lie; null until all are there.
+    pub batches: Option<Json>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -117,6 +124,8 @@ pub struct Kept {
     pub columns: Vec<QueryColumn>,
     pub policies: Vec<AppliedPolicy>,
     pub truncated: bool,
+    /// The row that the reader begins with.
+    pub first_row: u64,
     pub reader: ArrowReader<BoxStream<'static, std::result::Result<Bytes, object_store::Error>>>,
 }
 
@@ -208,13 +217,20 @@ impl Engine {
             let opening = async { planned.run().await.map_err(answerable) };
             let mut answer = cancellable.unless_cancelled(opening).await?;
             let mut encoder = Encoder::new(Encoding::ArrowStream, &answer.schema())?;
+            let head = encoder.take();
+            let mut written = head.len() as u64;
+            let mut batches = Batches::after(written);
+            file.put(head).await.map_err(Error::internal)?;
             let mut told = Instant::now();
             loop {
                 let next = async { answer.next().await.transpose().map_err(answerable) };
                 let Some(batch) = cancellable.unless_cancelled(next).await? else { break };
-                encoder.write(&batch)?;
-                file.put(encoder.take()).await.map_err(Error::internal)?;
                 let so_far = answer.outcome();
+                batches.begins(so_far.row_count - batch.num_rows() as u64, written);
+                encoder.write(&batch)?;
+                let bytes = encoder.take();
+                written += bytes.len() as u64;
+                file.put(bytes).await.map_err(Error::internal)?;
                 (record.rows, record.bytes) = (so_far.row_count, so_far.byte_count);
                 if told.elapsed() >= PROGRESS_EVERY {
                     record.reach(RunStage::Reading).await?;
@@ -223,12 +239,12 @@ impl Engine {
             }
             encoder.finish()?;
             file.put(encoder.take()).await.map_err(Error::internal)?;
-            Ok(answer.outcome().truncated)
+            Ok((answer.outcome().truncated, batches))
         };
         match written.await {
-            Ok(truncated) => {
+            Ok((truncated, batches)) => {
                 file.shutdown().await.map_err(Error::internal)?;
-                self.arrived(record.query_id, truncated).await
+                self.arrived(record.query_id, truncated, &batches).await
             }
             Err(error) => {
                 if let Err(left) = file.abort().await {
@@ -260,6 +276,7 @@ impl Engine {
             policies: Set(serde_json::to_value(plan.planned.applied_policies()).map_err(Error::internal)?),
             truncated: Set(false),
             expires_at: Set(self.platform.clock.now() + kept),
+            batches: Set(None),
         };
         let tx = self.platform.db.begin().await?;
         Entity::insert(row).exec_without_returning(tx.conn()).await?;
@@ -267,13 +284,15 @@ impl Engine {
         Ok(name)
     }
 
-    async fn arrived(&self, query_id: QueryId, truncated: bool) -> Result<()> {
-        if !truncated {
-            return Ok(());
-        }
+    async fn arrived(&self, query_id: QueryId, truncated: bool, batches: &Batches) -> Result<()> {
+        let batches = serde_json::to_value(batches).map_err(Error::internal)?;
         let tx = self.platform.db.begin().await?;
-        let cut = Entity::update_many().col_expr(Column::Truncated, Expr::value(true));
-        cut.filter(Column::QueryId.eq(query_id)).exec(tx.conn()).await?;
+        Entity::update_many()
+            .col_expr(Column::Truncated, Expr::value(truncated))
+            .col_expr(Column::Batches, Expr::value(batches))
+            .filter(Column::QueryId.eq(query_id))
+            .exec(tx.conn())
+            .await?;
         tx.commit().await
     }
 
@@ -312,6 +331,11 @@ impl Engine {
     /// or where the person may now see something else than when it ran: that cannot be known where a row filter looks
     /// entitlements up in a table, which may have changed without a policy that has.
     pub async fn result(&self, caller: &Caller, run: &run::Model) -> Result<Kept> {
+        self.result_from(caller, run, 0).await
+    }
+
+    /// The same for somebody who wants the rows from this one on: what lies before the batch that it is in is not read.
+    pub async fn result_from(&self, caller: &Caller, run: &run::Model, row_wanted: u64) -> Result<Kept> {
         let access = Access::of(caller, Permission::DataSourceQuery)?;
         let tenant = access.tenant();
         let conflict = |reason: String| Error::new(ErrorCode::Conflict).with_message(reason);
@@ -348,12 +372,24 @@ impl Engine {
             return Err(conflict("What you may see of this data has changed since; run the query again.".to_owned()));
         }
         let store = self.sources.storage.store(tenant).await?;
-        let file = store.get(&Path::from(row.object_name)).await.map_err(Error::internal)?;
+        let path = Path::from(row.object_name);
+        let batches = row.batches.map(serde_json::from_value::<Batches>).transpose().map_err(Error::internal)?;
+        let mark = batches.and_then(|batches| Some((batches.head, batches.before(row_wanted)?)));
+        let (first_row, bytes) = match mark {
+            Some((head, (first_row, at))) if first_row > 0 => {
+                let head = store.get_range(&path, 0..head).await.map_err(Error::internal)?;
+                let rest = GetOptions { range: Some(GetRange::Offset(at)), ..GetOptions::default() };
+                let rest = store.get_opts(&path, rest).await.map_err(Error::internal)?;
+                (first_row, stream::iter([Ok(head)]).chain(rest.into_stream()).boxed())
+            }
+            _ => (0, store.get(&path).await.map_err(Error::internal)?.into_stream()),
+        };
         Ok(Kept {
             columns: serde_json::from_value(row.columns).map_err(Error::internal)?,
             policies: serde_json::from_value(row.policies).map_err(Error::internal)?,
             truncated: row.truncated,
-            reader: ArrowReader::new(file.into_stream()),
+            first_row,
+            reader: ArrowReader::new(bytes),
         })
     }
 

@@ -184,6 +184,7 @@ impl App {
         rivergen_policies::purge::register(&policies);
         let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
         rivergen_runs::results::register_jobs(&engine);
+        rivergen_runs::retention::register_jobs(&engine);
         let planners = planner_settings(config, &platform)?;
         let studio = Studio::new(engine.clone(), planners, authenticator.clone());
         rivergen_studio::sweep::register_jobs(&studio);
@@ -379,6 +380,8 @@ fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
             patience: Duration::from_secs(config.query.waiting_seconds),
         },
         results_kept: Duration::from_secs(config.query.results_hours.saturating_mul(3600)),
+        history_kept: (config.query.history_days > 0)
+            .then(|| chrono::Duration::days(i64::from(config.query.history_days))),
         answers_bytes: config.query.answers_bytes,
     })
 }

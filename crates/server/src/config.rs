@@ -197,6 +197,7 @@ pub struct Query {
     pub waiting_per_organization: usize,
     pub waiting_seconds: u64,
     pub results_hours: u64,
+    pub history_days: u32,
     pub answers_bytes: u64,
 }
 
@@ -336,6 +337,10 @@ impl Config {
         }
         if !(1..=720).contains(&self.query.results_hours) {
             return fault("query.results_hours", "must be from 1 to 720, which are thirty days".to_owned());
+        }
+        if !matches!(self.query.history_days, 0 | 31..=36_500) {
+            // A result, which hangs on its record, may be kept for thirty days.
+            return fault("query.history_days", "must be 0, or from 31 to 36500".to_owned());
         }
         if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty())
         {

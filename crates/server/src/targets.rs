@@ -3,8 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use rivergen_federation::{
+    provider::identity,
+    scim::{
+        group::{self, member as group_member},
+        user as pushed_user,
+    },
+};
 use rivergen_identity::user::User;
-use rivergen_kernel::{DataSourceId, Result, RoleId, Tenant, UserId, WorkspaceId};
+use rivergen_kernel::{DataSourceId, Error, Result, RoleId, Tenant, UserId, WorkspaceId};
 use rivergen_platform::{Clock, Database, db::TenantScope};
 use rivergen_policies::{
     rule::{ConfigError, RuleConfig},
@@ -12,7 +19,7 @@ use rivergen_policies::{
 };
 use rivergen_sources::source;
 use rivergen_tenancy::{member, role, standing::Standings, workspace};
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, prelude::Json};
 
 /// The organization's objects, read from the database.
 pub struct OrganizationTargets {
@@ -99,6 +106,28 @@ impl Targets for OrganizationTargets {
         rules: &[RuleConfig],
     ) -> Result<Vec<(usize, ConfigError)>> {
         rivergen_runs::fit::misfits(&self.db, tenant, sources, rules).await
+    }
+
+    /// Those that a provider named at the last sign-in, and those that one pushed.
+    async fn groups_of(&self, tenant: Tenant, user: UserId) -> Result<Vec<String>> {
+        let db = self.db.read();
+        // Index: sso_identities(user_id, organization_id).
+        let named = tenant.find::<identity::Entity>().filter(identity::Column::UserId.eq(user));
+        let named = named.select_only().column(identity::Column::Groups).into_tuple::<Json>().all(db).await?;
+        let mut groups = BTreeSet::new();
+        for named in named {
+            groups.extend(serde_json::from_value::<Vec<String>>(named).map_err(Error::internal)?);
+        }
+        // Indexes: scim_users(organization_id, user_id), scim_group_members(scim_user_id, group_id).
+        let pushed = group_member::Entity::find()
+            .join(JoinType::InnerJoin, group_member::to_user())
+            .join(JoinType::InnerJoin, group_member::to_group())
+            .filter(pushed_user::Column::OrganizationId.eq(tenant.organization_id()))
+            .filter(pushed_user::Column::UserId.eq(user))
+            .select_only()
+            .column(group::Column::DisplayName);
+        groups.extend(pushed.into_tuple::<String>().all(db).await?);
+        Ok(groups.into_iter().collect())
     }
 
     async fn member(&self, tenant: Tenant, user: UserId, workspace: Option<WorkspaceId>) -> Result<Option<Member>> {

@@ -7,11 +7,11 @@ use rivergen_kernel::{
     DataSourceId, Error, ErrorCode, Page, Permission, PolicyId, PolicyRuleId, QueryId, Result, UserId,
 };
 use rivergen_platform::{
-    db::TenantScope,
+    db::{TenantScope, count_up},
     errors,
     http::{Envelope, PageQuery, Path, Query, Reply, SignedIn},
 };
-use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -95,7 +95,7 @@ errors! { pub EvaluationsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVe
 /// List what a policy did
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/evaluations", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Filter, PageQuery),
-    responses((status = 200, description = "Latest first", body = Envelope<Page<PolicyEvaluation>>), EvaluationsErrors))]
+    responses((status = 200, description = "Latest first; `total_items` counts to 10000", body = Envelope<Page<PolicyEvaluation>>), EvaluationsErrors))]
 pub async fn get_policy_evaluations(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -126,7 +126,7 @@ pub async fn get_policy_evaluations(
     if let Some(end) = end {
         query = query.filter(Column::EvaluatedAt.lte(end));
     }
-    let total = query.clone().count(db).await?;
+    let total = count_up(db, query.clone()).await?;
     let rows = query.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     let items = rows.into_iter().map(PolicyEvaluation::new).collect::<Result<_>>()?;
     Ok(Reply::ok(Page::new(items, page, total), "What the policy did."))

@@ -85,6 +85,10 @@ impl Targets for Surroundings {
         Ok(Vec::new())
     }
 
+    async fn groups_of(&self, _: Tenant, _: UserId) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn member(&self, _: Tenant, _: UserId, _: Option<WorkspaceId>) -> Result<Option<Member>> {
         Ok(None)
     }

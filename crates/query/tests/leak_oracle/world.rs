@@ -426,6 +426,7 @@ fn caller() -> Subject {
         user_id: Some(UserId(3)),
         email: Some("b@y.org".to_owned()),
         role_names: vec!["Viewer".to_owned()],
+        groups: vec!["Sales".to_owned()],
         // A Thursday.
         at: Some(DateTime::UNIX_EPOCH + TimeDelta::hours(14)),
         ip: Some([10, 1, 2, 3].into()),
@@ -437,6 +438,8 @@ fn caller() -> Subject {
 const FACTS: &[(&str, bool)] = &[
     ("'Viewer' IN (current_user_roles)", true),
     ("'Owner' IN (current_user_roles)", false),
+    ("'Sales' IN (current_user_groups)", true),
+    ("'Ops' IN (current_user_groups)", false),
     ("current_user_id = 3", true),
     ("current_user_level > 5", false),
     ("current_hour BETWEEN 8 AND 16", true),

@@ -11,7 +11,7 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
-    db::TenantScope,
+    db::{TenantScope, count_up},
     errors,
     http::{Envelope, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
@@ -19,7 +19,7 @@ use rivergen_policies::evaluation::{
     RunKind, RunStage, RunStatus,
     run::{Column, Entity, Model},
 };
-use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -98,7 +98,7 @@ errors! {
 
 /// List queries that were run
 #[utoipa::path(get, path = "/api/v1/queries", tag = "data_sources", params(Filter, PageQuery),
-    responses((status = 200, description = "The newest first", body = Envelope<Page<QueryRun>>), ListErrors))]
+    responses((status = 200, description = "The newest first; `total_items` counts to 10000", body = Envelope<Page<QueryRun>>), ListErrors))]
 pub async fn list_queries(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,
@@ -123,7 +123,7 @@ pub async fn list_queries(
         runs = runs.filter(Column::StartedAt.lt(to));
     }
     let db = engine.platform.db.read();
-    let total = runs.clone().count(db).await?;
+    let total = count_up(db, runs.clone()).await?;
     let rows = runs
         .order_by_desc(Column::StartedAt)
         .order_by_desc(Column::Id)

@@ -77,10 +77,10 @@ pub async fn get_query_result(
     if run.user_id != caller.user_id {
         return Err(ErrorCode::NotFound.into());
     }
-    let kept = engine.result(&caller, &run).await?;
     match encoding(&headers) {
-        Some(encoding) => download(id, kept, encoding).await,
+        Some(encoding) => download(id, engine.result(&caller, &run).await?, encoding).await,
         None => {
+            let kept = engine.result_from(&caller, &run, page.offset()).await?;
             let total = run.row_count.and_then(|rows| u64::try_from(rows).ok()).unwrap_or_default();
             let (columns, truncated, policies) = (kept.columns.clone(), kept.truncated, kept.policies.clone());
             let policies_applied = policies.into_iter().map(PolicyOfQuery::from).collect();
@@ -92,9 +92,9 @@ pub async fn get_query_result(
     }
 }
 
-/// The rows of one page; those before it are read over.
+/// The rows of one page; those before it in its first batch are read over.
 async fn rows(mut kept: Kept, page: PageRequest) -> Result<Vec<Vec<serde_json::Value>>> {
-    let (mut before, mut wanted) = (page.offset(), page.limit());
+    let (mut before, mut wanted) = (page.offset().saturating_sub(kept.first_row), page.limit());
     let mut rows = Vec::new();
     while wanted > 0
         && let Some(batch) = kept.reader.next().await?

@@ -230,7 +230,8 @@ impl Person {
         let Member { membership, proved_email } = member;
         let may_query = membership.permissions.contains(&Permission::DataSourceQuery);
         let at = request.at.unwrap_or_else(|| engine.platform.clock.now());
-        let subject = Subject::new(&membership, user_id, proved_email.as_deref(), at, request.ip);
+        let groups = targets.groups_of(tenant, user_id).await?;
+        let subject = Subject::new(&membership, user_id, proved_email.as_deref(), at, request.ip).with_groups(groups);
         Ok(Self { user_id, subject, may_query, membership })
     }
 

@@ -1,6 +1,6 @@
 //! `/api/v1/queries`: the history of queries, and their cancellation.
 
-use rivergen_tests::{Backend, Server, on_both_databases};
+use rivergen_tests::{Backend, Server, eventually, on_both_databases};
 use serde_json::json;
 
 use super::query::{numbers, start_endless};
@@ -9,6 +9,8 @@ on_both_databases! {
     the_history_is_ones_own;
     a_running_query_is_cancelled_by_its_id;
     only_ones_own_are_cancelled;
+    the_record_is_kept_for_its_time with "[query]\nhistory_days = 31";
+    a_long_history_is_not_counted_to_its_end;
 }
 
 async fn the_history_is_ones_own(server: &Server) {
@@ -89,4 +91,43 @@ async fn a_query_is_cancelled_on_the_node_that_runs_it() {
     running.await.unwrap().error(409, "QUERY_CANCELLED");
     second.stop().await;
     first.stop().await;
+}
+
+async fn the_record_is_kept_for_its_time(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    acme.viewer.query(shop.crm, "SELECT count(*) FROM customers").await;
+    server.clock().advance(chrono::Duration::days(20));
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    viewer.query(shop.crm, "SELECT max(id) FROM customers").await;
+    let runs = "SELECT count(*) FROM query_runs";
+    let evaluations = "SELECT count(*) FROM policy_evaluations";
+    server.platform.jobs.run_due().await.unwrap();
+    let all = server.count(evaluations).await;
+    assert_eq!((server.count(runs).await, all), (2, 4));
+    server.clock().advance(chrono::Duration::days(12));
+    eventually("the older one to go", async || (server.count(runs).await == 1).then_some(())).await;
+    assert_eq!(server.count(evaluations).await, 2);
+    assert_eq!(server.count("SELECT count(*) FROM query_runs WHERE sql_text LIKE '%max%'").await, 1);
+    // What was counted by day stays.
+    assert!(server.count("SELECT count(*) FROM policy_evaluation_days").await > 2);
+}
+
+async fn a_long_history_is_not_counted_to_its_end(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let first = acme.viewer.query(shop.orders, "SELECT 1").await;
+    let columns = "organization_id, user_id, kind, sql_text, data_source_ids, status, started_at";
+    let copies = format!(
+        "INSERT INTO query_runs ({columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10030) \
+         SELECT {columns} FROM query_runs CROSS JOIN n WHERE id = {}",
+        first["query_id"]
+    );
+    server.execute(&copies).await;
+    let list = acme.viewer.client.get("/api/v1/queries?page_size=20").await.ok();
+    assert_eq!(list["pagination"]["total_items"], 10_000);
+    // What lies beyond is read all the same.
+    let beyond = acme.viewer.client.get("/api/v1/queries?page=501&page_size=20").await.ok();
+    assert_eq!(beyond["items"].as_array().unwrap().len(), 20);
 }

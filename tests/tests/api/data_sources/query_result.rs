@@ -9,6 +9,7 @@ use super::query::{ENDLESS, numbers};
 on_both_databases! {
     a_query_goes_on_and_its_result_is_read_later;
     a_result_is_a_download_too;
+    a_page_is_read_from_where_it_lies;
     what_fails_says_why;
     a_running_query_says_how_far_it_is_and_is_cancelled;
     a_result_is_for_who_asked;
@@ -86,6 +87,26 @@ async fn a_result_is_a_download_too(server: &Server) {
     assert_eq!(&get("application/vnd.apache.parquet").await[..4], b"PAR1");
     let last = acme.viewer.client.get(&format!("{}?page=3&page_size=10000", result(id))).await.ok();
     assert_eq!((last["items"].as_array().unwrap().len(), last["truncated"].as_bool()), (5_000, Some(true)));
+}
+
+/// What lies before a page is not read: not even noticed to be broken.
+async fn a_page_is_read_from_where_it_lies(server: &Server) {
+    let (acme, source) = numbers(server).await;
+    let id = send(&acme.viewer, source, json!({"query": "SELECT n FROM numbers ORDER BY n"})).await;
+    ended(&acme.viewer, id).await;
+    let page =
+        async |number: u32| acme.viewer.client.get(&format!("{}?page={number}&page_size=10000", result(id))).await;
+    let whole = [page(1).await.ok(), page(5).await.ok()];
+    for data in &whole {
+        assert_eq!(data["items"].as_array().unwrap().len(), 10_000);
+    }
+    let file = server.folder().join(format!("files/organizations/{}/results/{id}.arrows", acme.id));
+    let mut sealed = std::fs::read(&file).unwrap();
+    // In the second of the pieces that are sealed one by one, of 64 KiB; the last page lies far behind it.
+    sealed[100_000] ^= 1;
+    std::fs::write(&file, sealed).unwrap();
+    assert_eq!(page(5).await.ok(), whole[1]);
+    page(1).await.error(500, "INTERNAL_ERROR");
 }
 
 async fn what_fails_says_why(server: &Server) {

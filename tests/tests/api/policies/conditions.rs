@@ -4,8 +4,11 @@ use chrono::Duration;
 use rivergen_tests::{Organization, Server, Shop, on_both_databases};
 use serde_json::{Value, json};
 
+use crate::scim::{self, Provider};
+
 on_both_databases! {
     the_roles_and_the_address_of_the_person;
+    the_groups_of_the_person;
     the_moment_and_the_network;
     a_table_of_entitlements;
     a_table_of_entitlements_is_held_against_the_source;
@@ -38,6 +41,37 @@ async fn the_roles_and_the_address_of_the_person(server: &Server) {
     assert_eq!(seen(&acme, &shop, "current_user_email = 'viewer@acme.example'").await, [6, 0]);
     assert_eq!(seen(&acme, &shop, &format!("current_user_id = {}", acme.developer.id)).await, [0, 6]);
     assert_eq!(seen(&acme, &shop, "region = 'EU' OR current_user_nothing = 1").await, [0, 0]);
+}
+
+/// Those that a provider names at a sign-in, and those that one pushes.
+async fn the_groups_of_the_person(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let sales = "region = 'EU' OR 'Sales' IN (current_user_groups)";
+    // Of whom nobody has said anything, nothing is known.
+    assert_eq!(seen(&acme, &shop, sales).await, [0, 0]);
+    let provider = scim::provider(&acme, "login").await;
+    for (person, groups) in [(&acme.viewer, r#"["Sales", "Berlin"]"#), (&acme.developer, r#"["Ops"]"#)] {
+        let signed_in = format!(
+            "INSERT INTO sso_identities (organization_id, provider_id, subject, user_id, attributes, groups, created_at) \
+             VALUES ({}, {provider}, 'subject {}', {}, '{{}}', '{groups}', '2026-01-01 00:00:00+00:00')",
+            acme.id, person.id, person.id
+        );
+        server.execute(&signed_in).await;
+    }
+    assert_eq!(seen(&acme, &shop, sales).await, [6, 2]);
+    assert_eq!(seen(&acme, &shop, "'Ops' IN (current_user_groups)").await, [0, 6]);
+    let idp = Provider::of(server, &acme).await;
+    let (inside, outside) = (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await);
+    idp.group("Sales", &[&inside]).await;
+    for (user, hides_all_rows) in [(inside, false), (outside, true)] {
+        let draft = json!({"name": "p", "type": "row_level_security", "rules": [{"rule_name": "r",
+            "rule_type": "filter_rows", "rule_config": {"table": "customers", "condition": sales}}]});
+        let body = json!({"user_id": user.parse::<i64>().unwrap(), "data_source_id": shop.crm,
+            "changes": {"drafts": [draft]}});
+        let data = acme.admin.client.post("/api/v1/policies/simulate", body).await.ok();
+        assert_eq!(data["tables"][0]["after"]["row_filters"][0]["hides_all_rows"], hides_all_rows, "{data}");
+    }
 }
 
 async fn the_moment_and_the_network(server: &Server) {
