@@ -110,11 +110,10 @@ impl Policies {
         user_id: UserId,
         policies: &BTreeMap<DataSourceId, Vec<EffectivePolicy>>,
     ) -> Result<Vec<String>> {
-        let mut rules = policies.values().flatten().flat_map(|policy| &policy.rules);
-        if rules.any(RuleConfig::may_ask_for_groups) {
-            self.targets.groups_of(tenant, user_id).await
-        } else {
-            Ok(Vec::new())
+        let may_ask = |policy: &EffectivePolicy| policy.rules.iter().any(RuleConfig::may_ask_for_groups);
+        match policies.values().flatten().any(may_ask) {
+            true => self.targets.groups_of(tenant, user_id).await,
+            false => Ok(Vec::new()),
         }
     }
 
