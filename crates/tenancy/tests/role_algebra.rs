@@ -879,9 +879,9 @@ fn a_domain_lets_in_by_the_default_role() {
     trial.run(&Act::Join { person: newcomer });
     assert!(!trial.house.members[newcomer]);
     assert_eq!(trial.open_domain(developer), None);
-    assert_eq!(trial.open_domain(owner), Some((owner, None)));
+    trial.run(&Act::OpenDomain { actor: owner });
     assert_eq!(trial.set_default(developer, developer), None);
-    assert_eq!(trial.set_default(owner, developer), Some((owner, None)));
+    trial.run(&Act::SetDefault { actor: owner, role: developer });
     trial.run(&Act::Join { person: newcomer });
     assert_eq!(trial.everything()[&(newcomer, None)], trial.permissions_of(developer));
 }
