@@ -49,7 +49,7 @@ async fn files_lie_sealed_in_azure(backend: Backend) {
     server.stop().await;
 }
 
-/// Google's XML interface is S3's, resumed by multipart uploads as there, so the same server answers it. Its sign-in is
+/// Google's XML interface is S3's, uploads in parts included, so the same server answers it. Its sign-in is
 /// another: a token that the key of a service account signs, which this server takes unseen.
 async fn files_lie_sealed_in_gcs(backend: Backend) {
     let Some(store) = ObjectServer::s3().await else { return };
