@@ -105,7 +105,7 @@ impl DataSourceTypeInfo {
             },
             can_be_tunnelled: tunnel::is_possible(kind),
             abilities: SourceAbilities::of(sources, kind),
-            verification: SourceVerification::of(kind),
+            verification: connector.map(|_| SourceVerification::of(kind)),
             form: connector.map(|connector| connector.form()),
         }
     }
@@ -119,8 +119,9 @@ impl SourceAbilities {
 }
 
 impl SourceVerification {
-    pub fn of(kind: DataSourceType) -> Option<Self> {
-        kind.verification().map(|Verification { with, against }| Self { with, against })
+    pub fn of(kind: DataSourceType) -> Self {
+        let Verification { with, against } = kind.verification();
+        Self { with, against }
     }
 }
 

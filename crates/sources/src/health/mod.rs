@@ -63,7 +63,7 @@ pub struct Health {
     /// What of a query is left to the source.
     pub abilities: Option<SourceAbilities>,
     /// What its kind has been tried with.
-    pub verification: Option<SourceVerification>,
+    pub verification: SourceVerification,
 }
 
 /// One check.

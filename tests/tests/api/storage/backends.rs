@@ -1,4 +1,5 @@
-//! Files in a bucket instead of a directory: the same operations against an S3 server and an Azure of others.
+//! Files in a bucket instead of a directory: the same operations against an S3 server and an Azure of others, and against
+//! the former by Google's interface.
 
 use reqwest::StatusCode;
 use rivergen_tests::{
@@ -11,6 +12,7 @@ use serde_json::json;
 on_both_backends! {
     files_lie_sealed_in_s3;
     files_lie_sealed_in_azure;
+    files_lie_sealed_in_gcs;
 }
 
 async fn files_lie_sealed_in_s3(backend: Backend) {
@@ -45,6 +47,42 @@ async fn files_lie_sealed_in_azure(backend: Backend) {
     let server = Server::start(backend, &settings).await;
     files_come_and_go(&server).await;
     server.stop().await;
+}
+
+/// Google's XML interface is S3's, uploads in parts included, so the same server answers it. Its sign-in is
+/// another: a token that the key of a service account signs, which this server takes unseen.
+async fn files_lie_sealed_in_gcs(backend: Backend) {
+    let Some(store) = ObjectServer::s3().await else { return };
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let bucket = format!("{}/thebucket", store.endpoint);
+    assert!(http.put(&bucket).send().await.unwrap().status().is_success());
+    let settings = format!(
+        "[storage]\nbackend = \"gcs\"\n[storage.gcs]\nbucket = \"thebucket\"\nendpoint = \"{}\"\nprefix = \"in/here\"\n\
+         service_account_key = '{}'\n",
+        store.endpoint,
+        service_account()
+    );
+    let server = Server::start(backend, &settings).await;
+    let name = files_come_and_go(&server).await;
+    let sealed = http.get(format!("{bucket}/in/here/{name}")).send().await.unwrap();
+    assert_eq!(sealed.status(), StatusCode::OK);
+    let sealed = sealed.bytes().await.unwrap();
+    assert!(sealed.starts_with(b"RGSEALED") && !sealed.windows(12).any(|window| window == b"recognisable"));
+    assert!(!server.folder().join("files").exists(), "a directory was made that nothing lies in");
+    server.stop().await;
+}
+
+/// The key file of a service account, with a key made for the test.
+fn service_account() -> serde_json::Value {
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    json!({
+        "type": "service_account", "client_email": "rivergen@acme.iam.gserviceaccount.com", "private_key_id": "1",
+        "private_key": String::from_utf8(made.stdout).unwrap(),
+    })
 }
 
 /// Everything that is done with files; answers the name of one that is left.
