@@ -35,6 +35,7 @@ use crate::{
     application::{
         self, GrantType, Status,
         known::{Client, Clients},
+        usage::Tally,
     },
     dpop::{self, Confirmation},
     grant,
@@ -162,6 +163,7 @@ pub struct Access {
     directory: Arc<dyn Directory>,
     pub(crate) clients: Clients,
     pub(crate) published: Published,
+    pub(crate) tally: Tally,
     settings: Arc<Settings>,
     kept: Kept<Vec<u8>, Arc<Inspected>>,
 }
@@ -172,7 +174,8 @@ impl Access {
         let clients = Clients::new(platform.clone());
         let published = Published::new(platform.clone());
         let kept = Kept::new(platform.db.bus(), 100_000, std::time::Duration::from_secs(60), until);
-        Self { platform, keys, directory, clients, published, settings: Arc::new(settings), kept }
+        let (tally, settings) = (Tally::default(), Arc::new(settings));
+        Self { platform, keys, directory, clients, published, tally, settings, kept }
     }
 
     pub(crate) fn keys(&self) -> &SigningKeys {

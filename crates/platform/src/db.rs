@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rivergen_kernel::{Error, OrganizationId, Result, Tenant};
+use rivergen_kernel::{Error, OrganizationId, PageRequest, Result, Tenant};
 use sea_orm::sea_query::{Expr, Func, LikeExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
@@ -213,11 +213,14 @@ impl Transaction {
             );
             self.inner.execute_raw(notify).await?;
         }
-        self.inner.commit().await?;
-        for event in events {
-            self.bus.deliver(&event);
-        }
-        Ok(())
+        let (inner, bus) = (self.inner, self.bus);
+        // In a task of its own: whoever goes away meanwhile would leave a commit behind of which nobody is told.
+        let committed = tokio::spawn(async move {
+            inner.commit().await?;
+            events.iter().for_each(|event| bus.deliver(event));
+            Ok::<(), Error>(())
+        });
+        committed.await.map_err(Error::internal)?
     }
 }
 
@@ -248,13 +251,14 @@ impl TenantScope for Tenant {
 /// What a list of a record that grows without end counts to: beyond it, a page would cost as much as all of the record.
 pub const COUNTED: u64 = 10_000;
 
-/// How many rows a select finds, [`COUNTED`] at most.
-pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>) -> Result<u64> {
+/// How many rows a select finds: [`COUNTED`] at most, or one behind the page, so that the page knows whether there is a next.
+pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>, page: PageRequest) -> Result<u64> {
     use sea_orm::{
         QuerySelect, QueryTrait,
         sea_query::{Asterisk, ExprTrait, Query},
     };
-    let few = select.limit(COUNTED).into_query();
+    let behind = page.offset() + page.limit() + 1;
+    let few = select.limit(Ord::max(COUNTED, behind)).into_query();
     let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
     let row = db.query_one(&count).await?;
     let counted: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();

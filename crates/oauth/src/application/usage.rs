@@ -1,11 +1,18 @@
 //! `GET /api/v1/organizations/{org_id}/oauth-applications/{app_id}/usage`: whether anybody still needs an application. Its
-//! tokens are counted as they are given: one row for an application and a day.
+//! tokens are counted as they are given, in memory, and written down every few seconds: one row for an application and a day.
+//! What a node that is killed gave in its last seconds is not counted.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::extract::State;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use rivergen_kernel::{OauthApplicationId, OrganizationId, Permission, Result};
 use rivergen_platform::{
-    Transaction, errors,
+    Platform, errors,
     http::{Envelope, Path, Reply, SignedIn},
 };
 use sea_orm::{
@@ -17,7 +24,7 @@ use sea_orm::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Oauth, grant};
+use crate::{Oauth, application, grant};
 
 /// Of how many days is told, today's included.
 const DAYS: u64 = 30;
@@ -36,13 +43,72 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Counts an access token of this moment.
-pub async fn count(tx: &Transaction, application: OauthApplicationId, now: DateTime<Utc>) -> Result<()> {
-    let row = ActiveModel { application_id: Set(application), day: Set(now.date_naive()), issued: Set(1) };
-    let mut add = OnConflict::columns([Column::ApplicationId, Column::Day]);
-    add.value(Column::Issued, Expr::cust("oauth_token_days.issued + excluded.issued"));
-    Entity::insert(row).on_conflict(add).exec_without_returning(tx.conn()).await?;
-    Ok(())
+const WRITTEN_EVERY: Duration = Duration::from_secs(5);
+
+/// The access tokens that this node gave and has not written down yet; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Tally(Arc<Mutex<Unwritten>>);
+
+#[derive(Default)]
+struct Unwritten {
+    issued: BTreeMap<(OauthApplicationId, NaiveDate), i64>,
+    written: Option<Instant>,
+}
+
+impl Tally {
+    /// Counts an access token of this moment.
+    pub async fn count(&self, platform: &Platform, application: OauthApplicationId) -> Result<()> {
+        let day = platform.clock.now().date_naive();
+        let is_due = {
+            let mut unwritten = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *unwritten.issued.entry((application, day)).or_default() += 1;
+            unwritten.written.is_none_or(|written| written.elapsed() >= WRITTEN_EVERY)
+        };
+        if is_due { self.write_down(platform).await } else { Ok(()) }
+    }
+
+    /// Of two at once each writes its own.
+    async fn write_down(&self, platform: &Platform) -> Result<()> {
+        let issued = {
+            let mut unwritten = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            unwritten.written = Some(Instant::now());
+            std::mem::take(&mut unwritten.issued)
+        };
+        if issued.is_empty() {
+            return Ok(());
+        }
+        let written = write(platform, &issued).await;
+        if written.is_err() {
+            let mut unwritten = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for (day, number) in issued {
+                *unwritten.issued.entry(day).or_default() += number;
+            }
+        }
+        written
+    }
+}
+
+/// In the order of the key, so that nodes wait for each other and never in a circle. An application that is gone counts no more.
+async fn write(platform: &Platform, issued: &BTreeMap<(OauthApplicationId, NaiveDate), i64>) -> Result<()> {
+    let tx = platform.db.begin().await?;
+    let known = application::Entity::find().select_only().column(application::Column::Id);
+    let known = known.filter(application::Column::Id.is_in(issued.keys().map(|(application, _)| *application)));
+    let known: Vec<OauthApplicationId> = known.into_tuple().all(tx.conn()).await?;
+    let rows: Vec<ActiveModel> = issued
+        .iter()
+        .filter(|((application, _), _)| known.contains(application))
+        .map(|((application, day), number)| ActiveModel {
+            application_id: Set(*application),
+            day: Set(*day),
+            issued: Set(*number),
+        })
+        .collect();
+    if !rows.is_empty() {
+        let mut add = OnConflict::columns([Column::ApplicationId, Column::Day]);
+        add.value(Column::Issued, Expr::cust("oauth_token_days.issued + excluded.issued"));
+        Entity::insert_many(rows).on_conflict(add).exec_without_returning(tx.conn()).await?;
+    }
+    tx.commit().await
 }
 
 /// The first of the days that are told of.
@@ -91,6 +157,7 @@ pub async fn usage(
     let (_, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppRead).await?;
     let (db, now) = (oauth.platform().db.read(), oauth.platform().clock.now());
     let row = super::find(db, tenant, app_id).await?;
+    oauth.access.tally.write_down(oauth.platform()).await?;
     let people: Option<i64> = grant::Entity::find()
         .select_only()
         .column_as(grant::Column::UserId.into_expr().count_distinct(), "people")

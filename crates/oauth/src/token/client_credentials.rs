@@ -44,7 +44,6 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         at_most: None,
     };
     let access = asking.oauth.access.issue(subject).await?;
-    asking.count().await?;
     Ok(TokenAnswer {
         access_token: access.text,
         token_type: asking.token_type(),

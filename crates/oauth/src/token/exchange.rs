@@ -73,7 +73,6 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
             at_most: Some(subject.expires_at - now),
         })
         .await?;
-    asking.count().await?;
     Ok(TokenAnswer {
         access_token: access.text,
         token_type: asking.token_type(),

@@ -23,7 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Oauth,
     access_token::Subject,
-    application::{ClientType, known::Client, usage},
+    application::{ClientType, known::Client},
     client_authentication::authenticate,
     dpop,
     error::{Code, OauthError, OauthErrorBody, Result},
@@ -133,6 +133,10 @@ pub async fn token(
         exchange::GRANT_TYPE => exchange::exchange(&asking, &form).await?,
         _ => return Err(OauthError::new(Code::UnsupportedGrantType, "There is no such grant here.")),
     };
+    // Given already: a count that cannot be written down waits.
+    if let Err(error) = oauth.access.tally.count(oauth.platform(), client.row.id).await {
+        tracing::warn!(%error, "the tokens that were given could not be counted");
+    }
     Ok(([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(answer)))
 }
 
@@ -147,16 +151,7 @@ impl Asking<'_> {
         if let (Some(key), ClientType::Public) = (self.key, self.client.row.client_type) {
             grant.bind(tx, key).await?;
         }
-        grant::refresh_token::store(tx, grant.id, token, now).await?;
-        Ok(usage::count(tx, self.client.row.id, now).await?)
-    }
-
-    /// Counts a token with which nothing is kept.
-    async fn count(&self) -> Result<()> {
-        let platform = self.oauth.platform();
-        let tx = platform.db.begin().await?;
-        usage::count(&tx, self.client.row.id, platform.clock.now()).await?;
-        Ok(tx.commit().await?)
+        Ok(grant::refresh_token::store(tx, grant.id, token, now).await?)
     }
 
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.

@@ -126,7 +126,7 @@ pub async fn get_policy_evaluations(
     if let Some(end) = end {
         query = query.filter(Column::EvaluatedAt.lte(end));
     }
-    let total = count_up(db, query.clone()).await?;
+    let total = count_up(db, query.clone(), page).await?;
     let rows = query.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     let items = rows.into_iter().map(PolicyEvaluation::new).collect::<Result<_>>()?;
     Ok(Reply::ok(Page::new(items, page, total), "What the policy did."))

@@ -123,7 +123,7 @@ pub async fn list_queries(
         runs = runs.filter(Column::StartedAt.lt(to));
     }
     let db = engine.platform.db.read();
-    let total = count_up(db, runs.clone()).await?;
+    let total = count_up(db, runs.clone(), page).await?;
     let rows = runs
         .order_by_desc(Column::StartedAt)
         .order_by_desc(Column::Id)

@@ -573,21 +573,16 @@ pub mod assignment {
             self.record(tx, by, clock, "role.revoke").await
         }
 
-        /// Makes it somebody else's, who holds nothing in the organization yet. Whether it may be is the caller's business.
-        pub(crate) async fn hand_over(
-            &self,
-            tx: &Transaction,
-            to: UserId,
-            by: &Actor,
-            clock: &rivergen_platform::Clock,
-        ) -> Result<()> {
+        /// Makes it somebody else's, who holds nothing in the organization yet. Whether it may be is the caller's business,
+        /// and so is it to write the records, after everything else that the transaction locks.
+        pub(crate) async fn hand_over(&self, tx: &Transaction, to: UserId, by: &Actor) -> Result<[AuditRecord; 2]> {
             Entity::update_many()
                 .col_expr(Column::UserId, Expr::value(to))
                 .filter(Column::Id.eq(self.id))
                 .exec(tx.conn())
                 .await?;
-            self.record(tx, by, clock, "role.revoke").await?;
-            Self { user_id: to, ..self.clone() }.record(tx, by, clock, "role.assign").await
+            let given = Self { user_id: to, ..self.clone() };
+            Ok([self.told(by, "role.revoke"), given.told(by, "role.assign")])
         }
 
         async fn record(
@@ -597,10 +592,13 @@ pub mod assignment {
             clock: &rivergen_platform::Clock,
             action: &'static str,
         ) -> Result<()> {
-            let record = AuditRecord::new(Some(self.organization_id), by.clone(), action)
+            audit::record(tx, clock, self.told(by, action)).await
+        }
+
+        fn told(&self, by: &Actor, action: &'static str) -> AuditRecord {
+            AuditRecord::new(Some(self.organization_id), by.clone(), action)
                 .target("role", self.role_id.0)
-                .details(serde_json::json!({"user_id": self.user_id, "workspace_id": self.workspace_id}));
-            audit::record(tx, clock, record).await
+                .details(serde_json::json!({"user_id": self.user_id, "workspace_id": self.workspace_id}))
         }
     }
 }

@@ -104,7 +104,9 @@ impl Headcounts {
     pub fn new(db: &Database) -> Self {
         // Who signed in, or set up a second factor, is counted anew by then.
         let minute = Duration::from_secs(60);
-        Self(Kept::new(db.bus(), 10_000, minute, |(organization, _), _| vec![Event::MembersChanged(*organization)]))
+        Self(Kept::new(db.bus(), 10_000, minute, |(organization, _), _| {
+            vec![Event::MembersChanged(*organization), Event::OrganizationChanged(*organization)]
+        }))
     }
 }
 

@@ -233,8 +233,7 @@ async fn export(
             return Err(Error::invalid_field(field, "does not go with an export, which has no pages"));
         }
     }
-    let span = happened.span(platform.db.read(), tenant).await?;
-    let chosen = span.add(happened.condition()).add(query.condition());
+    let chosen = happened.condition().add(query.condition());
     let filters = json!({"actor_id": query.actor_id, "target_type": query.target_type, "target": query.target,
         "action": happened.action, "from": happened.from, "to": happened.to});
     let is_whole = filters.as_object().is_some_and(|filters| filters.values().all(Value::is_null));

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_identity::{
     account, mails,
@@ -15,7 +16,7 @@ use rivergen_identity::{
 };
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
-    Clock, Event, Transaction,
+    Event, Transaction,
     audit::{self, Actor, AuditRecord},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
@@ -110,6 +111,8 @@ pub async fn merge_users(
     require_everywhere(&tenancy, &caller, &of_source, &of_target).await?;
 
     let (mut moved, mut conflicts) = (Moved::default(), Vec::new());
+    // Written last: whoever writes one holds the log of the organization, and others come to it with their rows in hand.
+    let mut records = Vec::new();
     for id in &of_source {
         let entered = tenancy.enter(&caller, *id).await?;
         let tenant = entered.require(Permission::UserMerge)?;
@@ -128,7 +131,7 @@ pub async fn merge_users(
                     may_hand_over(&tenancy, &entered, role).await?;
                 }
                 let by = origin.actor(caller.user_id);
-                hand_over(&tx, tenant, source_id, &target, &roles, &by, &platform.clock).await?;
+                records.extend(hand_over(&tx, tenant, source_id, &target, &roles, &by, now).await?);
                 member::require_owner(&tx, tenant, source_id).await?;
                 member::end_exemption(&tx, tenant, source_id).await?;
                 moved.memberships += 1;
@@ -150,7 +153,7 @@ pub async fn merge_users(
         let record = AuditRecord::new(Some(*id), origin.actor(caller.user_id), "user.merge")
             .target("user", target_id.0)
             .details(json!({"merged_user_id": source_id}));
-        audit::record(&tx, &platform.clock, record).await?;
+        records.push(record);
     }
     // Before the account is closed, which would end them as those of a closed one.
     session::end_all(&tx, source_id, None, EndReason::AccountMerged, now).await?;
@@ -159,6 +162,7 @@ pub async fn merge_users(
     tx.publish(Event::UserChanged(target_id)).await?;
     let within = caller.tenant().ok();
     let user = detail(tx.conn(), target_id, within, now).await?;
+    audit::record_all(&tx, &platform.clock, records).await?;
     let message = match request.dry_run {
         Some(true) => "Nothing was changed; this is what would be.",
         _ => {
@@ -222,7 +226,8 @@ async fn may_hand_over(tenancy: &Tenancy, caller: &Caller, role: &HeldRole) -> R
     }
 }
 
-/// Puts the survivor in the place of a member, with these roles; sessions and tokens there end.
+/// Puts the survivor in the place of a member, with these roles; sessions and tokens there end. Answers what is to be written
+/// down of it.
 async fn hand_over(
     tx: &Transaction,
     tenant: Tenant,
@@ -230,8 +235,8 @@ async fn hand_over(
     to: &User,
     roles: &[&HeldRole],
     by: &Actor,
-    clock: &Clock,
-) -> Result<()> {
+    now: DateTime<Utc>,
+) -> Result<Vec<AuditRecord>> {
     let organization = tenant.organization_id();
     member::Entity::update_many()
         .col_expr(member::Column::UserId, Expr::value(to.id()))
@@ -240,10 +245,9 @@ async fn hand_over(
         .exec(tx.conn())
         .await?;
     // They have come in otherwise now.
-    let ended = invitation::end_of_member(tx, tenant, to.id(), clock.now()).await?;
-    audit::record_all(tx, clock, ended).await?;
+    let mut records = invitation::end_of_member(tx, tenant, to.id(), now).await?;
     for role in roles {
-        role.assignment.hand_over(tx, to.id(), by, clock).await?;
+        records.extend(role.assignment.hand_over(tx, to.id(), by).await?);
     }
     // Loans that are over.
     assignment::Entity::delete_many()
@@ -258,5 +262,6 @@ async fn hand_over(
         .await?;
     member::rename(tx, to).await?;
     tx.publish(Event::MembersChanged(organization)).await?;
-    tx.publish(Event::UserChanged(from)).await
+    tx.publish(Event::UserChanged(from)).await?;
+    Ok(records)
 }
