@@ -74,9 +74,8 @@ pub async fn client(oauth: &Oauth, address: &str) -> Result<Arc<Client>> {
     if !is_good(oauth, address) {
         return Err(refused("its address must be https, with a path, and without a query"));
     }
-    let fetched = oauth.access.published.get(address).await?;
-    let document = (*fetched).as_ref().map_err(|reason| refused(reason))?;
-    let checked = read(oauth, &policy, address, document).map_err(|reason| refused(&reason))?;
+    let document = oauth.access.published.get(address).await?.map_err(|reason| refused(&reason))?;
+    let checked = read(oauth, &policy, address, &document).map_err(|reason| refused(&reason))?;
     // Index: oauth_applications(client_id), unique.
     let known = Entity::find().filter(Column::ClientId.eq(address)).one(platform.db.read()).await?;
     if known.as_ref().is_some_and(|row| row.origin != Origin::Document || row.status != Status::Active) {
@@ -94,8 +93,8 @@ pub async fn client(oauth: &Oauth, address: &str) -> Result<Arc<Client>> {
         Some(known) => Model {
             description: known.description.clone(),
             resources: known.resources.clone(),
-            verified_at: known.verified_at,
-            preapproved: known.preapproved,
+            verified_at: known.verified_at.filter(|_| !said.is_another_than(known)),
+            preapproved: known.preapproved && !said.is_another_than(known),
             token_generation: known.token_generation,
             responsible_user_id: known.responsible_user_id,
             responsible_since: known.responsible_since,
@@ -137,8 +136,15 @@ pub(crate) async fn kept(oauth: &Oauth, client: Arc<Client>, actor: Actor) -> Re
     let (now, row) = (platform.clock.now(), &client.row);
     let tx = platform.db.begin().await?;
     if row.id.0 > 0 {
+        let before = Entity::find_by_id(row.id).one(tx.conn()).await?.ok_or(ErrorCode::ApplicationNotFound)?;
         let changed = application::ActiveModel { id: Set(row.id), updated_at: Set(now), ..checked.columns() };
         let row = changed.update(tx.conn()).await?;
+        let row = application::agreed_anew(&tx, &before, row).await?;
+        let record = AuditRecord::new(Some(row.organization_id), actor, "oauth_application.update")
+            .target("oauth_application", row.id.0)
+            .details(json!({"name": row.name, "by_itself": true, "redirect_uris": row.redirect_uris,
+                "scopes": row.scopes}));
+        audit::record(&tx, &platform.clock, record).await?;
         tx.publish(Event::ApplicationChanged(row.id)).await?;
         tx.commit().await?;
         return Ok(Arc::new(Client::new(row, Vec::new())?));

@@ -79,6 +79,12 @@ pub async fn remember(
     Ok(())
 }
 
+/// Nobody has agreed to the application any more. Index: oauth_consents(application_id).
+pub async fn forget_all(tx: &Transaction, application: OauthApplicationId) -> Result<()> {
+    Entity::delete_many().filter(Column::ApplicationId.eq(application)).exec(tx.conn()).await?;
+    Ok(())
+}
+
 /// Forgets it.
 pub async fn forget(tx: &Transaction, user: UserId, application: OauthApplicationId) -> Result<bool> {
     let theirs = Entity::delete_many().filter(Column::UserId.eq(user)).filter(Column::ApplicationId.eq(application));

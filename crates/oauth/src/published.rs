@@ -22,25 +22,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What came, or in a few words why nothing did.
 pub type Fetched = std::result::Result<Value, String>;
 
+/// As it came: what is read from it takes a hundred times the room.
+type Raw = std::result::Result<Vec<u8>, String>;
+
 /// What this node fetched; cheap to clone.
 #[derive(Clone)]
 pub struct Published {
     platform: Platform,
-    kept: Kept<String, Arc<Fetched>>,
+    kept: Kept<String, Arc<Raw>>,
 }
 
 impl Published {
     pub fn new(platform: Platform) -> Self {
-        let kept = Kept::new(platform.db.bus(), 1_000, Duration::from_secs(60), |_, _: &Arc<Fetched>| Vec::new());
+        let kept = Kept::new(platform.db.bus(), 1_000, Duration::from_secs(60), |_, _: &Arc<Raw>| Vec::new());
         Self { platform, kept }
     }
 
     /// The JSON at an address.
-    pub async fn get(&self, address: &str) -> Result<Arc<Fetched>> {
-        self.kept.get_or_load(address.to_owned(), self.load(address)).await
+    pub async fn get(&self, address: &str) -> Result<Fetched> {
+        let raw = self.kept.get_or_load(address.to_owned(), self.load(address)).await?;
+        Ok(match &*raw {
+            Ok(bytes) => serde_json::from_slice(bytes).map_err(|_| "it is no JSON".to_owned()),
+            Err(reason) => Err(reason.clone()),
+        })
     }
 
-    async fn load(&self, address: &str) -> Result<Arc<Fetched>> {
+    async fn load(&self, address: &str) -> Result<Arc<Raw>> {
         let host = Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         self.platform.limits.check(&FETCHES_BY_HOST, &host)?;
         Ok(Arc::new(fetch(&self.platform, address).await))
@@ -49,11 +56,11 @@ impl Published {
     /// The public keys at an address; none where there are none that may be used.
     pub async fn keys(&self, address: &str) -> Result<Option<JwkSet>> {
         let fetched = self.get(address).await?;
-        Ok((*fetched).as_ref().ok().and_then(|keys| assertion::check(keys).ok()))
+        Ok(fetched.ok().and_then(|keys| assertion::check(&keys).ok()))
     }
 }
 
-async fn fetch(platform: &Platform, address: &str) -> Fetched {
+async fn fetch(platform: &Platform, address: &str) -> Raw {
     let http = platform.outbound.http_without_redirects();
     let request = http.get(address).header("accept", "application/json").timeout(PATIENCE);
     let response = request.send().await.map_err(|error| match net::blocked(&error) {
@@ -69,7 +76,7 @@ async fn fetch(platform: &Platform, address: &str) -> Fetched {
         return Err("it is not application/json".to_owned());
     }
     let body = net::read_bounded(response, LARGEST).await.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&body).map_err(|_| "it is no JSON".to_owned())
+    Ok(body.to_vec())
 }
 
 /// `application/json`, or a kind of it, such as `application/jwk-set+json`.

@@ -253,14 +253,10 @@ pub async fn update(
         return Err(invalid("How it proves itself does not change; register it anew."));
     }
     let tx = platform.db.begin().await?;
-    let row = application::ActiveModel {
-        id: Set(before.id),
-        updated_at: Set(platform.clock.now()),
-        // Whoever vouched for it did for what it was.
-        verified_at: Set(None),
-        ..checked.columns()
-    };
+    let row =
+        application::ActiveModel { id: Set(before.id), updated_at: Set(platform.clock.now()), ..checked.columns() };
     let row = row.update(tx.conn()).await?;
+    let row = application::agreed_anew(&tx, &before, row).await?;
     tx.publish(Event::ApplicationChanged(row.id)).await?;
     let action = "oauth_application.update";
     let record = AuditRecord::new(Some(row.organization_id), origin.anonymous(), action)

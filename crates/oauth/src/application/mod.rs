@@ -35,6 +35,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope},
 };
 use sea_orm::{
+    ActiveValue::Set,
     ConnectionTrait,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait},
@@ -43,7 +44,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::Oauth;
+use crate::{Oauth, consent};
 
 pub(crate) fn operations() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
@@ -176,6 +177,15 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// Whether what people and administrators agreed to is not this any more: its name, how it proves itself, or where its
+    /// codes go.
+    pub(crate) fn is_another_than(&self, before: &Model) -> bool {
+        (&self.name, self.client_type, &self.redirect_uris) != (&before.name, before.client_type, &before.redirect_uris)
+            || (&self.jwks, &self.jwks_uri) != (&before.jwks, &before.jwks_uri)
+    }
+}
+
 /// Index: oauth_applications(organization_id, id).
 impl TenantOwned for Entity {
     fn organization_column() -> Column {
@@ -299,4 +309,15 @@ fn check_resources(oauth: &Oauth, resources: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Of an application that says something else of itself now ([`Model::is_another_than`]): nobody vouches for it or has agreed
+/// to it any more. Answers it as it is then.
+pub(crate) async fn agreed_anew(tx: &Transaction, before: &Model, row: Model) -> Result<Model> {
+    if !row.is_another_than(before) {
+        return Ok(row);
+    }
+    consent::forget_all(tx, row.id).await?;
+    let anew = ActiveModel { id: Set(row.id), verified_at: Set(None), preapproved: Set(false), ..Default::default() };
+    Ok(anew.update(tx.conn()).await?)
 }

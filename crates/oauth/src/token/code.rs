@@ -52,7 +52,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         replayed(asking, &grant).await?;
         return Err(invalid());
     }
-    asking.keep(&tx, &grant, &refresh_token, now).await?;
+    asking.keep_first(&tx, &grant, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

@@ -38,7 +38,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if !grant.exchange(&tx, now).await? {
         return Err(invalid());
     }
-    asking.keep(&tx, &grant, &refresh_token, now).await?;
+    asking.keep_first(&tx, &grant, &refresh_token, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

@@ -49,6 +49,11 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     let is_near = subject.claims.org == client.row.organization_id;
     // Only of a person: what a service does for itself it does with its own proof.
     let (Some(grant), true) = (subject.claims.grant, is_meant && is_near) else { return Err(invalid()) };
+    // What was bound to a key does not come out as what everybody can use who has it.
+    if subject.claims.cnf.is_some() && asking.key.is_none() {
+        let reason = "The subject token is bound to a key: send a proof of your own as DPoP.";
+        return Err(OauthError::new(Code::InvalidDpopProof, reason));
+    }
     let grant = grant::Model::find(platform.db.read(), grant).await?.ok_or_else(invalid)?;
     let scope = narrowed(&subject.scope, form.get("scope"))?.limited_to(&client.scopes);
     if scope.api().0.is_empty() {

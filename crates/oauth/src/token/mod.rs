@@ -145,9 +145,15 @@ impl Asking<'_> {
         if self.key.is_some() { "DPoP" } else { "Bearer" }
     }
 
-    /// Keeps the refresh token of what is given. Those of a public client are bound to the key that it proves: they have no
-    /// other owner (RFC 9449, section 5).
-    async fn keep(&self, tx: &Transaction, grant: &grant::Model, token: &Token, now: DateTime<Utc>) -> Result<()> {
+    /// Keeps the first refresh token of a grant. Those of a public client are bound to the key that it proves: they have no
+    /// other owner (RFC 9449, section 5). Never later: whoever stole one would bind the others to a key of their own.
+    async fn keep_first(
+        &self,
+        tx: &Transaction,
+        grant: &grant::Model,
+        token: &Token,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
         if let (Some(key), ClientType::Public) = (self.key, self.client.row.client_type) {
             grant.bind(tx, key).await?;
         }

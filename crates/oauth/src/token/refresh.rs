@@ -45,7 +45,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         reused(asking, &grant).await?;
         return Err(invalid());
     }
-    asking.keep(&tx, &grant, &next, now).await?;
+    refresh_token::store(&tx, grant.id, &next, now).await?;
     tx.commit().await?;
     Ok(answer)
 }
