@@ -50,7 +50,8 @@ if scripts/has-doc-tests.sh; then
 fi
 
 step "Tests"
-scripts/with-postgres.sh cargo nextest run --workspace --locked --profile ci "$@"
+# Twice the cores: tests wait for the disk and for each other's servers about half of their time.
+scripts/with-postgres.sh cargo nextest run --workspace --locked --profile ci --test-threads "$(($(nproc) * 2))" "$@"
 
 # What is asked for by name is a part of the tests above.
 if [ $# -eq 0 ]; then

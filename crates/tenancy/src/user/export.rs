@@ -154,6 +154,9 @@ pub struct PersonalData {
     /// Questions with the SQL of which the person said that it answers them.
     #[schema(value_type = Vec<Object>)]
     prompt_verified_pairs: Vec<Value>,
+    /// What the person said of what data means: joins, metrics, descriptions, synonyms.
+    #[schema(value_type = Vec<Object>)]
+    prompt_semantics: Vec<Value>,
     /// What the person did: their records of the audit log.
     #[schema(value_type = Vec<Object>)]
     activities: Vec<Value>,

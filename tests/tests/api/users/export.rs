@@ -83,7 +83,7 @@ async fn a_person_gets_everything_and_no_secret(server: &Server) {
 }
 
 /// The columns that say whose a record is, each with the section that hands its rows out.
-const EXPORTED: [(&str, &str, &str); 32] = [
+const EXPORTED: [(&str, &str, &str); 33] = [
     ("audit_log", "actor_user_id", "activities"),
     ("data_sources", "created_by_user_id", "data_sources"),
     ("invitations", "invited_by_user_id", "invitations_sent"),
@@ -97,6 +97,7 @@ const EXPORTED: [(&str, &str, &str); 32] = [
     ("policy_assignments", "user_id", "policy_assignments"),
     ("policy_evaluations", "user_id", "policy_evaluations"),
     ("prompt_executions", "user_id", "prompt_executions"),
+    ("prompt_semantics", "created_by_user_id", "prompt_semantics"),
     ("prompt_templates", "created_by_user_id", "prompt_templates"),
     ("prompt_verified_pairs", "created_by_user_id", "prompt_verified_pairs"),
     ("prompts", "created_by_user_id", "prompts"),
@@ -125,7 +126,7 @@ const SECRET: &str = "hashes and counters";
 const UNDER_WAY: &str = "a sign-in or a test that is under way, for minutes";
 
 /// The other columns that name somebody, each with the reason why no section reads it.
-const EXCUSED: [(&str, &str, &str); 25] = [
+const EXCUSED: [(&str, &str, &str); 28] = [
     ("abac_policies", "created_by_user_id", DEED),
     ("column_tags", "changed_by_user_id", DEED),
     ("data_sources", "updated_by_user_id", DEED),
@@ -143,7 +144,10 @@ const EXCUSED: [(&str, &str, &str); 25] = [
     ("policy_assignments", "applied_by_user_id", DEED),
     ("policy_versions", "changed_by_user_id", DEED),
     ("prompt_glossaries", "updated_by_user_id", DEED),
+    ("prompt_semantics", "confirmed_by_user_id", DEED),
+    ("prompt_semantics", "user_id", "they are among the definitions that the person made"),
     ("prompt_verified_pairs", "verified_by_user_id", DEED),
+    ("prompt_versions", "changed_by_user_id", DEED),
     ("role_assignments", "assigned_by_user_id", DEED),
     ("social_states", "user_id", UNDER_WAY),
     ("sso_providers", "created_by_user_id", DEED),
@@ -154,7 +158,7 @@ const EXCUSED: [(&str, &str, &str); 25] = [
 ];
 
 /// Where a word of a fixed list stands in the record.
-const WORDS: [Given<'static>; 15] = [
+const WORDS: [Given<'static>; 18] = [
     ("invitations", "status", "'revoked'"),
     ("mfa_methods", "kind", "'totp'"),
     ("oauth_applications", "client_type", "'public'"),
@@ -162,6 +166,9 @@ const WORDS: [Given<'static>; 15] = [
     ("oauth_applications", "status", "'active'"),
     ("prompt_executions", "status", "'completed'"),
     ("prompt_executions", "ai_processing_status", "'completed'"),
+    ("prompt_semantics", "kind", "'synonym'"),
+    ("prompt_semantics", "origin", "'person'"),
+    ("prompt_semantics", "status", "'confirmed'"),
     ("prompt_templates", "status", "'draft'"),
     ("prompt_verified_pairs", "status", "'candidate'"),
     ("prompts", "status", "'draft'"),
