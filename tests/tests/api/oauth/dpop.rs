@@ -209,11 +209,11 @@ async fn a_refresh_token_of_a_public_client_is_bound(server: &Server) {
     let third = granted(refresh(server, &app, &key, &second).await);
     refused(refresh(server, &app, &key, &first).await, 400, "invalid_grant");
     refused(refresh(server, &app, &key, &third).await, 400, "invalid_grant");
-    // From the first proof on, and not before.
+    // From its grant on, or never: whoever stole one binds nobody to a key of their own, and its owner's shows the theft.
     let loose = app.tokens(&acme.viewer).await;
-    let bound = granted(refresh(server, &app, &key, &loose).await);
-    refused(app.refresh(text(&bound, "refresh_token")).await, 400, "invalid_grant");
-    granted(refresh(server, &app, &key, &bound).await);
+    let stolen = granted(refresh(server, &app, &other, &loose).await);
+    refused(app.refresh(text(&loose, "refresh_token")).await, 400, "invalid_grant");
+    refused(refresh(server, &app, &other, &stolen).await, 400, "invalid_grant");
 }
 
 async fn a_refresh_token_of_a_client_that_proves_itself_is_not_bound(server: &Server) {
