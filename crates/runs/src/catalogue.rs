@@ -360,7 +360,8 @@ mod tests {
         let mask = json!({"column": "email", "masking_function": "redact", "unless_role_ids": [2]});
         let initial = json!({"column": "email", "masking_function": "expression",
             "options": {"expression": "CASE WHEN region = current_user_region THEN email ELSE NULL END"}});
-        let cases: [(&str, Vec<(RuleType, Json)>, Subject); 9] = [
+        type Case = (&'static str, Vec<(RuleType, Json)>, Subject);
+        let cases: [Case; 9] = [
             (
                 "attribute",
                 filter("region = current_user_region"),
