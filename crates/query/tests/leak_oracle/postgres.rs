@@ -32,7 +32,7 @@ impl Postgres {
         self.cases.set(self.cases.get() + 1);
         let schema = format!("case_{}", self.cases.get());
         self.database.execute(&format!("CREATE SCHEMA {schema}")).await;
-        Case { database: &self.database, schema, by_bytes: self.cases.get() % 2 == 0 }
+        Case { database: &self.database, schema, by_bytes: self.cases.get().is_multiple_of(2) }
     }
 }
 
