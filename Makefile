@@ -19,7 +19,7 @@ test: ## Install what the tests need and run everything: format, lints, licences
 
 build: ## Build the console and the server, optimised
 	scripts/build-console.sh
-	cargo build --release --locked -p rivergen
+	cargo build --release --locked -p rivergen --features local-models
 
 lint: ## Format check and lints only
 	cargo fmt --all --check
@@ -38,4 +38,3 @@ openapi: ## Write docs/openapi.json from the code
 bench: ## Measure a release build; prints a table of ratios (takes some minutes)
 	scripts/build-console.sh
 	scripts/bench.sh
-	RIVERGEN_BIN=$(RELEASE) scripts/test-console.sh console/tests/quickness.bench.mjs

@@ -5,7 +5,8 @@
 #         ─ tests (SQLite and PostgreSQL) ─ console in a browser
 #
 # Installs what is missing, needs no network once that and the dependencies are there, and leaves the
-# checkout as it was. What cannot be installed fails it; with RIVERGEN_REQUIRE_TOOLS=0 the tests that want it are passed over. Arguments are handed to `cargo nextest run`: scripts/test.sh -E 'test(signup)'.
+# checkout as it was. What cannot be installed fails it; with RIVERGEN_REQUIRE_TOOLS=0 the tests that want it are passed
+# over. Arguments are handed to `cargo nextest run`: scripts/test.sh -E 'test(signup)'.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/rivergen/target}"

@@ -28,13 +28,16 @@ pub enum BenchError {
     Database(Box<dyn std::error::Error + Send + Sync>),
     #[error("the database: {0}")]
     Sql(#[from] sea_orm::DbErr),
+    /// With what the server says: the driver's own words are few.
+    #[error("PostgreSQL: {0:?}")]
+    Postgres(#[from] tokio_postgres::Error),
     #[error("the data could not be written: {0}")]
     Data(#[from] rivergen::demo::data::DataError),
     #[error("the data could not be written: {0}")]
     Parquet(#[from] datafusion::parquet::errors::ParquetError),
     #[error("the data could not be written: {0}")]
     Arrow(#[from] datafusion::arrow::error::ArrowError),
-    #[error("the files could not be opened: {0}")]
+    #[error("the data could not be opened: {0}")]
     Connector(#[from] rivergen_connectors::ConnectorError),
     #[error("the files could not be opened: {0}")]
     Store(#[from] object_store::Error),

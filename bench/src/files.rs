@@ -160,7 +160,8 @@ fn send(server: &Server, token: &str, at: &str, from: usize, to: usize, block: &
     }
 }
 
-fn open(server: &Server, what: &str, token: &str, headers: &str) -> Result<TcpStream> {
+/// A request whose body is still to be written.
+pub fn open(server: &Server, what: &str, token: &str, headers: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(server.address)?;
     let address = server.address;
     let head = format!("host: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n");
@@ -168,7 +169,8 @@ fn open(server: &Server, what: &str, token: &str, headers: &str) -> Result<TcpSt
     Ok(stream)
 }
 
-fn request(server: &Server, what: &str, token: &str, headers: &str, body: &[u8]) -> Result<(String, Vec<u8>)> {
+/// A request, and the head and the body of its good answer.
+pub fn request(server: &Server, what: &str, token: &str, headers: &str, body: &[u8]) -> Result<(String, Vec<u8>)> {
     let mut stream = open(server, what, token, &format!("{headers}content-length: {}\r\n", body.len()))?;
     stream.write_all(body)?;
     answer(stream)

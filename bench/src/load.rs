@@ -32,6 +32,12 @@ impl Load {
         Self { address, request: request.into_bytes(), connections }
     }
 
+    /// `DELETE` with a token.
+    pub fn delete(address: SocketAddr, path: &str, token: &str) -> Self {
+        let request = format!("DELETE {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+        Self { address, request: request.into_bytes(), connections: 1 }
+    }
+
     /// `POST` with a body of JSON, and a token where there is one.
     pub fn post(
         address: SocketAddr,
@@ -177,6 +183,7 @@ pub struct Connection {
 enum Wanted {
     Success,
     Redirect,
+    Anything,
 }
 
 impl Connection {
@@ -207,6 +214,14 @@ impl Connection {
         location.map(str::to_owned).ok_or_else(|| BenchError::Answer("a redirect to nowhere".into()))
     }
 
+    /// Sends the request and reads its answer, whatever it is; its status.
+    pub async fn status(&mut self, request: &[u8]) -> Result<u16> {
+        self.answered(request, Wanted::Anything).await?;
+        let digits = self.buffer.get(VERSION.len()..VERSION.len() + 3).unwrap_or_default();
+        let status = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+        status.ok_or_else(|| BenchError::Answer("an answer without a status".into()))
+    }
+
     async fn answered(&mut self, request: &[u8], wanted: Wanted) -> Result<()> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -228,14 +243,18 @@ impl Connection {
     }
 }
 
+/// Before the status of an answer.
+const VERSION: &str = "HTTP/1.1 ";
+
 fn content_length(head: &[u8], wanted: Wanted) -> Result<usize> {
     let head = String::from_utf8_lossy(head);
     let refused = || BenchError::Answer(head.lines().next().unwrap_or_default().to_owned());
     let expected = match wanted {
-        Wanted::Success => "HTTP/1.1 20",
-        Wanted::Redirect => "HTTP/1.1 30",
+        Wanted::Success => "20",
+        Wanted::Redirect => "30",
+        Wanted::Anything => "",
     };
-    if !head.starts_with(expected) {
+    if !head.strip_prefix(VERSION).is_some_and(|status| status.starts_with(expected)) {
         return Err(refused());
     }
     header(&head, "content-length").and_then(|length| length.parse().ok()).ok_or_else(refused)

@@ -9,27 +9,37 @@
 //!   single sign-on              against    sign-ins with a password
 //!   GET /api/v1/sessions        against    the same in an almost empty database
 //!   lists and checks of members against    the same in an organization of a thousand
+//!   impact previews, imports    against    the same in an organization of a thousand
+//!   a role taken on a node      against    a goal, until another node refuses
 //!   lookups of SCIM users       against    the same with a thousand users
 //!   a governed query            against    the same engine without policies, and DuckDB on the same files
 //!   TPC-H                       against    the same, and DataFusion without us
+//!   a query over PostgreSQL     against    the same SQL sent there by hand: time, and bytes that are read
+//!   TPC-H over PostgreSQL       against    the same engine without policies, and SQL by hand
+//!   results as CSV, Arrow       against    Arrow's own writers on the same rows, and a goal for memory
 //!   files in and out            against    copies sealed in the same way
 //!   tokens of applications      against    a goal
 //!   refresh, read in a storm    against    a goal
+//!   pages in a browser          against    goals, beside a document that runs nothing
 //!   start, memory               against    a goal
 //! ```
 //!
 //! Medians are printed with the goals; nothing is asserted.
 
+mod console;
 mod duckdb;
 mod engine;
 mod error;
+mod federation;
 mod files;
 mod http;
 mod load;
 mod members;
 mod oauth;
+mod postgres;
 mod queries;
 mod report;
+mod results;
 mod scim;
 mod server;
 mod sessions;
@@ -37,6 +47,7 @@ mod sign_ins;
 mod sso;
 mod start;
 mod tpch;
+mod wire;
 
 use std::{
     net::SocketAddr,
@@ -67,12 +78,15 @@ struct Cli {
     /// Rows of the table that is queried
     #[arg(long, value_name = "N", default_value_t = 5_000_000)]
     rows: usize,
-    /// Scale of TPC-H; 1 is a gigabyte of text
+    /// Scale of TPC-H, in files and in PostgreSQL; 1 is a gigabyte of text
     #[arg(long, value_name = "N", default_value_t = 1.0)]
     scale: f64,
     /// A PostgreSQL server on which databases may be made; without it SQLite alone is measured
     #[arg(long, value_name = "URL", env = "RIVERGEN_TEST_POSTGRES_URL", hide_env_values = true)]
     postgres: Option<String>,
+    /// The folder of the console, with its Node packages; without it no browser is driven
+    #[arg(long, value_name = "PATH")]
+    console: Option<PathBuf>,
     /// Measure one subject alone
     #[arg(long, value_name = "SUBJECT")]
     only: Option<Subject>,
@@ -92,7 +106,10 @@ enum Subject {
     Oauth,
     Queries,
     Tpch,
+    Federation,
+    Results,
     Files,
+    Console,
 }
 
 #[derive(Debug, Subcommand)]
@@ -192,9 +209,21 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         eprintln!("TPC-H …");
         tpch::measure(cli.python.as_deref(), cli.scale, &mut report)?;
     }
+    if wanted(Subject::Federation) {
+        eprintln!("a database of TPC-H …");
+        federation::measure(cli.python.as_deref(), cli.postgres.as_deref(), cli.scale, &mut report)?;
+    }
+    if wanted(Subject::Results) {
+        eprintln!("results …");
+        results::measure(binary, cli.rows, &mut report)?;
+    }
     if wanted(Subject::Files) {
         eprintln!("files …");
         files::measure(binary, &mut report)?;
+    }
+    if wanted(Subject::Console) {
+        eprintln!("the console in a browser …");
+        console::measure(binary, cli.console.as_deref(), &mut report)?;
     }
     if cli.postgres.is_some() {
         report.note("PostgreSQL was the tests' own, which does not wait for its disk; SQLite waits at every commit.");

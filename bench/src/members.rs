@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{BenchError, Result},
-    load::{self, Load},
+    load::{self, Connection, Load},
     percentile,
     report::{Goal, Report},
     server::Server,
@@ -39,22 +39,31 @@ const WARM_UP: i64 = 20;
 /// In the audit log, for each member.
 const RECORDS: i64 = 10;
 
+const FEW_IMPORTED: usize = 10_000;
 const IMPORTED: usize = 100_000;
+/// Of a change of the role that all hold.
+const PREVIEWS: usize = 5;
+/// Times that a role is taken on one node, and asked for on another.
+const TAKEN: usize = 100;
 const CHECKS: u32 = 200_000;
 const POLICIES: i64 = 100;
 
 /// Everything on one database: SQLite where none is given.
-pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut Report) -> Result<()> {
-    let server = Server::provisioned_on(binary, database)?;
+pub fn measure(binary: &Path, name: &str, url: Option<&str>, report: &mut Report) -> Result<()> {
+    let server = Server::provisioned_on(binary, url)?;
     let token = server.sign_in()?.access_token;
     let runtime = load::runtime()?;
 
-    let database = runtime.block_on(connect_to(&server, database))?;
+    let database = runtime.block_on(connect_to(&server, url))?;
     let mut organization = runtime.block_on(Large::found(&database))?;
     runtime.block_on(organization.grow(&database, FEW))?;
     let few = organization.ask(&server, &token)?;
+    let few_previewed = organization.preview(&server, &token)?;
+    let few_imported = organization.import(&server, &token, FEW_IMPORTED)?;
+    runtime.block_on(mails_are_sent(&database))?;
     runtime.block_on(organization.grow(&database, MANY))?;
     let many = organization.ask(&server, &token)?;
+    let many_previewed = organization.preview(&server, &token)?;
 
     let mut slowest = 0.0_f64;
     for ((what, few), (_, many)) in few.into_iter().zip(many) {
@@ -69,14 +78,44 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
         );
     }
     report.bound(format!("the slowest of them, {name}"), slowest, "ms", Goal::AtMost(20.0));
+    report.compare(
+        format!("impact preview of the role that all hold, {name}, {MANY} members, for each thousand of them"),
+        format!("{:.1} ms", many_previewed * 1_000.0 / MANY as f64),
+        format!("{few_previewed:.1} ms with {FEW}"),
+        many_previewed / few_previewed * FEW as f64 / MANY as f64,
+        Goal::AtMost(1.5),
+    );
+    if let Some(url) = url {
+        let other = server.another_node(binary, url)?;
+        let refused = organization.take_and_ask(&server, &other, &token)?;
+        for percent in [50, 99] {
+            let what = format!("a role taken on one node, refused by another, {name}, p{percent}");
+            report.bound(what, percentile(refused.clone(), percent), "ms", Goal::AtMost(1_000.0));
+        }
+    }
     let check = runtime.block_on(organization.check_in_memory(&database))?;
     report.bound(format!("permission check of a request, {name}"), check, "µs", Goal::AtMost(10.0));
     runtime.block_on(organization.govern(&database))?;
     let check = runtime.block_on(organization.check_in_memory(&database))?;
     let what = format!("the same under {POLICIES} access policies on that permission, {name}");
     report.bound(what, check, "µs", Goal::AtMost(250.0));
-    let rate = organization.import(&server, &token)?;
-    report.bound(format!("import of {IMPORTED} people, {name}"), rate, "rows/s", Goal::AtLeast(3_000.0));
+    let imported = organization.import(&server, &token, IMPORTED)?;
+    report.bound(format!("import of {IMPORTED} people, {name}"), imported, "rows/s", Goal::AtLeast(3_000.0));
+    report.compare(
+        format!("the same, into {MANY} members, {name}"),
+        format!("{imported:.0} rows/s"),
+        format!("{few_imported:.0} rows/s of {FEW_IMPORTED} into {FEW}"),
+        imported / few_imported,
+        Goal::AtLeast(0.5),
+    );
+    Ok(())
+}
+
+/// Waits until the mails to those who were invited are out of the way of what is measured next.
+async fn mails_are_sent(database: &Database) -> Result<()> {
+    while number(database, "(SELECT COUNT(*) FROM jobs WHERE kind = 'mail.send' AND finished_at IS NULL)").await? > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Ok(())
 }
 
@@ -115,6 +154,17 @@ fn duties(members: i64) -> i64 {
 
 fn numbers(from: i64, to: i64) -> String {
     format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})")
+}
+
+/// Asks until the answer has the status, and no longer than a change may take to be heard of anywhere.
+async fn until(connection: &mut Connection, request: &[u8], status: u16) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while connection.status(request).await? != status {
+        if Instant::now() > deadline {
+            return Err(BenchError::Answer(format!("a node does not come to answer {status}")));
+        }
+    }
+    Ok(())
 }
 
 /// The request of each number.
@@ -174,7 +224,7 @@ impl Large {
         let tx = database.begin().await.map_err(BenchError::database)?;
         for sql in [
             format!(
-                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || i % {teams}, \
+                "{} INSERT INTO users (display_name, {account}) SELECT 'Member' || i || ' of Team' || (i % {teams}), \
                  {account} FROM n CROSS JOIN (SELECT * FROM users ORDER BY id LIMIT 1) AS one",
                 numbers(from, to)
             ),
@@ -198,12 +248,14 @@ impl Large {
         }
         let words = (from..=to).flat_map(|i| {
             let name = format!("Member{i} of Team{}", i % teams);
-            word::words_of(&name, &format!("member{i}@bench.example")).into_iter().map(move |word| (i, word))
+            let words = word::words_of(&name, &format!("member{i}@bench.example")).into_iter();
+            words.map(move |word| (i, word, name.to_lowercase()))
         });
         let rows: Vec<word::ActiveModel> = words
-            .map(|(i, word)| word::ActiveModel {
+            .map(|(i, word, name)| word::ActiveModel {
                 organization_id: Set(OrganizationId(id)),
                 word: Set(word),
+                name_key: Set(name),
                 user_id: Set(UserId(i)),
             })
             .collect();
@@ -346,6 +398,53 @@ impl Large {
         Ok(answered)
     }
 
+    /// What it takes, in ms, to tell everybody's loss if the role that all hold went.
+    fn preview(&self, server: &Server, token: &str) -> Result<f64> {
+        eprintln!("  impact preview, of {} …", self.members);
+        let path = format!("/api/v1/roles/{}/impact", self.viewer);
+        let preview = Load::post(server.address, &path, &json!({"permissions": []}), Some(token), 1);
+        let answer: Value = serde_json::from_slice(&preview.once()?)?;
+        if answer["data"]["affected_count"].as_i64().is_none_or(|affected| affected < self.members) {
+            return Err(BenchError::Answer("somebody would lose nothing with the role that all hold".into()));
+        }
+        let mut taken = Vec::with_capacity(PREVIEWS);
+        for _ in 0..PREVIEWS {
+            let begin = Instant::now();
+            preview.once()?;
+            taken.push(begin.elapsed());
+        }
+        Ok(percentile(taken, 50))
+    }
+
+    /// Gives somebody a role and takes it away on one node; how long it takes each time, from the request that takes it,
+    /// until the other node refuses what the role let them do.
+    fn take_and_ask(&self, server: &Server, other: &Server, token: &str) -> Result<Vec<Duration>> {
+        eprintln!("  a role taken on one node …");
+        let holder = server.sign_other_in()?.access_token;
+        let asked = Load::get(other.address, "/api/v1/policies", &holder, 1).request;
+        let path = format!("/api/v1/roles/{}", self.first_role);
+        let me: Value = serde_json::from_slice(&Load::get(server.address, "/api/v1/auth/me", &holder, 1).once()?)?;
+        let give = json!({"user_id": me["data"]["user"]["id"]});
+        load::runtime()?.block_on(async {
+            let (mut here, mut there) =
+                (Connection::open(server.address).await?, Connection::open(other.address).await?);
+            let mut taken = Vec::with_capacity(TAKEN);
+            for _ in 0..TAKEN {
+                let give = Load::post(server.address, &format!("{path}/assignments"), &give, Some(token), 1);
+                here.exchange(&give.request).await?;
+                let given: Value = serde_json::from_slice(here.body())?;
+                let assignment = &given["data"]["assignment"]["id"];
+                until(&mut there, &asked, 200).await?;
+                let take = Load::delete(server.address, &format!("{path}/assignments/{assignment}"), token);
+                let begin = Instant::now();
+                here.exchange(&take.request).await?;
+                until(&mut there, &asked, 403).await?;
+                taken.push(begin.elapsed());
+            }
+            Ok(taken)
+        })
+    }
+
     /// Access policies that are all about the permission that is checked, and match nobody.
     async fn govern(&self, database: &Database) -> Result<()> {
         let mut rows = String::new();
@@ -394,13 +493,14 @@ impl Large {
         }
     }
 
-    /// People that were invited in a second, from the upload to the end of the job.
-    fn import(&self, server: &Server, token: &str) -> Result<f64> {
-        eprintln!("  import …");
+    /// So many people that nobody knows yet; how many of them were invited in a second, from the upload to the end of the
+    /// job.
+    fn import(&self, server: &Server, token: &str, people: usize) -> Result<f64> {
+        eprintln!("  import, of {people} …");
         let mut file = String::from("email,role\n");
-        for i in 0..IMPORTED {
+        for i in 0..people {
             // Writing into a string cannot fail.
-            let _ = writeln!(file, "person{i}@import.example,Viewer");
+            let _ = writeln!(file, "person{i}@import{people}.example,Viewer");
         }
         let begin = Instant::now();
         let body = json!({"organization_id": self.id, "format": "csv", "content": file});
@@ -412,7 +512,7 @@ impl Large {
             let answer: Value = serde_json::from_slice(&progress.once()?)?;
             match answer["data"]["status"].as_str() {
                 Some("processing") => {}
-                Some("completed") => return Ok(IMPORTED as f64 / begin.elapsed().as_secs_f64()),
+                Some("completed") => return Ok(people as f64 / begin.elapsed().as_secs_f64()),
                 _ => return Err(BenchError::Answer(format!("the import ended so: {answer}"))),
             }
         }

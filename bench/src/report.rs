@@ -15,7 +15,7 @@ struct Row {
     what: String,
     measured: String,
     against: String,
-    /// `None` for a figure that has a bound of its own.
+    /// `None` for a figure that stands alone.
     ratio: Option<f64>,
     goal: String,
     met: &'static str,
@@ -38,8 +38,24 @@ impl Report {
     /// A figure that has a bound of its own.
     pub fn bound(&mut self, what: impl Into<String>, measured: f64, unit: &str, goal: Goal) {
         let (goal, met) = goal.judge(measured, |bound| format!("{bound:.0} {unit}"));
-        let measured = format!("{measured:.*} {unit}", if measured < 10.0 { 1 } else { 0 });
+        let measured = figure(measured, unit);
         self.rows.push(Row { what: what.into(), measured, against: String::new(), ratio: None, goal, met });
+    }
+
+    /// A figure that has a bound of its own, beside one of the same unit that says how much of it is the machine's.
+    pub fn bound_beside(
+        &mut self,
+        what: impl Into<String>,
+        (measured, against): (f64, f64),
+        unit: &str,
+        beside: &str,
+        goal: Goal,
+    ) {
+        self.bound(what, measured, unit, goal);
+        if let Some(row) = self.rows.last_mut() {
+            row.against = format!("{} {beside}", figure(against, unit));
+            row.ratio = Some(measured / against);
+        }
     }
 
     /// What a reader must know beside the table.
@@ -55,6 +71,10 @@ impl Goal {
             Self::AtMost(most) => (format!("≤ {}", show(most)), judged(figure <= most)),
         }
     }
+}
+
+fn figure(value: f64, unit: &str) -> String {
+    format!("{value:.*} {unit}", usize::from(value < 10.0 && value.fract() > 0.0))
 }
 
 fn judged(met: bool) -> &'static str {

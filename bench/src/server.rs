@@ -67,22 +67,37 @@ impl Server {
             let output = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(BenchError::Command { command: "rivergen provision".into(), output });
         }
-        let (mut server, _) = Self::start_on(binary, directory.path(), database)?;
+        let (mut server, _) = Self::start_on(binary, directory.path(), database, None)?;
         server.directory = Some(directory);
         Ok(server)
     }
 
-    /// Starts a server on the directory; answers how long it took to become ready.
-    pub fn start(binary: &Path, directory: &Path) -> Result<(Self, Duration)> {
-        Self::start_on(binary, directory, None)
+    /// A second node beside this one, over the same database, files and keys, and known under the same address: else the
+    /// tokens of one would be none of the other's. It ends before this one.
+    pub fn another_node(&self, binary: &Path, database: &str) -> Result<Self> {
+        let directory = self.directory.as_ref();
+        let directory = directory.ok_or_else(|| BenchError::Answer("a server without a directory".into()))?;
+        Ok(Self::start_on(binary, directory.path(), Some(database), Some(self.address))?.0)
     }
 
-    fn start_on(binary: &Path, directory: &Path, database: Option<&str>) -> Result<(Self, Duration)> {
+    /// Starts a server on the directory; answers how long it took to become ready.
+    pub fn start(binary: &Path, directory: &Path) -> Result<(Self, Duration)> {
+        Self::start_on(binary, directory, None, None)
+    }
+
+    fn start_on(
+        binary: &Path,
+        directory: &Path,
+        database: Option<&str>,
+        known_at: Option<SocketAddr>,
+    ) -> Result<(Self, Duration)> {
         let address = free_address()?;
-        let log_path = directory.join("log");
+        // Nodes share the directory, and each has a log.
+        let log_path = directory.join(format!("log-{}", address.port()));
         let log = fs::File::create(&log_path)?;
         let mut command = command(binary, directory, database)?;
         command.arg("serve").env("RIVERGEN_SERVER__LISTEN", address.to_string()).stdout(Stdio::null()).stderr(log);
+        command.env("RIVERGEN_SERVER__PUBLIC_URL", format!("http://{}", known_at.unwrap_or(address)));
         let begin = Instant::now();
         let process = command.spawn().map_err(|source| BenchError::Start { program: binary.to_owned(), source })?;
         let mut server = Self { address, process, directory: None };
@@ -149,9 +164,15 @@ impl Server {
         self.memory_mib("VmRSS:")
     }
 
-    /// The most that was ever resident, in MiB.
+    /// The most that was ever resident, in MiB, or since it was last forgotten.
     pub fn peak_mib(&self) -> Result<f64> {
         self.memory_mib("VmHWM:")
+    }
+
+    /// From now on [`Server::peak_mib`] tells of what comes.
+    pub fn forget_peak(&self) -> Result<()> {
+        // See proc_pid_clear_refs(5).
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")?)
     }
 
     fn memory_mib(&self, field: &str) -> Result<f64> {

@@ -26,13 +26,13 @@ use crate::{
 
 const RUNS: usize = 3;
 
-const TABLES: [&str; 8] = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
+pub const TABLES: [&str; 8] = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 
 macro_rules! queries {
     ($($name:literal)+) => { [$(($name, include_str!(concat!("../tpch/", $name, ".sql")))),+] };
 }
 
-const QUERIES: [(&str, &str); 22] = queries!("q01" "q02" "q03" "q04" "q05" "q06" "q07" "q08" "q09" "q10" "q11"
+pub const QUERIES: [(&str, &str); 22] = queries!("q01" "q02" "q03" "q04" "q05" "q06" "q07" "q08" "q09" "q10" "q11"
     "q12" "q13" "q14" "q15" "q16" "q17" "q18" "q19" "q20" "q21" "q22");
 
 /// Measures all queries. Without a Python that has DuckDB and tpchgen-cli nothing is, and said so.
@@ -42,7 +42,8 @@ pub fn measure(python: Option<&Path>, scale: f64, report: &mut Report) -> Result
         return Ok(());
     };
     let directory = TempDir::new()?;
-    let files = generate(python, scale, directory.path())?;
+    generate(python, "parquet", scale, directory.path())?;
+    let files = parquet(&TABLES, directory.path());
     let mut duckdb = DuckDb::start(python, &files)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let engine = runtime.block_on(Engine::open(directory.path(), &files, policies()?))?;
@@ -83,8 +84,8 @@ pub fn measure(python: Option<&Path>, scale: f64, report: &mut Report) -> Result
     }
     let version = duckdb.version.clone();
     let mut mean = |against: &str, ratios: &[f64], goal| {
-        let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
-        report.compare("TPC-H, geometric mean", "governed".to_owned(), against.to_owned(), mean, goal);
+        let what = "TPC-H, geometric mean";
+        report.compare(what, "governed".to_owned(), against.to_owned(), geometric_mean(ratios), goal);
     };
     mean("ungoverned", &to_ungoverned, Goal::AtMost(1.05));
     mean("plain DataFusion", &to_plain, Goal::AtMost(1.05));
@@ -93,19 +94,29 @@ pub fn measure(python: Option<&Path>, scale: f64, report: &mut Report) -> Result
     Ok(())
 }
 
-fn generate(python: &Path, scale: f64, directory: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
+/// The tables as files of a form: `parquet` or `csv`.
+pub fn generate(python: &Path, form: &str, scale: f64, directory: &Path) -> Result<()> {
     let program = python.with_file_name("tpchgen-cli");
     let mut command = Command::new(&program);
-    command.arg("parquet").arg("--scale-factor").arg(scale.to_string()).arg("--output-dir").arg(directory);
+    command.arg(form).arg("--scale-factor").arg(scale.to_string()).arg("--output-dir").arg(directory);
     let made = command.output().map_err(|source| BenchError::Start { program, source })?;
     if !made.status.success() {
         let output = String::from_utf8_lossy(&made.stderr).into_owned();
         return Err(BenchError::Command { command: format!("{command:?}"), output });
     }
-    Ok(TABLES.iter().map(|table| (*table, directory.join(format!("{table}.parquet")))).collect())
+    Ok(())
 }
 
-fn policies() -> Result<Vec<EffectivePolicy>> {
+/// The files of some tables.
+pub fn parquet(tables: &[&'static str], directory: &Path) -> Vec<(&'static str, PathBuf)> {
+    tables.iter().map(|table| (*table, directory.join(format!("{table}.parquet")))).collect()
+}
+
+pub fn geometric_mean(ratios: &[f64]) -> f64 {
+    (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp()
+}
+
+pub fn policies() -> Result<Vec<EffectivePolicy>> {
     let filter = |id, table: &str, condition: &str| {
         let config = json!({"table": table, "condition": condition});
         policy(id, PolicyType::RowLevelSecurity, RuleType::FilterRows, config)
@@ -137,7 +148,7 @@ async fn run_plain(session: &SessionContext, sql: &str) -> Result<Timed> {
 }
 
 /// Texts to the letter, numbers to five digits: engines differ in the scale of a quotient.
-fn same(query: &'static str, called: &'static str, ours: &Timed, other: &Timed) -> Result<()> {
+pub fn same(query: &'static str, called: &'static str, ours: &Timed, other: &Timed) -> Result<()> {
     let number = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.parse().ok(),

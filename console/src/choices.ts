@@ -3,17 +3,49 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api, read } from "./api/client";
 import { useMay, useOrganization } from "./standing";
+import { words } from "./ui/basics";
+
+/** Of a page, and the most that the server hands out in one. */
+export const PAGE = 100;
+/** A list of choices that is longer helps nobody. */
+const MOST = 2_000;
+
+/** A control has no place for an error of its own: it is told beside the page. */
+export const CHOICE = { isChoice: true };
+
+/** What stands on all pages of a list: the first tells how many there are, and the others come at once. */
+export async function everyPage<Thing>(
+    page: (skip: number) => Promise<{ things: readonly Thing[]; total: number }>,
+): Promise<Thing[]> {
+    const first = await page(0);
+    const others = [];
+    for (let skip = PAGE; skip < Math.min(first.total, MOST); skip += PAGE) others.push(page(skip));
+    return [first, ...(await Promise.all(others))].flatMap((each) => each.things);
+}
 
 export function useSources(enabled = true) {
     return useQuery({
         queryKey: ["sources", "all"],
         enabled,
+        queryFn: async () => ({
+            items: await everyPage(async (skip) => {
+                const query = { page: skip / PAGE + 1, page_size: PAGE, sort_by: "name", sort_order: "asc" } as const;
+                const { items, pagination } = await read(api.GET("/api/v1/data-sources", { params: { query } }));
+                return { things: items, total: pagination.total_items };
+            }),
+        }),
+    });
+}
+
+export function usePolicies() {
+    return useQuery({
+        queryKey: ["policies", "all"],
         queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources", {
-                    params: { query: { page_size: 100, sort_by: "name", sort_order: "asc" } },
-                }),
-            ),
+            everyPage(async (skip) => {
+                const query = { page: skip / PAGE + 1, page_size: PAGE };
+                const { items, pagination } = await read(api.GET("/api/v1/policies", { params: { query } }));
+                return { things: items, total: pagination.total_items };
+            }),
     });
 }
 
@@ -21,13 +53,15 @@ export function useRoles() {
     const organization = useOrganization();
     return useQuery({
         queryKey: ["roles", organization, "all"],
+        meta: CHOICE,
         enabled: organization > 0,
-        queryFn: () =>
-            read(
-                api.GET("/api/v1/organizations/{org_id}/roles", {
-                    params: { path: { org_id: organization }, query: { limit: 100 } },
-                }),
-            ),
+        queryFn: async () => ({
+            roles: await everyPage(async (skip) => {
+                const params = { path: { org_id: organization }, query: { skip, limit: PAGE } };
+                const page = await read(api.GET("/api/v1/organizations/{org_id}/roles", { params }));
+                return { things: page.roles, total: page.total_count };
+            }),
+        }),
     });
 }
 
@@ -39,7 +73,7 @@ export function usePeople(search = "") {
         placeholderData: keepPreviousData,
         enabled: may("user.read"),
         queryFn: () =>
-            read(api.GET("/api/v1/users", { params: { query: { limit: 100, search: search || undefined } } })),
+            read(api.GET("/api/v1/users", { params: { query: { limit: PAGE, search: search || undefined } } })),
     });
 }
 
@@ -47,8 +81,14 @@ export function usePeople(search = "") {
 export function useWorkspaces() {
     return useQuery({
         queryKey: ["workspaces"],
+        meta: CHOICE,
         staleTime: 60_000,
-        queryFn: () => read(api.GET("/api/v1/workspaces", { params: { query: { limit: 100 } } })),
+        queryFn: async () => ({
+            workspaces: await everyPage(async (skip) => {
+                const page = await read(api.GET("/api/v1/workspaces", { params: { query: { skip, limit: PAGE } } }));
+                return { things: page.workspaces, total: page.total_count };
+            }),
+        }),
     });
 }
 
@@ -60,6 +100,25 @@ export function usePermissions() {
         queryFn: () => read(api.GET("/api/v1/roles/permissions")),
     });
 }
+
+const PERMISSION_GROUPS: Record<string, string> = {
+    datasource: "Data sources",
+    device: "Devices",
+    member: "Members",
+    oauth_app: "Applications",
+    policy: "Policies",
+    prompt: "Questions",
+    role: "Roles",
+    scim: "Provisioning (SCIM)",
+    session: "Sessions",
+    sso: "Single sign-on",
+    storage: "Files",
+    token: "Tokens",
+    user: "Accounts",
+    workspace: "Workspaces",
+};
+/** What a group of permissions is about. */
+export const permissionGroup = (group: string) => PERMISSION_GROUPS[group] ?? words(group);
 
 /** Things with a name, as a control offers them. */
 export const named = (things: readonly { id: number; name: string }[] | undefined) =>

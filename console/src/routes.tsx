@@ -42,25 +42,23 @@ const page = <P extends string>(path: P, load: () => Promise<Record<string, unkn
         errorComponent: Broken,
     });
 
-const doors = () => import("./pages/door");
 const links = () => import("./pages/mailed");
 const home = () => import("./pages/home");
 const asking = () => import("./pages/ask");
 const history = () => import("./pages/history");
 const writing = () => import("./pages/templates/writing");
-const sources = () => import("./pages/sources");
 const files = () => import("./pages/files");
 const policies = () => import("./pages/policies");
-const roles = () => import("./pages/roles");
 
 const tree = root.addChildren([
-    door("/sign-in", doors, "SignIn"),
-    door("/sign-up", doors, "SignUp"),
-    door("/forgot-password", doors, "ForgotPassword"),
+    door("/sign-in", () => import("./pages/door/sign-in"), "SignIn"),
+    door("/sign-up", () => import("./pages/door/sign-up"), "SignUp"),
+    door("/forgot-password", () => import("./pages/door/forgot-password"), "ForgotPassword"),
     door("/reset-password", links, "ResetPassword"),
     door("/verify-email", links, "VerifyEmail"),
     door("/invitation", links, "Invitation"),
     door("/signed-in", links, "SignedIn"),
+    door("/connect", links, "Connect"),
     inside.addChildren([
         page("/", home, "Home"),
         page("/welcome", home, "Welcome"),
@@ -69,22 +67,25 @@ const tree = root.addChildren([
         page("/history/$id", history, "Run"),
         page("/questions", () => import("./pages/questions/saved"), "SavedQuestions"),
         page("/questions/$id", () => import("./pages/questions/question"), "SavedQuestion"),
+        page("/questions/schedules", () => import("./pages/questions/schedules"), "AllSchedules"),
         page("/questions/words", () => import("./pages/questions/words"), "Words"),
+        page("/questions/meaning", () => import("./pages/questions/meaning"), "Meaning"),
         page("/questions/verified", () => import("./pages/questions/verified"), "VerifiedAnswers"),
         page("/questions/numbers", () => import("./pages/questions/numbers"), "Numbers"),
         page("/questions/templates", () => import("./pages/templates/templates"), "Templates"),
         page("/questions/templates/new", writing, "NewTemplate"),
         page("/questions/templates/$id", () => import("./pages/templates/template"), "TemplatePage"),
         page("/questions/templates/$id/edit", writing, "EditTemplate"),
-        page("/sources", sources, "Sources"),
-        page("/sources/new", sources, "Kinds"),
-        page("/sources/new/$kind", sources, "Connect"),
+        page("/sources", () => import("./pages/source/sources"), "Sources"),
+        page("/sources/new", () => import("./pages/source/kinds"), "Kinds"),
+        page("/sources/new/$kind", () => import("./pages/source/connect"), "Connect"),
         page("/sources/$id", () => import("./pages/source/source"), "Source"),
         page("/files", files, "FilesPage"),
         page("/files/usage", files, "Usage"),
         page("/policies", policies, "Policies"),
         page("/policies/new", () => import("./pages/policy/new"), "NewPolicy"),
         page("/policies/dashboard", policies, "Dashboard"),
+        page("/policies/tokens", () => import("./pages/policy/tokens"), "TurnBack"),
         page("/policies/$id", () => import("./pages/policy/policy"), "PolicyPage"),
         page("/simulate", () => import("./pages/simulate"), "Simulate"),
         page("/audit", () => import("./pages/audit"), "Audit"),
@@ -92,15 +93,15 @@ const tree = root.addChildren([
         page("/people/$id", () => import("./pages/people/person"), "Person"),
         page("/invitations", () => import("./pages/people/invitations"), "InvitationsPage"),
         page("/imports", () => import("./pages/people/imports"), "Imports"),
-        page("/roles", roles, "RolesPage"),
-        page("/roles/new", roles, "NewRole"),
-        page("/roles/$id", roles, "RolePage"),
+        page("/roles", () => import("./pages/roles/roles"), "RolesPage"),
+        page("/roles/new", () => import("./pages/roles/new"), "NewRole"),
+        page("/roles/$id", () => import("./pages/roles/role"), "RolePage"),
         page("/sso", () => import("./pages/sign-on/providers"), "Providers"),
         page("/sso/new/$vendor", () => import("./pages/sign-on/setup"), "Setup"),
         page("/sso/$id", () => import("./pages/sign-on/provider"), "Provider"),
         page("/provisioning", () => import("./pages/sign-on/provisioning"), "Scim"),
         page("/enforcement", () => import("./pages/sign-on/enforcement"), "Enforcement"),
-        page("/access", () => import("./pages/access"), "Access"),
+        page("/access", () => import("./pages/access/access"), "Access"),
         page("/workspaces", () => import("./pages/organization/workspaces"), "WorkspacesPage"),
         page("/workspaces/$id", () => import("./pages/organization/workspace"), "WorkspacePage"),
         page("/organization", () => import("./pages/organization/organization"), "OrganizationPage"),

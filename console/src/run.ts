@@ -34,7 +34,14 @@ export async function follow(
         await streamed(begun.execution_id, signal, onStep);
         for (let wait = 200; ; wait = Math.min(2000, wait * 1.5)) {
             const now = await read(api.GET("/api/v1/prompts/executions/{execution_id}", { params: { path }, signal }));
-            if (now.error_code) throw new ApiError(now.error_code, now.error_message ?? now.error_code, 400);
+            if (now.error_code)
+                throw new ApiError(
+                    now.error_code,
+                    now.error_message ?? now.error_code,
+                    400,
+                    undefined,
+                    now.error_details,
+                );
             if (now.status !== "processing") return now;
             await pause(wait, signal);
         }

@@ -5,9 +5,8 @@ import { useSyncExternalStore } from "react";
 import { api, read } from "./api/client";
 import { session } from "./session";
 
-/** What the access token says of its place. It is read for display; the server alone decides by it. */
-export function usePlace(): { organization?: number; workspace?: number } {
-    const token = useSyncExternalStore(session.subscribe, session.peek);
+/** What an access token says of its place. It is read for display; the server alone decides by it. */
+export function placeOf(token: string | undefined): { organization?: number; workspace?: number } {
     if (!token) return {};
     const claims = JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) as {
         org?: number;
@@ -15,6 +14,8 @@ export function usePlace(): { organization?: number; workspace?: number } {
     };
     return { organization: claims.org, workspace: claims.ws };
 }
+
+export const usePlace = () => placeOf(useSyncExternalStore(session.subscribe, session.peek));
 
 export function useMe() {
     return useQuery({ queryKey: ["me"], queryFn: () => read(api.GET("/api/v1/auth/me")), staleTime: 60_000 });

@@ -48,10 +48,15 @@ export async function upload(
             failures = 0;
             options.onProgress(offset);
         } catch (error) {
+            if (options.signal.aborted) {
+                // What came is not kept, and takes no room.
+                await send(place, { method: "DELETE", headers }).catch(() => undefined);
+                throw error;
+            }
             const isCut =
                 error instanceof ApiError && (error.status === 0 || error.status === 409 || error.status >= 500);
             failures += 1;
-            if (!isCut || failures > 6 || options.signal.aborted) throw error;
+            if (!isCut || failures > 6) throw error;
             await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
             const state = await send(place, { method: "HEAD", headers, signal: options.signal }).catch(() => undefined);
             if (state?.ok) offset = Number(state.headers.get("upload-offset") ?? offset);

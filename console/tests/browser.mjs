@@ -1,7 +1,8 @@
 // A browser and a server for the tests: Debian's Chromium, and a demo of the binary that is to be tested.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, readdir } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,11 +70,14 @@ export async function demo(settings = {}) {
             const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
             return texts.map(decoded).filter((text) => text.includes(to));
         },
-        stop: () =>
-            new Promise((resolve) => {
-                child.once("exit", resolve);
+        async stop() {
+            if (child.exitCode === null && child.signalCode === null) {
+                const ended = once(child, "exit");
                 child.kill("SIGTERM");
-            }),
+                await ended;
+            }
+            await rm(directory, { recursive: true, force: true });
+        },
     };
 }
 
@@ -81,16 +85,22 @@ export async function demo(settings = {}) {
 const decoded = (text) =>
     text.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
 
-/** The link of the latest mail to somebody that leads to this page. */
-export async function linkTo(server, to, page) {
+/** What the pattern finds in the latest mail to somebody that has it; `input` is the mail. */
+export async function inMail(server, to, pattern) {
     for (let tries = 0; tries < 100; tries += 1) {
         for (const mail of (await server.mails(to)).reverse()) {
-            const link = new RegExp(`https?://[^\\s"<>]*/${page}\\?token=[\\w-]+`).exec(mail);
-            if (link) return link[0];
+            const found = pattern.exec(mail);
+            if (found) return found;
         }
         await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    throw new Error(`no mail to ${to} leads to ${page}`);
+    throw new Error(`no mail to ${to} has ${pattern}`);
+}
+
+/** The link of the latest mail to somebody that leads to this page. */
+export async function linkTo(server, to, page) {
+    const [link] = await inMail(server, to, new RegExp(`https?://[^\\s"<>]*/${page}\\?token=[\\w-]+`));
+    return link;
 }
 
 export async function signIn(page, url, email, password = "Demo-pass-1") {

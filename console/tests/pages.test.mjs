@@ -11,7 +11,10 @@ const INSIDE = [
     "/",
     "/welcome",
     "/questions",
+    "/questions/1",
+    "/questions/schedules",
     "/questions/words",
+    "/questions/meaning",
     "/questions/verified",
     "/questions/numbers",
     "/questions/templates",
@@ -34,6 +37,7 @@ const INSIDE = [
     "/policies",
     "/policies/new",
     "/policies/dashboard",
+    "/policies/tokens",
     "/policies/1",
     "/policies/3?tab=assignments",
     "/policies/3?tab=evaluations",
@@ -62,6 +66,8 @@ const INSIDE = [
     "/organization",
     "/organization?tab=domains",
     "/organization?tab=security",
+    "/organization?tab=sign-in",
+    "/organization?tab=models",
     "/organization/applications",
     "/organization/applications?tab=policy",
     "/organization/applications/new",
@@ -90,11 +96,36 @@ before(async () => {
         readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8"),
     ]);
     await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
+    await schedule(server.url);
 });
 after(async () => {
     await browser?.close();
     await server?.stop();
 });
+
+/** The first saved question, asked by itself: the pages about it have something to show. */
+async function schedule(url) {
+    let token;
+    const post = async (path, body) => {
+        const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+        const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
+        const { data, error } = await response.json();
+        assert.ok(response.ok, error?.message);
+        return data;
+    };
+    token = (await post("/api/v1/auth/login", { email: "owner@acme.example", password: "Demo-pass-1" })).access_token;
+    const { prompt_id } = await post("/api/v1/prompts/execute", {
+        prompt_text: "How many orders per region?",
+        selected_data_source_ids: [1],
+        name: "Orders by region",
+        save_prompt: true,
+    });
+    await post(`/api/v1/prompts/${prompt_id}/schedules`, {
+        name: "Every Monday and Thursday",
+        timing: { every: "week", on: ["monday", "thursday"], at: "08:00", time_zone: "Europe/Berlin" },
+        delivery: { mail_to_user_ids: [1, 3], include_rows: true },
+    });
+}
 
 async function settled(page) {
     await page.waitForLoadState("networkidle").catch(() => {});
@@ -151,6 +182,11 @@ for (const theme of ["light", "dark"]) {
             await page.waitForTimeout(150);
             await look(page, path, theme, found);
         }
+        await page.setViewportSize({ width: 1440, height: 900 });
+        await go(page, "/questions/1");
+        await page.getByRole("button", { name: "New schedule" }).click();
+        await page.getByLabel("How often").selectOption("week");
+        await look(page, "/questions/1, its dialog of a schedule", theme, found);
         assert.deepEqual(found, []);
         assert.deepEqual(heard, []);
     });

@@ -6,7 +6,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { after, before, test } from "node:test";
-import { complaints, demo, launch, linkTo, signIn } from "./browser.mjs";
+import { complaints, demo, inMail, launch, linkTo, signIn } from "./browser.mjs";
 
 const root = new URL("../../", import.meta.url).pathname;
 const postgres = process.env.RIVERGEN_TEST_POSTGRES_URL;
@@ -76,6 +76,42 @@ async function authenticator(page) {
     });
 }
 
+const PASSWORD = "Correct1horse-battery";
+
+const LOGO = {
+    name: "logo.png",
+    mimeType: "image/png",
+    buffer: Buffer.from(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+        "base64",
+    ),
+};
+
+/** Signs up somebody who gets an organization of their own, and has them set up codes by mail: with the first one, which is
+ * told. The backup codes are shown then. */
+async function protect(page, email) {
+    const post = (path, data) => page.request.post(server.url + path, { data, failOnStatusCode: true });
+    await post("/api/v1/auth/signup", { email, password: PASSWORD });
+    const link = new URL(await linkTo(server, email, "verify-email"));
+    await post("/api/v1/auth/verify-email", { token: link.searchParams.get("token") });
+    await signIn(page, server.url, email, PASSWORD);
+    await page.goto(`${server.url}/me/security`);
+    await page.getByRole("button", { name: "Codes by mail" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Send it" }).click();
+    const [, code] = await inMail(server, email, /your code is (\d{6})\./);
+    await page.getByLabel("The code from the mail").fill(code);
+    await page.getByRole("button", { name: "Confirm" }).click();
+    return code;
+}
+
+/** The backup codes that are shown, which are then put away. */
+async function keepCodes(page) {
+    const dialog = page.getByRole("dialog", { name: "Keep these codes" });
+    const codes = (await dialog.locator("pre").textContent()).split("\n");
+    await dialog.getByRole("button", { name: "I have kept them" }).click();
+    return codes;
+}
+
 test("sign up, and come back with a passkey", (context) =>
     visit(context, async (page) => {
         const email = "ada@people.example";
@@ -83,7 +119,7 @@ test("sign up, and come back with a passkey", (context) =>
         await page.goto(`${server.url}/sign-up`);
         await page.getByLabel("E-mail").fill(email);
         await page.getByLabel("Name").fill("Ada Lovelace");
-        await page.getByLabel("Password").fill("Correct1horse-battery");
+        await page.getByLabel("Password").fill(PASSWORD);
         await page.getByRole("button", { name: "Sign up" }).click();
         await page.getByRole("heading", { name: "Check your mail" }).waitFor();
 
@@ -91,7 +127,7 @@ test("sign up, and come back with a passkey", (context) =>
         await page.getByRole("button", { name: "Confirm" }).click();
         await page.getByRole("link", { name: "Sign in" }).click();
         await page.getByLabel("E-mail").fill(email);
-        await page.getByLabel("Password", { exact: true }).fill("Correct1horse-battery");
+        await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
         await page.getByRole("button", { name: "Sign in", exact: true }).click();
 
         // Whoever signs up has an organization of their own; an empty one leads by the hand.
@@ -108,6 +144,32 @@ test("sign up, and come back with a passkey", (context) =>
         // The sign-in offers the passkey by itself (conditional UI), and this authenticator says yes at once.
         await page.waitForURL(/sign-in/);
         await page.getByRole("heading", { name: "First steps" }).waitFor();
+    }));
+
+test("nobody accepts terms without knowing it", (context) =>
+    visit(context, async (page) => {
+        const accepted = [];
+        // As a server with terms answers.
+        await page.route("**/api/v1/auth/signup", (route) => {
+            accepted.push(route.request().postDataJSON().agree_to_terms);
+            const details = [{ field: "agree_to_terms", reason: "must be true: read and accept the terms" }];
+            const error = {
+                code: "VALIDATION_ERROR",
+                message: "Some fields are not valid.",
+                request_id: "r1",
+                details,
+            };
+            return route.fulfill({ status: 422, json: { success: false, error } });
+        });
+        await page.goto(`${server.url}/sign-up`);
+        await page.getByLabel("E-mail").fill("charles@people.example");
+        await page.getByLabel("Password").fill(PASSWORD);
+        await page.getByRole("button", { name: "Sign up" }).click();
+        await page.getByLabel(/accept them/).check();
+        const again = page.waitForResponse("**/api/v1/auth/signup");
+        await page.getByRole("button", { name: "Sign up" }).click();
+        await again;
+        assert.deepEqual(accepted, [undefined, true]);
     }));
 
 test("a reload keeps the session, and scripts hold no token", (context) =>
@@ -189,6 +251,48 @@ test("a question is followed, through a lost connection, and cancelled", (contex
         assert.equal(await page.getByRole("group", { name: "Ask next" }).count(), 3);
     }));
 
+test("a word of several readings is asked about, and its answer remembered", (context) =>
+    visit(context, async (page) => {
+        const question = "Which regions are there?";
+        await signIn(page, server.url, "admin@acme.example");
+        const ask = async () => {
+            await page.getByLabel("Question").fill(question);
+            await page.keyboard.press("Enter");
+        };
+        await ask();
+        const back = page.getByRole("group", { name: "Which is meant?" });
+        await back.getByRole("button", { name: "orders.region" }).waitFor();
+        await back.getByRole("button", { name: "customers.region" }).click();
+        const answer = page.getByRole("region", { name: question });
+        await answer.getByRole("gridcell").first().waitFor();
+        await answer.getByRole("button", { name: "Show SQL" }).click();
+        assert.match(await answer.locator("pre").first().textContent(), /customers/);
+
+        // What was answered holds from now on.
+        await ask();
+        await answer.nth(1).waitFor();
+        assert.equal(await back.count(), 0);
+    }));
+
+test("a question goes on from an answer, and says only what is different", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByLabel("Question").fill("How many orders are there?");
+        await page.keyboard.press("Enter");
+        await page
+            .getByRole("region", { name: "How many orders are there?" })
+            .getByRole("button", { name: "Go on from this" })
+            .click();
+        await page.getByText("Going on from").waitFor();
+        await page.locator("textarea:focus").waitFor();
+        await page.keyboard.type("by region");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "by region" });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        await page.getByRole("button", { name: "Ask something else" }).click();
+        assert.equal(await page.getByText("Going on from").count(), 0);
+    }));
+
 test("an answer is called wrong, with what would have been right", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "developer@acme.example");
@@ -226,6 +330,16 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         await page.getByRole("textbox", { name: "Name" }).fill("Orders by region, weekly");
         await page.getByRole("button", { name: "Save", exact: true }).click();
         await page.getByRole("heading", { name: "Orders by region, weekly", level: 1 }).waitFor();
+
+        // What it was before holds again, and then what it was after that.
+        await page.getByRole("button", { name: "Restore version 1", exact: true }).click();
+        await page.getByRole("heading", { name: "Regional orders", level: 1 }).waitFor();
+        await page
+            .getByRole("button", { name: /^Restore version/ })
+            .first()
+            .click();
+        await page.getByRole("heading", { name: "Orders by region, weekly", level: 1 }).waitFor();
+
         await page.getByRole("button", { name: "More", exact: true }).click();
         await page.getByRole("menuitem", { name: "Delete" }).click();
         await page.getByText("It can be restored").waitFor();
@@ -239,6 +353,97 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         await page.getByRole("button", { name: "More for Orders by region, weekly" }).click();
         await page.getByRole("menuitem", { name: "Ask again" }).click();
         await page.getByRole("gridcell", { name: "EU" }).waitFor();
+    }));
+
+test("a saved question is asked by itself: run at once, mailed, paused, resumed and deleted", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many orders per region?" });
+        await answer.getByRole("button", { name: "Save", exact: true }).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByLabel("Name").fill("Orders for the morning");
+        await dialog.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved under Questions.").waitFor();
+        await page.getByRole("link", { name: "Questions" }).click();
+        await page.getByRole("link", { name: "Orders for the morning" }).click();
+
+        await page.getByRole("button", { name: "New schedule" }).click();
+        await dialog.getByLabel("Name").fill("Every morning");
+        await dialog.getByLabel("How often").selectOption({ label: "Every day" });
+        await dialog.getByLabel("At", { exact: true }).fill("07:30");
+        await dialog.getByLabel("Time zone").selectOption("Europe/Berlin");
+        // Somebody must hear of it; oneself, until one says otherwise.
+        await dialog.getByLabel("Mail to me").uncheck();
+        assert.ok(await dialog.getByRole("button", { name: "Schedule it" }).isDisabled());
+        await dialog.getByLabel("Mail to me").check();
+        await dialog.getByLabel("Add somebody").selectOption({ label: "Dana Developer" });
+        await dialog.getByLabel("With the first rows").check();
+        await dialog.getByRole("button", { name: "Schedule it" }).click();
+        const row = page.getByRole("row", { name: /Every morning/ });
+        await row.getByText("Every day at 07:30, Europe/Berlin").waitFor();
+        await row.getByText("Active", { exact: true }).waitFor();
+        const choose = async (choice) => {
+            await page.getByRole("button", { name: "More for Every morning" }).click();
+            await page.getByRole("menuitem", { name: choice }).click();
+        };
+
+        // It is asked for the owner, whose mail alone has rows.
+        await choose("Run now");
+        const runs = page.getByRole("dialog", { name: "Runs of Every morning" });
+        await runs.getByText("Completed", { exact: true }).waitFor({ timeout: 30_000 });
+        await runs.getByRole("listitem").filter({ hasText: "Dana Developer" }).getByText("Sent").waitFor();
+        await runs.getByRole("button", { name: "Close" }).click();
+        const subject = /Every morning: there is an answer/;
+        assert.match((await inMail(server, "owner@acme.example", subject)).input, /EU<\/td>/);
+        assert.doesNotMatch((await inMail(server, "developer@acme.example", subject)).input, /<td|rows: /);
+
+        await choose("Pause");
+        await row.getByText("Somebody paused it.").waitFor();
+        await choose("Resume");
+        await row.getByText("Active", { exact: true }).waitFor();
+        await choose("Pause");
+        await row.getByText("Paused", { exact: true }).waitFor();
+
+        await page.getByRole("link", { name: "Questions" }).first().click();
+        await page.getByRole("link", { name: "Schedules", exact: true }).click();
+        await page.getByLabel("Whose").selectOption({ label: "Mine" });
+        await page.getByLabel("State").selectOption({ label: "Active" });
+        await page.getByRole("heading", { name: "None of these" }).waitFor();
+        await page.getByLabel("State").selectOption({ label: "Paused" });
+        await row.getByRole("link", { name: "Every morning" }).waitFor();
+        await choose("Delete…");
+        await dialog.getByRole("button", { name: "Delete" }).click();
+        await row.waitFor({ state: "hidden" });
+    }));
+
+test("another's schedule says why it is paused, and its owner alone resumes it", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        // As a server answers with a schedule of somebody else.
+        await page.route("**/api/v1/prompts/schedules?*", async (route) => {
+            const schedule = {
+                id: 7,
+                prompt_id: 7,
+                owner_user_id: 3,
+                name: "Of a colleague",
+                timing: { every: "week", on: ["monday", "friday"], at: "08:00", time_zone: "UTC" },
+                delivery: { mail_to_user_ids: [3], webhook_origin: "https://hooks.acme.example", include_rows: true },
+                status: "paused",
+                paused_reason: "permission_lost",
+                failures: 0,
+            };
+            const data = { items: [schedule], pagination: { total_items: 1 } };
+            await route.fulfill({ json: { success: true, data } });
+        });
+        await page.goto(`${server.url}/questions/schedules`);
+        const row = page.getByRole("row", { name: /Of a colleague/ });
+        await row.getByText("Every Monday and Friday at 08:00, UTC").waitFor();
+        await row.getByText("Its owner lost a permission that it needs. Its owner alone resumes it.").waitFor();
+        await page.getByRole("button", { name: "More for Of a colleague" }).click();
+        await page.getByRole("menuitem").first().waitFor();
+        assert.deepEqual(await page.getByRole("menuitem").allTextContents(), ["Runs", "Delete…"]);
     }));
 
 test("a template is written, and asked with a value", (context) =>
@@ -283,6 +488,38 @@ test("words of one's own, and an answer that somebody confirms", (context) =>
         await page.getByText("Confirmed.").waitFor();
         await page.goto(`${server.url}/ask?q=Takings+per+region`);
         await answer.getByText(/^Verified/).waitFor();
+    }));
+
+test("what the data means is said, asked by, put right and deleted", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/questions/meaning`);
+        const dialog = page.getByRole("dialog");
+        // Where there is none yet, the empty list has the button, too.
+        await page.getByRole("button", { name: "New definition" }).first().click();
+        await dialog.getByLabel("Name").fill("gross sales");
+        await dialog.getByLabel("Table").fill("orders.files.orders");
+        await dialog.getByLabel("Formula").fill("sum(nothing)");
+        await dialog.getByRole("button", { name: "Save" }).click();
+        await dialog.locator(".wrong").waitFor();
+        await dialog.getByLabel("Formula").fill("sum(amount)");
+        await dialog.getByRole("button", { name: "Save" }).click();
+        const row = page.getByRole("row", { name: /gross sales/ });
+        await row.waitFor();
+
+        const download = page.waitForEvent("download");
+        await page.getByRole("button", { name: "More", exact: true }).click();
+        await page.getByRole("menuitem", { name: "Export as YAML" }).click();
+        assert.equal((await download).suggestedFilename(), "semantic-layer.yaml");
+
+        await page.goto(`${server.url}/ask?q=Gross+sales+per+region`);
+        const answer = page.getByRole("region", { name: "Gross sales per region" });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        await page.goto(`${server.url}/questions/meaning`);
+        await row.getByRole("button", { name: "More for gross sales" }).click();
+        await page.getByRole("menuitem", { name: "Delete…" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+        await row.waitFor({ state: "hidden" });
     }));
 
 test("the grid holds a hundred thousand rows", (context) =>
@@ -336,6 +573,26 @@ test("connect PostgreSQL and see its tables", { skip: !postgres && "no PostgreSQ
     }),
 );
 
+test("an upload that is stopped leaves nothing behind", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/sources/new/csv`);
+        // Its bytes do not come through.
+        await page.route("**/api/v1/storage/tus/*", (route) =>
+            route.request().method() === "PATCH" ? undefined : route.continue(),
+        );
+        const sent = page.waitForRequest((request) => request.method() === "PATCH");
+        await page.locator('input[type="file"]').setInputFiles({
+            name: "endless.csv",
+            mimeType: "text/csv",
+            buffer: Buffer.from("name\nNile\n"),
+        });
+        await sent;
+        const given = page.waitForResponse((response) => response.request().method() === "DELETE");
+        await page.getByRole("button", { name: "Stop endless.csv" }).click();
+        assert.equal((await given).status(), 204);
+    }));
+
 test("upload a file and make a source of it", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "admin@acme.example");
@@ -379,6 +636,56 @@ test("a policy is checked while it is typed, set, and seen as another person", (
         await page.getByText("Changes", { exact: true }).waitFor();
     }));
 
+test("tokens are turned back, with a reason", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByRole("link", { name: "Policies", exact: true }).click();
+        await page.getByRole("link", { name: "Reveal tokens" }).click();
+        await page.getByLabel("Tokens").fill("tok_none, tok_neither");
+        await page.getByLabel("Why are they needed?").fill("Refund 4711");
+        await page.getByRole("button", { name: "Reveal" }).click();
+        await page.getByText("No token of this organization").first().waitFor();
+        assert.equal(await page.getByText("No token of this organization").count(), 2);
+    }));
+
+test("a column is tagged, and keeps the tags that it has", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sources/1?tab=tags`);
+        const add = async (tag) => {
+            await page.getByRole("button", { name: "Tag a column" }).click();
+            await page.getByRole("textbox", { name: "Table", exact: true }).fill("orders");
+            await page.getByRole("textbox", { name: "Column", exact: true }).fill("region");
+            await page.getByRole("textbox", { name: "Tags", exact: true }).fill(tag);
+            await page.getByRole("button", { name: "Save", exact: true }).click();
+        };
+        const row = (name) => page.getByRole("row", { name });
+        await add("geo.region");
+        await row(/geo\.region Confirmed/).waitFor();
+        await add("sales.area");
+        await row(/sales\.area Confirmed/).waitFor();
+        await row(/geo\.region Confirmed/).waitFor();
+        await row(/sales\.area/)
+            .getByRole("button", { name: "Remove" })
+            .click();
+        await row(/sales\.area Rejected/).waitFor();
+        await row(/geo\.region Confirmed/).waitFor();
+    }));
+
+test("every refused row of an import is told", (context) =>
+    visit(context, async (page) => {
+        const rows = 1001;
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/imports`);
+        const lines = Array.from({ length: rows }, (_, row) => `nobody${row},Nobody,Viewer`);
+        await page.getByLabel("Content").fill(["email,display_name,role", ...lines].join("\n"));
+        await page.getByRole("button", { name: "Try it out" }).click();
+        const refused = page.getByRole("region", { name: "Refused rows" }).locator("tbody tr");
+        await page.getByRole("button", { name: "More refused rows" }).click();
+        await refused.nth(rows - 1).waitFor();
+        assert.equal(await page.getByRole("button", { name: "More refused rows" }).count(), 0);
+    }));
+
 test("what is not saved is not lost without a question", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "admin@acme.example");
@@ -389,6 +696,151 @@ test("what is not saved is not lost without a question", (context) =>
         await page.getByText("This policy is not saved.").waitFor();
         await page.getByRole("button", { name: "Stay" }).click();
         assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Half done");
+    }));
+
+test("what is typed in a dialog is not lost by going back", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/me/security`);
+        const account = page.getByRole("navigation", { name: "Your account" });
+        await account.getByRole("link", { name: "Tokens" }).click();
+        await page.getByRole("button", { name: "New token" }).first().click();
+        const dialog = page.getByRole("dialog", { name: "New token" });
+        await dialog.getByLabel("Name", { exact: true }).fill("Half done");
+        await page.evaluate(() => history.back());
+        await dialog.getByText("The token is not saved.").waitFor();
+        await dialog.getByRole("button", { name: "Stay" }).click();
+        assert.equal(await dialog.getByLabel("Name", { exact: true }).inputValue(), "Half done");
+        await page.evaluate(() => history.back());
+        await dialog.getByRole("button", { name: "Leave" }).click();
+        await page.getByRole("heading", { name: "Password", exact: true }).waitFor();
+    }));
+
+test("what is deleted is gone from a list that was seen before", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/new`);
+        await page.getByLabel("Name", { exact: true }).fill("Passing");
+        await page.getByRole("button", { name: "Make the role" }).click();
+        await page.getByRole("link", { name: "Passing" }).click();
+        await page.getByRole("button", { name: "Delete…" }).click();
+        await page.getByRole("dialog", { name: "Delete Passing?" }).getByRole("button", { name: "Delete" }).click();
+        await page.getByRole("heading", { name: "Roles", level: 1 }).waitFor();
+        assert.equal(await page.getByRole("link", { name: "Passing" }).count(), 0);
+        await page.getByRole("link", { name: "Viewer", exact: true }).waitFor();
+        assert.equal(await page.getByRole("link", { name: "Passing" }).count(), 0);
+    }));
+
+test("what was chosen from a menu shows that it runs", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        await page.route("**/api/v1/policies/*", async (route) => {
+            if (route.request().method() !== "PATCH") return route.continue();
+            await answered;
+            await route.fulfill({ json: { success: true, data: {} } });
+        });
+        await page.goto(`${server.url}/policies`);
+        const menu = page.getByRole("button", { name: /^Actions for / }).first();
+        await menu.click();
+        await page.getByRole("menuitem", { name: /^Switch / }).click();
+        const busy = page.locator('button[aria-label^="Actions for "][aria-busy="true"]');
+        await busy.waitFor();
+        assert.equal(await busy.count(), 1);
+        answer();
+        await busy.waitFor({ state: "hidden" });
+        await page.getByText("Changed; it holds from the next query on.").waitFor();
+    }));
+
+test("choices that could not be looked up are told with their request", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.route("**/api/v1/organizations/*/roles?*", (route) =>
+            route.fulfill({
+                status: 500,
+                json: {
+                    success: false,
+                    error: { code: "INTERNAL_ERROR", message: "The roles are out.", request_id: "req-of-the-roles" },
+                },
+            }),
+        );
+        await page.goto(`${server.url}/invitations`);
+        const notifications = page.getByRole("region", { name: "Notifications" });
+        await notifications.getByText("The roles are out.").waitFor();
+        await notifications.getByText("req-of-the-roles").waitFor();
+    }));
+
+test("templates beyond the first page are found", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.route("**/api/v1/prompt-templates?*", async (route) => {
+            const number = Number(new URL(route.request().url()).searchParams.get("page"));
+            if (!number) return route.continue();
+            const named = (at) => ({
+                id: 1000 + at,
+                name: `Template ${at}`,
+                template_text: "How many orders?",
+                category: "sales",
+                status: "draft",
+                is_public: false,
+                parameters: [],
+                tags: [],
+                compatible_data_source_ids: [],
+                usage_count: 0,
+                created_at: "2026-01-01T09:00:00Z",
+                updated_at: "2026-01-01T09:00:00Z",
+            });
+            const items = number === 1 ? Array.from({ length: 20 }, (_, at) => named(at + 1)) : [named(21)];
+            await route.fulfill({ json: { success: true, data: { items, pagination: { total_items: 21 } } } });
+        });
+        await page.goto(`${server.url}/questions/templates`);
+        await page.getByText("1 to 20 of 21").waitFor();
+        assert.equal(await page.getByRole("link", { name: "Template 21", exact: true }).count(), 0);
+        await page.getByRole("button", { name: "Next page" }).click();
+        await page.getByRole("link", { name: "Template 21", exact: true }).waitFor();
+    }));
+
+test("a day of the audit log is whole, and that of whoever reads it", (context) =>
+    visit(context, async (page) => {
+        const devtools = await page.context().newCDPSession(page);
+        await devtools.send("Emulation.setTimezoneOverride", { timezoneId: "Pacific/Auckland" });
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit`);
+        await page.getByLabel("From", { exact: true }).fill("2026-03-02");
+        const asked = page.waitForRequest((request) => new URL(request.url()).searchParams.has("to"));
+        await page.getByLabel("to", { exact: true }).fill("2026-03-02");
+        const { searchParams } = new URL((await asked).url());
+        // Auckland is thirteen hours ahead in March.
+        assert.equal(searchParams.get("from"), "2026-03-01T11:00:00.000Z");
+        assert.equal(searchParams.get("to"), "2026-03-02T11:00:00.000Z");
+    }));
+
+test("the audit log is filtered by the kind of object, and its address keeps that", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit`);
+        const log = page.getByRole("region", { name: "Audit log" });
+        const created = log.getByRole("row", { name: /data_source\.create/ }).first();
+        // Each look at the log is in it, and is about no object.
+        const looked = log.getByRole("row", { name: /audit\.read/ }).first();
+        const kind = page.getByLabel("Kind of object");
+        await kind.selectOption({ label: "Data source" });
+        await created.waitFor();
+        await looked.waitFor({ state: "hidden" });
+        await page.getByLabel("Action, such as policy.create").fill("data_source.create");
+        await page.waitForURL(/\?kind=data_source&action=data_source\.create$/);
+        await page.reload();
+        await created.waitFor();
+        assert.equal(await kind.inputValue(), "data_source");
+
+        // Its place in the navigation has no filters, and the way back has.
+        await page.getByRole("link", { name: "Audit log" }).click();
+        await looked.waitFor();
+        assert.equal(await kind.inputValue(), "");
+        await page.goBack();
+        await looked.waitFor({ state: "hidden" });
+        assert.equal(await kind.inputValue(), "data_source");
     }));
 
 test("invite somebody, who accepts", (context) =>
@@ -407,7 +859,7 @@ test("invite somebody, who accepts", (context) =>
             await guest.getByRole("link", { name: "Sign up first" }).click();
             await guest.getByLabel("E-mail").fill(email);
             await guest.getByLabel("Name").fill("Grace Hopper");
-            await guest.getByLabel("Password").fill("Correct1horse-battery");
+            await guest.getByLabel("Password").fill(PASSWORD);
             await guest.getByRole("button", { name: "Sign up" }).click();
             await guest.getByRole("heading", { name: "Check your mail" }).waitFor();
             await guest.goto(await linkTo(server, email, "verify-email"));
@@ -416,7 +868,7 @@ test("invite somebody, who accepts", (context) =>
             await guest.goto(invitation);
             await guest.getByRole("link", { name: "Sign in to accept" }).click();
             await guest.getByLabel("E-mail").fill(email);
-            await guest.getByLabel("Password", { exact: true }).fill("Correct1horse-battery");
+            await guest.getByLabel("Password", { exact: true }).fill(PASSWORD);
             await guest.getByRole("button", { name: "Sign in", exact: true }).click();
             await guest.getByRole("button", { name: "Accept" }).click();
             await guest.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
@@ -424,6 +876,66 @@ test("invite somebody, who accepts", (context) =>
 
         await page.goto(`${server.url}/people`);
         await page.getByRole("link", { name: "Grace Hopper" }).waitFor();
+    }));
+
+/** Waits until it is shown in these two colours. */
+const wears = async (page, locator, background, color) =>
+    page.waitForFunction(
+        ([element, ...wanted]) => {
+            const { backgroundColor, color: ink } = getComputedStyle(element);
+            return backgroundColor === wanted[0] && ink === wanted[1];
+        },
+        [await locator.elementHandle(), background, color],
+    );
+
+test("pages at the door wear the colour and the picture of their organization", (context) =>
+    visit(context, async (page) => {
+        const [yellow, black] = ["rgb(255, 212, 0)", "rgb(0, 0, 0)"];
+        const email = "edsger@people.example";
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization?tab=sign-in`);
+        await page.getByLabel("Colour", { exact: true }).fill("#ffd400");
+        for (const [theme, surface] of [
+            ["light", "rgb(255, 255, 255)"],
+            ["dark", "rgb(20, 28, 37)"],
+        ]) {
+            const preview = page.getByRole("figure", { name: `The sign-in page, ${theme}` });
+            await wears(page, preview.getByText("Sign in", { exact: true }), yellow, black);
+            assert.equal(await preview.evaluate((it) => getComputedStyle(it).backgroundColor), surface);
+            // On white it could not be read.
+            const link = await preview.getByText("Forgot it?").evaluate((it) => getComputedStyle(it).color);
+            assert.equal(link === yellow, theme === "dark", `${theme}: ${link}`);
+        }
+        await page.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByText("Saved.").waitFor();
+        await page.getByLabel("Another picture").setInputFiles(LOGO);
+        await page.getByAltText("The picture that it has").waitFor();
+
+        await page.goto(`${server.url}/invitations`);
+        await page.getByLabel("E-mail addresses").fill(email);
+        await page.getByLabel("Role").selectOption({ label: "Viewer" });
+        await page.getByRole("button", { name: "Invite", exact: true }).click();
+        await page.getByText("1 invitation is on the way.").waitFor();
+        const invitation = await linkTo(server, email, "invitation");
+        await visit(context, async (guest) => {
+            await guest.goto(invitation);
+            await guest.locator(".brand img.logo").waitFor();
+            await wears(guest, guest.getByRole("link", { name: "Sign in to accept" }), yellow, black);
+
+            // And at the address of its own, which the demo's has not: its domain is nobody's to prove.
+            const data = { organization_name: "Initech", branding: { accent_color: "#084c91", logo: null } };
+            await guest.route("**/api/v1/auth/branding?organization=initech.example", (route) =>
+                route.fulfill({ json: { success: true, data, message: "" } }),
+            );
+            await guest.goto(`${server.url}/sign-in?organization=initech.example`);
+            await guest.getByText("Initech", { exact: true }).waitFor();
+            const button = guest.getByRole("button", { name: "Continue", exact: true });
+            await wears(guest, button, "rgb(8, 76, 145)", "rgb(255, 255, 255)");
+            // It stays on the way to the next page.
+            await guest.getByRole("link", { name: "Forgot it?" }).click();
+            await guest.getByRole("heading", { name: "Forgot your password?" }).waitFor();
+            await guest.getByText("Initech", { exact: true }).waitFor();
+        });
     }));
 
 test("an application is registered, let in, disconnected, suspended and deleted", (context) =>
@@ -451,6 +963,12 @@ test("an application is registered, let in, disconnected, suspended and deleted"
             .click();
         await page.getByText("good until it is removed").waitFor({ state: "hidden" });
         assert.equal(await page.getByRole("button", { name: /^Remove rgs_/ }).count(), 1);
+        // Its picture, which people see when it asks.
+        await page.getByLabel("Another picture").setInputFiles(LOGO);
+        await page.getByAltText("The picture that it has").waitFor();
+        await page.getByRole("button", { name: "Remove the picture" }).click();
+        await page.getByAltText("The picture that it has").waitFor({ state: "hidden" });
+        await page.getByText("People it can act for").waitFor();
         await page.getByLabel("Description").fill("Weekly reports");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
@@ -482,11 +1000,25 @@ test("an application is registered, let in, disconnected, suspended and deleted"
             data.access_token,
         );
         assert.ok(consent.success, JSON.stringify(consent));
+        // Its own sign-in page leads to the console's, where she is signed in, and back to the question.
+        const asked = new URLSearchParams({
+            response_type: "code",
+            client_id: client,
+            redirect_uri: "https://reports.acme.example/callback",
+            scope: "openid profile read",
+            code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            code_challenge_method: "S256",
+        });
+        await page.goto(`${server.url}/oauth/authorize?${asked}`);
+        await page.getByRole("link", { name: "Use a passkey, single sign-on or another provider" }).click();
+        await page.getByRole("heading", { name: "Reporting asks to act for you" }).waitFor();
+        await page.getByText("You are signed in as owner@acme.example").waitFor();
+
         await page.goto(`${server.url}/me/applications`);
         await page.getByText("Know who you are in RiverGen.").waitFor();
         await page.getByRole("button", { name: "Disconnect…" }).click();
         await page.getByRole("button", { name: "Disconnect", exact: true }).click();
-        await page.getByRole("heading", { name: "None" }).waitFor();
+        await page.getByRole("heading", { name: "No connected applications" }).waitFor();
 
         await page.goto(`${server.url}/organization/applications`);
         await page.getByRole("link", { name: "Reporting" }).click();
@@ -537,13 +1069,275 @@ test("an administrator says what members may allow applications", (context) =>
         await page.goto(`${server.url}/organization/applications?tab=policy`);
         await page.getByLabel("At most these").check();
         await page.getByLabel(/^write/).check();
+        await page.getByLabel("With an access token").check();
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved; it holds at once.").waitFor();
         await page.reload();
         assert.ok(await page.getByLabel(/^write/).isChecked());
+        assert.ok(await page.getByLabel("With an access token").isChecked());
+        await page.getByLabel("None registers itself").check();
         await page.getByLabel("All that an application is registered with").check();
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved; it holds at once.").waitFor();
+    }));
+
+test("backup codes are shown once, made anew, and each lets one in once", (context) =>
+    visit(context, async (page) => {
+        const email = "barbara@people.example";
+        await protect(page, email);
+        const first = await keepCodes(page);
+        await page.getByText(`${first.length} left`).waitFor();
+        await page.reload();
+        await page.getByText(`${first.length} left`).waitFor();
+        assert.ok(!(await page.content()).includes(first[0]));
+        await page.getByRole("button", { name: "New ones" }).click();
+        const codes = await keepCodes(page);
+        assert.deepEqual(
+            codes.filter((code) => first.includes(code)),
+            [],
+        );
+
+        await page.getByRole("button", { name: /Your account/ }).click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        const enter = page.getByRole("button", { name: "Sign in", exact: true });
+        const present = async (code) => {
+            await page.goto(`${server.url}/sign-in`);
+            await page.getByLabel("E-mail").fill(email);
+            await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+            await enter.click();
+            await page.getByRole("button", { name: "Use your backup code instead" }).click();
+            await page.getByLabel("Backup code").fill(code);
+            await enter.click();
+        };
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        // The new ones have taken the place of the first.
+        await present(first[0]);
+        await page.getByRole("alert").waitFor();
+        await present(codes[0]);
+        await page.getByRole("button", { name: "Not now" }).click();
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        await page.goto(`${server.url}/me/security`);
+        await page.getByText(`${codes.length - 1} left`).waitFor();
+    }));
+
+test("the plan for single sign-on says who lacks what", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/enforcement`);
+        await page.getByText("owner@acme.example owns the organization and has no second factor.").waitFor();
+        const viewer = page.getByRole("listitem").filter({ hasText: "viewer@acme.example" });
+        await viewer.getByText("No single sign-on").waitFor();
+        await viewer.getByText("No second factor").waitFor();
+    }));
+
+test("single sign-on is asked for once that was tried out, and people are warned", (context) =>
+    visit(context, async (page) => {
+        const email = "adele@people.example";
+        const before = await protect(page, email);
+        await keepCodes(page);
+        // In an organization beside the one that a sign-in begins with.
+        await page.goto(`${server.url}/welcome`);
+        await page.getByLabel("Name").fill("Adele and company");
+        await page.getByRole("button", { name: "Create", exact: true }).click();
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        await page.getByRole("button", { name: /^Adele and company/ }).waitFor();
+        await page.goto(`${server.url}/enforcement`);
+        await page.getByText("The organization has no active identity provider.").waitFor();
+        const person = page.getByRole("listitem").filter({ hasText: email });
+        await person.getByText("No single sign-on").waitFor();
+        assert.equal(await person.getByText("No second factor").count(), 0);
+
+        const enforce = page.getByRole("button", { name: "Enforce", exact: true });
+        const preview = async () => {
+            await page.getByRole("button", { name: "Preview" }).click();
+            await page.getByText(/People who lack something: 1\. Sessions that would end: 0\./).waitFor();
+        };
+        await page.getByLabel("Single sign-on", { exact: true }).selectOption({ label: "Ask for it" });
+        // As the server answers ten minutes after the last proof.
+        const details = [{ field: "second_factor", reason: "is needed" }];
+        const error = {
+            code: "REAUTHENTICATION_REQUIRED",
+            message: "Prove that it is you.",
+            request_id: "r1",
+            details,
+        };
+        await page.route("**/enforcement/enforce/*", (route) =>
+            route.fulfill({ status: 403, json: { success: false, error } }),
+        );
+        await page.getByRole("button", { name: "Preview" }).click();
+        const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
+        await dialog.getByLabel(`Password of ${email}`).fill(PASSWORD);
+        await page.unroute("**/enforcement/enforce/*");
+        // The browser does not tell the body of a request that a script made beforehand.
+        await page.evaluate(() => {
+            const { fetch } = window;
+            window.fetch = (input, init) => {
+                if (input.url?.endsWith("/api/v1/auth/login")) window.login = input.clone().json();
+                return fetch(input, init);
+            };
+        });
+        await dialog.getByRole("button", { name: "Confirm" }).click();
+        // On a trusted device the server would not ask for it otherwise.
+        const asked = await page.waitForFunction(() => window.login);
+        assert.equal((await asked.jsonValue()).ask_second_factor, true);
+        await dialog.getByLabel("The code that we have mailed you").waitFor();
+        const [, code] = await inMail(server, email, new RegExp(`your code is (?!${before})(\\d{6})\\.`));
+        await dialog.getByLabel("The code that we have mailed you").fill(code);
+        await dialog.getByRole("button", { name: "Confirm" }).click();
+        await page.getByText(/People who lack something: 1\./).waitFor();
+        await page.getByText("Single sign-on: off").waitFor();
+        // What was tried out was another time of grace.
+        await page.getByLabel("Days of grace").fill("7");
+        assert.ok(await enforce.isDisabled());
+        await preview();
+        await enforce.click();
+        await page.getByText("Single sign-on: warn").waitFor();
+        await page.getByRole("button", { name: "Warn of the requirement" }).click();
+        await page.getByText("Mails on their way: 1.").waitFor();
+        await inMail(server, email, /changes how you sign in/);
+        // A reload finds the session that was proved anew, in the same place.
+        await page.reload();
+        await page.getByText("Single sign-on: warn").waitFor();
+        await page.getByRole("button", { name: /^Adele and company/ }).waitFor();
+    }));
+
+test("the assistant says what to do and to paste, and so does what is registered", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sso/new/okta`);
+        await page.getByText("In Okta's Admin Console").waitFor();
+        assert.doesNotMatch(await page.locator("main ol").innerText(), /\/api\//);
+        await page.getByLabel("Issuer").fill("https://okta.acme.example");
+        await page.getByLabel("Client ID").fill("0oa1");
+        await page.getByLabel("Client secret").fill("the secret of okta");
+        await page.getByRole("button", { name: "Register as inactive" }).click();
+        await page.getByRole("heading", { name: "Okta", level: 1 }).waitFor();
+        await page.getByText(/\/sso\/oidc\/callback\/\d+$/).waitFor();
+        await page.getByText(/\/sso\/oidc\/backchannel-logout\/\d+$/).waitFor();
+
+        // Which of its names is what; what is wrong is said at its row.
+        const settled = (what) =>
+            page.locator("button:disabled:not([aria-busy])", { hasText: `Save the ${what}` }).waitFor();
+        const saved = async (what) => {
+            const answered = page.waitForResponse((response) => response.request().method() === "PUT");
+            await page.getByRole("button", { name: `Save the ${what}` }).click();
+            const status = (await answered).status();
+            if (status === 200) await settled(what);
+            return status;
+        };
+        assert.ok((await page.locator("datalist option[value='realm_access.roles']").count()) > 0);
+        await page.getByRole("button", { name: "Add an attribute" }).click();
+        const [ours, wrong] = [page.getByLabel("Of the person").last(), page.locator(".pair .wrong")];
+        await ours.fill("groups");
+        await page.getByLabel("Claim of the provider").last().fill("dept");
+        await wrong.filter({ hasText: "is mapped already" }).waitFor();
+        assert.ok(await page.getByRole("button", { name: "Save the attributes" }).isDisabled());
+        await ours.fill("Department");
+        assert.equal(await saved("attributes"), 422);
+        await wrong.filter({ hasText: "is no name" }).waitFor();
+        await ours.fill("department");
+        assert.equal(await saved("attributes"), 200);
+        // A directory's names have signs of their own.
+        await page.getByRole("button", { name: "Add a group" }).click();
+        await page.getByLabel("Group", { exact: true }).fill("CN=Engineering,OU=Acme");
+        await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
+        assert.equal(await saved("groups"), 200);
+        await page.reload();
+        await page.getByRole("button", { name: "Remove department" }).waitFor();
+        await page.getByRole("button", { name: "Remove CN=Engineering,OU=Acme" }).waitFor();
+        await page.getByRole("button", { name: "Remove groups" }).click();
+        assert.equal(await saved("attributes"), 200);
+        await page.getByRole("button", { name: "Remove groups" }).waitFor({ state: "detached" });
+
+        // What it pushes gets a role as well; that leaves a provisioning that is off as it is.
+        const provider = page.url();
+        await page.goto(`${server.url}/provisioning`);
+        const button = (name) => page.getByRole("button", { name, exact: true });
+        await button("Switch on").click();
+        await page.getByText("The bearer token. It is shown this once.").waitFor();
+        await button("Switch off").click();
+        await button("Switch on").waitFor();
+        const configured = async (act) => {
+            const answered = page.waitForResponse(
+                (response) => response.url().endsWith("/scim/config") && response.request().method() === "POST",
+            );
+            await act();
+            return (await (await answered).json()).data;
+        };
+        const role = page.getByLabel("Role of people who come by it");
+        const chosen = await configured(() => role.selectOption({ label: "Viewer" }));
+        assert.deepEqual([chosen.config.enabled, chosen.bearer_token ?? null], [false, null]);
+        await button("Add a group").click();
+        await page.getByLabel("Group", { exact: true }).fill("Engineering");
+        await page.getByLabel("Role", { exact: true }).selectOption({ label: "Developer" });
+        const mapped = await configured(() => button("Save the groups").click());
+        assert.deepEqual(Object.keys(mapped.config.group_role_mapping), ["Engineering"]);
+        assert.equal(mapped.config.enabled, false);
+        await settled("groups");
+        await page.goto(provider);
+        await page.getByRole("button", { name: "Remove…" }).click();
+        await page.getByLabel(/Type Okta/).fill("Okta");
+        await page.getByRole("button", { name: "Delete", exact: true }).click();
+        await page.getByRole("heading", { name: "Single sign-on", level: 1 }).waitFor();
+    }));
+
+test("a token is made, named anew and revoked", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.goto(`${server.url}/me/tokens`);
+        await page.getByRole("button", { name: "New token" }).click();
+        await page.getByLabel("Name").fill("nightly report");
+        await page.getByRole("button", { name: "Create token" }).click();
+        await page.getByText("It is shown this once.").waitFor();
+        await page.getByRole("button", { name: "Change nightly report" }).click();
+        await page.getByLabel("Name").fill("weekly report");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Changed.").waitFor();
+        await page.getByRole("button", { name: "Revoke weekly report" }).click();
+        await page.getByRole("heading", { name: "No tokens" }).waitFor();
+    }));
+
+test("several workspaces are tried out, and made", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/workspaces`);
+        const dialog = page.getByRole("dialog");
+        const made = dialog.getByRole("list", { name: "What comes of it" }).getByText("Created");
+        const write = async () => {
+            await page.getByRole("button", { name: "Create several…" }).click();
+            await dialog.getByLabel("Names").fill("Berlin\nParis");
+        };
+        await write();
+        await dialog.getByRole("button", { name: "Try it out" }).click();
+        await made.nth(1).waitFor();
+
+        // That made nothing.
+        await page.reload();
+        await page.getByText("Default", { exact: true }).waitFor();
+        assert.equal(await page.getByRole("link", { name: "Paris" }).count(), 0);
+
+        await write();
+        await dialog.getByRole("button", { name: "Make them" }).click();
+        await made.nth(1).waitFor();
+        await dialog.getByRole("button", { name: "Close" }).click();
+        await page.getByRole("link", { name: "Paris" }).waitFor();
+        await page.getByRole("link", { name: "Berlin" }).waitFor();
+    }));
+
+test("the times of a source are changed, and its file gets a link", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sources`);
+        await page.getByRole("link", { name: "Orders", exact: true }).click();
+        await page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name: "Settings" }).click();
+        await page.getByText("Times and limits").click();
+        await page.getByLabel("Seconds for a query").fill("45");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+        await page.reload();
+        assert.equal(await page.getByLabel("Seconds for a query").inputValue(), "45");
+        await page.getByRole("button", { name: "Make a link to its file" }).click();
+        await page.getByRole("button", { name: "Copy link" }).waitFor();
     }));
 
 test("a session that is ended elsewhere stands at the door", (context) =>
@@ -571,6 +1365,23 @@ test(
             await page.locator('button[type="submit"]').click();
             await page.locator('button[type="submit"]').click();
             await page.getByRole("heading", { name: "First steps" }).waitFor();
+        }),
+);
+
+test(
+    "an account at another provider is connected, and disconnected",
+    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
+    (context) =>
+        visit(context, async (page) => {
+            await signIn(page, server.url, "admin@acme.example");
+            await page.goto(`${server.url}/me`);
+            await page.getByRole("button", { name: "Connect Corp", exact: true }).click();
+            await page.locator('input[name="login"]').fill("margaret");
+            await page.locator('input[name="password"]').fill("any");
+            await page.locator('button[type="submit"]').click();
+            await page.locator('button[type="submit"]').click();
+            await page.getByRole("button", { name: "Disconnect Corp" }).click();
+            await page.getByRole("button", { name: "Connect Corp", exact: true }).waitFor();
         }),
 );
 
@@ -602,4 +1413,18 @@ test("the first way by keyboard alone", (context) =>
         await page.getByRole("menuitem", { name: "Sign out", exact: true }).waitFor();
         await keyboard.press("Enter");
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    }));
+
+// At the end: whom it gives a role could do more in the others.
+test("several people get a role at once", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/people`);
+        await page.getByLabel("Choose Victor Viewer").check();
+        await page.getByLabel("Choose Dana Developer").check();
+        await page.getByText("2 chosen").waitFor();
+        await page.getByLabel("Role to give").selectOption({ label: "Admin" });
+        await page.getByRole("button", { name: "Assign" }).click();
+        await page.getByText("2 have it now.").waitFor();
+        await page.getByText("2 chosen").waitFor({ state: "hidden" });
     }));

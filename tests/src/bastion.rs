@@ -1,7 +1,6 @@
 //! OpenSSH's own server, on this machine: it lets whoever has its key connect to one port, and to no other.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -30,7 +29,7 @@ impl Bastion {
         std::fs::copy(file("guest.pub"), file("authorized")).unwrap();
         // Where it runs as root it wants a folder of its own.
         let _ = std::fs::create_dir("/run/sshd");
-        let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let own = crate::port::for_a_program();
         let config = format!(
             "Port {own}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nPermitOpen 127.0.0.1:{port}\n",

@@ -1,7 +1,6 @@
 //! The program itself, as a process: to be asked on its command line, stopped, and killed.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -12,7 +11,7 @@ use tokio::{
     process::{Child, ChildStdout},
 };
 
-use crate::{Client, PATIENCE, eventually};
+use crate::{Client, PATIENCE, eventually, port};
 
 /// A process of the program; killed when it is dropped.
 pub struct Binary {
@@ -54,7 +53,7 @@ impl Binary {
 
     /// Writes settings for a server in the folder, on a free port; answers its address.
     pub fn configure(folder: &Path) -> String {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::for_a_program();
         let address = format!("127.0.0.1:{port}");
         let settings = SETTINGS.replace("[server]", &format!("[server]\nlisten = \"{address}\""));
         std::fs::write(folder.join("rivergen.toml"), format!("data_dir = \"data\"\n{settings}")).unwrap();

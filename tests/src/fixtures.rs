@@ -47,6 +47,16 @@ fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     bytes
 }
 
+/// A SQLite database that these statements make.
+pub fn sqlite(statements: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.sqlite");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch(statements).unwrap();
+    database.close().unwrap();
+    std::fs::read(path).unwrap()
+}
+
 /// Customers `1..=6`: `name`, `email`, `card_number`, `salary` (1000 × id + 51 000), `region`.
 pub fn customers_sqlite() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();

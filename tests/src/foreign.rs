@@ -4,14 +4,14 @@
 //! over](crate::missing).
 
 use std::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::{eventually, missing::passed_over};
+use crate::{eventually, missing::passed_over, port};
 
 /// A running object store of somebody else's; ends when it is dropped.
 pub struct ObjectServer {
@@ -51,7 +51,7 @@ impl ObjectServer {
 
     async fn start(command: impl Fn(u16) -> Command) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("rivergen-objects-").tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::for_a_program();
         let mut command = command(port);
         let output = std::fs::File::create(folder.path().join("log")).unwrap();
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(output).stderr(Stdio::null());

@@ -5,13 +5,14 @@
 //!   └ organization() ─ Person of each role, signed in ─ Client ─ Answer: ok(), created(), error(status, code)
 //!                    └ shop() ─ three small sources, and the policies over them
 //! Binary ─ the program itself, to be killed, stopped and asked on its command line
-//! Siem ─ a receiver of audit streams
+//! Siem ─ a receiver of audit streams; Hook ─ one of webhooks
 //! ```
 //!
 //! Tests stand in `tests/api/`, at the path of the operation that they test, and run on SQLite and on
 //! PostgreSQL through [`on_both_databases!`]. No test waits for luck: the clock is moved, and what
 //! happens in the background is polled with a deadline ([`eventually`]).
 
+mod account;
 mod bastion;
 mod binary;
 pub mod chromium;
@@ -20,12 +21,14 @@ pub mod crooked;
 mod factor;
 pub mod fixtures;
 pub mod foreign;
+mod hook;
 mod mailbox;
 pub mod missing;
 pub mod mmdb;
 mod name_server;
 mod organization;
 mod passkey;
+mod port;
 mod postgres;
 pub mod provider;
 pub mod saml;
@@ -40,10 +43,12 @@ pub use bastion::Bastion;
 pub use binary::Binary;
 pub use client::{Answer, Client};
 pub use factor::AuthenticatorApp;
+pub use hook::{Call, Hook};
 pub use mailbox::{Mail, Mailbox};
 pub use name_server::NameServer;
 pub use organization::{Organization, PASSWORD, Person};
 pub use passkey::Passkey;
+pub use port::ClosedPort;
 pub use postgres::Database as PostgresDatabase;
 pub use server::{Backend, Server};
 pub use shop::Shop;

@@ -121,6 +121,11 @@ impl Person {
         }
     }
 
+    /// A change of their row that is none: until its transaction ends, whoever locks the row waits.
+    pub fn held(&self) -> String {
+        format!("UPDATE users SET disabled_at = disabled_at WHERE id = {}", self.id)
+    }
+
     fn of_tokens(anonymous: &Client, email: &str, data: &Value) -> Self {
         Self {
             id: data["user_id"].as_i64().unwrap(),
@@ -144,6 +149,11 @@ impl Organization {
         let path = format!("/api/v1/organizations/{}/workspaces/{workspace}/members", self.id);
         let body = json!({"user_id": person.id, "role_id": self.roles[role]});
         self.owner.client.post(&path, body).await.created();
+    }
+
+    /// A change of its row that is none: until its transaction ends, whoever locks the row waits.
+    pub fn held(&self) -> String {
+        format!("UPDATE organizations SET updated_at = updated_at WHERE id = {}", self.id)
     }
 
     /// Its people, each with the name of their role.

@@ -1,8 +1,11 @@
 //! A whole server in the test's own process: a free port, its own folder, its own database, a clock to move.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
-use rivergen::{App, Config, serve::serve};
+use rivergen::{App, Config, assembly::open_database, serve::serve};
 use rivergen_platform::{Clock, Platform, clock::MovableTime};
 use rivergen_storage::Storage;
 use rivergen_tenancy::Tenancy;
@@ -11,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Client, Mailbox, postgres, sqlite};
+use crate::{Answer, Client, Mailbox, eventually, postgres, sqlite};
 
 /// Which database the server keeps its own data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +34,22 @@ pub struct Server {
     folder: Arc<TempDir>,
     database: Option<Arc<postgres::Database>>,
     settings: String,
+    statements: Statements,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), String>>,
 }
 
-/// What tests want otherwise than an operator does: quick passwords, no rate limits, sources on this machine.
+/// What the database is asked, while somebody listens.
+type Statements = Arc<Mutex<Option<Vec<String>>>>;
+
+/// What tests want otherwise than an operator does: quick passwords, keys that are made quickly, no rate limits, sources on this
+/// machine.
 const SETTINGS: &str = r#"
 [passwords]
 memory_kib = 64
 passes = 1
+[oauth]
+id_token_algorithms = ["ES256"]
 [limits]
 enabled = false
 [outbound.policy]
@@ -48,6 +58,8 @@ allow_private = true
 shutdown_grace_seconds = 2
 [database]
 max_connections = 8
+[query]
+threads = 2
 "#;
 
 impl Server {
@@ -76,7 +88,14 @@ impl Server {
         let config = config(folder.path(), public_url.unwrap_or(&url), database.as_deref(), settings);
 
         let clock = Arc::new(MovableTime::default());
-        let app = App::build(&config, Clock::from(clock.clone())).await.unwrap();
+        let statements = Statements::default();
+        let heard = statements.clone();
+        let db = open_database(&config).await.unwrap().watched(move |statement| {
+            if let Some(statements) = heard.lock().unwrap().as_mut() {
+                statements.push(statement.to_string());
+            }
+        });
+        let app = App::over(db, &config, Clock::from(clock.clone())).await.unwrap();
         let (platform, tenancy, storage) = (app.platform.clone(), app.tenancy.clone(), app.storage.clone());
         let (stop, stopped) = oneshot::channel();
         let until = async move {
@@ -85,7 +104,7 @@ impl Server {
         };
         let running = tokio::spawn(async move { serve(app, listener, until).await.map_err(|error| error.to_string()) });
         let settings = settings.to_owned();
-        Self { backend, platform, tenancy, storage, url, clock, folder, database, settings, stop, running }
+        Self { backend, platform, tenancy, storage, url, clock, folder, database, settings, statements, stop, running }
     }
 
     /// A second node over the same database and files; stop it before the first.
@@ -145,6 +164,14 @@ impl Server {
         row.unwrap_or_else(|| panic!("no row: {sql}")).try_get_by_index(0).unwrap()
     }
 
+    /// What its database is asked while something is done, with the values, as it can be asked again. What the server does
+    /// by itself at the same time is among it.
+    pub async fn statements<T>(&self, done: impl Future<Output = T>) -> (T, Vec<String>) {
+        *self.statements.lock().unwrap() = Some(Vec::new());
+        let answer = done.await;
+        (answer, self.statements.lock().unwrap().take().unwrap_or_default())
+    }
+
     /// How its database would answer a query, in its own words.
     pub async fn plan(&self, sql: &str) -> String {
         let db = self.platform.db.read();
@@ -157,9 +184,44 @@ impl Server {
         rows.iter().map(|row| row.try_get::<String>("", column).unwrap()).collect::<Vec<_>>().join("\n")
     }
 
+    /// Takes the statistics by which the database plans its queries.
+    pub async fn analyze(&self) {
+        self.execute("ANALYZE").await;
+        if self.backend == Backend::Sqlite {
+            // A connection of SQLite reads them with the schema, so one that stands reads them when that changed.
+            self.execute("CREATE TABLE reread (id integer); DROP TABLE reread").await;
+        }
+    }
+
     /// Changes the server's own database, to make what no operation makes yet.
     pub async fn execute(&self, sql: &str) {
         self.platform.db.read().execute_unprepared(sql).await.unwrap();
+    }
+
+    /// What two requests answer that are sent at once. The statement changes a row that both have to wait for, and it is let
+    /// go of when both wait. The one that succeeded comes first.
+    pub async fn two_at_once<F: Future<Output = Answer>>(
+        &self,
+        held: &str,
+        ask: impl Fn(usize) -> F,
+    ) -> (Answer, Answer) {
+        let tx = self.platform.db.begin().await.unwrap();
+        tx.conn().execute_unprepared(held).await.unwrap();
+        let mut asked = std::pin::pin!(async { tokio::join!(ask(0), ask(1)) });
+        let soon = std::time::Duration::from_millis(500);
+        assert!(tokio::time::timeout(soon, &mut asked).await.is_err(), "both wait for their turn: {held}");
+        tx.commit().await.unwrap();
+        let (one, other) = asked.await;
+        if one.status.is_success() { (one, other) } else { (other, one) }
+    }
+
+    /// Runs the jobs that are due, and waits for those that the server's own worker was quicker to take.
+    pub async fn run_due_jobs(&self) {
+        eventually("the due jobs to end", async || {
+            self.platform.jobs.run_due().await.unwrap();
+            (self.count("SELECT count(*) FROM jobs WHERE state = 'running'").await == 0).then_some(())
+        })
+        .await;
     }
 
     /// Lets the server forget what it keeps in memory, as it does when it may have missed a change.

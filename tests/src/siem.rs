@@ -17,18 +17,18 @@ use axum::{
     routing::post,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use sha2::Sha256;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::{TcpListener, UdpSocket},
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
+
+use crate::hook::is_signed;
 
 /// A receiver; nobody listens any more when it is dropped.
 pub struct Siem {
@@ -43,14 +43,8 @@ pub struct Siem {
 const KEY: &[u8] = b"the secret of the webhooks..";
 
 impl Siem {
-    /// An address at which nobody listens yet.
-    pub async fn nowhere() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-    }
-
     /// A webhook at `http://<address>/audit`. A request that is not signed as it must be is a failure of the test.
-    pub async fn webhook(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+    pub fn webhook(listener: TcpListener) -> Self {
         let (got, refuses) = (Arc::default(), Arc::default());
         let state = Webhook { got: Arc::clone(&got), refuses: Arc::clone(&refuses) };
         let router = Router::new().route("/audit", post(take)).with_state(state);
@@ -148,11 +142,7 @@ struct Webhook {
 }
 
 async fn take(State(webhook): State<Webhook>, headers: HeaderMap, body: String) -> StatusCode {
-    let header = |name: &str| headers[name].to_str().unwrap();
-    let signed = format!("{}.{}.{body}", header("webhook-id"), header("webhook-timestamp"));
-    let signature = header("webhook-signature").strip_prefix("v1,").unwrap();
-    let mac = Hmac::<Sha256>::new_from_slice(KEY).unwrap().chain_update(signed);
-    if mac.verify_slice(&STANDARD.decode(signature).unwrap()).is_err() {
+    if !is_signed(KEY, &headers, &body) {
         webhook.got.lock().unwrap().push(format!("not signed: {headers:?}"));
         return StatusCode::UNAUTHORIZED;
     }

@@ -15,41 +15,8 @@ use crate::PostgresDatabase;
 /// The tables.
 pub const TABLES: [&str; 8] = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 
-const COLUMNS: [(&str, &str); 8] = [
-    (
-        "customer",
-        "c_custkey bigint, c_name text, c_address text, c_nationkey bigint, c_phone text, c_acctbal numeric(15,2), \
-         c_mktsegment text, c_comment text",
-    ),
-    (
-        "lineitem",
-        "l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber integer, l_quantity numeric(15,2), \
-         l_extendedprice numeric(15,2), l_discount numeric(15,2), l_tax numeric(15,2), l_returnflag text, \
-         l_linestatus text, l_shipdate date, l_commitdate date, l_receiptdate date, l_shipinstruct text, \
-         l_shipmode text, l_comment text",
-    ),
-    ("nation", "n_nationkey bigint, n_name text, n_regionkey bigint, n_comment text"),
-    (
-        "orders",
-        "o_orderkey bigint, o_custkey bigint, o_orderstatus text, o_totalprice numeric(15,2), o_orderdate date, \
-         o_orderpriority text, o_clerk text, o_shippriority integer, o_comment text",
-    ),
-    (
-        "part",
-        "p_partkey bigint, p_name text, p_mfgr text, p_brand text, p_type text, p_size integer, p_container text, \
-         p_retailprice numeric(15,2), p_comment text",
-    ),
-    (
-        "partsupp",
-        "ps_partkey bigint, ps_suppkey bigint, ps_availqty integer, ps_supplycost numeric(15,2), ps_comment text",
-    ),
-    ("region", "r_regionkey bigint, r_name text, r_comment text"),
-    (
-        "supplier",
-        "s_suppkey bigint, s_name text, s_address text, s_nationkey bigint, s_phone text, s_acctbal numeric(15,2), \
-         s_comment text",
-    ),
-];
+/// A statement a table.
+const CREATE: &str = include_str!("../../bench/tpch/tables.sql");
 
 /// The tables as files, the queries, and their right answers.
 pub struct Tpch {
@@ -100,11 +67,13 @@ impl Tpch {
         self.queries.iter().map(|(name, sql)| (name.as_str(), sql.as_str()))
     }
 
-    /// Puts tables into a PostgreSQL database, with keys and statistics.
+    /// Puts tables into a PostgreSQL database, with statistics.
     pub async fn load(&self, database: &PostgresDatabase, tables: &[&str]) {
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
-        for (table, columns) in COLUMNS.iter().filter(|(table, _)| tables.contains(table)) {
-            database.execute(&format!("CREATE TABLE {table} ({columns})")).await;
+        for table in tables {
+            let named = format!("CREATE TABLE {table} ");
+            let create = CREATE.split(';').find(|statement| statement.trim_start().starts_with(&named)).unwrap();
+            database.execute(create).await;
             let csv = std::fs::read(self.folder().join(format!("{table}.csv"))).unwrap();
             let copy = format!("COPY {table} FROM STDIN WITH (FORMAT csv, HEADER true)");
             let mut copy = connection.copy_in_raw(&copy).await.unwrap();

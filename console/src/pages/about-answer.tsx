@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
-import { useAction } from "../ui/action";
+import { ActionForm, useAction } from "../ui/action";
 import { Button, Field, Note, Problem, SelectField, Skeleton, TextField, words } from "../ui/basics";
 import { Dialog } from "../ui/dialog";
 import { Loaded } from "../ui/loaded";
@@ -24,23 +24,20 @@ export function Wrong({
 }) {
     const [corrected, setCorrected] = useState(sql);
     const [comment, setComment] = useState("");
+    const touched = corrected !== sql || comment !== "";
     return (
-        <Dialog
-            title="What would have been right?"
-            wide
-            touched={corrected !== sql || comment !== ""}
-            onClose={onClose}
-        >
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void give.start({
-                        verdict: "wrong",
-                        corrected_query_text: corrected.trim() && corrected !== sql ? corrected : undefined,
-                        comment: comment.trim() || undefined,
-                    });
+        <Dialog title="What would have been right?" wide touched={touched} onClose={onClose}>
+            <ActionForm
+                action={give}
+                on={{
+                    verdict: "wrong",
+                    corrected_query_text: corrected.trim() && corrected !== sql ? corrected : undefined,
+                    comment: comment.trim() || undefined,
                 }}
+                submit="It was wrong"
+                onCancel={onClose}
+                touched={touched}
+                what="What you wrote is"
             >
                 <Field
                     label="SQL"
@@ -65,43 +62,22 @@ export function Wrong({
                     onValue={setComment}
                     error={give.of("comment")}
                 />
-                {give.error !== undefined && <Problem error={give.error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={give.busy}>
-                        It was wrong
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Dialog>
     );
 }
 
 /** Keeps a question under a name. The server keeps what it runs, so it runs once more. */
-export function Save({
-    question,
-    sources,
-    onSaved,
-    onClose,
-}: {
-    question: string;
-    sources: number[];
-    onSaved: () => void;
-    onClose: () => void;
-}) {
+export function Save({ execution, onSaved, onClose }: { execution: number; onSaved: () => void; onClose: () => void }) {
     const [name, setName] = useState("");
     const [tags, setTags] = useState("");
+    const touched = name !== "" || tags !== "";
     const keep = useAction(
         () =>
             read(
-                api.POST("/api/v1/prompts/execute", {
-                    body: {
-                        prompt_text: question,
-                        selected_data_source_ids: sources,
-                        save_prompt: true,
-                        name,
-                        tags: tagsOf(tags),
-                    },
+                api.POST("/api/v1/prompts/executions/{execution_id}/save", {
+                    params: { path: { execution_id: execution } },
+                    body: { name, tags: tagsOf(tags) },
                 }),
             ),
         {
@@ -115,32 +91,11 @@ export function Save({
         },
     );
     return (
-        <Dialog title="Save this question" onClose={onClose}>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void keep.start(undefined);
-                }}
-            >
-                <TextField
-                    label="Name"
-                    required
-                    value={name}
-                    onValue={setName}
-                    autoFocus
-                    hint="It runs once more as it is kept."
-                    error={keep.of("name")}
-                />
+        <Dialog title="Save this question" touched={touched} onClose={onClose}>
+            <ActionForm action={keep} submit="Save" onCancel={onClose} touched={touched} what="The question is">
+                <TextField label="Name" required value={name} onValue={setName} autoFocus error={keep.of("name")} />
                 <TagsField value={tags} onValue={setTags} error={keep.of("tags")} />
-                {keep.error !== undefined && <Problem error={keep.error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={keep.busy}>
-                        Save
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Dialog>
     );
 }

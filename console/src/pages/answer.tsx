@@ -1,10 +1,20 @@
 // One answer: how the question was understood, its SQL, what the policies did, the rows as a grid or a chart, and what can
 // be done with it.
 
-import { BarChart3, Check, Copy, Download, EyeOff, ShieldCheck, Table2, ThumbsDown, ThumbsUp } from "lucide-react";
+import {
+    BarChart3,
+    Check,
+    Copy,
+    CornerDownRight,
+    Download,
+    EyeOff,
+    ShieldCheck,
+    Table2,
+    ThumbsDown,
+    ThumbsUp,
+} from "lucide-react";
 import { Suspense, lazy, useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
-import { useMay } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
@@ -51,14 +61,16 @@ export function AnswerCard({
     answer,
     onSql,
     onQuestion,
+    onGoOn,
     canSave = true,
 }: {
     answer: Answer;
     onSql: (sql: string) => void;
     onQuestion: (question: string) => void;
+    /** Where the next question may say only what is different. */
+    onGoOn?: () => void;
     canSave?: boolean;
 }) {
-    const may = useMay();
     const [more, setMore] = useState<{ rows: Cell[][]; truncated: boolean }>();
     const [progress, setProgress] = useState<number>();
     const [explaining, setExplaining] = useState(false);
@@ -195,8 +207,8 @@ export function AnswerCard({
                                 {loadMore.busy && progress ? `${count(progress)} rows…` : "Load all rows"}
                             </ActionButton>
                         )}
-                        {canSave && answer.question && answer.prompt === undefined && may("prompt.write") && (
-                            <SaveQuestion question={answer.question} sources={answer.sources} />
+                        {canSave && answer.execution !== undefined && answer.prompt === undefined && (
+                            <SaveQuestion execution={answer.execution} />
                         )}
                         <Button
                             small
@@ -210,6 +222,7 @@ export function AnswerCard({
                         {answer.sql && (
                             <ActionMenu
                                 label="Download"
+                                busy={download.busy}
                                 choices={[
                                     {
                                         label: "CSV",
@@ -274,7 +287,16 @@ export function AnswerCard({
                             ))}
                         </div>
                     )}
-                    {answer.execution !== undefined && <Verdict execution={answer.execution} sql={answer.sql ?? ""} />}
+                    {answer.execution !== undefined && (
+                        <div className="row apart">
+                            <Verdict execution={answer.execution} sql={answer.sql ?? ""} />
+                            {onGoOn && (
+                                <Button small icon={<CornerDownRight size={14} />} onClick={onGoOn}>
+                                    Go on from this
+                                </Button>
+                            )}
+                        </div>
+                    )}
                 </div>
             )}
             {explaining && (
@@ -351,7 +373,7 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
     );
 }
 
-function SaveQuestion({ question, sources }: { question: string; sources: number[] }) {
+function SaveQuestion({ execution }: { execution: number }) {
     const [isOpen, setIsOpen] = useState(false);
     const [isSaved, setIsSaved] = useState(false);
     return (
@@ -361,12 +383,7 @@ function SaveQuestion({ question, sources }: { question: string; sources: number
             </Button>
             {isOpen && (
                 <Suspense>
-                    <Save
-                        question={question}
-                        sources={sources}
-                        onSaved={() => setIsSaved(true)}
-                        onClose={() => setIsOpen(false)}
-                    />
+                    <Save execution={execution} onSaved={() => setIsSaved(true)} onClose={() => setIsOpen(false)} />
                 </Suspense>
             )}
         </>

@@ -2,37 +2,31 @@
 
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
-import { CornerDownLeft, Database, MessageSquareText, SquareTerminal } from "lucide-react";
+import { CornerDownLeft, Database, MessageSquareText, SquareTerminal, X } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
-import { ApiError, type Schemas, api, read } from "../api/client";
+import { api, read } from "../api/client";
 import { useSources } from "../choices";
-import { type Step, follow } from "../run";
 import { useMay } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
 import type { Answer } from "./answer";
-import { type Running, RunningCard, RunningQuestion, Stages, answerOf, useRun, useSeconds } from "./running";
+import { type Running, RunningCard, RunningQuestion, Stages, answered, useRun, useSeconds } from "./running";
 
 const Editor = lazy(() => import("../ui/editor"));
 // The table and the chart come while the question is answered.
 const answerCard = () => import("./answer");
 const AnswerCard = lazy(async () => ({ default: (await answerCard()).AnswerCard }));
-
-/** Asks, and follows the run. A run that goes on by itself ends without the details of its error, so the nearest questions that
- * are understood are asked for by a request that waits. */
-async function asking(body: Schemas["ExecuteRequest"], signal: AbortSignal, onStep: (step: Step) => void) {
-    const header = { prefer: "respond-async" };
-    try {
-        return await follow(read(api.POST("/api/v1/prompts/execute", { params: { header }, body })), signal, onStep);
-    } catch (cause) {
-        if (!(cause instanceof ApiError) || cause.code !== "QUESTION_NOT_UNDERSTOOD" || cause.details.length > 0)
-            throw cause;
-        return read(api.POST("/api/v1/prompts/execute", { body, signal }));
-    }
-}
+const NotAnswered = lazy(async () => ({ default: (await import("./not-answered")).NotAnswered }));
 
 /** The answers of this visit; they outlive a change of page, and are gone with the tab. */
-const kept: { answers: Answer[]; question: string; sql: string; mode: "words" | "sql"; chosen?: number[] } = {
+const kept: {
+    answers: Answer[];
+    question: string;
+    sql: string;
+    mode: "words" | "sql";
+    chosen?: number[];
+    follows?: Answer;
+} = {
     answers: [],
     question: "",
     sql: "",
@@ -55,7 +49,10 @@ export function Ask() {
     );
     const [answers, setAnswers] = useState(kept.answers);
     const [dry, setDry] = useState(false);
-    Object.assign(kept, { answers, question, sql, mode, chosen });
+    /** The answer from which the next question goes on, and says only what is different. */
+    const [follows, setFollows] = useState(kept.follows);
+    const box = useRef<HTMLTextAreaElement>(null);
+    Object.assign(kept, { answers, question, sql, mode, chosen, follows });
     const selected = useMemo(
         () =>
             (chosen ?? all.slice(0, 10).map((source) => source.id)).filter((id) =>
@@ -106,20 +103,31 @@ export function Ask() {
         if (ids.length === 0) throw new Error("Choose a source first.");
         return ids;
     };
-    const { running, error, start } = useRun((answer) => {
+    const { running, error, start, clarify } = useRun((answer) => {
         kept.answers = [answer, ...kept.answers].slice(0, 20);
         setAnswers(kept.answers);
+        // A conversation goes on from its last answer.
+        if (answer.execution !== undefined) setFollows((before) => before && answer);
     });
     const isRunning = running !== undefined;
     useEffect(() => {
         if (isRunning) answerCard().catch(() => undefined);
     }, [isRunning]);
-    const ask = (text = question, from?: number[]) =>
+    const ask = (text = question, before: Answer | null | undefined = follows, from = before?.sources) =>
         text.trim() &&
         start(text, async (signal, onStep) => {
             const asked = from ?? (await chosenSources());
-            const body = { prompt_text: text, selected_data_source_ids: asked };
-            return answerOf(await asking(body, signal, onStep), text, asked);
+            const begun = read(
+                api.POST("/api/v1/prompts/execute", {
+                    params: { header: { prefer: "respond-async" } },
+                    body: {
+                        prompt_text: text,
+                        selected_data_source_ids: asked,
+                        follows_execution_id: before?.execution,
+                    },
+                }),
+            );
+            return answered(begun, text, asked, signal, onStep);
         });
     const query = () =>
         sql.trim() &&
@@ -161,8 +169,10 @@ export function Ask() {
         setMode("words");
         setQuestion(text);
         if (from) setChosen(from);
+        setFollows(undefined);
         scrollTo({ top: 0 });
-        void ask(text, from);
+        // It stands by itself.
+        void ask(text, null, from);
     };
 
     // A question that came with the address is asked at once, once its sources are known.
@@ -222,10 +232,30 @@ export function Ask() {
         >
             <div className="stack tight">
                 <div className="composer">
+                    {mode === "words" && follows && (
+                        <div className="row apart small" style={{ padding: "10px 14px 0", flexWrap: "nowrap" }}>
+                            <span className="break">
+                                <span className="soft">Going on from</span> <b>{follows.question}</b>
+                            </span>
+                            <Button
+                                small
+                                kind="quiet"
+                                icon={<X size={14} />}
+                                aria-label="Ask something else"
+                                onClick={() => {
+                                    setFollows(undefined);
+                                    box.current?.focus();
+                                }}
+                            />
+                        </div>
+                    )}
                     {mode === "words" ? (
                         <textarea
+                            ref={box}
                             aria-label="Question"
-                            placeholder="How many orders per region in 2025?"
+                            placeholder={
+                                follows ? "Only last year, by month, top 10…" : "How many orders per region in 2025?"
+                            }
                             rows={2}
                             value={question}
                             onChange={(event) => setQuestion(event.target.value)}
@@ -299,7 +329,14 @@ export function Ask() {
             {running && (running.isSql ? <RunningQuery running={running} /> : <RunningQuestion running={running} />)}
             {sources.error && <Problem error={sources.error} retry={() => sources.refetch()} />}
             {error !== undefined && (
-                <NotUnderstood error={error} onQuestion={(text) => askNext(text)} retry={() => go()} />
+                <Suspense>
+                    <NotAnswered
+                        error={error}
+                        onChoice={clarify}
+                        onQuestion={(text) => askNext(text)}
+                        retry={() => go()}
+                    />
+                </Suspense>
             )}
             <div className="stack" aria-live="polite">
                 <Suspense fallback={<Skeleton lines={6} />}>
@@ -314,38 +351,18 @@ export function Ask() {
                                 scrollTo({ top: 0 });
                             }}
                             onQuestion={(text) => askNext(text, answer.sources)}
+                            onGoOn={() => {
+                                setMode("words");
+                                setQuestion("");
+                                setFollows(answer);
+                                scrollTo({ top: 0 });
+                                box.current?.focus();
+                            }}
                         />
                     ))}
                 </Suspense>
             </div>
         </Page>
-    );
-}
-
-/** An error; where the planner knows better questions, they are a click away. */
-function NotUnderstood({
-    error,
-    onQuestion,
-    retry,
-}: {
-    error: unknown;
-    onQuestion: (text: string) => void;
-    retry: () => void;
-}) {
-    const suggested = error instanceof ApiError ? error.details.filter((detail) => detail.field === "suggestion") : [];
-    if (!(error instanceof ApiError) || suggested.length === 0) return <Problem error={error} retry={retry} />;
-    const others = error.details.filter((detail) => detail.field !== "suggestion" && detail.field !== "unknown_word");
-    return (
-        <div className="stack tight">
-            <Problem error={new ApiError(error.code, error.message, error.status, error.requestId, others)} />
-            <div className="chips" role="group" aria-label="Suggestions">
-                {suggested.map((each) => (
-                    <button type="button" className="chip" key={each.reason} onClick={() => onQuestion(each.reason)}>
-                        {each.reason.replace(/^./, (first) => first.toUpperCase())}
-                    </button>
-                ))}
-            </div>
-        </div>
     );
 }
 

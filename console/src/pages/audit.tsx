@@ -1,26 +1,99 @@
 // The audit log: who did what, when, from where, to what; filtered by the server, one page after the other.
 
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { Link, useLocation, useNavigate } from "@tanstack/react-router";
 import { useDeferredValue, useState } from "react";
 import { api, read } from "../api/client";
-import { useOrganization } from "../standing";
-import { Button, Empty, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
+import { useMay, useOrganization } from "../standing";
+import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
+import { PersonChoice, PersonName } from "../ui/person-choice";
+
+/** What an entry says beside who and what: no braces and quotes, and nothing of what is empty. */
+function told(details: unknown): string {
+    if (typeof details === "boolean") return details ? "yes" : "no";
+    if (Array.isArray(details)) return details.map(told).join(", ");
+    if (details === null || typeof details !== "object") return String(details);
+    return Object.entries(details)
+        .filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0))
+        .map(([key, value]) => `${words(key)}: ${told(value)}`)
+        .join(" · ");
+}
+
+/** The beginning of a day in the time that the log is shown in, or of one that comes later; none for what is no day. */
+function midnight(day = "", later = 0): string | undefined {
+    const at = new Date(`${day}T00:00`);
+    at.setDate(at.getDate() + later);
+    return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+}
+
+/** What the records of an organization are about, as the server calls it. */
+const KINDS = [
+    "abac_policy",
+    "data_source",
+    "device",
+    "domain",
+    "execution",
+    "file",
+    "folder_share",
+    "glossary",
+    "invitation",
+    "oauth_application",
+    "organization",
+    "personal_access_token",
+    "policy",
+    "prompt",
+    "prompt_schedule",
+    "prompt_template",
+    "query",
+    "role",
+    "saml_key",
+    "scim_config",
+    "scim_group",
+    "semantic_entry",
+    "session",
+    "sso_provider",
+    "upload",
+    "user",
+    "user_import",
+    "verified_pair",
+    "workspace",
+];
+
+type Chosen = { action?: string; kind?: string; person?: string; from?: string; to?: string };
 
 export function Audit() {
+    // Whoever goes to another address of this page begins with the filters that stand in it. A change of these replaces the
+    // address, which is no going.
+    const location = useLocation();
+    const [begun, setBegun] = useState(location);
+    if (location.pathname === begun.pathname && location.state.__TSR_index !== begun.state.__TSR_index)
+        setBegun(location);
+    return <Log key={begun.state.__TSR_index} first={begun.search} />;
+}
+
+function Log({ first }: { first: Chosen }) {
+    const may = useMay();
+    const navigate = useNavigate();
     const organization = useOrganization();
-    const [action, setAction] = useState("");
-    const [actor, setActor] = useState("");
-    const [from, setFrom] = useState("");
-    const [to, setTo] = useState("");
+    const [chosen, setChosen] = useState(first);
+    // In the address they outlive a reload, and can be sent to somebody.
+    const choose = (change: Chosen) => {
+        const next = { ...chosen, ...change };
+        setChosen(next);
+        void navigate({ to: "/audit", search: next, replace: true });
+    };
+    const { action = "", kind = "", person = "", from = "", to = "" } = chosen;
     const filters = {
         action: useDeferredValue(action.trim()) || undefined,
-        actor_id: Number(useDeferredValue(actor)) || undefined,
-        from: from ? new Date(from).toISOString() : undefined,
-        to: to ? new Date(`${to}T23:59:59`).toISOString() : undefined,
+        target_type: kind || undefined,
+        actor_id: Number(useDeferredValue(person)) || undefined,
+        from: midnight(from),
+        // It is exclusive.
+        to: midnight(to, 1),
     };
     const log = useInfiniteQuery({
         queryKey: ["audit", organization, filters],
+        placeholderData: keepPreviousData,
         initialPageParam: undefined as string | undefined,
         queryFn: ({ pageParam }) =>
             read(
@@ -31,20 +104,36 @@ export function Audit() {
         getNextPageParam: (last) => last.next_cursor ?? undefined,
     });
     const entries = log.data?.pages.flatMap((page) => page.entries) ?? [];
+    // A server of another version may have others.
+    const kinds = [
+        ...new Set([...KINDS, ...(kind ? [kind] : []), ...entries.flatMap((each) => each.target_type ?? [])]),
+    ];
     return (
         <Page title="Audit log" lead="It can be read and exported, and never changed.">
             <div className="row">
-                <SearchBox label="Action, such as policy.create" value={action} onValue={setAction} />
-                <input
-                    type="text"
-                    inputMode="numeric"
-                    className="compact"
-                    style={{ width: 120, minHeight: 32 }}
-                    aria-label="Person's id"
-                    placeholder="Person's id"
-                    value={actor}
-                    onChange={(event) => setActor(event.target.value)}
+                <SearchBox
+                    label="Action, such as policy.create"
+                    value={action}
+                    onValue={(value) => choose({ action: value })}
                 />
+                <Filter
+                    label="Kind of object"
+                    value={kind}
+                    onValue={(value) => choose({ kind: value })}
+                    options={[
+                        ["", "Any kind of object"],
+                        ...kinds.map((each) => [each, words(each)] as const).sort(([, a], [, b]) => a.localeCompare(b)),
+                    ]}
+                />
+                {may("user.read") && (
+                    <PersonChoice
+                        isCompact
+                        label="Person"
+                        none="Anybody"
+                        value={person}
+                        onValue={(value) => choose({ person: value })}
+                    />
+                )}
                 <label className="row small soft">
                     From{" "}
                     <input
@@ -52,7 +141,7 @@ export function Audit() {
                         className="compact"
                         style={{ width: "auto", minHeight: 32 }}
                         value={from}
-                        onChange={(event) => setFrom(event.target.value)}
+                        onChange={(event) => choose({ from: event.target.value })}
                     />
                 </label>
                 <label className="row small soft">
@@ -62,7 +151,7 @@ export function Audit() {
                         className="compact"
                         style={{ width: "auto", minHeight: 32 }}
                         value={to}
-                        onChange={(event) => setTo(event.target.value)}
+                        onChange={(event) => choose({ to: event.target.value })}
                     />
                 </label>
             </div>
@@ -75,9 +164,9 @@ export function Audit() {
                             <Skeleton lines={8} />
                         </div>
                     ) : entries.length === 0 ? (
-                        <Empty title="Nothing fits" />
+                        <Empty title="No entries match" />
                     ) : (
-                        <table>
+                        <table className="rows">
                             <thead>
                                 <tr>
                                     <th scope="col">When</th>
@@ -85,45 +174,40 @@ export function Audit() {
                                     <th scope="col">Outcome</th>
                                     <th scope="col">By</th>
                                     <th scope="col">On</th>
-                                    <th scope="col">From</th>
                                     <th scope="col">Details</th>
                                 </tr>
                             </thead>
                             <tbody>
                                 {entries.map((entry) => (
                                     <tr key={entry.id}>
-                                        <td>
+                                        <td data-label="When">
                                             <When at={entry.at} />
                                         </td>
-                                        <td>
+                                        <td className="title">
                                             <code>{entry.action}</code>
                                         </td>
-                                        <td>
+                                        <td data-label="Outcome">
                                             <Status value={entry.outcome} />
                                         </td>
-                                        <td>
+                                        <td className="nowrap" data-label="By">
                                             {entry.actor_id && entry.actor_type === "user" ? (
                                                 <Link to="/people/$id" params={{ id: String(entry.actor_id) }}>
-                                                    Person {entry.actor_id}
+                                                    <PersonName id={entry.actor_id} />
                                                 </Link>
                                             ) : (
                                                 words(entry.actor_type)
                                             )}
+                                            {entry.ip && <div className="small soft">{entry.ip}</div>}
                                         </td>
-                                        <td className="nowrap">
+                                        <td className="nowrap" data-label="On">
                                             {entry.target_type
                                                 ? `${words(entry.target_type)} ${entry.target_id ?? ""}`
                                                 : "—"}
                                         </td>
-                                        <td className="small soft">{entry.ip ?? "—"}</td>
-                                        <td className="small soft break" style={{ maxWidth: 340 }}>
-                                            {Object.entries((entry.details ?? {}) as Record<string, unknown>)
-                                                .map(
-                                                    ([key, value]) =>
-                                                        `${key}: ${typeof value === "object" ? JSON.stringify(value) : String(value)}`,
-                                                )
-                                                .join(", ")
-                                                .slice(0, 220) || "—"}
+                                        <td className="small soft" data-label="Details">
+                                            <div className="clamp" title={told(entry.details ?? {})}>
+                                                {told(entry.details ?? {}) || "—"}
+                                            </div>
                                         </td>
                                     </tr>
                                 ))}

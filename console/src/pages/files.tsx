@@ -8,7 +8,7 @@ import { type Schemas, api, checked, read, save, send } from "../api/client";
 import { useWorkspaces } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
-import { ActionButton, useAction } from "../ui/action";
+import { ActionButton, ActionForm, useAction } from "../ui/action";
 import {
     Badge,
     Button,
@@ -22,12 +22,15 @@ import {
     TextField,
     When,
     bytes,
+    showActive,
     words,
 } from "../ui/basics";
-import { ActionMenu, Confirm, Dialog } from "../ui/dialog";
+import { Deletion } from "../ui/confirm";
+import { ActionMenu, Dialog } from "../ui/dialog";
 import { Uploads } from "../ui/dropzone";
 import { List } from "../ui/list";
 import { Loaded } from "../ui/loaded";
+import { PersonName } from "../ui/person-choice";
 import { tell } from "../ui/tell";
 
 const object = (name: string) => `/api/v1/storage/objects/${name.split("/").map(encodeURIComponent).join("/")}`;
@@ -45,7 +48,7 @@ export function FilesPage() {
                 </Link>
             }
         >
-            <nav className="tabs" aria-label="Parts">
+            <nav className="tabs" ref={showActive} aria-label="Parts">
                 {[
                     ["files", "Files"],
                     ["links", "Links"],
@@ -145,6 +148,7 @@ function FileList() {
                         cell: (file) => (
                             <ActionMenu
                                 label={`Actions for ${file.file_name}`}
+                                busy={download.isBusyWith(file)}
                                 choices={[
                                     { label: "Download", run: () => void download.start(file) },
                                     { label: "Make a link…", run: () => setLinking(file) },
@@ -168,25 +172,24 @@ function FileList() {
             />
             {linking && <MakeLink file={linking} onClose={() => setLinking(undefined)} />}
             {deleting && (
-                <Confirm
-                    title={`Delete ${deleting.file_name}?`}
-                    action="Delete"
-                    onClose={() => setDeleting(undefined)}
-                    onConfirm={async () => {
-                        await checked(
+                <Deletion
+                    of={deleting.file_name}
+                    run={async () =>
+                        checked(
                             await send(
                                 `${object(deleting.object_name)}${deleting.data_source_id ? "?force=true" : ""}`,
                                 { method: "DELETE" },
                             ),
-                        );
-                        void queries.invalidateQueries({ queryKey: ["files"] });
-                    }}
+                        )
+                    }
+                    changes={[["files"]]}
+                    onClose={() => setDeleting(undefined)}
                 >
                     <p>
                         It is gone for good
                         {deleting.data_source_id ? ", and the source that reads it fails from now on" : ""}.
                     </p>
-                </Confirm>
+                </Deletion>
             )}
         </>
     );
@@ -274,7 +277,7 @@ function Links() {
                     ),
                 },
             ]}
-            empty={<Empty title="No links that can be used">Make one at a file.</Empty>}
+            empty={<Empty title="No links">Make one from the menu of a file.</Empty>}
         />
     );
 }
@@ -290,7 +293,7 @@ function Shares() {
                     body: { folder: folder || undefined, workspace_id: Number(workspace) },
                 }),
             ),
-        { done: "Shared.", changes: [["shares"]] },
+        { done: "Shared.", changes: [["shares"]], inline: true },
     );
     const stop = useAction(
         (id: number) => read(api.DELETE("/api/v1/storage/shares/{share_id}", { params: { path: { share_id: id } } })),
@@ -299,35 +302,28 @@ function Shares() {
     return (
         <div className="stack">
             <Card title="Share a folder">
-                <form
-                    className="form-grid"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void share.start(undefined);
-                    }}
-                >
-                    <TextField
-                        label="Folder"
-                        hint="Below your own; empty for all of it."
-                        value={folder}
-                        onValue={setFolder}
-                    />
-                    <SelectField
-                        label="With the workspace"
-                        required
-                        value={workspace}
-                        onValue={setWorkspace}
-                        options={[
-                            ["", "Choose…"],
-                            ...(workspaces.data?.workspaces ?? []).map((each) => [String(each.id), each.name] as const),
-                        ]}
-                    />
-                    <div className="form-end span">
-                        <Button type="submit" kind="primary" disabled={!workspace} busy={share.busy}>
-                            Share
-                        </Button>
+                <ActionForm action={share} submit="Share" disabled={!workspace}>
+                    <div className="form-grid">
+                        <TextField
+                            label="Folder"
+                            hint="Below your own; empty for all of it."
+                            value={folder}
+                            onValue={setFolder}
+                        />
+                        <SelectField
+                            label="With the workspace"
+                            required
+                            value={workspace}
+                            onValue={setWorkspace}
+                            options={[
+                                ["", "Choose…"],
+                                ...(workspaces.data?.workspaces ?? []).map(
+                                    (each) => [String(each.id), each.name] as const,
+                                ),
+                            ]}
+                        />
                     </div>
-                </form>
+                </ActionForm>
             </Card>
             <List
                 name="Shared folders"
@@ -356,7 +352,7 @@ function Shares() {
                         ),
                     },
                 ]}
-                empty={<Empty title="Nothing shared" />}
+                empty={<Empty title="No shared folders">What you share with a workspace, its people can read.</Empty>}
             />
         </div>
     );
@@ -410,7 +406,7 @@ export function Usage() {
                             head: "Person",
                             cell: (person) => (
                                 <Link to="/people/$id" params={{ id: String(person.user_id) }}>
-                                    {`Person ${person.user_id}`}
+                                    <PersonName id={person.user_id} />
                                     {!person.is_member && " (left)"}
                                 </Link>
                             ),

@@ -30,7 +30,7 @@ export function HistoryPage() {
         <Page title="History" lead="Every run is on record before it begins, and says how it ended.">
             <List
                 name="Runs"
-                of={["runs", status, own]}
+                of={["runs", status, own && me.data?.user.id]}
                 filters={
                     <>
                         <Filter label="State" value={status} onValue={setStatus} options={STATES} />
@@ -67,8 +67,12 @@ export function HistoryPage() {
                     {
                         head: "Query",
                         cell: (run) => (
-                            <Link className="strong mono small" to="/history/$id" params={{ id: String(run.query_id) }}>
-                                {run.query.slice(0, 90) || "…"}
+                            <Link
+                                className="strong mono small clamp"
+                                to="/history/$id"
+                                params={{ id: String(run.query_id) }}
+                            >
+                                {run.query || "…"}
                             </Link>
                         ),
                         className: "break",

@@ -9,8 +9,8 @@ import { useSources } from "../choices";
 import { queries } from "../queries";
 import { session } from "../session";
 import { useMay, useMe, useOrganization, usePlace } from "../standing";
-import { useAction } from "../ui/action";
-import { Button, Card, Page, Problem, TextField } from "../ui/basics";
+import { ActionForm, useAction } from "../ui/action";
+import { Card, Page, TextField } from "../ui/basics";
 import { Loaded } from "../ui/loaded";
 import { Ask } from "./ask";
 
@@ -137,16 +137,16 @@ export function Welcome() {
     return (
         <Page
             title={`Welcome${me.data ? `, ${me.data.user.display_name}` : ""}`}
-            lead="An organization holds your sources, your people and your policies. Make one, or join one that invited you."
+            lead="An organization holds your sources, your people and your policies. Create one, or join one that invited you."
             narrow
         >
-            <Card title="Make an organization">
-                <form
-                    className="stack"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void create.start(undefined);
-                    }}
+            <Card title="Create an organization">
+                <ActionForm
+                    action={create}
+                    submit="Create"
+                    disabled={!me.data}
+                    touched={name !== ""}
+                    what="The organization is"
                 >
                     <TextField
                         label="Name"
@@ -157,13 +157,7 @@ export function Welcome() {
                         placeholder="Acme"
                         autoFocus
                     />
-                    {create.error !== undefined && <Problem error={create.error} />}
-                    <div className="form-end">
-                        <Button kind="primary" type="submit" busy={create.busy} disabled={!me.data}>
-                            Make it
-                        </Button>
-                    </div>
-                </form>
+                </ActionForm>
             </Card>
             <Card title="Invitations">
                 <Loaded query={invitations} lines={2}>

@@ -2,13 +2,15 @@
 // out of it at once, so that it is neither kept in the history nor sent on.
 
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { api, read } from "../api/client";
+import { api, errorOf, read, send } from "../api/client";
 import { session } from "../session";
-import { ActionButton, useAction } from "../ui/action";
-import { Button, Facts, Note, Problem, Skeleton, TextField, When } from "../ui/basics";
-import { Door, useArrival } from "./door";
+import { ActionButton, ActionForm, useAction } from "../ui/action";
+import { Facts, Note, PasswordField, Problem, Skeleton, When } from "../ui/basics";
+import { tellError } from "../ui/tell";
+import { CONNECTING, destination, useArrival } from "./door/arrival";
+import { Door } from "./door/frame";
 
 /** One value of the address, which then stands there no longer. */
 function useTaken(name: string): string {
@@ -51,7 +53,7 @@ function Incomplete() {
     return (
         <Door title="The link is incomplete" lead="Open it from the mail again.">
             <a className="button wide" href="/sign-in">
-                To the sign-in
+                Back to sign-in
             </a>
         </Door>
     );
@@ -78,17 +80,10 @@ export function ResetPassword() {
             </Door>
         );
     return (
-        <Door title="Set another password">
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void reset.start(undefined);
-                }}
-            >
-                <TextField
+        <Door title="Choose a new password">
+            <ActionForm action={reset} submit="Set password" isWide>
+                <PasswordField
                     label="New password"
-                    type="password"
                     autoComplete="new-password"
                     required
                     value={password}
@@ -96,11 +91,7 @@ export function ResetPassword() {
                     error={reset.of("new_password")}
                     autoFocus
                 />
-                {reset.error !== undefined && <Problem error={reset.error} />}
-                <Button kind="primary" className="wide" type="submit" busy={reset.busy}>
-                    Set it
-                </Button>
-            </form>
+            </ActionForm>
         </Door>
     );
 }
@@ -133,10 +124,10 @@ export function Invitation() {
     if (!token) return <Incomplete />;
     if (preview.error)
         return (
-            <Door title="This invitation is not good any more">
+            <Door title="This invitation is no longer valid">
                 <Problem error={preview.error} />
                 <a className="button wide" href="/sign-in">
-                    To the sign-in
+                    Back to sign-in
                 </a>
             </Door>
         );
@@ -149,7 +140,10 @@ export function Invitation() {
         );
     const back = encodeURIComponent(`/invitation?token=${token}`);
     return (
-        <Door title={`Join ${invitation.organization.name}`}>
+        <Door
+            title={`Join ${invitation.organization.name}`}
+            look={{ organization_name: invitation.organization.name, branding: invitation.branding }}
+        >
             <Facts
                 of={[
                     ["For", invitation.email],
@@ -187,19 +181,39 @@ export function SignedIn() {
     useEffect(() => {
         const answer = new URLSearchParams(location.search);
         history.replaceState(history.state, "", location.pathname);
-        const [refused, handover, code] = ["error", "handover_code", "code"].map((name) => answer.get(name));
+        const [refused, handover, code, state] = ["error", "handover_code", "code", "state"].map((name) =>
+            answer.get(name),
+        );
+        const provider = sessionStorage.getItem(CONNECTING);
+        sessionStorage.removeItem(CONNECTING);
         const finish = async () => {
-            if (refused) return void navigate({ to: "/sign-in", search: { error: refused } });
+            const to = destination.take();
+            if (provider && refused) {
+                tellError(new Error("The account was not connected."));
+                return void navigate({ to: "/me" });
+            }
+            if (provider && code && state) {
+                // Somebody who is signed in connects an account at that provider.
+                await read(
+                    api.POST("/api/v1/auth/social-accounts/{provider}", {
+                        params: { path: { provider } },
+                        body: { code, state },
+                    }),
+                );
+                return void navigate({ to: "/me" });
+            }
+            if (refused) return void navigate({ to: "/sign-in", search: { error: refused, to } });
             if (handover)
                 return arrive(
                     (await read(
                         api.POST("/api/v1/auth/oauth/handover", { body: { handover_code: handover } }),
                     )) as never,
+                    to,
                 );
             const redirect_uri = sessionStorage.getItem("sso");
             sessionStorage.removeItem("sso");
             if (!code || !redirect_uri) return void navigate({ to: "/sign-in", search: {} });
-            arrive((await read(api.POST("/api/v1/sso/token", { body: { code, redirect_uri } }))) as never);
+            arrive((await read(api.POST("/api/v1/sso/token", { body: { code, redirect_uri } }))) as never, to);
         };
         finish().catch(setError);
         // A code is good once, so this runs once.
@@ -212,6 +226,41 @@ export function SignedIn() {
                     <a className="button wide" href="/sign-in">
                         Back
                     </a>
+                </>
+            ) : (
+                <Skeleton />
+            )}
+        </Door>
+    );
+}
+
+/** Back to the page of a program's sign-in that led here: it learns who is signed in, once they are. */
+export function Connect() {
+    const { request = "" } = useSearch({ strict: false }) as { request?: string };
+    const navigate = useNavigate();
+    const [error, setError] = useState<unknown>();
+    useEffect(() => {
+        const goOn = async () => {
+            const signIn = () => void navigate({ to: "/sign-in", search: { to: `/connect?request=${request}` } });
+            if (!(await session.token())) return signIn();
+            const response = await send("/oauth/sign-in/session", {
+                method: "POST",
+                body: new URLSearchParams({ request }),
+            });
+            const body = await response.json().catch(() => undefined);
+            if (response.ok) return location.assign(body.location);
+            // Or the program wants a new sign-in.
+            if (response.status === 401 || body?.error === "login_required") return signIn();
+            throw errorOf(undefined, response);
+        };
+        goOn().catch(setError);
+    }, []);
+    return (
+        <Door title="Signing you in">
+            {error ? (
+                <>
+                    <Problem error={error} />
+                    <p className="soft">Go back to the program and begin again.</p>
                 </>
             ) : (
                 <Skeleton />

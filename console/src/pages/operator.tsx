@@ -107,7 +107,7 @@ export function Operator() {
                 <>
                     <Card title="Requests" flush>
                         <div className="table-wrap" tabIndex={0} role="region" aria-label="Requests">
-                            <table>
+                            <table className="rows">
                                 <thead>
                                     <tr>
                                         <th scope="col">Operation</th>
@@ -122,11 +122,15 @@ export function Operator() {
                                 <tbody>
                                     {routes.slice(0, 25).map((route) => (
                                         <tr key={route.route}>
-                                            <td>
+                                            <td className="title">
                                                 <code className="break">{route.route}</code>
                                             </td>
-                                            <td className="num">{count(route.calls)}</td>
-                                            <td className="num">{route.milliseconds.toFixed(1)} ms</td>
+                                            <td className="num" data-label="Calls">
+                                                {count(route.calls)}
+                                            </td>
+                                            <td className="num" data-label="On average">
+                                                {route.milliseconds.toFixed(1)} ms
+                                            </td>
                                         </tr>
                                     ))}
                                 </tbody>
@@ -136,7 +140,7 @@ export function Operator() {
                     {others.length > 0 ? (
                         <Card title="More" flush>
                             <div className="table-wrap" tabIndex={0} role="region" aria-label="More metrics">
-                                <table>
+                                <table className="rows">
                                     <thead>
                                         <tr>
                                             <th scope="col">Name</th>
@@ -149,15 +153,17 @@ export function Operator() {
                                     <tbody>
                                         {others.slice(0, 60).map((sample) => (
                                             <tr key={sample.name + JSON.stringify(sample.labels)}>
-                                                <td>
+                                                <td className="title">
                                                     <code>{sample.name}</code>
                                                 </td>
-                                                <td className="small soft">
+                                                <td className="small soft" data-label="Labels">
                                                     {Object.entries(sample.labels)
                                                         .map(([key, value]) => `${key}=${value}`)
                                                         .join(", ")}
                                                 </td>
-                                                <td className="num">{count(sample.value)}</td>
+                                                <td className="num" data-label="Value">
+                                                    {count(sample.value)}
+                                                </td>
                                             </tr>
                                         ))}
                                     </tbody>

@@ -5,11 +5,11 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { EyeOff, Filter as FilterIcon, Gauge, KeyRound, MoreHorizontal, Plus } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../api/client";
-import { queries } from "../queries";
 import { useMay } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Badge, Card, Empty, Filter, Page, Status, When, count } from "../ui/basics";
-import { ActionMenu, Confirm } from "../ui/dialog";
+import { Deletion } from "../ui/confirm";
+import { ActionMenu } from "../ui/dialog";
 import { List } from "../ui/list";
 import { Loaded } from "../ui/loaded";
 
@@ -58,6 +58,11 @@ export function Policies() {
             lead="Written into every query before it runs. What no policy governs is open to whoever may query."
             actions={
                 <>
+                    {may("policy.detokenize") && (
+                        <Link className="button" to="/policies/tokens">
+                            Reveal tokens
+                        </Link>
+                    )}
                     <Link className="button" to="/policies/dashboard">
                         What they did
                     </Link>
@@ -162,6 +167,7 @@ export function Policies() {
                             ) : (
                                 <ActionMenu
                                     label={`Actions for ${policy.name}`}
+                                    busy={toggle.isBusyWith(policy)}
                                     choices={[
                                         {
                                             label: "Open",
@@ -206,21 +212,20 @@ export function Policies() {
                 }
             />
             {deleting && (
-                <Confirm
-                    title={`Delete “${deleting.name}”?`}
-                    action="Delete"
-                    onClose={() => setDeleting(undefined)}
-                    onConfirm={async () => {
-                        await read(
+                <Deletion
+                    of={`“${deleting.name}”`}
+                    run={() =>
+                        read(
                             api.DELETE("/api/v1/policies/{policy_id}", {
                                 params: { path: { policy_id: deleting.id } },
                             }),
-                        );
-                        void queries.invalidateQueries({ queryKey: ["policies"] });
-                    }}
+                        )
+                    }
+                    changes={[["policies"]]}
+                    onClose={() => setDeleting(undefined)}
                 >
                     <p>It governs nothing from the next query on. For thirty days it can be restored.</p>
-                </Confirm>
+                </Deletion>
             )}
         </Page>
     );
@@ -252,14 +257,14 @@ export function Dashboard() {
         >
             <Loaded query={dashboard}>
                 {(data) => (
-                    <div className="columns">
+                    <div className="halves">
                         {[data.row_level_security, data.data_masking, data.query_limits, data.access_control].map(
                             (type) => {
                                 const sum = Math.max(1, type.evaluations.total);
                                 return (
                                     <Card
                                         key={type.type}
-                                        title={type.name}
+                                        title={TYPES[type.type].name}
                                         actions={
                                             <Badge tone={type.is_active ? "good" : ""}>
                                                 {type.active_policies} of {type.total_policies} active
@@ -271,7 +276,13 @@ export function Dashboard() {
                                             <div className="row apart">
                                                 <b style={{ fontSize: "1.5rem" }}>{count(type.evaluations.total)}</b>
                                                 <span className="soft small">
-                                                    last <When at={type.evaluations.last_evaluated_at} />
+                                                    {type.evaluations.last_evaluated_at ? (
+                                                        <>
+                                                            last <When at={type.evaluations.last_evaluated_at} />
+                                                        </>
+                                                    ) : (
+                                                        "not evaluated yet"
+                                                    )}
                                                 </span>
                                             </div>
                                             {(

@@ -2,9 +2,9 @@
 
 import { Bot, Wrench, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { ApiError } from "../api/client";
+import { ApiError, type Schemas, api, read } from "../api/client";
 import { queries } from "../queries";
-import type { Execution, Step } from "../run";
+import { type Execution, type Step, follow } from "../run";
 import { Button, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
 import { tell } from "../ui/tell";
@@ -12,6 +12,22 @@ import type { Answer } from "./answer";
 
 export type Running = { what: string; isSql: boolean; since: number; steps: Step[]; cancel: () => void };
 type Work = (signal: AbortSignal, onStep: (step: Step) => void) => Promise<Answer>;
+
+/** A run that asks back which reading of a word is meant, with all that its question is asked again by. */
+export class Ambiguous extends ApiError {
+    readonly execution: number;
+    readonly choices: string[];
+
+    constructor(
+        cause: ApiError,
+        readonly question: string,
+        readonly sources: number[],
+    ) {
+        super(cause.code, cause.message, cause.status, cause.requestId, cause.details);
+        this.execution = Number(cause.of("execution_id"));
+        this.choices = cause.details.filter((each) => each.field === "choice").map((each) => each.reason);
+    }
+}
 
 /** Runs one thing at a time; what it answers is handed on, even where the page is left meanwhile. */
 export function useRun(onAnswer: (answer: Answer) => void) {
@@ -37,11 +53,44 @@ export function useRun(onAnswer: (answer: Answer) => void) {
             setRunning(undefined);
         }
     };
-    return { running, error, start };
+    /** Says which reading is meant; its question is asked again with it. */
+    const clarify = (asked: Ambiguous, choice: string, remember: Schemas["Remember"]) =>
+        void start(asked.question, (signal, onStep) =>
+            answered(
+                read(
+                    api.POST("/api/v1/prompts/executions/{execution_id}/clarify", {
+                        params: { path: { execution_id: asked.execution }, header: { prefer: "respond-async" } },
+                        body: { choice, remember },
+                    }),
+                ),
+                asked.question,
+                asked.sources,
+                signal,
+                onStep,
+            ),
+        );
+    return { running, error, start, clarify };
+}
+
+/** Follows a run that has begun to its answer. */
+export async function answered(
+    begun: Promise<Execution>,
+    question: string,
+    sources: number[],
+    signal: AbortSignal,
+    onStep: (step: Step) => void,
+): Promise<Answer> {
+    try {
+        return answerOf(await follow(begun, signal, onStep), question, sources);
+    } catch (cause) {
+        if (cause instanceof ApiError && cause.code === "QUESTION_AMBIGUOUS")
+            throw new Ambiguous(cause, question, sources);
+        throw cause;
+    }
 }
 
 /** The answer of a question, as the page shows it. */
-export function answerOf(execution: Execution, question: string, sources: number[]): Answer {
+function answerOf(execution: Execution, question: string, sources: number[]): Answer {
     const columns = execution.columns ?? [];
     const preview = (execution.result_preview ?? []) as unknown as Record<string, Cell>[];
     return {

@@ -5,7 +5,7 @@ import { useSearch } from "@tanstack/react-router";
 import { EyeOff, Filter as FilterIcon, Lock } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
-import { usePeople, useSources } from "../choices";
+import { usePeople, usePolicies, useSources } from "../choices";
 import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, count } from "../ui/basics";
 import { Chips } from "../ui/chips";
 import { type Cell, Grid } from "../ui/grid";
@@ -15,10 +15,7 @@ export function Simulate() {
     const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string };
     const people = usePeople();
     const sources = useSources();
-    const policies = useQuery({
-        queryKey: ["policies", "simulate"],
-        queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { page_size: 100 } } })),
-    });
+    const policies = usePolicies();
     const [user, setUser] = useState(given.user);
     const [source, setSource] = useState(given.source);
     const [removed, setRemoved] = useState<number[]>(given.without ? [Number(given.without)] : []);
@@ -81,7 +78,7 @@ export function Simulate() {
                     <Chips
                         label="Without these policies"
                         query={policies}
-                        items={(data) => data.items}
+                        items={(data) => data}
                         none="There are none yet."
                         chosen={removed}
                         onChosen={setRemoved}
@@ -162,6 +159,8 @@ export function Simulate() {
                                                             style={{ overflow: "hidden" }}
                                                         >
                                                             <p className="small soft" style={{ padding: "8px 12px" }}>
+                                                                {removed.length > 0 &&
+                                                                    (index === 0 ? "Now: " : "Then: ")}
                                                                 {count(part.row_count)} rows
                                                             </p>
                                                             <Grid
@@ -206,7 +205,8 @@ function Seen({ title, table }: { title?: string; table: Schemas["SeenTable"] })
                         >
                             <FilterIcon size={15} aria-hidden style={{ marginTop: 3, color: "var(--accent)" }} />
                             <span>
-                                Rows {filter.in_words.replace(/^rows /i, "")}
+                                Rows {/^(rows )?where /i.test(filter.in_words) ? "" : "where "}
+                                {filter.in_words.replace(/^rows /i, "")}
                                 {filter.hides_all_rows && (
                                     <>
                                         {" "}

@@ -2,16 +2,14 @@
 // wants one before it takes protection away.
 
 import { useQueryClient } from "@tanstack/react-query";
-import { type ComponentProps, type FormEvent, useRef, useState, useSyncExternalStore } from "react";
-import { ApiError, api, read } from "../api/client";
-import { withPasskey } from "../passkey";
-import { session } from "../session";
-import { Button, Problem, TextField } from "./basics";
-import { Dialog } from "./dialog";
-import { GaveUp, proof, proved } from "./proof";
+import { type ComponentProps, type ReactNode, useRef, useState } from "react";
+import { ApiError } from "../api/client";
+import { Button, Problem } from "./basics";
+import { GaveUp, proved } from "./proof";
 import { tell, tellError } from "./tell";
+import { Unsaved } from "./unsaved";
 
-type Options<R> = {
+export type Options<R> = {
     /** What is told when it is done. */
     done?: string | ((result: R) => string);
     /** Keys of the queries that show what has changed. */
@@ -78,90 +76,76 @@ export function ActionButton<A>({
     );
 }
 
-/** The dialog that asks who it is. The new session takes the place of the old one. */
-export function Reauthentication() {
-    const current = useSyncExternalStore(proof.subscribe, proof.asked);
-    const queries = useQueryClient();
-    const [password, setPassword] = useState("");
-    const [code, setCode] = useState("");
-    const [temporaryToken, setTemporaryToken] = useState<string>();
-    const [busy, setBusy] = useState(false);
-    const [error, setError] = useState<unknown>();
-    if (!current) return null;
-    const close = () => {
-        setPassword("");
-        setCode("");
-        setTemporaryToken(undefined);
-        setError(undefined);
-        proof.ask(undefined);
-    };
-    const me = queries.getQueryData<{ user: { primary_email: string | null } }>(["me"]);
-    const email = me?.user.primary_email ?? "";
+/** As `useAction` gives it, with its errors shown in the form (`inline`). */
+type Sending<A> = {
+    start: (argument: A) => Promise<unknown>;
+    busy: boolean;
+    error: unknown;
+    isBusyWith?: (argument: A) => boolean;
+};
 
-    const prove = async (proof: () => Promise<object>) => {
-        setBusy(true);
-        setError(undefined);
-        try {
-            const answer = (await proof()) as { temporary_token?: string; access_token?: string; expires_in?: number };
-            if (answer.access_token) {
-                await read(api.POST("/api/v1/auth/logout")).catch(() => undefined);
-                session.begin({ access_token: answer.access_token, expires_in: answer.expires_in ?? 3600 }, false);
-                close();
-                current.finish();
-            } else setTemporaryToken(answer.temporary_token);
-        } catch (cause) {
-            setError(cause);
-        } finally {
-            setBusy(false);
-        }
-    };
-    const submit = (event: FormEvent) => {
-        event.preventDefault();
-        void prove(() =>
-            temporaryToken
-                ? read(api.POST("/api/v1/auth/mfa/verify", { body: { temporary_token: temporaryToken, code } }))
-                : read(api.POST("/api/v1/auth/login", { body: { email, password } })),
-        );
-    };
+/** A form that starts an action: its fields, what the server refused, what would be lost, and the button that sends it. */
+export function ActionForm<A>({
+    action,
+    on,
+    submit,
+    isWide,
+    disabled,
+    onCancel,
+    beside,
+    touched,
+    what,
+    children,
+    ...rest
+}: Omit<ComponentProps<"form">, "action" | "onSubmit"> & {
+    action: Sending<A>;
+    /** The words on the button; without them the form has one of its own. */
+    submit?: ReactNode;
+    /** Whether the button is as wide as the form. */
+    isWide?: boolean;
+    disabled?: boolean;
+    onCancel?: () => void;
+    /** What else can be done, before the button. */
+    beside?: ReactNode;
+    /** Whether something is typed that is not to be lost without a question, and what it is. */
+    touched?: boolean;
+    what?: string;
+} & (undefined extends A ? { on?: A } : { on: A })) {
+    const argument = on as A;
+    const button = submit && (
+        <Button
+            kind="primary"
+            type="submit"
+            className={isWide ? "wide" : ""}
+            busy={action.isBusyWith?.(argument) ?? action.busy}
+            disabled={disabled || action.busy}
+        >
+            {submit}
+        </Button>
+    );
     return (
-        <Dialog
-            title="Confirm that it is you"
-            onClose={() => {
-                close();
-                current.giveUp();
+        <form
+            className="stack"
+            {...rest}
+            onSubmit={(event) => {
+                event.preventDefault();
+                // A form around the page that opened this one would hear of it, and send itself too.
+                event.stopPropagation();
+                void action.start(argument);
             }}
         >
-            <p className="soft">{current.why}</p>
-            <form className="stack" onSubmit={submit}>
-                {temporaryToken ? (
-                    <TextField
-                        label="Code of your authenticator app"
-                        inputMode="numeric"
-                        autoComplete="one-time-code"
-                        value={code}
-                        onValue={setCode}
-                        autoFocus
-                    />
-                ) : (
-                    <TextField
-                        label={`Password of ${email}`}
-                        type="password"
-                        autoComplete="current-password"
-                        value={password}
-                        onValue={setPassword}
-                        autoFocus
-                    />
-                )}
-                {error !== undefined && <Problem error={error} />}
-                <div className="form-end">
-                    {"PublicKeyCredential" in window && !temporaryToken && (
-                        <Button onClick={() => void prove(() => withPasskey(email))}>Use a passkey</Button>
-                    )}
-                    <Button kind="primary" type="submit" busy={busy}>
-                        Confirm
-                    </Button>
-                </div>
-            </form>
-        </Dialog>
+            {children}
+            {action.error !== undefined && <Problem error={action.error} />}
+            {touched !== undefined && <Unsaved touched={touched} busy={action.busy} what={what} />}
+            {isWide
+                ? button
+                : button && (
+                      <div className="form-end">
+                          {onCancel && <Button onClick={onCancel}>Cancel</Button>}
+                          {beside}
+                          {button}
+                      </div>
+                  )}
+        </form>
     );
 }

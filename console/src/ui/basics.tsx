@@ -56,13 +56,16 @@ export function Status({ value }: { value: string | null | undefined }) {
             accepted: "good",
             completed: "good",
             published: "good",
+            sent: "good",
             pending: "warn",
             testing: "warn",
             running: "warn",
             processing: "warn",
+            in_progress: "accent",
             modified: "accent",
             maintenance: "warn",
             missing: "warn",
+            withheld: "warn",
             failed: "bad",
             failure: "bad",
             denied: "bad",
@@ -151,6 +154,15 @@ export function TextField({
     );
 }
 
+/** A field that shows nobody what is typed. A secret of something else is `off`: no browser is to keep or to suggest it. */
+export function PasswordField(
+    props: Omit<ComponentProps<typeof TextField>, "type" | "autoComplete"> & {
+        autoComplete: "current-password" | "new-password" | "off";
+    },
+) {
+    return <TextField spellCheck={false} autoCapitalize="none" {...props} type="password" />;
+}
+
 /** A choice of one among few, by the browser's own control: quick, and at home on a phone. */
 export function SelectField({
     label,
@@ -187,16 +199,26 @@ export function SelectField({
 export function Filter({
     label,
     value,
+    busy,
     onValue,
     options,
 }: {
     label: string;
     value: string;
+    /** Whether what was chosen is still on its way. */
+    busy?: boolean;
     onValue: (value: string) => void;
     options: readonly (readonly [string, string])[];
 }) {
     return (
-        <select className="compact" aria-label={label} value={value} onChange={(event) => onValue(event.target.value)}>
+        <select
+            className="compact"
+            aria-label={label}
+            aria-busy={busy || undefined}
+            disabled={busy}
+            value={value}
+            onChange={(event) => onValue(event.target.value)}
+        >
             {options.map(([value, text]) => (
                 <option key={value} value={value}>
                     {text}
@@ -253,7 +275,7 @@ export function Choices({
     legend: string;
     isHidden?: boolean;
     hint?: ReactNode;
-    error?: string;
+    error?: ReactNode;
     children: ReactNode;
 }) {
     return (
@@ -377,6 +399,12 @@ export function Page({
         </div>
     );
 }
+
+/** Where the parts of a page are wider than the screen, the one that is open is in sight. */
+export const showActive = (nav: HTMLElement | null) => {
+    const active = nav?.querySelector(".active");
+    if (nav && active) nav.scrollLeft += active.getBoundingClientRect().right - nav.getBoundingClientRect().right + 28;
+};
 
 export function Card({
     title,

@@ -1,5 +1,6 @@
 // A chart of one text or date against one number, as bars or a line; it needs nothing but SVG, and says its values in words.
 
+import { useLayoutEffect, useRef, useState } from "react";
 import { count } from "./basics";
 import type { Cell, GridColumn } from "./grid";
 
@@ -20,7 +21,34 @@ export function shapeOf(columns: GridColumn[], rows: Cell[][]): Shape | undefine
 }
 const isDecimal = (value: Cell | undefined) => typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value);
 
+const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+/** A date as people write it; what else stands there, as it is. */
+const day = (label: string) =>
+    /^\d{4}-\d{2}-\d{2}/.test(label) ? dayFormat.format(Date.parse(label.slice(0, 10))) : label;
+
+const WIDEST = 1000;
+/** How wide the drawing may be: its letters keep their size on a phone. */
+function useWidth() {
+    const frame = useRef<HTMLDivElement>(null);
+    const [width, setWidth] = useState(WIDEST);
+    useLayoutEffect(() => {
+        const element = frame.current;
+        if (!element) return;
+        const measure = () => {
+            const { paddingLeft, paddingRight } = getComputedStyle(element);
+            const inside = element.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
+            setWidth(Math.max(240, Math.min(WIDEST, Math.floor(inside))));
+        };
+        measure();
+        const observer = new ResizeObserver(measure);
+        observer.observe(element);
+        return () => observer.disconnect();
+    }, []);
+    return { frame, width };
+}
+
 export function Chart({ columns, rows }: { columns: GridColumn[]; rows: Cell[][] }) {
+    const { frame, width } = useWidth();
     const shape = shapeOf(columns, rows);
     if (!shape) return <div className="chart soft">This answer has no number to draw.</div>;
     const points = rows
@@ -33,16 +61,16 @@ export function Chart({ columns, rows }: { columns: GridColumn[]; rows: Cell[][]
     const title = `${columns[shape.value]?.name} by ${columns[shape.label]?.name}`;
 
     if (shape.isTime && points.length > 1) {
-        const [width, height] = [860, 240];
+        const height = 240;
         const x = (index: number) => 60 + (index / (points.length - 1)) * (width - 80);
         const y = (value: number) => 14 + (1 - (value - bottom) / range) * (height - 50);
         return (
-            <div className="chart" tabIndex={0} role="region" aria-label={title}>
+            <div className="chart" ref={frame} tabIndex={0} role="region" aria-label={title}>
                 <svg
                     viewBox={`0 0 ${width} ${height}`}
                     role="img"
                     aria-label={`${title}: from ${points[0]?.label} to ${points.at(-1)?.label}`}
-                    style={{ width: "100%", minWidth: 520, maxWidth: 1000 }}
+                    style={{ width, display: "block" }}
                 >
                     {[0, 0.5, 1].map((part) => (
                         <g key={part}>
@@ -65,38 +93,40 @@ export function Chart({ columns, rows }: { columns: GridColumn[]; rows: Cell[][]
                     {points.length <= 60 &&
                         points.map((point, index) => (
                             <circle key={point.label + index} className="mark" r="3" cx={x(index)} cy={y(point.value)}>
-                                <title>{`${point.label}: ${point.value}`}</title>
+                                <title>{`${day(point.label)}: ${point.value.toLocaleString()}`}</title>
                             </circle>
                         ))}
                     <text x="60" y={height - 8}>
-                        {points[0]?.label.slice(0, 10)}
+                        {day(points[0]?.label ?? "")}
                     </text>
                     <text x={width - 20} y={height - 8} textAnchor="end">
-                        {points.at(-1)?.label.slice(0, 10)}
+                        {day(points.at(-1)?.label ?? "")}
                     </text>
                 </svg>
             </div>
         );
     }
     const line = 30;
-    const labelWidth = Math.min(220, Math.max(...points.map((point) => point.label.length)) * 7 + 16);
+    if (shape.isTime) for (const point of points) point.label = day(point.label);
+    const labelWidth = Math.min(220, width * 0.38, Math.max(...points.map((point) => point.label.length)) * 7 + 16);
+    const letters = Math.floor((labelWidth - 16) / 7) + 1;
     return (
-        <div className="chart" tabIndex={0} role="region" aria-label={title}>
+        <div className="chart" ref={frame} tabIndex={0} role="region" aria-label={title}>
             <svg
-                viewBox={`0 0 860 ${points.length * line + 4}`}
+                viewBox={`0 0 ${width} ${points.length * line + 4}`}
                 role="img"
                 aria-label={`${title}: ${points
                     .slice(0, 8)
                     .map((point) => `${point.label} ${point.value}`)
                     .join(", ")}`}
-                style={{ width: "100%", minWidth: 460, maxWidth: 1000 }}
+                style={{ width, display: "block" }}
             >
                 {points.map((point, index) => {
-                    const size = (Math.abs(point.value) / Math.max(top, -bottom, 1e-9)) * (860 - labelWidth - 110);
+                    const size = (Math.abs(point.value) / Math.max(top, -bottom, 1e-9)) * (width - labelWidth - 64);
                     return (
                         <g key={point.label + index} transform={`translate(0 ${index * line})`}>
                             <text x={labelWidth - 10} y="19" textAnchor="end">
-                                {point.label.length > 28 ? `${point.label.slice(0, 27)}…` : point.label}
+                                {point.label.length > letters ? `${point.label.slice(0, letters - 1)}…` : point.label}
                             </text>
                             <rect
                                 className="mark"

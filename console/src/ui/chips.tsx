@@ -1,9 +1,42 @@
-// A choice of several among few, a tap each, from one query.
+// A choice of several among few, a tap each.
 
+import type { ReactNode } from "react";
 import { Loaded, type Query } from "./loaded";
 
 type Thing = { id: number; name: string };
 
+/** What is taken or not; where it needs a name of its own, with it. */
+export function Toggles<K extends string | number>({
+    label,
+    options,
+    chosen,
+    onChosen,
+}: {
+    label?: string;
+    options: readonly (readonly [K, ReactNode])[];
+    chosen: readonly K[];
+    onChosen: (chosen: K[]) => void;
+}) {
+    return (
+        <div className="chips" role={label && "group"} aria-label={label}>
+            {options.map(([key, text]) => (
+                <button
+                    type="button"
+                    key={key}
+                    className="chip"
+                    aria-pressed={chosen.includes(key)}
+                    onClick={() =>
+                        onChosen(chosen.includes(key) ? chosen.filter((each) => each !== key) : [...chosen, key])
+                    }
+                >
+                    {text}
+                </button>
+            ))}
+        </div>
+    );
+}
+
+/** The same of things that one query names. */
 export function Chips<T>({
     label,
     query,
@@ -30,25 +63,12 @@ export function Chips<T>({
                     items(data).length === 0 ? (
                         <span className="small soft">{none}</span>
                     ) : (
-                        <div className="chips" role="group" aria-label={label}>
-                            {items(data).map(({ id, name }) => (
-                                <button
-                                    type="button"
-                                    key={id}
-                                    className="chip"
-                                    aria-pressed={chosen.includes(id)}
-                                    onClick={() =>
-                                        onChosen(
-                                            chosen.includes(id)
-                                                ? chosen.filter((each) => each !== id)
-                                                : [...chosen, id],
-                                        )
-                                    }
-                                >
-                                    {name}
-                                </button>
-                            ))}
-                        </div>
+                        <Toggles
+                            label={label}
+                            options={items(data).map(({ id, name }) => [id, name] as const)}
+                            chosen={chosen}
+                            onChosen={onChosen}
+                        />
                     )
                 }
             </Loaded>

@@ -1,6 +1,7 @@
-// What stands above the page: dialogs, questions before what cannot be undone, menus.
+// What stands above the page: dialogs and menus.
 
-import { type ReactNode, useState } from "react";
+import { LoaderCircle } from "lucide-react";
+import type { ReactNode } from "react";
 import {
     Dialog as AriaDialog,
     Heading,
@@ -12,8 +13,6 @@ import {
     Popover,
     Pressable,
 } from "react-aria-components";
-import { Button, Problem } from "./basics";
-import { GaveUp, proved } from "./proof";
 
 export function Dialog({
     title,
@@ -49,68 +48,17 @@ export function Dialog({
     );
 }
 
-/** Asks before something is lost, and for a proof where the server wants one. `word` must be typed where the loss is great. */
-export function Confirm({
-    title,
-    children,
-    action,
-    word,
-    onConfirm,
-    onClose,
-}: {
-    title: string;
-    children: ReactNode;
-    action: string;
-    word?: string;
-    onConfirm: () => Promise<unknown>;
-    onClose: () => void;
-}) {
-    const [busy, setBusy] = useState(false);
-    const [error, setError] = useState<unknown>();
-    const [typed, setTyped] = useState("");
-    const confirm = async () => {
-        setBusy(true);
-        setError(undefined);
-        try {
-            await proved(onConfirm);
-            onClose();
-        } catch (cause) {
-            if (!(cause instanceof GaveUp)) setError(cause);
-            setBusy(false);
-        }
-    };
-    return (
-        <Dialog title={title} onClose={onClose}>
-            <div className="stack tight">{children}</div>
-            {word !== undefined && (
-                <label className="field">
-                    <span className="label">
-                        Type <b>{word}</b> to confirm
-                    </span>
-                    <input type="text" value={typed} onChange={(event) => setTyped(event.target.value)} />
-                </label>
-            )}
-            {error !== undefined && <Problem error={error} />}
-            <div className="form-end">
-                <Button onClick={onClose} autoFocus>
-                    Keep
-                </Button>
-                <Button kind="danger" busy={busy} disabled={word !== undefined && typed !== word} onClick={confirm}>
-                    {action}
-                </Button>
-            </div>
-        </Dialog>
-    );
-}
-
 export type Choice = { label: string; icon?: ReactNode; danger?: boolean; run: () => void };
 
 export function ActionMenu({
     label,
+    busy,
     choices,
     children,
 }: {
     label: string;
+    /** Whether what was chosen still runs. */
+    busy?: boolean;
     choices: (Choice | false | undefined)[];
     children: ReactNode;
 }) {
@@ -119,8 +67,13 @@ export function ActionMenu({
     return (
         <MenuTrigger>
             <Pressable>
-                <button type="button" className="button quiet small icon" aria-label={label}>
-                    {children}
+                <button
+                    type="button"
+                    className="button quiet small icon"
+                    aria-label={label}
+                    aria-busy={busy || undefined}
+                >
+                    {busy ? <LoaderCircle size={16} className="spin" aria-hidden /> : children}
                 </button>
             </Pressable>
             <Popover className="popover" placement="bottom end">

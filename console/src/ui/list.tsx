@@ -26,6 +26,7 @@ export function List<T>({
     search,
     filters,
     empty,
+    isUnderWay,
     size = 20,
     sort: firstSort,
     order: firstOrder = "asc",
@@ -41,6 +42,8 @@ export function List<T>({
     search?: string;
     filters?: ReactNode;
     empty: ReactNode;
+    /** Whether one of them changes by itself; then it is looked up again until none does. */
+    isUnderWay?: (item: T) => boolean;
     size?: number;
     sort?: string;
     order?: "asc" | "desc";
@@ -60,8 +63,11 @@ export function List<T>({
         queryKey: [...of, asked],
         queryFn: () => load(asked),
         placeholderData: keepPreviousData,
+        refetchInterval: (query) => (isUnderWay && query.state.data?.items.some(isUnderWay) ? 2000 : false),
     });
     const shown = columns.filter((column): column is Column<T> => Boolean(column));
+    // What a row is called where it stands by itself, on a phone.
+    const title = shown.find((column) => column.head.trim() !== "");
     const total = answer.data?.total ?? 0;
 
     return (
@@ -98,7 +104,7 @@ export function List<T>({
                             empty
                         )
                     ) : (
-                        <table aria-label={name}>
+                        <table className="rows" aria-label={name}>
                             <thead>
                                 <tr>
                                     {shown.map((column) => (
@@ -149,7 +155,8 @@ export function List<T>({
                                         {shown.map((column) => (
                                             <td
                                                 key={column.head}
-                                                className={`${column.className ?? ""} ${column.numeric ? "num" : ""} ${column.head === "" ? "actions" : ""}`}
+                                                data-label={column.head.trim()}
+                                                className={`${column.className ?? ""} ${column.numeric ? "num" : ""} ${column.head === "" ? "actions" : ""} ${column === title ? "title" : ""}`}
                                             >
                                                 {column.cell(item)}
                                             </td>

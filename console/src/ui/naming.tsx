@@ -1,9 +1,9 @@
 // Names: the dialog that asks for one and makes something by it, and the form that changes one.
 
 import { useState } from "react";
-import { Button, Problem, TextField } from "./basics";
+import { ActionForm } from "./action";
+import { Button, TextField } from "./basics";
 import { Dialog } from "./dialog";
-import { Unsaved } from "./unsaved";
 
 /** As `useAction` gives it, with its errors shown here. */
 type Naming = {
@@ -35,25 +35,18 @@ export function NameDialog({
 }) {
     const [name, setName] = useState(first);
     return (
-        <Dialog title={title} onClose={onClose}>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    // A form around the page that opened this one would hear of it, and send itself too.
-                    event.stopPropagation();
-                    void make.start(name.trim());
-                }}
+        <Dialog title={title} touched={name !== first} onClose={onClose}>
+            <ActionForm
+                action={make}
+                on={name.trim()}
+                submit={action}
+                disabled={name.trim() === ""}
+                onCancel={onClose}
+                touched={name !== first}
+                what="The name is"
             >
                 <TextField label={label} required value={name} onValue={setName} autoFocus error={make.of(field)} />
-                {make.error !== undefined && <Problem error={make.error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={make.busy} disabled={name.trim() === ""}>
-                        {action}
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Dialog>
     );
 }
@@ -63,14 +56,8 @@ export function NameForm({ name: first, save, disabled }: { name: string; save: 
     const [name, setName] = useState(first);
     const touched = name !== first;
     return (
-        <div className="stack tight">
-            <form
-                className="row"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void save.start(name);
-                }}
-            >
+        <ActionForm action={save} on={name} className="stack tight" touched={touched} what="The name is">
+            <div className="row">
                 <div className="grow">
                     <input
                         type="text"
@@ -86,9 +73,7 @@ export function NameForm({ name: first, save, disabled }: { name: string; save: 
                         Save
                     </Button>
                 )}
-            </form>
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} what="The name is" />
-        </div>
+            </div>
+        </ActionForm>
     );
 }

@@ -29,7 +29,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     const { contains } = useFilter({ sensitivity: "base" });
     const [typed, setTyped] = useState("");
     const wanted = typed.trim();
-    const go = (to: string) => () => void navigate({ to });
+    const go = (href: string) => () => void navigate({ href });
 
     // Things of one's own, found by the server.
     const sources = useQuery({

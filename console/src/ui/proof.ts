@@ -6,7 +6,13 @@ import { ApiError } from "../api/client";
 /** Whoever was asked for a proof did not give one: nothing was done, and nothing needs to be said. */
 export class GaveUp extends Error {}
 
-export type Asked = { why: string; finish: () => void; giveUp: () => void };
+export type Asked = {
+    why: string;
+    /** Whether the second factor must be fresh too: a trusted device does not stand for it. */
+    needsSecondFactor: boolean;
+    finish: () => void;
+    giveUp: () => void;
+};
 
 let asked: Asked | undefined;
 const listeners = new Set<() => void>();
@@ -30,7 +36,12 @@ export async function proved<R>(run: () => Promise<R>): Promise<R> {
     } catch (cause) {
         if (!(cause instanceof ApiError) || cause.code !== "REAUTHENTICATION_REQUIRED") throw cause;
         await new Promise<void>((resolve, reject) =>
-            proof.ask({ why: cause.message, finish: resolve, giveUp: () => reject(new GaveUp()) }),
+            proof.ask({
+                why: cause.message,
+                needsSecondFactor: cause.of("second_factor") !== undefined,
+                finish: resolve,
+                giveUp: () => reject(new GaveUp()),
+            }),
         );
         return run();
     }

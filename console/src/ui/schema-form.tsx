@@ -1,7 +1,7 @@
 // A form made from a JSON Schema, as each kind of source describes itself with one.
 
 import { type ReactNode, useState } from "react";
-import { Check, Field, SelectField, TextField } from "./basics";
+import { Check, Field, PasswordField, SelectField, TextField } from "./basics";
 
 export type JsonSchema = {
     type?: string;
@@ -175,10 +175,10 @@ function Control({
                 )}
             </Field>
         );
+    const Line = schema.writeOnly ? PasswordField : TextField;
     return (
-        <TextField
+        <Line
             {...common}
-            type={schema.writeOnly ? "password" : "text"}
             autoComplete="off"
             spellCheck={false}
             placeholder={schema.default === undefined ? undefined : String(schema.default)}

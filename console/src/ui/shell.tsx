@@ -2,16 +2,18 @@
 
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search, X } from "lucide-react";
-import { Suspense, lazy, useEffect, useRef, useState } from "react";
-import { Dialog, Modal, ModalOverlay } from "react-aria-components";
+import { Suspense, lazy, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { session } from "../session";
 import { useMay } from "../standing";
-import { Reauthentication } from "./action";
-import { Button, Note, Skeleton } from "./basics";
+import { Button, Note, Skeleton, showActive } from "./basics";
 import { PersonMenu, PlaceMenu } from "./person";
 import { groups } from "./places";
+import { proof } from "./proof";
 
+// What stands above the page is loaded when it is first wanted.
 const Palette = lazy(async () => ({ default: (await import("./palette")).Palette }));
+const Drawer = lazy(async () => ({ default: (await import("./drawer")).Drawer }));
+const Reauthentication = lazy(async () => ({ default: (await import("./reauthentication")).Reauthentication }));
 const isMac = navigator.platform.startsWith("Mac");
 
 export function Brand() {
@@ -55,7 +57,8 @@ function Places() {
 export function Shell() {
     const [palette, setPalette] = useState(false);
     const [drawer, setDrawer] = useState(false);
-    const { pathname } = useLocation();
+    const asked = useSyncExternalStore(proof.subscribe, proof.asked);
+    const { pathname, href } = useLocation();
     const first = useRef(true);
     useEffect(() => {
         const key = (event: KeyboardEvent) => {
@@ -76,6 +79,7 @@ export function Shell() {
         document.querySelector(".side .nav .active")?.scrollIntoView({ block: "nearest" });
         scrollTo(0, 0);
     }, [pathname]);
+    useEffect(() => showActive(document.querySelector<HTMLElement>("main .tabs")), [href]);
     const notice = session.notice();
     const side = (
         <>
@@ -107,28 +111,26 @@ export function Shell() {
                 <Brand />
                 {side}
             </aside>
-            <div className="bar">
+            <header className="bar">
                 <Brand />
                 <Button kind="quiet" icon={<Search size={18} />} aria-label="Go to" onClick={() => setPalette(true)} />
                 <Button kind="quiet" icon={<MenuIcon size={20} />} aria-label="Menu" onClick={() => setDrawer(true)} />
-            </div>
+            </header>
             {drawer && (
-                <ModalOverlay isOpen isDismissable onOpenChange={setDrawer} className="scrim edge">
-                    <Modal className="drawer">
-                        <Dialog aria-label="Menu" className="side open">
-                            <div className="row apart">
-                                <Brand />
-                                <Button
-                                    kind="quiet"
-                                    icon={<X size={18} />}
-                                    aria-label="Close"
-                                    onClick={() => setDrawer(false)}
-                                />
-                            </div>
-                            {side}
-                        </Dialog>
-                    </Modal>
-                </ModalOverlay>
+                <Suspense>
+                    <Drawer onClose={() => setDrawer(false)}>
+                        <div className="row apart">
+                            <Brand />
+                            <Button
+                                kind="quiet"
+                                icon={<X size={18} />}
+                                aria-label="Close"
+                                onClick={() => setDrawer(false)}
+                            />
+                        </div>
+                        {side}
+                    </Drawer>
+                </Suspense>
             )}
             <main className="main" id="main" tabIndex={-1}>
                 {notice && (
@@ -151,7 +153,11 @@ export function Shell() {
                     <Palette onClose={() => setPalette(false)} />
                 </Suspense>
             )}
-            <Reauthentication />
+            {asked && (
+                <Suspense>
+                    <Reauthentication asked={asked} />
+                </Suspense>
+            )}
         </div>
     );
 }

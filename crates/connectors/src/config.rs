@@ -136,6 +136,16 @@ pub fn check_required(config: &SourceConfig, credentials: &Credentials) -> Vec<F
     missing
 }
 
+/// What is wrong with the fields: those that are missing, or else the first that cannot be read.
+pub(crate) fn check_fields<T>(
+    config: &SourceConfig,
+    credentials: &Credentials,
+    read: impl FnOnce() -> Result<T, FieldError>,
+) -> Vec<FieldError> {
+    let missing = check_required(config, credentials);
+    if missing.is_empty() { read().err().into_iter().collect() } else { missing }
+}
+
 fn is_given(config: &SourceConfig, credentials: &Credentials, field: &str) -> bool {
     let text = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.trim().is_empty());
     let secret = |value: &Option<Secret>| value.as_ref().is_some_and(|v| !v.is_empty());

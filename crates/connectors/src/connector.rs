@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -92,6 +93,31 @@ fn encrypts_unasked(form: &Value, source: &SourceContext) -> bool {
     !said && usual.is_some_and(|usual| usual != "disable")
 }
 
+/// How far a discovery is: of how many tables is known what is in them.
+#[derive(Debug, Default)]
+pub struct Progress {
+    found: AtomicU64,
+    looked_at: AtomicU64,
+}
+
+impl Progress {
+    /// So many tables are there to be looked at.
+    pub(crate) fn found(&self, tables: usize) {
+        self.found.store(tables as u64, Ordering::Relaxed);
+    }
+
+    /// One more was looked at.
+    pub(crate) fn look(&self) {
+        self.looked_at.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tables that were looked at, of all; `None` where it is not known how many there are.
+    pub fn tables(&self) -> Option<(u64, u64)> {
+        let found = self.found.load(Ordering::Relaxed);
+        (found > 0).then(|| (self.looked_at.load(Ordering::Relaxed).min(found), found))
+    }
+}
+
 /// A source that is ready to be read. Cheap to ask again, safe to share, closed when dropped.
 #[async_trait]
 pub trait OpenedSource: fmt::Debug + Send + Sync {
@@ -100,6 +126,16 @@ pub trait OpenedSource: fmt::Debug + Send + Sync {
 
     /// The schemas, tables and columns, of one schema or of all.
     async fn discover(&self, schema: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
+
+    /// The same for somebody who watches how far it is. A source that answers for all tables at once has nothing to tell
+    /// before it is done.
+    async fn discover_watched(
+        &self,
+        schema: Option<&str>,
+        _progress: &Progress,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        self.discover(schema).await
+    }
 
     /// A table to scan. `known` is what an earlier discovery found; with it no question is asked of the source.
     async fn open_table(

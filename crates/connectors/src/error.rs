@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rivergen_kernel::error::{Error, ErrorCode};
+use rivergen_kernel::error::{Error, ErrorCode, FieldError};
 use serde::Serialize;
 
 use crate::{Blocked, tunnel::TunnelFault};
@@ -92,6 +92,13 @@ pub enum ConnectorError {
     },
     #[error("the data source could not be used")]
     Internal(#[source] Cause),
+}
+
+/// A field that is wrong, of a source that is opened nevertheless.
+impl From<FieldError> for ConnectorError {
+    fn from(wrong: FieldError) -> Self {
+        Self::Unsupported(format!("{} {}", wrong.field, wrong.reason))
+    }
 }
 
 impl ConnectorError {

@@ -43,8 +43,7 @@ pub(crate) struct HttpSource {
 impl HttpSource {
     /// For a server at the configuration's host and port.
     pub fn at_host(source: &SourceContext) -> Result<Self, ConnectorError> {
-        let base = base_url(&source.config)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let base = base_url(&source.config)?;
         Self::at(source, base)
     }
 

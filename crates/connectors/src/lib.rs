@@ -26,6 +26,7 @@ mod registry;
 mod relay;
 pub mod retry;
 mod server;
+mod sessions;
 mod statements;
 mod tls;
 pub mod tunnel;
@@ -54,10 +55,11 @@ pub mod snowflake;
 pub mod sqlite;
 pub mod trino;
 
-pub use config::{Credentials, SourceConfig, check_required};
+pub use config::{Credentials, SourceConfig};
+pub(crate) use config::{check_fields, check_required};
 pub use connector::{
-    Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, SourceContext,
-    TableKind, TestOutcome,
+    Abilities, Connector, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, OpenedSource, Progress,
+    SourceContext, TableKind, TestOutcome,
 };
 pub use error::{ConnectorError, Step};
 pub use guard::{AddressGuard, Blocked};

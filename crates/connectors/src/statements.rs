@@ -121,6 +121,9 @@ pub(crate) async fn text(pages: impl Pages) -> Result<Option<String>, ConnectorE
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use tokio::sync::Notify;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
     use super::*;
     use crate::DataSourceType;
 
@@ -139,25 +142,28 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_waits_for_is_heard_and_dropped() {
-        struct Ends(Arc<AtomicU32>);
+        struct Ends(UnboundedSender<()>);
         impl Drop for Ends {
             fn drop(&mut self) {
-                self.0.fetch_add(1, Ordering::SeqCst);
+                // A test that failed listens no more.
+                let _ = self.0.send(());
             }
         }
-        let ended = Arc::new(AtomicU32::new(0));
+        let (ends, mut ended) = unbounded_channel();
+        let answer = Arc::new(Notify::new());
         let statements = Statements::of(&config(1));
         let slow = |_turn| {
-            let ended = ended.clone();
+            let (ends, answer) = (ends.clone(), answer.clone());
             async move {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                Ok(Ends(ended))
+                answer.notified().await;
+                Ok(Ends(ends))
             }
         };
         let begun = tokio::time::timeout(Duration::from_millis(5), statements.begin(slow)).await;
-        assert!(begun.is_err() && ended.load(Ordering::SeqCst) == 0);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(ended.load(Ordering::SeqCst), 1);
+        assert!(begun.is_err() && ended.try_recv().is_err());
+        answer.notify_one();
+        ended.recv().await.unwrap();
+        assert!(ended.try_recv().is_err(), "it was begun once");
     }
 
     #[tokio::test]

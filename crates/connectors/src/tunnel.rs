@@ -23,10 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::error::Cause;
-use crate::{AddressGuard, Blocked, Credentials, DataSourceType, SourceConfig};
+use crate::{AddressGuard, Blocked, Credentials, DataSourceType, SourceConfig, dial};
 
-/// Addresses of one name that are tried.
-const ADDRESSES: usize = 4;
 /// How often a silent SSH server is asked whether it is still there; after three times without an answer it is not.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Where the key of the server is confirmed, in `metadata`.
@@ -236,13 +234,10 @@ impl Tunnel {
             Blocked::Unresolvable => TunnelFault::Unreachable.into(),
             other => other,
         })?;
-        for address in addresses.into_iter().take(ADDRESSES) {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => tracing::info!(%error, host = self.config.host, "an SSH server does not answer"),
-            }
-        }
-        Err(TunnelFault::Unreachable.into())
+        dial::reach(addresses).await.map_err(|error| {
+            tracing::info!(?error, host = self.config.host, "an SSH server does not answer");
+            TunnelFault::Unreachable.into()
+        })
     }
 }
 

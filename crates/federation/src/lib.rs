@@ -32,12 +32,18 @@ pub struct Federation {
     /// What OpenID providers say of themselves.
     pub(crate) discovery: Discovery,
     access: abac::AccessControl,
+    /// Those whom identity providers push at this moment.
+    pub(crate) newcomers: scim::Newcomers,
+    /// What stands behind the tokens by which they do.
+    pub(crate) scim_tokens: scim::Tokens,
 }
 
 impl Federation {
     /// With the access policies that the organizations' standings ask too.
     pub fn new(tenancy: Tenancy, access: abac::AccessControl) -> Self {
-        Self { tenancy, discovery: Discovery::default(), access }
+        let bus = tenancy.identity.platform.db.bus();
+        let (scim_tokens, newcomers) = (scim::Tokens::new(bus), scim::Newcomers::new(bus));
+        Self { tenancy, discovery: Discovery::default(), access, newcomers, scim_tokens }
     }
 
     pub(crate) fn access(&self) -> &abac::AccessControl {

@@ -83,12 +83,20 @@ pub trait Directory: Send + Sync {
     /// The name or the primary address of a person is another one now.
     async fn person_renamed(&self, tx: &Transaction, user: UserId) -> Result<()>;
 
+    /// Whether each organization that requires single sign-on keeps an owner who can come in without it, whatever this person
+    /// has given up in the transaction of what they sign in with.
+    async fn keeps_ways_in(&self, tx: &Transaction, user: UserId) -> Result<bool>;
+
     /// Takes a person out of every organization because they close their account, and deletes the personal one.
     /// `LAST_ADMIN` where an organization with other members would be left without an owner.
     async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()>;
 
     /// Undoes [`Directory::close_account`] of that moment.
     async fn reopen_account(&self, tx: &Transaction, user: UserId, closed_at: DateTime<Utc>) -> Result<()>;
+
+    /// A closed account is about to go for good, and what the person is in organizations goes with it. Holds these until the
+    /// transaction ends, as everybody does who changes their members.
+    async fn hold_organizations(&self, tx: &Transaction, user: UserId) -> Result<()>;
 }
 
 /// An organization, and a workspace in it.

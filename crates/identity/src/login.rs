@@ -47,6 +47,9 @@ pub struct LoginRequest {
     /// A session of 30 days instead of 24 hours.
     #[garde(skip)]
     pub remember_me: Option<bool>,
+    /// Asks for the second factor on a trusted device as well: for what needs one that is fresh.
+    #[garde(skip)]
+    pub ask_second_factor: Option<bool>,
 }
 
 /// Tokens of a session.
@@ -178,7 +181,10 @@ pub async fn login(
         },
         federated_by: None,
     };
-    let way = Way::find(&identity, &user, &step, &headers).await?;
+    let mut way = Way::find(&identity, &user, &step, &headers).await?;
+    if request.ask_second_factor == Some(true) {
+        way.trusted_device = None;
+    }
     let tx = platform.db.begin().await?;
     uses.keep(&tx).await?;
     if let Some(hash) = rehashed {

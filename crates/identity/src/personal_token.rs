@@ -296,6 +296,8 @@ impl NewToken {
         };
         let token = written(PREFIX, &Token::random(&mut rand::rng()));
         let tx = platform.db.begin().await?;
+        // Of two at once the second waits here and counts the first.
+        let user = User::lock(&tx, caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
         if of_user(caller.user_id).count(tx.conn()).await? >= MAX_TOKENS {
             return Err(Error::invalid_field("name", "is one too many: revoke some of your 100 tokens first"));
         }
@@ -317,7 +319,6 @@ impl NewToken {
         }
         .insert(tx.conn())
         .await?;
-        let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
         mails::send_token_made(identity, &tx, &user, &row.name, origin).await?;
         let record = AuditRecord::new(row.organization_id, origin.actor(caller.user_id), "token.create")
             .target("personal_access_token", row.id.0)

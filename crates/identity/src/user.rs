@@ -1,16 +1,18 @@
 //! Accounts and their e-mail addresses.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Result, UserId};
-use rivergen_platform::Transaction;
+use rivergen_platform::{Transaction, db::Writes};
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, JoinType, QueryOrder, QuerySelect, SelectTwo,
+    ConnectionTrait, JoinType, QueryOrder, QuerySelect, QueryTrait, SelectTwo,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait},
 };
 
-use crate::password::PasswordHash;
+use crate::{password::PasswordHash, webauthn};
 
 /// The person.
 pub mod account {
@@ -76,11 +78,11 @@ pub mod address {
         Ok(found.filter(|row| row.user_id == user_id))
     }
 
-    /// Lets go of an address that somebody added to their account and never proved: nobody keeps another's address
+    /// Lets go of addresses that somebody added to their account and never proved: nobody keeps another's address
     /// from them.
-    pub async fn free_unproven(db: &impl ConnectionTrait, email: &str) -> Result<(), DbErr> {
+    pub async fn free_unproven(db: &impl ConnectionTrait, emails: &[&str]) -> Result<(), DbErr> {
         Entity::delete_many()
-            .filter(Column::Email.eq(email))
+            .filter(Column::Email.is_in(emails.iter().copied()))
             .filter(Column::IsPrimary.eq(false))
             .filter(Column::VerifiedAt.is_null())
             .exec(db)
@@ -109,6 +111,21 @@ impl User {
     pub async fn find_by_email(db: &impl ConnectionTrait, email: &str) -> Result<Option<User>> {
         let found = Self::rows().filter(address::Column::Email.eq(email)).one(db).await?;
         Ok(found.and_then(Self::of).filter(|User { email, .. }| email.is_primary || email.verified_at.is_some()))
+    }
+
+    /// Those of the addresses that are written down, each with whether [`User::find_by_email`] finds somebody by it. Index:
+    /// user_emails(email), unique.
+    pub async fn known_among(db: &impl ConnectionTrait, emails: &[&str]) -> Result<BTreeMap<String, bool>> {
+        let rows: Vec<(String, bool, Option<DateTime<Utc>>)> = address::Entity::find()
+            .select_only()
+            .column(address::Column::Email)
+            .column(address::Column::IsPrimary)
+            .column(address::Column::VerifiedAt)
+            .filter(address::Column::Email.is_in(emails.iter().copied()))
+            .into_tuple()
+            .all(db)
+            .await?;
+        Ok(rows.into_iter().map(|(email, is_primary, verified)| (email, is_primary || verified.is_some())).collect())
     }
 
     /// With the primary address.
@@ -141,6 +158,19 @@ impl User {
     }
 }
 
+/// Whether the account of a column opens by something of its own, a password or a passkey, whatever becomes of a provider that
+/// vouches for its person: inside a query over people. Indexes: the primary key, and webauthn_credentials(user_id).
+pub fn opens_by_itself(user_id: impl Into<Expr>) -> Expr {
+    let user_id = user_id.into();
+    let password = account::Entity::find()
+        .select_only()
+        .column(account::Column::Id)
+        .filter(ExprTrait::eq(Expr::col((account::Entity, account::Column::Id)), user_id.clone()))
+        .filter(account::Column::PasswordHash.is_not_null())
+        .into_query();
+    ExprTrait::or(Expr::exists(password), webauthn::has_passkey(user_id))
+}
+
 /// Counts a login of the person, whatever became of it. Nobody's is counted too, in no row: an unknown address costs as
 /// much as a known one.
 pub async fn count_login(tx: &Transaction, id: Option<UserId>) -> Result<()> {
@@ -167,16 +197,45 @@ pub struct NewUser {
 impl NewUser {
     /// Inserts account and address; a taken address fails on its unique index.
     pub async fn insert(self, db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<User, DbErr> {
-        address::free_unproven(db, &self.email).await?;
-        let account = account::ActiveModel {
-            display_name: Set(self.display_name),
+        address::free_unproven(db, &[self.email.as_str()]).await?;
+        let account = self.account(now).insert(db).await?;
+        let email = self.address(account.id, now).insert(db).await?;
+        Ok(User { account, email })
+    }
+
+    /// Inserts the accounts of many with the statement of one, and answers them in their order. Their addresses, which nobody
+    /// has, are to be written.
+    pub async fn insert_all(
+        people: &[Self],
+        db: &impl ConnectionTrait,
+        now: DateTime<Utc>,
+        writes: &mut Writes,
+    ) -> Result<Vec<account::Model>, DbErr> {
+        let rows = people.iter().map(|person| person.account(now));
+        let mut inserted = account::Entity::insert_many(rows).exec_with_returning(db).await?;
+        let mut accounts = Vec::with_capacity(people.len());
+        let mut addresses = Vec::with_capacity(people.len());
+        for person in people {
+            // No database promises to answer them in the order in which they were sent.
+            let found = inserted.iter().position(|account| person.is_of(account));
+            let account = inserted.swap_remove(found.ok_or(DbErr::RecordNotInserted)?);
+            addresses.push(person.address(account.id, now));
+            accounts.push(account);
+        }
+        writes.add(address::Entity::insert_many(addresses).into_query());
+        Ok(accounts)
+    }
+
+    fn account(&self, now: DateTime<Utc>) -> account::ActiveModel {
+        account::ActiveModel {
+            display_name: Set(self.display_name.clone()),
             profile_image_url: Set(None),
             profile: Set(serde_json::json!({})),
             user_metadata: Set(serde_json::json!({})),
-            password_hash: Set(self.password_hash),
+            password_hash: Set(self.password_hash.clone()),
             is_system_admin: Set(false),
             terms_accepted_at: Set(self.terms_version.is_some().then_some(now)),
-            terms_version: Set(self.terms_version),
+            terms_version: Set(self.terms_version.clone()),
             disabled_at: Set(None),
             webauthn_handle: Set(None),
             password_changed_at: Set(None),
@@ -186,11 +245,19 @@ impl NewUser {
             updated_at: Set(now),
             ..Default::default()
         }
-        .insert(db)
-        .await?;
-        let email = address::ActiveModel {
-            user_id: Set(account.id),
-            email: Set(self.email),
+    }
+
+    /// Whether the account can be this person's: everything that tells one from another is theirs.
+    fn is_of(&self, account: &account::Model) -> bool {
+        account.display_name == self.display_name
+            && account.password_hash == self.password_hash
+            && account.terms_version == self.terms_version
+    }
+
+    fn address(&self, user_id: UserId, now: DateTime<Utc>) -> address::ActiveModel {
+        address::ActiveModel {
+            user_id: Set(user_id),
+            email: Set(self.email.clone()),
             is_primary: Set(true),
             verified_at: Set(self.verified_at),
             becomes_primary: Set(false),
@@ -198,9 +265,6 @@ impl NewUser {
             created_at: Set(now),
             ..Default::default()
         }
-        .insert(db)
-        .await?;
-        Ok(User { account, email })
     }
 }
 

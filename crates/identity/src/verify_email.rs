@@ -215,16 +215,16 @@ pub async fn resend_verification(
     Json(request): Json<ResendRequest>,
 ) -> Result<Reply<Resent>> {
     let platform = &identity.platform;
-    let rule = &VERIFICATION_MAIL;
-    platform.limits.check(rule, &origin.limit_key())?;
+    let email = request.email.as_deref().map(|email| email_address::normalise(email, "email")).transpose()?;
+    let by_ip = origin.limit_key();
+    let mut wanted = vec![(&VERIFICATION_MAIL, by_ip.as_str())];
+    wanted.extend(email.as_deref().map(|email| (&VERIFICATION_MAIL, email)));
+    let uses = platform.check_limits(&wanted).await?;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    let user = match (&request.email, &request.temporary_token) {
-        (Some(email), _) => {
-            let email = email_address::normalise(email, "email")?;
-            platform.limits.check(rule, &email)?;
-            User::find_by_email(tx.conn(), &email).await?
-        }
+    uses.keep(&tx).await?;
+    let user = match (&email, &request.temporary_token) {
+        (Some(email), _) => User::find_by_email(tx.conn(), email).await?,
         (None, Some(token)) => match one_time_token::find(tx.conn(), Purpose::PendingLogin, token).await? {
             Some(row) if row.is_live(now) => User::find(tx.conn(), row.user_id).await?,
             _ => None,
@@ -233,7 +233,8 @@ pub async fn resend_verification(
     };
     if let Some(user) = user.filter(|user| !user.is_verified() && user.account.disabled_at.is_none()) {
         mails::send_verification(&identity, &tx, &user).await?;
-        tx.commit().await?;
     }
+    // Whoever has no account is counted as well.
+    tx.commit().await?;
     Ok(Reply::ok(Resent { message: GENERIC }, GENERIC))
 }

@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use chrono::{DateTime, Duration, Utc};
 
 use crate::{
-    Error, ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Permission, PermissionSet, Result, RoleId,
-    Scopes, SessionId, TokenId, UserId, WorkspaceId,
+    Error, ErrorCode, FieldError, OauthApplicationId, OauthGrantId, OrganizationId, Permission, PermissionSet, Result,
+    RoleId, Scopes, SessionId, TokenId, UserId, WorkspaceId,
     access::{AccessPolicies, Asker, Resource, Verdict},
 };
 
@@ -103,9 +103,8 @@ impl From<Closed> for Error {
     fn from(closed: Closed) -> Self {
         match closed {
             Closed::SecondFactor => ErrorCode::SecondFactorRequired.into(),
-            Closed::Passkey => Error::new(ErrorCode::SecondFactorRequired).with_message(
-                "Your organization requires passkeys: register one under /api/v1/webauthn and sign in with it.",
-            ),
+            Closed::Passkey => Error::new(ErrorCode::SecondFactorRequired)
+                .with_message("Your organization requires passkeys: add one to your account and sign in with it."),
             Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
             Closed::Elsewhere => Error::new(ErrorCode::Forbidden).with_message(
                 "The identity provider of another organization opened this session; sign in here yourself.",
@@ -237,6 +236,22 @@ impl Caller {
         }
     }
 
+    /// As [`Caller::recently_proved`], with a second factor that was given then: a trusted device stands for one that was given
+    /// once. The refusal names it, so that a client knows to ask for it.
+    pub fn recently_proved_twice(&self, now: DateTime<Utc>) -> Result<SessionId> {
+        let session = self.session()?;
+        let is_given = self.proofs.second_factor && !self.proofs.trusted_device;
+        if is_given && now - self.authenticated_at <= RECENT_PROOF {
+            return Ok(session);
+        }
+        let message = "Sign in again with a second factor: this needs one that is not older than 10 minutes, and no trusted \
+                       device in its place.";
+        let reason = "is needed; a trusted device does not stand for it";
+        Err(Error::new(ErrorCode::ReauthenticationRequired)
+            .with_message(message)
+            .with_details(vec![FieldError::new("second_factor", reason)]))
+    }
+
     /// 403 for a token that may only read, or that is bound to one organization, where no permission says so.
     pub fn may_change(&self) -> Result<()> {
         match &self.credential {
@@ -281,7 +296,18 @@ impl Caller {
         let membership = self.membership()?;
         match membership.holds(&self.asker(), permission, None) {
             true => Ok(Tenant { organization_id: membership.organization_id }),
-            false => Err(missing(membership, permission)),
+            false => Err(self.missing(membership, permission)),
+        }
+    }
+
+    fn missing(&self, membership: &Membership, permission: Permission) -> Error {
+        let error = Error::new(ErrorCode::Forbidden).with_message(match membership.permissions.contains(&permission) {
+            true => format!("An access policy of your organization does not let you do this now: {permission}."),
+            false => format!("You need the permission {permission} ({})", permission.sentence()),
+        });
+        match self.asker().lets_through(permission) {
+            true => error,
+            false => error.with_source(MissingScope(permission)),
         }
     }
 
@@ -299,7 +325,7 @@ impl Caller {
         let membership = self.membership()?;
         match membership.holds(&self.asker(), permission, Some(object)) {
             true => Ok(Tenant { organization_id: membership.organization_id }),
-            false => Err(missing(membership, permission)),
+            false => Err(self.missing(membership, permission)),
         }
     }
 
@@ -360,11 +386,17 @@ impl Caller {
     }
 }
 
-fn missing(membership: &Membership, permission: Permission) -> Error {
-    Error::new(ErrorCode::Forbidden).with_message(match membership.permissions.contains(&permission) {
-        true => format!("An access policy of your organization does not let you do this now: {permission}."),
-        false => format!("You need the permission {permission} ({})", permission.sentence()),
-    })
+/// The permission that the scopes of a token did not let through: the source of a `FORBIDDEN`, from which the layers above read
+/// what a program is told to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token's scopes do not let {0} through")]
+pub struct MissingScope(pub Permission);
+
+impl MissingScope {
+    /// What an error says of a scope.
+    pub fn of(error: &Error) -> Option<Self> {
+        error.source.as_deref()?.downcast_ref::<Self>().copied()
+    }
 }
 
 /// The scope of one organization. Only a membership gives one, or a job that acts for the organization.

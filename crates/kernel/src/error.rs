@@ -8,6 +8,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum_core::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxPostgresError, SqlxSqliteError, sqlx};
 use serde::Serialize;
 
 /// What functions of the upper layers return.
@@ -101,7 +102,7 @@ catalogue! {
     EmailNotVerified "EMAIL_NOT_VERIFIED" 403 "Verify your e-mail address first.";
     UserDisabled "USER_DISABLED" 403 "This account is disabled; ask your administrator.";
     ReauthenticationRequired "REAUTHENTICATION_REQUIRED" 403 "Sign in again: this needs a proof that is not older than 10 minutes.";
-    SecondFactorRequired "MFA_ENROLLMENT_REQUIRED" 403 "Your organization requires a second factor: set one up under /api/v1/mfa.";
+    SecondFactorRequired "MFA_ENROLLMENT_REQUIRED" 403 "Your organization requires a second factor: set one up in your account.";
     SsoRequired "SSO_REQUIRED" 403 "Your organization requires single sign-on: sign in through its identity provider.";
     SsoUserNotAllowed "SSO_USER_NOT_ALLOWED" 403 "You may not come in this way; ask an administrator of your organization.";
     PlanLimitReached "PLAN_LIMIT_REACHED" 403 "The plan of the organization does not allow more.";
@@ -324,10 +325,36 @@ impl From<ErrorCode> for Error {
     }
 }
 
-impl From<sea_orm::DbErr> for Error {
-    fn from(error: sea_orm::DbErr) -> Self {
-        Self::internal(error)
+/// Whose transaction was stopped in favour of another, or who found the database taken or out of reach for longer than one
+/// waits, may come again: nothing of it was done. All else is a failure of ours.
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match gave_way(&error) {
+            true => Self::new(ErrorCode::ServiceUnavailable).with_retry_after(COME_BACK_AFTER).with_source(error),
+            false => Self::internal(error),
+        }
     }
+}
+
+/// When what the database had no room for may be tried again.
+const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+
+/// Whether the database refused because of what others do at the same time, and not because of what was asked.
+fn gave_way(error: &DbErr) -> bool {
+    if let DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) = error {
+        return true;
+    }
+    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else { return false };
+    let RuntimeErr::SqlxError(cause) = cause else { return false };
+    let sqlx::Error::Database(cause) = &**cause else { return false };
+    let code = cause.code().unwrap_or_default();
+    if cause.try_downcast_ref::<SqlxPostgresError>().is_some() {
+        // serialization_failure, deadlock_detected
+        return matches!(&*code, "40001" | "40P01");
+    }
+    // SQLITE_BUSY and SQLITE_LOCKED; the higher bytes say more of either.
+    let is_taken = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6));
+    is_taken && cause.try_downcast_ref::<SqlxSqliteError>().is_some()
 }
 
 /// The body of a failed request; `request_id` is filled in by the outermost layer, which knows it.
@@ -395,6 +422,8 @@ mod tests {
             assert!(one_case, "{code:?}");
             assert!((400..600).contains(&code.status()), "{code:?}");
             assert!(code.message().ends_with('.'), "{code:?}");
+            // People read it: they have pages, and no operations.
+            assert!(!code.message().contains("/api/"), "{code:?}");
         }
     }
 }

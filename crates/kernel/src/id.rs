@@ -52,6 +52,8 @@ ids! {
     RoleId,
     /// A registered source of data.
     DataSourceId,
+    /// A table or view of a source, as discovery found it.
+    DatasetId,
     /// A data policy.
     PolicyId,
     /// One rule of a data policy.
@@ -72,6 +74,10 @@ ids! {
     ExecutionId,
     /// A question with places for values.
     TemplateId,
+    /// When a saved question is asked by itself, and who hears of it.
+    PromptScheduleId,
+    /// One run of such a schedule.
+    ScheduledRunId,
     /// A question with SQL that people confirmed to answer it.
     VerifiedPairId,
     /// What people say of the data: a join, a metric, a description, a synonym.

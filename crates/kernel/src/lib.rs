@@ -18,7 +18,7 @@ pub mod permission;
 pub mod scope;
 pub mod secret;
 
-pub use caller::{Attributes, Caller, Closed, Credential, Extent, Federation, Proofs, Tenant};
+pub use caller::{Attributes, Caller, Closed, Credential, Extent, Federation, MissingScope, Proofs, Tenant};
 pub use error::{Error, ErrorCode, FieldError, Result};
 pub use id::*;
 pub use page::{Page, PageRequest, Pagination};

@@ -21,11 +21,7 @@ use rivergen_kernel::{
     ErrorCode, OauthApplicationId, OauthGrantId, OrganizationId, Proofs, Result, Tenant, Token, TokenHash, UserId,
     WorkspaceId,
 };
-use rivergen_platform::{
-    Event, Kept, Platform, Transaction,
-    http::{KeyFault, KeyProof},
-    signing::SigningKeys,
-};
+use rivergen_platform::{Event, Kept, Platform, Transaction, http::KeyProof};
 use rivergen_tenancy::member;
 use sea_orm::{ActiveValue::Set, entity::prelude::*, sea_query::OnConflict};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -39,6 +35,7 @@ use crate::{
     },
     dpop::{self, Confirmation},
     grant,
+    keys::Keys,
     published::Published,
     scope::ScopeSet,
 };
@@ -159,7 +156,7 @@ pub mod revoked {
 #[derive(Clone)]
 pub struct Access {
     platform: Platform,
-    keys: SigningKeys,
+    keys: Keys,
     directory: Arc<dyn Directory>,
     pub(crate) clients: Clients,
     pub(crate) published: Published,
@@ -169,7 +166,7 @@ pub struct Access {
 }
 
 impl Access {
-    pub fn new(platform: Platform, keys: SigningKeys, directory: Arc<dyn Directory>, settings: Settings) -> Self {
+    pub fn new(platform: Platform, keys: Keys, directory: Arc<dyn Directory>, settings: Settings) -> Self {
         // The applications first: they must have forgotten one that changed before what stood on it is loaded again.
         let clients = Clients::new(platform.clone());
         let published = Published::new(platform.clone());
@@ -178,7 +175,7 @@ impl Access {
         Self { platform, keys, directory, clients, published, tally, settings, kept }
     }
 
-    pub(crate) fn keys(&self) -> &SigningKeys {
+    pub(crate) fn keys(&self) -> &Keys {
         &self.keys
     }
 
@@ -402,10 +399,7 @@ impl Delegations for Access {
     }
 
     async fn prove(&self, key: &str, token: &str, proof: KeyProof<'_>) -> Result<()> {
-        match dpop::prove(self, proof, Some(token)).await? == key {
-            true => Ok(()),
-            false => Err(KeyFault::Wrong("it is of another key than the token").into()),
-        }
+        dpop::prove(self, proof, Some(dpop::Bound { token, key })).await.map(|_| ())
     }
 
     async fn end_all(&self, tx: &Transaction, user: UserId, reason: &'static str, now: DateTime<Utc>) -> Result<u64> {

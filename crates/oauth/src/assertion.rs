@@ -134,16 +134,46 @@ fn verified(issuer: &str, client_id: &str, keys: &JwkSet, assertion: &str, now: 
     let expires_at = DateTime::from_timestamp(claims.exp, 0)?;
     let is_good = claims.sub == client_id
         && !claims.jti.is_empty()
-        && now < expires_at + SKEW
-        && expires_at - now <= LONGEST + SKEW;
+        // First: what lies at the end of time has no moment after it.
+        && expires_at - now <= LONGEST + SKEW
+        && now < expires_at + SKEW;
     is_good.then_some(Proved { jti: claims.jti, expires_at })
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::{
+        rand::SystemRandom,
+        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+    };
+    use jsonwebtoken::{EncodingKey, Header};
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_assertion_is_good_for_an_hour_at_most() {
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let key = EncodingKey::from_ec_der(document.as_ref());
+        let keys = JwkSet { keys: vec![Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()] };
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let is_good = |exp: i64| {
+            let said = json!({"iss": "app", "sub": "app", "aud": "https://rivergen.example", "jti": "1", "exp": exp});
+            let signed = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &said, &key).unwrap();
+            verified("https://rivergen.example", "app", &keys, &signed, now).is_some()
+        };
+        assert!(is_good(now.timestamp() + 3600) && is_good(now.timestamp()));
+        for bad in [
+            now.timestamp() - 61,
+            now.timestamp() + 3661,
+            DateTime::<Utc>::MAX_UTC.timestamp(),
+            DateTime::<Utc>::MIN_UTC.timestamp(),
+            i64::MAX,
+            i64::MIN,
+        ] {
+            assert!(!is_good(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn only_public_keys_are_registered() {

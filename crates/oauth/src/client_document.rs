@@ -14,6 +14,7 @@ use rivergen_platform::{
     audit::{self, Actor, AuditRecord},
     db::{TenantScope, is_unique_violation},
 };
+use rivergen_tenancy::organization;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, TryIntoModel,
 };
@@ -150,6 +151,8 @@ pub(crate) async fn kept(oauth: &Oauth, client: Arc<Client>, actor: Actor) -> Re
         return Ok(Arc::new(Client::new(row, Vec::new())?));
     }
     let tenant = Tenant::on_behalf_of(row.organization_id);
+    // Of two at once the second waits here and counts the first.
+    organization::lock(&tx, tenant).await?;
     // Index: oauth_applications(organization_id, id).
     let own = tenant.find::<Entity>().filter(Column::Origin.eq(Origin::Document));
     if own.count(tx.conn()).await? >= MOST {

@@ -4,6 +4,8 @@
 //! Nobody has looked at it, so it is taken only as far as it harms nobody: a person has to agree to whatever such a program
 //! does. Grants in which it would act without one are an administrator's to register.
 
+use std::collections::BTreeSet;
+
 use rivergen_kernel::{Error, OrganizationId, Scope, Scopes, UserId};
 use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,9 @@ use crate::{
     application::{AccessLevel, ActiveModel, ClientType, GrantType, Model, Origin, Status, redirect},
     assertion,
     error::{Code, OauthError, Result},
+    keys::TokenAlgorithm,
     policy::Policy,
-    scope::ScopeSet,
+    scope::{Item, ScopeSet},
 };
 
 const LONGEST_NAME: usize = 100;
@@ -61,6 +64,10 @@ pub struct ClientMetadata {
     /// It wants no tokens but those that are bound to a key (RFC 9449, section 5.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
+    /// With what its ID tokens are signed: one of `id_token_signing_alg_values_supported`; without it, the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("RS256"))]
+    pub id_token_signed_response_alg: Option<String>,
 }
 
 /// How a program proves who it is.
@@ -84,6 +91,7 @@ pub struct Checked {
     scopes: Scopes,
     pub proof: Proof,
     is_bound: bool,
+    algorithm: Option<TokenAlgorithm>,
 }
 
 fn invalid(reason: impl Into<String>) -> OauthError {
@@ -118,6 +126,7 @@ impl ClientMetadata {
             scopes: self.scopes(policy)?,
             proof: self.proof(oauth)?,
             is_bound: self.dpop_bound_access_tokens.unwrap_or_default(),
+            algorithm: self.algorithm(oauth)?,
             redirect_uris,
         })
     }
@@ -156,8 +165,8 @@ impl ClientMetadata {
     /// What it may ask people for: what the organization lets them allow, and never the organization's affairs.
     fn scopes(&self, policy: &Policy) -> Result<Scopes> {
         let asked = match &self.scope {
-            Some(text) => text.parse::<ScopeSet>().map_err(|_| invalid("The scope has names that do not exist."))?,
-            None => ScopeSet([crate::scope::Item::Api(Scope::Read)].into()),
+            Some(text) => known_of(text)?,
+            None => ScopeSet([Item::Api(Scope::Read)].into()),
         };
         let most = Scopes([Scope::Write].into());
         Ok(asked.limited_to(&most).limited_to(policy.scopes.as_ref().unwrap_or(&most)).api())
@@ -182,6 +191,15 @@ impl ClientMetadata {
             (None, Some(_)) => Err(invalid("The jwks_uri must be an https address.")),
             _ => Err(invalid("For private_key_jwt send jwks or jwks_uri, and one of them.")),
         }
+    }
+
+    fn algorithm(&self, oauth: &Oauth) -> Result<Option<TokenAlgorithm>> {
+        let Some(name) = &self.id_token_signed_response_alg else { return Ok(None) };
+        let offered = oauth.access.keys().of_id_tokens();
+        let asked = TokenAlgorithm::from_name(name).filter(|asked| offered.contains(asked));
+        asked
+            .map(Some)
+            .ok_or_else(|| invalid("The id_token_signed_response_alg is not one that this server signs with."))
     }
 
     /// The same of an application that is registered.
@@ -210,6 +228,7 @@ impl ClientMetadata {
             jwks_uri: row.jwks_uri.clone(),
             post_logout_redirect_uris: Some(row.post_logout_redirect_uris()),
             dpop_bound_access_tokens: Some(row.dpop_bound_access_tokens),
+            id_token_signed_response_alg: row.id_token_signed_response_alg.map(|algorithm| algorithm.to_string()),
         }
     }
 }
@@ -233,6 +252,7 @@ impl Checked {
             jwks: Set(jwks),
             jwks_uri: Set(jwks_uri),
             dpop_bound_access_tokens: Set(self.is_bound),
+            id_token_signed_response_alg: Set(self.algorithm),
             ..Default::default()
         }
     }
@@ -266,6 +286,16 @@ impl Checked {
             last_used_at: Set(None),
             ..self.columns()
         }
+    }
+}
+
+/// The scopes of this server among those that a program names: its words are for others too, most of all those of a document.
+fn known_of(text: &str) -> Result<ScopeSet> {
+    let names = || text.split(' ').filter(|name| !name.is_empty());
+    let known: BTreeSet<Item> = names().filter_map(|name| name.parse().ok()).collect();
+    match known.is_empty() && names().next().is_some() {
+        true => Err(invalid("None of the names in the scope exists.")),
+        false => Ok(ScopeSet(known)),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     Oauth,
     application::{GrantType, known::Client, logo},
     authorize::{
-        Decider, decision, names, page, sign_in,
+        Decider, Place, decision, page, sign_in,
         ticket::{self, ActiveModel, Column, Entity, Kind, LIVES, Model},
     },
     client_authentication::authenticate,
@@ -113,8 +113,10 @@ pub async fn begin(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): F
         max_age: None,
         login_hint: None,
         id_token_hint: None,
+        acr_values: String::new(),
         dpop_jkt: None,
         pushed: None,
+        by_form: false,
     };
     let platform = oauth.platform();
     let now = platform.clock.now();
@@ -227,43 +229,47 @@ async fn shown(
     query: &str,
 ) -> rivergen_kernel::Result<Response> {
     let Some(caller) = sign_in::caller(oauth, headers, origin.ip).await? else {
-        return sign_in::page(oauth, headers, sign_in::DEVICE, query, "", None);
+        let since = sign_in::is_asked_anew(query).then(|| oauth.platform().clock.now().timestamp());
+        let back = page::Back { to: sign_in::DEVICE, query, since };
+        return sign_in::page(oauth, headers, back, "", None).await;
     };
+    let place = Place::of_caller(oauth, &caller).await?;
     let parameters = Parameters::parse(query.as_bytes()).unwrap_or_default();
-    let Some(typed) = parameters.get("user_code") else { return page::user_code("", None) };
+    let Some(typed) = parameters.get("user_code") else { return page::user_code(place.as_ref(), "", None) };
     oauth.platform().limits.check(&USER_CODES_BY_IP, &origin.limit_key())?;
     let code = normalised(typed);
     // Index: oauth_requests(user_code), unique.
     let Some(row) = waiting(oauth, Column::UserCode.eq(code.as_str())).await? else {
-        return page::user_code(typed, Some(UNKNOWN));
+        return page::user_code(place.as_ref(), typed, Some(UNKNOWN));
     };
     let mut request = Request::deserialize(&row.parameters).map_err(Error::internal)?;
     // The ticket is this device's alone, and the decision uses the device's request up.
     request.pushed = Some(Pushed { id: row.id, at: row.created_at });
     let client = match oauth.access.clients.find(&request.client_id).await {
-        Err(error) if error.code == ErrorCode::ApplicationNotFound => return page::user_code(typed, Some(UNKNOWN)),
+        Err(error) if error.code == ErrorCode::ApplicationNotFound => {
+            return page::user_code(place.as_ref(), typed, Some(UNKNOWN));
+        }
         found => found?,
     };
     let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
         Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
-        Err(error) => return page::user_code(typed, Some(&error.description)),
+        Err(error) => return page::user_code(place.as_ref(), typed, Some(&error.description)),
     };
     let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
-    let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
+    let place = Place::find(oauth, tenant, decider.workspace_id).await?;
     let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
     sign_in::with_form_token(oauth, headers, |form_token| {
         let consent = page::Consent {
             application: &client.row,
             logo: logo.as_deref(),
-            organization: &organization,
-            workspace: workspace.as_deref(),
+            place: &place,
             email: &decider.caller.email,
             scope: request.scope(),
             asked_by: page::AskedBy::Device { code: &code },
             ticket: ticket.expose(),
-            begin_again: page::Form { to: sign_in::DEVICE, query, token: form_token },
+            begin_again: page::Form { back: page::Back { to: sign_in::DEVICE, query, since: None }, token: form_token },
         };
         consent.response()
     })
@@ -280,24 +286,27 @@ async fn decided(
     headers: &HeaderMap,
     form: &Form,
 ) -> rivergen_kernel::Result<Response> {
-    let too_old = || page::user_code("", Some("The page was too old; type the code again."));
+    let too_old = || page::user_code(None, "", Some("The page was too old; type the code again."));
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
     let Some(caller) = caller.filter(|_| !sign_in::is_foreign(oauth, headers)) else { return too_old() };
+    let place = Place::of_caller(oauth, &caller).await?;
     let ticket = form.0.get("ticket").unwrap_or_default();
     let found = ticket::find(oauth, ticket, Some(caller.session()?)).await?;
     let Some((kept, request)) = found.filter(|(_, request)| request.is_of_device()) else { return too_old() };
     let Some(pushed) = request.pushed else { return too_old() };
     let Some(row) = waiting(oauth, Column::Id.eq(pushed.id)).await? else {
-        return page::user_code("", Some(UNKNOWN));
+        return page::user_code(place.as_ref(), "", Some(UNKNOWN));
     };
     let client = match oauth.access.clients.find(&request.client_id).await {
-        Err(error) if error.code == ErrorCode::ApplicationNotFound => return page::user_code("", Some(UNKNOWN)),
+        Err(error) if error.code == ErrorCode::ApplicationNotFound => {
+            return page::user_code(place.as_ref(), "", Some(UNKNOWN));
+        }
         found => found?,
     };
     let decider = match Decider::find(oauth, caller, &client, &request.scope()).await {
         Ok(decider) => decider,
         Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
-        Err(error) => return page::user_code("", Some(&error.description)),
+        Err(error) => return page::user_code(place.as_ref(), "", Some(&error.description)),
     };
     let approves = form.0.get("approve") == Some("true") && request.scope().is_within(&client.scopes);
     let tx = oauth.platform().db.begin().await?;
@@ -312,7 +321,7 @@ async fn decided(
         .exec(tx.conn())
         .await?;
     if still.rows_affected == 0 {
-        return page::user_code("", Some(UNKNOWN));
+        return page::user_code(place.as_ref(), "", Some(UNKNOWN));
     }
     let (title, text) = if approves {
         decision::granted(oauth, &tx, &decider, &client, &request, (true, origin), row.handle_hash).await?;
@@ -322,7 +331,7 @@ async fn decided(
         ("Nothing was allowed", "You can close this page.")
     };
     tx.commit().await?;
-    page::notice(title, text)
+    page::notice(place.as_ref(), title, text)
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use jsonwebtoken::{DecodingKey, Validation, jwk::ThumbprintHash};
 use rivergen_kernel::Result;
-use rivergen_platform::http::{KeyFault, KeyProof};
+use rivergen_platform::{
+    http::{KeyFault, KeyProof},
+    limits::Rule,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -34,6 +37,9 @@ const AGE: Duration = Duration::seconds(60);
 /// How far the client's clock may be off.
 const SKEW: Duration = Duration::seconds(60);
 const NONCE_LIVES: Duration = Duration::minutes(5);
+
+/// Proofs of one key: each is written down until it has run out, whatever else is counted where it is shown.
+const PROOFS_BY_KEY: Rule = Rule::new("oauth_proofs_by_key", 1200, std::time::Duration::from_secs(60));
 
 /// More than any proof needs, in bytes.
 const LONGEST: usize = 8192;
@@ -88,18 +94,31 @@ pub async fn shown(access: &Access, headers: &HeaderMap, path: &str) -> Result<O
     prove(access, KeyProof::of(headers, "POST", path), None).await.map(Some)
 }
 
+/// A token that is bound to a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    pub token: &'a str,
+    /// The key's thumbprint.
+    pub key: &'a str,
+}
+
 /// The key that a proof is of, by its thumbprint; the [`KeyFault`] where the proof is not good. With a token it must be for
-/// that one.
-pub async fn prove(access: &Access, proof: KeyProof<'_>, token: Option<&str>) -> Result<String> {
+/// that one, and of its key: whoever has found the token and not the key leaves nothing behind.
+pub async fn prove(access: &Access, proof: KeyProof<'_>, bound: Option<Bound<'_>>) -> Result<String> {
     let platform = access.platform();
     let now = platform.clock.now();
     let jwt = proof.jwt.ok_or(KeyFault::Wrong("there must be one of it, in the header DPoP"))?;
     let address = format!("{}{}", platform.public_url, proof.path);
+    let token = bound.map(|bound| bound.token);
     let proved = verified(jwt, proof.method, &address, token, now).map_err(KeyFault::Wrong)?;
+    if bound.is_some_and(|bound| bound.key != proved.jkt) {
+        return Err(KeyFault::Wrong("it is of another key than the token").into());
+    }
     if access.settings().dpop_nonce && !is_fresh(access, proved.nonce.as_deref(), now).await? {
         let nonce = Nonce { iss: platform.public_url.to_string(), exp: (now + NONCE_LIVES).timestamp() };
         return Err(KeyFault::Nonce(access.keys().sign(NONCE_TYPE, &nonce)?).into());
     }
+    platform.limits.check(&PROOFS_BY_KEY, &proved.jkt)?;
     // A key's own: no client can use up what another one is about to say.
     let known_by = format!("dpop\0{}\0{}", proved.jkt, proved.jti);
     match seen::is_first(platform, &known_by, proved.ends_at).await? {

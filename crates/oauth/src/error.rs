@@ -47,6 +47,7 @@ codes! {
     LoginRequired "login_required";
     ConsentRequired "consent_required";
     RequestNotSupported "request_not_supported";
+    RequestUriNotSupported "request_uri_not_supported";
     AuthorizationPending "authorization_pending";
     SlowDown "slow_down";
     ExpiredToken "expired_token";
@@ -62,7 +63,8 @@ pub struct OauthError {
     /// A failure of our own, for the log alone.
     pub cause: Option<Box<rivergen_kernel::Error>>,
     /// How to authenticate, where the code does not say it: as the client tried to (RFC 6749, section 5.2), or without a fault
-    /// for who did not try (RFC 6750, section 3.1). Whoever is told it is answered 401.
+    /// for who did not try (RFC 6750, section 3.1). Whoever is told it is answered 401, but for one whose token's scope is too
+    /// narrow.
     pub challenge: Option<&'static str>,
     /// What the next proof of a key is to have (RFC 9449, section 8).
     pub nonce: Option<String>,
@@ -93,10 +95,12 @@ impl OauthError {
 
     pub fn status(&self) -> StatusCode {
         match self.code {
+            Code::InsufficientScope => StatusCode::FORBIDDEN,
             _ if self.challenge.is_some() => StatusCode::UNAUTHORIZED,
             Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
-            Code::InsufficientScope => StatusCode::FORBIDDEN,
             Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            // It is us, and not that they come too often.
+            Code::TemporarilyUnavailable if self.cause.is_some() => StatusCode::SERVICE_UNAVAILABLE,
             Code::TemporarilyUnavailable => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -116,11 +120,12 @@ impl From<rivergen_kernel::Error> for OauthError {
             ErrorCode::Forbidden | ErrorCode::UserDisabled | ErrorCode::EmailNotVerified => {
                 Self::new(Code::AccessDenied, text)
             }
-            ErrorCode::RateLimited => {
+            ErrorCode::RateLimited | ErrorCode::ServiceUnavailable => {
                 // Rounded up: whoever obeys must not come too early.
                 let seconds = |wait: Duration| u32::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
                 let retry_after = error.retry_after.map(seconds);
-                Self { retry_after, ..Self::new(Code::TemporarilyUnavailable, text) }
+                let cause = (error.code == ErrorCode::ServiceUnavailable).then(|| Box::new(error));
+                Self { retry_after, cause, ..Self::new(Code::TemporarilyUnavailable, text) }
             }
             _ => Self {
                 cause: Some(Box::new(error)),
@@ -149,9 +154,7 @@ impl IntoResponse for OauthError {
         }
         let challenge = match (self.challenge, self.code) {
             (Some(challenge), _) => Some(challenge.to_owned()),
-            (None, Code::InvalidToken | Code::InsufficientScope) => {
-                Some(format!("Bearer error=\"{}\"", self.code.as_str()))
-            }
+            (None, Code::InvalidToken) => Some(r#"Bearer error="invalid_token""#.to_owned()),
             (None, _) => None,
         };
         let challenge = challenge.and_then(|text| HeaderValue::from_str(&text).ok());
@@ -167,5 +170,25 @@ impl IntoResponse for OauthError {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_tried_again_says_when_and_whose_fault_it_was() {
+        for (code, status) in [
+            (ErrorCode::ServiceUnavailable, StatusCode::SERVICE_UNAVAILABLE),
+            (ErrorCode::RateLimited, StatusCode::TOO_MANY_REQUESTS),
+        ] {
+            let error = rivergen_kernel::Error::new(code).with_retry_after(Duration::from_millis(1500));
+            let error = OauthError::from(error);
+            assert_eq!(error.code.as_str(), "temporarily_unavailable");
+            let response = error.into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        }
     }
 }

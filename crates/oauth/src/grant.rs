@@ -50,6 +50,10 @@ pub struct Model {
     /// The key that the code is bound to, and of a public client every refresh token: its thumbprint (RFC 9449).
     pub dpop_jkt: Option<String>,
     pub authenticated_at: DateTime<Utc>,
+    /// How the person proved who they are in that session, as it stood then: the claim `amr`, space-separated.
+    pub amr: String,
+    /// How strong that was, as the application asked for it ([`crate::authentication_context`]).
+    pub acr: Option<String>,
     pub created_at: DateTime<Utc>,
     pub code_expires_at: DateTime<Utc>,
     pub exchanged_at: Option<DateTime<Utc>>,
@@ -152,7 +156,7 @@ impl Model {
         if self.is_of_device() { GrantType::DeviceCode } else { GrantType::AuthorizationCode }
     }
 
-    /// When the person gave a proof; unknown where another organization's identity provider vouched for them.
+    /// When the person signed in; unknown of a grant of before that was written down.
     pub fn auth_time(&self) -> Option<i64> {
         Some(self.authenticated_at.timestamp()).filter(|_| self.authenticated_at > DateTime::UNIX_EPOCH)
     }

@@ -27,6 +27,11 @@ struct Claims<'a> {
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
+    /// How the person proved who they are (RFC 8176; `fed` where an identity provider vouches), and how strong that was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    amr: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     /// The left half of the access token's hash: the two belong together.
@@ -82,11 +87,14 @@ pub fn issue(oauth: &Oauth, said: &Said<'_>, now: DateTime<Utc>) -> Result<Strin
         iat: now.timestamp(),
         exp: (now + LIVES).timestamp(),
         auth_time: grant.auth_time(),
-        nonce: grant.nonce.as_deref(),
+        amr: grant.amr.split_whitespace().collect(),
+        acr: grant.acr.as_deref(),
+        // It was of the sign-in, not of what is refreshed later (OpenID Connect Core, section 12.2).
+        nonce: grant.nonce.as_deref().filter(|_| grant.exchanged_at.is_none()),
         at_hash: URL_SAFE_NO_PAD.encode(&hash[..16]),
         person: PersonClaims::of(user, scope),
     };
-    Ok(oauth.access.keys().sign(TYPE, &claims)?)
+    oauth.access.keys().sign_id_token(client.row.id_token_signed_response_alg, TYPE, &claims)
 }
 
 /// What an ID token says that this server gave, however old: as a hint of who was meant.

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    access_token::Inspected,
+    access_token::{Actor, Inspected},
     application::{self, ClientType},
     client_authentication::authenticate,
     dpop::Confirmation,
@@ -67,6 +67,10 @@ pub struct Introspection {
     /// The key that it is bound to, which is to be proved to whoever is shown it (RFC 9449, section 6.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// The service that acts with it, and in it whoever acted before (RFC 8693, section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub act: Option<Actor>,
 }
 
 /// Say what a token is good for
@@ -97,6 +101,7 @@ pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(for
                 iat: Some(claims.iat),
                 jti: Some(claims.jti.clone()),
                 cnf: claims.cnf.clone(),
+                act: claims.act.clone(),
             }
         }
         Ok(_) => Introspection::default(),
@@ -120,6 +125,8 @@ async fn refresh(oauth: &Oauth, asking: &application::Model, token: &str) -> Res
     let grant = grant::Model::find(db, shown.grant_id).await?;
     let is_live = shown.spent_at.is_none() && now < shown.expires_at;
     let grant = grant.filter(|grant| is_live && grant.ended_at.is_none() && grant.application_id == asking.id);
+    // What was taken from the application since, it gives no more.
+    let grant = grant.filter(|grant| asking.grant_types().contains(&grant.grant_type()));
     let Some(grant) = grant else { return Ok(Introspection::default()) };
     // It gives nothing while its person is not there.
     let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
@@ -128,7 +135,7 @@ async fn refresh(oauth: &Oauth, asking: &application::Model, token: &str) -> Res
     }
     Ok(Introspection {
         active: true,
-        scope: Some(grant.scope),
+        scope: Some(grant.scope().limited_to(&asking.scopes()).to_string()),
         client_id: Some(asking.client_id.clone()),
         sub: Some(grant.user_id.to_string()),
         iss: Some(oauth.issuer().to_owned()),

@@ -6,15 +6,17 @@
 //! service ─▶ POST /oauth/token (client_credentials) ─▶ access token ─▶ /api/v1/…, as the person who answers for it
 //! ```
 //!
-//! [`application`] is who may ask ([`registration`] and [`client_document`]: also who came by itself), [`scope`] for what; [`authorize`] asks the person, whose yes is a [`grant`] and stays
-//! known as a [`consent`]; [`token`] gives tokens for it. [`access_token`] is what they say, and how one becomes the caller of a
-//! request: always a person, with what the scopes leave of what they may do at that moment; [`dpop`] binds one to a key of
-//! whoever uses it. [`revoke`], [`introspect`], [`userinfo`], [`metadata`] are the other doors of the protocol; [`connected`]
-//! is where people see and end what they granted.
+//! [`application`] is who may ask ([`registration`] and [`client_document`]: also who came by itself), [`scope`] for what;
+//! [`authorize`] asks the person, whose yes is a [`grant`] and stays known as a [`consent`]; [`token`] gives tokens for it.
+//! [`access_token`] is what they say, and how one becomes the caller of a request: always a person, with what the scopes leave
+//! of what they may do at that moment; [`id_token`] says who signed in, and how; [`keys`] sign both, and [`dpop`] binds the
+//! former to a key of whoever uses it. [`revoke`], [`introspect`], [`userinfo`], [`metadata`] are the other doors of the
+//! protocol; [`connected`] is where people see and end what they granted.
 
 pub mod access_token;
 pub mod application;
 pub mod assertion;
+pub mod authentication_context;
 pub mod authorize;
 pub mod client_authentication;
 pub mod client_document;
@@ -29,6 +31,7 @@ pub mod grant;
 pub mod http;
 pub mod id_token;
 pub mod introspect;
+pub mod keys;
 pub mod metadata;
 pub mod migrations;
 pub mod personal_data;
@@ -56,6 +59,7 @@ use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use access_token::Access;
+pub use keys::{Algorithms, Keys, TokenAlgorithm};
 pub use sweep::register_jobs;
 
 /// What an operator may set.
@@ -69,6 +73,8 @@ pub struct Settings {
     pub dynamic_registration: bool,
     /// Whether programs may tell of themselves in a document at their client id, where the organization's policy lets them too.
     pub client_documents: bool,
+    /// Whether the console is there, which signs people in in more ways than the pages here.
+    pub console: bool,
     /// The organization of programs that come without anybody's token.
     pub organization: Option<OrganizationId>,
 }
@@ -96,10 +102,18 @@ impl Oauth {
         &self.platform().public_url
     }
 
-    /// Whether the address is this server's own, however it is written.
+    /// The address of the API, by which it is known as a protected resource beside the server's own.
+    pub(crate) fn api(&self) -> String {
+        format!("{}/api/v1", self.issuer())
+    }
+
+    /// Whether the address is this server's own or its API's, however it is written.
     pub(crate) fn is_own(&self, resource: &str) -> bool {
-        let (Ok(resource), Ok(issuer)) = (Url::parse(resource), Url::parse(self.issuer())) else { return false };
-        resource.as_str().trim_end_matches('/') == issuer.as_str().trim_end_matches('/')
+        let Ok(resource) = Url::parse(resource) else { return false };
+        [self.issuer(), &self.api()].into_iter().any(|own| {
+            Url::parse(own)
+                .is_ok_and(|own| resource.as_str().trim_end_matches('/') == own.as_str().trim_end_matches('/'))
+        })
     }
 }
 

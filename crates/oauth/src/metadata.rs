@@ -11,18 +11,20 @@ use axum::{
     response::IntoResponse,
 };
 use rivergen_kernel::Permission;
+use rivergen_platform::http::Challenge;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Oauth, client_document, registration, scope::Item};
+use crate::{Oauth, authentication_context, client_document, registration, scope::Item};
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
         .routes(routes!(authorization_server))
         .routes(routes!(openid))
         .routes(routes!(protected_resource))
+        .route("/.well-known/oauth-protected-resource/api/v1", axum::routing::get(api))
         .routes(routes!(jwks))
 }
 
@@ -75,7 +77,7 @@ fn always(oauth: &Oauth) -> Value {
         "jwks_uri": at("/oauth/jwks"),
         "scopes_supported": scopes(),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", crate::device::GRANT_TYPE,
             crate::token::TOKEN_EXCHANGE],
         "token_endpoint_auth_methods_supported": WITH_PUBLIC,
@@ -88,10 +90,12 @@ fn always(oauth: &Oauth) -> Value {
         "dpop_signing_alg_values_supported": SIGNED_BY_CLIENTS,
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [oauth.access.keys().current().algorithm],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "picture",
+        "id_token_signing_alg_values_supported": oauth.access.keys().of_id_tokens(),
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "nonce", "at_hash", "name", "picture",
             "email", "email_verified", "org"],
-        "prompt_values_supported": ["none", "login", "consent"],
+        "acr_values_supported": authentication_context::SUPPORTED,
+        "claims_parameter_supported": false,
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "require_pushed_authorization_requests": false,
@@ -115,27 +119,41 @@ pub async fn openid(State(oauth): State<Oauth>) -> impl IntoResponse {
 
 /// What the API tells somebody without a good token: where it says who gives them (RFC 9728, section 5.1). Programs that know
 /// nothing but the address of the API begin there.
-pub fn challenge(public_url: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    HeaderValue::from_str(&format!("Bearer resource_metadata=\"{public_url}/.well-known/oauth-protected-resource\""))
+pub fn challenge(public_url: &str) -> Result<Challenge, InvalidHeaderValue> {
+    let metadata = format!("resource_metadata=\"{public_url}/.well-known/oauth-protected-resource\"");
+    Ok(Challenge {
+        unasked: HeaderValue::from_str(&format!("Bearer {metadata}"))?,
+        refused: HeaderValue::from_str(&format!("Bearer error=\"invalid_token\", {metadata}"))?,
+        metadata: metadata.into(),
+    })
 }
 
 /// Describe the API as a protected resource
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "oauth2", security(()),
     responses((status = 200, description = "RFC 9728: which server gives tokens for the API", body = Metadata)))]
 pub async fn protected_resource(State(oauth): State<Oauth>) -> impl IntoResponse {
+    ([kept()], Json(resource(&oauth, oauth.issuer())))
+}
+
+/// The same for whoever knows the API by its own address: what is described must be what was asked for (RFC 9728, section 3.3).
+async fn api(State(oauth): State<Oauth>) -> impl IntoResponse {
+    ([kept()], Json(resource(&oauth, &oauth.api())))
+}
+
+fn resource(oauth: &Oauth, address: &str) -> Metadata {
     let issuer = oauth.issuer();
-    let document = json!({
-        "resource": issuer,
+    Metadata(json!({
+        "resource": address,
         "authorization_servers": [issuer],
         "jwks_uri": format!("{issuer}/oauth/jwks"),
-        "scopes_supported": scopes(),
+        // Programs that speak MCP ask for all that stands here: it is what every application may ask for that came by itself.
+        "scopes_supported": ["read"],
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported": SIGNED_BY_CLIENTS,
         "dpop_bound_access_tokens_required": false,
         "resource_name": "RiverGen",
         "resource_documentation": format!("{issuer}/docs"),
-    });
-    ([kept()], Json(Metadata(document)))
+    }))
 }
 
 /// The keys that verify tokens of applications

@@ -3,7 +3,14 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Applications), Box::new(Grants), Box::new(Keys), Box::new(Registration), Box::new(Usage)]
+    vec![
+        Box::new(Applications),
+        Box::new(Grants),
+        Box::new(Keys),
+        Box::new(Registration),
+        Box::new(Usage),
+        Box::new(IdTokens),
+    ]
 }
 
 fn belongs_to(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
@@ -301,5 +308,29 @@ impl MigrationTrait for Usage {
         )
         .await?;
         m.create_index(index("oauth_token_days", "oauth_token_days_day", &["day"])).await
+    }
+}
+
+/// With what an application wants its ID tokens signed, and how the person proved who they are, which these tokens say.
+struct IdTokens;
+
+impl MigrationName for IdTokens {
+    fn name(&self) -> &str {
+        "m0116_oauth_id_tokens"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for IdTokens {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let column = |table: &'static str, column: ColumnDef| Table::alter().table(table).add_column(column).to_owned();
+        m.alter_table(column("oauth_applications", text_null("id_token_signed_response_alg"))).await?;
+        // Of a grant of before nothing is said.
+        m.alter_table(column("oauth_grants", text("amr").default("").to_owned())).await?;
+        m.alter_table(column("oauth_grants", text_null("acr"))).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

@@ -41,7 +41,7 @@ pub fn records() -> Vec<Box<dyn Records>> {
             of: |subject| Some(subject.shared(grant::Column::UserId, grant::Column::OrganizationId)),
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "application_id": row.application_id,
-                    "scope": row.scope, "created_at": row.created_at, "ended_at": row.ended_at,
+                    "scope": row.scope, "methods": row.amr, "created_at": row.created_at, "ended_at": row.ended_at,
                     "end_reason": row.end_reason})
             },
         }),

@@ -73,6 +73,11 @@ pub async fn push(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Fo
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
+/// Whether it is a reference of this server's.
+pub fn is_reference(uri: &str) -> bool {
+    uri.starts_with(PREFIX)
+}
+
 /// The request that a reference stands for, of this application alone.
 pub async fn find(oauth: &Oauth, uri: &str, client_id: Option<&str>) -> Result<(Request, Arc<Client>), Refusal> {
     let unknown = || Refusal::Page(ErrorCode::OauthInvalidRequest);

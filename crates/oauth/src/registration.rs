@@ -22,6 +22,7 @@ use rivergen_platform::{
     http::{KeyProof, RequestOrigin, Shown},
     limits::Rule,
 };
+use rivergen_tenancy::organization;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde::Serialize;
 use serde_json::json;
@@ -75,8 +76,12 @@ pub struct ClientInformation {
 
 impl ClientInformation {
     fn of(oauth: &Oauth, row: &Model) -> Self {
+        // What it is given where it asked for nothing is told too (RFC 7591, section 3.2.1).
+        let algorithm = oauth.access.keys().of_id_token(row.id_token_signed_response_alg);
+        let metadata =
+            ClientMetadata { id_token_signed_response_alg: Some(algorithm.to_string()), ..ClientMetadata::of(row) };
         Self {
-            metadata: ClientMetadata::of(row),
+            metadata,
             client_id_issued_at: row.created_at.timestamp(),
             client_secret: None,
             client_secret_expires_at: None,
@@ -171,6 +176,8 @@ pub async fn register(
     let checked = metadata.check(&oauth, &policy)?;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    // Of two at once the second waits here and counts the first.
+    organization::lock(&tx, tenant).await?;
     // Index: oauth_applications(organization_id, id).
     let own = tenant.find::<Entity>().filter(Column::Origin.eq(Origin::Registered));
     if own.count(tx.conn()).await? >= MOST {
@@ -225,7 +232,7 @@ pub async fn read(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<impl
 /// Change how a program is registered
 #[utoipa::path(put, path = "/oauth/registration", tag = "oauth2", request_body = ClientMetadata,
     responses((status = 200, description = "As it is registered now; what was left out is as in a new one", body = ClientInformation),
-        (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`", body = OauthErrorBody),
+        (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`, or `access_denied`: no program registers itself any more", body = OauthErrorBody),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]
 pub async fn update(
     State(oauth): State<Oauth>,
@@ -242,6 +249,10 @@ pub async fn update(
     }
     let tenant = Tenant::on_behalf_of(before.organization_id);
     let policy = Policy::of(platform.db.read(), tenant).await?;
+    // What says something else of itself is another program.
+    if !oauth.access.settings().dynamic_registration || policy.registration == Registration::Off {
+        return Err(refused("No program registers itself any more; ask an administrator."));
+    }
     let checked = metadata.check(&oauth, &policy)?;
     let had = ClientMetadata::of(&before).token_endpoint_auth_method;
     let has = match checked.proof {

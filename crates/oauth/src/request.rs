@@ -37,10 +37,16 @@ pub struct Request {
     pub login_hint: Option<String>,
     /// Who should be signed in, where nobody is to be asked.
     pub id_token_hint: Option<String>,
+    /// How strongly the person is to have proved who they are, by preference; a wish (OpenID Connect Core, section 5.5.1.1).
+    #[serde(default)]
+    pub acr_values: String,
     /// The key that the code is to be bound to, by its thumbprint (RFC 9449, section 10).
     pub dpop_jkt: Option<String>,
     /// Where the application sent it itself, beforehand (RFC 9126).
     pub pushed: Option<Pushed>,
+    /// Whether the answer is posted (OAuth 2.0 Form Post Response Mode).
+    #[serde(default)]
+    pub by_form: bool,
 }
 
 /// A request that was sent beforehand.
@@ -76,25 +82,23 @@ impl From<rivergen_kernel::Error> for Refusal {
 /// A registered address, and the state that the application wants back.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    redirect_uri: String,
+    pub redirect_uri: String,
     state: Option<String>,
+    pub by_form: bool,
 }
 
 impl Destination {
-    /// With the answer, the state and who answers (RFC 9207): an application that uses several servers must not be led to
+    /// The answer, with the state and who answers (RFC 9207): an application that uses several servers must not be led to
     /// mistake one for another.
+    pub fn parameters<'a>(&'a self, issuer: &'a str, answer: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let state = self.state.as_deref().map(|state| ("state", state));
+        answer.iter().copied().chain(state).chain([("iss", issuer)]).collect()
+    }
+
+    /// Where the browser goes with it.
     pub fn with(&self, issuer: &str, answer: &[(&str, &str)]) -> rivergen_kernel::Result<String> {
         let mut url = Url::parse(&self.redirect_uri).map_err(rivergen_kernel::Error::internal)?;
-        {
-            let mut pairs = url.query_pairs_mut();
-            for (name, value) in answer {
-                pairs.append_pair(name, value);
-            }
-            if let Some(state) = &self.state {
-                pairs.append_pair("state", state);
-            }
-            pairs.append_pair("iss", issuer);
-        }
+        url.query_pairs_mut().extend_pairs(self.parameters(issuer, answer));
         Ok(url.into())
     }
 
@@ -105,7 +109,7 @@ impl Destination {
 
 impl Request {
     pub fn destination(&self) -> Destination {
-        Destination { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+        Destination { redirect_uri: self.redirect_uri.clone(), state: self.state.clone(), by_form: self.by_form }
     }
 
     pub fn scope(&self) -> ScopeSet {
@@ -121,19 +125,25 @@ impl Request {
         self.prompt.split(' ').any(|one| one == wanted)
     }
 
-    /// Whether a sign-in of that moment is fresh enough for it.
-    pub fn takes(&self, authenticated_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    /// Whether the person is to sign in though they may have before.
+    pub fn wants_a_sign_in(&self) -> bool {
+        self.max_age.is_some() || self.prompts("login") || self.prompts("select_account")
+    }
+
+    /// Whether a proof of that moment is fresh enough for it, in a session that began then.
+    pub fn takes(&self, authenticated_at: DateTime<Utc>, began_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
         let is_young = self.max_age.is_none_or(|most| (now - authenticated_at).num_seconds() <= most);
         // The page takes the wishes out of the query when they are done; it cannot take them out of what was sent beforehand.
-        let is_done = self.pushed.is_some_and(|pushed| authenticated_at >= pushed.at);
-        is_done || (is_young && !self.prompts("login"))
+        let began_at = began_at.unwrap_or(authenticated_at);
+        let is_done = self.pushed.is_some_and(|pushed| began_at >= pushed.at);
+        is_done || (is_young && !self.prompts("login") && !self.prompts("select_account"))
     }
 
     /// Reads and checks a request, of which only a reference may have come.
     pub async fn read(oauth: &Oauth, parameters: &Parameters) -> Result<(Self, Arc<Client>), Refusal> {
         match parameters.get("request_uri") {
-            Some(uri) => pushed::find(oauth, uri, parameters.get("client_id")).await,
-            None => Self::of(oauth, parameters).await,
+            Some(uri) if pushed::is_reference(uri) => pushed::find(oauth, uri, parameters.get("client_id")).await,
+            _ => Self::of(oauth, parameters).await,
         }
     }
 
@@ -144,29 +154,34 @@ impl Request {
         let named = parameters.get("redirect_uri").filter(|uri| client.sends_to(uri));
         let redirect_uri = named.ok_or(Refusal::Page(ErrorCode::OauthInvalidRedirectUri))?.to_owned();
         let state = parameters.get("state").map(str::to_owned);
-        let to = Destination { redirect_uri: redirect_uri.clone(), state: state.clone() };
-        let request = Self::checked(oauth, parameters, &client, redirect_uri, state);
-        Ok((request.map_err(|error| Refusal::Redirect { to: Box::new(to), error })?, client))
+        // A program's own scheme takes no form.
+        let by_form = parameters.get("response_mode") == Some("form_post") && redirect_uri.starts_with("http");
+        let to = Destination { redirect_uri, state, by_form };
+        match Self::checked(oauth, parameters, &client, &to) {
+            Ok(request) => Ok((request, client)),
+            Err(error) => Err(Refusal::Redirect { to: Box::new(to), error }),
+        }
     }
 
-    fn checked(
-        oauth: &Oauth,
-        parameters: &Parameters,
-        client: &Client,
-        redirect_uri: String,
-        state: Option<String>,
-    ) -> Result<Self, OauthError> {
+    fn checked(oauth: &Oauth, parameters: &Parameters, client: &Client, to: &Destination) -> Result<Self, OauthError> {
         let invalid = |text: &str| OauthError::new(Code::InvalidRequest, text);
         if parameters.get("request").is_some() {
             return Err(OauthError::new(Code::RequestNotSupported, "Send the parameters themselves."));
+        }
+        // It would have been sent beforehand.
+        if parameters.get("request_uri").is_some() {
+            return Err(OauthError::new(
+                Code::RequestUriNotSupported,
+                "Send the parameters themselves, or to /oauth/par.",
+            ));
         }
         match parameters.get("response_type") {
             Some("code") => {}
             Some(_) => return Err(OauthError::new(Code::UnsupportedResponseType, "Ask for response_type=code.")),
             None => return Err(invalid("The parameter response_type is missing.")),
         }
-        if !matches!(parameters.get("response_mode"), None | Some("query")) {
-            return Err(invalid("The answer comes in the query alone."));
+        if !to.by_form && !matches!(parameters.get("response_mode"), None | Some("query")) {
+            return Err(invalid("The answer comes in the query, or as a form to an address of the web."));
         }
         if !client.may(GrantType::AuthorizationCode) {
             return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
@@ -184,13 +199,13 @@ impl Request {
         if prompt.split(' ').any(|one| one == "none") && prompt.trim() != "none" {
             return Err(invalid("The prompt none stands alone."));
         }
-        if state.as_ref().is_some_and(|state| state.len() > 2000) {
+        if to.state.as_ref().is_some_and(|state| state.len() > 2000) {
             return Err(invalid("The parameter state is too long."));
         }
         Ok(Self {
             client_id: client.row.client_id.clone(),
-            redirect_uri,
-            state,
+            redirect_uri: to.redirect_uri.clone(),
+            state: to.state.clone(),
             scope: asked_scope(client, parameters.get("scope"))?.to_string(),
             code_challenge: challenge(parameters)?,
             nonce: text("nonce", 500)?,
@@ -199,8 +214,10 @@ impl Request {
             max_age,
             login_hint: text("login_hint", 254)?,
             id_token_hint: text("id_token_hint", 5000)?,
+            acr_values: text("acr_values", 500)?.unwrap_or_default(),
             dpop_jkt: bound_to(parameters)?,
             pushed: None,
+            by_form: to.by_form,
         })
     }
 }
@@ -253,14 +270,18 @@ pub fn asked_scope(client: &Client, asked: Option<&str>) -> Result<ScopeSet, Oau
 pub fn asked_resources(oauth: &Oauth, client: &Client, asked: &[String]) -> Result<Vec<String>, OauthError> {
     let mut resources: Vec<String> = Vec::new();
     for one in asked {
-        let one = match one {
-            one if oauth.is_own(one) => oauth.issuer(),
-            one if client.resources.contains(one) => one.as_str(),
-            _ => return Err(OauthError::new(Code::InvalidTarget, "The application may not ask for this resource.")),
-        };
+        let registered = || client.resources.iter().find(|known| is_same_resource(known, one)).map(String::as_str);
+        let known = if oauth.is_own(one) { Some(oauth.issuer()) } else { registered() };
+        let unknown = || OauthError::new(Code::InvalidTarget, "The application may not ask for this resource.");
+        let one = known.ok_or_else(unknown)?;
         if !resources.iter().any(|known| known == one) {
             resources.push(one.to_owned());
         }
     }
     Ok(resources)
+}
+
+/// Whether two addresses are one, however they are written: libraries write the root of a site with its slash, people without.
+pub fn is_same_resource(one: &str, other: &str) -> bool {
+    one == other || matches!((Url::parse(one), Url::parse(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -3,6 +3,8 @@
 //! A refresh token takes its whole grant along, its access tokens too. What is not known, not good any more or another
 //! application's is answered as if it had been revoked.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::HeaderMap};
 use rivergen_platform::{
     audit::{self, AuditRecord},
@@ -15,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
+    access_token::Inspected,
     client_authentication::authenticate,
     error::{OauthErrorBody, Result},
     form::Form,
@@ -73,7 +76,7 @@ pub async fn revoke(
                 tx.commit().await?;
             }
         }
-    } else if let Ok(inspected) = oauth.access.inspect(token, now).await
+    } else if let Some(inspected) = good(oauth.access.inspect(token, now).await)?
         && inspected.application_id == client.row.id
     {
         let tx = platform.db.begin().await?;
@@ -82,4 +85,29 @@ pub async fn revoke(
         tx.commit().await?;
     }
     Ok(Json(Nothing {}))
+}
+
+/// A token that is good still. That nobody could look is no answer: the application believes it revoked.
+fn good(inspected: rivergen_kernel::Result<Arc<Inspected>>) -> Result<Option<Arc<Inspected>>> {
+    match inspected {
+        Ok(inspected) => Ok(Some(inspected)),
+        Err(error) if error.code.status() < 500 => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rivergen_kernel::{Error, ErrorCode};
+
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn what_is_not_good_is_revoked_and_what_is_not_known_is_not() {
+        for code in [ErrorCode::Unauthorized, ErrorCode::TokenExpired, ErrorCode::UserDisabled] {
+            assert!(good(Err(code.into())).unwrap().is_none());
+        }
+        assert_eq!(good(Err(Error::internal("the database is away"))).unwrap_err().code, Code::ServerError);
+    }
 }

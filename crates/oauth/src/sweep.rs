@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rivergen_kernel::Result;
-use rivergen_platform::jobs::{Handler, JobContext, JobError};
+use rivergen_platform::{
+    jobs::{Handler, JobContext, JobError},
+    signing::SigningKeys,
+};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::IntoCondition};
 
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     assertion::seen,
     authorize::ticket as requests,
     grant::{self, refresh_token},
+    keys::TokenAlgorithm,
 };
 
 const SWEEP: &str = "oauth.expiry";
@@ -107,20 +111,27 @@ impl Handler for Rotation {
 }
 
 impl Rotation {
+    /// The keys of each algorithm, each at its own time.
     async fn rotate(&self) -> Result<()> {
+        for (algorithm, keys) in self.0.access.keys().each() {
+            self.rotate_one(algorithm, keys).await?;
+        }
+        Ok(())
+    }
+
+    async fn rotate_one(&self, algorithm: TokenAlgorithm, keys: &SigningKeys) -> Result<()> {
         let platform = self.0.platform();
-        let keys = self.0.access.keys();
         let now = platform.clock.now();
         let age = now - keys.current().signs_since;
         let tx = platform.db.begin().await?;
         match keys.announced_at() {
             None if age >= KEY_SIGNS - ANNOUNCED_BEFORE => {
                 let kid = keys.announce(&tx).await?;
-                tracing::info!(?kid, "the next key for tokens of applications is published");
+                tracing::info!(?kid, %algorithm, "the next key for tokens of applications is published");
             }
             Some(since) if age >= KEY_SIGNS && now - since >= ANNOUNCED_AT_LEAST => {
                 let kid = keys.rotate(&tx).await?;
-                tracing::info!(kid, "tokens of applications are signed with a new key");
+                tracing::info!(kid, %algorithm, "tokens of applications are signed with a new key");
             }
             _ => return Ok(()),
         }

@@ -66,7 +66,12 @@ pub async fn userinfo(State(oauth): State<Oauth>, method: Method, headers: Heade
         return Err(OauthError::new(Code::InvalidToken, "The token is for another server."));
     }
     if !inspected.scope.holds(Item::OpenId) {
-        return Err(OauthError::new(Code::InsufficientScope, "The token was not granted openid."));
+        let challenge = match shown {
+            Shown::Bearer(_) => r#"Bearer error="insufficient_scope", scope="openid""#,
+            Shown::Bound(_) => r#"DPoP error="insufficient_scope", scope="openid""#,
+        };
+        let error = OauthError::new(Code::InsufficientScope, "The token was not granted openid.");
+        return Err(OauthError { challenge: Some(challenge), ..error });
     }
     let user = User::find(platform.db.read(), inspected.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let person = PersonClaims::of(&user, &inspected.scope);

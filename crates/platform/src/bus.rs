@@ -9,8 +9,9 @@
 //! that is dead without having said so is found by asking it.
 
 use std::{
+    collections::VecDeque,
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -33,6 +34,8 @@ const ANSWER: Duration = Duration::from_secs(3);
 const REACH: Duration = Duration::from_secs(10);
 /// Between two tries to listen again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// So many of the latest events are remembered.
+const REMEMBERED: usize = 1_024;
 
 /// Something changed that a node may have cached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,7 +47,7 @@ pub enum Event {
     UserChanged(UserId),
     /// Roles, members, settings or workspaces of an organization changed.
     OrganizationChanged(OrganizationId),
-    /// Somebody joined or left an organization, or was given a role there, or lost one.
+    /// Somebody joined or left an organization, was given a role there or lost one, or has another name.
     MembersChanged(OrganizationId),
     /// A source was changed, tested, discovered or deleted.
     DataSourceChanged(DataSourceId),
@@ -69,9 +72,17 @@ pub enum Event {
 #[derive(Clone, Default)]
 pub struct Bus {
     listeners: Arc<RwLock<Vec<Listener>>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 type Listener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// What was delivered so far.
+#[derive(Default)]
+struct Heard {
+    count: u64,
+    latest: VecDeque<Event>,
+}
 
 impl Bus {
     pub fn in_memory() -> Self {
@@ -139,7 +150,32 @@ impl Bus {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(react));
     }
 
+    /// How many events were delivered so far, for [`Bus::heard_since`].
+    pub(crate) fn count(&self) -> u64 {
+        self.heard().count
+    }
+
+    /// Whether such an event was delivered since there were so many; true also where that is too long ago to know.
+    pub(crate) fn heard_since(&self, before: u64, is_such: impl Fn(&Event) -> bool) -> bool {
+        let heard = self.heard();
+        let since = usize::try_from(heard.count - before).unwrap_or(usize::MAX);
+        since > heard.latest.len() || heard.latest.iter().rev().take(since).any(is_such)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever asks for what was heard knows of it before a listener does.
     pub(crate) fn deliver(&self, event: &Event) {
+        {
+            let mut heard = self.heard();
+            heard.count += 1;
+            heard.latest.push_back(event.clone());
+            if heard.latest.len() > REMEMBERED {
+                heard.latest.pop_front();
+            }
+        }
         for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
             listener(event);
         }

@@ -12,16 +12,23 @@ use std::{
 };
 
 use rivergen_kernel::{Error, OrganizationId, PageRequest, Result, Tenant};
-use sea_orm::sea_query::{Expr, Func, LikeExpr};
+use sea_orm::sea_query::{
+    Alias, CommonTableExpression, Expr, Func, LikeExpr, Query, SelectStatement, SubQueryStatement, WithClause,
+    WithQuery,
+};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    QueryFilter, Select, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
+    FromQueryResult, QueryFilter, QueryTrait, Select, SqlxPostgresConnector, SqlxSqliteConnector, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::{MigrationTrait, MigratorTraitSelf};
+use serde::Serialize;
 use sqlx::{
+    Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::runtime::Handle;
 
 use crate::bus::{Bus, CHANNEL, Event};
 
@@ -31,6 +38,8 @@ pub struct Database {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     bus: Bus,
+    /// Where its connections are made.
+    home: Handle,
     /// On SQLite: hears of what other processes change, for as long as a handle lives.
     _watch: Option<Arc<Watch>>,
 }
@@ -43,6 +52,9 @@ impl Drop for Watch {
         self.0.abort();
     }
 }
+
+/// A connection of PostgreSQL that was given back so long ago at most is taken for alive: it was asked when it was given back.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
 
 /// How often SQLite is asked whether another process has written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -81,14 +93,17 @@ impl Database {
             .pragma("cache_size", "-16000")
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        let reader = SqlitePoolOptions::new().max_connections(readers.max(1)).connect_with(options).await?;
+        // A file does not hang up.
+        let pool = || SqlitePoolOptions::new().test_before_acquire(false);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+        let reader = pool().max_connections(readers.max(1)).connect_with(options).await?;
         let bus = Bus::in_memory();
         let watch = Watch(tokio::spawn(watch_other_processes(writer.clone(), bus.clone())));
         Ok(Self {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
             writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
             bus,
+            home: Handle::current(),
             _watch: Some(Arc::new(watch)),
         })
     }
@@ -99,11 +114,31 @@ impl Database {
             // Beside the one of the bus. The lock of a migration and the migration itself take one each.
             .max_connections(connections.saturating_sub(1).max(3))
             .acquire_timeout(Duration::from_secs(10))
+            // Of a statement that is a round trip by itself the question would be another one.
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                Box::pin(async move {
+                    if known.idle_for > SURELY_ALIVE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options.clone())
             .await?;
         let bus = Bus::over_postgres(options).await?;
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        Ok(Self { reader: connection.clone(), writer: connection, bus, _watch: None })
+        Ok(Self { reader: connection.clone(), writer: connection, bus, home: Handle::current(), _watch: None })
+    }
+
+    /// Shows each statement, with its values, that is run by this handle or by one that is cloned from it.
+    #[must_use]
+    pub fn watched(mut self, seen: impl Fn(&Statement) + Clone + Send + Sync + 'static) -> Self {
+        for connection in [&mut self.reader, &mut self.writer] {
+            let seen = seen.clone();
+            connection.set_metric_callback(move |ran| seen(ran.statement));
+        }
+        self
     }
 
     pub fn bus(&self) -> &Bus {
@@ -113,6 +148,16 @@ impl Database {
     /// For reads outside a transaction.
     pub fn read(&self) -> &DatabaseConnection {
         &self.reader
+    }
+
+    /// Asks it on the runtime that it was connected on, from whichever. A connection that another runtime makes is bound to
+    /// that one, and stands still, with whoever takes it next, as long as all threads there compute.
+    pub async fn at_home<T: Send + 'static>(
+        &self,
+        asking: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+    ) -> Result<T, DbErr> {
+        let asked = self.home.spawn(asking).await;
+        asked.unwrap_or_else(|failure| Err(DbErr::Custom(failure.to_string())))
     }
 
     pub fn backend(&self) -> DbBackend {
@@ -224,6 +269,88 @@ impl Transaction {
     }
 }
 
+/// Writes of a transaction that are sent together. None reads what another writes, nor is anything read back of them.
+///
+/// PostgreSQL takes them as one statement, which is one round trip and asks after foreign keys when all is written; SQLite has
+/// no such statement, nor a way to go, and takes one after the other.
+#[derive(Debug, Default)]
+pub struct Writes(Vec<SubQueryStatement>);
+
+impl Writes {
+    /// One more. What its rows refer to is there, or written by one before.
+    pub fn add(&mut self, write: impl Into<SubQueryStatement>) {
+        self.0.push(write.into());
+    }
+
+    /// Sends all of them.
+    pub async fn send(mut self, tx: &Transaction) -> Result<(), DbErr> {
+        match self.0.pop() {
+            Some(last) if self.is_one_statement(tx) => tx.conn().execute(&self.before(last)).await.map(drop),
+            last => self.send_each(tx, last).await,
+        }
+    }
+
+    /// Sends all of them, and reads besides what the transaction sees without them.
+    pub async fn send_and_read<E: EntityTrait>(
+        self,
+        tx: &Transaction,
+        select: Select<E>,
+    ) -> Result<Vec<E::Model>, DbErr> {
+        if !self.is_one_statement(tx) {
+            let found = select.all(tx.conn()).await?;
+            self.send_each(tx, None).await?;
+            return Ok(found);
+        }
+        let rows = tx.conn().query_all(&self.before(select.into_query())).await?;
+        rows.iter().map(|row| E::Model::from_query_result(row, "")).collect()
+    }
+
+    /// Whether they and one more are one statement.
+    fn is_one_statement(&self, tx: &Transaction) -> bool {
+        tx.conn().get_database_backend() == DbBackend::Postgres && !self.0.is_empty()
+    }
+
+    fn before(self, last: impl Into<SubQueryStatement>) -> WithQuery {
+        let mut with = WithClause::new();
+        for (at, write) in self.0.into_iter().enumerate() {
+            let mut one = CommonTableExpression::new();
+            one.table_name(Alias::new(format!("write_{at}"))).query(write);
+            with.cte(one);
+        }
+        with.query(last)
+    }
+
+    async fn send_each(self, tx: &Transaction, last: Option<SubQueryStatement>) -> Result<(), DbErr> {
+        let db = tx.conn();
+        for write in self.0.into_iter().chain(last) {
+            match write {
+                SubQueryStatement::InsertStatement(write) => db.execute(&write).await?,
+                SubQueryStatement::UpdateStatement(write) => db.execute(&write).await?,
+                SubQueryStatement::DeleteStatement(write) => db.execute(&write).await?,
+                SubQueryStatement::SelectStatement(read) => db.execute(&read).await?,
+                SubQueryStatement::WithStatement(with) => db.execute(&with).await?,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Ids as the rows of a subquery, by one value: no database takes a value for each where there are many, and PostgreSQL
+/// expects few of such rows, so that it looks each of them up by an index.
+pub fn rows_of<T: Serialize>(backend: DbBackend, ids: &[T]) -> Result<SelectStatement> {
+    use sea_orm::ExprTrait;
+
+    let list = Expr::val(serde_json::to_string(ids).map_err(Error::internal)?);
+    let id = Expr::col((Alias::new("one"), Alias::new("value")));
+    let (call, id) = match backend {
+        DbBackend::Postgres => {
+            (Func::cust("jsonb_array_elements_text").arg(list.cast_as("jsonb")), id.cast_as("bigint"))
+        }
+        _ => (Func::cust("json_each").arg(list), id),
+    };
+    Ok(Query::select().expr(id).from_function(call, "one").to_owned())
+}
+
 /// An entity whose rows belong to an organization. It is read through a [`Tenant`], so that the scope
 /// cannot be forgotten.
 pub trait TenantOwned: EntityTrait {
@@ -254,8 +381,8 @@ pub const COUNTED: u64 = 10_000;
 /// How many rows a select finds: [`COUNTED`] at most, or one behind the page, so that the page knows whether there is a next.
 pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>, page: PageRequest) -> Result<u64> {
     use sea_orm::{
-        QuerySelect, QueryTrait,
-        sea_query::{Asterisk, ExprTrait, Query},
+        QuerySelect,
+        sea_query::{Asterisk, ExprTrait},
     };
     let behind = page.offset() + page.limit() + 1;
     let few = select.limit(Ord::max(COUNTED, behind)).into_query();

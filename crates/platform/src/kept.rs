@@ -1,7 +1,7 @@
 //! What a node keeps in memory of what the database says, until the bus says that it changed.
 //!
 //! Each value says itself which events end it; an index finds the values of an event, so that one costs no more
-//! among a hundred thousand values than among ten. A value that was being loaded while something changed is handed
+//! among a hundred thousand values than among ten. A value that was being loaded while such an event came is handed
 //! out but not kept: the load may have read the state before the change.
 
 use std::{
@@ -26,11 +26,15 @@ pub struct Kept<K, V> {
     cache: Cache<K, (u64, V)>,
     index: Arc<Index<K>>,
     until: Until<K, V>,
-    changes: Arc<AtomicU64>,
+    clears: Clears,
+    bus: Bus,
 }
 
 /// The events that end a value.
 type Until<K, V> = Arc<dyn Fn(&K, &V) -> Vec<Event> + Send + Sync>;
+
+/// The events that end every value.
+type Clears = Arc<dyn Fn(&Event) -> bool + Send + Sync>;
 
 /// Which values an event ends.
 struct Index<K> {
@@ -79,10 +83,8 @@ where
                 left.remove(number, &told(&key, &value))
             })
             .build();
-        let changes = Arc::new(AtomicU64::new(0));
-        let (heard, entries, count) = (cache.clone(), index.clone(), changes.clone());
+        let (heard, entries) = (cache.clone(), index.clone());
         bus.subscribe(move |event| {
-            count.fetch_add(1, Ordering::SeqCst);
             if *event == Event::Resync {
                 // One by one too: what was put in within the clock's last tick is not among all.
                 heard.iter().for_each(|(key, _)| heard.invalidate(key.as_ref()));
@@ -96,18 +98,20 @@ where
             // The cache lets go of what was taken out when it is used next; a connection must not stay open until then.
             heard.run_pending_tasks();
         });
-        Self { cache, index, until, changes }
+        Self { cache, index, until, clears: Arc::new(|event: &Event| *event == Event::Resync), bus: bus.clone() }
     }
 
     /// Forgets everything at such events, too: those that end many values and are rare.
     pub fn clearing_on(self, bus: &Bus, clears: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
-        let cache = self.cache.clone();
+        let (cache, before) = (self.cache.clone(), self.clears.clone());
+        let clears: Clears = Arc::new(clears);
+        let rare = clears.clone();
         bus.subscribe(move |event| {
-            if clears(event) {
+            if rare(event) {
                 cache.invalidate_all();
             }
         });
-        self
+        Self { clears: Arc::new(move |event: &Event| before(event) || clears(event)), ..self }
     }
 
     pub fn get(&self, key: &K) -> Option<V> {
@@ -116,8 +120,23 @@ where
 
     /// Loads and keeps; an error is not kept.
     pub async fn load(&self, key: K, load: impl Future<Output = Result<V>>) -> Result<V> {
-        let before = self.changes.load(Ordering::SeqCst);
+        let before = self.bus.count();
         let value = load.await?;
+        self.keep(before, key, value.clone());
+        Ok(value)
+    }
+
+    /// The same of many at once.
+    pub async fn load_all(&self, load: impl Future<Output = Result<Vec<(K, V)>>>) -> Result<Vec<(K, V)>> {
+        let before = self.bus.count();
+        let values = load.await?;
+        values.iter().cloned().for_each(|(key, value)| self.keep(before, key, value));
+        Ok(values)
+    }
+
+    /// Keeps what was loaded, unless something that ends it came since there were so many events. What comes later finds it
+    /// in the index.
+    fn keep(&self, before: u64, key: K, value: V) {
         let events = (self.until)(&key, &value);
         let number = self.index.next.fetch_add(1, Ordering::Relaxed);
         {
@@ -126,11 +145,11 @@ where
                 by_event.entry(event.clone()).or_default().insert(number, key.clone());
             }
         }
-        self.cache.insert(key.clone(), (number, value.clone()));
-        if self.changes.load(Ordering::SeqCst) != before || !self.is_indexed(number, &events) {
+        self.cache.insert(key.clone(), (number, value));
+        let is_end = |event: &Event| events.contains(event) || (self.clears)(event);
+        if self.bus.heard_since(before, is_end) || !self.is_indexed(number, &events) {
             self.cache.invalidate(&key);
         }
-        Ok(value)
     }
 
     /// False where an event took it out of the index before it was in the cache.
@@ -187,6 +206,37 @@ mod tests {
         assert_eq!(kept.get_or_load(UserId(1), load).await.unwrap(), 7);
         assert_eq!(kept.get(&UserId(1)), None);
     }
+
+    #[tokio::test]
+    async fn what_was_loaded_across_what_ends_everything_is_not_kept() {
+        let bus = Bus::in_memory();
+        let kept = kept(&bus).clearing_on(&bus, |event| matches!(event, Event::PoliciesChanged(_)));
+        for end in [Event::Resync, Event::PoliciesChanged(rivergen_kernel::OrganizationId(1))] {
+            let load = async {
+                bus.deliver(&end);
+                Ok(7)
+            };
+            kept.load(UserId(1), load).await.unwrap();
+            assert_eq!(kept.get(&UserId(1)), None, "{end:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_loaded_across_changes_of_others_is_kept_while_they_are_remembered() {
+        let bus = Bus::in_memory();
+        let kept = kept(&bus);
+        for (others, found) in [(100, Some(7)), (10_000, None)] {
+            let load = async {
+                for other in 0..others {
+                    bus.deliver(&Event::UserChanged(UserId(2 + other)));
+                }
+                Ok(7)
+            };
+            kept.load(UserId(1), load).await.unwrap();
+            assert_eq!(kept.get(&UserId(1)), found, "{others}");
+        }
+    }
+
     #[tokio::test]
     async fn the_index_holds_no_more_than_the_cache() {
         let bus = Bus::in_memory();

@@ -20,6 +20,7 @@ pub mod personal_data;
 pub mod remains;
 pub mod signing;
 pub mod vault;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -25,6 +25,8 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(SigningPurposes),
         Box::new(AuditLookups),
         Box::new(NextSigningKeys),
+        Box::new(AuditHolders),
+        Box::new(SigningKeysByAlgorithm),
     ]
 }
 
@@ -427,6 +429,63 @@ impl MigrationTrait for NextSigningKeys {
             "CREATE UNIQUE INDEX signing_keys_next ON signing_keys (purpose) WHERE signs_since IS NULL",
         )
         .await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Whose role a record tells of, which stands in its details: it was given to them, or taken.
+struct AuditHolders;
+
+impl MigrationName for AuditHolders {
+    fn name(&self) -> &str {
+        "m0110_platform_audit_holders"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for AuditHolders {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let holder = match manager.get_database_backend() {
+            DbBackend::Postgres => "(CAST(details AS json) ->> 'user_id')",
+            _ => "json_extract(details, '$.user_id')",
+        };
+        let index = format!(
+            "CREATE INDEX audit_log_holder ON audit_log ({holder}, id) WHERE action IN ('role.assign', 'role.revoke')"
+        );
+        manager.get_connection().execute_unprepared(&index).await?;
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Applications have a key of each algorithm that signs, and one that does next.
+struct SigningKeysByAlgorithm;
+
+impl MigrationName for SigningKeysByAlgorithm {
+    fn name(&self) -> &str {
+        "m0116_platform_signing_keys_by_algorithm"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SigningKeysByAlgorithm {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = manager.get_connection();
+        let of = "(purpose, (CASE WHEN purpose = 'applications' THEN algorithm ELSE '' END))";
+        for (name, which) in [
+            ("signing_keys_current", "retired_at IS NULL AND signs_since IS NOT NULL"),
+            ("signing_keys_next", "signs_since IS NULL"),
+        ] {
+            sql.execute_unprepared(&format!("DROP INDEX {name}")).await?;
+            sql.execute_unprepared(&format!("CREATE UNIQUE INDEX {name} ON signing_keys {of} WHERE {which}")).await?;
+        }
         Ok(())
     }
 

@@ -160,23 +160,34 @@ pub fn records() -> Vec<Box<dyn Records>> {
                     "user_agent": row.user_agent})
             },
         }),
-        // Index: audit_log(target_kind, target_id, id).
-        Box::new(Rows::<Entity> {
-            name: "account_events",
-            id: Column::Id,
-            of: |subject| {
-                let about = Condition::all()
-                    .add(Column::TargetKind.eq("user"))
-                    .add(Column::TargetId.eq(subject.user_id.to_string()));
-                Some(match subject.within {
-                    Some(tenant) => about.add(Column::OrganizationId.eq(tenant.organization_id())),
-                    None => about,
-                })
-            },
-            shown: |row| {
-                json!({"id": row.id, "organization_id": row.organization_id, "at": row.occurred_at, "action": row.action,
-                    "outcome": row.outcome})
-            },
-        }),
+        Box::new(AccountEvents),
     ]
+}
+
+/// What was done to the account, and the roles that the person got and lost.
+struct AccountEvents;
+
+#[async_trait]
+impl Records for AccountEvents {
+    fn name(&self) -> &'static str {
+        "account_events"
+    }
+
+    async fn page(&self, db: &DatabaseConnection, subject: Subject, after: i64) -> Result<Vec<Value>> {
+        use crate::audit::log::{self, Column, Entity};
+        let within = subject.within.map(|tenant| Column::OrganizationId.eq(tenant.organization_id()));
+        let rows = Entity::find()
+            .filter(log::about(db.get_database_backend(), subject.user_id))
+            .filter(Condition::all().add_option(within))
+            .filter(Column::Id.gt(after))
+            .order_by_asc(Column::Id)
+            .limit(PAGE)
+            .all(db)
+            .await?;
+        let shown = |row: &log::Model| {
+            json!({"id": row.id, "organization_id": row.organization_id, "at": row.occurred_at, "action": row.action,
+                "outcome": row.outcome, "target_type": row.target_kind, "target_id": row.target_id})
+        };
+        Ok(rows.iter().map(shown).collect())
+    }
 }

@@ -1,16 +1,16 @@
 //! The keys that sign access tokens, and the published set that verifies them.
 //!
-//! One key signs at a time; it is made at the first start and lies sealed in `signing_keys`. The one that
-//! signs next may be announced: it is in the published set (JWKS) before it signs, so that whoever keeps the
-//! set for a while knows it then. When the key is rotated, the next one signs and the old one goes on
-//! verifying, and stays published, for [`VERIFIES_AFTER_RETIREMENT`], longer than any token lives. Nodes
-//! hear of it over the bus; one that meets a key id that it does not know looks again before it refuses.
+//! One key signs at a time, or for applications one of each algorithm; it is made at the first start and lies sealed in
+//! `signing_keys`. The one that signs next may be announced: it is in the published set (JWKS) before it signs, so that
+//! whoever keeps the set for a while knows it then. When the key is rotated, the next one signs and the old one goes on
+//! verifying, and stays published, for [`VERIFIES_AFTER_RETIREMENT`], longer than any token lives. Nodes hear of it over the
+//! bus; one that meets a key id that it does not know looks again before it refuses.
 //!
 //! Tokens of one [`Purpose`] are signed with keys of their own, so that none can ever pass for one of another.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
 };
 
 use aws_lc_rs::{
@@ -28,10 +28,11 @@ use jsonwebtoken::{
 use rivergen_kernel::Result as KernelResult;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, TryInsertResult,
+    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, TryInsertResult,
     sea_query::{Expr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -45,12 +46,16 @@ pub const VERIFIES_AFTER_RETIREMENT: Duration = Duration::days(31);
 /// Unknown key ids make the keys be read again, but not more often than this.
 const RELOAD_AT_MOST_EVERY: Duration = Duration::seconds(5);
 
+/// Between two tries to read keys that have changed.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What a set of keys signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Access tokens of people's sessions.
     Sessions,
-    /// What applications are given that sign people in with this server.
+    /// What applications are given that sign people in with this server. A key of each algorithm signs: with which one, is
+    /// asked for by the application and by the kind of the token.
     Applications,
 }
 
@@ -60,6 +65,22 @@ impl Purpose {
             Self::Sessions => "sessions",
             Self::Applications => "applications",
         }
+    }
+
+    /// The keys of all algorithms: they verify together.
+    fn keys(self) -> Condition {
+        Condition::all().add(signing_keys::Column::Purpose.eq(self.as_str()))
+    }
+
+    /// The keys among which one signs, and one does next.
+    fn keys_of(self, algorithm: SigningAlgorithm) -> Condition {
+        let is_apart = self.tells_apart(algorithm);
+        self.keys().add_option(is_apart.map(|algorithm| signing_keys::Column::Algorithm.eq(algorithm.as_str())))
+    }
+
+    /// The algorithm, where a key of each signs.
+    fn tells_apart(self, algorithm: SigningAlgorithm) -> Option<SigningAlgorithm> {
+        (self == Self::Applications).then_some(algorithm)
     }
 }
 
@@ -146,7 +167,11 @@ pub enum SigningError {
 
 impl From<SigningError> for rivergen_kernel::Error {
     fn from(error: SigningError) -> Self {
-        Self::internal(error)
+        match error {
+            SigningError::Database(error) => error.into(),
+            SigningError::Vault(error) => error.into(),
+            error => Self::internal(error),
+        }
     }
 }
 
@@ -193,7 +218,7 @@ pub struct VerifyingKey {
     pub key: DecodingKey,
 }
 
-/// Signs and verifies; cheap to clone.
+/// Signs, with the keys of one algorithm where there are several, and verifies with all; cheap to clone.
 #[derive(Clone)]
 pub struct SigningKeys(Arc<Inner>);
 
@@ -204,8 +229,9 @@ struct Inner {
     purpose: Purpose,
     algorithm: SigningAlgorithm,
     ring: RwLock<Arc<Ring>>,
-    /// Held while the keys are read again, so that a flood of unknown key ids reads them once.
-    reading: tokio::sync::Mutex<()>,
+    /// Held while the keys are read again: so a flood of unknown key ids reads them once, and what was read before a change
+    /// never takes the place of what was read after it.
+    reading: Mutex<()>,
 }
 
 /// The keys as they were read last.
@@ -220,7 +246,8 @@ struct Ring {
 
 impl SigningKeys {
     /// Reads the keys, and makes the first one where there is none. `algorithm` is for keys made from now
-    /// on; a key of another kind that is in use stays until it is rotated.
+    /// on; a key of another kind that is in use stays until it is rotated. Of [`Purpose::Applications`] those of that
+    /// algorithm sign, and others beside them.
     pub async fn load_or_create(
         db: Database,
         vault: Vault,
@@ -230,26 +257,33 @@ impl SigningKeys {
     ) -> KernelResult<Self> {
         let tx = db.begin().await?;
         if signing_keys::Entity::find()
-            .filter(signing_keys::Column::Purpose.eq(purpose.as_str()))
+            .filter(purpose.keys_of(algorithm))
             .filter(signing_keys::Column::SignsSince.is_not_null())
             .filter(signing_keys::Column::RetiredAt.is_null())
             .one(tx.conn())
             .await?
             .is_none()
         {
+            let others = signing_keys::Entity::find().filter(purpose.keys()).one(tx.conn()).await?;
             // When another node makes one at the same time, the unique index lets one of them win; either is good.
             insert(&tx, &vault, &clock, purpose, algorithm, Some(clock.now())).await?;
+            // Nodes that run with the others publish it too from now on.
+            if others.is_some() {
+                tx.publish(Event::Resync).await?;
+            }
         }
         tx.commit().await?;
-        let ring = RwLock::new(Arc::new(read(&db, &vault, &clock, purpose).await?));
-        let reading = tokio::sync::Mutex::new(());
-        let keys = Self(Arc::new(Inner { db, vault, clock, purpose, algorithm, ring, reading }));
-        let weak = Arc::downgrade(&keys.0);
-        keys.0.db.bus().subscribe(move |event| {
-            if let (Event::Resync, Some(inner)) = (event, weak.upgrade()) {
-                inner.reload_soon();
+        // From before the first reading on: a change that it does not see is heard of.
+        let changed = Arc::new(Notify::new());
+        let heard = changed.clone();
+        db.bus().subscribe(move |event| {
+            if *event == Event::Resync {
+                heard.notify_one();
             }
         });
+        let ring = RwLock::new(Arc::new(read(&db, &vault, &clock, (purpose, algorithm)).await?));
+        let keys = Self(Arc::new(Inner { db, vault, clock, purpose, algorithm, ring, reading: Mutex::new(()) }));
+        tokio::spawn(follow(changed, Arc::downgrade(&keys.0)));
         Ok(keys)
     }
 
@@ -280,9 +314,9 @@ impl SigningKeys {
             return Ok(Some(key.clone()));
         }
         // Made up, or made by another node a moment ago.
-        let _reading = self.0.reading.lock().await;
+        let reading = self.0.reading.lock().await;
         if self.0.clock.now() - self.0.ring().read_at >= RELOAD_AT_MOST_EVERY {
-            self.0.reload().await?;
+            self.0.reload(&reading).await?;
         }
         Ok(self.0.ring().verifying.get(kid).cloned())
     }
@@ -290,6 +324,20 @@ impl SigningKeys {
     /// The set to publish (RFC 7517).
     pub fn jwks(&self) -> JwkSet {
         self.0.ring().published.clone()
+    }
+
+    /// Lets no key of its purpose sign any more that is of none of these algorithms; what those signed goes on verifying, as
+    /// after a rotation.
+    pub async fn retire_others(&self, tx: &Transaction, algorithms: &[SigningAlgorithm]) -> KernelResult<()> {
+        let names = algorithms.iter().map(|algorithm| algorithm.as_str());
+        let others = self.0.purpose.keys().add(signing_keys::Column::Algorithm.is_not_in(names));
+        signing_keys::Entity::delete_many()
+            .filter(others.clone())
+            .filter(signing_keys::Column::SignsSince.is_null())
+            .exec(tx.conn())
+            .await?;
+        let retired = retire(tx, others, self.0.clock.now()).await?;
+        if retired > 0 { tx.publish(Event::Resync).await } else { Ok(()) }
     }
 
     /// Makes the key that signs next, and publishes it from the commit on. Answers its id; none where one waits already.
@@ -303,7 +351,7 @@ impl SigningKeys {
     /// A next key that was announced under another setting never signs.
     async fn forget_other_kinds(&self, tx: &Transaction) -> KernelResult<()> {
         signing_keys::Entity::delete_many()
-            .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
+            .filter(self.0.purpose.keys_of(self.0.algorithm))
             .filter(signing_keys::Column::SignsSince.is_null())
             .filter(signing_keys::Column::Algorithm.ne(self.0.algorithm.as_str()))
             .exec(tx.conn())
@@ -315,20 +363,14 @@ impl SigningKeys {
     /// Answers the id of the key that signs now.
     pub async fn rotate(&self, tx: &Transaction) -> KernelResult<String> {
         let now = self.0.clock.now();
-        signing_keys::Entity::update_many()
-            .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
-            .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
-            .filter(signing_keys::Column::SignsSince.is_not_null())
-            .filter(signing_keys::Column::RetiredAt.is_null())
-            .exec(tx.conn())
-            .await?;
+        retire(tx, self.0.purpose.keys_of(self.0.algorithm), now).await?;
         signing_keys::Entity::delete_many()
             .filter(signing_keys::Column::RetiredAt.lt(now - VERIFIES_AFTER_RETIREMENT))
             .exec(tx.conn())
             .await?;
         self.forget_other_kinds(tx).await?;
         let next = signing_keys::Entity::find()
-            .filter(signing_keys::Column::Purpose.eq(self.0.purpose.as_str()))
+            .filter(self.0.purpose.keys_of(self.0.algorithm))
             .filter(signing_keys::Column::SignsSince.is_null())
             .one(tx.conn())
             .await?;
@@ -354,26 +396,45 @@ impl Inner {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the keys again, beside the caller.
-    fn reload_soon(self: &Arc<Self>) {
-        let inner = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = inner.reload().await {
-                tracing::error!(%error, "the signing keys could not be read again");
-            }
-        });
-    }
-
-    async fn reload(&self) -> KernelResult<()> {
-        let ring = Arc::new(read(&self.db, &self.vault, &self.clock, self.purpose).await?);
+    async fn reload(&self, _: &MutexGuard<'_, ()>) -> KernelResult<()> {
+        let ring = Arc::new(read(&self.db, &self.vault, &self.clock, (self.purpose, self.algorithm)).await?);
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
         Ok(())
+    }
+}
+
+/// Reads the keys again whenever they have changed, for as long as somebody has them; again and again until they could be
+/// read, since nobody tells of a change twice. A change while they are read has them read once more.
+async fn follow(changed: Arc<Notify>, keys: Weak<Inner>) {
+    loop {
+        changed.notified().await;
+        loop {
+            let Some(keys) = keys.upgrade() else { return };
+            let reading = keys.reading.lock().await;
+            let Err(error) = keys.reload(&reading).await else { break };
+            tracing::error!(%error, "the signing keys could not be read again");
+            drop(reading);
+            drop(keys);
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
 /// Each private key opens under its own id only.
 fn context(kid: &str) -> String {
     format!("signing_keys.private_key:{kid}")
+}
+
+/// Lets those of the keys that sign sign no more; answers how many.
+async fn retire(tx: &Transaction, which: Condition, now: DateTime<Utc>) -> Result<u64, DbErr> {
+    let retired = signing_keys::Entity::update_many()
+        .col_expr(signing_keys::Column::RetiredAt, Expr::value(now))
+        .filter(which)
+        .filter(signing_keys::Column::SignsSince.is_not_null())
+        .filter(signing_keys::Column::RetiredAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(retired.rows_affected)
 }
 
 /// Makes and stores a key, which signs since then, or next; `None` where there is such a one already.
@@ -409,12 +470,18 @@ async fn insert(
     Ok(matches!(inserted, TryInsertResult::Inserted(1)).then_some(kid))
 }
 
-async fn read(db: &Database, vault: &Vault, clock: &Clock, purpose: Purpose) -> Result<Ring, SigningError> {
+/// The keys that verify; among them is the one that signs, of that algorithm where several do.
+async fn read(
+    db: &Database,
+    vault: &Vault,
+    clock: &Clock,
+    (purpose, signs_with): (Purpose, SigningAlgorithm),
+) -> Result<Ring, SigningError> {
     let now = clock.now();
     let mut rows = signing_keys::Entity::find()
-        .filter(signing_keys::Column::Purpose.eq(purpose.as_str()))
+        .filter(purpose.keys())
         .filter(
-            sea_orm::Condition::any()
+            Condition::any()
                 .add(signing_keys::Column::RetiredAt.is_null())
                 .add(signing_keys::Column::RetiredAt.gt(now - VERIFIES_AFTER_RETIREMENT)),
         )
@@ -431,10 +498,13 @@ async fn read(db: &Database, vault: &Vault, clock: &Clock, purpose: Purpose) -> 
         let algorithm = SigningAlgorithm::from_name(&row.algorithm).ok_or_else(unreadable)?;
         let jwk: Jwk = serde_json::from_str(&row.public_jwk).map_err(|_| unreadable())?;
         let key = DecodingKey::from_jwk(&jwk)?;
+        let is_own = purpose.tells_apart(signs_with).is_none_or(|own| own == algorithm);
         match row.signs_since {
-            Some(since) if row.retired_at.is_none() => current = Some(open(vault, &row, algorithm, since).await?),
-            Some(_) => {}
-            None => announced_at = Some(row.created_at),
+            Some(since) if is_own && row.retired_at.is_none() => {
+                current = Some(open(vault, &row, algorithm, since).await?);
+            }
+            None if is_own => announced_at = Some(row.created_at),
+            _ => {}
         }
         verifying.insert(row.kid, Arc::new(VerifyingKey { algorithm: algorithm.jwt(), key }));
         published.keys.push(jwk);

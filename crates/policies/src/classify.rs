@@ -4,7 +4,7 @@
 //! have by chance (an address with an @, a number whose check digits are right); names decide the rest.
 
 use regex::Regex;
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 /// What is proposed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,22 @@ static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\+[0-9][0
 /// What the column seems to hold. Values are a few of those that the caller may see.
 pub fn classify(column: &str, values: &[String]) -> Option<Proposal> {
     by_values(values).or_else(|| by_name(column))
+}
+
+/// What is in a column, by the path of the field in it: `contact.email` of a structure, and of a list's elements the path of the
+/// list. The values are a few of those that the caller may see.
+pub type Fields = BTreeMap<Vec<String>, Vec<String>>;
+
+/// What a column of structures or lists seems to hold: each tag once, for the first field that seems to be so.
+pub fn classify_fields(fields: &Fields) -> Vec<Proposal> {
+    let mut proposals: Vec<Proposal> = Vec::new();
+    for (path, values) in fields {
+        let Some(Proposal { tag, reason }) = path.last().and_then(|name| classify(name, values)) else { continue };
+        if !proposals.iter().any(|known| known.tag == tag) {
+            proposals.push(Proposal { tag, reason: format!("{}: {reason}", path.join(".")) });
+        }
+    }
+    proposals
 }
 
 fn by_name(column: &str) -> Option<Proposal> {
@@ -156,5 +172,24 @@ mod tests {
         assert_eq!(tag("n", &["+49 30 1234567", "+1 (212) 555-0100", "+43 1 2345678"]), Some("pii.phone"));
         assert_eq!(tag("n", &["a@b.de", "x", "y", "z"]), None);
         assert_eq!(tag("n", &["a@b.de"]), None);
+    }
+    #[test]
+    fn fields_are_told_by_their_paths() {
+        let field = |path: &[&str], values: &[&str]| {
+            let owned = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+            (owned(path), owned(values))
+        };
+        let fields = Fields::from([
+            field(&["contact", "home", "reachable"], &["a@b.de", "c@d.org", "e.f@g.co.uk"]),
+            field(&["contact", "mail_address"], &[]),
+            field(&["contact", "phone"], &[]),
+            field(&["contact", "note"], &["x", "y", "z"]),
+        ]);
+        let told: Vec<_> = classify_fields(&fields).into_iter().map(|found| (found.tag, found.reason)).collect();
+        let expected = [
+            ("pii.email", "contact.home.reachable: 3 of 3 values look like e-mail addresses"),
+            ("pii.phone", "contact.phone: the name has “phone” in it"),
+        ];
+        assert_eq!(told, expected.map(|(tag, reason)| (tag, reason.to_owned())));
     }
 }

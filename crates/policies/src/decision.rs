@@ -267,6 +267,9 @@ impl<'a> Fold<'a> {
     }
 
     fn policy(&mut self, policy: &EffectivePolicy, table: &TableName, subject: &Subject) {
+        if !policy.reaches(table) {
+            return;
+        }
         let reference = PolicyRef { id: policy.id, name: policy.name.clone() };
         let mut strongest = None;
         for rule in &policy.rules {

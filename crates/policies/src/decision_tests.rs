@@ -31,12 +31,31 @@ fn policy(id: i64, rules: &[(RuleType, serde_json::Value)]) -> EffectivePolicy {
         name: format!("policy {id}"),
         policy_type: PolicyType::RowLevelSecurity,
         priority: 0,
+        only: None,
         rules: rules.iter().map(|(rule_type, config)| RuleConfig::parse(*rule_type, config).unwrap()).collect(),
     }
 }
 
 fn decided(policies: &[EffectivePolicy]) -> Decision {
     decide(policies, &table(), &columns(), &subject(), false)
+}
+
+#[test]
+fn a_policy_for_some_tables_leaves_the_others_alone() {
+    let denies = policy(1, &[(RuleType::DenyAccess, json!({}))]);
+    let only = |schema: &str, table: &str| EffectivePolicy {
+        only: Some([(schema.to_owned(), table.to_owned())].into()),
+        ..denies.clone()
+    };
+    assert!(!decided(&[only("main", "customers")]).is_allowed());
+    for elsewhere in [only("main", "orders"), only("archive", "customers"), only("main", "CUSTOMERS")] {
+        assert_eq!(decided(&[elsewhere]), Decision::unrestricted());
+    }
+    // Its limits are of queries that read its tables.
+    let limit = policy(2, &[(RuleType::LimitQuery, json!({"max_rows": 10}))]);
+    let elsewhere = EffectivePolicy { only: only("main", "orders").only, ..limit.clone() };
+    assert_eq!(decided(&[limit]).limits.max_rows, Some(10));
+    assert_eq!(decided(&[elsewhere]).limits.max_rows, None);
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl PolicyDraft {
             name: self.name.trim().to_owned(),
             policy_type: self.policy_type,
             priority: self.priority,
+            only: None,
             rules: active.map(|(_, config)| config).collect(),
         })
     }
@@ -83,6 +84,7 @@ impl Policies {
                 policy_type: row.policy_type()?,
                 name: row.name,
                 priority: row.priority,
+                only: None,
                 rules: rules.iter().filter(|rule| rule.policy_id == row.id).map(rule::Model::effect).collect(),
             })
         };

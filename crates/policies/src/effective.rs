@@ -48,9 +48,24 @@ pub(crate) struct ActivePolicy {
 }
 
 impl ActivePolicy {
-    fn governs(&self, access: &Access<'_>) -> bool {
-        workspace_covers(self.workspace_id, access.source_workspace_id)
-            && self.assignments.iter().any(|reach| reach.covers(access))
+    /// The policy as it governs a source by those of its assignments that are meant; nothing where none is.
+    fn within(
+        &self,
+        source_workspace: Option<WorkspaceId>,
+        is_meant: impl Fn(&Reach) -> bool,
+    ) -> Option<EffectivePolicy> {
+        if !workspace_covers(self.workspace_id, source_workspace) {
+            return None;
+        }
+        let mut only = BTreeSet::new();
+        for reach in self.assignments.iter().filter(|reach| is_meant(reach)) {
+            match &reach.table {
+                // What governs the source governs each of its tables.
+                None => return Some(self.policy.clone()),
+                Some(table) => only.insert((table.schema.clone(), table.name.clone())),
+            };
+        }
+        (!only.is_empty()).then(|| EffectivePolicy { only: Some(only), ..self.policy.clone() })
     }
 
     /// Whether it matters which workspace a source belongs to.
@@ -93,8 +108,7 @@ impl Policies {
                 let access = Access { user_id, role_ids: &role_ids, data_source_id, source_workspace_id };
                 let governing = active
                     .iter()
-                    .filter(|policy| policy.governs(&access))
-                    .map(|policy| policy.policy.clone())
+                    .filter_map(|policy| policy.within(source_workspace_id, |reach| reach.covers(&access)))
                     .collect();
                 Ok((data_source_id, governing))
             })
@@ -125,14 +139,8 @@ impl Policies {
         source_workspace: Option<WorkspaceId>,
     ) -> Result<Vec<EffectivePolicy>> {
         let active = self.active.get_or_load(tenant.organization_id(), load(&self.platform.db, tenant)).await?;
-        let governs = |policy: &&ActivePolicy| {
-            let reaches = |reach: &Reach| {
-                reach.data_source_id.is_none_or(|id| id == source)
-                    && workspace_covers(reach.workspace_id, source_workspace)
-            };
-            workspace_covers(policy.workspace_id, source_workspace) && policy.assignments.iter().any(reaches)
-        };
-        Ok(active.iter().filter(governs).map(|policy| policy.policy.clone()).collect())
+        let lies_in = |reach: &Reach| reach.lies_in(source, source_workspace);
+        Ok(active.iter().filter_map(|policy| policy.within(source_workspace, lies_in)).collect())
     }
 }
 
@@ -181,6 +189,7 @@ async fn load(db: &Database, tenant: Tenant) -> Result<ActivePolicies> {
                     name: row.name,
                     policy_type,
                     priority: row.priority,
+                    only: None,
                     rules: rules.iter().map(rule::Model::effect).collect(),
                 },
             }))

@@ -18,6 +18,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(RunsOfAnOrganization),
         Box::new(OfAPerson),
         Box::new(NoRowsFiltered),
+        Box::new(BoundTables),
     ]
 }
 
@@ -491,5 +492,41 @@ impl MigrationName for NoRowsFiltered {
 impl MigrationTrait for NoRowsFiltered {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         m.alter_table(Table::alter().table("policy_evaluations").drop_column("rows_filtered").to_owned()).await
+    }
+}
+
+/// Assignments to single tables of a source.
+struct BoundTables;
+
+impl MigrationName for BoundTables {
+    fn name(&self) -> &str {
+        "m0112_policies_bound_tables"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for BoundTables {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for column in [
+            big_integer_null("dataset_id"),
+            big_integer_null("dataset_source_id"),
+            text_null("dataset_schema"),
+            text_null("dataset_table"),
+        ] {
+            m.alter_table(Table::alter().table("policy_assignments").add_column(column).to_owned()).await?;
+        }
+        for statement in [
+            "DROP INDEX policy_assignments_targets",
+            "CREATE UNIQUE INDEX policy_assignments_targets ON policy_assignments (policy_id, \
+             COALESCE(data_source_id, 0), COALESCE(workspace_id, 0), COALESCE(role_id, 0), COALESCE(user_id, 0), \
+             COALESCE(dataset_source_id, 0), COALESCE(dataset_schema, ''), COALESCE(dataset_table, ''))",
+        ] {
+            m.get_connection().execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

@@ -44,7 +44,7 @@ pub fn records() -> Vec<Box<dyn Records>> {
             of: |subject| Some(subject.shared(assignment::Column::UserId, assignment::Column::OrganizationId)),
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "policy_id": row.policy_id,
-                    "data_source_id": row.data_source_id, "is_active": row.is_active, "applied_at": row.applied_at})
+                    "data_source_id": row.data_source_id, "dataset_id": row.dataset_id, "is_active": row.is_active, "applied_at": row.applied_at})
             },
         }),
         // Index: policy_evaluations(user_id, id).

@@ -4,6 +4,8 @@
 //! them stands [`RuleConfig::parse`]: unknown fields, unknown functions and conditions outside the language are
 //! refused when the policy is written, with the field and the reason.
 
+use std::collections::BTreeSet;
+
 use rivergen_kernel::{PolicyId, RoleId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value as Json;
@@ -82,7 +84,17 @@ pub struct EffectivePolicy {
     pub policy_type: PolicyType,
     /// Higher is named first; it never decides what is seen.
     pub priority: i64,
+    /// The only tables that it governs, each with its schema; without it all tables of the source.
+    pub only: Option<BTreeSet<(String, String)>>,
     pub rules: Vec<RuleConfig>,
+}
+
+impl EffectivePolicy {
+    /// Whether it governs this table of the source.
+    pub fn reaches(&self, table: &TableName) -> bool {
+        let is_it = |(schema, name): &(String, String)| (schema, name) == (&table.schema, &table.table);
+        self.only.as_ref().is_none_or(|only| only.iter().any(is_it))
+    }
 }
 
 /// A checked rule.

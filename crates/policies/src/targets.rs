@@ -6,15 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use rivergen_kernel::{
-    DataSourceId, Error, ErrorCode, FieldError, Result, RoleId, Tenant, UserId, WorkspaceId, caller::Membership,
+    DataSourceId, DatasetId, Error, ErrorCode, FieldError, Result, RoleId, Tenant, UserId, WorkspaceId,
+    caller::Membership,
 };
 
-use crate::rule::{ConfigError, RuleConfig};
+use crate::{
+    rule::{ConfigError, RuleConfig},
+    store::assignment::{self, BoundTable},
+};
 
 /// Something that a policy can be bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     DataSource(DataSourceId),
+    Dataset(DatasetId),
     Role(RoleId),
     User(UserId),
     Workspace(WorkspaceId),
@@ -38,20 +43,64 @@ pub trait Targets: Send + Sync {
         sources: &BTreeSet<DataSourceId>,
     ) -> Result<BTreeMap<DataSourceId, Option<WorkspaceId>>>;
 
-    /// Rules that cannot be applied to what discovery found in these sources, each by its place in the list, with what
+    /// The tables that these datasets are, of sources that are not deleted.
+    async fn datasets(&self, tenant: Tenant, datasets: &BTreeSet<DatasetId>)
+    -> Result<BTreeMap<DatasetId, BoundTable>>;
+
+    /// Rules that cannot be applied to what discovery found in these places, each by its place in the list, with what
     /// is wrong. A source that was never discovered says nothing.
-    async fn misfits(
-        &self,
-        tenant: Tenant,
-        sources: &BTreeSet<DataSourceId>,
-        rules: &[RuleConfig],
-    ) -> Result<Vec<(usize, ConfigError)>>;
+    async fn misfits(&self, tenant: Tenant, places: &Places, rules: &[RuleConfig])
+    -> Result<Vec<(usize, ConfigError)>>;
 
     /// The groups of a person at the organization's identity providers, by their names.
     async fn groups_of(&self, tenant: Tenant, user: UserId) -> Result<Vec<String>>;
 
     /// An active member, standing in the workspace if one is given; nothing for everybody else.
     async fn member(&self, tenant: Tenant, user: UserId, workspace: Option<WorkspaceId>) -> Result<Option<Member>>;
+}
+
+/// What a policy is bound to by id: whole sources, and single tables of sources.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    whole: BTreeSet<DataSourceId>,
+    /// Each with its schema and its name.
+    tables: BTreeSet<(DataSourceId, String, String)>,
+}
+
+impl Places {
+    /// Those of stored assignments.
+    pub fn of(assignments: &[assignment::Model]) -> Self {
+        let mut places = Self::default();
+        for row in assignments {
+            places.add(row.data_source_id, row.table().as_ref());
+        }
+        places
+    }
+
+    /// A table of a source is the narrower of the two, where both are given.
+    pub fn add(&mut self, source: Option<DataSourceId>, table: Option<&BoundTable>) {
+        if let Some(table) = table {
+            self.tables.insert((table.data_source_id, table.schema.clone(), table.name.clone()));
+        } else if let Some(source) = source {
+            self.whole.insert(source);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.tables.is_empty()
+    }
+
+    /// All sources that they lie in.
+    pub fn sources(&self) -> BTreeSet<DataSourceId> {
+        self.whole.iter().copied().chain(self.tables.iter().map(|(source, ..)| *source)).collect()
+    }
+
+    pub fn has(&self, source: DataSourceId, schema: &str, table: &str) -> bool {
+        let is_it = |(of, in_schema, name): &(DataSourceId, String, String)| {
+            (*of, in_schema.as_str(), name.as_str()) == (source, schema, table)
+        };
+        self.whole.contains(&source) || self.tables.iter().any(is_it)
+    }
 }
 
 /// What a member is, as far as policies look at it.
@@ -65,7 +114,6 @@ pub struct Member {
 #[derive(Debug, Default)]
 pub struct NamedTargets {
     named: Vec<(String, Target)>,
-    missing: Vec<FieldError>,
 }
 
 impl NamedTargets {
@@ -77,29 +125,23 @@ impl NamedTargets {
         self.named.extend(given.into_iter().filter_map(|(field, target)| Some((field.to_owned(), target?))));
     }
 
-    /// A field whose ids can not name anything: there are no such objects.
-    pub fn add_missing(&mut self, field: &str) {
-        self.missing.push(not_here(field));
-    }
-
     pub fn is_empty(&self) -> bool {
-        self.named.is_empty() && self.missing.is_empty()
+        self.named.is_empty()
     }
 
     /// `NOT_FOUND` with the fields whose target the organization does not have.
     pub async fn check(self, targets: &dyn Targets, tenant: Tenant) -> Result<()> {
-        let Self { named, mut missing } = self;
-        if !named.is_empty() {
-            let asked: BTreeSet<Target> = named.iter().map(|(_, target)| *target).collect();
-            let existing = targets.existing(tenant, &asked).await?;
-            missing.extend(
-                named.into_iter().filter(|(_, target)| !existing.contains(target)).map(|(field, _)| not_here(field)),
-            );
+        let Self { named } = self;
+        if named.is_empty() {
+            return Ok(());
         }
+        let asked: BTreeSet<Target> = named.iter().map(|(_, target)| *target).collect();
+        let existing = targets.existing(tenant, &asked).await?;
+        let missing: Vec<FieldError> = named
+            .into_iter()
+            .filter(|(_, target)| !existing.contains(target))
+            .map(|(field, _)| FieldError::new(field, "names nothing in your organization"))
+            .collect();
         if missing.is_empty() { Ok(()) } else { Err(Error::new(ErrorCode::NotFound).with_details(missing)) }
     }
-}
-
-fn not_here(field: impl Into<String>) -> FieldError {
-    FieldError::new(field, "names nothing in your organization")
 }

@@ -231,7 +231,7 @@ impl Mask {
             }
             Mask::Bucket(_) => "only the range in which the number lies is left".to_owned(),
             Mask::Expression(_) | Mask::Computed(_) => "it is computed from the row by the policy".to_owned(),
-            Mask::Email => "of the address its first letter and its domain are left".to_owned(),
+            Mask::Email => "the address keeps only its first letter and its domain".to_owned(),
             Mask::RegexReplace { .. } => "what fits a pattern is replaced".to_owned(),
             Mask::TruncateDate { unit } => format!("only the {} is left", unit_in_words(*unit)),
             Mask::RoundNumber { to } => format!("the number is rounded to the nearest multiple of {to}"),

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -18,7 +17,7 @@ use datafusion::{
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder},
     logical_expr::LogicalPlan,
-    physical_plan::{SendableRecordBatchStream, execute_stream},
+    physical_plan::{SendableRecordBatchStream, execute_stream, stream::RecordBatchStreamAdapter},
 };
 use futures::{FutureExt, Stream, StreamExt, future};
 use rivergen_kernel::DataSourceId;
@@ -27,7 +26,8 @@ use rivergen_policies::{
     rule::{QueryLimits, TableName},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{sync::mpsc, task::JoinHandle, time::Sleep};
+use tokio::{sync::mpsc, time::Sleep};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     error::QueryError,
@@ -35,6 +35,7 @@ use crate::{
     interrupt::{Interrupt, InterruptibleJoins},
     json,
     session::{self, Limits},
+    threads::{self, QueryThreads},
     view::GovernedView,
 };
 
@@ -108,6 +109,7 @@ pub struct Planned {
     /// The plan that runs.
     pub(crate) plan: LogicalPlan,
     pub(crate) state: SessionState,
+    pub(crate) threads: QueryThreads,
 }
 
 /// A table that a plan reads.
@@ -255,47 +257,55 @@ impl Planned {
         Ok(text)
     }
 
+    /// The threads that it was planned on, for what else is computed of it.
+    pub fn threads(&self) -> &QueryThreads {
+        &self.threads
+    }
+
     /// Runs the query; rows come as they are computed. Dropping the answer ends everything that works for it.
     pub async fn run(self) -> Result<Answer, QueryError> {
         let started = Instant::now();
-        let timeout = self.limits.timeout;
-        let deadline = Box::pin(tokio::time::sleep(timeout));
-        let interrupt = Interrupt::at(started + timeout);
+        let (limits, threads) = (self.limits.clone(), self.threads.clone());
+        let deadline = Box::pin(tokio::time::sleep(limits.timeout));
+        let interrupt = Interrupt::at(started + limits.timeout);
+        let opening = threads.run(self.open(Arc::clone(&interrupt)));
+        match future::select(std::pin::pin!(opening), deadline).await {
+            future::Either::Left((Ok(Ok(inner)), deadline)) => {
+                Ok(Answer::new(inner, &limits, &threads, deadline, started, interrupt))
+            }
+            future::Either::Left((Ok(Err(error)) | Err(error), _)) => Err(error),
+            future::Either::Right(_) => Err(QueryError::Timeout(limits.timeout)),
+        }
+    }
+
+    /// The rows, of which none is computed yet; for an `EXPLAIN` the plan. Operators spawn what works beside them where this
+    /// is polled.
+    async fn open(self, interrupt: Arc<Interrupt>) -> Result<SendableRecordBatchStream, QueryError> {
         if self.explain {
             let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
             let text: ArrayRef = Arc::new(StringArray::from(vec![self.governed_plan_text()?]));
             let batch = RecordBatch::try_new(Arc::clone(&schema), vec![text])
                 .map_err(|error| QueryError::Internal(error.into()))?;
-            let batches = futures::stream::iter([Ok(batch)]);
-            let inner = Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(schema, batches));
-            return Ok(Answer::new(inner, &self.limits, deadline, started, interrupt));
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]))));
         }
-        let Planned { state, plan, limits, .. } = self;
+        let Planned { state, plan, .. } = self;
         let state = interruptible(state, &interrupt);
-        let opening = AssertUnwindSafe(async {
-            let plan = state.optimizer().optimize(plan, &state, |_, _| {}).map_err(QueryError::from_execution)?;
-            let plan = federate::push_to_sources(plan, &state).map_err(QueryError::from_execution)?;
-            let plan =
-                state.query_planner().create_physical_plan(&plan, &state).await.map_err(QueryError::from_execution)?;
-            execute_stream(plan, state.task_ctx()).map_err(QueryError::from_execution)
-        })
-        .catch_unwind();
-        match future::select(std::pin::pin!(opening), deadline).await {
-            future::Either::Left((Ok(Ok(inner)), deadline)) => {
-                Ok(Answer::new(inner, &limits, deadline, started, interrupt))
-            }
-            future::Either::Left((Ok(Err(error)), _)) => Err(error),
-            future::Either::Left((Err(_), _)) => Err(QueryError::internal("the engine panicked while it planned")),
-            future::Either::Right(_) => Err(QueryError::Timeout(timeout)),
-        }
+        let plan = state.optimizer().optimize(plan, &state, |_, _| {}).map_err(QueryError::from_execution)?;
+        let plan = federate::push_to_sources(plan, &state).map_err(QueryError::from_execution)?;
+        let plan =
+            state.query_planner().create_physical_plan(&plan, &state).await.map_err(QueryError::from_execution)?;
+        execute_stream(plan, state.task_ctx()).map_err(QueryError::from_execution)
     }
 
     /// Runs the query and collects its rows as JSON values.
     pub async fn collect_json_rows(self) -> Result<JsonAnswer, QueryError> {
+        let threads = self.threads.clone();
         let mut answer = self.run().await?;
         let mut rows = Vec::new();
         while let Some(batch) = answer.next().await {
-            json::append_rows(&batch?, &mut rows)?;
+            let batch = batch?;
+            let appending = async move { json::append_rows(&batch, &mut rows).map(|()| rows) };
+            rows = threads.run(appending).await??;
         }
         Ok(JsonAnswer { rows, outcome: answer.outcome() })
     }
@@ -303,12 +313,12 @@ impl Planned {
 
 /// A running query: a stream of batches, held to the limits.
 ///
-/// The plan runs in a task of its own, so that a computation that takes long between two batches keeps neither the
-/// deadline nor whoever reads the answer from being heard.
+/// The plan runs in a task of its own, on the threads of queries, so that a computation that takes long between two batches
+/// keeps neither the deadline nor whoever reads the answer from being heard.
 pub struct Answer {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch, DataFusionError>>,
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     deadline: Pin<Box<Sleep>>,
     timeout: Duration,
     started: Instant,
@@ -342,13 +352,14 @@ impl Answer {
     fn new(
         mut inner: SendableRecordBatchStream,
         limits: &Limits,
+        threads: &QueryThreads,
         deadline: Pin<Box<Sleep>>,
         started: Instant,
         interrupt: Arc<Interrupt>,
     ) -> Self {
         let schema = inner.schema();
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
-        let task = tokio::spawn(async move {
+        let task = threads.spawn(async move {
             while let Some(batch) = inner.next().await {
                 if sender.send(batch).await.is_err() {
                     break;
@@ -421,7 +432,7 @@ impl Answer {
 }
 
 /// The bytes of a column's own rows. Arrow's measure leaves out what views point to.
-fn size_of(column: &dyn Array) -> usize {
+pub(crate) fn size_of(column: &dyn Array) -> usize {
     let pointed_to = match column.data_type() {
         DataType::Utf8View => column.as_string_view().iter().flatten().map(str::len).sum(),
         DataType::BinaryView => column.as_binary_view().iter().flatten().map(<[u8]>::len).sum(),
@@ -457,10 +468,7 @@ impl Stream for Answer {
             // The task has let go of the channel: at its end, or in a panic.
             None => match ready!(self.task.poll_unpin(context)) {
                 Ok(()) => self.end(None),
-                Err(failure) => {
-                    let error = QueryError::Internal(DataFusionError::ExecutionJoin(Box::new(failure)));
-                    self.end(Some(Err(error)))
-                }
+                Err(failure) => self.end(Some(Err(threads::ended(failure)))),
             },
         }
     }

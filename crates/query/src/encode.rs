@@ -1,5 +1,5 @@
 //! Answers as files that other programs read: CSV, an Arrow IPC stream, Parquet. Batch by batch, so that an answer of any
-//! length is written with the memory of a few batches (Parquet: of one row group).
+//! length is written with the memory of a few batches (Parquet: of one row group, which is bounded by rows and by bytes).
 //!
 //! CSV is RFC 4180 with a header, `\n` between lines; NULL is an empty field and an empty text a quoted one. Values are
 //! written as in JSON answers (see [`crate::json`]), and what JSON would nest stands as JSON in its field.
@@ -28,7 +28,7 @@ use datafusion::{
 };
 use serde_json::Value as Json;
 
-use crate::{error::QueryError, json};
+use crate::{answer::size_of, error::QueryError, json, threads::QueryThreads};
 
 /// A form in which an answer leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,13 @@ impl Encoding {
     }
 }
 
-/// Rows of a Parquet row group: its columns are in memory, encoded, until it ends.
+/// Rows of a Parquet row group, at most: its columns are in memory, encoded, until it ends.
 const ROW_GROUP: usize = 128 * 1024;
+/// Bytes of a row group, encoded: where rows are wide it ends sooner.
+const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+/// What of a batch goes to the Parquet writer at once. It looks at a row group's size between two writes, and knows how wide
+/// rows are only after the first.
+const SLICE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Writes batches; what is written so far is taken with [`Encoder::take`].
 pub struct Encoder {
@@ -89,6 +94,7 @@ impl Encoder {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::SNAPPY)
                     .set_max_row_group_row_count(Some(ROW_GROUP))
+                    .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
                     .set_statistics_enabled(EnabledStatistics::Chunk)
                     .build();
                 let writer = ArrowWriter::try_new(out.clone(), schema.clone(), Some(properties)).map_err(unwritten)?;
@@ -101,12 +107,19 @@ impl Encoder {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         match &mut self.form {
             Form::Csv { header } => {
-                let mut lines = header.take().unwrap_or_default();
-                append_lines(batch, &mut lines)?;
-                self.out.append(&lines);
+                let mut out = self.out.bytes();
+                out.extend(header.take().unwrap_or_default());
+                append_lines(batch, &mut out)?;
             }
             Form::Arrow { writer, schema } => writer.write(&conform(batch, schema)?).map_err(failed)?,
-            Form::Parquet { writer, schema } => writer.write(&conform(batch, schema)?).map_err(unwritten)?,
+            Form::Parquet { writer, schema } => {
+                let batch = conform(batch, schema)?;
+                let most = rows_of_a_slice(&batch);
+                for start in (0..batch.num_rows()).step_by(most) {
+                    let slice = batch.slice(start, most.min(batch.num_rows() - start));
+                    writer.write(&slice).map_err(unwritten)?;
+                }
+            }
         }
         Ok(())
     }
@@ -123,10 +136,38 @@ impl Encoder {
         Ok(())
     }
 
+    /// As [`Encoder::write`], on the threads of queries: to write an answer takes about as long as to compute it. Answers what
+    /// has been written since the last time, which may be nothing.
+    pub async fn append(mut self, batch: RecordBatch, threads: &QueryThreads) -> Result<(Self, Bytes), QueryError> {
+        let writing = async move {
+            self.write(&batch)?;
+            let bytes = self.take();
+            Ok::<_, QueryError>((self, bytes))
+        };
+        threads.run(writing).await?
+    }
+
+    /// As [`Encoder::finish`], on the threads of queries. Answers what was still to be taken.
+    pub async fn end(mut self, threads: &QueryThreads) -> Result<Bytes, QueryError> {
+        let finishing = async move {
+            self.finish()?;
+            Ok::<_, QueryError>(self.take())
+        };
+        threads.run(finishing).await?
+    }
+
     /// What has been written since the last call; may be empty.
     pub fn take(&mut self) -> Bytes {
         Bytes::from(std::mem::take(&mut *self.out.bytes()))
     }
+}
+
+/// How many rows of the batch take [`SLICE_BYTES`], by their mean; at least one. A batch may be a piece of a larger one, whose
+/// memory it shares: its own rows count.
+fn rows_of_a_slice(batch: &RecordBatch) -> usize {
+    let bytes: usize = batch.columns().iter().map(|column| size_of(column.as_ref())).sum();
+    let each = bytes.div_ceil(batch.num_rows().max(1)).max(1);
+    (SLICE_BYTES / each).max(1)
 }
 
 fn failed(error: ArrowError) -> QueryError {
@@ -162,7 +203,8 @@ impl Write for Shared {
     }
 }
 
-/// The schema in types that every reader knows: texts and bytes without views, times in microseconds, no names twice.
+/// The schema in types that every reader knows: texts and bytes without views, times in microseconds, no names twice. Views
+/// and dictionaries would bring along the values of rows that were filtered away.
 fn plain(schema: &SchemaRef) -> SchemaRef {
     let mut taken = std::collections::BTreeSet::new();
     let fields = schema.fields().iter().map(|field| {
@@ -188,6 +230,8 @@ fn plain_type(data_type: &DataType) -> DataType {
         DataType::Timestamp(TimeUnit::Second, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
         DataType::List(field) | DataType::ListView(field) => DataType::List(item(field)),
         DataType::LargeList(field) | DataType::LargeListView(field) => DataType::LargeList(item(field)),
+        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(item(field), *size),
+        DataType::Map(entries, sorted) => DataType::Map(item(entries), *sorted),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
         other => other.clone(),
     }
@@ -249,7 +293,8 @@ fn append_field(text: &str, line: &mut Vec<u8>) {
     line.push(b'"');
 }
 
-/// A column as texts. What Arrow writes as the JSON form does is cast as a whole; the rest goes value by value.
+/// A column as texts. What Arrow writes as the JSON form does is cast as a whole, and moments are written as there; the rest
+/// goes value by value.
 fn texts(column: &ArrayRef) -> Result<datafusion::arrow::array::StringArray, QueryError> {
     use datafusion::arrow::array::AsArray;
     let as_a_whole = matches!(
@@ -273,6 +318,9 @@ fn texts(column: &ArrayRef) -> Result<datafusion::arrow::array::StringArray, Que
         let text = cast(column, &DataType::Utf8).map_err(failed)?;
         return Ok(text.as_string::<i32>().clone());
     }
+    if let DataType::Timestamp(unit, zone) = column.data_type() {
+        return Ok(json::moments(column.as_ref(), *unit, zone.is_some()));
+    }
     let field = Field::new("value", column.data_type().clone(), true);
     let one = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()]).map_err(failed)?;
     let mut rows = Vec::with_capacity(column.len());
@@ -290,8 +338,13 @@ fn texts(column: &ArrayRef) -> Result<datafusion::arrow::array::StringArray, Que
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray};
-    use datafusion::arrow::datatypes::Int64Type;
+    use datafusion::arrow::array::{
+        BinaryArray, BooleanArray, DictionaryArray, FixedSizeListArray, Float64Array, Int32Array, Int64Array,
+        ListArray, MapArray, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
+    };
+    use datafusion::arrow::buffer::OffsetBuffer;
+    use datafusion::arrow::compute::filter;
+    use datafusion::arrow::datatypes::{Fields, Int32Type, Int64Type};
     use datafusion::arrow::ipc::reader::StreamReader;
     use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -360,6 +413,49 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_written_of_rows_that_were_filtered_away() {
+        let seen_alone = BooleanArray::from(vec![true, false]);
+        let views = || StringViewArray::from(vec!["what is seen of it", "what is hidden of it"]);
+        let fixed = FixedSizeListArray::new(
+            Arc::new(Field::new_list_field(DataType::Utf8View, true)),
+            1,
+            Arc::new(views()),
+            None,
+        );
+        let fields = Fields::from(vec![
+            Field::new("key", DataType::Int64, false),
+            Field::new("value", DataType::Utf8View, true),
+        ]);
+        let entries =
+            StructArray::new(fields.clone(), vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(views())], None);
+        let map = MapArray::new(
+            Arc::new(Field::new("entries", DataType::Struct(fields), false)),
+            OffsetBuffer::from_lengths([1, 1]),
+            entries,
+            None,
+            false,
+        );
+        let words = StringArray::from(vec!["what is seen of it", "what is hidden of it"]);
+        let dictionary = DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0, 1]), Arc::new(words));
+        let columns: [(&str, ArrayRef); 4] = [
+            ("view", Arc::new(views())),
+            ("fixed", Arc::new(fixed)),
+            ("map", Arc::new(map)),
+            ("dictionary", Arc::new(dictionary)),
+        ];
+        for (name, column) in columns {
+            let left = filter(&column, &seen_alone).unwrap();
+            let batch = RecordBatch::try_from_iter([(name, left)]).unwrap();
+            let mut encoder = Encoder::new(Encoding::ArrowStream, &batch.schema()).unwrap();
+            encoder.write(&batch).unwrap();
+            let bytes = encoder.take();
+            let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            assert!(holds("what is seen of it"), "{name}");
+            assert!(!holds("what is hidden of it"), "{name}");
+        }
+    }
+
+    #[test]
     fn columns_of_one_name_are_told_apart() {
         let column = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
         let twice =
@@ -371,5 +467,62 @@ mod tests {
         let reader = ParquetRecordBatchReaderBuilder::try_new(encoder.take()).unwrap();
         let names: Vec<_> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, ["n", "n_2"]);
+    }
+
+    /// A batch of binary values that nothing compresses.
+    fn wide_batch(rows: usize, width: usize, seed: u64) -> RecordBatch {
+        let mut state = seed;
+        let mut eight_bytes = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()
+        };
+        let values: Vec<Vec<u8>> = (0..rows).map(|_| (0..width / 8).flat_map(|_| eight_bytes()).collect()).collect();
+        let column = BinaryArray::from_iter_values(values);
+        RecordBatch::try_from_iter([("bytes", Arc::new(column) as ArrayRef)]).unwrap()
+    }
+
+    #[test]
+    fn wide_rows_make_several_row_groups() {
+        // 96 MiB in two batches, the first of which alone is more than a row group holds.
+        let batches = [wide_batch(64, 1024 * 1024, 1), wide_batch(32, 1024 * 1024, 2)];
+        let mut encoder = Encoder::new(Encoding::Parquet, &batches[0].schema()).unwrap();
+        let (mut bytes, mut before_the_end) = (Vec::new(), 0);
+        for batch in &batches {
+            encoder.write(batch).unwrap();
+            let taken = encoder.take();
+            before_the_end += taken.len();
+            bytes.extend_from_slice(&taken);
+        }
+        assert!(before_the_end >= 2 * ROW_GROUP_BYTES, "only {before_the_end} bytes left before the end");
+        encoder.finish().unwrap();
+        bytes.extend_from_slice(&encoder.take());
+
+        let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
+        let groups: Vec<_> = reader.metadata().row_groups().iter().map(|group| group.compressed_size()).collect();
+        assert!(groups.len() >= 3, "{groups:?}");
+        let most = i64::try_from(ROW_GROUP_BYTES + SLICE_BYTES).unwrap();
+        assert!(groups.iter().all(|size| *size <= most), "{groups:?}");
+        let rows: usize = reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+        assert_eq!(rows, 96);
+    }
+
+    #[test]
+    fn a_piece_of_a_large_batch_is_as_wide_as_its_rows() {
+        let numbers = Arc::new(Int64Array::from_iter_values(0..100_000)) as ArrayRef;
+        let texts = Arc::new(StringArray::from_iter_values((0..100_000).map(|_| "as wide as the others"))) as ArrayRef;
+        let whole = RecordBatch::try_from_iter([("n", numbers), ("t", texts)]).unwrap();
+        let piece = whole.slice(50_000, 10_000);
+        assert_eq!(rows_of_a_slice(&piece), rows_of_a_slice(&whole));
+    }
+
+    #[test]
+    fn narrow_rows_stay_in_one_row_group() {
+        let numbers = Arc::new(Int64Array::from_iter_values(0..50_000)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let mut encoder = Encoder::new(Encoding::Parquet, &batch.schema()).unwrap();
+        encoder.write(&batch).unwrap();
+        encoder.finish().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(encoder.take()).unwrap();
+        assert_eq!(reader.metadata().row_groups().len(), 1);
     }
 }

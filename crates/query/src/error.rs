@@ -154,7 +154,7 @@ impl From<QueryError> for Error {
                 Error::new(ErrorCode::QueryLimitExceeded).with_message(message)
             }
             QueryError::SourceUnavailable(source) => Error::new(ErrorCode::ConnectionError).with_source(source),
-            QueryError::Cancelled => Error::new(ErrorCode::RequestTimeout).with_message(message),
+            QueryError::Cancelled => Error::new(ErrorCode::QueryCancelled),
             QueryError::Internal(source) => Error::internal(source),
         }
     }

@@ -30,6 +30,7 @@ use rivergen_policies::{
 
 use crate::{
     filter::{Entitlements, Inapplicable, column_of, expression, literal_of, text_type, type_of, with_stand_ins},
+    nulls::cleared,
     total::is_total,
 };
 
@@ -41,11 +42,11 @@ pub(crate) fn computed(bound: &Expression<Literal>, field: &Field, schema: &Sche
     };
     let made = build(bound, own, schema).or_else(|_| build(bound, &DataType::Utf8, schema))?;
     let df_schema = DFSchema::try_from(schema.clone()).map_err(|error| Inapplicable(error.strip_backtrace()))?;
-    if is_total(&made, &df_schema) {
-        Ok(made)
-    } else {
-        Err(Inapplicable(format!("the expression of column {} does not fit the types of its columns", field.name())))
+    if !is_total(&made, &df_schema) {
+        let reason = format!("the expression of column {} does not fit the types of its columns", field.name());
+        return Err(Inapplicable(reason));
     }
+    Ok(Cleared::call(made))
 }
 
 /// Whether the expression fits the columns' types, whoever asks.
@@ -141,8 +142,45 @@ fn build(bound: &Expression<Literal>, wanted: &DataType, schema: &Schema) -> Res
 }
 
 /// Whether the function is one of this module's.
-pub(crate) fn is_text_function(function: &ScalarUDF) -> bool {
-    function.inner().is::<TextFunction>()
+pub(crate) fn is_function_of_masks(function: &ScalarUDF) -> bool {
+    function.inner().is::<TextFunction>() || function.inner().is::<Cleared>()
+}
+
+/// The value as it is, with nothing below its NULLs. Sources with a language of their own know it by its name: their NULLs
+/// are nothing else.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Cleared {
+    signature: Signature,
+}
+
+impl Cleared {
+    fn call(value: Expr) -> Expr {
+        let function = Self { signature: Signature::any(1, Volatility::Immutable) };
+        Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), vec![value]))
+    }
+}
+
+impl ScalarUDFImpl for Cleared {
+    fn name(&self) -> &str {
+        "mask_cleared"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> EngineResult<DataType> {
+        let [value] = types else { return exec_err!("one value is cleared") };
+        Ok(value.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
+        match args.args.as_slice() {
+            [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(cleared(values)?)),
+            [ColumnarValue::Scalar(value)] => Ok(ColumnarValue::Scalar(value.clone())),
+            _ => exec_err!("one value is cleared"),
+        }
+    }
 }
 
 /// Functions of text that answer every text. They are in no session's list, so no SQL can call them.

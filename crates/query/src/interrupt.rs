@@ -3,14 +3,15 @@
 //! A stream can be dropped only between polls. A join whose condition lets nothing through can compute for hours
 //! inside one, and a join that lets much through can feed an aggregate without ever giving way. So before a query
 //! runs, each join gets two things: its condition looks at the query's [`Interrupt`] for every batch that it is
-//! evaluated on, and its output gives way to other tasks from time to time.
+//! evaluated on, and gives its thread's other tasks to another thread from time to time; and its output gives way to
+//! them likewise. Else as many joins as there are threads would keep the request from being heard that ends them.
 
 use std::{
     fmt,
     hash::{Hash, Hasher},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -38,17 +39,28 @@ use datafusion::{
         unnest::UnnestExec,
     },
 };
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
+
+/// Milliseconds for which the conditions of a query may keep the other tasks of a thread waiting.
+const KEPT_WAITING: u64 = 10;
 
 /// One query's end: its deadline, or earlier when nobody wants its answer any more.
 #[derive(Debug)]
 pub struct Interrupt {
     deadline: Instant,
     raised: AtomicBool,
+    began: Instant,
+    /// When a condition last let other tasks go on elsewhere, in milliseconds from the beginning.
+    gave_way: AtomicU64,
 }
 
 impl Interrupt {
     pub fn at(deadline: Instant) -> Arc<Self> {
-        Arc::new(Self { deadline, raised: AtomicBool::new(false) })
+        let gave_way = AtomicU64::new(0);
+        Arc::new(Self { deadline, raised: AtomicBool::new(false), began: Instant::now(), gave_way })
     }
 
     /// Ends what still computes for the query.
@@ -65,6 +77,17 @@ impl Interrupt {
             return Err(DataFusionError::Execution("the query was interrupted".to_owned()));
         }
         Ok(())
+    }
+
+    /// Computes, and where it is time lets another thread take over what waits for this one.
+    fn beside_others<T>(&self, compute: impl FnOnce() -> T) -> T {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.gave_way.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(last) >= KEPT_WAITING
+            && self.gave_way.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        // With one thread there is no other, and to ask for one would be a panic.
+        let has_others = || Handle::try_current().is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if is_due && has_others() { block_in_place(compute) } else { compute() }
     }
 }
 
@@ -154,12 +177,12 @@ impl PhysicalExpr for Checked {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         self.interrupt.check()?;
-        self.inner.evaluate(batch)
+        self.interrupt.beside_others(|| self.inner.evaluate(batch))
     }
 
     fn evaluate_selection(&self, batch: &RecordBatch, selection: &BooleanArray) -> Result<ColumnarValue> {
         self.interrupt.check()?;
-        self.inner.evaluate_selection(batch, selection)
+        self.interrupt.beside_others(|| self.inner.evaluate_selection(batch, selection))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::{
     arrow::{
-        array::{Array, AsArray, RecordBatch},
+        array::{Array, AsArray, RecordBatch, StringArray},
         datatypes::{
             DataType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
             TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -69,33 +69,7 @@ fn append_column(column: &dyn Array, rows: &mut [Vec<Json>]) -> Result<(), Query
         DataType::LargeBinary => each!(column.as_binary::<i64>(), |v| STANDARD.encode(v).into()),
         DataType::BinaryView => each!(column.as_binary_view(), |v| STANDARD.encode(v).into()),
         DataType::FixedSizeBinary(_) => each!(column.as_fixed_size_binary(), |v| STANDARD.encode(v).into()),
-        DataType::Timestamp(unit, zone) => {
-            let zoned = zone.is_some();
-            match unit {
-                TimeUnit::Second => {
-                    each!(column.as_primitive::<TimestampSecondType>(), |v| moment(
-                        DateTime::from_timestamp(v, 0),
-                        zoned,
-                        v
-                    ))
-                }
-                TimeUnit::Millisecond => each!(column.as_primitive::<TimestampMillisecondType>(), |v| moment(
-                    DateTime::from_timestamp_millis(v),
-                    zoned,
-                    v
-                )),
-                TimeUnit::Microsecond => each!(column.as_primitive::<TimestampMicrosecondType>(), |v| moment(
-                    DateTime::from_timestamp_micros(v),
-                    zoned,
-                    v
-                )),
-                TimeUnit::Nanosecond => each!(column.as_primitive::<TimestampNanosecondType>(), |v| moment(
-                    Some(DateTime::from_timestamp_nanos(v)),
-                    zoned,
-                    v
-                )),
-            }
-        }
+        DataType::Timestamp(unit, zone) => each!(moments(column, *unit, zone.is_some()), |v| v.into()),
         DataType::List(_) => each!(column.as_list::<i32>(), |v| list(v.as_ref())?),
         DataType::LargeList(_) => each!(column.as_list::<i64>(), |v| list(v.as_ref())?),
         DataType::FixedSizeList(..) => each!(column.as_fixed_size_list(), |v| list(v.as_ref())?),
@@ -148,11 +122,30 @@ fn float(value: f64) -> Json {
     serde_json::Number::from_f64(value).map_or_else(|| value.to_string().into(), Json::Number)
 }
 
-fn moment(value: Option<DateTime<Utc>>, zoned: bool, raw: i64) -> Json {
+/// A column of timestamps as texts.
+pub(crate) fn moments(column: &dyn Array, unit: TimeUnit, zoned: bool) -> StringArray {
+    macro_rules! texts {
+        ($kind:ty, |$value:ident| $moment:expr) => {
+            column
+                .as_primitive::<$kind>()
+                .iter()
+                .map(|value| value.map(|$value| moment($moment, zoned, $value)))
+                .collect()
+        };
+    }
+    match unit {
+        TimeUnit::Second => texts!(TimestampSecondType, |v| DateTime::from_timestamp(v, 0)),
+        TimeUnit::Millisecond => texts!(TimestampMillisecondType, |v| DateTime::from_timestamp_millis(v)),
+        TimeUnit::Microsecond => texts!(TimestampMicrosecondType, |v| DateTime::from_timestamp_micros(v)),
+        TimeUnit::Nanosecond => texts!(TimestampNanosecondType, |v| Some(DateTime::from_timestamp_nanos(v))),
+    }
+}
+
+fn moment(value: Option<DateTime<Utc>>, zoned: bool, raw: i64) -> String {
     match value {
         // Outside the calendar: the number is all there is to say.
-        None => raw.to_string().into(),
-        Some(value) if zoned => value.to_rfc3339_opts(SecondsFormat::AutoSi, true).into(),
-        Some(value) => value.naive_utc().format("%Y-%m-%dT%H:%M:%S%.f").to_string().into(),
+        None => raw.to_string(),
+        Some(value) if zoned => value.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        Some(value) => value.naive_utc().format("%Y-%m-%dT%H:%M:%S%.f").to_string(),
     }
 }

@@ -35,7 +35,7 @@ use rivergen_policies::{
 };
 
 use crate::{
-    expression::{computed, is_text_function},
+    expression::{computed, is_function_of_masks},
     filter::{Inapplicable, literal_of, text_value},
 };
 
@@ -84,11 +84,11 @@ pub fn masked(mask: &Mask, field: &Field, schema: &Schema, key: &HashKey) -> Res
 
 /// Whether the function is one of this module's or of expressions.
 pub fn is_mask(function: &ScalarUDF) -> bool {
-    function.inner().is::<MaskFunction>() || is_text_function(function)
+    function.inner().is::<MaskFunction>() || is_function_of_masks(function)
 }
 
 /// The type of a dictionary's values, or the type itself.
-fn plain_type(data_type: &DataType) -> &DataType {
+pub(crate) fn plain_type(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::Dictionary(_, inner) => plain_type(inner),
         other => other,

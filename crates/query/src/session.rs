@@ -45,7 +45,8 @@ use url::Url;
 use crate::{
     answer::{Planned, QueryColumn},
     error::QueryError,
-    functions, lineage, statement,
+    functions, growth, lineage, statement,
+    threads::QueryThreads,
     total::may_raise_below_filters,
     view::{GovernedTable, GovernedView, open_views},
 };
@@ -63,8 +64,10 @@ pub struct SessionSpec {
     pub default_schema: Option<(String, String)>,
     /// The stores in which the tables' files lie. The session reaches no other.
     pub object_stores: Vec<(Url, Arc<dyn ObjectStore>)>,
-    /// How many threads one query may use; the machine's number where it is `None`.
+    /// How many threads one query may use; as many as there are for queries where it is `None`.
     pub target_partitions: Option<usize>,
+    /// Where its queries are planned and run.
+    pub threads: QueryThreads,
 }
 
 /// The bounds of each query of a session. Policies may only tighten them.
@@ -82,10 +85,13 @@ pub struct Limits {
 }
 
 /// One caller's view of the data. Cheap to make: nothing is read before a query runs.
-pub struct Session {
+pub struct Session(Arc<Opened>);
+
+struct Opened {
     state: SessionState,
     limits: Limits,
     denied: Vec<(TableName, Closed)>,
+    threads: QueryThreads,
 }
 
 /// Why a table of the session cannot be read.
@@ -98,7 +104,7 @@ enum Closed {
 impl Session {
     /// Builds the governed views and the catalogue that holds nothing else.
     pub fn open(spec: SessionSpec) -> Result<Self, QueryError> {
-        let SessionSpec { tables, limits, hash_key, default_schema, object_stores, target_partitions } = spec;
+        let SessionSpec { tables, limits, hash_key, default_schema, object_stores, target_partitions, threads } = spec;
         let mut views = Vec::new();
         let mut denied = Vec::new();
         for table in tables {
@@ -121,7 +127,7 @@ impl Session {
             .with_default_catalog_and_schema(default_catalog.as_str(), default_schema.as_str())
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(false);
-        if let Some(partitions) = target_partitions {
+        if let Some(partitions) = target_partitions.or_else(|| threads.count()) {
             config = config.with_target_partitions(partitions.max(1));
         }
         config.options_mut().execution.enable_recursive_ctes = false;
@@ -159,13 +165,24 @@ impl Session {
             .with_aggregate_functions(functions::aggregates())
             .with_window_functions(functions::windows())
             .build();
-        Ok(Self { state, limits, denied })
+        Ok(Self(Arc::new(Opened { state, limits, denied, threads })))
     }
 
     /// Plans one statement. Nothing runs and no source is touched.
     ///
     /// `parameters` are values for `$name`; they never become part of the text.
     pub async fn plan(
+        &self,
+        sql: &str,
+        parameters: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Planned, QueryError> {
+        let (opened, sql, parameters) = (Arc::clone(&self.0), sql.to_owned(), parameters.clone());
+        self.0.threads.run(async move { opened.plan(&sql, &parameters).await }).await?
+    }
+}
+
+impl Opened {
+    async fn plan(
         &self,
         sql: &str,
         parameters: &serde_json::Map<String, serde_json::Value>,
@@ -198,6 +215,7 @@ impl Session {
             limits.timeout = limits.timeout.min(Duration::from_secs(seconds));
         }
 
+        let plan = growth::bounded(plan).map_err(QueryError::from_planning)?;
         // One row more than may be answered, to know whether there are more.
         let fetch = usize::try_from(limits.max_rows).unwrap_or(usize::MAX).saturating_add(1);
         let closed = LogicalPlanBuilder::from(plan)
@@ -220,6 +238,7 @@ impl Session {
             closed,
             plan,
             state,
+            threads: self.threads.clone(),
         })
     }
 

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::{
     dialect::GenericDialect,
     keywords::Keyword,
     parser::Parser,
-    tokenizer::{Token, Tokenizer},
+    tokenizer::{Token, Tokenizer, Whitespace},
 };
 
 use crate::error::QueryError;
@@ -74,6 +74,25 @@ pub fn accept(sql: &str) -> Result<Accepted, QueryError> {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(Accepted { query, explain, relations: check.relations }),
     }
+}
+
+/// The statement with `?` for each literal, and without comments: what it asks, without the values that it asks for.
+pub fn without_literals(sql: &str) -> String {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return "?".to_owned() };
+    let is_comment =
+        |space: &Whitespace| matches!(space, Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_));
+    let told = tokens.iter().map(|token| match token {
+        Token::Word(_) => token.to_string(),
+        Token::Whitespace(space) if is_comment(space) => " ".to_owned(),
+        Token::Whitespace(_) => token.to_string(),
+        // Signs have no letter and no digit; whatever else has some is a literal of some kind.
+        other => Some(other.to_string()).filter(|text| !text.contains(holds_value)).unwrap_or_else(|| "?".to_owned()),
+    });
+    told.collect()
+}
+
+fn holds_value(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '\'' | '"' | '$')
 }
 
 fn read_only() -> QueryError {
@@ -248,6 +267,26 @@ impl Visitor for Check {
         match statement {
             Statement::Query(_) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(read_only()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_literal_is_left_in_what_is_told_without_them() {
+        for (sql, told) in [
+            ("SELECT a, \"b c\" FROM t WHERE ssn = '078-05-1120'", "SELECT a, \"b c\" FROM t WHERE ssn = ?"),
+            ("SELECT 1.5e3 + x -- 078\nFROM t /* 05 */ LIMIT 7", "SELECT ? + x FROM t LIMIT ?"),
+            ("SELECT * FROM t WHERE a >= $1 AND c = X'ff'", "SELECT * FROM t WHERE a >= ? AND c = ?"),
+            ("SELECT N'x', DATE '2020-01-01'", "SELECT ?, DATE ?"),
+            ("SELECT $$!?$$, $a$+$a$", "SELECT ?, ?"),
+            ("SELECT 'no end", "?"),
+        ] {
+            let words = without_literals(sql);
+            assert_eq!(words.split_whitespace().collect::<Vec<_>>().join(" "), told, "{sql}");
         }
     }
 }

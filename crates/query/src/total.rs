@@ -8,7 +8,7 @@
 //! Both lists are positive: what is not named may raise.
 
 use datafusion::{
-    arrow::datatypes::DataType,
+    arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType},
     common::{
         DFSchema, ExprSchema,
         tree_node::{TreeNode, TreeNodeRecursion},
@@ -56,11 +56,13 @@ pub fn is_total(expr: &Expr, schema: &dyn ExprSchema) -> bool {
                 | Operator::GtEq
                 | Operator::IsDistinctFrom
                 | Operator::IsNotDistinctFrom => true,
-                // The engine's integer arithmetic wraps around; decimals, dates and intervals raise.
-                Operator::Plus | Operator::Minus | Operator::Multiply => {
-                    let wraps = |t: &DataType| t.is_integer() || is_float(t);
-                    data_type(left).as_ref().is_some_and(wraps) && data_type(left) == data_type(right)
-                }
+                // The engine's integer arithmetic wraps around; decimals raise where the result may not fit, dates and
+                // intervals wherever.
+                Operator::Plus | Operator::Minus | Operator::Multiply => match (data_type(left), data_type(right)) {
+                    (Some(left), Some(right)) if left == right && (left.is_integer() || is_float(&left)) => true,
+                    (Some(left), Some(right)) => decimals_fit(&left, *op, &right),
+                    _ => false,
+                },
                 Operator::Divide | Operator::Modulo => {
                     data_type(left).as_ref().is_some_and(is_float) && data_type(left) == data_type(right)
                 }
@@ -104,6 +106,19 @@ pub fn is_total(expr: &Expr, schema: &dyn ExprSchema) -> bool {
         Expr::InSubquery(subquery) => total(&subquery.expr),
         _ => false,
     }
+}
+
+/// Whether the result of any two decimals of these types has at most the 38 digits that 128 bits hold. The engine compares
+/// with 128 bits and not with the precision of the result's type, which is cut to 38 where it should be more.
+fn decimals_fit(left: &DataType, operator: Operator, right: &DataType) -> bool {
+    let (DataType::Decimal128(p, s), DataType::Decimal128(q, t)) = (left, right) else { return false };
+    let (p, s, q, t) = (i16::from(*p), i16::from(*s), i16::from(*q), i16::from(*t));
+    let digits = match operator {
+        Operator::Multiply => p + q,
+        Operator::Plus | Operator::Minus => s.max(t) + (p - s).max(q - t) + 1,
+        _ => return false,
+    };
+    s >= 0 && t >= 0 && digits <= i16::from(DECIMAL128_MAX_PRECISION)
 }
 
 fn is_float(data_type: &DataType) -> bool {
@@ -270,6 +285,8 @@ mod tests {
             Field::new("small", DataType::Int32, true),
             Field::new("f", DataType::Float64, true),
             Field::new("d", DataType::Decimal128(10, 2), true),
+            Field::new("wide", DataType::Decimal128(28, 4), true),
+            Field::new("widest", DataType::Decimal128(38, 2), true),
             Field::new("t", DataType::Utf8, true),
             Field::new("day", DataType::Date32, true),
         ]))
@@ -281,7 +298,14 @@ mod tests {
             (col("i") / col("i"), false),
             (col("i") % lit(7_i64), false),
             (col("f") / col("f"), true),
-            (col("d") + col("d"), false),
+            (col("d") + col("d"), true),
+            (col("d") - col("wide"), true),
+            (col("d") - col("widest"), false),
+            (col("d") * col("wide"), true),
+            (col("d") * (col("d") * col("d")), true),
+            (col("wide") * col("wide"), false),
+            (col("d") * (col("d") + col("wide")), false),
+            (col("d") / col("d"), false),
             (cast(col("t"), DataType::Int64), false),
             (try_cast(col("t"), DataType::Int64), true),
             (cast(lit("12"), DataType::Int64), true),

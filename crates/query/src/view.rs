@@ -16,7 +16,7 @@ use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::{
-    arrow::datatypes::{Schema, SchemaRef},
+    arrow::datatypes::{DataType, Field, Schema, SchemaRef},
     catalog::Session as CatalogSession,
     common::{
         Column, DFSchema, TableReference,
@@ -26,7 +26,7 @@ use datafusion::{
     error::{DataFusionError, Result},
     execution::{SessionState, SessionStateBuilder},
     logical_expr::{
-        Expr, LogicalPlan, LogicalPlanBuilder, SubqueryAlias, TableProviderFilterPushDown, TableScan, TableType,
+        Expr, LogicalPlan, LogicalPlanBuilder, SubqueryAlias, TableProviderFilterPushDown, TableScan, TableType, cast,
         utils::conjunction,
     },
     optimizer::Analyzer,
@@ -39,7 +39,7 @@ use crate::{
     barrier::BarrierExec,
     federate,
     filter::{Entitlements, Inapplicable, row_filter},
-    mask::masked,
+    mask::{masked, plain_type},
     total::{is_of_one_row, is_total},
 };
 
@@ -89,7 +89,7 @@ impl GovernedView {
             }
             visible.push(match decision.masks.get(field.name()) {
                 Some(held) => masked(&held.mask, field, &columns, key)?.alias(field.name()),
-                None => Expr::Column(Column::from_name(field.name())),
+                None => row_by_row(field),
             });
         }
         let known = |name: &String| columns.field_with_name(name).is_ok();
@@ -156,6 +156,16 @@ impl GovernedView {
             other => Ok(Transformed::no(other)),
         })?;
         Ok(renamed.data)
+    }
+}
+
+/// The column as it is. Of one with a dictionary the dictionary is left behind: it holds the values of filtered rows too, and
+/// whatever is computed of a dictionary as a whole, a cast for one, raises on those.
+fn row_by_row(field: &Field) -> Expr {
+    let column = Expr::Column(Column::from_name(field.name()));
+    match field.data_type() {
+        DataType::Dictionary(..) => cast(column, plain_type(field.data_type()).clone()).alias(field.name()),
+        _ => column,
     }
 }
 

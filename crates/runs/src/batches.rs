@@ -21,6 +21,9 @@ pub struct Batches {
     marks: Vec<(u64, u64)>,
     /// Rows between two marks, at least.
     apart: u64,
+    /// Of the whole result, which count to the organization's quota.
+    #[serde(default)]
+    pub bytes: u64,
 }
 
 impl Batches {

@@ -13,7 +13,7 @@ use datafusion::{
 };
 use futures::future::BoxFuture;
 use rivergen_connectors::{DiscoveredColumn, DiscoveredTable, ForeignKey};
-use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result, Tenant, caller::Membership};
+use rivergen_kernel::{Caller, DataSourceId, DatasetId, Error, ErrorCode, Result, Tenant, caller::Membership};
 use rivergen_policies::{
     decision::{Decision, Subject, decide_tagged},
     rule::{EffectivePolicy, RuleConfig, TableName, TablePattern},
@@ -39,6 +39,7 @@ pub struct Catalogue {
 pub struct CatalogueTable {
     pub name: TableName,
     pub source_id: DataSourceId,
+    pub dataset_id: DatasetId,
     pub discovered: DiscoveredTable,
     pub discovered_at: chrono::DateTime<chrono::Utc>,
     pub decision: Decision,
@@ -83,7 +84,14 @@ impl Rules {
             let name = TableName { catalog: source.slug.clone(), schema, table };
             let decision = self.decide(source.id, &name, &discovered.columns);
             let discovered_at = row.discovered_at;
-            tables.push(CatalogueTable { name, source_id: source.id, discovered, discovered_at, decision });
+            tables.push(CatalogueTable {
+                name,
+                source_id: source.id,
+                dataset_id: DatasetId(row.id),
+                discovered,
+                discovered_at,
+                decision,
+            });
         }
         Ok(tables)
     }
@@ -108,6 +116,11 @@ pub(crate) fn governance<'a>(tables: impl Iterator<Item = &'a CatalogueTable>) -
 }
 
 impl CatalogueTable {
+    /// What governs the caller on the table; equal for those who may see the same of it.
+    pub fn governance(&self) -> Vec<u8> {
+        governance(std::iter::once(self))
+    }
+
     /// The columns that exist for the caller, in their order.
     pub fn visible_columns(&self) -> impl Iterator<Item = &DiscoveredColumn> {
         self.discovered.columns.iter().filter(|column| !self.decision.hidden.contains_key(&column.name))
@@ -311,6 +324,7 @@ mod tests {
             name: "of the test".to_owned(),
             policy_type: PolicyType::AccessControl,
             priority: 0,
+            only: None,
             rules: rules.iter().map(|(kind, config)| RuleConfig::parse(*kind, config).unwrap()).collect(),
         }];
         let column = |name: &str, tags: &[&str]| ColumnInfo {
@@ -324,6 +338,7 @@ mod tests {
             decision: decide_tagged(&policies, &name, &columns, &Default::default(), subject, false),
             name,
             source_id: DataSourceId(1),
+            dataset_id: DatasetId(1),
             discovered: DiscoveredTable {
                 name: "people".to_owned(),
                 kind: TableKind::Table,

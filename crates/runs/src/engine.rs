@@ -9,6 +9,7 @@
 //! ```
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,6 +18,7 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt, future::BoxFuture, stream};
+use rivergen_connectors::ConnectorError;
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Permission, QueryId, Result, Tenant};
 use rivergen_platform::{Platform, http::RequestOrigin};
 use rivergen_policies::{
@@ -25,7 +27,8 @@ use rivergen_policies::{
     evaluation::{self, Applied, NewRun, Outcome, RunKind, RunStage},
 };
 use rivergen_query::{
-    Answer, Encoder, Encoding, JsonAnswer, Limits, Planned, QueryColumn, QueryError, Session, SessionSpec, statement,
+    Answer, Encoder, Encoding, JsonAnswer, Limits, Planned, QueryColumn, QueryError, QueryThreads, Session,
+    SessionSpec, statement,
 };
 use rivergen_sources::{Sources, source};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +81,7 @@ pub struct Engine {
     pub settings: Arc<Settings>,
     pub(crate) places: Places,
     pub(crate) running: Running,
+    pub(crate) threads: QueryThreads,
     answers: Answers,
     pub(crate) hash_keys: hash_key::HashKeys,
 }
@@ -141,12 +145,20 @@ pub struct Estimate {
 }
 
 impl Engine {
-    pub fn new(platform: Platform, sources: Sources, policies: Policies, settings: Settings) -> Self {
+    /// Queries are planned and run on the threads.
+    pub fn new(
+        platform: Platform,
+        sources: Sources,
+        policies: Policies,
+        settings: Settings,
+        threads: QueryThreads,
+    ) -> Self {
         let places = Places::new(settings.capacity);
         let running = Running::new(platform.db.bus());
         let answers = Answers::new(settings.answers_bytes);
         let hash_keys = hash_key::HashKeys::new(platform.clone());
-        Self { platform, sources, policies, settings: Arc::new(settings), places, running, answers, hash_keys }
+        let settings = Arc::new(settings);
+        Self { platform, sources, policies, settings, places, running, threads, answers, hash_keys }
     }
 
     /// Runs one governed query to its end. Dropping the future cancels it, down to the sources.
@@ -253,7 +265,26 @@ impl Engine {
             default_schema,
             object_stores: Vec::new(),
             target_partitions: None,
+            threads: self.threads.clone(),
         })?)
+    }
+
+    /// Reads a few rows on the caller's behalf beside their runs, in a place like any of them. It is no run itself, and so
+    /// neither recorded nor counted: where a policy counts the caller's queries nothing is read.
+    pub async fn glance(
+        &self,
+        caller: &Caller,
+        catalogue: &Catalogue,
+        sql: &str,
+        limits: Limits,
+    ) -> Result<Option<JsonAnswer>> {
+        let _place = self.places.take(catalogue.tenant.organization_id(), caller.user_id).await?;
+        let session = self.session(catalogue, sql, None, limits).await?;
+        let planned = session.plan(sql, &serde_json::Map::new()).await.map_err(answerable)?;
+        if planned.policy_limits().max_queries_per_hour.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(planned.collect_json_rows().await.map_err(answerable)?))
     }
 
     /// The limits of a run on these sources: the operator's, lowered by the source's and the caller's wish.
@@ -351,6 +382,7 @@ impl Started {
             return self.plan().await;
         }
         let begun = Instant::now();
+        let told = ToldColumns::of(&self.plan);
         let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers } = self;
         if let Some(known) = asked.as_ref().and_then(|asked| answers.find(asked, record.platform.clock.now())) {
             record.bytes = known.byte_count;
@@ -360,7 +392,7 @@ impl Started {
         }
         let (columns, policies) = (planned.columns().to_vec(), planned.applied_policies().to_vec());
         let computed_at = record.platform.clock.now();
-        let collecting = async { planned.collect_json_rows().await.map_err(answerable) };
+        let collecting = async { planned.collect_json_rows().await.map_err(|error| told.answerable(error)) };
         match cancellable.unless_cancelled(collecting).await {
             Ok(JsonAnswer { rows, outcome }) => {
                 let query_id = record.query_id;
@@ -392,20 +424,26 @@ impl Started {
 
     /// The governed plan; nothing runs.
     pub async fn plan(self) -> Result<RunAnswer> {
-        let planned = &self.plan.planned;
+        let Self { plan, record, .. } = self;
+        let threads = plan.planned.threads().clone();
+        let optimizing = async move {
+            let (text, estimate) = (plan.planned.governed_plan_text(), plan.estimate());
+            (plan, text, estimate)
+        };
+        let (plan, text, estimate) = threads.run(optimizing).await?;
         let answer = RunAnswer {
-            query_id: self.query_id(),
-            columns: planned.columns().to_vec(),
+            query_id: record.query_id,
+            columns: plan.planned.columns().to_vec(),
             rows: Vec::new(),
             row_count: 0,
             truncated: false,
             elapsed: Duration::ZERO,
-            policies: planned.applied_policies().to_vec(),
-            plan: Some(planned.governed_plan_text()?),
-            estimate: self.plan.estimate(),
+            policies: plan.planned.applied_policies().to_vec(),
+            plan: Some(text?),
+            estimate,
             computed_at: None,
         };
-        self.record.end(Outcome::succeeded(0)).await?;
+        record.end(Outcome::succeeded(0)).await?;
         Ok(answer)
     }
 
@@ -413,10 +451,11 @@ impl Started {
     /// that what has arrived is seen to be incomplete. More rows than a limit lets through are one, unless the client named
     /// that number itself: none of the encodings could say that it is a part.
     pub async fn encoded(self, encoding: Encoding) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
+        let told = ToldColumns::of(&self.plan);
         let Self { plan: Plan { planned, may_be_cut, place: _place, .. }, record, cancellable, .. } = self;
-        let max_rows = planned.max_rows();
+        let (max_rows, threads) = (planned.max_rows(), planned.threads().clone());
         let opening = async {
-            let answer = planned.run().await.map_err(answerable)?;
+            let answer = planned.run().await.map_err(|error| told.answerable(error))?;
             let encoder = Encoder::new(encoding, &answer.schema())?;
             Ok((answer, encoder))
         };
@@ -427,10 +466,10 @@ impl Started {
                 return Err(error);
             }
         };
-        let writing = Writing { answer, encoder, record, cancellable, may_be_cut, max_rows, _place };
-        let mut bytes = Box::pin(stream::unfold(Some(writing), |writing| async {
-            let (bytes, writing) = writing?.step().await;
-            Some((bytes, writing))
+        let writing = Writing { answer, threads, record, cancellable, told, may_be_cut, max_rows, _place };
+        let mut bytes = Box::pin(stream::unfold(Some((writing, encoder)), |state| async {
+            let (writing, encoder) = state?;
+            Some(writing.step(encoder).await)
         }));
         // What fails before the first bytes is still an answer with a status of its own.
         let first = match bytes.next().await {
@@ -444,9 +483,10 @@ impl Started {
 /// An answer on its way out.
 struct Writing {
     answer: Answer,
-    encoder: Encoder,
+    threads: QueryThreads,
     record: Record,
     cancellable: Cancellable,
+    told: ToldColumns,
     may_be_cut: bool,
     max_rows: u64,
     _place: Place,
@@ -454,11 +494,10 @@ struct Writing {
 
 impl Writing {
     /// The next bytes, and what is left to do after them.
-    async fn step(mut self) -> (Result<Bytes>, Option<Self>) {
-        match self.some_bytes().await {
-            Ok(Some(bytes)) => (Ok(bytes), Some(self)),
-            Ok(None) => {
-                let last = self.encoder.take();
+    async fn step(mut self, encoder: Encoder) -> (Result<Bytes>, Option<(Self, Encoder)>) {
+        match self.some_bytes(encoder).await {
+            Ok((bytes, Some(encoder))) => (Ok(bytes), Some((self, encoder))),
+            Ok((last, None)) => {
                 let ended = self.record.end(Outcome::succeeded(self.answer.outcome().row_count)).await;
                 (ended.map(|()| last), None)
             }
@@ -471,11 +510,11 @@ impl Writing {
         }
     }
 
-    /// `None` at the end, with the last bytes in the encoder.
-    async fn some_bytes(&mut self) -> Result<Option<Bytes>> {
+    /// After the last bytes there is no encoder any more.
+    async fn some_bytes(&mut self, mut encoder: Encoder) -> Result<(Bytes, Option<Encoder>)> {
         loop {
-            let answer = &mut self.answer;
-            let next = async { answer.next().await.transpose().map_err(answerable) };
+            let (answer, told) = (&mut self.answer, &self.told);
+            let next = async { answer.next().await.transpose().map_err(|error| told.answerable(error)) };
             let batch = self.cancellable.unless_cancelled(next).await?;
             let so_far = self.answer.outcome();
             (self.record.rows, self.record.bytes) = (so_far.row_count, so_far.byte_count);
@@ -486,14 +525,16 @@ impl Writing {
                     self.max_rows
                 )));
             }
+            let threads = &self.threads;
             let Some(batch) = batch else {
-                self.encoder.finish()?;
-                return Ok(None);
+                let last = async { Ok(encoder.end(threads).await?) };
+                return Ok((self.cancellable.unless_cancelled(last).await?, None));
             };
-            self.encoder.write(&batch)?;
-            let bytes = self.encoder.take();
+            let appending = async { Ok(encoder.append(batch, threads).await?) };
+            let bytes;
+            (encoder, bytes) = self.cancellable.unless_cancelled(appending).await?;
             if !bytes.is_empty() {
-                return Ok(Some(bytes));
+                return Ok((bytes, Some(encoder)));
             }
         }
     }
@@ -502,11 +543,40 @@ impl Writing {
 /// What a connector says in safe words goes on to the caller; everything else keeps its own.
 pub(crate) fn answerable(error: QueryError) -> Error {
     if let QueryError::SourceUnavailable(cause) = &error
-        && let Some(of_source) = rivergen_connectors::ConnectorError::within(cause)
+        && let Some(of_source) = ConnectorError::within(cause)
     {
         return Error::new(of_source.code()).with_message(of_source.to_string()).with_source(error);
     }
     error.into()
+}
+
+/// The columns that a caller may be told of in what goes wrong while a query runs: those that exist for them. A filter or a
+/// mask may read others. What the caller calls a column of the answer counts for nothing: of a hidden one that is read they
+/// could learn the name by guessing at it.
+pub(crate) struct ToldColumns(BTreeSet<String>);
+
+impl ToldColumns {
+    pub fn of(plan: &Plan) -> Self {
+        let seen =
+            plan.read.iter().filter(|table| table.decision.is_allowed()).flat_map(CatalogueTable::visible_columns);
+        Self(seen.map(|column| column.name.clone()).collect())
+    }
+
+    /// As [`answerable`], without the name of a column that is not theirs to know.
+    pub fn answerable(&self, error: QueryError) -> Error {
+        if let QueryError::SourceUnavailable(cause) = &error
+            && let Some(ConnectorError::UnreadableValue { column, .. }) = ConnectorError::within(cause)
+            && !self.0.contains(column)
+        {
+            return Error::new(ErrorCode::UnreadableFile)
+                .with_message(
+                    "The data source holds a value that cannot be read, and that your query, or what you may see, depends \
+                     on; tell your administrator.",
+                )
+                .with_source(error);
+        }
+        answerable(error)
+    }
 }
 
 fn applied(catalogue: &Catalogue, planned: &Planned) -> Vec<Applied> {

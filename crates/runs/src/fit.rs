@@ -1,10 +1,7 @@
 //! Whether rules fit the tables that they speak of, as discovery found them. What does not fit closes its table when it is
 //! queried, so it is told to whoever writes the policy.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{Field, Schema},
@@ -18,6 +15,7 @@ use rivergen_policies::{
     decision::{Access, ColumnInfo, Decision, Denial, Subject, decide},
     mask::{HashKey, Mask},
     rule::{ConfigError, EffectivePolicy, PolicyType, RuleConfig, TableName, TablePattern},
+    targets::Places,
 };
 use rivergen_query::{
     expression::check_expression,
@@ -27,31 +25,34 @@ use rivergen_query::{
 use rivergen_sources::{source, table};
 use sea_orm::{ColumnTrait, QueryFilter};
 
-/// The rules that cannot be applied to a table which they speak of, or that name a table which none of the sources has;
+/// The rules that cannot be applied to a table which they speak of, or that name a table which none of the places has;
 /// each by its place, with the field at fault. A source that was never discovered may have any table.
 pub async fn misfits(
     db: &Database,
     tenant: Tenant,
-    sources: &BTreeSet<DataSourceId>,
+    places: &Places,
     rules: &[RuleConfig],
 ) -> Result<Vec<(usize, ConfigError)>> {
-    let ids: Vec<DataSourceId> = sources.iter().copied().collect();
+    let ids: Vec<DataSourceId> = places.sources().into_iter().collect();
     let found =
         tenant.find::<source::Entity>().filter(source::Column::Id.is_in(ids.iter().copied())).all(db.read()).await?;
     let all_discovered = found.iter().all(|source| source.schema_discovered_at.is_some());
     let slugs: BTreeMap<DataSourceId, String> = found.into_iter().map(|source| (source.id, source.slug)).collect();
-    let mut tables = Vec::new();
+    let (mut tables, mut bound) = (Vec::new(), Vec::new());
     for row in table::of_sources(db.read(), tenant, &ids).await? {
         let Some(slug) = slugs.get(&row.data_source_id) else { continue };
         let name = TableName { catalog: slug.clone(), schema: row.schema_name.clone(), table: row.table_name.clone() };
+        if places.has(row.data_source_id, &row.schema_name, &row.table_name) {
+            bound.push(tables.len());
+        }
         tables.push((name, row.discovered()?));
     }
     let mut misfits = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let Some(pattern) = rule.table() else { continue };
-        let spoken_of: Vec<_> = tables.iter().filter(|(name, _)| pattern.matches(name)).collect();
+        let spoken_of: Vec<_> = bound.iter().map(|at| &tables[*at]).filter(|(name, _)| pattern.matches(name)).collect();
         if spoken_of.is_empty() && pattern.is_named() && all_discovered {
-            let reason = "names no table of the policy's sources; where it is new there, discover the schema again";
+            let reason = "names no table that the policy is bound to; where it is new there, discover the schema again";
             misfits.push((index, ConfigError::new("table", reason)));
         }
         let fault =
@@ -119,6 +120,7 @@ fn decided(rule: &RuleConfig, name: &TableName, table: &DiscoveredTable) -> Deci
         name: String::new(),
         policy_type: PolicyType::AccessControl,
         priority: 0,
+        only: None,
         rules: vec![rule.clone()],
     };
     decide(&[alone], name, &columns_of(&table.columns), &Subject::default(), false)

@@ -20,3 +20,4 @@ mod seen;
 
 pub use engine::{Bounds, Engine, Estimate, Form, Run, RunAnswer, Settings, Started};
 pub use places::Capacity;
+pub use rivergen_query::{QueryRuntime, QueryThreads};

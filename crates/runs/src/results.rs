@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The row is there before the file, so that whatever is left behind is found and removed. A result is read by the person who
-//! ran the query, as long as the policies let them see just what they let them see then.
+//! ran the query, as long as the policies let them see just what they let them see then. While it is kept its bytes count to the
+//! organization's quota.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,13 +40,13 @@ use crate::{
     Engine,
     batches::Batches,
     catalogue::governance,
-    engine::{Form, Plan, Record, Run, answerable, failed},
+    engine::{Form, Plan, Record, Run, ToldColumns, failed},
     running::Cancellable,
 };
 
 /// How often the progress of a run is written down.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-/// Results that one run of the purge removes.
+/// Results that the purge looks for at a time.
 const BATCH: u64 = 100;
 
 #[sea_orm::model]
@@ -212,9 +213,12 @@ impl Engine {
         let name = self.expect(tenant, record.query_id, &plan).await?;
         let store: Arc<dyn ObjectStore> = Arc::new(self.sources.storage.store(tenant).await?);
         let mut file = BufWriter::new(store, Path::from(name));
+        let room = self.sources.storage.room(tenant).await?;
+        let columns = ToldColumns::of(&plan);
         let Plan { planned, place: _place, .. } = plan;
+        let threads = &self.threads;
         let written = async {
-            let opening = async { planned.run().await.map_err(answerable) };
+            let opening = async { planned.run().await.map_err(|error| columns.answerable(error)) };
             let mut answer = cancellable.unless_cancelled(opening).await?;
             let mut encoder = Encoder::new(Encoding::ArrowStream, &answer.schema())?;
             let head = encoder.take();
@@ -223,13 +227,17 @@ impl Engine {
             file.put(head).await.map_err(Error::internal)?;
             let mut told = Instant::now();
             loop {
-                let next = async { answer.next().await.transpose().map_err(answerable) };
+                let next = async { answer.next().await.transpose().map_err(|error| columns.answerable(error)) };
                 let Some(batch) = cancellable.unless_cancelled(next).await? else { break };
                 let so_far = answer.outcome();
                 batches.begins(so_far.row_count - batch.num_rows() as u64, written);
-                encoder.write(&batch)?;
-                let bytes = encoder.take();
+                let appending = async { Ok(encoder.append(batch, threads).await?) };
+                let bytes;
+                (encoder, bytes) = cancellable.unless_cancelled(appending).await?;
                 written += bytes.len() as u64;
+                if written > room {
+                    return Err(no_room());
+                }
                 file.put(bytes).await.map_err(Error::internal)?;
                 (record.rows, record.bytes) = (so_far.row_count, so_far.byte_count);
                 if told.elapsed() >= PROGRESS_EVERY {
@@ -237,32 +245,36 @@ impl Engine {
                     told = Instant::now();
                 }
             }
-            encoder.finish()?;
-            file.put(encoder.take()).await.map_err(Error::internal)?;
+            let end = encoder.end(threads).await?;
+            batches.bytes = written + end.len() as u64;
+            file.put(end).await.map_err(Error::internal)?;
             Ok((answer.outcome().truncated, batches))
         };
-        match written.await {
-            Ok((truncated, batches)) => {
-                file.shutdown().await.map_err(Error::internal)?;
-                self.arrived(record.query_id, truncated, &batches).await
-            }
+        let kept = match written.await {
+            Ok((truncated, batches)) => match file.shutdown().await {
+                Ok(()) => self.arrived(tenant, record.query_id, truncated, &batches).await,
+                Err(error) => Err(Error::internal(error)),
+            },
             Err(error) => {
                 if let Err(left) = file.abort().await {
                     tracing::warn!(error = %left, "a result that broke off could not be taken back");
                 }
-                // What is left of it is purged when its time is over.
-                if let Err(left) = self.forget(tenant, record.query_id).await {
-                    tracing::warn!(error = %left, "what is known of a result that broke off stays for now");
-                }
                 Err(error)
             }
+        };
+        // What is left of it is purged when its time is over.
+        if kept.is_err()
+            && let Err(left) = self.forget(tenant, record.query_id).await
+        {
+            tracing::warn!(error = %left, "what is known of a result that broke off stays for now");
         }
+        kept
     }
 
     /// Writes down that a result is on its way; answers where it goes.
     async fn expect(&self, tenant: Tenant, query_id: QueryId, plan: &Plan) -> Result<String> {
         let organization_id = tenant.organization_id();
-        let name = format!("organizations/{organization_id}/results/{query_id}.arrows");
+        let name = place_of(tenant, query_id);
         let tables: Vec<_> =
             plan.read.iter().map(|table| (table.source_id, &table.name.schema, &table.name.table)).collect();
         let kept = chrono::Duration::from_std(self.settings.results_kept).map_err(Error::internal)?;
@@ -284,28 +296,42 @@ impl Engine {
         Ok(name)
     }
 
-    async fn arrived(&self, query_id: QueryId, truncated: bool, batches: &Batches) -> Result<()> {
+    /// Writes down that all of a result is there, and takes its bytes from the quota.
+    async fn arrived(&self, tenant: Tenant, query_id: QueryId, truncated: bool, batches: &Batches) -> Result<()> {
+        let size = i64::try_from(batches.bytes).map_err(Error::internal)?;
         let batches = serde_json::to_value(batches).map_err(Error::internal)?;
         let tx = self.platform.db.begin().await?;
-        Entity::update_many()
+        let kept = Entity::update_many()
             .col_expr(Column::Truncated, Expr::value(truncated))
             .col_expr(Column::Batches, Expr::value(batches))
             .filter(Column::QueryId.eq(query_id))
             .exec(tx.conn())
             .await?;
+        if kept.rows_affected == 0 {
+            return Err(
+                Error::new(ErrorCode::QueryTimeout).with_message("The query took longer than results are kept.")
+            );
+        }
+        if !self.sources.storage.reserve(&tx, tenant, size).await? {
+            return Err(no_room());
+        }
         tx.commit().await
     }
 
-    /// Removes a result: the file, then what is known of it.
+    /// Removes a result: the file, then what is known of it, and gives its bytes back.
     async fn forget(&self, tenant: Tenant, query_id: QueryId) -> Result<()> {
-        let found = tenant.find::<Entity>().filter(Column::QueryId.eq(query_id)).one(self.platform.db.read()).await?;
-        let Some(row) = found else { return Ok(()) };
-        match self.sources.storage.store(tenant).await?.delete(&Path::from(row.object_name)).await {
+        match self.sources.storage.store(tenant).await?.delete(&Path::from(place_of(tenant, query_id))).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(Error::internal(error)),
         }
         let tx = self.platform.db.begin().await?;
+        let found =
+            tenant.find::<Entity>().filter(Column::QueryId.eq(query_id)).lock_exclusive().one(tx.conn()).await?;
+        let Some(row) = found else { return Ok(()) };
+        let batches = row.batches.map(serde_json::from_value::<Batches>).transpose().map_err(Error::internal)?;
+        let size = i64::try_from(batches.map_or(0, |batches| batches.bytes)).map_err(Error::internal)?;
         Entity::delete_by_id(query_id).exec(tx.conn()).await?;
+        self.sources.storage.give_back(&tx, tenant, size).await?;
         tx.commit().await
     }
 
@@ -393,17 +419,37 @@ impl Engine {
         })
     }
 
-    /// Removes results whose time is over. Index: query_results(expires_at).
+    /// Removes the results whose time is over. Index: query_results(expires_at).
     async fn purge_results(&self) -> Result<()> {
-        let expired = Entity::find()
-            .filter(Column::ExpiresAt.lte(self.platform.clock.now()))
-            .order_by_asc(Column::ExpiresAt)
-            .limit(BATCH);
-        for row in expired.all(self.platform.db.read()).await? {
-            self.forget(Tenant::on_behalf_of(row.organization_id), row.query_id).await?;
+        let now = self.platform.clock.now();
+        loop {
+            let expired = Entity::find()
+                .filter(Column::ExpiresAt.lte(now))
+                .order_by_asc(Column::ExpiresAt)
+                .limit(BATCH)
+                .all(self.platform.db.read())
+                .await?;
+            let are_all = (expired.len() as u64) < BATCH;
+            for row in expired {
+                self.forget(Tenant::on_behalf_of(row.organization_id), row.query_id).await?;
+            }
+            if are_all {
+                return Ok(());
+            }
         }
-        Ok(())
     }
+}
+
+/// Where a result lies.
+fn place_of(tenant: Tenant, query_id: QueryId) -> String {
+    format!("organizations/{}/results/{query_id}.arrows", tenant.organization_id())
+}
+
+fn no_room() -> Error {
+    Error::new(ErrorCode::QueryLimitExceeded).with_message(
+        "The result is larger than what is left of your organization's storage quota, to which kept results count. Ask for \
+         fewer rows, or for a download, which is not kept.",
+    )
 }
 
 struct Purge(Engine);

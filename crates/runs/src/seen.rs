@@ -52,7 +52,7 @@ pub struct SeenMask {
     #[schema(examples("email"))]
     pub column: String,
     pub masking_function: MaskingFunction,
-    #[schema(examples("of the address its first letter and its domain are left"))]
+    #[schema(examples("the address keeps only its first letter and its domain"))]
     pub in_words: String,
     #[serde(flatten)]
     pub policy: NamedPolicy,

@@ -1,6 +1,7 @@
 //! Puts the rooms together, from the bottom up, into one router and its OpenAPI document.
 
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,10 +28,13 @@ use rivergen_platform::{
     vault::{ServerKeys, Vault},
 };
 use rivergen_policies::{Policies, evaluation};
-use rivergen_runs::Engine;
+use rivergen_runs::{Engine, QueryRuntime};
 use rivergen_sources::Sources;
 use rivergen_storage::{Storage, backend, sight::Sight};
-use rivergen_studio::Studio;
+use rivergen_studio::{
+    Studio,
+    planner::{LocalInference, LocalPlanner, LocalSettings, ModelFile},
+};
 use rivergen_tenancy::{Tenancy, directory::TenancyDirectory, standing::Standings};
 use sea_orm_migration::MigrationTrait;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -38,11 +42,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     browser::{SessionCookie, keep_refresh_tokens},
-    config::{Config, PlannerKind},
+    config::Config,
     console, health, pages,
     sight::GovernedSight,
     targets::OrganizationTargets,
 };
+
+/// Of each thread of a runtime. Planning goes as deep as a query is nested; memory is taken for what is used alone.
+pub(crate) const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// A server that is ready to listen.
 pub struct App {
@@ -50,6 +57,8 @@ pub struct App {
     pub tenancy: Tenancy,
     pub storage: Storage,
     pub router: Router,
+    /// Ends with the server: its queries are cancelled when it is dropped.
+    pub(crate) query_runtime: QueryRuntime,
     streams: Streams,
     /// Where files lie, if on this machine.
     files: Option<PathBuf>,
@@ -119,7 +128,11 @@ pub fn open_vault(config: &Config, db: Database, clock: Clock) -> Result<Vault> 
 impl App {
     /// Everything but the listening socket. The clock is handed in, so that tests can move it.
     pub async fn build(config: &Config, clock: Clock) -> Result<Self> {
-        let db = open_database(config).await?;
+        Self::over(open_database(config).await?, config, clock).await
+    }
+
+    /// As [`App::build`], over a database that is open already.
+    pub async fn over(db: Database, config: &Config, clock: Clock) -> Result<Self> {
         let vault = open_vault(config, db.clone(), clock.clone())?;
         vault.check().await?;
         let jobs = Jobs::new(db.clone(), clock.clone());
@@ -141,9 +154,7 @@ impl App {
         let algorithm = config.tokens.algorithm;
         let keys =
             SigningKeys::load_or_create(db.clone(), vault.clone(), clock.clone(), Purpose::Sessions, algorithm).await?;
-        let algorithm = config.oauth.signing_algorithm;
-        let oauth_keys =
-            SigningKeys::load_or_create(db.clone(), vault, clock.clone(), Purpose::Applications, algorithm).await?;
+        let oauth_keys = rivergen_oauth::Keys::load_or_create(&db, &vault, &clock, token_algorithms(config)).await?;
         let lifetime = chrono::Duration::seconds(config.tokens.access_lifetime_seconds);
         let tokens = AccessTokens::new(keys, platform.public_url.clone(), lifetime);
         let access = AccessControl::new(db.clone(), clock.clone());
@@ -162,7 +173,7 @@ impl App {
             identity_settings(config)?,
             passwords(config)?,
             tokens.clone(),
-            directory,
+            directory.clone(),
             Arc::new(delegations.clone()),
         );
         rivergen_identity::register_jobs(&identity);
@@ -182,12 +193,15 @@ impl App {
         let sources = Sources::new(platform.clone(), storage.clone(), source_settings(config)?, sight);
         rivergen_sources::register_jobs(&sources);
         rivergen_policies::purge::register(&policies);
-        let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), query_settings(config)?);
+        let query_runtime = query_runtime(config)?;
+        let (settings, threads) = (query_settings(config)?, query_runtime.threads());
+        let engine = Engine::new(platform.clone(), sources.clone(), policies.clone(), settings, threads);
         rivergen_runs::results::register_jobs(&engine);
         rivergen_runs::retention::register_jobs(&engine);
         let planners = planner_settings(config, &platform)?;
-        let studio = Studio::new(engine.clone(), planners, authenticator.clone());
+        let studio = Studio::new(engine.clone(), planners, authenticator.clone(), directory);
         rivergen_studio::sweep::register_jobs(&studio);
+        rivergen_studio::schedule::register_jobs(&studio);
 
         let operations = OpenApiRouter::new()
             .merge(rivergen_identity::operations().with_state(identity))
@@ -226,6 +240,7 @@ impl App {
             tenancy,
             storage,
             router,
+            query_runtime,
             streams,
             files: (config.storage.backend == backend::Kind::Local).then(|| config.storage.directory.clone()),
             longest_query: Duration::from_secs(config.query.timeout_seconds),
@@ -254,12 +269,21 @@ impl App {
     }
 }
 
+/// With what applications' tokens are signed.
+pub(crate) fn token_algorithms(config: &Config) -> rivergen_oauth::Algorithms {
+    rivergen_oauth::Algorithms {
+        access_tokens: config.oauth.access_token_algorithm,
+        id_tokens: config.oauth.id_token_algorithms.clone(),
+    }
+}
+
 fn oauth_settings(config: &Config) -> rivergen_oauth::Settings {
     rivergen_oauth::Settings {
         access_token_lifetime: chrono::Duration::seconds(config.tokens.access_lifetime_seconds),
         dpop_nonce: config.oauth.dpop_nonce,
         dynamic_registration: config.oauth.registration.dynamic,
         client_documents: config.oauth.registration.documents,
+        console: console::is_built_in(),
         organization: Some(OrganizationId(config.oauth.registration.organization)).filter(|id| id.0 > 0),
     }
 }
@@ -386,13 +410,35 @@ fn query_settings(config: &Config) -> Result<rivergen_runs::Settings> {
     })
 }
 
+fn query_runtime(config: &Config) -> Result<QueryRuntime> {
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = NonZeroUsize::new(config.query.threads).unwrap_or_else(cores);
+    QueryRuntime::start(threads, STACK_BYTES).map_err(Error::internal)
+}
+
 fn planner_settings(config: &Config, platform: &Platform) -> Result<rivergen_studio::Planners> {
+    use rivergen_studio::{AnyModel, planners::Kind};
     let mut planners = rivergen_studio::Planners::embedded();
-    if config.planner.kind == PlannerKind::Chat {
-        let chat = chat_planner(config, platform.outbound.http().clone())?;
-        planners = planners.with_default(Arc::new(chat));
+    let local = local_model(config)?;
+    let model = match config.planner.kind {
+        Kind::Embedded => None,
+        Kind::Local => Some(AnyModel::Local(local_planner(config, local.clone()))),
+        Kind::Chat | Kind::Anthropic | Kind::Gemini => {
+            let planner = chat_planner(config, platform.outbound.http_without_redirects().clone())?;
+            Some(AnyModel::Provider(Box::new(planner)))
+        }
+    };
+    if let Some(local) = local {
+        planners = planners.with_local(local);
     }
-    Ok(planners)
+    if let Some(planner) = model {
+        planners = planners.with_model(rivergen_studio::OperatorsModel {
+            planner,
+            monthly_tokens: Some(config.planner.monthly_tokens).filter(|tokens| *tokens > 0),
+            falls_back: config.planner.falls_back,
+        });
+    }
+    Ok(if config.planner.of_organizations { planners } else { planners.without_choice() })
 }
 
 /// A folder of this process alone for plain copies of sealed files; those of processes that are gone are
@@ -442,14 +488,47 @@ fn make_private_directory(path: &Path) -> Result<()> {
 
 /// The model of the settings.
 pub(crate) fn chat_planner(config: &Config, http: reqwest::Client) -> Result<rivergen_studio::planner::ChatPlanner> {
+    use rivergen_studio::planner::{ChatPlanner, ChatSettings};
     let planner = &config.planner;
-    let settings = rivergen_studio::planner::ChatSettings {
-        base_url: planner.base_url.parse().map_err(Error::internal)?,
+    let protocol = planner.kind.protocol().ok_or_else(|| Error::internal("[planner] has no model at a provider"))?;
+    let base_url = match (planner.base_url.as_str(), protocol.home()) {
+        ("", Some(home)) => home,
+        (given, _) => given,
+    };
+    let settings = ChatSettings {
+        name: planner.model.clone(),
+        protocol,
+        base_url: base_url.parse().map_err(Error::internal)?,
         model: planner.model.clone(),
         api_key: Some(planner.api_key.clone()).filter(|key| !key.is_empty()),
         timeout: Duration::from_secs(planner.timeout_seconds),
-        temperature: Some(0.0),
+        temperature: planner.send_temperature.then_some(0.0),
         share_values: planner.share_values,
     };
-    Ok(rivergen_studio::planner::ChatPlanner::new(http, settings))
+    Ok(ChatPlanner::new(http, settings))
+}
+
+/// The model on this machine, where the settings name one. All of its file but the weights is looked at.
+pub(crate) fn local_model(config: &Config) -> Result<Option<Arc<dyn LocalInference>>> {
+    let local = &config.planner.local;
+    if local.file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let file = ModelFile {
+        file: local.file.clone(),
+        context_tokens: local.context_tokens,
+        answer_tokens: local.answer_tokens,
+        waiting: local.waiting,
+    };
+    Ok(Some(file.open().map_err(|error| Error::internal(format!("planner.local.file: {error}")))?))
+}
+
+/// A planner that asks it, within the limits of the operator's.
+pub(crate) fn local_planner(config: &Config, model: Option<Arc<dyn LocalInference>>) -> LocalPlanner {
+    let settings = LocalSettings {
+        name: rivergen_studio::planners::LOCAL.to_owned(),
+        timeout: Duration::from_secs(config.planner.timeout_seconds),
+        share_values: config.planner.share_values,
+    };
+    LocalPlanner::new(model, settings)
 }

@@ -14,6 +14,7 @@ use figment::{
 use ipnet::IpNet;
 use rivergen_identity::social::SocialConfig;
 use rivergen_kernel::Secret;
+use rivergen_oauth::TokenAlgorithm;
 use rivergen_platform::{
     audit::streams::AuditConfig,
     db::DatabaseConfig,
@@ -23,6 +24,7 @@ use rivergen_platform::{
     signing::SigningAlgorithm,
 };
 use rivergen_storage::backend;
+use rivergen_studio::planners::Kind as PlannerKind;
 use serde::Deserialize;
 
 /// The defaults, with a comment on each key.
@@ -106,7 +108,8 @@ pub struct Tokens {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Oauth {
-    pub signing_algorithm: SigningAlgorithm,
+    pub access_token_algorithm: TokenAlgorithm,
+    pub id_token_algorithms: Vec<TokenAlgorithm>,
     pub dpop_nonce: bool,
     pub registration: OauthRegistration,
 }
@@ -186,6 +189,7 @@ pub struct Sources {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
+    pub threads: usize,
     pub max_rows: u64,
     pub max_bytes: u64,
     pub download_rows: u64,
@@ -209,14 +213,22 @@ pub struct Planner {
     pub model: String,
     pub api_key: Secret,
     pub timeout_seconds: u64,
+    pub send_temperature: bool,
     pub share_values: bool,
+    pub monthly_tokens: i64,
+    pub falls_back: bool,
+    pub of_organizations: bool,
+    pub local: LocalModel,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PlannerKind {
-    Embedded,
-    Chat,
+/// A model on this machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalModel {
+    pub file: PathBuf,
+    pub context_tokens: usize,
+    pub answer_tokens: usize,
+    pub waiting: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -306,9 +318,8 @@ impl Config {
         if self.tokens.access_lifetime_seconds < 60 {
             return fault("tokens.access_lifetime_seconds", "must be at least 60".to_owned());
         }
-        // Libraries disagree on how the ID token of an EdDSA key refers to the access token (at_hash).
-        if self.oauth.signing_algorithm == SigningAlgorithm::EdDSA {
-            return fault("oauth.signing_algorithm", "must be ES256 or RS256".to_owned());
+        if self.oauth.id_token_algorithms.is_empty() {
+            return fault("oauth.id_token_algorithms", "must name RS256, ES256 or both".to_owned());
         }
         if self.sessions.lifetime_hours < 1 || self.sessions.remembered_lifetime_hours < self.sessions.lifetime_hours {
             return fault("sessions", "need at least an hour, and remembered ones no less than others".to_owned());
@@ -331,6 +342,9 @@ impl Config {
         if (1..60).contains(&self.sources.check_every_seconds) {
             return fault("sources.check_every_seconds", "must be 0 or at least 60".to_owned());
         }
+        if self.query.threads > 1_024 {
+            return fault("query.threads", "must be from 0, which means one for each core, to 1024".to_owned());
+        }
         if self.query.max_rows == 0 || self.query.download_rows == 0 || self.query.concurrent_per_organization == 0 {
             let reason = "max_rows, download_rows and concurrent_per_organization must be at least 1";
             return fault("query", reason.to_owned());
@@ -342,9 +356,21 @@ impl Config {
             // A result, which hangs on its record, may be kept for thirty days.
             return fault("query.history_days", "must be 0, or from 31 to 36500".to_owned());
         }
-        if self.planner.kind == PlannerKind::Chat && (self.planner.base_url.is_empty() || self.planner.model.is_empty())
-        {
-            return fault("planner", "kind \"chat\" needs base_url and model".to_owned());
+        if let Some(protocol) = self.planner.kind.protocol() {
+            if self.planner.model.is_empty() {
+                return fault("planner.model", "is needed by every kind but \"embedded\" and \"local\"".to_owned());
+            }
+            if self.planner.base_url.is_empty() && protocol.home().is_none() {
+                return fault("planner.base_url", "is needed by kind \"chat\"".to_owned());
+            }
+        }
+        let local = &self.planner.local;
+        if self.planner.kind == PlannerKind::Local && local.file.as_os_str().is_empty() {
+            return fault("planner.local.file", "is needed by kind \"local\"".to_owned());
+        }
+        if local.answer_tokens == 0 || local.answer_tokens >= local.context_tokens {
+            let reason = "must be at least 1, and less than context_tokens";
+            return fault("planner.local.answer_tokens", reason.to_owned());
         }
         let database = self.database.url.expose();
         if !(database.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| database.starts_with(p)))
@@ -378,6 +404,9 @@ mod tests {
         let config = Config::with("").unwrap();
         assert_eq!(config.server.public_url, "http://127.0.0.1:8080");
         assert_eq!(config.database().url, "sqlite:data/rivergen.db");
+        // What a client expects that was told nothing (OpenID Connect Core, section 3.1.3.7; Discovery, section 3).
+        assert_eq!(config.oauth.id_token_algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es256]);
+        assert_eq!(config.oauth.access_token_algorithm, TokenAlgorithm::Es256);
     }
 
     #[test]
@@ -386,8 +415,14 @@ mod tests {
             ("[server]\nlisten = \"nowhere\"", "listen"),
             ("[server]\nlissten = \"127.0.0.1:1\"", "lissten"),
             ("[server]\npublic_url = \"ftp://x\"", "server.public_url"),
-            ("[planner]\nkind = \"chat\"", "planner"),
-            ("[oauth]\nsigning_algorithm = \"EdDSA\"", "oauth.signing_algorithm"),
+            ("[planner]\nkind = \"chat\"", "planner.model"),
+            ("[planner]\nkind = \"chat\"\nmodel = \"m\"", "planner.base_url"),
+            ("[planner]\nkind = \"anthropic\"", "planner.model"),
+            ("[oauth]\naccess_token_algorithm = \"EdDSA\"", "access_token_algorithm"),
+            ("[oauth]\nid_token_algorithms = []", "oauth.id_token_algorithms"),
+            ("[planner]\nkind = \"local\"", "planner.local.file"),
+            ("[planner.local]\ncontext_tokens = 512\nanswer_tokens = 512", "planner.local.answer_tokens"),
+            ("[query]\nthreads = 1025", "query.threads"),
             ("[sources]\ncheck_every_seconds = 5", "sources.check_every_seconds"),
             ("[database]\nurl = \"mysql://x\"", "database.url"),
             ("[storage]\nbackend = \"s3\"", "storage.s3.bucket"),

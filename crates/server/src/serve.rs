@@ -34,6 +34,8 @@ pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = (
     if !jobs.shutdown(Duration::from_secs(10)).await {
         tracing::warn!("some jobs were given back, to be run again at the next start");
     }
+    // After all that asks for queries. Those of requests that were too long are cancelled.
+    drop(app.query_runtime);
     Ok(())
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use rivergen_kernel::{Caller, DataSourceId, Result, Tenant};
+use rivergen_kernel::{Caller, DataSourceId, Permission, Result, Tenant};
 use rivergen_platform::{Platform, db::TenantScope};
 use rivergen_policies::{Policies, decision::Subject, rule::TableName, tags::Tags};
 use rivergen_runs::catalogue::Rules;
-use rivergen_sources::{sight::SourceSight, source, table};
+use rivergen_sources::{access::Access, sight::SourceSight, source, table};
 use rivergen_storage::sight::{Reader, Sight};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, Select};
 
@@ -57,6 +57,15 @@ impl GovernedSight {
     }
 }
 
+/// Their ids, for each file that they read.
+fn by_path(rows: Vec<source::Model>) -> BTreeMap<String, Vec<DataSourceId>> {
+    let mut sources: BTreeMap<String, Vec<DataSourceId>> = BTreeMap::new();
+    for row in rows {
+        sources.entry(row.file_path.unwrap_or_default()).or_default().push(row.id);
+    }
+    sources
+}
+
 #[async_trait]
 impl Sight for GovernedSight {
     async fn sources_of(
@@ -64,15 +73,39 @@ impl Sight for GovernedSight {
         tenant: Tenant,
         paths: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, Vec<DataSourceId>>> {
-        let mut sources: BTreeMap<String, Vec<DataSourceId>> = BTreeMap::new();
         if paths.is_empty() {
-            return Ok(sources);
+            return Ok(BTreeMap::new());
         }
         let live = Self::reading(tenant, paths.iter().map(String::as_str)).filter(source::Column::DeletedAt.is_null());
-        for row in live.all(self.platform.db.read()).await? {
-            sources.entry(row.file_path.unwrap_or_default()).or_default().push(row.id);
+        Ok(by_path(live.all(self.platform.db.read()).await?))
+    }
+
+    async fn sources_shown(
+        &self,
+        caller: &Caller,
+        paths: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<DataSourceId>>> {
+        let Ok(access) = Access::of(caller, Permission::DataSourceRead) else { return Ok(BTreeMap::new()) };
+        if paths.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        Ok(sources)
+        let live = access
+            .sources()
+            .filter(source::Column::FilePath.is_in(paths.iter().map(String::as_str)))
+            .filter(source::Column::DeletedAt.is_null());
+        let db = self.platform.db.read();
+        Ok(by_path(access.shown(db, live).await?.all(db).await?))
+    }
+
+    async fn gives(&self, caller: &Caller, source: DataSourceId, path: &str) -> Result<bool> {
+        let Ok(access) = Access::of(caller, Permission::DataSourceQuery) else { return Ok(false) };
+        let reading = access
+            .sources()
+            .filter(source::Column::Id.eq(source))
+            .filter(source::Column::FilePath.eq(path))
+            .filter(source::Column::DeletedAt.is_null());
+        let found = reading.one(self.platform.db.read()).await?;
+        Ok(found.is_some_and(|source| source.check_enabled().is_ok() && access.check(&source).is_ok()))
     }
 
     /// A deleted source governs its file until it is purged: whoever could delete it would open the file else.

@@ -11,13 +11,14 @@ use rivergen_federation::{
     },
 };
 use rivergen_identity::user::User;
-use rivergen_kernel::{DataSourceId, Error, Result, RoleId, Tenant, UserId, WorkspaceId};
+use rivergen_kernel::{DataSourceId, DatasetId, Error, Result, RoleId, Tenant, UserId, WorkspaceId};
 use rivergen_platform::{Clock, Database, db::TenantScope};
 use rivergen_policies::{
     rule::{ConfigError, RuleConfig},
-    targets::{Member, Target, Targets},
+    store::assignment::BoundTable,
+    targets::{Member, Places, Target, Targets},
 };
-use rivergen_sources::source;
+use rivergen_sources::{source, table};
 use rivergen_tenancy::{member, role, standing::Standings, workspace};
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, prelude::Json};
 
@@ -39,9 +40,13 @@ impl Targets for OrganizationTargets {
     async fn existing(&self, tenant: Tenant, targets: &BTreeSet<Target>) -> Result<BTreeSet<Target>> {
         let db = self.db.read();
         let (mut sources, mut roles, mut users, mut workspaces) = (vec![], vec![], vec![], vec![]);
+        let mut datasets = BTreeSet::new();
         for target in targets {
             match *target {
                 Target::DataSource(id) => sources.push(id),
+                Target::Dataset(id) => {
+                    datasets.insert(id);
+                }
                 Target::Role(id) => roles.push(id),
                 Target::User(id) => users.push(id),
                 Target::Workspace(id) => workspaces.push(id),
@@ -56,6 +61,9 @@ impl Targets for OrganizationTargets {
                 .all(db)
                 .await?;
             existing.extend(found.into_iter().map(|row| Target::DataSource(row.id)));
+        }
+        if !datasets.is_empty() {
+            existing.extend(self.datasets(tenant, &datasets).await?.into_keys().map(Target::Dataset));
         }
         if !roles.is_empty() {
             let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(roles)).all(db).await?;
@@ -99,13 +107,36 @@ impl Targets for OrganizationTargets {
         Ok(found.into_iter().map(|row| (row.id, row.workspace_id)).collect())
     }
 
+    async fn datasets(
+        &self,
+        tenant: Tenant,
+        datasets: &BTreeSet<DatasetId>,
+    ) -> Result<BTreeMap<DatasetId, BoundTable>> {
+        let db = self.db.read();
+        let wanted = datasets.iter().map(|dataset| dataset.0);
+        let tables = tenant.find::<table::Entity>().filter(table::Column::Id.is_in(wanted)).all(db).await?;
+        let sources = tenant
+            .find::<source::Entity>()
+            .filter(source::Column::Id.is_in(tables.iter().map(|table| table.data_source_id)))
+            .filter(source::Column::DeletedAt.is_null())
+            .all(db)
+            .await?;
+        let sources: BTreeSet<DataSourceId> = sources.into_iter().map(|source| source.id).collect();
+        let bound = |row: table::Model| {
+            let dataset_id = DatasetId(row.id);
+            let data_source_id = row.data_source_id;
+            (dataset_id, BoundTable { dataset_id, data_source_id, schema: row.schema_name, name: row.table_name })
+        };
+        Ok(tables.into_iter().filter(|row| sources.contains(&row.data_source_id)).map(bound).collect())
+    }
+
     async fn misfits(
         &self,
         tenant: Tenant,
-        sources: &BTreeSet<DataSourceId>,
+        places: &Places,
         rules: &[RuleConfig],
     ) -> Result<Vec<(usize, ConfigError)>> {
-        rivergen_runs::fit::misfits(&self.db, tenant, sources, rules).await
+        rivergen_runs::fit::misfits(&self.db, tenant, places, rules).await
     }
 
     /// Those that a provider named at the last sign-in, and those that one pushed.

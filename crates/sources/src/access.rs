@@ -9,13 +9,23 @@
 //! What is not reached does not exist: `NOT_FOUND`. What is reached may still be closed by an access policy of the
 //! organization that looks at the single source: 403, and lists leave it out.
 
+use std::sync::Arc;
+
 use rivergen_kernel::{
     Caller, DataSourceId, Error, ErrorCode, Extent, Permission, Result, Tenant, UserId, WorkspaceId, access::Resource,
 };
-use rivergen_platform::db::TenantScope;
+use rivergen_platform::db::{TenantScope, rows_of};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter, QuerySelect, Select};
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::source::{Column, Entity, Model};
+
+/// Of all lists together so many threads judge sources at once, and each list so many sources before it is another's turn.
+static JUDGES: Semaphore = Semaphore::const_new(2);
+const TURN: usize = 500;
+
+/// A source as policies look at it.
+type Object = (DataSourceId, Option<WorkspaceId>, UserId);
 
 /// A permission of a caller, with the sources that it reaches.
 #[derive(Debug, Clone)]
@@ -24,14 +34,14 @@ pub struct Access {
     extent: Extent,
     permission: Permission,
     /// Whose policies judge each source; `None` where none looks at single sources.
-    judged: Option<Box<Caller>>,
+    judged: Option<Arc<Caller>>,
 }
 
 impl Access {
     /// 403 without the permission.
     pub fn of(caller: &Caller, permission: Permission) -> Result<Self> {
         let (tenant, extent) = caller.require_extent(permission)?;
-        let judged = caller.is_judged_by_object(permission).then(|| Box::new(caller.clone()));
+        let judged = caller.is_judged_by_object(permission).then(|| Arc::new(caller.clone()));
         Ok(Self { tenant, extent, permission, judged })
     }
 
@@ -51,19 +61,27 @@ impl Access {
         }
     }
 
-    /// The sources that a list shows: those that are reached and that no policy closes. Where policies look at single
-    /// sources, all that are reached are judged, which are as many as an organization has.
-    pub async fn shown(&self, db: &impl ConnectionTrait) -> Result<Select<Entity>> {
-        let sources = self.sources();
+    /// Of sources that are reached, those that a list shows: no policy closes them. Where policies look at single sources, all
+    /// that the list is about are judged, because its total and its pages depend on each of them: turn by turn, on threads
+    /// that answer no requests, and no further once nobody waits for the list.
+    pub async fn shown(&self, db: &impl ConnectionTrait, sources: Select<Entity>) -> Result<Select<Entity>> {
         let Some(caller) = &self.judged else { return Ok(sources) };
         let all = sources.clone().select_only().columns([Column::Id, Column::WorkspaceId, Column::CreatedByUserId]);
-        let all: Vec<(DataSourceId, Option<WorkspaceId>, UserId)> = all.into_tuple().all(db).await?;
-        let is_closed = |(id, workspace_id, owner): &(DataSourceId, Option<WorkspaceId>, UserId)| {
-            let object = Resource { id: Some(id.0), workspace_id: *workspace_id, owner_id: Some(*owner) };
-            caller.require_on(self.permission, &object).is_err()
-        };
-        let closed: Vec<DataSourceId> = all.iter().filter(|row| is_closed(row)).map(|row| row.0).collect();
-        Ok(if closed.is_empty() { sources } else { sources.filter(Column::Id.is_not_in(closed)) })
+        let all: Vec<Object> = all.into_tuple().all(db).await?;
+        let mut closed = Vec::new();
+        for turn in all.chunks(TURN) {
+            let (caller, permission, turn) = (caller.clone(), self.permission, turn.to_vec());
+            let judge = JUDGES.acquire().await.map_err(Error::internal)?;
+            let judged = spawn_blocking(move || {
+                let _judge = judge;
+                closed_among(&caller, permission, &turn)
+            });
+            closed.extend(judged.await.map_err(Error::internal)?);
+        }
+        if closed.is_empty() {
+            return Ok(sources);
+        }
+        Ok(sources.filter(Column::Id.not_in_subquery(rows_of(db.get_database_backend(), &closed)?)))
     }
 
     /// 403 where a source of the whole organization is to be changed by somebody of one workspace, and where a policy
@@ -95,6 +113,15 @@ impl Access {
         }
         Ok(())
     }
+}
+
+/// Those that a policy closes to the caller.
+fn closed_among(caller: &Caller, permission: Permission, sources: &[Object]) -> Vec<DataSourceId> {
+    let is_closed = |(id, workspace_id, owner): &&Object| {
+        let object = Resource { id: Some(id.0), workspace_id: *workspace_id, owner_id: Some(*owner) };
+        caller.require_on(permission, &object).is_err()
+    };
+    sources.iter().filter(is_closed).map(|row| row.0).collect()
 }
 
 /// There is none, or none that is reached.

@@ -207,8 +207,7 @@ fn check_sent(sources: &Sources, source: &source::Model, new: &Credentials, sent
     // What signs in at the SSH server is never in it.
     let in_string = sent.iter().find(|field| !field.starts_with("ssh_"));
     if let Some(first) = in_string.filter(|_| new.connection_string.is_some()) {
-        let reason =
-            "the source signs in with its connection_string; send a new one to PATCH /api/v1/data-sources/{id}";
+        let reason = "the source signs in with its connection string; change that, as a setting of the source";
         return Err(Error::invalid_field(*first, reason));
     }
     let faults = sources.registry.validate(&source.config()?, new)?;

@@ -73,7 +73,7 @@ pub async fn list(
     let page = page.request()?;
     let db = sources.platform.db.read();
     // Index: data_sources(organization_id, slug).
-    let mut query = access.shown(db).await?;
+    let mut query = access.sources();
     query = match filter.deleted.unwrap_or(false) {
         true => query.filter(Column::DeletedAt.is_not_null()),
         false => query.filter(Column::DeletedAt.is_null()),
@@ -101,6 +101,7 @@ pub async fn list(
         SortOrder::Asc => Order::Asc,
         SortOrder::Desc => Order::Desc,
     };
+    let query = access.shown(db, query).await?;
     let total = query.clone().count(db).await?;
     let rows = query
         .order_by(column, order.clone())

@@ -56,6 +56,10 @@ impl Handler for Monitor {
         checks.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
         Ok(())
     }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
 }
 
 /// A closed organization's are left alone, as long as it may still be restored. Indexes: data_sources(next_check_at),

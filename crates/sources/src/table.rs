@@ -1,4 +1,7 @@
-//! What discovery found: one row a table, replaced as a whole by the next discovery of its schema.
+//! What discovery found: one row a table, replaced as a whole by the next discovery of its schema. A table that is found again
+//! keeps its id, which is that of a dataset to the policies that are bound to it.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivergen_connectors::{DiscoveredColumn, DiscoveredSchema, DiscoveredTable, TableKind};
@@ -66,10 +69,12 @@ pub(crate) async fn replace(
         old = old.filter(Column::SchemaName.eq(schema));
     }
     old.exec(tx.conn()).await?;
-    let mut rows = Vec::new();
+    let ids: BTreeMap<(&str, &str), i64> =
+        known.iter().map(|row| ((row.schema_name.as_str(), row.table_name.as_str()), row.id)).collect();
+    let (mut again, mut new) = (Vec::new(), Vec::new());
     for schema in schemas {
         for table in &schema.tables {
-            rows.push(ActiveModel {
+            let row = ActiveModel {
                 organization_id: Set(tenant.organization_id()),
                 data_source_id: Set(source),
                 schema_name: Set(schema.name.clone()),
@@ -80,10 +85,15 @@ pub(crate) async fn replace(
                 comment: Set(table.comment.clone()),
                 discovered_at: Set(now),
                 ..Default::default()
-            });
+            };
+            match ids.get(&(schema.name.as_str(), table.name.as_str())) {
+                Some(id) => again.push(ActiveModel { id: Set(*id), ..row }),
+                None => new.push(row),
+            }
         }
     }
-    for batch in rows.chunks(500) {
+    // One statement names the id of each of its rows, or of none.
+    for batch in again.chunks(500).chain(new.chunks(500)) {
         Entity::insert_many(batch.to_vec()).exec_without_returning(tx.conn()).await?;
     }
     Ok(known)

@@ -2,8 +2,13 @@
 //! last one. What was cut off leaves nothing visible, and the sweep takes away what it left.
 
 use rivergen_kernel::{Error, FileId, Result, Tenant, UserId, WorkspaceId};
-use rivergen_platform::Transaction;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use rivergen_platform::{Transaction, db::TenantScope};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    sea_query::{Expr, ExprTrait},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -102,9 +107,36 @@ impl Storage {
         Ok(stored.update(tx.conn()).await?)
     }
 
-    /// Takes back what arrived of a file that is not wanted.
+    /// Reserves so much more of the quota for a file that arrives; `false` where it does not fit. The file's row is locked before
+    /// the sums are, as everywhere.
+    pub(crate) async fn reserve_arriving(&self, tenant: Tenant, id: FileId, more: i64) -> Result<bool> {
+        let tx = self.platform.db.begin().await?;
+        let grown = file::Entity::update_many()
+            .col_expr(file::Column::SizeBytes, Expr::col(file::Column::SizeBytes).add(more))
+            .filter(file::Column::Id.eq(id))
+            .filter(file::Column::State.eq(file::State::Arriving));
+        if grown.exec(tx.conn()).await?.rows_affected == 0 {
+            return Err(Error::internal("a file was swept while it arrived"));
+        }
+        if !self.reserve(&tx, tenant, more).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes back what arrived of a file that is not wanted, with what is reserved for it.
     pub(crate) async fn discard(&self, tenant: Tenant, row: &file::Model) -> Result<()> {
-        self.remove_object(tenant, &row.object_name).await
+        self.remove_object(tenant, &row.object_name).await?;
+        let tx = self.platform.db.begin().await?;
+        let arriving = tenant.find::<file::Entity>().filter(file::Column::Id.eq(row.id));
+        let arriving = arriving.filter(file::Column::State.eq(file::State::Arriving)).lock_exclusive();
+        // None where somebody else has taken it back.
+        if let Some(row) = arriving.one(tx.conn()).await? {
+            file::usage::add(&tx, tenant, 0, 0, -row.size_bytes).await?;
+            file::Entity::delete_by_id(row.id).exec(tx.conn()).await?;
+        }
+        tx.commit().await
     }
 }
 

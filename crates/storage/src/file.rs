@@ -55,6 +55,7 @@ pub struct Model {
     pub object_name: String,
     pub content_type: String,
     pub category: Category,
+    /// Of one that arrives: what is reserved of the quota for it.
     pub size_bytes: i64,
     pub state: State,
     pub created_at: DateTime<Utc>,
@@ -81,7 +82,7 @@ pub mod usage {
         /// Of the stored files.
         pub used_bytes: i64,
         pub file_count: i64,
-        /// Promised to resumable uploads that have not ended.
+        /// Promised to uploads that have not ended, and taken by what other rooms keep.
         pub reserved_bytes: i64,
         /// Set by the operator for this organization; else the server's setting holds.
         pub quota_bytes: Option<i64>,
@@ -123,7 +124,7 @@ pub mod usage {
     }
 }
 
-/// What is taken of a quota: the bytes of a file that is stored, or of one that is promised.
+/// What is taken of a quota: the bytes of a file that is stored, or of one that is promised or no file of anybody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
     Stored,

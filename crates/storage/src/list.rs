@@ -66,7 +66,7 @@ pub struct StorageFile {
     pub uploaded_at: DateTime<Utc>,
     /// Made on demand by the operation for links, never by a listing.
     pub presigned_url: Option<String>,
-    /// The data source that reads it; the oldest, where there are several.
+    /// The data source that reads it; the oldest of those that the caller may see, where there are several.
     pub data_source_id: Option<DataSourceId>,
     pub workspace_id: Option<WorkspaceId>,
     pub uploaded_by_user_id: UserId,
@@ -129,7 +129,7 @@ pub async fn list(
     let total_count = query.clone().count(db).await?;
     let rows = query.order_by_desc(file::Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     let paths = rows.iter().map(|row| row.object_name.clone()).collect();
-    let sources = storage.sight.sources_of(tenant, &paths).await?;
+    let sources = storage.sight.sources_shown(&caller, &paths).await?;
     let read_by = |path: &str| sources.get(path).and_then(|ids| ids.iter().min().copied());
     let items = rows.into_iter().map(|row| StorageFile { data_source_id: read_by(&row.object_name), ..row.into() });
     let items = items.collect();

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use rivergen_kernel::{Error, OrganizationId, Page, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
+    Transaction,
     audit::{self, Actor, AuditRecord},
     db::TenantScope,
     errors,
@@ -13,7 +14,7 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::member;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait},
 };
 use serde::Serialize;
@@ -43,10 +44,10 @@ pub struct StorageUsage {
     #[schema(inline)]
     #[serde(flatten)]
     pub limit: StorageQuota,
-    /// What is left, without what is promised to uploads that have not ended.
+    /// What is left, without what is reserved.
     #[schema(examples(10736394240i64))]
     pub available_bytes: i64,
-    /// Promised to uploads that have not ended.
+    /// Promised to uploads that have not ended, and taken by kept results of queries.
     #[schema(examples(0))]
     pub reserved_bytes: i64,
     #[schema(examples(0.01))]
@@ -199,9 +200,20 @@ impl Storage {
         self.limit(usage).saturating_sub(usage.used_bytes).saturating_sub(usage.reserved_bytes).clamp(0, i64::MAX)
     }
 
-    /// What is left of the quota now, in bytes.
-    pub(crate) async fn remaining(&self, db: &impl ConnectionTrait, tenant: Tenant) -> Result<u64> {
-        u64::try_from(self.left(&usage::of(db, tenant).await?)).map_err(Error::internal)
+    /// What is left of the quota, in bytes, for what another room keeps beside the files.
+    pub async fn room(&self, tenant: Tenant) -> Result<u64> {
+        let usage = usage::of(self.platform.db.read(), tenant).await?;
+        u64::try_from(self.left(&usage)).map_err(Error::internal)
+    }
+
+    /// Takes the bytes that another room keeps from the quota; `false` where they do not fit.
+    pub async fn reserve(&self, tx: &Transaction, tenant: Tenant, bytes: i64) -> Result<bool> {
+        file::take_quota(tx, tenant, file::Taking::Reserved, bytes, self.settings.quota_bytes).await
+    }
+
+    /// Gives back what was reserved.
+    pub async fn give_back(&self, tx: &Transaction, tenant: Tenant, bytes: i64) -> Result<()> {
+        usage::add(tx, tenant, 0, 0, -bytes).await
     }
 
     /// Sets what one organization's files may take; `None`: as the server's setting says. For the operator.

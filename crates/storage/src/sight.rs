@@ -31,6 +31,17 @@ pub trait Sight: Send + Sync {
     async fn sources_of(&self, tenant: Tenant, paths: &BTreeSet<String>)
     -> Result<BTreeMap<String, Vec<DataSourceId>>>;
 
+    /// Of these data sources those that the caller may know of, where they stand.
+    async fn sources_shown(
+        &self,
+        caller: &Caller,
+        paths: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Vec<DataSourceId>>>;
+
+    /// Whether the data source gives the caller the file: it reads it, is not switched off, and they may query it where they
+    /// stand.
+    async fn gives(&self, caller: &Caller, source: DataSourceId, path: &str) -> Result<bool>;
+
     /// Whether no policy keeps anything from the person of what data sources read from the file. True of a file that none
     /// reads.
     async fn sees_whole(&self, reader: Reader<'_>, path: &str) -> Result<bool>;

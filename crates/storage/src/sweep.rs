@@ -51,10 +51,7 @@ impl Storage {
             .order_by_asc(file::Column::CreatedAt)
             .limit(BATCH);
         for row in abandoned.all(self.platform.db.read()).await? {
-            self.remove_object(Tenant::on_behalf_of(row.organization_id), &row.object_name).await?;
-            let tx = self.platform.db.begin().await?;
-            file::Entity::delete_by_id(row.id).exec(tx.conn()).await?;
-            tx.commit().await?;
+            self.discard(Tenant::on_behalf_of(row.organization_id), &row).await?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `POST /api/v1/storage/upload`: one file as a form, streamed into the sealed store.
 //!
-//! The quota is looked at before the first byte, and taken in the transaction that makes the file a stored one.
+//! What arrives is reserved of the quota before it is written, step by step; the transaction that makes the file a stored one
+//! takes its size in the place of that. However an upload ends, its reservation ends with it.
 
 use axum::extract::{Multipart, State, multipart::Field};
 use futures::TryStreamExt;
@@ -35,6 +36,9 @@ pub struct UploadForm {
     file: String,
 }
 
+/// Bytes of the quota that are reserved at a time.
+const STEP: i64 = 8 * 1024 * 1024;
+
 errors! { pub UploadErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, RequestEntityTooLarge, UnsupportedMediaType, ValidationError, InternalError; }
 
 /// Upload one file as a form
@@ -65,11 +69,11 @@ pub async fn upload(
                 match form.next_field().await {
                     Ok(None) => return arrival.finish(written, &origin).await,
                     Ok(Some(_)) => {
-                        arrival.discard(&written.row).await?;
+                        written.arriving.discard().await?;
                         return Err(wrong_order());
                     }
                     Err(error) => {
-                        arrival.discard(&written.row).await?;
+                        written.arriving.discard().await?;
                         return Err(cut_off(error));
                     }
                 }
@@ -90,7 +94,7 @@ struct Arrival<'a> {
 
 /// A file whose bytes are all in the store, and whose row still says that it arrives.
 struct Written {
-    row: file::Model,
+    arriving: Arriving,
     size: i64,
     /// Its first bytes.
     head: Vec<u8>,
@@ -109,29 +113,24 @@ impl Arrival<'_> {
             category: self.category,
         };
         let row = self.storage.announce(new).await?;
-        let left = self.storage.remaining(self.storage.platform.db.read(), self.tenant).await?;
-        let limit = left.min(self.storage.settings.max_upload_bytes);
-        let written = match self.write(field, &row.object_name, limit).await {
+        let mut arriving = Arriving { storage: self.storage.clone(), tenant: self.tenant, row, is_over: false };
+        let written = match self.write(field, &mut arriving).await {
             Ok((size, head)) => check_content(self.category, &head).map(|()| (size, head)),
             Err(error) => Err(error),
         };
         match written {
-            Ok((size, head)) => Ok(Written { row, size, head }),
+            Ok((size, head)) => Ok(Written { arriving, size, head }),
             Err(error) => {
-                self.discard(&row).await?;
+                arriving.discard().await?;
                 Err(error)
             }
         }
     }
 
-    async fn discard(&self, row: &file::Model) -> Result<()> {
-        self.storage.discard(self.tenant, row).await
-    }
-
     /// Streams the bytes; nothing is visible in the store before the last one.
-    async fn write(&self, mut field: Field<'_>, object_name: &str, limit: u64) -> Result<(i64, Vec<u8>)> {
+    async fn write(&self, mut field: Field<'_>, arriving: &mut Arriving) -> Result<(i64, Vec<u8>)> {
         let store = self.storage.store(self.tenant).await?;
-        let put = store.put_multipart(&Path::from(object_name)).await.map_err(Error::internal)?;
+        let put = store.put_multipart(&Path::from(&*arriving.row.object_name)).await.map_err(Error::internal)?;
         let mut writer = WriteMultipart::new_with_chunk_size(put, 5 * 1024 * 1024);
         let mut size = 0u64;
         let mut head = Vec::new();
@@ -145,9 +144,13 @@ impl Arrival<'_> {
                 }
             };
             size += chunk.len() as u64;
-            if size > limit {
+            let fits = match size <= self.storage.settings.max_upload_bytes {
+                true => arriving.reserve(i64::try_from(size).map_err(Error::internal)?).await,
+                false => Ok(false),
+            };
+            if !matches!(fits, Ok(true)) {
                 writer.abort().await.map_err(Error::internal)?;
-                return Err(ErrorCode::RequestEntityTooLarge.into());
+                return Err(fits.err().unwrap_or_else(|| ErrorCode::RequestEntityTooLarge.into()));
             }
             content::look(&mut head, &chunk);
             writer.wait_for_capacity(2).await.map_err(Error::internal)?;
@@ -162,23 +165,72 @@ impl Arrival<'_> {
     }
 
     async fn finish(&self, written: Written, origin: &RequestOrigin) -> Result<Reply<Uploaded>> {
-        let Written { row, size, head } = written;
+        let Written { mut arriving, size, head } = written;
         let platform = &self.storage.platform;
         let tx = platform.db.begin().await?;
+        let stored = self.storage.settle(&tx, arriving.row.clone(), size, &head).await?;
+        file::usage::add(&tx, self.tenant, 0, 0, -arriving.row.size_bytes).await?;
         let quota = self.storage.settings.quota_bytes;
         if !file::take_quota(&tx, self.tenant, Taking::Stored, size, quota).await? {
             drop(tx);
-            self.discard(&row).await?;
+            arriving.discard().await?;
             return Err(ErrorCode::RequestEntityTooLarge.into());
         }
-        let stored = self.storage.settle(&tx, row, size, &head).await?;
         let actor = origin.actor(self.caller.user_id);
         let record = AuditRecord::new(Some(stored.organization_id), actor, "file.upload")
             .target("file", stored.id)
             .details(serde_json::json!({"size": size, "category": self.category}));
         audit::record(&tx, &platform.clock, record).await?;
+        // Whatever becomes of this, its bytes may be a stored file's from here on.
+        arriving.is_over = true;
         tx.commit().await?;
         Ok(Reply::created(stored.into(), "The file is stored."))
+    }
+}
+
+/// A file that arrives: its row says how much of the quota is reserved for it. Dropped before it is stored, it is discarded.
+struct Arriving {
+    storage: Storage,
+    tenant: Tenant,
+    row: file::Model,
+    is_over: bool,
+}
+
+impl Arriving {
+    /// Reserves what is needed for so many bytes in all; `false` where they do not fit.
+    async fn reserve(&mut self, size: i64) -> Result<bool> {
+        let missing = size - self.row.size_bytes;
+        if missing <= 0 {
+            return Ok(true);
+        }
+        // Where a whole step does not fit, what is here may.
+        for more in [missing.max(STEP), missing] {
+            if self.storage.reserve_arriving(self.tenant, self.row.id, more).await? {
+                self.row.size_bytes += more;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn discard(mut self) -> Result<()> {
+        self.storage.discard(self.tenant, &self.row).await?;
+        self.is_over = true;
+        Ok(())
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let (storage, tenant, row) = (self.storage.clone(), self.tenant, self.row.clone());
+        tokio::spawn(async move {
+            if let Err(error) = storage.discard(tenant, &row).await {
+                tracing::error!(%error, file = %row.id, "what arrived of a file whose upload was given up stays for the sweep");
+            }
+        });
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a planner may know of the selected sources: the caller's governed catalogue, with the values of
 //! columns that have few, read as the caller may read them.
 
-use std::{hash::Hasher, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use rivergen_kernel::{DataSourceId, Error, Result};
+use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result};
 use rivergen_platform::{Bus, Event, Kept};
 use rivergen_policies::rule::TableName;
 use rivergen_runs::{
@@ -22,11 +22,11 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 /// Of one column, which then has no vocabulary.
 const LONGEST_LOOK_AT_ONE: Duration = Duration::from_secs(1);
 
-/// The values of columns, by table and by what the caller may see of it.
-pub(crate) type Samples = Kept<(DataSourceId, String, u64), Arc<Vec<Vec<String>>>>;
+/// The values of columns, by the table's source and by what governs the caller on the table.
+pub(crate) type Samples = Kept<(DataSourceId, Vec<u8>), Arc<Vec<Vec<String>>>>;
 
 pub(crate) fn samples(bus: &Bus) -> Samples {
-    let of_source = |(source, ..): &(DataSourceId, String, u64), _: &_| vec![Event::DataSourceChanged(*source)];
+    let of_source = |(source, _): &(DataSourceId, Vec<u8>), _: &_| vec![Event::DataSourceChanged(*source)];
     Kept::new(bus, 10_000, Duration::from_secs(600), of_source)
         .clearing_on(bus, |event| matches!(event, Event::PoliciesChanged(_)))
 }
@@ -34,6 +34,7 @@ pub(crate) fn samples(bus: &Bus) -> Samples {
 /// Builds the planner's context; only tables of the named schemas where any are named.
 pub(crate) fn build<'a>(
     engine: &'a Engine,
+    caller: &'a Caller,
     samples: &'a Samples,
     catalogue: &'a Catalogue,
     schemas: &'a [String],
@@ -53,7 +54,7 @@ pub(crate) fn build<'a>(
                 continue;
             }
             withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
-            let values = values_of(engine, samples, catalogue, table, deadline).await;
+            let values = values_of(engine, caller, samples, catalogue, table, deadline).await;
             tables.push(describe(catalogue, table, &values));
         }
         Ok(Context {
@@ -113,50 +114,63 @@ fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>
 }
 
 /// For each visible column its distinct values, where it is text, unmasked, and has few; none where they could not all be
-/// read in time: a question can do without, and the next one looks again.
+/// read in time: a question can do without, and the next one looks again. They are kept for a while, but not where a row
+/// filter looks entitlements up in a table: that may change without a policy that has.
 async fn values_of(
     engine: &Engine,
+    caller: &Caller,
     samples: &Samples,
     catalogue: &Catalogue,
     table: &CatalogueTable,
     deadline: Instant,
 ) -> Arc<Vec<Vec<String>>> {
-    let mut seen = std::hash::DefaultHasher::new();
-    seen.write(format!("{:?}", table.decision).as_bytes());
-    let key = (table.source_id, table.name.to_string(), seen.finish());
+    let key = (table.source_id, table.governance());
     let look = async {
         let mut values = Vec::new();
         for column in table.visible_columns() {
             let is_vocabulary = ColumnType::from(&column.arrow_type) == ColumnType::Text
                 && !table.decision.masks.contains_key(&column.name)
                 && !column.primary_key;
-            let found = if is_vocabulary { distinct(engine, catalogue, &table.name, &column.name).await } else { None };
+            let found = match is_vocabulary {
+                true => distinct(engine, caller, catalogue, &table.name, &column.name).await?,
+                false => None,
+            };
             values.push(found.unwrap_or_default());
         }
-        Arc::new(values)
+        Ok::<_, Error>(Arc::new(values))
     };
-    let in_time = async { timeout_at(deadline, look).await.map_err(Error::internal) };
+    let in_time = async { timeout_at(deadline, look).await.map_err(Error::internal)? };
+    if table.decision.row_filters.iter().any(|filter| !filter.written.tables().is_empty()) {
+        return in_time.await.unwrap_or_default();
+    }
     samples.get_or_load(key, in_time).await.unwrap_or_default()
 }
 
-/// `None` where there are too many, or where they cannot be read.
-async fn distinct(engine: &Engine, catalogue: &Catalogue, table: &TableName, column: &str) -> Option<Vec<String>> {
+/// `None` where there are too many, or where they cannot be read: also where each query of the caller counts, since the question
+/// has asked for one alone.
+async fn distinct(
+    engine: &Engine,
+    caller: &Caller,
+    catalogue: &Catalogue,
+    table: &TableName,
+    column: &str,
+) -> Result<Option<Vec<String>>> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (catalog, schema, name, column) =
         (quoted(&table.catalog), quoted(&table.schema), quoted(&table.table), quoted(column));
     let most = MOST_VALUES + 1;
     let sql =
         format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
-    let look = async {
-        let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK_AT_ONE));
-        let session = engine.session(catalogue, &sql, None, limits).await.ok()?;
-        let planned = session.plan(&sql, &serde_json::Map::new()).await.ok()?;
-        planned.collect_json_rows().await.ok()
+    let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK_AT_ONE));
+    let answer = match engine.glance(caller, catalogue, &sql, limits).await {
+        Ok(Some(answer)) => answer,
+        // There is no place for it now; the next question looks again.
+        Err(error) if error.code == ErrorCode::QueryLimitExceeded => return Err(error),
+        Ok(None) | Err(_) => return Ok(None),
     };
-    let answer = look.await?;
     // What stands in a question may come to stand in the record of its run, and PostgreSQL's text holds no zero byte.
     let told = answer.rows.iter().filter_map(|row| row.first()?.as_str());
     let mut values: Vec<String> = told.filter(|value| !value.contains('\0')).map(str::to_owned).collect();
     values.sort();
-    (answer.rows.len() <= MOST_VALUES).then_some(values)
+    Ok((answer.rows.len() <= MOST_VALUES).then_some(values))
 }

@@ -2,7 +2,8 @@
 //!
 //! [`planner`] turns words into SQL and knows nothing of HTTP or the database; `context` tells it what the caller may see;
 //! [`execution`] is the course of a run, its events and its end; [`prompt`] what is saved, [`template`] questions with places
-//! for values; [`semantics`] what people say of the data.
+//! for values; [`semantics`] what people say of the data; [`planners`] whom an organization's questions are put to;
+//! [`schedule`] has saved questions asked by themselves.
 
 mod chart;
 mod context;
@@ -12,7 +13,9 @@ pub mod glossary;
 pub mod migrations;
 pub mod personal_data;
 pub mod planner;
+pub mod planners;
 pub mod prompt;
+pub mod schedule;
 pub mod semantics;
 pub mod sweep;
 pub mod template;
@@ -21,9 +24,9 @@ pub mod verified;
 use std::sync::Arc;
 
 use execution::{ask, cancel, stream};
-use planner::{EmbeddedPlanner, Planner};
+pub use planners::{AnyModel, OperatorsModel, Planners};
 use prompt::{analytics, clear, delete, executions, get, history, list, restore, update, versions};
-use rivergen_kernel::{Error, Result};
+use rivergen_identity::directory::Directory;
 use rivergen_platform::http::Authenticator;
 use rivergen_runs::Engine;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -37,42 +40,20 @@ pub struct Studio {
     live: execution::live::Live,
     /// Asks again who somebody is that follows a run for long.
     authenticator: Arc<dyn Authenticator>,
-}
-
-/// The planners that can be chosen by name; the first is the default.
-#[derive(Clone)]
-pub struct Planners(Arc<[Arc<dyn Planner>]>);
-
-impl Planners {
-    /// The embedded planner alone.
-    pub fn embedded() -> Self {
-        Self(Arc::from([Arc::new(EmbeddedPlanner::new()) as Arc<dyn Planner>]))
-    }
-
-    /// Another one in front.
-    pub fn with_default(self, planner: Arc<dyn Planner>) -> Self {
-        Self(std::iter::once(planner).chain(self.0.iter().cloned()).collect())
-    }
+    /// What somebody may do for whom a question is asked without a session.
+    directory: Arc<dyn Directory>,
 }
 
 impl Studio {
-    pub fn new(engine: Engine, planners: Planners, authenticator: Arc<dyn Authenticator>) -> Self {
+    pub fn new(
+        engine: Engine,
+        planners: Planners,
+        authenticator: Arc<dyn Authenticator>,
+        directory: Arc<dyn Directory>,
+    ) -> Self {
         let samples = context::samples(engine.platform.db.bus());
         let live = execution::live::Live::new(engine.platform.db.bus());
-        Self { engine, planners, samples, live, authenticator }
-    }
-
-    /// The planner of that name, or the default one.
-    fn planner(&self, name: Option<&str>) -> Result<Arc<dyn Planner>> {
-        let planners = &self.planners.0;
-        let found = match name {
-            None => planners.first(),
-            Some(name) => planners.iter().find(|planner| planner.name() == name),
-        };
-        found.cloned().ok_or_else(|| {
-            let names: Vec<&str> = planners.iter().map(|planner| planner.name()).collect();
-            Error::invalid_field("ai_model", format!("must be one of {}", names.join(", ")))
-        })
+        Self { engine, planners, samples, live, authenticator, directory }
     }
 }
 
@@ -83,20 +64,30 @@ pub fn operations() -> OpenApiRouter<Studio> {
         .routes(routes!(list::list_prompts))
         .routes(routes!(history::get_prompt_history))
         .routes(routes!(clear::clear_history))
-        .routes(routes!(analytics::get_query_analytics))
+        .routes(routes!(analytics::queries::get_query_analytics))
         .routes(routes!(get::get_prompt, update::update_prompt, delete::delete_prompt))
         .routes(routes!(restore::restore_prompt))
         .routes(routes!(versions::list_prompt_versions))
         .routes(routes!(versions::restore_prompt_version))
         .routes(routes!(ask::execute_again))
         .routes(routes!(executions::get_execution_history))
-        .routes(routes!(analytics::get_prompt_analytics))
+        .routes(routes!(analytics::question::get_prompt_analytics))
         .routes(routes!(execution::get_execution_status))
         .routes(routes!(cancel::cancel_execution))
         .routes(routes!(stream::stream_events))
         .routes(routes!(execution::clarify::clarify_execution))
         .routes(routes!(execution::save::save_execution))
         .routes(routes!(execution::feedback::give_feedback))
+        .routes(routes!(planners::get::get_planners, planners::replace::replace_planners))
+        .routes(routes!(schedule::create::create_schedule))
+        .routes(routes!(schedule::list::list_schedules))
+        .routes(routes!(
+            schedule::get::get_schedule,
+            schedule::update::update_schedule,
+            schedule::delete::delete_schedule
+        ))
+        .routes(routes!(schedule::run_now::run_schedule))
+        .routes(routes!(schedule::history::list_scheduled_runs))
         .routes(routes!(glossary::get::get_glossary, glossary::replace::replace_glossary))
         .routes(routes!(semantics::list::list_semantics, semantics::create::create_semantics))
         .routes(routes!(semantics::propose::propose_semantics))

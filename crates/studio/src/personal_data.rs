@@ -1,11 +1,21 @@
-//! What this room keeps about a person, for an access request: what they saved, and what they asked; and what
-//! may become another's.
+//! What this room keeps about a person, for an access request: what they saved, what they asked, and what was sent to them;
+//! and what may become another's.
 
-use rivergen_platform::personal_data::{Owned, OwnedRows, Records, Rows};
-use sea_orm::ActiveEnum;
+use chrono::{DateTime, Utc};
+use rivergen_kernel::{PromptScheduleId, Result, Tenant, UserId};
+use rivergen_platform::{
+    Transaction,
+    db::TenantScope,
+    personal_data::{Owned, OwnedRows, Records, Rows},
+};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use serde_json::json;
 
-use crate::{execution, prompt, semantics, template, verified};
+use crate::{
+    execution, prompt,
+    schedule::{self, PausedReason, run::sent},
+    semantics, template, verified,
+};
 
 pub fn records() -> Vec<Box<dyn Records>> {
     vec![
@@ -63,6 +73,27 @@ pub fn records() -> Vec<Box<dyn Records>> {
                     "is_own": row.user_id.is_some(), "created_at": row.created_at, "updated_at": row.updated_at})
             },
         }),
+        // Index: prompt_schedules(owner_user_id, id).
+        Box::new(Rows::<schedule::Entity> {
+            name: "prompt_schedules",
+            id: schedule::Column::Id,
+            of: |subject| Some(subject.shared(schedule::Column::OwnerUserId, schedule::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "prompt_id": row.prompt_id, "name": row.name,
+                    "timing": row.timing, "mail_to_user_ids": row.mail_to_user_ids, "webhook": row.webhook_origin,
+                    "status": row.status.to_value(), "created_at": row.created_at, "updated_at": row.updated_at})
+            },
+        }),
+        // Index: prompt_schedule_deliveries(user_id, id).
+        Box::new(Rows::<sent::Entity> {
+            name: "prompt_schedule_deliveries",
+            id: sent::Column::Id,
+            of: |subject| Some(subject.shared(sent::Column::UserId, sent::Column::OrganizationId)),
+            shown: |row| {
+                json!({"id": row.id, "organization_id": row.organization_id, "run_id": row.run_id,
+                    "status": row.status.to_value(), "at": row.at})
+            },
+        }),
     ]
 }
 
@@ -76,5 +107,46 @@ pub fn possessions() -> Vec<Box<dyn Owned>> {
         Box::new(OwnedRows::<verified::Entity> { owner: verified::Column::CreatedByUserId }),
         // Index: prompt_semantics(created_by_user_id, id).
         Box::new(OwnedRows::<semantics::Entity> { owner: semantics::Column::CreatedByUserId }),
+        Box::new(Schedules),
     ]
+}
+
+/// They run as their owner: an heir has them paused, until they want them as theirs, and without a webhook that another chose.
+/// A run that is under way, or about to be, is nobody's any more.
+struct Schedules;
+
+#[async_trait::async_trait]
+impl Owned for Schedules {
+    async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<u64> {
+        use schedule::{Column, run};
+        // Index: prompt_schedules(owner_user_id, id).
+        let theirs = tenant
+            .find::<schedule::Entity>()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::OwnerUserId.eq(from))
+            .lock_exclusive()
+            .into_tuple::<PromptScheduleId>()
+            .all(tx.conn())
+            .await?;
+        // Index: prompt_schedule_runs(schedule_id, due_at), unique.
+        run::Entity::delete_many()
+            .filter(run::Column::ScheduleId.is_in(theirs))
+            .filter(run::Column::Status.is_in(run::Status::UNDER_WAY))
+            .exec(tx.conn())
+            .await?;
+        // Index: prompt_schedules(owner_user_id, id).
+        let moved = schedule::Entity::update_many()
+            .col_expr(Column::OwnerUserId, Expr::value(to))
+            .col_expr(Column::Status, Expr::value(schedule::Status::Paused))
+            .col_expr(Column::PausedReason, Expr::value(Some(PausedReason::HandedOver)))
+            .col_expr(Column::NextRunAt, Expr::value(None::<DateTime<Utc>>))
+            .col_expr(Column::Webhook, Expr::value(None::<Vec<u8>>))
+            .col_expr(Column::WebhookOrigin, Expr::value(None::<String>))
+            .filter(Column::OrganizationId.eq(tenant.organization_id()))
+            .filter(Column::OwnerUserId.eq(from))
+            .exec(tx.conn())
+            .await?;
+        Ok(moved.rows_affected)
+    }
 }

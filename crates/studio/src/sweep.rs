@@ -12,9 +12,9 @@ use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
 };
 
-use crate::{Studio, execution, prompt, template};
+use crate::{Studio, execution, prompt, schedule, template};
 
-/// How long a deleted question can be restored, and the steps of a run are told.
+/// How long a deleted question can be restored, and the steps of a run and the runs of a schedule are told.
 pub(crate) const KEPT: chrono::Duration = chrono::Duration::days(30);
 /// What one transaction removes: SQLite has one writer, which others wait for.
 const BATCH: u64 = 1000;
@@ -63,10 +63,14 @@ impl Handler for Purge {
     }
 }
 
-/// Removes what was deleted before then, and the steps of runs from before it: no run takes as long as they are kept.
+/// Removes what was deleted before then, and the steps of runs and the runs of schedules from before it: no run takes as long
+/// as they are kept.
 async fn purge(platform: &Platform, until: DateTime<Utc>) -> Result<()> {
     // Index: prompt_execution_events(at).
     purge_rows::<execution::event::Entity>(platform, execution::event::Column::Id, execution::event::Column::At, until)
+        .await?;
+    // Index: prompt_schedule_runs(due_at).
+    purge_rows::<schedule::run::Entity>(platform, schedule::run::Column::Id, schedule::run::Column::DueAt, until)
         .await?;
     // Index: prompts(deleted_at) where deleted.
     purge_rows::<prompt::Entity>(platform, prompt::Column::Id, prompt::Column::DeletedAt, until).await?;

@@ -203,6 +203,23 @@ impl Directory for TenancyDirectory {
         member::rename(tx, &user).await
     }
 
+    async fn keeps_ways_in(&self, tx: &Transaction, user: UserId) -> Result<bool> {
+        // In one order, so that of two owners who give up the last of it at once the second sees what the first has done.
+        let memberships = member::Entity::find()
+            .filter(member::Column::UserId.eq(user))
+            .order_by_asc(member::Column::OrganizationId)
+            .all(tx.conn())
+            .await?;
+        for membership in memberships {
+            let tenant = Tenant::on_behalf_of(membership.organization_id);
+            organization::lock(tx, tenant).await?;
+            if !member::keeps_a_way_in(tx, tenant, user, None).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()> {
         // In one order, so that of two who close their accounts at once one waits for the other.
         let memberships = member::Entity::find()
@@ -250,6 +267,23 @@ impl Directory for TenancyDirectory {
                 .exec(tx.conn())
                 .await?;
             tx.publish(Event::OrganizationChanged(membership.organization_id)).await?;
+        }
+        tx.publish(Event::UserChanged(user)).await
+    }
+
+    async fn hold_organizations(&self, tx: &Transaction, user: UserId) -> Result<()> {
+        // In one order, as whoever closes an account.
+        let organizations: Vec<OrganizationId> = member::Entity::find()
+            .select_only()
+            .column(member::Column::OrganizationId)
+            .filter(member::Column::UserId.eq(user))
+            .order_by_asc(member::Column::OrganizationId)
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        for id in organizations {
+            organization::lock(tx, Tenant::on_behalf_of(id)).await?;
+            tx.publish(Event::MembersChanged(id)).await?;
         }
         tx.publish(Event::UserChanged(user)).await
     }

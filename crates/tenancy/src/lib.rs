@@ -19,7 +19,7 @@ pub mod workspace;
 
 use std::sync::Arc;
 
-use member::page::Headcounts;
+use member::page::Lists;
 use rivergen_identity::Identity;
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, WorkspaceId};
 use rivergen_platform::personal_data::{Owned, Records};
@@ -33,7 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub struct Tenancy {
     pub identity: Identity,
     pub standings: Standings,
-    pub(crate) headcounts: Headcounts,
+    pub(crate) lists: Lists,
     pub(crate) usages: Usages,
     /// What all rooms keep about people.
     records: Arc<[Box<dyn Records>]>,
@@ -48,10 +48,10 @@ impl Tenancy {
         records: Vec<Box<dyn Records>>,
         possessions: Vec<Box<dyn Owned>>,
     ) -> Self {
-        let headcounts = Headcounts::new(&identity.platform.db);
+        let lists = Lists::new(&identity.platform.db);
         let usages = Usages::new(&identity.platform.db);
         let (records, possessions) = (records.into(), possessions.into());
-        Self { identity, standings, headcounts, usages, records, possessions }
+        Self { identity, standings, lists, usages, records, possessions }
     }
 
     /// The caller, standing in the organization that a path names, with what they hold in the whole of it alone: a session

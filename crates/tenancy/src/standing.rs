@@ -266,14 +266,6 @@ impl Standing {
         self.membership(Some(workspace), now).map(|membership| Membership { permissions, ..membership })
     }
 
-    /// What the member may give and take in a scope of roles: one workspace, or the whole organization.
-    pub fn authority(&self, scope: Option<WorkspaceId>, now: DateTime<Utc>) -> Option<Membership> {
-        match scope {
-            Some(workspace) => self.membership_of_workspace(workspace, now),
-            None => self.membership(None, now),
-        }
-    }
-
     /// The roles that the member was given, through which they have a permission.
     pub fn sources(
         &self,

@@ -67,7 +67,7 @@ for method in ["client_secret_basic", "client_secret_post"]:
     token = session.fetch_token(
         about["token_endpoint"], authorization_response=follow(url), code_verifier=verifier, state=state
     )
-    claims = jwt.decode(token["id_token"], keys, algorithms=["ES256"]).claims
+    claims = jwt.decode(token["id_token"], keys, algorithms=["RS256"]).claims
     assert claims["nonce"] == nonce and claims["aud"] == application["id"] and claims["iss"] == issuer, claims
     info = session.get(about["userinfo_endpoint"]).json()
     assert info["email"] == person["email"] and info["sub"] == claims["sub"], info

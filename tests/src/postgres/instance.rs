@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,6 +11,11 @@ use std::{
 };
 
 use url::Url;
+
+use crate::{
+    account::{Account, run},
+    port,
+};
 
 /// The superuser of an instance that we start.
 const USER: &str = "rivergen_test";
@@ -58,18 +63,18 @@ fn start(folder: &Path) -> u16 {
     }
     fs::create_dir(&home).unwrap();
     fs::write(home.join("password"), PASSWORD).unwrap();
-    if user_id() == "0" {
-        run(Command::new("chown").args(["-R", account()]).arg(&home));
-    }
+    let account = Account::of("postgres");
+    account.take(&home);
     let data = home.join("data");
-    run(as_account(&programs.join("initdb"), &home)
+    run(account
+        .command(&programs.join("initdb"), &home)
         .args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"])
         .arg("--pwfile")
         .arg(home.join("password"))
         .arg("-D")
         .arg(&data));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut server = as_account(&programs.join("postgres"), &home);
+    let port = port::for_a_program();
+    let mut server = account.command(&programs.join("postgres"), &home);
     server
         .arg("-D")
         .arg(&data)
@@ -126,29 +131,4 @@ fn user_id() -> &'static str {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     });
     &ID
-}
-
-/// PostgreSQL refuses to run as root.
-fn account() -> &'static str {
-    let exists = Command::new("id").arg("postgres").output().is_ok_and(|output| output.status.success());
-    if exists { "postgres" } else { "nobody" }
-}
-
-fn as_account(program: &Path, home: &Path) -> Command {
-    let mut command = if user_id() == "0" {
-        let group = Command::new("id").args(["-gn", account()]).output().unwrap();
-        let group = String::from_utf8(group.stdout).unwrap();
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", account(), "--regid", group.trim(), "--clear-groups"]).arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    command.current_dir(home);
-    command
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_tests::{Backend, Binary, Client, Organization, PASSWORD, Server, Siem, eventually, on_both_backends};
+use rivergen_tests::{
+    Backend, Binary, Client, ClosedPort, Organization, PASSWORD, Server, Siem, eventually, on_both_backends,
+};
 use serde_json::{Value, json};
 
 use crate::{cli::succeeded, organizations::audit_export::assert_verified};
@@ -61,7 +63,7 @@ fn in_order(mut told: Vec<(i64, i64, String)>) -> Vec<(i64, i64, String)> {
 }
 
 async fn a_webhook_gets_what_happens_signed_and_verifiable(backend: Backend) {
-    let siem = Siem::webhook("127.0.0.1:0".parse().unwrap()).await;
+    let siem = Siem::webhook(ClosedPort::take().open());
     let settings = Siem::webhook_settings(siem.address, "start = \"beginning\"");
     let server = Server::start(backend, &settings).await;
     let acme = server.organization("Acme").await;
@@ -163,8 +165,8 @@ async fn syslog_over_tls(backend: Backend) {
 }
 
 async fn a_receiver_that_comes_back_gets_everything(backend: Backend) {
-    let address = Siem::nowhere().await;
-    let server = Server::start(backend, &Siem::webhook_settings(address, "")).await;
+    let port = ClosedPort::take();
+    let server = Server::start(backend, &Siem::webhook_settings(port.address(), "")).await;
     let acme = server.organization("Acme").await;
     let failures = async |least: i64| {
         server.clock().advance(Duration::seconds(601));
@@ -180,7 +182,7 @@ async fn a_receiver_that_comes_back_gets_everything(backend: Backend) {
     let error = server.rows("SELECT last_error FROM audit_streams").await;
     assert!(error[0]["last_error"].as_str().unwrap().contains("refused"), "{error:?}");
 
-    let siem = Siem::webhook(address).await;
+    let siem = Siem::webhook(port.open());
     siem.refuse(true);
     failures(3).await;
     let error = server.rows("SELECT last_error FROM audit_streams").await;
@@ -203,10 +205,10 @@ async fn a_receiver_that_comes_back_gets_everything(backend: Backend) {
 async fn nothing_is_lost_when_the_server_is_killed() {
     let folder = tempfile::Builder::new().prefix("rivergen-streams-").tempdir().unwrap();
     let url = Binary::configure(folder.path());
-    let address = Siem::nowhere().await;
+    let port = ClosedPort::take();
     let file = folder.path().join("rivergen.toml");
     let settings = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, settings + &Siem::webhook_settings(address, "start = \"beginning\"")).unwrap();
+    std::fs::write(&file, settings + &Siem::webhook_settings(port.address(), "start = \"beginning\"")).unwrap();
     let begun = succeeded(Binary::run(folder.path(), &["audit", "streams"]));
     assert!(begun.contains("siem (webhook, json)") && begun.contains("has not begun"), "{begun}");
     let acme = format!(
@@ -225,7 +227,7 @@ async fn nothing_is_lost_when_the_server_is_killed() {
         assert!(state.contains(word), "{word} is not in {state}");
     }
 
-    let siem = Siem::webhook(address).await;
+    let siem = Siem::webhook(port.open());
     let mut server = serve_again(folder.path(), &url).await;
     for _ in 0..4 {
         sign_in(&url, 5).await;

@@ -1,6 +1,6 @@
 //! Bad input across operations: each has its status and code, says what to do, and leaves no half-made object.
 
-use rivergen_tests::{Organization, Server, fixtures, on_both_databases};
+use rivergen_tests::{ClosedPort, Organization, Server, fixtures, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
@@ -94,6 +94,7 @@ const BODIES: &[&str] = &[
     "/api/v1/prompts/executions/1/feedback",
     "/api/v1/prompts/executions/1/clarify",
     "/api/v1/prompts/executions/1/save",
+    "/api/v1/prompts/1/schedules",
     "/api/v1/prompts/semantic-layer",
     "/api/v1/prompts/semantic-layer/import",
     "/api/v1/prompts/semantic-layer/proposals",
@@ -196,9 +197,8 @@ async fn unreachable(acme: &Organization, host: &str, port: u16) -> (i64, Value)
 
 async fn an_unreachable_host(server: &Server) {
     let acme = server.organization("Acme").await;
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (id, source) = unreachable(&acme, "127.0.0.1", port).await;
+    let closed = ClosedPort::take();
+    let (id, source) = unreachable(&acme, "127.0.0.1", closed.number()).await;
     assert!(source["failure_reason"].as_str().is_some_and(|text| text.contains("check host")), "{source}");
     let data = acme.admin.client.post_empty(&format!("/api/v1/data-sources/{id}/test")).await.ok();
     assert_eq!((data["connection_successful"].as_bool(), data["status"].as_str()), (Some(false), Some("failed")));

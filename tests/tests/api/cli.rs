@@ -2,6 +2,7 @@
 
 use std::{process::Output, time::Duration};
 
+use rivergen_local_model::tiny::Tiny;
 use rivergen_tests::{Binary, Client, PASSWORD, eventually, fixtures, mmdb};
 use serde_json::{Value, json};
 
@@ -413,5 +414,40 @@ fn a_planner_is_held_against_questions_with_known_answers() {
     // Nobody gets everything right.
     failed(Binary::run(folder.path(), &["eval", "csv", questions, "--limit", "5", "--at-least", "101"]));
     failed(Binary::run(folder.path(), &["eval", "csv", "nowhere.csv"]));
-    failed(Binary::run(folder.path(), &["eval", "csv", questions, "--planner", "chat"]));
+    for planner in ["chat", "local"] {
+        let told = failed(Binary::run(folder.path(), &["eval", "csv", questions, "--planner", planner]));
+        assert!(told.contains("none is set"), "{told}");
+    }
+    // A model on this machine is a planner like the others.
+    let answer = json!({"sql": "SELECT 7 AS seven", "explanation": "Seven."}).to_string();
+    Tiny { context: 32_768, ..Tiny::knowing("qwen2", &[&answer]) }.write(&folder.path().join("tiny.gguf")).unwrap();
+    let settings = "[planner.local]\nfile = \"tiny.gguf\"\ncontext_tokens = 16384\nanswer_tokens = 256";
+    std::fs::write(folder.path().join("rivergen.toml"), settings).unwrap();
+    let arguments = ["eval", "csv", questions, "--planner", "local", "--limit", "1", "--each"];
+    let printed = succeeded(Binary::run(folder.path(), &arguments));
+    assert!(printed.contains("SELECT 7 AS seven"), "{printed}");
+}
+
+#[test]
+fn a_model_on_this_machine_that_cannot_be_used_stops_the_start() {
+    let folder = folder();
+    Binary::configure(folder.path());
+    let (settings, model) = (folder.path().join("rivergen.toml"), folder.path().join("tiny.gguf"));
+    let before = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, format!("{before}[planner.local]\nfile = \"tiny.gguf\"\n")).unwrap();
+    let told = |reason: &str| {
+        for command in ["check-config", "serve"] {
+            let told = failed(Binary::run(folder.path(), &[command]));
+            assert!(told.contains("planner.local.file: tiny.gguf: ") && told.contains(reason), "{command}: {told}");
+        }
+    };
+    told("No such file");
+    std::fs::write(&model, "nonsense").unwrap();
+    told("is no GGUF file");
+    Tiny::random("gpt5", 0).write(&model).unwrap();
+    told("of the architecture gpt5; those that can be used are llama, qwen2, qwen3");
+    Tiny::random("llama", 0).write(&model).unwrap();
+    told("8192 tokens of context were asked for, and the model has 4096");
+    Tiny { context: 8192, ..Tiny::random("qwen3", 0) }.write(&model).unwrap();
+    succeeded(Binary::run(folder.path(), &["check-config"]));
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     a_trusted_device_spares_the_second_factor_for_a_month;
+    a_login_asks_for_the_second_factor_on_a_trusted_device_where_it_is_told_to;
     the_cookie_is_for_the_login_alone;
     another_fingerprint_or_person_gains_nothing;
     an_activation_token_works_once_for_five_minutes_in_its_session;
@@ -79,6 +80,38 @@ async fn a_trusted_device_spares_the_second_factor_for_a_month(server: &Server) 
     server.clock().advance(Duration::days(30));
     let data = login(server, &acme.viewer, &[("x-device-token", token)]).await.ok();
     assert_eq!(data["mfa_required"], true);
+}
+
+async fn a_login_asks_for_the_second_factor_on_a_trusted_device_where_it_is_told_to(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = acme.owner.authenticator_app(server).await;
+    let (device, _) = trusted(server, &acme.owner, &app).await;
+    let log_in = async |ask: bool| {
+        let client = server.anonymous();
+        let request = client.request(Method::POST, "/api/v1/auth/login").header("x-device-token", &device);
+        let body = json!({"email": acme.owner.email, "password": PASSWORD, "ask_second_factor": ask});
+        client.send(request.json(&body)).await.ok()
+    };
+    let with = |data: &Value| server.anonymous().with_token(data["access_token"].as_str().unwrap());
+    // What needs a fresh one says so, whether the proof is too old or the device stood for the factor.
+    let enforce = format!("/api/v1/sso/enforcement/enforce/{}", acme.id);
+    let trial = json!({"sso_mode": "warn", "dry_run": true});
+    let refused = async |client: &rivergen_tests::Client| {
+        let error = client.post(&enforce, trial.clone()).await.error(403, "REAUTHENTICATION_REQUIRED");
+        assert_eq!(error["details"][0]["field"], "second_factor", "{error}");
+    };
+    let spared = with(&log_in(false).await);
+    refused(&spared).await;
+    server.clock().advance(Duration::minutes(11));
+    refused(&spared).await;
+
+    let pending = log_in(true).await;
+    assert_eq!((&pending["mfa_required"], &pending["access_token"]), (&json!(true), &Value::Null));
+    let body = json!({"temporary_token": pending["temporary_token"], "code": app.next_code(server)});
+    let proved = with(&server.anonymous().post("/api/v1/auth/mfa/verify", body).await.ok());
+    proved.post(&enforce, trial.clone()).await.ok();
+    // The device is trusted as before.
+    assert!(log_in(false).await["access_token"].is_string());
 }
 
 async fn the_cookie_is_for_the_login_alone(server: &Server) {

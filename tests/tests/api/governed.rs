@@ -14,6 +14,7 @@ on_both_databases! {
     a_closed_table_is_refused_and_a_closed_column_too;
     a_filter_without_its_attribute_shows_nothing;
     a_policy_that_cannot_be_applied_refuses;
+    what_goes_wrong_names_no_hidden_column;
 }
 
 async fn governed(server: &Server) -> (Organization, Shop) {
@@ -248,4 +249,36 @@ async fn a_policy_that_cannot_be_applied_refuses(server: &Server) {
     acme.viewer.query_with(shop.orders, orders).await.error(403, "POLICY_DENIED");
     let customers = json!({"query": "SELECT id FROM customers"});
     acme.viewer.query_with(shop.crm, customers).await.error(403, "POLICY_DENIED");
+}
+
+async fn what_goes_wrong_names_no_hidden_column(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    // More digits than a number without a scale is read with.
+    database.execute("CREATE TABLE notes (grade numeric, note text); INSERT INTO notes VALUES (1e30, 'Hello')").await;
+    let source = acme.admin.register(database.source("Warehouse")).await;
+    assert_eq!(acme.admin.checked(source).await["status"], "active");
+    let policy = |name: &str, kind: &str, rule_type: &str, config: Value| {
+        json!({"name": name, "type": kind, "data_source_ids": [source], "role_ids": [acme.roles["Viewer"]],
+            "rules": [{"rule_name": "r", "rule_type": rule_type, "rule_config": config}]})
+    };
+    let expression = "CASE WHEN grade > 5 THEN lower(note) ELSE NULL END";
+    let mask = json!({"table": "notes", "column": "note", "masking_function": "expression",
+        "options": {"expression": expression}});
+    let hidden = json!({"table": "notes", "columns": ["grade"]});
+    for policy in [
+        policy("By grade", "data_masking", "mask_column", mask),
+        policy("No grades", "access_control", "deny_access", hidden),
+    ] {
+        acme.admin.client.post("/api/v1/policies", policy).await.created();
+    }
+    let query = |column: &str| json!({"query": format!("SELECT {column} FROM notes")});
+    let told = acme.developer.query_with(source, query("grade")).await.error(422, "UNREADABLE_FILE");
+    assert!(told["message"].as_str().unwrap().contains("grade"), "{told}");
+    // Nor one whose name somebody has guessed.
+    for column in ["note", "note AS grade"] {
+        let told = acme.viewer.query_with(source, query(column)).await.error(422, "UNREADABLE_FILE");
+        assert!(!told.to_string().contains("grade"), "{column}: {told}");
+    }
+    database.remove().await;
 }

@@ -15,6 +15,7 @@ on_both_databases! {
     a_token_is_shown_once_and_kept_as_a_hash;
     whoever_leaves_has_no_tokens_there;
     what_is_not_valid_is_named;
+    of_two_at_once_one_is_the_last_that_there_is_room_for;
 }
 
 const PATH: &str = "/api/v1/auth/tokens";
@@ -206,4 +207,22 @@ async fn what_is_not_valid_is_named(server: &Server) {
     let body = json!({"name": "x", "scopes": ["read"], "expires_in_days": 0});
     viewer.client.post(PATH, body).await.invalid("expires_in_days");
     server.anonymous().post(PATH, json!({"name": "x", "scopes": ["read"]})).await.error(401, "UNAUTHORIZED");
+}
+
+async fn of_two_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    let body = json!({"name": "reader", "scopes": ["read"]});
+    make(&viewer, body.clone()).await;
+    // Parts of the hash are as good as others: nobody comes with such a token.
+    let columns = "user_id, name, prefix, scopes, created_at, made_with_second_factor, made_with_passkey";
+    let others = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 98) \
+         INSERT INTO personal_access_tokens ({columns}, token_hash) \
+         SELECT {columns}, substr(token_hash, 1 + i % 8, 4 + i / 8) FROM personal_access_tokens, n"
+    );
+    server.execute(&others).await;
+    let (made, refused) = server.two_at_once(&viewer.held(), |_| viewer.client.post(PATH, body.clone())).await;
+    made.created();
+    refused.invalid("name");
+    assert_eq!(server.count("SELECT count(*) FROM personal_access_tokens").await, 100);
 }

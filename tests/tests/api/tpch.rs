@@ -8,7 +8,7 @@ use serde_json::json;
 
 const SCALE: &str = "0.1";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_files() {
     let Some(tpch) = Tpch::make(SCALE) else { return };
     let server = Server::start(Backend::Sqlite, "").await;
@@ -18,7 +18,7 @@ async fn over_files() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_postgresql() {
     let Some(tpch) = Tpch::make(SCALE) else { return };
     let server = Server::start(Backend::Sqlite, "").await;
@@ -31,7 +31,7 @@ async fn over_postgresql() {
     database.remove().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_over_files_and_half_over_postgresql() {
     let Some(tpch) = Tpch::make(SCALE) else { return };
     let server = Server::start(Backend::Sqlite, "").await;

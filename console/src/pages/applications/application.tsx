@@ -5,16 +5,24 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { queries } from "../../queries";
 import { useMay, useMe, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Copyable, Facts, Note, Page, When } from "../../ui/basics";
-import { ActionMenu, Confirm } from "../../ui/dialog";
+import { Confirm, Deletion } from "../../ui/confirm";
+import { ActionMenu } from "../../ui/dialog";
 import { Loaded } from "../../ui/loaded";
 import { Editing } from "./editing";
 import { Keys, KeysField, writtenKeys } from "./keys";
+import { Logo } from "./logo";
 import { Crumbs, State } from "./pieces";
 import { Secrets } from "./secrets";
+import { Usage } from "./usage";
+
+const ORIGINS = {
+    administrator: "An administrator, who registered it",
+    registered: "Itself, by registration",
+    document: "Itself, by a document of its own",
+} as const;
 
 export function ApplicationPage() {
     const { id: written } = useParams({ strict: false }) as { id: string };
@@ -31,14 +39,15 @@ export function ApplicationPage() {
             read(api.GET("/api/v1/organizations/{org_id}/oauth-applications/{app_id}", { params: { path } })),
     });
     const one = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}";
-    const changed = async () => {
-        await queries.invalidateQueries({ queryKey: ["application"] });
-        await queries.invalidateQueries({ queryKey: ["applications"] });
-        await queries.invalidateQueries({ queryKey: ["secrets"] });
-    };
+    const changes = [["application"], ["applications"], ["secrets"]];
     const resume = useAction(() => read(api.PATCH(one, { params: { path }, body: { status: "active" } })), {
         done: "It is let in again. The tokens that it had stay void.",
-        changes: [["application"], ["applications"]],
+        changes,
+    });
+    const verify = useAction((verified: boolean) => read(api.PATCH(one, { params: { path }, body: { verified } })), {
+        done: ({ verified_at }) =>
+            verified_at ? "People do not read any more that nobody has checked it." : "People are warned again.",
+        changes,
     });
     const data = application.data;
     const isMine = data?.responsible_user_id === me.data?.user.id;
@@ -84,7 +93,15 @@ export function ApplicationPage() {
                                         ["State", <State key="state" of={loaded} />],
                                         ["Kind", loaded.client_type === "public" ? "Public" : "Confidential"],
                                         ["Registered", <When key="at" at={loaded.created_at} />],
-                                        ["Last used", <When key="used" at={loaded.last_used_at} />],
+                                        ["Came by", ORIGINS[loaded.origin]],
+                                        loaded.jwks_uri
+                                            ? [
+                                                  "Its keys are at",
+                                                  <code key="keys" className="break">
+                                                      {loaded.jwks_uri}
+                                                  </code>,
+                                              ]
+                                            : null,
                                         [
                                             "Answers for it",
                                             isMine ? (
@@ -101,6 +118,25 @@ export function ApplicationPage() {
                                         ],
                                     ]}
                                 />
+                                {loaded.origin !== "administrator" && mayManage && (
+                                    <Note tone={loaded.verified_at ? "good" : "warn"}>
+                                        <div className="row apart">
+                                            <span className="grow">
+                                                {loaded.verified_at ? (
+                                                    <>
+                                                        Checked <When at={loaded.verified_at} />: an administrator
+                                                        vouches for who made it.
+                                                    </>
+                                                ) : (
+                                                    "It registered itself. People read that nobody has checked who made it."
+                                                )}
+                                            </span>
+                                            <ActionButton small action={verify} on={!loaded.verified_at}>
+                                                {loaded.verified_at ? "Take the mark away" : "I have checked it"}
+                                            </ActionButton>
+                                        </div>
+                                    </Note>
+                                )}
                                 {!isMine && mayManage && me.data && (
                                     <Note>
                                         <div className="row apart">
@@ -119,9 +155,17 @@ export function ApplicationPage() {
                             <Secrets path={path} name={loaded.name} />
                         )}
                         {loaded.jwks && <Keys of={loaded.jwks} />}
+                        <Usage path={path} />
+                        {mayManage && <Logo path={path} logo={loaded.logo} />}
                         {mayManage ? (
                             <Editing
-                                key={JSON.stringify({ ...loaded, status: null, last_used_at: null })}
+                                key={JSON.stringify({
+                                    ...loaded,
+                                    status: null,
+                                    last_used_at: null,
+                                    logo: null,
+                                    verified_at: null,
+                                })}
                                 application={loaded}
                                 path={path}
                             />
@@ -141,42 +185,36 @@ export function ApplicationPage() {
                 <Confirm
                     title={`Suspend ${data.name}?`}
                     action="Suspend"
+                    run={() => read(api.POST(`${one}/revoke`, { params: { path } }))}
+                    changes={changes}
                     onClose={() => setAsking(undefined)}
-                    onConfirm={async () => {
-                        await read(api.POST(`${one}/revoke`, { params: { path } }));
-                        await changed();
-                    }}
                 >
                     <p>All of its tokens are void at once, and stay so when it is let in again.</p>
                 </Confirm>
             )}
             {asking === "delete" && data && (
-                <Confirm
-                    title={`Delete ${data.name}?`}
-                    action="Delete"
+                <Deletion
+                    of={data.name}
                     word={data.name}
+                    run={() => read(api.DELETE(one, { params: { path } }))}
+                    changes={[["applications"]]}
+                    onDone={() => void navigate({ to: "/organization/applications" })}
                     onClose={() => setAsking(undefined)}
-                    onConfirm={async () => {
-                        await read(api.DELETE(one, { params: { path } }));
-                        // The list that was known still has it.
-                        queries.removeQueries({ queryKey: ["applications"] });
-                        void navigate({ to: "/organization/applications" });
-                    }}
                 >
                     <p>Whoever signs in with it is shut out at once. It cannot be restored.</p>
-                </Confirm>
+                </Deletion>
             )}
             {asking === "take over" && data && (
                 <Confirm
                     title={`Answer for ${data.name}?`}
                     action="Answer for it"
-                    onClose={() => setAsking(undefined)}
-                    onConfirm={async () => {
+                    run={async () => {
                         const jwks = data.jwks ? writtenKeys(keys) : undefined;
-                        await read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } }));
-                        setKeys("");
-                        await changed();
+                        return read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } }));
                     }}
+                    changes={changes}
+                    onDone={() => setKeys("")}
+                    onClose={() => setAsking(undefined)}
                 >
                     <p>
                         Where nobody is there it acts for you then.{" "}

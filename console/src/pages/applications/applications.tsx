@@ -4,7 +4,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { Badge, Empty, Page, When } from "../../ui/basics";
+import { Badge, Empty, Page, When, showActive } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { State } from "./pieces";
 import { Policy } from "./policy";
@@ -25,7 +25,7 @@ export function Applications() {
             lead="Other programs that sign people in with RiverGen and act for them, never with more than they may do."
             actions={register}
         >
-            <nav className="tabs" aria-label="Parts">
+            <nav className="tabs" ref={showActive} aria-label="Parts">
                 {[
                     ["registered", "Registered"],
                     ["policy", "What members may allow"],
@@ -81,6 +81,9 @@ export function Applications() {
                                 <span className="row">
                                     <Badge>{application.client_type === "public" ? "Public" : "Confidential"}</Badge>
                                     {application.preapproved && <Badge tone="accent">Preapproved</Badge>}
+                                    {application.origin !== "administrator" && !application.verified_at && (
+                                        <Badge tone="warn">Not checked</Badge>
+                                    )}
                                 </span>
                             ),
                         },

@@ -2,9 +2,7 @@
 
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useAction } from "../../ui/action";
-import { Button, Problem } from "../../ui/basics";
-import { Unsaved } from "../../ui/unsaved";
+import { ActionForm, useAction } from "../../ui/action";
 import { BLANK, type Draft, Fields } from "./fields";
 import { writtenKeys } from "./keys";
 import type { Application } from "./pieces";
@@ -41,21 +39,8 @@ export function Editing({ application, path }: { application: Application; path:
         { done: "Saved.", changes: [["application"], ["applications"]], inline: true },
     );
     return (
-        <form
-            className="stack"
-            onSubmit={(event) => {
-                event.preventDefault();
-                void save.start(undefined);
-            }}
-        >
+        <ActionForm action={save} submit="Save" disabled={!touched} touched={touched}>
             <Fields draft={draft} onDraft={setDraft} of={save.of} />
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} />
-            <div className="form-end">
-                <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
-                    Save
-                </Button>
-            </div>
-        </form>
+        </ActionForm>
     );
 }

@@ -40,6 +40,7 @@ export type Draft = Pick<
     | "resources"
     | "scopes"
     | "preapproved"
+    | "dpop_bound_access_tokens"
 > & {
     description: string;
     /** Its public keys as they are typed, where it proves itself by one of them; otherwise it has a secret. */
@@ -57,6 +58,7 @@ export const BLANK: Draft = {
     resources: [],
     scopes: ["read"],
     preapproved: false,
+    dpop_bound_access_tokens: false,
 };
 
 export function Fields({
@@ -208,6 +210,12 @@ export function Fields({
                         value={draft.resources}
                         onValue={(resources) => set({ resources })}
                         error={of("resources")}
+                    />
+                    <Check
+                        label="Only tokens that are bound to a key of its own"
+                        hint="DPoP: whoever steals one cannot use it. The program must send a proof with each request."
+                        checked={draft.dpop_bound_access_tokens}
+                        onChange={(event) => set({ dpop_bound_access_tokens: event.target.checked })}
                     />
                 </div>
             </details>

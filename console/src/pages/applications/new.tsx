@@ -4,12 +4,12 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Copyable, Page, Problem } from "../../ui/basics";
-import { Unsaved } from "../../ui/unsaved";
+import { ActionForm, useAction } from "../../ui/action";
+import { Card, Copyable, Page } from "../../ui/basics";
+import { Secret } from "../../ui/secret";
 import { BLANK, Fields } from "./fields";
 import { writtenKeys } from "./keys";
-import { Crumbs, Secret } from "./pieces";
+import { Crumbs } from "./pieces";
 
 export function NewApplication() {
     const id = useOrganization();
@@ -56,25 +56,19 @@ export function NewApplication() {
         );
     return (
         <Page title="Register an application" crumbs={<Crumbs />} narrow>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void create.start(undefined);
-                }}
-            >
-                <Fields draft={draft} onDraft={setDraft} of={create.of} isNew />
-                {create.error !== undefined && <Problem error={create.error} />}
-                <Unsaved touched={draft !== BLANK} busy={create.busy} what="This application is" />
-                <div className="form-end">
+            <ActionForm
+                action={create}
+                submit="Register"
+                beside={
                     <Link className="button" to="/organization/applications">
                         Cancel
                     </Link>
-                    <Button kind="primary" type="submit" busy={create.busy}>
-                        Register
-                    </Button>
-                </div>
-            </form>
+                }
+                touched={draft !== BLANK}
+                what="This application is"
+            >
+                <Fields draft={draft} onDraft={setDraft} of={create.of} isNew />
+            </ActionForm>
         </Page>
     );
 }

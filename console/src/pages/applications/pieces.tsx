@@ -1,9 +1,8 @@
-// What the pages of applications share: the state of one, the way back, a secret shown once.
+// What the pages of applications share: the state of one, the way back.
 
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import type { Schemas } from "../../api/client";
-import { Copyable, Note, Status } from "../../ui/basics";
+import { Status } from "../../ui/basics";
 
 export type Application = Schemas["OauthApplication"];
 
@@ -19,16 +18,3 @@ export const Crumbs = () => (
         <Link to="/organization/applications">Applications</Link>
     </>
 );
-
-/** What is shown this once, to be copied now. */
-export function Secret({ secret, of, children }: { secret: string; of: string; children?: ReactNode }) {
-    return (
-        <Note tone="good">
-            <div className="stack tight">
-                <b>The secret of {of}. It is shown this once: copy it now.</b>
-                <Copyable text={secret} label="secret" />
-                {children}
-            </div>
-        </Note>
-    );
-}

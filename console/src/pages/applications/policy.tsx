@@ -4,11 +4,16 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Problem } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Card, Check, Choices } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
 import { ScopeChoice } from "./scopes";
+
+const REGISTRATION = [
+    ["off", "None registers itself", "Administrators register them here."],
+    ["token", "With an access token", "Of somebody who may register applications."],
+    ["open", "Whoever wants to", "Only in the organization that the operator named for it."],
+] as const;
 
 export function Policy() {
     const id = useOrganization();
@@ -25,26 +30,30 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
     const id = useOrganization();
     const [applications, setApplications] = useState(policy.applications);
     const [scopes, setScopes] = useState<string[] | undefined>(policy.scopes ?? undefined);
+    const [registration, setRegistration] = useState(policy.registration);
+    const [documents, setDocuments] = useState(policy.client_documents);
     const touched =
-        applications !== policy.applications || JSON.stringify(scopes) !== JSON.stringify(policy.scopes ?? undefined);
+        applications !== policy.applications ||
+        registration !== policy.registration ||
+        documents !== policy.client_documents ||
+        JSON.stringify(scopes) !== JSON.stringify(policy.scopes ?? undefined);
     const save = useAction(
         () =>
             read(
                 api.PUT("/api/v1/organizations/{org_id}/oauth-policy", {
                     params: { path: { org_id: id } },
-                    body: { applications, scopes },
+                    body: { applications, scopes, registration, client_documents: documents },
                 }),
             ),
         { done: "Saved; it holds at once.", changes: [["oauth-policy"]], inline: true },
     );
     return (
-        <form
-            className="stack"
+        <ActionForm
+            action={save}
+            submit={may("oauth_app.manage") && "Save"}
+            disabled={!touched}
+            touched={touched}
             style={{ maxWidth: 760 }}
-            onSubmit={(event) => {
-                event.preventDefault();
-                void save.start(undefined);
-            }}
         >
             <fieldset
                 disabled={!may("oauth_app.manage")}
@@ -89,16 +98,29 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
                         </div>
                     )}
                 </Card>
+                <Card title="Programs that come by themselves">
+                    <p className="soft">Where the operator lets them. People read that nobody has checked them.</p>
+                    <Choices legend="Whether programs may register themselves" isHidden error={save.of("registration")}>
+                        {REGISTRATION.map(([key, label, hint]) => (
+                            <Check
+                                key={key}
+                                type="radio"
+                                name="registration"
+                                label={label}
+                                hint={hint}
+                                checked={registration === key}
+                                onChange={() => setRegistration(key)}
+                            />
+                        ))}
+                    </Choices>
+                    <Check
+                        label="Members may use programs that only a document of their own tells of"
+                        hint="Their client ID is the https address of that document; they are listed at the first sign-in."
+                        checked={documents}
+                        onChange={(event) => setDocuments(event.target.checked)}
+                    />
+                </Card>
             </fieldset>
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} />
-            {may("oauth_app.manage") && (
-                <div className="form-end">
-                    <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
-                        Save
-                    </Button>
-                </div>
-            )}
-        </form>
+        </ActionForm>
     );
 }

@@ -1,7 +1,7 @@
 // The choice of what an application may ask for.
 
 import { Check, Choices } from "../../ui/basics";
-import { Picker } from "../roles";
+import { Picker } from "../roles/picker";
 
 /** As the people whom an application asks read them. */
 const SCOPES = [

@@ -3,12 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { queries } from "../../queries";
-import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Empty, Problem, SelectField, When } from "../../ui/basics";
-import { Confirm, Dialog } from "../../ui/dialog";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Button, Card, Empty, SelectField, When } from "../../ui/basics";
+import { Confirm } from "../../ui/confirm";
+import { Dialog } from "../../ui/dialog";
 import { Loaded } from "../../ui/loaded";
-import { Secret } from "./pieces";
+import { Secret } from "../../ui/secret";
 
 export type Path = { org_id: number; app_id: number };
 
@@ -99,13 +99,7 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
             </Loaded>
             {adding && (
                 <Dialog title="Add a secret" onClose={() => setAdding(false)}>
-                    <form
-                        className="stack"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void add.start(undefined);
-                        }}
-                    >
+                    <ActionForm action={add} submit="Add" onCancel={() => setAdding(false)}>
                         <p className="soft">
                             Those that it has stay good: give it the new one, then remove the old one.
                         </p>
@@ -121,30 +115,23 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
                             ]}
                             error={add.of("expires_in_days")}
                         />
-                        {add.error !== undefined && <Problem error={add.error} />}
-                        <div className="form-end">
-                            <Button onClick={() => setAdding(false)}>Cancel</Button>
-                            <Button kind="primary" type="submit" busy={add.busy}>
-                                Add
-                            </Button>
-                        </div>
-                    </form>
+                    </ActionForm>
                 </Dialog>
             )}
             {replacing && (
                 <Confirm
                     title="Replace all secrets?"
                     action="Replace"
-                    onClose={() => setReplacing(false)}
-                    onConfirm={async () => {
-                        const made = await read(
+                    run={() =>
+                        read(
                             api.POST("/api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret", {
                                 params: { path },
                             }),
-                        );
-                        setShown(made.client_secret);
-                        await queries.invalidateQueries({ queryKey: ["secrets"] });
-                    }}
+                        )
+                    }
+                    changes={[["secrets"]]}
+                    onDone={(made) => setShown(made.client_secret)}
+                    onClose={() => setReplacing(false)}
                 >
                     <p>
                         Its secrets and all of its tokens are void at once. To change a secret without a gap, add one.

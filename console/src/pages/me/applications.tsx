@@ -4,9 +4,8 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { CheckIcon } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { queries } from "../../queries";
 import { Button, Card, Empty, When } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { Confirm } from "../../ui/confirm";
 import { Pager } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { MyPage } from "./my-page";
@@ -32,7 +31,7 @@ export function ConnectedApplications() {
                 {(data) =>
                     data.applications.length === 0 ? (
                         <div className="card">
-                            <Empty title="None">
+                            <Empty title="No connected applications">
                                 When you sign in to another program with RiverGen, it stands here.
                             </Empty>
                         </div>
@@ -76,15 +75,15 @@ export function ConnectedApplications() {
                 <Confirm
                     title={`Disconnect ${ending.name}?`}
                     action="Disconnect"
-                    onClose={() => setEnding(undefined)}
-                    onConfirm={async () => {
-                        await read(
+                    run={() =>
+                        read(
                             api.DELETE("/api/v1/oauth/connected-applications/{app_id}", {
                                 params: { path: { app_id: ending.id } },
                             }),
-                        );
-                        await queries.invalidateQueries({ queryKey: ["connected"] });
-                    }}
+                        )
+                    }
+                    changes={[["connected"]]}
+                    onClose={() => setEnding(undefined)}
                 >
                     <p>Its access to your account ends at once. You may let it in again.</p>
                 </Confirm>

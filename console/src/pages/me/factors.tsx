@@ -4,8 +4,8 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { registerPasskey } from "../../passkey";
-import { useAction } from "../../ui/action";
-import { Button, Copyable, Problem, TextField } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Copyable, TextField } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { NameDialog } from "../../ui/naming";
 
@@ -56,13 +56,7 @@ function ConfirmApp({
     });
     return (
         <Dialog title="Add an authenticator app" onClose={onClose}>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void confirm.start(undefined);
-                }}
-            >
+            <ActionForm action={confirm} submit="Confirm" onCancel={onClose}>
                 <p>Scan this with the app, or type the key.</p>
                 <div className="row" style={{ gap: 18, alignItems: "flex-start" }}>
                     <img className="qr" src={setup.qr_code} alt={`QR code of the key ${setup.manual_entry_key}`} />
@@ -80,14 +74,7 @@ function ConfirmApp({
                         />
                     </div>
                 </div>
-                {confirm.error !== undefined && <Problem error={confirm.error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={confirm.busy}>
-                        Confirm
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Dialog>
     );
 }
@@ -111,12 +98,10 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
     const error = begin.error ?? confirm.error;
     return (
         <Dialog title="Codes by mail" onClose={onClose}>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void (sent ? confirm : begin).start(undefined);
-                }}
+            <ActionForm
+                action={{ ...(sent ? confirm : begin), error }}
+                submit={sent ? "Confirm" : "Send it"}
+                onCancel={onClose}
             >
                 {sent ? (
                     <TextField
@@ -131,14 +116,7 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
                 ) : (
                     <p>We mail you a code to begin with.</p>
                 )}
-                {error !== undefined && <Problem error={error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={begin.busy || confirm.busy}>
-                        {sent ? "Confirm" : "Send it"}
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Dialog>
     );
 }

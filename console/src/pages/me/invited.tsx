@@ -1,12 +1,12 @@
 // The invitations that wait for one's own addresses.
 
 import { api, read } from "../../api/client";
-import { Empty, Facts, Page, Status, When } from "../../ui/basics";
+import { Empty, Page, Status, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 
 export function Invited() {
     return (
-        <Page title="My invitations" narrow>
+        <Page title="My invitations" lead="Open the link in the mail to accept one." narrow>
             <List
                 name="My invitations"
                 of={["invited"]}
@@ -26,9 +26,12 @@ export function Invited() {
                     { head: "State", cell: (each) => <Status value={each.status} /> },
                     { head: "Until", cell: (each) => <When at={each.expires_at} /> },
                 ]}
-                empty={<Empty title="None">An invitation comes by mail, with a link that takes you in.</Empty>}
+                empty={
+                    <Empty title="No invitations">
+                        An invitation comes by mail. Open its link, signed in with the address that it was sent to.
+                    </Empty>
+                }
             />
-            <Facts of={[["To accept one", "open the link in its mail, signed in with the address that it names."]]} />
         </Page>
     );
 }

@@ -2,7 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { Page } from "../../ui/basics";
+import { Page, showActive } from "../../ui/basics";
 
 const PARTS = [
     ["/me", "Profile"],
@@ -15,7 +15,7 @@ const PARTS = [
 export function MyPage({ title, lead, children }: { title: string; lead?: string; children: ReactNode }) {
     return (
         <Page title={title} lead={lead} narrow>
-            <nav className="tabs" aria-label="Your account">
+            <nav className="tabs" ref={showActive} aria-label="Your account">
                 {PARTS.map(([to, label]) => (
                     <Link
                         key={to}

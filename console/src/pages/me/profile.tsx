@@ -1,19 +1,18 @@
 // One's own profile: name, addresses, organizations, connected accounts, data, and the way out.
 
-import { useQuery } from "@tanstack/react-query";
 import { Mail } from "lucide-react";
 import { useState } from "react";
-import { api, checked, read, save, send } from "../../api/client";
-import { queries } from "../../queries";
+import { api, read } from "../../api/client";
 import { session } from "../../session";
 import { useMe } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Button, Card, Problem, TextField, When } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Badge, Button, Card, PasswordField, When } from "../../ui/basics";
+import { Confirm } from "../../ui/confirm";
 import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
-import { tell } from "../../ui/tell";
+import { DataCard } from "../people/data-card";
 import { MyPage } from "./my-page";
+import { SocialAccounts } from "./social";
 
 export function Profile() {
     const me = useMe();
@@ -30,20 +29,6 @@ export function Profile() {
         (makePrimary: boolean) =>
             read(api.POST("/api/v1/auth/me/emails", { body: { email, make_primary: makePrimary } })),
         { done: "A mail is on its way; confirm the address by it.", changes, inline: true, onDone: () => setEmail("") },
-    );
-    const unlink = useAction(
-        (provider: string) =>
-            read(api.DELETE("/api/v1/auth/social-accounts/{provider}", { params: { path: { provider } } })),
-        { done: "Disconnected.", changes: [["social"]] },
-    );
-    const social = useQuery({ queryKey: ["social"], queryFn: () => read(api.GET("/api/v1/auth/social-accounts")) });
-    const hand = useAction(
-        async (format: string) =>
-            save(
-                await checked(await send(`/api/v1/users/${me.data?.user.id}/export?format=${format}`)),
-                `my-data.${format === "csv" ? "zip" : "json"}`,
-            ),
-        { done: "Downloaded." },
     );
     return (
         <MyPage title="Your account">
@@ -68,37 +53,28 @@ export function Profile() {
                                     </li>
                                 ))}
                                 <li>
-                                    <form
-                                        className="row grow"
-                                        onSubmit={(event) => {
-                                            event.preventDefault();
-                                            void add.start(false);
-                                        }}
-                                    >
-                                        <div className="grow">
-                                            <input
-                                                type="email"
-                                                aria-label="Another address"
-                                                placeholder="Another address"
-                                                required
-                                                value={email}
-                                                onChange={(event) => setEmail(event.target.value)}
-                                            />
+                                    <ActionForm action={add} on={false} className="stack tight grow">
+                                        <div className="row">
+                                            <div className="grow">
+                                                <input
+                                                    type="email"
+                                                    aria-label="Another address"
+                                                    placeholder="Another address"
+                                                    required
+                                                    value={email}
+                                                    onChange={(event) => setEmail(event.target.value)}
+                                                />
+                                            </div>
+                                            <Button type="submit" busy={add.isBusyWith(false)} disabled={add.busy}>
+                                                Add
+                                            </Button>
+                                            <ActionButton disabled={!email} action={add} on={true}>
+                                                Add as primary
+                                            </ActionButton>
                                         </div>
-                                        <Button type="submit" busy={add.busy}>
-                                            Add
-                                        </Button>
-                                        <ActionButton disabled={!email} action={add} on={true}>
-                                            Add as primary
-                                        </ActionButton>
-                                    </form>
+                                    </ActionForm>
                                 </li>
                             </ul>
-                            {add.error !== undefined && (
-                                <div style={{ padding: 14 }}>
-                                    <Problem error={add.error} />
-                                </div>
-                            )}
                         </Card>
                         <Card title="Organizations" flush>
                             <ul className="list">
@@ -116,35 +92,14 @@ export function Profile() {
                                 {data.organizations.length === 0 && <li className="soft">None yet.</li>}
                             </ul>
                         </Card>
-                        {social.error && <Problem error={social.error} retry={() => social.refetch()} />}
-                        {(social.data?.accounts?.length ?? 0) > 0 && (
-                            <Card title="Connected accounts" flush>
-                                <ul className="list">
-                                    {social.data?.accounts.map((each) => (
-                                        <li key={each.provider}>
-                                            <b className="strong grow">{each.display_name ?? each.provider}</b>
-                                            <span className="soft small">{each.email}</span>
-                                            <ActionButton small kind="danger" action={unlink} on={each.provider}>
-                                                Disconnect
-                                            </ActionButton>
-                                        </li>
-                                    ))}
-                                </ul>
-                            </Card>
-                        )}
-                        <Card title="Your data">
-                            <div className="row apart">
-                                <p className="soft">Everything that is kept about you.</p>
-                                <span className="row">
-                                    <ActionButton action={hand} on="json">
-                                        JSON
-                                    </ActionButton>
-                                    <ActionButton action={hand} on="csv">
-                                        CSV
-                                    </ActionButton>
-                                </span>
-                            </div>
-                        </Card>
+                        <SocialAccounts />
+                        <DataCard
+                            title="Your data"
+                            text="Everything that is kept about you."
+                            person={data.user.id}
+                            name="my-data"
+                            done="Downloaded."
+                        />
                         <Card title="Close the account">
                             <div className="row apart">
                                 <p className="soft">It closes at once, and is deleted after thirty days.</p>
@@ -157,16 +112,16 @@ export function Profile() {
                             <Confirm
                                 title={`Leave ${leaving.name}?`}
                                 action="Leave"
-                                onClose={() => setLeaving(undefined)}
-                                onConfirm={async () => {
-                                    await read(
+                                run={() =>
+                                    read(
                                         api.POST("/api/v1/organizations/{org_id}/leave", {
                                             params: { path: { org_id: leaving.id } },
                                         }),
-                                    );
-                                    tell("You have left.");
-                                    await queries.invalidateQueries({ queryKey: ["me"] });
-                                }}
+                                    )
+                                }
+                                done="You have left."
+                                changes={changes}
+                                onClose={() => setLeaving(undefined)}
                             >
                                 <p>Only an invitation takes you in again.</p>
                             </Confirm>
@@ -174,21 +129,20 @@ export function Profile() {
                         {deleting && (
                             <Confirm
                                 title="Close your account?"
-                                action="Close it"
-                                onClose={() => setDeleting(false)}
-                                onConfirm={async () => {
-                                    await read(
+                                action="Close account"
+                                run={() =>
+                                    read(
                                         api.DELETE("/api/v1/auth/me", {
                                             body: { current_password: password || undefined },
                                         }),
-                                    );
-                                    session.end();
-                                }}
+                                    )
+                                }
+                                onDone={() => session.end()}
+                                onClose={() => setDeleting(false)}
                             >
                                 <p>Your sessions and tokens die now. For thirty days the operator can open it again.</p>
-                                <TextField
+                                <PasswordField
                                     label="Your password"
-                                    type="password"
                                     autoComplete="current-password"
                                     value={password}
                                     onValue={setPassword}

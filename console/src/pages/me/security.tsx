@@ -5,11 +5,12 @@ import { Fingerprint, KeyRound, Mail, Smartphone } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useMe } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Button, Card, Note, Problem, TextField, When } from "../../ui/basics";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Badge, Button, Card, Note, PasswordField, When } from "../../ui/basics";
 import { copy } from "../../ui/clipboard";
 import { Dialog } from "../../ui/dialog";
 import { Rows } from "../../ui/loaded";
+import { Unsaved } from "../../ui/unsaved";
 import { AddApp, AddMail, AddPasskey } from "./factors";
 import { MyPage } from "./my-page";
 
@@ -159,13 +160,7 @@ export function Security() {
                 </Rows>
             </Card>
             <Card title="Password">
-                <form
-                    className="form-grid"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void change.start(undefined);
-                    }}
-                >
+                <ActionForm action={change} submit="Change password">
                     <input
                         type="text"
                         autoComplete="username"
@@ -173,45 +168,36 @@ export function Security() {
                         readOnly
                         hidden
                     />
-                    <TextField
-                        label="Current password"
-                        type="password"
-                        autoComplete="current-password"
-                        required
-                        value={current}
-                        onValue={setCurrent}
-                        error={change.of("current_password")}
-                    />
-                    <TextField
-                        label="New password"
-                        type="password"
-                        autoComplete="new-password"
-                        required
-                        value={next}
-                        onValue={setNext}
-                        error={change.of("new_password")}
-                    />
-                    {change.error !== undefined && (
-                        <div className="span">
-                            <Problem error={change.error} />
-                        </div>
-                    )}
-                    <div className="form-end span">
-                        <Button type="submit" kind="primary" busy={change.busy}>
-                            Change it
-                        </Button>
+                    <div className="form-grid">
+                        <PasswordField
+                            label="Current password"
+                            autoComplete="current-password"
+                            required
+                            value={current}
+                            onValue={setCurrent}
+                            error={change.of("current_password")}
+                        />
+                        <PasswordField
+                            label="New password"
+                            autoComplete="new-password"
+                            required
+                            value={next}
+                            onValue={setNext}
+                            error={change.of("new_password")}
+                        />
                     </div>
-                </form>
+                </ActionForm>
             </Card>
             {dialog === "app" && <AddApp onClose={() => setDialog(undefined)} onCodes={setCodes} />}
             {dialog === "mail" && <AddMail onClose={() => setDialog(undefined)} onCodes={setCodes} />}
             {dialog === "passkey" && <AddPasskey onClose={() => setDialog(undefined)} />}
             {codes && codes.length > 0 && (
-                <Dialog title="Keep these codes" onClose={() => setCodes(undefined)}>
+                <Dialog title="Keep these codes" touched onClose={() => setCodes(undefined)}>
                     <p className="soft">Each lets you in once when your factor is lost. They are shown this once.</p>
                     <pre className="code-block" style={{ columns: 2 }}>
                         {codes.join("\n")}
                     </pre>
+                    <Unsaved touched busy={false} what="The codes are" />
                     <div className="form-end">
                         <Button onClick={() => void copy(codes.join("\n"), "Copied the codes.")}>Copy</Button>
                         <Button kind="primary" onClick={() => setCodes(undefined)}>

@@ -4,8 +4,8 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Check, Copyable, Empty, Problem, Status } from "../../ui/basics";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Button, Card, Check, Copyable, Empty, Status } from "../../ui/basics";
 import { Pager } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 
@@ -40,7 +40,7 @@ export function Domains() {
                     params: { path: { ...path, domain_id: each } },
                 }),
             ),
-        { done: "Looked it up.", changes },
+        { done: "Checked.", changes },
     );
     const join = useAction(
         (each: Schemas["Domain"]) =>
@@ -59,7 +59,7 @@ export function Domains() {
                     params: { path: { ...path, domain_id: each } },
                 }),
             ),
-        { done: "Given up.", changes },
+        { done: "Removed.", changes },
     );
     return (
         <div className="stack">
@@ -86,7 +86,7 @@ export function Domains() {
                                     ) : (
                                         <>
                                             <p className="soft">
-                                                Publish this {each.record.type} record, then have it looked up.
+                                                Publish this {each.record.type} record in the DNS, then verify it.
                                             </p>
                                             <span className="label">Name</span>
                                             <Copyable text={each.record.name} label="name" />
@@ -97,11 +97,11 @@ export function Domains() {
                                     {may("organization.update") && (
                                         <div className="form-end">
                                             <ActionButton kind="danger" action={remove} on={each.id}>
-                                                Give up
+                                                Remove
                                             </ActionButton>
                                             {each.status !== "verified" && (
                                                 <ActionButton kind="primary" action={verify} on={each.id}>
-                                                    Look it up
+                                                    Verify
                                                 </ActionButton>
                                             )}
                                         </div>
@@ -115,28 +115,23 @@ export function Domains() {
             <Pager name="domains" page={page} size={SIZE} total={domains.data?.total_count ?? 0} onPage={setPage} />
             {may("organization.update") && (
                 <Card title="Claim a domain">
-                    <form
-                        className="row"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void add.start(undefined);
-                        }}
-                    >
-                        <div className="grow">
-                            <input
-                                type="text"
-                                aria-label="Domain"
-                                placeholder="acme.example"
-                                required
-                                value={domain}
-                                onChange={(event) => setDomain(event.target.value)}
-                            />
+                    <ActionForm action={add} className="stack tight">
+                        <div className="row">
+                            <div className="grow">
+                                <input
+                                    type="text"
+                                    aria-label="Domain"
+                                    placeholder="acme.example"
+                                    required
+                                    value={domain}
+                                    onChange={(event) => setDomain(event.target.value)}
+                                />
+                            </div>
+                            <Button type="submit" busy={add.busy}>
+                                Claim
+                            </Button>
                         </div>
-                        <Button type="submit" busy={add.busy}>
-                            Claim
-                        </Button>
-                    </form>
-                    {add.error !== undefined && <Problem error={add.error} />}
+                    </ActionForm>
                 </Card>
             )}
         </div>

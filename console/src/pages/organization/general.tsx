@@ -6,7 +6,7 @@ import { session } from "../../session";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Button, Card } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { Confirm } from "../../ui/confirm";
 import { NameForm } from "../../ui/naming";
 
 export function General({ name: first, id }: { name: string; id: number }) {
@@ -37,16 +37,16 @@ export function General({ name: first, id }: { name: string; id: number }) {
                     title={`Delete ${first}?`}
                     word={first}
                     action="Delete"
-                    onClose={() => setDeleting(false)}
-                    onConfirm={async () => {
-                        await read(
+                    run={() =>
+                        read(
                             api.DELETE("/api/v1/organizations/{org_id}", {
                                 params: { path: { org_id: id } },
                                 body: { confirm_name: first },
                             }),
-                        );
-                        session.end();
-                    }}
+                        )
+                    }
+                    onDone={() => session.end()}
+                    onClose={() => setDeleting(false)}
                 >
                     <p>Everybody loses it at once.</p>
                 </Confirm>

@@ -1,13 +1,15 @@
-// The organization itself: its name, its mail domains, its security.
+// The organization itself: its name, its mail domains, its security, whom its questions are put to.
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { Note, Page } from "../../ui/basics";
+import { Note, Page, showActive } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Branding } from "./branding";
 import { Domains } from "./domains";
 import { General } from "./general";
+import { Models } from "./models";
 import { Settings, type Values } from "./security";
 
 export function OrganizationPage() {
@@ -27,11 +29,13 @@ export function OrganizationPage() {
     const data = organization.data?.organization;
     return (
         <Page title={data?.name ?? "Organization"} lead="How people sign in here, from where, and for how long." narrow>
-            <nav className="tabs" aria-label="Parts">
+            <nav className="tabs" ref={showActive} aria-label="Parts">
                 {[
                     ["general", "General"],
                     ["domains", "Mail domains"],
                     ["security", "Security"],
+                    ["sign-in", "Sign-in page"],
+                    ["models", "Models"],
                 ].map(([key, label]) => (
                     <Link
                         key={key}
@@ -58,6 +62,16 @@ export function OrganizationPage() {
                 ) : (
                     <Note>Only administrators see these.</Note>
                 ))}
+            {tab === "sign-in" &&
+                (may("organization.update") ? (
+                    <Loaded query={settings}>
+                        {({ settings: { branding } }) => data && <Branding branding={branding} organization={data} />}
+                    </Loaded>
+                ) : (
+                    <Note>Only administrators see these.</Note>
+                ))}
+            {tab === "models" &&
+                (may("organization.update") ? <Models /> : <Note>Only administrators see these.</Note>)}
         </Page>
     );
 }

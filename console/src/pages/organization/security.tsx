@@ -4,9 +4,8 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Field, Problem, SelectField, TextField } from "../../ui/basics";
-import { Unsaved } from "../../ui/unsaved";
+import { ActionForm, useAction } from "../../ui/action";
+import { Button, Card, Check, Field, SelectField, TextField } from "../../ui/basics";
 
 export type Values = Record<string, unknown> & { password_policy: Record<string, unknown> };
 
@@ -80,14 +79,18 @@ export function Settings({ settings }: { settings: Values }) {
         />
     );
     return (
-        <form
-            className="stack"
-            onSubmit={(event) => {
-                event.preventDefault();
-                void save.start(undefined);
-            }}
+        <ActionForm
+            action={save}
+            submit="Save"
+            disabled={!touched}
+            beside={
+                <Button disabled={!touched} onClick={() => setChanged({})}>
+                    Undo
+                </Button>
+            }
+            touched={touched}
         >
-            <Card title="Proofs">
+            <Card title="Second factor">
                 <div className="stack">
                     {flag(
                         "mfa_required",
@@ -95,8 +98,8 @@ export function Settings({ settings }: { settings: Values }) {
                         "Nothing of the organization is open to a session without one.",
                     )}
                     <div className="form-grid">
-                        {number("mfa_grace_days", "Days of grace")}
-                        {number("trusted_device_days", "Days that a device may be trusted", "0 forbids it.")}
+                        {number("mfa_grace_days", "Grace period in days")}
+                        {number("trusted_device_days", "Days a device stays trusted", "0 forbids it.")}
                     </div>
                 </div>
             </Card>
@@ -104,14 +107,14 @@ export function Settings({ settings }: { settings: Values }) {
                 <div className="stack">
                     <div className="form-grid">
                         <TextField
-                            label="Characters at least"
+                            label="Minimum length"
                             type="number"
                             min={8}
                             value={String(password.min_length ?? "")}
                             onValue={(text) => setPassword("min_length", Number(text))}
                         />
                         <TextField
-                            label="Strength at least (0 to 4)"
+                            label="Minimum strength (0 to 4)"
                             type="number"
                             min={0}
                             max={4}
@@ -119,14 +122,14 @@ export function Settings({ settings }: { settings: Values }) {
                             onValue={(text) => setPassword("min_score", Number(text))}
                         />
                         <TextField
-                            label="Earlier ones that may not come back"
+                            label="Earlier passwords that may not be reused"
                             type="number"
                             min={0}
                             value={String(password.history ?? "")}
                             onValue={(text) => setPassword("history", Number(text))}
                         />
                         <TextField
-                            label="Days until it must change"
+                            label="Days until a password expires"
                             type="number"
                             min={0}
                             hint="Empty for never."
@@ -135,11 +138,11 @@ export function Settings({ settings }: { settings: Values }) {
                         />
                     </div>
                     <div>
-                        {rule("require_upper", "Upper case")}
-                        {rule("require_lower", "Lower case")}
+                        {rule("require_upper", "An upper-case letter")}
+                        {rule("require_lower", "A lower-case letter")}
                         {rule("require_digit", "A digit")}
                         {rule("require_symbol", "A symbol")}
-                        {rule("reject_breached", "None that is known from breaches")}
+                        {rule("reject_breached", "Not known from a data breach")}
                     </div>
                 </div>
             </Card>
@@ -147,24 +150,24 @@ export function Settings({ settings }: { settings: Values }) {
                 <div className="form-grid">
                     {number(
                         "session_idle_timeout_minutes",
-                        "Minutes without use until a session ends",
-                        "Empty: the server's.",
+                        "Idle minutes until a session ends",
+                        "Empty: the server's default.",
                     )}
-                    {number("session_max_lifetime_minutes", "Minutes until a session ends at all")}
-                    {number("access_token_expire_minutes", "Minutes that an access token lives")}
-                    {number("max_token_lifetime_days", "Days that personal tokens live at most")}
-                    {number("max_file_link_minutes", "Minutes that links to files live at most")}
+                    {number("session_max_lifetime_minutes", "Minutes until every session ends")}
+                    {number("access_token_expire_minutes", "Lifetime of access tokens in minutes")}
+                    {number("max_token_lifetime_days", "Longest lifetime of personal tokens in days")}
+                    {number("max_file_link_minutes", "Longest lifetime of links to files in minutes")}
                 </div>
             </Card>
-            <Card title="From where, and who">
+            <Card title="Networks and invitations">
                 <div className="form-grid">
                     {list(
                         "allowed_networks",
                         "Networks that requests may come from",
-                        "One a line: 10.0.0.0/8. Empty: from anywhere.",
+                        "One a line, such as 10.0.0.0/8. Empty: from anywhere.",
                     )}
                     {list("allowed_email_domains", "Mail domains that may be invited", "One a line. Empty: all.")}
-                    {number("invitation_expiry_days", "Days that an invitation is good")}
+                    {number("invitation_expiry_days", "Days until an invitation expires")}
                     <SelectField
                         label="Role of new members"
                         value={String(value("default_role_id") ?? "")}
@@ -179,16 +182,6 @@ export function Settings({ settings }: { settings: Values }) {
                     </div>
                 </div>
             </Card>
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} />
-            <div className="form-end">
-                <Button disabled={!touched} onClick={() => setChanged({})}>
-                    Undo
-                </Button>
-                <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
-                    Save
-                </Button>
-            </div>
-        </form>
+        </ActionForm>
     );
 }

@@ -5,11 +5,10 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
-import { queries } from "../../queries";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card, Check, Empty, Filter, Page, SelectField } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { Deletion } from "../../ui/confirm";
 import { List } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
@@ -81,7 +80,7 @@ export function WorkspacePage() {
             actions={
                 may("workspace.create") && (
                     <ActionButton action={copy} on={undefined}>
-                        Copy it
+                        Duplicate
                     </ActionButton>
                 )
             }
@@ -107,7 +106,7 @@ export function WorkspacePage() {
                                     }
                                 />
                                 <SelectField
-                                    label="Role of people who come in so"
+                                    label="Role of people who join this way"
                                     value={String(loaded.settings.default_role_id ?? "")}
                                     disabled={!may("workspace.write") || save.busy}
                                     onValue={(value) =>
@@ -170,6 +169,7 @@ export function WorkspacePage() {
                                         <Filter
                                             label={`Role of ${member.email}`}
                                             value={String(member.role.id)}
+                                            busy={change.busy}
                                             onValue={(value) =>
                                                 void change.start({ user: member.user_id, role: Number(value) })
                                             }
@@ -205,23 +205,22 @@ export function WorkspacePage() {
                             </Card>
                         )}
                         {deleting && (
-                            <Confirm
-                                title={`Delete ${loaded.name}?`}
+                            <Deletion
+                                of={loaded.name}
                                 word={loaded.name}
-                                action="Delete"
-                                onClose={() => setDeleting(false)}
-                                onConfirm={async () => {
-                                    await read(
+                                run={() =>
+                                    read(
                                         api.DELETE("/api/v1/organizations/{org_id}/workspaces/{workspace_id}", {
                                             params: { path },
                                         }),
-                                    );
-                                    void queries.invalidateQueries({ queryKey: ["workspaces"] });
-                                    void navigate({ to: "/workspaces" });
-                                }}
+                                    )
+                                }
+                                changes={[["rooms"], ["workspaces"]]}
+                                onDone={() => void navigate({ to: "/workspaces" })}
+                                onClose={() => setDeleting(false)}
                             >
                                 <p>This cannot be undone.</p>
-                            </Confirm>
+                            </Deletion>
                         )}
                     </>
                 )}

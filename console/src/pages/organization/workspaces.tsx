@@ -9,11 +9,13 @@ import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Empty, Page } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { NameDialog } from "../../ui/naming";
+import { SeveralWorkspaces } from "./several";
 
 export function WorkspacesPage() {
     const may = useMay();
     const id = useOrganization();
     const [making, setMaking] = useState(false);
+    const [makingSeveral, setMakingSeveral] = useState(false);
     const changes = [["rooms", id], ["workspaces"]];
     const make = useAction(
         (name: string) =>
@@ -42,12 +44,15 @@ export function WorkspacesPage() {
     return (
         <Page
             title="Workspaces"
-            lead="Rooms of their own inside the organization: sources, files and roles can be bound to one."
+            lead="Separate spaces inside the organization. Sources, files and roles can be bound to one."
             actions={
                 may("workspace.create") && (
-                    <Button kind="primary" icon={<Plus size={16} />} onClick={() => setMaking(true)}>
-                        New workspace
-                    </Button>
+                    <>
+                        <Button onClick={() => setMakingSeveral(true)}>Create several…</Button>
+                        <Button kind="primary" icon={<Plus size={16} />} onClick={() => setMaking(true)}>
+                            New workspace
+                        </Button>
+                    </>
                 )
             }
         >
@@ -88,8 +93,9 @@ export function WorkspacesPage() {
                 ]}
                 empty={<Empty title="No workspace" />}
             />
+            {makingSeveral && <SeveralWorkspaces onClose={() => setMakingSeveral(false)} />}
             {making && (
-                <NameDialog title="New workspace" action="Make it" make={make} onClose={() => setMaking(false)} />
+                <NameDialog title="New workspace" action="Create" make={make} onClose={() => setMaking(false)} />
             )}
         </Page>
     );

@@ -6,6 +6,7 @@ import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Empty, When, words } from "../../ui/basics";
 import { List } from "../../ui/list";
+import { PersonName } from "../../ui/person-choice";
 
 export function Activity({ id }: { id: number }) {
     return (
@@ -31,12 +32,18 @@ export function Activity({ id }: { id: number }) {
                 {
                     head: "By",
                     cell: (each) =>
-                        each.actor_id === each.user_id ? "Themselves" : each.actor_id ? `Person ${each.actor_id}` : "—",
+                        each.actor_id === each.user_id ? (
+                            "Themselves"
+                        ) : each.actor_id ? (
+                            <PersonName id={each.actor_id} />
+                        ) : (
+                            "System"
+                        ),
                 },
                 { head: "From", cell: (each) => <span className="small soft">{each.ip_address ?? "—"}</span> },
                 { head: "When", cell: (each) => <When at={each.created_at} /> },
             ]}
-            empty={<Empty title="Nothing yet" />}
+            empty={<Empty title="No activity yet" />}
         />
     );
 }

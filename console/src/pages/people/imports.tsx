@@ -3,15 +3,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, read } from "../../api/client";
+import { type Schemas, api, read } from "../../api/client";
 import { useMe, useOrganization } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Field, Note, Page, Problem, SelectField, Status } from "../../ui/basics";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Card, Check, Field, Note, Page, Problem, SelectField, Status } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
 
 /** What a file begins with. */
 const HEAD = "email,display_name,role\n";
+
+/** Refused rows in one answer. */
+const PAGE = 1000;
 
 export function Imports() {
     const organization = useOrganization();
@@ -34,6 +36,8 @@ export function Imports() {
             inline: true,
             onDone: (id) => {
                 setRunning(id);
+                setLater([]);
+                setIsWhole(false);
                 if (!dry) setDone(content);
             },
         },
@@ -50,6 +54,26 @@ export function Imports() {
         }),
     });
     const state = progress.data?.import;
+    // The server tells a thousand at a time; those behind them are asked for.
+    const [later, setLater] = useState<Schemas["ImportRowError"][]>([]);
+    const errors = [...(state?.errors ?? []), ...later];
+    const [isWhole, setIsWhole] = useState(false);
+    const hasMore = state !== undefined && state.status !== "processing" && !isWhole && state.errors.length >= PAGE;
+    const more = useAction(
+        () =>
+            read(
+                api.GET("/api/v1/users/bulk-import/{import_id}", {
+                    params: { path: { import_id: running as never }, query: { errors_after: errors.at(-1)?.row } },
+                }),
+            ),
+        {
+            inline: true,
+            onDone: (answer) => {
+                setLater([...later, ...answer.errors]);
+                setIsWhole(answer.errors.length < PAGE);
+            },
+        },
+    );
     return (
         <Page
             title="Import people"
@@ -58,12 +82,12 @@ export function Imports() {
             narrow
         >
             <Card>
-                <form
-                    className="stack"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void begin.start(undefined);
-                    }}
+                <ActionForm
+                    action={begin}
+                    submit={dry ? "Try it out" : "Import"}
+                    disabled={!me.data}
+                    touched={content !== done}
+                    what="These people are"
                 >
                     <div className="form-grid">
                         <SelectField
@@ -102,14 +126,7 @@ export function Imports() {
                         )}
                     </Field>
                     <Check label="Only try it out" checked={dry} onChange={(event) => setDry(event.target.checked)} />
-                    {begin.error !== undefined && <Problem error={begin.error} />}
-                    <Unsaved touched={content !== done} busy={begin.busy} what="These people are" />
-                    <div className="form-end">
-                        <Button kind="primary" type="submit" busy={begin.busy} disabled={!me.data}>
-                            {dry ? "Try it out" : "Import"}
-                        </Button>
-                    </div>
-                </form>
+                </ActionForm>
             </Card>
             {running &&
                 (state ? (
@@ -130,7 +147,7 @@ export function Imports() {
                                 changed, {state.failed} refused.
                             </p>
                             {state.failure && <Note tone="bad">{state.failure}</Note>}
-                            {state.errors.length > 0 && (
+                            {errors.length > 0 && (
                                 <div className="table-wrap" tabIndex={0} role="region" aria-label="Refused rows">
                                     <table>
                                         <thead>
@@ -141,7 +158,7 @@ export function Imports() {
                                             </tr>
                                         </thead>
                                         <tbody>
-                                            {state.errors.map((error) => (
+                                            {errors.map((error) => (
                                                 <tr key={`${error.row}${error.field}${error.code}`}>
                                                     <td>{error.row}</td>
                                                     <td>{error.field ?? "—"}</td>
@@ -151,6 +168,12 @@ export function Imports() {
                                         </tbody>
                                     </table>
                                 </div>
+                            )}
+                            {more.error !== undefined && <Problem error={more.error} />}
+                            {hasMore && (
+                                <ActionButton small action={more} on={undefined}>
+                                    More refused rows
+                                </ActionButton>
                             )}
                         </div>
                     </Card>

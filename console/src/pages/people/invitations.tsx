@@ -4,23 +4,9 @@ import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles, useWorkspaces } from "../../choices";
 import { useMay, useOrganization, usePlace } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
-import {
-    Button,
-    Card,
-    Empty,
-    Field,
-    Filter,
-    Note,
-    Page,
-    Problem,
-    SelectField,
-    Status,
-    TextField,
-    When,
-} from "../../ui/basics";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Card, Empty, Field, Filter, Note, Page, SelectField, Status, TextField, When } from "../../ui/basics";
 import { List } from "../../ui/list";
-import { Unsaved } from "../../ui/unsaved";
 
 export function InvitationsPage() {
     const may = useMay();
@@ -81,80 +67,64 @@ export function InvitationsPage() {
         <Page title="Invitations" lead="They come by mail, and are good for the address that they name.">
             {may("member.invite") && (
                 <Card title="Invite">
-                    <form
-                        className="form-grid"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void invite.start(undefined);
-                        }}
-                    >
-                        <div className="span">
-                            <Field
-                                label="E-mail addresses"
-                                hint="One, or many with commas or lines between them."
-                                error={invite.of("email")}
-                            >
-                                {(props) => (
-                                    <textarea
-                                        {...props}
-                                        rows={2}
-                                        style={{ minHeight: 58 }}
-                                        required
-                                        value={addresses}
-                                        onChange={(event) => setAddresses(event.target.value)}
-                                        placeholder="ada@acme.example"
-                                    />
-                                )}
-                            </Field>
-                        </div>
-                        <SelectField
-                            label="Role"
-                            value={role}
-                            onValue={setRole}
-                            options={[
-                                ["", "The organization's default"],
-                                ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
-                            ]}
-                        />
-                        <SelectField
-                            label="Workspace"
-                            value={room}
-                            onValue={setRoom}
-                            options={(workspaces.data?.workspaces ?? [])
-                                .filter((each) => each.organization_id === organization)
-                                .map((each) => [String(each.id), each.name] as const)}
-                        />
-                        <div className="span">
-                            <TextField
-                                label="Message (optional)"
-                                value={message}
-                                onValue={setMessage}
-                                error={invite.of("message")}
-                            />
-                        </div>
-                        {invite.error !== undefined && (
-                            <div className="span">
-                                <Problem error={invite.error} />
-                            </div>
-                        )}
-                        {failed.length > 0 && (
-                            <div className="span">
-                                <Note tone="warn">
-                                    Not invited: {failed.map((each) => `${each.email} (${each.error_code})`).join(", ")}
-                                </Note>
-                            </div>
-                        )}
-                        <div className="form-end span">
-                            <Button kind="primary" type="submit" busy={invite.busy}>
-                                {many.length > 1 ? `Invite ${many.length} people` : "Invite"}
-                            </Button>
-                        </div>
-                    </form>
-                    <Unsaved
+                    <ActionForm
+                        action={invite}
+                        submit={many.length > 1 ? `Invite ${many.length} people` : "Invite"}
                         touched={addresses.trim() !== "" || message !== ""}
-                        busy={invite.busy}
                         what="The invitations are"
-                    />
+                    >
+                        <div className="form-grid">
+                            <div className="span">
+                                <Field
+                                    label="E-mail addresses"
+                                    hint="One, or many with commas or lines between them."
+                                    error={invite.of("email")}
+                                >
+                                    {(props) => (
+                                        <textarea
+                                            {...props}
+                                            rows={2}
+                                            style={{ minHeight: 58 }}
+                                            required
+                                            value={addresses}
+                                            onChange={(event) => setAddresses(event.target.value)}
+                                            placeholder="ada@acme.example"
+                                        />
+                                    )}
+                                </Field>
+                            </div>
+                            <SelectField
+                                label="Role"
+                                value={role}
+                                onValue={setRole}
+                                options={[
+                                    ["", "The organization's default"],
+                                    ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
+                                ]}
+                            />
+                            <SelectField
+                                label="Workspace"
+                                value={room}
+                                onValue={setRoom}
+                                options={(workspaces.data?.workspaces ?? [])
+                                    .filter((each) => each.organization_id === organization)
+                                    .map((each) => [String(each.id), each.name] as const)}
+                            />
+                            <div className="span">
+                                <TextField
+                                    label="Message (optional)"
+                                    value={message}
+                                    onValue={setMessage}
+                                    error={invite.of("message")}
+                                />
+                            </div>
+                        </div>
+                        {failed.length > 0 && (
+                            <Note tone="warn">
+                                Not invited: {failed.map((each) => `${each.email} (${each.error_code})`).join(", ")}
+                            </Note>
+                        )}
+                    </ActionForm>
                 </Card>
             )}
             <List
@@ -209,7 +179,7 @@ export function InvitationsPage() {
                             ),
                     },
                 ]}
-                empty={<Empty title="None">{status === "pending" ? "Nobody is being waited for." : ""}</Empty>}
+                empty={<Empty title={status === "pending" ? "No pending invitations" : "No invitations"} />}
             />
         </Page>
     );

@@ -2,13 +2,13 @@
 
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, checked, read, save, send } from "../../api/client";
-import { queries } from "../../queries";
+import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Card } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { Confirm } from "../../ui/confirm";
 import { PersonChoice } from "../../ui/person-choice";
+import { DataCard } from "./data-card";
 
 export function Manage({ id, name, status }: { id: number; name: string; status: string }) {
     const may = useMay();
@@ -27,16 +27,6 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                 }),
             ),
         { done: "Done.", changes: [["person", String(id)], ["members"]] },
-    );
-    const hand = useAction(
-        async (format: "json" | "csv") =>
-            save(
-                await checked(
-                    await send(`/api/v1/users/${id}/export?format=${format}&organization_id=${organization}`),
-                ),
-                `person-${id}.${format === "csv" ? "zip" : "json"}`,
-            ),
-        { done: "Downloaded. They are told by mail." },
     );
     return (
         <div className="stack">
@@ -61,19 +51,14 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                 </Card>
             )}
             {may("user.export") && (
-                <Card title="Their data">
-                    <div className="row apart">
-                        <p className="soft">All that is kept about them here (GDPR, articles 15 and 20).</p>
-                        <span className="row">
-                            <ActionButton action={hand} on="json">
-                                JSON
-                            </ActionButton>
-                            <ActionButton action={hand} on="csv">
-                                CSV
-                            </ActionButton>
-                        </span>
-                    </div>
-                </Card>
+                <DataCard
+                    title="Their data"
+                    text="All that is kept about them here (GDPR, articles 15 and 20)."
+                    person={id}
+                    organization={organization}
+                    name={`person-${id}`}
+                    done="Downloaded. They are told by mail."
+                />
             )}
             {may("user.merge") && (
                 <Card title="Merge">
@@ -84,7 +69,7 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                                 isCompact
                                 label="Into"
                                 none="Into…"
-                                without={id}
+                                without={[id]}
                                 value={target}
                                 onValue={setTarget}
                             />
@@ -106,7 +91,7 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                                 isCompact
                                 label="What they own goes to"
                                 none="Nobody"
-                                without={id}
+                                without={[id]}
                                 value={heir}
                                 onValue={setHeir}
                             />
@@ -121,19 +106,19 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                 <Confirm
                     title={`Remove ${name}?`}
                     action="Remove"
-                    onClose={() => setRemoving(false)}
-                    onConfirm={async () => {
-                        await read(
+                    run={() =>
+                        read(
                             api.DELETE("/api/v1/organizations/{org_id}/members/{user_id}", {
                                 params: {
                                     path: { org_id: organization, user_id: id },
                                     query: { transfer_to: heir ? Number(heir) : undefined },
                                 },
                             }),
-                        );
-                        void queries.invalidateQueries({ queryKey: ["members"] });
-                        void navigate({ to: "/people" });
-                    }}
+                        )
+                    }
+                    changes={[["members"]]}
+                    onDone={() => void navigate({ to: "/people" })}
+                    onClose={() => setRemoving(false)}
                 >
                     <p>Their sessions in this organization end at once.</p>
                 </Confirm>
@@ -142,15 +127,16 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                 <Confirm
                     title={`Merge ${name}?`}
                     action="Merge"
-                    onClose={() => setMerging(false)}
-                    onConfirm={async () => {
-                        await read(
+                    run={() =>
+                        read(
                             api.POST("/api/v1/users/merge", {
                                 body: { source_user_id: id, target_user_id: Number(target) },
                             }),
-                        );
-                        void navigate({ to: "/people/$id", params: { id: target } });
-                    }}
+                        )
+                    }
+                    changes={[["members"], ["person"]]}
+                    onDone={() => void navigate({ to: "/people/$id", params: { id: target } })}
+                    onClose={() => setMerging(false)}
                 >
                     <p>This account ends; what it had is the other's. This cannot be undone.</p>
                 </Confirm>

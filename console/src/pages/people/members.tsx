@@ -4,7 +4,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { MoreHorizontal, UserRoundPlus } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useRoles } from "../../choices";
+import { named, useRoles } from "../../choices";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Avatar, Button, Empty, Filter, Page, Status, When } from "../../ui/basics";
@@ -19,6 +19,7 @@ export function People() {
     const [role, setRole] = useState("");
     const [status, setStatus] = useState("");
     const [chosen, setChosen] = useState<number[]>([]);
+    const [given, setGiven] = useState("");
     const bulk = useAction(
         (next: "active" | "suspended") =>
             read(
@@ -31,6 +32,25 @@ export function People() {
                 failed === 0 ? "Done." : `${succeeded} changed, ${failed} not: they stay chosen.`,
             changes: [["members"]],
             onDone: ({ results }) => setChosen(results.flatMap((result) => (result.success ? [] : [result.user_id]))),
+        },
+    );
+    const give = useAction(
+        (of: number) =>
+            read(
+                api.POST("/api/v1/roles/bulk-assign", {
+                    body: {
+                        organization_id: organization,
+                        operations: chosen.map((user_id) => ({ action: "assign" as const, user_id, role_id: of })),
+                    },
+                }),
+            ),
+        {
+            done: ({ succeeded, failed, results }) =>
+                failed === 0
+                    ? `${succeeded} ${succeeded === 1 ? "has" : "have"} it now.`
+                    : `${succeeded} have it now, ${failed} not: they stay chosen. ${results.find((each) => !each.success)?.message ?? ""}`,
+            changes: [["members"], ["roles"], ["holders"]],
+            onDone: ({ results }) => setChosen(chosen.filter((_, index) => !results[index]?.success)),
         },
     );
     const one = useAction(
@@ -67,12 +87,29 @@ export function People() {
                 <div className="card pad row apart" style={{ padding: "10px 16px" }} role="status">
                     <span>{chosen.length} chosen</span>
                     <span className="row">
-                        <ActionButton small action={bulk} on="active">
-                            Let in
-                        </ActionButton>
-                        <ActionButton small kind="danger" action={bulk} on="suspended">
-                            Suspend
-                        </ActionButton>
+                        {may("role.assign") && (
+                            <>
+                                <Filter
+                                    label="Role to give"
+                                    value={given}
+                                    onValue={setGiven}
+                                    options={[["", "A role…"], ...named(roles.data?.roles)]}
+                                />
+                                <ActionButton small disabled={given === ""} action={give} on={Number(given)}>
+                                    Assign
+                                </ActionButton>
+                            </>
+                        )}
+                        {may("user.suspend") && (
+                            <>
+                                <ActionButton small action={bulk} on="active">
+                                    Let in
+                                </ActionButton>
+                                <ActionButton small kind="danger" action={bulk} on="suspended">
+                                    Suspend
+                                </ActionButton>
+                            </>
+                        )}
                         <Button small kind="quiet" onClick={() => setChosen([])}>
                             Clear
                         </Button>
@@ -90,10 +127,7 @@ export function People() {
                             label="Role"
                             value={role}
                             onValue={setRole}
-                            options={[
-                                ["", "Any role"],
-                                ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
-                            ]}
+                            options={[["", "Any role"], ...named(roles.data?.roles)]}
                         />
                         <Filter
                             label="State"
@@ -129,7 +163,7 @@ export function People() {
                 }}
                 id={(person) => person.id}
                 columns={[
-                    may("user.suspend") && {
+                    (may("user.suspend") || may("role.assign")) && {
                         head: " ",
                         label: "Chosen",
                         cell: (person) => (
@@ -170,6 +204,9 @@ export function People() {
                         cell: (person) => (
                             <ActionMenu
                                 label={`Actions for ${person.display_name}`}
+                                busy={(["active", "suspended"] as const).some((status) =>
+                                    one.isBusyWith({ id: person.id, status }),
+                                )}
                                 choices={[
                                     {
                                         label: "Open",
@@ -199,7 +236,7 @@ export function People() {
                         ),
                     },
                 ]}
-                empty={<Empty title="Nobody fits" />}
+                empty={<Empty title="No members match" />}
             />
         </Page>
     );

@@ -3,10 +3,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useRoles, useWorkspaces } from "../../choices";
+import { permissionGroup, useRoles, useWorkspaces } from "../../choices";
 import { useMay, usePlace } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Filter, SearchBox, When, words } from "../../ui/basics";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Button, Card, Filter, SearchBox, When } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 
 /** Each permission, with the role that it comes from. */
@@ -39,7 +39,7 @@ export function Permissions({ id }: { id: number }) {
                     body: { user_id: id, workspace_id: room ? Number(room) : undefined },
                 }),
             ),
-        { done: "Given.", changes },
+        { done: "Given.", changes, inline: true },
     );
     const take = useAction(
         (assignment: { role_id: number; id: number }) =>
@@ -48,7 +48,7 @@ export function Permissions({ id }: { id: number }) {
                     params: { path: { role_id: assignment.role_id, assignment_id: assignment.id } },
                 }),
             ),
-        { done: "Taken away.", changes },
+        { done: "Removed.", changes },
     );
     return (
         <Loaded query={held}>
@@ -78,7 +78,7 @@ export function Permissions({ id }: { id: number }) {
                                         </span>
                                         {may("role.assign") && (
                                             <ActionButton small kind="danger" action={take} on={each}>
-                                                Take away
+                                                Remove
                                             </ActionButton>
                                         )}
                                     </li>
@@ -86,39 +86,35 @@ export function Permissions({ id }: { id: number }) {
                                 {data.roles.length === 0 && <li className="soft">None.</li>}
                                 {may("role.assign") && (
                                     <li>
-                                        <form
-                                            className="row grow"
-                                            onSubmit={(event) => {
-                                                event.preventDefault();
-                                                void give.start(undefined);
-                                            }}
-                                        >
-                                            <Filter
-                                                label="Role"
-                                                value={role}
-                                                onValue={setRole}
-                                                options={[
-                                                    ["", "A role…"],
-                                                    ...(roles.data?.roles ?? []).map(
-                                                        (each) => [String(each.id), each.name] as const,
-                                                    ),
-                                                ]}
-                                            />
-                                            <Filter
-                                                label="Where"
-                                                value={room}
-                                                onValue={setRoom}
-                                                options={[
-                                                    ["", "Whole organization"],
-                                                    ...(workspaces.data?.workspaces ?? []).map(
-                                                        (each) => [String(each.id), each.name] as const,
-                                                    ),
-                                                ]}
-                                            />
-                                            <Button small type="submit" busy={give.busy} disabled={!role}>
-                                                Give
-                                            </Button>
-                                        </form>
+                                        <ActionForm action={give} className="stack tight grow">
+                                            <div className="row">
+                                                <Filter
+                                                    label="Role"
+                                                    value={role}
+                                                    onValue={setRole}
+                                                    options={[
+                                                        ["", "A role…"],
+                                                        ...(roles.data?.roles ?? []).map(
+                                                            (each) => [String(each.id), each.name] as const,
+                                                        ),
+                                                    ]}
+                                                />
+                                                <Filter
+                                                    label="Where"
+                                                    value={room}
+                                                    onValue={setRoom}
+                                                    options={[
+                                                        ["", "Whole organization"],
+                                                        ...(workspaces.data?.workspaces ?? []).map(
+                                                            (each) => [String(each.id), each.name] as const,
+                                                        ),
+                                                    ]}
+                                                />
+                                                <Button small type="submit" busy={give.busy} disabled={!role}>
+                                                    Assign
+                                                </Button>
+                                            </div>
+                                        </ActionForm>
                                     </li>
                                 )}
                             </ul>
@@ -133,7 +129,7 @@ export function Permissions({ id }: { id: number }) {
                             >
                                 {groups.map((group) => (
                                     <div key={group} className="stack tight">
-                                        <h3>{words(group)}</h3>
+                                        <h3>{permissionGroup(group)}</h3>
                                         <ul className="stack tight" style={{ gap: 3 }}>
                                             {shown
                                                 .filter((permission) => permission.name.startsWith(`${group}.`))

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { Badge, Card, Facts, Page, Status, When, words } from "../../ui/basics";
+import { Badge, Card, Facts, Page, Status, When, showActive, words } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { Activity, TheirSessions } from "./activity";
 import { Manage } from "./manage";
@@ -70,7 +70,7 @@ export function Person() {
                                 ]}
                             />
                         </Card>
-                        <nav className="tabs" aria-label="Parts">
+                        <nav className="tabs" ref={showActive} aria-label="Parts">
                             {PARTS.map(([key, label]) => (
                                 <Link
                                     key={key}

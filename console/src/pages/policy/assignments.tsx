@@ -1,24 +1,45 @@
 // Whom a policy governs, and over what.
 
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { usePeople, useRoles, useSources, useWorkspaces } from "../../choices";
+import { CHOICE, usePeople, useRoles, useSources, useWorkspaces } from "../../choices";
 import { useMay } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
-import { Button, Empty, Problem, SelectField, When } from "../../ui/basics";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Button, Empty, SelectField, When } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { List } from "../../ui/list";
 import { PersonChoice, personName } from "../../ui/person-choice";
+
+const UNBOUND = { data_source_id: "", dataset_id: "", role_id: "", user_id: "", workspace_id: "" };
 
 export function Assignments({ id }: { id: string }) {
     const may = useMay();
     const path = { policy_id: Number(id) };
     const [adding, setAdding] = useState(false);
-    const [form, setForm] = useState({ data_source_id: "", role_id: "", user_id: "", workspace_id: "" });
+    const [form, setForm] = useState(UNBOUND);
+    const close = () => {
+        setForm(UNBOUND);
+        setAdding(false);
+    };
     const sources = useSources();
     const roles = useRoles();
     const people = usePeople();
     const workspaces = useWorkspaces();
+    const tables = useQuery({
+        queryKey: ["schemas", Number(form.data_source_id), "names"],
+        meta: CHOICE,
+        enabled: form.data_source_id !== "",
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/data-sources/{data_source_id}/schemas", {
+                    params: {
+                        path: { data_source_id: Number(form.data_source_id) },
+                        query: { include_columns: false, page_size: 1000 },
+                    },
+                }),
+            ),
+    });
     const changes = [
         ["assignments", id],
         ["policy", id],
@@ -31,13 +52,14 @@ export function Assignments({ id }: { id: string }) {
                     params: { path },
                     body: {
                         data_source_id: number(form.data_source_id),
+                        dataset_id: number(form.dataset_id),
                         role_id: number(form.role_id),
                         user_id: number(form.user_id),
                         workspace_id: number(form.workspace_id),
                     },
                 }),
             ),
-        { done: "Bound.", changes, inline: true, onDone: () => setAdding(false) },
+        { done: "Bound.", changes, inline: true, onDone: close },
     );
     const remove = useAction(
         (assignment: number) =>
@@ -46,7 +68,7 @@ export function Assignments({ id }: { id: string }) {
                     params: { path: { ...path, policy_assignment_id: assignment } },
                 }),
             ),
-        { done: "Taken away.", changes },
+        { done: "Removed.", changes },
     );
     const named = (list: { id: number; name: string }[] | undefined, each: number | null | undefined) =>
         list?.find((one) => one.id === each)?.name;
@@ -73,14 +95,15 @@ export function Assignments({ id }: { id: string }) {
                     {
                         head: "Source",
                         cell: (each) =>
-                            named(sources.data?.items, each.data_source_id) ??
+                            named(sources.data?.items, each.data_source_id ?? each.dataset_source_id) ??
                             (each.data_source_id ? `Source ${each.data_source_id}` : "Every source"),
                     },
+                    { head: "Table", cell: (each) => each.dataset_name ?? "Every table" },
                     {
                         head: "Workspace",
                         cell: (each) =>
                             named(workspaces.data?.workspaces, each.workspace_id) ??
-                            (each.workspace_id ? `Workspace ${each.workspace_id}` : "Every one"),
+                            (each.workspace_id ? `Workspace ${each.workspace_id}` : "Every workspace"),
                     },
                     { head: "Role", cell: (each) => each.role_name ?? "Every role" },
                     {
@@ -93,7 +116,7 @@ export function Assignments({ id }: { id: string }) {
                         head: "",
                         cell: (each) => (
                             <ActionButton small kind="danger" action={remove} on={each.id}>
-                                Take away
+                                Remove
                             </ActionButton>
                         ),
                     },
@@ -101,23 +124,42 @@ export function Assignments({ id }: { id: string }) {
                 empty={<Empty title="It governs nothing">Bind it to a source, a role, a person or a workspace.</Empty>}
             />
             {adding && (
-                <Dialog title="Bind it to more" onClose={() => setAdding(false)}>
-                    <form
-                        className="stack"
-                        onSubmit={(event) => {
-                            event.preventDefault();
-                            void add.start(undefined);
-                        }}
+                <Dialog title="Bind it to more" touched={form !== UNBOUND} onClose={close}>
+                    <ActionForm
+                        action={add}
+                        submit="Bind"
+                        onCancel={close}
+                        touched={form !== UNBOUND}
+                        what="The assignment is"
                     >
                         <SelectField
                             label="Source"
                             value={form.data_source_id}
-                            onValue={(value) => setForm({ ...form, data_source_id: value })}
+                            onValue={(value) => setForm({ ...form, data_source_id: value, dataset_id: "" })}
                             options={[
                                 ["", "Every source"],
                                 ...(sources.data?.items ?? []).map((each) => [String(each.id), each.name] as const),
                             ]}
                         />
+                        {form.data_source_id !== "" && (
+                            <SelectField
+                                label="Table"
+                                value={form.dataset_id}
+                                onValue={(value) => setForm({ ...form, dataset_id: value })}
+                                options={[
+                                    ["", "Every table"],
+                                    ...(tables.data?.schemas ?? []).flatMap((schema) =>
+                                        schema.tables.map(
+                                            (table) =>
+                                                [
+                                                    String(table.dataset_id),
+                                                    `${schema.schema_name}.${table.table_name}`,
+                                                ] as const,
+                                        ),
+                                    ),
+                                ]}
+                            />
+                        )}
                         <SelectField
                             label="Role"
                             value={form.role_id}
@@ -144,14 +186,7 @@ export function Assignments({ id }: { id: string }) {
                                 ),
                             ]}
                         />
-                        {add.error !== undefined && <Problem error={add.error} />}
-                        <div className="form-end">
-                            <Button onClick={() => setAdding(false)}>Cancel</Button>
-                            <Button kind="primary" type="submit" busy={add.busy}>
-                                Bind
-                            </Button>
-                        </div>
-                    </form>
+                    </ActionForm>
                 </Dialog>
             )}
         </div>

@@ -3,9 +3,8 @@
 import { useMemo, useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Problem, TextField } from "../../ui/basics";
-import { Unsaved } from "../../ui/unsaved";
+import { ActionForm, useAction } from "../../ui/action";
+import { Card, Check, TextField } from "../../ui/basics";
 import { type Rule, Rules } from "../rules";
 import { Checked, isReady, useCheck, useTables } from "./check";
 
@@ -23,7 +22,7 @@ export function Edit({ policy }: { policy: Schemas["Policy"] }) {
         })),
     );
     const sources = useMemo(
-        () => [...new Set(policy.assignments.flatMap((each) => each.data_source_id ?? []))],
+        () => [...new Set(policy.assignments.flatMap((each) => each.data_source_id ?? each.dataset_source_id ?? []))],
         [policy],
     );
     const tables = useTables(sources);
@@ -62,13 +61,7 @@ export function Edit({ policy }: { policy: Schemas["Policy"] }) {
         },
     );
     return (
-        <form
-            className="stack"
-            onSubmit={(event) => {
-                event.preventDefault();
-                void save.start(undefined);
-            }}
-        >
+        <ActionForm action={save} submit={may("policy.write") && "Save"} disabled={!touched} touched={touched}>
             <fieldset
                 disabled={!may("policy.write")}
                 style={{ border: 0, padding: 0, margin: 0, minWidth: 0 }}
@@ -95,15 +88,6 @@ export function Edit({ policy }: { policy: Schemas["Policy"] }) {
                     </div>
                 </Card>
             </fieldset>
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} />
-            {may("policy.write") && (
-                <div className="form-end">
-                    <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
-                        Save
-                    </Button>
-                </div>
-            )}
-        </form>
+        </ActionForm>
     );
 }

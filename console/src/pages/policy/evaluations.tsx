@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { Empty, Status, When, words } from "../../ui/basics";
 import { List } from "../../ui/list";
+import { PersonName } from "../../ui/person-choice";
 
 export function Evaluations({ id }: { id: string }) {
     const path = { policy_id: Number(id) };
@@ -26,7 +27,7 @@ export function Evaluations({ id }: { id: string }) {
                     head: "Who",
                     cell: (each) => (
                         <Link to="/people/$id" params={{ id: String(each.user_id) }}>
-                            Person {each.user_id}
+                            <PersonName id={each.user_id} />
                         </Link>
                     ),
                 },

@@ -4,10 +4,9 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles, useSources } from "../../choices";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Choices, Page, Problem, TextField } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Card, Check, Choices, Page, TextField } from "../../ui/basics";
 import { Chips } from "../../ui/chips";
-import { Unsaved } from "../../ui/unsaved";
 import { type PolicyType, TYPES } from "../policies";
 import { type Rule, Rules, emptyRule } from "../rules";
 import { Checked, isReady, useCheck, useTables } from "./check";
@@ -55,13 +54,17 @@ export function NewPolicy() {
     );
     return (
         <Page title="New policy" crumbs={<Link to="/policies">Policies</Link>} narrow>
-            <form
-                className="stack"
+            <ActionForm
+                action={create}
+                submit="Set the policy"
+                beside={
+                    <Link className="button" to="/policies">
+                        Cancel
+                    </Link>
+                }
+                touched={touched}
+                what="This policy is"
                 onChange={() => setTouched(true)}
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void create.start(undefined);
-                }}
             >
                 <Choices legend="Kind">
                     <div
@@ -158,17 +161,7 @@ export function NewPolicy() {
                         </div>
                     </div>
                 </Card>
-                {create.error !== undefined && <Problem error={create.error} />}
-                <Unsaved touched={touched} busy={create.busy} what="This policy is" />
-                <div className="form-end">
-                    <Link className="button" to="/policies">
-                        Cancel
-                    </Link>
-                    <Button kind="primary" type="submit" busy={create.busy}>
-                        Set the policy
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Page>
     );
 }

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { Page, Status, When } from "../../ui/basics";
+import { Page, Status, When, showActive } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { TYPES } from "../policies";
 import { Assignments } from "./assignments";
@@ -30,7 +30,6 @@ export function PolicyPage() {
             title={policy.data?.name ?? "Policy"}
             lead={policy.data?.description}
             crumbs={<Link to="/policies">Policies</Link>}
-            narrow={tab === "rules"}
             actions={
                 <Link
                     className="button"
@@ -38,8 +37,9 @@ export function PolicyPage() {
                     search={{
                         without: id,
                         source: policy.data?.assignments
-                            .find((each) => each.data_source_id)
-                            ?.data_source_id?.toString(),
+                            .map((each) => each.data_source_id ?? each.dataset_source_id)
+                            .find((source) => source != null)
+                            ?.toString(),
                     }}
                 >
                     What if it were not there?
@@ -56,7 +56,7 @@ export function PolicyPage() {
                                 Version {data.version}, changed <When at={data.updated_at} />
                             </span>
                         </div>
-                        <nav className="tabs" aria-label="Parts">
+                        <nav className="tabs" ref={showActive} aria-label="Parts">
                             {TABS.map(([key, label]) => (
                                 <Link
                                     key={key}
@@ -70,7 +70,11 @@ export function PolicyPage() {
                                 </Link>
                             ))}
                         </nav>
-                        {tab === "rules" && <Edit key={data.version} policy={data} />}
+                        {tab === "rules" && (
+                            <div style={{ maxWidth: 760 }}>
+                                <Edit key={data.version} policy={data} />
+                            </div>
+                        )}
                         {tab === "assignments" && <Assignments id={id} />}
                         {tab === "evaluations" && <Evaluations id={id} />}
                         {tab === "versions" && <Versions id={id} now={data.version} />}

@@ -2,8 +2,9 @@
 
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useAction } from "../../ui/action";
-import { Badge, Button, Problem, TextField } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Badge, SelectField, TextField } from "../../ui/basics";
+import { Confirm } from "../../ui/confirm";
 import { Dialog } from "../../ui/dialog";
 import { TagsField, tagsOf } from "../about-answer";
 
@@ -25,9 +26,46 @@ export function useRemove(onDone?: () => void) {
     );
 }
 
+/** Deletes what one saved oneself, of a time. */
+export function Clear({ onClose }: { onClose: () => void }) {
+    const [period, setPeriod] = useState("last_30_days");
+    return (
+        <Confirm
+            title="Delete your saved questions?"
+            action="Delete"
+            run={() =>
+                read(
+                    api.DELETE("/api/v1/prompts/history/clear", {
+                        params: { query: { time_period: period as "all" } },
+                    }),
+                )
+            }
+            done={({ deleted_count }) =>
+                `${deleted_count} ${deleted_count === 1 ? "question is" : "questions are"} deleted.`
+            }
+            changes={[["prompts"]]}
+            onClose={onClose}
+        >
+            <SelectField
+                label="Asked last"
+                value={period}
+                onValue={setPeriod}
+                options={[
+                    ["last_7_days", "In the last 7 days"],
+                    ["last_30_days", "In the last 30 days"],
+                    ["last_90_days", "In the last 90 days"],
+                    ["all", "At any time"],
+                ]}
+            />
+            <p>Only your own. Each can be restored from the list of deleted ones.</p>
+        </Confirm>
+    );
+}
+
 export function Rename({ question, onClose }: { question: Saved; onClose: () => void }) {
     const [name, setName] = useState(question.name ?? "");
     const [tags, setTags] = useState(question.tags.join(", "));
+    const touched = name !== (question.name ?? "") || tags !== question.tags.join(", ");
     const save = useAction(
         () =>
             read(
@@ -39,24 +77,11 @@ export function Rename({ question, onClose }: { question: Saved; onClose: () => 
         { done: "Saved.", changes, inline: true, onDone: onClose },
     );
     return (
-        <Dialog title="Name and tags" onClose={onClose}>
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void save.start(undefined);
-                }}
-            >
+        <Dialog title="Name and tags" touched={touched} onClose={onClose}>
+            <ActionForm action={save} submit="Save" disabled={!touched} onCancel={onClose} touched={touched}>
                 <TextField label="Name" value={name} onValue={setName} autoFocus error={save.of("name")} />
                 <TagsField value={tags} onValue={setTags} error={save.of("tags")} />
-                {save.error !== undefined && <Problem error={save.error} />}
-                <div className="form-end">
-                    <Button onClick={onClose}>Cancel</Button>
-                    <Button kind="primary" type="submit" busy={save.busy}>
-                        Save
-                    </Button>
-                </div>
-            </form>
+            </ActionForm>
         </Dialog>
     );
 }

@@ -121,7 +121,7 @@ function Day({ label, value, onValue }: { label: string; value: string; onValue:
 /** A change against the time before, which is as long. */
 function trend(change: number): string {
     const percent = Math.round(Math.abs(change) * 100);
-    return percent === 0 ? "as before" : `${percent} % ${change > 0 ? "more" : "less"} than before`;
+    return percent === 0 ? "no change" : `${percent} % ${change > 0 ? "more" : "less"} than before`;
 }
 
 function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onMetric: (metric: Metric) => void }) {
@@ -129,13 +129,13 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
     const shape = METRICS[metric];
     return (
         <div className="stack">
-            <div className="columns" style={{ gridTemplateColumns: "repeat(auto-fit, minmax(min(100%, 190px), 1fr))" }}>
+            <div className="columns" style={{ gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}>
                 <Figure of={`queries, ${trend(kpis.total_queries_trend)}`} value={count(kpis.total_queries)} />
                 <Figure
                     of={`on average, ${trend(kpis.avg_execution_time_trend)}`}
                     value={`${kpis.avg_execution_time_seconds.toFixed(2)} s`}
                 />
-                <Figure of="of those that ended succeeded" value={`${Math.round(kpis.success_rate * 100)} %`} />
+                <Figure of="of those that ended, succeeded" value={`${Math.round(kpis.success_rate * 100)} %`} />
                 <Figure
                     of={kpis.data_sources_used === 1 ? "source" : "sources"}
                     value={count(kpis.data_sources_used)}
@@ -189,7 +189,7 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
             </div>
             <Card title="Asked most" flush>
                 <div className="table-wrap" tabIndex={0} role="region" aria-label="Asked most">
-                    <table>
+                    <table className="rows">
                         <thead>
                             <tr>
                                 <th scope="col">Query</th>
@@ -205,12 +205,16 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                         <tbody>
                             {data.most_used_queries.map((query) => (
                                 <tr key={query.query_preview}>
-                                    <td className="break">
-                                        <code>{query.query_preview}</code>
+                                    <td className="title">
+                                        <code className="small clamp">{query.query_preview}</code>
                                     </td>
-                                    <td className="num">{count(query.executions)}</td>
-                                    <td className="num nowrap">{query.avg_time_seconds.toFixed(2)} s</td>
-                                    <td>
+                                    <td className="num" data-label="Times">
+                                        {count(query.executions)}
+                                    </td>
+                                    <td className="num nowrap" data-label="On average">
+                                        {query.avg_time_seconds.toFixed(2)} s
+                                    </td>
+                                    <td data-label="Last">
                                         <When at={query.last_run} />
                                     </td>
                                 </tr>
@@ -221,7 +225,7 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
             </Card>
             <Card title="By source" flush>
                 <div className="table-wrap" tabIndex={0} role="region" aria-label="By source">
-                    <table>
+                    <table className="rows">
                         <thead>
                             <tr>
                                 <th scope="col">Source</th>
@@ -237,7 +241,7 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                         <tbody>
                             {data.data_source_performance.map((source) => (
                                 <tr key={source.data_source_id}>
-                                    <td>
+                                    <td className="title">
                                         {source.data_source_name ? (
                                             <Link to="/sources/$id" params={{ id: String(source.data_source_id) }}>
                                                 {source.data_source_name}
@@ -246,9 +250,13 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                                             `Source ${source.data_source_id}`
                                         )}
                                     </td>
-                                    <td className="num">{count(source.queries)}</td>
-                                    <td className="num nowrap">{source.avg_latency_ms.toLocaleString()} ms</td>
-                                    <td>
+                                    <td className="num" data-label="Queries">
+                                        {count(source.queries)}
+                                    </td>
+                                    <td className="num nowrap" data-label="On average">
+                                        {source.avg_latency_ms.toLocaleString()} ms
+                                    </td>
+                                    <td data-label="State">
                                         {source.status === "healthy" ? (
                                             <Badge tone="good">Healthy</Badge>
                                         ) : (

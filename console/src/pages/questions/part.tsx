@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { useSources } from "../../choices";
 import { useMay } from "../../standing";
-import { Badge, Page } from "../../ui/basics";
+import { Badge, Page, showActive } from "../../ui/basics";
 
 /** The parts of this place, each with an address. */
 export function QuestionsPart({
@@ -19,11 +19,13 @@ export function QuestionsPart({
     const may = useMay();
     return (
         <Page title="Questions" lead={lead} actions={actions}>
-            <nav className="tabs" aria-label="Parts">
+            <nav className="tabs" ref={showActive} aria-label="Parts">
                 {[
                     ["/questions", "Saved"],
+                    ["/questions/schedules", "Schedules"],
                     ["/questions/templates", "Templates"],
                     ["/questions/words", "Words"],
+                    ["/questions/meaning", "Meaning"],
                     may("prompt.write") && ["/questions/verified", "Verified answers"],
                     ["/questions/numbers", "Numbers"],
                 ].map(

@@ -1,4 +1,4 @@
-// One saved question: asked again under one's own policies, with its runs and its numbers.
+// One saved question: asked again under one's own policies, with its schedules, its runs and its numbers.
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
@@ -6,16 +6,18 @@ import { MoreHorizontal, RotateCw } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { api, read } from "../../api/client";
 import { queries } from "../../queries";
-import { follow } from "../../run";
 import { useMay } from "../../standing";
 import { Button, Empty, Page, Problem, Status, When, count } from "../../ui/basics";
 import { ActionMenu } from "../../ui/dialog";
 import { List } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { type Answer, AnswerCard } from "../answer";
-import { RunningQuestion, answerOf, useRun } from "../running";
+import { NotAnswered } from "../not-answered";
+import { RunningQuestion, answered, useRun } from "../running";
 import { Rename, Tags, useRemove } from "./keeping";
 import { Figure, SourceNames } from "./part";
+import { SchedulesOf } from "./schedules";
+import { Versions } from "./versions";
 
 export function SavedQuestion() {
     const { id: written } = useParams({ strict: false }) as { id: string };
@@ -38,20 +40,18 @@ export function SavedQuestion() {
         queries.removeQueries({ queryKey: ["prompts"] });
         void navigate({ to: "/questions" });
     });
-    const { running, error, start } = useRun(setAnswer);
+    const { running, error, start, clarify } = useRun(setAnswer);
     const data = question.data;
     const again = () => {
         if (!data) return;
         const header = { prefer: "respond-async" };
-        void start(data.prompt_text, async (signal, onStep) =>
-            answerOf(
-                await follow(
-                    read(api.POST("/api/v1/prompts/{prompt_id}/execute", { params: { path, header } })),
-                    signal,
-                    onStep,
-                ),
+        void start(data.prompt_text, (signal, onStep) =>
+            answered(
+                read(api.POST("/api/v1/prompts/{prompt_id}/execute", { params: { path, header } })),
                 data.prompt_text,
                 data.selected_data_source_ids,
+                signal,
+                onStep,
             ),
         );
     };
@@ -74,6 +74,7 @@ export function SavedQuestion() {
                         {may("prompt.write") && (
                             <ActionMenu
                                 label="More"
+                                busy={remove.busy}
                                 choices={[
                                     { label: "Name and tags…", run: () => setEditing(true) },
                                     { label: "Delete", danger: true, run: () => void remove.start(id) },
@@ -104,7 +105,7 @@ export function SavedQuestion() {
                             <SourceNames ids={loaded.selected_data_source_ids} />
                         </div>
                         {running && <RunningQuestion running={running} />}
-                        {error !== undefined && <Problem error={error} retry={again} />}
+                        {error !== undefined && <NotAnswered error={error} onChoice={clarify} retry={again} />}
                         {answer && (
                             <AnswerCard
                                 key={answer.id}
@@ -123,7 +124,10 @@ export function SavedQuestion() {
                         {!answer && loaded.error_message && <Problem error={new Error(loaded.error_message)} />}
                         <Loaded query={numbers} lines={1}>
                             {(each) => (
-                                <div className="columns">
+                                <div
+                                    className="columns"
+                                    style={{ gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}
+                                >
                                     <Figure of="Runs" value={count(each.execution_count)} />
                                     <Figure of="Answered" value={`${Math.round(each.success_rate * 100)} %`} />
                                     <Figure
@@ -133,6 +137,9 @@ export function SavedQuestion() {
                                 </div>
                             )}
                         </Loaded>
+                        <h2>Schedules</h2>
+                        <SchedulesOf question={loaded} />
+                        <h2>Runs</h2>
                         <List
                             name="Runs"
                             of={["prompt", id, "runs", answer?.id]}
@@ -162,6 +169,8 @@ export function SavedQuestion() {
                             ]}
                             empty={<Empty title="It did not run yet" />}
                         />
+                        <h2>Versions</h2>
+                        <Versions id={id} latest={loaded.updated_at} />
                     </>
                 )}
             </Loaded>

@@ -9,7 +9,7 @@ import { ActionButton, useAction } from "../../ui/action";
 import { Empty, Filter, Status, When } from "../../ui/basics";
 import { ActionMenu } from "../../ui/dialog";
 import { List } from "../../ui/list";
-import { Rename, type Saved, Tags, changes, useRemove } from "./keeping";
+import { Clear, Rename, type Saved, Tags, changes, useRemove } from "./keeping";
 import { QuestionsPart, SourceNames } from "./part";
 
 export function SavedQuestions() {
@@ -17,6 +17,7 @@ export function SavedQuestions() {
     const navigate = useNavigate();
     const [state, setState] = useState("");
     const [editing, setEditing] = useState<Saved>();
+    const [clearing, setClearing] = useState(false);
     const remove = useRemove();
     const restore = useAction(
         (id: number) => read(api.POST("/api/v1/prompts/{prompt_id}/restore", { params: { path: { prompt_id: id } } })),
@@ -24,7 +25,17 @@ export function SavedQuestions() {
     );
     const isDeleted = state === "deleted";
     return (
-        <QuestionsPart lead="Asked again, each runs under the policies of whoever asks.">
+        <QuestionsPart
+            lead="Asked again, each runs under the policies of whoever asks."
+            actions={
+                <ActionMenu
+                    label="More"
+                    choices={[{ label: "Delete mine…", danger: true, run: () => setClearing(true) }]}
+                >
+                    <MoreHorizontal size={16} />
+                </ActionMenu>
+            }
+        >
             <List
                 name="Saved questions"
                 of={["prompts", state]}
@@ -99,6 +110,7 @@ export function SavedQuestions() {
                             ) : (
                                 <ActionMenu
                                     label={`More for ${question.name ?? question.prompt_text}`}
+                                    busy={remove.isBusyWith(question.id)}
                                     choices={[
                                         may("prompt.execute") && {
                                             label: "Ask again",
@@ -142,6 +154,7 @@ export function SavedQuestions() {
                     )
                 }
             />
+            {clearing && <Clear onClose={() => setClearing(false)} />}
             {editing && <Rename question={editing} onClose={() => setEditing(undefined)} />}
         </QuestionsPart>
     );

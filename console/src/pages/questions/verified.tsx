@@ -2,10 +2,9 @@
 
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { queries } from "../../queries";
 import { ActionButton, useAction } from "../../ui/action";
 import { Button, Empty, Filter, When } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { Deletion } from "../../ui/confirm";
 import { List } from "../../ui/list";
 import { QuestionsPart, SourceNames } from "./part";
 
@@ -49,7 +48,7 @@ export function VerifiedAnswers() {
                         head: "Question and SQL",
                         cell: (pair) => (
                             <div className="stack tight" style={{ minWidth: 260 }}>
-                                <b className="strong break">{pair.question}</b>
+                                <b className="strong break">{pair.question ?? "A question about more than you see"}</b>
                                 <pre className="code-block">{pair.query_text}</pre>
                                 <div className="row apart">
                                     <SourceNames ids={pair.data_source_ids} />
@@ -77,23 +76,20 @@ export function VerifiedAnswers() {
                     },
                 ]}
                 empty={
-                    <Empty title={status === "candidate" ? "Nothing waits to be confirmed" : "Nothing is verified yet"}>
-                        Whoever says of an answer that it was right, or what would have been, makes a candidate.
+                    <Empty title={status === "candidate" ? "Nothing to confirm" : "No verified answers yet"}>
+                        When somebody marks an answer as right, or corrects it, it waits here to be confirmed.
                     </Empty>
                 }
             />
             {deleting && (
-                <Confirm
-                    title="Delete this verified answer?"
-                    action="Delete"
+                <Deletion
+                    of="this verified answer"
+                    run={() => remove(deleting.id)}
+                    changes={[["pairs"]]}
                     onClose={() => setDeleting(undefined)}
-                    onConfirm={async () => {
-                        await remove(deleting.id);
-                        await queries.invalidateQueries({ queryKey: ["pairs"] });
-                    }}
                 >
-                    <p>“{deleting.question}” is planned anew from then on.</p>
-                </Confirm>
+                    <p>{deleting.question ? `“${deleting.question}”` : "Its question"} is planned anew from then on.</p>
+                </Deletion>
             )}
         </QuestionsPart>
     );

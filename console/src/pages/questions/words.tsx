@@ -5,10 +5,9 @@ import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Empty, Problem, TextField, When } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Button, Card, Empty, TextField, When } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
 import { QuestionsPart } from "./part";
 
 type Term = Schemas["GlossaryTerm"];
@@ -60,12 +59,23 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
             </Card>
         );
     return (
-        <form
-            className="stack"
-            onSubmit={(event) => {
-                event.preventDefault();
-                void save.start(undefined);
-            }}
+        <ActionForm
+            action={save}
+            submit="Save"
+            disabled={!touched}
+            touched={touched}
+            beside={
+                <>
+                    {updated && (
+                        <span className="small soft grow">
+                            Changed <When at={updated} />
+                        </span>
+                    )}
+                    <Button icon={<Plus size={15} />} onClick={() => change([...rows, { term: "", means: "" }])}>
+                        Add a word
+                    </Button>
+                </>
+            }
         >
             <Card flush>
                 {rows.length === 0 ? (
@@ -104,25 +114,6 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
                     </ul>
                 )}
             </Card>
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} />
-            <div className="row apart">
-                <span className="small soft">
-                    {updated && (
-                        <>
-                            Changed <When at={updated} />
-                        </>
-                    )}
-                </span>
-                <span className="row">
-                    <Button icon={<Plus size={15} />} onClick={() => change([...rows, { term: "", means: "" }])}>
-                        Add a word
-                    </Button>
-                    <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
-                        Save
-                    </Button>
-                </span>
-            </div>
-        </form>
+        </ActionForm>
     );
 }

@@ -19,15 +19,22 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
     const [sso, setSso] = useState<string>(status.sso_mode);
     const [mfa, setMfa] = useState<string>(status.mfa_mode);
     const [from, setFrom] = useState("");
-    const [grace, setGrace] = useState(String(status.grace_period_days || 14));
+    // Where nothing is asked for yet, nobody has set the days: then these are the usual ones.
+    const isOff = !status.updated_at || (status.sso_mode === "off" && status.mfa_mode === "off");
+    const [grace, setGrace] = useState(String(isOff ? 14 : status.grace_period_days));
     const body = (dry: boolean) => ({
         sso_mode: sso as "off",
         mfa_mode: mfa as "off",
         effective_at: from ? new Date(from).toISOString() : undefined,
-        grace_period_days: Number(grace),
+        grace_period_days: grace === "" ? undefined : Number(grace),
         dry_run: dry,
     });
     const [tried, setTried] = useState<Schemas["Enforced"]>();
+    // What was tried out is what is enforced, and nothing else.
+    const change = (set: (value: string) => void) => (value: string) => {
+        set(value);
+        setTried(undefined);
+    };
     const attempt = useAction(
         () =>
             read(api.POST("/api/v1/sso/enforcement/enforce/{organization_id}", { params: { path }, body: body(true) })),
@@ -48,7 +55,7 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
     const error = enforce.error ?? attempt.error;
     return (
         <Card
-            title="What holds"
+            title="Requirements"
             actions={
                 <>
                     <Badge>Single sign-on: {status.sso_mode}</Badge>
@@ -58,21 +65,21 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
         >
             <div className="stack">
                 <div className="form-grid">
-                    <SelectField label="Single sign-on" value={sso} onValue={setSso} options={MODES} />
-                    <SelectField label="Second factor" value={mfa} onValue={setMfa} options={MODES} />
+                    <SelectField label="Single sign-on" value={sso} onValue={change(setSso)} options={MODES} />
+                    <SelectField label="Second factor" value={mfa} onValue={change(setMfa)} options={MODES} />
                     <TextField
                         label="From"
                         type="datetime-local"
                         value={from}
-                        onValue={setFrom}
-                        hint="Empty for now."
+                        onValue={change(setFrom)}
+                        hint="Empty: at once."
                     />
-                    <TextField label="Days of grace" type="number" min={0} value={grace} onValue={setGrace} />
+                    <TextField label="Days of grace" type="number" min={0} value={grace} onValue={change(setGrace)} />
                 </div>
                 {tried && (
                     <Note>
-                        {tried.affected_users} people are touched, {tried.sessions_to_end} sessions would end. In force
-                        from <When at={tried.effective_at} />
+                        People who lack something: {tried.affected_users}. Sessions that would end:{" "}
+                        {tried.sessions_to_end}. In force from <When at={tried.effective_at} />
                         {tried.exempt_user_ids.length > 0 &&
                             `; ${tried.exempt_user_ids.length} exempt for the day the provider is down`}
                         .
@@ -85,10 +92,10 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
                 />
                 <div className="form-end">
                     <ActionButton action={attempt} on={undefined}>
-                        Try it
+                        Preview
                     </ActionButton>
                     <ActionButton kind="primary" disabled={!tried} action={enforce} on={undefined}>
-                        Set it
+                        Enforce
                     </ActionButton>
                 </div>
             </div>

@@ -1,14 +1,19 @@
 // How far an organization is on the way to single sign-on and second factors for everybody.
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CheckCircle2, Circle } from "lucide-react";
+import { useState } from "react";
 import { api, checked, read, save, send } from "../../api/client";
 import { useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Avatar, Card, Note, Page, Status, When, words } from "../../ui/basics";
+import { Avatar, Badge, Card, Note, Page, Status, When, words } from "../../ui/basics";
+import { Pager } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { Enforce } from "./enforce";
+
+/** People on one page of those who are not ready. */
+const SIZE = 20;
 
 export function Enforcement() {
     const organization = useOrganization();
@@ -17,9 +22,16 @@ export function Enforcement() {
         queryKey: ["enforcement", organization],
         queryFn: () => read(api.GET("/api/v1/sso/enforcement/status/{organization_id}", { params: { path } })),
     });
+    const [page, setPage] = useState(1);
     const plan = useQuery({
-        queryKey: ["plan", organization],
-        queryFn: () => read(api.GET("/api/v1/sso/enforcement/migration-plan/{organization_id}", { params: { path } })),
+        queryKey: ["plan", organization, page],
+        placeholderData: keepPreviousData,
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/sso/enforcement/migration-plan/{organization_id}", {
+                    params: { path, query: { page, page_size: SIZE } },
+                }),
+            ),
     });
     return (
         <Page
@@ -54,7 +66,7 @@ export function Enforcement() {
             </Loaded>
             {plan.data && plan.data.blockers.length > 0 && (
                 <Note tone="warn">
-                    <b>In the way</b>
+                    <b>Before this can be enforced</b>
                     <ul>
                         {plan.data.blockers.map((blocker) => (
                             <li key={blocker.code}>{blocker.detail}</li>
@@ -73,7 +85,7 @@ export function Enforcement() {
                                 ) : (
                                     <Circle size={17} aria-hidden />
                                 )}
-                                <b className="strong grow">{words(phase.name)}</b>
+                                <b className="strong grow">{words(phase.name).replace(/\bmfa\b/, "second factors")}</b>
                                 <Status value={phase.status} />
                                 {phase.start_at && (
                                     <span className="small soft">
@@ -89,18 +101,24 @@ export function Enforcement() {
             {plan.data && plan.data.users_pending.length > 0 && (
                 <Card title="Who is not ready" flush>
                     <ul className="list">
-                        {plan.data.users_pending.map((user) => {
-                            const person = user as { user_id: number; email?: string; display_name?: string };
-                            return (
-                                <li key={person.user_id}>
-                                    <Avatar name={person.display_name ?? person.email ?? "?"} />
-                                    <Link className="grow" to="/people/$id" params={{ id: String(person.user_id) }}>
-                                        {person.display_name ?? person.email}
-                                    </Link>
-                                </li>
-                            );
-                        })}
+                        {plan.data.users_pending.map((person) => (
+                            <li key={person.user_id}>
+                                <Avatar name={person.email} />
+                                <Link className="grow" to="/people/$id" params={{ id: String(person.user_id) }}>
+                                    {person.email}
+                                </Link>
+                                {!person.sso_linked && <Badge tone="warn">No single sign-on</Badge>}
+                                {!person.mfa_enabled && <Badge tone="warn">No second factor</Badge>}
+                            </li>
+                        ))}
                     </ul>
+                    <Pager
+                        name="people who are not ready"
+                        page={page}
+                        size={SIZE}
+                        total={plan.data.pagination.total_items}
+                        onPage={setPage}
+                    />
                 </Card>
             )}
         </Page>
@@ -117,7 +135,7 @@ function Notices() {
                     params: { path, query: { notification_type: kind } },
                 }),
             ),
-        { done: (answer) => `${answer.notifications_sent} people get a mail.` },
+        { done: (answer) => `Mails on their way: ${answer.notifications_sent}.` },
     );
     const report = useAction(
         async () =>
@@ -143,10 +161,10 @@ function Notices() {
                     Ask to use single sign-on
                 </ActionButton>
                 <ActionButton action={notify} on="enforcement_warning">
-                    Warn
+                    Warn of the requirement
                 </ActionButton>
                 <ActionButton action={report} on={undefined}>
-                    Report
+                    Download the report
                 </ActionButton>
             </div>
         </Card>

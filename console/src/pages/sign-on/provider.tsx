@@ -8,11 +8,12 @@ import { type Schemas, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Check, Facts, Field, Note, Page, Problem, SelectField, Status, When } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { Button, Card, Check, Facts, Note, Page, SelectField, Status, When } from "../../ui/basics";
+import { Deletion } from "../../ui/confirm";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
+import { Addresses } from "./addresses";
 import { Identities } from "./identities";
+import { AttributeMapping, GroupMapping } from "./mapping";
 import { Step } from "./step";
 
 export function Provider() {
@@ -28,7 +29,6 @@ export function Provider() {
     const changes = [["provider", id], ["providers"]];
     const [results, setResults] = useState<Schemas["ProviderTestResults"]>();
     const [deleting, setDeleting] = useState(false);
-    const [groups, setGroups] = useState<string>();
     const test = useAction(() => read(api.POST("/api/v1/sso/providers/{provider_id}/test", { params: { path } })), {
         changes,
         onDone: (answer) => setResults(answer.test_results),
@@ -47,35 +47,8 @@ export function Provider() {
         { done: "Saved.", changes },
     );
     const data = provider.data?.provider;
-    const parse = (text: string) =>
-        Object.fromEntries(
-            text
-                .split("\n")
-                .map((line) => line.split("=").map((part) => part.trim()))
-                .filter(([group, role]) => group && role)
-                .map(([group, role]) => {
-                    const known = roles.data?.roles.find((each) => each.name.toLowerCase() === role?.toLowerCase());
-                    const id = known?.id ?? Number(role);
-                    if (!Number.isInteger(id)) throw new Error(`There is no role “${role}”.`);
-                    return [group, id];
-                }),
-        );
-    const map = useAction(
-        async (text: string) =>
-            read(
-                api.PUT("/api/v1/sso/providers/{provider_id}", {
-                    params: { path },
-                    body: { group_role_mapping: parse(text) as never },
-                }),
-            ),
-        { done: "Saved.", changes, inline: true, onDone: () => setGroups(undefined) },
-    );
-    const written = Object.entries((data?.group_role_mapping ?? {}) as Record<string, unknown>)
-        .map(
-            ([group, role]) =>
-                `${group} = ${roles.data?.roles.find((each) => each.id === role)?.name ?? JSON.stringify(role)}`,
-        )
-        .join("\n");
+    // Of the last test on this page; of a provider that says nothing of them there are none.
+    const offered = results?.claims ?? [];
     return (
         <Page
             title={data?.name ?? "Identity provider"}
@@ -120,6 +93,7 @@ export function Provider() {
                                 ]}
                             />
                         </Card>
+                        <Addresses id={Number(id)} />
                         {may("sso.manage") && (
                             <>
                                 <Step number={1} title="Test what it says of itself" done={loaded.last_test_succeeded}>
@@ -173,11 +147,24 @@ export function Provider() {
                                         disabled={update.busy}
                                         onChange={(event) => update.start({ jit_provisioning: event.target.checked })}
                                     />
+                                    {loaded.provider_type === "saml" && (
+                                        <Check
+                                            label="Let people come in from its own portal"
+                                            hint="Without having asked for it here first (IdP-initiated). Others may then send somebody in as themselves."
+                                            checked={loaded.allow_idp_initiated}
+                                            disabled={update.busy}
+                                            onChange={(event) =>
+                                                update.start({ allow_idp_initiated: event.target.checked })
+                                            }
+                                        />
+                                    )}
                                     <SelectField
                                         label="Their role"
                                         value={String(loaded.default_role_id ?? "")}
                                         disabled={update.busy}
-                                        onValue={(value) => value && update.start({ default_role_id: Number(value) })}
+                                        onValue={(value) =>
+                                            update.start({ default_role_id: value ? Number(value) : null })
+                                        }
                                         options={[
                                             ["", "The organization's default"],
                                             ...(roles.data?.roles ?? []).map(
@@ -185,38 +172,9 @@ export function Provider() {
                                             ),
                                         ]}
                                     />
-                                    <Field
-                                        label="Roles by groups"
-                                        error={map.of("group_role_mapping")}
-                                        hint="One a line: group = role. A role that a group gave goes when the group does."
-                                    >
-                                        {(props) => (
-                                            <textarea
-                                                {...props}
-                                                className="mono"
-                                                spellCheck={false}
-                                                placeholder="data-analysts = Viewer"
-                                                value={groups ?? written}
-                                                onChange={(event) => setGroups(event.target.value)}
-                                            />
-                                        )}
-                                    </Field>
-                                    {map.error !== undefined && <Problem error={map.error} />}
-                                    <Unsaved
-                                        touched={groups !== undefined && groups !== written}
-                                        busy={map.busy}
-                                        what="The groups are"
-                                    />
-                                    <div className="form-end">
-                                        <ActionButton
-                                            disabled={groups === undefined || groups === written}
-                                            action={map}
-                                            on={groups ?? ""}
-                                        >
-                                            Save the groups
-                                        </ActionButton>
-                                    </div>
                                 </Step>
+                                <AttributeMapping provider={loaded} offered={offered} />
+                                <GroupMapping provider={loaded} />
                                 <Identities id={Number(id)} />
                                 <Card title="Remove">
                                     <div className="row apart">
@@ -229,18 +187,18 @@ export function Provider() {
                             </>
                         )}
                         {deleting && (
-                            <Confirm
-                                title={`Remove ${loaded.name}?`}
+                            <Deletion
+                                of={loaded.name}
                                 word={loaded.name}
-                                action="Remove"
+                                run={() =>
+                                    read(api.DELETE("/api/v1/sso/providers/{provider_id}", { params: { path } }))
+                                }
+                                changes={[["providers"]]}
+                                onDone={() => void navigate({ to: "/sso" })}
                                 onClose={() => setDeleting(false)}
-                                onConfirm={async () => {
-                                    await read(api.DELETE("/api/v1/sso/providers/{provider_id}", { params: { path } }));
-                                    void navigate({ to: "/sso" });
-                                }}
                             >
                                 <p>Links between people and this provider are lost.</p>
-                            </Confirm>
+                            </Deletion>
                         )}
                     </>
                 )}

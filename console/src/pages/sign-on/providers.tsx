@@ -25,9 +25,9 @@ export function Providers() {
         >
             {domains.data && !proven && (
                 <Note tone="warn">
-                    A provider speaks for mail domains that you have proved.{" "}
+                    A provider signs in people of the mail domains that you have verified.{" "}
                     <Link to="/organization" search={{ tab: "domains" }}>
-                        Prove one first
+                        Verify one first
                     </Link>
                     .
                 </Note>
@@ -73,7 +73,7 @@ export function Providers() {
                 ]}
                 empty={
                     <Empty title="No identity provider yet">
-                        Choose yours below; the assistant says what to enter where.
+                        Choose yours below: you are told step by step what to enter where.
                     </Empty>
                 }
             />

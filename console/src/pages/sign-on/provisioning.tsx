@@ -1,9 +1,9 @@
 // Provisioning: the provider pushes people and groups (SCIM 2.0).
 
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { ApiError, api, read } from "../../api/client";
+import { ApiError, type Schemas, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
@@ -20,6 +20,7 @@ import {
     Status,
     When,
 } from "../../ui/basics";
+import { RolesByGroups } from "./mapping";
 
 export function Scim() {
     const may = useMay();
@@ -38,11 +39,24 @@ export function Scim() {
     });
     const isOff = scim.error instanceof ApiError && scim.error.code === "SCIM_NOT_CONFIGURED";
     const [token, setToken] = useState<string>();
+    const queries = useQueryClient();
+    /** A request that says nothing of it switches it on: another change leaves it as it is. */
+    const change = async (body: Omit<Schemas["ConfigureScimRequest"], "provider_id">) => {
+        const enabled = scim.data?.config.enabled;
+        const answer = await read(
+            api.POST("/api/v1/sso/scim/config", { body: { provider_id: provider, enabled, ...body } }),
+        );
+        if (answer.bearer_token) setToken(answer.bearer_token);
+    };
     const changes = [["scim", provider]];
     const configure = useAction(
-        (body: { enabled?: boolean; rotate_token?: boolean; default_role_id?: number }) =>
-            read(api.POST("/api/v1/sso/scim/config", { body: { provider_id: provider, ...body } })),
-        { done: "Saved.", changes, onDone: (answer) => answer.bearer_token && setToken(answer.bearer_token) },
+        (body: {
+            enabled?: boolean;
+            rotate_token?: boolean;
+            overlap_hours?: number;
+            default_role_id?: number | null;
+        }) => change(body),
+        { done: "Saved.", changes },
     );
     const sync = useAction(
         (type: "full" | "incremental") =>
@@ -136,7 +150,7 @@ export function Scim() {
                                         disabled={!may("scim.manage") || configure.busy}
                                         value={String(scim.data.config.default_role_id ?? "")}
                                         onValue={(value) =>
-                                            value && configure.start({ default_role_id: Number(value) })
+                                            configure.start({ default_role_id: value ? Number(value) : null })
                                         }
                                         options={[
                                             ["", "The organization's default"],
@@ -147,9 +161,19 @@ export function Scim() {
                                     />
                                     {may("scim.manage") && (
                                         <div className="form-end">
-                                            <ActionButton action={configure} on={{ rotate_token: true }}>
-                                                New token
-                                            </ActionButton>
+                                            {scim.data.config.enabled && (
+                                                <>
+                                                    <ActionButton
+                                                        action={configure}
+                                                        on={{ rotate_token: true, overlap_hours: 24 }}
+                                                    >
+                                                        New token, the old one for a day
+                                                    </ActionButton>
+                                                    <ActionButton action={configure} on={{ rotate_token: true }}>
+                                                        New token at once
+                                                    </ActionButton>
+                                                </>
+                                            )}
                                             <ActionButton
                                                 kind={scim.data.config.enabled ? "danger" : "primary"}
                                                 action={configure}
@@ -161,6 +185,17 @@ export function Scim() {
                                     )}
                                 </div>
                             </Card>
+                            {may("scim.manage") && (
+                                <RolesByGroups
+                                    key={provider}
+                                    lead="Groups that are pushed, by their names or their external ids."
+                                    held={scim.data.config.group_role_mapping}
+                                    save={async (next) => {
+                                        await change({ group_role_mapping: next });
+                                        await queries.refetchQueries({ queryKey: ["scim", provider] });
+                                    }}
+                                />
+                            )}
                             <Card title="How it is doing">
                                 <div className="stack">
                                     <Facts

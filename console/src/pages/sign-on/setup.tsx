@@ -4,11 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useAction } from "../../ui/action";
-import { Button, Copyable, Field, Page, Problem, TextField } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Field, Page, PasswordField, TextField } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
-import { Step } from "./step";
+import { Step, ToPaste } from "./step";
 import { VENDORS, type Vendor } from "./vendors";
 
 export function Setup() {
@@ -20,6 +19,7 @@ export function Setup() {
     });
     const [values, setValues] = useState<Record<string, string>>({});
     const label = VENDORS.find(([key]) => key === vendor)?.[1] ?? vendor;
+    const isOther = vendor.startsWith("generic-");
     const isSaml = setup.data?.provider_type === "saml";
     const create = useAction(
         () =>
@@ -71,34 +71,45 @@ export function Setup() {
     );
     const example = (setup.data?.provider ?? {}) as { issuer?: string };
     return (
-        <Page title={`Connect ${label}`} crumbs={<Link to="/sso">Single sign-on</Link>} narrow>
+        <Page
+            title={
+                isOther ? `Connect an identity provider by ${isSaml ? "SAML" : "OpenID Connect"}` : `Connect ${label}`
+            }
+            crumbs={<Link to="/sso">Single sign-on</Link>}
+            narrow
+        >
             <Loaded query={setup}>
                 {(data) => (
                     <>
-                        <Step number={1} title={`At ${label}`}>
+                        <Step number={1} title={isOther ? "At your identity provider" : `At ${label}`}>
                             <ol className="stack tight" style={{ listStyle: "decimal", paddingLeft: 20 }}>
                                 {data.steps.map((step) => (
                                     <li key={step} className="break">
-                                        {step}
+                                        {step
+                                            .split("`")
+                                            .map((part, index) =>
+                                                index % 2 === 1 ? <code key={index}>{part}</code> : part,
+                                            )}
                                     </li>
                                 ))}
                             </ol>
                         </Step>
-                        <Step number={2} title="Enter there">
-                            {data.values.map((value) => (
-                                <div key={value.field + value.value} className="stack tight" style={{ gap: 4 }}>
-                                    <span className="label">{value.field}</span>
-                                    <Copyable text={value.value} label={value.field} />
-                                </div>
-                            ))}
-                        </Step>
-                        <Step number={3} title="And here">
-                            <form
-                                className="stack"
-                                onSubmit={(event) => {
-                                    event.preventDefault();
-                                    void create.start(undefined);
-                                }}
+                        {data.values.length > 0 && (
+                            <Step number={2} title="Enter there">
+                                {data.values.map((value) => (
+                                    <ToPaste key={value.field + value.value} {...value} />
+                                ))}
+                            </Step>
+                        )}
+                        <Step
+                            number={data.values.length > 0 ? 3 : 2}
+                            title={data.values.length > 0 ? "And here" : "Enter here"}
+                        >
+                            <ActionForm
+                                action={create}
+                                submit="Register as inactive"
+                                touched={Object.values(values).some(Boolean)}
+                                what="This provider is"
                             >
                                 <div className="form-grid">
                                     {field("name", "Name", { placeholder: label })}
@@ -127,23 +138,18 @@ export function Setup() {
                                     ) : (
                                         <>
                                             {field("issuer", "Issuer", { required: true, placeholder: example.issuer })}
-                                            {field("client_id", "Client id", { required: true })}
-                                            {field("client_secret", "Client secret", { type: "password" })}
+                                            {field("client_id", "Client ID", { required: true })}
+                                            <PasswordField
+                                                label="Client secret"
+                                                autoComplete="off"
+                                                value={values.client_secret ?? ""}
+                                                onValue={(value) => setValues({ ...values, client_secret: value })}
+                                                error={create.of("client_secret")}
+                                            />
                                         </>
                                     )}
                                 </div>
-                                {create.error !== undefined && <Problem error={create.error} />}
-                                <Unsaved
-                                    touched={Object.values(values).some(Boolean)}
-                                    busy={create.busy}
-                                    what="This provider is"
-                                />
-                                <div className="form-end">
-                                    <Button kind="primary" type="submit" busy={create.busy}>
-                                        Register it, inactive
-                                    </Button>
-                                </div>
-                            </form>
+                            </ActionForm>
                         </Step>
                     </>
                 )}

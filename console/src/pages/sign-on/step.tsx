@@ -1,8 +1,8 @@
-// One step of the assistant.
+// What the assistant is made of.
 
 import { CheckCircle2 } from "lucide-react";
 import type { ReactNode } from "react";
-import { Card } from "../../ui/basics";
+import { Card, Copyable } from "../../ui/basics";
 
 /** One step of the assistant, with its number. */
 export function Step({
@@ -31,5 +31,15 @@ export function Step({
         >
             <div className="stack">{children}</div>
         </Card>
+    );
+}
+
+/** A value for a field of the provider's own pages. */
+export function ToPaste({ field, value }: { field: string; value: string }) {
+    return (
+        <div className="stack tight" style={{ gap: 4 }}>
+            <span className="label">{field}</span>
+            <Copyable text={value} label={field} />
+        </div>
     );
 }

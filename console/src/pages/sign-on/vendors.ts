@@ -5,8 +5,8 @@ export const VENDORS = [
     ["entra", "Microsoft Entra ID"],
     ["google", "Google Workspace"],
     ["keycloak", "Keycloak"],
-    ["generic-oidc", "Another, by OpenID Connect"],
-    ["generic-saml", "Another, by SAML 2.0"],
+    ["generic-oidc", "Other (OpenID Connect)"],
+    ["generic-saml", "Other (SAML 2.0)"],
 ] as const;
 
 export type Vendor = (typeof VENDORS)[number][0];

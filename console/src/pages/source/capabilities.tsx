@@ -13,9 +13,9 @@ const PARTS = [
 ] as const;
 
 const SIDES: Record<string, string> = {
-    itself: "itself",
-    emulator: "software of others that speaks as it does",
-    stand_in: "a stand-in of our tests, made after its documents",
+    itself: "The real product",
+    emulator: "An emulator made by others",
+    stand_in: "A stand-in made after its documentation",
 };
 
 export function Capabilities({
@@ -30,10 +30,10 @@ export function Capabilities({
     return (
         <Facts
             of={[
-                abilities && ["Computed by the source", own.join(", ") || "nothing"],
-                abilities && rest.length > 0 && ["Computed here", rest.join(", ")],
-                verification && ["Tried with", SIDES[verification.with] ?? verification.with],
-                verification && ["Which was", verification.against],
+                abilities && ["In the source", own.join(", ") || "nothing"],
+                abilities && rest.length > 0 && ["In RiverGen", rest.join(", ")],
+                verification && ["Tested with", SIDES[verification.with] ?? verification.with],
+                verification && ["Version", verification.against],
             ]}
         />
     );

@@ -46,11 +46,7 @@ export function Changes({ id }: { id: string }) {
                     },
                     { head: "When", cell: (change) => <When at={change.detected_at} /> },
                 ]}
-                empty={
-                    <Empty title="Nothing changed">
-                        Since its tables were first read they have stayed as they are.
-                    </Empty>
-                }
+                empty={<Empty title="No changes">Since its tables were first read they have stayed as they are.</Empty>}
             />
             <h2>Readings of its tables</h2>
             <List

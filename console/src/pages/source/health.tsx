@@ -24,7 +24,11 @@ export function Health({ id }: { id: string }) {
                             style={{ display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(150px, 1fr))" }}
                         >
                             <div className="stat">
-                                <b>{data.uptime_percentage == null ? "—" : `${data.uptime_percentage.toFixed(1)} %`}</b>
+                                <b>
+                                    {data.uptime_percentage == null
+                                        ? "—"
+                                        : `${Math.round(data.uptime_percentage * 10) / 10} %`}
+                                </b>
                                 <span>of checks passed</span>
                             </div>
                             <div className="stat">
@@ -40,7 +44,7 @@ export function Health({ id }: { id: string }) {
                                 <span>failures in 24 hours</span>
                             </div>
                             <div className="stat">
-                                <b style={{ fontSize: "1rem", lineHeight: 2 }}>
+                                <b style={{ fontSize: "1.125rem", lineHeight: "1.875rem" }}>
                                     <When at={data.next_check_at} never="not planned" />
                                 </b>
                                 <span>next check</span>
@@ -62,7 +66,7 @@ export function Health({ id }: { id: string }) {
                                 </div>
                             </div>
                             <div className="table-wrap" tabIndex={0} role="region" aria-label="Checks">
-                                <table>
+                                <table className="rows">
                                     <thead>
                                         <tr>
                                             <th scope="col">When</th>
@@ -71,25 +75,27 @@ export function Health({ id }: { id: string }) {
                                             <th scope="col" className="num">
                                                 Took
                                             </th>
-                                            <th scope="col">What was wrong</th>
+                                            <th scope="col">Problem</th>
                                         </tr>
                                     </thead>
                                     <tbody>
                                         {data.health_history.map((check) => (
                                             <tr key={check.checked_at}>
-                                                <td>
+                                                <td className="title">
                                                     <When at={check.checked_at} />
                                                 </td>
-                                                <td>
+                                                <td data-label="State">
                                                     <Status value={check.status} />
                                                 </td>
-                                                <td>{words(check.origin)}</td>
-                                                <td className="num">
+                                                <td data-label="By">{words(check.origin)}</td>
+                                                <td className="num" data-label="Took">
                                                     {check.response_time_ms == null
                                                         ? "—"
                                                         : `${check.response_time_ms} ms`}
                                                 </td>
-                                                <td className="small">{check.error_message ?? "—"}</td>
+                                                <td className="small" data-label="Problem">
+                                                    {check.error_message ?? "—"}
+                                                </td>
                                             </tr>
                                         ))}
                                     </tbody>

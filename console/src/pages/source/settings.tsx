@@ -4,13 +4,15 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Facts, Problem, SelectField, TextField, When, words } from "../../ui/basics";
-import { Confirm } from "../../ui/dialog";
+import { ActionForm, useAction } from "../../ui/action";
+import { Button, Card, Check, Facts, SelectField, TextField, When, words } from "../../ui/basics";
+import { Deletion } from "../../ui/confirm";
 import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
-import { useKinds } from "../sources";
+import { Credentials } from "./credentials";
+import { FileLink } from "./file-link";
+import { LimitFields, type Limits, limitsOf } from "./limits";
+import { fileName, useKinds } from "./names";
 
 export function Settings({ source }: { source: Schemas["DataSource"] }) {
     const may = useMay();
@@ -23,12 +25,14 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
     const [status, setStatus] = useState<string>();
     const [refresh, setRefresh] = useState(source.schema_auto_refresh);
     const [values, setValues] = useState<Values>({});
+    const [limits, setLimits] = useState<Limits>({});
     const [deleting, setDeleting] = useState(false);
     const touched =
         name !== source.name ||
         description !== (source.description ?? "") ||
         (status !== undefined && status !== source.status) ||
         refresh !== source.schema_auto_refresh ||
+        Object.keys(limits).length > 0 ||
         Object.keys(values).length > 0;
     const save = useAction(
         () =>
@@ -37,6 +41,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                     params: { path },
                     body: {
                         ...values,
+                        ...limitsOf(limits),
                         name,
                         description,
                         schema_auto_refresh: refresh,
@@ -50,19 +55,14 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
             inline: true,
             onDone: () => {
                 setValues({});
+                setLimits({});
                 setStatus(undefined);
             },
         },
     );
     return (
         <div className="stack">
-            <form
-                className="stack"
-                onSubmit={(event) => {
-                    event.preventDefault();
-                    void save.start(undefined);
-                }}
-            >
+            <ActionForm action={save} submit="Save" disabled={!touched} touched={touched}>
                 <Card title="General">
                     <div className="form-grid">
                         <TextField label="Name" required value={name} onValue={setName} error={save.of("name")} />
@@ -103,7 +103,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                                     ? [
                                           "File",
                                           <code key="file" className="break">
-                                              {source.file_path}
+                                              {fileName(source.file_path)}
                                           </code>,
                                       ]
                                     : null,
@@ -112,6 +112,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                                     : null,
                             ]}
                         />
+                        {source.file_path && <FileLink source={source.id} />}
                         <p className="soft">What you leave empty stays as it is. Secrets are never shown.</p>
                         {kind ? (
                             <SchemaForm
@@ -126,14 +127,14 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                         )}
                     </div>
                 </Card>
-                {save.error !== undefined && <Problem error={save.error} />}
-                <Unsaved touched={touched} busy={save.busy} />
-                <div className="form-end">
-                    <Button kind="primary" type="submit" busy={save.busy} disabled={!touched}>
-                        Save
-                    </Button>
-                </div>
-            </form>
+                <details className="card pad">
+                    <summary style={{ cursor: "pointer", fontWeight: 560 }}>Times and limits</summary>
+                    <div style={{ marginTop: 12 }}>
+                        <LimitFields source={source} limits={limits} onLimits={setLimits} error={save.of} />
+                    </div>
+                </details>
+            </ActionForm>
+            {kind && <Credentials source={source.id} form={kind.form as unknown as JsonSchema} />}
             {may("datasource.delete") && (
                 <Card title="Delete">
                     <div className="row apart">
@@ -145,17 +146,15 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                 </Card>
             )}
             {deleting && (
-                <Confirm
-                    title={`Delete ${source.name}?`}
-                    action="Delete"
+                <Deletion
+                    of={source.name}
+                    run={() => read(api.DELETE("/api/v1/data-sources/{data_source_id}", { params: { path } }))}
+                    changes={[["sources"]]}
+                    onDone={() => void navigate({ to: "/sources" })}
                     onClose={() => setDeleting(false)}
-                    onConfirm={async () => {
-                        await read(api.DELETE("/api/v1/data-sources/{data_source_id}", { params: { path } }));
-                        void navigate({ to: "/sources" });
-                    }}
                 >
                     <p>Questions over it fail from now on. The data itself is not touched.</p>
-                </Confirm>
+                </Deletion>
             )}
         </div>
     );

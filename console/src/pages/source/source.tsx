@@ -7,14 +7,15 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Badge, Button, Note, Page, Status } from "../../ui/basics";
+import { Badge, Button, Note, Page, Status, showActive } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { TestOutcome, titles } from "../sources";
 import { Changes } from "./changes";
 import { Health } from "./health";
+import { titles } from "./names";
 import { Settings } from "./settings";
 import { Tables } from "./tables";
 import { ColumnTags } from "./tags";
+import { TestOutcome } from "./test-outcome";
 
 const TABS = [
     ["tables", "Tables"],
@@ -64,7 +65,7 @@ export function Source() {
                             </Button>
                         )}
                         <Link className="button primary" to="/ask" search={{ sources: id }}>
-                            Ask it
+                            Ask
                         </Link>
                     </>
                 )
@@ -90,7 +91,7 @@ export function Source() {
                         ) : (
                             loaded.failure_reason && <Note tone="bad">{loaded.failure_reason}</Note>
                         )}
-                        <nav className="tabs" aria-label="Parts">
+                        <nav className="tabs" ref={showActive} aria-label="Parts">
                             {TABS.filter(
                                 ([key]) =>
                                     (key !== "settings" || may("datasource.write")) &&

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { EyeOff, Filter as FilterIcon, KeyRound, Table2 } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
+import { PAGE, everyPage } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Badge, Button, Card, Empty, Problem, SearchBox, Skeleton, count, words } from "../../ui/basics";
@@ -32,11 +33,13 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
         queryKey: ["tags", id, "confirmed"],
         enabled: may("policy.read"),
         queryFn: () =>
-            read(
-                api.GET("/api/v1/data-sources/{data_source_id}/tags", {
-                    params: { path, query: { status: "confirmed", page_size: 100 } },
-                }),
-            ),
+            everyPage(async (skip) => {
+                const query = { status: "confirmed", page: skip / PAGE + 1, page_size: PAGE } as const;
+                const tags = await read(
+                    api.GET("/api/v1/data-sources/{data_source_id}/tags", { params: { path, query } }),
+                );
+                return { things: tags.items, total: tags.pagination.total_items };
+            }),
     });
     const discover = useAction(
         () =>
@@ -56,8 +59,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
     );
     const total = schemas.data?.pagination.total_items ?? 0;
     const tagsOf = (schema: string, table: string, column: string) =>
-        tags.data?.items.filter((tag) => tag.schema_name === schema && tag.table === table && tag.column === column) ??
-        [];
+        tags.data?.filter((tag) => tag.schema_name === schema && tag.table === table && tag.column === column) ?? [];
     const all = schemas.data?.schemas ?? [];
     return (
         <div className="stack tight">
@@ -76,7 +78,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                     </Button>
                     {may("datasource.write") && (
                         <ActionButton small action={discover} on={undefined}>
-                            Read again
+                            Refresh tables
                         </ActionButton>
                     )}
                 </span>

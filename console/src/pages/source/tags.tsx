@@ -1,11 +1,19 @@
 // What columns hold, in tags that policies name.
 
 import { useState } from "react";
-import { api, read } from "../../api/client";
+import { type Schemas, api, read } from "../../api/client";
+import { PAGE, everyPage } from "../../choices";
 import { useMay } from "../../standing";
-import { ActionButton, useAction } from "../../ui/action";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Badge, Button, Empty, Filter, Status, TextField } from "../../ui/basics";
 import { List } from "../../ui/list";
+
+type Tag = Schemas["ColumnTag"];
+
+/** Tables of one name in several schemas are told apart. */
+const qualified = ({ schema_name, table }: Tag) => (schema_name ? `${schema_name}.${table}` : table);
+
+const BLANK = { table: "", column: "", tag: "" };
 
 export function ColumnTags({ id }: { id: string }) {
     const may = useMay();
@@ -17,12 +25,40 @@ export function ColumnTags({ id }: { id: string }) {
         () => read(api.POST("/api/v1/data-sources/{data_source_id}/tags/proposals", { params: { path }, body: {} })),
         { done: "Looked at names and some values; proposals wait for you.", changes },
     );
-    const set = useAction(
-        (columns: { table: string; column: string; tags: string[] }[]) =>
-            read(api.PUT("/api/v1/data-sources/{data_source_id}/tags", { params: { path }, body: { columns } })),
-        { done: "Saved.", changes },
+    /** The server takes all tags of a column at once and rejects the others, so those that are confirmed are sent along. */
+    const write = async (table: string, column: string, change: (held: string[]) => string[]) => {
+        const confirmed = await everyPage(async (skip) => {
+            const query = { status: "confirmed", page: skip / PAGE + 1, page_size: PAGE } as const;
+            const tags = await read(api.GET("/api/v1/data-sources/{data_source_id}/tags", { params: { path, query } }));
+            return { things: tags.items, total: tags.pagination.total_items };
+        });
+        const held = confirmed
+            .filter((each) => each.column === column && [each.table, qualified(each)].includes(table))
+            .map((each) => each.tag);
+        const columns = [{ table, column, tags: [...new Set(change(held))] }];
+        return read(api.PUT("/api/v1/data-sources/{data_source_id}/tags", { params: { path }, body: { columns } }));
+    };
+    const confirm = useAction((tag: Tag) => write(qualified(tag), tag.column, (held) => [...held, tag.tag]), {
+        done: "Confirmed.",
+        changes,
+    });
+    const take = useAction(
+        (tag: Tag) => write(qualified(tag), tag.column, (held) => held.filter((each) => each !== tag.tag)),
+        { done: "Taken away.", changes },
     );
-    const [form, setForm] = useState({ table: "", column: "", tag: "" });
+    const [form, setForm] = useState(BLANK);
+    const add = useAction(
+        () => write(form.table, form.column, (held) => [...held, ...form.tag.split(",").map((tag) => tag.trim())]),
+        {
+            done: "Saved.",
+            changes,
+            inline: true,
+            onDone: () => {
+                setForm(BLANK);
+                setAdding(false);
+            },
+        },
+    );
     return (
         <div className="stack tight">
             <List
@@ -81,20 +117,11 @@ export function ColumnTags({ id }: { id: string }) {
                         head: "",
                         cell: (tag) =>
                             tag.status === "confirmed" ? (
-                                <ActionButton
-                                    small
-                                    kind="quiet"
-                                    action={set}
-                                    on={[{ table: tag.table, column: tag.column, tags: [] }]}
-                                >
-                                    Take away
+                                <ActionButton small kind="quiet" action={take} on={tag}>
+                                    Remove
                                 </ActionButton>
                             ) : (
-                                <ActionButton
-                                    small
-                                    action={set}
-                                    on={[{ table: tag.table, column: tag.column, tags: [tag.tag] }]}
-                                >
+                                <ActionButton small action={confirm} on={tag}>
                                     Confirm
                                 </ActionButton>
                             ),
@@ -108,45 +135,36 @@ export function ColumnTags({ id }: { id: string }) {
                 }
             />
             {adding && (
-                <form
-                    className="card pad form-grid"
-                    onSubmit={(event) => {
-                        event.preventDefault();
-                        void set.start([
-                            {
-                                table: form.table,
-                                column: form.column,
-                                tags: form.tag.split(",").map((tag) => tag.trim()),
-                            },
-                        ]);
-                    }}
+                <ActionForm
+                    className="card pad stack"
+                    action={add}
+                    submit="Save"
+                    touched={form !== BLANK}
+                    what="The tag is"
                 >
-                    <TextField
-                        label="Table"
-                        required
-                        value={form.table}
-                        onValue={(table) => setForm({ ...form, table })}
-                    />
-                    <TextField
-                        label="Column"
-                        required
-                        value={form.column}
-                        onValue={(column) => setForm({ ...form, column })}
-                    />
-                    <TextField
-                        label="Tags"
-                        required
-                        placeholder="pii.email"
-                        value={form.tag}
-                        onValue={(tag) => setForm({ ...form, tag })}
-                        hint="With commas between them."
-                    />
-                    <div className="form-end span">
-                        <Button kind="primary" type="submit" busy={set.busy}>
-                            Save
-                        </Button>
+                    <div className="form-grid">
+                        <TextField
+                            label="Table"
+                            required
+                            value={form.table}
+                            onValue={(table) => setForm({ ...form, table })}
+                        />
+                        <TextField
+                            label="Column"
+                            required
+                            value={form.column}
+                            onValue={(column) => setForm({ ...form, column })}
+                        />
+                        <TextField
+                            label="Tags"
+                            required
+                            placeholder="pii.email"
+                            value={form.tag}
+                            onValue={(tag) => setForm({ ...form, tag })}
+                            hint="With commas between them."
+                        />
                     </div>
-                </form>
+                </ActionForm>
             )}
         </div>
     );

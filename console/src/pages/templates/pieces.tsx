@@ -14,16 +14,22 @@ export type Type = Schemas["ParameterType"];
 export const isShared = (template: { status: string; is_public: boolean }) =>
     template.status === "published" && template.is_public;
 
-export function useTemplate() {
-    const { id } = useParams({ strict: false }) as { id: string };
+export function useTemplate(id: number, enabled = true) {
     return useQuery({
-        queryKey: ["template", Number(id)],
+        queryKey: ["template", id],
+        enabled,
         queryFn: () =>
-            read(api.GET("/api/v1/prompt-templates/{template_id}", { params: { path: { template_id: Number(id) } } })),
+            read(api.GET("/api/v1/prompt-templates/{template_id}", { params: { path: { template_id: id } } })),
     });
 }
 
-/** What templates are filed under. The list has no pages, so all that one sees are known from one answer. */
+/** The template that the address names. */
+export function useTemplateHere() {
+    const { id } = useParams({ strict: false }) as { id: string };
+    return useTemplate(Number(id));
+}
+
+/** What templates are filed under: without a page asked for, one answer has the first thousand. */
 export function useCategories(): string[] {
     const all = useQuery({
         queryKey: ["templates", "all"],

@@ -2,20 +2,21 @@
 
 import { Link, useNavigate } from "@tanstack/react-router";
 import { CornerDownLeft } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { ApiError, api, read } from "../../api/client";
-import { follow } from "../../run";
 import { useMay } from "../../standing";
-import { Button, Check, Page, Problem } from "../../ui/basics";
+import { ActionForm } from "../../ui/action";
+import { Button, Check, Page } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { type Answer, AnswerCard } from "../answer";
-import { RunningQuestion, answerOf, useRun } from "../running";
+import { NotAnswered } from "../not-answered";
+import { RunningQuestion, answered, useRun } from "../running";
 import { Icon } from "./icon";
-import { Crumbs, PLACE, SourceChips, type Template, Value, textOf, useTemplate, valueOf } from "./pieces";
+import { Crumbs, PLACE, SourceChips, type Template, Value, textOf, useTemplateHere, valueOf } from "./pieces";
 
 export function TemplatePage() {
     const may = useMay();
-    const template = useTemplate();
+    const template = useTemplateHere();
     return (
         <Page
             title={template.data?.name ?? "Template"}
@@ -53,16 +54,17 @@ function Filling({ template }: { template: Template }) {
     const [sources, setSources] = useState(template.compatible_data_source_ids);
     const [isKept, setIsKept] = useState(false);
     const [answers, setAnswers] = useState<Answer[]>([]);
-    const { running, error, start } = useRun((answer) => setAnswers((before) => [answer, ...before].slice(0, 5)));
+    const { running, error, start, clarify } = useRun((answer) =>
+        setAnswers((before) => [answer, ...before].slice(0, 5)),
+    );
     const faults = error instanceof ApiError ? error : undefined;
     const question = template.template_text.replace(PLACE, (place, name: string) => texts[name] || place);
-    const run = (event?: FormEvent) => {
-        event?.preventDefault();
+    const run = async () => {
         const values = Object.entries(texts).flatMap(([name, text]) => {
             const value = valueOf(template.parameters.find((each) => each.name === name)?.type, text);
             return value === undefined ? [] : [[name, value] as const];
         });
-        void start(question, async (signal, onStep) => {
+        await start(question, async (signal, onStep) => {
             const begun = read(
                 api.POST("/api/v1/prompt-templates/{template_id}/execute", {
                     params: { path: { template_id: template.id }, header: { prefer: "respond-async" } },
@@ -73,12 +75,15 @@ function Filling({ template }: { template: Template }) {
                     },
                 }),
             );
-            return answerOf(await follow(begun, signal, onStep), question, sources);
+            return answered(begun, question, sources, signal, onStep);
         });
     };
     return (
         <>
-            <form className="card pad stack" onSubmit={run}>
+            <ActionForm
+                className="card pad stack"
+                action={{ start: run, busy: running !== undefined, error: undefined }}
+            >
                 <p className="break">
                     {template.template_text.split(PLACE).map((part, index) =>
                         // Between the texts stand the names of the places.
@@ -117,9 +122,9 @@ function Filling({ template }: { template: Template }) {
                         Ask
                     </Button>
                 </div>
-            </form>
+            </ActionForm>
             {running && <RunningQuestion running={running} />}
-            {error !== undefined && <Problem error={error} />}
+            {error !== undefined && <NotAnswered error={error} onChoice={clarify} />}
             {answers.map((answer) => (
                 <AnswerCard
                     key={answer.id}

@@ -4,13 +4,14 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { MoreHorizontal, Plus } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { queries } from "../../queries";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
 import { Badge, Empty, Filter, Status, When, count } from "../../ui/basics";
-import { ActionMenu, Confirm } from "../../ui/dialog";
+import { Deletion } from "../../ui/confirm";
+import { ActionMenu } from "../../ui/dialog";
 import { List } from "../../ui/list";
 import { QuestionsPart } from "../questions/part";
+import { ListedIcon } from "./icon";
 import { type Template, isShared, useCategories } from "./pieces";
 
 export function Templates() {
@@ -57,14 +58,20 @@ export function Templates() {
                         />
                     )
                 }
-                load={async ({ size, skip, search }) => {
+                load={async ({ page, size, search }) => {
                     const answer = await read(
                         api.GET("/api/v1/prompt-templates", {
-                            params: { query: { search: search || undefined, category: category || undefined } },
+                            params: {
+                                query: {
+                                    page,
+                                    page_size: size,
+                                    search: search || undefined,
+                                    category: category || undefined,
+                                },
+                            },
                         }),
                     );
-                    // They come all at once; there are few.
-                    return { items: answer.items.slice(skip, skip + size), total: answer.items.length };
+                    return { items: answer.items, total: answer.pagination?.total_items ?? answer.items.length };
                 }}
                 id={(template) => template.id}
                 columns={[
@@ -72,15 +79,18 @@ export function Templates() {
                         head: "Template",
                         className: "break",
                         cell: (template) => (
-                            <div style={{ minWidth: 180 }}>
-                                <Link
-                                    className="strong"
-                                    to="/questions/templates/$id"
-                                    params={{ id: String(template.id) }}
-                                >
-                                    {template.name}
-                                </Link>
-                                <div className="small soft">{template.template_text}</div>
+                            <div className="row" style={{ flexWrap: "nowrap", minWidth: 180 }}>
+                                <ListedIcon of={template} />
+                                <div>
+                                    <Link
+                                        className="strong"
+                                        to="/questions/templates/$id"
+                                        params={{ id: String(template.id) }}
+                                    >
+                                        {template.name}
+                                    </Link>
+                                    <div className="small soft">{template.template_text}</div>
+                                </div>
                             </div>
                         ),
                     },
@@ -99,6 +109,7 @@ export function Templates() {
                         cell: (template) => (
                             <ActionMenu
                                 label={`More for ${template.name}`}
+                                busy={publish.isBusyWith(template)}
                                 choices={[
                                     {
                                         label: "Edit",
@@ -127,17 +138,14 @@ export function Templates() {
                 }
             />
             {deleting && (
-                <Confirm
-                    title={`Delete ${deleting.name}?`}
-                    action="Delete"
+                <Deletion
+                    of={deleting.name}
+                    run={() => read(api.DELETE("/api/v1/prompt-templates/{template_id}", one(deleting.id)))}
+                    changes={[["templates"]]}
                     onClose={() => setDeleting(undefined)}
-                    onConfirm={async () => {
-                        await read(api.DELETE("/api/v1/prompt-templates/{template_id}", one(deleting.id)));
-                        await queries.invalidateQueries({ queryKey: ["templates"] });
-                    }}
                 >
                     <p>It cannot be restored.</p>
-                </Confirm>
+                </Deletion>
             )}
         </QuestionsPart>
     );

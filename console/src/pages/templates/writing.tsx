@@ -3,10 +3,9 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useAction } from "../../ui/action";
-import { Button, Card, Check, Field, Page, Problem, SelectField, TextField } from "../../ui/basics";
+import { ActionForm, useAction } from "../../ui/action";
+import { Card, Check, Field, Page, SelectField, TextField } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { Unsaved } from "../../ui/unsaved";
 import { TagsField, tagsOf } from "../about-answer";
 import { IconField } from "./icon";
 import {
@@ -20,7 +19,7 @@ import {
     isShared,
     textOf,
     useCategories,
-    useTemplate,
+    useTemplateHere,
     valueOf,
 } from "./pieces";
 
@@ -41,7 +40,7 @@ export function NewTemplate() {
 }
 
 export function EditTemplate() {
-    const template = useTemplate();
+    const template = useTemplateHere();
     return (
         <Page title={template.data?.name ?? "Template"} crumbs={<Crumbs />} narrow>
             <Loaded query={template}>{(data) => <Writing key={data.updated_at} template={data} />}</Loaded>
@@ -115,13 +114,17 @@ function Writing({ template }: { template?: Template }) {
     const describe = (place: string, change: Partial<Parameter>) =>
         setDescribed({ ...described, [place]: { name: place, ...described[place], ...change } });
     return (
-        <form
-            className="stack"
+        <ActionForm
+            action={save}
+            submit="Save"
+            beside={
+                <Link className="button" to="/questions/templates">
+                    Cancel
+                </Link>
+            }
+            touched={touched}
+            what="This template is"
             onChange={() => setTouched(true)}
-            onSubmit={(event) => {
-                event.preventDefault();
-                void save.start(undefined);
-            }}
         >
             <Card>
                 <div className="stack">
@@ -243,16 +246,6 @@ function Writing({ template }: { template?: Template }) {
                     </div>
                 </div>
             </Card>
-            {save.error !== undefined && <Problem error={save.error} />}
-            <Unsaved touched={touched} busy={save.busy} what="This template is" />
-            <div className="form-end">
-                <Link className="button" to="/questions/templates">
-                    Cancel
-                </Link>
-                <Button kind="primary" type="submit" busy={save.busy}>
-                    Save
-                </Button>
-            </div>
-        </form>
+        </ActionForm>
     );
 }

@@ -12,7 +12,7 @@ use rivergen_kernel::error::FieldError;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::{ConnectorError, Credentials};
+use crate::Credentials;
 pub(crate) use authorization::Authorization;
 
 /// The base address in the connection string.
@@ -32,11 +32,6 @@ fn base(credentials: &Credentials) -> Result<Url, FieldError> {
 /// Whether a link of an answer may be followed.
 fn is_ours(base: &Url, link: &Url) -> bool {
     link.origin() == base.origin() && link.username().is_empty() && link.password().is_none()
-}
-
-/// A form field that was wrong, as an error of a source that is opened nevertheless.
-fn unsupported(wrong: FieldError) -> ConnectorError {
-    ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason))
 }
 
 /// The parts of a form that both kinds have.

@@ -65,8 +65,7 @@ impl Connector for Kinesis {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let window = Window::read(&source.config)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let window = Window::read(&source.config)?;
         let name = source.config.metadata_text("stream").unwrap_or_default().to_owned();
         let stream = DataStream { aws: Aws::open(source, SERVICE)?, name, window };
         Ok(Arc::new(OpenedStore::new(Streams { stream: Arc::new(stream) }, source)))

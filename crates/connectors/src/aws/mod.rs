@@ -52,10 +52,9 @@ struct Aws {
 
 impl Aws {
     fn open(source: &SourceContext, service: Service) -> Result<Self, ConnectorError> {
-        let wrong = |wrong: FieldError| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason));
-        let region = region(&source.config).map_err(wrong)?;
-        let endpoint = endpoint(&source.config, service, &region).map_err(wrong)?;
-        let keys = keys(&source.credentials).map_err(wrong)?;
+        let region = region(&source.config)?;
+        let endpoint = endpoint(&source.config, service, &region)?;
+        let keys = keys(&source.credentials)?;
         Ok(Self { http: HttpSource::at(source, endpoint)?, service, region, keys })
     }
 

@@ -27,7 +27,7 @@ use crate::documents::{
 };
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use session::{Cluster, Settings};
 use statement::{Statement, role};
@@ -74,16 +74,11 @@ impl Connector for Cassandra {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        Settings::read(config, credentials).err().into_iter().collect()
+        check_fields(config, credentials, || Settings::read(config, credentials))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = Settings::read(&source.config, &source.credentials)?;
         let cluster = Cluster::open(source, settings).await?;
         Ok(Arc::new(OpenedStore::new(Keyspace { cluster: Arc::new(cluster) }, source)))
     }

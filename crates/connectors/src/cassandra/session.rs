@@ -44,6 +44,8 @@ const FIRST_PAGE: i32 = 10;
 const GROWTH: i32 = 10;
 /// What a page is to hold.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// What a page may hold. Of one that came with more nothing is read: it is asked for again with fewer rows.
+const LARGEST_PAGE: usize = 64 * 1024 * 1024;
 
 /// What of a configuration a keyspace needs, checked.
 #[derive(Debug)]
@@ -133,7 +135,9 @@ impl Cluster {
     }
 
     /// The rows that a statement answers, at most so many a page: a few at first, and then as many as a page of rows like
-    /// these holds. A driver takes an answer into memory as a whole, however wide its rows are.
+    /// these holds. The driver takes a page into memory as a whole, however wide its rows are, so one whose rows are
+    /// suddenly wider is dropped before it is decoded and asked for again in smaller ones; a row that alone is larger
+    /// than [`LARGEST_PAGE`] is an error.
     pub async fn pages(
         self: &Arc<Self>,
         statement: Statement,
@@ -150,13 +154,20 @@ impl Cluster {
             let (cluster, mut prepared, values) = (cluster.clone(), prepared.clone(), values.clone());
             async move {
                 let Some((state, size)) = place else { return Ok(None) };
-                prepared.set_page_size(size.max(1));
-                // Each page is asked for within the time of the profile.
-                let page = cluster.session.execute_single_page(&prepared, &*values, state).await;
-                let (result, next) = page.map_err(|error| cluster.failed(of_execution(&error), error))?;
                 let unread = |cause: String| ConnectorError::QueryFailed { cause: Some(cause.into()) };
-                let result = result.into_rows_result().map_err(|_| unread("an answer without rows".to_owned()))?;
-                let bytes = result.rows_bytes_size();
+                let mut size = size.max(1);
+                let (result, next, bytes) = loop {
+                    prepared.set_page_size(size);
+                    // Each page is asked for within the time of the profile.
+                    let page = cluster.session.execute_single_page(&prepared, &*values, state.clone()).await;
+                    let (result, next) = page.map_err(|error| cluster.failed(of_execution(&error), error))?;
+                    let result = result.into_rows_result().map_err(|_| unread("an answer without rows".to_owned()))?;
+                    let bytes = result.rows_bytes_size();
+                    if bytes <= LARGEST_PAGE {
+                        break (result, next, bytes);
+                    }
+                    size = size_instead(size, result.rows_num(), bytes)?;
+                };
                 let rows = result.rows::<Row>().map_err(|error| unread(error.to_string()))?;
                 let rows = rows.collect::<Result<Vec<_>, _>>().map_err(|error| unread(error.to_string()))?;
                 let next = match next {
@@ -180,6 +191,17 @@ impl Cluster {
 fn size_after(size: i32, rows: usize, bytes: usize) -> i32 {
     let each = (bytes / rows.max(1)).max(1);
     i32::try_from(PAGE_BYTES / each).unwrap_or(i32::MAX).clamp(1, size.max(1).saturating_mul(GROWTH))
+}
+
+/// How many rows to ask for instead of a page that was too large: always fewer.
+fn size_instead(size: i32, rows: usize, bytes: usize) -> Result<i32, ConnectorError> {
+    if size <= 1 || rows <= 1 {
+        return Err(ConnectorError::Unsupported(format!(
+            "a row of the table is larger than {} MiB, more than is read at once; leave its largest columns out",
+            LARGEST_PAGE / (1024 * 1024)
+        )));
+    }
+    Ok(size_after(size, rows, bytes).min(size / 2).max(1))
 }
 
 impl fmt::Debug for Cluster {
@@ -425,5 +447,26 @@ mod tests {
         assert_eq!(size_after(10, 10, 10 * mebibyte), 8, "wide rows: fewer");
         assert_eq!(size_after(10, 3, 300 * mebibyte), 1, "one at a time, where it has to be");
         assert_eq!(size_after(10, 0, 0), 100, "a page may be empty");
+    }
+
+    #[test]
+    fn a_page_that_is_too_large_is_asked_for_again_with_fewer_rows() {
+        let mebibyte = 1024 * 1024;
+        assert_eq!(size_instead(1_000, 1_000, 1_000 * mebibyte).unwrap(), 8);
+        assert_eq!(size_instead(10, 10, 1_000 * mebibyte).unwrap(), 1);
+        assert_eq!(size_instead(3, 2, 65 * mebibyte).unwrap(), 1);
+        // Fewer each time, so that it ends.
+        let mut size = 1_000;
+        while let Ok(fewer) = size_instead(size, 1_000, LARGEST_PAGE + 1) {
+            assert!(fewer < size);
+            size = fewer;
+        }
+        assert_eq!(size, 1);
+        let told = size_instead(1, 1, 65 * mebibyte).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "a row of the table is larger than 64 MiB, more than is read at once; leave its largest columns out"
+        );
+        assert!(size_instead(10, 1, 65 * mebibyte).is_err(), "one row came, and no fewer can");
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use server::{Server, Settings};
 
@@ -66,11 +66,7 @@ impl Connector for Clickhouse {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        Settings::read(config, credentials).err().into_iter().collect()
+        check_fields(config, credentials, || Settings::read(config, credentials))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {

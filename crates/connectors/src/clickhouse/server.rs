@@ -117,8 +117,7 @@ struct Inner {
 
 impl Server {
     pub fn new(source: &SourceContext) -> Result<Self, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = Settings::read(&source.config, &source.credentials)?;
         let http = HttpSource::at(source, settings.base.clone())?;
         let statements = Statements::of(&source.config);
         let identity = source.identity.clone();

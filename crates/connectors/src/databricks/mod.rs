@@ -17,7 +17,7 @@ use crate::http::base_url;
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use warehouse::Warehouse;
 
@@ -60,11 +60,7 @@ impl Connector for Databricks {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        base_url(config).err().into_iter().collect()
+        check_fields(config, credentials, || base_url(config))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {

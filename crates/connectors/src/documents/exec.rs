@@ -62,11 +62,6 @@ impl DocumentExec {
         format!("{:?}", self.scan.conditions)
     }
 
-    /// How many filters the source narrows by.
-    pub fn narrowed_by(&self) -> usize {
-        self.scan.conditions.len()
-    }
-
     pub fn limit(&self) -> Option<usize> {
         self.scan.limit
     }

@@ -11,7 +11,9 @@ use futures::{StreamExt, stream};
 use super::Collection;
 use super::shape::Column;
 use super::table::DocumentTable;
-use crate::{ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource, SourceContext, TableKind, retry};
+use crate::{
+    ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource, Progress, SourceContext, TableKind, retry,
+};
 
 /// Tables of one source that are discovered; of more, the first by name.
 const MOST_TABLES: usize = 1_000;
@@ -81,14 +83,24 @@ impl<S: Store> OpenedSource for OpenedStore<S> {
     }
 
     async fn discover(&self, schema: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        self.discover_watched(schema, &Progress::default()).await
+    }
+
+    async fn discover_watched(
+        &self,
+        schema: Option<&str>,
+        progress: &Progress,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         let mut tables = retry::reaching(self.max_retries, || self.store.tables(schema)).await?;
         tables.retain(|table| schema.is_none_or(|schema| table.schema == schema));
         tables.sort();
         tables.dedup();
         tables.truncate(MOST_TABLES);
+        progress.found(tables.len());
         let mut described = stream::iter(tables).map(|table| self.describe(table)).buffered(AT_ONCE);
         let mut schemas: BTreeMap<String, Vec<DiscoveredTable>> = BTreeMap::new();
         while let Some((table, found)) = described.next().await {
+            progress.look();
             match found {
                 Ok(found) if !found.columns.is_empty() => {
                     schemas.entry(table.schema).or_default().push(discovered(&table.table, found));
@@ -144,4 +156,62 @@ fn of_one_table(error: &ConnectorError) -> bool {
             | ConnectorError::UnreadableValue { .. }
             | ConnectorError::Unsupported(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Four collections, of which one cannot be read; each is described when it is permitted.
+    #[derive(Debug)]
+    struct Shelf(Arc<Semaphore>);
+
+    #[async_trait]
+    impl Store for Shelf {
+        async fn probe(&self) -> Result<Option<String>, ConnectorError> {
+            Ok(None)
+        }
+
+        async fn tables(&self, _: Option<&str>) -> Result<Vec<TableName>, ConnectorError> {
+            Ok(["a", "b", "broken", "c"].map(|name| TableName::new("shelf", name)).to_vec())
+        }
+
+        async fn describe(&self, table: &TableName) -> Result<Described, ConnectorError> {
+            self.0.acquire().await.map_err(ConnectorError::internal)?.forget();
+            match table.table.as_str() {
+                "broken" => Err(ConnectorError::Unsupported("nobody can read it".to_owned())),
+                _ => Ok(Described {
+                    columns: vec![Column::new("id", "text", datafusion::arrow::datatypes::DataType::Utf8)],
+                    ..Described::default()
+                }),
+            }
+        }
+
+        fn collection(&self, _: &TableName, _: &[Column]) -> Result<Arc<dyn Collection>, ConnectorError> {
+            Err(ConnectorError::Unsupported("nothing is read here".to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_discovery_tells_how_many_tables_it_has_looked_at() {
+        let permits = Arc::new(Semaphore::new(0));
+        let source = OpenedStore { store: Shelf(permits.clone()), max_retries: 0 };
+        let progress = Progress::default();
+        assert_eq!(progress.tables(), None);
+        let mut discovery = source.discover_watched(None, &progress);
+        assert!((&mut discovery).now_or_never().is_none());
+        assert_eq!(progress.tables(), Some((0, 4)));
+        permits.add_permits(2);
+        assert!((&mut discovery).now_or_never().is_none());
+        assert_eq!(progress.tables(), Some((2, 4)));
+        permits.add_permits(2);
+        let found = discovery.await.unwrap();
+        // What cannot be read was looked at, too.
+        assert_eq!(progress.tables(), Some((4, 4)));
+        let names: Vec<_> = found[0].tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
 }

@@ -223,7 +223,8 @@ fn has_union(kind: &DataType) -> bool {
     }
 }
 
-/// A schema without what its writers noted beside it, such as the numbers of fields.
+/// A schema without what its writers noted beside it, such as the numbers of fields, and without dictionaries: of these the
+/// whole would come along with any of its rows.
 fn plain(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(|field| plain_field(field)).collect::<Vec<_>>())
 }
@@ -235,6 +236,7 @@ fn plain_field(field: &Field) -> Field {
         DataType::List(item) => DataType::List(inner(item)),
         DataType::LargeList(item) => DataType::LargeList(inner(item)),
         DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
+        DataType::Dictionary(_, values) => values.as_ref().clone(),
         other => other.clone(),
     };
     Field::new(field.name(), kind, field.is_nullable())
@@ -329,5 +331,17 @@ mod tests {
         assert_eq!(name(&config, "\u{7f}.csv"), "7f");
         config.metadata.insert("table".into(), "Products".into());
         assert_eq!(name(&config, "x.csv"), "products");
+    }
+
+    #[test]
+    fn a_plain_schema_has_no_notes_and_no_dictionaries() {
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let of = |code: &DataType| vec![Field::new("code", code.clone(), true)];
+        let table =
+            |code: &DataType| vec![of(code).remove(0), Field::new("in", DataType::Struct(of(code).into()), true)];
+        let noted = table(&dictionary)
+            .into_iter()
+            .map(|field| field.with_metadata([("PARQUET:field_id".to_owned(), "1".to_owned())].into()));
+        assert_eq!(plain(&Schema::new(noted.collect::<Vec<_>>())), Schema::new(table(&DataType::Utf8)));
     }
 }

@@ -35,7 +35,7 @@ use crate::documents::{
 use crate::messages::{Window, text};
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use reading::Topic;
 use settings::{MECHANISMS, Settings};
@@ -96,16 +96,11 @@ impl Connector for Kafka {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        Settings::read(config, credentials).err().into_iter().collect()
+        check_fields(config, credentials, || Settings::read(config, credentials))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = Settings::read(&source.config, &source.credentials)?;
         let values = Values::new(source, &settings)?;
         let topic = Topic::open(source, settings).await?;
         Ok(Arc::new(OpenedStore::new(Topics { topic: Arc::new(topic), values: Arc::new(values) }, source)))

@@ -27,7 +27,7 @@ use crate::documents::{
 use crate::relay::Relay;
 use crate::{
     Abilities, Blocked, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig,
-    SourceContext, check_required,
+    SourceContext, check_fields,
 };
 use settings::Settings;
 
@@ -78,16 +78,11 @@ impl Connector for Mongodb {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        Settings::read(config, credentials).err().into_iter().collect()
+        check_fields(config, credentials, || Settings::read(config, credentials))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = Settings::read(&source.config, &source.credentials)?;
         let relay = Relay::start(source.guard.clone(), source.config.connect_timeout()).await?;
         let options = settings.options(source, &relay).await?;
         let client = Client::with_options(options).map_err(|error| classify(&error, None, source))?;

@@ -22,7 +22,7 @@ use crate::pushdown::{Dialect, OpenedDatabase};
 use crate::tls::SSL_MODES;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use pool::Pool;
 
@@ -114,16 +114,11 @@ impl Connector for Mssql {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        dsn::settings(config, credentials).err().into_iter().collect()
+        check_fields(config, credentials, || dsn::settings(config, credentials))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = dsn::settings(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = dsn::settings(&source.config, &source.credentials)?;
         let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
         Ok(Arc::new(OpenedDatabase::new(pool)))
     }

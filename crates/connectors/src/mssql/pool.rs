@@ -1,26 +1,24 @@
 //! Sessions with one server: made when wanted, at most so many, reused while they are whole.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rustls::ClientConfig;
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 use super::session::{Session, classify};
 use super::transport::Transport;
 use super::{Flavour, catalog};
 use crate::pushdown::Catalogued;
 use crate::server::ServerSettings;
+use crate::sessions::Sessions;
 use crate::tls::client_config;
 use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
 
-/// A session that was idle for longer is not used again: firewalls forget silent connections.
-const LONGEST_IDLE: Duration = Duration::from_secs(120);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
 /// How long an idle session has to say that it is still there.
@@ -46,8 +44,7 @@ pub(super) struct Shared {
     settings: ServerSettings,
     tls: Arc<ClientConfig>,
     guard: Arc<dyn AddressGuard>,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<(Conn, Instant)>>,
+    sessions: Sessions<Conn>,
 }
 
 impl Pool {
@@ -58,9 +55,8 @@ impl Pool {
         guard: Arc<dyn AddressGuard>,
     ) -> Result<Self, ConnectorError> {
         let tls = client_config(settings.tls, settings.root_certificate.as_deref())?;
-        let permits = Arc::new(Semaphore::new(settings.sessions as usize));
-        let idle = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { identity, flavour, settings, tls, guard, permits, idle }) })
+        let sessions = Sessions::new(settings.sessions);
+        Ok(Self { shared: Arc::new(Shared { identity, flavour, settings, tls, guard, sessions }) })
     }
 
     pub fn identity(&self) -> &str {
@@ -86,15 +82,8 @@ impl Pool {
 
     async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
-        let attempt = async {
-            let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-            let conn = match self.shared.take_idle().await {
-                Some(conn) => conn,
-                None => self.shared.connect().await?,
-            };
-            Ok(Session::new(conn, permit, self.shared.clone()))
-        };
-        tokio::time::timeout(limit, attempt).await.map_err(|_| ConnectorError::Timeout(limit))?
+        let (conn, permit) = self.shared.sessions.one(limit, self.shared.ready()).await?;
+        Ok(Session::new(conn, permit, self.shared.clone()))
     }
 }
 
@@ -125,19 +114,19 @@ impl Catalogued for Pool {
 }
 
 impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Conn, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An idle session that still answers, or a new one.
+    async fn ready(&self) -> Result<Conn, ConnectorError> {
+        match self.take_idle().await {
+            Some(conn) => Ok(conn),
+            None => self.connect().await,
+        }
     }
 
     /// A session that still answers.
     async fn take_idle(&self) -> Option<Conn> {
         loop {
-            let taken = {
-                let mut idle = self.idle();
-                idle.retain(|(_, since)| since.elapsed() < LONGEST_IDLE);
-                idle.pop()
-            };
-            let (mut conn, _) = taken?;
+            let (taken, _) = self.sessions.take();
+            let mut conn = taken?;
             let ask = async { conn.simple_query("SELECT 1").await?.into_row().await };
             // After a failover nobody may answer, and nobody say so.
             if tokio::time::timeout(PING, ask).await.is_ok_and(|answer| answer.is_ok()) {
@@ -147,7 +136,7 @@ impl Shared {
     }
 
     pub fn put_back(&self, conn: Conn) {
-        self.idle().push((conn, Instant::now()));
+        self.sessions.put_back(conn);
     }
 
     pub fn connect_timeout(&self) -> Duration {

@@ -20,7 +20,7 @@ use crate::pushdown::OpenedDatabase;
 use crate::server::ServerSettings;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use dsn::DSN;
 use pool::Pool;
@@ -77,16 +77,11 @@ impl Connector for Mysql {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        ServerSettings::read(config, credentials, &DSN).err().into_iter().collect()
+        check_fields(config, credentials, || ServerSettings::read(config, credentials, &DSN))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)?;
         let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
         Ok(Arc::new(OpenedDatabase::new(pool)))
     }

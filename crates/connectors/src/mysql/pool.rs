@@ -2,23 +2,21 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
-use tokio::sync::Semaphore;
 
 use super::catalog;
 use super::session::{Session, classify};
 use crate::pushdown::Catalogued;
 use crate::server::ServerSettings;
+use crate::sessions::Sessions;
 use crate::tls::{Tls, roots};
 use crate::{AddressGuard, ConnectorError, DiscoveredSchema};
 
-/// A session that was idle for longer is not used again: firewalls forget silent connections.
-const LONGEST_IDLE: Duration = Duration::from_secs(120);
 /// Of a sorted or grouped value, in bytes: the server compares no more of it. See how the catalogue reads texts.
 const LONGEST_KEY: usize = 8_192;
 /// Addresses of one name that are tried.
@@ -35,8 +33,7 @@ pub(super) struct Shared {
     settings: ServerSettings,
     ssl: Option<SslOpts>,
     guard: Arc<dyn AddressGuard>,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<(Conn, Instant)>>,
+    sessions: Sessions<Conn>,
 }
 
 impl Pool {
@@ -46,9 +43,8 @@ impl Pool {
         guard: Arc<dyn AddressGuard>,
     ) -> Result<Self, ConnectorError> {
         let ssl = ssl(&settings)?;
-        let permits = Arc::new(Semaphore::new(settings.sessions as usize));
-        let idle = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { identity, settings, ssl, guard, permits, idle }) })
+        let sessions = Sessions::new(settings.sessions);
+        Ok(Self { shared: Arc::new(Shared { identity, settings, ssl, guard, sessions }) })
     }
 
     pub fn identity(&self) -> &str {
@@ -62,15 +58,8 @@ impl Pool {
     /// A session of one's own, within the connection timeout.
     pub async fn session(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
-        let attempt = async {
-            let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-            let conn = match self.shared.take_idle().await {
-                Some(conn) => conn,
-                None => self.shared.connect().await?,
-            };
-            Ok(Session::new(conn, permit, self.shared.clone()))
-        };
-        tokio::time::timeout(limit, attempt).await.map_err(|_| ConnectorError::Timeout(limit))?
+        let (conn, permit) = self.shared.sessions.one(limit, self.shared.ready()).await?;
+        Ok(Session::new(conn, permit, self.shared.clone()))
     }
 }
 
@@ -103,19 +92,19 @@ impl Catalogued for Pool {
 }
 
 impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Conn, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An idle session that still answers, or a new one.
+    async fn ready(&self) -> Result<Conn, ConnectorError> {
+        match self.take_idle().await {
+            Some(conn) => Ok(conn),
+            None => self.connect().await,
+        }
     }
 
     /// A session that still answers.
     async fn take_idle(&self) -> Option<Conn> {
         loop {
-            let taken = {
-                let mut idle = self.idle();
-                idle.retain(|(_, since)| since.elapsed() < LONGEST_IDLE);
-                idle.pop()
-            };
-            let (mut conn, _) = taken?;
+            let (taken, _) = self.sessions.take();
+            let mut conn = taken?;
             if conn.ping().await.is_ok() {
                 return Some(conn);
             }
@@ -123,7 +112,7 @@ impl Shared {
     }
 
     pub fn put_back(&self, conn: Conn) {
-        self.idle().push((conn, Instant::now()));
+        self.sessions.put_back(conn);
     }
 
     /// Ends what another session is doing.

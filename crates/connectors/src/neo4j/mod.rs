@@ -85,11 +85,10 @@ impl Connector for Neo4j {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let wrong = |wrong: FieldError| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason));
-        let base = address(&source.config).map_err(wrong)?;
+        let base = address(&source.config)?;
         // An API key has no place here.
         let credentials = Credentials { api_key: None, oauth_token: None, ..source.credentials.clone() };
-        let authorization = Authorization::read(&source.config, &credentials).map_err(wrong)?;
+        let authorization = Authorization::read(&source.config, &credentials)?;
         let database = source.config.database_name.clone().filter(|name| !name.is_empty());
         let api = Api {
             http: HttpSource::at(source, base)?,

@@ -136,11 +136,13 @@ fn error_of(error: cloud::Error, limit: Duration) -> Error {
 }
 
 fn meaning(error: cloud::Error, path: &str, limit: Duration) -> ConnectorError {
-    let what = if path.is_empty() { "the bucket or container".to_owned() } else { format!("file {path}") };
+    // Of its path the name alone: folders may hold values of a column (`region=EU`) that a policy hides.
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let what = if file.is_empty() { "the bucket or container".to_owned() } else { format!("file {file}") };
     match &error {
         cloud::Error::NotFound { .. } => return ConnectorError::NotFound { what },
         cloud::Error::Precondition { .. } | cloud::Error::NotModified { .. } => {
-            let file = path.rsplit('/').next().unwrap_or_default().to_owned();
+            let file = file.to_owned();
             let reason = "it was replaced while it was read; ask again".to_owned();
             return ConnectorError::Unreadable { file, reason, line: None };
         }
@@ -279,5 +281,19 @@ impl ObjectStore for Cloud {
 impl fmt::Display for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cloud")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone_is_told_without_its_partitions() {
+        let path = "sales/region=EU/part-0.parquet".to_owned();
+        let gone = cloud::Error::NotFound { path, source: "gone".into() };
+        let Error::NotFound { source, .. } = error_of(gone, PATIENCE) else { panic!("it is no longer not found") };
+        let told = source.to_string();
+        assert!(told.contains("part-0.parquet") && !told.contains("EU"), "{told}");
     }
 }

@@ -36,7 +36,7 @@ use self::listing::{Format, Found, Place, Shape};
 use crate::files::{FileTable, SCHEMA, Sealed, columns, unreadable_object};
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, DiscoveredSchema, DiscoveredTable, OpenedSource,
-    SourceConfig, SourceContext, TableKind,
+    Progress, SourceConfig, SourceContext, TableKind,
 };
 
 /// Tables that are looked into at the same time.
@@ -121,11 +121,21 @@ impl OpenedSource for OpenedStore {
     }
 
     async fn discover(&self, schema: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        self.discover_watched(schema, &Progress::default()).await
+    }
+
+    async fn discover_watched(
+        &self,
+        schema: Option<&str>,
+        progress: &Progress,
+    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         if schema.is_some_and(|schema| schema != SCHEMA) {
             return Ok(Vec::new());
         }
-        let found = futures::stream::iter(self.tables().await?);
-        let tables = found.map(|found| self.describe(found)).buffered(AT_ONCE).try_collect().await?;
+        let found = self.tables().await?;
+        progress.found(found.len());
+        let described = futures::stream::iter(found).map(|found| self.describe(found)).buffered(AT_ONCE);
+        let tables = described.inspect(|_| progress.look()).try_collect().await?;
         Ok(vec![DiscoveredSchema { name: SCHEMA.to_owned(), tables }])
     }
 

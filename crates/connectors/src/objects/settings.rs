@@ -47,8 +47,7 @@ pub(super) enum Access {
 
 impl Settings {
     pub fn read(config: &SourceConfig, credentials: &Credentials) -> Result<Self, ConnectorError> {
-        let wrong = |wrong: FieldError| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason));
-        parse(config, credentials).map_err(wrong)
+        Ok(parse(config, credentials)?)
     }
 
     /// Whether a path lies in what the source may see.

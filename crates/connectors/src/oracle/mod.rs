@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use dsn::Settings;
 use pool::Pool;
@@ -83,16 +83,11 @@ impl Connector for Oracle {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        Settings::read(config, credentials).err().into_iter().collect()
+        check_fields(config, credentials, || Settings::read(config, credentials))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = Settings::read(&source.config, &source.credentials)?;
         let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
         Ok(Arc::new(OpenedDatabase::new(pool)))
     }

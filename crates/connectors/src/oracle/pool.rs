@@ -1,12 +1,11 @@
 //! Sessions with one database: made when wanted, at most so many, reused while they are whole.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rustls::ClientConfig;
-use tokio::sync::Semaphore;
 
 use super::call::{Connection, Login};
 use super::catalog;
@@ -14,11 +13,10 @@ use super::dsn::Settings;
 use super::net::Target;
 use super::session::Session;
 use crate::pushdown::Catalogued;
+use crate::sessions::Sessions;
 use crate::tls::{Tls, client_config};
 use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
 
-/// A session that was idle for longer is not used again: firewalls forget silent connections.
-const LONGEST_IDLE: Duration = Duration::from_secs(120);
 /// How long an idle session has to say that it is still there.
 const PING: Duration = Duration::from_secs(3);
 /// How long a server may take to hear that a session ends.
@@ -43,8 +41,7 @@ pub(super) struct Shared {
     settings: Settings,
     tls: Option<Arc<ClientConfig>>,
     guard: Arc<dyn AddressGuard>,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<(Connection, Instant)>>,
+    sessions: Sessions<Connection>,
 }
 
 impl Pool {
@@ -54,9 +51,8 @@ impl Pool {
             Tls::Disable => None,
             mode => Some(client_config(mode, server.root_certificate.as_deref())?),
         };
-        let permits = Arc::new(Semaphore::new(server.sessions as usize));
-        let idle = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { identity, settings, tls, guard, permits, idle }) })
+        let sessions = Sessions::new(server.sessions);
+        Ok(Self { shared: Arc::new(Shared { identity, settings, tls, guard, sessions }) })
     }
 
     pub fn identity(&self) -> &str {
@@ -74,15 +70,8 @@ impl Pool {
 
     async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.server.connect_timeout;
-        let attempt = async {
-            let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-            let conn = match self.shared.take_idle().await {
-                Some(conn) => conn,
-                None => self.shared.connect().await?,
-            };
-            Ok(Session::new(conn, permit, self.shared.clone()))
-        };
-        tokio::time::timeout(limit, attempt).await.map_err(|_| ConnectorError::Timeout(limit))?
+        let (conn, permit) = self.shared.sessions.one(limit, self.shared.ready()).await?;
+        Ok(Session::new(conn, permit, self.shared.clone()))
     }
 }
 
@@ -113,21 +102,20 @@ impl Catalogued for Pool {
 }
 
 impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An idle session that still answers, or a new one.
+    async fn ready(&self) -> Result<Connection, ConnectorError> {
+        match self.take_idle().await {
+            Some(conn) => Ok(conn),
+            None => self.connect().await,
+        }
     }
 
     /// A session that still answers, in a transaction of its own.
     async fn take_idle(&self) -> Option<Connection> {
         loop {
-            let (taken, stale) = {
-                let mut idle = self.idle();
-                let (whole, stale) = idle.drain(..).partition(|(_, since)| since.elapsed() < LONGEST_IDLE);
-                *idle = whole;
-                (idle.pop(), stale)
-            };
+            let (taken, stale) = self.sessions.take();
             leave(stale);
-            let (mut conn, _) = taken?;
+            let mut conn = taken?;
             let begin = async {
                 conn.roll_back().await?;
                 conn.run(READ_ONLY).await
@@ -140,7 +128,7 @@ impl Shared {
     }
 
     pub fn put_back(&self, conn: Connection) {
-        self.idle().push((conn, Instant::now()));
+        self.sessions.put_back(conn);
     }
 
     pub fn query_timeout(&self) -> Duration {
@@ -167,14 +155,14 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        leave(std::mem::take(&mut *self.idle()));
+        leave(self.sessions.take_all());
     }
 }
 
 /// Takes leave of the server, in the background: it would otherwise take the sessions for lost.
-fn leave(sessions: Vec<(Connection, Instant)>) {
+fn leave(sessions: Vec<Connection>) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-    for (mut conn, _) in sessions {
+    for mut conn in sessions {
         runtime.spawn(async move {
             if !matches!(tokio::time::timeout(LEAVE, conn.close()).await, Ok(Ok(()))) {
                 tracing::debug!("an Oracle session did not end as it should");

@@ -109,14 +109,21 @@ struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
+    fn values(&self) -> impl Iterator<Item = Result<Option<&'a [u8]>, ConnectorError>> {
+        let index = self.index;
+        self.rows.iter().map(move |row| {
+            let raw = row.try_get::<_, Option<Raw<'a>>>(index).map_err(ConnectorError::internal)?;
+            Ok(raw.map(|raw| raw.0))
+        })
+    }
+
     fn raw(&self) -> Result<Vec<Option<&'a [u8]>>, ConnectorError> {
-        let value = |row: &'a Row| row.try_get::<_, Option<Raw<'a>>>(self.index).map(|raw| raw.map(|raw| raw.0));
-        self.rows.iter().map(value).collect::<Result<_, _>>().map_err(ConnectorError::internal)
+        self.values().collect()
     }
 
     /// The values, where each has one in the column's type.
     fn read<T>(&self, value: impl Fn(&'a [u8]) -> Option<T>) -> Result<Vec<Option<T>>, ConnectorError> {
-        let values = self.raw()?.into_iter().map(|raw| match raw {
+        let values = self.values().map(|raw| match raw? {
             Some(raw) => value(raw).map(Some).ok_or_else(|| self.unreadable()),
             None => Ok(None),
         });
@@ -162,6 +169,25 @@ fn moment(raw: &[u8]) -> Option<i64> {
     finite(micros != i64::MAX && micros != i64::MIN, micros.checked_add(EPOCH_MICROS))
 }
 
+/// Powers of ten by which a group of digits stays within 64 bits, where arithmetic is quick: most numbers have no others.
+const POWERS: [i64; 15] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+    1_000_000_000_000,
+    10_000_000_000_000,
+    100_000_000_000_000,
+];
+
 /// A numeric's digits at a scale: groups of four decimal digits, the first worth 10000^weight. Neither NaN nor
 /// digits beyond the scale have a place there.
 fn numeric(raw: &[u8], scale: i8) -> Option<i128> {
@@ -169,21 +195,19 @@ fn numeric(raw: &[u8], scale: i8) -> Option<i128> {
     let (groups, weight, sign) = (usize::from(word(0)?), i32::from(word(1)? as i16), word(2)?);
     let mut value = 0_i128;
     for group in 0..groups {
-        let digits = i128::from(word(4 + group)?);
-        let exponent = (weight - i32::try_from(group).ok()?) * 4 + i32::from(scale);
-        let power = 10_i128.checked_pow(exponent.unsigned_abs());
+        let digits = i64::from(word(4 + group)?);
         if digits == 0 {
             continue;
         }
-        if exponent >= 0 {
-            value = value.checked_add(digits.checked_mul(power?)?)?;
-        } else {
-            let power = power?;
-            if digits % power != 0 {
-                return None;
-            }
-            value = value.checked_add(digits / power)?;
-        }
+        let exponent = (weight - i32::try_from(group).ok()?) * 4 + i32::from(scale);
+        let power = POWERS.get(usize::try_from(exponent.unsigned_abs()).ok()?);
+        let digits = match power {
+            Some(power) if exponent >= 0 => i128::from(digits * power),
+            None if exponent >= 0 => i128::from(digits).checked_mul(10_i128.checked_pow(exponent.unsigned_abs())?)?,
+            Some(power) if digits % power == 0 => i128::from(digits / power),
+            _ => return None,
+        };
+        value = value.checked_add(digits)?;
     }
     match sign {
         0x0000 => Some(value),
@@ -207,7 +231,12 @@ mod tests {
         assert_eq!(numeric(&wire(1, 0x4000, &[1, 2345]), 3), Some(-12_345_000));
         assert_eq!(numeric(&wire(-1, 0, &[500]), 2), Some(5));
         assert_eq!(numeric(&wire(-1, 0, &[50]), 2), None, "digits beyond the scale");
+        assert_eq!(numeric(&wire(-2, 0, &[5000]), 2), None, "digits in a group far beyond the scale");
         assert_eq!(numeric(&wire(0, 0, &[]), 2), Some(0));
+        assert_eq!(numeric(&wire(3, 0, &[9999, 9999, 9999, 9999]), 2), Some(999_999_999_999_999_900));
+        assert_eq!(numeric(&wire(4, 0, &[1]), 0), Some(10_i128.pow(16)));
+        assert_eq!(numeric(&wire(6, 0, &[1, 0, 0, 0, 0, 0, 7]), 10), Some(10_i128.pow(34) + 7 * 10_i128.pow(10)));
+        assert_eq!(numeric(&wire(9, 0, &[99]), 2), None, "more than 128 bits");
         assert_eq!(numeric(&wire(0, 0xC000, &[]), 2), None, "NaN");
         assert_eq!(numeric(&[0, 5, 0, 0], 2), None, "cut short");
     }

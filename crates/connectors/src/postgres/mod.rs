@@ -25,7 +25,7 @@ use crate::server::ServerSettings;
 use crate::tls::SSL_MODES;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_fields,
 };
 use dsn::DSN;
 use flavour::Flavour;
@@ -86,16 +86,11 @@ impl Connector for Postgres {
     }
 
     fn validate(&self, config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
-        let missing = check_required(config, credentials);
-        if !missing.is_empty() {
-            return missing;
-        }
-        ServerSettings::read(config, credentials, &DSN).err().into_iter().collect()
+        check_fields(config, credentials, || ServerSettings::read(config, credentials, &DSN))
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)?;
         let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
         Ok(Arc::new(OpenedDatabase::new(pool)))
     }

@@ -1,11 +1,10 @@
 //! Sessions with one server: made when wanted, at most so many, reused while they are whole.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
@@ -15,11 +14,10 @@ use super::tls::TlsMaker;
 use super::{catalog, standard_catalog};
 use crate::pushdown::Catalogued;
 use crate::server::ServerSettings;
+use crate::sessions::Sessions;
 use crate::tls::Tls;
 use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
 
-/// A session that was idle for longer is not used again: firewalls forget silent connections.
-const LONGEST_IDLE: Duration = Duration::from_secs(120);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 4;
 
@@ -35,8 +33,7 @@ pub(super) struct Shared {
     pub settings: ServerSettings,
     pub tls: TlsMaker,
     guard: Arc<dyn AddressGuard>,
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<(tokio_postgres::Client, Instant)>>,
+    sessions: Sessions<tokio_postgres::Client>,
 }
 
 impl Pool {
@@ -47,9 +44,8 @@ impl Pool {
         guard: Arc<dyn AddressGuard>,
     ) -> Result<Self, ConnectorError> {
         let tls = TlsMaker::new(settings.tls, settings.root_certificate.as_deref())?;
-        let permits = Arc::new(Semaphore::new(settings.sessions as usize));
-        let idle = Mutex::new(Vec::new());
-        Ok(Self { shared: Arc::new(Shared { identity, flavour, settings, tls, guard, permits, idle }) })
+        let sessions = Sessions::new(settings.sessions);
+        Ok(Self { shared: Arc::new(Shared { identity, flavour, settings, tls, guard, sessions }) })
     }
 
     pub fn identity(&self) -> &str {
@@ -76,18 +72,8 @@ impl Pool {
     /// One attempt at a session, within the connection timeout.
     pub async fn session_at_once(&self) -> Result<Session, ConnectorError> {
         let limit = self.shared.settings.connect_timeout;
-        let attempt = async {
-            let permit = self.shared.permits.clone().acquire_owned().await.map_err(ConnectorError::internal)?;
-            let client = match self.shared.take_idle() {
-                Some(client) => client,
-                None => self.shared.connect().await?,
-            };
-            if let Some((begin, _)) = self.shared.flavour.bracket() {
-                client.batch_execute(begin).await.map_err(classify)?;
-            }
-            Ok(Session::new(client, permit, self.shared.clone()))
-        };
-        tokio::time::timeout(limit, attempt).await.map_err(|_| ConnectorError::Timeout(limit))?
+        let (client, permit) = self.shared.sessions.one(limit, self.shared.ready()).await?;
+        Ok(Session::new(client, permit, self.shared.clone()))
     }
 }
 
@@ -125,19 +111,22 @@ impl Catalogued for Pool {
 }
 
 impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(tokio_postgres::Client, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_idle(&self) -> Option<tokio_postgres::Client> {
-        let mut idle = self.idle();
-        idle.retain(|(client, since)| !client.is_closed() && since.elapsed() < LONGEST_IDLE);
-        idle.pop().map(|(client, _)| client)
+    /// An idle session that is not closed, or a new one; where the flavour has brackets, in them.
+    async fn ready(&self) -> Result<tokio_postgres::Client, ConnectorError> {
+        let mut idle = std::iter::from_fn(|| self.sessions.take().0);
+        let client = match idle.find(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        if let Some((begin, _)) = self.flavour.bracket() {
+            client.batch_execute(begin).await.map_err(classify)?;
+        }
+        Ok(client)
     }
 
     pub fn put_back(&self, client: tokio_postgres::Client) {
         if !client.is_closed() {
-            self.idle().push((client, Instant::now()));
+            self.sessions.put_back(client);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Scalar expressions as SQL, where the SQL means the same.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{
     Between, BinaryExpr, Case, Cast, Expr, Like, Operator, expr::InList, expr::ScalarFunction,
@@ -240,18 +240,49 @@ impl Scope<'_> {
                 let text = self.grammar().distinct_from(&left.text, &right.text, distinct);
                 return Some(Sql::condition(text, varies));
             }
+            Operator::Plus | Operator::Minus | Operator::Multiply => {
+                return self.decimals(&left, binary.op, &right, varies);
+            }
             Operator::Lt => ordering(&left, &right, "<")?,
             Operator::LtEq => ordering(&left, &right, "<=")?,
             Operator::Gt => ordering(&left, &right, ">")?,
             Operator::GtEq => ordering(&left, &right, ">=")?,
-            Operator::StringConcat if is_text(&left.data_type) && is_text(&right.data_type) => {
-                let text = self.grammar().concat(&left.text, &right.text)?;
-                let comparable = left.comparable.min(right.comparable);
-                return Some(Sql { comparable, ..Sql::computed(text, left.data_type, varies) });
-            }
+            Operator::StringConcat => return self.concatenation(&left, &right),
             _ => return None,
         };
         Some(Sql::condition(format!("({} {operator} {})", left.text, right.text), varies))
+    }
+
+    fn concatenation(&self, left: &Sql, right: &Sql) -> Option<Sql> {
+        if !is_text(&left.data_type) || !is_text(&right.data_type) {
+            return None;
+        }
+        let text = self.grammar().concat(&left.text, &right.text)?;
+        let comparable = left.comparable.min(right.comparable);
+        Some(Sql { comparable, ..Sql::computed(text, left.data_type.clone(), left.varies || right.varies) })
+    }
+
+    /// Arithmetic of decimals, where every result has its place in the engine's type: neither side raises or rounds.
+    fn decimals(&self, left: &Sql, operator: Operator, right: &Sql, varies: bool) -> Option<Sql> {
+        use DataType::Decimal128;
+        let (Decimal128(p, s), Decimal128(q, t)) = (&left.data_type, &right.data_type) else { return None };
+        let (p, s, q, t) = (i16::from(*p), i16::from(*s), i16::from(*q), i16::from(*t));
+        if !self.grammar().computes_decimals() || s < 0 || t < 0 {
+            return None;
+        }
+        let most = i16::from(DECIMAL128_MAX_PRECISION);
+        // The engine gives a product a digit more than it can have.
+        let (digits, spare, scale) = match operator {
+            Operator::Multiply => (p + q, 1, s + t),
+            Operator::Plus | Operator::Minus => (s.max(t) + (p - s).max(q - t) + 1, 0, s.max(t)),
+            _ => return None,
+        };
+        if digits > most {
+            return None;
+        }
+        let precision = u8::try_from((digits + spare).min(most)).ok()?;
+        let data_type = Decimal128(precision, i8::try_from(scale).ok()?);
+        Some(Sql::computed(format!("({} {operator} {})", left.text, right.text), data_type, varies))
     }
 
     /// That two values are the same, or that they are not.
@@ -426,6 +457,10 @@ impl Scope<'_> {
         let texts = || args.iter().map(|arg| arg.text.as_str()).collect::<Vec<_>>().join(", ");
         match function.name() {
             "coalesce" if args.len() > 1 => self.one_of(format!("COALESCE({})", texts()), &args, varies),
+            // The engine's own, about what lies below a NULL in its memory; a NULL of a database is nothing else.
+            "mask_cleared" => args.first().cloned(),
+            // The engine's own for the operator, with bounds for what itself makes of it.
+            "||" if args.len() == 2 => self.concatenation(&args[0], &args[1]),
             "nullif" if args.len() == 2 => {
                 let equal = self.equal(&args[0], &args[1], false)?;
                 let text = match self.grammar().compares_whole(&args[0].data_type) {

@@ -13,7 +13,8 @@
 //! write is an allow-list, and the list is the writer itself: an expression has SQL only where that SQL means the
 //! same, for every value, as it does in the engine, and never raises an error where the engine would not. (An
 //! error is an answer too: a predicate that fails on a row which a policy hides tells of the row.) So integer
-//! arithmetic, division, most casts, case folding, and the order of texts under a linguistic collation stay here.
+//! arithmetic, division, most casts, case folding, and the order of texts under a linguistic collation stay here;
+//! sums and products of decimals go where they are exact and their digits suffice.
 //! Each text, number and identifier is written by [`dialect`], and each sub-select is aliased and its columns
 //! numbered, so that no name of a caller or of a table can be mistaken for another.
 //!
@@ -33,12 +34,9 @@ pub(crate) mod standard_catalog;
 mod table;
 
 use std::fmt;
-use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
-use datafusion_federation::FederationOptimizerRule;
 
 pub(crate) use cells::{Binary, Cells, Moments, Notation};
 pub(crate) use deliver::{Batches, delivered};
@@ -57,12 +55,4 @@ pub trait RemoteDatabase: fmt::Debug + Send + Sync + 'static {
     /// Runs a statement once the stream is polled, and stops it when the stream is dropped. The columns are
     /// read by position, as the types of `schema`.
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream;
-}
-
-/// The engine's optimizer rules with federation at their end: filters and projections have then moved as far down
-/// as they can, so that a join across sources asks each of them for what it needs and no more.
-pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut rules = Optimizer::new().rules;
-    rules.push(Arc::new(FederationOptimizerRule::new()));
-    rules
 }

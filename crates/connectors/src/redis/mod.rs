@@ -83,9 +83,8 @@ impl Connector for Redis {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let wrong = |wrong: FieldError| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason));
-        let settings = Settings::read(&source.config, &source.credentials).map_err(wrong)?;
-        let listed = keyspace::listed(&source.config).map_err(wrong)?;
+        let settings = Settings::read(&source.config, &source.credentials)?;
+        let listed = keyspace::listed(&source.config)?;
         let server = Arc::new(Server::new(settings, source.guard.clone())?);
         Ok(Arc::new(OpenedStore::new(Keyspace { server, listed }, source)))
     }

@@ -103,9 +103,8 @@ impl Connector for Search {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let wrong = |wrong: FieldError| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason));
-        let authorization = self.authorization(&source.config, &source.credentials).map_err(wrong)?;
-        let settings = Settings::read(&source.config).map_err(wrong)?;
+        let authorization = self.authorization(&source.config, &source.credentials)?;
+        let settings = Settings::read(&source.config)?;
         let server = Server { http: HttpSource::at_host(source)?, authorization, settings };
         Ok(Arc::new(OpenedStore::new(Indices { server: Arc::new(server) }, source)))
     }

@@ -79,8 +79,7 @@ struct Failure {
 impl Account {
     pub fn new(source: &SourceContext) -> Result<Self, ConnectorError> {
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let access = Access::read(&source.config, &source.credentials)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let access = Access::read(&source.config, &source.credentials)?;
         Ok(Self(Arc::new(Inner {
             identity: source.identity.clone(),
             http: HttpSource::at_host(source)?,

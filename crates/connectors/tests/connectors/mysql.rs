@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::faults::{self, Change};
 use crate::support::mariadb::{DATABASE, PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
@@ -287,29 +288,12 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     assert!(outcome.successful, "{:?}", outcome.error_message);
     assert!(outcome.version.as_ref().unwrap().starts_with("MariaDB 1"), "{:?}", outcome.version);
 
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    type Change = Box<dyn Fn(&mut SourceConfig, &mut Credentials)>;
-    let cases: [(&str, Change); 6] = [
-        ("credentials", Box::new(|_, c| c.password = Some(Secret::new("wrong")))),
-        ("credentials", Box::new(|_, c| c.username = Some("nobody_knows".into()))),
-        ("credentials", Box::new(|s, _| s.database_name = Some("missing".into()))),
-        ("reached", Box::new(move |s, _| s.port = Some(closed))),
-        ("reached", Box::new(|s, _| s.host = Some("no-such-host.invalid".into()))),
-        ("TLS", Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")))),
-    ];
-    for (told, change) in cases {
-        let (wrong, _cache) = context(&server, |config, credentials| change(config, credentials));
-        let outcome = connector.test(&wrong).await;
-        let message = outcome.error_message.unwrap();
-        assert!(!outcome.successful && outcome.error_code == Some("CONNECTION_ERROR"), "{message}");
-        assert!(message.contains(told), "{message}");
-        assert!(!message.contains("refused (os") && !message.contains("127.0.0.1") && !message.contains("missing"));
-    }
+    let no_tls: Change = Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")));
+    let changed = |change: &Change| context(&server, |config, credentials| change(config, credentials));
+    faults::are_told(changed, vec![("TLS", no_tls)]).await;
 
-    let (mut private, _cache) = context(&server, |_, _| {});
-    private.guard = crate::support::outbound(false);
-    let outcome = connector.test(&private).await;
-    assert!(outcome.error_message.unwrap().contains("not allowed"));
+    let (private, _cache) = context(&server, |_, _| {});
+    faults::a_private_address_is_refused(private).await;
 }
 
 #[tokio::test]
@@ -341,7 +325,8 @@ async fn sessions_are_read_only_and_bounded() {
     let start = Instant::now();
     let error = ctx.sql("SELECT s FROM slow").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(6));
+    // Long before the view is through.
+    assert!(start.elapsed() < Duration::from_secs(30));
     // The one session is free again.
     assert!(source.probe().await.is_ok());
     let written: Option<u64> = server.conn().await.query_first("SELECT count(*) FROM log").await.unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::faults::{self, Change};
 use crate::support::postgres::{PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
@@ -71,7 +72,7 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
         let statements = pair.check(query).await;
         whole += usize::from(statements.len() == 1);
     }
-    // Most leave as one statement; what does not is arithmetic, case folding, windows.
+    // Most leave as one statement; what does not is arithmetic of integers, case folding, windows.
     assert!(whole * 10 >= QUERIES.len() * 8, "{whole} of {} left as one statement", QUERIES.len());
 
     let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
@@ -79,6 +80,14 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
     for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"] {
         assert!(statement.contains(part), "{statement}");
     }
+    // Decimals are computed there where every result has its place here.
+    let statements = pair.check("SELECT p.city, sum(o.amount * (1 - o.amount)) AS s FROM people p JOIN orders o ON o.person = p.id GROUP BY p.city").await;
+    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
+    for part in ["sum((", " * (", " - ", "JOIN", "GROUP BY"] {
+        assert!(statement.contains(part), "{statement}");
+    }
+    let statements = pair.check("SELECT sum(amount * amount * amount * amount * amount) FROM orders").await;
+    assert!(!statements[0].contains("sum("), "a product of forty digits: {statements:?}");
     // Not pushed: it could raise for a row that a policy hides.
     let statements = pair.check("SELECT id FROM people WHERE 100 / (age + 1) > 2").await;
     assert!(!statements[0].contains('/'), "{statements:?}");
@@ -394,29 +403,12 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     let outcome = connector.test(&good).await;
     assert!(outcome.successful && outcome.version.unwrap().starts_with("PostgreSQL "), "{:?}", outcome.error_message);
 
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    type Change = Box<dyn Fn(&mut SourceConfig, &mut Credentials)>;
-    let cases: [(&str, Change); 6] = [
-        ("credentials", Box::new(|_, c| c.password = Some(Secret::new("wrong")))),
-        ("credentials", Box::new(|_, c| c.username = Some("nobody_knows".into()))),
-        ("credentials", Box::new(|s, _| s.database_name = Some("missing".into()))),
-        ("reached", Box::new(move |s, _| s.port = Some(closed))),
-        ("reached", Box::new(|s, _| s.host = Some("no-such-host.invalid".into()))),
-        ("TLS", Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")))),
-    ];
-    for (told, change) in cases {
-        let (wrong, _cache) = context(&server, |config, credentials| change(config, credentials));
-        let outcome = connector.test(&wrong).await;
-        let message = outcome.error_message.unwrap();
-        assert!(!outcome.successful && outcome.error_code == Some("CONNECTION_ERROR"), "{message}");
-        assert!(message.contains(told), "{message}");
-        assert!(!message.contains("refused (os") && !message.contains("127.0.0.1") && !message.contains("missing"));
-    }
+    let no_tls: Change = Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")));
+    let changed = |change: &Change| context(&server, |config, credentials| change(config, credentials));
+    faults::are_told(changed, vec![("TLS", no_tls)]).await;
 
-    let (mut private, _cache) = context(&server, |_, _| {});
-    private.guard = crate::support::outbound(false);
-    let outcome = connector.test(&private).await;
-    assert!(outcome.error_message.unwrap().contains("not allowed"));
+    let (private, _cache) = context(&server, |_, _| {});
+    faults::a_private_address_is_refused(private).await;
 }
 
 #[tokio::test]
@@ -446,7 +438,8 @@ async fn sessions_are_read_only_and_bounded() {
     let start = Instant::now();
     let error = ctx.sql("SELECT s FROM slow").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(6));
+    // Long before the view is through.
+    assert!(start.elapsed() < Duration::from_secs(30));
     // The one session is free again.
     assert!(source.probe().await.is_ok());
 }

@@ -1,6 +1,5 @@
 //! The Redis connector, against a server of the test's own (`redis-server`).
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ struct Server {
 impl Server {
     /// `None` where this machine has no Redis and may lack it.
     fn start() -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::support::port::for_a_program();
         let child = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD])
             .stdout(Stdio::null())

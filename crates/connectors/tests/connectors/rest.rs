@@ -285,8 +285,8 @@ async fn a_server_that_was_away_is_tried_again_where_a_scan_begins() {
     let (mut context, _cache) = source(format!("http://{address}"), json!({"endpoints": [{"path": "people"}]}), key());
     let known = discover(&crate::support::open(&context).await, "api").await;
     // Nobody listens there any more, until somebody does.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let away = format!("127.0.0.1:{port}");
+    let port = crate::support::port::ClosedPort::take();
+    let away = port.address();
     context.credentials.connection_string = Some(Secret::new(format!("http://{away}")));
     context.config.max_retries = 0;
     let impatient = crate::support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
@@ -295,7 +295,7 @@ async fn a_server_that_was_away_is_tried_again_where_a_scan_begins() {
     let patient = crate::support::open(&context).await.open_table("api", "people", Some(&known[0])).await.unwrap();
     let comes_back = async {
         tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-        let listener = tokio::net::TcpListener::bind(&away).await.unwrap();
+        let listener = port.open();
         tokio::spawn(async move { axum::serve(listener, router()).await });
     };
     let (found, ()) = tokio::join!(query(&patient, "SELECT count(*) FROM t"), comes_back);

@@ -220,7 +220,7 @@ async fn long_statements_end() {
     drop(stream);
     // The only connection is free once the statement was stopped.
     assert!(source.probe().await.is_ok());
-    assert!(start.elapsed() < Duration::from_secs(8));
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 proptest! {

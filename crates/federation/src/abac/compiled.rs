@@ -8,8 +8,8 @@ use std::{
 };
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Effect as CedarEffect, Entities, Policy, PolicyId, PolicySet, Request,
-    ValidationMode, Validator,
+    ActionConstraint, AuthorizationError, Authorizer, Effect as CedarEffect, Entities, EntityUid, Policy, PolicyId,
+    PolicySet, Request, ValidationMode, Validator,
 };
 use rivergen_kernel::{
     Error, Permission, Result,
@@ -129,6 +129,19 @@ impl Written<'_> {
 }
 
 impl Rule {
+    /// Whether the head of a policy in Cedar takes in any of the permissions; there are no groups of actions.
+    pub fn takes_any_in(&self) -> bool {
+        let is_one = |action: &EntityUid| {
+            let name = action.id().unescaped();
+            self.permissions.iter().any(|permission| permission.as_str() == name)
+        };
+        match self.policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(action) => is_one(&action),
+            ActionConstraint::In(actions) => actions.iter().any(is_one),
+        }
+    }
+
     /// Single objects are known of data sources alone, so a policy on anything else that looked at one would be ignored in
     /// silence. And what is given on single objects alone, roles in a workspace give.
     fn check_objects(&self, field: &'static str) -> Result<()> {

@@ -1,4 +1,5 @@
-//! What is asked before a policy is saved: that nobody gives what they do not hold, and that nobody locks the owners out.
+//! What is asked before a policy is saved: that it says anything, that nobody gives what they do not hold, and that nobody locks
+//! the owners out.
 
 use rivergen_identity::user::User;
 use rivergen_kernel::{
@@ -32,6 +33,9 @@ pub(super) async fn check(
     tenant: Tenant,
     rule: &Rule,
 ) -> Result<()> {
+    if !rule.takes_any_in() {
+        return Err(Error::invalid_field("cedar", "names none of the actions, so it would be ignored in silence"));
+    }
     match rule.effect {
         Effect::Allow => caller.may_grant(&rule.permissions),
         Effect::Deny if rule.permissions.contains(&Permission::SsoManage) => {

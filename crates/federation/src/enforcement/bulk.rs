@@ -192,7 +192,7 @@ async fn remind(
     let rules = Rules::of(&enforcement, super::mfa_mode(&row, &enforcement)?);
     let concerned = chosen.among(notice::concerned(kind, tenant, &rules));
     let due = notice::due(concerned.clone(), kind, tenant, platform.clock.now());
-    let members = due.order_by_asc(member::Column::Id).all(tx.conn()).await?;
+    let members = due.order_by_asc(member::Column::UserId).all(tx.conn()).await?;
     if members.is_empty() && concerned.limit(1).one(tx.conn()).await?.is_some() {
         return Err(Error::new(ErrorCode::RateLimited)
             .with_message("All of them got this reminder within the last 24 hours.")
@@ -236,7 +236,7 @@ async fn report(
         return Ok((headers, body).into_response());
     }
     let mut users = Vec::new();
-    let mut after = 0;
+    let mut after = UserId(0);
     while u64::try_from(users.len()).is_ok_and(|held| held < MOST_IN_JSON) {
         let Some((last, batch)) = next(federation, tenant, &chosen, after).await? else { break };
         after = last;
@@ -260,13 +260,13 @@ async fn next(
     federation: &Federation,
     tenant: Tenant,
     chosen: &Chosen,
-    after: i64,
-) -> Result<Option<(i64, Vec<ReportedUser>)>> {
+    after: UserId,
+) -> Result<Option<(UserId, Vec<ReportedUser>)>> {
     let db = federation.platform().db.read();
-    // Index: memberships(organization_id, id).
-    let members = chosen.among(people::active(tenant)).filter(member::Column::Id.gt(after));
-    let members = members.order_by_asc(member::Column::Id).limit(BATCH).all(db).await?;
-    let Some(last) = members.last().map(|member| member.id) else { return Ok(None) };
+    // Index: memberships(organization_id, user_id), unique.
+    let members = chosen.among(people::active(tenant)).filter(member::Column::UserId.gt(after));
+    let members = members.order_by_asc(member::Column::UserId).limit(BATCH).all(db).await?;
+    let Some(last) = members.last().map(|member| member.user_id) else { return Ok(None) };
     let readiness = Readiness::of(db, tenant, &members).await?;
     let reported = |member: member::Model| ReportedUser {
         user_id: member.user_id,
@@ -282,7 +282,7 @@ async fn next(
 fn table(federation: Federation, tenant: Tenant, chosen: Chosen) -> impl Stream<Item = Result<Vec<u8>>> {
     let head =
         lines(std::iter::once(["user_id", "email", "sso_linked", "mfa_enabled", "last_login_at"].map(str::to_owned)));
-    let rest = stream::try_unfold((federation, chosen, 0), move |(federation, chosen, after)| async move {
+    let rest = stream::try_unfold((federation, chosen, UserId(0)), move |(federation, chosen, after)| async move {
         let Some((last, batch)) = next(&federation, tenant, &chosen, after).await? else { return Ok(None) };
         let rows = batch.into_iter().map(|user| {
             let last_login_at = user.last_login_at.map(|at| at.to_rfc3339()).unwrap_or_default();

@@ -58,8 +58,8 @@ pub struct EnforceRequest {
     #[garde(inner(range(max = 90)))]
     #[schema(default = 14)]
     pub grace_period_days: Option<u16>,
-    /// Members who may come in without single sign-on, with a second factor; at least one owner. Without it, as it is set;
-    /// where nobody is, the caller, if they own the organization.
+    /// Members who may come in without single sign-on, with a second factor; at least one owner who has a password or a
+    /// passkey. Without it, as it is set; where nobody is, the caller, if they own the organization.
     #[garde(inner(length(max = 10)))]
     pub exempt_user_ids: Option<Vec<UserId>>,
     /// Tells what would happen, and changes nothing.
@@ -90,7 +90,8 @@ errors! { pub EnforceErrors: InvalidRequest, NoEnforcementChange, Unauthorized, 
 
 /// Set, schedule or lift required single sign-on and second factors for an organization
 ///
-/// Needs a second factor, given not more than ten minutes ago.
+/// Needs a second factor, given not more than ten minutes ago; without it the details of the refusal name `second_factor`. On a
+/// trusted device a sign-in asks for it where it is told to (`ask_second_factor`).
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/enforce/{organization_id}", tag = "sso_enforcement", request_body = EnforceRequest,
     params(("organization_id" = OrganizationId, Path, description = "The organization")),
     responses((status = 200, description = "Set, or what it would do", body = Envelope<Enforced>), EnforceErrors))]
@@ -108,12 +109,7 @@ pub async fn enforce(
     let now = platform.clock.now();
     let caller = request.enter(&federation, &caller, organization_id).await?;
     let tenant = caller.require(Permission::SsoManage)?;
-    caller.recently_proved(now)?;
-    // A trusted device stands for a factor that was given once.
-    if !caller.proofs.second_factor || caller.proofs.trusted_device {
-        return Err(Error::new(ErrorCode::ReauthenticationRequired)
-            .with_message("Sign in again with a second factor: this needs one that is not older than 10 minutes, and no trusted device in its place."));
-    }
+    caller.recently_proved_twice(now)?;
     let dry_run = request.dry_run.unwrap_or(false);
 
     let tx = platform.db.begin().await?;
@@ -122,7 +118,7 @@ pub async fn enforce(
     let row = super::organization_of(tx.conn(), tenant).await?;
     let before = Settings::of(&row)?;
     let after = request.applied(&before, &caller, now)?;
-    after.check(&tx, tenant, &caller, &before).await?;
+    after.check(&tx, tenant, &caller, &before, &row).await?;
 
     let rules = Rules::of(&after.enforcement, after.mfa_mode);
     let affected = people::active(tenant).filter(rules.is_compliant(tenant).not());
@@ -289,19 +285,34 @@ impl Settings {
     }
 
     /// Refuses what would lock the organization out of itself. Taking a requirement away is never refused.
-    async fn check(&self, tx: &Transaction, tenant: Tenant, caller: &Caller, before: &Self) -> Result<()> {
+    async fn check(
+        &self,
+        tx: &Transaction,
+        tenant: Tenant,
+        caller: &Caller,
+        before: &Self,
+        row: &organization::Model,
+    ) -> Result<()> {
         let is_new_list = self.enforcement.exempt_user_ids != before.enforcement.exempt_user_ids;
         let requires = self.enforcement.sso_mode == EnforcementMode::Required;
         if is_new_list || requires {
             self.check_exempt(tx, tenant, requires).await?;
         }
         if requires && before.enforcement.sso_mode != EnforcementMode::Required {
+            if row.security()?.passkey_required {
+                return Err(Error::invalid_field(
+                    "sso_mode",
+                    "would shut everybody out: the settings demand a passkey (webauthn_required), and the identity provider opens \
+                     no session by one of this server",
+                ));
+            }
             check_ready(tx, tenant, caller).await?;
         }
         Ok(())
     }
 
-    /// The exempt are members, and while single sign-on is required one of them is an owner who has a second factor.
+    /// The exempt are members, and while single sign-on is required one of them is an owner who comes in without it: with a
+    /// password or a passkey, and a second factor.
     async fn check_exempt(&self, tx: &Transaction, tenant: Tenant, requires: bool) -> Result<()> {
         let exempt = &self.enforcement.exempt_user_ids;
         let members = people::active(tenant).filter(member::Column::UserId.is_in(exempt.iter().copied()));
@@ -314,18 +325,15 @@ impl Settings {
         if !requires {
             return Ok(());
         }
-        let owners = member::ownerships(tx, tenant)
-            .await?
-            .filter(assignment::Column::ExpiresAt.is_null())
-            .filter(assignment::Column::UserId.is_in(exempt.iter().copied()))
-            .select_only()
-            .column(assignment::Column::UserId);
+        let owners = member::lasting_ownerships(tx, tenant, exempt).await?;
+        let owners = owners.select_only().column(assignment::Column::UserId);
         let owners: Vec<UserId> = owners.into_tuple().all(tx.conn()).await?;
         match mfa::protected(tx.conn(), &owners).await?.is_empty() {
             false => Ok(()),
             true => Err(Error::invalid_field(
                 "exempt_user_ids",
-                "names no owner who has a second factor: one must stay able to come in when the identity provider is down",
+                "names no owner who has a second factor, and a password or a passkey: one must stay able to come in when the \
+                 identity provider is down",
             )),
         }
     }

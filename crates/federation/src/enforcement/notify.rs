@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Result, Tenant};
+use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Result, Tenant, UserId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord},
@@ -149,7 +149,7 @@ pub(super) fn register(federation: &Federation) {
 impl Handler for Notices {
     async fn run(&self, payload: serde_json::Value, context: JobContext) -> Result<(), JobError> {
         let round: Round = serde_json::from_value(payload).map_err(JobError::fatal)?;
-        let mut after = 0;
+        let mut after = UserId(0);
         loop {
             match batch(&self.0, round, after).await {
                 Ok(Some(last)) => after = last,
@@ -166,7 +166,7 @@ impl Handler for Notices {
 }
 
 /// Mails the next members; answers the last of them, and `None` when there are no more.
-async fn batch(federation: &Federation, round: Round, after: i64) -> Result<Option<i64>> {
+async fn batch(federation: &Federation, round: Round, after: UserId) -> Result<Option<UserId>> {
     let platform = federation.platform();
     let tenant = Tenant::on_behalf_of(round.organization_id);
     let tx = platform.db.begin().await?;
@@ -176,14 +176,14 @@ async fn batch(federation: &Federation, round: Round, after: i64) -> Result<Opti
     let enforcement = row.enforcement()?;
     let rules = Rules::of(&enforcement, super::mfa_mode(&row, &enforcement)?);
     let concerned = notice::concerned(round.kind, tenant, &rules);
-    // Index: memberships(organization_id, id).
+    // Index: memberships(organization_id, user_id), unique.
     let due = notice::due(concerned, round.kind, tenant, platform.clock.now())
-        .filter(member::Column::Id.gt(after))
-        .order_by_asc(member::Column::Id)
+        .filter(member::Column::UserId.gt(after))
+        .order_by_asc(member::Column::UserId)
         .limit(BATCH);
     let members = due.all(tx.conn()).await?;
     let letter = Letter { kind: round.kind, organization: row.name, deadline: enforcement.sso_deadline() };
     notice::send(platform, &tx, tenant, &letter, &members).await?;
     tx.commit().await?;
-    Ok(members.last().map(|member| member.id))
+    Ok(members.last().map(|member| member.user_id))
 }

@@ -129,8 +129,8 @@ pub async fn get_migration_plan(
     let complete = ExprTrait::and(people::is_linked(tenant), people::is_protected());
     let pending = people::active(tenant).filter(complete.not());
     let total = pending.clone().count(db).await?;
-    // Index: memberships(organization_id, id).
-    let rows = pending.order_by_asc(member::Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
+    // Index: memberships(organization_id, user_id), unique.
+    let rows = pending.order_by_asc(member::Column::UserId).offset(page.offset()).limit(page.limit()).all(db).await?;
     let readiness = Readiness::of(db, tenant, &rows).await?;
     let shown = |row: member::Model| PendingUser {
         user_id: row.user_id,

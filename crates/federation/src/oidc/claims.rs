@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use openidconnect::{AccessToken, AdditionalClaims, UserInfoClaims, core::CoreGenderClaim};
-use rivergen_identity::oidc::{Failure, GuardedHttp, IdToken};
+use rivergen_identity::oidc::{Failure, GuardedHttp, IdToken, Metadata};
 use rivergen_kernel::{Result, Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +34,16 @@ impl AdditionalClaims for Others {}
 const OF_THE_PROTOCOL: [&str; 12] =
     ["iss", "aud", "exp", "iat", "nbf", "nonce", "azp", "at_hash", "c_hash", "s_hash", "jti", "auth_time"];
 
+/// More names than these help nobody to choose one.
+const MOST_OFFERED: usize = 200;
+
+/// The names of what the provider can say of people, where its document tells them; those that no mapping takes are left out.
+pub(crate) fn offered(metadata: &Metadata) -> Vec<String> {
+    let names = metadata.claims_supported().into_iter().flatten().map(|claim| claim.as_str());
+    let of_people = names.filter(|name| !name.is_empty() && name.len() <= 255 && !OF_THE_PROTOCOL.contains(name));
+    of_people.take(MOST_OFFERED).map(str::to_owned).collect()
+}
+
 /// What the provider says of the person.
 pub(super) async fn assertion(
     http: &GuardedHttp,
@@ -49,16 +59,29 @@ pub(super) async fn assertion(
     };
     // The provider is asked only for what its token does not say.
     if is_missing(&claims) {
-        let mut info = user_info(http, id_token, access_token).await?;
-        if claims.get("email").is_some_and(|email| Some(email) != info.get("email")) {
-            // It says so of another address.
-            info.remove("email_verified");
-        }
-        for (name, value) in info {
-            claims.entry(name).or_insert(value);
-        }
+        claims = completed(claims, user_info(http, id_token, access_token).await?, &wanted);
     }
     of_claims(provider, id_token, claims)
+}
+
+/// What the token says, and of what it does not say what the userinfo endpoint does.
+fn completed(
+    mut claims: Map<String, Value>,
+    mut info: Map<String, Value>,
+    mapping: &BTreeMap<String, String>,
+) -> Map<String, Value> {
+    let named = |ours: &'static str| mapping.get(ours).map_or(ours, String::as_str);
+    let (address, proof) = (named("email"), named("email_verified"));
+    // Who has an address from the one has the proof of it from there, too: the other says so of another, or of none.
+    match (found(&claims, address), found(&info, address)) {
+        (Some(email), other) if Some(email) != other => forget(&mut info, proof),
+        (None, Some(_)) => forget(&mut claims, proof),
+        _ => {}
+    }
+    for (name, value) in info {
+        claims.entry(name).or_insert(value);
+    }
+    claims
 }
 
 /// The claims of a token whose signature was checked over this very text.
@@ -145,6 +168,15 @@ fn found<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     })
 }
 
+/// Takes away what [`found`] finds.
+fn forget(claims: &mut Map<String, Value>, name: &str) {
+    claims.remove(name);
+    let Some((first, rest)) = name.split_once('.') else { return };
+    if let Some(Value::Object(inner)) = claims.get_mut(first) {
+        forget(inner, rest);
+    }
+}
+
 /// A truth as providers write it.
 fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true") || text == "1"
@@ -183,6 +215,33 @@ mod tests {
         all.iter().for_each(|(name, value)| flatten(name, value, &mut flat));
         assert_eq!(flat["realm_access.roles"], ["a", "1"]);
         assert_eq!(flat["age"], ["36"]);
+    }
+
+    #[test]
+    fn an_address_and_its_proof_come_from_one_place_whatever_they_are_called() {
+        let usual: &[(&str, &str)] = &[];
+        let entra: &[(&str, &str)] = &[("email_verified", "xms_edov")];
+        let nested: &[(&str, &str)] = &[("email", "person.mail"), ("email_verified", "proofs.mail")];
+        for (mapping, token, info, proof, is_proved) in [
+            (usual, json!({"email": "a@x"}), json!({"email": "b@x", "email_verified": true}), "email_verified", false),
+            (usual, json!({"email": "a@x"}), json!({"email": "a@x", "email_verified": true}), "email_verified", true),
+            (entra, json!({"email": "a@x"}), json!({"email": "b@x", "xms_edov": true}), "xms_edov", false),
+            (entra, json!({"email": "a@x"}), json!({"xms_edov": true}), "xms_edov", false),
+            (entra, json!({"xms_edov": true}), json!({"email": "b@x"}), "xms_edov", false),
+            (entra, json!({"email": "a@x", "xms_edov": true}), json!({"email": "b@x"}), "xms_edov", true),
+            (
+                nested,
+                json!({"person": {"mail": "a@x"}}),
+                json!({"person": {"mail": "b@x"}, "proofs": {"mail": true}}),
+                "proofs.mail",
+                false,
+            ),
+            (nested, json!({"proofs": {"mail": true}}), json!({"person": {"mail": "b@x"}}), "proofs.mail", false),
+        ] {
+            let mapping = mapping.iter().map(|(ours, theirs)| ((*ours).to_owned(), (*theirs).to_owned())).collect();
+            let all = completed(claims(token), claims(info), &mapping);
+            assert_eq!(found(&all, proof).is_some(), is_proved, "{mapping:?} {all:?}");
+        }
     }
 
     #[test]

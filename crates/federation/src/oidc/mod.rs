@@ -26,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use claims::offered;
+
 use crate::{
     Federation, provider,
     sign_in::{login, protocol::Departure},

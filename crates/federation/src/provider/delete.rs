@@ -41,7 +41,7 @@ pub async fn delete_provider(
     organization::lock(&tx, tenant).await?;
     let row = super::find(tx.conn(), tenant, id).await?;
     if row.status == Status::Active {
-        super::refuse_last(&tx, tenant, id).await?;
+        super::refuse_last(&tx, tenant, &row).await?;
     }
     scim::config::release(&tx, tenant, id).await?;
     let roles_taken = roles::take_all(&tx, &row, None, &platform.clock).await?;

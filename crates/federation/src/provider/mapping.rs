@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use super::Model;
 
+/// Names a person in place of the NameID of SAML, where the mapping has it.
+pub const SUBJECT: &str = "subject";
+
 /// What RiverGen reads itself. Every other key of a mapping is an attribute of the member, which policies name as
 /// `current_user_<key>`.
-pub const STANDARD: [&str; 7] = ["email", "email_verified", "name", "first_name", "last_name", "groups", "subject"];
+pub const STANDARD: [&str; 7] = ["email", "email_verified", "name", "first_name", "last_name", "groups", SUBJECT];
 /// Keys that policies have of their own.
 const RESERVED: [&str; 4] = ["id", "roles", "organization_id", "workspace_id"];
 

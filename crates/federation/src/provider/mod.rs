@@ -142,6 +142,13 @@ impl Model {
         serde_json::from_value(self.attribute_mapping.clone()).unwrap_or_default()
     }
 
+    /// Whose names of people its subjects are: those of an issuer, or of an entity, and there the NameID or an attribute. A
+    /// name of one kind may be somebody else's of the other.
+    fn names_people(&self) -> (Option<String>, Option<String>, Option<String>) {
+        let attribute = self.mapping().remove(mapping::SUBJECT).filter(|_| self.kind == Kind::Saml);
+        (self.issuer.clone(), self.entity_id.clone(), attribute)
+    }
+
     /// From the provider's groups to roles.
     pub fn group_roles(&self) -> BTreeMap<String, RoleId> {
         serde_json::from_value(self.group_role_mapping.clone()).unwrap_or_default()
@@ -180,13 +187,16 @@ pub async fn active(db: &impl ConnectionTrait, id: SsoProviderId) -> Result<Opti
     Ok(found.one(db).await?)
 }
 
-/// `SSO_ENFORCED` where the organization requires single sign-on and this is the last provider through which it can be had.
-/// The organization is locked.
-async fn refuse_last(tx: &Transaction, tenant: Tenant, id: SsoProviderId) -> Result<()> {
+/// `SSO_ENFORCED` where the organization requires single sign-on and this is the last provider through which it can be had: one
+/// of which nobody knows whether it works does not stand in for one that has passed its test. The organization is locked.
+async fn refuse_last(tx: &Transaction, tenant: Tenant, row: &Model) -> Result<()> {
     if !enforcement::requires_sso(tx.conn(), tenant).await? {
         return Ok(());
     }
-    let others = tenant.find::<Entity>().filter(Column::Id.ne(id)).filter(Column::Status.eq(Status::Active));
+    let mut others = tenant.find::<Entity>().filter(Column::Id.ne(row.id)).filter(Column::Status.eq(Status::Active));
+    if row.last_test_succeeded {
+        others = others.filter(Column::LastTestSucceeded.eq(true));
+    }
     match others.limit(1).one(tx.conn()).await? {
         Some(_) => Ok(()),
         None => Err(ErrorCode::SsoEnforced.into()),

@@ -34,13 +34,18 @@ pub struct SsoIdentity {
     pub email: Option<String>,
     #[schema(examples(json!(["Engineering"])))]
     pub groups: Vec<String>,
+    /// The names of what the provider last said of them: for the mapping of attributes.
+    #[schema(examples(json!(["department", "email"])))]
+    pub claims: Vec<String>,
     pub linked_at: DateTime<Utc>,
     pub last_login_at: Option<DateTime<Utc>>,
 }
 
 impl From<Model> for SsoIdentity {
     fn from(row: Model) -> Self {
+        let claims = row.attributes.as_object().map(|said| said.keys().cloned().collect());
         Self {
+            claims: claims.unwrap_or_default(),
             user_id: row.user_id,
             subject: row.subject,
             email: row.email,

@@ -179,24 +179,24 @@ fn steps(vendor: SsoVendor) -> Vec<&'static str> {
         SsoVendor::GenericOidc => &[
             "Register a confidential web application for the authorization code flow with PKCE, with both redirect addresses.",
             "Copy the issuer as its discovery document spells it, the client ID and the client secret.",
-            "The provider must send `email` and `email_verified: true`; another claim can be named by attribute_mapping.",
+            "The provider must send `email` and `email_verified: true`; its attribute mapping can name another claim.",
         ],
         SsoVendor::GenericSaml => &[
-            "Register the provider here first, by its metadata: the address, or the document as `metadata_xml`.",
-            "Let it load ours from /api/v1/sso/saml/metadata/{provider_id}, or enter the entity ID, the ACS and the logout address that GET /api/v1/sso/metadata?provider_id=…&format=json gives.",
+            "Register the provider here first, by the address of its metadata, or by the document itself.",
+            "Then let it load ours, or enter our entity ID, ACS address and logout address: what is registered shows them on its page in the console, and its metadata in JSON has them.",
             "The provider must sign its assertions with SHA-2, and send a NameID that stays: persistent, or an e-mail address.",
         ],
     };
     let last = [
         "Register the provider with these values; inactive, so that nobody signs in through it yet.",
         "Prove the mail domain of your people under the organization's domains, if that is not done.",
-        "POST /api/v1/sso/providers/{provider_id}/test checks the configuration; GET /api/v1/sso/login?provider_id=…&test=true goes the whole way and shows what would happen.",
-        "Set the provider to active.",
+        "Test what the provider says of itself, which signs nobody in; then try a sign-in, which goes the whole way and shows what would happen.",
+        "Switch the provider on, which makes it active.",
     ];
     let others: &[&'static str] = match vendor {
         SsoVendor::GenericSaml => &[],
         _ => &[
-            "If the organization has another OpenID provider: enter the redirect addresses that GET /api/v1/sso/metadata?provider_id=… tells of the new one.",
+            "If the organization has another OpenID provider: enter the redirect addresses that the new one shows once it is registered, on its page in the console and in its metadata.",
         ],
     };
     let (registered, rest) = last.split_at(1);

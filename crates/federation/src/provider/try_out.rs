@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use rivergen_identity::oidc::{Discovered, Failure, is_by_key};
 use rivergen_kernel::{Permission, Result, SsoProviderId, Token};
 use rivergen_platform::{
@@ -13,7 +14,8 @@ use rivergen_platform::{
     limits::Rule,
     net,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use rivergen_tenancy::standing::Standing;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -45,6 +47,9 @@ pub struct ProviderTestResults {
     /// What is wrong, in words.
     #[schema(examples(json!(["The certificate expired on 2025-11-03."])))]
     pub errors: Vec<String>,
+    /// What it can say of people, by its own names, where its document tells them: for the mapping of attributes.
+    #[schema(examples(json!(["email", "groups"])))]
+    pub claims: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,12 +74,18 @@ pub async fn test_provider(
     let platform = federation.platform();
     let provider = super::find(platform.db.read(), tenant, id).await?;
     platform.limits.check(&TESTS, &id.to_string())?;
-    let test_results = match provider.kind {
+    let mut test_results = match provider.kind {
         Kind::Oidc => of_oidc(&federation, &provider).await,
         Kind::Saml => of_saml(&federation, &provider).await,
     };
-    let succeeded = test_results.errors.is_empty();
     let now = platform.clock.now();
+    if !has_voucher(platform.db.read(), &provider, now).await? {
+        test_results.add(
+            "Whoever last changed what is trusted of this provider is no active member any more, so nobody who administers the \
+             organization comes in by it: an owner saves it once.",
+        );
+    }
+    let succeeded = test_results.errors.is_empty();
     let tx = platform.db.begin().await?;
     // Not of settings that were changed meanwhile.
     Entity::update_many()
@@ -96,13 +107,33 @@ pub async fn test_provider(
 
 impl ProviderTestResults {
     fn unreachable(error: String) -> Self {
-        Self { connection: TestOutcome::Failed, authentication_flow: TestOutcome::Skipped, errors: vec![error] }
+        Self {
+            connection: TestOutcome::Failed,
+            authentication_flow: TestOutcome::Skipped,
+            errors: vec![error],
+            claims: Vec::new(),
+        }
     }
 
     fn reached(errors: Vec<String>) -> Self {
         let authentication_flow = if errors.is_empty() { TestOutcome::Success } else { TestOutcome::Failed };
-        Self { connection: TestOutcome::Success, authentication_flow, errors }
+        Self { connection: TestOutcome::Success, authentication_flow, errors, claims: Vec::new() }
     }
+
+    /// What is wrong on this side, whatever the provider answers.
+    fn add(&mut self, error: &str) {
+        if self.authentication_flow == TestOutcome::Success {
+            self.authentication_flow = TestOutcome::Failed;
+        }
+        self.errors.push(error.to_owned());
+    }
+}
+
+/// Whether whoever last changed what is trusted of the provider is a member still: who holds more than they do does not come in
+/// by it.
+async fn has_voucher(db: &impl ConnectionTrait, provider: &Model, now: DateTime<Utc>) -> Result<bool> {
+    let standing = Standing::load(db, provider.organization_id, provider.vouched_by_user_id).await?;
+    Ok(standing.and_then(|standing| standing.membership(None, now)).is_some())
 }
 
 /// The discovery document is there and names its issuer, its keys can check signatures, and a sign-in can begin.
@@ -119,7 +150,7 @@ async fn of_oidc(federation: &Federation, provider: &Model) -> ProviderTestResul
     {
         errors.push(format!("A sign-in cannot begin: {}.", failure.text()));
     }
-    ProviderTestResults::reached(errors)
+    ProviderTestResults { claims: oidc::offered(&discovered.metadata), ..ProviderTestResults::reached(errors) }
 }
 
 fn not_discovered(issuer: &str, failure: &Failure) -> String {

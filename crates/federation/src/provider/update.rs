@@ -131,12 +131,12 @@ pub async fn update_provider(
     let kept = if is_another { Vec::new() } else { before.certificates() };
     let (domains, gives_secret) = (draft.domains.clone(), draft.client_secret.is_some());
     let was_active = before.status == Status::Active;
-    let was = (before.issuer.clone(), before.entity_id.clone());
+    let was = before.names_people();
     let mut row = before.clone().into_active_model();
     let mut changed = draft.write(&federation, &tx, &caller, tenant, &mut row, &kept).await?;
     if let Some(status) = request.status {
         if was_active && status == Status::Inactive {
-            super::refuse_last(&tx, tenant, id).await?;
+            super::refuse_last(&tx, tenant, &before).await?;
         }
         row.status = Set(status);
         changed.push("status");
@@ -149,7 +149,7 @@ pub async fn update_provider(
     if changed.iter().any(|field| TESTED.contains(field)) {
         row.last_test_succeeded = Set(false);
     }
-    if !gives_secret && *row.issuer.as_ref() != was.0 {
+    if !gives_secret && *row.issuer.as_ref() != before.issuer {
         // What one provider was given in confidence is not shown to another.
         row.sealed_client_secret = Set(None);
         changed.push("client_secret");
@@ -159,8 +159,8 @@ pub async fn update_provider(
     }
     row.updated_at = Set(now);
     let row = row.update(tx.conn()).await.map_err(draft::taken)?;
-    if (&row.issuer, &row.entity_id) != (&was.0, &was.1) {
-        // Another provider's subjects are other people, in other groups.
+    if row.names_people() != was {
+        // Its subjects are other people, in other groups.
         roles::take_all(&tx, &row, None, &platform.clock).await?;
         super::forget_people(&tx, &row).await?;
         tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;

@@ -161,6 +161,79 @@ fn xsw8_the_signed_assertion_in_an_object_of_its_signature() {
 fn an_id_stands_at_one_element() {
     let signed = Answer::default().signed();
     refused(&signed.replace(r#"ID="_response""#, r#"ID="_assertion""#), "an id stands at more than one element");
+    // However it is spelled: a reader of another language finds it, too.
+    for spelling in ["Id", "id", "AssertionID"] {
+        let second = format!(r#"<saml:Subject {spelling}="_assertion">"#);
+        refused(&signed.replacen("<saml:Subject>", &second, 1), "an id stands at more than one element");
+    }
+}
+
+#[test]
+fn the_assertion_stands_right_below_the_response() {
+    const REASON: &str = "does not stand right below the response";
+    let signed = Answer::default().signed();
+    let extension = format!("<samlp:Extensions>{}</samlp:Extensions>", assertion(&signed));
+    refused(&signed.replace(assertion(&signed), &extension), REASON);
+    // What has its name and not its namespace is none.
+    let foreign = signed.replace("saml:Assertion", "x:Assertion");
+    refused(&foreign.replace("<x:Assertion", r#"<x:Assertion xmlns:x="urn:x""#), REASON);
+}
+
+#[test]
+fn a_response_holds_no_other() {
+    let signed = Answer::default().signed();
+    let other = r#"<samlp:Extensions><samlp:Response ID="_other" Version="2.0"/></samlp:Extensions><saml:Assertion"#;
+    refused(&signed.replacen("<saml:Assertion", other, 1), "the response has another response in it");
+}
+
+#[test]
+fn a_signature_stands_right_below_what_it_signs_and_once() {
+    let signed = Answer::default().signed();
+    let without = signed.replace(signature(&signed), "");
+    let deeper = format!("<saml:Subject>{}", signature(&signed));
+    refused(&without.replacen("<saml:Subject>", &deeper, 1), "a signature stands where none belongs");
+    // What only has its name is one for a reader that looks for the name.
+    let foreign = r#"</saml:Issuer><x:Signature xmlns:x="urn:x"/>"#;
+    refused(&signed.replacen("</saml:Issuer>", foreign, 1), "a signature stands where none belongs");
+    let twice = signature(&signed).repeat(2);
+    refused(&signed.replace(signature(&signed), &twice), "the Assertion has two signatures");
+}
+
+#[test]
+fn a_signature_is_of_one_thing_and_says_how() {
+    let signed = Answer::default().signed();
+    let doubled = |from: &str, to: &str| {
+        let part = cut(signature(&signed), from, to);
+        signed.replace(part, &part.repeat(2))
+    };
+    // Of two descriptions one could be verified and the other one read.
+    refused(&doubled("<ds:SignedInfo", "</ds:SignedInfo>"), "Signature has more than one SignedInfo");
+    refused(&doubled("<ds:Reference", "</ds:Reference>"), "SignedInfo has more than one Reference");
+    refused(&doubled("<ds:Transforms", "</ds:Transforms>"), "does not say how its element is transformed");
+    let transforms = cut(signature(&signed), "<ds:Transforms", "</ds:Transforms>");
+    refused(&signed.replace(transforms, ""), "does not say how its element is transformed");
+    // Each is trusted, and one too many.
+    let third = r#"<ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></ds:Transforms>"#;
+    refused(&signed.replace("</ds:Transforms>", third), "a transform that is not trusted");
+}
+
+#[test]
+fn a_posted_logout_has_the_one_shape() {
+    let request = |inner: &str| {
+        format!(r#"<p:LogoutRequest xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" ID="_a">{inner}</p:LogoutRequest>"#)
+    };
+    let other = r#"<p:Extensions><p:LogoutRequest ID="_b"/></p:Extensions>"#;
+    let foreign = r#"<x:Signature xmlns:x="urn:x"/>"#;
+    for (xml, name, reason) in [
+        (request(""), "LogoutRequest", "the LogoutRequest is not signed"),
+        (request(other), "LogoutRequest", "the LogoutRequest has another in it"),
+        (request(foreign), "LogoutRequest", "a signature stands where none belongs"),
+        (request(r#"<p:x ID="_a"/>"#), "LogoutRequest", "an id stands at more than one element"),
+        (request(""), "LogoutResponse", "a LogoutResponse was expected, and this is a LogoutRequest"),
+    ] {
+        let refusal = document::logout(&xml, name).unwrap_err();
+        assert!(refusal.to_string().contains(reason), "refused because {refusal}, and not because {reason}");
+    }
 }
 
 #[test]
@@ -177,6 +250,16 @@ fn a_comment_cuts_no_name_off() {
     // CDATA and references are text like any other.
     let escaped = signed.replace("ada@acme.example.evil", "ada<![CDATA[@acme.example]]>&#46;evil");
     assert_eq!(judge(&escaped).unwrap().name_id.value, "ada@acme.example.evil.example");
+}
+
+#[test]
+fn a_name_says_who_gave_it() {
+    let xml = Answer::default().xml();
+    let named = xml.replace("<saml:NameID ", r#"<saml:NameID NameQualifier="https://upstream.example" "#);
+    assert_ne!(xml, named);
+    let said = judge(&Signer::of_provider().sign(&named, false)).unwrap();
+    assert_eq!(said.name_id.qualifier.as_deref(), Some("https://upstream.example"));
+    assert_eq!(judge(&Answer::default().signed()).unwrap().name_id.qualifier, None);
 }
 
 #[test]
@@ -213,6 +296,11 @@ fn size_and_depth_are_bounded() {
     assert!(refusal.to_string().contains("larger than"), "{refusal}");
     refused(&format!("<?evil instruction?>{}", Answer::default().signed()), "processing instruction");
     refused(r#"<x xmlns="urn:x"/>"#, "a Response was expected");
+    refused(r#"<Response xmlns="urn:x"/>"#, "a Response was expected");
+    for (sent, reason) in [("%%%", "is not base64"), ("/w==", "is not UTF-8")] {
+        let refusal = document::decode(sent).unwrap_err();
+        assert!(refusal.to_string().contains(reason), "{refusal}");
+    }
 }
 
 #[test]
@@ -356,6 +444,9 @@ fn it_must_be_for_us_and_from_them() {
         &signed(xml.replace(method, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")),
         "not one for whoever bears it",
     );
+    // One that can be delivered for ever could be delivered again once its id is forgotten.
+    let end = cut(&xml, "<saml:SubjectConfirmationData NotOnOrAfter=\"", "\" ");
+    refused(&signed(xml.replace(end, "<saml:SubjectConfirmationData ")), "not one for whoever bears it");
 }
 
 #[test]
@@ -428,6 +519,9 @@ fn decryption_tells_nothing() {
     // Everybody can encrypt for us: an unsigned one, one of another, one with two in it.
     refused(&encrypted(&Answer::default().xml(), AES256_GCM, RSA_OAEP), SAME);
     refused(&encrypted(&Signer::of_another().sign(&Answer::default().xml(), false), AES256_GCM, RSA_OAEP), SAME);
+    let signed = Answer::default().signed();
+    let two = evil(&signed).replace("</saml:Assertion>", &format!("{}</saml:Assertion>", assertion(&signed)));
+    refused(&encrypted(&signed.replace(assertion(&signed), &two), AES256_GCM, RSA_OAEP), SAME);
     // Encrypted for somebody else, or changed.
     let foreign = crypto::encrypt_assertion(
         &Answer::default().signed(),
@@ -450,4 +544,7 @@ fn decryption_tells_nothing() {
     );
     let reference = honest.replace(&value, r#"<xenc:CipherReference URI="http://169.254.169.254/"/>"#);
     refused(&reference, "refers to something outside");
+    let retrieved = r#"<ds:RetrievalMethod URI="http://169.254.169.254/"/><xenc:EncryptedKey"#;
+    assert!(honest.contains("<xenc:EncryptedKey"));
+    refused(&honest.replacen("<xenc:EncryptedKey", retrieved, 1), "refers to something outside");
 }

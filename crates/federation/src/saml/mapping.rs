@@ -14,12 +14,12 @@ use super::{
     response::{NameId, Said},
 };
 use crate::{
-    provider::{self, mapping},
+    provider::{
+        self,
+        mapping::{self, SUBJECT},
+    },
     sign_in::Assertion,
 };
-
-/// Names a person in place of the NameID, where the mapping has it.
-const SUBJECT: &str = "subject";
 
 const EMAIL: &[&str] = &[
     "email",
@@ -85,7 +85,7 @@ const SECOND_FACTOR: &[&str] = &[
 ];
 
 pub(super) fn assertion(provider: &provider::Model, said: Said) -> Result<Assertion, Refusal> {
-    let NameId { value: name_id, format } = &said.name_id;
+    let NameId { value: name_id, format, qualifier } = &said.name_id;
     let second_factor = {
         let methods = said.attributes.iter().filter(|attribute| attribute.name == METHODS);
         let mut words = said.contexts.iter().chain(methods.flat_map(|attribute| &attribute.values));
@@ -104,6 +104,13 @@ pub(super) fn assertion(provider: &provider::Model, said: Said) -> Result<Assert
             return Err(Refusal::rejected(
                 "the NameID is transient: it is another one each time. Let the identity provider send a persistent one or an \
                  e-mail address, or map `subject` to an attribute that stays",
+            ));
+        }
+        // One that a provider behind this one gave: each of them may give the same to somebody else (SAML Core, 8.3.7).
+        None if format == name_id_format::PERSISTENT && qualifier.is_some() && *qualifier != provider.entity_id => {
+            return Err(Refusal::rejected(
+                "the NameID was given by another identity provider (NameQualifier) than the one that this provider is. Let it \
+                 send its own, or map `subject` to an attribute",
             ));
         }
         None => name_id.clone(),
@@ -148,13 +155,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::saml::{response::Attribute, testing::a_provider};
+    use crate::saml::{
+        response::Attribute,
+        testing::{ENTITY_ID, a_provider},
+    };
 
     fn said(format: &str, value: &str, attributes: &[(&str, Option<&str>, &[&str])]) -> Said {
         Said {
             assertion_id: "_a".to_owned(),
             expires_at: chrono::DateTime::UNIX_EPOCH,
-            name_id: NameId { value: value.to_owned(), format: format.to_owned() },
+            name_id: NameId { value: value.to_owned(), format: format.to_owned(), qualifier: None },
             attributes: attributes
                 .iter()
                 .map(|(name, friendly, values)| Attribute {
@@ -235,6 +245,25 @@ mod tests {
         let without =
             assertion(&provider, Said { attributes: Vec::new(), ..self::said(name_id_format::PERSISTENT, "p1", &[]) });
         assert_eq!(without.unwrap().email, None);
+    }
+
+    #[test]
+    fn a_persistent_name_is_this_providers_own() {
+        let of = |format: &str, qualifier: Option<&str>| {
+            let mut said = said(format, "p1", &[]);
+            said.name_id.qualifier = qualifier.map(str::to_owned);
+            assertion(&a_provider(), said).map(|assertion| assertion.subject)
+        };
+        let other = Some("https://upstream.example");
+        for (format, qualifier) in [
+            (name_id_format::PERSISTENT, None),
+            (name_id_format::PERSISTENT, Some(ENTITY_ID)),
+            (name_id_format::UNSPECIFIED, other),
+        ] {
+            assert_eq!(of(format, qualifier).unwrap(), "p1", "{format} {qualifier:?}");
+        }
+        let refused = of(name_id_format::PERSISTENT, other).unwrap_err();
+        assert!(refused.to_string().contains("NameQualifier"), "{refused}");
     }
 
     #[test]

@@ -200,6 +200,10 @@ impl Handler for Follow {
         }
         Ok(())
     }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
 }
 
 /// Those that were never looked at first, then the longest ago.

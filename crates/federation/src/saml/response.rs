@@ -50,6 +50,8 @@ pub(super) struct Said {
 pub(super) struct NameId {
     pub value: String,
     pub format: String,
+    /// Which identity provider gave a persistent one, where it says so (NameQualifier).
+    pub qualifier: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,6 +178,7 @@ fn read(session: &SsoSession) -> Result<Said, Refusal> {
     let name_id = NameId {
         value: name_id.text(),
         format: name_id.attribute("Format").unwrap_or(name_id_format::UNSPECIFIED).to_owned(),
+        qualifier: name_id.attribute("NameQualifier").filter(|name| !name.is_empty()).map(str::to_owned),
     };
     let assertion_id = assertion.attribute("ID").unwrap_or_default().to_owned();
     // Two parsers have read the same bytes: they must have seen the same.

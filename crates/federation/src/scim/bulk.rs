@@ -230,8 +230,8 @@ impl Work<'_> {
         };
         let (p, known) = (self.provisioner, &known);
         let shown = match (method.as_str(), is_users) {
-            ("PUT", true) => user::replace(p, id, data, known).await?,
-            ("PATCH", true) => user::modify(p, id, data, known).await?,
+            ("PUT", true) => user::replace(p, id, data, known, false).await?,
+            ("PATCH", true) => user::modify(p, id, data, known, false).await?,
             ("PUT", false) => group::replace(p, id, data, known).await?,
             ("PATCH", false) => group::modify(p, id, data, known).await?,
             ("DELETE", _) => {

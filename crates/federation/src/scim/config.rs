@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
-use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant};
+use rivergen_kernel::{
+    Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId,
+};
 use rivergen_platform::{
-    Transaction,
+    Event, Transaction,
     audit::{self, AuditRecord},
     db::{TenantOwned, TenantScope},
     errors,
@@ -46,6 +48,8 @@ pub struct Model {
     pub default_role_id: Option<RoleId>,
     /// From the name or the external id of a group to a role.
     pub group_role_mapping: serde_json::Value,
+    /// Who was given its token, and must not become by it more than they are; `None` where that may be another one, too.
+    pub vouched_by_user_id: Option<UserId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -222,6 +226,7 @@ pub async fn configure_scim(
                 enabled: Set(enabled),
                 default_role_id: Set(request.default_role_id.flatten()),
                 group_role_mapping: Set(mapping.unwrap_or_else(|| json!({}))),
+                vouched_by_user_id: Set(Some(caller.user_id)),
                 created_at: Set(now),
                 updated_at: Set(now),
                 ..Default::default()
@@ -243,6 +248,17 @@ pub async fn configure_scim(
         }
     };
     let bearer_token = change_token(&tx, &row, &request, now).await?;
+    // Not with the next change of a mapping: whoever makes that does not know who holds the token.
+    let row = match &bearer_token {
+        Some(_) => {
+            let is_theirs_alone =
+                request.overlap_hours.unwrap_or(0) == 0 || row.vouched_by_user_id == Some(caller.user_id);
+            let mut row = row.into_active_model();
+            row.vouched_by_user_id = Set(Some(caller.user_id).filter(|_| is_theirs_alone));
+            row.update(tx.conn()).await?
+        }
+        None => row,
+    };
     if enabled && !is_new && is_remapped {
         sync::start_again(&federation, &tx, &row).await?;
     }
@@ -253,6 +269,8 @@ pub async fn configure_scim(
             "group_role_mapping": row.group_role_mapping}));
     audit::record(&tx, &platform.clock, record).await?;
     let config = ScimConfig::of(tx.conn(), row, http::base(platform), now).await?;
+    // Every node reads its tokens again.
+    tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     tx.commit().await?;
     let message = match (&bearer_token, enabled) {
         (Some(_), _) => "Copy the token now: it is not shown again.",

@@ -72,7 +72,7 @@ async fn get_user(
     preconditions: Preconditions,
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
-    let shown = user::get(&provisioner, id).await?;
+    let shown = user::get(&provisioner, id, projection.shows("groups")).await?;
     projected(&USERS, &projection, shown).unless_known(&preconditions)
 }
 
@@ -89,7 +89,7 @@ async fn replace_user(
     Body(body): Body,
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
-    let shown = user::replace(&provisioner, id, &body, &preconditions).await?;
+    let shown = user::replace(&provisioner, id, &body, &preconditions, projection.shows("groups")).await?;
     Ok(projected(&USERS, &projection, shown).answer(StatusCode::OK))
 }
 
@@ -106,7 +106,7 @@ async fn patch_user(
     Body(body): Body,
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
-    let shown = user::modify(&provisioner, id, &body, &preconditions).await?;
+    let shown = user::modify(&provisioner, id, &body, &preconditions, projection.shows("groups")).await?;
     Ok(projected(&USERS, &projection, shown).answer(StatusCode::OK))
 }
 

@@ -1,6 +1,8 @@
 //! Filters and paths (RFC 7644, sections 3.4.2.2 and 3.5.2): the grammar is `scim_v2`'s; what they mean is said here and in
 //! [`super::query`], and the two must agree.
 //!
+//! One form is taken that the grammar has not: a part behind brackets ([`with_parts_inside`]).
+//!
 //! A filter is bounded in length, in depth and in terms, so that neither a stack nor a database is brought down by one.
 
 use chrono::{DateTime, Utc};
@@ -22,9 +24,62 @@ const DEEPEST: usize = 32;
 /// The filter of a list.
 pub fn parse(text: &str) -> Result<Filter> {
     bounded(text)?;
-    let filter: Filter = text.parse().map_err(|error| invalid(format!("The filter cannot be read: {error}")))?;
+    let filter: Filter =
+        with_parts_inside(text).parse().map_err(|error| invalid(format!("The filter cannot be read: {error}")))?;
     count(&filter, 1, &mut 0)?;
     Ok(filter)
+}
+
+/// A filter in which what is compared of the values in brackets stands inside of them. Entra ID, where it knows people by an
+/// address, asks for `emails[type eq "work"].value eq "a@b.example"`, which the grammar has for paths alone; it means
+/// `emails[(type eq "work") and value eq "a@b.example"]`.
+fn with_parts_inside(text: &str) -> String {
+    let (mut written, mut rest, mut inside) = (String::with_capacity(text.len()), text, 0);
+    while let Some(at) = rest.find(['"', '[', ']']) {
+        let (plain, from) = rest.split_at(at);
+        written.push_str(plain);
+        let (token, behind) = from.split_at(if from.starts_with('"') { quoted(from) } else { 1 });
+        rest = behind;
+        let compared = behind.strip_prefix('.').filter(|_| token == "]").and_then(comparison);
+        if let Some((compared, behind)) = compared {
+            written.insert(inside, '(');
+            written.push_str(") and ");
+            written.push_str(compared);
+            rest = behind;
+        }
+        written.push_str(token);
+        if token == "[" {
+            inside = written.len();
+        }
+    }
+    written.push_str(rest);
+    written
+}
+
+/// How long the text in quotes is that stands at the beginning; it goes to the end where nothing closes it.
+fn quoted(text: &str) -> usize {
+    let mut is_escaped = false;
+    let closes = |(_, letter): &(usize, char)| {
+        let closes = *letter == '"' && !is_escaped;
+        is_escaped = *letter == '\\' && !is_escaped;
+        closes
+    };
+    text.char_indices().skip(1).find(closes).map_or(text.len(), |(at, _)| at + 1)
+}
+
+/// The comparison that stands at the beginning, and what stands behind it.
+fn comparison(text: &str) -> Option<(&str, &str)> {
+    let ends_word = |letter: char| letter.is_whitespace() || letter == ')';
+    let word = |text: &str| text.find(ends_word).unwrap_or(text.len());
+    let (_, behind) = text.split_at(text.find(char::is_whitespace)?);
+    let (op, behind) = behind.trim_start().split_at(word(behind.trim_start()));
+    let value = behind.trim_start();
+    let left = match op.eq_ignore_ascii_case("pr") {
+        true => behind.len(),
+        false if value.starts_with('"') => value.len() - quoted(value),
+        false => value.len() - word(value),
+    };
+    Some(text.split_at(text.len() - left))
 }
 
 /// The path of an operation of PATCH.
@@ -274,6 +329,37 @@ mod tests {
         fn no_text_brings_the_parser_down(text in "(\\(|\\[|not |and | or |[a-z]{1,3}|\"| eq |\\)|\\]|\\.|\\\\){0,60}") {
             let _ = parse(&text);
             let _ = parse_path(&text);
+        }
+    }
+
+    #[test]
+    fn a_part_behind_brackets_is_compared_inside() {
+        for (sent, meant) in [
+            (r#"emails[type eq "work"].value eq "a@b""#, r#"emails[(type eq "work") and value eq "a@b"]"#),
+            (
+                r#"(emails[type eq "x" or primary eq true].value pr)"#,
+                r#"(emails[(type eq "x" or primary eq true) and value pr])"#,
+            ),
+            (
+                r#"active eq true and emails[primary eq true].value ne null and not (ims[type eq "]."].value co "\"] ")"#,
+                r#"active eq true and emails[(primary eq true) and value ne null] and not (ims[(type eq "].") and value co "\"] "])"#,
+            ),
+            // What stands in quotes is somebody's text, and what has no part behind it stays.
+            (
+                r#"title eq "a[b].c eq d" and emails[value co "]. x eq 1"]"#,
+                r#"title eq "a[b].c eq d" and emails[value co "]. x eq 1"]"#,
+            ),
+        ] {
+            assert_eq!(with_parts_inside(sent), meant);
+            assert_eq!(parse(sent).unwrap(), parse(meant).unwrap(), "{sent}");
+        }
+        for wrong in [
+            r#"emails[type eq "work"].value"#,
+            r#"emails].value eq "x""#,
+            r#"emails[type pr].value eq"#,
+            "emails[type pr].",
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().kind, Some(ErrorKind::InvalidFilter), "{wrong}");
         }
     }
 

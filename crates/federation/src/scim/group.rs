@@ -18,7 +18,8 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::organization;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait,
+    entity::prelude::*,
 };
 use serde_json::{Map, Value, json};
 
@@ -29,7 +30,7 @@ use super::{
     http::{Preconditions, Provisioner, Shown, gone, require_schema},
     patch::{self, Op, Operation, Target},
     query, roles,
-    schema::{Attribute, GROUP, GROUPS},
+    schema::{Attribute, GROUP, GROUPS, Place},
     user,
 };
 
@@ -136,20 +137,23 @@ impl Person {
 
 /// Who is in these groups, each with the group, in the order of groups. Index: the primary key of scim_group_members.
 async fn people_of(db: &impl ConnectionTrait, groups: &[i64], most: Option<u64>) -> Result<Vec<(i64, Person)>> {
-    let rows: Vec<(i64, UserId, Option<String>)> = member::Entity::find()
+    let people = member::Entity::find()
         .select_only()
         .column(member::Column::GroupId)
+        .column(member::Column::ScimUserId)
         .column(user::Column::UserId)
-        .expr(query::name_of_member(db.get_database_backend()))
+        .expr_as(query::name_of_member(db.get_database_backend()), "name")
         .join(sea_orm::JoinType::InnerJoin, member::to_user())
         .filter(member::Column::GroupId.is_in(groups.iter().copied()))
         .order_by_asc(member::Column::GroupId)
         .order_by_asc(member::Column::ScimUserId)
         .limit(most)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(|(group, user_id, display)| (group, Person { user_id, display })).collect())
+        .into_query();
+    let columns = ["group_id", "scim_user_id", "user_id", "name"];
+    let mut people: Vec<(i64, i64, i64, Option<String>)> = query::rows_at_once(db, people, &columns).await?;
+    people.sort_unstable_by_key(|(group, row, ..)| (*group, *row));
+    let person = |(group, _, user, display)| (group, Person { user_id: UserId(user), display });
+    Ok(people.into_iter().map(person).collect())
 }
 
 /// The members of one group.
@@ -157,14 +161,39 @@ pub async fn members_of(db: &impl ConnectionTrait, group: i64) -> Result<Vec<Per
     Ok(people_of(db, &[group], None).await?.into_iter().map(|(_, person)| person).collect())
 }
 
-/// The members of the first of these groups: of as many groups as fit on a page, and of one at least. Two queries at most,
-/// and no more rows than a page has, so that neither grows with the groups.
+/// The members of the first of these groups: of as many groups as fit on a page, and of one at least. It reads no more rows
+/// than three pages have, whatever the groups hold and however they are ordered, so that it does not grow with them.
 pub async fn members_of_first(db: &impl ConnectionTrait, groups: &[i64]) -> Result<Vec<Vec<Person>>> {
     let Some(first) = groups.first() else { return Ok(Vec::new()) };
-    let rows = people_of(db, groups, Some(MOST_MEMBERS + 1)).await?;
+    let mut members = whole_of_first(db, groups, MOST_MEMBERS).await?;
+    if members.len() < groups.len() && !groups.is_sorted() {
+        // The database began with other ones than the page does: so from its beginning, each time twice as many groups.
+        members.clear();
+        let (mut rest, mut wanted, mut left) = (groups, 1, MOST_MEMBERS);
+        while !rest.is_empty() {
+            let (next, behind) = rest.split_at(Ord::min(wanted, rest.len()));
+            let found = whole_of_first(db, next, left).await?;
+            let is_end = found.len() < next.len();
+            left = left.saturating_sub(found.iter().map(Vec::len).sum::<usize>() as u64);
+            members.extend(found);
+            if is_end {
+                break;
+            }
+            (rest, wanted) = (behind, wanted * 2);
+        }
+    }
+    if members.is_empty() {
+        members.push(members_of(db, *first).await?);
+    }
+    Ok(members)
+}
+
+/// The members of the first of these groups, as far as they are whole where `most` are read of all of them.
+async fn whole_of_first(db: &impl ConnectionTrait, groups: &[i64], most: u64) -> Result<Vec<Vec<Person>>> {
+    let rows = people_of(db, groups, Some(most + 1)).await?;
     // Where there are more, the last one that was reached is not whole, and those behind it were not reached.
     let reached = match rows.last() {
-        Some((group, _)) if rows.len() as u64 > MOST_MEMBERS => Some(*group),
+        Some((group, _)) if rows.len() as u64 > most => Some(*group),
         _ => None,
     };
     let mut found: BTreeMap<i64, Vec<Person>> = BTreeMap::new();
@@ -172,12 +201,7 @@ pub async fn members_of_first(db: &impl ConnectionTrait, groups: &[i64]) -> Resu
         found.entry(group).or_default().push(person);
     }
     let whole = groups.iter().take_while(|group| reached.is_none_or(|reached| **group < reached));
-    let mut members: Vec<Vec<Person>> = whole.map(|group| found.remove(group).unwrap_or_default()).collect();
-    if members.is_empty() {
-        drop(found);
-        members.push(members_of(db, *first).await?);
-    }
-    Ok(members)
+    Ok(whole.map(|group| found.remove(group).unwrap_or_default()).collect())
 }
 
 /// What a body says of a group beside its members.
@@ -402,7 +426,8 @@ impl Change<'_> {
                 }
                 self.set(facts, operation.op, place.attribute, operation.value.as_ref()).await
             }
-            Target::Values(place, _) if place.part.is_some() && operation.op != Op::Remove => {
+            // Whose value goes, goes; but nobody goes with a name or a type.
+            Target::Values(Place { part: Some(part), .. }, _) if operation.op != Op::Remove || part.name != "value" => {
                 Err(ScimError::new(Kind::Mutability, "A member is added or removed as a whole."))
             }
             Target::Values(place, wanted) => {

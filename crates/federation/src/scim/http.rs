@@ -27,7 +27,6 @@ use super::{
     error::{Kind, Result, ScimError},
     faults,
     schema::ResourceType,
-    token,
 };
 use crate::Federation;
 
@@ -52,7 +51,7 @@ pub struct Gate {
 #[derive(Clone)]
 pub struct Provisioner {
     pub federation: Federation,
-    pub config: config::Model,
+    pub config: Arc<config::Model>,
     pub origin: RequestOrigin,
 }
 
@@ -148,12 +147,15 @@ async fn admitted(gate: &Gate, authorization: Option<String>, origin: RequestOri
     let Some((_, text)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return Err(unauthorized());
     };
-    let db = platform.db.read();
-    let (token, config) = token::find(db, text.trim(), now).await?.ok_or_else(unauthorized)?;
-    let key = config.organization_id.to_string();
+    let tokens = &gate.federation.scim_tokens;
+    let known = tokens.find(platform.db.read(), text.trim(), now).await.map_err(|error| match error.code {
+        ErrorCode::Unauthorized => unauthorized(),
+        _ => error.into(),
+    })?;
+    let key = known.config.organization_id.to_string();
     platform.limits.check(&SCIM_BY_ORGANIZATION, &key).map_err(rivergen_kernel::Error::from)?;
-    token.touch(platform, now).await?;
-    Ok(Provisioner { federation: gate.federation.clone(), config, origin })
+    tokens.touch(platform, &known.token, now).await?;
+    Ok(Provisioner { federation: gate.federation.clone(), config: known.config.clone(), origin })
 }
 
 /// The text of a header, as far as it is worth keeping.

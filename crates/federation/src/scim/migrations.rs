@@ -9,7 +9,15 @@ use sea_orm_migration::{
 use crate::migrations::{belongs_to, index};
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Managed), Box::new(Configs), Box::new(Resources), Box::new(Syncs), Box::new(Versions)]
+    vec![
+        Box::new(Managed),
+        Box::new(Configs),
+        Box::new(Resources),
+        Box::new(Syncs),
+        Box::new(Versions),
+        Box::new(Vouchers),
+        Box::new(MemberNames),
+    ]
 }
 
 struct Managed;
@@ -214,6 +222,52 @@ impl MigrationTrait for Syncs {
         m.create_index(index("scim_syncs", "scim_syncs_config", &["config_id", "id"])).await
     }
 }
+
+struct Vouchers;
+
+impl MigrationName for Vouchers {
+    fn name(&self) -> &str {
+        "m0120_scim_vouchers"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Vouchers {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // Of what was set up before, nobody is known who was given the token: it is rotated once.
+        let voucher = big_integer_null("vouched_by_user_id");
+        m.alter_table(Table::alter().table("scim_configs").add_column(voucher).to_owned()).await
+    }
+}
+
+struct MemberNames;
+
+impl MigrationName for MemberNames {
+    fn name(&self) -> &str {
+        "m0123_scim_member_names"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for MemberNames {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // SQLite looks members up by their ids alone, whatever index there is beside these.
+        if m.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        m.get_connection().execute_unprepared(MEMBER_NAMES_POSTGRES).await?;
+        m.create_index(index("scim_users", "scim_users_member", &["id", "user_id", "member_name"])).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What a group calls a member, so that who is in a large group is read from indexes and no document. No longer than an index
+/// takes.
+const MEMBER_NAMES_POSTGRES: &str = "ALTER TABLE scim_users ADD COLUMN member_name text GENERATED ALWAYS AS \
+     (left(COALESCE(attributes ->> 'displayName', attributes ->> 'userName'), 255)) STORED";
 
 struct Versions;
 

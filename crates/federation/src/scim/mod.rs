@@ -1,7 +1,7 @@
 //! SCIM 2.0 (RFC 7643, RFC 7644): an identity provider pushes people and groups.
 //!
 //! ```text
-//! scim_… token ─▶ http: a Provisioner ─▶ endpoints, bulk ─▶ user: a membership and what is said of it
+//! scim_… token ─▶ http: a Provisioner ─▶ endpoints, bulk ─▶ user: a membership and what is said of it ◀─ newcomers
 //!                                                        ─▶ group: who is in it ─▶ roles: what that gives
 //!                                        list ─▶ filter, query: conditions of the database
 //! config: the token and the mapping of groups, for administrators       sync: what was pushed, applied again
@@ -27,6 +27,7 @@ pub mod group;
 mod http;
 mod list;
 pub(crate) mod migrations;
+mod newcomers;
 mod patch;
 mod query;
 pub mod representation;
@@ -46,6 +47,9 @@ use axum::{
 };
 use rivergen_platform::http::TrustedProxies;
 use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use newcomers::Newcomers;
+pub(crate) use token::Tokens;
 
 use crate::Federation;
 

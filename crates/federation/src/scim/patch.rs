@@ -208,17 +208,16 @@ fn apply_many(document: &mut Document, op: Op, place: Place, value: Option<&Valu
             };
         }
         Op::Add => {
-            let values = object.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-            if let Some(values) = values.as_array_mut() {
-                let mut written = Vec::new();
-                for value in given {
-                    if !values.contains(&value) {
-                        written.push(values.len());
-                        values.push(value);
-                    }
+            let mut values = taken(document, place);
+            let mut written = Vec::new();
+            for value in given {
+                if !values.contains(&value) {
+                    written.push(values.len());
+                    values.push(value);
                 }
-                settle_primary(values, &written);
             }
+            settle_primary(&mut values, &written);
+            return put_back(document, place, values);
         }
         Op::Remove if value.is_none() => {
             object.remove(name);
@@ -426,6 +425,17 @@ mod tests {
         ] {
             assert_eq!(patched(before, operations.clone()).unwrap(), after, "{operations}");
         }
+    }
+
+    #[test]
+    fn values_are_added_as_long_as_there_is_room() {
+        let numbers = |range: std::ops::Range<usize>| -> Value {
+            range.map(|number| json!({"value": format!("+1 {number}")})).collect()
+        };
+        let add = |value: Value| json!([{"op": "add", "path": "phoneNumbers", "value": value}]);
+        let full = json!({"phoneNumbers": numbers(0..100)});
+        assert_eq!(patched(full.clone(), add(numbers(99..100))).unwrap(), full);
+        assert_eq!(patched(full, add(numbers(100..101))).unwrap_err().kind, Some(ErrorKind::InvalidValue));
     }
 
     #[test]

@@ -176,7 +176,7 @@ pub async fn trigger_scim_sync(
         .details(json!({"sync_id": row.id, "sync_type": row.sync_type}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The reconciliation has begun; GET /api/v1/sso/scim/config tells how it stands.";
+    let message = "The reconciliation has begun; the settings of the provisioning show how it stands.";
     let started = ScimSyncStarted { sync_id: public_id(row.id), status: row.status, message };
     Ok(Reply::ok(started, message))
 }
@@ -276,6 +276,10 @@ impl Handler for Worker {
     fn timeout(&self) -> Duration {
         Duration::from_secs(3600)
     }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
 }
 
 /// What became of some users.
@@ -298,6 +302,8 @@ impl Worker {
         // As it is now: it may have begun anew meanwhile.
         let found = Entity::find_by_id(id).one(tx.conn()).await?;
         let Some(row) = found.filter(|row| row.status == Status::InProgress) else { return Ok(false) };
+        let config = config::Entity::find_by_id(row.config_id).one(tx.conn()).await?;
+        let Some(config) = config else { return Ok(false) };
         let users = due(&row).limit(BATCH).all(tx.conn()).await?;
         let mut outcome = Outcome::default();
         let Some(last) = users.last().map(|user| user.id) else {
@@ -308,7 +314,7 @@ impl Worker {
             return Ok(false);
         };
         for user in &users {
-            self.reconcile(&tx, tenant, user, &mut outcome).await?;
+            self.reconcile(&tx, &config, user, &mut outcome).await?;
         }
         let people: Vec<UserId> = users.iter().map(|user| user.user_id).collect();
         let settled = roles::settle(&tx, tenant, &people, &Actor::system(), platform.clock.now()).await?;
@@ -324,10 +330,11 @@ impl Worker {
     async fn reconcile(
         &self,
         tx: &Transaction,
-        tenant: Tenant,
+        config: &config::Model,
         row: &user::Model,
         outcome: &mut Outcome,
     ) -> Result<()> {
+        let tenant = Tenant::on_behalf_of(config.organization_id);
         let now = self.0.platform().clock.now();
         let conflict = |kind: ConflictKind, detail: &str| ScimConflict {
             user_id: Some(row.user_id),
@@ -360,10 +367,11 @@ impl Worker {
                     outcome.conflicts.push(conflict(ConflictKind::AddressTaken, detail));
                 }
                 false => {
-                    changed |= user::rename(tx, tenant, &person, None, &facts, now).await.map_err(inner)?;
+                    changed |= user::rename(tx, config, &person, None, &facts, now).await.map_err(inner)?;
                     let is_so = User::find(tx.conn(), row.user_id).await?;
                     if is_so.is_some_and(|user| user.email.email != facts.address) {
-                        let detail = "The account has another address, and the organization has not proved its domain.";
+                        let detail = "The account has another address: the organization has not proved its domain, or whoever \
+                                      was given the token holds less than the person.";
                         outcome.conflicts.push(conflict(ConflictKind::AddressDiffers, detail));
                     }
                 }

@@ -1,11 +1,16 @@
 //! The bearer tokens of SCIM: each is good for one organization, and acts for its identity provider.
 //!
 //! `scim_`, 43 letters of 256 random bits, and a checksum, as personal access tokens have it. The database keeps the hash.
+//!
+//! A node keeps in memory what stands behind the tokens that it has seen lately. Whatever ends one, or changes its
+//! configuration, publishes [`Event::OrganizationChanged`].
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_identity::personal_token::{is_well_formed, written};
-use rivergen_kernel::{OrganizationId, Result, Token, TokenHash};
-use rivergen_platform::{Platform, Transaction, db::TenantOwned};
+use rivergen_kernel::{ErrorCode, OrganizationId, Result, Token, TokenHash};
+use rivergen_platform::{Event, Platform, Transaction, bus::Bus, db::TenantOwned, kept::Kept};
 use rivergen_tenancy::organization;
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, JoinType, QueryOrder, QuerySelect, RelationDef, entity::prelude::*,
@@ -45,22 +50,6 @@ impl TenantOwned for Entity {
     }
 }
 
-impl Model {
-    /// Writes the last use down, if the one that was is old enough.
-    pub async fn touch(&self, platform: &Platform, now: DateTime<Utc>) -> Result<()> {
-        if self.last_used_at.is_some_and(|last| now - last < TOUCH_INTERVAL) {
-            return Ok(());
-        }
-        let tx = platform.db.begin().await?;
-        Entity::update_many()
-            .col_expr(Column::LastUsedAt, Expr::value(now))
-            .filter(Column::Id.eq(self.id))
-            .exec(tx.conn())
-            .await?;
-        tx.commit().await
-    }
-}
-
 fn is_live(now: DateTime<Utc>) -> Condition {
     Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now))
 }
@@ -69,27 +58,71 @@ fn to_config() -> RelationDef {
     Entity::belongs_to(config::Entity).from(Column::ConfigId).to(config::Column::Id).into()
 }
 
-/// The live token that this text is, with the configuration that it is for: one that is switched on, of an organization that
-/// is not deleted. Every request asks for it, so it is one query. Index: scim_tokens(token_hash), unique.
-pub async fn find(
-    db: &impl ConnectionTrait,
-    token: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<(Model, config::Model)>> {
-    if !is_well_formed(PREFIX, token) {
-        return Ok(None);
+/// A token, with the configuration that it is for.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub token: Model,
+    pub config: Arc<config::Model>,
+}
+
+/// The tokens that this node has seen lately; cheap to clone.
+#[derive(Clone)]
+pub struct Tokens(Kept<TokenHash, Arc<Known>>);
+
+impl Tokens {
+    pub fn new(bus: &Bus) -> Self {
+        let until = |_: &TokenHash, known: &Arc<Known>| vec![Event::OrganizationChanged(known.config.organization_id)];
+        Self(Kept::new(bus, 10_000, std::time::Duration::from_secs(60), until))
     }
+
+    /// The live token that this text is; `UNAUTHORIZED` where it is none.
+    pub async fn find(&self, db: &impl ConnectionTrait, text: &str, now: DateTime<Utc>) -> Result<Arc<Known>> {
+        if !is_well_formed(PREFIX, text) {
+            return Err(ErrorCode::Unauthorized.into());
+        }
+        let hash = TokenHash::of(text);
+        let known = self.0.get_or_load(hash.clone(), read(db, hash, now)).await?;
+        match known.token.expires_at.is_none_or(|end| now < end) {
+            true => Ok(known),
+            false => Err(ErrorCode::Unauthorized.into()),
+        }
+    }
+
+    /// Writes the last use down, if the one that was is old enough.
+    pub async fn touch(&self, platform: &Platform, token: &Model, now: DateTime<Utc>) -> Result<()> {
+        if token.last_used_at.is_some_and(|last| now - last < TOUCH_INTERVAL) {
+            return Ok(());
+        }
+        let tx = platform.db.begin().await?;
+        Entity::update_many()
+            .col_expr(Column::LastUsedAt, Expr::value(now))
+            .filter(Column::Id.eq(token.id))
+            .exec(tx.conn())
+            .await?;
+        tx.commit().await?;
+        // It is read again, with this use.
+        self.0.forget(&token.token_hash);
+        Ok(())
+    }
+}
+
+/// The live token of this hash: one of a configuration that is switched on, of an organization that is not deleted. Index:
+/// scim_tokens(token_hash), unique.
+async fn read(db: &impl ConnectionTrait, hash: TokenHash, now: DateTime<Utc>) -> Result<Arc<Known>> {
     let found = Entity::find()
         .join(JoinType::InnerJoin, to_config())
         .join(JoinType::InnerJoin, config::to_organization())
-        .filter(Column::TokenHash.eq(TokenHash::of(token)))
+        .filter(Column::TokenHash.eq(hash))
         .filter(is_live(now))
         .filter(config::Column::Enabled.eq(true))
         .filter(organization::Column::DeletedAt.is_null())
         .select_also(config::Entity)
         .one(db)
         .await?;
-    Ok(found.and_then(|(token, config)| Some((token, config?))))
+    match found {
+        Some((token, Some(config))) => Ok(Arc::new(Known { token, config: Arc::new(config) })),
+        _ => Err(ErrorCode::Unauthorized.into()),
+    }
 }
 
 /// The newest token of a configuration, while it lives: not one that it replaced, which lives on for a while. Index:

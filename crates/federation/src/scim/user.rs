@@ -1,7 +1,7 @@
 //! SCIM users: each is a membership of the organization, with what the identity provider says of the person.
 //!
 //! ```text
-//! create   an account where the address has none  ─▶  a membership where there is none  ─▶  a SCIM user
+//! create   an account where the address has none  ─▶  a membership where there is none  ─▶  a SCIM user  (newcomers)
 //! active   false: the membership is deactivated, sessions there and its tokens end; true: let in again
 //! delete   the membership ends, and with it the SCIM user; the account stays
 //! ```
@@ -14,7 +14,7 @@
 //! What the provider says is one document; beside it stand the columns that lists are filtered by often, and the document
 //! once more as the database compares it ([`document::folded`]).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rivergen_identity::{
@@ -22,9 +22,9 @@ use rivergen_identity::{
     email_address,
     one_time_token::{self, Purpose},
     session::EndReason,
-    user::{NewUser, User, account, address, default_display_name},
+    user::{User, account, address},
 };
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, Tenant, UserId};
+use rivergen_kernel::{Attributes, Error, ErrorCode, OrganizationId, Tenant, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -35,18 +35,24 @@ use rivergen_tenancy::{
     member::{self, NewMember, Source, Status},
     organization,
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, IntoActiveModel, QuerySelect, QueryTrait, TryIntoModel,
+    entity::prelude::*,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
+    config,
     document::{self, Document},
     error::{Kind, Result, ScimError},
     group,
-    http::{Provisioner, Shown, gone, require_schema},
-    patch,
+    http::{Preconditions, Provisioner, Shown, gone, require_schema},
+    patch, query,
     schema::{ENTERPRISE, USER, USERS},
 };
-use crate::sign_in::roles::of_newcomers;
+use crate::sign_in::{admission::is_vouched_for, roles::of_newcomers};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -85,6 +91,11 @@ impl TenantOwned for Entity {
 }
 
 impl Model {
+    /// To be inserted. What is written is known: two documents are not read again.
+    pub fn inserted(self) -> ActiveModel {
+        ActiveModel { id: NotSet, ..self.into() }
+    }
+
     pub fn document(&self) -> Document {
         self.attributes.as_object().cloned().unwrap_or_default()
     }
@@ -160,6 +171,12 @@ impl Facts {
             address,
         })
     }
+
+    /// What nobody else may have, each with what it is.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        let external = self.external_id.as_deref().map(|id| ("externalId", id));
+        [("address", self.address.as_str()), ("userName", self.user_name_key.as_str())].into_iter().chain(external)
+    }
 }
 
 /// A text that says something.
@@ -179,11 +196,44 @@ fn display_name(document: &Document) -> Option<String> {
 }
 
 /// Which attribute a unique index refused.
-fn taken(error: DbErr) -> ScimError {
+pub fn taken(error: DbErr) -> ScimError {
     match is_unique_violation(&error) {
         true if error.to_string().contains("external") => ScimError::taken("externalId"),
         true => ScimError::taken("userName"),
         false => error.into(),
+    }
+}
+
+/// Somebody whom an identity provider pushes, and what it says of them.
+pub struct Pushed {
+    pub provisioner: Provisioner,
+    pub document: Document,
+    pub facts: Facts,
+}
+
+impl Pushed {
+    /// Whether the person is let in.
+    pub fn is_active(&self) -> bool {
+        self.facts.active.unwrap_or(true)
+    }
+
+    /// The SCIM user that the member becomes, as it is answered and inserted: its id is the database's to give.
+    pub fn row(&self, member: &member::Model, now: DateTime<Utc>) -> Model {
+        Model {
+            id: 0,
+            organization_id: member.organization_id,
+            config_id: self.provisioner.config.id,
+            membership_id: member.id,
+            user_id: member.user_id,
+            user_name_key: self.facts.user_name_key.clone(),
+            external_id: self.facts.external_id.clone(),
+            active: self.is_active(),
+            folded: document::folded(&USERS, &self.document),
+            attributes: Value::Object(self.document.clone()),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
     }
 }
 
@@ -194,103 +244,78 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     document.entry("active").or_insert(true.into());
     document::bounded(&document)?;
     let facts = Facts::of(&document)?;
-    let active = facts.active.unwrap_or(true);
+    let person = Arc::new(Pushed { provisioner: provisioner.clone(), document, facts });
+    match provisioner.federation.newcomers.admit(&person).await? {
+        Some(shown) => Ok(shown),
+        None => take_over(&person).await,
+    }
+}
+
+/// Somebody who has an account becomes a SCIM user, and a member where they are none.
+async fn take_over(person: &Pushed) -> Result<Shown> {
+    let Pushed { provisioner, facts, .. } = person;
+    let active = person.is_active();
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    let known = User::find_by_email(tx.conn(), &facts.address).await?;
-    let (user_id, opened) = match &known {
-        Some(user) => (user.id(), None),
-        None => {
-            let user = open_account(&tx, tenant, &facts, now).await?;
-            (user.id(), Some(user))
-        }
-    };
-    let mut member = match &known {
-        Some(user) => find_member(&tx, tenant, user.id()).await?,
-        None => None,
-    };
+    // It was there a moment ago.
+    let user_id = User::find_by_email(tx.conn(), &facts.address).await?.ok_or(ErrorCode::Conflict)?.id();
+    let mut member = find_member(&tx, tenant, user_id).await?;
     if member.is_some() {
         // Somebody who was a member before: what they hold may change, which is done one after another.
         organization::lock(&tx, tenant).await?;
         member = find_member(&tx, tenant, user_id).await?;
     }
-    let mut records = Vec::new();
-    if member.is_none() {
-        let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
-        let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
-        intake.allow(&facts.address)?;
-        let role_id = of_newcomers(&tx, tenant, &intake, provisioner.config.default_role_id).await?.id;
-        let attributes = Default::default();
-        let new = NewMember {
-            organization_id: tenant.organization_id(),
-            user_id,
-            role_id,
-            source: Source::Scim,
-            attributes: &attributes,
-            by: None,
-        };
-        let user = match opened {
-            Some(user) => user,
-            // With the primary address: it may have been found by a further one.
-            None => User::find(tx.conn(), user_id).await?.ok_or_else(gone)?,
-        };
-        let added = new.add_pushed(&tx, &provisioner.actor(), &user, Some(active), now).await;
-        let (added, joined) = added.map_err(|error| match error.code {
-            // By another request, at this moment.
-            ErrorCode::AlreadyMember => ScimError::taken("userName"),
-            _ => error.into(),
-        })?;
-        (member, records) = (Some(added), joined);
-    }
-    let member = member.ok_or_else(|| Error::internal("a new member is not there"))?;
-    let row = ActiveModel {
-        organization_id: Set(tenant.organization_id()),
-        config_id: Set(provisioner.config.id),
-        membership_id: Set(member.id),
-        user_id: Set(user_id),
-        user_name_key: Set(facts.user_name_key.clone()),
-        external_id: Set(facts.external_id.clone()),
-        active: Set(active),
-        folded: Set(document::folded(&USERS, &document)),
-        attributes: Set(Value::Object(document)),
-        version: Set(1),
-        created_at: Set(now),
-        updated_at: Set(now),
-        ..Default::default()
+    let (member, mut records) = match member {
+        Some(member) => (member, Vec::new()),
+        None => join(&tx, person, user_id, now).await?,
     };
-    let row = row.insert(tx.conn()).await.map_err(taken)?;
+    let row = person.row(&member, now);
+    let shown = row.shown(&provisioner.base(), &[]);
+    Entity::insert(row.inserted()).exec_without_returning(tx.conn()).await.map_err(taken)?;
     let standing = follow(&tx, tenant, &member, active, now).await?;
     // By its own address: it may have been found by a further one.
-    let held = match &known {
-        Some(user) => User::lock(&tx, user.id()).await?,
-        None => None,
-    };
-    let profile = match &held {
-        Some(user) => adopt(&tx, tenant, user, &facts, now).await?,
+    let profile = match User::lock(&tx, user_id).await? {
+        Some(user) => adopt(&tx, &provisioner.config, &user, facts, now).await?,
         None => false,
     };
-    let details = json!({"account_is_new": known.is_none(), "profile_changed": profile, "status_changed": standing});
-    let record = provisioner.record("scim.user.create", details).target("user", user_id.0);
-    records.push(record);
+    let details = json!({"account_is_new": false, "profile_changed": profile, "status_changed": standing});
+    records.push(provisioner.record("scim.user.create", details).target("user", user_id.0));
     audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), &[]))
+    Ok(shown)
 }
 
-/// An account for somebody whom nobody here knows; they sign in with the identity provider. The address counts as proved
-/// where the organization has proved its domain.
-async fn open_account(tx: &Transaction, tenant: Tenant, facts: &Facts, now: DateTime<Utc>) -> Result<User> {
-    let is_proved = domain::speaks_for(tx.conn(), tenant, &facts.address).await?;
-    let new = NewUser {
-        email: facts.address.clone(),
-        display_name: facts.display_name.clone().unwrap_or_else(|| default_display_name(&facts.address)),
-        password_hash: None,
-        verified_at: is_proved.then_some(now),
-        terms_version: None,
+/// A membership of somebody who has an account; with the records of it.
+async fn join(
+    tx: &Transaction,
+    person: &Pushed,
+    user_id: UserId,
+    now: DateTime<Utc>,
+) -> Result<(member::Model, Vec<AuditRecord>)> {
+    let Pushed { provisioner, facts, .. } = person;
+    let tenant = provisioner.tenant();
+    let found = organization::Entity::find_by_id(tenant.organization_id()).one(tx.conn()).await?;
+    let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
+    intake.allow(&facts.address)?;
+    let role_id = of_newcomers(tx.conn(), tenant, &intake, provisioner.config.default_role_id).await?.id;
+    // With the primary address: it may have been found by a further one.
+    let user = User::find(tx.conn(), user_id).await?.ok_or_else(gone)?;
+    let attributes = Attributes::default();
+    let new = NewMember {
+        organization_id: tenant.organization_id(),
+        user_id,
+        role_id,
+        source: Source::Scim,
+        attributes: &attributes,
+        by: None,
     };
-    // Somebody took the address at this moment.
-    new.insert(tx.conn(), now).await.map_err(taken)
+    let added = new.add_pushed(tx, &provisioner.actor(), &user, Some(person.is_active()), now).await;
+    added.map_err(|error| match error.code {
+        // By another request, at this moment.
+        ErrorCode::AlreadyMember => ScimError::taken("userName"),
+        _ => error.into(),
+    })
 }
 
 async fn find_member(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<Option<member::Model>> {
@@ -315,18 +340,37 @@ pub async fn follow(
             .exec(tx.conn())
             .await?;
     }
-    let status = match (active, member.status) {
-        (false, Status::Active) => Status::Deactivated,
-        (true, Status::Deactivated) => Status::Active,
-        _ => return Ok(false),
-    };
-    Ok(member::set_status(tx, tenant, member, status, EndReason::Deprovisioned, now).await?)
+    match status_of(member, active) {
+        Some(status) => Ok(member::set_status(tx, tenant, member, status, EndReason::Deprovisioned, now).await?),
+        None => Ok(false),
+    }
+}
+
+/// The status that the membership gets by what the identity provider says, where that is another one.
+fn status_of(member: &member::Model, active: bool) -> Option<Status> {
+    match (active, member.status) {
+        (false, Status::Active) => Some(Status::Deactivated),
+        (true, Status::Deactivated) => Some(Status::Active),
+        _ => None,
+    }
+}
+
+/// Whether the membership is what the identity provider says already.
+fn follows(member: &member::Model, active: bool) -> bool {
+    member.scim_active == Some(active) && status_of(member, active).is_none()
 }
 
 /// Takes an account over that was there before. One whose address nobody has proved opens to nobody any more by what whoever
 /// signed up with it left behind, where the organization speaks for the address.
-async fn adopt(tx: &Transaction, tenant: Tenant, user: &User, facts: &Facts, now: DateTime<Utc>) -> Result<bool> {
-    let changed = rename(tx, tenant, user, None, facts, now).await?;
+async fn adopt(
+    tx: &Transaction,
+    config: &config::Model,
+    user: &User,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let tenant = Tenant::on_behalf_of(config.organization_id);
+    let changed = rename(tx, config, user, None, facts, now).await?;
     if !user.is_verified() && domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
         let user = User::lock(tx, user.id()).await?.ok_or_else(gone)?;
         prove(tx, &user, now).await?;
@@ -337,24 +381,40 @@ async fn adopt(tx: &Transaction, tenant: Tenant, user: &User, facts: &Facts, now
 
 /// Name and address of the account follow the identity provider, where the organization speaks for the domain of the address
 /// and the provider says something new; answers whether anything changed. `before` is `None` for everything that it says.
+///
+/// An address opens an account to whoever reads its mail, so that of somebody who holds more than the person who was given the
+/// token stays as it is.
 pub async fn rename(
     tx: &Transaction,
-    tenant: Tenant,
+    config: &config::Model,
     user: &User,
     before: Option<&Facts>,
     after: &Facts,
     now: DateTime<Utc>,
 ) -> Result<bool> {
+    let tenant = Tenant::on_behalf_of(config.organization_id);
     let said = after.display_name.as_ref().filter(|name| **name != user.account.display_name);
     let name = said.filter(|_| before.is_none_or(|before| before.display_name != after.display_name));
     let address = before.is_none_or(|before| before.address != after.address) && user.email.email != after.address;
     if !(name.is_some() || address) || !domain::speaks_for(tx.conn(), tenant, &user.email.email).await? {
         return Ok(false);
     }
-    let address = address && domain::speaks_for(tx.conn(), tenant, &after.address).await?;
+    let address = address
+        && domain::speaks_for(tx.conn(), tenant, &after.address).await?
+        && is_vouched_for(tx.conn(), tenant, config.vouched_by_user_id, user.id(), now).await?;
     if !(name.is_some() || address) {
         return Ok(false);
     }
+    let proved;
+    let user = match address && !user.is_verified() {
+        // The new one will count as proved: nothing of whoever never proved the old one stays.
+        true => {
+            prove(tx, user, now).await?;
+            proved = User::find(tx.conn(), user.id()).await?.ok_or_else(gone)?;
+            &proved
+        }
+        false => user,
+    };
     let mut row = user.account.clone().into_active_model();
     if let Some(name) = name {
         row.display_name = Set(name.clone());
@@ -363,7 +423,7 @@ pub async fn rename(
     let account: account::Model = row.update(tx.conn()).await?;
     let mut email = user.email.clone();
     if address {
-        address::free_unproven(tx.conn(), &after.address).await?;
+        address::free_unproven(tx.conn(), &[after.address.as_str()]).await?;
         let mut row = email.into_active_model();
         row.email = Set(after.address.clone());
         row.verified_at = Set(Some(now));
@@ -381,12 +441,19 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: i64) -> Result<
     tenant.find::<Entity>().filter(Column::UserId.eq(id)).one(db).await?.ok_or_else(gone)
 }
 
-/// As it is answered.
-pub async fn get(provisioner: &Provisioner, id: i64) -> Result<Shown> {
-    let db = provisioner.platform().db.read();
-    let row = find(db, provisioner.tenant(), id).await?;
-    let groups = groups_of(db, &[row.id]).await?.remove(&row.id).unwrap_or_default();
-    Ok(row.shown(&provisioner.base(), &groups))
+/// As it is answered; with the groups that the person is in, where these are wanted.
+pub async fn get(provisioner: &Provisioner, id: i64, with_groups: bool) -> Result<Shown> {
+    let row = find(provisioner.platform().db.read(), provisioner.tenant(), id).await?;
+    answered(provisioner, &row, with_groups).await
+}
+
+/// The groups are read outside of any transaction, so that nobody waits for them who changes another user.
+async fn answered(provisioner: &Provisioner, row: &Model, with_groups: bool) -> Result<Shown> {
+    let mut groups = match with_groups {
+        true => groups_of(provisioner.platform().db.read(), &[row.id]).await?,
+        false => BTreeMap::new(),
+    };
+    Ok(row.shown(&provisioner.base(), &groups.remove(&row.id).unwrap_or_default()))
 }
 
 /// The groups that each of the users is in. Index: scim_group_members(scim_user_id, group_id).
@@ -395,16 +462,16 @@ pub async fn groups_of(db: &impl ConnectionTrait, users: &[i64]) -> Result<BTree
     if users.is_empty() {
         return Ok(found);
     }
-    let rows: Vec<(i64, i64, String)> = group::member::Entity::find()
+    let rows = group::member::Entity::find()
         .select_only()
         .column(group::member::Column::ScimUserId)
         .column(group::member::Column::GroupId)
         .column(group::Column::DisplayName)
         .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
         .filter(group::member::Column::ScimUserId.is_in(users.iter().copied()))
-        .into_tuple()
-        .all(db)
-        .await?;
+        .into_query();
+    let columns = ["scim_user_id", "group_id", "display_name"];
+    let rows: Vec<(i64, i64, String)> = query::rows_at_once(db, rows, &columns).await?;
     for (user, group, name) in rows {
         found.entry(user).or_default().push((group, name));
     }
@@ -419,19 +486,21 @@ pub async fn replace(
     provisioner: &Provisioner,
     id: i64,
     body: &Map<String, Value>,
-    known: &super::http::Preconditions,
+    known: &Preconditions,
+    with_groups: bool,
 ) -> Result<Shown> {
     require_schema(body, USER)?;
     require_own_id(body, id)?;
     let document = document::read(&USERS, body)?;
-    change(provisioner, id, known, "scim.user.replace", |before| {
-        let mut document = document;
+    let row = change(provisioner, id, known, "scim.user.replace", |before| {
+        let mut document = document.clone();
         if let (None, Some(active)) = (document.get("active"), before.get("active")) {
             document.insert("active".to_owned(), active.clone());
         }
         Ok(document)
     })
-    .await
+    .await?;
+    answered(provisioner, &row, with_groups).await
 }
 
 /// `mutability` where a body names another id than the path.
@@ -449,45 +518,72 @@ pub async fn modify(
     provisioner: &Provisioner,
     id: i64,
     body: &Map<String, Value>,
-    known: &super::http::Preconditions,
+    known: &Preconditions,
+    with_groups: bool,
 ) -> Result<Shown> {
     let operations = patch::read(body)?;
-    change(provisioner, id, known, "scim.user.patch", |before| {
+    let row = change(provisioner, id, known, "scim.user.patch", |before| {
         let mut document = before.clone();
         for operation in &operations {
             patch::apply(&USERS, &mut document, operation)?;
         }
         Ok(document)
     })
-    .await
+    .await?;
+    answered(provisioner, &row, with_groups).await
 }
 
-/// Makes another document of a user's, and brings membership and account to it.
+/// Makes another document of a user's, and brings membership and account to it. Nobody's standing hangs on most attributes:
+/// whoever changes these waits for nobody but who changes the same user.
 async fn change(
     provisioner: &Provisioner,
     id: i64,
-    known: &super::http::Preconditions,
+    known: &Preconditions,
     action: &'static str,
-    made: impl FnOnce(&Document) -> Result<Document>,
-) -> Result<Shown> {
+    made: impl Fn(&Document) -> Result<Document>,
+) -> Result<Model> {
+    if let Some(row) = change_holding(provisioner, id, known, action, &made, false).await? {
+        return Ok(row);
+    }
+    let row = change_holding(provisioner, id, known, action, &made, true).await?;
+    row.ok_or_else(|| Error::internal("a SCIM user was not changed").into())
+}
+
+/// `None`, and nothing is changed, where the organization is to be held for it and is not.
+async fn change_holding(
+    provisioner: &Provisioner,
+    id: i64,
+    known: &Preconditions,
+    action: &'static str,
+    made: &impl Fn(&Document) -> Result<Document>,
+    holds_organization: bool,
+) -> Result<Option<Model>> {
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
-    organization::lock(&tx, tenant).await?;
+    if holds_organization {
+        organization::lock(&tx, tenant).await?;
+    }
     let found = tenant.find::<Entity>().filter(Column::UserId.eq(id)).lock_exclusive().one(tx.conn()).await?;
     let row = found.ok_or_else(gone)?;
     known.require(row.version)?;
     let before = row.document();
     let document = made(&before)?;
-    let groups = groups_of(tx.conn(), &[row.id]).await?.remove(&row.id).unwrap_or_default();
     if document == before && row.config_id == provisioner.config.id {
-        return Ok(row.shown(&provisioner.base(), &groups));
+        return Ok(Some(row));
     }
     document::bounded(&document)?;
     let (was, facts) = (Facts::of(&before)?, Facts::of(&document)?);
     // One that goes says nothing: who was not let in is not let in by it.
     let active = facts.active.unwrap_or(row.active);
-    let (version, user_id) = (row.version + 1, row.user_id);
+    let user_id = row.user_id;
+    let member = member::find(tx.conn(), tenant, user_id).await?;
+    let is_attribute = was == facts && active == row.active && row.config_id == provisioner.config.id;
+    let goes_alone = is_attribute && follows(&member, active);
+    if !holds_organization && !goes_alone {
+        return Ok(None);
+    }
+    let (row_id, version) = (row.id, row.version + 1);
     let mut changed = row.into_active_model();
     // Whose provider pushed it last: when the one before is removed, the person stays.
     changed.config_id = Set(provisioner.config.id);
@@ -498,45 +594,29 @@ async fn change(
     changed.attributes = Set(Value::Object(document));
     changed.version = Set(version);
     changed.updated_at = Set(now);
-    let row = changed.update(tx.conn()).await.map_err(taken)?;
-    let member = member::find(tx.conn(), tenant, user_id).await?;
+    // What was written is known: two documents are not read again.
+    let update = Entity::update_many().set(changed.clone()).filter(Column::Id.eq(row_id));
+    update.exec(tx.conn()).await.map_err(taken)?;
+    let row = changed.try_into_model()?;
     let status = follow(&tx, tenant, &member, active, now).await?;
     let profile = match (&was.address, &was.display_name) == (&facts.address, &facts.display_name) {
         // Nothing of the account can follow: it is not even read.
         true => false,
-        false => resemble(&tx, tenant, user_id, &was, &facts, now).await?,
+        false => {
+            let user = User::lock(&tx, user_id).await?.ok_or_else(gone)?;
+            rename(&tx, &provisioner.config, &user, Some(&was), &facts, now).await?
+        }
     };
     let details = json!({"active": active, "status_changed": status, "profile_changed": profile,
         "address": {"before": was.address, "after": facts.address}});
     let record = provisioner.record(action, details).target("user", user_id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), &groups))
-}
-
-/// Brings the account to what is said anew, as far as it follows the provider; answers whether anything changed.
-async fn resemble(
-    tx: &Transaction,
-    tenant: Tenant,
-    user_id: UserId,
-    was: &Facts,
-    facts: &Facts,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let mut user = User::lock(tx, user_id).await?.ok_or_else(gone)?;
-    if !user.is_verified()
-        && was.address != facts.address
-        && domain::speaks_for(tx.conn(), tenant, &user.email.email).await?
-    {
-        // The new one will count as proved: nothing of whoever never proved the old one stays.
-        prove(tx, &user, now).await?;
-        user = User::find(tx.conn(), user_id).await?.ok_or_else(gone)?;
-    }
-    rename(tx, tenant, &user, Some(was), facts, now).await
+    Ok(Some(row))
 }
 
 /// Takes the person out of the organization.
-pub async fn delete(provisioner: &Provisioner, id: i64, known: &super::http::Preconditions) -> Result<()> {
+pub async fn delete(provisioner: &Provisioner, id: i64, known: &Preconditions) -> Result<()> {
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_identity::user::User;
-use rivergen_kernel::{Error, PermissionSet, Result, Tenant};
+use rivergen_kernel::{Error, PermissionSet, Result, Tenant, UserId};
 use rivergen_platform::db::TenantScope;
 use rivergen_tenancy::{
     domain,
@@ -74,7 +74,7 @@ pub async fn decide(
 ) -> Result<Result<Admission, Refusal>> {
     let admitted = admit(db, provider, assertion).await?;
     if let Ok(Admission { account: Account::Known(user), member: Some(_), .. }) = &admitted
-        && !is_vouched_for(db, provider, user, now).await?
+        && !is_vouched_for(db, tenant_of(provider), Some(provider.vouched_by_user_id), user.id(), now).await?
     {
         return Ok(Err(Refusal::AboveWhoSetItUp(user.email.email.clone())));
     }
@@ -94,7 +94,7 @@ async fn admit(
         }
         None => None,
     };
-    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    let tenant = tenant_of(provider);
     if let Some(user) = &user
         && let Some(member) = member_of(db, tenant, user).await?
     {
@@ -145,25 +145,35 @@ fn let_in(user: User, link: Option<identity::Model>, member: Option<member::Mode
     }
 }
 
-/// Whether the member holds nothing that whoever set the provider up does not hold, beside what is harmless: who runs a provider
-/// can be everybody whom it names, and must not become more than they are.
-async fn is_vouched_for(
+/// Whether somebody holds nothing in the organization that whoever set up what speaks for them does not hold, beside what is
+/// harmless: who runs a provider can be everybody whom it names, and must not become more than they are. What somebody holds who
+/// is locked out at this moment counts, for it comes back with them.
+pub async fn is_vouched_for(
     db: &impl ConnectionTrait,
-    provider: &provider::Model,
-    user: &User,
+    tenant: Tenant,
+    voucher: Option<UserId>,
+    person: UserId,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    if provider.vouched_by_user_id == user.id() {
+    if voucher == Some(person) {
         return Ok(true);
     }
-    let held = async |user| -> Result<PermissionSet> {
-        let standing = Standing::load(db, provider.organization_id, user).await?;
-        let membership = standing.and_then(|standing| standing.membership(None, now));
-        Ok(membership.map(|membership| membership.organization_permissions).unwrap_or_default())
-    };
-    let mut above = held(user.id()).await?;
+    let standing = Standing::load(db, tenant.organization_id(), person).await?;
+    let held = standing.iter().flat_map(|standing| standing.roles.iter());
+    let held = held.filter(|role| role.assignment.workspace_id.is_none() && role.is_live(now));
+    let mut above: PermissionSet = held.flat_map(|role| role.permissions.iter().copied()).collect();
     above.retain(|permission| !roles::is_harmless(*permission));
-    Ok(above.is_empty() || above.is_subset(&held(provider.vouched_by_user_id).await?))
+    if above.is_empty() {
+        return Ok(true);
+    }
+    let Some(voucher) = voucher else { return Ok(false) };
+    let standing = Standing::load(db, tenant.organization_id(), voucher).await?;
+    let membership = standing.and_then(|standing| standing.membership(None, now));
+    Ok(membership.is_some_and(|membership| above.is_subset(&membership.organization_permissions)))
+}
+
+fn tenant_of(provider: &provider::Model) -> Tenant {
+    Tenant::on_behalf_of(provider.organization_id)
 }
 
 /// Index: memberships(organization_id, user_id), unique.
@@ -182,7 +192,7 @@ async fn proved_address(
     if !assertion.email_verified {
         return Ok(Err(Refusal::AddressNotVerified(email)));
     }
-    let tenant = Tenant::on_behalf_of(provider.organization_id);
+    let tenant = tenant_of(provider);
     let proved = domain::verified(db, tenant).await?;
     let Some(of) = domain::of_address(&email).filter(|of| proved.contains(of)) else {
         return Ok(Err(Refusal::DomainNotProved(email)));

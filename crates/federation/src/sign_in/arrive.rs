@@ -115,7 +115,7 @@ async fn admit(
         None => {
             let row = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
             let intake = row.ok_or(ErrorCode::OrgNotFound)?.intake()?;
-            let role = roles::of_newcomers(&tx, tenant, &intake, provider.default_role_id).await?;
+            let role = roles::of_newcomers(tx.conn(), tenant, &intake, provider.default_role_id).await?;
             let said = attributes::after(&Default::default(), provider, assertion);
             let new = NewMember {
                 organization_id: provider.organization_id,

@@ -225,19 +225,19 @@ pub async fn take_all(
 /// The role of whoever an identity provider makes a member, by a first sign-in or by pushing them: the one that is chosen for
 /// it, or the organization's default, or Viewer where neither may be given so.
 pub(crate) async fn of_newcomers(
-    tx: &Transaction,
+    db: &impl ConnectionTrait,
     tenant: Tenant,
     intake: &Intake,
     chosen: Option<RoleId>,
 ) -> Result<role::Model> {
     if let Some(id) = chosen
-        && let Some(role) = role::existing(tx.conn(), tenant, id).await?.filter(may_be_given)
+        && let Some(role) = role::existing(db, tenant, id).await?.filter(may_be_given)
     {
         return Ok(role);
     }
-    let usual = organization::settings::default_role(tx.conn(), tenant, intake).await?;
+    let usual = organization::settings::default_role(db, tenant, intake).await?;
     match may_be_given(&usual) {
         true => Ok(usual),
-        false => role::built_in(tx.conn(), tenant, BuiltInRole::Viewer).await,
+        false => role::built_in(db, tenant, BuiltInRole::Viewer).await,
     }
 }

@@ -57,16 +57,18 @@ pub async fn add_email(
         caller.recently_proved(now)?;
     }
     let email = email_address::normalise(&request.email, "email")?;
-    platform.limits.check(&VERIFICATION_MAIL, &caller.user_id.to_string())?;
-    platform.limits.check(&VERIFICATION_MAIL, &email)?;
+    let by_person = caller.user_id.to_string();
+    let uses = platform.check_limits(&[(&VERIFICATION_MAIL, &by_person), (&VERIFICATION_MAIL, &email)]).await?;
 
     let tx = platform.db.begin().await?;
-    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    uses.keep(&tx).await?;
+    // Of two at once the second waits here and counts the first.
+    let user = User::lock(&tx, caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let held = address::Entity::find().filter(address::Column::UserId.eq(user.id())).count(tx.conn()).await?;
     if held >= MAX_ADDRESSES {
         return Err(Error::invalid_field("email", "is one too many: an account has at most 20 addresses"));
     }
-    address::free_unproven(tx.conn(), &email).await?;
+    address::free_unproven(tx.conn(), &[email.as_str()]).await?;
     let row = address::ActiveModel {
         user_id: Set(user.id()),
         email: Set(email),

@@ -125,6 +125,8 @@ pub async fn purge(identity: &Identity) -> Result<usize> {
     let mut purged = 0;
     for row in due {
         let tx = platform.db.begin().await?;
+        // Before the rows: whoever changes a group of theirs has the organization first, and comes to the same rows then.
+        identity.directory.hold_organizations(&tx, row.id).await?;
         // Everything of the person goes with the row: addresses, proofs, sessions, tokens.
         let gone = account::Entity::delete_many()
             .filter(account::Column::Id.eq(row.id))

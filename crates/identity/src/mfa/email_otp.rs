@@ -46,9 +46,10 @@ pub async fn setup_email_otp(
 ) -> Result<Reply<EmailOtpSent>> {
     let platform = &identity.platform;
     caller.session()?;
-    platform.limits.check(&MAILS, &caller.user_id.to_string())?;
+    let uses = platform.check_limits(&[(&MAILS, &caller.user_id.to_string())]).await?;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
     let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     if super::verified(tx.conn(), user.id()).await?.iter().any(|factor| factor.kind == Kind::EmailOtp) {
         return Err(ErrorCode::EmailOtpAlreadyEnabled.into());

@@ -81,7 +81,9 @@ pub async fn mfa_otp_generate(
                     .with_message("Enough codes were mailed for this login; begin it again.")
                     .with_retry_after(std::time::Duration::from_secs(600)));
             }
-            platform.limits.check(&email_otp::MAILS, &user.id().to_string())?;
+            let by_person = user.id().to_string();
+            let uses = platform.limits.check_durably(tx.conn(), &[(&email_otp::MAILS, &by_person)]).await?;
+            uses.keep(&tx).await?;
             (Some(email_otp::send(&identity, &tx, &user).await?), "A code is on its way to your e-mail address.")
         }
     };

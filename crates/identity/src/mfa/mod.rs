@@ -116,12 +116,7 @@ pub fn is_protected(user_id: impl Into<Expr>) -> Expr {
         .filter(ExprTrait::eq(Expr::col((Entity, Column::UserId)), user_id.clone()))
         .filter(Column::VerifiedAt.is_not_null())
         .into_query();
-    let passkey = webauthn::Entity::find()
-        .select_only()
-        .column(webauthn::Column::Id)
-        .filter(ExprTrait::eq(Expr::col((webauthn::Entity, webauthn::Column::UserId)), user_id))
-        .into_query();
-    ExprTrait::or(Expr::exists(factor), Expr::exists(passkey))
+    ExprTrait::or(Expr::exists(factor), webauthn::has_passkey(user_id))
 }
 
 /// Those of the people who sign in with more than a password: with a factor that is set up, or a passkey. Indexes:

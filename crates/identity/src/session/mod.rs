@@ -119,6 +119,11 @@ pub fn names_two_factors(amr: &str) -> bool {
     amr.split(' ').any(|method| method == MFA)
 }
 
+/// Whether the claim `amr` speaks of a passkey.
+pub fn names_passkey(amr: &str) -> bool {
+    amr.split(' ').any(|method| method == PASSKEY)
+}
+
 const MFA: &str = "mfa";
 /// Proof of possession of a key.
 const PASSKEY: &str = "pop";
@@ -200,7 +205,7 @@ impl Model {
 
     /// Whether it was opened with a passkey.
     pub fn has_passkey(&self) -> bool {
-        self.amr.split(' ').any(|method| method == PASSKEY)
+        names_passkey(&self.amr)
     }
 
     /// What it proves, to a request from there.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{CredentialId, ErrorCode, Result};
+use rivergen_kernel::{CredentialId, Error, ErrorCode, Result};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
@@ -100,6 +100,13 @@ pub async fn delete_credential(
             return Err(ErrorCode::LastLoginMethod.into());
         }
         Entity::delete_by_id(row.id).exec(tx.conn()).await?;
+        // An account elsewhere is no way back in on the day on which the identity provider is down.
+        if user.account.password_hash.is_none() && !identity.directory.keeps_ways_in(&tx, user.id()).await? {
+            return Err(Error::new(ErrorCode::LastLoginMethod).with_message(
+                "An organization that requires single sign-on counts on you to come in without it; set a password first, or let \
+                 another owner be exempt.",
+            ));
+        }
         tx.publish(Event::UserChanged(user.id())).await?;
         mails::send_passkey_changed(&identity, &tx, &user, &row.device_name, false).await?;
         let record = AuditRecord::new(None, origin.actor(user.id()), "webauthn.delete")
@@ -108,7 +115,7 @@ pub async fn delete_credential(
         audit::record(&tx, &platform.clock, record).await?;
         tx.commit().await
     };
-    deleted.await.map_err(|error: rivergen_kernel::Error| error.or_internally(ErrorCode::CredentialDeletionFailed))?;
+    deleted.await.map_err(|error: Error| error.or_internally(ErrorCode::CredentialDeletionFailed))?;
     let message = "The passkey is deleted.";
     Ok(Reply::ok(DeletedCredential { success: true, message }, message))
 }

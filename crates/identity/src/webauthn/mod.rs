@@ -15,7 +15,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{CredentialId, Error, ErrorCode, Result, TokenHash, UserId};
 use rivergen_platform::Transaction;
-use sea_orm::{ActiveValue::Set, Condition, ConnectionTrait, PaginatorTrait, entity::prelude::*};
+use sea_orm::{
+    ActiveValue::Set, Condition, ConnectionTrait, PaginatorTrait, QuerySelect, QueryTrait, entity::prelude::*,
+    sea_query::Expr,
+};
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use webauthn_rs::{
@@ -202,6 +205,17 @@ async fn of_user(db: &impl ConnectionTrait, user_id: UserId) -> Result<Vec<Model
     use sea_orm::QueryOrder;
     let rows = Entity::find().filter(Column::UserId.eq(user_id));
     Ok(rows.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).all(db).await?)
+}
+
+/// Whether the person of a column has a passkey, inside a query over people. Index: webauthn_credentials(user_id).
+pub(crate) fn has_passkey(user_id: Expr) -> Expr {
+    use sea_orm::ExprTrait;
+    let passkey = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(ExprTrait::eq(Expr::col((Entity, Column::UserId)), user_id))
+        .into_query();
+    Expr::exists(passkey)
 }
 
 /// How many passkeys a person has. Index: webauthn_credentials(user_id).

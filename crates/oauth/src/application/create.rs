@@ -16,10 +16,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, ActiveModel, ClientType, GrantType, Origin, Status, check_resources, may_register, name_key, redirect,
-    secret, view::OauthApplication,
+    AccessLevel, ActiveModel, ClientType, GrantType, Origin, Status, check_algorithm, check_resources, may_register,
+    name_key, redirect, secret, view::OauthApplication,
 };
-use crate::{Oauth, assertion};
+use crate::{Oauth, assertion, keys::TokenAlgorithm};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"name": "Reporting", "grant_types": ["authorization_code"],
@@ -58,6 +58,8 @@ pub struct CreateApplicationRequest {
     pub preapproved: Option<bool>,
     /// It is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
     pub dpop_bound_access_tokens: Option<bool>,
+    /// With what its ID tokens are signed, of what the server's metadata name; without it, with the first of those.
+    pub id_token_signed_response_alg: Option<TokenAlgorithm>,
 }
 
 /// A new application.
@@ -131,6 +133,7 @@ pub async fn create(
     check_shape(client_type, &request.grant_types, &request.redirect_uris)?;
     redirect::check("post_logout_redirect_uris", &after_logout)?;
     check_resources(&oauth, &resources)?;
+    check_algorithm(&oauth, request.id_token_signed_response_alg)?;
     may_register(&caller, &scopes, &Scopes::default(), now)?;
     // An administrator agrees for everybody, and proves that it is them.
     if request.preapproved == Some(true) {
@@ -166,6 +169,7 @@ pub async fn create(
         verified_at: Set(None),
         preapproved: Set(request.preapproved.unwrap_or_default()),
         dpop_bound_access_tokens: Set(request.dpop_bound_access_tokens.unwrap_or_default()),
+        id_token_signed_response_alg: Set(request.id_token_signed_response_alg),
         token_generation: Set(0),
         responsible_user_id: Set(caller.user_id),
         responsible_since: Set(now),

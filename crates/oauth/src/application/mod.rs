@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Oauth, consent};
+use crate::{Oauth, consent, keys::TokenAlgorithm};
 
 pub(crate) fn operations() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new()
@@ -163,6 +163,8 @@ pub struct Model {
     pub preapproved: bool,
     /// It is given no token that is not bound to a key (RFC 9449, section 5.2).
     pub dpop_bound_access_tokens: bool,
+    /// With what it wants its ID tokens signed (OpenID Connect Dynamic Client Registration, section 2).
+    pub id_token_signed_response_alg: Option<TokenAlgorithm>,
     /// Counts what made all of its tokens void.
     pub token_generation: i64,
     /// For whom it acts where no person is there.
@@ -309,6 +311,15 @@ fn check_resources(oauth: &Oauth, resources: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether ID tokens can be signed with what an application asks for.
+fn check_algorithm(oauth: &Oauth, asked: Option<TokenAlgorithm>) -> Result<()> {
+    let offered = oauth.access.keys().of_id_tokens();
+    match asked.is_none_or(|asked| offered.contains(&asked)) {
+        true => Ok(()),
+        false => Err(Error::invalid_field("id_token_signed_response_alg", "is not one that this server signs with")),
+    }
 }
 
 /// Of an application that says something else of itself now ([`Model::is_another_than`]): nobody vouches for it or has agreed

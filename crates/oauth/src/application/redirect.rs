@@ -1,6 +1,7 @@
 //! Where browsers are sent back to: registered word for word, and matched so (RFC 9700, section 2.1).
 //!
-//! The one freedom is a loopback address's port, which a native program does not know beforehand (RFC 8252, section 7.3).
+//! The one freedom is a loopback address's port, which a native program does not know beforehand (RFC 8252, section 7.3). Of
+//! `localhost` it is free where none was registered (RFC 9700, section 2.1): programs that speak MCP say so in their documents.
 
 use rivergen_kernel::{Error, Result};
 use url::{Host, Url};
@@ -56,9 +57,9 @@ pub fn matches(registered: &[String], asked: &str) -> bool {
 
 fn differs_in_loopback_port_alone(registered: &str, asked: &str) -> bool {
     let (Ok(mut registered), Ok(mut url)) = (Url::parse(registered), Url::parse(asked)) else { return false };
-    // Of an address by number alone: a name may be somebody else's. And no other spelling of it.
-    let is_number = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
-    if registered.scheme() != "http" || !is_number || !is_loopback(&url) || url.as_str() != asked {
+    let is_free = matches!(url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_))) || registered.port().is_none();
+    // And no other spelling of it.
+    if registered.scheme() != "http" || !is_free || !is_loopback(&url) || url.as_str() != asked {
         return false;
     }
     registered.set_port(None).is_ok() && url.set_port(None).is_ok() && registered == url
@@ -105,8 +106,15 @@ mod tests {
     #[test]
     fn word_for_word_but_for_a_loopback_port() {
         let registered =
-            ["https://app.example/cb", "http://127.0.0.1/native", "http://localhost:1/x"].map(str::to_owned);
-        for good in ["https://app.example/cb", "http://127.0.0.1/native", "http://127.0.0.1:50123/native"] {
+            ["https://app.example/cb", "http://127.0.0.1/native", "http://localhost:1/x", "http://localhost/native"]
+                .map(str::to_owned);
+        for good in [
+            "https://app.example/cb",
+            "http://127.0.0.1/native",
+            "http://127.0.0.1:50123/native",
+            "http://localhost/native",
+            "http://localhost:50123/native",
+        ] {
             assert!(matches(&registered, good), "{good}");
         }
         for bad in [
@@ -121,6 +129,10 @@ mod tests {
             "http://127.0.0.1:50123/native#x",
             "http://127.1:50123/native",
             "http://localhost:2/x",
+            "http://localhost/x",
+            "http://localhost:50123/native/x",
+            "http://localhost.evil:50123/native",
+            "http://LOCALHOST:50123/native",
             "https://127.0.0.1:50123/native",
             "http://evil:80/native",
         ] {

@@ -15,6 +15,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
+use rivergen_tenancy::organization;
 use sea_orm::{ActiveValue::Set, Condition, PaginatorTrait, QueryOrder, QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -160,6 +161,8 @@ pub async fn add(
     let now = platform.clock.now();
     let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
     let tx = platform.db.begin().await?;
+    // Of two at once the second waits here and counts the first.
+    organization::lock(&tx, tenant).await?;
     let row = super::find(tx.conn(), tenant, app_id).await?;
     keeps_secrets(&row)?;
     super::answers_for(&caller, &row, &row.grant_types())?;

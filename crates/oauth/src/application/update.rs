@@ -27,10 +27,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    AccessLevel, GrantType, Model, Origin, Status, answers_for, check_resources, create::check_shape, logo,
-    may_register, name_key, redirect, secret, view::ApplicationAnswer,
+    AccessLevel, GrantType, Model, Origin, Status, answers_for, check_algorithm, check_resources, create::check_shape,
+    logo, may_register, name_key, redirect, secret, view::ApplicationAnswer,
 };
-use crate::{Oauth, assertion};
+use crate::{Oauth, assertion, keys::TokenAlgorithm};
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"description": "Weekly reports", "status": "active"}))]
@@ -70,6 +70,11 @@ pub struct UpdateApplicationRequest {
     pub verified: Option<bool>,
     /// It is given such tokens alone as are bound to a key of its own (DPoP); those that it has stay good.
     pub dpop_bound_access_tokens: Option<bool>,
+    /// With what its ID tokens are signed from now on. `null`: with the first that the server's metadata name.
+    #[serde(default, deserialize_with = "given")]
+    #[garde(skip)]
+    #[schema(value_type = Option<TokenAlgorithm>)]
+    pub id_token_signed_response_alg: Option<Option<TokenAlgorithm>>,
     /// `true` makes the caller the one for whom it acts where no person is there. Its secrets and tokens are void then: others
     /// know them. An application with keys needs new ones, in `jwks`, at the same time.
     pub take_over: Option<bool>,
@@ -175,6 +180,10 @@ pub async fn update(
     if let Some(bound) = request.dpop_bound_access_tokens {
         changed.dpop_bound_access_tokens = Set(bound);
     }
+    if let Some(algorithm) = request.id_token_signed_response_alg {
+        check_algorithm(&oauth, algorithm)?;
+        changed.id_token_signed_response_alg = Set(algorithm);
+    }
     if widens && !takes_over {
         answers_for(&caller, &before, &grant_types)?;
     }
@@ -239,6 +248,7 @@ fn left_to_its_document(request: &UpdateApplicationRequest) -> Result<()> {
         ("post_logout_redirect_uris", request.post_logout_redirect_uris.is_some()),
         ("jwks", request.jwks.is_some()),
         ("dpop_bound_access_tokens", request.dpop_bound_access_tokens.is_some()),
+        ("id_token_signed_response_alg", request.id_token_signed_response_alg.is_some()),
     ];
     match said.iter().find(|(_, is_said)| *is_said) {
         Some((field, _)) => Err(Error::invalid_field(*field, "is what the program's own document says")),

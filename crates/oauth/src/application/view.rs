@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{AccessLevel, ClientType, GrantType, Model, Origin, Status};
+use crate::keys::TokenAlgorithm;
 
 /// An application, without its secrets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,6 +42,8 @@ pub struct OauthApplication {
     pub preapproved: bool,
     /// Whether it is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
     pub dpop_bound_access_tokens: bool,
+    /// With what it wants its ID tokens signed; null: with the first that the server's metadata name.
+    pub id_token_signed_response_alg: Option<TokenAlgorithm>,
     /// For whom it acts where no person is there.
     pub responsible_user_id: UserId,
     pub created_at: DateTime<Utc>,
@@ -69,6 +72,7 @@ impl From<Model> for OauthApplication {
             verified_at: row.verified_at,
             preapproved: row.preapproved,
             dpop_bound_access_tokens: row.dpop_bound_access_tokens,
+            id_token_signed_response_alg: row.id_token_signed_response_alg,
             responsible_user_id: row.responsible_user_id,
             created_at: row.created_at,
             last_used_at: row.last_used_at,

@@ -10,10 +10,11 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Query, Reply, RequestOrigin, SignedIn},
 };
+use rivergen_tenancy::organization::branding::Branding;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Decider, decision, names};
+use super::{Decider, Place, decision};
 use crate::{
     Oauth,
     application::{known::Client, logo},
@@ -56,6 +57,9 @@ pub struct AuthorizeRequest {
     /// The thumbprint of the key that the code is to be bound to (RFC 9449).
     #[garde(inner(length(max = 100)))]
     pub dpop_jkt: Option<String>,
+    /// How strongly the person is to have proved who they are, by preference; the ID token says what was reached.
+    #[garde(inner(length(max = 500)))]
+    pub acr_values: Option<String>,
     /// What the person said.
     pub approve: bool,
 }
@@ -139,6 +143,7 @@ fn parameters(request: AuthorizeRequest) -> Result<Parameters> {
         ("nonce", request.nonce),
         ("resource", request.resource),
         ("dpop_jkt", request.dpop_jkt),
+        ("acr_values", request.acr_values),
     ];
     for (name, value) in named {
         form.extend_pairs(value.map(|value| (name, value)));
@@ -181,6 +186,8 @@ pub struct AppInfo {
     pub requested_sentences: Vec<String>,
     #[schema(examples("Acme"))]
     pub organization_name: String,
+    /// How the pages of the organization look.
+    pub branding: Branding,
 }
 
 /// Read about an application, for a consent page
@@ -192,7 +199,7 @@ pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>
         return Err(ErrorCode::OauthInvalidRedirectUri.into());
     }
     let asked = asked_scope(&client, query.scope.as_deref()).map_err(plain)?;
-    let (organization_name, _) = names(&oauth, Tenant::on_behalf_of(client.row.organization_id), None).await?;
+    let place = Place::find(&oauth, Tenant::on_behalf_of(client.row.organization_id), None).await?;
     let info = AppInfo {
         app_name: client.row.name.clone(),
         description: client.row.description.clone(),
@@ -201,7 +208,8 @@ pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>
         scopes: client.scopes.0.iter().map(ToString::to_string).collect(),
         requested_scopes: asked.0.iter().map(ToString::to_string).collect(),
         requested_sentences: asked.0.iter().map(|item| item.sentence()).collect(),
-        organization_name,
+        organization_name: place.organization,
+        branding: place.branding,
     };
     Ok(Reply::ok(info, "The application."))
 }

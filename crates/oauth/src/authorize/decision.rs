@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use rivergen_identity::session;
 use rivergen_kernel::{Error, ErrorCode, Result, Token, TokenHash};
 use rivergen_platform::{
     Transaction,
@@ -20,11 +21,11 @@ use super::{Decider, page, refused, sign_in, ticket};
 use crate::{
     Oauth,
     application::known::Client,
-    consent,
+    authentication_context, consent,
     error::{Code, OauthError, OauthErrorBody},
     form::Form,
     grant::{self, CODE_LIVES},
-    request::{Refusal, Request, client},
+    request::{Destination, Refusal, Request, client},
 };
 
 /// The consent form, for the document: the handler reads it by name.
@@ -51,12 +52,12 @@ pub async fn decide(State(oauth): State<Oauth>, origin: RequestOrigin, headers: 
         return sign_in::lead(sign_in::AUTHORIZE, &form.0.encoded()).unwrap_or_else(IntoResponse::into_response);
     }
     match decided(&oauth, &origin, &headers, &form).await {
-        Ok(location) => redirect(&location).unwrap_or_else(IntoResponse::into_response),
+        Ok(response) => response,
         Err(refusal) => refused(&oauth, &headers, refusal),
     }
 }
 
-async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<String, Refusal> {
+async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<Response, Refusal> {
     let lost = || Refusal::Page(ErrorCode::OauthInvalidRequest);
     if sign_in::is_foreign(oauth, headers) {
         return Err(lost());
@@ -104,8 +105,8 @@ pub(crate) async fn deny(
     audit::record(tx, &oauth.platform().clock, record).await
 }
 
-/// Makes the grant of a yes, and answers where the browser goes with its code. A ticket is used up with it; without one the
-/// person agreed before.
+/// Makes the grant of a yes, and sends the browser to the application with its code. A ticket is used up with it; without one
+/// the person agreed before.
 pub(super) async fn grant(
     oauth: &Oauth,
     decider: &Decider,
@@ -113,7 +114,7 @@ pub(super) async fn grant(
     request: &Request,
     origin: &RequestOrigin,
     ticket: Option<i64>,
-) -> Result<String> {
+) -> Result<Response> {
     let tx = oauth.platform().db.begin().await?;
     if let Some(id) = ticket
         && !ticket::spend(&tx, id).await?
@@ -123,7 +124,7 @@ pub(super) async fn grant(
     let (code, is_new) = (Token::random(&mut rand::rng()), ticket.is_some());
     granted(oauth, &tx, decider, client, request, (is_new, origin), code.hash()).await?;
     tx.commit().await?;
-    request.destination().with(oauth.issuer(), &[("code", code.expose())])
+    tell(oauth, &request.destination(), &[("code", code.expose())])
 }
 
 /// Inserts the grant of a code and remembers the consent, in a transaction that the caller commits.
@@ -144,6 +145,8 @@ pub(crate) async fn granted(
     }
     let (organization, user) = (client.row.organization_id, decider.caller.user_id);
     let proofs = decider.caller.proofs;
+    let session = session::Model::find(tx.conn(), decider.session).await?.ok_or(ErrorCode::Unauthorized)?;
+    let acr = authentication_context::reached(&session.amr, &request.acr_values).map(str::to_owned);
     let row = grant::ActiveModel {
         organization_id: Set(organization),
         workspace_id: Set(decider.workspace_id),
@@ -160,7 +163,10 @@ pub(crate) async fn granted(
         code_challenge: Set(request.code_challenge.clone()),
         nonce: Set(request.nonce.clone()),
         dpop_jkt: Set(request.dpop_jkt.clone()),
-        authenticated_at: Set(decider.caller.authenticated_at),
+        // When they signed in, also where an identity provider vouched that is believed no further than here.
+        authenticated_at: Set(session.authenticated_at),
+        amr: Set(session.amr),
+        acr: Set(acr),
         created_at: Set(now),
         code_expires_at: Set(now + CODE_LIVES),
         exchanged_at: Set(None),
@@ -180,9 +186,12 @@ pub(crate) async fn granted(
     audit::record(tx, &oauth.platform().clock, record).await
 }
 
-/// To the application. Nothing of the way is kept, and nothing told to where it leads.
-pub(super) fn redirect(location: &str) -> Result<Response> {
-    let location = HeaderValue::from_str(location).map_err(Error::internal)?;
+/// To the application, as it wants its answers. Nothing of the way is kept, and nothing told to where it leads.
+pub(super) fn tell(oauth: &Oauth, to: &Destination, answer: &[(&str, &str)]) -> Result<Response> {
+    if to.by_form {
+        return page::hand_over(&to.redirect_uri, &to.parameters(oauth.issuer(), answer));
+    }
+    let location = HeaderValue::from_str(&to.with(oauth.issuer(), answer)?).map_err(Error::internal)?;
     let mut response = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
     page::keep_private(response.headers_mut());
     Ok(response)

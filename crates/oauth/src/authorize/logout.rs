@@ -108,7 +108,7 @@ async fn end(
             let location = HeaderValue::from_str(&location).map_err(Error::internal)?;
             (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
         }
-        None => page::notice("You are signed out", "You can close this page.")?,
+        None => page::notice(None, "You are signed out", "You can close this page.")?,
     };
     page::keep_private(response.headers_mut());
     if is_somebody {

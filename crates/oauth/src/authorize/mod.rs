@@ -10,6 +10,7 @@
 //! which it was made. So no other site can post it, and nothing of the request can be changed on the way.
 
 mod api;
+mod arrival;
 pub(crate) mod decision;
 mod logout;
 pub(crate) mod page;
@@ -26,7 +27,11 @@ use axum::{
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Caller, Credential, ErrorCode, Scope, Scopes, SessionId, Tenant, WorkspaceId};
 use rivergen_platform::http::RequestOrigin;
-use rivergen_tenancy::{member, organization, workspace};
+use rivergen_tenancy::{
+    member,
+    organization::{self, branding::Branding},
+    workspace,
+};
 use sea_orm::EntityTrait;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -54,6 +59,7 @@ pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
         // The pages' own forms; no operations of the API.
         .route("/oauth/sign-in", axum::routing::post(sign_in::password))
         .route("/oauth/sign-in/code", axum::routing::post(sign_in::code))
+        .route("/oauth/sign-in/session", axum::routing::post(arrival::arrive))
         .route("/oauth/sign-out", axum::routing::post(sign_in::forget))
 }
 
@@ -107,20 +113,45 @@ impl Decider {
     }
 }
 
-/// What the consent page says of the application's organization and where the person stands in it.
-pub(crate) async fn names(
-    oauth: &Oauth,
-    tenant: Tenant,
-    workspace: Option<WorkspaceId>,
-) -> rivergen_kernel::Result<(String, Option<String>)> {
-    let db = oauth.platform().db.read();
-    let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
-    let organization = organization.ok_or(ErrorCode::OrgNotFound)?.name;
-    let workspace = match workspace {
-        Some(id) => workspace::Entity::find_by_id(id).one(db).await?.map(|found| found.name),
-        None => None,
-    };
-    Ok((organization, workspace))
+/// What the pages say of an application's organization, how it wants them to look, and where the person stands in it.
+pub(crate) struct Place {
+    pub organization: String,
+    pub branding: Branding,
+    pub workspace: Option<String>,
+}
+
+impl Place {
+    pub async fn find(oauth: &Oauth, tenant: Tenant, workspace: Option<WorkspaceId>) -> rivergen_kernel::Result<Self> {
+        let db = oauth.platform().db.read();
+        let organization = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
+        let organization = organization.ok_or(ErrorCode::OrgNotFound)?;
+        let branding = Branding::of(db, &organization).await?;
+        let workspace = match workspace {
+            Some(id) => workspace::Entity::find_by_id(id).one(db).await?.map(|found| found.name),
+            None => None,
+        };
+        Ok(Self { organization: organization.name, branding, workspace })
+    }
+
+    /// The organization that somebody who is signed in stands in.
+    pub async fn of_caller(oauth: &Oauth, caller: &Caller) -> rivergen_kernel::Result<Option<Self>> {
+        let Ok(membership) = caller.membership() else { return Ok(None) };
+        Self::find(oauth, Tenant::on_behalf_of(membership.organization_id), None).await.map(Some)
+    }
+
+    /// That of the application which leads somebody here, where the page to come back to is its request. Whoever has the
+    /// number of an application may know whose it is.
+    pub async fn of_request(oauth: &Oauth, back: &page::Back<'_>) -> rivergen_kernel::Result<Option<Self>> {
+        let parameters = Parameters::parse(back.query.as_bytes()).unwrap_or_default();
+        let Some(client_id) = parameters.get("client_id").filter(|_| back.to == sign_in::AUTHORIZE) else {
+            return Ok(None);
+        };
+        match oauth.access.clients.find(client_id).await {
+            Ok(client) => Self::find(oauth, Tenant::on_behalf_of(client.row.organization_id), None).await.map(Some),
+            Err(error) if error.code == ErrorCode::ApplicationNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Ask a person to let an application sign them in
@@ -134,12 +165,14 @@ pub(crate) async fn names(
         ("code_challenge" = String, Query, description = "PKCE: SHA-256 of the verifier, in base64url"),
         ("code_challenge_method" = String, Query, description = "`S256`"),
         ("nonce" = Option<String>, Query, description = "Comes back in the ID token"),
-        ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`"),
+        ("response_mode" = Option<String>, Query, description = "`query`, or `form_post`: the answer is a form that the browser posts"),
+        ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`, `select_account`"),
         ("max_age" = Option<i64>, Query, description = "Seconds that the sign-in may be old"),
-        ("id_token_hint" = Option<String>, Query, description = "With `prompt=none`: an ID token of the person who must be signed in"),
+        ("id_token_hint" = Option<String>, Query, description = "An ID token of the person who must be signed in; nobody else's sign-in is taken"),
+        ("acr_values" = Option<String>, Query, description = "How strongly the person is to have proved who they are, by preference: of `acr_values_supported`; the ID token says in `acr` what was reached"),
         ("dpop_jkt" = Option<String>, Query, description = "The thumbprint of the key that the code is to be bound to (RFC 9449)"),
         ("resource" = Option<String>, Query, description = "The server that the tokens are for; without it, this one")),
-    responses((status = 200, description = "A page: sign in, or consent", content_type = "text/html", body = String),
+    responses((status = 200, description = "A page: sign in, consent, or a form for the application", content_type = "text/html", body = String),
         (status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error`"),
         (status = 400, description = "A page, or `invalid_request`: the application or its address is not known", body = OauthErrorBody)))]
 pub async fn authorize(
@@ -164,51 +197,58 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let is_silent = request.prompts("none");
     let now = oauth.platform().clock.now();
     let hint = match &request.id_token_hint {
-        Some(token) if is_silent => id_token::read(oauth, token).await?.map(|hint| hint.sub),
-        _ => None,
+        Some(token) => id_token::read(oauth, token).await?.map(|hint| hint.sub),
+        None => None,
     };
-    let is_meant = |caller: &Caller| {
-        !is_silent || request.id_token_hint.is_none() || hint.as_ref() == Some(&caller.user_id.to_string())
+    // A hint of which nothing can be read any more is none, where the person can be asked.
+    let is_meant = |caller: &Caller| match (&request.id_token_hint, &hint) {
+        (None, _) => true,
+        (Some(_), None) => !is_silent,
+        (Some(_), Some(sub)) => *sub == caller.user_id.to_string(),
     };
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
-    let is_good = |caller: &Arc<Caller>| request.takes(caller.authenticated_at, now) && is_meant(caller);
+    let began_at = match (&caller, request.pushed) {
+        (Some(caller), Some(_)) => Some(arrival::began_at(oauth, caller).await?),
+        _ => None,
+    };
+    let is_good = |caller: &Arc<Caller>| request.takes(caller.authenticated_at, began_at, now) && is_meant(caller);
+    let is_another = caller.as_ref().is_some_and(|caller| !is_meant(caller));
     let Some(caller) = caller.filter(is_good) else {
         if is_silent {
             return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in, or another person.")));
         }
-        return Ok(sign_in::page(
-            oauth,
-            headers,
-            sign_in::AUTHORIZE,
-            query,
-            request.login_hint.as_deref().unwrap_or_default(),
-            None,
-        )?);
+        let is_anew = is_another || request.wants_a_sign_in() || sign_in::is_asked_anew(query);
+        let fault = is_another.then_some("The application means somebody else: sign in as that person.");
+        let since = is_anew.then(|| now.timestamp());
+        let back = page::Back { to: sign_in::AUTHORIZE, query, since };
+        let email = request.login_hint.as_deref().unwrap_or_default();
+        return Ok(sign_in::page(oauth, headers, back, email, fault).await?);
     };
     let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
     let client = client_document::kept(oauth, client, origin.actor(decider.caller.user_id)).await?;
     if !request.prompts("consent") && is_agreed(oauth, &decider, &client, &request).await? {
-        let location = decision::grant(oauth, &decider, &client, &request, origin, None).await?;
-        return Ok(decision::redirect(&location)?);
+        return Ok(decision::grant(oauth, &decider, &client, &request, origin, None).await?);
     }
     if is_silent {
         return Err(tell(OauthError::new(Code::ConsentRequired, "The person has not agreed to this yet.")));
     }
     let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
-    let (organization, workspace) = names(oauth, tenant, decider.workspace_id).await?;
+    let place = Place::find(oauth, tenant, decider.workspace_id).await?;
     let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
     Ok(sign_in::with_form_token(oauth, headers, |form_token| {
         let consent = page::Consent {
             application: &client.row,
             logo: logo.as_deref(),
-            organization: &organization,
-            workspace: workspace.as_deref(),
+            place: &place,
             email: &decider.caller.email,
             scope: request.scope(),
             asked_by: page::AskedBy::Browser { redirect_uri: &request.redirect_uri },
             ticket: ticket.expose(),
-            begin_again: page::Form { to: sign_in::AUTHORIZE, query, token: form_token },
+            begin_again: page::Form {
+                back: page::Back { to: sign_in::AUTHORIZE, query, since: None },
+                token: form_token,
+            },
         };
         consent.response()
     })?)
@@ -244,7 +284,8 @@ fn refused(oauth: &Oauth, headers: &HeaderMap, refusal: Refusal) -> Response {
             if let Some(cause) = &error.cause {
                 tracing::error!(?cause, "an authorization request failed");
             }
-            to.refuse(oauth.issuer(), &error).and_then(|location| decision::redirect(&location))
+            let answer = [("error", error.code.as_str()), ("error_description", error.description.as_str())];
+            decision::tell(oauth, &to, &answer)
         }
         Refusal::Page(code) => Ok(page::refusal(headers, code)),
         Refusal::Failed(error) => Err(error),

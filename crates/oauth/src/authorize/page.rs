@@ -1,4 +1,5 @@
-//! The pages that a person meets here: plain HTML, no script, nothing from elsewhere, and in no other site's frame.
+//! The pages that a person meets here: plain HTML, nothing from elsewhere, in no other site's frame, and without a script, but for
+//! the one that goes on by itself.
 
 use axum::{
     Json,
@@ -7,9 +8,13 @@ use axum::{
 };
 use rivergen_kernel::{Error, ErrorCode, Result, Token};
 use rivergen_platform::{http::preferred, mail::escape};
+use rivergen_tenancy::organization::branding::Color;
 use url::Url;
 
-use super::sign_in::{AUTHORIZE, DEVICE};
+use super::{
+    Place,
+    sign_in::{AUTHORIZE, DEVICE},
+};
 use crate::{
     application::{self, Origin},
     error::OauthErrorBody,
@@ -17,6 +22,8 @@ use crate::{
 };
 
 const STYLE: &str = include_str!("page.css");
+/// Whose page it is, as the console's pages say it.
+const BRAND: &str = concat!("<header>", include_str!("mark.svg"), "RiverGen</header>");
 
 /// Nobody keeps the answer, and nobody is told where it came from.
 pub(crate) fn keep_private(headers: &mut HeaderMap) {
@@ -24,17 +31,54 @@ pub(crate) fn keep_private(headers: &mut HeaderMap) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-/// A page. Where its forms lead is left open: browsers ask that of each address on the way, and the last is an application's.
+/// What the page stands on in the two themes, as its style says.
+const CARDS: [Color; 2] = [Color::WHITE, Color::new(0x14, 0x1c, 0x25)];
+
+/// Whose page it is, and in which colours: the organization's where it has set them, else as everywhere.
+fn brand(place: Option<&Place>) -> (String, String) {
+    let Some(place) = place.filter(|place| !place.branding.is_plain()) else {
+        return (BRAND.to_owned(), String::new());
+    };
+    let logo = place.branding.logo.as_deref().map(|logo| format!("<img alt=\"\" src=\"{}\">", escape(logo)));
+    let header = format!("<header>{}{}</header>", logo.unwrap_or_default(), escape(&place.organization));
+    let style = place.branding.accent_color.map(|color| {
+        let [light, dark] = CARDS.map(|card| color.legible_on(card));
+        format!(
+            ":root {{ --fill: {color}; --on: {on}; --deep: {deep}; --river: {light}; }}\n\
+             @media (prefers-color-scheme: dark) {{ :root {{ --river: {dark}; }} }}\n",
+            on = color.text_on(),
+            deep = color.pointed_at(),
+        )
+    });
+    (header, style.unwrap_or_default())
+}
+
+/// A page of RiverGen itself, without a script.
 fn page(status: StatusCode, title: &str, body: &str) -> Result<Response> {
+    written(status, title, body, None, None)
+}
+
+/// Where the forms of a page lead is left open: browsers ask that of each address on the way, and the last is an application's.
+fn written(
+    status: StatusCode,
+    title: &str,
+    body: &str,
+    place: Option<&Place>,
+    script: Option<&str>,
+) -> Result<Response> {
+    let (header, colors) = brand(place);
     let nonce = Token::random(&mut rand::rng());
     let nonce = &nonce.expose()[..22];
+    let scripts = script.map(|_| format!("; script-src 'nonce-{nonce}'")).unwrap_or_default();
+    let script = script.map(|script| format!("<script nonce=\"{nonce}\">{script}</script>\n")).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'{scripts}; style-src 'nonce-{nonce}'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
     );
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><title>{title} · RiverGen</title>\n\
-         <style nonce=\"{nonce}\">\n{STYLE}</style></head>\n<body><main>\n{body}\n</main></body>\n</html>\n",
+         <style nonce=\"{nonce}\">\n{STYLE}{colors}</style></head>\n<body>{header}\n<main>\n{body}\n</main>\n{script}</body>\n\
+         </html>\n",
         title = escape(title),
     );
     let mut response = (status, Html(html)).into_response();
@@ -62,19 +106,27 @@ fn destination(redirect_uri: &str) -> String {
 /// What stands in each form here: where it leads back to, and a token against forms of other sites, which the browser's cookie
 /// says too.
 pub(crate) struct Form<'a> {
-    /// The page to come back to, and its query.
-    pub to: &'a str,
-    pub query: &'a str,
+    pub back: Back<'a>,
     pub token: &'a str,
+}
+
+/// The page to come back to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Back<'a> {
+    pub to: &'static str,
+    pub query: &'a str,
+    /// From which second on a sign-in counts, where the request wants a new one.
+    pub since: Option<i64>,
 }
 
 impl Form<'_> {
     fn hidden(&self) -> String {
         format!(
             "<input type=\"hidden\" name=\"to\" value=\"{}\"><input type=\"hidden\" name=\"continue\" value=\"{}\">\
-             <input type=\"hidden\" name=\"form_token\" value=\"{}\">",
-            escape(self.to),
-            escape(self.query),
+             <input type=\"hidden\" name=\"since\" value=\"{}\"><input type=\"hidden\" name=\"form_token\" value=\"{}\">",
+            escape(self.back.to),
+            escape(self.back.query),
+            self.back.since.map(|since| since.to_string()).unwrap_or_default(),
             escape(self.token)
         )
     }
@@ -85,8 +137,7 @@ pub(crate) struct Consent<'a> {
     pub application: &'a application::Model,
     /// Its picture, as a data URL that was checked.
     pub logo: Option<&'a str>,
-    pub organization: &'a str,
-    pub workspace: Option<&'a str>,
+    pub place: &'a Place,
     pub email: &'a str,
     pub scope: ScopeSet,
     pub asked_by: AskedBy<'a>,
@@ -111,9 +162,10 @@ impl Consent<'_> {
         wishes.0.insert(Item::OfflineAccess);
         let wishes: String = wishes.0.iter().map(|item| format!("<li>{}</li>\n", escape(&item.sentence()))).collect();
         let description = self.application.description.as_deref().map(|text| format!("<p>{}</p>\n", escape(text)));
-        let place = match self.workspace {
-            Some(workspace) => format!("<b>{}</b>, workspace <b>{}</b>", escape(self.organization), escape(workspace)),
-            None => format!("<b>{}</b>", escape(self.organization)),
+        let organization = escape(&self.place.organization);
+        let place = match &self.place.workspace {
+            Some(workspace) => format!("<b>{organization}</b>, workspace <b>{}</b>", escape(workspace)),
+            None => format!("<b>{organization}</b>"),
         };
         let (action, what_follows) = match self.asked_by {
             AskedBy::Browser { redirect_uri } => {
@@ -159,13 +211,14 @@ impl Consent<'_> {
             hidden = self.begin_again.hidden(),
             email = escape(self.email),
         );
-        page(StatusCode::OK, &self.application.name, &body)
+        written(StatusCode::OK, &self.application.name, &body, Some(self.place), None)
     }
 }
 
 /// The pages that ask who is there.
 pub(crate) struct SignIn<'a> {
     pub form: Form<'a>,
+    pub place: Option<&'a Place>,
     pub fault: Option<&'a str>,
 }
 
@@ -174,19 +227,24 @@ impl SignIn<'_> {
         self.fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default()
     }
 
-    pub fn password(&self, email: &str) -> Result<Response> {
+    /// With the way to the console's sign-in, where there is one.
+    pub fn password(&self, email: &str, elsewhere: Option<&str>) -> Result<Response> {
+        let elsewhere = elsewhere.map(|address| {
+            format!("\n<p><a href=\"{}\">Use a passkey, single sign-on or another provider</a></p>", escape(address))
+        });
         let body = format!(
             "<h1>Sign in to RiverGen</h1>\n<p>An application wants to know who you are.</p>\n{fault}\
              <form method=\"post\" action=\"/oauth/sign-in\">{hidden}\n\
              <label for=\"email\">E-mail address</label><input id=\"email\" name=\"email\" type=\"email\" \
              autocomplete=\"username\" required value=\"{email}\">\n\
              <label for=\"password\">Password</label><input id=\"password\" name=\"password\" type=\"password\" \
-             autocomplete=\"current-password\" required>\n<div class=\"ways\"><button>Sign in</button></div></form>",
+             autocomplete=\"current-password\" required>\n<div class=\"ways\"><button>Sign in</button></div></form>{elsewhere}",
+            elsewhere = elsewhere.unwrap_or_default(),
             fault = self.fault(),
             hidden = self.form.hidden(),
             email = escape(email),
         );
-        page(StatusCode::OK, "Sign in", &body)
+        written(StatusCode::OK, "Sign in", &body, self.place, None)
     }
 
     pub fn sign_out(&self, application: Option<&str>, email: &str) -> Result<Response> {
@@ -212,12 +270,12 @@ impl SignIn<'_> {
             hidden = self.form.hidden(),
             token = escape(temporary_token),
         );
-        page(StatusCode::OK, "Sign in", &body)
+        written(StatusCode::OK, "Sign in", &body, self.place, None)
     }
 }
 
 /// The page on which a person types the code of a device.
-pub(crate) fn user_code(typed: &str, fault: Option<&str>) -> Result<Response> {
+pub(crate) fn user_code(place: Option<&Place>, typed: &str, fault: Option<&str>) -> Result<Response> {
     let body = format!(
         "<h1>Connect a device</h1>\n<p>Type the code that your device shows.</p>\n{fault}<form action=\"/oauth/device\">\
          <label for=\"user_code\">Code</label><input id=\"user_code\" name=\"user_code\" autocomplete=\"off\" autofocus \
@@ -225,12 +283,29 @@ pub(crate) fn user_code(typed: &str, fault: Option<&str>) -> Result<Response> {
         fault = fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default(),
         typed = escape(typed),
     );
-    page(StatusCode::OK, "Connect a device", &body)
+    written(StatusCode::OK, "Connect a device", &body, place, None)
+}
+
+/// An answer to an application that wants it posted (OAuth 2.0 Form Post Response Mode): the one page with a script, for whoever
+/// has one; others press the button.
+pub(crate) fn hand_over(redirect_uri: &str, answer: &[(&str, &str)]) -> Result<Response> {
+    let fields: String = answer
+        .iter()
+        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escape(name), escape(value)))
+        .collect();
+    let body = format!(
+        "<h1>Back to the application</h1>\n<p>You are sent on to <b>{place}</b>.</p>\n<form method=\"post\" action=\"{action}\">\n\
+         {fields}<div class=\"ways\"><button>Go on</button></div></form>",
+        place = escape(&destination(redirect_uri)),
+        action = escape(redirect_uri),
+    );
+    written(StatusCode::OK, "Back to the application", &body, None, Some("document.forms[0].submit()"))
 }
 
 /// A page that says something and asks nothing.
-pub(crate) fn notice(title: &str, text: &str) -> Result<Response> {
-    page(StatusCode::OK, title, &format!("<h1>{}</h1>\n<p>{}</p>", escape(title), escape(text)))
+pub(crate) fn notice(place: Option<&Place>, title: &str, text: &str) -> Result<Response> {
+    let body = format!("<h1>{}</h1>\n<p>{}</p>", escape(title), escape(text));
+    written(StatusCode::OK, title, &body, place, None)
 }
 
 /// Why nobody is sent anywhere: a page for a person, the protocol's body for a program.

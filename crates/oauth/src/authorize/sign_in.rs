@@ -22,10 +22,16 @@ use rivergen_kernel::{Caller, Error, ErrorCode, Result, Secret, Token};
 use rivergen_platform::http::{Json, RequestOrigin};
 use subtle::ConstantTimeEq;
 
-use super::page::{self, SignIn};
-use crate::{Oauth, form::Form};
+use super::{
+    Place, arrival,
+    page::{self, Back, SignIn},
+};
+use crate::{
+    Oauth,
+    form::{Form, Parameters},
+};
 
-const SESSION: &str = "rivergen_oauth";
+pub(super) const SESSION: &str = "rivergen_oauth";
 const FORM: &str = "rivergen_oauth_form";
 
 /// The pages that a sign-in comes back to.
@@ -45,22 +51,26 @@ pub(crate) async fn caller(oauth: &Oauth, headers: &HeaderMap, ip: Option<IpAddr
 }
 
 /// Sent with what the person opens, from wherever they come; never to a script, and to these pages alone.
-fn cookie(oauth: &Oauth, name: &str, value: &str, age: i64) -> Result<HeaderValue> {
+pub(super) fn cookie(oauth: &Oauth, name: &str, value: &str, age: i64) -> Result<HeaderValue> {
     let secure = if oauth.issuer().starts_with("https://") { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/oauth; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&text).map_err(Error::internal)
 }
 
 /// The page that asks who is there. It leads back to the request.
-pub(crate) fn page(
+pub(crate) async fn page(
     oauth: &Oauth,
     headers: &HeaderMap,
-    to: &str,
-    query: &str,
+    back: Back<'_>,
     email: &str,
     fault: Option<&str>,
 ) -> Result<Response> {
-    with_form_token(oauth, headers, |token| SignIn { form: page::Form { to, query, token }, fault }.password(email))
+    let elsewhere = oauth.access.settings().console.then(|| arrival::address(&back));
+    let place = Place::of_request(oauth, &back).await?;
+    with_form_token(oauth, headers, |token| {
+        let page = SignIn { form: page::Form { back, token }, place: place.as_ref(), fault };
+        page.password(email, elsewhere.as_deref())
+    })
 }
 
 /// The page, with the token of its form in it and in a cookie: a form of another site knows neither.
@@ -85,7 +95,8 @@ pub(crate) fn ask_to_sign_out(
     email: &str,
 ) -> Result<Response> {
     with_form_token(oauth, headers, |form_token| {
-        SignIn { form: page::Form { to: LOGOUT, query, token: form_token }, fault: None }.sign_out(application, email)
+        let form = page::Form { back: Back { to: LOGOUT, query, since: None }, token: form_token };
+        SignIn { form, place: None, fault: None }.sign_out(application, email)
     })
 }
 
@@ -115,7 +126,7 @@ pub(crate) fn is_ours(oauth: &Oauth, headers: &HeaderMap, form: &Form) -> bool {
 }
 
 /// The query of a request without its wish for a new sign-in, which is done.
-fn fulfilled(query: &str) -> String {
+pub(super) fn fulfilled(query: &str) -> String {
     let kept = url::form_urlencoded::parse(query.as_bytes());
     let mut again = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in kept {
@@ -129,30 +140,58 @@ fn fulfilled(query: &str) -> String {
     again.finish()
 }
 
-/// To a page here, with a query.
-pub(crate) fn lead(to: &str, query: &str) -> Result<Response> {
+/// The query of a request that is to ask who is there, whoever is.
+fn asking_anew(query: &str) -> String {
+    let mut again = url::form_urlencoded::Serializer::new(String::new());
+    let mut wishes = "select_account".to_owned();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "prompt" => wishes = format!("{value} {wishes}"),
+            name => {
+                again.append_pair(name, &value);
+            }
+        }
+    }
+    again.append_pair("prompt", &wishes);
+    again.finish()
+}
+
+/// Whether somebody is to say anew who they are: the application wants it, or the person that sat there is another one's.
+pub(crate) fn is_asked_anew(query: &str) -> bool {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.any(|(name, value)| name == "prompt" && value.split(' ').any(|one| one == "select_account"))
+}
+
+/// A page here, with a query.
+pub(super) fn address(to: &str, query: &str) -> String {
     // Written anew: what came with a form is not always a query.
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    let location = HeaderValue::from_str(&format!("{to}?{query}")).map_err(Error::internal)?;
+    format!("{to}?{query}")
+}
+
+/// To a page here, with a query.
+pub(crate) fn lead(to: &str, query: &str) -> Result<Response> {
+    let location = HeaderValue::from_str(&address(to, query)).map_err(Error::internal)?;
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response();
     page::keep_private(response.headers_mut());
     Ok(response)
 }
 
 fn signed_in(oauth: &Oauth, tokens: &TokenSet, form: &Form) -> Result<Response> {
-    let (to, query) = came_from(form);
-    let mut response = lead(to, &fulfilled(query))?;
+    let back = came_from(&form.0);
+    let mut response = lead(back.to, &fulfilled(back.query))?;
     let cookie = cookie(oauth, SESSION, &tokens.access_token, tokens.expires_in)?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
-/// The page that a form leads back to, and its query.
-fn came_from(form: &Form) -> (&'static str, &str) {
+/// The page that a form leads back to.
+pub(super) fn came_from(form: &Parameters) -> Back<'_> {
     // One of the two, whatever the form says.
-    let to = if form.0.get("to") == Some(DEVICE) { DEVICE } else { AUTHORIZE };
-    (to, form.0.get("continue").unwrap_or_default())
+    let to = if form.get("to") == Some(DEVICE) { DEVICE } else { AUTHORIZE };
+    let since = form.get("since").and_then(|since| since.parse().ok());
+    Back { to, query: form.get("continue").unwrap_or_default(), since }
 }
 
 /// What went wrong, where the person can do something about it.
@@ -163,11 +202,11 @@ fn fault(error: Error) -> Result<String> {
 
 /// The form with the password.
 pub async fn password(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
-    let (to, query) = came_from(&form);
+    let back = came_from(&form.0);
     let email = form.0.get("email").unwrap_or_default();
     let outcome = match is_ours(&oauth, &headers, &form) {
         true => try_password(&oauth, origin, &headers, email, &form).await,
-        false => page(&oauth, &headers, to, query, email, Some("The page was too old; sign in again.")),
+        false => page(&oauth, &headers, back, email, Some("The page was too old; sign in again.")).await,
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }
@@ -179,22 +218,23 @@ async fn try_password(
     email: &str,
     form: &Form,
 ) -> Result<Response> {
-    let (to, query) = came_from(form);
+    let back = came_from(&form.0);
     let identity = &oauth.tenancy.identity;
     let request = LoginRequest {
         email: email.chars().take(254).collect(),
         password: form.0.secret("password").unwrap_or_else(|| Secret::new("")),
         workspace_id: None,
         remember_me: None,
+        ask_second_factor: None,
     };
     let answer = login::login(State(identity.clone()), origin.clone(), headers.clone(), Json(request)).await;
     let answer = match answer {
         Ok(reply) => reply.into_data(),
-        Err(error) => return page(oauth, headers, to, query, email, Some(&fault(error)?)),
+        Err(error) => return page(oauth, headers, back, email, Some(&fault(error)?)).await,
     };
     match answer {
         LoginAnswer::SignedIn(answer) => signed_in(oauth, &answer.tokens, form),
-        LoginAnswer::VerificationRequired(answer) => page(oauth, headers, to, query, email, Some(answer.message)),
+        LoginAnswer::VerificationRequired(answer) => page(oauth, headers, back, email, Some(answer.message)).await,
         LoginAnswer::FactorRequired(required) => {
             let method = match required.mfa_methods.contains(&"totp") {
                 true => Kind::Totp,
@@ -204,12 +244,13 @@ async fn try_password(
             match mfa_otp_generate(State(identity.clone()), origin, Json(choice)).await {
                 Ok(reply) => {
                     let chosen = reply.into_data();
+                    let place = Place::of_request(oauth, &back).await?;
                     with_form_token(oauth, headers, |token| {
-                        let page = SignIn { form: page::Form { to, query, token }, fault: None };
+                        let page = SignIn { form: page::Form { back, token }, place: place.as_ref(), fault: None };
                         page.code(&chosen.temporary_token, chosen.message)
                     })
                 }
-                Err(error) => page(oauth, headers, to, query, email, Some(&fault(error)?)),
+                Err(error) => page(oauth, headers, back, email, Some(&fault(error)?)).await,
             }
         }
     }
@@ -217,16 +258,16 @@ async fn try_password(
 
 /// The form with the second factor.
 pub async fn code(State(oauth): State<Oauth>, origin: RequestOrigin, headers: HeaderMap, form: Form) -> Response {
-    let (to, query) = came_from(&form);
+    let back = came_from(&form.0);
     let outcome = match is_ours(&oauth, &headers, &form) {
         true => try_code(&oauth, origin, &headers, &form).await,
-        false => page(&oauth, &headers, to, query, "", Some("The page was too old; sign in again.")),
+        false => page(&oauth, &headers, back, "", Some("The page was too old; sign in again.")).await,
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn try_code(oauth: &Oauth, origin: RequestOrigin, headers: &HeaderMap, form: &Form) -> Result<Response> {
-    let (to, query) = came_from(form);
+    let back = came_from(&form.0);
     let temporary_token: String = form.0.get("temporary_token").unwrap_or_default().chars().take(200).collect();
     let given: String = form.0.get("code").unwrap_or_default().trim().chars().take(20).collect();
     let is_code = given.len() == 6 && given.bytes().all(|byte| byte.is_ascii_digit());
@@ -236,23 +277,29 @@ async fn try_code(oauth: &Oauth, origin: RequestOrigin, headers: &HeaderMap, for
     // Without what a device says of itself: these pages make none trusted.
     match mfa_verify(State(identity), origin, HeaderMap::new(), Json(request)).await {
         Ok(reply) => signed_in(oauth, &reply.into_data().tokens, form),
-        Err(error) if error.code == ErrorCode::InvalidMfaCode => with_form_token(oauth, headers, |token| {
-            let fault = Some(ErrorCode::InvalidMfaCode.message());
-            SignIn { form: page::Form { to, query, token }, fault }.code(&temporary_token, "Try again.")
-        }),
-        Err(error) => page(oauth, headers, to, query, "", Some(&fault(error)?)),
+        Err(error) if error.code == ErrorCode::InvalidMfaCode => {
+            let place = Place::of_request(oauth, &back).await?;
+            with_form_token(oauth, headers, |token| {
+                let fault = Some(ErrorCode::InvalidMfaCode.message());
+                let page = SignIn { form: page::Form { back, token }, place: place.as_ref(), fault };
+                page.code(&temporary_token, "Try again.")
+            })
+        }
+        Err(error) => page(oauth, headers, back, "", Some(&fault(error)?)).await,
     }
 }
 
 /// Forgets the browser's person, and begins the request again. The session itself goes on. Another site's form makes nobody
 /// forgotten.
 pub async fn forget(State(oauth): State<Oauth>, headers: HeaderMap, form: Form) -> Response {
-    let (to, query) = came_from(&form);
-    let outcome = lead(to, query).and_then(|mut response| {
-        if is_ours(&oauth, &headers, &form) {
+    let back = came_from(&form.0);
+    let outcome = match is_ours(&oauth, &headers, &form) {
+        // Who is signed in at the console is not to be taken for whoever sits there now.
+        true => lead(back.to, &asking_anew(back.query)).and_then(|mut response| {
             response.headers_mut().append(header::SET_COOKIE, no_session(&oauth)?);
-        }
-        Ok(response)
-    });
+            Ok(response)
+        }),
+        false => lead(back.to, back.query),
+    };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }

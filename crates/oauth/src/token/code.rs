@@ -20,7 +20,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
     }
     let (code, verifier) = (form.require("code")?, form.require("code_verifier")?);
-    let redirect_uri = form.require("redirect_uri")?;
+    // OAuth 2.1 knows it no more here, where the verifier says whose code it is; whoever sends it is held to it.
+    let redirect_uri = form.get("redirect_uri");
     let platform = asking.oauth.platform();
     let now = platform.clock.now();
     let grant = grant::Model::of_code(platform.db.read(), code).await?;
@@ -32,8 +33,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     }
     let is_good = grant.ended_at.is_none()
         && now < grant.code_expires_at
-        && grant.redirect_uri == redirect_uri
-        && asking.client.sends_to(redirect_uri)
+        && redirect_uri.is_none_or(|uri| uri == grant.redirect_uri)
+        && asking.client.sends_to(&grant.redirect_uri)
         && fits(verifier, &grant.code_challenge)
         && grant.is_for(asking.key);
     if !is_good {

@@ -14,7 +14,7 @@ use crate::{
     error::{Code, OauthError, Result},
     form::Parameters,
     grant,
-    request::asked_resources,
+    request::{asked_resources, is_same_resource},
     scope::ScopeSet,
 };
 
@@ -45,7 +45,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         ErrorCode::Unauthorized | ErrorCode::TokenExpired | ErrorCode::UserDisabled => invalid(),
         _ => error.into(),
     })?;
-    let is_meant = subject.claims.aud.iter().any(|one| client.resources.contains(one));
+    let is_of_client = |audience: &String| client.resources.iter().any(|own| is_same_resource(own, audience));
+    let is_meant = subject.claims.aud.iter().any(is_of_client);
     let is_near = subject.claims.org == client.row.organization_id;
     // Only of a person: what a service does for itself it does with its own proof.
     let (Some(grant), true) = (subject.claims.grant, is_meant && is_near) else { return Err(invalid()) };

@@ -49,7 +49,7 @@ pub struct TokenRequest {
     grant_type: String,
     /// For `authorization_code`.
     code: Option<String>,
-    /// For `authorization_code`: the one of the authorization request.
+    /// For `authorization_code`: the one of the authorization request; OAuth 2.1 does without.
     redirect_uri: Option<String>,
     /// For `authorization_code`: what the challenge was made from.
     code_verifier: Option<String>,

@@ -36,28 +36,54 @@ pub async fn head(conn: &impl ConnectionTrait, chain: Chain) -> Result<Option<He
     Ok(head.map(|head| Head { chain, sequence: head.sequence, hash: head.hash }))
 }
 
-/// The lines of a chain up to a head, in the order of the chain, batch by batch. `rows` says which; it may narrow the chain
-/// where the extent is [`Extent::Selected`].
+/// Which records of a chain are exported; all of them where the extent is [`Extent::Whole`].
+pub enum Rows {
+    /// What a select finds along the chain.
+    Along(Box<Select<log::Entity>>),
+    /// What is looked up batch by batch: the first so many of the chain's behind an id, in the order of their ids.
+    Behind(Box<dyn Fn(i64, u64) -> Select<log::Entity> + Send>),
+}
+
+impl Rows {
+    fn batch(&self, head: &Head, after: Place) -> Select<log::Entity> {
+        let rows = match self {
+            // Index audit_log_chain (chain, sequence).
+            Self::Along(rows) => rows
+                .as_ref()
+                .clone()
+                .filter(log::Column::Chain.eq(head.chain.0))
+                .filter(log::Column::Sequence.gt(after.sequence))
+                .order_by_asc(log::Column::Sequence)
+                .limit(BATCH),
+            // Records are written in the order of their chain, so that their ids have it too.
+            Self::Behind(rows) => rows(after.id, BATCH).order_by_asc(log::Column::Id),
+        };
+        rows.filter(log::Column::Sequence.lte(head.sequence))
+    }
+}
+
+/// Of a record, in the log and in its chain.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    id: i64,
+    sequence: i64,
+}
+
+/// The lines of a chain up to a head, in the order of the chain, batch by batch.
 pub fn export(
     db: Database,
-    rows: Select<log::Entity>,
+    rows: Rows,
     head: Head,
     extent: Extent,
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-    stream::try_unfold(Some(0), move |after| {
-        let (db, rows, head) = (db.clone(), rows.clone(), head.clone());
+    stream::try_unfold(Some(Place::default()), move |after| {
+        let (db, head) = (db.clone(), head.clone());
+        let batch = after.map(|after| rows.batch(&head, after));
         async move {
-            let Some(after) = after else { return Ok(None) };
-            // Index audit_log_chain (chain, sequence).
-            let batch = rows
-                .filter(log::Column::Chain.eq(head.chain.0))
-                .filter(log::Column::Sequence.gt(after))
-                .filter(log::Column::Sequence.lte(head.sequence))
-                .order_by_asc(log::Column::Sequence)
-                .limit(BATCH)
-                .all(db.read())
-                .await?;
-            let next = batch.last().filter(|_| batch.len() as u64 == BATCH).map(|row| row.sequence);
+            let Some(batch) = batch else { return Ok(None) };
+            let batch = batch.all(db.read()).await?;
+            let last = batch.last().filter(|_| batch.len() as u64 == BATCH);
+            let next = last.map(|row| Place { id: row.id, sequence: row.sequence });
             let mut lines: String = batch.iter().map(|row| record_line(row) + "\n").collect();
             if next.is_none() && extent == Extent::Whole {
                 lines.push_str(&(head_line(&head) + "\n"));

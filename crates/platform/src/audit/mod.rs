@@ -17,6 +17,7 @@
 //! is locked until that transaction ends, so write it last. Whoever writes it keeps secrets out of the
 //! details.
 
+pub mod actions;
 mod chain;
 mod export;
 mod offline;
@@ -28,17 +29,17 @@ use std::{collections::BTreeMap, net::IpAddr};
 use rivergen_kernel::{Caller, OrganizationId, Result, UserId};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    EntityTrait, QuerySelect,
-    sea_query::OnConflict,
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, OnConflict},
 };
 use sha2::{Digest, Sha256};
 
 pub use chain::{Break, BreakReason, Extent, Head};
-pub use export::{MEDIA_TYPE, export, head};
+pub use export::{MEDIA_TYPE, Rows, export, head};
 pub use offline::{ExportReport, Fault, FaultReason, verify_export};
 pub use verify::{Report, chains, verify};
 
-use crate::{Clock, Transaction};
+use crate::{Clock, Transaction, db::Writes};
 
 /// Which chain a record belongs to: an organization's, or that of all that has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,7 +183,11 @@ impl AuditRecord {
 /// The records, for the API that shows them. They are written by [`record`] alone.
 pub mod log {
     use rivergen_kernel::{OrganizationId, UserId};
-    use sea_orm::entity::prelude::*;
+    use sea_orm::{
+        Condition, DbBackend, QuerySelect, QueryTrait,
+        entity::prelude::*,
+        sea_query::{ExprTrait, UnionType},
+    };
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "audit_log")]
@@ -219,6 +224,29 @@ pub mod log {
         fn organization_column() -> Column {
             Column::OrganizationId
         }
+    }
+
+    /// What was done to somebody's account. Index: audit_log(target_kind, target_id, id).
+    pub fn of_account(user: UserId) -> Condition {
+        Condition::all().add(Column::TargetKind.eq("user")).add(Column::TargetId.eq(user.to_string()))
+    }
+
+    /// The roles that somebody was given and that were taken from them; such a record names them in its details. Index:
+    /// audit_log_holder.
+    pub fn of_roles(backend: DbBackend, user: UserId) -> Condition {
+        let holder = match backend {
+            DbBackend::Postgres => Expr::cust("(CAST(details AS json) ->> 'user_id')").eq(user.to_string()),
+            _ => Expr::cust("json_extract(details, '$.user_id')").eq(user.0),
+        };
+        // To the letter as in the index, which has no others.
+        Condition::all().add(Expr::cust("action IN ('role.assign', 'role.revoke')")).add(holder)
+    }
+
+    /// Both. Each is looked up by itself: asked for either, SQLite walks along all records of the organization.
+    pub fn about(backend: DbBackend, user: UserId) -> Expr {
+        let ids = |condition| Entity::find().select_only().column(Column::Id).filter(condition).into_query();
+        let (mut found, of_roles) = (ids(of_account(user)), ids(of_roles(backend, user)));
+        Column::Id.in_subquery(found.union(UnionType::All, of_roles).to_owned())
     }
 }
 
@@ -269,16 +297,16 @@ pub async fn record_all(tx: &Transaction, clock: &Clock, records: Vec<AuditRecor
             // A model becomes "unchanged" values, which an insert writes like set ones; only the id is the database's.
             rows.push(log::ActiveModel { id: NotSet, ..row.into() });
         }
-        heads::Entity::update(heads::ActiveModel {
-            chain: Set(head.chain),
-            sequence: Set(head.sequence),
-            hash: Set(head.hash),
-        })
-        .exec(tx.conn())
-        .await?;
+        let moved = heads::Entity::update_many()
+            .col_expr(heads::Column::Sequence, Expr::value(head.sequence))
+            .col_expr(heads::Column::Hash, Expr::value(head.hash))
+            .filter(heads::Column::Chain.eq(head.chain));
+        let mut writes = Writes::default();
+        writes.add(moved.into_query());
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
-            log::Entity::insert_many(rows.by_ref().take(BATCH)).exec_without_returning(tx.conn()).await?;
+            writes.add(log::Entity::insert_many(rows.by_ref().take(BATCH)).into_query());
+            std::mem::take(&mut writes).send(tx).await?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ipnet::IpNet;
-use rivergen_kernel::{Caller, Error, ErrorCode, Permission, Result, UserId};
+use rivergen_kernel::{Caller, Credential, Error, ErrorCode, MissingScope, Permission, Result, Scope, UserId};
 
 use super::key_proof::{KeyFault, KeyProof, Shown};
 use crate::{
@@ -151,8 +151,18 @@ pub struct Authentication {
     pub authenticator: Arc<dyn Authenticator>,
     pub limits: Arc<Limits>,
     pub proxies: Arc<TrustedProxies>,
-    /// What somebody without a good token is told of where to get one (RFC 9728, section 5.1).
-    pub challenge: HeaderValue,
+    pub challenge: Challenge,
+}
+
+/// What somebody without a good token is told of where to get one (RFC 9728, section 5.1).
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    /// To whoever sent none: without a fault (RFC 6750, section 3.1).
+    pub unasked: HeaderValue,
+    /// To whoever sent one that is not good, and is not about a key.
+    pub refused: HeaderValue,
+    /// Where the API says who gives tokens for it, as a parameter of other challenges.
+    pub metadata: Arc<str>,
 }
 
 /// The layer: finds out who is asking, counts the request, and leaves both for the handler.
@@ -170,8 +180,17 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
             Some(state.authenticator.authenticate_bound(token, ip, proof).await)
         }
     };
+    let is_bound = matches!(Shown::of(headers), Some(Shown::Bound(_)));
     let key_challenge = match &outcome {
-        Some(Err(error)) => KeyChallenge::of(error, matches!(Shown::of(headers), Some(Shown::Bound(_)))),
+        Some(Err(error)) => KeyChallenge::of(error, is_bound),
+        _ => None,
+    };
+    let challenge = match &outcome {
+        Some(Err(_)) if key_challenge.is_none() => state.challenge.refused,
+        _ => state.challenge.unasked,
+    };
+    let application = match &outcome {
+        Some(Ok(caller)) if matches!(caller.credential, Credential::Application { .. }) => Some(caller.clone()),
         _ => None,
     };
     let (rule, key) = match &outcome {
@@ -190,13 +209,35 @@ pub async fn authenticate(State(state): State<Authentication>, mut request: Requ
                 if let Some(challenge) = key_challenge {
                     challenge.write(headers);
                 }
-                headers.append(header::WWW_AUTHENTICATE, state.challenge);
+                headers.append(header::WWW_AUTHENTICATE, challenge);
+            }
+            if response.status() == StatusCode::FORBIDDEN
+                && let Some(application) = application
+                && let Some(error) = response.extensions().get::<Error>()
+                && let Some(challenge) = insufficient_scope(&application, is_bound, error, &state.challenge.metadata)
+            {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
             write_allowance(response.headers_mut(), &allowance);
             response
         }
         Err(limited) => Error::from(limited).into_response(),
     }
+}
+
+/// What an application is told to ask its person for, where its token's scopes were too narrow (RFC 6750, section 3.1): what
+/// they let through already and what is missing, so that the next token does no less than this one.
+fn insufficient_scope(application: &Caller, is_bound: bool, error: &Error, metadata: &str) -> Option<HeaderValue> {
+    let MissingScope(permission) = MissingScope::of(error)?;
+    let mut scopes = application.credential.scopes().cloned().unwrap_or_default();
+    scopes.0.insert(Scope::Only(permission));
+    let scopes: Vec<String> = scopes.0.iter().map(ToString::to_string).collect();
+    let says = format!("error=\"insufficient_scope\", scope=\"{}\", {metadata}", scopes.join(" "));
+    let challenge = match is_bound {
+        true => format!("DPoP {says}, {}", KeyFault::ALGORITHMS),
+        false => format!("Bearer {says}"),
+    };
+    HeaderValue::from_str(&challenge).ok()
 }
 
 /// Unlike any address.

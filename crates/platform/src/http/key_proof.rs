@@ -69,9 +69,18 @@ pub enum KeyFault {
     Nonce(String),
 }
 
+/// With what proofs may be signed, as challenges say it.
+macro_rules! algs {
+    () => {
+        r#"algs="ES256 ES384 EdDSA RS256 PS256""#
+    };
+}
+
 impl KeyFault {
     /// The challenge for a token that is not good, whatever the key.
-    pub const INVALID_TOKEN: &'static str = r#"DPoP error="invalid_token", algs="ES256 ES384 EdDSA RS256 PS256""#;
+    pub const INVALID_TOKEN: &'static str = concat!(r#"DPoP error="invalid_token", "#, algs!());
+    /// With what proofs may be signed, for another challenge.
+    pub const ALGORITHMS: &'static str = algs!();
     pub const NONCE_HEADER: &'static str = "dpop-nonce";
 
     /// What an error says of a key.
@@ -83,8 +92,8 @@ impl KeyFault {
     pub const fn challenge(&self) -> &'static str {
         match self {
             Self::Missing | Self::Unbound => Self::INVALID_TOKEN,
-            Self::Wrong(_) => r#"DPoP error="invalid_dpop_proof", algs="ES256 ES384 EdDSA RS256 PS256""#,
-            Self::Nonce(_) => r#"DPoP error="use_dpop_nonce", algs="ES256 ES384 EdDSA RS256 PS256""#,
+            Self::Wrong(_) => concat!(r#"DPoP error="invalid_dpop_proof", "#, algs!()),
+            Self::Nonce(_) => concat!(r#"DPoP error="use_dpop_nonce", "#, algs!()),
         }
     }
 

@@ -14,7 +14,8 @@ pub mod openapi;
 
 pub use accept::preferred;
 pub use caller::{
-    Authentication, Authenticator, ClientIp, MaybeSignedIn, RequestOrigin, SignedIn, TrustedProxies, authenticate,
+    Authentication, Authenticator, Challenge, ClientIp, MaybeSignedIn, RequestOrigin, SignedIn, TrustedProxies,
+    authenticate,
 };
 pub use envelope::{Envelope, NoContent, Reply};
 pub use extract::{Json, PageQuery, Path, Query, SkipLimit, given};

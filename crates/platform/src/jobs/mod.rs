@@ -17,12 +17,15 @@
 //! - **Given up**: a job that dies tells its handler in the transaction in which it does ([`Handler::given_up`]),
 //!   so that what waits for it does not wait for ever.
 //! - **Unique**: of the unfinished jobs of a kind, one with each `unique_key`.
+//! - **Places**: a node runs so many jobs at once, and of those that take long half as many ([`Handler::takes_long`]).
 //! - **Periodic** jobs ([`Jobs::every`]) run on one node only, whichever is first. A turn that went well leaves no row:
 //!   one of every few seconds would bury the table in a week.
 //!
 //! A worker looks at once after something was enqueued in its process, then ever more slowly, down to
-//! once a second. Looking is reading: the writer of SQLite is asked only when there is something to claim.
+//! once a second. Looking is reading: the writer of SQLite is asked only when there is something to claim. What is claimed
+//! together is claimed by one statement, and runs that end together are written down in one transaction.
 
+mod ends;
 mod purge;
 mod store;
 mod worker;
@@ -62,6 +65,12 @@ pub trait Handler: Send + Sync {
     /// A run that takes longer is stopped and counts as failed.
     fn timeout(&self) -> Duration {
         Duration::from_secs(10 * 60)
+    }
+
+    /// Whether a run waits for others, for minutes perhaps. Of a node's places such jobs have half, so that a mail with a code
+    /// does not wait behind somebody's questions.
+    fn takes_long(&self) -> bool {
+        false
     }
 }
 
@@ -245,8 +254,11 @@ impl Inner {
         self.handlers.read().unwrap_or_else(PoisonError::into_inner).get(kind).cloned()
     }
 
-    fn kinds(&self) -> Vec<&'static str> {
-        self.handlers.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    /// The kinds that take long, or the others.
+    fn kinds(&self, that_take_long: bool) -> Vec<&'static str> {
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        let wanted = handlers.iter().filter(|(_, handler)| handler.takes_long() == that_take_long);
+        wanted.map(|(kind, _)| *kind).collect()
     }
 
     fn is_periodic(&self, kind: &str) -> bool {

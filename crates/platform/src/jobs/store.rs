@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use rivergen_kernel::{Error, JobId, Result};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, TryInsertResult,
-    sea_query::{Expr, LockBehavior, LockType, OnConflict},
+    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    TryInsertResult, UpdateMany,
+    sea_query::{CommonTableExpression, Expr, LockBehavior, LockType, OnConflict, Query},
 };
 use serde_json::Value;
 
@@ -38,7 +39,8 @@ pub mod job {
         pub attempts: i32,
         pub max_attempts: i32,
         pub unique_key: Option<String>,
-        /// A random name of the run that holds the lease. A run that lost its lease cannot finish the job.
+        /// A random name of the round in which it was claimed, which no job is in twice: of a job's runs, it names one. A run
+        /// that lost its lease cannot finish the job.
         pub claim: Option<String>,
         #[sea_orm(column_type = "Text", nullable)]
         pub last_error: Option<String>,
@@ -171,55 +173,84 @@ pub(super) struct Claimed {
     pub claim: String,
 }
 
-/// Claims up to `limit` due jobs. Reads first, outside any transaction, so that an idle node never writes.
-pub(super) async fn claim(inner: &Inner, limit: u64) -> Result<Vec<Claimed>> {
-    let kinds = inner.kinds();
+/// Claims up to `limit` due jobs of the kinds. Reads first, outside any transaction, so that an idle node never writes.
+pub(super) async fn claim(inner: &Inner, kinds: &[&'static str], limit: u64) -> Result<Vec<Claimed>> {
     if limit == 0 || kinds.is_empty() {
         return Ok(Vec::new());
     }
     let now = inner.clock.now();
     let any: Option<JobId> =
-        due(&kinds, now).select_only().column(job::Column::Id).limit(1).into_tuple().one(inner.db.read()).await?;
+        due(kinds, now).select_only().column(job::Column::Id).limit(1).into_tuple().one(inner.db.read()).await?;
     if any.is_none() {
         return Ok(Vec::new());
     }
 
+    let round = Round { now, until: now + inner.times.lease, runs: random_name(), given_up: random_name() };
     let tx = inner.db.begin().await?;
-    // SKIP LOCKED on PostgreSQL: nodes do not wait for each other's claims. SQLite has one writer.
-    let rows = due(&kinds, now)
-        .limit(limit)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(tx.conn())
-        .await?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        // Each attempt ended without a word: the worker was killed, perhaps by this very job. It is claimed to be given up,
-        // in a transaction of its own.
-        let is_spent = row.attempts >= row.max_attempts;
-        let attempt = if is_spent { row.attempts } else { row.attempts + 1 };
-        let claim = format!("{:032x}", rand::random::<u128>());
-        let held = job::ActiveModel {
-            id: Set(row.id),
-            state: Set(job::State::Running),
-            attempts: Set(attempt),
-            claim: Set(Some(claim.clone())),
-            due_at: Set(now + inner.times.lease),
-            ..Default::default()
-        };
-        job::Entity::update(held).exec(tx.conn()).await?;
-        claimed.push(Claimed {
+    let mut rows = round.claim(kinds, limit).exec_with_returning(tx.conn()).await?;
+    tx.commit().await?;
+    // Whatever the order in which they were written.
+    rows.sort_unstable_by_key(|row| row.id);
+    let claimed = rows.into_iter().map(|row| {
+        let claim = row.claim.unwrap_or_default();
+        let is_spent = claim == round.given_up;
+        Claimed {
             id: row.id,
             kind: row.kind,
             payload: row.payload,
             organization_id: row.organization_id,
-            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
-            last_attempt: attempt >= row.max_attempts,
+            attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            last_attempt: row.attempts >= row.max_attempts,
             lost: is_spent.then(|| row.last_error.unwrap_or_else(|| "its worker died in every attempt".to_owned())),
             claim,
-        });
+        }
+    });
+    Ok(claimed.collect())
+}
+
+/// Jobs that are claimed together, by one statement.
+struct Round {
+    now: DateTime<Utc>,
+    /// When the leases end.
+    until: DateTime<Utc>,
+    /// Claims those that are run.
+    runs: String,
+    /// Claims those of which each attempt ended without a word: the worker was killed, perhaps by this very job. They are
+    /// claimed to be given up, in a transaction of their own.
+    given_up: String,
+}
+
+impl Round {
+    fn claim(&self, kinds: &[&'static str], limit: u64) -> UpdateMany<job::Entity> {
+        // SKIP LOCKED on PostgreSQL: nodes do not wait for each other's claims. SQLite has one writer.
+        let due = due(kinds, self.now)
+            .select_only()
+            .column(job::Column::Id)
+            .limit(limit)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        // By name, because PostgreSQL may ask a subquery of the condition several times, and would lock others each time.
+        let due =
+            CommonTableExpression::new().table_name("due").column(job::Column::Id).query(due.into_query()).to_owned();
+        let chosen = Query::select().column(job::Column::Id).from("due").to_owned();
+        let has_attempts =
+            || sea_orm::ExprTrait::lt(Expr::col(job::Column::Attempts), Expr::col(job::Column::MaxAttempts));
+        let attempt = Expr::case(has_attempts(), sea_orm::ExprTrait::add(Expr::col(job::Column::Attempts), 1))
+            .finally(Expr::col(job::Column::Attempts));
+        let claim =
+            Expr::case(has_attempts(), Expr::value(self.runs.clone())).finally(Expr::value(self.given_up.clone()));
+        let mut update = job::Entity::update_many()
+            .col_expr(job::Column::State, Expr::value(job::State::Running))
+            .col_expr(job::Column::Attempts, attempt.into())
+            .col_expr(job::Column::Claim, claim.into())
+            .col_expr(job::Column::DueAt, Expr::value(self.until))
+            .filter(job::Column::Id.in_subquery(chosen));
+        QueryTrait::query(&mut update).with_cte(due);
+        update
     }
-    tx.commit().await?;
-    Ok(claimed)
+}
+
+fn random_name() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 /// Extends the lease; `false` where it was lost.
@@ -228,39 +259,70 @@ pub(super) async fn extend(inner: &Inner, job: &Claimed) -> Result<bool> {
     let tx = inner.db.begin().await?;
     let extended = job::Entity::update_many()
         .col_expr(job::Column::DueAt, Expr::value(until))
-        .filter(job::Column::Id.eq(job.id))
-        .filter(job::Column::Claim.eq(&job.claim))
+        .filter(held(&[job]))
         .exec(tx.conn())
         .await?;
     tx.commit().await?;
     Ok(extended.rows_affected == 1)
 }
 
-/// Writes down how a run ended.
-pub(super) async fn finish(inner: &Inner, job: &Claimed, outcome: &Result<(), JobError>) -> Result<()> {
+/// How a run ended.
+pub(super) struct End {
+    pub job: Claimed,
+    pub outcome: Result<(), JobError>,
+}
+
+impl End {
+    /// Why the job is not tried again, where it failed for good.
+    pub fn died_of(&self) -> Option<&str> {
+        match &self.outcome {
+            Err(JobError::Retry(error)) if self.job.last_attempt => Some(error),
+            Err(JobError::Fatal(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Writes down, in one transaction, how runs ended that went well or are tried again.
+pub(super) async fn finish(inner: &Inner, ends: &[End]) -> Result<()> {
     let now = inner.clock.now();
+    let (mut done, mut turns) = (Vec::new(), Vec::new());
     let tx = inner.db.begin().await?;
-    match outcome {
-        // What it did shows elsewhere, and when it runs next stands in `periodic_jobs`.
-        Ok(()) if inner.is_periodic(&job.kind) => {
-            let own = job::Entity::delete_many().filter(job::Column::Id.eq(job.id));
-            own.filter(job::Column::Claim.eq(&job.claim)).exec(tx.conn()).await?;
-        }
-        Ok(()) => {
-            end(&tx, job, job::State::Done, None, now).await?;
-        }
-        Err(JobError::Retry(error)) if !job.last_attempt => {
-            back(&tx, job, now + inner.backoff(job.attempt), Some(error)).await?;
-        }
-        Err(JobError::Retry(error) | JobError::Fatal(error)) => {
-            // Whoever has the job by now tells its handler.
-            if end(&tx, job, job::State::Dead, Some(error), now).await?
-                && let Some(handler) = inner.handler(&job.kind)
-            {
-                let payload = serde_json::from_str(&job.payload).unwrap_or_default();
-                handler.given_up(&tx, payload, error).await?;
+    for End { job, outcome } in ends {
+        match outcome {
+            // What it did shows elsewhere, and when it runs next stands in `periodic_jobs`.
+            Ok(()) if inner.is_periodic(&job.kind) => turns.push(job),
+            Ok(()) => done.push(job),
+            Err(JobError::Retry(error) | JobError::Fatal(error)) => {
+                back(&tx, job, now + inner.backoff(job.attempt), Some(error)).await?;
             }
         }
+    }
+    if !turns.is_empty() {
+        job::Entity::delete_many().filter(held(&turns)).exec(tx.conn()).await?;
+    }
+    if !done.is_empty() {
+        let done = ended(job::State::Done, now).filter(held(&done));
+        done.col_expr(job::Column::Payload, Expr::value("null")).exec(tx.conn()).await?;
+    }
+    tx.commit().await
+}
+
+/// Writes down that the job is dead, and tells its handler, in a transaction that it shares with no other: where its handler
+/// fails, that is nobody else's fault.
+pub(super) async fn give_up(inner: &Inner, job: &Claimed, error: &str) -> Result<()> {
+    let tx = inner.db.begin().await?;
+    let dead = ended(job::State::Dead, inner.clock.now())
+        .col_expr(job::Column::LastError, Expr::value(shortened(error)))
+        .filter(held(&[job]))
+        .exec(tx.conn())
+        .await?;
+    // Whoever has the job by now tells its handler.
+    if dead.rows_affected == 1
+        && let Some(handler) = inner.handler(&job.kind)
+    {
+        let payload = serde_json::from_str(&job.payload).unwrap_or_default();
+        handler.given_up(&tx, payload, error).await?;
     }
     tx.commit().await
 }
@@ -286,29 +348,24 @@ async fn back(tx: &Transaction, job: &Claimed, due_at: DateTime<Utc>, error: Opt
     if let Some(error) = error {
         update = update.col_expr(job::Column::LastError, Expr::value(shortened(error)));
     }
-    update.filter(job::Column::Id.eq(job.id)).filter(job::Column::Claim.eq(&job.claim)).exec(tx.conn()).await.map(drop)
+    update.filter(held(&[job])).exec(tx.conn()).await.map(drop)
 }
 
-/// Ends a job for good; `false` where the claim does not hold any more.
-async fn end(
-    tx: &Transaction,
-    job: &Claimed,
-    state: job::State,
-    error: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<bool, DbErr> {
-    let mut update = job::Entity::update_many()
+/// Ends jobs for good.
+fn ended(state: job::State, now: DateTime<Utc>) -> UpdateMany<job::Entity> {
+    job::Entity::update_many()
         .col_expr(job::Column::State, Expr::value(state))
         .col_expr(job::Column::FinishedAt, Expr::value(now))
-        .col_expr(job::Column::Claim, Expr::value(None::<String>));
-    if let Some(error) = error {
-        update = update.col_expr(job::Column::LastError, Expr::value(shortened(error)));
-    }
-    if state == job::State::Done {
-        update = update.col_expr(job::Column::Payload, Expr::value("null"));
-    }
-    let held = update.filter(job::Column::Id.eq(job.id)).filter(job::Column::Claim.eq(&job.claim));
-    Ok(held.exec(tx.conn()).await?.rows_affected == 1)
+        .col_expr(job::Column::Claim, Expr::value(None::<String>))
+}
+
+/// Those of the jobs that their runs still hold, each by its own claim: another run of the same node may hold one by now.
+fn held(jobs: &[&Claimed]) -> Condition {
+    let by_claim = jobs.iter().fold(Condition::any(), |any, job| {
+        any.add(Condition::all().add(job::Column::Id.eq(job.id)).add(job::Column::Claim.eq(&job.claim)))
+    });
+    // The ids by themselves too: so each is looked up by its key.
+    Condition::all().add(job::Column::Id.is_in(jobs.iter().map(|job| job.id))).add(by_claim)
 }
 
 /// Within bounds, and without the zero bytes that PostgreSQL cannot keep.
@@ -367,21 +424,45 @@ pub(super) async fn enqueue_periodic(inner: &Inner) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
     use crate::{Database, db::DatabaseConfig, migrations::migrations};
 
-    #[tokio::test]
-    async fn looking_for_jobs_reads_one_range_of_one_index() {
+    async fn plan(query: Statement) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("test.sqlite").display());
         let db = Database::connect(&DatabaseConfig { url, max_connections: 1 }).await.unwrap();
         db.migrate(migrations).await.unwrap();
-        let query = due(&["a", "b"], Utc::now()).limit(1).build(DbBackend::Sqlite);
         let explain = Statement { sql: format!("EXPLAIN QUERY PLAN {}", query.sql), ..query };
         let plan = db.read().query_all_raw(explain).await.unwrap();
-        let plan: Vec<String> = plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
-        assert_eq!(plan, ["SEARCH jobs USING INDEX jobs_due (due_at<?)"]);
+        plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
+    }
+
+    const DUE: &str = "SEARCH jobs USING INDEX jobs_due (due_at<?)";
+
+    #[tokio::test]
+    async fn looking_for_jobs_reads_one_range_of_one_index() {
+        assert_eq!(plan(due(&["a", "b"], Utc::now()).limit(1).build(DbBackend::Sqlite)).await, [DUE]);
+    }
+
+    fn round() -> Round {
+        let now = Utc::now();
+        Round { now, until: now, runs: "runs".to_owned(), given_up: "given up".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn claiming_reads_no_more_and_finds_the_rows_by_their_keys() {
+        let plan = plan(round().claim(&["a", "b"], 4).build(DbBackend::Sqlite)).await;
+        assert!(plan.iter().any(|step| step == DUE), "{plan:?}");
+        assert!(plan.iter().any(|step| step.contains("USING INTEGER PRIMARY KEY (rowid=?)")), "{plan:?}");
+        assert!(!plan.iter().any(|step| step == "SCAN jobs"), "{plan:?}");
+    }
+
+    #[test]
+    fn a_claim_of_postgresql_waits_for_no_other_and_is_chosen_once() {
+        let sql = round().claim(&["a"], 4).build(DbBackend::Postgres).sql;
+        assert!(sql.starts_with("WITH \"due\" (\"id\") AS (SELECT"), "{sql}");
+        assert!(sql.contains("FOR UPDATE SKIP LOCKED) UPDATE \"jobs\""), "{sql}");
     }
 }

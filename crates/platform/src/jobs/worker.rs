@@ -13,7 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Inner, JobContext, JobError,
-    store::{self, Claimed},
+    ends::{self, Ends},
+    store::{self, Claimed, End},
 };
 
 /// The first wait after something was enqueued; it doubles up to the poll interval.
@@ -25,6 +26,8 @@ pub struct JobsHandle {
     abandon: CancellationToken,
     looking: JoinHandle<()>,
     running: TaskTracker,
+    /// Ends when nobody is left whose end is to be written down.
+    writing: JoinHandle<()>,
 }
 
 impl JobsHandle {
@@ -36,12 +39,15 @@ impl JobsHandle {
             tracing::error!(%error, "the job worker had failed");
         }
         self.running.close();
-        if timeout(patience, self.running.wait()).await.is_ok() {
-            return true;
+        let all_finished = timeout(patience, self.running.wait()).await.is_ok();
+        if !all_finished {
+            self.abandon.cancel();
+            self.running.wait().await;
         }
-        self.abandon.cancel();
-        self.running.wait().await;
-        false
+        if let Err(error) = self.writing.await {
+            tracing::error!(%error, "the ends of jobs were not all written down");
+        }
+        all_finished
     }
 }
 
@@ -49,8 +55,9 @@ pub(super) fn start(inner: Arc<Inner>, concurrency: usize) -> JobsHandle {
     let stop = CancellationToken::new();
     let abandon = CancellationToken::new();
     let running = TaskTracker::new();
-    let looking = tokio::spawn(look(inner, concurrency.max(1), stop.clone(), abandon.clone(), running.clone()));
-    JobsHandle { stop, abandon, looking, running }
+    let (ends, writing) = ends::start(inner.clone());
+    let looking = tokio::spawn(look(inner, concurrency.max(1), stop.clone(), abandon.clone(), running.clone(), ends));
+    JobsHandle { stop, abandon, looking, running, writing }
 }
 
 /// Claims as many jobs as there are free places, until told to stop.
@@ -60,20 +67,24 @@ async fn look(
     stop: CancellationToken,
     abandon: CancellationToken,
     running: TaskTracker,
+    ends: Ends,
 ) {
     let places = Arc::new(Semaphore::new(concurrency));
+    let long_places = Arc::new(Semaphore::new((concurrency / 2).max(1)));
     let mut wait = SOONEST;
     while !stop.is_cancelled() {
-        match turn(&inner, places.available_permits()).await {
+        match turn(&inner, || (places.available_permits(), long_places.available_permits())).await {
             Ok(claimed) if !claimed.is_empty() => {
                 wait = SOONEST;
                 for job in claimed {
                     // Claimed for a place that was free, and this loop alone takes places.
                     let Ok(place) = places.clone().try_acquire_owned() else { break };
-                    let (inner, stop, abandon) = (inner.clone(), stop.clone(), abandon.clone());
+                    let takes_long = inner.handler(&job.kind).is_some_and(|handler| handler.takes_long());
+                    let long_place = takes_long.then(|| long_places.clone().try_acquire_owned().ok()).flatten();
+                    let (inner, stop, abandon, ends) = (inner.clone(), stop.clone(), abandon.clone(), ends.clone());
                     running.spawn(async move {
-                        run(&inner, job, stop, abandon).await;
-                        drop(place);
+                        run(&inner, job, stop, abandon, Some(&ends)).await;
+                        drop((place, long_place));
                     });
                 }
             }
@@ -87,33 +98,43 @@ async fn look(
             () = stop.cancelled() => return,
             // Full: nothing can be taken until a place is free.
             _ = places.acquire(), if places.available_permits() == 0 => wait = SOONEST,
+            _ = long_places.acquire(), if long_places.available_permits() == 0 => wait = SOONEST,
             () = inner.enqueued.notified() => wait = SOONEST,
             () = sleep(wait), if places.available_permits() > 0 => wait = (wait * 2).min(inner.times.poll),
         }
     }
 }
 
-async fn turn(inner: &Inner, places: usize) -> Result<Vec<Claimed>> {
+/// Claims what takes long, for the places that it may have; where there is none of it, the rest. `free` answers how many
+/// places there are, and how many for what takes long.
+async fn turn(inner: &Inner, free: impl Fn() -> (usize, usize)) -> Result<Vec<Claimed>> {
     store::enqueue_periodic(inner).await?;
-    store::claim(inner, places as u64).await
+    // As late as this: runs that ended together give their places back together, and what follows them is claimed at once.
+    let (places, long_places) = free();
+    let claimed = store::claim(inner, &inner.kinds(true), places.min(long_places) as u64).await?;
+    if !claimed.is_empty() {
+        return Ok(claimed);
+    }
+    store::claim(inner, &inner.kinds(false), places as u64).await
 }
 
 pub(super) async fn run_due(inner: &Inner) -> Result<usize> {
     let mut runs = 0;
     loop {
-        let claimed = turn(inner, 1).await?;
+        let claimed = turn(inner, || (1, 1)).await?;
         if claimed.is_empty() {
             return Ok(runs);
         }
         for job in claimed {
             runs += usize::from(job.lost.is_none());
-            run(inner, job, CancellationToken::new(), CancellationToken::new()).await;
+            run(inner, job, CancellationToken::new(), CancellationToken::new(), None).await;
         }
     }
 }
 
-/// Runs one job to whatever end, and writes the end down; one that has no attempt left is given up.
-async fn run(inner: &Inner, job: Claimed, stop: CancellationToken, abandon: CancellationToken) {
+/// Runs one job to whatever end, and writes the end down, with others where there are `ends`; one that has no attempt left
+/// is given up.
+async fn run(inner: &Inner, job: Claimed, stop: CancellationToken, abandon: CancellationToken, ends: Option<&Ends>) {
     let outcome = tokio::select! {
         outcome = handle(inner, &job, stop) => outcome,
         () = keep_lease(inner, &job) => {
@@ -127,24 +148,29 @@ async fn run(inner: &Inner, job: Claimed, stop: CancellationToken, abandon: Canc
             return;
         }
     };
-    let label = match &outcome {
+    let (id, kind, attempt) = (job.id, job.kind.clone(), job.attempt);
+    let end = End { job, outcome };
+    let label = match &end.outcome {
         Ok(()) => "done",
-        Err(JobError::Retry(_)) if !job.last_attempt => "retried",
-        Err(_) => "dead",
+        Err(_) if end.died_of().is_some() => "dead",
+        Err(_) => "retried",
     };
-    metrics::counter!("rivergen_jobs_total", "kind" => job.kind.clone(), "outcome" => label).increment(1);
-    match &outcome {
-        Ok(()) => tracing::debug!(job = %job.id, kind = job.kind, "a job is done"),
-        Err(error) if label == "dead" => {
-            tracing::error!(job = %job.id, kind = job.kind, attempt = job.attempt, %error, "a job is dead");
-        }
-        Err(error) => {
-            tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempt, %error, "a job failed; it is tried again");
-        }
+    metrics::counter!("rivergen_jobs_total", "kind" => kind.clone(), "outcome" => label).increment(1);
+    match &end.outcome {
+        Ok(()) => tracing::debug!(job = %id, kind, "a job is done"),
+        Err(error) if label == "dead" => tracing::error!(job = %id, kind, attempt, %error, "a job is dead"),
+        Err(error) => tracing::warn!(job = %id, kind, attempt, %error, "a job failed; it is tried again"),
     }
-    if let Err(error) = store::finish(inner, &job, &outcome).await {
+    let written = if let Some(error) = end.died_of() {
+        store::give_up(inner, &end.job, error).await
+    } else if let Some(ends) = ends {
+        ends.write(end).await
+    } else {
+        store::finish(inner, &[end]).await
+    };
+    if let Err(error) = written {
         // The lease ends and the job runs again: at least once is what was promised.
-        tracing::error!(%error, job = %job.id, kind = job.kind, "the end of a job could not be written down");
+        tracing::error!(%error, job = %id, kind, "the end of a job could not be written down");
     }
 }
 

@@ -1,11 +1,15 @@
-//! Limits that survive a restart and hold for all nodes together: of sign-ins, sign-ups and mails.
+//! Limits that survive a restart and hold for all nodes together: of sign-ins with a password, sign-ups, invitations and mails.
 //!
 //! The state is the same one number as in memory, when the key would be full again, as a row. It is read before the
 //! work and written in the work's own transaction ([`Uses::keep`]); in between, this node's memory bounds what comes at
 //! the same moment.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
+use chrono::{DateTime, Utc};
 use rivergen_kernel::{Result, TokenHash};
 use sea_orm::{
     ActiveValue::Set,
@@ -67,10 +71,9 @@ impl Limits {
         let mut bounds = Vec::new();
         for (rule, key) in wanted {
             let (limit, per) = self.numbers(rule);
-            if self.config.enabled && limit > 0 && !per.is_zero() {
-                let key_hash = hex::encode(TokenHash::of(key).0);
+            if self.is_kept(rule) {
                 let one = micros(per) / i64::from(limit);
-                uses.push(Use { rule: rule.name, key_hash, now: now.timestamp_micros(), one });
+                uses.push(Use { rule: rule.name, key_hash: hash(key), now: now.timestamp_micros(), one });
                 bounds.push((limit, per));
             }
         }
@@ -87,15 +90,77 @@ impl Limits {
         let rows = state::Entity::find().filter(any).all(db).await?;
         for (one, (limit, per)) in uses.iter().zip(bounds) {
             let row = rows.iter().find(|row| row.rule == one.rule && row.key_hash == one.key_hash);
-            let full_at = row.map_or(one.now, |row| std::cmp::max(row.full_at, one.now));
-            let wait = full_at + one.one - micros(per) - one.now;
-            if wait > 0 {
-                let wait = Duration::from_micros(wait.unsigned_abs());
-                let reset_at = now + Duration::from_micros((full_at - one.now).unsigned_abs());
-                return Err(Limited { rule: one.rule, limit, reset_at, retry_after: wait }.into());
-            }
+            one.allowed(row.map(|row| row.full_at), limit, per, now)?;
         }
         Ok(Uses(uses))
+    }
+
+    /// Whether uses of the rule are bounded, and so written down.
+    fn is_kept(&self, rule: &Rule) -> bool {
+        let (limit, per) = self.numbers(rule);
+        self.config.enabled && limit > 0 && !per.is_zero()
+    }
+
+    /// The keys of one rule as they stand in the database, to be checked each for itself: of many addresses in one call, one
+    /// that is over the limit holds nothing up for the others.
+    pub async fn each(&self, db: &impl ConnectionTrait, rule: &Rule, keys: &[&str]) -> Result<Each<'_>> {
+        let mut full_at = HashMap::new();
+        if self.is_kept(rule) && !keys.is_empty() {
+            // The primary key is (rule, key_hash).
+            let rows = state::Entity::find()
+                .filter(state::Column::Rule.eq(rule.name))
+                .filter(state::Column::KeyHash.is_in(keys.iter().map(|key| hash(key))))
+                .all(db)
+                .await?;
+            full_at.extend(rows.into_iter().map(|row| (row.key_hash, row.full_at)));
+        }
+        Ok(Each { limits: self, rule: *rule, now: self.clock.now(), full_at, uses: BTreeMap::new() })
+    }
+}
+
+/// What [`Limits::each`] answers.
+pub struct Each<'a> {
+    limits: &'a Limits,
+    rule: Rule,
+    now: DateTime<Utc>,
+    /// By the hashes of keys.
+    full_at: HashMap<String, i64>,
+    /// By key: all transactions write theirs in one order, and none waits for another in a circle.
+    uses: BTreeMap<String, Use>,
+}
+
+impl Each<'_> {
+    /// Uses the rule for one of the keys, which is used once; or says how long to wait.
+    pub fn check(&mut self, key: &str) -> Result<(), Limited> {
+        self.limits.check(&self.rule, key)?;
+        if !self.limits.is_kept(&self.rule) {
+            return Ok(());
+        }
+        let (limit, per) = self.limits.numbers(&self.rule);
+        let one = micros(per) / i64::from(limit);
+        let one = Use { rule: self.rule.name, key_hash: hash(key), now: self.now.timestamp_micros(), one };
+        one.allowed(self.full_at.get(&one.key_hash).copied(), limit, per, self.now)?;
+        self.uses.insert(key.to_owned(), one);
+        Ok(())
+    }
+
+    /// Those that were allowed, and of whose keys something came.
+    pub fn uses_of(self, came: impl Fn(&str) -> bool) -> Uses {
+        Uses(self.uses.into_iter().filter(|(key, _)| came(key)).map(|(_, one)| one).collect())
+    }
+}
+
+impl Use {
+    /// Whether there is one more, where the key would be full again then.
+    fn allowed(&self, full_at: Option<i64>, limit: u32, per: Duration, now: DateTime<Utc>) -> Result<(), Limited> {
+        let full_at = full_at.map_or(self.now, |at| std::cmp::max(at, self.now));
+        let wait = full_at + self.one - micros(per) - self.now;
+        if wait <= 0 {
+            return Ok(());
+        }
+        let wait = Duration::from_micros(wait.unsigned_abs());
+        let reset_at = now + Duration::from_micros((full_at - self.now).unsigned_abs());
+        Err(Limited { rule: self.rule, limit, reset_at, retry_after: wait })
     }
 }
 
@@ -118,6 +183,10 @@ impl Uses {
         state::Entity::insert_many(rows).on_conflict(onto).exec_without_returning(tx.conn()).await?;
         Ok(())
     }
+}
+
+fn hash(key: &str) -> String {
+    hex::encode(TokenHash::of(key).0)
 }
 
 fn micros(time: Duration) -> i64 {

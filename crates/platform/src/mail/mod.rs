@@ -12,7 +12,7 @@ use rivergen_kernel::{Error, JobId, Result};
 use serde::{Deserialize, Serialize};
 
 pub use deliver::{Delivery, MailConfig, MailConfigError, Security, Transport};
-pub use template::{Action, MailTemplate, escape};
+pub use template::{Action, MailTemplate, Table, escape};
 
 use crate::{
     Platform, Transaction,

@@ -1,5 +1,5 @@
-//! The one look of all mails: a title, some paragraphs, perhaps a button, a footer. From it come a plain
-//! text and an HTML part that say the same.
+//! The one look of all mails: a title, some paragraphs, perhaps a table and a button, a footer. From it come
+//! a plain text and an HTML part that say the same.
 //!
 //! The HTML has its styles inline (many readers drop the rest), no pictures and no tracking, and follows
 //! the reader's light or dark colours.
@@ -13,11 +13,19 @@ pub struct Action {
     pub url: String,
 }
 
+/// A few rows, as plain text in every cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
 /// What a mail says, as plain text in every field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MailTemplate {
     pub title: String,
     pub paragraphs: Vec<String>,
+    pub table: Option<Table>,
     pub action: Option<Action>,
     /// Why one gets this mail, and what to do when it was not oneself.
     pub footer: String,
@@ -30,6 +38,11 @@ impl MailTemplate {
 
     pub fn paragraph(mut self, text: impl Into<String>) -> Self {
         self.paragraphs.push(text.into());
+        self
+    }
+
+    pub fn table(mut self, table: Table) -> Self {
+        self.table = Some(table);
         self
     }
 
@@ -52,6 +65,10 @@ impl MailTemplate {
     pub fn text(&self) -> String {
         let mut parts = vec![self.title.clone()];
         parts.extend(self.paragraphs.iter().cloned());
+        if let Some(table) = &self.table {
+            let lines = std::iter::once(&table.columns).chain(&table.rows).map(|cells| cells.join(" | "));
+            parts.push(lines.collect::<Vec<_>>().join("\n"));
+        }
         if let Some(action) = &self.action {
             parts.push(format!("{}:\n{}", action.label, action.url));
         }
@@ -69,6 +86,7 @@ impl MailTemplate {
             .iter()
             .map(|text| format!("<p style=\"margin:0 0 16px;\">{}</p>\n", escape(text)))
             .collect();
+        let table = self.table.as_ref().map(in_cells).unwrap_or_default();
         let action = self.action.as_ref().map(button).unwrap_or_default();
         let footer = match self.footer.as_str() {
             "" => String::new(),
@@ -90,11 +108,25 @@ impl MailTemplate {
              <body style=\"margin:0;padding:32px 16px;font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif;\">\n\
              <div style=\"max-width:560px;margin:0 auto;\">\n\
              <h1 style=\"margin:0 0 24px;font-size:22px;line-height:1.3;\">{title}</h1>\n\
-             {paragraphs}{action}{footer}</div>\n\
+             {paragraphs}{table}{action}{footer}</div>\n\
              </body>\n\
              </html>\n"
         )
     }
+}
+
+fn in_cells(table: &Table) -> String {
+    let row = |cells: &Vec<String>, kind: &str| {
+        let cell = |text: &String| {
+            format!("<{kind} style=\"padding:4px 12px 4px 0;text-align:left;\">{}</{kind}>", escape(text))
+        };
+        format!("<tr>{}</tr>\n", cells.iter().map(cell).collect::<String>())
+    };
+    let rows: String = table.rows.iter().map(|cells| row(cells, "td")).collect();
+    format!(
+        "<table style=\"margin:0 0 16px;border-collapse:collapse;\">\n{}{rows}</table>\n",
+        row(&table.columns, "th")
+    )
 }
 
 /// A link that looks like a button, and the address below it for readers that show none. Only web
@@ -142,6 +174,14 @@ mod tests {
         assert!(html.contains("Join &lt;b&gt;Acme&lt;/b&gt;"));
         assert!(html.contains("href=\"https://example.com/?a=1&amp;b=&quot;&gt;&lt;script&gt;\""));
         assert!(template.text().contains("<script>alert(1)</script>"), "plain text is not escaped");
+    }
+
+    #[test]
+    fn a_table_is_in_both_parts() {
+        let rows = vec![vec!["<EU>".to_owned(), "4".to_owned()]];
+        let template = MailTemplate::new("x").table(Table { columns: vec!["region".into(), "n".into()], rows });
+        assert!(template.text().contains("region | n\n<EU> | 4"), "{}", template.text());
+        assert!(template.html().contains(">&lt;EU&gt;</td>"), "{}", template.html());
     }
 
     #[test]

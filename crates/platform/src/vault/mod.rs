@@ -117,7 +117,10 @@ pub enum VaultError {
 
 impl From<VaultError> for rivergen_kernel::Error {
     fn from(error: VaultError) -> Self {
-        Self::internal(error)
+        match error {
+            VaultError::Database(error) => error.into(),
+            error => Self::internal(error),
+        }
     }
 }
 
@@ -208,28 +211,6 @@ impl Vault {
 
     /// Opens what was sealed for the same owner and context.
     pub async fn open(&self, owner: Owner, context: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>> {
-        self.open_on(self.0.db.read(), true, owner, context, sealed).await
-    }
-
-    /// Like [`open`](Self::open), inside a transaction, which may have sealed it itself.
-    pub async fn open_in(
-        &self,
-        tx: &Transaction,
-        owner: Owner,
-        context: &str,
-        sealed: &Sealed,
-    ) -> Result<Zeroizing<Vec<u8>>> {
-        self.open_on(tx.conn(), false, owner, context, sealed).await
-    }
-
-    async fn open_on(
-        &self,
-        conn: &impl ConnectionTrait,
-        committed: bool,
-        owner: Owner,
-        context: &str,
-        sealed: &Sealed,
-    ) -> Result<Zeroizing<Vec<u8>>> {
         let (header, rest) = sealed.0.split_at_checked(HEADER).ok_or(VaultError::Malformed)?;
         let [FORMAT, version @ ..] = header else { return Err(VaultError::Malformed) };
         let version = i32::from_be_bytes(version.try_into().map_err(|_| VaultError::Malformed)?);
@@ -240,11 +221,12 @@ impl Vault {
             Some(key) => key,
             None => {
                 let generation = self.0.generation.load(Ordering::SeqCst);
-                let row = find(owner).filter(data_keys::Column::Version.eq(version)).one(conn).await?;
+                let (db, found) = (self.0.db.clone(), find(owner).filter(data_keys::Column::Version.eq(version)));
+                // Queries open files too, on a runtime of their own.
+                let row = self.0.db.at_home(async move { found.one(db.read()).await }).await?;
                 let row = row.ok_or(VaultError::NoDataKey { owner, version })?;
-                if committed {
-                    self.0.unconfirmed().remove(&row.id);
-                }
+                // It is seen from outside of the transaction that made it.
+                self.0.unconfirmed().remove(&row.id);
                 self.0.opened(&row, owner, generation)?
             }
         };

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use rivergen_kernel::{OrganizationId, UserId};
 use rivergen_platform::audit::{
-    self, Actor, AuditRecord, BreakReason, Chain, ExportReport, Extent, FaultReason, log, verify_export,
+    self, Actor, AuditRecord, BreakReason, Chain, ExportReport, Extent, FaultReason, Rows, log, verify_export,
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn record(test: &TestDatabase, organization: Option<OrganizationId>, actio
 
 async fn export(test: &TestDatabase, organization: Option<OrganizationId>) -> Vec<String> {
     let head = audit::head(test.db.read(), Chain::of(organization)).await.unwrap().unwrap();
-    let export = audit::export(test.db.clone(), log::Entity::find(), head, Extent::Whole);
+    let export = audit::export(test.db.clone(), Rows::Along(Box::new(log::Entity::find())), head, Extent::Whole);
     lines(export.try_collect::<Vec<_>>().await.unwrap().concat())
 }
 
@@ -161,7 +161,7 @@ async fn what_a_filter_chose_is_verified_as_far_as_it_goes(test: &TestDatabase) 
     let whole = three(test).await;
     record(test, Some(ACME), "four").await;
     let head = audit::head(test.db.read(), Chain::of(Some(ACME))).await.unwrap().unwrap();
-    let rows = log::Entity::find().filter(log::Column::Action.ne("two"));
+    let rows = Rows::Along(Box::new(log::Entity::find().filter(log::Column::Action.ne("two"))));
     let filtered = audit::export(test.db.clone(), rows, head, Extent::Selected).try_collect::<Vec<_>>().await.unwrap();
     let filtered = lines(filtered.concat());
     assert_eq!(filtered.len(), 3);

@@ -60,11 +60,12 @@ async fn what_was_read_before_the_node_listened_again_is_forgotten() {
     database.open().await;
     // The database answers again and the node does not listen yet.
     kept.load(ADA, async { Ok(1) }).await.unwrap();
-    change(&database.db).await;
+    let other = database.another_node().await;
+    change(&other).await;
     eventually("the node to forget what it kept", || kept.get(&ADA).is_none()).await;
     // From now on it hears again.
     kept.load(ADA, async { Ok(2) }).await.unwrap();
-    change(&database.db).await;
+    change(&other).await;
     eventually("the node to hear of the change", || kept.get(&ADA).is_none()).await;
     database.remove().await;
 }

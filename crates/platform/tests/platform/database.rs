@@ -58,6 +58,12 @@ impl TestDatabase {
         connect(&self.url).await
     }
 
+    /// As [`Self::another_node`], on a runtime of its own, with which it ends as by `kill -9`.
+    pub async fn another_node_on(&self, runtime: &tokio::runtime::Handle) -> Database {
+        let url = self.url.clone();
+        runtime.spawn(async move { connect(&url).await }).await.unwrap()
+    }
+
     /// As [`Self::another_node`], which reaches the database through the address given (PostgreSQL).
     pub async fn another_node_through(&self, address: std::net::SocketAddr) -> Database {
         let mut url: url::Url = self.url.parse().unwrap();

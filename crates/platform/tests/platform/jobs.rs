@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,7 @@ use rivergen_platform::{
     Transaction, idempotency,
     jobs::{Handler, JobContext, JobError, JobOptions, JobTimes, Jobs, job},
 };
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -36,6 +39,13 @@ on_both_databases!(
     a_turn_that_went_well_leaves_no_row,
     a_worker_finds_new_jobs_soon_and_stops_in_order,
     a_job_that_does_not_stop_is_given_back,
+    what_takes_long_leaves_places_to_the_rest,
+    a_round_gives_up_what_is_spent_and_runs_the_rest,
+    ends_that_come_together_are_written_down_together,
+    a_lost_lease_ends_nothing_among_others,
+    an_end_that_panics_takes_no_other_with_it,
+    a_job_that_cannot_be_given_up_holds_no_other_back,
+    what_a_killed_worker_had_not_written_down_runs_again,
     finished_jobs_and_spent_keys_are_purged,
 );
 
@@ -347,7 +357,7 @@ async fn a_turn_that_went_well_leaves_no_row(test: &TestDatabase) {
 }
 
 async fn wait_for(what: impl Fn() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..3_000 {
         if what() {
             return;
         }
@@ -384,6 +394,236 @@ async fn a_job_that_does_not_stop_is_given_back(test: &TestDatabase) {
     let row = row(test, id).await;
     assert_eq!((row.state, row.attempts), (job::State::Queued, 0), "to be run at once, with all its attempts");
     assert!(row.due_at <= test.clock.now());
+}
+
+/// Runs until it is let go.
+struct Long {
+    started: Semaphore,
+    let_go: Semaphore,
+}
+
+#[async_trait]
+impl Handler for Long {
+    async fn run(&self, _: Value, _: JobContext) -> Result<(), JobError> {
+        self.started.add_permits(1);
+        let _place = self.let_go.acquire().await.unwrap();
+        Ok(())
+    }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
+}
+
+async fn what_takes_long_leaves_places_to_the_rest(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    let long = Arc::new(Long { started: Semaphore::new(0), let_go: Semaphore::new(0) });
+    jobs.register("test.long", long.clone());
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        let tx = test.db.begin().await.unwrap();
+        ids.push(jobs.enqueue(&tx, "test.long", &n, JobOptions::default()).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+    enqueue(test, &jobs, json!("behind them"), JobOptions::default()).await;
+    let worker = jobs.start(4);
+    wait_for(|| handler.runs() == 1).await;
+    assert!(long.started.available_permits() <= 2, "half of the places at most");
+    long.let_go.add_permits(1);
+    wait_for(|| long.started.available_permits() == 6).await;
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    for id in ids {
+        assert_eq!(row(test, id).await.state, job::State::Done);
+    }
+}
+
+async fn a_round_gives_up_what_is_spent_and_runs_the_rest(test: &TestDatabase) {
+    let (jobs, handler) = jobs(test);
+    settled(&jobs).await;
+    let spent = enqueue(test, &jobs, json!("spent"), JobOptions { max_attempts: 1, ..Default::default() }).await;
+    die_in_a_run(test, "test").await;
+    let fresh = enqueue(test, &jobs, json!("fresh"), JobOptions { max_attempts: 1, ..Default::default() }).await;
+    test.time.advance(Span::seconds(61));
+    let worker = jobs.start(4);
+    wait_for(|| handler.runs() == 1 && handler.given_up.lock().unwrap().len() == 1).await;
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    assert_eq!(handler.runs.lock().unwrap()[0].1, json!("fresh"));
+    assert_eq!(*handler.given_up.lock().unwrap(), [(json!("spent"), DIED.to_owned())]);
+    let (spent, fresh) = (row(test, spent).await, row(test, fresh).await);
+    assert_eq!((spent.state, spent.attempts), (job::State::Dead, 1));
+    assert_eq!((fresh.state, fresh.attempts), (job::State::Done, 1));
+}
+
+/// Ends as its payload says, when it is let go; and cannot be given up.
+struct Gated {
+    started: Semaphore,
+    let_go: Semaphore,
+    ended: AtomicUsize,
+}
+
+#[async_trait]
+impl Handler for Gated {
+    async fn run(&self, payload: Value, _: JobContext) -> Result<(), JobError> {
+        self.started.add_permits(1);
+        self.let_go.acquire().await.unwrap().forget();
+        self.ended.fetch_add(1, Ordering::SeqCst);
+        match payload.as_str() {
+            Some("retry") => Err(JobError::retry("not yet")),
+            Some("fatal") => Err(JobError::fatal("never")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn given_up(&self, _: &Transaction, _: Value, _: &str) -> Result<()> {
+        Err(Error::internal("not now"))
+    }
+}
+
+/// One job for each payload, to be run all at once.
+struct Crowd {
+    jobs: Jobs,
+    handler: Arc<Gated>,
+    ids: Vec<JobId>,
+}
+
+impl Crowd {
+    async fn of(test: &TestDatabase, payloads: &[&str]) -> Self {
+        let jobs = Jobs::new(test.db.clone(), test.clock.clone());
+        settled(&jobs).await;
+        let handler =
+            Arc::new(Gated { started: Semaphore::new(0), let_go: Semaphore::new(0), ended: AtomicUsize::new(0) });
+        jobs.register("test", handler.clone());
+        let mut ids = Vec::new();
+        for payload in payloads {
+            ids.push(enqueue(test, &jobs, json!(payload), JobOptions::default()).await);
+        }
+        Self { jobs, handler, ids }
+    }
+
+    /// Lets all runs end while no end can be written down: on SQLite another has the writer, on PostgreSQL the rows. So
+    /// all but those of the first transaction wait together. Answers what is in the way.
+    async fn end(&self, test: &TestDatabase) -> Transaction {
+        let size = self.ids.len();
+        self.handler.started.acquire_many(u32::try_from(size).unwrap()).await.unwrap().forget();
+        let tx = test.db.begin().await.unwrap();
+        tx.conn().execute_unprepared("UPDATE jobs SET claim = claim").await.unwrap();
+        self.handler.let_go.add_permits(size);
+        wait_for(|| self.handler.ended.load(Ordering::SeqCst) == size).await;
+        tx
+    }
+
+    async fn rows(&self, test: &TestDatabase) -> Vec<job::Model> {
+        let mut rows = Vec::new();
+        for id in &self.ids {
+            rows.push(row(test, *id).await);
+        }
+        rows
+    }
+
+    async fn states(&self, test: &TestDatabase) -> Vec<job::State> {
+        self.rows(test).await.into_iter().map(|row| row.state).collect()
+    }
+}
+
+/// Transactions that have ended jobs (PostgreSQL), or all that were ever committed (SQLite).
+async fn transactions(test: &TestDatabase) -> usize {
+    if test.is_postgres() {
+        let sql = "SELECT count(DISTINCT xmin::text) FROM jobs WHERE kind = 'test' AND state = 'done'";
+        let row = test.db.read().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
+        let count: i64 = row.unwrap().try_get_by_index(0).unwrap();
+        return usize::try_from(count).unwrap();
+    }
+    // A frame of the log is a page behind 24 bytes; the second four of these are zero but in the last frame of a commit.
+    let log = std::fs::read(test.folder.path().join("test.sqlite-wal")).unwrap();
+    let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    log[32..].chunks_exact(24 + page).filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+async fn ends_that_come_together_are_written_down_together(test: &TestDatabase) {
+    let crowd = Crowd::of(test, &["ok"; 12]).await;
+    let worker = crowd.jobs.start(12);
+    let in_the_way = crowd.end(test).await;
+    let before = transactions(test).await;
+    in_the_way.commit().await.unwrap();
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    assert_eq!(crowd.states(test).await, [job::State::Done; 12]);
+    // The first to come, the others, and (on SQLite) the one that was in the way.
+    let written = transactions(test).await - before;
+    assert!((1..=6).contains(&written), "{written} transactions for 12 jobs");
+}
+
+async fn a_lost_lease_ends_nothing_among_others(test: &TestDatabase) {
+    let crowd = Crowd::of(test, &["ok", "ok", "retry", "retry"]).await;
+    let worker = crowd.jobs.start(4);
+    let in_the_way = crowd.end(test).await;
+    // As another worker does, when a lease has ended.
+    let taken = format!("UPDATE jobs SET claim = 'another' WHERE id IN ({}, {})", crowd.ids[1], crowd.ids[3]);
+    in_the_way.conn().execute_unprepared(&taken).await.unwrap();
+    in_the_way.commit().await.unwrap();
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    let states = [job::State::Done, job::State::Running, job::State::Queued, job::State::Running];
+    assert_eq!(crowd.states(test).await, states);
+    let rows = crowd.rows(test).await;
+    for lost in [&rows[1], &rows[3]] {
+        assert_eq!((lost.claim.as_deref(), lost.last_error.as_deref()), (Some("another"), None));
+    }
+    assert_eq!(rows[2].last_error.as_deref(), Some("not yet"));
+}
+
+/// There is no time so late as the one at which the first job would be tried again.
+async fn an_end_that_panics_takes_no_other_with_it(test: &TestDatabase) {
+    let times = JobTimes { first_backoff: Duration::MAX, longest_backoff: Duration::MAX, ..Default::default() };
+    let jobs = Jobs::with_times(test.db.clone(), test.clock.clone(), times);
+    let handler = Arc::new(Scripted::default());
+    jobs.register("test", handler.clone());
+    handler.answers.lock().unwrap().push_back(Err(JobError::retry("later")));
+    let worker = jobs.start(2);
+    let mut ids = Vec::new();
+    for payload in 1..=2 {
+        ids.push(enqueue(test, &jobs, json!(payload), JobOptions::default()).await);
+        wait_for(|| handler.runs() == payload).await;
+    }
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    let (panicked, other) = (row(test, ids[0]).await, row(test, ids[1]).await);
+    assert_eq!((panicked.state, panicked.finished_at), (job::State::Running, None), "its lease will end");
+    assert_eq!(other.state, job::State::Done);
+}
+
+async fn a_job_that_cannot_be_given_up_holds_no_other_back(test: &TestDatabase) {
+    let crowd = Crowd::of(test, &["ok", "fatal", "retry", "ok"]).await;
+    let worker = crowd.jobs.start(4);
+    crowd.end(test).await.commit().await.unwrap();
+    assert!(worker.shutdown(Duration::from_secs(10)).await);
+    let states = [job::State::Done, job::State::Running, job::State::Queued, job::State::Done];
+    assert_eq!(crowd.states(test).await, states, "the second is given up when its lease has ended");
+}
+
+async fn what_a_killed_worker_had_not_written_down_runs_again(test: &TestDatabase) {
+    let crowd = Crowd::of(test, &["ok"; 4]).await;
+    let node = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let jobs = Jobs::new(test.another_node_on(node.handle()).await, test.clock.clone());
+    jobs.register("test", crowd.handler.clone());
+    let _worker = {
+        let _inside = node.enter();
+        jobs.start(4)
+    };
+    let in_the_way = crowd.end(test).await;
+    tokio::task::spawn_blocking(move || node.shutdown_timeout(Duration::from_secs(10))).await.unwrap();
+    in_the_way.commit().await.unwrap();
+    assert_eq!(crowd.states(test).await, [job::State::Running; 4]);
+
+    test.time.advance(Span::seconds(61));
+    crowd.handler.let_go.add_permits(4);
+    // PostgreSQL may need a moment to see that whoever wrote them is gone.
+    for _ in 0..500 {
+        crowd.jobs.run_due().await.unwrap();
+        if crowd.handler.ended.load(Ordering::SeqCst) == 8 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(crowd.states(test).await, [job::State::Done; 4]);
+    assert!(crowd.rows(test).await.iter().all(|row| row.attempts == 2));
 }
 
 async fn finished_jobs_and_spent_keys_are_purged(test: &TestDatabase) {

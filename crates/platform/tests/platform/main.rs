@@ -8,6 +8,7 @@ mod audit;
 mod audit_export;
 mod audit_streams;
 mod bus;
+mod conflicts;
 mod jobs;
 mod limits;
 mod mail;

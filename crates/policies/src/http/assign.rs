@@ -1,12 +1,13 @@
 //! `POST /api/v1/policies/{policy_id}/assignments`: binds a policy to what and to whom it governs.
 //!
-//! Where that is a source, the policy's rules are held against its tables, as they are when a policy is made for sources.
+//! Where that is a source or a table of one, the policy's rules are held against what is there, as they are when a policy is
+//! made for sources.
 
 use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{
-    DataSourceId, Error, ErrorCode, FieldError, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId,
-    WorkspaceId,
+    DataSourceId, DatasetId, Error, ErrorCode, FieldError, Permission, PolicyId, QueryId, Result, RoleId, Tenant,
+    UserId, WorkspaceId,
 };
 use rivergen_platform::{
     Event,
@@ -18,16 +19,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{PolicyAssignment, role_names};
+use super::{NOT_OF_A_QUERY, PolicyAssignment, role_names, tables_of};
 use crate::{
     Policies,
     rule::{ConfigError, RuleConfig},
     store::{
         self, Whole,
-        assignment::{New, Reach},
+        assignment::{BoundTable, New, Reach},
         rule,
     },
-    targets::{NamedTargets, Target},
+    targets::{NamedTargets, Places, Target},
 };
 
 /// All given ids must match. At least one is needed.
@@ -38,9 +39,9 @@ use crate::{
 pub struct AssignPolicyRequest {
     /// Governs this source.
     pub data_source_id: Option<DataSourceId>,
-    /// No organization has datasets yet: `NOT_FOUND`.
-    pub dataset_id: Option<i64>,
-    /// No organization has stored queries yet: `NOT_FOUND`.
+    /// Governs this table or view of a source; `dataset_id` in the source's schemas.
+    pub dataset_id: Option<DatasetId>,
+    /// Refused with `VALIDATION_ERROR`: whoever is kept from a query asks the same in other words.
     pub query_id: Option<QueryId>,
     /// Governs people who hold this role.
     pub role_id: Option<RoleId>,
@@ -70,29 +71,29 @@ pub async fn assign_policy(
     let tenant = caller.require(Permission::PolicyWrite)?;
     let platform = &policies.platform;
     let policy = store::find(platform.db.read(), tenant, policy_id).await?;
-    let reach = request.reach();
+    if request.query_id.is_some() {
+        return Err(Error::invalid_field("query_id", NOT_OF_A_QUERY));
+    }
     let mut targets = NamedTargets::default();
     targets.add_all([
-        ("data_source_id", reach.data_source_id.map(Target::DataSource)),
-        ("role_id", reach.role_id.map(Target::Role)),
-        ("user_id", reach.user_id.map(Target::User)),
-        ("workspace_id", reach.workspace_id.map(Target::Workspace)),
+        ("data_source_id", request.data_source_id.map(Target::DataSource)),
+        ("dataset_id", request.dataset_id.map(Target::Dataset)),
+        ("role_id", request.role_id.map(Target::Role)),
+        ("user_id", request.user_id.map(Target::User)),
+        ("workspace_id", request.workspace_id.map(Target::Workspace)),
     ]);
-    if request.dataset_id.is_some() {
-        targets.add_missing("dataset_id");
-    }
-    if request.query_id.is_some() {
-        targets.add_missing("query_id");
-    }
     if targets.is_empty() {
-        return Err(Error::new(ErrorCode::BadRequest).with_message(
-            "Give at least one of data_source_id, dataset_id, query_id, role_id, user_id and workspace_id.",
-        ));
+        return Err(Error::new(ErrorCode::BadRequest)
+            .with_message("Give at least one of data_source_id, dataset_id, role_id, user_id and workspace_id."));
     }
     targets.check(&*policies.targets, tenant).await?;
-    if let Some(source) = reach.data_source_id {
-        check_fit(&policies, tenant, policy, source).await?;
+    let reach = request.reach(tables_of(&policies, tenant, request.dataset_id.as_slice()).await?.pop());
+    if let (Some(source), Some(table)) = (reach.data_source_id, &reach.table)
+        && table.data_source_id != source
+    {
+        return Err(Error::invalid_field("dataset_id", "is of another source than data_source_id"));
     }
+    check_fit(&policies, tenant, policy, &reach).await?;
 
     let tx = platform.db.begin().await?;
     let policy = store::find(tx.conn(), tenant, policy_id).await?;
@@ -109,8 +110,9 @@ pub async fn assign_policy(
     let record = AuditRecord::new(Some(policy.organization_id), origin.actor(caller.user_id), "policy.assign")
         .target("policy", policy_id.0)
         .details(json!({
-            "assignment_id": row.id, "data_source_id": row.data_source_id, "workspace_id": row.workspace_id,
-            "role_id": row.role_id, "user_id": row.user_id, "is_active": row.is_active}));
+            "assignment_id": row.id, "data_source_id": row.data_source_id, "dataset_id": row.dataset_id,
+            "workspace_id": row.workspace_id, "role_id": row.role_id, "user_id": row.user_id,
+            "is_active": row.is_active}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, std::slice::from_ref(&row)).await?;
@@ -118,9 +120,10 @@ pub async fn assign_policy(
 }
 
 impl AssignPolicyRequest {
-    fn reach(&self) -> Reach {
+    fn reach(&self, table: Option<BoundTable>) -> Reach {
         Reach {
             data_source_id: self.data_source_id,
+            table,
             workspace_id: self.workspace_id,
             role_id: self.role_id,
             user_id: self.user_id,
@@ -128,14 +131,20 @@ impl AssignPolicyRequest {
     }
 }
 
-/// `VALIDATION_ERROR` with every rule that cannot be applied to the tables of the policy's sources, this one among them: it
+/// `VALIDATION_ERROR` with every rule that cannot be applied to the tables of the policy's places, this one among them: it
 /// would close its table. That a rule's table is in none of them is a fault only where none has any of the tables that the
 /// rules name: a policy for several sources is bound to one after the other.
-async fn check_fit(policies: &Policies, tenant: Tenant, policy: store::Model, source: DataSourceId) -> Result<()> {
+async fn check_fit(policies: &Policies, tenant: Tenant, policy: store::Model, reach: &Reach) -> Result<()> {
+    let field = match (&reach.table, reach.data_source_id) {
+        (Some(_), _) => "dataset_id",
+        (None, Some(_)) => "data_source_id",
+        (None, None) => return Ok(()),
+    };
     let whole = Whole::of(policies.platform.db.read(), policy).await?;
     let rules: Vec<RuleConfig> = whole.rules.iter().map(rule::Model::effect).collect();
-    let sources = whole.assignments.iter().filter_map(|row| row.data_source_id).chain([source]).collect();
-    let mut misfits = policies.targets.misfits(tenant, &sources, &rules).await?;
+    let mut places = Places::of(&whole.assignments);
+    places.add(reach.data_source_id, reach.table.as_ref());
+    let mut misfits = policies.targets.misfits(tenant, &places, &rules).await?;
     let has_no_table = |(_, error): &(usize, ConfigError)| error.field == "table";
     if misfits.iter().filter(|misfit| has_no_table(misfit)).count() < rules.len() {
         misfits.retain(|misfit| !has_no_table(misfit));
@@ -145,7 +154,7 @@ async fn check_fit(policies: &Policies, tenant: Tenant, policy: store::Model, so
     }
     let fault = |(index, error): (usize, ConfigError)| {
         let name = whole.rules.get(index).map_or("", |rule| rule.rule_name.as_str());
-        FieldError::new("data_source_id", format!("the rule “{name}” does not fit it: {error}"))
+        FieldError::new(field, format!("the rule “{name}” does not fit it: {error}"))
     };
     Err(Error::new(ErrorCode::ValidationError).with_details(misfits.into_iter().map(fault).collect()))
 }

@@ -4,7 +4,9 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{DataSourceId, ErrorCode, Page, Permission, PolicyId, Result, RoleId, UserId, WorkspaceId};
+use rivergen_kernel::{
+    DataSourceId, DatasetId, ErrorCode, Page, Permission, PolicyId, Result, RoleId, UserId, WorkspaceId,
+};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
@@ -32,6 +34,8 @@ use crate::{
 pub struct Filter {
     /// Only assignments to this source.
     pub data_source_id: Option<DataSourceId>,
+    /// Only assignments to this table of a source.
+    pub dataset_id: Option<DatasetId>,
     /// Only assignments to this role.
     pub role_id: Option<RoleId>,
     /// Only assignments to this person.
@@ -73,6 +77,9 @@ pub async fn list_policy_assignments(
     if let Some(id) = filter.data_source_id {
         query = query.filter(Column::DataSourceId.eq(id));
     }
+    if let Some(id) = filter.dataset_id {
+        query = query.filter(Column::DatasetId.eq(id));
+    }
     if let Some(id) = filter.role_id {
         query = query.filter(Column::RoleId.eq(id));
     }
@@ -113,7 +120,7 @@ pub async fn remove_policy_assignment(
         .await?;
     let row = found.ok_or(ErrorCode::AssignmentNotFound)?;
     let details = json!({"assignment_id": row.id, "data_source_id": row.data_source_id,
-        "workspace_id": row.workspace_id, "role_id": row.role_id, "user_id": row.user_id, "is_active": row.is_active});
+        "dataset_id": row.dataset_id, "workspace_id": row.workspace_id, "role_id": row.role_id, "user_id": row.user_id, "is_active": row.is_active});
     row.delete(tx.conn()).await?;
     tx.publish(Event::PoliciesChanged(tenant.id())).await?;
     let record = AuditRecord::new(Some(tenant.id()), origin.actor(caller.user_id), "policy.unassign")

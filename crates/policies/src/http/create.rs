@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{
-    DataSourceId, Error, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId, WorkspaceId,
+    DataSourceId, DatasetId, Error, Permission, PolicyId, QueryId, Result, RoleId, Tenant, UserId, WorkspaceId,
 };
 use rivergen_platform::{
     Event, Transaction,
@@ -22,19 +22,20 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{
-    Policy, role_names,
+    NOT_OF_A_QUERY, Policy, role_names,
     rules::{self, PolicyRuleRequest},
+    tables_of,
 };
 use crate::{
     Policies,
     rule::{PolicyType, RuleConfig},
     store::{
         self, Whole,
-        assignment::{self, Reach},
+        assignment::{self, BoundTable, Reach},
         rule,
         version::{self, Change},
     },
-    targets::{NamedTargets, Target},
+    targets::{NamedTargets, Places, Target},
 };
 
 /// Ids of one list.
@@ -42,8 +43,8 @@ const MAX_IDS: usize = 100;
 /// Assignments that one call makes.
 const MAX_ASSIGNMENTS: usize = 1_000;
 
-/// What a policy is, what its rules do, and what it governs. The ids combine: each of the sources and
-/// workspaces with each of the roles and people.
+/// What a policy is, what its rules do, and what it governs. The ids combine: each of the sources,
+/// datasets and workspaces with each of the roles and people.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -80,10 +81,10 @@ pub struct CreatePolicyRequest {
     pub role_ids: Option<Vec<RoleId>>,
     #[garde(inner(length(max = MAX_IDS)))]
     pub user_ids: Option<Vec<UserId>>,
-    /// No organization has datasets yet: `NOT_FOUND` for any.
+    /// Tables and views of sources, by the `dataset_id` that they have in the source's schemas.
     #[garde(inner(length(max = MAX_IDS)))]
-    pub dataset_ids: Option<Vec<i64>>,
-    /// No organization has stored queries yet: `NOT_FOUND` for any.
+    pub dataset_ids: Option<Vec<DatasetId>>,
+    /// Refused with `VALIDATION_ERROR`: whoever is kept from a query asks the same in other words.
     #[garde(inner(length(max = MAX_IDS)))]
     pub query_ids: Option<Vec<QueryId>>,
     #[garde(inner(length(max = MAX_IDS)))]
@@ -103,10 +104,17 @@ pub async fn create_policy(
 ) -> Result<Reply<Policy>> {
     let tenant = caller.require(Permission::PolicyWrite)?;
     let rules = rules::read(request.policy_type, request.rules.as_deref().unwrap_or_default())?;
-    let reaches = request.reaches()?;
+    if request.query_ids.iter().flatten().next().is_some() {
+        return Err(Error::invalid_field("query_ids", NOT_OF_A_QUERY));
+    }
     request.targets(&rules).check(&*policies.targets, tenant).await?;
-    let sources = request.data_source_ids.iter().flatten().copied().collect();
-    rules::fit(&*policies.targets, tenant, &sources, &rules).await?;
+    let tables = tables_of(&policies, tenant, request.dataset_ids.as_deref().unwrap_or_default()).await?;
+    let reaches = request.reaches(tables)?;
+    let mut places = Places::default();
+    for reach in &reaches {
+        places.add(reach.data_source_id, reach.table.as_ref());
+    }
+    rules::fit(&*policies.targets, tenant, &places, &rules).await?;
 
     let platform = &policies.platform;
     let tx = platform.db.begin().await?;
@@ -125,13 +133,14 @@ pub async fn create_policy(
 
 impl CreatePolicyRequest {
     /// Each of what is governed with each of who is; a side without ids narrows nothing.
-    fn reaches(&self) -> Result<BTreeSet<Reach>> {
+    fn reaches(&self, tables: Vec<BoundTable>) -> Result<BTreeSet<Reach>> {
         let sources = self.data_source_ids.iter().flatten();
         let workspaces = self.workspace_ids.iter().flatten();
         let roles = self.role_ids.iter().flatten();
         let users = self.user_ids.iter().flatten();
         let what: BTreeSet<Reach> = sources
             .map(|id| Reach { data_source_id: Some(*id), ..Reach::default() })
+            .chain(tables.into_iter().map(|table| Reach { table: Some(table), ..Reach::default() }))
             .chain(workspaces.map(|id| Reach { workspace_id: Some(*id), ..Reach::default() }))
             .collect();
         let who: BTreeSet<Reach> = roles
@@ -145,7 +154,7 @@ impl CreatePolicyRequest {
             let reason = format!("the ids combine to more than {MAX_ASSIGNMENTS} assignments; make several policies");
             return Err(Error::invalid_field("data_source_ids", reason));
         }
-        let both = |what: &Reach, who: &Reach| Reach { role_id: who.role_id, user_id: who.user_id, ..*what };
+        let both = |what: &Reach, who: &Reach| Reach { role_id: who.role_id, user_id: who.user_id, ..what.clone() };
         Ok(what.iter().flat_map(|what| who.iter().map(move |who| both(what, who))).collect())
     }
 
@@ -159,16 +168,11 @@ impl CreatePolicyRequest {
         let mut targets = NamedTargets::default();
         targets.add_all([("workspace_id", self.workspace_id.map(Target::Workspace))]);
         ids(&mut targets, "data_source_ids", &self.data_source_ids, Target::DataSource);
+        ids(&mut targets, "dataset_ids", &self.dataset_ids, Target::Dataset);
         ids(&mut targets, "role_ids", &self.role_ids, Target::Role);
         ids(&mut targets, "user_ids", &self.user_ids, Target::User);
         ids(&mut targets, "workspace_ids", &self.workspace_ids, Target::Workspace);
         rules::name_roles(&mut targets, rules);
-        if self.dataset_ids.iter().flatten().next().is_some() {
-            targets.add_missing("dataset_ids");
-        }
-        if self.query_ids.iter().flatten().next().is_some() {
-            targets.add_missing("query_ids");
-        }
         targets
     }
 }

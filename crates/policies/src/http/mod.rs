@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    DataSourceId, OrganizationId, PolicyId, PolicyRuleId, QueryId, Result, RoleId, Tenant, UserId, WorkspaceId,
+    DataSourceId, DatasetId, ErrorCode, OrganizationId, PolicyId, PolicyRuleId, QueryId, Result, RoleId, Tenant,
+    UserId, WorkspaceId,
 };
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -25,7 +26,7 @@ use utoipa::ToSchema;
 use crate::{
     Policies,
     rule::{PolicyType, RuleType},
-    store::{self, Whole},
+    store::{self, Whole, assignment::BoundTable},
 };
 
 /// A policy with its rules and assignments.
@@ -82,7 +83,14 @@ pub struct PolicyAssignment {
     pub id: i64,
     pub policy_id: PolicyId,
     pub data_source_id: Option<DataSourceId>,
-    pub dataset_id: Option<i64>,
+    /// A table or view of a source. It is bound by its name there, and `dataset_id` was its id at that time.
+    pub dataset_id: Option<DatasetId>,
+    /// Its schema and its name.
+    #[schema(examples("public.orders"))]
+    pub dataset_name: Option<String>,
+    /// The source that it is of.
+    pub dataset_source_id: Option<DataSourceId>,
+    /// Always null: see the request.
     pub query_id: Option<QueryId>,
     pub role_id: Option<RoleId>,
     #[schema(examples("Viewer"))]
@@ -98,11 +106,14 @@ pub struct PolicyAssignment {
 
 impl PolicyAssignment {
     fn new(row: store::assignment::Model, role_names: &BTreeMap<RoleId, String>) -> Self {
+        let table = row.table();
         Self {
             id: row.id,
             policy_id: row.policy_id,
             data_source_id: row.data_source_id,
-            dataset_id: None,
+            dataset_id: row.dataset_id,
+            dataset_name: table.as_ref().map(|table| format!("{}.{}", table.schema, table.name)),
+            dataset_source_id: table.map(|table| table.data_source_id),
             query_id: None,
             role_id: row.role_id,
             role_name: row.role_id.and_then(|role| role_names.get(&role).cloned()),
@@ -160,6 +171,23 @@ impl Policy {
 
 fn not_blank(text: &str, _: &()) -> garde::Result {
     if text.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
+}
+
+/// Why a query is nothing that a policy could be bound to.
+const NOT_OF_A_QUERY: &str = "cannot be governed: whoever is kept from a query asks the same in other words. Bind the \
+    policy to the sources or the datasets that it reads";
+
+/// The tables that these datasets are; `NOT_FOUND` where one is none any more.
+async fn tables_of(policies: &Policies, tenant: Tenant, datasets: &[DatasetId]) -> Result<Vec<BoundTable>> {
+    let datasets: BTreeSet<DatasetId> = datasets.iter().copied().collect();
+    if datasets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tables = policies.targets.datasets(tenant, &datasets).await?;
+    if tables.len() < datasets.len() {
+        return Err(ErrorCode::NotFound.into());
+    }
+    Ok(tables.into_values().collect())
 }
 
 /// The names of the roles that assignments speak of.

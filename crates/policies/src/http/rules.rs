@@ -1,9 +1,7 @@
 //! Rules as they are sent: read, held against the tables that they speak of, and put into the form that is stored.
 
-use std::collections::BTreeSet;
-
 use garde::Validate;
-use rivergen_kernel::{DataSourceId, Error, ErrorCode, FieldError, Result, Tenant};
+use rivergen_kernel::{Error, ErrorCode, FieldError, Result, Tenant};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -11,7 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     rule::{ConfigError, PolicyType, RuleConfig, RuleType},
     store::version::RuleDefinition,
-    targets::{NamedTargets, Target, Targets},
+    targets::{NamedTargets, Places, Target, Targets},
 };
 
 /// Rules of one policy.
@@ -66,18 +64,13 @@ fn read_all(policy_type: PolicyType, rules: &[(RuleType, &Value)]) -> Result<Vec
     if faults.is_empty() { Ok(read) } else { Err(Error::new(ErrorCode::ValidationError).with_details(faults)) }
 }
 
-/// `VALIDATION_ERROR` with every rule that cannot be applied to the discovered tables of the sources that the policy is
+/// `VALIDATION_ERROR` with every rule that cannot be applied to the discovered tables of the places that the policy is
 /// bound to: such a rule would close its table, or protect a table that is not there.
-pub(crate) async fn fit(
-    targets: &dyn Targets,
-    tenant: Tenant,
-    sources: &BTreeSet<DataSourceId>,
-    rules: &[RuleConfig],
-) -> Result<()> {
-    if sources.is_empty() || rules.is_empty() {
+pub(crate) async fn fit(targets: &dyn Targets, tenant: Tenant, places: &Places, rules: &[RuleConfig]) -> Result<()> {
+    if places.is_empty() || rules.is_empty() {
         return Ok(());
     }
-    let misfits = targets.misfits(tenant, sources, rules).await?;
+    let misfits = targets.misfits(tenant, places, rules).await?;
     if misfits.is_empty() {
         return Ok(());
     }

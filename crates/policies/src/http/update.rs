@@ -25,7 +25,7 @@ use crate::{
         self, Whole,
         version::{self, Change, Definition},
     },
-    targets::NamedTargets,
+    targets::{NamedTargets, Places},
 };
 
 /// What is absent stays as it is. What a policy is about (`type`, `workspace_id`) is fixed; whom it governs is changed
@@ -118,8 +118,7 @@ pub(super) async fn change_policy(
         let mut targets = NamedTargets::default();
         rules::name_roles(&mut targets, &configs);
         targets.check(&*policies.targets, tenant).await?;
-        let sources = whole.assignments.iter().filter_map(|row| row.data_source_id).collect();
-        rules::fit(&*policies.targets, tenant, &sources, &configs).await?;
+        rules::fit(&*policies.targets, tenant, &Places::of(&whole.assignments), &configs).await?;
     }
     let tx = platform.db.begin().await?;
     let policy = store::lock(&tx, tenant, policy_id).await?;

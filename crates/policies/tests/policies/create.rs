@@ -3,7 +3,7 @@ use rivergen_platform::audit::{self, log};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
-use crate::harness::{ACME, AMERICA, CRM, EUROPE, FOREIGN, House, LAKE};
+use crate::harness::{ACME, AMERICA, CRM, EUROPE, FOREIGN, House, LAKE, ORDERS};
 
 on_both_databases!(
     a_policy_is_made_with_rules_and_assignments,
@@ -115,7 +115,7 @@ async fn targets_of_others_are_not_found(house: &House) {
     let answer = house
         .post(&house.owner, "", json!({"name": "a", "type": "data_masking", "workspace_id": 999,
             "data_source_ids": [CRM, FOREIGN], "role_ids": [999], "user_ids": [house.stranger.user_id],
-            "workspace_ids": [EUROPE, 998], "dataset_ids": [1], "query_ids": [1],
+            "workspace_ids": [EUROPE, 998], "dataset_ids": [ORDERS, 1],
             "rules": [{"rule_name": "m", "rule_type": "mask_column", "rule_config":
                 {"column": "email", "masking_function": "email", "unless_role_ids": [house.roles[&BuiltInRole::Owner], 999]}}]}))
         .await;
@@ -126,8 +126,7 @@ async fn targets_of_others_are_not_found(house: &House) {
         fields,
         [
             "data_source_ids[1]",
-            "dataset_ids",
-            "query_ids",
+            "dataset_ids[1]",
             "role_ids[0]",
             "rules[0].rule_config.unless_role_ids[1]",
             "user_ids[0]",

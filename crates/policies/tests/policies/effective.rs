@@ -6,10 +6,11 @@ use rivergen_policies::rule::RuleConfig;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use crate::harness::{ACME, AMERICA, CRM, EUROPE, FOREIGN, House, LAKE, Person, SHOP};
+use crate::harness::{ACME, AMERICA, CRM, EUROPE, FOREIGN, House, LAKE, ORDERS, Person, SHOP};
 
 on_both_databases!(
     assignments_decide_whom_and_what_a_policy_governs,
+    a_table_is_governed_alone_unless_its_source_is_too,
     a_change_is_seen_by_the_next_query,
     a_rule_that_cannot_be_read_any_more_denies,
 );
@@ -54,6 +55,26 @@ async fn assignments_decide_whom_and_what_a_policy_governs(house: &House) {
 
     let foreign = house.policies.effective_for(house.tenant(), &house.viewer.membership, viewer, &[FOREIGN]).await;
     assert_eq!(foreign.unwrap_err().code, ErrorCode::NotFound);
+}
+
+async fn a_table_is_governed_alone_unless_its_source_is_too(house: &House) {
+    let viewer_role = house.roles[&BuiltInRole::Viewer];
+    policy(house, "table", json!({"dataset_ids": [ORDERS], "role_ids": [viewer_role]})).await;
+    let only = async || {
+        let viewer = &house.viewer;
+        let sources = [CRM, SHOP];
+        let found = house.policies.effective_for(house.tenant(), &viewer.membership, viewer.user_id, &sources).await;
+        let mut found = found.unwrap();
+        assert!(found[&SHOP].is_empty());
+        found.remove(&CRM).unwrap().pop().unwrap().only
+    };
+    assert_eq!(only().await, Some([("public".to_owned(), "orders".to_owned())].into()));
+    assert_eq!(names(house, &house.developer).await[&CRM], Vec::<String>::new());
+
+    let listed = house.get(&house.owner, "").await;
+    let path = format!("/{}/assignments", listed.data()["items"][0]["id"]);
+    assert_eq!(house.post(&house.owner, &path, json!({"data_source_id": CRM})).await.status, 201);
+    assert_eq!(only().await, None);
 }
 
 async fn a_change_is_seen_by_the_next_query(house: &House) {

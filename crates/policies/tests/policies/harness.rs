@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use rivergen_identity::user::NewUser;
 use rivergen_kernel::{
-    BuiltInRole, Caller, Credential, DataSourceId, Error, ErrorCode, Federation, OrganizationId, Proofs, Result,
-    RoleId, SessionId, Tenant, UserId, WorkspaceId, caller::Membership,
+    BuiltInRole, Caller, Credential, DataSourceId, DatasetId, Error, ErrorCode, Federation, OrganizationId, Proofs,
+    Result, RoleId, SessionId, Tenant, UserId, WorkspaceId, caller::Membership,
 };
 use rivergen_platform::{
     Clock, Database, Platform,
@@ -25,7 +25,8 @@ use rivergen_platform::{
 use rivergen_policies::{
     Policies,
     rule::{ConfigError, RuleConfig},
-    targets::{Member, Target, Targets},
+    store::assignment::BoundTable,
+    targets::{Member, Places, Target, Targets},
 };
 use rivergen_tenancy::{organization, role};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait};
@@ -46,6 +47,9 @@ pub const SHOP: DataSourceId = DataSourceId(22);
 pub const LAKE: DataSourceId = DataSourceId(23);
 /// The other organization's.
 pub const FOREIGN: DataSourceId = DataSourceId(29);
+
+/// The table `public.orders` of the CRM.
+pub const ORDERS: DatasetId = DatasetId(31);
 
 /// What the rooms around would say.
 struct Surroundings {
@@ -76,12 +80,20 @@ impl Targets for Surroundings {
         Ok(sources.iter().filter_map(|source| own(source).map(|(_, workspace)| (*source, *workspace))).collect())
     }
 
-    async fn misfits(
+    async fn datasets(
         &self,
-        _: Tenant,
-        _: &BTreeSet<DataSourceId>,
-        _: &[RuleConfig],
-    ) -> Result<Vec<(usize, ConfigError)>> {
+        tenant: Tenant,
+        datasets: &BTreeSet<DatasetId>,
+    ) -> Result<BTreeMap<DatasetId, BoundTable>> {
+        let is_there = |id: &DatasetId| (tenant.organization_id(), *id) == (ACME, ORDERS);
+        let table = |dataset_id: DatasetId| {
+            let (schema, name) = ("public".to_owned(), "orders".to_owned());
+            (dataset_id, BoundTable { dataset_id, data_source_id: CRM, schema, name })
+        };
+        Ok(datasets.iter().copied().filter(is_there).map(table).collect())
+    }
+
+    async fn misfits(&self, _: Tenant, _: &Places, _: &[RuleConfig]) -> Result<Vec<(usize, ConfigError)>> {
         Ok(Vec::new())
     }
 
@@ -197,6 +209,7 @@ impl House {
             (ACME, Target::DataSource(SHOP)),
             (ACME, Target::DataSource(LAKE)),
             (OTHER, Target::DataSource(FOREIGN)),
+            (ACME, Target::Dataset(ORDERS)),
         ]);
         let mut roles = BTreeMap::new();
         let mut role_names = BTreeMap::new();
@@ -231,7 +244,11 @@ impl House {
             authenticator: Arc::new(ByUserId(Mutex::new(known.into()))),
             limits,
             proxies: Arc::new(TrustedProxies::default()),
-            challenge: axum::http::HeaderValue::from_static("Bearer"),
+            challenge: rivergen_platform::http::Challenge {
+                unasked: axum::http::HeaderValue::from_static("Bearer"),
+                refused: axum::http::HeaderValue::from_static("Bearer error=\"invalid_token\""),
+                metadata: "resource_metadata=\"https://rivergen.example\"".into(),
+            },
         };
         let (app, _) = rivergen_policies::operations().with_state(policies.clone()).split_for_parts();
         let app =

@@ -1,10 +1,18 @@
 use std::sync::Arc;
 
-use datafusion::arrow::array::Int64Array;
+use datafusion::{
+    arrow::{
+        array::{ArrayRef, DictionaryArray, Int64Array, ListArray, StringArray, StructArray},
+        datatypes::{DataType, Field, Int32Type, Int64Type},
+    },
+    datasource::MemTable,
+};
+use futures::StreamExt;
 use rivergen_policies::{
     decision::{ActionTaken, EvaluationResult},
-    rule::RuleType,
+    rule::{EffectivePolicy, RuleType},
 };
+use rivergen_query::{Encoder, Encoding, Session};
 use serde_json::json;
 
 use crate::support::*;
@@ -41,6 +49,64 @@ async fn predicates_see_the_mask() {
     assert_eq!(rows(&governed, sql).await, json!([[62000, "************0004"]]));
 }
 
+/// id, region, note, contact and scores, the last three masked for people of other regions by an expression.
+fn people() -> Session {
+    let phones = Arc::new(StringArray::from(vec!["030", "040"])) as ArrayRef;
+    let contact = StructArray::from(vec![(Arc::new(Field::new("phone", DataType::Utf8, true)), phones)]);
+    let scores = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1)]), Some(vec![Some(77)])]);
+    let table: Arc<MemTable> = mem_table(vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("region", Arc::new(StringArray::from(vec!["EU", "US"]))),
+        ("note", Arc::new(StringArray::from(vec!["what is seen", "what is hidden"]))),
+        ("contact", Arc::new(contact)),
+        ("scores", Arc::new(scores)),
+    ]);
+    let masked = |column: &str| {
+        let expression = format!("CASE WHEN region = current_user_region THEN {column} ELSE NULL END");
+        let rule = json!({"table": "people", "column": column, "masking_function": "expression",
+            "options": {"expression": expression}});
+        (RuleType::MaskColumn, rule)
+    };
+    let own_region: EffectivePolicy = policy(14, "own region", &["note", "contact", "scores"].map(masked));
+    session_over(vec![governed("crm", "people", table, &[own_region])], limits())
+}
+
+#[tokio::test]
+async fn a_mask_over_a_nested_value_covers_what_is_in_it() {
+    let governed = people();
+    for (sql, expected) in [
+        ("SELECT id, contact['phone'] FROM people ORDER BY id", json!([[1, "030"], [2, null]])),
+        ("SELECT id FROM people WHERE contact['phone'] = '040'", json!([])),
+        ("SELECT id FROM people WHERE contact['phone'] IS NULL", json!([[2]])),
+        ("SELECT max(contact['phone']) FROM people", json!([["030"]])),
+        ("SELECT id, scores[1] FROM people ORDER BY id", json!([[1, 1], [2, null]])),
+        ("SELECT id, array_length(scores) FROM people ORDER BY id", json!([[1, 1], [2, null]])),
+        ("SELECT max(array_max(scores)) FROM people", json!([[1]])),
+    ] {
+        assert_eq!(rows(&governed, sql).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn no_form_of_an_answer_carries_what_a_mask_hides() {
+    let governed = people();
+    let queries =
+        ["SELECT note FROM people", "SELECT array_agg(note) FROM people", "SELECT make_array(note) FROM people"];
+    for (encoding, sql) in Encoding::ALL.iter().flat_map(|encoding| queries.map(|sql| (*encoding, sql))) {
+        let planned = governed.plan(sql, &Default::default()).await.unwrap();
+        let mut answer = planned.run().await.unwrap();
+        let mut encoder = Encoder::new(encoding, &answer.schema()).unwrap();
+        while let Some(batch) = answer.next().await {
+            encoder.write(&batch.unwrap()).unwrap();
+        }
+        encoder.finish().unwrap();
+        let bytes = encoder.take();
+        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(holds("what is seen"), "{encoding:?}: {sql}");
+        assert!(!holds("what is hidden"), "{encoding:?}: {sql}");
+    }
+}
+
 #[tokio::test]
 async fn what_raises_on_hidden_rows_only_does_not_raise() {
     let alone = session_on(1, tables(&[region_filter()]), limits());
@@ -75,6 +141,28 @@ async fn what_raises_on_hidden_rows_only_does_not_raise() {
         let error = ask(&session(&[]), sql).await.expect_err(sql).to_string();
         assert!(error == "division by zero" || error == "a value could not be cast", "{sql}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_dictionary_does_not_tell_of_hidden_rows() {
+    let table = mem_table(vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        ("region", Arc::new(StringArray::from(vec!["EU", "US", "EU"]))),
+        ("code", Arc::new(DictionaryArray::<Int32Type>::from_iter(["1", "hidden", "3"]))),
+    ]);
+    let sees = |policies: &[EffectivePolicy]| {
+        session_over(vec![governed("crm", "customers", Arc::clone(&table) as _, policies)], limits())
+    };
+    let governed = sees(&[region_filter()]);
+    for (sql, expected) in [
+        ("SELECT id, CAST(code AS BIGINT) FROM customers ORDER BY id", json!([[1, 1], [3, 3]])),
+        ("SELECT id FROM customers WHERE CAST(code AS BIGINT) > 1", json!([[3]])),
+        ("SELECT max(CAST(upper(code) AS BIGINT)) FROM customers", json!([[3]])),
+    ] {
+        assert_eq!(rows(&governed, sql).await, expected, "{sql}");
+        assert_eq!(ask(&sees(&[]), sql).await.expect_err(sql).to_string(), "a value could not be cast", "{sql}");
+    }
+    assert_eq!(rows(&governed, "SELECT id FROM customers WHERE code = '3'").await, json!([[3]]));
 }
 
 #[tokio::test]

@@ -5,3 +5,4 @@ mod limits;
 mod pushdown;
 mod refusals;
 mod support;
+mod threads;

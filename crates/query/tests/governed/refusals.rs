@@ -104,7 +104,7 @@ async fn size_and_depth_are_bounded() {
         let started = std::time::Instant::now();
         let head: String = sql.chars().take(60).collect();
         assert!(matches!(ask(&open, &sql).await, Err(QueryError::InvalidQuery { .. })), "{head}");
-        assert!(started.elapsed().as_secs() < 5, "{head}");
+        assert!(started.elapsed().as_secs() < 30, "{head}");
     }
     // What people and tools write is far below the bounds.
     let list = (0..5_000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");

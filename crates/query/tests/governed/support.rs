@@ -12,7 +12,9 @@ use rivergen_policies::{
     mask::HashKey,
     rule::{EffectivePolicy, PolicyType, RuleConfig, RuleType, TableName},
 };
-use rivergen_query::{GovernedTable, JsonAnswer, Limits, QueryError, Session, SessionSpec, mask::column_type};
+use rivergen_query::{
+    GovernedTable, JsonAnswer, Limits, QueryError, QueryThreads, Session, SessionSpec, mask::column_type,
+};
 use serde_json::{Value as Json, json};
 
 pub fn policy(id: i64, name: &str, rules: &[(RuleType, Json)]) -> EffectivePolicy {
@@ -21,6 +23,7 @@ pub fn policy(id: i64, name: &str, rules: &[(RuleType, Json)]) -> EffectivePolic
         name: name.to_owned(),
         policy_type: PolicyType::RowLevelSecurity,
         priority: 0,
+        only: None,
         rules: rules.iter().map(|(rule_type, config)| RuleConfig::parse(*rule_type, config).unwrap()).collect(),
     }
 }
@@ -144,6 +147,7 @@ pub fn session_on(partitions: usize, tables: Vec<GovernedTable>, limits: Limits)
         default_schema: None,
         object_stores: Vec::new(),
         target_partitions: Some(partitions),
+        threads: QueryThreads::default(),
     })
     .unwrap()
 }

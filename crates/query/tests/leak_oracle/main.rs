@@ -28,7 +28,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
 use rivergen_policies::mask::HashKey;
-use rivergen_query::{GovernedTable, Limits, QueryError, Session, SessionSpec};
+use rivergen_query::{GovernedTable, Limits, QueryError, QueryThreads, Session, SessionSpec};
 use serde_json::Value as Json;
 
 use crate::{choices::Choices, postgres::Postgres, world::World};
@@ -178,6 +178,7 @@ async fn answer(tables: Vec<GovernedTable>, query: &str) -> Result<Told, String>
         default_schema: None,
         object_stores: Vec::new(),
         target_partitions: Some(1),
+        threads: QueryThreads::default(),
     })
     .map_err(|error| error.to_string())?;
     let told = |error: QueryError| match error {

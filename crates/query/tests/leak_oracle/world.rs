@@ -310,6 +310,7 @@ impl Table {
                 name,
                 policy_type: PolicyType::RowLevelSecurity,
                 priority: 0,
+                only: None,
                 rules: vec![RuleConfig::parse(rule_type, &config).unwrap_or_else(|error| panic!("{config}: {error}"))],
             })
             .collect();

@@ -10,7 +10,7 @@ use rivergen_policies::{
     rule::{EffectivePolicy, PolicyType, RuleConfig, RuleType, TableName},
 };
 use rivergen_query::{
-    GovernedTable, Limits, QueryError, Session, SessionSpec, filter::Entitlements, mask::column_type,
+    GovernedTable, Limits, QueryError, QueryThreads, Session, SessionSpec, filter::Entitlements, mask::column_type,
 };
 use serde_json::{Value as Json, json};
 
@@ -196,6 +196,7 @@ fn policies() -> Vec<EffectivePolicy> {
         name: "what is seen".to_owned(),
         policy_type: PolicyType::AccessControl,
         priority: 0,
+        only: None,
         rules,
     }]
 }
@@ -260,6 +261,7 @@ async fn observe_over(tables: Vec<GovernedTable>, sql: &str, parameters: &Json, 
         default_schema: None,
         object_stores: Vec::new(),
         target_partitions: Some(1),
+        threads: QueryThreads::default(),
     })
     .unwrap();
     let asked = async {

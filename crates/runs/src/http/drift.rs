@@ -149,8 +149,9 @@ impl SchemaChange {
         let name = name_of(source, &row);
         let naming: Vec<NamingPolicy> = match (&row.column_name, table_of(catalogue, &name)) {
             (Some(column), Some(table)) if !table.discovered.columns.iter().any(|found| found.name == *column) => {
-                let names =
-                    |policy: &&EffectivePolicy| policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column));
+                let names = |policy: &&EffectivePolicy| {
+                    policy.reaches(&name) && policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column))
+                };
                 let named =
                     |policy: &EffectivePolicy| NamingPolicy { policy_id: policy.id, policy_name: policy.name.clone() };
                 governing.iter().filter(names).map(named).collect()

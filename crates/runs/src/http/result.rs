@@ -78,7 +78,7 @@ pub async fn get_query_result(
         return Err(ErrorCode::NotFound.into());
     }
     match encoding(&headers) {
-        Some(encoding) => download(id, engine.result(&caller, &run).await?, encoding).await,
+        Some(encoding) => download(&engine, id, engine.result(&caller, &run).await?, encoding).await,
         None => {
             let kept = engine.result_from(&caller, &run, page.offset()).await?;
             let total = run.row_count.and_then(|rows| u64::try_from(rows).ok()).unwrap_or_default();
@@ -110,21 +110,20 @@ async fn rows(mut kept: Kept, page: PageRequest) -> Result<Vec<Vec<serde_json::V
     Ok(rows)
 }
 
-async fn download(id: QueryId, mut kept: Kept, encoding: Encoding) -> Result<Response> {
+async fn download(engine: &Engine, id: QueryId, mut kept: Kept, encoding: Encoding) -> Result<Response> {
     let truncated = if kept.truncated { "true" } else { "false" };
     let encoder = Encoder::new(encoding, &kept.reader.schema().await?)?;
-    let bytes = stream::try_unfold(Some((kept, encoder)), |state| async {
-        let Some((mut kept, mut encoder)) = state else { return Ok(None) };
+    let bytes = stream::try_unfold(Some((kept, encoder, engine.threads.clone())), |state| async {
+        let Some((mut kept, mut encoder, threads)) = state else { return Ok(None) };
         loop {
             let batch: Option<RecordBatch> = kept.reader.next().await?;
             let Some(batch) = batch else {
-                encoder.finish()?;
-                return Ok::<_, Error>(Some((encoder.take(), None)));
+                return Ok::<_, Error>(Some((encoder.end(&threads).await?, None)));
             };
-            encoder.write(&batch)?;
-            let bytes: Bytes = encoder.take();
+            let bytes: Bytes;
+            (encoder, bytes) = encoder.append(batch, &threads).await?;
             if !bytes.is_empty() {
-                return Ok(Some((bytes, Some((kept, encoder)))));
+                return Ok(Some((bytes, Some((kept, encoder, threads)))));
             }
         }
     });

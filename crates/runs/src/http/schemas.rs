@@ -8,7 +8,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_connectors::{ForeignKey, TableKind};
-use rivergen_kernel::{DataSourceId, PageRequest, Pagination, Permission, Result};
+use rivergen_kernel::{DataSourceId, DatasetId, PageRequest, Pagination, Permission, Result};
 use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn},
@@ -68,6 +68,9 @@ pub struct SchemaInfo {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TableInfo {
+    /// What policies are bound to the table by. It stays as long as discovery finds the table under its name.
+    #[schema(examples(41))]
+    pub dataset_id: DatasetId,
     #[schema(examples("customers"))]
     pub table_name: String,
     /// `table` or `view`.
@@ -75,7 +78,8 @@ pub struct TableInfo {
     pub table_type: TableKind,
     /// Empty with `include_columns=false`.
     pub columns: Vec<ColumnInfo>,
-    /// Null where nobody knows, and where policies let only some of the rows be seen.
+    /// As the source's own statistics had it at discovery: with most servers an estimate, in files what they say of
+    /// themselves. Null where nobody knows, and where policies let only some of the rows be seen.
     #[schema(examples(4182))]
     pub row_count: Option<u64>,
     pub table_comment: Option<String>,
@@ -166,6 +170,7 @@ impl TableInfo {
         let rows_filtered = !table.decision.row_filters.is_empty();
         let columns = if with_columns { ColumnInfo::all(catalogue, table) } else { Vec::new() };
         Self {
+            dataset_id: table.dataset_id,
             table_name: table.name.table.clone(),
             table_type: table.discovered.kind,
             columns,
@@ -186,7 +191,7 @@ impl ColumnInfo {
                 let references = catalogue.reference(table, column).map(ColumnReference::from);
                 Self {
                     column_name: column.name.clone(),
-                    column_type: column.source_type.clone(),
+                    column_type: type_told(&column.source_type, masked).to_owned(),
                     column_position,
                     is_nullable: column.nullable,
                     is_primary_key: column.primary_key,
@@ -201,8 +206,35 @@ impl ColumnInfo {
     }
 }
 
+/// The type in the source's words. Of a masked column without values that are part of it: `enum('a','b')` is `enum`.
+fn type_told(source_type: &str, masked: bool) -> &str {
+    match source_type.split_once('(') {
+        Some((name, values)) if masked && values.contains(['\'', '"']) => name.trim_end(),
+        _ => source_type,
+    }
+}
+
 impl From<&ForeignKey> for ColumnReference {
     fn from(key: &ForeignKey) -> Self {
         Self { schema_name: key.schema.clone(), table_name: key.table.clone(), column_name: key.column.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_of_an_enumeration_are_told_where_no_mask_is_on_them() {
+        for (declared, told) in [
+            ("enum('new','sold')", "enum"),
+            ("set('a')", "set"),
+            ("Nullable(Enum8('new' = 1))", "Nullable"),
+            ("varchar(80)", "varchar(80)"),
+            ("text", "text"),
+        ] {
+            assert_eq!(type_told(declared, true), told);
+            assert_eq!(type_told(declared, false), declared);
+        }
     }
 }

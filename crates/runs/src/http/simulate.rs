@@ -260,10 +260,11 @@ async fn apply(
     policies.as_if_governing(tenant, &changes.remove_policy_ids).await.map_err(missing("changes.remove_policy_ids"))?;
     let added =
         policies.as_if_governing(tenant, &changes.add_policy_ids).await.map_err(missing("changes.add_policy_ids"))?;
-    let removed: BTreeSet<PolicyId> = changes.remove_policy_ids.iter().copied().collect();
+    // One that governs already is taken as added: it may be bound to some of the tables only.
+    let replaced: BTreeSet<PolicyId> =
+        changes.remove_policy_ids.iter().chain(&changes.add_policy_ids).copied().collect();
     let mut after: Vec<EffectivePolicy> =
-        governing.iter().filter(|policy| !removed.contains(&policy.id)).cloned().collect();
-    // One that governs already is folded in once.
+        governing.iter().filter(|policy| !replaced.contains(&policy.id)).cloned().collect();
     after.extend(added);
     for (place, draft) in changes.drafts.iter().enumerate() {
         after.push(draft.read(place, &format!("changes.drafts[{place}]"))?);

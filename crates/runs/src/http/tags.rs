@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::DataType;
 use garde::Validate;
+use rivergen_connectors::DiscoveredColumn;
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, FieldError, Page, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
+    Transaction,
     audit::{self, AuditRecord},
     db::TenantScope,
     errors,
     http::{Envelope, Json, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_policies::{
-    classify::{Proposal, classify},
+    classify::{Fields, Proposal, classify, classify_fields},
     evaluation::RunKind,
     mask::ColumnType,
     rule::TablePattern,
@@ -39,6 +42,8 @@ const MAX_TAGS: usize = 20;
 const MAX_TABLES: usize = 50;
 /// Rows of each that it looks at.
 const SAMPLE_ROWS: u64 = 100;
+/// Values of one field, which may have many in each row.
+const MAX_VALUES: usize = 1_000;
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -197,6 +202,7 @@ pub async fn set_column_tags(
     let platform = &engine.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    hold(&tx, tenant, id).await?;
     let mut all = Vec::new();
     for ((schema, table, column), tags) in &wanted {
         let held = of_column(tenant, id, schema, table, column).all(tx.conn()).await?;
@@ -271,6 +277,7 @@ pub async fn propose_column_tags(
     }
     let now = engine.platform.clock.now();
     let tx = engine.platform.db.begin().await?;
+    hold(&tx, tenant, id).await?;
     let known = tenant.find::<Entity>().filter(Column::DataSourceId.eq(id)).all(tx.conn()).await?;
     let mut proposals = Vec::new();
     for (name, column, Proposal { tag, reason }) in found {
@@ -306,6 +313,12 @@ pub async fn propose_column_tags(
     tx.commit().await?;
     let tables_looked_at = looked_at.len() as u64;
     Ok(Reply::ok(ProposedTags { proposals, tables_looked_at }, "What the columns seem to hold."))
+}
+
+/// Holds the source: of two who say at once what its columns hold, the second one knows what the first one said.
+async fn hold(tx: &Transaction, tenant: Tenant, id: DataSourceId) -> Result<()> {
+    let source = tenant.find::<source::Entity>().filter(source::Column::Id.eq(id)).lock_exclusive();
+    source.one(tx.conn()).await?.map(drop).ok_or_else(|| ErrorCode::NotFound.into())
 }
 
 fn of_column(tenant: Tenant, source: DataSourceId, schema: &str, table: &str, column: &str) -> sea_orm::Select<Entity> {
@@ -351,15 +364,20 @@ async fn guesses(
     table: &CatalogueTable,
 ) -> Result<Vec<(String, Proposal)>> {
     let visible = || table.discovered.columns.iter().filter(|column| !table.decision.hidden.contains_key(&column.name));
-    let texts: Vec<&String> = visible()
-        .filter(|column| column_type(&column.arrow_type) == ColumnType::Text)
+    let looked_at: Vec<&DiscoveredColumn> = visible()
+        .filter(|column| column_type(&column.arrow_type) == ColumnType::Text || is_nested(&column.arrow_type))
         .filter(|column| !table.decision.masks.contains_key(&column.name))
-        .map(|column| &column.name)
         .collect();
-    let mut values: BTreeMap<&String, Vec<String>> = BTreeMap::new();
-    if !texts.is_empty() {
+    let mut fields: BTreeMap<&String, Fields> = BTreeMap::new();
+    for column in visible() {
+        let all = fields.entry(&column.name).or_default();
+        for_each_field(&column.arrow_type, &mut vec![column.name.clone()], None, &mut |path, _| {
+            all.entry(path.to_vec()).or_default();
+        });
+    }
+    if !looked_at.is_empty() {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let columns: Vec<String> = texts.iter().map(|name| quoted(name)).collect();
+        let columns: Vec<String> = looked_at.iter().map(|column| quoted(&column.name)).collect();
         let name = [&table.name.catalog, &table.name.schema, &table.name.table].map(|part| quoted(part)).join(".");
         let sql = format!("SELECT {} FROM {name} LIMIT {SAMPLE_ROWS}", columns.join(", "));
         let run = Run {
@@ -374,16 +392,63 @@ async fn guesses(
             max_age: None,
         };
         for row in engine.run(caller, origin, run).await?.rows {
-            for (name, value) in texts.iter().zip(row) {
-                if let serde_json::Value::String(text) = value {
-                    values.entry(*name).or_default().push(text);
-                }
+            for (column, value) in looked_at.iter().zip(&row) {
+                let all = fields.entry(&column.name).or_default();
+                for_each_field(&column.arrow_type, &mut vec![column.name.clone()], Some(value), &mut |path, text| {
+                    let values = all.entry(path.to_vec()).or_default();
+                    if values.len() < MAX_VALUES {
+                        values.extend(text.map(str::to_owned));
+                    }
+                });
             }
         }
     }
-    let guess = |column: &String| {
-        let proposal = classify(column, values.get(column).map(Vec::as_slice).unwrap_or_default())?;
-        Some((column.clone(), proposal))
-    };
-    Ok(visible().filter_map(|column| guess(&column.name)).collect())
+    let guesses = visible().map(|column| {
+        let fields = fields.remove(&column.name).unwrap_or_default();
+        let proposals: Vec<Proposal> = match is_nested(&column.arrow_type) {
+            true => {
+                let by_name = classify(&column.name, &[]);
+                let mut inside = classify_fields(&fields);
+                inside.retain(|found| by_name.as_ref().is_none_or(|known| known.tag != found.tag));
+                by_name.into_iter().chain(inside).collect()
+            }
+            false => fields.values().filter_map(|values| classify(&column.name, values)).collect(),
+        };
+        proposals.into_iter().map(|proposal| (column.name.clone(), proposal)).collect::<Vec<_>>()
+    });
+    Ok(guesses.flatten().collect())
+}
+
+fn is_nested(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+}
+
+/// Tells each field of a type that is no structure and no list, by its path; with the texts of a value, where there is one.
+/// Keys of maps are values of somebody, and no names.
+fn for_each_field(
+    data_type: &DataType,
+    path: &mut Vec<String>,
+    value: Option<&serde_json::Value>,
+    told: &mut dyn FnMut(&[String], Option<&str>),
+) {
+    match data_type {
+        DataType::Struct(fields) => {
+            for field in fields {
+                path.push(field.name().clone());
+                for_each_field(field.data_type(), path, value.and_then(|value| value.get(field.name())), told);
+                path.pop();
+            }
+        }
+        DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
+            match value.and_then(serde_json::Value::as_array) {
+                Some(elements) => {
+                    for value in elements {
+                        for_each_field(element.data_type(), path, Some(value), told);
+                    }
+                }
+                None => for_each_field(element.data_type(), path, None, told),
+            }
+        }
+        _ => told(path.as_slice(), value.and_then(serde_json::Value::as_str)),
+    }
 }

@@ -14,7 +14,7 @@ use rivergen_kernel::{Error, OrganizationId, Result};
 use rivergen_platform::{
     Clock, Database,
     audit::{
-        self, Actor, AuditRecord, Chain, Extent, Head,
+        self, Actor, AuditRecord, Chain, Extent, Head, Rows,
         log::{Column, Entity},
         streams::{self, StreamConfig, StreamState},
     },
@@ -136,7 +136,8 @@ impl Export {
             .add_option(self.from.map(|from| Column::OccurredAt.gte(from)))
             .add_option(self.to.map(|to| Column::OccurredAt.lt(to)));
         for head in self.record(db, only).await? {
-            let lines = audit::export(db.clone(), Entity::find().filter(chosen.clone()), head, extent);
+            let rows = Rows::Along(Box::new(Entity::find().filter(chosen.clone())));
+            let lines = audit::export(db.clone(), rows, head, extent);
             pin_mut!(lines);
             while let Some(batch) = lines.next().await {
                 io::stdout().write_all(&batch?).map_err(Error::internal)?;

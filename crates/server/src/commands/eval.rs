@@ -11,15 +11,15 @@ use rivergen_studio::{
 };
 
 use crate::{
-    assembly::chat_planner,
-    config::{Config, PlannerKind},
+    assembly::{chat_planner, local_model, local_planner},
+    config::Config,
 };
 
 #[derive(Debug, Args)]
 pub struct EvalCommand {
     #[command(subcommand)]
     set: Set,
-    /// Which planner: the embedded one, or the model of the settings' [planner]
+    /// Which planner: the embedded one, the model of the settings' [planner], or the one on this machine of [planner.local]
     #[arg(long, global = true, value_enum, default_value_t = Choice::Embedded)]
     planner: Choice,
     /// Only so many questions, evenly from the whole set
@@ -40,6 +40,7 @@ pub struct EvalCommand {
 enum Choice {
     Embedded,
     Chat,
+    Local,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,9 +98,14 @@ fn planner(choice: Choice, config: &Config) -> Result<Arc<dyn Planner>> {
     if choice == Choice::Embedded {
         return Ok(Arc::new(EmbeddedPlanner::new()));
     }
-    if config.planner.kind != PlannerKind::Chat {
-        return Err(Error::internal("--planner chat asks the model of [planner] kind = \"chat\", and none is set"));
+    if choice == Choice::Local {
+        let reason = "--planner local asks the model of the settings' [planner.local], and none is set";
+        let model = local_model(config)?.ok_or_else(|| Error::internal(reason))?;
+        return Ok(Arc::new(local_planner(config, Some(model))));
+    }
+    if config.planner.kind.protocol().is_none() {
+        return Err(Error::internal("--planner chat asks the model of the settings' [planner], and none is set"));
     }
     let outbound = Outbound::new(&config.outbound).map_err(Error::internal)?;
-    Ok(Arc::new(chat_planner(config, outbound.http().clone())?))
+    Ok(Arc::new(chat_planner(config, outbound.http_without_redirects().clone())?))
 }

@@ -18,13 +18,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     App, Config,
-    assembly::open_database,
+    assembly::{STACK_BYTES, local_model, open_database},
     config::{DEFAULTS, LogFormat},
     demo, openapi, serve,
 };
-
-/// Of each thread of the runtime. Planning goes as deep as a query is nested; memory is taken for what is used alone.
-const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Identity, tenancy and governed data in one server.
 ///
@@ -133,6 +130,7 @@ impl Cli {
             _ => Config::load(self.config.as_deref()).map_err(Error::internal)?,
         };
         if let Command::CheckConfig { .. } = self.command {
+            local_model(&config)?;
             println!("{config:#?}");
             return Ok(ExitCode::SUCCESS);
         }

@@ -6,12 +6,15 @@
 pub mod change;
 pub mod runs;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_connectors::{DiscoveredSchema, TableKind};
+use rivergen_connectors::{DiscoveredSchema, Progress, TableKind};
 use rivergen_kernel::{DataSourceId, OrganizationId, Permission, Result, Tenant};
 use rivergen_platform::{
     Event,
@@ -34,6 +37,8 @@ use crate::{
 use runs::Stage;
 
 const JOB: &str = "data_source.discover";
+/// How often it is written down how far a discovery is.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -123,7 +128,9 @@ async fn carry_out(
 ) -> Result<Discovery> {
     let started = Instant::now();
     let found = async {
-        let schemas = sources.opened(tenant, source.id).await?.discover(only).await?;
+        let opened = sources.opened(tenant, source.id).await?;
+        let progress = Progress::default();
+        let schemas = told(sources, run, &progress, opened.discover_watched(only, &progress)).await?;
         stage(sources, run, Stage::Saving).await?;
         keep(sources, tenant, source, only, run, &schemas, started).await
     };
@@ -134,6 +141,32 @@ async fn carry_out(
         tx.commit().await?;
     }
     found
+}
+
+/// What is read, while it is written down how far that is; where that cannot be, it is read nevertheless.
+async fn told<T>(sources: &Sources, run: i64, progress: &Progress, reading: impl Future<Output = T>) -> T {
+    let mut reading = std::pin::pin!(reading);
+    let mut before = None;
+    loop {
+        match tokio::time::timeout(TOLD_EVERY, &mut reading).await {
+            Ok(found) => return found,
+            Err(_) => {
+                let now = progress.tables();
+                if let Some(tables) = now.filter(|_| now != before)
+                    && let Err(error) = read_so_far(sources, run, tables).await
+                {
+                    tracing::warn!(%error, run, "how far a discovery is could not be written down");
+                }
+                before = now;
+            }
+        }
+    }
+}
+
+async fn read_so_far(sources: &Sources, run: i64, (looked_at, of): (u64, u64)) -> Result<()> {
+    let tx = sources.platform.db.begin().await?;
+    runs::read_so_far(&tx, run, looked_at, of).await?;
+    tx.commit().await
 }
 
 async fn stage(sources: &Sources, run: i64, stage: Stage) -> Result<()> {
@@ -239,6 +272,10 @@ impl Handler for Scheduled {
             tracing::info!(%error, data_source = %source.id, "a scheduled discovery failed");
         }
         Ok(())
+    }
+
+    fn takes_long(&self) -> bool {
+        true
     }
 }
 

@@ -48,13 +48,21 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Where it is when it gets there. One that fails stays where it was.
     const fn percentage(self) -> i32 {
         match self {
-            Self::Queued => 0,
+            Self::Queued | Self::Failed => 0,
             Self::Reading => 10,
             Self::Saving => 80,
-            Self::Succeeded | Self::Failed => 100,
+            Self::Succeeded => 100,
         }
+    }
+
+    /// While it is read: the share of the tables that were looked at, between where reading begins and where it ends.
+    pub(super) fn of_reading(looked_at: u64, of: u64) -> i32 {
+        let (begin, end) = (Self::Reading.percentage(), Self::Saving.percentage());
+        let share = looked_at.min(of) as f64 / of.max(1) as f64;
+        begin + (f64::from(end - begin) * share) as i32
     }
 }
 
@@ -98,7 +106,6 @@ pub(crate) async fn begin(
     // Index: data_source_discoveries(data_source_id, id).
     Entity::update_many()
         .col_expr(Column::State, Expr::value(Stage::Failed))
-        .col_expr(Column::ProgressPercentage, Expr::value(Stage::Failed.percentage()))
         .col_expr(Column::FinishedAt, Expr::value(now))
         .col_expr(Column::ErrorMessage, Expr::value("the server stopped meanwhile"))
         .filter(Column::DataSourceId.eq(source.id))
@@ -137,6 +144,18 @@ pub(crate) async fn reach(tx: &Transaction, id: i64, stage: Stage) -> Result<()>
     Ok(())
 }
 
+/// While it is read: so many of the tables were looked at.
+pub(crate) async fn read_so_far(tx: &Transaction, id: i64, looked_at: u64, of: u64) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::ProgressPercentage, Expr::value(Stage::of_reading(looked_at, of)))
+        .col_expr(Column::TotalTables, Expr::value(i64::try_from(of).unwrap_or(i64::MAX)))
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.eq(Stage::Reading))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// It has ended well.
 pub(crate) async fn succeed(
     tx: &Transaction,
@@ -158,11 +177,11 @@ pub(crate) async fn succeed(
     Ok(())
 }
 
-/// It has ended without a finding. What went wrong on our side is not told.
+/// It has ended without a finding, and stays where it was. What went wrong on our side is not told.
 pub(crate) async fn fail(tx: &Transaction, id: i64, error: &Error, now: DateTime<Utc>) -> Result<()> {
-    reach(tx, id, Stage::Failed).await?;
     let told = if error.code == ErrorCode::InternalError { error.code.message() } else { error.message.as_ref() };
     Entity::update_many()
+        .col_expr(Column::State, Expr::value(Stage::Failed))
         .col_expr(Column::FinishedAt, Expr::value(now))
         .col_expr(Column::ErrorCode, Expr::value(error.code.as_str()))
         .col_expr(Column::ErrorMessage, Expr::value(told))
@@ -184,10 +203,13 @@ pub struct DiscoveryRun {
     pub id: i64,
     pub origin: Origin,
     pub state: Stage,
+    /// While it is `reading`, from 10 to 80 by the share of the tables that were looked at, where the source is asked for one
+    /// after the other; a source that answers for all at once leaves it at 10. One that failed stays where it was.
     #[schema(examples(100))]
     pub progress_percentage: i32,
     pub started_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// What it found; before it has succeeded, how many there are to be looked at, where that is known.
     #[schema(examples(12))]
     pub total_tables: Option<i64>,
     #[schema(examples(96))]
@@ -239,4 +261,19 @@ pub async fn list_discoveries(
     let total = query.clone().count(db).await?;
     let rows = query.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     Ok(Reply::ok(Page::new(rows, page, total).map(DiscoveryRun::from), "The discoveries."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_the_share_of_the_tables() {
+        assert_eq!(Stage::of_reading(0, 4), Stage::Reading.percentage());
+        assert_eq!(Stage::of_reading(2, 4), 45);
+        assert_eq!(Stage::of_reading(4, 4), Stage::Saving.percentage());
+        assert_eq!(Stage::of_reading(1, 1_000), 10);
+        assert_eq!(Stage::of_reading(9, 4), Stage::Saving.percentage(), "never more than all");
+        assert_eq!(Stage::of_reading(0, 0), Stage::Reading.percentage());
+    }
 }

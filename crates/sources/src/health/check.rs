@@ -201,4 +201,8 @@ impl Handler for FirstCheck {
         }
         Ok(())
     }
+
+    fn takes_long(&self) -> bool {
+        true
+    }
 }

@@ -10,10 +10,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use object_store::{ObjectStore, local::LocalFileSystem, prefix::PrefixStore};
 use object_store_cloud::{
-    RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
+    RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, client::SpawnedReqwestConnector,
+    gcp::GoogleCloudStorageBuilder,
 };
 use rivergen_kernel::{Error, Result, Secret};
 use serde::Deserialize;
+use tokio::runtime::Handle;
 
 use bridge::Bridge;
 
@@ -82,7 +84,8 @@ pub fn s3(settings: &S3) -> Result<Arc<dyn ObjectStore>> {
         .with_bucket_name(&settings.bucket)
         .with_region(&settings.region)
         .with_virtual_hosted_style_request(settings.virtual_hosted)
-        .with_retry(patience());
+        .with_retry(patience())
+        .with_http_connector(connector());
     if !settings.endpoint.is_empty() {
         builder = builder
             .with_endpoint(settings.endpoint.trim_end_matches('/'))
@@ -96,7 +99,7 @@ pub fn gcs(settings: &Gcs) -> Result<Arc<dyn ObjectStore>> {
         true => GoogleCloudStorageBuilder::from_env(),
         false => GoogleCloudStorageBuilder::new().with_service_account_key(settings.service_account_key.expose()),
     };
-    builder = builder.with_bucket_name(&settings.bucket).with_retry(patience());
+    builder = builder.with_bucket_name(&settings.bucket).with_retry(patience()).with_http_connector(connector());
     if !settings.endpoint.is_empty() {
         builder = builder.with_base_url(settings.endpoint.trim_end_matches('/'));
     }
@@ -108,7 +111,11 @@ pub fn azure(settings: &Azure) -> Result<Arc<dyn ObjectStore>> {
         true => MicrosoftAzureBuilder::from_env(),
         false => MicrosoftAzureBuilder::new().with_access_key(settings.access_key.expose()),
     };
-    builder = builder.with_account(&settings.account).with_container_name(&settings.container).with_retry(patience());
+    builder = builder
+        .with_account(&settings.account)
+        .with_container_name(&settings.container)
+        .with_retry(patience())
+        .with_http_connector(connector());
     if !settings.endpoint.is_empty() {
         builder = builder
             .with_endpoint(settings.endpoint.trim_end_matches('/').to_owned())
@@ -122,6 +129,13 @@ fn below(prefix: &str, store: Bridge) -> Arc<dyn ObjectStore> {
         true => Arc::new(store),
         false => Arc::new(PrefixStore::new(store, prefix)),
     }
+}
+
+/// Requests are sent on the runtime that opens the store, whoever makes them. Queries read files on a runtime of their own,
+/// and a connection that was made there would keep an upload waiting as long as all its threads compute. Answers are not held
+/// back on the way from one runtime to the other, which sealed files take care of: they are read in pieces.
+fn connector() -> SpawnedReqwestConnector {
+    SpawnedReqwestConnector::new(Handle::current())
 }
 
 /// Somebody waits for the answer.

@@ -1,12 +1,15 @@
 //! `GET /api/v1/storage/download/{token}`: the file behind a link, for whoever has the link.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{HeaderMap, Method},
     response::Response,
 };
+use chrono::DateTime;
 use rivergen_identity::user::User;
-use rivergen_kernel::{Error, ErrorCode, Proofs, Result, Tenant, TokenHash, access::Asker};
+use rivergen_kernel::{Caller, Credential, Error, ErrorCode, Proofs, Result, SessionId, Tenant, TokenHash};
 use rivergen_platform::{
     db::TenantScope,
     errors,
@@ -16,7 +19,7 @@ use rivergen_tenancy::organization;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Column, Entity, Model};
-use crate::{Storage, file, serve::Delivery, sight::Reader};
+use crate::{Storage, file, serve::Delivery};
 
 errors! { pub FollowErrors: NotFound, LinkExpired, RangeNotSatisfiable, RateLimited, InternalError, FileDamaged; }
 
@@ -66,10 +69,18 @@ impl Storage {
         // None of a deleted organization.
         let standing = self.standings.of(link.organization_id, link.created_by_user_id).await?;
         let membership = standing.and_then(|standing| standing.membership(link.workspace_id, now)).ok_or_else(dead)?;
-        let email = Some(maker.email.email.as_str()).filter(|_| maker.is_verified());
-        let proofs = Proofs::of_what_goes_on(origin.ip);
-        let asker = Asker { user_id: link.created_by_user_id, email, proofs, scopes: None };
-        if !membership.holds(&asker, link.ground().permission(), None) {
+        let maker = Caller {
+            user_id: link.created_by_user_id,
+            // No session has this number: what asks for one of this caller finds none.
+            credential: Credential::Session(SessionId(0)),
+            email: maker.email.email.as_str().into(),
+            email_verified: maker.is_verified(),
+            authenticated_at: DateTime::UNIX_EPOCH,
+            membership: Some(Arc::new(membership)),
+            proofs: Proofs::of_what_goes_on(origin.ip),
+            closed: None,
+        };
+        if !maker.may(link.ground().permission()) {
             return Err(dead());
         }
         let organization = organization::Entity::find_by_id(link.organization_id).one(db).await?.ok_or_else(dead)?;
@@ -78,10 +89,9 @@ impl Storage {
         if !networks.is_empty() && !origin.ip.is_some_and(is_admitted) {
             return Err(dead());
         }
-        let reader = Reader { tenant, user_id: link.created_by_user_id, membership: &membership };
-        match self.check_ground(reader, &file, link.ground()).await {
+        match self.check_ground(&maker, &file, link.ground()).await {
             Ok(()) => Ok(file),
-            Err(error) if error.code == ErrorCode::InternalError => Err(error),
+            Err(error) if error.code.status() >= 500 => Err(error),
             Err(_) => Err(dead()),
         }
     }

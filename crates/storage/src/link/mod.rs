@@ -3,7 +3,7 @@
 //! A link passes through this server, which decrypts and checks. It is a random number of 256 bits that the database knows
 //! by its hash: nobody makes one up, none is prolonged, and each can be listed and revoked. It holds for as long as whoever
 //! made it could make it again: it dies with the file, with the membership or the permission of its maker (suspension
-//! included), with a share or a policy that comes between, with the organization, and when it is revoked.
+//! included), with a share, a data source or a policy that comes between, with the organization, and when it is revoked.
 //!
 //! | file | |
 //! | --- | --- |

@@ -1,7 +1,5 @@
 //! `GET /api/v1/storage/objects/{object_name}/presigned-url`: makes a link to a file; and the same for other rooms.
 
-use std::collections::BTreeSet;
-
 use axum::extract::State;
 use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
@@ -79,16 +77,15 @@ impl Storage {
     pub async fn link(&self, caller: &Caller, origin: &RequestOrigin, wanted: LinkRequest<'_>) -> Result<FileLink> {
         caller.require(wanted.ground.permission())?;
         let name = ObjectName::parse(wanted.path)?;
-        let reader = Reader::of(caller)?;
         let file = match wanted.ground {
             Ground::Folder => {
                 let (file, reach) = self.reach(caller, &name).await?;
-                self.check_bytes(reader, &file, reach).await?;
+                self.check_bytes(Reader::of(caller)?, &file, reach).await?;
                 file
             }
             Ground::DataSource(_) => {
-                let file = self.find(reader.tenant, name.as_str()).await?.ok_or(ErrorCode::NotFound)?;
-                self.check_ground(reader, &file, wanted.ground).await?;
+                let file = self.find(caller.tenant()?, name.as_str()).await?.ok_or(ErrorCode::NotFound)?;
+                self.check_ground(caller, &file, wanted.ground).await?;
                 file
             }
         };
@@ -96,16 +93,15 @@ impl Storage {
     }
 
     /// That somebody has the file, all of it, on this ground.
-    pub(super) async fn check_ground(&self, reader: Reader<'_>, file: &file::Model, ground: Ground) -> Result<()> {
+    pub(super) async fn check_ground(&self, caller: &Caller, file: &file::Model, ground: Ground) -> Result<()> {
+        let reader = Reader::of(caller)?;
         match ground {
             Ground::Folder => {
                 let reach = self.reach_of(reader, file).await?.ok_or(ErrorCode::NotFound)?;
                 self.check_bytes(reader, file, reach).await
             }
             Ground::DataSource(id) => {
-                let paths = BTreeSet::from([file.object_name.clone()]);
-                let readers = self.sight.sources_of(reader.tenant, &paths).await?;
-                if !readers.values().flatten().any(|source| *source == id) {
+                if !self.sight.gives(caller, id, &file.object_name).await? {
                     return Err(ErrorCode::NotFound.into());
                 }
                 match file.uploaded_by_user_id == reader.user_id {

@@ -9,7 +9,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
-use rivergen_tenancy::workspace;
+use rivergen_tenancy::{organization, workspace};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, PaginatorTrait, QueryFilter};
 use serde::Deserialize;
 use serde_json::json;
@@ -52,6 +52,8 @@ pub async fn create(
     let prefix = access::folder_of(tenant, caller.user_id) + &folder.map(|folder| folder + "/").unwrap_or_default();
     let platform = &storage.platform;
     let tx = platform.db.begin().await?;
+    // Of two at once the second waits here and counts the first.
+    organization::lock(&tx, tenant).await?;
     // Index: storage_shares(organization_id, owner_user_id, workspace_id, prefix), unique.
     let own = tenant.find::<Entity>().filter(Column::OwnerUserId.eq(caller.user_id));
     if own.count(tx.conn()).await? >= MOST {

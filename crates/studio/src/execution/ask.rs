@@ -3,6 +3,8 @@
 //! What the planner writes is trusted as little as what a user types. A question that is not understood is answered so, with
 //! the nearest ones that are; each run stays on record, whatever becomes of it.
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue},
@@ -45,7 +47,8 @@ pub struct ExecuteRequest {
     /// Keep the question.
     #[schema(default = false)]
     pub save_prompt: Option<bool>,
-    /// `embedded`, or the model that the operator has configured; the operator's default without it.
+    /// The one planner that is asked, by its name: `embedded`, or one that the organization or the operator chose. Without it
+    /// all of those, one after the other until one answers.
     #[garde(inner(length(chars, min = 1, max = 100)))]
     pub ai_model: Option<String>,
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
@@ -81,7 +84,7 @@ pub async fn execute_prompt(
     {
         return Err(ErrorCode::WorkspaceNotFound.into());
     }
-    let planner = studio.planner(request.ai_model.as_deref())?;
+    let planners = studio.planners.of(&studio.engine.platform, tenant, request.ai_model.as_deref()).await?;
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let thread = match request.follows_execution_id {
         Some(run) => thread_of(&studio, &caller, tenant, run).await?,
@@ -96,7 +99,7 @@ pub async fn execute_prompt(
         origin,
         text: request.prompt_text.replace('\0', ""),
         schemas: request.selected_schema_names.unwrap_or_default(),
-        planner,
+        planners,
         by_itself: prefers_to_go_on(&headers),
         keep,
         prompt_id: None,
@@ -125,28 +128,39 @@ pub async fn execute_again(
 ) -> Result<Response> {
     let tenant = caller.require(Permission::PromptExecute)?;
     let prompt = prompt::find(&studio, &caller, id).await?;
-    let by_author = prompt.created_by_user_id == caller.user_id;
+    let asking = again(&studio, caller, tenant, origin, prompt, prefers_to_go_on(&headers)).await?;
+    answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+}
+
+/// A saved question, asked by somebody who sees it.
+pub(crate) async fn again(
+    studio: &Studio,
+    caller: Arc<Caller>,
+    tenant: Tenant,
+    origin: RequestOrigin,
+    prompt: prompt::Model,
+    by_itself: bool,
+) -> Result<Asking> {
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
-    let ids = serde_json::from_value(prompt.selected_data_source_ids).map_err(Error::internal)?;
-    let asking = Asking {
+    let ids = prompt::read(&prompt.selected_data_source_ids)?;
+    Ok(Asking {
         sources: studio.engine.sources.find_all(&access, &distinct(ids)).await?,
+        by_author: prompt.created_by_user_id == caller.user_id,
         caller,
         tenant,
         origin,
         text: prompt.prompt_text,
-        schemas: serde_json::from_value(prompt.selected_schema_names).map_err(Error::internal)?,
-        planner: studio.planner(None)?,
-        by_itself: prefers_to_go_on(&headers),
+        schemas: prompt::read(&prompt.selected_schema_names)?,
+        planners: studio.planners.of(&studio.engine.platform, tenant, None).await?,
+        by_itself,
         keep: None,
-        prompt_id: Some(id),
-        by_author,
+        prompt_id: Some(prompt.id),
         template_id: prompt.template_id,
         asks: true,
         chosen: Vec::new(),
         thread: prompt.thread.as_ref().map(prompt::read).transpose()?.unwrap_or_default(),
         follows: None,
-    };
-    answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+    })
 }
 
 /// Questions of one conversation at most.

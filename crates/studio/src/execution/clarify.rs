@@ -11,12 +11,14 @@ use rivergen_platform::{
 };
 use rivergen_runs::http::prefers_to_go_on;
 use rivergen_sources::access::Access;
+use rivergen_tenancy::organization;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Clarification, Execution, ask::answer, course::Asking};
 use crate::{
     Studio,
+    planners::EMBEDDED,
     prompt::{self, read},
     semantics::{self, Definition, Known, Origin, Said, definition::SynonymDefinition},
 };
@@ -98,6 +100,7 @@ pub async fn clarify_execution(
             origin: Origin::Clarification,
         };
         let tx = platform.db.begin().await?;
+        organization::lock(&tx, tenant).await?;
         let own = said(Some(caller.user_id), semantics::Status::Confirmed);
         semantics::store(&tx, platform, tenant, own, Known::Replace).await?;
         if remember == Remember::Everyone {
@@ -115,7 +118,7 @@ pub async fn clarify_execution(
     chosen.push(synonym);
     let asking = Asking {
         // It was this one that asked, and it alone does.
-        planner: studio.planner(Some("embedded"))?,
+        planners: studio.planners.of(&studio.engine.platform, tenant, Some(EMBEDDED)).await?,
         caller,
         tenant,
         origin,

@@ -341,7 +341,7 @@ pub(crate) async fn find(studio: &Studio, caller: &Caller, tenant: Tenant, id: E
 }
 
 /// What is kept of a run's answer, where the caller asked for it and may still see the same.
-async fn preview(studio: &Studio, caller: &Caller, tenant: Tenant, row: &Model) -> Result<Option<Preview>> {
+pub(crate) async fn preview(studio: &Studio, caller: &Caller, tenant: Tenant, row: &Model) -> Result<Option<Preview>> {
     let own = row.user_id == caller.user_id && caller.may(Permission::DataSourceQuery);
     let Some(query_id) = row.query_id.filter(|_| own && row.status == Status::Completed) else { return Ok(None) };
     let engine = &studio.engine;

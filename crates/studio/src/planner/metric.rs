@@ -7,6 +7,8 @@
 //!  └ one aggregate
 //! ```
 //!
+//! One aggregate may be divided by another, over the same rows: `sum(amount) / count(distinct order_id) where …`.
+//!
 //! A definition speaks of the columns of one table. It is parsed as SQL is, checked against the types of the columns, and
 //! kept as a tree in which only what is written here exists: no sub-select, no function but the aggregate, nothing that
 //! reads another table. What refuses it says where.
@@ -35,9 +37,20 @@ pub struct Formula {
     pub aggregate: Aggregation,
     /// `None`: the rows.
     pub of: Option<Scalar>,
+    /// What it is divided by.
+    #[serde(default)]
+    pub per: Option<Divisor>,
     pub condition: Option<Scalar>,
     /// What comes out can be added up and compared with numbers.
     pub is_number: bool,
+}
+
+/// An aggregate by which another is divided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Divisor {
+    pub aggregate: Aggregation,
+    /// `None`: the rows.
+    pub of: Option<Scalar>,
 }
 
 /// How rows become one number.
@@ -87,7 +100,8 @@ pub enum Operator {
 impl Formula {
     /// There is a value of the data in it, or of somebody's head.
     pub fn has_values(&self) -> bool {
-        self.of.iter().chain(&self.condition).any(Scalar::has_values)
+        let per = self.per.as_ref().and_then(|per| per.of.as_ref());
+        self.of.iter().chain(per).chain(&self.condition).any(Scalar::has_values)
     }
 }
 
@@ -128,7 +142,7 @@ pub fn parse(definition: &str, table: &MetricTable<'_>) -> Result<Formula, Metri
         .try_with_sql(definition)
         .map_err(|error| reader.syntax(&error))?;
     let measure = parser.parse_expr().map_err(|error| reader.syntax(&error))?;
-    let mut formula = reader.measure(&measure)?;
+    let mut formula = reader.formula(&measure)?;
     if parser.parse_keyword(Keyword::WHERE) {
         let condition = parser.parse_expr().map_err(|error| reader.syntax(&error))?;
         formula.condition = Some(reader.condition(&condition)?);
@@ -211,11 +225,31 @@ impl Reader<'_> {
         }
     }
 
+    /// One aggregate, or one divided by another.
+    fn formula(&self, expr: &Expr) -> Result<Formula, MetricError> {
+        match expr {
+            Expr::Nested(inner) => self.formula(inner),
+            Expr::BinaryOp { left, op: BinaryOperator::Divide, right } => {
+                let (dividend, divisor) = (self.measure(left)?, self.measure(right)?);
+                for (side, measure) in [(left, &dividend), (right, &divisor)] {
+                    if !measure.is_number {
+                        return Err(self.wrong(side.as_ref(), "only numbers can be divided"));
+                    }
+                }
+                Ok(Formula { per: Some(Divisor { aggregate: divisor.aggregate, of: divisor.of }), ..dividend })
+            }
+            _ => self.measure(expr),
+        }
+    }
+
     fn measure(&self, expr: &Expr) -> Result<Formula, MetricError> {
         let function = match expr {
             Expr::Nested(inner) => return self.measure(inner),
             Expr::Function(function) => function,
-            _ => return Err(self.wrong(expr, "must begin with one aggregate, such as sum(amount) or count(*)")),
+            _ => {
+                return Err(self
+                    .wrong(expr, "must be one aggregate, such as sum(amount) or count(*), or one divided by another"));
+            }
         };
         let argument = self.argument(function)?;
         let is_distinct = match &function.args {
@@ -252,7 +286,7 @@ impl Reader<'_> {
                 (Some(of), counts || kind == Kind::Number)
             }
         };
-        Ok(Formula { aggregate, of, condition: None, is_number })
+        Ok(Formula { aggregate, of, per: None, condition: None, is_number })
     }
 
     /// What the aggregate is of; `None` for `*`.
@@ -496,6 +530,8 @@ mod tests {
             "sum(Amount) where shop.main.orders.ordered_on >= '2025-01-01' or status is null",
             "max(amount) where amount between -1 and 10.5",
             "sum(-amount)",
+            "sum(amount) / count(*) where status = 'paid'",
+            "(sum(amount) / count(distinct status))",
         ] {
             assert!(read(definition).is_ok(), "{definition}: {:?}", read(definition));
         }
@@ -513,6 +549,10 @@ mod tests {
             ("sum(customers.amount)", 5, "reads one table"),
             ("count(*) limit 1", 10, "not expected"),
             ("stddev(amount)", 1, "there is no aggregate"),
+            ("sum(amount) / 2", 15, "one aggregate"),
+            ("sum(amount) / max(ordered_on)", 15, "only numbers"),
+            ("sum(amount) * count(*)", 1, "one aggregate"),
+            ("sum(amount) / count(*) / count(*)", 1, "one aggregate"),
         ] {
             let error = read(definition).unwrap_err();
             assert!(error.reason.contains(said), "{definition}: {error}");
@@ -533,6 +573,7 @@ mod tests {
     #[test]
     fn values_are_noticed() {
         assert!(read("sum(amount) where status = 'paid'").unwrap().has_values());
-        assert!(!read("sum(amount)").unwrap().has_values());
+        assert!(read("sum(amount) / sum(amount * 2)").unwrap().has_values());
+        assert!(!read("sum(amount) / count(*)").unwrap().has_values());
     }
 }

@@ -6,10 +6,10 @@
 //!   Context  ─┘      └────► PlanError: not understood, withheld, unavailable, invalid answer
 //! ```
 //!
-//! Two planners stand behind the one trait. [`EmbeddedPlanner`] needs neither a model nor a
-//! network and says no where it is not sure; [`ChatPlanner`] asks a model that speaks the
-//! OpenAI-compatible chat protocol. Neither is trusted: what they write is SQL text that the
-//! query engine parses, checks and governs like text that a person typed.
+//! Three planners stand behind the one trait. [`EmbeddedPlanner`] needs neither a model nor a
+//! network and says no where it is not sure; [`ChatPlanner`] asks a model at its provider, in one
+//! of the protocols that they speak, and [`LocalPlanner`] one on this machine. None is trusted: what
+//! they write is SQL text that the query engine parses, checks and governs like text that a person typed.
 
 mod chat;
 mod context;
@@ -23,7 +23,10 @@ pub mod terms;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use chat::{ChatPlanner, ChatSettings};
+pub use chat::{
+    ChatPlanner, ChatSettings, LocalInference, LocalPlanner, LocalSettings, Message, Meter, ModelFile, ModelFileError,
+    NotSaid, Protocol, Role, Said, Unheard,
+};
 pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, TableContext, Turn};
 pub use embedded::EmbeddedPlanner;
 pub use layer::{ColumnPlace, Join, Layer, Metric, Synonym};
@@ -37,9 +40,19 @@ pub trait Planner: Send + Sync {
     /// The name by which a caller chooses this planner and finds it in the history.
     fn name(&self) -> &str;
 
-    /// Whether the question and the schema leave this server.
+    /// Whether the question and the schema are put to a model, which the run's events say.
+    fn is_model(&self) -> bool {
+        false
+    }
+
+    /// Whether they leave this server.
     fn is_elsewhere(&self) -> bool {
         false
+    }
+
+    /// Whether it may be asked now. Nothing leaves this server to find that out.
+    async fn ready(&self) -> Result<(), PlanError> {
+        Ok(())
     }
 
     /// Plans one question. The same question and context may be planned any number of times.
@@ -157,4 +170,11 @@ pub enum PlanError {
         /// What was wrong with the answer.
         message: String,
     },
+}
+
+impl PlanError {
+    /// Whether it is the planner that failed and not the question, so that another may answer it.
+    pub fn is_of_planner(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::InvalidAnswer { .. })
+    }
 }

@@ -17,8 +17,8 @@ pub mod versions;
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{
-    Caller, Error, ErrorCode, Extent, OrganizationId, Permission, PromptId, QueryId, Result, Scopes, TemplateId,
-    Tenant, UserId, WorkspaceId,
+    Caller, Error, ErrorCode, Extent, MissingScope, OrganizationId, Permission, PromptId, QueryId, Result, Scopes,
+    TemplateId, Tenant, UserId, WorkspaceId,
 };
 use rivergen_platform::db::{TenantOwned, TenantScope};
 use sea_orm::{Condition, entity::prelude::*};
@@ -209,7 +209,9 @@ pub(crate) fn check_may_change(caller: &Caller, prompt: &Model) -> Result<()> {
 pub(crate) fn check_may_change_own(caller: &Caller) -> Result<()> {
     let lets_through = |scopes: &Scopes| !scopes.narrow(&[Permission::PromptWrite].into()).is_empty();
     match caller.credential.scopes() {
-        Some(scopes) if !lets_through(scopes) => caller.may_change(),
+        Some(scopes) if !lets_through(scopes) => {
+            caller.may_change().map_err(|error| error.with_source(MissingScope(Permission::PromptWrite)))
+        }
         _ => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
+use rivergen_tenancy::organization;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -39,6 +40,7 @@ pub async fn create_semantics(
     super::check(&studio, &caller, tenant, &request.definition).await?;
     let platform = &studio.engine.platform;
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     let said = Said {
         workspace: caller.membership()?.workspace_id,
         of: None,

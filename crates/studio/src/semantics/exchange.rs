@@ -11,6 +11,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
+use rivergen_tenancy::organization;
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -147,6 +148,7 @@ pub async fn import_semantics(
     let platform = &studio.engine.platform;
     let workspace = caller.membership()?.workspace_id;
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     for (_, definition) in &definitions {
         let said = Said {
             workspace,

@@ -161,9 +161,10 @@ fn here(tenant: Tenant, caller: &Caller) -> Result<Select<Entity>> {
 async fn outline(studio: &Studio, caller: &Caller, tenant: Tenant, catalogs: Vec<String>) -> Result<Context> {
     let engine = &studio.engine;
     let db = engine.platform.db.read();
-    let shown = Access::of(caller, Permission::DataSourceQuery)?.shown(db).await?;
-    let sources = shown.filter(source::Column::Slug.is_in(catalogs)).filter(source::Column::DeletedAt.is_null());
-    let catalogue = engine.known(caller, tenant, sources.all(db).await?).await?;
+    let access = Access::of(caller, Permission::DataSourceQuery)?;
+    let named = access.sources().filter(source::Column::Slug.is_in(catalogs));
+    let shown = access.shown(db, named.filter(source::Column::DeletedAt.is_null())).await?;
+    let catalogue = engine.known(caller, tenant, shown.all(db).await?).await?;
     Ok(context::outline(engine, &catalogue))
 }
 
@@ -226,7 +227,8 @@ pub(crate) enum Known {
     Keep,
 }
 
-/// Writes an entry down; `None` where one stays as it is.
+/// Writes an entry down; `None` where one stays as it is. The caller has locked the organization at the start of the
+/// transaction: of two at once the second counts what the first has written.
 pub(crate) async fn store(
     tx: &Transaction,
     platform: &Platform,

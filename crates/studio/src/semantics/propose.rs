@@ -20,6 +20,7 @@ use rivergen_platform::{
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_sources::access::Access;
+use rivergen_tenancy::organization;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -85,6 +86,7 @@ pub async fn propose_semantics(
     let workspace = caller.membership()?.workspace_id;
     let mut proposed = 0;
     let tx = platform.db.begin().await?;
+    organization::lock(&tx, tenant).await?;
     for (join, origin) in found {
         let Some(definition) = written(&join, &context) else { continue };
         // As for whoever writes one: of columns that can be compared, and that are not masked.

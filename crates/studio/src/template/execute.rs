@@ -95,7 +95,7 @@ pub async fn execute_template(
         .await?;
     tx.commit().await?;
     let asking = Asking {
-        planner: studio.planner(None)?,
+        planners: studio.planners.of(&studio.engine.platform, tenant, None).await?,
         caller,
         tenant,
         origin,

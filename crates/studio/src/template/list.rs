@@ -1,21 +1,21 @@
-//! `GET /api/v1/prompt-templates`.
+//! `GET /api/v1/prompt-templates`: all of them, as far as a list without pages goes, or a page where one is asked for.
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{ErrorCode, OrganizationId, Result};
+use rivergen_kernel::{ErrorCode, OrganizationId, Pagination, Result};
 use rivergen_platform::{
     db::contains,
     errors,
-    http::{Envelope, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Column, PromptTemplate};
 use crate::Studio;
 
-/// Templates of a list, which has no pages.
+/// Templates of a list of which no page is asked for.
 const MOST: u64 = 1000;
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -37,24 +37,34 @@ pub struct TemplateFilter {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TemplateList {
     pub items: Vec<PromptTemplate>,
+    /// Where a page was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pagination: Option<Pagination>,
 }
 
 errors! { pub ListTemplatesErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
 /// List templates: one's own, and those that are published for everybody
-#[utoipa::path(get, path = "/api/v1/prompt-templates", tag = "prompt_studio", params(TemplateFilter),
-    responses((status = 200, description = "The newest 1000, by name", body = Envelope<TemplateList>), ListTemplatesErrors))]
+#[utoipa::path(get, path = "/api/v1/prompt-templates", tag = "prompt_studio", params(PageQuery, TemplateFilter),
+    responses((status = 200, description = "By name: the page, or the first 1000 where none is asked for", body = Envelope<TemplateList>),
+        ListTemplatesErrors))]
 pub async fn list_templates(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,
+    Query(page): Query<PageQuery>,
     Query(filter): Query<TemplateFilter>,
 ) -> Result<Reply<TemplateList>> {
     let (tenant, mut templates) = super::reached(&caller)?;
     if filter.organization_id.is_some_and(|wanted| wanted != tenant.organization_id()) {
         return Err(ErrorCode::NotFound.into());
     }
+    let asked = match (page.page, page.page_size) {
+        (None, None) => None,
+        _ => Some(page.request()?),
+    };
+    // There are none of the system's.
     if filter.is_system_template == Some(true) {
-        return Ok(Reply::ok(TemplateList { items: Vec::new() }, "The templates."));
+        templates = templates.filter(Column::Id.is_null());
     }
     if let Some(category) = filter.category {
         templates = templates.filter(Column::Category.eq(category));
@@ -66,8 +76,12 @@ pub async fn list_templates(
         templates = templates.filter(contains(text, [Column::Name, Column::Description]));
     }
     let db = studio.engine.platform.db.read();
-    let mut rows = templates.order_by_desc(Column::Id).limit(MOST).all(db).await?;
-    rows.sort_by(|one, other| one.name.cmp(&other.name));
-    let items = rows.into_iter().map(PromptTemplate::new).collect::<Result<_>>()?;
-    Ok(Reply::ok(TemplateList { items }, "The templates."))
+    let pagination = match asked {
+        Some(asked) => Some(Pagination::new(asked, templates.clone().count(db).await?)),
+        None => None,
+    };
+    let (offset, limit) = asked.map_or((0, MOST), |asked| (asked.offset(), asked.limit()));
+    let found = templates.order_by_asc(Column::Name).order_by_asc(Column::Id).offset(offset).limit(limit);
+    let items = found.all(db).await?.into_iter().map(PromptTemplate::new).collect::<Result<_>>()?;
+    Ok(Reply::ok(TemplateList { items, pagination }, "The templates."))
 }

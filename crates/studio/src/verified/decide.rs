@@ -1,7 +1,7 @@
 //! `POST /api/v1/prompts/verified-pairs/{verified_pair_id}/verify`, and `DELETE` of one.
 
 use axum::extract::State;
-use rivergen_kernel::{Caller, ErrorCode, Result, Tenant, VerifiedPairId};
+use rivergen_kernel::{Caller, Error, ErrorCode, Result, Tenant, VerifiedPairId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
     errors,
@@ -43,7 +43,9 @@ pub async fn verify_pair(
         AuditRecord::new(Some(tenant.organization_id()), actor, "prompt.verify_pair").target("verified_pair", id);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(VerifiedPair::new(row)?, "The pair is verified."))
+    let pair = super::told(&studio, &caller, tenant, vec![row]).await?.pop();
+    let pair = pair.ok_or_else(|| Error::internal("a pair that was verified is not there"))?;
+    Ok(Reply::ok(pair, "The pair is verified."))
 }
 
 /// Delete a pair: the question is planned again

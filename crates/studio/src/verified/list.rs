@@ -25,7 +25,7 @@ errors! { pub ListPairsErrors: Unauthorized, Forbidden, EmailNotVerified, Valida
 
 /// Page through questions with confirmed SQL, and those that wait to be confirmed
 #[utoipa::path(get, path = "/api/v1/prompts/verified-pairs", tag = "prompt_studio", params(PageQuery, PairFilter),
-    responses((status = 200, description = "The newest first; for those who hold prompt.write, over sources that they may query", body = Envelope<Page<VerifiedPair>>),
+    responses((status = 200, description = "The newest first; for those who hold prompt.write, over sources that they may query. Literals, and the question of SQL that has some, are told to those alone who see all of what the SQL reads, and to whoever found it", body = Envelope<Page<VerifiedPair>>),
         ListPairsErrors))]
 pub async fn list_verified_pairs(
     State(studio): State<Studio>,
@@ -33,7 +33,7 @@ pub async fn list_verified_pairs(
     Query(page): Query<PageQuery>,
     Query(filter): Query<PairFilter>,
 ) -> Result<Reply<Page<VerifiedPair>>> {
-    let (_, mut pairs) = super::reached(&studio, &caller).await?;
+    let (tenant, mut pairs) = super::reached(&studio, &caller).await?;
     let page = page.request()?;
     if let Some(status) = filter.status {
         pairs = pairs.filter(Column::Status.eq(status));
@@ -41,6 +41,6 @@ pub async fn list_verified_pairs(
     let db = studio.engine.platform.db.read();
     let total = pairs.clone().count(db).await?;
     let rows = pairs.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
-    let items = rows.into_iter().map(VerifiedPair::new).collect::<Result<_>>()?;
+    let items = super::told(&studio, &caller, tenant, rows).await?;
     Ok(Reply::ok(Page::new(items, page, total), "The verified pairs."))
 }

@@ -16,6 +16,7 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use datafusion::sql::sqlparser::ast::ObjectName;
 use rivergen_kernel::{
     Caller, DataSourceId, ExecutionId, Extent, OrganizationId, Permission, Result, Tenant, UserId, VerifiedPairId,
     WorkspaceId,
@@ -25,7 +26,8 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope},
 };
 use rivergen_policies::rule::TableName;
-use rivergen_runs::catalogue::Catalogue;
+use rivergen_query::statement::{self, Accepted};
+use rivergen_runs::catalogue::{Catalogue, CatalogueTable};
 use rivergen_sources::{access::Access, source};
 use sea_orm::{Condition, FromQueryResult, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*};
 use serde::{Deserialize, Serialize};
@@ -96,8 +98,10 @@ impl TenantOwned for Entity {
 pub struct VerifiedPair {
     pub id: VerifiedPairId,
     pub workspace_id: Option<WorkspaceId>,
+    /// Null where literals of the SQL are not told: whoever asked may have named the same values.
     #[schema(examples("How many orders per region?"))]
-    pub question: String,
+    pub question: Option<String>,
+    /// `?` stands for each literal where one sees a part only of what it reads, unless it is of one's own run.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]
     pub query_text: String,
     pub data_source_ids: Vec<DataSourceId>,
@@ -109,12 +113,15 @@ pub struct VerifiedPair {
 }
 
 impl VerifiedPair {
-    fn new(row: Model) -> Result<Self> {
+    /// With the literals of its SQL where that is told in full. A question is free text, in which a value may stand in other
+    /// words than in the SQL: it is told with all literals, or not at all.
+    fn new(row: Model, in_full: bool) -> Result<Self> {
+        let told = if in_full { row.query_text.clone() } else { statement::without_literals(&row.query_text) };
         Ok(Self {
             id: row.id,
             workspace_id: row.workspace_id,
-            question: row.question,
-            query_text: row.query_text,
+            question: Some(row.question).filter(|_| told == row.query_text),
+            query_text: told,
             data_source_ids: read(&row.data_source_ids)?,
             status: row.status,
             created_by_user_id: row.created_by_user_id,
@@ -134,7 +141,8 @@ async fn reached(studio: &Studio, caller: &Caller) -> Result<(Tenant, Select<Ent
         let here = Condition::any().add(Column::WorkspaceId.eq(workspace)).add(Column::WorkspaceId.is_null());
         pairs = pairs.filter(here);
     }
-    let queryable = Access::of(caller, Permission::DataSourceQuery)?.shown(studio.engine.platform.db.read()).await?;
+    let access = Access::of(caller, Permission::DataSourceQuery)?;
+    let queryable = access.shown(studio.engine.platform.db.read(), access.sources()).await?;
     let queryable = queryable.select_only().column(source::Column::Id).into_query();
     let of_tenant = tenant.find::<Entity>().select_only().column(Column::Id).into_query();
     // Index: prompt_verified_pair_sources(verified_pair_id, data_source_id).
@@ -145,6 +153,43 @@ async fn reached(studio: &Studio, caller: &Caller) -> Result<(Tenant, Select<Ent
         .filter(sources::Column::DataSourceId.not_in_subquery(queryable))
         .into_query();
     Ok((tenant, pairs.filter(Column::Id.not_in_subquery(closed))))
+}
+
+/// The pairs as the caller may read them. The SQL was written by somebody who may have seen more, and its literals may be
+/// values that are masked or filtered away for the caller, and so may words of its question: they are told to whoever found it, and to whom all is open that it
+/// reads.
+async fn told(studio: &Studio, caller: &Caller, tenant: Tenant, rows: Vec<Model>) -> Result<Vec<VerifiedPair>> {
+    let engine = &studio.engine;
+    let db = engine.platform.db.read();
+    let authors = authors(&engine.platform, tenant, &rows).await?;
+    let mut read_by = Vec::with_capacity(rows.len());
+    for row in &rows {
+        read_by.push(read::<Vec<DataSourceId>>(&row.data_source_ids)?);
+    }
+    let access = Access::of(caller, Permission::DataSourceQuery)?;
+    let named = access.sources().filter(source::Column::Id.is_in(distinct(read_by.concat())));
+    let shown = access.shown(db, named.filter(source::Column::DeletedAt.is_null())).await?;
+    let catalogue = engine.known(caller, tenant, shown.all(db).await?).await?;
+    let pairs = rows.into_iter().zip(read_by).map(|(row, sources)| {
+        let author = row.execution_id.and_then(|run| authors.get(&run));
+        let in_full = author == Some(&caller.user_id) || is_all_open(&catalogue, &sources, &row.query_text);
+        VerifiedPair::new(row, in_full)
+    });
+    pairs.collect()
+}
+
+/// Whether the caller sees all of every table that the SQL may name.
+fn is_all_open(catalogue: &Catalogue, sources: &[DataSourceId], sql: &str) -> bool {
+    let Ok(Accepted { relations, .. }) = statement::accept(sql) else { return false };
+    let is_open = |relation: &ObjectName| {
+        let Some(name) = relation.0.last().and_then(|part| part.as_ident()) else { return false };
+        let is_meant = |table: &&CatalogueTable| {
+            sources.contains(&table.source_id) && table.name.table.eq_ignore_ascii_case(&name.value)
+        };
+        let mut meant = catalogue.tables.iter().filter(is_meant).peekable();
+        meant.peek().is_some() && meant.all(|table| table.decision.is_whole())
+    };
+    !relations.is_empty() && relations.iter().all(is_open)
 }
 
 /// A verified pair that may help with a question.

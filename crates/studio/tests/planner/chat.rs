@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use rivergen_kernel::Secret;
-use rivergen_studio::planner::{ChatPlanner, ChatSettings, Plan, PlanError, Planner};
+use rivergen_studio::planner::{ChatPlanner, ChatSettings, Plan, PlanError, Planner, Protocol};
 use serde_json::{Value, json};
 
 use super::table;
@@ -58,6 +58,8 @@ async fn ask(replies: &[Reply], question: &str) -> (Result<Plan, PlanError>, Vec
     let address = listener.local_addr().expect("an address");
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let settings = ChatSettings {
+        name: "test-model".into(),
+        protocol: Protocol::Chat,
         base_url: format!("http://{address}").parse().expect("a URL"),
         model: "test-model".into(),
         api_key: Some(Secret::new("sk-test")),
@@ -179,6 +181,9 @@ async fn garbage_in_the_protocol_is_an_invalid_answer() {
         Reply::Raw("{}"),
         Reply::Raw(r#"{"choices": [{"message": {"content": null}}]}"#),
         Reply::Raw(r#"{"choices": [{"finish_reason": "length", "message": {"content": "SELECT"}}]}"#),
+        Reply::Raw(
+            r#"{"choices": [{"finish_reason": "stop", "message": {"content": null, "refusal": "I'm sorry."}}]}"#,
+        ),
         Reply::Huge,
     ] {
         let (planned, _) = ask(&[reply], "how many orders").await;
@@ -191,6 +196,8 @@ async fn a_slow_model_and_a_missing_one_are_unavailable() {
     let (planned, _) = ask(&[Reply::Silence], "how many orders").await;
     assert!(matches!(planned, Err(PlanError::Unavailable { retryable: true, .. })), "{planned:?}");
     let settings = ChatSettings {
+        name: "m".into(),
+        protocol: Protocol::Chat,
         base_url: "http://127.0.0.1:1".parse().expect("a URL"),
         model: "m".into(),
         api_key: None,

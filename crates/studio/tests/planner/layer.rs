@@ -56,6 +56,38 @@ async fn a_formula_means_what_its_parentheses_say() {
     assert_eq!(rows(&engine, &context, "surplus").await, ["5700"]);
 }
 
+/// Paid or shipped are eight orders of 7600: in EU four of 3800, in US three of 3500, in APAC one of 300.
+#[tokio::test]
+async fn a_metric_divides_one_aggregate_by_another() {
+    let (mut context, data) = table::schema("sales");
+    let engine = Engine::new(&context, &data).await;
+    let orders = context.table_place("orders.files.orders").unwrap();
+    for (name, definition) in [
+        ("revenue per order", "sum(amount) / count(*) where status in ('paid', 'shipped')"),
+        ("orders per customer", "count(*) / count(distinct customer_id)"),
+        ("refund value", "sum(amount) / count(*) where status = 'unheard of'"),
+    ] {
+        let metric = context.metric(name, orders, definition).unwrap();
+        context.layer.metrics.push(metric);
+    }
+    assert_eq!(rows(&engine, &context, "What is the revenue per order?").await, ["950"]);
+    assert_eq!(
+        rows(&engine, &context, "revenue per order by region").await,
+        ["US | 1166.67", "EU | 950", "APAC | 300"]
+    );
+    assert_eq!(rows(&engine, &context, "customers with revenue per order over 1400").await, ["3 | Cid Clark | 1500"]);
+    // Twelve orders of four customers, in US five of three: the quotient of whole numbers keeps its fraction.
+    assert_eq!(rows(&engine, &context, "orders per customer").await, ["3"]);
+    assert_eq!(rows(&engine, &context, "orders per customer in US").await, ["1.67"]);
+    // Nothing divided by nothing is nothing.
+    assert_eq!(rows(&engine, &context, "refund value").await, [""]);
+    let planner = EmbeddedPlanner::new();
+    let share = planner.understand("percentage of revenue per order by region", &context);
+    assert!(matches!(share, Err(PlanError::NotUnderstood { .. })), "{share:?}");
+    let plan = planner.understand("revenue per order by category", &context).unwrap();
+    assert!(plan.explanation.contains("evenue per order (sum(amount) / count(*)"), "{plan:?}");
+}
+
 #[test]
 fn a_word_means_what_was_said_of_it() {
     let (mut context, _) = table::schema("sales");

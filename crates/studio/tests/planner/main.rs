@@ -8,7 +8,9 @@ mod chat;
 mod conversation;
 mod engine;
 mod layer;
+mod local;
 mod properties;
+mod providers;
 mod table;
 
 use engine::Engine;

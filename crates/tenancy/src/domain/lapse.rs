@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{DomainId, ErrorCode, Result, Tenant};
 use rivergen_platform::{
-    Clock, Platform, Transaction,
+    Clock, Event, Platform, Transaction,
     audit::{self, Actor, AuditRecord},
     db::TenantScope,
     jobs::{Handler, JobContext, JobError},
@@ -132,6 +132,7 @@ pub(super) async fn lapse(tx: &Transaction, row: Model, reason: &'static str, cl
     row.status = Set(Status::Lapsed);
     row.auto_join = Set(false);
     row.update(tx.conn()).await?;
+    tx.publish(Event::OrganizationChanged(organization)).await?;
     let record = AuditRecord::new(Some(organization), Actor::system(), "domain.lapse")
         .target("domain", id.0)
         .details(json!({"domain": domain, "reason": reason}));

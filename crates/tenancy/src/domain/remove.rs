@@ -3,6 +3,7 @@
 use axum::extract::State;
 use rivergen_kernel::{DomainId, OrganizationId, Permission, Result};
 use rivergen_platform::{
+    Event,
     audit::{self, AuditRecord},
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
@@ -40,6 +41,7 @@ pub async fn remove(
     organization::lock(&tx, tenant).await?;
     let row = find(tx.conn(), tenant, domain_id).await?;
     Entity::delete_by_id(row.id).exec(tx.conn()).await?;
+    tx.publish(Event::OrganizationChanged(org_id)).await?;
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "domain.remove")
         .target("domain", row.id.0)
         .details(json!({"domain": row.domain, "status": row.status}));

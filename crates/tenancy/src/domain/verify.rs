@@ -10,7 +10,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{DomainId, Error, ErrorCode, OrganizationId, Permission, Result};
 use rivergen_platform::{
-    Transaction,
+    Event, Transaction,
     audit::{self, AuditRecord},
     db::is_unique_violation,
     errors,
@@ -68,6 +68,7 @@ pub async fn verify(
             .target("domain", row.id.0)
             .details(json!({"domain": row.domain}));
         audit::record(&tx, &platform.clock, record).await?;
+        tx.publish(Event::OrganizationChanged(org_id)).await?;
     }
     tx.commit().await?;
     let message = "The domain is verified.";

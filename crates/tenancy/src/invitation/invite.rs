@@ -184,6 +184,8 @@ impl Invitations<'_> {
         let known = self.known(tx, wanted, addresses.iter().flatten().cloned().collect()).await?;
         let rules = known.organization.intake()?;
         let ends_at = rules.end(now);
+        let keys: Vec<&str> = addresses.iter().flatten().map(String::as_str).collect();
+        let mut mails_to = platform.limits.each(tx.conn(), &TO_ADDRESS, &keys).await?;
 
         let mut tokens: BTreeMap<String, Token> = BTreeMap::new();
         let mut rows = Vec::new();
@@ -199,7 +201,7 @@ impl Invitations<'_> {
                     return Err(ErrorCode::InvitationExists.into());
                 }
                 if !self.is_dry_run {
-                    platform.limits.check(&TO_ADDRESS, &address)?;
+                    mails_to.check(&address)?;
                 }
                 Ok((address, role_id))
             });
@@ -224,8 +226,15 @@ impl Invitations<'_> {
             }
             judged.push(outcome.map(|(address, _)| address));
         }
-        let mut records = self.make_room(tx, tokens.keys().cloned().collect(), now).await?;
-        let mut made = insert(tx, rows).await?;
+        // Most have no earlier one, so that is looked for only where it was in the way.
+        let mut made = insert(tx, rows.clone()).await?;
+        let mut records = Vec::new();
+        rows.retain(|row| !made.contains_key(row.email.as_ref()));
+        if !rows.is_empty() {
+            records = self.make_room(tx, rows.iter().map(|row| row.email.as_ref().clone()).collect(), now).await?;
+            made.append(&mut insert(tx, rows).await?);
+        }
+        mails_to.uses_of(|address| made.contains_key(address)).keep(tx).await?;
         let (inviter, organization) = (known.inviter.as_str(), known.organization.name.as_str());
         let mail = |invitation: &Model| {
             let (token, role) = (tokens.get(&invitation.email)?, known.roles.get(&invitation.role_id)?);
@@ -332,10 +341,7 @@ impl Invitations<'_> {
         addresses: Vec<String>,
         now: DateTime<Utc>,
     ) -> Result<Vec<AuditRecord>> {
-        let pending = pending_of(tx, self.tenant, Column::Email.is_in(addresses)).await?;
-        if pending.is_empty() {
-            return Ok(Vec::new());
-        }
+        let pending = pending_of(self.tenant, Column::Email.is_in(addresses)).all(tx.conn()).await?;
         let (over, open): (Vec<Model>, Vec<Model>) = pending.into_iter().partition(|row| row.expires_at <= now);
         Entity::update_many()
             .col_expr(Column::Status, Expr::value(Status::Expired))

@@ -40,7 +40,7 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Transaction,
     audit::{Actor, AuditRecord},
-    db::{TenantOwned, TenantScope},
+    db::TenantOwned,
     limits::Rule,
 };
 use sea_orm::{
@@ -313,28 +313,41 @@ async fn end(tx: &Transaction, ended: Vec<Model>, reason: Reason, now: DateTime<
     Ok(ended.into_iter().map(record).collect())
 }
 
-/// Ends what invites somebody who has just become a member, to whichever of the addresses that count as theirs where people
+/// Ends what invites people who have just become members, to whichever of the addresses that count as theirs where people
 /// are invited: the primary one, and those that they have proved. Answers the records of it.
-pub(crate) async fn end_of_member(
+pub(crate) async fn end_of_members(
     tx: &Transaction,
     tenant: Tenant,
-    user: UserId,
+    users: &[UserId],
     now: DateTime<Utc>,
 ) -> Result<Vec<AuditRecord>> {
     let theirs =
         Condition::any().add(address::Column::IsPrimary.eq(true)).add(address::Column::VerifiedAt.is_not_null());
     // Index: user_emails(user_id).
     let addresses = address::Entity::find().select_only().column(address::Column::Email);
-    let addresses = addresses.filter(address::Column::UserId.eq(user)).filter(theirs).into_query();
-    let pending = pending_of(tx, tenant, Column::Email.in_subquery(addresses)).await?;
-    end(tx, pending, Reason::Joined, now).await
+    let addresses = addresses.filter(address::Column::UserId.is_in(users.iter().copied())).filter(theirs).into_query();
+    let invited = pending_of(tenant, Column::Email.in_subquery(addresses)).all(tx.conn()).await?;
+    end_joined(tx, invited, now).await
 }
 
-/// What is written down as pending for these addresses, held until the transaction ends. Index: invitations(organization_id,
-/// email) of those that are pending.
-async fn pending_of(tx: &Transaction, tenant: Tenant, addresses: Expr) -> Result<Vec<Model>> {
-    let pending = tenant.find::<Entity>().filter(addresses).filter(is_pending());
-    Ok(pending.order_by_asc(Column::Id).lock_exclusive().all(tx.conn()).await?)
+/// What invites these addresses, held until the transaction ends.
+pub fn inviting(tenant: Tenant, addresses: &[&str]) -> Select<Entity> {
+    pending_of(tenant, Column::Email.is_in(addresses.iter().copied()))
+}
+
+/// Ends what invited people who have just become members; answers the records of it.
+pub async fn end_joined(tx: &Transaction, invited: Vec<Model>, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
+    end(tx, invited, Reason::Joined, now).await
+}
+
+/// What is written down as pending for these addresses, held until the transaction ends. Index: invitations(email, id).
+fn pending_of(tenant: Tenant, addresses: Expr) -> Select<Entity> {
+    use sea_orm::sea_query::ExprTrait;
+    // As a sum, which stands in no index: SQLite would walk along all that is pending in the organization, in the order that
+    // is asked for, rather than look up some addresses.
+    let in_tenant = Column::OrganizationId.into_expr().add(0_i64).eq(Expr::value(tenant.organization_id()));
+    let pending = Entity::find().filter(in_tenant).filter(addresses).filter(is_pending());
+    pending.order_by_asc(Column::Id).lock_exclusive()
 }
 
 fn not_vouched_for() -> Error {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Named, OrganizationRef, Status, WorkspaceRef, is_of, is_vouched_for, not_vouched_for};
-use crate::{Tenancy, role::RoleRef};
+use crate::{Tenancy, organization::branding::Branding, role::RoleRef};
 
 /// Links that are tried from one address.
 const PREVIEWS: Rule = Rule::new("invitation_previews", 60, Duration::from_secs(600));
@@ -37,6 +37,8 @@ pub struct InvitationPreview {
     #[schema(examples("a•••@acme.example"))]
     pub email: String,
     pub organization: OrganizationRef,
+    /// How the pages of the organization look.
+    pub branding: Branding,
     pub workspace: WorkspaceRef,
     pub role: RoleRef,
     pub status: Status,
@@ -87,10 +89,12 @@ async fn find(
         Some(caller) => is_of(db, caller.user_id, address).await?,
         None => false,
     };
+    let branding = Branding::named(db, found.invitation.organization_id).await?;
     let invitation = InvitationPreview {
         id: found.invitation.id,
         email: if is_theirs { address.clone() } else { masked(address) },
         organization: found.organization(),
+        branding,
         workspace,
         role,
         status,

@@ -69,8 +69,7 @@ pub async fn resend(
     let organization = organization::Entity::find_by_id(org_id).one(tx.conn()).await?.ok_or(ErrorCode::OrgNotFound)?;
     let rules = organization.intake()?;
     rules.allow(&found.invitation.email)?;
-    platform.limits.check(&TO_ADDRESS, &found.invitation.email)?;
-    uses.keep(&tx).await?;
+    let to_address = platform.limits.check_durably(tx.conn(), &[(&TO_ADDRESS, &found.invitation.email)]).await?;
 
     let token = random_token();
     found.invitation.status = Status::Pending;
@@ -93,6 +92,9 @@ pub async fn resend(
     if renewed.rows_affected == 0 {
         return Err(ErrorCode::InvitationNotPending.into());
     }
+    // After the invitation, as whoever invites the address at this moment does: so neither waits for the other in a circle.
+    uses.keep(&tx).await?;
+    to_address.keep(&tx).await?;
     let inviter = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let letter = Letter { inviter: &inviter.account.display_name, organization: &organization.name, role: &role.name };
     mail::send(platform, &tx, letter.mail(platform, &found.invitation, &token)).await?;

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Column, Status, assignment,
-    page::{Wanted, by_name, page},
+    page::{ListOrder, Wanted, page},
     view::{self, Member},
     word,
 };
@@ -65,7 +65,7 @@ pub async fn list(
         .among(filter.role_id.map(holders), assignment::Column::UserId)
         .who(filter.status.map(|status| Column::Status.eq(status)));
     let wanted = Wanted { sought, known_as: format!("{filter:?}"), skip: window.skip(), limit: window.limit() };
-    let page = page(&platform.db, &tenancy.headcounts, tenant, wanted, by_name).await?;
+    let page = page(&platform.db, &tenancy.lists, tenant, wanted, ListOrder::ByName).await?;
     let members = view::shown(&tenancy, &caller, page.members).await?;
     Ok(Reply::ok(Members { members, total_count: page.total, message }, message))
 }

@@ -9,6 +9,7 @@
 //! | [`get`], [`update`], [`remove`] | `GET`, `PATCH`, `DELETE /api/v1/organizations/{org_id}/members/{user_id}` |
 //! | [`leave`] | `POST /api/v1/organizations/{org_id}/leave` |
 
+pub mod assignment;
 pub mod get;
 pub mod leave;
 pub mod list;
@@ -16,27 +17,28 @@ pub(crate) mod page;
 pub mod remove;
 pub mod update;
 pub mod view;
+pub mod word;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivergen_identity::{
     device, personal_token,
     security::EnforcementMode,
     session::{self, EndReason},
-    user::{User, account},
+    user::{self, User, account},
 };
 use rivergen_kernel::{
-    Attributes, BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId, WorkspaceId,
+    Attributes, BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId,
 };
 use rivergen_platform::{
     Event, Transaction,
-    audit::{self, Actor, AuditRecord},
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    audit::{Actor, AuditRecord},
+    db::{TenantOwned, TenantScope, Writes, is_unique_violation},
 };
 use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait, Select,
-    entity::prelude::*, sea_query::SelectStatement,
+    ActiveValue::Set, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait, Select, entity::prelude::*,
+    sea_query::SelectStatement,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -186,46 +188,98 @@ impl NewMember<'_> {
         scim_active: Option<bool>,
         now: DateTime<Utc>,
     ) -> Result<(Model, Vec<AuditRecord>)> {
-        let row = ActiveModel {
-            organization_id: Set(self.organization_id),
-            user_id: Set(self.user_id),
-            status: Set(Status::Active),
-            source: Set(self.source),
-            attributes: Set(serde_json::to_value(self.attributes).map_err(Error::internal)?),
-            joined_at: Set(now),
-            name_key: Set(user.account.display_name.to_lowercase()),
-            email: Set(user.email.email.clone()),
-            status_updated_at: Set(None),
-            last_login_at: Set(None),
-            scim_active: Set(scim_active),
-            ..Default::default()
-        };
-        let member = Entity::insert(row).exec_with_returning(tx.conn()).await.map_err(|error| {
-            if is_unique_violation(&error) { ErrorCode::AlreadyMember.into() } else { Error::from(error) }
-        })?;
-        word::insert(tx, self.organization_id, self.user_id, &user.account.display_name, &user.email.email).await?;
-        let role = assignment::ActiveModel {
-            organization_id: Set(self.organization_id),
-            user_id: Set(self.user_id),
-            role_id: Set(self.role_id),
-            workspace_id: Set(None),
-            assigned_at: Set(now),
-            assigned_by_user_id: Set(self.by),
-            expires_at: Set(None),
-            given_by_group: Set(false),
-            ..Default::default()
-        };
-        assignment::Entity::insert(role).exec_without_returning(tx.conn()).await?;
-        tx.publish(Event::MembersChanged(self.organization_id)).await?;
-        tx.publish(Event::UserChanged(self.user_id)).await?;
-        let details = serde_json::json!({"user_id": self.user_id, "workspace_id": null, "joined": self.source,
-            "given_by": self.by});
-        let record = AuditRecord::new(Some(self.organization_id), actor.clone(), "role.assign");
-        let mut records = vec![record.target("role", self.role_id.0).details(details)];
         let tenant = Tenant::on_behalf_of(self.organization_id);
-        records.extend(invitation::end_of_member(tx, tenant, self.user_id, now).await?);
+        let joined = [self.user_id];
+        let (name, email) = (&*user.account.display_name, &*user.email.email);
+        let mut writes = Writes::default();
+        let joining = [Joining { new: self, name, email, scim_active, actor }];
+        let (members, mut records) = add_all(tx, tenant, &joining, now, &mut writes).await?;
+        writes.send(tx).await?;
+        records.extend(invitation::end_of_members(tx, tenant, &joined, now).await?);
+        let member = members.into_iter().next().ok_or_else(|| Error::internal("a new member is not there"))?;
         Ok((member, records))
     }
+}
+
+/// Somebody who becomes a member, with the name and the primary address of their account.
+#[derive(Debug)]
+pub struct Joining<'a> {
+    pub new: NewMember<'a>,
+    pub name: &'a str,
+    pub email: &'a str,
+    /// What the identity provider says that pushes them of whether they are let in; `None`: none pushes them.
+    pub scim_active: Option<bool>,
+    /// Who is told to have done it.
+    pub actor: &'a Actor,
+}
+
+/// Inserts the memberships of many who join the organization together, with the statement of one. Answers them in their order,
+/// and the records of all; their words and roles are to be written. What invited them is for the caller to end
+/// ([`invitation::end_joined`]), after the memberships are there.
+pub async fn add_all(
+    tx: &Transaction,
+    tenant: Tenant,
+    people: &[Joining<'_>],
+    now: DateTime<Utc>,
+    writes: &mut Writes,
+) -> Result<(Vec<Model>, Vec<AuditRecord>)> {
+    let organization_id = tenant.organization_id();
+    if people.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    if people.iter().any(|one| one.new.organization_id != organization_id) {
+        return Err(Error::internal("somebody was about to join what they do not join"));
+    }
+    let mut rows = Vec::with_capacity(people.len());
+    for one in people {
+        rows.push(ActiveModel {
+            organization_id: Set(organization_id),
+            user_id: Set(one.new.user_id),
+            status: Set(Status::Active),
+            source: Set(one.new.source),
+            attributes: Set(serde_json::to_value(one.new.attributes).map_err(Error::internal)?),
+            joined_at: Set(now),
+            name_key: Set(one.name.to_lowercase()),
+            email: Set(one.email.to_owned()),
+            status_updated_at: Set(None),
+            last_login_at: Set(None),
+            scim_active: Set(one.scim_active),
+            ..Default::default()
+        });
+    }
+    let members = Entity::insert_many(rows).exec_with_returning(tx.conn()).await.map_err(|error| {
+        if is_unique_violation(&error) { ErrorCode::AlreadyMember.into() } else { Error::from(error) }
+    })?;
+    // No database promises to answer them in the order in which they were sent.
+    let mut members: BTreeMap<UserId, Model> = members.into_iter().map(|row| (row.user_id, row)).collect();
+    let members: Option<Vec<Model>> = people.iter().map(|one| members.remove(&one.new.user_id)).collect();
+    let members = members.ok_or_else(|| Error::internal("a new member is not there"))?;
+
+    let named = people.iter().map(|one| (one.new.user_id, one.name, one.email));
+    writes.add(word::insert(tx, organization_id, named)?);
+    let roles = people.iter().map(|one| assignment::ActiveModel {
+        organization_id: Set(organization_id),
+        user_id: Set(one.new.user_id),
+        role_id: Set(one.new.role_id),
+        workspace_id: Set(None),
+        assigned_at: Set(now),
+        assigned_by_user_id: Set(one.new.by),
+        expires_at: Set(None),
+        given_by_group: Set(false),
+        ..Default::default()
+    });
+    writes.add(assignment::Entity::insert_many(roles).into_query());
+
+    tx.publish(Event::MembersChanged(organization_id)).await?;
+    let mut records = Vec::with_capacity(people.len());
+    for one in people {
+        tx.publish(Event::UserChanged(one.new.user_id)).await?;
+        let details = serde_json::json!({"user_id": one.new.user_id, "workspace_id": null, "joined": one.new.source,
+            "given_by": one.new.by});
+        let record = AuditRecord::new(Some(organization_id), one.actor.clone(), "role.assign");
+        records.push(record.target("role", one.new.role_id.0).details(details));
+    }
+    Ok((members, records))
 }
 
 /// The person has just signed in to the organization. Index: memberships(organization_id, user_id), unique.
@@ -250,7 +304,8 @@ pub async fn rename(tx: &Transaction, user: &User) -> Result<()> {
         .exec(tx.conn())
         .await?;
     for row in rows {
-        word::write(tx, row.organization_id, row.user_id, name, email).await?;
+        word::write(tx, row.organization_id, user).await?;
+        tx.publish(Event::MembersChanged(row.organization_id)).await?;
     }
     Ok(())
 }
@@ -275,13 +330,14 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant, changed: UserId) ->
     match keeps_a_way_in(tx, tenant, changed, None).await? {
         true => Ok(()),
         false => Err(Error::new(ErrorCode::LastOwner).with_message(
-            "This is the last owner who is exempt from single sign-on, which the organization requires; exempt another first.",
+            "This is the last owner who is exempt from single sign-on, which the organization requires, and can sign in with a \
+             password or a passkey; exempt another first.",
         )),
     }
 }
 
 /// Whether what becomes of this person leaves an owner, other than `without`, who is exempt from the single sign-on that the
-/// organization requires.
+/// organization requires, and can come in without it.
 pub async fn keeps_a_way_in(
     tx: &Transaction,
     tenant: Tenant,
@@ -293,12 +349,25 @@ pub async fn keeps_a_way_in(
     if enforcement.sso_mode != EnforcementMode::Required || !enforcement.exempts(changed) {
         return Ok(true);
     }
-    let exempt = enforcement.exempt_user_ids.into_iter().filter(|user| Some(*user) != without);
-    let owners = ownerships(tx, tenant)
+    let mut exempt = enforcement.exempt_user_ids;
+    exempt.retain(|user| Some(*user) != without);
+    let owners = lasting_ownerships(tx, tenant, &exempt).await?;
+    Ok(owners.limit(1).one(tx.conn()).await?.is_some())
+}
+
+/// What makes those of these people owners for good who can come in on the day on which no identity provider vouches for them:
+/// with a password or a passkey.
+pub async fn lasting_ownerships(
+    tx: &Transaction,
+    tenant: Tenant,
+    people: &[UserId],
+) -> Result<Select<assignment::Entity>> {
+    let user_id = Expr::col((assignment::Entity, assignment::Column::UserId));
+    Ok(ownerships(tx, tenant)
         .await?
         .filter(assignment::Column::ExpiresAt.is_null())
-        .filter(assignment::Column::UserId.is_in(exempt));
-    Ok(owners.limit(1).one(tx.conn()).await?.is_some())
+        .filter(assignment::Column::UserId.is_in(people.iter().copied()))
+        .filter(user::opens_by_itself(user_id)))
 }
 
 /// Whether the organization has an owner, if `without` goes: an active member whose account is open. One whose role is on
@@ -465,290 +534,4 @@ pub async fn set_status(
     tx.publish(Event::UserChanged(member.user_id)).await?;
     tx.publish(Event::MembersChanged(tenant.organization_id())).await?;
     Ok(true)
-}
-
-/// The roles of a member: in the whole organization, or in one workspace of it.
-pub mod assignment {
-    use super::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "role_assignments")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub organization_id: OrganizationId,
-        pub user_id: UserId,
-        pub role_id: RoleId,
-        /// `None`: in the whole organization.
-        pub workspace_id: Option<WorkspaceId>,
-        pub assigned_at: DateTime<Utc>,
-        /// `None`: the server, or somebody before it was written down.
-        pub assigned_by_user_id: Option<UserId>,
-        /// For a role on loan.
-        pub expires_at: Option<DateTime<Utc>>,
-        /// Whether a group of the identity provider gave it: it goes when the person leaves the group.
-        pub given_by_group: bool,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-
-    impl TenantOwned for Entity {
-        fn organization_column() -> Column {
-            Column::OrganizationId
-        }
-    }
-
-    /// Those that count now.
-    pub fn live(now: DateTime<Utc>) -> Condition {
-        Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now))
-    }
-
-    /// The ids of those who hold one of the roles, wherever in the organization. Index: role_assignments(role_id, user_id,
-    /// expires_at, organization_id).
-    pub fn holders(tenant: Tenant, roles: &[RoleId], now: DateTime<Utc>) -> SelectStatement {
-        tenant
-            .find::<Entity>()
-            .select_only()
-            .column(Column::UserId)
-            .filter(Column::RoleId.is_in(roles.iter().copied()))
-            .filter(live(now))
-            .into_query()
-    }
-
-    /// A role that somebody is about to get. Whether they may is the caller's business.
-    #[derive(Debug, Clone, Copy)]
-    pub struct Grant {
-        pub tenant: Tenant,
-        pub user_id: UserId,
-        pub role_id: RoleId,
-        pub workspace_id: Option<WorkspaceId>,
-        pub expires_at: Option<DateTime<Utc>>,
-    }
-
-    impl Grant {
-        /// `ROLE_ALREADY_ASSIGNED` where they hold it there. Written to the audit log, from which the history of the role
-        /// is read.
-        pub async fn give(self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<Model> {
-            let now = clock.now();
-            let organization_id = self.tenant.organization_id();
-            organization::lock(tx, self.tenant).await?;
-            // One that has run out makes room.
-            Entity::delete_many()
-                .filter(Column::OrganizationId.eq(organization_id))
-                .filter(Column::UserId.eq(self.user_id))
-                .filter(Column::RoleId.eq(self.role_id))
-                .filter(Column::ExpiresAt.lte(now))
-                .exec(tx.conn())
-                .await?;
-            let row = ActiveModel {
-                organization_id: Set(organization_id),
-                user_id: Set(self.user_id),
-                role_id: Set(self.role_id),
-                workspace_id: Set(self.workspace_id),
-                assigned_at: Set(now),
-                assigned_by_user_id: Set(by.user_id),
-                expires_at: Set(self.expires_at),
-                given_by_group: Set(false),
-                ..Default::default()
-            };
-            let row = row.insert(tx.conn()).await.map_err(|error| {
-                if is_unique_violation(&error) { ErrorCode::RoleAlreadyAssigned.into() } else { Error::from(error) }
-            })?;
-            tx.publish(Event::UserChanged(self.user_id)).await?;
-            tx.publish(Event::MembersChanged(organization_id)).await?;
-            row.record(tx, by, clock, "role.assign").await?;
-            Ok(row)
-        }
-    }
-
-    impl Model {
-        /// Takes the role away. Whether it may be is the caller's business; the last owner's is guarded by
-        /// [`require_owner`].
-        pub async fn take(&self, tx: &Transaction, by: &Actor, clock: &rivergen_platform::Clock) -> Result<()> {
-            organization::lock(tx, Tenant::on_behalf_of(self.organization_id)).await?;
-            Entity::delete_by_id(self.id).exec(tx.conn()).await?;
-            tx.publish(Event::UserChanged(self.user_id)).await?;
-            tx.publish(Event::MembersChanged(self.organization_id)).await?;
-            self.record(tx, by, clock, "role.revoke").await
-        }
-
-        /// Makes it somebody else's, who holds nothing in the organization yet. Whether it may be is the caller's business,
-        /// and so is it to write the records, after everything else that the transaction locks.
-        pub(crate) async fn hand_over(&self, tx: &Transaction, to: UserId, by: &Actor) -> Result<[AuditRecord; 2]> {
-            Entity::update_many()
-                .col_expr(Column::UserId, Expr::value(to))
-                .filter(Column::Id.eq(self.id))
-                .exec(tx.conn())
-                .await?;
-            let given = Self { user_id: to, ..self.clone() };
-            Ok([self.told(by, "role.revoke"), given.told(by, "role.assign")])
-        }
-
-        async fn record(
-            &self,
-            tx: &Transaction,
-            by: &Actor,
-            clock: &rivergen_platform::Clock,
-            action: &'static str,
-        ) -> Result<()> {
-            audit::record(tx, clock, self.told(by, action)).await
-        }
-
-        fn told(&self, by: &Actor, action: &'static str) -> AuditRecord {
-            AuditRecord::new(Some(self.organization_id), by.clone(), action)
-                .target("role", self.role_id.0)
-                .details(serde_json::json!({"user_id": self.user_id, "workspace_id": self.workspace_id}))
-        }
-    }
-}
-
-/// The words by which members are found.
-pub mod word {
-    use sea_orm::sea_query::{Alias, Asterisk, ExprTrait, Query, SelectStatement};
-
-    use super::{page::Sought, *};
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "member_words")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub organization_id: OrganizationId,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub word: String,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub user_id: UserId,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-
-    const LONGEST: usize = 64;
-    const MOST: usize = 24;
-
-    /// The words of a name and an address, the whole address among them.
-    pub fn words_of(name: &str, email: &str) -> BTreeSet<String> {
-        let email = email.to_lowercase();
-        let parts = split(name).chain(split(&email)).collect::<Vec<_>>();
-        let clipped = |word: &str| word.chars().take(LONGEST).collect::<String>();
-        std::iter::once(clipped(&email)).chain(parts.iter().map(|word| clipped(word))).take(MOST).collect()
-    }
-
-    fn split(text: &str) -> impl Iterator<Item = String> {
-        let lower = text.to_lowercase();
-        let words: Vec<String> =
-            lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        words.into_iter()
-    }
-
-    /// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
-    pub(crate) async fn meant_by(
-        db: &impl ConnectionTrait,
-        tenant: Tenant,
-        search: Option<&str>,
-    ) -> Result<Option<Sought>> {
-        match search.map(str::trim).filter(|text| !text.is_empty()) {
-            Some(text) => found_by(db, tenant, text).await,
-            None => Ok(Some(Sought::everybody())),
-        }
-    }
-
-    /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
-    /// word. An address is one word.
-    async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Sought>> {
-        let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
-            true => vec![token.to_lowercase()],
-            false => split(token).collect(),
-        });
-        let mut wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
-        if wanted.len() > 1 {
-            // Who has the rarest is looked for; the others are looked up of those alone.
-            let mut rarity = Vec::with_capacity(wanted.len());
-            for word in &wanted {
-                rarity.push(bearers(db, tenant, word).await?);
-            }
-            let mut order: Vec<usize> = (0..wanted.len()).collect();
-            order.sort_by_key(|at| rarity.get(*at).copied());
-            wanted = order.into_iter().filter_map(|at| wanted.get(at).cloned()).collect();
-        }
-        let Some((first, others)) = wanted.split_first() else { return Ok(None) };
-        // Index: the primary key.
-        let mut found = beginning_with(tenant, first);
-        for word in others {
-            found = found.filter(Expr::exists(of_the_same(tenant, word)));
-        }
-        Ok(Some(Sought::everybody().among(Some(found.into_query()), Column::UserId)))
-    }
-
-    /// How often a word is found that begins so; nobody counts beyond a thousand.
-    async fn bearers(db: &impl ConnectionTrait, tenant: Tenant, word: &str) -> Result<i64> {
-        let few = beginning_with(tenant, word).limit(1_000).into_query();
-        let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
-        let row = db.query_one(&count).await?;
-        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
-    }
-
-    /// A word of the member in the query around. Index: member_words(user_id, organization_id, word). The offset tells
-    /// PostgreSQL to look it up for each of them, and not to read all who have the word.
-    fn of_the_same(tenant: Tenant, word: &str) -> SelectStatement {
-        let other = Alias::new("other");
-        Query::select()
-            .expr(Expr::val(1))
-            .from_as(Entity, other.clone())
-            .and_where(Expr::col((other.clone(), Column::UserId)).equals((Entity, Column::UserId)))
-            .and_where(Expr::col((other.clone(), Column::OrganizationId)).eq(tenant.organization_id()))
-            .and_where(Expr::col((other.clone(), Column::Word)).gte(word))
-            .and_where(Expr::col((other, Column::Word)).lt(end_of(word)))
-            .limit(1)
-            .offset(0)
-            .to_owned()
-    }
-
-    /// Behind everything that begins so.
-    fn end_of(word: &str) -> String {
-        format!("{word}\u{10ffff}")
-    }
-
-    /// A range instead of `LIKE`, which takes no index where the collation is not C.
-    fn beginning_with(tenant: Tenant, word: &str) -> sea_orm::Select<Entity> {
-        Entity::find()
-            .select_only()
-            .column(Column::UserId)
-            .filter(Column::OrganizationId.eq(tenant.organization_id()))
-            .filter(Column::Word.gte(word))
-            .filter(Column::Word.lt(end_of(word)))
-    }
-
-    /// Writes the words of a member down, in place of those that they had.
-    pub(crate) async fn write(
-        tx: &Transaction,
-        organization_id: OrganizationId,
-        user_id: UserId,
-        name: &str,
-        email: &str,
-    ) -> Result<()> {
-        Entity::delete_many()
-            .filter(Column::OrganizationId.eq(organization_id))
-            .filter(Column::UserId.eq(user_id))
-            .exec(tx.conn())
-            .await?;
-        insert(tx, organization_id, user_id, name, email).await
-    }
-
-    /// Writes the words down of a member who has none yet.
-    pub(super) async fn insert(
-        tx: &Transaction,
-        organization_id: OrganizationId,
-        user_id: UserId,
-        name: &str,
-        email: &str,
-    ) -> Result<()> {
-        let rows = words_of(name, email).into_iter().map(|word| ActiveModel {
-            organization_id: Set(organization_id),
-            word: Set(word),
-            user_id: Set(user_id),
-        });
-        Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
-        Ok(())
-    }
 }

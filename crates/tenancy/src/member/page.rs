@@ -1,25 +1,38 @@
 //! A page of an organization's members, and how many there are in all: for every list of them.
 //!
 //! The page is chosen among the entries of an index alone; rows and accounts are read of its members only, so that a page
-//! far behind costs a walk along the index and no more, from the end that is nearer. Whom a condition lets through is looked
-//! for in two ways. Few are looked for first, beginning with the condition, and put in order. Where they turn out to be many,
-//! the members are walked along in order, and each is asked whether they fit; how many that are is counted once in a minute.
+//! far behind costs a walk along the index and no more. In a list by name the walk begins where it is shortest: at an end, or
+//! at somebody whose place a page before has told. Whom a condition lets through is looked for in two ways. Few are looked for
+//! first, beginning with the condition, and put in order. Where they turn out to be many, the members are walked along in
+//! order, and each is asked whether they fit; how many that are is counted once in a minute.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rivergen_identity::user::account;
 use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
-use rivergen_platform::{Database, Event, Kept, db::TenantScope};
+use rivergen_platform::{
+    Database, Event, Kept,
+    db::{TenantScope, rows_of},
+};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
-    sea_query::{ColumnRef, Expr, ExprTrait, IntoCondition, SelectStatement},
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{Asterisk, ColumnRef, Expr, ExprTrait, Func, IntoCondition, Query, SelectStatement},
 };
 
 use super::{Column, Entity, Model, view};
 
-/// How many are few: put in order at each page.
+/// How many are few: looked up and put in order at each page.
 const FEW: u64 = 1_000;
+/// How many are put in order at each page where nobody has to be looked up. To walk to them would take longer: whose names
+/// begin alike stand together, and perhaps far behind.
+const SOME: u64 = 20_000;
+/// Of how many members of a list the place is kept.
+const SIGNPOSTS: usize = 1_000;
 
 /// What is asked for.
 pub(crate) struct Wanted {
@@ -42,11 +55,19 @@ pub(crate) struct Sought {
 struct Among {
     users: SelectStatement,
     user: ColumnRef,
+    /// Where the table has what they stand by in a list by name, and in how many rows at most it has somebody.
+    named: Option<(ColumnRef, u64)>,
 }
 
 impl Sought {
     pub fn everybody() -> Self {
         Self { own: Condition::all(), among: Vec::new() }
+    }
+
+    /// Those whom rows of another table name, each in so many at most, and their names with them.
+    pub fn by_name<C: ColumnTrait>(users: SelectStatement, user: C, name: C, rows_of_one: u64) -> Self {
+        let named = Some((name.as_column_ref().into(), rows_of_one));
+        Self { own: Condition::all(), among: vec![Among { users, user: user.as_column_ref().into(), named }] }
     }
 
     /// Of them, those whose own row is so.
@@ -57,7 +78,7 @@ impl Sought {
 
     /// Of them, those whose ids a query of another table finds in its column.
     pub fn among<C: ColumnTrait>(mut self, users: Option<SelectStatement>, user: C) -> Self {
-        self.among.extend(users.map(|users| Among { users, user: user.as_column_ref().into() }));
+        self.among.extend(users.map(|users| Among { users, user: user.as_column_ref().into(), named: None }));
         self
     }
 
@@ -65,27 +86,74 @@ impl Sought {
         self.own.is_empty() && self.among.is_empty()
     }
 
+    /// Where another table alone says who is sought and what they stand by.
+    fn named(&self) -> Option<Named<'_>> {
+        let [Among { users, user, named: Some((name, rows_of_one)) }] = self.among.as_slice() else { return None };
+        self.own.is_empty().then_some(Named { users, user, name, rows_of_one: *rows_of_one })
+    }
+
+    /// How many there are in all.
+    async fn count(&self, db: &impl ConnectionTrait, tenant: Tenant) -> Result<u64> {
+        match self.named() {
+            Some(named) => count(db, named.people()).await,
+            None => Ok(self.looked_for(tenant).count(db).await?),
+        }
+    }
+
     /// Looked for in the other tables first.
     fn looked_for(&self, tenant: Tenant) -> Select<Entity> {
         let among = self.among.iter().map(|among| Column::UserId.in_subquery(among.users.clone()));
-        self.ids(tenant, among.collect())
+        self.ids(tenant.find::<Entity>(), among.collect())
     }
 
-    /// Each asked by themselves. The offset tells the databases to do just that.
+    /// Each asked by themselves.
     fn asked(&self, tenant: Tenant) -> Select<Entity> {
-        let among = self.among.iter().map(|Among { users, user }| {
+        self.asked_of(tenant.find::<Entity>())
+    }
+
+    /// Each of the members asked by themselves. The offset tells the databases to do just that.
+    fn asked_of(&self, members: Select<Entity>) -> Select<Entity> {
+        let among = self.among.iter().map(|Among { users, user, .. }| {
             let own = Expr::col(user.clone()).eq(Expr::col((Entity, Column::UserId)));
             Expr::exists(users.clone().and_where(own).limit(1).offset(0).to_owned())
         });
-        self.ids(tenant, among.collect())
+        self.ids(members, among.collect())
     }
 
-    fn ids(&self, tenant: Tenant, among: Vec<Expr>) -> Select<Entity> {
-        let mut found = tenant.find::<Entity>().filter(self.own.clone());
+    fn ids(&self, members: Select<Entity>, among: Vec<Expr>) -> Select<Entity> {
+        let mut found = members.filter(self.own.clone());
         for condition in among {
             found = found.filter(condition);
         }
         found.select_only().column(Column::UserId)
+    }
+}
+
+/// Members as the rows of another table have them.
+struct Named<'a> {
+    users: &'a SelectStatement,
+    user: &'a ColumnRef,
+    name: &'a ColumnRef,
+    rows_of_one: u64,
+}
+
+impl Named<'_> {
+    fn people(&self) -> SelectStatement {
+        self.users.clone().distinct().to_owned()
+    }
+
+    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to, and
+    /// the few among them that name somebody again are left out then: to do that first would take several times as long.
+    async fn page(&self, db: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<UserId>> {
+        let reached = Ord::min(wanted.skip.saturating_add(wanted.limit), SOME) * self.rows_of_one;
+        let mut rows = self.users.clone();
+        rows.column(self.name.clone()).order_by(self.name.clone(), Order::Asc).order_by(self.user.clone(), Order::Asc);
+        rows.limit(reached);
+        let page = Entity::find().select_only().columns([Column::UserId, Column::NameKey]).distinct();
+        let mut page = ListOrder::ByName.along(page, Walk::Forward).offset(wanted.skip).limit(wanted.limit);
+        QueryTrait::query(&mut page).from_clear().from_subquery(rows, "memberships");
+        let people: Vec<(UserId, String)> = page.into_tuple().all(db).await?;
+        Ok(people.into_iter().map(|(user, _)| user).collect())
     }
 }
 
@@ -96,17 +164,117 @@ pub(crate) struct Page {
     pub total: u64,
 }
 
-/// How many belong to each organization, and how many of them fit a condition that many fit; cheap to clone.
+/// What is known of the list of each organization, and of those whom a condition that many fit lets through; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Headcounts(Kept<(OrganizationId, String), u64>);
+pub(crate) struct Lists(Kept<(OrganizationId, String), Arc<List>>);
 
-impl Headcounts {
+impl Lists {
     pub fn new(db: &Database) -> Self {
         // Who signed in, or set up a second factor, is counted anew by then.
         let minute = Duration::from_secs(60);
         Self(Kept::new(db.bus(), 10_000, minute, |(organization, _), _| {
             vec![Event::MembersChanged(*organization), Event::OrganizationChanged(*organization)]
         }))
+    }
+}
+
+/// What is known of a list.
+#[derive(Debug)]
+struct List {
+    total: u64,
+    /// Members who stand at known places, from 0, of the list by name.
+    signposts: Mutex<BTreeMap<u64, Signpost>>,
+}
+
+/// By what a member stands in a list by name.
+type Signpost = (String, UserId);
+
+/// How a page is reached from the nearer end of a list.
+pub(crate) struct Reach {
+    pub walk: Walk,
+    /// So many are passed over.
+    pub over: u64,
+    /// So many are on the page.
+    pub taken: u64,
+}
+
+impl Reach {
+    /// Of so many in all.
+    pub fn of(total: u64, skip: u64, limit: u64) -> Self {
+        let taken = Ord::min(limit, total.saturating_sub(skip));
+        let from_the_end = total.saturating_sub(skip + taken);
+        match taken > 0 && from_the_end < skip {
+            true => Self { walk: Walk::Backward, over: from_the_end, taken },
+            false => Self { walk: Walk::Forward, over: skip, taken },
+        }
+    }
+}
+
+/// A way to a page.
+#[derive(Debug, PartialEq, Eq)]
+struct Way {
+    walk: Walk,
+    /// From them on; `None`: from the end of the list.
+    from: Option<Signpost>,
+    /// So many are passed over.
+    over: u64,
+}
+
+impl List {
+    fn of(total: u64) -> Self {
+        Self { total, signposts: Mutex::default() }
+    }
+
+    fn signposts(&self) -> MutexGuard<'_, BTreeMap<u64, Signpost>> {
+        self.signposts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The shortest way to some members after so many, from an end.
+    fn way(&self, skip: u64, taken: u64) -> Way {
+        let Reach { walk, over, .. } = Reach::of(self.total, skip, taken);
+        Way { walk, from: None, over }
+    }
+
+    /// The shortest way in the list by name: from an end, or from somebody before or behind them.
+    fn way_by_name(&self, skip: u64, taken: u64) -> Way {
+        let signposts = self.signposts();
+        let before = signposts.range(..=skip).next_back();
+        let before = before.map(|(at, from)| Way { walk: Walk::Forward, from: Some(from.clone()), over: skip - at });
+        let last = (skip + taken).checked_sub(1).filter(|_| taken > 0);
+        let behind = last.and_then(|last| signposts.range(last..).next().map(|(at, from)| (from, at - last)));
+        let behind = behind.map(|(from, over)| Way { walk: Walk::Backward, from: Some(from.clone()), over });
+        let ways = [Some(self.way(skip, taken)), before, behind].into_iter().flatten();
+        ways.min_by_key(|way| way.over).unwrap_or_else(|| self.way(skip, taken))
+    }
+
+    /// Keeps the place of somebody in the list by name.
+    fn put_up(&self, at: u64, signpost: Signpost) {
+        let mut signposts = self.signposts();
+        if signposts.len() < SIGNPOSTS {
+            signposts.insert(at, signpost);
+        }
+    }
+}
+
+/// How a list is ordered.
+pub(crate) enum ListOrder {
+    /// Index: memberships(organization_id, name_key, user_id), or the one that has the status before the name.
+    ByName,
+    Other(Box<Ordering>),
+}
+
+/// Puts members in an order, from the end where the walk begins.
+type Ordering = dyn Fn(Select<Entity>, Walk) -> Select<Entity> + Send + Sync;
+
+impl ListOrder {
+    fn along(&self, select: Select<Entity>, walk: Walk) -> Select<Entity> {
+        match self {
+            Self::ByName => {
+                let order = walk.along(Order::Asc);
+                select.order_by(Column::NameKey, order.clone()).order_by(Column::UserId, order)
+            }
+            Self::Other(order) => order(select, walk),
+        }
     }
 }
 
@@ -128,41 +296,49 @@ impl Walk {
     }
 }
 
-/// By name. Index: memberships(organization_id, name_key, user_id), or the one that has the status before the name.
-pub(crate) fn by_name(select: Select<Entity>, walk: Walk) -> Select<Entity> {
-    let order = walk.along(Order::Asc);
-    select.order_by(Column::NameKey, order.clone()).order_by(Column::UserId, order)
-}
-
 /// The page, by queries that are as many however long it is.
 pub(crate) async fn page(
     db: &Database,
-    headcounts: &Headcounts,
+    lists: &Lists,
     tenant: Tenant,
     wanted: Wanted,
-    order: impl Fn(Select<Entity>, Walk) -> Select<Entity>,
+    order: ListOrder,
 ) -> Result<Page> {
     let db = db.read();
     let is_everybody = wanted.sought.is_everybody();
     let key = (tenant.organization_id(), if is_everybody { String::new() } else { wanted.known_as.clone() });
-    let known = headcounts.0.get(&key);
+    let known = lists.0.get(&key);
     let few = match known.is_none() && !is_everybody {
         true => few(db, tenant, &wanted, &order).await?,
         false => None,
     };
-    let (people, total) = match (few, known) {
-        (Some(few), _) => few,
-        (None, Some(total)) => (many(db, tenant, &wanted, total, &order).await?, total),
+    let (people, total, list) = match (few, known) {
+        (Some((people, total)), _) => (people, total, None),
+        (None, Some(list)) => (many(db, tenant, &wanted, &list, &order).await?, list.total, Some(list)),
         (None, None) => {
-            let count = async { Ok(wanted.sought.looked_for(tenant).count(db).await?) };
-            let total = headcounts.0.load(key, count).await?;
-            (many(db, tenant, &wanted, total, &order).await?, total)
+            let count = async { Ok(Arc::new(List::of(wanted.sought.count(db, tenant).await?))) };
+            let list = lists.0.load(key, count).await?;
+            (many(db, tenant, &wanted, &list, &order).await?, list.total, Some(list))
         }
     };
+    if people.is_empty() {
+        return Ok(Page { members: Vec::new(), total });
+    }
     // Index: memberships(organization_id, user_id), unique.
     let rows = view::rows(tenant).filter(Column::UserId.is_in(people.iter().copied())).all(db).await?;
     let rows = rows.into_iter().filter_map(|(member, account)| Some((member.user_id, (member, account?))));
     let mut rows: BTreeMap<UserId, (Model, account::Model)> = rows.collect();
+    if let (Some(list), ListOrder::ByName) = (list, &order) {
+        let places = (wanted.skip..).zip(&people);
+        let taken = Reach::of(total, wanted.skip, wanted.limit).taken;
+        // Where a page falls short of the count, that is not of now, and neither are places from the end.
+        let ends = places.clone().take(1).chain(places.skip(people.len().saturating_sub(1)));
+        for (at, user) in ends.filter(|_| people.len() as u64 == taken) {
+            if let Some((member, _)) = rows.get(user) {
+                list.put_up(at, (member.name_key.clone(), *user));
+            }
+        }
+    }
     let members = people.iter().filter_map(|user| rows.remove(user)).collect();
     Ok(Page { members, total })
 }
@@ -172,41 +348,170 @@ async fn few(
     db: &impl ConnectionTrait,
     tenant: Tenant,
     wanted: &Wanted,
-    order: &impl Fn(Select<Entity>, Walk) -> Select<Entity>,
+    order: &ListOrder,
 ) -> Result<Option<(Vec<UserId>, u64)>> {
-    // Found inside and ordered outside: else PostgreSQL walks everybody in that order, and looks at each whether they fit.
+    if let (ListOrder::ByName, Some(named)) = (order, wanted.sought.named()) {
+        let total = count(db, named.people().limit(SOME + 1).to_owned()).await?;
+        return Ok(match total {
+            0 => Some((Vec::new(), 0)),
+            1..=SOME => Some((named.page(db, wanted).await?, total)),
+            _ => None,
+        });
+    }
     let ordered_by = [Column::NameKey, Column::Email, Column::JoinedAt, Column::LastLoginAt];
-    let inside = wanted.sought.looked_for(tenant).columns(ordered_by).limit(FEW + 1).into_query();
+    for among in &wanted.sought.among {
+        let users = among.users.clone().distinct().limit(FEW + 1).to_owned();
+        let rows = db.query_all(&users).await?;
+        let users = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<UserId>, DbErr>>()?;
+        if users.len() as u64 <= FEW {
+            // Index: memberships(organization_id, user_id), unique.
+            let backend = db.get_database_backend();
+            let them = looked_up(backend, tenant).filter(Column::UserId.in_subquery(rows_of(backend, &users)?));
+            let found = wanted.sought.asked_of(them).columns(ordered_by).into_query();
+            return put_in_order(db, found, wanted, order).await;
+        }
+    }
+    let found = wanted.sought.looked_for(tenant).columns(ordered_by).into_query();
+    put_in_order(db, found, wanted, order).await
+}
+
+/// Members who are looked up by their ids. Without statistics SQLite takes every organization for a small one, and reads all of
+/// it along an index that has what is asked for; so it is told that most memberships are of this one.
+fn looked_up(backend: DbBackend, tenant: Tenant) -> Select<Entity> {
+    match backend {
+        DbBackend::Postgres => tenant.find::<Entity>(),
+        _ => {
+            let own = Func::cust("likely").arg(Column::OrganizationId.eq(tenant.organization_id()));
+            Entity::find().filter(Expr::from(own))
+        }
+    }
+}
+
+/// The page of those who are found and how many there are in all; `None` where they are not few.
+async fn put_in_order(
+    db: &impl ConnectionTrait,
+    mut found: SelectStatement,
+    wanted: &Wanted,
+    order: &ListOrder,
+) -> Result<Option<(Vec<UserId>, u64)>> {
+    found.limit(FEW + 1);
+    // Found inside and ordered outside: else PostgreSQL walks everybody in that order, and looks at each whether they fit.
     let shown = Entity::find().select_only().column(Column::UserId).column_as(Expr::cust("COUNT(*) OVER ()"), "total");
-    let mut shown = order(shown, Walk::Forward).offset(wanted.skip).limit(wanted.limit);
-    QueryTrait::query(&mut shown).from_clear().from_subquery(inside.clone(), "memberships");
+    let mut shown = order.along(shown, Walk::Forward).offset(wanted.skip).limit(wanted.limit);
+    QueryTrait::query(&mut shown).from_clear().from_subquery(found.clone(), "memberships");
     let counted: Vec<(UserId, i64)> = shown.into_tuple().all(db).await?;
     let total = match counted.first() {
         Some((_, total)) => u64::try_from(*total).unwrap_or_default(),
         None if wanted.skip == 0 => 0,
-        None => wanted.sought.looked_for(tenant).limit(FEW + 1).count(db).await?,
+        None => count(db, found).await?,
     };
     let people = counted.into_iter().map(|(user, _)| user).collect();
     Ok(Some((people, total)).filter(|(_, total)| *total <= FEW))
 }
 
-/// The page, from the end that is nearer.
+/// How many rows a query finds.
+async fn count(db: &impl ConnectionTrait, found: SelectStatement) -> Result<u64> {
+    let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(found, "found").to_owned();
+    let row = db.query_one(&count).await?;
+    let count: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+}
+
+/// The page, by the shortest way.
 async fn many(
     db: &impl ConnectionTrait,
     tenant: Tenant,
     wanted: &Wanted,
-    total: u64,
-    order: &impl Fn(Select<Entity>, Walk) -> Select<Entity>,
+    list: &List,
+    order: &ListOrder,
 ) -> Result<Vec<UserId>> {
-    let Wanted { sought, skip, limit, .. } = wanted;
-    let taken = Ord::min(*limit, total.saturating_sub(*skip));
-    let behind = total.saturating_sub(skip + taken);
-    if behind >= *skip || taken == 0 {
-        let walked = order(sought.asked(tenant), Walk::Forward).offset(*skip).limit(*limit);
-        return Ok(walked.into_tuple().all(db).await?);
+    let taken = Reach::of(list.total, wanted.skip, wanted.limit).taken;
+    let Way { walk, from, over } = match order {
+        ListOrder::ByName => list.way_by_name(wanted.skip, taken),
+        ListOrder::Other(_) => list.way(wanted.skip, taken),
+    };
+    let on_the_way = from.map(|(name, user)| {
+        let place = Expr::tuple([Column::NameKey.into_expr(), Column::UserId.into_expr()]);
+        let signpost = Expr::tuple([Expr::value(name), Expr::value(user)]);
+        match walk {
+            Walk::Forward => place.gte(signpost),
+            Walk::Backward => place.lte(signpost),
+        }
+    });
+    let limit = if walk == Walk::Forward { wanted.limit } else { taken };
+    let asked = wanted.sought.asked(tenant).filter(Condition::all().add_option(on_the_way));
+    let mut people: Vec<UserId> = order.along(asked, walk).offset(over).limit(limit).into_tuple().all(db).await?;
+    if walk == Walk::Backward {
+        people.reverse();
     }
-    let walked = order(sought.asked(tenant), Walk::Backward).offset(behind).limit(taken);
-    let mut people: Vec<UserId> = walked.into_tuple().all(db).await?;
-    people.reverse();
     Ok(people)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn member(at: u64) -> Signpost {
+        (format!("{at:03}"), UserId(i64::try_from(at).unwrap()))
+    }
+
+    /// Whom the way leads to, in a list in which each stands where their name says.
+    fn walked(list: &List, way: &Way, limit: u64) -> Vec<Signpost> {
+        let everybody = (0..list.total).map(member);
+        let over = usize::try_from(way.over).unwrap();
+        let limit = usize::try_from(limit).unwrap();
+        let from = way.from.as_ref();
+        match way.walk {
+            Walk::Forward => {
+                everybody.filter(|one| from.is_none_or(|from| one >= from)).skip(over).take(limit).collect()
+            }
+            Walk::Backward => {
+                let behind = everybody.filter(|one| from.is_none_or(|from| one <= from));
+                let mut found: Vec<Signpost> = behind.rev().skip(over).take(limit).collect();
+                found.reverse();
+                found
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_leads_to_the_same_page(
+            total in 0_u64..200,
+            known in prop::collection::btree_set(0_u64..200, 0..20),
+            skip in 0_u64..220,
+            limit in 1_u64..60,
+        ) {
+            let list = List::of(total);
+            known.iter().filter(|at| **at < total).for_each(|at| list.put_up(*at, member(*at)));
+            let taken = Ord::min(limit, total.saturating_sub(skip));
+            let page: Vec<Signpost> = (skip..skip + taken).map(member).collect();
+            let (plain, by_name) = (list.way(skip, taken), list.way_by_name(skip, taken));
+            for way in [&plain, &by_name] {
+                let limit = if way.walk == Walk::Forward { limit } else { taken };
+                prop_assert_eq!(&walked(&list, way, limit), &page);
+            }
+            prop_assert!(by_name.over <= plain.over);
+            prop_assert!(plain.over <= total / 2 || taken == 0);
+        }
+    }
+
+    #[test]
+    fn the_next_page_begins_where_the_last_one_ended() {
+        let list = List::of(100_000);
+        list.put_up(49_999, member(49_999));
+        assert_eq!(list.way_by_name(50_000, 50), Way { walk: Walk::Forward, from: Some(member(49_999)), over: 1 });
+        assert_eq!(list.way_by_name(49_900, 50), Way { walk: Walk::Backward, from: Some(member(49_999)), over: 50 });
+        assert_eq!(list.way_by_name(100_000, 0), Way { walk: Walk::Forward, from: Some(member(49_999)), over: 50_001 });
+        assert_eq!(list.way_by_name(99_950, 50), Way { walk: Walk::Backward, from: None, over: 0 });
+    }
+
+    #[test]
+    fn no_more_places_are_kept_than_some() {
+        let list = List::of(100_000);
+        (0..10_000).for_each(|at| list.put_up(at, member(at)));
+        assert_eq!(list.signposts().len(), SIGNPOSTS);
+    }
 }

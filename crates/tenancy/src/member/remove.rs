@@ -7,13 +7,15 @@ use rivergen_kernel::{ErrorCode, OrganizationId, Permission, Result, Tenant, Use
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord},
+    db::TenantScope,
     errors,
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
 };
+use sea_orm::{ColumnTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Status;
+use super::{Column, Entity};
 use crate::{Tenancy, organization, standing::Standing};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -72,7 +74,7 @@ pub async fn remove(
     Ok(Reply::ok(RemovedMember { removed: true, message }, message))
 }
 
-/// Makes what one member owns another's, who must be an active one: else `MEMBER_NOT_FOUND`.
+/// Makes what one member owns another's, who must be an active one whose account is open: else `MEMBER_NOT_FOUND`.
 pub(crate) async fn bequeath(
     tenancy: &Tenancy,
     tx: &Transaction,
@@ -80,10 +82,10 @@ pub(crate) async fn bequeath(
     from: UserId,
     heir: UserId,
 ) -> Result<()> {
-    let heir = super::find(tx.conn(), tenant, heir).await?;
-    if heir.user_id == from || heir.status != Status::Active {
-        return Err(ErrorCode::MemberNotFound.into());
-    }
+    // Index: memberships(organization_id, user_id), unique.
+    let heirs = tenant.find::<Entity>().filter(Column::UserId.eq(heir));
+    let heir = heirs.filter(Column::UserId.in_subquery(super::active(tenant))).one(tx.conn()).await?;
+    let heir = heir.filter(|heir| heir.user_id != from).ok_or(ErrorCode::MemberNotFound)?;
     for owned in tenancy.possessions.iter() {
         owned.transfer(tx, tenant, from, heir.user_id).await?;
     }

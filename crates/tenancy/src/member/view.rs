@@ -129,6 +129,9 @@ async fn held_by(
     people: &[UserId],
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<UserId, Vec<Held>>> {
+    if people.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let of_role = assignment::Entity::belongs_to(role::Entity).from(assignment::Column::RoleId).to(role::Column::Id);
     let of_workspace = assignment::Entity::belongs_to(workspace::Entity)
         .from(assignment::Column::WorkspaceId)

@@ -16,14 +16,16 @@ use garde::Validate;
 use rivergen_kernel::{Error, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     audit::{
-        self, Actor, AuditRecord, Chain, Extent,
-        log::{Column, Entity, Model},
+        self, Actor, AuditRecord, Chain, Extent, Rows, actions,
+        log::{Column, Entity, Model, about},
     },
     db::{TenantScope, begins_with},
     errors,
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn, preferred},
 };
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -41,7 +43,8 @@ pub struct AuditQuery {
     pub limit: Option<u64>,
     /// Who did it.
     pub actor_id: Option<UserId>,
-    /// What it was done to: `role`, `policy`, …
+    /// What it was done to: `role`, `policy`, … With a `user` come the roles that they were given and that were taken
+    /// from them.
     #[garde(inner(length(max = 100)))]
     pub target_type: Option<String>,
     /// Goes with `target_type`.
@@ -50,11 +53,15 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
-    fn condition(&self) -> Condition {
-        Condition::all()
-            .add_option(self.actor_id.map(|actor| Column::ActorUserId.eq(actor)))
-            .add_option(self.target_type.as_ref().map(|kind| Column::TargetKind.eq(kind)))
-            .add_option(self.target.as_ref().map(|id| Column::TargetId.eq(id)))
+    fn condition(&self, backend: DbBackend) -> Condition {
+        let by = Condition::all().add_option(self.actor_id.map(|actor| Column::ActorUserId.eq(actor)));
+        let (kind, id) = (self.target_type.as_deref(), self.target.as_deref());
+        match id.filter(|_| kind == Some("user")).and_then(|id| id.parse::<i64>().ok()) {
+            Some(user) => by.add(about(backend, UserId(user))),
+            None => by
+                .add_option(kind.map(|kind| Column::TargetKind.eq(kind)))
+                .add_option(id.map(|id| Column::TargetId.eq(id))),
+        }
     }
 }
 
@@ -78,8 +85,20 @@ impl Happened {
             true => begins_with(Column::Action, action),
             false => Column::Action.eq(action),
         });
+        self.time().add_option(action)
+    }
+
+    /// The actions that are asked for, of those that the log has; `None`: all.
+    async fn actions(&self, db: &impl ConnectionTrait, tenant: Tenant) -> Result<Option<Vec<String>>> {
+        let Some(action) = &self.action else { return Ok(None) };
+        Ok(Some(match action.strip_suffix('.') {
+            Some(subject) => actions::of_subject(db, tenant, subject).await?,
+            None => vec![action.clone()],
+        }))
+    }
+
+    fn time(&self) -> Condition {
         Condition::all()
-            .add_option(action)
             .add_option(self.from.map(|from| Column::OccurredAt.gte(from)))
             .add_option(self.to.map(|to| Column::OccurredAt.lt(to)))
     }
@@ -106,6 +125,50 @@ impl Happened {
 /// Records stand in the order in which they were written; so much may lie between that and the time that a record tells:
 /// its wait for the chain, and what the nodes' clocks differ by.
 const SLACK: TimeDelta = TimeDelta::minutes(10);
+
+/// Which records are asked for.
+struct Asked {
+    backend: DbBackend,
+    tenant: Tenant,
+    condition: Condition,
+    /// They are of one of these, each of which is looked up by itself.
+    actions: Option<Vec<String>>,
+}
+
+impl Asked {
+    async fn new(db: &impl ConnectionTrait, tenant: Tenant, query: &AuditQuery, happened: &Happened) -> Result<Self> {
+        let backend = db.get_database_backend();
+        let by = query.condition(backend);
+        // What somebody did, and what was done to one thing, have indexes of their own, which find less.
+        let actions = match query.actor_id.is_none() && query.target.is_none() {
+            true => happened.actions(db, tenant).await?,
+            false => None,
+        };
+        let when = if actions.is_some() { happened.time() } else { happened.condition() };
+        let condition = when.add(by);
+        Ok(Self { backend, tenant, condition, actions })
+    }
+
+    /// The first of them within a condition, or all: whoever asks limits them once more, and orders them by their ids.
+    fn first(&self, within: Condition, order: &Order, limit: u64) -> Select<Entity> {
+        let condition = self.condition.clone().add(within);
+        let rows = self.tenant.find::<Entity>();
+        match &self.actions {
+            Some(actions) => {
+                rows.filter(actions::among_first(self.backend, self.tenant, actions, &condition, order, limit))
+            }
+            None => rows.filter(condition),
+        }
+    }
+
+    /// All of them, for an export.
+    fn all(self) -> Rows {
+        if self.actions.is_none() {
+            return Rows::Along(Box::new(self.tenant.find::<Entity>().filter(self.condition)));
+        }
+        Rows::Behind(Box::new(move |id, limit| self.first(Condition::all().add(Column::Id.gt(id)), &Order::Asc, limit)))
+    }
+}
 
 /// One thing that happened.
 #[derive(Debug, Serialize, ToSchema)]
@@ -198,17 +261,11 @@ async fn page(
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
     let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor that a page has given"))?;
     let db = platform.db.read();
+    let asked = Asked::new(db, tenant, query, happened).await?;
+    let within = happened.span(db, tenant).await?.add_option(before.map(|before| Column::Id.lt(before)));
     // Index: audit_log(organization_id, id); with an action, an actor or a target, theirs.
-    let mut rows = tenant
-        .find::<Entity>()
-        .filter(happened.span(db, tenant).await?)
-        .filter(happened.condition())
-        .filter(query.condition())
-        .filter(Condition::all().add_option(before.map(|before| Column::Id.lt(before))))
-        .order_by_desc(Column::Id)
-        .limit(limit + 1)
-        .all(db)
-        .await?;
+    let mut rows =
+        asked.first(within, &Order::Desc, limit + 1).order_by_desc(Column::Id).limit(limit + 1).all(db).await?;
     let has_next = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next_cursor = rows.last().filter(|_| has_next).map(|row| row.id.to_string());
@@ -233,7 +290,6 @@ async fn export(
             return Err(Error::invalid_field(field, "does not go with an export, which has no pages"));
         }
     }
-    let chosen = happened.condition().add(query.condition());
     let filters = json!({"actor_id": query.actor_id, "target_type": query.target_type, "target": query.target,
         "action": happened.action, "from": happened.from, "to": happened.to});
     let is_whole = filters.as_object().is_some_and(|filters| filters.values().all(Value::is_null));
@@ -247,8 +303,8 @@ async fn export(
     let head = head.ok_or_else(|| Error::internal("a chain that was just written to has no head"))?;
     tx.commit().await?;
 
-    let rows = tenant.find::<Entity>().filter(chosen);
-    let lines = audit::export(platform.db.clone(), rows, head, extent)
+    let asked = Asked::new(platform.db.read(), tenant, query, happened).await?;
+    let lines = audit::export(platform.db.clone(), asked.all(), head, extent)
         // The connection breaks off, so that nobody takes the half for the whole.
         .inspect_err(|error| tracing::error!(%error, "an export of the audit log broke off"));
     let name = format!("attachment; filename=\"audit-organization-{}.jsonl\"", tenant.id());

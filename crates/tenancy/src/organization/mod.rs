@@ -1,6 +1,7 @@
 //! Organizations: the tenants. One operation, one file; the rules that they share stand here.
 
 pub mod audit_logs;
+pub mod branding;
 pub mod create;
 pub mod delete;
 pub mod erase;
@@ -32,6 +33,7 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(create::create, list::list))
         .routes(routes!(get::get, update::update, delete::delete))
         .routes(routes!(settings::get_settings, settings::update_settings))
+        .routes(routes!(branding::read::sign_in_branding))
         .routes(routes!(audit_logs::list_audit_logs))
         .merge(tokens::operations())
 }

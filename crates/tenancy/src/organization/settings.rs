@@ -29,7 +29,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{Entity, Model, normalise_domain};
+use super::{
+    Entity, Model,
+    branding::{Branding, Color, logo},
+    normalise_domain,
+};
 use crate::{
     Tenancy, domain,
     role::{self, rules::Deed},
@@ -89,6 +93,8 @@ pub struct OrganizationSettings {
     /// How long a link to a stored file may live; `null`: as long as the server lets it.
     #[garde(inner(range(min = 1, max = 10_080)))]
     pub max_file_link_minutes: Option<u16>,
+    #[garde(dive)]
+    pub branding: Branding,
 }
 
 /// What passwords of members must be. Upper case, lower case and a digit are asked of everybody on this server.
@@ -148,6 +154,7 @@ pub struct Intake {
     pub default_role_id: Option<RoleId>,
     pub oauth_app_creation: OauthAppCreation,
     pub max_file_link_minutes: Option<u16>,
+    pub accent_color: Option<Color>,
 }
 
 impl Default for Intake {
@@ -158,6 +165,7 @@ impl Default for Intake {
             default_role_id: None,
             oauth_app_creation: OauthAppCreation::Admins,
             max_file_link_minutes: None,
+            accent_color: None,
         }
     }
 }
@@ -186,6 +194,7 @@ impl Model {
         Ok(kept.unwrap_or_default())
     }
 
+    /// All but the picture, which lies elsewhere.
     pub fn settings(&self) -> Result<OrganizationSettings> {
         let (security, intake) = (self.security()?, self.intake()?);
         Ok(OrganizationSettings {
@@ -216,6 +225,7 @@ impl Model {
             oauth_app_creation: intake.oauth_app_creation,
             allow_public_workspaces: self.allows_public_workspaces,
             max_file_link_minutes: intake.max_file_link_minutes,
+            branding: Branding { accent_color: intake.accent_color, logo: None },
         })
     }
 }
@@ -283,6 +293,7 @@ impl OrganizationSettings {
             default_role_id: self.default_role_id,
             oauth_app_creation: self.oauth_app_creation,
             max_file_link_minutes: self.max_file_link_minutes,
+            accent_color: self.branding.accent_color,
         };
         (security.since(before, now), intake)
     }
@@ -328,11 +339,11 @@ pub async fn get_settings(
     let db = tenancy.identity.platform.db.read();
     let row = Entity::find_by_id(tenant.organization_id()).one(db).await?.ok_or(ErrorCode::OrgNotFound)?;
     let message = "The settings of the organization.";
-    let mut answer = answer(&row, message)?;
-    if let Some(id) = answer.settings.default_role_id {
-        answer.settings.default_role_id = role::existing(db, tenant, id).await?.map(|role| role.id);
+    let mut settings = whole(db, &row).await?;
+    if let Some(id) = settings.default_role_id {
+        settings.default_role_id = role::existing(db, tenant, id).await?.map(|role| role.id);
     }
-    Ok(Reply::ok(answer, message))
+    Ok(Reply::ok(answer(&row, settings, message), message))
 }
 
 /// Change settings of an organization
@@ -355,11 +366,11 @@ pub async fn update_settings(
     let tx = platform.db.begin().await?;
     let row = Entity::find_by_id(tenant.organization_id()).lock_exclusive().one(tx.conn()).await?;
     let row = row.ok_or(ErrorCode::OrgNotFound)?;
-    let before = row.settings()?;
+    let before = whole(tx.conn(), &row).await?;
     let after = before.patched(&patch)?;
     if after == before {
         let message = "The settings are as they were.";
-        return Ok(Reply::ok(answer(&row, message)?, message));
+        return Ok(Reply::ok(answer(&row, before, message), message));
     }
     if after.default_role_id != before.default_role_id {
         check_default_role(&tx, &caller, tenant, after.default_role_id).await?;
@@ -368,7 +379,11 @@ pub async fn update_settings(
         workspace::settings::may_be_opened_again(tx.conn(), &caller, tenant).await?;
     }
     refuse_locking_out(caller.proofs.ip, &after)?;
+    refuse_what_nobody_has(&before, &after)?;
     let row = write(&tx, row, &after, Some(caller.user_id), now).await?;
+    if after.branding.logo != before.branding.logo {
+        logo::keep(&tx, tenant, after.branding.logo.as_deref()).await?;
+    }
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "organization.update_settings")
         .target("organization", org_id.0)
@@ -376,7 +391,7 @@ pub async fn update_settings(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = "The settings are changed.";
-    Ok(Reply::ok(answer(&row, message)?, message))
+    Ok(Reply::ok(answer(&row, after, message), message))
 }
 
 /// The role of who comes in without one: the organization's default, or Viewer. A default that is no role any more is passed
@@ -431,9 +446,16 @@ pub(crate) async fn write_first(
         return Err(ErrorCode::RoleNotFound.into());
     }
     refuse_locking_out(ip, &settings)?;
+    logo::keep(tx, Tenant::on_behalf_of(row.id), settings.branding.logo.as_deref()).await?;
     write(tx, row, &settings, Some(owner), now).await
 }
 
+/// All of them, with the picture.
+async fn whole(db: &impl ConnectionTrait, row: &Model) -> Result<OrganizationSettings> {
+    Ok(OrganizationSettings { branding: Branding::of(db, row).await?, ..row.settings()? })
+}
+
+/// The picture is kept beside them.
 async fn write(
     tx: &Transaction,
     row: Model,
@@ -461,14 +483,14 @@ fn refuse_managed(patch: &Map<String, Value>) -> Result<()> {
     }
 }
 
-fn answer(row: &Model, message: &'static str) -> Result<SettingsAnswer> {
-    Ok(SettingsAnswer {
-        settings: row.settings()?,
+fn answer(row: &Model, settings: OrganizationSettings, message: &'static str) -> SettingsAnswer {
+    SettingsAnswer {
+        settings,
         version: row.settings_version,
         updated_at: row.settings_updated_at,
         updated_by: row.settings_updated_by,
         message,
-    })
+    }
 }
 
 /// A role of the organization that the caller could give themselves.
@@ -492,14 +514,36 @@ fn refuse_locking_out(ip: Option<IpAddr>, after: &OrganizationSettings) -> Resul
     Err(Error::invalid_field("settings.allowed_networks", "would shut you out: your own address is in none of them"))
 }
 
+/// A session that the identity provider opened has no passkey to show, and one that a passkey opened is not the provider's: where
+/// both are demanded, nobody comes in.
+fn refuse_what_nobody_has(before: &OrganizationSettings, after: &OrganizationSettings) -> Result<()> {
+    match after.sso_required && after.webauthn_required && !before.webauthn_required {
+        true => Err(Error::invalid_field(
+            "settings.webauthn_required",
+            "would shut everybody out: single sign-on is required, and the identity provider opens no session by a passkey of \
+             this server",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Each key that changed, before and after.
 fn changes(before: &OrganizationSettings, after: &OrganizationSettings, version: i64) -> Result<Value> {
-    let before = serde_json::to_value(before).map_err(Error::internal)?;
-    let after = serde_json::to_value(after).map_err(Error::internal)?;
-    let keys = after.as_object().into_iter().flat_map(Map::keys).filter(|key| before[*key] != after[*key]);
+    let [(old, told_old), (new, told_new)] = [told(before)?, told(after)?];
+    let keys = new.as_object().into_iter().flat_map(Map::keys).filter(|key| old[*key] != new[*key]);
     let changed: Map<String, Value> =
-        keys.map(|key| (key.clone(), json!({"before": before[key], "after": after[key]}))).collect();
+        keys.map(|key| (key.clone(), json!({"before": told_old[key], "after": told_new[key]}))).collect();
     Ok(json!({"version": version, "changed": changed}))
+}
+
+/// The settings as they are, and as the audit log has them: it keeps no pictures.
+fn told(settings: &OrganizationSettings) -> Result<(Value, Value)> {
+    let whole = serde_json::to_value(settings).map_err(Error::internal)?;
+    let mut told = whole.clone();
+    if let Some(logo) = &settings.branding.logo {
+        told["branding"]["logo"] = logo::told(logo).into();
+    }
+    Ok((whole, told))
 }
 
 #[cfg(test)]

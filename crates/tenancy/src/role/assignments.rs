@@ -9,11 +9,14 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Tenancy, member::assignment};
+use crate::{
+    Tenancy,
+    member::{assignment, page::Reach},
+};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -81,7 +84,7 @@ pub async fn list_role_assignments(
     let tenant = caller.require(Permission::RoleRead)?;
     let platform = &tenancy.identity.platform;
     let (db, now) = (platform.db.read(), platform.clock.now());
-    // Index: role_assignments(role_id, id).
+    // Index: role_assignments(role_id, id, expires_at, organization_id).
     let mut held = tenant
         .find::<assignment::Entity>()
         .filter(assignment::Column::RoleId.eq(role_id))
@@ -91,9 +94,21 @@ pub async fn list_role_assignments(
             held = held.filter(assignment::Column::WorkspaceId.eq(workspace));
             held.clone().count(db).await?
         }
-        None => tenancy.usages.of(db, tenant, vec![role_id], now).await?.of(role_id).assignments,
+        None => {
+            let usages = tenancy.usages.of(db, tenant, [role_id], now).await?;
+            usages.get(&role_id).map_or(0, |usage| usage.assignments)
+        }
     };
-    let rows = held.order_by_asc(assignment::Column::Id).offset(window.skip()).limit(window.limit()).all(db).await?;
+    // Chosen along the index alone, from the nearer end, and then read.
+    let Reach { walk, over, taken } = Reach::of(total_count, window.skip(), window.limit());
+    let chosen = held.select_only().column(assignment::Column::Id);
+    let chosen = chosen.order_by(assignment::Column::Id, walk.along(Order::Asc)).offset(over).limit(taken);
+    let rows = tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::Id.in_subquery(chosen.into_query()))
+        .order_by_asc(assignment::Column::Id)
+        .all(db)
+        .await?;
     let assignments = rows.into_iter().map(|row| RoleAssignment::new(row, &role.name)).collect();
     Ok(Reply::ok(RoleAssignments { assignments, total_count }, "Who holds the role."))
 }

@@ -4,7 +4,7 @@
 
 use axum::extract::State;
 use garde::Validate;
-use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, RoleId, UserId, WorkspaceId};
+use rivergen_kernel::{Caller, OrganizationId, Permission, Result, RoleId, UserId, WorkspaceId};
 use rivergen_platform::{
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
@@ -90,7 +90,7 @@ pub async fn bulk_assign_roles(
         results.push(match done {
             Ok(message) => RoleOperationResult { index, success: true, code: None, message: message.to_owned() },
             Err(error) => {
-                if error.code == ErrorCode::InternalError {
+                if error.code.status() >= 500 {
                     tracing::error!(?error, index, "an operation of a bulk assignment failed");
                 }
                 let (code, message) = (Some(error.code.as_str()), error.message.into_owned());

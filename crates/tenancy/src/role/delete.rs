@@ -1,19 +1,22 @@
 //! `DELETE /api/v1/roles/{role_id}` and `DELETE /api/v1/organizations/{org_id}/roles/{role_id}`: a custom role goes. Where it
 //! is held or promised, another one takes its place, or it stays. Where it is the default of the organization or of a
 //! workspace, the one in its place is the default now, else there is none, which means Viewer.
+//!
+//! The log has a record of each holder, as of any other role that is given or taken: of a hundred thousand in some seconds.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
 use rivergen_platform::{
-    Event, Transaction,
-    audit::{self, AuditRecord},
+    Clock, Event, Transaction,
+    audit::{self, Actor, AuditRecord},
     db::TenantScope,
     errors,
     http::{Envelope, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use sea_orm::{
+    ActiveValue::Set,
     ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Alias, Expr, ExprTrait, Func, Query as Sql, SelectStatement},
 };
@@ -131,7 +134,7 @@ async fn remove(
             Moved::default()
         }
     };
-    // What is left of its assignments, loans that are over and duplicates, goes with it, as do those of policies.
+    // Its assignments go with it, as do those of policies.
     Entity::delete_by_id(role_id).exec(tx.conn()).await?;
     // Each default that changes is recorded, so only now.
     let actor = origin.actor(caller.user_id);
@@ -140,11 +143,13 @@ async fn remove(
     organization::settings::replace_default_role(&tx, tenant, &actor, role_id, instead, &platform.clock).await?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     tx.publish(Event::PoliciesChanged(tenant.organization_id())).await?;
+    if let Some(instead) = instead {
+        moved.record(&tx, tenant, &actor, role_id, instead, &platform.clock).await?;
+    }
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "role.delete")
         .target("role", role_id.0)
-        .details(json!({"name": role.name, "permissions": permissions,
-            "replacement_role_id": replacement.map(|role| role.id),
-            "assignments_moved": moved.assignments, "invitations_moved": moved.invitations}));
+        .details(json!({"name": role.name, "permissions": permissions, "replacement_role_id": instead,
+            "assignments_moved": moved.given.len(), "invitations_moved": moved.invitations}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await
 }
@@ -204,14 +209,51 @@ fn promises(tenant: Tenant, role: RoleId) -> Condition {
         .add(invitation::Column::Status.eq(invitation::Status::Pending))
 }
 
-/// How much went over from a role to the one in its place.
+/// Rows of one statement, and records that are written at once.
+const BATCH: usize = 500;
+
+/// What went over from a role to the one in its place.
 #[derive(Default)]
 struct Moved {
-    assignments: u64,
+    /// What was held, and is the other one now.
+    given: Vec<assignment::Model>,
+    /// What was held beside the other one.
+    kept: Vec<assignment::Model>,
     invitations: u64,
 }
 
-/// Gives the holders of a role another one in the same places. Whoever has that already keeps the longer of the two.
+impl Moved {
+    /// Tells of each holder, for the history of the roles and of the people.
+    async fn record(
+        &self,
+        tx: &Transaction,
+        tenant: Tenant,
+        actor: &Actor,
+        role: RoleId,
+        instead: RoleId,
+        clock: &Clock,
+    ) -> Result<()> {
+        let of = |action, role: RoleId| {
+            AuditRecord::new(Some(tenant.organization_id()), actor.clone(), action).target("role", role.0)
+        };
+        let (given, taken) = (of("role.assign", instead), of("role.revoke", role));
+        for (record, held, word, other) in
+            [(given, &self.given, "instead_of", role), (taken, &self.kept, "kept", instead)]
+        {
+            for rows in held.chunks(BATCH) {
+                let details = rows
+                    .iter()
+                    .map(|row| json!({"user_id": row.user_id, "workspace_id": row.workspace_id, word: other}));
+                let records = details.map(|details| record.clone().details(details)).collect();
+                audit::record_all(tx, clock, records).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives the holders of a role another one in the same places. Whoever has that already keeps the longer of the two. It is
+/// given by whoever does this: what groups of an identity provider gave goes with the role, and no group takes this one.
 async fn hand_over(
     tx: &Transaction,
     tenant: Tenant,
@@ -234,24 +276,48 @@ async fn hand_over(
         .filter(Expr::exists(in_the_same_place(from).cond_where(outlasts).to_owned()))
         .exec(tx.conn())
         .await?;
-    let assignments = Entity::update_many()
-        .col_expr(Column::RoleId, Expr::value(to))
-        .col_expr(Column::AssignedByUserId, Expr::value(by))
-        .col_expr(Column::AssignedAt, Expr::value(now))
-        .filter(Column::OrganizationId.eq(tenant.organization_id()))
-        .filter(Column::RoleId.eq(from))
-        .filter(assignment::live(now))
-        .filter(Expr::exists(in_the_same_place(to)).not())
-        .exec(tx.conn())
-        .await?
-        .rows_affected;
+    let given = held(tx, tenant, from, Expr::exists(in_the_same_place(to)).not(), now).await?;
+    let kept = held(tx, tenant, from, Expr::exists(in_the_same_place(to)), now).await?;
+    for rows in given.chunks(BATCH) {
+        let rows = rows.iter().map(|row| assignment::ActiveModel {
+            organization_id: Set(row.organization_id),
+            user_id: Set(row.user_id),
+            role_id: Set(to),
+            workspace_id: Set(row.workspace_id),
+            assigned_at: Set(now),
+            assigned_by_user_id: Set(Some(by)),
+            expires_at: Set(row.expires_at),
+            given_by_group: Set(false),
+            ..Default::default()
+        });
+        Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
+    }
     let invitations = invitation::Entity::update_many()
         .col_expr(invitation::Column::RoleId, Expr::value(to))
         .filter(promises(tenant, from))
         .exec(tx.conn())
         .await?
         .rows_affected;
-    Ok(Moved { assignments, invitations })
+    Ok(Moved { given, kept, invitations })
+}
+
+/// What of the role is held so, and goes on to be until the transaction ends. Index: role_assignments(role_id, id).
+async fn held(
+    tx: &Transaction,
+    tenant: Tenant,
+    role: RoleId,
+    so: Expr,
+    now: DateTime<Utc>,
+) -> Result<Vec<assignment::Model>> {
+    Ok(tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::RoleId.eq(role))
+        .filter(assignment::live(now))
+        .filter(so)
+        .order_by_asc(assignment::Column::Id)
+        .lock_exclusive()
+        .all(tx.conn())
+        .await?)
 }
 
 /// Beside the outer assignment: one of the role that the same person holds in the same place.

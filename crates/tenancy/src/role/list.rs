@@ -104,10 +104,9 @@ async fn page_of(tenancy: &Tenancy, tenant: Tenant, window: SkipLimit) -> Result
         .limit(window.limit())
         .all(db)
         .await?;
-    let ids = rows.iter().map(|row| row.id).collect();
-    let counted = tenancy.usages.of(db, tenant, ids, platform.clock.now()).await?;
+    let usages = tenancy.usages.of(db, tenant, rows.iter().map(|row| row.id), platform.clock.now()).await?;
     let counted = rows.into_iter().map(|row| {
-        let usage = counted.of(row.id);
+        let usage = usages.get(&row.id).copied().unwrap_or_default();
         (row, usage)
     });
     Ok((counted.collect(), total_count))

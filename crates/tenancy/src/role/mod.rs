@@ -218,8 +218,8 @@ impl Role {
     /// With its holders counted.
     async fn counted(tenancy: &Tenancy, tenant: Tenant, row: Model) -> Result<Self> {
         let platform = &tenancy.identity.platform;
-        let counted = tenancy.usages.of(platform.db.read(), tenant, vec![row.id], platform.clock.now()).await?;
-        let usage = counted.of(row.id);
+        let usages = tenancy.usages.of(platform.db.read(), tenant, [row.id], platform.clock.now()).await?;
+        let usage = usages.get(&row.id).copied().unwrap_or_default();
         Ok(Self::new(row, usage))
     }
 }

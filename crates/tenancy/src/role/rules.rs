@@ -20,8 +20,9 @@
 //!
 //! The place is what the deed reaches. A role that is put together, changed or deleted reaches the whole organization; one
 //! that is given or taken in a workspace reaches no further. A public workspace gives its default role to every member: who
-//! opens it assigns that role in it, and to delete the role is to replace it, by a Viewer if by nothing else. [`Standing::authority`](crate::standing::Standing::authority)
-//! says what somebody holds there. Nothing here reads a database, so that the rules can be tried out by the thousand.
+//! opens it assigns that role in it, and to delete the role is to replace it, by a Viewer if by nothing else. What somebody holds
+//! there is their membership of the organization, or [`of the workspace`](crate::standing::Standing::membership_of_workspace).
+//! Nothing here reads a database, so that the rules can be tried out by the thousand.
 
 use rivergen_kernel::{Caller, Permission, PermissionSet, Result, Tenant};
 

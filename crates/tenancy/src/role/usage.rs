@@ -1,10 +1,10 @@
 //! How often roles are held.
 //!
-//! The counts of a page of roles are kept until somebody in the organization joins, leaves, is given a role or loses one, its roles or workspaces change, or
-//! until the first role on loan among them ends: counting the holders of a role that a hundred thousand have takes as long as
-//! the rest of the page together.
+//! The count of a role is kept until somebody in the organization joins, leaves, is given a role or loses one, its roles or
+//! workspaces change, or until the first assignment on loan of that role ends: counting the holders of a role that a hundred
+//! thousand have takes as long as the rest of a page together.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{OrganizationId, Result, RoleId, Tenant};
@@ -23,60 +23,57 @@ pub(super) struct Usage {
     pub assignments: u64,
     /// People behind them.
     pub members: u64,
-}
-
-/// What was counted of some roles.
-#[derive(Debug)]
-pub(super) struct Counted {
-    /// One that nobody holds is left out.
-    of: BTreeMap<RoleId, Usage>,
-    /// When the first of the roles on loan ends.
+    /// When the first assignment on loan ends.
     until: Option<DateTime<Utc>>,
 }
 
-impl Counted {
-    pub fn of(&self, role: RoleId) -> Usage {
-        self.of.get(&role).copied().unwrap_or_default()
-    }
-}
-
-/// The counts of pages; cheap to clone.
+/// The counts; cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Usages(Kept<(OrganizationId, Vec<RoleId>), Arc<Counted>>);
+pub(crate) struct Usages(Kept<(OrganizationId, RoleId), Usage>);
 
 impl Usages {
     pub fn new(db: &Database) -> Self {
         let ten_minutes = Duration::from_secs(600);
-        Self(Kept::new(db.bus(), 10_000, ten_minutes, |(organization, _), _| {
+        Self(Kept::new(db.bus(), 100_000, ten_minutes, |(organization, _), _| {
             vec![Event::MembersChanged(*organization), Event::OrganizationChanged(*organization)]
         }))
     }
 
+    /// Of each of the roles; those that are not kept are counted by one query.
     pub(super) async fn of(
         &self,
         db: &impl ConnectionTrait,
         tenant: Tenant,
-        roles: Vec<RoleId>,
+        roles: impl IntoIterator<Item = RoleId>,
         now: DateTime<Utc>,
-    ) -> Result<Arc<Counted>> {
-        let key = (tenant.organization_id(), roles);
-        match self.0.get(&key).filter(|counted| counted.until.is_none_or(|until| now < until)) {
-            Some(counted) => Ok(counted),
-            None => {
-                let roles = key.1.clone();
-                self.0.load(key, async { count(db, tenant, roles, now).await.map(Arc::new) }).await
+    ) -> Result<BTreeMap<RoleId, Usage>> {
+        let organization = tenant.organization_id();
+        let (mut usages, mut unknown) = (BTreeMap::new(), Vec::new());
+        for role in roles {
+            match self.0.get(&(organization, role)).filter(|usage| usage.until.is_none_or(|until| now < until)) {
+                Some(usage) => drop(usages.insert(role, usage)),
+                None => unknown.push(role),
             }
         }
+        if !unknown.is_empty() {
+            let counted = self.0.load_all(async {
+                let counted = count(db, tenant, unknown.iter().copied(), now).await?;
+                let usage = |role: &RoleId| counted.get(role).copied().unwrap_or_default();
+                Ok(unknown.iter().map(|role| ((organization, *role), usage(role))).collect())
+            });
+            usages.extend(counted.await?.into_iter().map(|((_, role), usage)| (role, usage)));
+        }
+        Ok(usages)
     }
 }
 
-/// Index: role_assignments(role_id, user_id, expires_at, organization_id).
+/// One that nobody holds is left out. Index: role_assignments(role_id, user_id, expires_at, organization_id).
 pub(super) async fn count(
     db: &impl ConnectionTrait,
     tenant: Tenant,
     roles: impl IntoIterator<Item = RoleId>,
     now: DateTime<Utc>,
-) -> Result<Counted> {
+) -> Result<BTreeMap<RoleId, Usage>> {
     // Person by person first, in the order of the index: to count distinct ones, PostgreSQL would sort them.
     let held = tenant
         .find::<assignment::Entity>()
@@ -103,10 +100,9 @@ pub(super) async fn count(
         .iter()
         .map(|row| row.try_get_many_by_index())
         .collect::<std::result::Result<_, _>>()?;
-    let until = counts.iter().filter_map(|(.., ends_at)| *ends_at).min();
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
-    let usage = counts.into_iter().map(|(role, assignments, members, _)| {
-        (role, Usage { assignments: number(assignments), members: number(members) })
+    let usage = counts.into_iter().map(|(role, assignments, members, until)| {
+        (role, Usage { assignments: number(assignments), members: number(members), until })
     });
-    Ok(Counted { of: usage.collect(), until })
+    Ok(usage.collect())
 }

@@ -1,11 +1,11 @@
-//! `GET /api/v1/users/{user_id}/activity`: what a user did and what was done to the account.
+//! `GET /api/v1/users/{user_id}/activity`: what a user did, what was done to the account, and the roles that it got and lost.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{OrganizationId, Permission, Result, UserId};
 use rivergen_platform::{
-    audit::log::{Column, Entity, Model},
+    audit::log::{self, Column, Entity, Model},
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
@@ -77,10 +77,13 @@ pub async fn get_activity(
             acting_on(&tenancy, &caller, query.organization_id, Permission::AuditRead, user_id).await?;
         Some(tenant.organization_id())
     };
-    // Indexes: audit_log(actor_user_id, id), audit_log(target_kind, target_id, id).
-    let about = Condition::all().add(Column::TargetKind.eq("user")).add(Column::TargetId.eq(user_id.to_string()));
+    // Indexes: audit_log(actor_user_id, id), audit_log(target_kind, target_id, id), audit_log_holder.
+    let about = Condition::any()
+        .add(Column::ActorUserId.eq(user_id))
+        .add(log::of_account(user_id))
+        .add(log::of_roles(db.get_database_backend(), user_id));
     let wanted = Entity::find()
-        .filter(Condition::any().add(Column::ActorUserId.eq(user_id)).add(about))
+        .filter(about)
         .filter(Condition::all().add_option(within.map(|organization| Column::OrganizationId.eq(organization))))
         .filter(happened.condition());
     let total_count = wanted.clone().count(db).await?;

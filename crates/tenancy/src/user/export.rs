@@ -157,10 +157,16 @@ pub struct PersonalData {
     /// What the person said of what data means: joins, metrics, descriptions, synonyms.
     #[schema(value_type = Vec<Object>)]
     prompt_semantics: Vec<Value>,
+    /// The saved questions that are asked by themselves as the person.
+    #[schema(value_type = Vec<Object>)]
+    prompt_schedules: Vec<Value>,
+    /// The mails about answers to such questions that went to the person.
+    #[schema(value_type = Vec<Object>)]
+    prompt_schedule_deliveries: Vec<Value>,
     /// What the person did: their records of the audit log.
     #[schema(value_type = Vec<Object>)]
     activities: Vec<Value>,
-    /// What was done to the account.
+    /// What was done to the account, and the roles that were given to the person and taken.
     #[schema(value_type = Vec<Object>)]
     account_events: Vec<Value>,
 }

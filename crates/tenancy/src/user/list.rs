@@ -16,7 +16,7 @@ use crate::{
     Tenancy,
     member::{
         self, Status, assignment,
-        page::{Wanted, by_name},
+        page::{ListOrder, Wanted},
         word,
     },
 };
@@ -60,6 +60,6 @@ pub async fn list_users(
         .among(query.role_id.map(holders), assignment::Column::UserId)
         .who(query.status.map(|status| member::Column::Status.eq(status)));
     let wanted = Wanted { sought, known_as: format!("{query:?}"), skip: window.skip(), limit: window.limit() };
-    let (users, total_count) = page(&tenancy, tenant, wanted, by_name).await?;
+    let (users, total_count) = page(&tenancy, tenant, wanted, ListOrder::ByName).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }

@@ -109,6 +109,10 @@ pub async fn merge_users(
     let target = locked.remove(&target_id).ok_or(ErrorCode::UserNotFound)?;
     let (of_source, of_target) = (shared(&tx, source_id).await?, shared(&tx, target_id).await?);
     require_everywhere(&tenancy, &caller, &of_source, &of_target).await?;
+    if target.account.disabled_at.is_some() {
+        return Err(Error::new(ErrorCode::Conflict)
+            .with_message("The account that would be kept is closed, and everything would go with it."));
+    }
 
     let (mut moved, mut conflicts) = (Moved::default(), Vec::new());
     // Written last: whoever writes one holds the log of the organization, and others come to it with their rows in hand.
@@ -245,7 +249,7 @@ async fn hand_over(
         .exec(tx.conn())
         .await?;
     // They have come in otherwise now.
-    let mut records = invitation::end_of_member(tx, tenant, to.id(), now).await?;
+    let mut records = invitation::end_of_members(tx, tenant, &[to.id()], now).await?;
     for role in roles {
         records.extend(role.assignment.hand_over(tx, to.id(), by).await?);
     }

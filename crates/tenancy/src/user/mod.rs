@@ -24,9 +24,7 @@ use rivergen_identity::{
     user::{User, account},
 };
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Tenant, UserId};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -35,7 +33,7 @@ use crate::{
     Tenancy,
     member::{
         self, Source, Status, assignment,
-        page::{Page, Wanted},
+        page::{ListOrder, Page, Wanted},
         view::strongest_roles,
     },
     role,
@@ -133,15 +131,10 @@ pub(crate) async fn acting_on(
 }
 
 /// One page of members, with how many there are in all.
-async fn page(
-    tenancy: &Tenancy,
-    tenant: Tenant,
-    wanted: Wanted,
-    order: impl Fn(Select<member::Entity>, member::page::Walk) -> Select<member::Entity>,
-) -> Result<(Vec<UserSummary>, u64)> {
+async fn page(tenancy: &Tenancy, tenant: Tenant, wanted: Wanted, order: ListOrder) -> Result<(Vec<UserSummary>, u64)> {
     let platform = &tenancy.identity.platform;
     let db = platform.db.read();
-    let Page { members, total } = member::page::page(&platform.db, &tenancy.headcounts, tenant, wanted, order).await?;
+    let Page { members, total } = member::page::page(&platform.db, &tenancy.lists, tenant, wanted, order).await?;
     let people: Vec<UserId> = members.iter().map(|(member, _)| member.user_id).collect();
     let roles = strongest_roles(db, tenant, &people, platform.clock.now()).await?;
     let summary = |(member, account): (member::Model, account::Model)| {

@@ -22,7 +22,7 @@ use crate::{
     Tenancy,
     member::{
         self, Source, Status, assignment,
-        page::{Sought, Wanted},
+        page::{ListOrder, Sought, Wanted},
         word,
     },
 };
@@ -114,15 +114,18 @@ pub async fn search_users(
     };
     let known_as = format!("{:?} {:?}", request.query, request.filters);
     let sought = request.filters.unwrap_or_default().narrow(found, tenant, now);
-    let order = match request.sort_order.unwrap_or_default() {
-        SortOrder::Asc => Order::Asc,
-        SortOrder::Desc => Order::Desc,
+    let order = match (request.sort_by.unwrap_or_default(), request.sort_order.unwrap_or_default()) {
+        (UserSort::DisplayName, SortOrder::Asc) => ListOrder::ByName,
+        (sort, SortOrder::Asc) => {
+            ListOrder::Other(Box::new(move |select, walk| sort.of(select, walk.along(Order::Asc))))
+        }
+        (sort, SortOrder::Desc) => {
+            ListOrder::Other(Box::new(move |select, walk| sort.of(select, walk.along(Order::Desc))))
+        }
     };
-    let sort = request.sort_by.unwrap_or_default();
     let (skip, limit) = (u64::from(request.skip.unwrap_or(0)), request.limit.unwrap_or(100));
     let wanted = Wanted { sought, known_as, skip, limit };
-    let (users, total_count) =
-        page(&tenancy, tenant, wanted, |select, walk| sort.of(select, walk.along(order.clone()))).await?;
+    let (users, total_count) = page(&tenancy, tenant, wanted, order).await?;
     Ok(Reply::ok(Users { users, total_count, message }, message))
 }
 

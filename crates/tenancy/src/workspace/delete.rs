@@ -101,6 +101,13 @@ async fn delete_for(
     row.deleted_at = Set(Some(now));
     row.update(tx.conn()).await?;
     // Index: role_assignments(workspace_id, id).
+    let held = tenant
+        .find::<assignment::Entity>()
+        .filter(assignment::Column::WorkspaceId.eq(workspace_id))
+        .filter(assignment::live(now))
+        .order_by_asc(assignment::Column::Id)
+        .all(tx.conn())
+        .await?;
     let roles = assignment::Entity::delete_many()
         .filter(assignment::Column::WorkspaceId.eq(workspace_id))
         .exec(tx.conn())
@@ -119,9 +126,10 @@ async fn delete_for(
     let sessions = session::move_all(&tx, workspace_id, place).await?;
     // Ends what is kept of all members: their standings, and the callers whose sessions moved.
     tx.publish(Event::OrganizationChanged(tenant.id())).await?;
-    let record = AuditRecord::new(Some(tenant.id()), origin.actor(caller.user_id), "workspace.delete")
-        .target("workspace", workspace_id.0)
-        .details(
+    let actor = origin.actor(caller.user_id);
+    assignment::record_taken(&tx, &held, &actor, &platform.clock).await?;
+    let record =
+        AuditRecord::new(Some(tenant.id()), actor, "workspace.delete").target("workspace", workspace_id.0).details(
             json!({"name": name, "roles_taken": roles, "invitations_revoked": invitations, "sessions_moved": sessions}),
         );
     audit::record(&tx, &platform.clock, record).await?;

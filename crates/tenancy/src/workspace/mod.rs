@@ -22,8 +22,8 @@ pub mod update;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    BuiltInRole, Caller, Error, ErrorCode, OrganizationId, Permission, PermissionSet, Result, Tenant, UserId,
-    WorkspaceId,
+    BuiltInRole, Caller, Error, ErrorCode, MissingScope, OrganizationId, Permission, PermissionSet, Result, Tenant,
+    UserId, WorkspaceId,
 };
 use rivergen_platform::{
     Clock, Transaction,
@@ -185,7 +185,9 @@ impl Tenancy {
         if let Some(scopes) = caller.credential.scopes()
             && scopes.narrow(&PermissionSet::from([Permission::WorkspaceRead])).is_empty()
         {
-            return Err(Error::new(ErrorCode::Forbidden).with_message("The token's scopes do not reach so far."));
+            return Err(Error::new(ErrorCode::Forbidden)
+                .with_message("The token's scopes do not reach so far.")
+                .with_source(MissingScope(Permission::WorkspaceRead)));
         }
         if !self.may_see(&caller, &found).await? {
             return Err(Error::new(ErrorCode::Forbidden)

@@ -14,6 +14,7 @@ on_both_databases! {
     a_closed_account_is_closed_at_once_and_purged_later;
     a_closed_account_can_be_restored;
     the_last_administrator_stays;
+    of_two_at_once_one_is_the_last_that_there_is_room_for;
 }
 
 const PROFILE: &str = "/api/v1/auth/me/profile";
@@ -132,7 +133,7 @@ async fn a_closed_account_is_closed_at_once_and_purged_later(server: &Server) {
 
     server.clock().advance(Duration::days(30));
     rivergen_tests::eventually("the purge", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         (server.count("SELECT count(*) FROM users").await == 0).then_some(())
     })
     .await;
@@ -164,4 +165,21 @@ async fn the_last_administrator_stays(server: &Server) {
     close(&acme.owner).await.error(409, "LAST_ADMIN");
     close(&acme.viewer).await.no_content();
     acme.owner.client.get(ME).await.ok();
+}
+
+async fn of_two_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    let others = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 18) \
+         INSERT INTO user_emails (user_id, email, is_primary, becomes_primary, created_at) \
+         SELECT user_id, i || email, FALSE, FALSE, created_at FROM user_emails, n WHERE user_id = {}",
+        viewer.id
+    );
+    server.execute(&others).await;
+    let body = |n: usize| json!({"email": format!("vera{n}@home.example")});
+    let (made, refused) = server.two_at_once(&viewer.held(), |n| viewer.client.post(EMAILS, body(n))).await;
+    made.created();
+    refused.invalid("email");
+    let held = format!("SELECT count(*) FROM user_emails WHERE user_id = {}", viewer.id);
+    assert_eq!(server.count(&held).await, 20);
 }

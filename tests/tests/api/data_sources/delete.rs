@@ -89,7 +89,7 @@ async fn after_thirty_days_it_is_purged(server: &Server) {
     policy(&acme, id, "Viewer", "query_limit", "limit_query", json!({"max_rows": 5})).await;
     acme.admin.client.delete(&of(id, "")).await.ok();
     server.clock().advance(Duration::days(29));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     let rows = format!("SELECT count(*) FROM data_sources WHERE id = {id}");
     assert_eq!(server.count(&rows).await, 1);
     server.clock().advance(Duration::days(1));

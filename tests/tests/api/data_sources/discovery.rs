@@ -1,7 +1,7 @@
 //! `GET /api/v1/data-sources/{data_source_id}/discoveries`, and the discoveries that the server makes by itself
 
 use chrono::Duration;
-use rivergen_tests::{PostgresDatabase, Server, eventually, on_both_databases};
+use rivergen_tests::{ClosedPort, PostgresDatabase, Server, eventually, on_both_databases};
 use serde_json::json;
 
 use super::of;
@@ -59,15 +59,16 @@ async fn sources_are_discovered_by_themselves(server: &Server) {
 
 async fn one_that_failed_says_why(server: &Server) {
     let acme = server.organization("Acme").await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let body = json!({"name": "Far", "type": "postgresql", "host": "127.0.0.1", "port": port, "database_name": "d",
-        "max_retries": 0, "credentials": {"username": "u", "password": "p"}});
+    let closed = ClosedPort::take();
+    let body = json!({"name": "Far", "type": "postgresql", "host": "127.0.0.1", "port": closed.number(),
+        "database_name": "d", "max_retries": 0, "credentials": {"username": "u", "password": "p"}});
     let id = acme.admin.register(body).await;
     acme.admin.checked(id).await;
     acme.admin.client.post_empty(&of(id, "/discover-schema")).await.error(502, "CONNECTION_ERROR");
     let run = acme.admin.client.get(&of(id, "/discoveries")).await.ok()["items"][0].take();
     assert_eq!((run["state"].as_str(), run["error_code"].as_str()), (Some("failed"), Some("CONNECTION_ERROR")));
     assert!(run["error_message"].as_str().unwrap().contains("cannot be reached"), "{run}");
+    assert_eq!(run["progress_percentage"], 10, "it is no further than where it failed");
 }
 
 async fn two_at_once_leave_one_schema(server: &Server) {

@@ -1,7 +1,7 @@
 //! `GET /api/v1/data-sources/{data_source_id}/health`, and the checks that the server makes by itself
 
 use chrono::Duration;
-use rivergen_tests::{PostgresDatabase, Server, eventually, on_both_databases};
+use rivergen_tests::{ClosedPort, PostgresDatabase, Server, eventually, on_both_databases};
 use serde_json::Value;
 
 use super::of;
@@ -177,10 +177,10 @@ async fn the_steps_of_a_test_are_told(server: &Server) {
     acme.admin.client.patch(&of(id, "/credentials"), nobody).await.ok();
     acme.admin.checked(id).await;
     assert_eq!(steps().await[3..], ["tls:passed", "sign_in:failed", "permission:not_reached"]);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = ClosedPort::take();
     let mut body = database.source("W");
     body.as_object_mut().unwrap().retain(|field, _| field == "credentials");
-    body["port"] = port.into();
+    body["port"] = closed.number().into();
     acme.admin.client.patch(&of(id, ""), body).await.ok();
     acme.admin.checked(id).await;
     assert_eq!(

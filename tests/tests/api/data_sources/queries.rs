@@ -79,7 +79,7 @@ async fn only_ones_own_are_cancelled(server: &Server) {
 }
 
 /// On PostgreSQL the node that is asked need not be the one that runs it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_is_cancelled_on_the_node_that_runs_it() {
     let first = Server::start(Backend::Postgres, "").await;
     let second = first.another_node().await;
@@ -103,7 +103,7 @@ async fn the_record_is_kept_for_its_time(server: &Server) {
     viewer.query(shop.crm, "SELECT max(id) FROM customers").await;
     let runs = "SELECT count(*) FROM query_runs";
     let evaluations = "SELECT count(*) FROM policy_evaluations";
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     let all = server.count(evaluations).await;
     assert_eq!((server.count(runs).await, all), (2, 4));
     server.clock().advance(chrono::Duration::days(12));

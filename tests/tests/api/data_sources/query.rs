@@ -18,6 +18,7 @@ on_both_databases! {
     further_ones_wait_for_a_place with "[query]\nconcurrent_per_organization = 1\nwaiting_seconds = 600";
     a_query_ends_at_its_time_limit;
     a_client_that_goes_away_cancels_its_query;
+    an_endless_query_leaves_everybody_else_to_their_work with "[query]\nthreads = 1";
 }
 
 /// Far more pairs than can be counted in a test.
@@ -252,6 +253,19 @@ async fn a_query_ends_at_its_time_limit(server: &Server) {
     let run = server.rows("SELECT status, error_code, duration_ms FROM query_runs").await;
     assert_eq!((run[0]["status"].as_str(), run[0]["error_code"].as_str()), (Some("failed"), Some("QUERY_TIMEOUT")));
     assert!(run[0]["duration_ms"].as_i64().unwrap() >= 1000);
+}
+
+async fn an_endless_query_leaves_everybody_else_to_their_work(server: &Server) {
+    let (acme, source) = numbers(server).await;
+    let running = start_endless(server, &acme.viewer, source).await;
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    let list = viewer.client.get("/api/v1/queries?status=running").await.ok();
+    server.organization("Globex").await.owner.client.get("/api/v1/data-sources").await.ok();
+    // Other queries have their turns on the same thread.
+    assert_eq!(acme.admin.value(source, "SELECT count(*) FROM numbers").await, 50_000);
+    assert!(!running.is_finished());
+    viewer.client.post_empty(&format!("/api/v1/queries/{}/cancel", list["items"][0]["query_id"])).await.ok();
+    running.await.unwrap().error(409, "QUERY_CANCELLED");
 }
 
 async fn a_client_that_goes_away_cancels_its_query(server: &Server) {

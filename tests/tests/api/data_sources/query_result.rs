@@ -15,6 +15,7 @@ on_both_databases! {
     a_result_is_for_who_asked;
     a_result_is_not_given_to_who_may_see_something_else_now;
     a_result_is_gone_after_its_time with "[query]\nresults_hours = 1";
+    a_result_counts_to_the_quota with "[query]\nresults_hours = 1";
 }
 
 /// Sends a query that goes on; its id.
@@ -201,8 +202,37 @@ async fn a_result_is_gone_after_its_time(server: &Server) {
     assert_eq!(server.count("SELECT count(*) FROM query_runs WHERE status = 'succeeded'").await, 1);
 }
 
+async fn a_result_counts_to_the_quota(server: &Server) {
+    let (acme, source) = numbers(server).await;
+    let reserved =
+        async |person: &Person| person.client.get("/api/v1/storage/usage").await.ok()["reserved_bytes"].clone();
+    let first = send(&acme.viewer, source, json!({"query": "SELECT n FROM numbers LIMIT 1"})).await;
+    assert_eq!(ended(&acme.viewer, first).await["status"], "succeeded");
+    let taken = reserved(&acme.viewer).await.as_i64().unwrap();
+    assert!(taken > 0, "{taken}");
+
+    let used = acme.viewer.client.get("/api/v1/storage/usage").await.ok()["used_bytes"].as_i64().unwrap();
+    let organization = rivergen_kernel::OrganizationId(acme.id);
+    server.storage.set_quota(organization, Some(used + taken + 1)).await.unwrap();
+    let second = send(&acme.viewer, source, json!({"query": "SELECT n FROM numbers LIMIT 1"})).await;
+    let run = ended(&acme.viewer, second).await;
+    assert_eq!(
+        (run["status"].as_str(), run["error_code"].as_str()),
+        (Some("failed"), Some("QUERY_LIMIT_EXCEEDED")),
+        "{run}"
+    );
+    acme.viewer.client.get(&result(second)).await.error(409, "CONFLICT");
+    assert_eq!(server.count("SELECT count(*) FROM query_results").await, 1);
+    assert_eq!(reserved(&acme.viewer).await, taken);
+    acme.viewer.client.get(&result(first)).await.ok();
+
+    server.clock().advance(chrono::Duration::minutes(61));
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    eventually("the bytes to come back", async || (reserved(&viewer).await == 0).then_some(())).await;
+}
+
 /// On PostgreSQL another node than the one that ran it tells how it stands and what it answered.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_is_read_on_another_node() {
     let first = Server::start(Backend::Postgres, "").await;
     let second = first.another_node().await;

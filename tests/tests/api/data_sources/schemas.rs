@@ -1,6 +1,6 @@
 //! `GET /api/v1/data-sources/{data_source_id}/schemas`
 
-use rivergen_tests::{Organization, PostgresDatabase, Server, on_both_databases};
+use rivergen_tests::{ClosedPort, Organization, PostgresDatabase, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{of, policy};
@@ -141,9 +141,9 @@ async fn what_policies_hide_does_not_exist(server: &Server) {
 
 async fn a_source_that_was_never_discovered_has_nothing(server: &Server) {
     let acme = server.organization("Acme").await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let body = json!({"name": "Far", "type": "postgresql", "host": "127.0.0.1", "port": port, "database_name": "d",
-        "max_retries": 0, "credentials": {"username": "u", "password": "p"}});
+    let closed = ClosedPort::take();
+    let body = json!({"name": "Far", "type": "postgresql", "host": "127.0.0.1", "port": closed.number(),
+        "database_name": "d", "max_retries": 0, "credentials": {"username": "u", "password": "p"}});
     let id = acme.admin.register(body).await;
     acme.admin.checked(id).await;
     let data = acme.viewer.client.get(&of(id, "/schemas")).await.ok();

@@ -13,6 +13,7 @@ on_both_databases! {
     the_session_decides_where_one_stands;
     what_is_the_whole_organizations_is_for_every_workspace;
     a_token_reaches_no_further_than_its_owner;
+    a_file_names_no_source_of_another_workspace;
 }
 
 fn csv() -> Vec<u8> {
@@ -169,4 +170,21 @@ async fn a_token_reaches_no_further_than_its_owner(server: &Server) {
         program.get(&of(id, "")).await.ok();
         program.patch(&of(id, ""), json!({"description": "x"})).await.error(403, "FORBIDDEN");
     }
+}
+
+async fn a_file_names_no_source_of_another_workspace(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (lab, annex) = (acme.workspace("Lab").await, acme.workspace("Annex").await);
+    let person = only_in(server, &acme, &acme.developer, lab, "Developer").await;
+    acme.let_in(annex, &person, "Developer").await;
+    let lamps = person.file_source("Lamps", "csv", "lamps.csv", csv()).await;
+    let read_by = async |person: &Person| {
+        let files = person.client.get("/api/v1/storage/files").await.ok();
+        assert_eq!(files["items"].as_array().unwrap().len(), 1, "{files}");
+        files["items"][0]["data_source_id"].clone()
+    };
+    assert_eq!(read_by(&person).await, lamps);
+    let person = person.stand_in(annex).await;
+    person.client.get(&of(lamps, "")).await.error(404, "NOT_FOUND");
+    assert_eq!(read_by(&person).await, Value::Null);
 }

@@ -24,6 +24,7 @@ on_both_databases! {
     it_goes_with_its_organization;
     a_logo_is_a_picture_and_is_shown_to_who_is_asked;
     how_much_it_is_used_is_told;
+    of_two_secrets_at_once_one_is_the_last_that_there_is_room_for;
 }
 
 fn organization(id: i64) -> String {
@@ -459,8 +460,22 @@ async fn how_much_it_is_used_is_told(server: &Server) {
     rivergen_tests::eventually("the sweep", async || {
         // One that failed comes again.
         server.clock().advance(chrono::Duration::hours(1));
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         (server.count("SELECT count(*) FROM oauth_token_days").await == 0).then_some(())
     })
     .await;
+}
+
+async fn of_two_secrets_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let secrets = format!("{}/secrets", app.path);
+    let owner = &acme.owner.client;
+    for _ in 0..3 {
+        owner.post(&secrets, json!({})).await.created();
+    }
+    let (made, none) = server.two_at_once(&acme.held(), |_| owner.post(&secrets, json!({}))).await;
+    made.created();
+    none.error(409, "CONFLICT");
+    assert_eq!(server.count("SELECT count(*) FROM oauth_secrets").await, 5);
 }

@@ -101,7 +101,11 @@ async fn code_injection_without_the_verifier(server: &Server) {
     refused(app.exchange(&code, &own).await, 400, "invalid_grant");
     let as_plain = Pkce { verifier: victims.challenge.clone(), challenge: String::new() };
     refused(app.exchange(&code, &as_plain).await, 400, "invalid_grant");
-    granted(app.exchange(&code, &victims).await);
+    // Nor is it of use with another address than the request's; without one, as OAuth 2.1 has it, the verifier says enough.
+    let pairs = [("grant_type", "authorization_code"), ("code", &*code), ("code_verifier", &*victims.verifier)];
+    let elsewhere = [&pairs[..], &[("redirect_uri", "https://evil.example/callback")]].concat();
+    refused(app.post("/oauth/token", &elsewhere).await, 400, "invalid_grant");
+    granted(app.post("/oauth/token", &pairs).await);
 }
 
 async fn redirect_manipulation(server: &Server) {
@@ -292,6 +296,21 @@ async fn token_substitution(server: &Server) {
     let claims = signed.split_once('.').unwrap().1;
     for forged in [format!("{header}.{other}"), format!("{none}.{claims}."), format!("{signed}.{}A", &signature[1..])] {
         server.anonymous().with_token(forged).get(&organization).await.error(401, "UNAUTHORIZED");
+    }
+    // The published key as the secret of an HMAC, which everybody knows: the algorithm is the key's.
+    let key = granted(server.anonymous().get("/oauth/jwks").await)["keys"][0].take();
+    let said: Value = jsonwebtoken::dangerous::insecure_decode_claims(text(&tokens, "access_token")).unwrap();
+    let mut header = jsonwebtoken::decode_header(text(&tokens, "access_token")).unwrap();
+    assert_eq!(header.kid.as_deref(), key["kid"].as_str());
+    header.alg = jsonwebtoken::Algorithm::HS256;
+    for secret in [key.to_string(), text(&key, "x").to_owned()] {
+        let secret = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+        let forged = jsonwebtoken::encode(&header, &said, &secret).unwrap();
+        let client = server.anonymous().with_token(&forged);
+        client.get(&organization).await.error(401, "UNAUTHORIZED");
+        refused(client.get("/oauth/userinfo").await, 401, "invalid_token");
+        let asked = granted(app.post("/oauth/introspect", &[("token", &forged)]).await);
+        assert_eq!(asked, json!({"active": false}));
     }
 }
 

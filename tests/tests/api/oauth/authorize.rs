@@ -1,9 +1,11 @@
 //! `GET` and `POST /oauth/authorize`, `POST /api/v1/oauth/authorize`, `GET /api/v1/oauth/app-info`
 
-use rivergen_tests::{Server, on_both_databases};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rivergen_tests::{Answer, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{App, Browser, CALLBACK, Pkce, STATE, answer_of, field, granted, location, post, text};
+use crate::sso::enforced;
 
 on_both_databases! {
     a_person_signs_in_and_agrees;
@@ -13,6 +15,12 @@ on_both_databases! {
     a_wrong_password_is_told_on_the_page;
     a_silent_request_never_shows_a_page;
     a_sign_in_may_be_asked_for_again;
+    nobody_but_whom_the_application_means_is_taken;
+    who_signed_in_elsewhere_comes_back;
+    a_new_sign_in_elsewhere_is_a_new_one;
+    an_account_is_chosen_anew;
+    the_answer_is_posted_where_the_application_wants_it;
+    a_request_at_an_address_is_not_fetched;
     a_stranger_cannot_agree;
     a_preapproved_application_reads_unasked;
     the_organization_says_what_members_may_allow;
@@ -101,7 +109,8 @@ async fn the_second_factor_is_asked_for(server: &Server) {
     let app = App::new(server, &acme).await;
     let authenticator = acme.viewer.authenticator_app(server).await;
     let (browser, pkce) = (Browser::new(server), Pkce::new());
-    let page = browser.open(&app.request(&pkce, &[])).await;
+    let wishes = ("acr_values", "phr https://refeds.org/profile/mfa");
+    let page = browser.open(&app.request(&pkce, &[wishes])).await;
     let page = browser.give_password(&page, &acme.viewer.email, rivergen_tests::PASSWORD).await;
     let give = async |page: &rivergen_tests::Answer, code: &str| {
         let names = ["continue", "form_token", "temporary_token"];
@@ -116,7 +125,12 @@ async fn the_second_factor_is_asked_for(server: &Server) {
     let right = give(&wrong, &authenticator.next_code(server)).await;
     assert_eq!(right.status, 303, "{}", right.body);
     let page = browser.0.get(right.headers["location"].to_str().unwrap()).await;
-    field(&page, "ticket");
+    let code = answer_of(&location(&browser.decide(&page, true).await), "code").unwrap();
+    let tokens = granted(app.exchange(&code, &pkce).await);
+    let said: Value = jsonwebtoken::dangerous::insecure_decode_claims(text(&tokens, "id_token")).unwrap();
+    assert_eq!(said["amr"], json!(["pwd", "otp", "mfa"]));
+    // Of what the application would like it is told what was reached.
+    assert_eq!(said["acr"], "https://refeds.org/profile/mfa");
 }
 
 async fn a_wrong_password_is_told_on_the_page(server: &Server) {
@@ -179,6 +193,130 @@ async fn a_sign_in_may_be_asked_for_again(server: &Server) {
         let answer = browser.sign_in(&page, &acme.viewer.email).await;
         assert!(answer_of(&location(&answer), "code").is_some(), "{again:?}");
         server.clock().advance(chrono::Duration::minutes(2));
+    }
+}
+
+async fn nobody_but_whom_the_application_means_is_taken(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let hint = app.tokens(&acme.developer).await;
+    let query = app.request(&pkce, &[("id_token_hint", text(&hint, "id_token"))]);
+    let page = browser.sign_in(&browser.open(&query).await, &acme.viewer.email).await;
+    assert!(page.body.as_str().unwrap().contains("The application means somebody else"), "{}", page.body);
+    let answer = browser.sign_in(&page, &acme.developer.email).await;
+    let code = answer_of(&location(&answer), "code").unwrap();
+    let tokens = granted(app.exchange(&code, &pkce).await);
+    let said: Value = jsonwebtoken::dangerous::insecure_decode_claims(text(&tokens, "id_token")).unwrap();
+    assert_eq!(text(&said, "sub"), acme.developer.id.to_string());
+}
+
+/// What the console does for somebody whose page led there with this.
+async fn arrive(browser: &Browser, token: &str, query: &str, since: Option<i64>) -> Answer {
+    let since = since.map(|since| since.to_string()).unwrap_or_default();
+    let back = super::form(&[("to", "/oauth/authorize"), ("continue", query), ("since", &since)]);
+    let request = super::form(&[("request", &URL_SAFE_NO_PAD.encode(back))]);
+    let form = "application/x-www-form-urlencoded";
+    browser.0.with_token(token).post_raw("/oauth/sign-in/session", form, request).await
+}
+
+async fn who_signed_in_elsewhere_comes_back(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    enforced::link(server, &acme, &acme.viewer, json!([])).await;
+    enforced::federate(server, &acme, &acme.viewer).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let query = app.request(&pkce, &[]);
+    let answer = arrive(&browser, acme.viewer.client.token(), &query, None).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let to = text(&granted(answer), "location").to_owned();
+    assert!(to.starts_with("/oauth/authorize?"), "{to}");
+    let page = browser.0.get(&to).await;
+    let code = answer_of(&location(&browser.decide(&page, true).await), "code").unwrap();
+    granted(app.exchange(&code, &pkce).await);
+    // Nobody but a person with a session: no other token, none, none of another site.
+    let personal = json!({"name": "x", "scopes": ["read"]});
+    let personal = acme.developer.client.post("/api/v1/auth/tokens", personal).await.created();
+    for token in [text(&personal, "token"), "nonsense", text(&app.tokens(&acme.developer).await, "access_token")] {
+        let other = Browser::new(server);
+        let answer = arrive(&other, token, &query, None).await;
+        assert_eq!(answer.headers.get("set-cookie"), None);
+        super::refused(answer, 401, "invalid_token");
+    }
+    super::refused(post(&browser.0, "/oauth/sign-in/session", &[("request", "e30")]).await, 401, "invalid_token");
+    let foreign = acme.viewer.client.request(reqwest::Method::POST, "/oauth/sign-in/session");
+    let foreign = foreign.header("origin", "https://evil.example").body("request=e30");
+    let foreign = foreign.header("content-type", "application/x-www-form-urlencoded");
+    let answer = acme.viewer.client.send(foreign).await;
+    super::refused(answer, 400, "invalid_request");
+}
+
+async fn a_new_sign_in_elsewhere_is_a_new_one(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    server.clock().advance(chrono::Duration::minutes(2));
+    let query = app.request(&pkce, &[("prompt", "login")]);
+    let page = browser.open(&query).await;
+    let since = field(&page, "since").parse().unwrap();
+    let answer = arrive(&browser, acme.viewer.client.token(), &query, Some(since)).await;
+    assert_eq!(answer.headers.get("set-cookie"), None);
+    super::refused(answer, 400, "login_required");
+    // A session that began since does.
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    let answer = granted(arrive(&browser, viewer.client.token(), &query, Some(since)).await);
+    field(&browser.0.get(text(&answer, "location")).await, "ticket");
+}
+
+async fn an_account_is_chosen_anew(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let page = browser.sign_in(&browser.open(&app.request(&pkce, &[])).await, &acme.viewer.email).await;
+    field(&page, "ticket");
+    let page = browser.open(&app.request(&pkce, &[("prompt", "select_account")])).await;
+    assert!(page.body.as_str().unwrap().contains("Sign in to RiverGen"), "{}", page.body);
+    let page = browser.sign_in(&page, &acme.developer.email).await;
+    assert!(page.body.as_str().unwrap().contains(&acme.developer.email), "{}", page.body);
+}
+
+async fn the_answer_is_posted_where_the_application_wants_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    let state = ("state", "\"><script>alert(1)</script>");
+    let query = app.request(&pkce, &[("response_mode", "form_post"), state]);
+    let page = browser.sign_in(&browser.open(&query).await, &acme.viewer.email).await;
+    let answer = browser.decide(&page, true).await;
+    assert_eq!((answer.status.as_u16(), &answer.headers["cache-control"]), (200, &"no-store".parse().unwrap()));
+    let html = answer.body.as_str().unwrap();
+    assert!(html.contains(&format!("<form method=\"post\" action=\"{CALLBACK}\">")), "{html}");
+    assert!(!html.contains("<script>"), "{html}");
+    // The one script is the page's own.
+    let policy = answer.headers["content-security-policy"].to_str().unwrap();
+    let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    assert!(html.contains(&format!("<script nonce=\"{nonce}\">")), "{html}");
+    assert_eq!(field(&answer, "iss"), server.url());
+    granted(app.exchange(&field(&answer, "code"), &pkce).await);
+    // What is wrong is told in the same way.
+    let wrong = browser.open(&app.request(&pkce, &[("response_mode", "form_post"), ("code_challenge", "")])).await;
+    assert_eq!((field(&wrong, "error").as_str(), field(&wrong, "state").as_str()), ("invalid_request", STATE));
+    let to = location(&browser.open(&app.request(&pkce, &[("response_mode", "fragment")])).await);
+    assert_eq!(answer_of(&to, "error").as_deref(), Some("invalid_request"));
+}
+
+async fn a_request_at_an_address_is_not_fetched(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (browser, pkce) = (Browser::new(server), Pkce::new());
+    for (name, value, error) in [
+        ("request_uri", "https://app.acme.example/request.jwt", "request_uri_not_supported"),
+        ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
+    ] {
+        let to = location(&browser.open(&app.request(&pkce, &[(name, value)])).await);
+        assert!(to.starts_with(CALLBACK), "{to}");
+        assert_eq!(answer_of(&to, "error").as_deref(), Some(error));
+        assert_eq!(answer_of(&to, "state").as_deref(), Some(STATE));
     }
 }
 
@@ -314,6 +452,12 @@ async fn a_request_is_sent_beforehand(server: &Server) {
     let uri = text(&pushed.body, "request_uri").to_owned();
     let query = super::form(&[("client_id", app.client_id.as_str()), ("request_uri", uri.as_str())]);
     let page = browser.open(&query).await;
+    let page = browser.sign_in(&page, &acme.developer.email).await;
+    // Somebody else sits there: who is signed in elsewhere already is not taken for them.
+    let (back, token) = (field(&page, "continue"), field(&page, "form_token"));
+    let out = post(&browser.0, "/oauth/sign-out", &[("continue", &back), ("form_token", &token)]).await;
+    let page = browser.0.get(out.headers["location"].to_str().unwrap()).await;
+    assert!(field(&page, "since").parse::<i64>().is_ok());
     let page = browser.sign_in(&page, &acme.viewer.email).await;
     let to = location(&browser.decide(&page, true).await);
     granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);

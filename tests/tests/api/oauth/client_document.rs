@@ -16,7 +16,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use rivergen_tests::{Answer, Organization, Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{App, Browser, CALLBACK, Pkce, answer_of, granted, key_pair, location, post, refused, text};
+use super::{App, Browser, CALLBACK, Pkce, answer_of, copied, granted, key_pair, location, post, refused, text};
 
 on_both_databases! {
     nothing_is_fetched_where_nothing_is_said with "[oauth.registration]\norganization = 1";
@@ -27,8 +27,10 @@ on_both_databases! {
     a_document_is_followed with "[oauth.registration]\ndocuments = true\norganization = 1";
     a_document_is_fetched_by_the_guarded_client with "[oauth.registration]\ndocuments = true\norganization = 1\n[outbound.policy]\nallow_private = false";
     an_administrator_decides_of_it with "[oauth.registration]\ndocuments = true\norganization = 1";
+    who_agreed_goes_on_when_no_document_is_taken_any_more with "[oauth.registration]\ndocuments = true\norganization = 1";
     it_proves_itself_by_keys_at_an_address with "[oauth.registration]\ndocuments = true\norganization = 1";
     a_program_that_registered_itself_has_keys_at_an_address with "[oauth.registration]\ndynamic = true\norganization = 1";
+    of_two_at_once_one_is_the_last_that_there_is_room_for with "[oauth.registration]\ndocuments = true\norganization = 1";
 }
 
 /// A site with documents of programs.
@@ -265,6 +267,18 @@ async fn an_administrator_decides_of_it(server: &Server) {
     refused(app.refresh(text(&tokens, "refresh_token")).await, 401, "invalid_client");
 }
 
+async fn who_agreed_goes_on_when_no_document_is_taken_any_more(server: &Server) {
+    let (acme, site) = (acme(server).await, Site::start().await);
+    site.publish("good", site.document("good", json!({})));
+    let app = app(server, site.at("good"));
+    let tokens = app.tokens(&acme.viewer).await;
+    let path = format!("/api/v1/organizations/{}/oauth-policy", acme.id);
+    acme.owner.client.put(&path, json!({"applications": "all", "client_documents": false})).await.ok();
+    assert_eq!(open(server, &app).await.status, 400);
+    let tokens = granted(app.refresh(text(&tokens, "refresh_token")).await);
+    app.caller(&tokens).get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
+}
+
 /// A client's proof of now, by a key.
 fn assertion(server: &Server, client_id: &str, key: &[u8]) -> String {
     let now = rivergen_platform::Clock::now(&server.platform.clock).timestamp();
@@ -326,4 +340,24 @@ async fn a_program_that_registered_itself_has_keys_at_an_address(server: &Server
     assert_eq!((made.status.as_u16(), &made.body["jwks_uri"]), (201, &json!(site.at("keys"))));
     let app = app(server, text(&made.body, "client_id").to_owned());
     proves_itself(server, &acme, &app, &key).await;
+}
+
+async fn of_two_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let (acme, site) = (acme(server).await, Site::start().await);
+    for name in ["first", "last0", "last1"] {
+        site.publish(name, site.document(name, json!({"client_name": name})));
+    }
+    let pkce = Pkce::new();
+    app(server, site.at("first")).code(&acme.viewer, &pkce).await;
+    copied(server, 998).await;
+    let agreed = |n: usize| {
+        json!({"client_id": site.at(&format!("last{n}")), "redirect_uri": CALLBACK, "scope": "read",
+            "state": "s", "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true})
+    };
+    let viewer = &acme.viewer.client;
+    let ask = |n: usize| viewer.post("/api/v1/oauth/authorize", agreed(n));
+    let (made, none) = server.two_at_once(&acme.held(), ask).await;
+    made.ok();
+    none.error(403, "FORBIDDEN");
+    assert_eq!(server.count("SELECT count(*) FROM oauth_applications").await, 1000);
 }

@@ -23,8 +23,10 @@ on_both_databases! {
     an_application_can_be_held_to_bound_tokens;
     servers_are_told_the_key_of_a_token;
     userinfo_is_told_with_the_key_alone;
+    a_bound_token_is_told_which_scope_it_lacks;
     a_proof_needs_a_nonce_where_the_server_demands_it with "[oauth]\ndpop_nonce = true";
     proofs_that_ran_out_are_swept;
+    a_flood_of_proofs_leaves_little_behind with "[limits]\nenabled = true\n[limits.rules]\noauth_proofs_by_key = { limit = 3, per_seconds = 60 }\nlogin_by_ip = { limit = 100, per_seconds = 60 }";
 }
 
 /// A client's key.
@@ -143,6 +145,29 @@ async fn a_bound_token_opens_nothing_without_its_key(server: &Server) {
     let person = acme.viewer.client.token();
     challenged(use_with(&app, &path, person, &[&key.proof_with(server, "GET", &path, person)]).await, "invalid_token");
     challenged(use_with(&app, &path, "x", &[&key.proof_with(server, "GET", &path, "x")]).await, "invalid_token");
+}
+
+async fn a_flood_of_proofs_leaves_little_behind(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (app, key, other) = (App::public(server, &acme).await, Key::new(), Key::new());
+    let path = format!("/api/v1/organizations/{}", acme.id);
+    // With the first proof.
+    let given = tokens(server, &app, &key, &acme.viewer).await;
+    let token = text(&given, "access_token");
+    let written = async || server.count("SELECT count(*) FROM oauth_seen").await;
+    assert_eq!(written().await, 1);
+    // Of another key than the token's none is kept.
+    let stolen = other.proof_with(server, "GET", &path, token);
+    challenged(use_with(&app, &path, token, &[&stolen]).await, "invalid_dpop_proof");
+    assert_eq!(written().await, 1);
+    for _ in 0..2 {
+        use_with(&app, &path, token, &[&key.proof_with(server, "GET", &path, token)]).await.ok();
+    }
+    let answer = use_with(&app, &path, token, &[&key.proof_with(server, "GET", &path, token)]).await;
+    assert!(answer.number("retry-after") > 0);
+    answer.error(429, "RATE_LIMITED");
+    refused(refresh(server, &app, &key, &given).await, 429, "temporarily_unavailable");
+    assert_eq!(written().await, 3);
 }
 
 async fn a_proof_is_good_once_and_for_one_request(server: &Server) {
@@ -320,6 +345,21 @@ async fn userinfo_is_told_with_the_key_alone(server: &Server) {
     refused(stolen, 401, "invalid_token");
 }
 
+async fn a_bound_token_is_told_which_scope_it_lacks(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (app, key) = (App::public(server, &acme).await, Key::new());
+    let token = text(&tokens(server, &app, &key, &acme.owner).await, "access_token").to_owned();
+    let path = format!("/api/v1/organizations/{}/settings", acme.id);
+    let narrow = use_with(&app, &path, &token, &[&key.proof_with(server, "GET", &path, &token)]).await;
+    let challenge = narrow.headers["www-authenticate"].to_str().unwrap();
+    assert!(
+        challenge.starts_with("DPoP error=\"insufficient_scope\", scope=\"read organization.update\", "),
+        "{challenge}"
+    );
+    assert!(challenge.ends_with(", algs=\"ES256 ES384 EdDSA RS256 PS256\""), "{challenge}");
+    narrow.error(403, "FORBIDDEN");
+}
+
 async fn a_proof_needs_a_nonce_where_the_server_demands_it(server: &Server) {
     let acme = server.organization("Acme").await;
     let (app, key) = (App::public(server, &acme).await, Key::new());
@@ -365,7 +405,7 @@ async fn proofs_that_ran_out_are_swept(server: &Server) {
     assert_eq!(seen().await, 1);
     server.clock().advance(chrono::Duration::hours(2));
     rivergen_tests::eventually("the sweep", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         (seen().await == 0).then_some(())
     })
     .await;

@@ -1,4 +1,5 @@
-//! Clients of others, through every flow: what one standard means by a word, they know without us.
+//! Clients of others, through every flow: what one standard means by a word, they know without us. They meet the algorithms that
+//! operators have, who set none.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rivergen_tests::{PASSWORD, Server, foreign, on_both_databases};
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 use super::{App, CALLBACK, key_pair};
 
 on_both_databases! {
-    openid_client_and_oauth4webapi;
-    authlib;
+    openid_client_and_oauth4webapi with "[oauth]\nid_token_algorithms = [\"RS256\", \"ES256\"]\n";
+    authlib with "[oauth]\nid_token_algorithms = [\"RS256\", \"ES256\"]\n";
 }
 
 async fn settings(server: &Server) -> Value {

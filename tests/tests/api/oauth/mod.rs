@@ -147,6 +147,19 @@ impl App {
     }
 }
 
+/// So many more programs like the one that there is, as rows.
+pub async fn copied(server: &Server, count: usize) {
+    let columns = "organization_id, name, client_type, grant_types, redirect_uris, post_logout_redirect_uris, scopes, \
+                   resources, access_level, status, origin, preapproved, dpop_bound_access_tokens, token_generation, \
+                   responsible_user_id, responsible_since, created_at, updated_at";
+    let copies = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
+         INSERT INTO oauth_applications ({columns}, client_id, name_key) \
+         SELECT {columns}, client_id || i, name_key || i FROM oauth_applications, n"
+    );
+    server.execute(&copies).await;
+}
+
 pub async fn post(client: &Client, path: &str, pairs: &[(&str, &str)]) -> Answer {
     client.post_raw(path, "application/x-www-form-urlencoded", form(pairs)).await
 }

@@ -3,7 +3,7 @@
 use rivergen_tests::{Answer, Client, Organization, Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{App, Browser, CALLBACK, Pkce, granted, refused, text};
+use super::{App, Browser, CALLBACK, Pkce, copied, granted, refused, text};
 
 on_both_databases! {
     nobody_registers_where_nothing_is_said;
@@ -14,10 +14,13 @@ on_both_databases! {
     it_is_given_no_more_scope_than_members_may_allow with "[oauth.registration]\ndynamic = true\norganization = 1";
     people_read_that_nobody_has_checked_it with "[oauth.registration]\ndynamic = true\norganization = 1";
     it_changes_and_removes_itself with "[oauth.registration]\ndynamic = true\norganization = 1";
+    what_registered_goes_on_as_it_is_when_none_does_any_more with "[oauth.registration]\ndynamic = true\norganization = 1";
+    scopes_of_other_servers_are_read_over with "[oauth.registration]\ndynamic = true\norganization = 1";
     what_acts_for_itself_is_not_changed_by_its_maker with "[oauth.registration]\ndynamic = true\norganization = 1";
     too_many_are_refused with "[oauth.registration]\ndynamic = true\norganization = 1\n[limits]\nenabled = true";
     it_is_told_of_its_own_tokens_alone with "[oauth.registration]\ndynamic = true\norganization = 1";
     what_was_never_used_is_swept with "[oauth.registration]\ndynamic = true\norganization = 1";
+    of_two_at_once_one_is_the_last_that_there_is_room_for with "[oauth.registration]\ndynamic = true\norganization = 1";
 }
 
 const REGISTER: &str = "/oauth/register";
@@ -127,6 +130,8 @@ async fn a_program_registers_without_one_where_that_is_open(server: &Server) {
     let made = registered(server.anonymous().post(REGISTER, with(json!({"token_endpoint_auth_method": null}))).await);
     assert_eq!(text(&made, "token_endpoint_auth_method"), "client_secret_basic");
     assert_eq!(made["client_secret_expires_at"], 0);
+    // What it did not ask for it is told.
+    assert_eq!(text(&made, "id_token_signed_response_alg"), "ES256");
     let app = app(server, &acme, &made, id_of(&acme, &made).await);
     let tokens = app.tokens(&acme.viewer).await;
     granted(app.refresh(text(&tokens, "refresh_token")).await);
@@ -161,6 +166,10 @@ async fn what_it_says_of_itself_is_checked(server: &Server) {
             "invalid_client_metadata",
         ),
         (json!({"scope": "nonsense"}), "invalid_client_metadata"),
+        (json!({"id_token_signed_response_alg": "none"}), "invalid_client_metadata"),
+        (json!({"id_token_signed_response_alg": "HS256"}), "invalid_client_metadata"),
+        // Not offered here, and never another one instead.
+        (json!({"id_token_signed_response_alg": "RS256"}), "invalid_client_metadata"),
         (json!({"client_name": "x".repeat(101)}), "invalid_client_metadata"),
         (json!({"client_name": "a\u{202e}b"}), "invalid_client_metadata"),
         (json!({"client_name": "a\nb"}), "invalid_client_metadata"),
@@ -245,6 +254,28 @@ async fn it_changes_and_removes_itself(server: &Server) {
     acme.owner.client.get(&app.path).await.error(404, "application_not_found");
 }
 
+async fn what_registered_goes_on_as_it_is_when_none_does_any_more(server: &Server) {
+    let acme = acme(server, "open").await;
+    let made = registered(server.anonymous().post(REGISTER, metadata()).await);
+    let app = app(server, &acme, &made, id_of(&acme, &made).await);
+    policy(&acme, json!({"applications": "all", "registration": "off"})).await;
+    refused(server.anonymous().post(REGISTER, metadata()).await, 401, "invalid_token");
+    let tokens = app.tokens(&acme.viewer).await;
+    granted(app.refresh(text(&tokens, "refresh_token")).await);
+    // But it becomes no other program; it goes away where it likes.
+    let holder = holder(server, &made);
+    let changed = with(json!({"client_id": app.client_id, "redirect_uris": ["https://new.acme.example/callback"]}));
+    refused(holder.put(REGISTRATION, changed).await, 400, "access_denied");
+    assert_eq!(granted(holder.get(REGISTRATION).await)["redirect_uris"], json!([CALLBACK]));
+    holder.delete(REGISTRATION).await.no_content();
+}
+
+async fn scopes_of_other_servers_are_read_over(server: &Server) {
+    let _acme = acme(server, "open").await;
+    let wide = with(json!({"scope": "mcp:tools openid read"}));
+    assert_eq!(text(&registered(server.anonymous().post(REGISTER, wide).await), "scope"), "read");
+}
+
 async fn what_acts_for_itself_is_not_changed_by_its_maker(server: &Server) {
     let acme = acme(server, "open").await;
     let made = registered(server.anonymous().post(REGISTER, with(json!({"token_endpoint_auth_method": null}))).await);
@@ -273,7 +304,7 @@ async fn what_was_never_used_is_swept(server: &Server) {
     App::new(server, &acme).await;
     server.clock().advance(chrono::Duration::days(31));
     rivergen_tests::eventually("the sweep", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         (server.count("SELECT count(*) FROM oauth_applications").await == 2).then_some(())
     })
     .await;
@@ -290,4 +321,17 @@ async fn it_is_told_of_its_own_tokens_alone(server: &Server) {
     assert!(active(&own).await && !active(&other).await);
     acme.owner.client.patch(&app.path, json!({"verified": true})).await.ok();
     assert!(active(&other).await);
+}
+
+async fn of_two_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let acme = acme(server, "open").await;
+    let named = |name: &str| with(json!({"client_name": name}));
+    registered(server.anonymous().post(REGISTER, named("First")).await);
+    copied(server, 998).await;
+    let program = server.anonymous();
+    let ask = |n: usize| program.post(REGISTER, named(&format!("Last {n}")));
+    let (made, none) = server.two_at_once(&acme.held(), ask).await;
+    registered(made);
+    refused(none, 400, "access_denied");
+    assert_eq!(server.count("SELECT count(*) FROM oauth_applications").await, 1000);
 }

@@ -5,10 +5,13 @@ use rivergen_tests::{Answer, Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{App, CALLBACK, Pkce, granted, key_pair, post, refused, text, with_other_signature};
+use crate::{invitations, sso::enforced};
 
 on_both_databases! {
     a_token_says_what_it_is;
+    an_id_token_says_how_the_person_signed_in;
     a_token_opens_no_more_than_its_person_may;
+    a_program_is_told_which_scope_it_lacks;
     a_service_acts_for_who_answers_for_it;
     a_refresh_token_is_good_once;
     a_scope_is_narrowed_and_never_widened;
@@ -26,7 +29,7 @@ on_both_databases! {
     what_ran_out_is_swept;
     whoever_leaves_takes_their_tokens_along;
     the_organization_bounds_how_long_it_lives;
-    keys_rotate_by_themselves_and_stay_published;
+    keys_rotate_by_themselves_and_stay_published with "[oauth]\nid_token_algorithms = [\"RS256\"]\n";
 }
 
 fn organization(id: i64) -> String {
@@ -61,6 +64,87 @@ async fn a_token_says_what_it_is(server: &Server) {
     assert!(id["auth_time"].is_i64() && id["at_hash"].is_string());
     let rows = format!("{:?}", server.rows("SELECT * FROM oauth_grants").await);
     assert!(!rows.contains(text(&tokens, "refresh_token")));
+}
+
+async fn an_id_token_says_how_the_person_signed_in(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let said = async |person: &Person| claims(text(&app.tokens(person).await, "id_token"));
+    let id = said(&acme.viewer).await;
+    assert_eq!((&id["amr"], id.get("acr")), (&json!(["pwd"]), None));
+    // A factor that is given later says so too.
+    acme.viewer.authenticator_app(server).await;
+    let id = said(&acme.viewer).await;
+    assert_eq!((&id["amr"], &id["acr"]), (&json!(["pwd", "otp", "mfa"]), &json!("https://refeds.org/profile/mfa")));
+    let key = acme.developer.passkey(server).await;
+    let anonymous = server.anonymous();
+    let email = json!({"email": acme.developer.email});
+    let options = anonymous.post("/api/v1/webauthn/authenticate/start", email).await.ok();
+    let shown = json!({"credential": key.get(&options)});
+    let tokens = anonymous.post("/api/v1/webauthn/authenticate/complete", shown).await.ok();
+    let developer = Person {
+        id: acme.developer.id,
+        email: acme.developer.email.clone(),
+        client: anonymous.with_token(text(&tokens, "access_token")),
+        refresh_token: String::new(),
+    };
+    let tokens = app.tokens(&developer).await;
+    let id = claims(text(&tokens, "id_token"));
+    assert_eq!((&id["amr"], &id["acr"]), (&json!(["pop", "user", "mfa"]), &json!("phr")));
+    // And the tokens of later, which stand for the same sign-in.
+    let later = claims(text(&granted(app.refresh(text(&tokens, "refresh_token")).await), "id_token"));
+    for name in ["amr", "acr", "auth_time"] {
+        assert_eq!(later[name], id[name], "{name}");
+    }
+    assert_eq!((text(&id, "nonce"), later.get("nonce")), ("n-0S6", None));
+    // Somebody for whom an identity provider vouches, who belongs to another organization as well.
+    let globex = server.organization("Globex").await;
+    invitations::invite(&globex, &acme.admin.email, "Viewer").await;
+    let token = invitations::token(server, &acme.admin.email, 1).await;
+    invitations::accept(&acme.admin.client, &token).await.ok();
+    enforced::link(server, &acme, &acme.admin, json!([])).await;
+    enforced::federate(server, &acme, &acme.admin).await;
+    let id = said(&acme.admin).await;
+    assert_eq!((&id["amr"], id.get("acr")), (&json!(["fed"]), None));
+    assert!(id["auth_time"].as_i64().is_some_and(|since| since > 0), "{id}");
+    let document = granted(anonymous.get("/.well-known/openid-configuration").await);
+    assert_eq!(document["acr_values_supported"], json!(["phr", "https://refeds.org/profile/mfa"]));
+    for name in id.as_object().unwrap().keys() {
+        assert!(document["claims_supported"].as_array().unwrap().contains(&json!(name)), "{name}");
+    }
+}
+
+async fn a_program_is_told_which_scope_it_lacks(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let settings = format!("{}/settings", organization(acme.id));
+    let app = app_with(server, &acme, "Reads", json!(["read"])).await;
+    let narrow = app.caller(&app.tokens(&acme.owner).await).get(&settings).await;
+    let metadata = format!("resource_metadata=\"{}/.well-known/oauth-protected-resource\"", server.url());
+    assert_eq!(
+        narrow.headers["www-authenticate"],
+        format!("Bearer error=\"insufficient_scope\", scope=\"read organization.update\", {metadata}")
+    );
+    narrow.error(403, "FORBIDDEN");
+    // What it has not because its person has not is no matter of scopes, nor is what no token of a person's is for.
+    let wide = app_with(server, &acme, "Does all", json!(["admin"])).await;
+    let pkce = Pkce::new();
+    let body = json!({"client_id": wide.client_id, "redirect_uri": CALLBACK, "scope": "admin",
+        "code_challenge": pkce.challenge, "code_challenge_method": "S256", "approve": true});
+    let data = acme.viewer.client.post("/api/v1/oauth/authorize", body).await.ok();
+    let code = super::answer_of(text(&data, "redirect_url"), "code").unwrap();
+    let caller = wide.caller(&granted(wide.exchange(&code, &pkce).await));
+    for answer in [
+        caller.get(&settings).await,
+        caller.get("/api/v1/oauth/connected-applications").await,
+        acme.viewer.client.get(&settings).await,
+    ] {
+        assert_eq!(answer.headers.get("www-authenticate"), None, "{}", answer.request);
+        answer.error(403, "FORBIDDEN");
+    }
+    // The same at the protocol's own door.
+    let unknown = app.caller(&app.credentials().await).get("/oauth/userinfo").await;
+    assert_eq!(unknown.headers["www-authenticate"], "Bearer error=\"insufficient_scope\", scope=\"openid\"");
+    refused(unknown, 403, "insufficient_scope");
 }
 
 async fn a_token_opens_no_more_than_its_person_may(server: &Server) {
@@ -357,6 +441,12 @@ async fn a_token_is_for_the_server_that_was_asked_for(server: &Server) {
     let asks = |resource: &'static str| [("grant_type", "client_credentials"), ("resource", resource)];
     let tokens = granted(app.post("/oauth/token", &asks("https://mcp.acme.example/")).await);
     assert_eq!(claims(text(&tokens, "access_token"))["aud"], json!(["https://mcp.acme.example/"]));
+    // As a library or a person writes it: what stands in the token is what was registered.
+    for written in ["https://mcp.acme.example", "HTTPS://MCP.acme.example:443/"] {
+        let same = granted(app.post("/oauth/token", &asks(written)).await);
+        assert_eq!(claims(text(&same, "access_token"))["aud"], json!(["https://mcp.acme.example/"]), "{written}");
+    }
+    refused(app.post("/oauth/token", &asks("https://mcp.acme.example/x")).await, 400, "invalid_target");
     // Shown here it opens nothing; its own server is told of it.
     app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
     let said = granted(app.post("/oauth/introspect", &[("token", text(&tokens, "access_token"))]).await);
@@ -416,6 +506,9 @@ async fn a_service_acts_with_a_token_that_it_was_shown(server: &Server) {
         (text(&said, "sub"), &said["act"]),
         (acme.viewer.id.to_string().as_str(), &json!({"sub": service.client_id}))
     );
+    // A server that asks learns who acts, as one that reads the token does.
+    let told = granted(service.post("/oauth/introspect", &[("token", text(&given, "access_token"))]).await);
+    assert_eq!((&told["active"], &told["act"]), (&json!(true), &said["act"]));
     service.caller(&given).get(&organization(acme.id)).await.ok();
     // Not more than it was shown, nor by whom it was not meant for.
     refused(exchange(&service, access, &[("scope", "admin")]).await, 400, "invalid_scope");
@@ -475,9 +568,15 @@ async fn what_an_application_may_no_more_its_tokens_may_not(server: &Server) {
     set(json!(["client_credentials"])).await;
     caller.get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
     refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "unauthorized_client");
+    let told = async |token: &str| granted(app.post("/oauth/introspect", &[("token", token)]).await);
+    assert_eq!(told(text(&tokens, "refresh_token")).await, json!({"active": false}));
     set(json!(["client_credentials", "authorization_code"])).await;
     caller.get(&organization(acme.id)).await.ok();
-    granted(app.refresh(text(&tokens, "refresh_token")).await);
+    let tokens = granted(app.refresh(text(&tokens, "refresh_token")).await);
+    acme.owner.client.patch(&app.path, json!({"scopes": ["datasource.query"]})).await.ok();
+    for name in ["access_token", "refresh_token"] {
+        assert_eq!(text(&told(text(&tokens, name)).await, "scope"), "openid profile email", "{name}");
+    }
 }
 
 async fn what_is_demanded_of_people_is_demanded_of_their_tokens(server: &Server) {
@@ -502,7 +601,7 @@ async fn what_ran_out_is_swept(server: &Server) {
     let grants = async || server.count("SELECT count(*) FROM oauth_grants").await;
     let swept_to = async |left: i64| {
         rivergen_tests::eventually("the sweep", async || {
-            server.platform.jobs.run_due().await.unwrap();
+            server.run_due_jobs().await;
             (grants().await == left).then_some(())
         })
         .await;
@@ -547,35 +646,52 @@ async fn the_organization_bounds_how_long_it_lives(server: &Server) {
 async fn keys_rotate_by_themselves_and_stay_published(server: &Server) {
     let acme = server.organization("Acme").await;
     let app = App::new(server, &acme).await;
-    let published = async || {
+    let published = async |algorithm: &str| {
         let keys = granted(server.anonymous().get("/oauth/jwks").await)["keys"].as_array().unwrap().clone();
-        keys.iter().map(|key| text(key, "kid").to_owned()).collect::<Vec<_>>()
+        let of_it = keys.iter().filter(|key| key["alg"] == algorithm);
+        of_it.map(|key| text(key, "kid").to_owned()).collect::<Vec<_>>()
     };
-    let kid = |tokens: &Value| jsonwebtoken::decode_header(text(tokens, "access_token")).unwrap().kid.unwrap();
+    let kid_of = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    let kid = |tokens: &Value| kid_of(text(tokens, "access_token"));
     let old = app.credentials().await;
-    assert_eq!(published().await, [kid(&old)]);
-    // A week before it signs, the next key is published, behind the one that signs still.
+    let old_id = kid_of(text(&app.tokens(&acme.viewer).await, "id_token"));
+    assert_eq!(published("ES256").await, [kid(&old)]);
+    assert_eq!(published("RS256").await, std::slice::from_ref(&old_id));
+    // A week before it signs, the next key of each kind is published, behind the one that signs still.
     server.clock().advance(chrono::Duration::days(84));
-    let both = rivergen_tests::eventually("the next key", async || {
-        server.platform.jobs.run_due().await.unwrap();
-        Some(published().await).filter(|keys| keys.len() == 2)
+    let (both, both_id) = rivergen_tests::eventually("the next keys", async || {
+        server.run_due_jobs().await;
+        let (access, id) = (published("ES256").await, published("RS256").await);
+        Some((access, id)).filter(|(access, id)| access.len() == 2 && id.len() == 2)
     })
     .await;
-    assert_eq!(both[0], kid(&old));
+    assert_eq!((&both[0], &both_id[0]), (&kid(&old), &old_id));
     assert_eq!(kid(&app.credentials().await), kid(&old));
     server.clock().advance(chrono::Duration::days(7));
     let new = rivergen_tests::eventually("the new key signs", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         let new = app.credentials().await;
         (kid(&new) != kid(&old)).then_some(new)
     })
     .await;
     // It is the one that everybody knows; the old one stays for what it signed.
-    assert_eq!(published().await, [both[1].clone(), both[0].clone()]);
+    let swapped = |keys: &[String]| [keys[1].clone(), keys[0].clone()];
+    assert_eq!(published("ES256").await, swapped(&both));
     assert_eq!(kid(&new), both[1]);
     app.caller(&new).get(&organization(acme.id)).await.ok();
+    // So with that of ID tokens.
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    rivergen_tests::eventually("the new key of ID tokens signs", async || {
+        server.run_due_jobs().await;
+        let signs = kid_of(text(&app.tokens(&viewer).await, "id_token"));
+        (signs == both_id[1] && published("RS256").await == swapped(&both_id)).then_some(())
+    })
+    .await;
     server.clock().advance(chrono::Duration::days(32));
     server.forget().await;
-    rivergen_tests::eventually("the old key is gone", async || (published().await == [both[1].clone()]).then_some(()))
-        .await;
+    rivergen_tests::eventually("the old keys are gone", async || {
+        let left = (published("ES256").await, published("RS256").await);
+        (left == (vec![both[1].clone()], vec![both_id[1].clone()])).then_some(())
+    })
+    .await;
 }

@@ -150,7 +150,7 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
 
     delete(&acme.owner, acme.id, "Acme").await.ok();
     server.clock().advance(Duration::days(29));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     // Now, so that nothing but the erasure takes it away.
     let whose = Whose { organization: acme.id, person: acme.owner.id };
     schema.fill(server, whose, &[]).await;
@@ -165,7 +165,7 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
     }
     server.clock().advance(Duration::days(2));
     eventually("the erasure", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         let left = format!("SELECT count(*) FROM organizations WHERE id = {}", acme.id);
         (server.count(&left).await == 0).then_some(())
     })
@@ -200,11 +200,11 @@ async fn what_it_had_sealed_opens_no_more(server: &Server) {
     tx.commit().await.unwrap();
     delete(&acme.owner, acme.id, "Acme").await.ok();
     server.clock().advance(Duration::days(29));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     assert_eq!(vault.open(owner(&acme), CONTEXT, &ours).await.unwrap().as_slice(), b"a password");
     server.clock().advance(Duration::days(2));
     let error = eventually("the end of the key", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         vault.open(owner(&acme), CONTEXT, &ours).await.err()
     })
     .await;
@@ -229,6 +229,6 @@ async fn until_then_the_operator_can_open_it_again(server: &Server) {
     owner.client.get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
     assert!(rivergen_tenancy::organization::erase::restore(&server.tenancy, "Acme").await.is_err());
     server.clock().advance(Duration::days(40));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     server.sign_in(&acme.owner.email).await;
 }

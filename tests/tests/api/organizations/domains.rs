@@ -86,7 +86,7 @@ impl World {
         let before = self.looks().await;
         self.server.clock().advance(Duration::days(days) + Duration::hours(1));
         eventually("a look at the proofs", async || {
-            self.server.platform.jobs.run_due().await.unwrap();
+            self.server.run_due_jobs().await;
             (self.looks().await != before).then_some(())
         })
         .await;
@@ -340,7 +340,7 @@ async fn name_servers_that_fail_hold_up_no_other_domain(backend: Backend) {
         moved.then_some(after)
     })
     .await;
-    world.server.platform.jobs.run_due().await.unwrap();
+    world.server.run_due_jobs().await;
     assert_eq!(world.looks().await, after);
     assert_eq!(world.with_status("verified").await, 2);
     world.stop().await;
@@ -369,7 +369,7 @@ async fn a_domain_that_cannot_be_dealt_with_holds_up_no_other(backend: Backend) 
     // It comes after the others, and not before its turn.
     let after = world.looks().await;
     assert!(before.iter().zip(&after).all(|(before, after)| before != after), "{before:?} {after:?}");
-    world.server.platform.jobs.run_due().await.unwrap();
+    world.server.run_due_jobs().await;
     assert_eq!(world.looks().await, after);
     world.stop().await;
 }

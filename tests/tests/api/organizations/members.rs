@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     members_are_listed_by_name_with_roles_and_workspaces;
+    any_page_is_a_piece_of_the_whole_whichever_came_before;
+    a_page_of_many_who_fit_is_the_same_from_anywhere;
     members_are_found;
     how_members_are_protected_is_shown_to_administrators_alone;
     everybody_reads_themselves_and_who_may_reads_others;
@@ -104,6 +106,96 @@ async fn members_are_listed_by_name_with_roles_and_workspaces(server: &Server) {
     }
     acme.viewer.client.get(&members(&acme)).await.error(403, "FORBIDDEN");
     server.anonymous().get(&members(&acme)).await.error(401, "UNAUTHORIZED");
+}
+
+/// Whom the list names, page by page in this order of the pages.
+async fn paged(acme: &Organization, all: usize, limit: usize, pages: &[usize]) -> Vec<i64> {
+    let mut found = vec![0; all];
+    for number in pages {
+        let skip = number * limit;
+        let data = acme.admin.client.get(&format!("{}?skip={skip}&limit={limit}", members(acme))).await.ok();
+        assert_eq!(data["total_count"], all, "{skip}, {limit}");
+        let rows = data["members"].as_array().unwrap();
+        assert_eq!(rows.len(), limit.min(all.saturating_sub(skip)), "{skip}, {limit}");
+        for (at, row) in rows.iter().enumerate() {
+            found[skip + at] = row["user_id"].as_i64().unwrap();
+        }
+    }
+    found
+}
+
+/// So many more members, some of whom share a name.
+async fn crowd(server: &Server, acme: &Organization, number: usize) {
+    let columns = "profile, user_metadata, is_system_admin, created_at, updated_at";
+    for sql in [
+        format!(
+            "INSERT INTO users (display_name, {columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+             WHERE i < {number}) SELECT 'Crowd ' || (i % 5), {columns} FROM n CROSS JOIN users WHERE users.id = {}",
+            acme.viewer.id
+        ),
+        format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+             SELECT {}, id, 'active', 'created', '{{}}', created_at, lower(display_name), 'c' || id || '@crowd.example' \
+             FROM users WHERE display_name LIKE 'Crowd %'",
+            acme.id
+        ),
+        "INSERT INTO user_emails (user_id, email, is_primary, verified_at, created_at) \
+         SELECT id, 'c' || id || '@crowd.example', TRUE, created_at, created_at FROM users \
+         WHERE display_name LIKE 'Crowd %'"
+            .to_owned(),
+    ] {
+        server.execute(&sql).await;
+    }
+    server.forget().await;
+}
+
+async fn a_page_of_many_who_fit_is_the_same_from_anywhere(server: &Server) {
+    let acme = server.organization("Acme").await;
+    crowd(server, &acme, 1_100).await;
+    acme.owner.client.patch(&path(&acme, &acme.viewer), json!({"status": "suspended"})).await.ok();
+    let sql = format!(
+        "SELECT user_id FROM memberships WHERE organization_id = {} AND status = 'active' ORDER BY name_key, user_id",
+        acme.id
+    );
+    let all: Vec<i64> = server.rows(&sql).await.iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
+    assert_eq!(all.len(), 1_103);
+    for skip in [0, 1_080, 540, 600, 500, 560, 20, 1_090, 1_103] {
+        let query = format!("status=active&limit=20&skip={skip}");
+        let data = acme.admin.client.get(&format!("{}?{query}", members(&acme))).await.ok();
+        let found: Vec<i64> =
+            data["members"].as_array().unwrap().iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
+        assert_eq!((found.as_slice(), &data["total_count"]), (&all[skip..all.len().min(skip + 20)], &json!(1_103)));
+    }
+}
+
+async fn any_page_is_a_piece_of_the_whole_whichever_came_before(server: &Server) {
+    let acme = server.organization("Acme").await;
+    crowd(server, &acme, 23).await;
+    let check = async |all: usize| {
+        let whole = paged(&acme, all, 100, &[0]).await;
+        for limit in [4, 7, 26] {
+            let number = all.div_ceil(limit);
+            let forward: Vec<usize> = (0..number).collect();
+            let backward: Vec<usize> = (0..number).rev().collect();
+            // From the middle to both sides.
+            let mut outward = forward.clone();
+            outward.sort_by_key(|page| page.abs_diff(number / 2));
+            for pages in [forward, backward, outward] {
+                assert_eq!(paged(&acme, all, limit, &pages).await, whole, "{limit}, {pages:?}");
+            }
+        }
+        assert!(paged(&acme, all, 10, &[9]).await.iter().all(|user| *user == 0));
+        whole
+    };
+    let before = check(27).await;
+    // Somebody goes from the middle to the beginning, and somebody goes.
+    let middle = before[13];
+    let rename = json!({"display_name": "Aaron"});
+    acme.owner.client.put(&format!("/api/v1/users/{middle}"), rename).await.ok();
+    assert_eq!(check(27).await[0], middle);
+    acme.owner.client.delete(&format!("{}/{}", members(&acme), before[5])).await.ok();
+    let after = check(26).await;
+    assert!(!after.contains(&before[5]) && after.contains(&before[26]));
 }
 
 async fn members_are_found(server: &Server) {
@@ -310,6 +402,11 @@ async fn what_a_removed_member_made_passes_to_another(server: &Server) {
         acme.admin.client.delete(&remove(nobody)).await.error(404, "MEMBER_NOT_FOUND");
     }
     acme.admin.client.patch(&path(&acme, &acme.viewer), json!({"status": "suspended"})).await.ok();
+    acme.admin.client.delete(&remove(acme.viewer.id)).await.error(404, "MEMBER_NOT_FOUND");
+    // Nor whose account is closed: it would go with that.
+    acme.admin.client.patch(&path(&acme, &acme.viewer), json!({"status": "active"})).await.ok();
+    let close = format!("UPDATE users SET disabled_at = created_at WHERE id = {}", acme.viewer.id);
+    server.execute(&close).await;
     acme.admin.client.delete(&remove(acme.viewer.id)).await.error(404, "MEMBER_NOT_FOUND");
     assert_eq!(files(ada).await, 1);
     acme.admin.client.delete(&remove(acme.owner.id)).await.ok();

@@ -1,5 +1,6 @@
 pub mod audit_export;
 mod audit_logs;
+mod branding;
 mod create;
 mod delete;
 mod domains;

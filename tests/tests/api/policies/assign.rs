@@ -1,10 +1,14 @@
 //! `POST /api/v1/policies/{policy_id}/assignments`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{PostgresDatabase, Server, fixtures, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
     an_assigned_policy_governs_the_next_query;
+    a_policy_of_a_dataset_leaves_its_neighbours_alone;
+    a_dataset_that_was_gone_is_governed_when_it_is_back;
+    a_rule_for_another_table_does_not_fit_a_dataset;
+    a_query_cannot_be_governed;
     an_assignment_is_made_once;
     at_least_one_target_is_needed;
     a_rule_that_does_not_fit_the_source_is_refused;
@@ -34,6 +38,120 @@ async fn an_assigned_policy_governs_the_next_query(server: &Server) {
     // All ids must match: the orders are not governed.
     assert_eq!(acme.viewer.value(shop.orders, "SELECT count(*) FROM orders").await, 12);
     assert_eq!(server.audited("policy.assign", "success").await, 1);
+}
+
+const TWO_TABLES: &str = "CREATE TABLE held (id INTEGER, region TEXT); CREATE TABLE others (id INTEGER, region TEXT); \
+    INSERT INTO held VALUES (1, 'EU'), (2, 'US'); INSERT INTO others VALUES (1, 'EU'), (2, 'US');";
+
+/// The id that a table of a source has as a dataset.
+async fn dataset(acme: &rivergen_tests::Organization, source: i64, table: &str) -> i64 {
+    let path = format!("/api/v1/data-sources/{source}/schemas?table_name={table}");
+    let data = acme.admin.client.get(&path).await.ok();
+    data["schemas"][0]["tables"][0]["dataset_id"].as_i64().unwrap()
+}
+
+async fn a_policy_of_a_dataset_leaves_its_neighbours_alone(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let source = acme.admin.file_source("Two", "sqlite", "two.sqlite", fixtures::sqlite(TWO_TABLES)).await;
+    let held = dataset(&acme, source, "held").await;
+    let path = policy(&acme).await;
+    let body = json!({"dataset_id": held, "role_id": acme.roles["Viewer"]});
+    let data = acme.admin.client.post(&path, body).await.created();
+    assert_eq!((data["dataset_id"].as_i64(), data["dataset_name"].as_str()), (Some(held), Some("main.held")));
+    let seen = async || {
+        let count = async |table: &str| acme.viewer.value(source, &format!("SELECT count(*) FROM {table}")).await;
+        (count("held").await, count("others").await)
+    };
+    assert_eq!(seen().await, (json!(1), json!(2)));
+    assert_eq!(acme.developer.value(source, "SELECT count(*) FROM held").await, 2);
+
+    let body = json!({"user_id": acme.viewer.id, "data_source_id": source});
+    let simulated = acme.admin.client.post("/api/v1/policies/simulate", body).await.ok();
+    let filters = simulated["tables"].as_array().unwrap().iter().map(|table| {
+        let filters = table["before"]["row_filters"].as_array().unwrap().len();
+        (table["table"].as_str().unwrap().rsplit_once('.').unwrap().1, filters)
+    });
+    assert_eq!(filters.collect::<Vec<_>>(), [("held", 1), ("others", 0)]);
+
+    // A table that is found again is the same dataset, and no less governed.
+    let discover = format!("/api/v1/data-sources/{source}/discover-schema?refresh=true");
+    acme.admin.client.post_empty(&discover).await.ok();
+    assert_eq!(dataset(&acme, source, "held").await, held);
+    assert_eq!(seen().await, (json!(1), json!(2)));
+    // The file behind the table would get around the policy.
+    acme.developer.client.get(&format!("/api/v1/data-sources/{source}/file-url")).await.ok();
+    acme.viewer.client.get(&format!("/api/v1/data-sources/{source}/file-url")).await.error(403, "POLICY_DENIED");
+}
+
+/// A policy is bound to a table by its name: what stands there again is governed, though discovery numbers it anew. What has
+/// its name in another schema is another table.
+async fn a_dataset_that_was_gone_is_governed_when_it_is_back(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    let make = "CREATE TABLE held (id int, region text); INSERT INTO held VALUES (1, 'EU'), (2, 'US')";
+    database.execute(make).await;
+    database.execute("CREATE SCHEMA archive; CREATE TABLE archive.held AS SELECT * FROM held").await;
+    let source = acme.admin.register(database.source("W")).await;
+    acme.admin.checked(source).await;
+    let schemas = async || {
+        let path = format!("/api/v1/data-sources/{source}/schemas?schema_name=public&table_name=held");
+        acme.admin.client.get(&path).await.ok()["schemas"].take()
+    };
+    let discover = async || {
+        let path = format!("/api/v1/data-sources/{source}/discover-schema?refresh=true");
+        acme.admin.client.post_empty(&path).await.ok();
+    };
+    discover().await;
+    let held = schemas().await[0]["tables"][0]["dataset_id"].clone();
+    let rule = json!({"rule_name": "r", "rule_type": "filter_rows",
+        "rule_config": {"table": "held", "condition": "region = 'EU'"}});
+    let body = json!({"name": "p", "type": "row_level_security", "dataset_ids": [held],
+        "role_ids": [acme.roles["Viewer"]], "rules": [rule]});
+    acme.admin.client.post("/api/v1/policies", body).await.created();
+    assert_eq!(acme.viewer.value(source, "SELECT count(*) FROM public.held").await, 1);
+    assert_eq!(acme.viewer.value(source, "SELECT count(*) FROM archive.held").await, 2);
+
+    database.execute("DROP TABLE held").await;
+    discover().await;
+    assert_eq!(schemas().await, json!([]));
+    database.execute(make).await;
+    discover().await;
+    assert_ne!(schemas().await[0]["tables"][0]["dataset_id"], held, "it could be governed by its id");
+    assert_eq!(acme.viewer.value(source, "SELECT count(*) FROM public.held").await, 1);
+
+    // The namesake loses the column that the policy asks for, and is none of its business.
+    database.execute("ALTER TABLE archive.held DROP COLUMN region").await;
+    discover().await;
+    assert_eq!(acme.viewer.value(source, "SELECT count(*) FROM archive.held").await, 2);
+    let drift = acme.admin.client.get(&format!("/api/v1/data-sources/{source}/drift?schema_name=archive")).await.ok();
+    assert_eq!(drift["items"][0]["change"], "column_removed", "{drift}");
+    assert_eq!(drift["items"][0]["closes_table"], false);
+    database.remove().await;
+}
+
+async fn a_rule_for_another_table_does_not_fit_a_dataset(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let source = acme.admin.file_source("Two", "sqlite", "two.sqlite", fixtures::sqlite(TWO_TABLES)).await;
+    let held = dataset(&acme, source, "held").await;
+    let about = |table: &str, condition: &str| {
+        json!({"name": "p", "type": "row_level_security", "dataset_ids": [held], "rules": [{"rule_name": "r",
+            "rule_type": "filter_rows", "rule_config": {"table": table, "condition": condition}}]})
+    };
+    let post = async |body: Value| acme.admin.client.post("/api/v1/policies", body).await;
+    post(about("others", "region = 'EU'")).await.invalid("rules[0].rule_config.table");
+    post(about("held", "country = 'DE'")).await.invalid("rules[0].rule_config.condition");
+    post(about("held", "region = 'EU'")).await.created();
+    assert_eq!(server.count("SELECT count(*) FROM policy_assignments").await, 1);
+}
+
+async fn a_query_cannot_be_governed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let path = policy(&acme).await;
+    acme.admin.client.post(&path, json!({"query_id": 1})).await.invalid("query_id");
+    let body = json!({"name": "p", "type": "query_limit", "query_ids": [1], "role_ids": [acme.roles["Viewer"]]});
+    acme.admin.client.post("/api/v1/policies", body).await.invalid("query_ids");
+    assert_eq!(server.count("SELECT count(*) FROM policies").await, 1);
+    assert_eq!(server.count("SELECT count(*) FROM policy_assignments").await, 0);
 }
 
 async fn an_assignment_is_made_once(server: &Server) {
@@ -97,7 +215,6 @@ async fn policy_and_targets_must_be_ones_own(server: &Server) {
         ("user_id", globex.viewer.id),
         ("workspace_id", globex.workspace_id),
         ("dataset_id", 1),
-        ("query_id", 1),
     ] {
         let mut body = json!({});
         body[field] = Value::from(id);

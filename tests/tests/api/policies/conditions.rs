@@ -1,7 +1,7 @@
 //! What the condition language knows beside the row, over the API: roles, the moment, the network, tables of entitlements
 
 use chrono::Duration;
-use rivergen_tests::{Organization, Server, Shop, on_both_databases};
+use rivergen_tests::{Organization, Server, Shop, fixtures, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::scim::{self, Provider};
@@ -101,20 +101,14 @@ async fn the_moment_and_the_network(server: &Server) {
 
 /// A database with notes and with who may see which.
 async fn notes(acme: &Organization) -> i64 {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notes.sqlite");
-    let database = rusqlite::Connection::open(&path).unwrap();
-    database
-        .execute_batch(
-            "CREATE TABLE notes (id INTEGER PRIMARY KEY, customer_id INTEGER, body TEXT);
-             CREATE TABLE entitlements (customer_id INTEGER, email TEXT, code TEXT);
-             INSERT INTO notes VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c'), (4, NULL, 'd');
-             INSERT INTO entitlements VALUES (10, 'viewer@acme.example', 'x'), (30, 'viewer@acme.example', 'x'),
-                (20, 'developer@acme.example', 'x'), (NULL, 'viewer@acme.example', 'x');",
-        )
-        .unwrap();
-    database.close().unwrap();
-    acme.admin.file_source("Notes", "sqlite", "notes.sqlite", std::fs::read(path).unwrap()).await
+    let database = fixtures::sqlite(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, customer_id INTEGER, body TEXT);
+         CREATE TABLE entitlements (customer_id INTEGER, email TEXT, code TEXT);
+         INSERT INTO notes VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c'), (4, NULL, 'd');
+         INSERT INTO entitlements VALUES (10, 'viewer@acme.example', 'x'), (30, 'viewer@acme.example', 'x'),
+            (20, 'developer@acme.example', 'x'), (NULL, 'viewer@acme.example', 'x');",
+    );
+    acme.admin.file_source("Notes", "sqlite", "notes.sqlite", database).await
 }
 
 async fn a_table_of_entitlements(server: &Server) {

@@ -73,7 +73,6 @@ async fn what_is_governed_must_be_ones_own(server: &Server) {
         ("user_ids", globex.viewer.id),
         ("workspace_ids", globex.workspace_id),
         ("dataset_ids", 1),
-        ("query_ids", 1),
     ] {
         let mut body = json!({"name": "p", "type": "query_limit"});
         body[field] = json!([id]);

@@ -7,6 +7,8 @@ on_both_databases! {
     a_mask_for_a_tag_covers_each_column_so_tagged;
     a_tag_hides_each_column_so_tagged;
     proposals_come_from_names_and_values;
+    texts_inside_structures_and_lists_are_looked_at;
+    what_several_propose_at_once_is_proposed_once;
     a_proposal_has_no_effect_until_it_is_confirmed;
     values_are_read_under_the_callers_policies;
     a_tagged_column_that_is_gone_closes_the_table;
@@ -103,6 +105,43 @@ async fn proposals_come_from_names_and_values(server: &Server) {
     let rejected = acme.admin.client.get(&format!("{}?status=rejected", path(source))).await.ok();
     assert_eq!(rejected["items"][0]["column"], "phone");
     assert_eq!(rejected["items"][0]["changed_by_user_id"], acme.admin.id);
+}
+
+async fn texts_inside_structures_and_lists_are_looked_at(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lines: String = ["a@b.example", "c@d.example", "e@f.example"]
+        .map(|mail| {
+            json!({"person": {"reach": mail, "phone": "x"}, "lines": [{"to": mail}], "words": ["x"]}).to_string() + "\n"
+        })
+        .concat();
+    let source = acme.admin.file_source("Contacts", "jsonl", "contacts.jsonl", lines.into_bytes()).await;
+    let data = acme.admin.client.post(&format!("{}/proposals", path(source)), json!({})).await.ok();
+    let mut told: Vec<_> = data["proposals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| ["column", "tag", "reason"].map(|part| tag[part].as_str().unwrap()))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ["lines", "pii.email", "lines.to: 3 of 3 values look like e-mail addresses"],
+            ["person", "pii.email", "person.reach: 3 of 3 values look like e-mail addresses"],
+            ["person", "pii.phone", "person.phone: the name has “phone” in it"],
+        ]
+    );
+}
+
+async fn what_several_propose_at_once_is_proposed_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let csv = b"id,contact,phone\n1,a@b.example,x\n2,c@d.example,y\n3,e@f.example,z\n".to_vec();
+    let source = acme.admin.file_source("Contacts", "csv", "contacts.csv", csv).await;
+    let propose = format!("{}/proposals", path(source));
+    let answers = futures::future::join_all((0..6).map(|_| acme.admin.client.post(&propose, json!({})))).await;
+    let told: usize = answers.into_iter().map(|answer| answer.ok()["proposals"].as_array().unwrap().len()).sum();
+    assert_eq!(told, 2);
+    assert_eq!(server.count("SELECT count(*) FROM column_tags").await, 2);
 }
 
 async fn a_proposal_has_no_effect_until_it_is_confirmed(server: &Server) {

@@ -28,7 +28,7 @@ async fn a_run_without_its_node_is_ended(backend: Backend) {
     let row = "status = 'processing', query_execution_status = 'in_progress', completed_at = NULL";
     server.execute(&format!("UPDATE prompt_executions SET {row} WHERE id = {id}")).await;
     server.clock().advance(chrono::Duration::minutes(3));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     let run = ended(&acme.viewer, id).await;
     assert_eq!((run["status"].as_str(), run["error_code"].as_str()), (Some("failed"), Some("INTERNAL_ERROR")), "{run}");
     assert_eq!(

@@ -150,7 +150,7 @@ async fn a_deleted_question_is_restored(server: &Server) {
     assert!(names(&viewer.get(&format!("{PATH}?deleted=true")).await.ok()).is_empty());
     let purged = "SELECT (SELECT count(*) FROM prompts) + (SELECT count(*) FROM prompt_execution_events)";
     rivergen_tests::eventually("what is over to be swept", async || {
-        server.platform.jobs.run_due().await.unwrap();
+        server.run_due_jobs().await;
         (server.count(purged).await == 0).then_some(())
     })
     .await;

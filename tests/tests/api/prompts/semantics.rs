@@ -13,6 +13,7 @@ on_both_databases! {
     joins_are_proposed_and_confirmed;
     the_layer_goes_out_and_comes_back_as_yaml;
     a_layer_is_its_workspaces;
+    of_two_at_once_one_is_the_last_that_there_is_room_for;
 }
 
 fn path() -> String {
@@ -56,6 +57,12 @@ async fn a_metric_answers_a_question(server: &Server) {
     let data = ask(&acme.viewer, &shop, "What is the harvest?").await.ok();
     assert_eq!(first_value(&data), Some(&json!(220.0)), "{data}");
     assert!(data["explanation"].as_str().unwrap().contains("sum(amount) where region = 'EU'"), "{data}");
+    // One divided by another, under a longer name: 220 of four orders.
+    let ratio = json!({"kind": "metric", "name": "harvest per order", "table": "orders.files.orders",
+        "formula": "sum(amount) / count(*) where region = 'EU'"});
+    say(&acme.developer, ratio).await.created();
+    let ratio = ask(&acme.viewer, &shop, "What is the harvest per order?").await.ok();
+    assert_eq!(first_value(&ratio), Some(&json!(55.0)), "{ratio}");
     let by_sku = ask(&acme.viewer, &shop, "harvest by sku").await.ok();
     assert_eq!((by_sku["rows_returned"].as_i64(), first_value(&by_sku)), (Some(3), Some(&json!(220.0))), "{by_sku}");
     // Changed it is what it is then.
@@ -66,7 +73,7 @@ async fn a_metric_answers_a_question(server: &Server) {
     assert_eq!(first_value(&ask(&acme.viewer, &shop, "the harvest").await.ok()), Some(&json!(12)));
     acme.developer.client.delete(&one).await.no_content();
     ask(&acme.viewer, &shop, "What is the harvest?").await.error(400, "QUESTION_NOT_UNDERSTOOD");
-    assert_eq!(server.audited("prompt.semantics_create", "success").await, 1);
+    assert_eq!(server.audited("prompt.semantics_create", "success").await, 2);
 }
 
 async fn what_is_wrong_is_told_with_its_place(server: &Server) {
@@ -185,4 +192,25 @@ async fn a_layer_is_its_workspaces(server: &Server) {
     stranger.post_empty(&format!("{one}/confirm")).await.error(404, "NOT_FOUND");
     stranger.put(&one, json!({"definition": harvest()})).await.error(404, "NOT_FOUND");
     server.anonymous().get(&path()).await.error(401, "UNAUTHORIZED");
+}
+
+async fn of_two_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let (acme, _) = acme(server).await;
+    say(&acme.developer, harvest()).await.created();
+    let columns = "organization_id, workspace_id, kind, definition, status, origin, created_by_user_id, created_at, \
+                   updated_at";
+    let others = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1998) \
+         INSERT INTO prompt_semantics ({columns}, name) SELECT {columns}, name || i FROM prompt_semantics, n"
+    );
+    server.execute(&others).await;
+    let metric = |n: usize| {
+        let mut metric = harvest();
+        metric["name"] = format!("crop of field {n}").into();
+        metric
+    };
+    let (made, refused) = server.two_at_once(&acme.held(), |n| say(&acme.developer, metric(n))).await;
+    made.created();
+    refused.error(409, "CONFLICT");
+    assert_eq!(server.count("SELECT count(*) FROM prompt_semantics").await, 2000);
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     a_template_is_made_and_read;
+    templates_are_paged;
     a_draft_is_its_authors;
     a_template_is_run_with_values;
     values_are_data;
@@ -51,6 +52,30 @@ async fn a_template_is_made_and_read(server: &Server) {
     globex.owner.client.get(&path).await.error(404, "NOT_FOUND");
     globex.owner.client.get(&format!("{PATH}?organization_id={}", acme.id)).await.error(404, "NOT_FOUND");
     assert_eq!(server.audited("prompt_template.create", "success").await, 1);
+}
+
+async fn templates_are_paged(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    for name in ["b", "c", "a"] {
+        let mut named = template(&shop);
+        named["name"] = json!(name);
+        made(&acme, named).await;
+    }
+    let list = async |query: &str| acme.viewer.client.get(&format!("{PATH}{query}")).await;
+    // As it is documented: all of them, and nothing beside.
+    let all = list("").await.ok();
+    assert_eq!((names(&all), all.get("pagination")), (vec!["a", "b", "c"], None), "{all}");
+    let first = list("?page_size=2").await.ok();
+    let pagination = json!({"page": 1, "page_size": 2, "total_items": 3, "total_pages": 2, "has_next": true,
+        "has_previous": false});
+    assert_eq!((names(&first), &first["pagination"]), (vec!["a", "b"], &pagination), "{first}");
+    let second = list("?page=2&page_size=2&category=sales").await.ok();
+    assert_eq!((names(&second), &second["pagination"]["has_next"]), (vec!["c"], &json!(false)), "{second}");
+    let none = list("?page=1&is_system_template=true").await.ok();
+    assert_eq!((names(&none).len(), &none["pagination"]["total_items"]), (0, &json!(0)), "{none}");
+    list("?page=0").await.invalid("page");
+    list("?page_size=101").await.invalid("page_size");
 }
 
 async fn a_draft_is_its_authors(server: &Server) {

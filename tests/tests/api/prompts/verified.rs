@@ -9,6 +9,7 @@ on_both_backends! {
     sql_put_right_and_confirmed_answers_the_question;
     a_pair_is_governed_by_the_callers_policies;
     what_may_be_a_masked_value_is_told_to_nobody;
+    literals_are_told_to_those_who_see_what_the_sql_reads;
     signs_and_numbers_tell_questions_apart;
     a_question_like_it_is_an_example;
     examples_have_values_in_them;
@@ -134,6 +135,43 @@ async fn what_may_be_a_masked_value_is_told_to_nobody(backend: Backend) {
     let verify = format!("{PAIRS}/{}/verify", list["items"][0]["id"]);
     acme.developer.client.post_empty(&verify).await.error(404, "NOT_FOUND");
     acme.admin.client.post_empty(&verify).await.ok();
+    server.stop().await;
+}
+
+async fn literals_are_told_to_those_who_see_what_the_sql_reads(backend: Backend) {
+    let server = Server::start(backend, "").await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    const QUESTION: &str = "How many orders?";
+    let put_right = async |person: &Person, sql: &str| {
+        let run = ask(person, shop.orders, QUESTION).await.ok();
+        let body = json!({"verdict": "wrong", "corrected_query_text": sql});
+        feedback(person, &run, body).await.ok()["verified_pair_id"].clone()
+    };
+    let without = "SELECT count(*) AS n FROM orders WHERE amount > ?";
+    let admins = put_right(&acme.admin, &without.replace('?', "50")).await;
+    let developers = put_right(&acme.developer, &without.replace('?', "60")).await;
+    let told = async |person: &Person, pair: &Value| {
+        let list = person.client.get(PAIRS).await.ok();
+        let found = list["items"].as_array().unwrap().iter().find(|item| item["id"] == *pair);
+        let found = found.unwrap_or_else(|| panic!("no {pair} in {list}"));
+        (found["question"].clone(), found["query_text"].clone())
+    };
+    let hidden = (Value::Null, json!(without));
+    let in_full = |sql: &str| (json!(QUESTION), json!(sql));
+    // The Developer sees a part of the orders only, and what they wrote themselves.
+    assert_eq!(told(&acme.developer, &admins).await, hidden, "the value may stand in the question, too");
+    assert_eq!(told(&acme.developer, &developers).await, in_full(&without.replace('?', "60")));
+    for (pair, amount) in [(&admins, "50"), (&developers, "60")] {
+        assert_eq!(told(&acme.owner, pair).await, in_full(&without.replace('?', amount)));
+    }
+    let verified = acme.developer.client.post_empty(&format!("{PAIRS}/{admins}/verify")).await.ok();
+    assert_eq!((verified["question"].clone(), verified["query_text"].clone()), hidden);
+    // Where there is no literal none is hidden.
+    let plain = "SELECT count(*) AS n FROM orders";
+    let admins = put_right(&acme.admin, plain).await;
+    assert_eq!(told(&acme.developer, &admins).await, in_full(plain));
     server.stop().await;
 }
 

@@ -43,7 +43,12 @@ async fn no_two_changes_wait_for_each_other(server: &Server) {
                     }
                 };
                 assert!(answer.status.as_u16() < 500, "{answer:?}");
-                assert!(!answer.body.to_string().contains("INTERNAL_ERROR"), "{answer:?}");
+                let body = answer.body.to_string();
+                // Nor did any operation of several give way to another in the database.
+                assert!(
+                    !["INTERNAL_ERROR", "SERVICE_UNAVAILABLE"].iter().any(|code| body.contains(code)),
+                    "{answer:?}"
+                );
             }
         })
     });

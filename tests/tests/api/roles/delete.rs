@@ -1,6 +1,7 @@
 //! `DELETE /api/v1/roles/{role_id}`
 
 use chrono::Duration;
+use rivergen_platform::audit;
 use rivergen_tests::{Organization, Server, on_both_databases};
 use serde_json::{Value, json};
 
@@ -10,6 +11,8 @@ on_both_databases! {
     one_that_nobody_holds_goes;
     one_in_use_stays_unless_another_takes_its_place;
     whoever_has_both_keeps_the_longer;
+    each_holder_has_a_record_of_the_role_in_its_place;
+    of_many_holders_each_has_a_record_and_the_chain_holds;
     a_promised_role_stays_unless_another_takes_its_place;
     the_replacement_obeys_the_limits_of_an_assignment;
     built_in_roles_stay;
@@ -95,6 +98,81 @@ async fn whoever_has_both_keeps_the_longer(server: &Server) {
     assert_eq!(holders().await, everybody);
     server.clock().advance(Duration::minutes(30));
     assert_eq!(holders().await.len(), 2);
+}
+
+/// The newest record that the log has of a person's roles.
+async fn newest_of(acme: &Organization, user: i64) -> Value {
+    let path = format!("/api/v1/organizations/{}/audit-logs", acme.id);
+    let query = format!("target_type=user&target={user}&action=role.&limit=1");
+    let found = acme.admin.client.get(&format!("{path}?{query}")).await.ok();
+    found["entries"][0].clone()
+}
+
+async fn each_holder_has_a_record_of_the_role_in_its_place(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &["policy.read"]).await;
+    let new = custom(&acme, "Auditor", &["policy.read"]).await;
+    let lab = workspace(&acme, "Lab").await;
+    for (role, body) in [
+        (old, json!({"user_id": acme.viewer.id})),
+        (old, json!({"user_id": acme.developer.id, "workspace_id": lab})),
+        (old, json!({"user_id": acme.admin.id})),
+        (new, json!({"user_id": acme.admin.id})),
+    ] {
+        give(&acme.owner, role, body).await;
+    }
+    let before = newest_of(&acme, acme.owner.id).await;
+    acme.owner.client.delete(&format!("{PATH}/{old}?reassign_to={new}")).await.ok();
+
+    for (person, action, role, details) in [
+        (&acme.viewer, "role.assign", new, json!({"user_id": acme.viewer.id, "workspace_id": null, "instead_of": old})),
+        (
+            &acme.developer,
+            "role.assign",
+            new,
+            json!({"user_id": acme.developer.id, "workspace_id": lab, "instead_of": old}),
+        ),
+        (&acme.admin, "role.revoke", old, json!({"user_id": acme.admin.id, "workspace_id": null, "kept": new})),
+    ] {
+        let record = newest_of(&acme, person.id).await;
+        assert_eq!((record["action"].as_str(), &record["details"]), (Some(action), &details));
+        assert_eq!((&record["target_type"], &record["target_id"]), (&json!("role"), &json!(role.to_string())));
+        assert_eq!(record["actor_id"], acme.owner.id);
+    }
+    assert_eq!(newest_of(&acme, acme.owner.id).await, before);
+    let role = acme.owner.client.get(&format!("{PATH}/{new}")).await.ok();
+    let history = role["role"]["assignment_history"].as_array().unwrap();
+    for person in [&acme.viewer, &acme.developer] {
+        assert!(history.iter().any(|event| event["user_id"] == person.id && event["action"] == "assigned"), "{role}");
+    }
+}
+
+async fn of_many_holders_each_has_a_record_and_the_chain_holds(server: &Server) {
+    const MANY: i64 = 1_100;
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &[]).await;
+    let new = custom(&acme, "Auditor", &[]).await;
+    let account = "profile, user_metadata, is_system_admin, created_at, updated_at";
+    server
+        .execute(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) \
+             INSERT INTO users (display_name, {account}) SELECT 'Holder ' || i, {account} \
+             FROM n CROSS JOIN (SELECT * FROM users WHERE id = {}) AS one",
+            acme.viewer.id
+        ))
+        .await;
+    server
+        .execute(&format!(
+            "INSERT INTO role_assignments (organization_id, user_id, role_id, assigned_at) \
+             SELECT {}, id, {old}, created_at FROM users WHERE display_name LIKE 'Holder %'",
+            acme.id
+        ))
+        .await;
+    acme.owner.client.delete(&format!("{PATH}/{old}?reassign_to={new}")).await.ok();
+    let told = format!("SELECT count(*) FROM audit_log WHERE action = 'role.assign' AND target_id = '{new}'");
+    assert_eq!(server.count(&told).await, MANY);
+    assert_eq!(details_of(server, "role.delete").await["assignments_moved"], MANY);
+    assert_eq!(audit::verify(&server.platform.db, None).await.unwrap().first_break, None);
 }
 
 async fn invite(server: &Server, acme: &Organization, email: &str, role: i64, status: &str) {

@@ -1,6 +1,6 @@
 //! What an attacker tries: with somebody else's token, with filters, with names of people who belong elsewhere.
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{CONFIG, Provider, ScimAnswer, USER, group, patch, prove_domain, user};
@@ -14,6 +14,7 @@ on_both_databases! {
     a_provider_that_asks_too_much_waits with "[limits]\nenabled = true\n[limits.rules]\nscim_by_organization = { limit = 3, per_seconds = 60 }\nlogin_by_ip = { limit = 100, per_seconds = 60 }";
     an_account_of_another_organization_is_not_taken_over;
     a_proved_domain_gives_nothing_over_others;
+    nobody_reads_by_a_token_of_their_own_the_mail_of_somebody_above_them;
 }
 
 fn encoded(text: &str) -> String {
@@ -197,4 +198,49 @@ async fn a_proved_domain_gives_nothing_over_others(server: &Server) {
             .await,
         1
     );
+}
+
+async fn nobody_reads_by_a_token_of_their_own_the_mail_of_somebody_above_them(server: &Server) {
+    let acme = server.organization("Acme").await;
+    prove_domain(server, &acme).await;
+    let members = format!("/api/v1/organizations/{}/members", acme.id);
+    let second = json!({"role_id": acme.roles["Owner"]});
+    acme.owner.client.patch(&format!("{members}/{}", acme.developer.id), second).await.ok();
+    let idp = Provider::of(server, &acme).await;
+    // An Admin takes the token, and has a mailbox in the domain.
+    let rotate = json!({"provider_id": idp.id, "rotate_token": true});
+    let taken = async |by: &Person, how: Value| {
+        let token = by.client.post(CONFIG, how).await.ok()["bearer_token"].as_str().unwrap().to_owned();
+        Provider { id: idp.id, client: server.anonymous().with_token(token) }
+    };
+    let idp = taken(&acme.admin, rotate.clone()).await;
+    let path = async |email: &str| format!("/scim/v2/Users/{}", idp.user(email).await);
+    let (owner, viewer) = (path(&acme.owner.email).await, path(&acme.viewer.email).await);
+    let named = |address: &str| json!([{"op": "replace", "path": "userName", "value": address}]);
+    let active = |active: bool| json!([{"op": "replace", "path": "active", "value": active}]);
+    let has = async |person: i64, address: &str| {
+        let of = format!("SELECT count(*) FROM user_emails WHERE user_id = {person} AND email = '{address}'");
+        server.count(&of).await == 1
+    };
+    idp.patch(&owner, named("admin+1@acme.example")).await.is(200);
+    assert!(has(acme.owner.id, &acme.owner.email).await);
+    // Nor while the Owner is shut out, who comes back with all that they held.
+    for operations in [active(false), named("admin+2@acme.example"), active(true)] {
+        idp.patch(&owner, operations).await.is(200);
+    }
+    assert!(has(acme.owner.id, &acme.owner.email).await);
+    // Whoever holds no more than the Admin has the address that the provider says.
+    idp.patch(&viewer, named("vera@acme.example")).await.is(200);
+    assert!(has(acme.viewer.id, "vera@acme.example").await);
+    // An Owner who changes something else does not know who holds the token, nor, for a while, whether somebody else does.
+    acme.developer.client.post(CONFIG, json!({"provider_id": idp.id, "group_role_mapping": {}})).await.ok();
+    idp.patch(&owner, named("admin+3@acme.example")).await.is(200);
+    let overlapping = json!({"provider_id": idp.id, "rotate_token": true, "overlap_hours": 1});
+    taken(&acme.developer, overlapping).await;
+    idp.patch(&owner, named("admin+4@acme.example")).await.is(200);
+    assert!(has(acme.owner.id, &acme.owner.email).await);
+    // So has the Owner, once an Owner alone has the token.
+    let idp = taken(&acme.developer, rotate).await;
+    idp.patch(&owner, named("chief@acme.example")).await.is(200);
+    assert!(has(acme.owner.id, "chief@acme.example").await);
 }

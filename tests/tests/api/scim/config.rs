@@ -198,6 +198,7 @@ async fn a_deleted_organization_has_no_scim(server: &Server) {
     let idp = Provider::of(server, &acme).await;
     idp.client.get(USERS).await.is(200);
     server.execute(&format!("UPDATE organizations SET deleted_at = created_at WHERE id = {}", acme.id)).await;
+    server.forget().await;
     idp.client.get(USERS).await.refused(401, None);
 }
 

@@ -36,6 +36,9 @@ async fn the_life_of_a_user(server: &Server) {
     assert_eq!(idp.client.get(lookup).await.is(200)["Resources"][0]["id"], made["id"]);
     let lookup = "/scim/v2/Users?filter=externalId%20eq%20%220a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef%22";
     assert_eq!(idp.client.get(lookup).await.is(200)["totalResults"], 1);
+    // Where people are known by their address: emails[type eq "work"].value eq "…".
+    let lookup = "/scim/v2/Users?filter=emails%5Btype%20eq%20%22work%22%5D.value%20eq%20%22Test_User_fd0ea19b%40testuser.example%22";
+    assert_eq!(idp.client.get(lookup).await.is(200)["Resources"][0]["id"], made["id"]);
     // Several attributes, of which some are not there yet.
     let change = json!([
         {"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "updatedEmail@acme.example"},

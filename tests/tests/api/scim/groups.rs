@@ -1,22 +1,28 @@
 //! `/scim/v2/Groups` and `/scim/v2/Groups/{scim_group_id}`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Backend, Server, eventually, on_both_databases};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{GROUP, Provider, ScimAnswer, group, many_users, put_into, roles_of};
+use crate::roles::custom;
 
 on_both_databases! {
     a_group_is_made_read_and_deleted;
     members_come_and_go;
+    members_are_shown_by_their_names;
     what_is_no_group_is_refused;
     a_group_gives_its_role_and_takes_it;
     roles_of_people_are_never_touched;
+    what_takes_the_place_of_a_groups_role_is_no_groups;
     a_role_that_runs_the_organization_is_never_given;
     entity_tags_guard_changes;
     a_tag_changes_when_somebody_leaves_the_organization;
+    a_purge_and_a_change_of_a_group_do_not_block_each_other;
     twenty_at_once_lose_nobody;
     a_large_group_takes_one_more;
     a_page_holds_no_more_members_than_fit;
+    a_page_in_the_order_of_names_is_filled_too;
 }
 
 async fn a_group_is_made_read_and_deleted(server: &Server) {
@@ -48,6 +54,32 @@ async fn a_group_is_made_read_and_deleted(server: &Server) {
     }
 }
 
+async fn members_are_shown_by_their_names(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let names = ["Ada \"the\" \\ Countess", "Åsa\n\u{1F600}", "[null]"];
+    let mut ids = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        let body =
+            json!({"schemas": [super::USER], "userName": format!("u{number}@acme.example"), "displayName": name});
+        ids.push(idp.client.post("/scim/v2/Users", body).await.is(201)["id"].as_str().unwrap().to_owned());
+    }
+    ids.push(idp.user("nameless@acme.example").await);
+    // In the order in which they were pushed, and not in that in which they came.
+    let came: Vec<&str> = ids.iter().rev().map(String::as_str).collect();
+    let id = idp.group("Research", &came).await;
+    let shown = names.iter().copied().chain(["nameless@acme.example"]).zip(&ids).map(|(name, id)| {
+        json!({"value": id, "$ref": format!("{}/scim/v2/Users/{id}", server.url()), "type": "User", "display": name})
+    });
+    let shown: Vec<Value> = shown.collect();
+    let group = idp.client.get(&format!("/scim/v2/Groups/{id}")).await.is(200);
+    assert_eq!(group["members"], json!(shown));
+    let empty = idp.group("Nobody", &[]).await;
+    assert!(idp.client.get(&format!("/scim/v2/Groups/{empty}")).await.is(200)["members"].is_null());
+    let listed = idp.client.get("/scim/v2/Groups").await.is(200);
+    assert_eq!(listed["Resources"][0]["members"], json!(shown));
+}
+
 async fn members_come_and_go(server: &Server) {
     let acme = server.organization("Acme").await;
     let idp = Provider::of(server, &acme).await;
@@ -65,6 +97,7 @@ async fn members_come_and_go(server: &Server) {
         (json!([{"op": "replace", "path": "members", "value": both}]), vec![&ada, &bob]),
         (json!([{"op": "remove", "path": "members[display sw \"ada\" or display sw \"eve\"]"}]), vec![&bob]),
         (json!([{"op": "replace", "value": {"members": [{"value": eve}]}}]), vec![&eve]),
+        (json!([{"op": "remove", "path": format!("members[value eq \"{eve}\"].value")}]), vec![]),
         (
             json!([{"op": "remove", "path": "members"}, {"op": "add", "value": {"members": [{"value": ada}]}}]),
             vec![&ada],
@@ -112,6 +145,7 @@ async fn what_is_no_group_is_refused(server: &Server) {
         (json!({"op": "add", "path": "members[value", "value": "x"}), "invalidPath"),
         (json!({"op": "remove", "path": "members[nothing eq \"x\"]"}), "invalidFilter"),
         (json!({"op": "replace", "path": "members[value eq \"1\"].value", "value": "2"}), "mutability"),
+        (json!({"op": "remove", "path": "members[value eq \"1\"].display"}), "mutability"),
         (json!({"op": "replace", "path": "members.value", "value": "2"}), "mutability"),
         (json!({"op": "replace", "path": "id", "value": "2"}), "mutability"),
         (json!({"op": "remove"}), "noTarget"),
@@ -148,6 +182,21 @@ async fn roles_of_people_are_never_touched(server: &Server) {
     assert_eq!(roles_of(server, &acme, &developer).await, ["Developer"]);
 }
 
+async fn what_takes_the_place_of_a_groups_role_is_no_groups(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let old = custom(&acme, "Analyst", &["policy.read"]).await;
+    let new = custom(&acme, "Auditor", &["audit.read"]).await;
+    let idp = Provider::mapping(server, &acme, json!({"Research": old})).await;
+    let ada = idp.user("ada@acme.example").await;
+    let id = idp.group("Research", &[&ada]).await;
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Analyst", "Viewer"]);
+    acme.owner.client.delete(&format!("/api/v1/roles/{old}?reassign_to={new}")).await.ok();
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Auditor", "Viewer"]);
+    // A person gave it, and so it stays whatever becomes of the group.
+    idp.patch(&format!("/scim/v2/Groups/{id}"), json!([{"op": "remove", "path": "members"}])).await.is(204);
+    assert_eq!(roles_of(server, &acme, &ada).await, ["Auditor", "Viewer"]);
+}
+
 async fn a_role_that_runs_the_organization_is_never_given(server: &Server) {
     let acme = server.organization("Acme").await;
     let idp = Provider::of(server, &acme).await;
@@ -168,6 +217,40 @@ async fn a_role_that_runs_the_organization_is_never_given(server: &Server) {
     let ada = idp.user("ada@acme.example").await;
     idp.group("Helpers", &[&ada]).await;
     assert_eq!(roles_of(server, &acme, &ada).await, ["Viewer"]);
+}
+
+async fn a_purge_and_a_change_of_a_group_do_not_block_each_other(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let (ada, bob) = (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await);
+    let id = idp.group("Research", &[&ada, &bob]).await;
+    let closed = "disabled_at = created_at, deletion_requested_at = '2000-01-01T00:00:00+00:00'";
+    server.execute(&format!("UPDATE users SET {closed} WHERE id = {ada}")).await;
+
+    // What a change of the group holds before it comes to the members. SQLite has one writer anyway.
+    let tx = server.platform.db.begin().await.unwrap();
+    if server.backend == Backend::Postgres {
+        for row in [
+            format!("SELECT id FROM organizations WHERE id = {} FOR NO KEY UPDATE", acme.id),
+            format!("SELECT id FROM scim_groups WHERE id = {id} FOR UPDATE"),
+        ] {
+            tx.conn().execute_unprepared(&row).await.unwrap();
+        }
+    }
+    let identity = server.tenancy.identity.clone();
+    let purge = tokio::spawn(async move { rivergen_identity::account::delete::purge(&identity).await });
+    if server.backend == Backend::Postgres {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the purge, waiting", async || (server.count(waiting).await > 0).then_some(())).await;
+    }
+    let member = format!("SELECT id FROM scim_users WHERE user_id = {ada}");
+    let taken = format!("DELETE FROM scim_group_members WHERE group_id = {id} AND scim_user_id = ({member})");
+    tx.conn().execute_unprepared(&taken).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(purge.await.unwrap().unwrap(), 1);
+    assert_eq!(idp.members(&id).await, [bob]);
+    idp.client.get(&format!("/scim/v2/Users/{ada}")).await.refused(404, None);
 }
 
 async fn twenty_at_once_lose_nobody(server: &Server) {
@@ -349,5 +432,41 @@ async fn a_page_holds_no_more_members_than_fit(server: &Server) {
     for query in ["excludedAttributes=members", "attributes=displayName"] {
         let body = idp.client.get(&format!("/scim/v2/Groups?{query}")).await.is(200);
         assert_eq!(shown(&body), [(all.clone(), 0), (most.clone(), 0), (few.clone(), 0)], "{query}");
+    }
+}
+
+async fn a_page_in_the_order_of_names_is_filled_too(server: &Server) {
+    const MEMBERS: usize = 3_000;
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    let before = many_users(server, &acme, &first, MEMBERS).await;
+    // The last by name is the first by its id. Six of them fit on a page.
+    for number in (0..10).rev() {
+        let id = idp.group(&format!("Group {number}"), &[]).await;
+        put_into(server, &id, before, MEMBERS).await;
+    }
+    for order in ["ascending", "descending"] {
+        let (mut names, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let path = format!("/scim/v2/Groups?sortBy=displayName&sortOrder={order}&cursor={cursor}");
+            let body = idp.client.get(&path).await.is(200);
+            for group in body["Resources"].as_array().unwrap() {
+                assert_eq!(group["members"].as_array().map(Vec::len), Some(MEMBERS), "{}", group["displayName"]);
+                names.push(group["displayName"].as_str().unwrap().to_owned());
+            }
+            pages += 1;
+            match body["nextCursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        let mut wanted: Vec<String> = (0..10).map(|number| format!("Group {number}")).collect();
+        if order == "descending" {
+            wanted.reverse();
+        }
+        assert_eq!(names, wanted, "{order}");
+        // Each reads as many rows as the others, so there must not be one for each group.
+        assert!(pages <= 5, "{order}: {pages} pages");
     }
 }

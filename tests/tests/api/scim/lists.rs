@@ -1,9 +1,9 @@
 //! Lists: filters, order, pages by index and by cursor, searches by a body.
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Backend, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{ENTERPRISE, Provider, ScimAnswer, USER};
+use super::{ENTERPRISE, Provider, ScimAnswer, USER, many_users, put_into};
 
 on_both_databases! {
     filters_find_what_they_say;
@@ -15,6 +15,7 @@ on_both_databases! {
     a_cursor_keeps_its_place;
     a_search_is_a_list;
     lookups_use_their_index;
+    members_are_read_from_indexes;
 }
 
 /// Percent-encoded, for a query.
@@ -96,6 +97,11 @@ async fn filters_find_what_they_say(server: &Server) {
         (r#"emails[type eq "home" and value co "home"]"#.to_owned(), vec!["ada"]),
         (r#"emails[type eq "work" and value co "home"]"#.to_owned(), vec![]),
         ("emails[primary eq true]".to_owned(), vec!["ada"]),
+        // As Entra ID asks for a part of the values in brackets.
+        (r#"emails[type eq "work"].value eq "ADA@acme.example""#.to_owned(), vec!["ada"]),
+        (r#"emails[type eq "home"].value eq "ada@acme.example""#.to_owned(), vec![]),
+        (r#"emails[type eq "home" or primary eq true].value co "acme" and active eq false"#.to_owned(), vec!["bob"]),
+        (r#"not (emails[type eq "home"].value pr)"#.to_owned(), vec!["eve"]),
         (r#"emails[not (type eq "home")]"#.to_owned(), vec!["ada"]),
         ("emails pr".to_owned(), vec!["ada", "bob"]),
         ("not (emails pr)".to_owned(), vec!["eve"]),
@@ -349,16 +355,20 @@ async fn a_search_is_a_list(server: &Server) {
 }
 
 async fn lookups_use_their_index(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    // PostgreSQL would read an empty table whole.
+    many_users(server, &acme, &first, 3_000).await;
+    server.analyze().await;
     for (column, index) in [("user_name_key", "scim_users_name"), ("external_id", "scim_users_external")] {
         let sql = format!(
-            "SELECT * FROM scim_users WHERE organization_id = 1 AND ({column} IS NOT NULL AND {column} = 'x') \
-             ORDER BY user_id LIMIT 101"
+            "SELECT * FROM scim_users WHERE organization_id = {} AND ({column} IS NOT NULL AND {column} = 'x') \
+             ORDER BY user_id LIMIT 101",
+            acme.id
         );
-        // PostgreSQL would read an empty table whole.
-        if server.backend == rivergen_tests::Backend::Sqlite {
-            let plan = server.plan(&sql).await;
-            assert!(plan.contains(index), "{plan}");
-        }
+        let plan = server.plan(&sql).await;
+        assert!(plan.contains(index), "{plan}");
     }
     // Groups by one of their members, and users by one of their groups: the list begins with that one.
     let of_member = "SELECT * FROM scim_groups WHERE organization_id = 1 AND id IN (SELECT group_id FROM scim_group_members \
@@ -366,9 +376,44 @@ async fn lookups_use_their_index(server: &Server) {
     let of_group = "SELECT * FROM scim_users WHERE organization_id = 1 AND id IN (SELECT scim_user_id FROM \
                     scim_group_members JOIN scim_groups ON scim_groups.id = group_id WHERE scim_groups.id = 7)";
     for (sql, index) in [(of_member, "scim_users_person"), (of_group, "scim_group_members")] {
-        if server.backend == rivergen_tests::Backend::Sqlite {
+        if server.backend == Backend::Sqlite {
             let plan = server.plan(sql).await;
             assert!(plan.contains(index) && !plan.contains("SCAN"), "{plan}");
         }
     }
+}
+
+async fn members_are_read_from_indexes(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    let long = "\u{1F600}".repeat(300);
+    let body = json!({"schemas": [USER], "userName": "long@acme.example", "displayName": long});
+    let named = idp.client.post("/scim/v2/Users", body).await.is(201)["id"].as_str().unwrap().to_owned();
+    let group = idp.group("Research", &[&first, &named]).await;
+    // An index takes no name of any length.
+    let members = idp.client.get(&format!("/scim/v2/Groups/{group}")).await.is(200)["members"].take();
+    assert_eq!(
+        (&members[0]["display"], &members[1]["display"]),
+        (&json!("first@acme.example"), &json!("\u{1F600}".repeat(255)))
+    );
+    let before = many_users(server, &acme, &first, 3_000).await;
+    put_into(server, &group, before, 300).await;
+    let (name, wanted) = match server.backend {
+        Backend::Postgres => ("u.member_name", "Index Only Scan using scim_users_member"),
+        Backend::Sqlite => ("json_extract(u.attributes, '$.userName')", "SEARCH u USING INTEGER PRIMARY KEY"),
+    };
+    let sql = format!(
+        "SELECT m.group_id, m.scim_user_id, u.user_id, {name} FROM scim_group_members m JOIN scim_users u \
+         ON m.scim_user_id = u.id WHERE m.group_id IN ({group}) ORDER BY m.group_id, m.scim_user_id"
+    );
+    // PostgreSQL reads an index alone once it knows that all its rows are to be seen.
+    eventually(wanted, async || {
+        match server.backend {
+            Backend::Postgres => server.execute("VACUUM ANALYZE scim_users, scim_group_members").await,
+            Backend::Sqlite => server.analyze().await,
+        }
+        server.plan(&sql).await.contains(wanted).then_some(())
+    })
+    .await;
 }

@@ -131,6 +131,7 @@ pub async fn prove_domain(server: &Server, organization: &Organization) {
             "UPDATE organization_domains SET status = 'verified', verified_at = {time} WHERE organization_id = {id}"
         ))
         .await;
+    server.forget().await;
 }
 
 /// So many users more, written and not pushed; answers the highest id of a user before them.

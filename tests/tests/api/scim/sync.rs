@@ -1,6 +1,6 @@
 //! `POST /api/v1/sso/scim/sync`
 
-use rivergen_tests::{Organization, Server, eventually, on_both_databases};
+use rivergen_tests::{Organization, PASSWORD, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{CONFIG, Provider, ScimAnswer, USER, prove_domain, roles_of};
@@ -8,6 +8,7 @@ use super::{CONFIG, Provider, ScimAnswer, USER, prove_domain, roles_of};
 on_both_databases! {
     drift_is_mended_and_conflicts_are_told;
     an_incremental_one_looks_at_what_changed;
+    an_address_that_nobody_proved_leads_to_no_account_of_the_organizations;
     one_at_a_time;
     who_may_and_who_may_not;
 }
@@ -18,6 +19,7 @@ async fn synced(acme: &Organization, provider: i64, kind: &str) -> Value {
     let body = json!({"provider_id": provider, "sync_type": kind});
     let started = acme.owner.client.post(SYNC, body).await.ok();
     assert!(started["sync_id"].as_str().unwrap().starts_with("sync_") && started["status"] == "in_progress");
+    assert!(started["message"].as_str().is_some_and(|told| !told.contains("/api/")), "{started}");
     eventually("the reconciliation to end", async || {
         let last = acme.owner.client.get(CONFIG).await.ok()["status"]["last_sync"].take();
         (last["status"] == "completed" && last["sync_id"] == started["sync_id"]).then_some(last)
@@ -99,6 +101,31 @@ async fn an_incremental_one_looks_at_what_changed(server: &Server) {
     assert_eq!(synced(&acme, idp.id, "full").await["users_changed"], 1);
     assert_eq!(server.count(left).await, 0);
     idp.client.put(&format!("/scim/v2/Users/{bob}"), body).await.is(200);
+}
+
+async fn an_address_that_nobody_proved_leads_to_no_account_of_the_organizations(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let anonymous = server.anonymous();
+    // Somebody signs up with addresses that are not theirs, and waits until their owners are pushed.
+    let mut ids = Vec::new();
+    for address in ["ada@acme.example", "bob@acme.example"] {
+        let signup = json!({"email": address, "password": PASSWORD});
+        anonymous.post("/api/v1/auth/signup", signup).await.created();
+        ids.push(idp.user(address).await);
+    }
+    // Each has another address by now: one of them said so before the organization proved its domain, one afterwards.
+    let rename = |address: &str| json!([{"op": "replace", "path": "userName", "value": address}]);
+    idp.patch(&format!("/scim/v2/Users/{}", ids[0]), rename("ada.l@acme.example")).await.is(200);
+    prove_domain(server, &acme).await;
+    synced(&acme, idp.id, "full").await;
+    idp.patch(&format!("/scim/v2/Users/{}", ids[1]), rename("bob.b@acme.example")).await.is(200);
+    for (id, address) in ids.iter().zip(["ada.l@acme.example", "bob.b@acme.example"]) {
+        let proved = "SELECT count(*) FROM user_emails WHERE verified_at IS NOT NULL AND user_id";
+        assert_eq!(server.count(&format!("{proved} = {id} AND email = '{address}'")).await, 1, "{address}");
+        let login = json!({"email": address, "password": PASSWORD});
+        anonymous.post("/api/v1/auth/login", login).await.error(401, "INVALID_CREDENTIALS");
+    }
 }
 
 async fn one_at_a_time(server: &Server) {

@@ -1,6 +1,7 @@
 //! `/scim/v2/Users` and `/scim/v2/Users/{user_id}`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Backend, Server, eventually, on_both_databases};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{ENTERPRISE, Provider, ScimAnswer, USER, patch, prove_domain, user};
@@ -10,6 +11,9 @@ on_both_databases! {
     a_user_is_a_member_with_the_default_role;
     a_member_of_before_is_taken_over;
     names_are_taken_once;
+    people_who_are_pushed_at_once_come_in_each_by_themselves;
+    of_people_pushed_at_once_only_who_is_wrong_is_refused;
+    of_two_providers_that_push_one_person_at_once_one_does;
     what_is_no_user_is_refused;
     put_replaces_all_but_active;
     an_inactive_user_is_locked_out_at_once;
@@ -19,7 +23,11 @@ on_both_databases! {
     entity_tags_guard_changes;
     accounts_follow_where_the_domain_is_proved;
     attributes_are_chosen;
+    a_change_reads_no_groups_that_nobody_asks_for;
+    attributes_change_while_the_organization_is_held;
     only_addresses_that_the_organization_takes_in;
+    what_the_organization_says_holds_for_whoever_is_pushed_next;
+    who_is_pushed_needs_an_invitation_no_more;
 }
 
 async fn a_user_is_made_and_read(server: &Server) {
@@ -106,6 +114,107 @@ async fn names_are_taken_once(server: &Server) {
     let theirs = Provider::of(server, &globex).await;
     let body = json!({"schemas": [USER], "userName": "ada@acme.example", "externalId": "1"});
     theirs.client.post("/scim/v2/Users", body).await.is(201);
+}
+
+async fn people_who_are_pushed_at_once_come_in_each_by_themselves(server: &Server) {
+    let acme = server.organization("Acme").await;
+    prove_domain(server, &acme).await;
+    let idp = Provider::of(server, &acme).await;
+    let members = format!("/api/v1/organizations/{}/members", acme.id);
+    let total =
+        async |query: &str| acme.owner.client.get(&format!("{members}{query}")).await.ok()["total_count"].as_i64();
+    let before = total("").await.unwrap();
+    let name =
+        |i: usize| format!("person{i}@{}", if i.is_multiple_of(2) { "acme.example" } else { "elsewhere.example" });
+    let pushes = (0..24).map(|i| {
+        let body = json!({"schemas": [USER], "userName": name(i), "externalId": format!("x{i}"),
+            "displayName": format!("Called{}", i % 3), "active": i % 8 != 0});
+        idp.client.post("/scim/v2/Users", body)
+    });
+    for (i, answer) in futures::future::join_all(pushes).await.into_iter().enumerate() {
+        let made = answer.is(201);
+        // Each is answered what was said of them, and nothing of who came in beside them.
+        assert_eq!(made["userName"], name(i));
+        assert_eq!((&made["externalId"], &made["active"]), (&json!(format!("x{i}")), &json!(i % 8 != 0)), "{made}");
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(idp.client.get(&format!("/scim/v2/Users/{id}")).await.is(200), made);
+        let of_theirs = format!(
+            "SELECT count(*) FROM users u JOIN user_emails e ON e.user_id = u.id JOIN memberships m ON m.user_id = u.id \
+             WHERE u.id = {id} AND u.display_name = 'Called{}' AND e.email = '{}' AND m.email = e.email \
+             AND (e.verified_at IS NOT NULL) = ({}) AND m.status = '{}'",
+            i % 3,
+            name(i),
+            if i.is_multiple_of(2) { "TRUE" } else { "FALSE" },
+            if i % 8 == 0 { "deactivated" } else { "active" },
+        );
+        assert_eq!(server.count(&of_theirs).await, 1, "{made}");
+        assert_eq!(super::roles_of(server, &acme, id).await, ["Viewer"]);
+        assert_eq!(total(&format!("?search={}", name(i))).await, Some(1), "{made}");
+    }
+    assert_eq!(total("").await, Some(before + 24));
+    assert_eq!(server.audited("scim.user.create", "success").await, 24);
+    assert_eq!(
+        server.count("SELECT count(DISTINCT target_id) FROM audit_log WHERE action = 'scim.user.create'").await,
+        24
+    );
+}
+
+async fn of_people_pushed_at_once_only_who_is_wrong_is_refused(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    idp.client
+        .post("/scim/v2/Users", json!({"schemas": [USER], "userName": "first@acme.example", "externalId": "taken"}))
+        .await
+        .is(201);
+    let mut bodies: Vec<Value> = (0..24).map(|i| user(&format!("person{i}@acme.example"))).collect();
+    // The same person three times, an externalId twice, one that somebody has, and somebody who is a member already.
+    bodies.extend(std::iter::repeat_n(user("twin@acme.example"), 3));
+    for name in ["left@acme.example", "right@acme.example"] {
+        bodies.push(json!({"schemas": [USER], "userName": name, "externalId": "shared"}));
+    }
+    bodies.push(json!({"schemas": [USER], "userName": "late@acme.example", "externalId": "taken"}));
+    bodies.push(user(&acme.developer.email));
+    let pushes = bodies.iter().map(|body| idp.client.post("/scim/v2/Users", body.clone()));
+    let answers = futures::future::join_all(pushes).await;
+    let mut made: Vec<String> = Vec::new();
+    for (body, answer) in bodies.iter().zip(answers) {
+        if answer.status.as_u16() == 201 {
+            made.push(body["userName"].as_str().unwrap().to_owned());
+        } else {
+            answer.refused(409, Some("uniqueness"));
+        }
+    }
+    let times = |name: &str| made.iter().filter(|made| *made == name).count();
+    for i in 0..24 {
+        assert_eq!(times(&format!("person{i}@acme.example")), 1, "person{i}");
+    }
+    assert_eq!(times("twin@acme.example"), 1);
+    assert_eq!(times("left@acme.example") + times("right@acme.example"), 1);
+    assert_eq!((times("late@acme.example"), times(&acme.developer.email)), (0, 1));
+    // Nothing half-made stays behind, and nobody has a record who did not come in.
+    assert_eq!(server.count("SELECT count(*) FROM user_emails WHERE email = 'late@acme.example'").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM scim_users").await, 1 + 24 + 1 + 1 + 1);
+    assert_eq!(server.audited("scim.user.create", "success").await, 1 + 24 + 1 + 1 + 1);
+}
+
+async fn of_two_providers_that_push_one_person_at_once_one_does(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let first = Provider::of(server, &acme).await;
+    let second = Provider::named(server, &acme, "second", json!({})).await;
+    for round in 0..4 {
+        let body = user(&format!("twin{round}@acme.example"));
+        let (one, other) = tokio::join!(
+            first.client.post("/scim/v2/Users", body.clone()),
+            second.client.post("/scim/v2/Users", body.clone())
+        );
+        let (made, refused) = if one.status.as_u16() == 201 { (one, other) } else { (other, one) };
+        made.is(201);
+        refused.refused(409, Some("uniqueness"));
+    }
+    for twins in ["user_emails WHERE email", "memberships WHERE email", "scim_users WHERE user_name_key"] {
+        assert_eq!(server.count(&format!("SELECT count(*) FROM {twins} LIKE 'twin%'")).await, 4, "{twins}");
+    }
+    assert_eq!(server.audited("scim.user.create", "success").await, 4);
 }
 
 async fn what_is_no_user_is_refused(server: &Server) {
@@ -353,6 +462,70 @@ async fn attributes_are_chosen(server: &Server) {
     idp.client.get(&both).await.refused(400, Some("invalidValue"));
 }
 
+async fn a_change_reads_no_groups_that_nobody_asks_for(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let id = idp.user("ada@acme.example").await;
+    idp.group("Engineers", &[&id]).await;
+    let path = format!("/scim/v2/Users/{id}");
+    let title = |title: &str| json!([{"op": "replace", "path": "title", "value": title}]);
+    assert_eq!(idp.patch(&path, title("One")).await.is(200)["groups"][0]["display"], "Engineers");
+    // Where whoever reads them fails, what does not answer them is done all the same.
+    server.execute("ALTER TABLE scim_group_members RENAME TO out_of_reach").await;
+    for query in ["attributes=title", "excludedAttributes=groups"] {
+        let at = format!("{path}?{query}");
+        assert_eq!(idp.patch(&at, title(query)).await.is(200)["title"], query);
+        assert_eq!(idp.client.get(&at).await.is(200)["title"], query);
+        let body = json!({"schemas": [USER], "userName": "ada@acme.example", "title": "Put"});
+        assert_eq!(idp.client.put(&at, body).await.is(200)["title"], "Put");
+    }
+    let operation = json!({"method": "PATCH", "path": format!("/Users/{id}"), "data": patch(title("Bulk"))});
+    let bulk = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation]});
+    let done = idp.client.post("/scim/v2/Bulk", bulk).await.is(200);
+    assert_eq!(done["Operations"][0]["status"], "200", "{done}");
+    server.execute("ALTER TABLE out_of_reach RENAME TO scim_group_members").await;
+    assert_eq!(idp.client.get(&path).await.is(200)["title"], "Bulk");
+}
+
+async fn attributes_change_while_the_organization_is_held(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let id = idp.user("ada@acme.example").await;
+    let path = format!("/scim/v2/Users/{id}");
+    // As whoever changes what members hold. SQLite has one writer anyway.
+    let held = match server.backend {
+        Backend::Postgres => {
+            let tx = server.platform.db.begin().await.unwrap();
+            let row = format!("SELECT id FROM organizations WHERE id = {} FOR NO KEY UPDATE", acme.id);
+            tx.conn().execute_unprepared(&row).await.unwrap();
+            Some(tx)
+        }
+        Backend::Sqlite => None,
+    };
+    let title = json!([{"op": "replace", "path": "title", "value": "Countess"}]);
+    let changed = tokio::time::timeout(std::time::Duration::from_secs(20), idp.patch(&path, title)).await;
+    let body = changed.expect("a title hangs on nobody's standing").is(200);
+    assert_eq!((&body["title"], &body["meta"]["version"]), (&json!("Countess"), &json!("W/\"2\"")));
+
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    let standing = async {
+        if let Some(tx) = held {
+            let waiting =
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            eventually("the change of a standing, waiting", async || (server.count(waiting).await > 0).then_some(()))
+                .await;
+            tx.commit().await.unwrap();
+        }
+    };
+    let (changed, ()) = tokio::join!(idp.patch(&path, off), standing);
+    let body = changed.is(200);
+    assert_eq!((&body["active"], &body["title"]), (&json!(false), &json!("Countess")));
+    assert_eq!(idp.client.get(&path).await.is(200), body);
+    let member = format!("SELECT count(*) FROM memberships WHERE user_id = {id} AND status = 'deactivated'");
+    assert_eq!(server.count(&member).await, 1);
+    assert_eq!(server.audited("scim.user.patch", "success").await, 2);
+}
+
 async fn only_addresses_that_the_organization_takes_in(server: &Server) {
     let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
     let idp = Provider::of(server, &acme).await;
@@ -363,4 +536,48 @@ async fn only_addresses_that_the_organization_takes_in(server: &Server) {
         idp.client.post("/scim/v2/Users", user(address)).await.refused(400, Some("invalidValue"));
     }
     idp.user("ada@acme.example").await;
+}
+
+async fn what_the_organization_says_holds_for_whoever_is_pushed_next(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    prove_domain(server, &acme).await;
+    let (owner, path) = (&acme.owner.client, format!("/api/v1/organizations/{}", acme.id));
+    let set = async |settings: Value| {
+        owner.patch(&format!("{path}/settings"), json!({"settings": settings})).await.ok();
+    };
+    let is_proved = async |id: &str| {
+        let sql = format!("SELECT count(*) FROM user_emails WHERE user_id = {id} AND verified_at IS NOT NULL");
+        server.count(&sql).await == 1
+    };
+    let ada = idp.user("ada@acme.example").await;
+    assert_eq!((super::roles_of(server, &acme, &ada).await, is_proved(&ada).await), (vec!["Viewer".to_owned()], true));
+
+    set(json!({"default_role_id": acme.roles["Developer"]})).await;
+    let bob = idp.user("bob@acme.example").await;
+    assert_eq!(super::roles_of(server, &acme, &bob).await, ["Developer"]);
+
+    let claim = format!("SELECT max(id) FROM organization_domains WHERE organization_id = {}", acme.id);
+    owner.delete(&format!("{path}/domains/{}", server.count(&claim).await)).await.ok();
+    let eve = idp.user("eve@acme.example").await;
+    assert!(!is_proved(&eve).await);
+
+    set(json!({"allowed_email_domains": ["acme.example"]})).await;
+    idp.client.post("/scim/v2/Users", user("bob@elsewhere.example")).await.refused(400, Some("invalidValue"));
+}
+
+async fn who_is_pushed_needs_an_invitation_no_more(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    for email in ["eve@acme.example", "bob@acme.example"] {
+        let invited = json!({"email": email, "workspace_id": acme.workspace_id, "role_id": acme.roles["Viewer"]});
+        let path = format!("/api/v1/organizations/{}/members/invite", acme.id);
+        acme.owner.client.post(&path, invited).await.created();
+    }
+    idp.user("eve@acme.example").await;
+    let statuses = server.rows("SELECT email, status FROM invitations ORDER BY email").await;
+    let statuses = statuses.iter().map(|row| (row["email"].as_str(), row["status"].as_str()));
+    let expected = [(Some("bob@acme.example"), Some("pending")), (Some("eve@acme.example"), Some("revoked"))];
+    assert_eq!(statuses.collect::<Vec<_>>(), expected);
+    assert_eq!(server.audited("invitation.revoke", "success").await, 1);
 }

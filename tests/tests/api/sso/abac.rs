@@ -14,6 +14,7 @@ on_both_databases! {
     owners_are_not_locked_out;
     attributes_and_groups_decide;
     a_source_is_closed_by_its_id_and_left_out_of_lists;
+    of_many_sources_that_are_judged_each_is_on_its_page;
     what_cannot_be_evaluated_denies;
     a_policy_in_cedar_is_kept_and_checked;
     tokens_stay_within_their_scopes;
@@ -143,6 +144,10 @@ async fn what_is_wrong_is_named(server: &Server) {
         (with(json!({"cedar": "forbid(principal == ?principal, action, resource);"})), "cedar"),
         (
             with(json!({"cedar": "forbid(principal, action, resource);", "conditions": is("subject.mfa", "eq", true)})),
+            "cedar",
+        ),
+        (
+            with(json!({"cedar": "forbid(principal, action == RiverGen::Action::\"datasource.write\", resource);"})),
             "cedar",
         ),
         // What is only known of data sources, and what would be ignored in silence elsewhere.
@@ -364,6 +369,54 @@ async fn a_source_is_closed_by_its_id_and_left_out_of_lists(server: &Server) {
     let change = json!({"conditions": is("resource.owner", "eq", acme.owner.id)});
     acme.owner.client.put(&format!("{POLICIES}/{id}"), change).await.ok();
     acme.developer.client.patch(&path, json!({"description": "x"})).await.ok();
+}
+
+async fn of_many_sources_that_are_judged_each_is_on_its_page(server: &Server) {
+    const MANY: i64 = 1_300;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    // Every third is the Admin's, the others are the Owner's.
+    let row = server.rows(&format!("SELECT * FROM data_sources WHERE id = {}", shop.crm)).await;
+    let columns: Vec<&str> =
+        row[0].as_object().unwrap().keys().map(String::as_str).filter(|name| *name != "id").collect();
+    let values: Vec<String> = columns
+        .iter()
+        .map(|column| match *column {
+            "name" | "slug" => "'many ' || (1000 + i)".to_owned(),
+            "created_by_user_id" => format!("CASE WHEN i % 3 = 0 THEN {} ELSE {} END", acme.admin.id, acme.owner.id),
+            "status" => "'inactive'".to_owned(),
+            "credentials" | "next_check_at" | "next_discovery_at" => "NULL".to_owned(),
+            other => format!("s.{other}"),
+        })
+        .collect();
+    let copies = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY}) INSERT INTO data_sources ({}) \
+         SELECT {} FROM n CROSS JOIN data_sources s WHERE s.id = {}",
+        columns.join(", "),
+        values.join(", "),
+        shop.crm
+    );
+    server.execute(&copies).await;
+    let policy = json!({"name": "admins", "effect": "deny", "resource_type": "datasource", "actions": ["datasource.read"],
+        "conditions": {"all": [is("resource.owner", "eq", acme.admin.id), is("subject.roles", "contains", "Viewer")]}});
+    add(&acme, policy).await;
+    let page =
+        async |query: &str| acme.viewer.client.get(&format!("{SOURCES}?sort_by=name&sort_order=asc&{query}")).await;
+    let open: Vec<String> = (1..=MANY).filter(|i| i % 3 != 0).map(|i| format!("many {}", 1000 + i)).collect();
+    for number in [1, 7, 9] {
+        let data = page(&format!("search=many&page_size=100&page={number}")).await.ok();
+        assert_eq!(data["pagination"]["total_items"], open.len(), "page {number}");
+        let names: Vec<&str> =
+            data["items"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+        let wanted: Vec<&str> = open.iter().skip((number - 1) * 100).take(100).map(String::as_str).collect();
+        assert_eq!(names, wanted, "page {number}");
+    }
+    // What the list is not about is not judged, and what it is about is.
+    for (search, total) in [("many%201003", 0), ("many%201004", 1), ("nothing", 0)] {
+        assert_eq!(page(&format!("search={search}")).await.ok()["pagination"]["total_items"], total, "{search}");
+    }
+    let all = acme.developer.client.get(&format!("{SOURCES}?search=many")).await.ok();
+    assert_eq!(all["pagination"]["total_items"], MANY);
 }
 
 async fn what_cannot_be_evaluated_denies(server: &Server) {

@@ -234,6 +234,9 @@ async fn another_subject_is_not_let_into_a_linked_account(backend: Backend) {
         (&listed["items"][0]["subject"], &listed["pagination"]["total_items"]),
         (&json!("old~viewer@acme.example"), &json!(1))
     );
+    // What it said of them is named, and not told.
+    let claims = listed["items"][0]["claims"].as_array().unwrap();
+    assert!(claims.contains(&json!("email")) && !claims.contains(&json!("viewer@acme.example")), "{listed}");
     owner.delete(&format!("{path}/{}", world.acme.owner.id)).await.error(404, "USER_NOT_FOUND");
     owner.delete(&format!("{path}/{}", world.acme.viewer.id)).await.no_content();
     world.person(&old).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");

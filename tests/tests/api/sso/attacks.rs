@@ -140,12 +140,15 @@ async fn code_injection_another_sign_ins_code_is_refused(backend: Backend) {
         _ => (key, value),
     }));
     thief.callback(&own).await.error(401, "OIDC_TOKEN_REJECTED");
+    // By the provider, which compares the verifier: the nonce was not even looked at.
+    assert!(world.refusal().await.contains("invalid_grant"), "{}", world.refusal().await);
 
     // A provider that would take any verifier: the nonce is not its own.
     let crooked = Crooked::start().await;
     crooked.says().claims = json!({"email": "viewer@acme.example", "nonce": "of-another-sign-in"});
     let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
     world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+    assert!(world.refusal().await.contains("Invalid nonce"), "{}", world.refusal().await);
     world.stop().await;
 }
 
@@ -192,6 +195,9 @@ async fn claims_for_somebody_else_are_refused(backend: Backend) {
         answer.error(401, "OIDC_TOKEN_REJECTED");
     }
     assert_eq!(world.server.count("SELECT count(*) FROM sso_identities").await, 0);
+    // Each of them fails by what it says, and by nothing else: without it they come in.
+    crooked.says().claims = json!({"email": "viewer@acme.example"});
+    code_of(world.lied(provider, &crooked).await);
     world.stop().await;
 }
 
@@ -245,6 +251,7 @@ async fn domain_take_over_a_provider_speaks_for_its_organizations_domains_alone(
     globex.owner.client.put(&path, json!({"domains": ["acme.example"]})).await.invalid("domains[0]");
     evil.says().claims = json!({"sub": "x", "email": "viewer@acme.example"});
     world.lied(at_evil, &evil).await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("has not proved the domain"));
     world.stop().await;
 }
 
@@ -513,8 +520,19 @@ async fn nobody_becomes_by_a_provider_of_their_own_what_they_are_not(backend: Ba
     acme.owner.client.put(&path, issuer.clone()).await.ok();
     crooked.says().claims = as_owner;
     assert_eq!(world.enter(world.lied(provider, &crooked).await).await["user"]["id"], acme.owner.id);
-    acme.admin.client.put(&path, issuer).await.ok();
+    acme.admin.client.put(&path, issuer.clone()).await.ok();
     world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    // Nor when whoever vouched for it has left, which the test of the provider says, until somebody else does.
+    let test = format!("{path}/test");
+    let faults = async || acme.owner.client.post_empty(&test).await.ok()["test_results"]["errors"].to_string();
+    let gone = "no active member any more";
+    assert!(!faults().await.contains(gone));
+    acme.owner.client.delete(&format!("/api/v1/organizations/{}/members/{}", acme.id, acme.admin.id)).await.ok();
+    assert!(faults().await.contains(gone));
+    world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    acme.owner.client.put(&path, issuer).await.ok();
+    assert!(!faults().await.contains(gone));
+    world.enter(world.lied(provider, &crooked).await).await;
     world.stop().await;
 }
 
@@ -607,5 +625,15 @@ async fn a_proof_of_one_address_is_none_of_another(backend: Backend) {
     crooked.says().claims = json!({"sub": "m", "email": world.acme.developer.email, "email_verified": null});
     crooked.says().user_info = json!({"email": "m@mallory.example", "email_verified": true});
     world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+    assert!(world.refusal().await.contains("verified"));
+    // And the other way round: the token proves an address that it does not name, and the endpoint names one unproved.
+    crooked.says().claims = json!({"sub": "m", "email": null, "email_verified": true});
+    for unproved in [json!(false), Value::Null] {
+        crooked.says().user_info = json!({"email": world.acme.developer.email, "email_verified": unproved});
+        world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
+        assert!(world.refusal().await.contains("verified"));
+    }
+    crooked.says().user_info = json!({"email": world.acme.developer.email, "email_verified": true});
+    world.enter(world.lied(provider, &crooked).await).await;
     world.stop().await;
 }

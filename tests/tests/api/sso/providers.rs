@@ -14,6 +14,7 @@ on_both_backends! {
     metadata_tells_the_provider_what_to_enter;
     the_assistant_knows_each_vendor;
     another_issuer_knows_nobody_of_before;
+    what_names_people_otherwise_knows_nobody_of_before;
     there_is_a_bound_to_providers;
 }
 
@@ -236,7 +237,7 @@ async fn a_test_says_what_is_wrong_in_words(backend: Backend) {
     let id = world.register(&world.acme, crooked.registration("One"), json!({})).await;
     let path = format!("{PROVIDERS}/{id}");
     let test = async || owner.post_empty(&format!("{path}/test")).await.ok()["test_results"].clone();
-    let good = json!({"connection": "success", "authentication_flow": "success", "errors": []});
+    let good = json!({"connection": "success", "authentication_flow": "success", "errors": [], "claims": []});
     assert_eq!(test().await, good);
     let shown = owner.get(&path).await.ok()["provider"].clone();
     assert_eq!(shown["last_test_succeeded"], true);
@@ -252,6 +253,9 @@ async fn a_test_says_what_is_wrong_in_words(backend: Backend) {
         assert_eq!((&results["connection"], &results["authentication_flow"]), (&json!("success"), &json!("failed")));
         assert!(results["errors"].to_string().contains(words), "{results}");
     }
+    // What it can say of people is told; `iss` says nothing of them.
+    crooked.says().document = json!({"claims_supported": ["iss", "email", "realm_access"]});
+    assert_eq!(test().await["claims"], json!(["email", "realm_access"]));
     crooked.says().document = json!({"issuer": "https://elsewhere.example"});
     assert_eq!(test().await["connection"], "failed");
     assert_eq!(owner.get(&path).await.ok()["provider"]["last_test_succeeded"], false);
@@ -267,7 +271,7 @@ async fn a_test_says_what_is_wrong_in_words(backend: Backend) {
     world.change(id, json!({"sso_url": "http://127.0.0.1:9/sso"})).await;
     let results = saml_test().await;
     assert!(results["errors"][0].as_str().unwrap().contains("cannot be reached"), "{results}");
-    assert_eq!(world.server.audited("sso_provider.test", "success").await, 3);
+    assert_eq!(world.server.audited("sso_provider.test", "success").await, 4);
     world.stop().await;
 }
 
@@ -310,7 +314,11 @@ async fn the_assistant_knows_each_vendor(backend: Backend) {
     ] {
         let data = owner.get(&format!("/api/v1/sso/setup/{vendor}")).await.ok();
         assert_eq!((&data["vendor"], &data["provider_type"]), (&json!(vendor), &json!(kind)));
-        assert!(data["steps"].as_array().unwrap().len() >= 6, "{vendor}");
+        let steps = data["steps"].as_array().unwrap();
+        assert!(steps.len() >= 6, "{vendor}");
+        // They are for people, of whom most never call an operation.
+        let of_programs = steps.iter().find(|step| step.as_str().unwrap().contains("/api/"));
+        assert_eq!(of_programs, None, "{vendor}");
         // What it says to send is what the operation takes, with the vendor's own values in it.
         let mut body = data["provider"].clone();
         let over = json!({"name": vendor, "issuer": format!("https://{vendor}.example"), "client_id": "id"});
@@ -337,6 +345,30 @@ async fn another_issuer_knows_nobody_of_before(backend: Backend) {
     other.says().claims = json!({"sub": "1", "email": "developer@acme.example"});
     let data = world.enter(world.lied(provider, &other).await).await;
     assert_eq!(data["user"]["id"], world.acme.developer.id);
+    world.stop().await;
+}
+
+async fn what_names_people_otherwise_knows_nobody_of_before(backend: Backend) {
+    let world = World::start(backend).await;
+    let provider = world.register(&world.acme, saml("adfs"), json!({})).await;
+    let insert = format!(
+        "INSERT INTO sso_identities (organization_id, provider_id, subject, user_id, attributes, groups, created_at) \
+         VALUES ({}, {provider}, '1001', {}, '{{}}', '[]', CURRENT_TIMESTAMP)",
+        world.acme.id, world.acme.viewer.id
+    );
+    world.server.execute(&insert).await;
+    let known = format!("SELECT count(*) FROM sso_identities WHERE provider_id = {provider}");
+    world.change(provider, json!({"attribute_mapping": {"email": "mail"}})).await;
+    assert_eq!(world.server.count(&known).await, 1);
+    // The number of an employee is not the NameID that somebody else had.
+    let numbers = json!({"email": "mail", "subject": "employeeNumber"});
+    world.change(provider, json!({"attribute_mapping": numbers})).await;
+    assert_eq!(world.server.count(&known).await, 0);
+    world.server.execute(&insert).await;
+    world.change(provider, json!({"attribute_mapping": {"subject": "employeeNumber"}})).await;
+    assert_eq!(world.server.count(&known).await, 1);
+    world.change(provider, json!({"attribute_mapping": {}})).await;
+    assert_eq!(world.server.count(&known).await, 0);
     world.stop().await;
 }
 

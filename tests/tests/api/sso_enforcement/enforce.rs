@@ -16,6 +16,9 @@ on_both_databases! {
     at_once_sessions_end_at_once;
     the_exempt_owner_is_the_way_back_in;
     the_last_exempt_owner_stays;
+    an_owner_who_has_nothing_but_the_provider_is_no_way_back_in;
+    an_exempt_owner_keeps_what_they_come_in_with with "[social.github]\nkind = \"github\"\nclient_id = \"x\"\nclient_secret = \"x\"\n";
+    a_passkey_is_not_demanded_beside_the_provider;
     an_exemption_ends_with_the_membership;
     one_requirement_does_not_move_the_other;
     whoever_belongs_elsewhere_signs_in_and_finds_it_closed;
@@ -128,7 +131,7 @@ async fn after_the_grace_nobody_comes_in_without_it(server: &Server) {
     viewer.get(SOURCES).await.ok();
 
     server.clock().advance(Duration::days(2) + Duration::seconds(1));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     let ended = "SELECT count(*) FROM sessions WHERE end_reason = 'single_sign_on_required'";
     // The one that lives longer; the others are over by themselves.
     eventually("the session to end", async || (server.count(ended).await == 1).then_some(())).await;
@@ -202,6 +205,75 @@ async fn the_last_exempt_owner_stays(server: &Server) {
     owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Owner"]})).await.ok();
     ready.enforce(json!({"sso_mode": "off"})).await;
     owner.post_empty(&leave).await.ok();
+}
+
+async fn an_owner_who_has_nothing_but_the_provider_is_no_way_back_in(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let (acme, owner) = (&ready.acme, &ready.owner.client);
+    let members = format!("/api/v1/organizations/{}/members", acme.id);
+    owner.patch(&format!("{members}/{}", acme.admin.id), json!({"role_id": acme.roles["Owner"]})).await.ok();
+    // A second factor they have; but what comes before it is the provider's word, as of somebody who came in by it first.
+    acme.admin.authenticator_app(server).await;
+    let password = server.rows(&format!("SELECT password_hash FROM users WHERE id = {}", acme.owner.id)).await;
+    let password = password[0]["password_hash"].as_str().unwrap().to_owned();
+    let lose = async |person: i64| {
+        server.execute(&format!("UPDATE users SET password_hash = NULL WHERE id = {person}")).await;
+        server.forget().await;
+    };
+    lose(acme.owner.id).await;
+    let required = json!({"sso_mode": "required", "grace_period_days": 9});
+    let error = owner.post(&path("enforce", acme), required.clone()).await.invalid("exempt_user_ids").to_string();
+    assert!(error.contains("a password or a passkey"), "{error}");
+    server.execute(&format!("UPDATE users SET password_hash = '{password}' WHERE id = {}", acme.owner.id)).await;
+    server.forget().await;
+    // Beside one who can come in, another one need not: but then the first one stays.
+    lose(acme.admin.id).await;
+    ready
+        .enforce(
+            json!({"sso_mode": "required", "grace_period_days": 9, "exempt_user_ids": [acme.owner.id, acme.admin.id]}),
+        )
+        .await;
+    let leave = format!("/api/v1/organizations/{}/leave", acme.id);
+    owner.post_empty(&leave).await.error(409, "LAST_OWNER");
+    server.execute(&format!("UPDATE users SET password_hash = '{password}' WHERE id = {}", acme.admin.id)).await;
+    server.forget().await;
+    owner.post_empty(&leave).await.ok();
+}
+
+async fn an_exempt_owner_keeps_what_they_come_in_with(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let (id, owner) = (ready.acme.owner.id, &ready.owner.client);
+    // A passkey and an account elsewhere, and no password.
+    ready.owner.passkey(server).await;
+    let connect = format!(
+        "INSERT INTO social_accounts (user_id, provider, subject, created_at) VALUES ({id}, 'github', '1', CURRENT_TIMESTAMP)"
+    );
+    server.execute(&connect).await;
+    server.execute(&format!("UPDATE users SET password_hash = NULL WHERE id = {id}")).await;
+    server.forget().await;
+    ready.enforce(json!({"sso_mode": "required", "grace_period_days": 9})).await;
+    let credentials = "/api/v1/webauthn/credentials";
+    let passkey = owner.get(credentials).await.ok()["credentials"][0]["id"].clone();
+    let path = format!("{credentials}/{passkey}");
+    let error = owner.delete(&path).await.error(409, "LAST_LOGIN_METHOD");
+    assert!(error["message"].as_str().unwrap().contains("single sign-on"), "{error}");
+    assert_eq!(owner.get(credentials).await.ok()["total_count"], 1);
+    ready.enforce(json!({"sso_mode": "off"})).await;
+    owner.delete(&path).await.ok();
+}
+
+async fn a_passkey_is_not_demanded_beside_the_provider(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let (acme, owner) = (&ready.acme, &ready.owner.client);
+    let settings = format!("/api/v1/organizations/{}/settings", acme.id);
+    let demanded = |is_so: bool| json!({"settings": {"webauthn_required": is_so, "mfa_grace_days": 30}});
+    owner.patch(&settings, demanded(true)).await.ok();
+    owner.post(&path("enforce", acme), json!({"sso_mode": "required"})).await.invalid("sso_mode");
+    owner.patch(&settings, demanded(false)).await.ok();
+    ready.enforce(json!({"sso_mode": "required"})).await;
+    owner.patch(&settings, demanded(true)).await.invalid("settings.webauthn_required");
+    ready.enforce(json!({"sso_mode": "off"})).await;
+    owner.patch(&settings, demanded(true)).await.ok();
 }
 
 async fn an_exemption_ends_with_the_membership(server: &Server) {
@@ -299,7 +371,7 @@ async fn a_deadline_that_was_moved_is_nobodys(server: &Server) {
     ready.enforce(json!({"sso_mode": "required", "grace_period_days": 1})).await;
     ready.enforce(json!({"sso_mode": "required", "grace_period_days": 5})).await;
     server.clock().advance(Duration::days(1) + Duration::minutes(1));
-    server.platform.jobs.run_due().await.unwrap();
+    server.run_due_jobs().await;
     assert_eq!(server.audited("sso_enforcement.deadline", "success").await, 0);
     server.sign_in(&ready.acme.viewer.email).await.client.get(SOURCES).await.ok();
     let status = server.sign_in_with(&ready.acme.owner.email, &ready.app).await;
@@ -345,6 +417,15 @@ async fn the_last_provider_stays_while_it_is_required(server: &Server) {
     ready.enforce(json!({"sso_mode": "required"})).await;
     ready.owner.client.delete(&provider).await.error(409, "SSO_ENFORCED");
     ready.owner.client.put(&provider, json!({"status": "inactive"})).await.error(409, "SSO_ENFORCED");
+    // Another one stands in for it once it has passed its test.
+    let another =
+        json!({"provider_type": "oidc", "name": "Another", "issuer": "https://another.example", "client_id": "x"});
+    let another = ready.owner.client.post("/api/v1/sso/providers", another).await.created()["provider"]["id"].clone();
+    ready.owner.client.delete(&provider).await.error(409, "SSO_ENFORCED");
+    server.execute(&format!("UPDATE sso_providers SET last_test_succeeded = TRUE WHERE id = {another}")).await;
+    ready.owner.client.put(&provider, json!({"status": "inactive"})).await.ok();
+    let last = format!("/api/v1/sso/providers/{another}");
+    ready.owner.client.delete(&last).await.error(409, "SSO_ENFORCED");
     ready.enforce(json!({"sso_mode": "off"})).await;
     ready.owner.client.delete(&provider).await.ok();
 }

@@ -25,6 +25,7 @@ on_both_databases! {
     a_link_to_a_governed_file_dies_when_a_policy_comes;
     a_source_gives_a_link_to_those_who_see_all_of_it;
     who_takes_files_over_takes_the_shares_over;
+    of_two_at_once_one_is_the_last_that_there_is_room_for;
 }
 
 const PATH: &str = "/api/v1/storage/shares";
@@ -268,4 +269,22 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         },
         closed: None,
     }
+}
+
+async fn of_two_at_once_one_is_the_last_that_there_is_room_for(server: &Server) {
+    let acme = server.organization("Acme").await;
+    share(&acme.developer, Some("first"), acme.workspace_id).await;
+    server
+        .execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 198) \
+             INSERT INTO storage_shares (organization_id, workspace_id, owner_user_id, prefix, created_at) \
+             SELECT organization_id, workspace_id, owner_user_id, prefix || i || '/', created_at FROM storage_shares, n",
+        )
+        .await;
+    let developer = &acme.developer.client;
+    let body = |n: usize| json!({"folder": format!("last{n}"), "workspace_id": acme.workspace_id});
+    let (made, refused) = server.two_at_once(&acme.held(), |n| developer.post(PATH, body(n))).await;
+    made.created();
+    refused.error(409, "CONFLICT");
+    assert_eq!(server.count("SELECT count(*) FROM storage_shares").await, 200);
 }

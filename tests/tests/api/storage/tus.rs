@@ -82,7 +82,7 @@ async fn what_the_server_speaks(server: &Server) {
     let header = |name: &str| answer.headers[name].to_str().unwrap();
     assert_eq!((header("tus-resumable"), header("tus-version")), ("1.0.0", "1.0.0"));
     assert_eq!(header("tus-extension"), "creation,creation-with-upload,termination,checksum,expiration");
-    assert_eq!((header("tus-max-size"), header("tus-checksum-algorithm")), ("5368709120", "sha1,sha256"));
+    assert_eq!((header("tus-max-size"), header("tus-checksum-algorithm")), ("34359738368", "sha1,sha256"));
 }
 
 async fn an_upload_in_pieces_becomes_a_file(server: &Server) {

@@ -4,7 +4,7 @@ use reqwest::{
     Method,
     multipart::{Form, Part},
 };
-use rivergen_tests::{Answer, Person, Server, on_both_databases};
+use rivergen_tests::{Answer, Person, Server, eventually, on_both_databases};
 
 on_both_databases! {
     a_file_is_stored_sealed;
@@ -13,6 +13,8 @@ on_both_databases! {
     a_viewer_may_not;
     what_is_not_valid_is_named;
     the_quota_holds with "[storage]\nquota_bytes = 1000";
+    what_arrives_is_reserved_until_it_is_stored_or_cut_off with "[storage]\nquota_bytes = 1000";
+    what_a_kill_leaves_reserved_is_given_back;
     the_limit_of_one_upload_holds with "[storage]\nmax_upload_bytes = 1000";
     a_cut_upload_leaves_nothing_visible;
     a_part_after_the_file_is_refused;
@@ -96,6 +98,54 @@ async fn the_quota_holds(server: &Server) {
     server.organization("Globex").await.admin.client.upload("a.csv", vec![b'x'; 900]).await.created();
     let stored = format!("SELECT count(*) FROM storage_files WHERE organization_id = {} AND state = 'stored'", acme.id);
     assert_eq!(server.count(&stored).await, 2);
+}
+
+/// The head of a form with a file.
+const HEAD: &str = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";
+
+async fn what_arrives_is_reserved_until_it_is_stored_or_cut_off(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let reserved = async || acme.admin.client.get("/api/v1/storage/usage").await.ok()["reserved_bytes"].clone();
+    for is_whole in [false, true] {
+        let (bytes, body) = futures::channel::mpsc::unbounded::<std::io::Result<String>>();
+        bytes.unbounded_send(Ok(format!("{HEAD}{}", "x".repeat(600)))).unwrap();
+        let form = "multipart/form-data; boundary=b";
+        let slow = acme.admin.client.post_raw(PATH, form, reqwest::Body::wrap_stream(body));
+        let meanwhile = async {
+            eventually("what arrived to be reserved", async || reserved().await.as_i64().filter(|bytes| *bytes > 500))
+                .await;
+            let second = acme.developer.client.upload("b.csv", vec![b'x'; 600]).await;
+            second.error(413, "REQUEST_ENTITY_TOO_LARGE");
+            let end = if is_whole { Ok("\r\n--b--\r\n".to_owned()) } else { Ok("\r\n--".to_owned()) };
+            bytes.unbounded_send(end).unwrap();
+            bytes.close_channel();
+        };
+        let (first, ()) = futures::future::join(slow, meanwhile).await;
+        match is_whole {
+            true => drop(first.created()),
+            false => drop(first.error(400, "INVALID_REQUEST")),
+        }
+        assert_eq!(reserved().await, 0);
+    }
+    acme.developer.client.upload("c.csv", vec![b'x'; 400]).await.created();
+    assert_eq!(server.count("SELECT count(*) FROM storage_files WHERE state <> 'stored'").await, 0);
+}
+
+async fn what_a_kill_leaves_reserved_is_given_back(server: &Server) {
+    let acme = server.organization("Acme").await;
+    acme.admin.upload("a.csv", b"a\n1\n".to_vec()).await;
+    // As it stands while 600 bytes of a second file arrive.
+    server.execute("UPDATE storage_usage SET reserved_bytes = 600").await;
+    let columns = "organization_id, uploaded_by_user_id, file_name, content_type, category, created_at";
+    let cut_off = format!(
+        "INSERT INTO storage_files ({columns}, object_name, size_bytes, state) \
+         SELECT {columns}, object_name || '2', 600, 'arriving' FROM storage_files"
+    );
+    server.execute(&cut_off).await;
+    server.clock().advance(chrono::Duration::hours(25));
+    server.storage.sweep().await.unwrap();
+    assert_eq!(server.count("SELECT reserved_bytes FROM storage_usage").await, 0);
+    assert_eq!(server.count("SELECT count(*) FROM storage_files").await, 1);
 }
 
 async fn the_limit_of_one_upload_holds(server: &Server) {

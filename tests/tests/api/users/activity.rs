@@ -3,8 +3,11 @@
 use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
+use crate::roles::{PATH, custom, give};
+
 on_both_databases! {
     what_somebody_did_and_what_was_done_to_them;
+    the_roles_that_they_got_and_lost_are_among_it;
     an_administrator_sees_their_own_organization_alone;
     auditors_alone;
 }
@@ -30,6 +33,24 @@ async fn what_somebody_did_and_what_was_done_to_them(server: &Server) {
     assert_eq!(logins["activities"][0]["ip_address"], "127.0.0.1");
     let before = acme.viewer.client.get(&path(acme.viewer.id, "to=2000-01-01T00:00:00Z")).await.ok();
     assert_eq!(before["total_count"], 0);
+}
+
+async fn the_roles_that_they_got_and_lost_are_among_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let role = custom(&acme, "Auditor", &["audit.read"]).await;
+    let given = give(&acme.owner, role, json!({"user_id": acme.viewer.id})).await;
+    acme.owner.client.delete(&format!("{PATH}/{role}/assignments/{given}")).await.ok();
+    for client in [&acme.viewer.client, &acme.admin.client] {
+        let seen = client.get(&path(acme.viewer.id, "action=role.&limit=2")).await.ok();
+        assert_eq!(actions(&seen), ["role.revoke", "role.assign"]);
+        let first = &seen["activities"][0];
+        assert_eq!((&first["resource_id"], &first["actor_id"]), (&json!(role.to_string()), &json!(acme.owner.id)));
+        // The address of whoever gave it is theirs.
+        assert_eq!(first["ip_address"], Value::Null);
+    }
+    // They stand in the records of whom they are about, and of who did it.
+    let others = acme.developer.client.get(&path(acme.developer.id, "action=role.revoke")).await.ok();
+    assert_eq!(others["total_count"], 0);
 }
 
 async fn an_administrator_sees_their_own_organization_alone(server: &Server) {

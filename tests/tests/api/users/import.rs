@@ -15,6 +15,7 @@ on_both_databases! {
     files_that_cannot_be_read_are_refused;
     a_file_may_have_five_megabytes;
     an_import_whose_starter_may_no_more_stops;
+    an_import_whose_starter_closed_their_account_stops;
     an_import_that_is_given_up_has_failed;
     the_rules_hold;
     who_has_no_role_gets_the_default;
@@ -187,13 +188,8 @@ async fn a_file_may_have_five_megabytes(server: &Server) {
     client.post(PATH, body(&acme, &file(11 * MIB))).await.error(413, "REQUEST_ENTITY_TOO_LARGE");
 }
 
-async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
-    let acme = server.organization("Acme").await;
-    let started = acme.admin.client.post(PATH, body(&acme, "email\nada@new.example\n")).await.ok();
-    // As if it had been started by somebody who is suspended by now.
-    finished(&acme, &started).await;
-    let suspend = json!({"status": "suspended"});
-    acme.owner.client.put(&format!("/api/v1/users/{}/status", acme.admin.id), suspend).await.ok();
+/// As if an import that is over had more to do; how it ends.
+async fn goes_on(server: &Server, acme: &Organization, started: &Value) -> Value {
     server
         .execute("UPDATE user_imports SET status = 'processing', processed = 0, content = 'email\nbob@new.example\n'")
         .await;
@@ -202,13 +198,33 @@ async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
     server.platform.jobs.enqueue(&tx, "tenancy.import_users", &id, Default::default()).await.unwrap();
     tx.commit().await.unwrap();
     let path = format!("{PATH}/{}", started["import_id"].as_str().unwrap());
-    let end = eventually("the end of the import", async || {
+    eventually("the end of the import", async || {
         let progress = acme.owner.client.get(&path).await.ok();
         (progress["status"] != "processing").then_some(progress)
     })
-    .await;
+    .await
+}
+
+async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let started = acme.admin.client.post(PATH, body(&acme, "email\nada@new.example\n")).await.ok();
+    finished(&acme, &started).await;
+    let suspend = json!({"status": "suspended"});
+    acme.owner.client.put(&format!("/api/v1/users/{}/status", acme.admin.id), suspend).await.ok();
+    let end = goes_on(server, &acme, &started).await;
     assert_eq!(end["status"], "failed");
     assert_eq!(end["failure"], "Whoever started the import may not add people any more.");
+    assert_eq!(server.count("SELECT count(*) FROM invitations WHERE email = 'bob@new.example'").await, 0);
+}
+
+async fn an_import_whose_starter_closed_their_account_stops(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let started = acme.admin.client.post(PATH, body(&acme, "email\nada@new.example\n")).await.ok();
+    finished(&acme, &started).await;
+    // They are a member still, until the account is purged.
+    server.execute(&format!("UPDATE users SET disabled_at = created_at WHERE id = {}", acme.admin.id)).await;
+    let end = goes_on(server, &acme, &started).await;
+    assert_eq!((&end["status"], end["failure"].is_string()), (&json!("failed"), true));
     assert_eq!(server.count("SELECT count(*) FROM invitations WHERE email = 'bob@new.example'").await, 0);
 }
 

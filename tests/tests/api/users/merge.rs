@@ -11,6 +11,7 @@ on_both_databases! {
     what_the_duplicate_owns_moves_and_its_ways_in_end;
     a_membership_goes_over_with_its_roles;
     nobody_hands_over_a_role_that_they_do_not_hold;
+    nothing_is_folded_into_a_closed_account;
     a_dry_run_changes_nothing;
     the_rules_hold;
     an_owner_is_not_lost_by_merging;
@@ -126,6 +127,18 @@ async fn nobody_hands_over_a_role_that_they_do_not_hold(server: &Server) {
         held(server, acme.id, second).await,
         [("Viewer".to_owned(), Value::Null), ("Admin".to_owned(), json!(lab))]
     );
+}
+
+async fn nothing_is_folded_into_a_closed_account(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (duplicate, survivor) = (&acme.developer, &acme.viewer);
+    server.execute(&format!("UPDATE users SET disabled_at = created_at WHERE id = {}", survivor.id)).await;
+    let body = json!({"source_user_id": duplicate.id, "target_user_id": survivor.id});
+    acme.owner.client.post(PATH, body).await.error(409, "CONFLICT");
+    duplicate.client.get("/api/v1/data-sources").await.ok();
+    // The other way round nothing is lost.
+    let body = json!({"source_user_id": survivor.id, "target_user_id": duplicate.id});
+    acme.owner.client.post(PATH, body).await.ok();
 }
 
 async fn a_dry_run_changes_nothing(server: &Server) {

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod list;
 mod merge;
+mod plans;
 mod profile;
 mod search;
 mod status;

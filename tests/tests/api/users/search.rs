@@ -98,10 +98,10 @@ async fn the_order_by_last_login_comes_from_an_index(server: &Server) {
              FROM users WHERE display_name LIKE 'Crowd %'",
             acme.id
         ),
-        "ANALYZE".to_owned(),
     ] {
         server.execute(&sql).await;
     }
+    server.analyze().await;
     for (order, nulls) in [("ASC", "FIRST"), ("DESC", "LAST")] {
         let page = format!(
             "SELECT user_id FROM memberships WHERE organization_id = {} \

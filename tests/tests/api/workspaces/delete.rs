@@ -39,6 +39,17 @@ async fn nobody_belongs_to_it_any_more(server: &Server) {
     let records = server.rows("SELECT details FROM audit_log WHERE action = 'workspace.delete'").await;
     let details: Value = serde_json::from_str(records[0]["details"].as_str().unwrap()).unwrap();
     assert_eq!((records.len(), &details["name"], &details["roles_taken"]), (1, &json!("Lab"), &json!(2)));
+    // Each of them finds in the log that a role was taken from them.
+    for person in [&acme.owner, &acme.viewer] {
+        let query = format!("target_type=user&target={}&action=role.revoke", person.id);
+        let found = acme.owner.client.get(&format!("/api/v1/organizations/{}/audit-logs?{query}", acme.id)).await.ok();
+        let taken = &found["entries"][0];
+        assert_eq!(
+            (&taken["target_id"], &taken["actor_id"]),
+            (&json!(acme.roles["Admin"].to_string()), &json!(acme.owner.id))
+        );
+        assert_eq!(taken["details"], json!({"user_id": person.id, "workspace_id": lab}));
+    }
 }
 
 async fn who_stood_in_it_stands_in_the_default_one(server: &Server) {

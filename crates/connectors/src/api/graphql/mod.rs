@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use rivergen_kernel::error::FieldError;
 use serde_json::{Value as Json, json};
 
-use super::{Authorization, unsupported};
+use super::Authorization;
 use crate::documents::{Collection, Column, Described, OpenedStore, Store, TableName};
 use crate::http::HttpSource;
 use crate::{
@@ -66,8 +66,8 @@ impl Connector for Graphql {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let base = super::base(&source.credentials).map_err(unsupported)?;
-        let authorization = Authorization::read(&source.config, &source.credentials).map_err(unsupported)?;
+        let base = super::base(&source.credentials)?;
+        let authorization = Authorization::read(&source.config, &source.credentials)?;
         let http = HttpSource::at(source, base)?;
         let number = |name: &str, usual: u64| source.config.metadata.get(name).and_then(Json::as_u64).unwrap_or(usual);
         let endpoint = Endpoint {

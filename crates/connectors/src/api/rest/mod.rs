@@ -17,7 +17,7 @@ use rivergen_kernel::error::FieldError;
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use super::{Authorization, unsupported};
+use super::Authorization;
 use crate::documents::{
     Collection, Column, Condition, Described, OpenedStore, Operator, Pages, Scan, Store, TableName, Value, moment,
     parse_moment, sampled,
@@ -106,10 +106,10 @@ impl Connector for Rest {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let config = &source.config;
-        let base = super::base(&source.credentials).map_err(unsupported)?;
-        let authorization = Authorization::read(config, &source.credentials).map_err(unsupported)?;
+        let base = super::base(&source.credentials)?;
+        let authorization = Authorization::read(config, &source.credentials)?;
         let http = HttpSource::at(source, base.clone())?;
-        let (mut endpoints, openapi) = tables(config, &base).map_err(unsupported)?;
+        let (mut endpoints, openapi) = tables(config, &base)?;
         let document = match openapi {
             Some(OpenApi::At(url)) => {
                 let response = http.send_patiently(authorization.request(&http, Method::GET, url)).await?;
@@ -121,7 +121,7 @@ impl Connector for Rest {
             None => None,
         };
         if let Some(document) = document {
-            let pagination = endpoint::pagination(config).map_err(unsupported)?;
+            let pagination = endpoint::pagination(config)?;
             endpoints = openapi::endpoints(&document, pagination.as_ref())
                 .map_err(|reason| ConnectorError::Unsupported(format!("metadata.openapi {reason}")))?;
         }

@@ -56,8 +56,7 @@ impl Connector for Athena {
     }
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
-        let settings = Settings::read(&source.config)
-            .map_err(|wrong| ConnectorError::Unsupported(format!("{} {}", wrong.field, wrong.reason)))?;
+        let settings = Settings::read(&source.config)?;
         Ok(Arc::new(OpenedDatabase::new(Database::new(source, settings)?)))
     }
 }

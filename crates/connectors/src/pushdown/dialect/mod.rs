@@ -185,6 +185,11 @@ pub(super) trait Grammar: Sync {
         Some(format!("({left} || {right})"))
     }
 
+    /// Whether sums, differences and products of decimals are exact, whatever their types.
+    fn computes_decimals(&self) -> bool {
+        false
+    }
+
     /// Whether columns that are not comparable can be read and nothing else: no function takes them, and they do not go
     /// into one column with others.
     fn only_read(&self) -> bool {

@@ -112,6 +112,11 @@ impl Grammar for Postgres {
         if *result == DataType::Int64 { format!("CAST({text} AS bigint)") } else { text }
     }
 
+    /// A numeric has the digits that it needs. CockroachDB and Redshift bound them in ways of their own.
+    fn computes_decimals(&self) -> bool {
+        *self == Self::Itself
+    }
+
     fn filters_aggregates(&self) -> bool {
         *self != Self::Redshift
     }

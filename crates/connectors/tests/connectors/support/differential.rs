@@ -11,17 +11,21 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::optimizer::Optimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_federation::FederatedQueryPlanner;
-use rivergen_connectors::pushdown::{RemoteExec, optimizer_rules};
+use datafusion_federation::{FederatedQueryPlanner, FederationOptimizerRule};
+use rivergen_connectors::pushdown::RemoteExec;
 
-/// A session as the engine makes it.
+/// A session with federation after all other rules: filters and projections have then moved as far down as they can, so that a
+/// join across sources asks each of them for what it needs and no more.
 pub fn session() -> SessionContext {
+    let mut rules = Optimizer::new().rules;
+    rules.push(Arc::new(FederationOptimizerRule::new()));
     let state = SessionStateBuilder::new()
         .with_default_features()
         .with_config(SessionConfig::new().with_target_partitions(2))
-        .with_optimizer_rules(optimizer_rules())
+        .with_optimizer_rules(rules)
         .with_query_planner(Arc::new(FederatedQueryPlanner::new()))
         .build();
     SessionContext::new_with_state(state)

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 
@@ -20,6 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::stand_in::{python, script};
+
 /// A running cluster; ends when it is dropped.
 pub struct Librdkafka {
     child: Child,
@@ -30,15 +31,8 @@ pub struct Librdkafka {
 impl Librdkafka {
     /// None where it is not installed; see `scripts/install-test-tools.sh`.
     pub fn start() -> Option<Self> {
-        let python =
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/rivergen/kafka/bin/python");
-        if !python.exists() {
-            super::missing::passed_over(&format!("there is no {}", python.display()));
-            return None;
-        }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/kafka/cluster.py");
-        let mut child = Command::new(python)
-            .arg(script)
+        let mut child = Command::new(python("kafka")?)
+            .arg(script("kafka/cluster.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

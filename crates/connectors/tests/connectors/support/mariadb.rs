@@ -1,12 +1,13 @@
 //! A MariaDB server of one's own: a fresh data directory in a temporary one, a random port, gone with the value.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
+
+use super::account::{Account, run};
 
 /// A running server; dropping it stops it and removes its files.
 pub struct Server {
@@ -46,16 +47,21 @@ impl Server {
              CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;\n"
         );
         std::fs::write(directory.path().join("init.sql"), script).unwrap();
-        if is_root() {
-            run(Command::new("chown").args(["-R", account()]).arg(directory.path()));
-        }
-        let mut install = as_account(&program("mariadb-install-db", "/usr/bin"), directory.path());
+        let account = Account::of("mysql");
+        account.take(directory.path());
+        let command = |name: &str, usual: &str| {
+            let mut command = account.command(&program(name, usual), directory.path());
+            // A server that starts (to install its tables, too) sweeps the folder for temporary files, whoever's they are.
+            command.env("TMPDIR", directory.path());
+            command
+        };
+        let mut install = command("mariadb-install-db", "/usr/bin");
         run(install
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", data.display())));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = super::port::for_a_program();
         let file = |name: &str| directory.path().join(name).display().to_string();
-        let mut command = as_account(&program("mariadbd", "/usr/sbin"), directory.path());
+        let mut command = command("mariadbd", "/usr/sbin");
         command
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
             .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--max-connections=60"])
@@ -138,35 +144,4 @@ fn program(name: &str, usual: &str) -> PathBuf {
     found.into_iter().find(|program| program.exists()).unwrap_or_else(|| {
         panic!("these tests start a MariaDB server: install the package `mariadb-server` ({name} is missing)")
     })
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    id.stdout.trim_ascii() == b"0"
-}
-
-/// MariaDB refuses to run as root.
-fn account() -> &'static str {
-    let exists = |name| Command::new("id").arg(name).output().is_ok_and(|output| output.status.success());
-    if exists("mysql") { "mysql" } else { "nobody" }
-}
-
-fn as_account(program: &Path, directory: &Path) -> Command {
-    let mut command = if is_root() {
-        let group = Command::new("id").args(["-gn", account()]).output().unwrap();
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", account(), "--regid"]).arg(String::from_utf8(group.stdout).unwrap().trim());
-        command.arg("--clear-groups").arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    // A server that starts (to install its tables, too) sweeps the folder for temporary files, whoever's they are.
-    command.current_dir(directory).env("TMPDIR", directory);
-    command
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

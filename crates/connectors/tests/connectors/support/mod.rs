@@ -1,9 +1,13 @@
 //! What the tests of the connectors share.
 #![allow(dead_code)]
 
+// As the other tests of the workspace have it.
+#[path = "../../../../../tests/src/account.rs"]
+pub mod account;
 pub mod clickhouse;
 pub mod differential;
 pub mod documents;
+pub mod faults;
 pub mod http;
 pub mod kafka;
 pub mod mariadb;
@@ -11,9 +15,13 @@ pub mod mariadb;
 #[path = "../../../../../tests/src/missing.rs"]
 pub mod missing;
 pub mod oracle;
+// As the other tests of the workspace have it.
+#[path = "../../../../../tests/src/port.rs"]
+pub mod port;
 pub mod postgres;
 pub mod s3;
 pub mod servers;
+pub mod stand_in;
 pub mod tds;
 pub mod warehouse;
 

@@ -1,9 +1,10 @@
 //! A PostgreSQL server of one's own: a fresh cluster in a temporary directory, a random port, gone with the value.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use super::account::{Account, run};
 
 /// A running server; dropping it stops it and removes its files.
 pub struct Server {
@@ -58,18 +59,18 @@ impl Server {
                 .args(["-addext", "subjectAltName=DNS:localhost", "-out", "server.crt", "-keyout", "server.key"]));
             run(Command::new("chmod").arg("600").arg(directory.path().join("server.key")));
         }
-        if is_root() {
-            run(Command::new("chown").args(["-R", account()]).arg(directory.path()));
-        }
-        run(as_account(&programs.join("initdb"), directory.path())
+        let account = Account::of("postgres");
+        account.take(directory.path());
+        run(account
+            .command(&programs.join("initdb"), directory.path())
             .args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-sync"])
             .args(["--locale-provider", "icu", "--icu-locale", "en-US", "--locale", "C"])
             .arg("--pwfile")
             .arg(&password)
             .arg("-D")
             .arg(&data));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = as_account(&programs.join("postgres"), directory.path());
+        let port = super::port::for_a_program();
+        let mut command = account.command(&programs.join("postgres"), directory.path());
         command
             .arg("-D")
             .arg(&data)
@@ -145,37 +146,4 @@ fn programs() -> PathBuf {
     found.pop().expect(
         "these tests start a PostgreSQL server: install the package `postgresql` (Debian: apt install postgresql)",
     )
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    id.stdout.trim_ascii() == b"0"
-}
-
-/// PostgreSQL refuses to run as root.
-fn account() -> &'static str {
-    let exists = |name| Command::new("id").arg(name).output().is_ok_and(|output| output.status.success());
-    if exists("postgres") { "postgres" } else { "nobody" }
-}
-
-fn as_account(program: &Path, directory: &Path) -> Command {
-    let mut command = if is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", account(), "--regid"]).arg(group()).arg("--clear-groups").arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
-    command.current_dir(directory);
-    command
-}
-
-fn group() -> String {
-    let output = Command::new("id").args(["-gn", account()]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -48,7 +48,7 @@ async fn start(program: &str, arguments: impl Fn(u16, &str) -> Vec<String>) -> O
         return None;
     }
     let data = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = super::port::for_a_program();
     let child = Command::new(program)
         .args(arguments(port, data.path().to_str().unwrap()))
         .stdin(Stdio::null())

@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use rivergen_kernel::{OrganizationId, Secret};
 use serde::Deserialize;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::format::Format;
+use crate::webhook::Key;
 
 /// `[audit]`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -100,7 +99,7 @@ impl std::fmt::Debug for Endpoint {
 
 /// Where a stream leads, once the settings were found to fit together.
 pub(super) enum Destination {
-    Webhook { url: Url, key: Zeroizing<Vec<u8>> },
+    Webhook { url: Url, key: Key },
     Syslog { host: String, port: u16, transport: Transport, ca_file: Option<PathBuf> },
 }
 
@@ -157,10 +156,8 @@ impl StreamConfig {
     }
 }
 
-/// As Standard Webhooks writes them.
-fn signing_key(secret: &Secret) -> Result<Zeroizing<Vec<u8>>, String> {
-    let key = secret.expose().strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok()).map(Zeroizing::new);
-    key.filter(|key| (24..=64).contains(&key.len())).ok_or_else(|| {
+fn signing_key(secret: &Secret) -> Result<Key, String> {
+    Key::of(secret).ok_or_else(|| {
         "secret must be whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)"
             .to_owned()
     })

@@ -43,13 +43,13 @@ pub use progress::Behind;
 
 use config::Destination;
 use syslog::{Syslog, Way};
-use webhook::Webhook;
 
 use super::{Chain, log};
 use crate::{
     Clock, Database,
     jobs::{Handler, JobContext, JobError, Jobs},
     net::{AddressPolicy, Outbound, OutboundConfig},
+    webhook::Webhook,
 };
 
 /// The kind of the periodic job.
@@ -167,7 +167,7 @@ impl Receiver {
 
     async fn send(&self, rows: &[log::Model], format: Format, now: DateTime<Utc>) -> Result<(), String> {
         match self {
-            Self::Webhook(webhook) => webhook.send(rows, format, now).await,
+            Self::Webhook(receiver) => webhook::send(receiver, rows, format, now).await,
             Self::Syslog(syslog) => syslog.send(rows, format).await,
         }
     }
@@ -226,6 +226,10 @@ impl Handler for Delivery {
                 return Ok(());
             }
         }
+    }
+
+    fn takes_long(&self) -> bool {
+        true
     }
 }
 

@@ -1,25 +1,46 @@
-//! The planner that asks a model over the OpenAI-compatible chat protocol: OpenAI itself, Ollama,
-//! vLLM, llama.cpp and others.
+//! The planners that ask a model. At its provider: in the chat protocol of OpenAI, which most servers speak (Ollama, vLLM,
+//! llama.cpp), or in Anthropic's or Google's own. Or on this machine. What is said is the same; a [`Protocol`] is how.
+//!
+//! ```text
+//!   question, context ─ prompt ─┬─ openai      POST /v1/chat/completions                    ─┐
+//!                               ├─ anthropic   POST /v1/messages                            ─┼─ answer ─ one SELECT
+//!                               ├─ gemini      POST /v1beta/models/{model}:generateContent  ─┤
+//!                               └─ here        a file                                       ─┘
+//! ```
 //!
 //! What leaves the house is the question and the part of the schema that the caller may see; never
 //! rows, and nothing of what is withheld. What comes back is text by a stranger: it must be one
 //! SELECT, it is given to the parser and never to a person as it is, and the query engine governs
 //! it like anything that a person typed.
+//!
+//! The protocols are a page of types each and no client crate's: genai, which takes a caller's HTTP client, reads an answer
+//! of any length into memory and writes it, errors with all that the provider says too, into its errors and its log.
 
 mod answer;
+mod anthropic;
+#[cfg(feature = "local-models")]
+mod file;
+mod gemini;
+mod local;
+mod openai;
 mod prompt;
 
-use std::time::Duration;
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use reqwest::StatusCode;
+use reqwest::{
+    StatusCode,
+    header::{HeaderName, HeaderValue},
+};
 use rivergen_kernel::Secret;
 use rivergen_platform::net;
-use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use url::Url;
 
 use super::{Context, Plan, PlanError, Planner, Refused, Understanding, embedded, single_select};
 use answer::Answer;
+pub use local::{LocalInference, LocalPlanner, LocalSettings, ModelFile, ModelFileError, NotSaid};
+use prompt::LARGEST_SCHEMA;
 
 /// An answer is a few hundred bytes; more than this is not one.
 const LARGEST_RESPONSE: usize = 1024 * 1024;
@@ -33,22 +54,122 @@ const UNPROVEN: f64 = 0.6;
 /// The same, where the first answer was not even SQL.
 const DOUBTFUL: f64 = 0.4;
 
+/// Tokens that one answer takes at most, whatever the other side says.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
+/// Names, which a schema is made of, have at least so many bytes to a token, and plain words have more.
+const BYTES_OF_TOKEN: usize = 3;
+
+/// Of a refusal no more is read: only its reason is looked for.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+
+/// How a model's provider is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// OpenAI's chat protocol.
+    Chat,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Google's generateContent.
+    Gemini,
+}
+
+impl Protocol {
+    /// Where the provider is that the protocol is of; many speak OpenAI's.
+    pub fn home(self) -> Option<&'static str> {
+        match self {
+            Self::Chat => None,
+            Self::Anthropic => Some("https://api.anthropic.com"),
+            Self::Gemini => Some("https://generativelanguage.googleapis.com"),
+        }
+    }
+
+    fn endpoint(self, settings: &ChatSettings) -> Url {
+        match self {
+            Self::Chat => openai::endpoint(&settings.base_url),
+            Self::Anthropic => anthropic::endpoint(&settings.base_url),
+            Self::Gemini => gemini::endpoint(&settings.base_url, &settings.model),
+        }
+    }
+
+    fn request(self, http: &reqwest::Client, endpoint: Url, asked: &Asked<'_>) -> reqwest::RequestBuilder {
+        match self {
+            Self::Chat => openai::request(http, endpoint, asked),
+            Self::Anthropic => anthropic::request(http, endpoint, asked),
+            Self::Gemini => gemini::request(http, endpoint, asked),
+        }
+    }
+
+    fn read(self, body: &[u8]) -> Option<Reply> {
+        match self {
+            Self::Chat => openai::read(body),
+            Self::Anthropic => anthropic::read(body),
+            Self::Gemini => gemini::read(body),
+        }
+    }
+
+    /// The header that the key stands in; `None` where a header cannot hold it.
+    fn key_header(self, key: &Secret) -> Option<(HeaderName, HeaderValue)> {
+        let (name, value) = match self {
+            Self::Chat => (openai::KEY_HEADER, HeaderValue::try_from(format!("Bearer {}", key.expose()))),
+            Self::Anthropic => (anthropic::KEY_HEADER, HeaderValue::try_from(key.expose())),
+            Self::Gemini => (gemini::KEY_HEADER, HeaderValue::try_from(key.expose())),
+        };
+        let mut value = value.ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    }
+}
+
 /// Where the model is and how to speak to it.
 #[derive(Debug, Clone)]
 pub struct ChatSettings {
+    /// The name by which callers choose the planner.
+    pub name: String,
+    pub protocol: Protocol,
     /// The endpoint, with or without the version at its end: `https://api.openai.com/v1`,
     /// `http://localhost:11434`.
     pub base_url: Url,
-    /// The model's name at the endpoint; callers choose the planner by it.
+    /// The model's name at the endpoint.
     pub model: String,
-    /// Sent as a bearer token.
     pub api_key: Option<Secret>,
     /// For one question, the second attempt included.
     pub timeout: Duration,
-    /// Left out of the request where a model does not accept it.
+    /// Left out of the request where a model does not accept it; of OpenAI's protocol alone.
     pub temperature: Option<f64>,
     /// Whether the values of columns that have few go there; masked columns' never do.
     pub share_values: bool,
+}
+
+/// What an organization spends on a model, and whether it may spend more.
+#[async_trait]
+pub trait Meter: fmt::Debug + Send + Sync {
+    /// Whether another request may go out; otherwise why not.
+    async fn admit(&self) -> Result<(), PlanError>;
+
+    /// What an answer took: as the provider says, or as it is estimated where nobody waited for the answer to its end.
+    async fn spent(&self, tokens: u64);
+}
+
+/// Is told what was spent where whoever asked has gone before they heard it.
+pub type Unheard = Box<dyn FnOnce(u64) + Send>;
+
+/// Answers when it is counted, which it is also where nobody waits for that.
+async fn count(meter: Option<&Arc<dyn Meter>>, tokens: u64) {
+    let Some(meter) = meter.cloned() else { return };
+    if let Err(error) = tokio::spawn(async move { meter.spent(tokens).await }).await {
+        tracing::error!(%error, tokens, "what was spent on a planner could not be counted");
+    }
+}
+
+/// Has it counted, from whatever thread.
+fn unheard(meter: Option<&Arc<dyn Meter>>) -> Unheard {
+    let (meter, runtime) = (meter.cloned(), Handle::current());
+    Box::new(move |tokens| {
+        if let Some(meter) = meter {
+            runtime.spawn(async move { meter.spent(tokens).await });
+        }
+    })
 }
 
 /// Asks a model.
@@ -57,36 +178,201 @@ pub struct ChatPlanner {
     http: reqwest::Client,
     settings: ChatSettings,
     endpoint: Url,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl ChatPlanner {
-    /// A planner that speaks through `http`, which should be the guarded client.
+    /// A planner that speaks through `http`, which should be the guarded client without redirects: what goes out is for one
+    /// address alone.
     pub fn new(http: reqwest::Client, settings: ChatSettings) -> Self {
-        let endpoint = endpoint(&settings.base_url);
-        Self { http, settings, endpoint }
+        let endpoint = settings.protocol.endpoint(&settings);
+        Self { http, settings, endpoint, meter: None }
     }
 
-    async fn ask(&self, messages: &[Message<'_>]) -> Result<Completion, PlanError> {
-        let mut request = self.http.post(self.endpoint.clone()).json(&Request {
-            model: &self.settings.model,
-            messages,
-            temperature: self.settings.temperature,
-            response_format: ResponseFormat { kind: "json_object" },
-            stream: false,
-        });
-        if let Some(key) = &self.settings.api_key {
-            request = request.bearer_auth(key.expose());
+    /// The same, with what it spends counted.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+}
+
+#[async_trait]
+impl Asks for ChatPlanner {
+    fn conversation(&self) -> Conversation<'_> {
+        let ChatSettings { name, timeout, share_values, .. } = &self.settings;
+        Conversation {
+            with: self,
+            name,
+            timeout: *timeout,
+            share_values: *share_values,
+            largest_schema: LARGEST_SCHEMA,
         }
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
+    }
+
+    fn meter(&self) -> Option<&Arc<dyn Meter>> {
+        self.meter.as_ref()
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
+    async fn ask(&self, system: &str, messages: &[Message<'_>], _: &Context) -> Result<Said, PlanError> {
+        self.ready().await?;
+        let ChatSettings { protocol, model, temperature, .. } = &self.settings;
+        let asked = Asked { model, system, messages, temperature: *temperature };
+        let mut request = protocol.request(&self.http, self.endpoint.clone(), &asked);
+        if let Some(key) = &self.settings.api_key {
+            let (name, value) = protocol
+                .key_header(key)
+                .ok_or_else(|| unavailable("the API key has characters in it that no key has", false))?;
+            request = request.header(name, value);
+        }
+        let on_its_way = OnItsWay::with(&asked, unheard(self.meter.as_ref()));
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                // Unless nothing was heard for too long, it did not get there.
+                if error.is_connect() || !error.is_timeout() {
+                    on_its_way.arrived();
+                }
+                return Err(unreachable(&error));
+            }
+        };
         let status = response.status();
         if !status.is_success() {
-            return Err(refused(status));
+            on_its_way.arrived();
+            let body = net::read_bounded(response, LARGEST_REFUSAL).await.unwrap_or_default();
+            let rejects_key = *protocol == Protocol::Gemini && gemini::rejects_key(status, &body);
+            return Err(refused(if rejects_key { StatusCode::UNAUTHORIZED } else { status }));
         }
         let body = net::read_bounded(response, LARGEST_RESPONSE).await.map_err(|error| match error {
             net::ReadError::TooLarge { .. } => invalid("the model's answer is too large"),
             net::ReadError::Http(error) => unreachable(&error),
         })?;
-        serde_json::from_slice(&body).map_err(|_| invalid("the endpoint does not speak the chat protocol"))
+        on_its_way.arrived();
+        let reply = protocol.read(&body).ok_or_else(|| invalid("the endpoint does not speak its protocol"))?;
+        let tokens = reply.tokens.min(MOST_TOKENS);
+        count(self.meter.as_ref(), tokens).await;
+        match reply.ending {
+            Ending::Said(content) => Ok(Said { content, tokens }),
+            Ending::CutOff => Err(invalid("the model's answer was cut off")),
+            Ending::Refused => Err(invalid("the model's provider refused the question")),
+            Ending::Nothing => Err(invalid("the model gave no answer")),
+        }
+    }
+}
+
+/// A request on its way. Whoever stops waiting does not hear what the answer took, which comes in one piece: it counts as
+/// what was sent, estimated.
+struct OnItsWay {
+    tokens: u64,
+    unheard: Option<Unheard>,
+}
+
+impl OnItsWay {
+    fn with(asked: &Asked<'_>, unheard: Unheard) -> Self {
+        let bytes = asked.system.len() + asked.messages.iter().map(|message| message.content.len()).sum::<usize>();
+        let tokens = u64::try_from(bytes.div_ceil(BYTES_OF_TOKEN)).unwrap_or(u64::MAX);
+        Self { tokens, unheard: Some(unheard) }
+    }
+
+    /// What it took is known.
+    fn arrived(mut self) {
+        self.unheard = None;
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if let Some(unheard) = self.unheard.take() {
+            unheard(self.tokens);
+        }
+    }
+}
+
+/// Somebody who answers, wherever they are.
+#[async_trait]
+trait Asks: Send + Sync {
+    fn conversation(&self) -> Conversation<'_>;
+
+    fn meter(&self) -> Option<&Arc<dyn Meter>>;
+
+    fn is_elsewhere(&self) -> bool;
+
+    fn is_there(&self) -> Result<(), PlanError> {
+        Ok(())
+    }
+
+    async fn ask(&self, system: &str, messages: &[Message<'_>], context: &Context) -> Result<Said, PlanError>;
+}
+
+/// Whoever answers plans.
+#[async_trait]
+impl<A: Asks> Planner for A {
+    fn name(&self) -> &str {
+        self.conversation().name
+    }
+
+    fn is_model(&self) -> bool {
+        true
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        Asks::is_elsewhere(self)
+    }
+
+    async fn ready(&self) -> Result<(), PlanError> {
+        self.is_there()?;
+        match self.meter() {
+            Some(meter) => meter.admit().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
+        self.conversation().plan(question, context).await
+    }
+
+    async fn repair(&self, question: &str, context: &Context, refused: Refused<'_>) -> Option<Result<Plan, PlanError>> {
+        Some(self.conversation().repair(question, context, refused).await)
+    }
+}
+
+/// How a model is brought to a plan.
+struct Conversation<'a> {
+    with: &'a dyn Asks,
+    name: &'a str,
+    /// For one question, the second attempt included.
+    timeout: Duration,
+    share_values: bool,
+    /// In bytes.
+    largest_schema: usize,
+}
+
+impl Conversation<'_> {
+    async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
+        if question.trim().is_empty() || question.chars().count() > LONGEST_QUESTION {
+            return Err(PlanError::NotUnderstood {
+                message: format!("a question has 1 to {LONGEST_QUESTION} characters"),
+                unknown_words: Vec::new(),
+                suggestions: embedded::suggestions("", context),
+            });
+        }
+        self.hurried(self.plan_unhurried(question, context, None)).await
+    }
+
+    async fn repair(&self, question: &str, context: &Context, refused: Refused<'_>) -> Result<Plan, PlanError> {
+        self.hurried(self.plan_unhurried(question, context, Some(refused))).await
+    }
+
+    /// In the time that one question has.
+    async fn hurried(&self, planning: impl Future<Output = Result<Plan, PlanError>>) -> Result<Plan, PlanError> {
+        match tokio::time::timeout(self.timeout, planning).await {
+            Ok(planned) => planned,
+            Err(_) => Err(unavailable("the model did not answer in time", true)),
+        }
     }
 
     async fn plan_unhurried(
@@ -96,27 +382,23 @@ impl ChatPlanner {
         refused: Option<Refused<'_>>,
     ) -> Result<Plan, PlanError> {
         let system = prompt::instructions(context);
-        let asked = match self.settings.share_values {
-            true => prompt::question(question, context),
-            false => prompt::question(question, &without_values(context)),
+        let asked = match self.share_values {
+            true => prompt::question(question, context, self.largest_schema),
+            false => prompt::question(question, &without_values(context), self.largest_schema),
         };
-        let mut messages = vec![
-            Message { role: "system", content: system.as_str().into() },
-            Message { role: "user", content: asked.into() },
-        ];
+        let mut messages = vec![Message { role: Role::Person, content: asked.into() }];
         let mut tokens_used = 0;
         let mut confidence = UNPROVEN;
         if let Some(refused) = refused {
             let answered = serde_json::json!({"sql": refused.sql}).to_string();
-            messages.push(Message { role: "assistant", content: answered.into() });
-            messages.push(Message { role: "user", content: prompt::again(refused.reason).into() });
+            messages.push(Message { role: Role::Model, content: answered.into() });
+            messages.push(Message { role: Role::Person, content: prompt::again(refused.reason).into() });
             confidence = DOUBTFUL;
         }
         let mut second_chance = refused.is_none();
         loop {
-            let completion = self.ask(&messages).await?;
-            tokens_used += completion.usage.as_ref().map_or(0, |usage| usage.total_tokens);
-            let content = completion.into_content()?;
+            let Said { content, tokens } = self.with.ask(&system, &messages, context).await?;
+            tokens_used += tokens;
             let problem = match answer::read(&content) {
                 Answer::Sql { sql, explanation } => match single_select::require_single_select(&sql) {
                     Ok(sql) => {
@@ -126,7 +408,7 @@ impl ChatPlanner {
                             explanation,
                             understood: vec![Understanding { phrase: question.to_owned(), meaning }],
                             confidence,
-                            model: self.settings.model.clone(),
+                            model: self.name.to_owned(),
                             tokens_used,
                         });
                     }
@@ -139,45 +421,9 @@ impl ChatPlanner {
                 return Err(invalid(&format!("the model did not answer with one SELECT: {problem}")));
             }
             confidence = DOUBTFUL;
-            messages.push(Message { role: "assistant", content: content.into() });
-            messages.push(Message { role: "user", content: prompt::again(&problem).into() });
+            messages.push(Message { role: Role::Model, content: content.into() });
+            messages.push(Message { role: Role::Person, content: prompt::again(&problem).into() });
         }
-    }
-}
-
-impl ChatPlanner {
-    /// In the time that one question has.
-    async fn hurried(&self, planning: impl Future<Output = Result<Plan, PlanError>>) -> Result<Plan, PlanError> {
-        match tokio::time::timeout(self.settings.timeout, planning).await {
-            Ok(planned) => planned,
-            Err(_) => Err(unavailable("the model did not answer in time", true)),
-        }
-    }
-}
-
-#[async_trait]
-impl Planner for ChatPlanner {
-    fn name(&self) -> &str {
-        &self.settings.model
-    }
-
-    fn is_elsewhere(&self) -> bool {
-        true
-    }
-
-    async fn plan(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
-        if question.trim().is_empty() || question.chars().count() > LONGEST_QUESTION {
-            return Err(PlanError::NotUnderstood {
-                message: format!("a question has 1 to {LONGEST_QUESTION} characters"),
-                unknown_words: Vec::new(),
-                suggestions: embedded::suggestions("", context),
-            });
-        }
-        self.hurried(self.plan_unhurried(question, context, None)).await
-    }
-
-    async fn repair(&self, question: &str, context: &Context, refused: Refused<'_>) -> Option<Result<Plan, PlanError>> {
-        Some(self.hurried(self.plan_unhurried(question, context, Some(refused))).await)
     }
 }
 
@@ -207,8 +453,8 @@ fn cannot(question: &str, context: &Context, reason: String) -> PlanError {
     PlanError::Withheld { message: format!("you may not see {}", names.join(", ")), names }
 }
 
-/// `…/v1/chat/completions`, whether or not the base says the version.
-fn endpoint(base: &Url) -> Url {
+/// The path under the base, behind the version, whether or not the base says one.
+fn path_under(base: &Url, version: &str, path: &[&str]) -> Url {
     let mut endpoint = base.clone();
     let versioned = base.path_segments().and_then(|mut segments| segments.rfind(|part| !part.is_empty()));
     let versioned = versioned.is_some_and(|last| {
@@ -217,9 +463,9 @@ fn endpoint(base: &Url) -> Url {
     if let Ok(mut segments) = endpoint.path_segments_mut() {
         segments.pop_if_empty();
         if !versioned {
-            segments.push("v1");
+            segments.push(version);
         }
-        segments.extend(["chat", "completions"]);
+        segments.extend(path);
     }
     endpoint
 }
@@ -238,13 +484,19 @@ fn refused(status: StatusCode) -> PlanError {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             unavailable("the model's endpoint does not accept the API key", false)
         }
+        StatusCode::PAYMENT_REQUIRED => unavailable("the model's provider wants to be paid first", false),
         StatusCode::NOT_FOUND => unavailable("the endpoint or the model does not exist", false),
-        StatusCode::TOO_MANY_REQUESTS => unavailable("the model's endpoint has no capacity now", true),
+        status if is_overload(status) => unavailable("the model's endpoint has no capacity now", true),
         status if status.is_server_error() => {
             unavailable(&format!("the model's endpoint failed with status {}", status.as_u16()), true)
         }
         status => unavailable(&format!("the model's endpoint answered with status {}", status.as_u16()), false),
     }
+}
+
+/// 529 is Anthropic's own.
+fn is_overload(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503 | 529)
 }
 
 fn unreachable(error: &reqwest::Error) -> PlanError {
@@ -255,95 +507,99 @@ fn unreachable(error: &reqwest::Error) -> PlanError {
     }
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
+/// What a model is asked, whatever the protocol.
+struct Asked<'a> {
     model: &'a str,
+    system: &'a str,
+    /// The first is the person's, and they take turns.
     messages: &'a [Message<'a>],
-    #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    response_format: ResponseFormat,
-    stream: bool,
 }
 
-#[derive(Serialize)]
-struct ResponseFormat {
-    #[serde(rename = "type")]
-    kind: &'static str,
+/// One turn of what is said.
+#[derive(Debug, Clone)]
+pub struct Message<'a> {
+    pub role: Role,
+    pub content: Cow<'a, str>,
 }
 
-#[derive(Serialize)]
-struct Message<'a> {
-    role: &'static str,
-    content: std::borrow::Cow<'a, str>,
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Person,
+    Model,
 }
 
-#[derive(Deserialize)]
-struct Completion {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    #[serde(default)]
-    usage: Option<Usage>,
+/// What came back, whatever the protocol.
+struct Reply {
+    tokens: u64,
+    ending: Ending,
 }
 
-#[derive(Deserialize)]
-struct Choice {
-    message: ChoiceMessage,
-    #[serde(default)]
-    finish_reason: Option<String>,
+enum Ending {
+    Said(String),
+    /// At the longest that an answer may be.
+    CutOff,
+    /// By the model's rules or its provider's.
+    Refused,
+    Nothing,
 }
 
-#[derive(Deserialize)]
-struct ChoiceMessage {
-    #[serde(default)]
-    content: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    #[serde(default)]
-    total_tokens: u64,
-}
-
-impl Completion {
-    fn into_content(self) -> Result<String, PlanError> {
-        let choice = self.choices.into_iter().next().ok_or_else(|| invalid("the model gave no answer"))?;
-        match choice.finish_reason.as_deref() {
-            Some("length") => return Err(invalid("the model's answer was cut off")),
-            Some("content_filter") => return Err(invalid("the model's provider refused the question")),
-            _ => {}
-        }
-        choice.message.content.ok_or_else(|| invalid("the model gave no answer"))
-    }
+/// What a model said, and what that took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub content: String,
+    pub tokens: u64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_endpoint_has_one_version() {
-        for (base, expected) in [
-            ("http://localhost:11434", "http://localhost:11434/v1/chat/completions"),
-            ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
-            ("https://a.example/openai/v1/", "https://a.example/openai/v1/chat/completions"),
-            ("https://a.example/proxy/", "https://a.example/proxy/v1/chat/completions"),
-        ] {
-            let base = Url::parse(base).map(|base| endpoint(&base).to_string());
-            assert_eq!(base.as_deref(), Ok(expected));
-        }
-    }
-
-    #[test]
-    fn the_key_is_never_printed() {
-        let settings = ChatSettings {
-            base_url: Url::parse("http://localhost").unwrap_or_else(|_| unreachable!()),
-            model: "m".into(),
+    fn settings(protocol: Protocol, base: &str, model: &str) -> ChatSettings {
+        ChatSettings {
+            name: "m".into(),
+            protocol,
+            base_url: base.parse().unwrap(),
+            model: model.into(),
             api_key: Some(Secret::new("sk-very-secret")),
             timeout: Duration::from_secs(1),
             temperature: None,
             share_values: true,
-        };
-        let planner = ChatPlanner::new(reqwest::Client::new(), settings);
-        assert!(!format!("{planner:?}").contains("very-secret"));
+        }
+    }
+
+    #[test]
+    fn the_endpoint_has_one_version() {
+        use Protocol::{Anthropic, Chat, Gemini};
+        for (protocol, base, expected) in [
+            (Chat, "http://localhost:11434", "http://localhost:11434/v1/chat/completions"),
+            (Chat, "https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
+            (Chat, "https://a.example/openai/v1/", "https://a.example/openai/v1/chat/completions"),
+            (Chat, "https://a.example/proxy/", "https://a.example/proxy/v1/chat/completions"),
+            (Anthropic, "https://api.anthropic.com", "https://api.anthropic.com/v1/messages"),
+            (Anthropic, "https://a.example/proxy/v1/", "https://a.example/proxy/v1/messages"),
+            (Gemini, "https://a.example", "https://a.example/v1beta/models/m-1.5:generateContent"),
+            (Gemini, "https://a.example/v1", "https://a.example/v1/models/m-1.5:generateContent"),
+        ] {
+            let settings = settings(protocol, base, "m-1.5");
+            assert_eq!(protocol.endpoint(&settings).as_str(), expected);
+        }
+        // Whatever a model is called, it stays a name in the path.
+        let settings = settings(Protocol::Gemini, "https://a.example", "models/../x?key=y#z");
+        let endpoint = settings.protocol.endpoint(&settings);
+        assert_eq!(endpoint.as_str(), "https://a.example/v1beta/models/..%2Fx%3Fkey=y%23z:generateContent");
+    }
+
+    #[test]
+    fn the_key_is_never_printed() {
+        for protocol in [Protocol::Chat, Protocol::Anthropic, Protocol::Gemini] {
+            let settings = settings(protocol, "http://localhost", "m");
+            let header = protocol.key_header(settings.api_key.as_ref().unwrap());
+            let planner = ChatPlanner::new(reqwest::Client::new(), settings);
+            let printed = format!("{planner:?} {header:?}");
+            assert!(header.is_some() && !printed.contains("very-secret"), "{printed}");
+        }
+        assert!(Protocol::Anthropic.key_header(&Secret::new("a\nb")).is_none());
     }
 }

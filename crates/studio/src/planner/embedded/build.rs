@@ -233,7 +233,8 @@ impl<'a> Builder<'a> {
             return Err(Unclear::share_of_what());
         }
         let metric = measure.metric.and_then(|metric| self.schema.metric(metric));
-        if metric.is_some_and(|metric| !metric.formula.is_number) {
+        // Nor do quotients add up to one.
+        if metric.is_some_and(|metric| !metric.formula.is_number || metric.formula.per.is_some()) {
             return Err(Unclear::share_of_what());
         }
         let part = match &self.settled.share_of {
@@ -298,13 +299,16 @@ impl<'a> Builder<'a> {
     fn measure(&self, scope: &mut Scope<'_>, measure: &Measure) -> Result<Expr, Unclear> {
         let own = measure.table == self.settled.root;
         if let Some(metric) = measure.metric.and_then(|metric| self.schema.metric(metric)) {
-            let minds =
-                !matches!(measure.aggregate, Aggregate::CountDistinct | Aggregate::Minimum | Aggregate::Maximum);
-            if minds && !own {
+            let minds = |aggregate: Aggregate| {
+                !matches!(aggregate, Aggregate::CountDistinct | Aggregate::Minimum | Aggregate::Maximum)
+            };
+            let per = metric.formula.per.as_ref().map(|per| Aggregate::from(per.aggregate));
+            if !own && (minds(measure.aggregate) || per.is_some_and(minds)) {
                 return Err(Unclear::counted_twice(&metric.name, &self.schema.table(self.settled.root).name));
             }
             let counted = sql::counted(scope, metric)?;
-            return Ok(counted.map_or(Expr::CountRows, |counted| sql::aggregate(measure.aggregate, counted)));
+            let dividend = counted.map_or(Expr::CountRows, |counted| sql::aggregate(measure.aggregate, counted));
+            return sql::divided(scope, metric, dividend);
         }
         match (measure.aggregate, measure.column) {
             (Aggregate::Count, None) if own => Ok(Expr::CountRows),
@@ -411,6 +415,9 @@ impl<'a> Builder<'a> {
         let mut inputs = Vec::new();
         for measure in &self.settled.measures {
             let metric = measure.metric.and_then(|metric| self.schema.metric(metric));
+            if let Some(metric) = metric.filter(|metric| metric.formula.per.is_some()) {
+                return Err(Unclear::counted_twice(&metric.name, names.1));
+            }
             let input = match measure.column {
                 None if measure.table == root && metric.is_some() => {
                     let counted = match metric {

@@ -131,8 +131,23 @@ fn sign(operator: Operator) -> &'static str {
 
 /// What the aggregate of a metric is of, for the rows that it takes; `None` where it counts rows, whatever they are.
 pub(super) fn counted(scope: &mut Scope<'_>, metric: &Metric) -> Result<Option<Expr>, Unclear> {
+    taken(scope, metric, metric.formula.of.as_ref())
+}
+
+/// A metric of which the aggregate is there, divided where it is divided by something. Of whole numbers too that is no whole
+/// number, and where there is nothing to divide by it is nothing.
+pub(super) fn divided(scope: &mut Scope<'_>, metric: &Metric, dividend: Expr) -> Result<Expr, Unclear> {
+    let Some(per) = &metric.formula.per else { return Ok(dividend) };
+    let of = taken(scope, metric, per.of.as_ref())?;
+    let divisor = of.map_or(Expr::CountRows, |of| aggregate(per.aggregate.into(), of));
+    let divisor = Expr::Call("nullif", vec![divisor, Expr::number("0")]);
+    Ok(Expr::binary(Expr::binary(Expr::number("1.0"), "*", dividend), "/", divisor))
+}
+
+/// What rows have, of those that a metric takes.
+fn taken(scope: &mut Scope<'_>, metric: &Metric, of: Option<&Scalar>) -> Result<Option<Expr>, Unclear> {
     scope.join(metric.table)?;
-    let of = metric.formula.of.as_ref().map(|of| scope.scalar(metric.table, of));
+    let of = of.map(|of| scope.scalar(metric.table, of));
     let Some(condition) = &metric.formula.condition else { return Ok(of) };
     let condition = scope.scalar(metric.table, condition);
     let of = of.unwrap_or_else(|| Expr::number("1"));

@@ -1,0 +1,42 @@
+// The way back in.
+
+import { useState } from "react";
+import { api, read } from "../../api/client";
+import { ActionForm, useAction } from "../../ui/action";
+import { Note, TextField } from "../../ui/basics";
+import { Door } from "./frame";
+
+export function ForgotPassword() {
+    const [email, setEmail] = useState("");
+    const [sent, setSent] = useState(false);
+    const ask = useAction(
+        async () => {
+            await read(api.POST("/api/v1/auth/forgot-password", { body: { email } }));
+            setSent(true);
+        },
+        { inline: true },
+    );
+    return (
+        <Door
+            title="Forgot your password?"
+            lead="We mail you a link to set a new one."
+            foot={<a href="/sign-in">Back to sign-in</a>}
+        >
+            {sent ? (
+                <Note tone="good">If there is an account with this address, the mail is on its way.</Note>
+            ) : (
+                <ActionForm action={ask} submit="Send the link" isWide>
+                    <TextField
+                        label="E-mail"
+                        type="email"
+                        autoComplete="username"
+                        required
+                        value={email}
+                        onValue={setEmail}
+                        autoFocus
+                    />
+                </ActionForm>
+            )}
+        </Door>
+    );
+}

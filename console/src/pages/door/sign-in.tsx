@@ -1,0 +1,234 @@
+// Signing in, by every way that the server knows.
+
+import { useQuery } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
+import { Fingerprint, KeyRound } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
+import { ApiError, type Schemas, api, read } from "../../api/client";
+import { deviceFingerprint } from "../../device";
+import { withPasskey } from "../../passkey";
+import { ActionButton, ActionForm, useAction } from "../../ui/action";
+import { Button, Check, PasswordField, Problem, TextField } from "../../ui/basics";
+import { destination, useArrival } from "./arrival";
+import { Door } from "./frame";
+import { keepLook } from "./look";
+import { SecondFactor, TrustDevice } from "./second-factor";
+import { CheckMail } from "./sign-up";
+
+type Step =
+    | { at: "first" }
+    | { at: "factor"; token: string; methods: string[] }
+    | { at: "verification"; token: string; email: string }
+    | { at: "device"; device: Schemas["PendingDevice"]; tokens: { access_token: string; expires_in: number } };
+
+export function SignIn() {
+    const arrive = useArrival();
+    const [step, setStep] = useState<Step>({ at: "first" });
+    const [email, setEmail] = useState("");
+    const [password, setPassword] = useState("");
+    const [remember, setRemember] = useState(false);
+    const conditional = useRef<AbortController>(undefined);
+    const { error: refused, to } = useSearch({ strict: false }) as { error?: string; to?: string };
+    const providers = useQuery({
+        queryKey: ["providers"],
+        queryFn: () => read(api.GET("/api/v1/auth/oauth/providers")),
+    });
+    const demo = demoPeople();
+
+    // A passkey is offered among the suggestions of the address field, without a click, where the browser can.
+    useEffect(() => {
+        const controller = new AbortController();
+        conditional.current = controller;
+        const offer = async () => {
+            if (!("PublicKeyCredential" in window) || !(await PublicKeyCredential.isConditionalMediationAvailable?.()))
+                return;
+            arrive(await withPasskey(undefined, controller.signal));
+        };
+        offer().catch(() => undefined);
+        return () => controller.abort();
+        // The offer stands as long as the page does.
+    }, []);
+
+    const login = useAction(
+        async (who: { email: string; password: string }) => {
+            const answer = await read(
+                api.POST("/api/v1/auth/login", {
+                    params: { header: { "x-device-fingerprint": deviceFingerprint() } },
+                    body: { ...who, remember_me: remember },
+                }),
+            );
+            conditional.current?.abort();
+            if ("access_token" in answer) arrive(answer);
+            else if ("mfa_required" in answer)
+                setStep({ at: "factor", token: answer.temporary_token, methods: answer.mfa_methods });
+            else setStep({ at: "verification", token: answer.temporary_token, email: who.email });
+        },
+        { inline: true },
+    );
+    const passkey = useAction(
+        async () => {
+            conditional.current?.abort();
+            arrive(await withPasskey(email || undefined));
+        },
+        { inline: true },
+    );
+    const social = useAction(
+        async (provider: string) => {
+            const { oauth_url } = await read(
+                api.GET("/api/v1/auth/oauth/{provider}/url", {
+                    params: {
+                        path: { provider },
+                        query: { redirect_to: `${location.origin}/signed-in`, deliver: "handover" },
+                    },
+                }),
+            );
+            destination.keep(to);
+            location.assign(oauth_url);
+        },
+        { inline: true },
+    );
+    const federated = useAction(
+        async () => {
+            const { authorization_url, redirect_uri } = await read(
+                api.GET("/api/v1/sso/login", {
+                    params: { query: { email, response_mode: "json", redirect_uri: `${location.origin}/signed-in` } },
+                }),
+            );
+            sessionStorage.setItem("sso", redirect_uri);
+            // An answer means that the organization has proved the domain of the address.
+            keepLook(email.slice(email.lastIndexOf("@") + 1));
+            destination.keep(to);
+            location.assign(authorization_url);
+        },
+        { inline: true },
+    );
+
+    if (step.at === "factor")
+        return (
+            <SecondFactor
+                token={step.token}
+                methods={step.methods}
+                onBack={() => setStep({ at: "first" })}
+                onIn={(answer) =>
+                    answer.trusted_device
+                        ? setStep({ at: "device", device: answer.trusted_device, tokens: answer })
+                        : arrive(answer)
+                }
+            />
+        );
+    if (step.at === "verification")
+        return <CheckMail email={step.email} token={step.token} onBack={() => setStep({ at: "first" })} />;
+    if (step.at === "device")
+        return <TrustDevice device={step.device} onDone={() => arrive(step.tokens)} tokens={step.tokens} />;
+
+    const isSsoRequired = login.error instanceof ApiError && login.error.code === "SSO_REQUIRED";
+    const error = login.error ?? passkey.error ?? social.error ?? federated.error;
+    return (
+        <Door
+            title="Sign in"
+            foot={
+                <>
+                    No account? <a href="/sign-up">Sign up</a>
+                </>
+            }
+        >
+            {refused && !error && (
+                <Problem
+                    error={new Error(refusals[refused] ?? "The sign-in did not succeed. Try again, or another way.")}
+                />
+            )}
+            <ActionForm
+                action={{
+                    start: () => (password ? login.start({ email, password }) : federated.start(undefined)),
+                    busy: login.busy || federated.busy,
+                    error,
+                }}
+                submit={password || isSsoRequired ? "Sign in" : "Continue"}
+                isWide
+            >
+                <TextField
+                    label="E-mail"
+                    type="email"
+                    autoComplete="username webauthn"
+                    required
+                    value={email}
+                    onValue={setEmail}
+                    autoFocus
+                />
+                <PasswordField
+                    label="Password"
+                    autoComplete="current-password"
+                    value={password}
+                    onValue={setPassword}
+                    hint={
+                        <span className="row apart">
+                            <span>Empty for single sign-on</span>
+                            <a href="/forgot-password">Forgot it?</a>
+                        </span>
+                    }
+                />
+                <Check
+                    label="Stay signed in for 30 days"
+                    checked={remember}
+                    onChange={(event) => setRemember(event.target.checked)}
+                />
+            </ActionForm>
+            <div className="or">or</div>
+            <div className="stack tight">
+                <Button
+                    className="wide"
+                    icon={<Fingerprint size={17} />}
+                    busy={passkey.busy}
+                    onClick={() => passkey.start(undefined)}
+                >
+                    Use a passkey
+                </Button>
+                <Button
+                    className="wide"
+                    icon={<KeyRound size={16} />}
+                    busy={federated.busy}
+                    disabled={!email}
+                    onClick={() => federated.start(undefined)}
+                >
+                    Use single sign-on
+                </Button>
+                {providers.data?.providers.map((provider) => (
+                    <ActionButton key={provider.provider} className="wide" action={social} on={provider.provider}>
+                        Continue with {provider.display_name}
+                    </ActionButton>
+                ))}
+            </div>
+            {demo && (
+                <div className="stack tight">
+                    <div className="or">the demo's people</div>
+                    <div className="halves" style={{ gap: 8, gridTemplateColumns: "1fr 1fr" }}>
+                        {demo.people.map((person) => (
+                            <ActionButton
+                                key={person.email}
+                                small
+                                action={login}
+                                on={{ email: person.email, password: demo.password }}
+                            >
+                                {person.role}
+                            </ActionButton>
+                        ))}
+                    </div>
+                </div>
+            )}
+        </Door>
+    );
+}
+
+/** The demo's people and their password, where this is a demo: its server writes them into the page. */
+function demoPeople(): { password: string; people: { email: string; role: string }[] } | undefined {
+    const text = document.querySelector<HTMLMetaElement>('meta[name="demo"]')?.content;
+    return text?.startsWith("{") ? JSON.parse(text) : undefined;
+}
+
+/** What comes back from providers as a word. */
+const refusals: Record<string, string> = {
+    SSO_USER_NOT_ALLOWED:
+        "Your identity provider knows you, but this organization does not let you in. Ask its administrator.",
+    USER_DISABLED: "This account is disabled.",
+    SESSION_EXPIRED: "The sign-in took too long. Try again.",
+};

@@ -1,0 +1,63 @@
+// One role: what it lets somebody do, and who holds it.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
+import { api, read } from "../../api/client";
+import { useOrganization } from "../../standing";
+import { Page, showActive } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+import { EditRole } from "./editing";
+import { Holders } from "./holders";
+
+export function RolePage() {
+    const { id } = useParams({ strict: false }) as { id: string };
+    const { tab = "permissions" } = useSearch({ strict: false }) as { tab?: string };
+    const organization = useOrganization();
+    const role = useQuery({
+        queryKey: ["role", id],
+        queryFn: () =>
+            read(
+                api.GET("/api/v1/organizations/{org_id}/roles/{role_id}", {
+                    params: { path: { org_id: organization, role_id: Number(id) } },
+                }),
+            ),
+    });
+    const data = role.data?.role;
+    return (
+        <Page title={data?.name ?? "Role"} lead={data?.description} crumbs={<Link to="/roles">Roles</Link>}>
+            <nav className="tabs" ref={showActive} aria-label="Parts">
+                {[
+                    ["permissions", "Permissions"],
+                    ["people", "Who holds it"],
+                ].map(([key, label]) => (
+                    <Link
+                        key={key}
+                        to="/roles/$id"
+                        params={{ id }}
+                        search={{ tab: key }}
+                        className={tab === key ? "active" : ""}
+                        aria-current={tab === key ? "page" : undefined}
+                    >
+                        {label}
+                    </Link>
+                ))}
+            </nav>
+            {tab === "people" ? (
+                <Holders id={Number(id)} />
+            ) : (
+                <Loaded query={role}>
+                    {({ role: loaded }) => (
+                        <EditRole
+                            key={loaded.updated_at}
+                            id={loaded.id}
+                            name={loaded.name}
+                            description={loaded.description ?? ""}
+                            permissions={loaded.permissions}
+                            isSystem={loaded.is_system}
+                        />
+                    )}
+                </Loaded>
+            )}
+        </Page>
+    );
+}

@@ -1,0 +1,101 @@
+//! The mails of schedules.
+
+use rivergen_identity::user::User;
+use rivergen_kernel::UserId;
+use rivergen_platform::{
+    Platform,
+    mail::{Mail, MailTemplate, Table},
+};
+
+use super::{Model, PausedReason};
+use crate::execution::{self, Preview};
+
+/// Of what the owner's mail shows at most.
+const ROWS: usize = 20;
+const COLUMNS: usize = 8;
+/// Characters of a cell.
+const LONGEST_CELL: usize = 100;
+
+const FOOTER: &str = "You get this mail because a schedule of your organization names you; its owner, or you if it is yours, \
+                      ends that under the saved question.";
+
+/// Says that the question was answered. Whoever is not the owner is told nothing of the answer: their policies may hide it.
+pub(super) fn answered(
+    platform: &Platform,
+    schedule: &Model,
+    run: &execution::Model,
+    to: &User,
+    rows: Option<&Preview>,
+) -> Mail {
+    let title = format!("{}: there is an answer", schedule.name);
+    let mail = MailTemplate::new(title).paragraph(format!("Hello {},", to.account.display_name));
+    let question = format!("{}/questions/{}", platform.public_url, schedule.prompt_id);
+    let mail = match is_owner(schedule, to.id()) {
+        true => {
+            let count = run.rows_returned.unwrap_or_default();
+            let mail =
+                mail.paragraph(format!("the scheduled question \"{}\" was answered; rows: {count}.", schedule.name));
+            match rows {
+                Some(preview) => mail.table(first_of(preview)),
+                None => mail,
+            }
+        }
+        false => mail.paragraph(format!(
+            "the scheduled question \"{}\" was answered. Open it to ask it yourself: you see what you may see.",
+            schedule.name
+        )),
+    };
+    mail.action("Open the question", question).footer(FOOTER).into_mail("studio.schedule_answered", &to.email.email)
+}
+
+/// Tells the owner that a run failed, which is the first of several perhaps.
+pub(super) fn failed(platform: &Platform, schedule: &Model, owner: &User, why: &str) -> Mail {
+    MailTemplate::new(format!("{}: a run failed", schedule.name))
+        .paragraph(format!("Hello {},", owner.account.display_name))
+        .paragraph(format!("the scheduled question \"{}\" was not answered or not delivered: {why}", schedule.name))
+        .paragraph("It is tried again when it is due. You are told of the first failure alone, and when it is paused.")
+        .action("Open the question", format!("{}/questions/{}", platform.public_url, schedule.prompt_id))
+        .footer(FOOTER)
+        .into_mail("studio.schedule_failed", &owner.email.email)
+}
+
+/// Tells the owner that it does not run any more.
+pub(super) fn paused(platform: &Platform, schedule: &Model, owner: &User, reason: PausedReason) -> Mail {
+    MailTemplate::new(format!("{}: the schedule is paused", schedule.name))
+        .paragraph(format!("Hello {},", owner.account.display_name))
+        .paragraph(format!("the schedule \"{}\" is paused: {}", schedule.name, in_words(reason)))
+        .paragraph("It stays so until you make it active again.")
+        .action("Open the question", format!("{}/questions/{}", platform.public_url, schedule.prompt_id))
+        .footer(FOOTER)
+        .into_mail("studio.schedule_paused", &owner.email.email)
+}
+
+pub(super) const fn in_words(reason: PausedReason) -> &'static str {
+    match reason {
+        PausedReason::ByHand => "somebody paused it.",
+        PausedReason::AccessLost => "your membership or your way into the workspace is suspended or over.",
+        PausedReason::PermissionLost => "you do not hold the permissions that it needs any more.",
+        PausedReason::QuestionGone => "its question was deleted, or you do not see it any more.",
+        PausedReason::SourceGone => "a data source of its question was deleted, or you do not reach it any more.",
+        PausedReason::Failing => "ten runs failed, one after the other.",
+        PausedReason::HandedOver => "another member left it to you.",
+    }
+}
+
+fn is_owner(schedule: &Model, user: UserId) -> bool {
+    schedule.owner_user_id == user
+}
+
+fn first_of(preview: &Preview) -> Table {
+    let cell = |value: &serde_json::Value| {
+        let text = match value {
+            serde_json::Value::Null => String::new(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        text.chars().take(LONGEST_CELL).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>()
+    };
+    let columns = preview.columns.iter().take(COLUMNS).map(|column| column.name.clone()).collect();
+    let rows = preview.rows.iter().take(ROWS).map(|row| row.iter().take(COLUMNS).map(cell).collect()).collect();
+    Table { columns, rows }
+}

@@ -1,0 +1,182 @@
+//! The words by which members are found.
+
+use std::collections::BTreeSet;
+
+use rivergen_identity::user::User;
+use rivergen_kernel::{Error, OrganizationId, Result, Tenant, UserId};
+use rivergen_platform::Transaction;
+use sea_orm::{
+    Condition, ConnectionTrait, DbBackend, QuerySelect, QueryTrait, Select,
+    entity::prelude::*,
+    sea_query::{Alias, Asterisk, ExprTrait, Func, InsertStatement, Query, SelectStatement},
+};
+
+use super::page::Sought;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "member_words")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub organization_id: OrganizationId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub word: String,
+    /// What the member stands by in a list by name.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name_key: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+const LONGEST: usize = 64;
+/// Of one member.
+const MOST: u8 = 24;
+
+/// The words of a name and an address, the whole address among them.
+pub fn words_of(name: &str, email: &str) -> BTreeSet<String> {
+    let email = email.to_lowercase();
+    let parts = split(name).chain(split(&email)).collect::<Vec<_>>();
+    let clipped = |word: &str| word.chars().take(LONGEST).collect::<String>();
+    std::iter::once(clipped(&email)).chain(parts.iter().map(|word| clipped(word))).take(MOST.into()).collect()
+}
+
+fn split(text: &str) -> impl Iterator<Item = String> {
+    let lower = text.to_lowercase();
+    let words: Vec<String> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    words.into_iter()
+}
+
+/// Whom a search means: everybody, where it is blank; `None`: nobody, where it has no word.
+pub(crate) async fn meant_by(
+    db: &impl ConnectionTrait,
+    tenant: Tenant,
+    search: Option<&str>,
+) -> Result<Option<Sought>> {
+    match search.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => found_by(db, tenant, text).await,
+        None => Ok(Some(Sought::everybody())),
+    }
+}
+
+/// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
+/// word. An address is one word.
+async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Sought>> {
+    let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
+        true => vec![token.to_lowercase()],
+        false => split(token).collect(),
+    });
+    let mut wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
+    if wanted.len() > 1 {
+        // Who has the rarest is looked for; the others are looked up of those alone.
+        let mut rarity = Vec::with_capacity(wanted.len());
+        for word in &wanted {
+            rarity.push(bearers(db, tenant, word).await?);
+        }
+        let mut order: Vec<usize> = (0..wanted.len()).collect();
+        order.sort_by_key(|at| rarity.get(*at).copied());
+        wanted = order.into_iter().filter_map(|at| wanted.get(at).cloned()).collect();
+    }
+    let Some((first, others)) = wanted.split_first() else { return Ok(None) };
+    // Index: the primary key.
+    let mut found = beginning_with(tenant, first);
+    for word in others {
+        found = found.filter(Condition::any().add_option(in_name(word)).add(Expr::exists(of_the_same(tenant, word))));
+    }
+    Ok(Some(Sought::by_name(found.into_query(), Column::UserId, Column::NameKey, MOST.into())))
+}
+
+/// How often a word is found that begins so; nobody counts beyond a thousand.
+async fn bearers(db: &impl ConnectionTrait, tenant: Tenant, word: &str) -> Result<i64> {
+    let few = beginning_with(tenant, word).limit(1_000).into_query();
+    let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
+    let row = db.query_one(&count).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+}
+
+/// That the name, which stands beside the word that was found, plainly has another one too: most need not be looked up then.
+fn in_name(word: &str) -> Option<Condition> {
+    // An address is a word with signs in it, among them such as a pattern has.
+    let is_plain = word.chars().all(char::is_alphanumeric);
+    let named = |pattern: String| Column::NameKey.like(pattern);
+    is_plain.then(|| Condition::any().add(named(format!("{word}%"))).add(named(format!("% {word}%"))))
+}
+
+/// A word of the member in the query around. Index: member_words(user_id, organization_id, word). The offset tells
+/// PostgreSQL to look it up for each of them, and not to read all who have the word.
+fn of_the_same(tenant: Tenant, word: &str) -> SelectStatement {
+    let other = Alias::new("other");
+    Query::select()
+        .expr(Expr::val(1))
+        .from_as(Entity, other.clone())
+        .and_where(Expr::col((other.clone(), Column::UserId)).equals((Entity, Column::UserId)))
+        .and_where(Expr::col((other.clone(), Column::OrganizationId)).eq(tenant.organization_id()))
+        .and_where(Expr::col((other.clone(), Column::Word)).gte(word))
+        .and_where(Expr::col((other, Column::Word)).lt(end_of(word)))
+        .limit(1)
+        .offset(0)
+        .to_owned()
+}
+
+/// Behind everything that begins so.
+fn end_of(word: &str) -> String {
+    format!("{word}\u{10ffff}")
+}
+
+/// A range instead of `LIKE`, which takes no index where the collation is not C.
+fn beginning_with(tenant: Tenant, word: &str) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::UserId)
+        .filter(Column::OrganizationId.eq(tenant.organization_id()))
+        .filter(Column::Word.gte(word))
+        .filter(Column::Word.lt(end_of(word)))
+}
+
+/// Writes the words of a member down, in place of those that they had.
+pub(crate) async fn write(tx: &Transaction, organization_id: OrganizationId, user: &User) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::OrganizationId.eq(organization_id))
+        .filter(Column::UserId.eq(user.id()))
+        .exec(tx.conn())
+        .await?;
+    let words = insert(tx, organization_id, [(user.id(), &*user.account.display_name, &*user.email.email)])?;
+    tx.conn().execute(&words).await?;
+    Ok(())
+}
+
+/// The words of members who have none yet, to be written: all as one value, so that the statement is the same however many
+/// words they have.
+pub(super) fn insert<'a>(
+    tx: &Transaction,
+    organization_id: OrganizationId,
+    people: impl IntoIterator<Item = (UserId, &'a str, &'a str)>,
+) -> Result<InsertStatement> {
+    let words = people.into_iter().flat_map(|(user_id, name, email)| {
+        words_of(name, email).into_iter().map(move |word| (word, name.to_lowercase(), user_id))
+    });
+    let words = serde_json::to_string(&words.collect::<Vec<_>>()).map_err(Error::internal)?;
+    let (all, [word, name_key, user_id]) = match tx.conn().get_database_backend() {
+        DbBackend::Postgres => (
+            Func::cust("jsonb_array_elements").arg(Expr::val(words).cast_as("jsonb")),
+            ["one.value ->> 0", "one.value ->> 1", "CAST(one.value ->> 2 AS bigint)"],
+        ),
+        _ => (
+            Func::cust("json_each").arg(words),
+            ["json_extract(one.value, '$[0]')", "json_extract(one.value, '$[1]')", "json_extract(one.value, '$[2]')"],
+        ),
+    };
+    let rows = Query::select()
+        .expr(Expr::val(organization_id))
+        .expr(Expr::cust(word))
+        .expr(Expr::cust(name_key))
+        .expr(Expr::cust(user_id))
+        .from_function(all, "one")
+        .to_owned();
+    let columns = [Column::OrganizationId, Column::Word, Column::NameKey, Column::UserId];
+    let mut insert = Query::insert();
+    insert.into_table(Entity).columns(columns).select_from(rows).map_err(Error::internal)?;
+    Ok(insert)
+}
