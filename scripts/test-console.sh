@@ -15,5 +15,26 @@ fi
 [ -x "$RIVERGEN_BIN" ] || cargo build --workspace --locked --bin rivergen-under-test
 files=("$@")
 [ $# -gt 0 ] || files=(console/tests/*.test.mjs)
-# One after the other: each file has a server and a browser of its own.
-scripts/with-postgres.sh node --test --test-concurrency=1 "${files[@]}"
+# One after the other: each file has a server and a browser of its own. The names of what failed are kept apart.
+failed=$(mktemp)
+trap 'rm -f "$failed"' EXIT
+run() {
+    scripts/with-postgres.sh node --test --test-concurrency=1 "$@" \
+        --test-reporter=spec --test-reporter-destination=stdout \
+        --test-reporter=tap --test-reporter-destination="$failed" "${files[@]}"
+}
+run && exit 0
+
+# As with the other tests: what fails and passes at once, on a demo of its own, is told as flaky, to be mended, and
+# does not stand in everybody's way until then. More than a few are no accident.
+mapfile -t names < <(sed -nE 's/^not ok [0-9]+ - (.*)$/\1/p' "$failed")
+if [ ${#names[@]} -eq 0 ] || [ ${#names[@]} -gt 3 ]; then
+    exit 1
+fi
+again=()
+for name in "${names[@]}"; do
+    again+=("--test-name-pattern=^$(printf '%s' "$name" | sed -E 's/[][\\.*^$(){}?+|/]/\\&/g')\$")
+done
+printf '\n== Once more, on a demo of its own: %s\n' "${names[@]}"
+run "${again[@]}"
+printf 'FLAKY %s\n' "${names[@]}"

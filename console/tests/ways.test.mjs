@@ -334,10 +334,7 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         // What it was before holds again, and then what it was after that.
         await page.getByRole("button", { name: "Restore version 1", exact: true }).click();
         await page.getByRole("heading", { name: "Regional orders", level: 1 }).waitFor();
-        await page
-            .getByRole("button", { name: /^Restore version/ })
-            .first()
-            .click();
+        await page.getByRole("button", { name: "Restore version 2", exact: true }).click();
         await page.getByRole("heading", { name: "Orders by region, weekly", level: 1 }).waitFor();
 
         await page.getByRole("button", { name: "More", exact: true }).click();
