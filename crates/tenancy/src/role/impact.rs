@@ -1,7 +1,8 @@
 //! `POST /api/v1/roles/{role_id}/impact`: who would gain or lose what, if the role had other permissions. Nothing changes.
 //!
 //! What a holder has through another role that counts in the same place is neither gained nor lost. The holders are gone
-//! through page by page, each page with all their other roles in one query.
+//! through page by page, each page with all their other roles in one query, until as many are found as are named. All
+//! further ones are told by their number alone, which the database counts: those who hold the same fare alike.
 //!
 //! Where the role is the default of a public workspace, every member has it there ([`PublicWorkspace`]): after the holders
 //! come all other members, by the same rules, as far as the change is about what such a workspace gives.
@@ -19,8 +20,8 @@ use rivergen_platform::{
     http::{Envelope, Json, Path, Reply, SignedIn},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
+    sea_query::{Asterisk, ColumnRef, Expr, ExprTrait, IntoColumnRef, Query as Sql, SelectStatement},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -149,21 +150,34 @@ impl<'a> Impact<'a> {
     /// Who was given the role.
     async fn of_holders(&mut self, db: &impl ConnectionTrait, tenant: Tenant, now: DateTime<Utc>) -> Result<()> {
         let mut after = 0;
-        loop {
+        while self.affected.len() < SHOWN {
             let page = holders(db, tenant, self.role, after, now).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.id;
             let held = held_by(db, tenant, page.iter().map(|holder| holder.user_id), now).await?;
-            learn(db, tenant, &held, &mut self.known).await?;
+            learn(db, tenant, held.values().flatten(), &mut self.known).await?;
             for holder in page {
                 let of_holder = held.get(&holder.user_id).map(Vec::as_slice).unwrap_or_default();
-                let public = holder.workspace_id.and_then(|workspace| self.public.get(&workspace));
-                // What the workspace gives by this very role changes with it.
-                let public = public.filter(|public| public.role_id != self.role).map(PublicWorkspace::permissions);
-                let effect = self.change.for_holder(self.role, holder.workspace_id, of_holder, public, &self.known);
-                self.count(holder.user_id, holder.workspace_id, false, effect);
+                let effect = self.on_holder(holder.workspace_id, of_holder);
+                self.name(holder.user_id, holder.workspace_id, false, effect);
             }
         }
+        let others = alike_holders(db, tenant, self.role, after, now).await?;
+        learn(db, tenant, others.iter().flat_map(|alike| &alike.held), &mut self.known).await?;
+        for Alike { workspace_id, held, count } in others {
+            if !self.on_holder(workspace_id, &held).is_empty() {
+                self.affected_count += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the change does to somebody who was given the role in the place.
+    fn on_holder(&self, place: Option<WorkspaceId>, held: &[Held]) -> Change {
+        let public = place.and_then(|workspace| self.public.get(&workspace));
+        // What the workspace gives by this very role changes with it.
+        let public = public.filter(|public| public.role_id != self.role).map(PublicWorkspace::permissions);
+        self.change.for_holder(self.role, place, held, public, &self.known)
     }
 
     /// Who has the role because it is the default of a public workspace, and was not given it for that place.
@@ -175,27 +189,40 @@ impl<'a> Impact<'a> {
             return Ok(());
         }
         let mut after = UserId(0);
-        loop {
+        while self.affected.len() < SHOWN {
             let page = members(db, tenant, after).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = *last;
             let held = held_by(db, tenant, page.iter().copied(), now).await?;
-            learn(db, tenant, &held, &mut self.known).await?;
+            learn(db, tenant, held.values().flatten(), &mut self.known).await?;
             for user in page {
                 let of_member = held.get(&user).map(Vec::as_slice).unwrap_or_default();
                 for workspace in &workspaces {
-                    let place = Some(*workspace);
-                    if of_member.iter().any(|(role, at)| *role == self.role && (at.is_none() || *at == place)) {
-                        continue;
-                    }
-                    let effect = change.for_holder(self.role, place, of_member, None, &self.known);
-                    self.count(user, place, true, effect);
+                    let effect = self.on_member(&change, *workspace, of_member);
+                    self.name(user, Some(*workspace), true, effect);
                 }
             }
         }
+        let others = alike_members(db, tenant, &workspaces, after, now).await?;
+        learn(db, tenant, others.iter().flat_map(|alike| &alike.held), &mut self.known).await?;
+        for Alike { held, count, .. } in others {
+            let touched = workspaces.iter().filter(|workspace| !self.on_member(&change, **workspace, &held).is_empty());
+            self.affected_count += count * touched.count() as u64;
+        }
+        Ok(())
     }
 
-    fn count(&mut self, user_id: UserId, workspace_id: Option<WorkspaceId>, is_public: bool, effect: Change) {
+    /// What of the change a public workspace passes on to a member; nothing to whom it reaches by the role itself.
+    fn on_member(&self, change: &Change, workspace: WorkspaceId, held: &[Held]) -> Change {
+        let place = Some(workspace);
+        if held.iter().any(|(role, at)| *role == self.role && (at.is_none() || *at == place)) {
+            return Change::none();
+        }
+        change.for_holder(self.role, place, held, None, &self.known)
+    }
+
+    /// Counts somebody for whom something changes, by name while there is room.
+    fn name(&mut self, user_id: UserId, workspace_id: Option<WorkspaceId>, is_public: bool, effect: Change) {
         if effect.is_empty() {
             return;
         }
@@ -221,6 +248,10 @@ impl Change {
         }
     }
 
+    fn none() -> Self {
+        Self { added: PermissionSet::new(), removed: PermissionSet::new() }
+    }
+
     fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
     }
@@ -237,7 +268,7 @@ impl Change {
         &self,
         role: RoleId,
         place: Option<WorkspaceId>,
-        held: &[(RoleId, Option<WorkspaceId>)],
+        held: &[Held],
         public: Option<&PermissionSet>,
         known: &BTreeMap<RoleId, PermissionSet>,
     ) -> Change {
@@ -248,7 +279,7 @@ impl Change {
                 covered.extend(known.get(other).into_iter().flatten());
             } else if place.is_some() && at.is_none() {
                 // The change reaches them through the whole organization, where they are counted.
-                return Change { added: PermissionSet::new(), removed: PermissionSet::new() };
+                return Change::none();
             }
         }
         Change {
@@ -258,6 +289,9 @@ impl Change {
     }
 }
 
+/// A role that somebody holds, and where: in the whole organization, or in a workspace.
+type Held = (RoleId, Option<WorkspaceId>);
+
 /// Somebody who holds the role somewhere.
 struct Holding {
     id: i64,
@@ -265,7 +299,7 @@ struct Holding {
     workspace_id: Option<WorkspaceId>,
 }
 
-/// The next holders who are active members. Index: role_assignments(role_id, id, expires_at, organization_id).
+/// The next holders who are active members.
 async fn holders(
     db: &impl ConnectionTrait,
     tenant: Tenant,
@@ -273,6 +307,14 @@ async fn holders(
     after: i64,
     now: DateTime<Utc>,
 ) -> Result<Vec<Holding>> {
+    let page = all_holders(tenant, role, after, now).order_by_asc(assignment::Column::Id).limit(PAGE);
+    let holding = |row: assignment::Model| Holding { id: row.id, user_id: row.user_id, workspace_id: row.workspace_id };
+    Ok(page.all(db).await?.into_iter().map(holding).collect())
+}
+
+/// The holders who are active members, from a holding on. Index: role_assignments(role_id, id, expires_at,
+/// organization_id).
+fn all_holders(tenant: Tenant, role: RoleId, after: i64, now: DateTime<Utc>) -> Select<assignment::Entity> {
     // Each asked by themselves, which the offset tells: SQLite would collect all who are active for each page. Index:
     // memberships(organization_id, user_id), unique.
     let own =
@@ -286,33 +328,113 @@ async fn holders(
         .limit(1)
         .offset(0)
         .into_query();
-    let rows = tenant
+    tenant
         .find::<assignment::Entity>()
         .filter(assignment::Column::RoleId.eq(role))
         .filter(assignment::Column::Id.gt(after))
         .filter(assignment::live(now))
         .filter(Expr::exists(active))
-        .order_by_asc(assignment::Column::Id)
-        .limit(PAGE)
-        .all(db)
-        .await?;
-    let holding = |row: assignment::Model| Holding { id: row.id, user_id: row.user_id, workspace_id: row.workspace_id };
-    Ok(rows.into_iter().map(holding).collect())
 }
 
-/// The next active members. Index: memberships(organization_id, user_id), unique.
-async fn members(db: &impl ConnectionTrait, tenant: Tenant, after: UserId) -> Result<Vec<UserId>> {
-    Ok(tenant
-        .find::<member::Entity>()
+/// People who hold the same roles, as far as these count in the place; how many they are.
+struct Alike {
+    workspace_id: Option<WorkspaceId>,
+    held: Vec<Held>,
+    count: u64,
+}
+
+/// The holders from a holding on, by the place in which they hold the role and what else they hold that counts there.
+async fn alike_holders(
+    db: &impl ConnectionTrait,
+    tenant: Tenant,
+    role: RoleId,
+    after: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Alike>> {
+    use assignment::{Column, Entity};
+    let same_place = Expr::col((BESIDE, Column::WorkspaceId)).equals((Entity, Column::WorkspaceId));
+    let held = held_beside(tenant, (Entity, Column::UserId).into_column_ref(), same_place, now);
+    let each = all_holders(tenant, role, after, now).select_only().column(Column::WorkspaceId).expr_as(held, HELD);
+    counted(db, each.into_query()).await
+}
+
+/// The active members from one on, by what they hold in the whole organization and in the workspaces.
+async fn alike_members(
+    db: &impl ConnectionTrait,
+    tenant: Tenant,
+    workspaces: &[WorkspaceId],
+    after: UserId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Alike>> {
+    use member::{Column, Entity};
+    let there = Expr::col((BESIDE, assignment::Column::WorkspaceId)).is_in(workspaces.iter().copied());
+    let held = held_beside(tenant, (Entity, Column::UserId).into_column_ref(), there, now);
+    let each = all_members(tenant, after)
         .select_only()
-        .column(member::Column::UserId)
+        .expr_as(Expr::cust("CAST(NULL AS BIGINT)"), "workspace_id")
+        .expr_as(held, HELD);
+    counted(db, each.into_query()).await
+}
+
+/// The name of the inner table where assignments are looked up beside somebody.
+const BESIDE: &str = "beside";
+/// The column with what [`held_beside`] finds.
+const HELD: &str = "held";
+
+/// What a person of the query around holds in the whole organization and in such a place, as one text: `4@,12@7` are role 4 and,
+/// in workspace 7, role 12. Index: role_assignments(user_id, organization_id).
+fn held_beside(tenant: Tenant, person: ColumnRef, place: Expr, now: DateTime<Utc>) -> Expr {
+    use assignment::{Column, Entity};
+    let of = |column: Column| Expr::col((BESIDE, column));
+    let held = Sql::select()
+        .expr(Expr::cust(
+            "string_agg(CAST(beside.role_id AS TEXT) || '@' || COALESCE(CAST(beside.workspace_id AS TEXT), ''), ',' \
+             ORDER BY beside.role_id, beside.workspace_id)",
+        ))
+        .from_as(Entity, BESIDE)
+        .and_where(of(Column::UserId).eq(Expr::Column(person)))
+        .and_where(of(Column::OrganizationId).eq(tenant.organization_id()))
+        .and_where(of(Column::ExpiresAt).is_null().or(of(Column::ExpiresAt).gt(now)))
+        .and_where(of(Column::WorkspaceId).is_null().or(place))
+        .to_owned();
+    Expr::SubQuery(None, Box::new(held.into()))
+}
+
+/// How many rows there are of each place and what is held there.
+async fn counted(db: &impl ConnectionTrait, each: SelectStatement) -> Result<Vec<Alike>> {
+    let statement = Sql::select()
+        .columns(["workspace_id", HELD])
+        .expr(Expr::col(Asterisk).count())
+        .from_subquery(each, "each_one")
+        .group_by_columns(["workspace_id", HELD])
+        .to_owned();
+    let alike = |row: QueryResult| -> Result<Alike> {
+        let (held, count): (Option<String>, i64) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let held = held.iter().flat_map(|held| held.split(',')).filter_map(holding_of).collect();
+        Ok(Alike { workspace_id: row.try_get_by_index(0)?, held, count: count.unsigned_abs() })
+    };
+    db.query_all(&statement).await?.into_iter().map(alike).collect()
+}
+
+/// `12@7`, as [`held_beside`] writes it.
+fn holding_of(text: &str) -> Option<Held> {
+    let (role, place) = text.split_once('@')?;
+    let place = if place.is_empty() { None } else { Some(WorkspaceId(place.parse().ok()?)) };
+    Some((RoleId(role.parse().ok()?), place))
+}
+
+/// The next active members.
+async fn members(db: &impl ConnectionTrait, tenant: Tenant, after: UserId) -> Result<Vec<UserId>> {
+    let page = all_members(tenant, after).select_only().column(member::Column::UserId);
+    Ok(page.order_by_asc(member::Column::UserId).limit(PAGE).into_tuple().all(db).await?)
+}
+
+/// The active members from one on. Index: memberships(organization_id, user_id), unique.
+fn all_members(tenant: Tenant, after: UserId) -> Select<member::Entity> {
+    tenant
+        .find::<member::Entity>()
         .filter(member::Column::Status.eq(Status::Active))
         .filter(member::Column::UserId.gt(after))
-        .order_by_asc(member::Column::UserId)
-        .limit(PAGE)
-        .into_tuple()
-        .all(db)
-        .await?)
 }
 
 /// All roles that count of the people, the one in question too.
@@ -321,7 +443,7 @@ async fn held_by(
     tenant: Tenant,
     users: impl Iterator<Item = UserId>,
     now: DateTime<Utc>,
-) -> Result<BTreeMap<UserId, Vec<(RoleId, Option<WorkspaceId>)>>> {
+) -> Result<BTreeMap<UserId, Vec<Held>>> {
     use assignment::Column;
     let users: BTreeSet<UserId> = users.collect();
     // Index: role_assignments(user_id, organization_id).
@@ -342,14 +464,13 @@ async fn held_by(
 }
 
 /// Reads the permissions of the roles that were not met before.
-async fn learn(
+async fn learn<'a>(
     db: &impl ConnectionTrait,
     tenant: Tenant,
-    held: &BTreeMap<UserId, Vec<(RoleId, Option<WorkspaceId>)>>,
+    met: impl Iterator<Item = &'a Held>,
     known: &mut BTreeMap<RoleId, PermissionSet>,
 ) -> Result<()> {
-    let met = held.values().flatten().map(|(role, _)| *role);
-    let unknown: BTreeSet<RoleId> = met.filter(|role| !known.contains_key(role)).collect();
+    let unknown: BTreeSet<RoleId> = met.map(|(role, _)| *role).filter(|role| !known.contains_key(role)).collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -388,7 +509,7 @@ mod tests {
     const OTHER: RoleId = RoleId(2);
     const LAB: Option<WorkspaceId> = Some(WorkspaceId(7));
 
-    fn effect(place: Option<WorkspaceId>, held: &[(RoleId, Option<WorkspaceId>)]) -> (PermissionSet, PermissionSet) {
+    fn effect(place: Option<WorkspaceId>, held: &[Held]) -> (PermissionSet, PermissionSet) {
         let change = Change::between(&[StorageRead, PromptRead].into(), &[StorageRead, PolicyRead, AuditRead].into());
         let known = BTreeMap::from([(ROLE, [StorageRead, PromptRead].into()), (OTHER, [PromptRead, AuditRead].into())]);
         let effect = change.for_holder(ROLE, place, held, None, &known);

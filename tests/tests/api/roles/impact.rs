@@ -1,6 +1,6 @@
 //! `POST /api/v1/roles/{role_id}/impact`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Organization, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{PATH, custom, give, suspend, workspace};
@@ -11,6 +11,7 @@ on_both_databases! {
     who_has_it_through_a_public_workspace_is_counted;
     an_empty_list_stands_for_deletion;
     more_holders_than_are_named_are_counted;
+    more_members_of_a_public_workspace_than_are_named_are_counted;
     wrong_roles_and_strangers_are_told_nothing;
 }
 
@@ -144,6 +145,64 @@ async fn an_empty_list_stands_for_deletion(server: &Server) {
 async fn more_holders_than_are_named_are_counted(server: &Server) {
     let acme = server.organization("Acme").await;
     let role = custom(&acme, "Crowd", &["policy.read"]).await;
+    crowd(server, &acme).await;
+    hold(server, &acme, role, None, 1).await;
+    let path = format!("{PATH}/{role}/impact");
+    let gone = json!({"permissions": []});
+    let told = async || {
+        let data = acme.owner.client.post(&path, gone.clone()).await.ok();
+        (data["affected_count"].as_i64().unwrap(), data["affected_users"].as_array().unwrap().len())
+    };
+    assert_eq!(told().await, (1200, 100));
+    let page = acme.owner.client.get(&format!("{PATH}/{role}/assignments?skip=1150")).await.ok();
+    assert_eq!((&page["total_count"], page["assignments"].as_array().unwrap().len()), (&json!(1200), 50));
+
+    // Every third has the same by another role; what counts in a workspace alone covers nothing elsewhere.
+    let (reader, lab) = (custom(&acme, "Reader", &["policy.read"]).await, workspace(&acme, "Lab").await);
+    hold(server, &acme, reader, Some(lab), 2).await;
+    assert_eq!(told().await, (1200, 100));
+    hold(server, &acme, reader, None, 3).await;
+    assert_eq!(told().await, (800, 100));
+    // In the place it does; who holds the role everywhere is counted once.
+    hold(server, &acme, role, Some(lab), 4).await;
+    assert_eq!(told().await, (800, 100));
+    server.execute(&format!("DELETE FROM role_assignments WHERE role_id = {role} AND workspace_id IS NULL")).await;
+    assert_eq!(told().await, (0, 0));
+    server.execute(&format!("DELETE FROM role_assignments WHERE role_id = {reader} AND workspace_id = {lab}")).await;
+    assert_eq!(told().await, (200, 100));
+}
+
+async fn more_members_of_a_public_workspace_than_are_named_are_counted(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let guest = custom(&acme, "Guest", &["storage.write"]).await;
+    crowd(server, &acme).await;
+    let path = format!("{PATH}/{guest}/impact");
+    let told = async || {
+        let data = acme.owner.client.post(&path, json!({"permissions": []})).await.ok();
+        (data["affected_count"].as_i64().unwrap(), data["affected_users"].as_array().unwrap().len())
+    };
+    let mut places = Vec::new();
+    for name in ["Lab", "Annex"] {
+        let place = workspace(&acme, name).await;
+        let settings = json!({"settings": {"allow_public_access": true, "default_role_id": guest}});
+        acme.owner.client.put(&format!("/api/v1/workspaces/{place}/settings"), settings).await.ok();
+        places.push(place);
+    }
+    // The Viewer too, in both.
+    assert_eq!(told().await, (2402, 100));
+    let writer = custom(&acme, "Writer", &["storage.write"]).await;
+    hold(server, &acme, writer, Some(places[0]), 2).await;
+    assert_eq!(told().await, (1802, 100));
+    hold(server, &acme, writer, None, 3).await;
+    assert_eq!(told().await, (1202, 100));
+    // Who was given the role is counted as its holder, everywhere once and nowhere else.
+    server.execute(&format!("DELETE FROM role_assignments WHERE role_id = {writer}")).await;
+    hold(server, &acme, guest, None, 4).await;
+    assert_eq!(told().await, (300 + 2 * 900 + 2, 100));
+}
+
+/// 1,200 more members, who hold no role.
+async fn crowd(server: &Server, acme: &Organization) {
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)";
     let like = format!("FROM n CROSS JOIN users WHERE users.id = {}", acme.viewer.id);
     let columns = "profile, user_metadata, is_system_admin, login_count, created_at, updated_at";
@@ -155,18 +214,21 @@ async fn more_holders_than_are_named_are_counted(server: &Server) {
              FROM users WHERE display_name LIKE 'Crowd %'",
             acme.id
         ),
-        format!(
-            "INSERT INTO role_assignments (organization_id, user_id, role_id, assigned_at) \
-             SELECT {}, id, {role}, created_at FROM users WHERE display_name LIKE 'Crowd %'",
-            acme.id
-        ),
     ] {
         server.execute(&sql).await;
     }
-    let data = acme.owner.client.post(&format!("{PATH}/{role}/impact"), json!({"permissions": []})).await.ok();
-    assert_eq!((&data["affected_count"], data["affected_users"].as_array().unwrap().len()), (&json!(1200), 100));
-    let page = acme.owner.client.get(&format!("{PATH}/{role}/assignments?skip=1150")).await.ok();
-    assert_eq!((&page["total_count"], page["assignments"].as_array().unwrap().len()), (&json!(1200), 50));
+}
+
+/// Gives the role to each of so many of the crowd, in the whole organization or in a workspace.
+async fn hold(server: &Server, acme: &Organization, role: i64, workspace: Option<i64>, each: i64) {
+    let place = workspace.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
+    let sql = format!(
+        "INSERT INTO role_assignments (organization_id, user_id, role_id, workspace_id, assigned_at) \
+         SELECT {}, id, {role}, CAST({place} AS BIGINT), created_at FROM users \
+         WHERE display_name LIKE 'Crowd %' AND CAST(substr(display_name, 7) AS BIGINT) % {each} = 0",
+        acme.id
+    );
+    server.execute(&sql).await;
 }
 
 async fn wrong_roles_and_strangers_are_told_nothing(server: &Server) {
