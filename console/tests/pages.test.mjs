@@ -187,6 +187,11 @@ for (const theme of ["light", "dark"]) {
         await page.getByRole("button", { name: "New schedule" }).click();
         await page.getByLabel("How often").selectOption("week");
         await look(page, "/questions/1, its dialog of a schedule", theme, found);
+        await page.setViewportSize({ width: 1440, height: 900 });
+        await go(page, "/sources/2");
+        await page.getByRole("button", { name: "What is in the columns" }).click();
+        await page.getByText(/^From (all|the first) /).waitFor();
+        await look(page, "/sources/2, what is in its columns", theme, found);
         assert.deepEqual(found, []);
         assert.deepEqual(heard, []);
     });

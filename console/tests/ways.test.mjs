@@ -669,6 +669,41 @@ test("a column is tagged, and keeps the tags that it has", (context) =>
         await row(/geo\.region Confirmed/).waitFor();
     }));
 
+test("what is in the columns is told as far as one may see it", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.goto(`${server.url}/sources/2`);
+        // As a server answers where a policy counts queries.
+        await page.route("**/statistics?*", (route) => {
+            const error = {
+                code: "QUERY_LIMIT_EXCEEDED",
+                message: "A policy allows 2 queries an hour, and they are used up.",
+                request_id: "r1",
+            };
+            return route.fulfill({ status: 429, json: { success: false, error } });
+        });
+        await page.getByRole("button", { name: "What is in the columns" }).click();
+        await page.getByText("A policy allows 2 queries an hour, and they are used up.").waitFor();
+        const columns = page.getByRole("region", { name: "Columns of customers" });
+        assert.equal(await columns.getByRole("columnheader", { name: "Missing" }).count(), 0);
+        await page.unroute("**/statistics?*");
+        await page.getByRole("button", { name: "Try again" }).click();
+        await page.getByText(/^From (all|the first) [\d,]+ rows that you may see/).waitFor();
+
+        const cells = async (name) => {
+            const row = columns.getByRole("row", { name: new RegExp(`^${name} `) });
+            return (await row.getByRole("cell").allTextContents()).map((text) => text.trim());
+        };
+        // The rows of other regions are not there, and what is masked says so and no more.
+        assert.deepEqual((await cells("region")).slice(2, 5), ["none", "1", "EU100 %"]);
+        assert.deepEqual((await cells("salary")).slice(2), ["", "", "", "Masked for you"]);
+        assert.equal(await columns.getByText("@").count(), 0);
+
+        // It is put away as it came.
+        await page.getByRole("button", { name: "What is in the columns", pressed: true }).click();
+        await columns.getByRole("columnheader", { name: "Missing" }).waitFor({ state: "hidden" });
+    }));
+
 test("every refused row of an import is told", (context) =>
     visit(context, async (page) => {
         const rows = 1001;

@@ -4,15 +4,13 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp, EyeOff } from "lucide-react";
 import { type KeyboardEvent, useMemo, useRef, useState } from "react";
+import { type Cell, asText, shown } from "./cell";
 import { copy } from "./clipboard";
 
+export type { Cell } from "./cell";
 export type GridColumn = { name: string; type: string; masked: boolean };
-export type Cell = string | number | boolean | null | object;
 
 const isNumber = (type: string) => /int|float|double|decimal|numeric|real/i.test(type);
-const shown = (value: Cell | undefined) =>
-    value == null ? "NULL" : typeof value === "object" ? JSON.stringify(value) : String(value);
-const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 6, useGrouping: false });
 
 export function Grid({ columns, rows, label }: { columns: GridColumn[]; rows: Cell[][]; label: string }) {
     const scroller = useRef<HTMLDivElement>(null);
@@ -142,7 +140,7 @@ export function Grid({ columns, rows, label }: { columns: GridColumn[]; rows: Ce
                                     style={{ width: widths[index] }}
                                     title={shown(value)}
                                 >
-                                    {typeof value === "number" ? numbers.format(value) : shown(value)}
+                                    {asText(value)}
                                 </div>
                             );
                         })}

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::{
     parser::Parser,
     tokenizer::{Token, Tokenizer, Whitespace},
 };
+use rivergen_policies::rule::TableName;
 
 use crate::error::QueryError;
 
@@ -89,6 +90,16 @@ pub fn without_literals(sql: &str) -> String {
         other => Some(other.to_string()).filter(|text| !text.contains(holds_value)).unwrap_or_else(|| "?".to_owned()),
     });
     told.collect()
+}
+
+/// A name as a statement has it, whatever letters are in it.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The same of a table, with its source and its schema.
+pub fn quoted_table(name: &TableName) -> String {
+    [&name.catalog, &name.schema, &name.table].map(|part| quoted(part)).join(".")
 }
 
 fn holds_value(c: char) -> bool {
@@ -288,5 +299,14 @@ mod tests {
             let words = without_literals(sql);
             assert_eq!(words.split_whitespace().collect::<Vec<_>>().join(" "), told, "{sql}");
         }
+    }
+
+    #[test]
+    fn a_quoted_name_is_one_name_whatever_is_in_it() {
+        let name = TableName { catalog: "crm".into(), schema: "a.b".into(), table: "x\" FROM y; --".into() };
+        let accepted = accept(&format!("SELECT {} FROM {}", quoted("Straße, \"2\""), quoted_table(&name))).unwrap();
+        let parts: Vec<&str> =
+            accepted.relations[0].0.iter().map(|part| part.as_ident().unwrap().value.as_str()).collect();
+        assert_eq!((accepted.relations.len(), parts), (1, vec!["crm", "a.b", "x\" FROM y; --"]));
     }
 }

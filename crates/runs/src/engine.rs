@@ -34,12 +34,16 @@ use rivergen_sources::{Sources, source};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    answers::{Answers, Asked},
+    answers::{Answers, Asked, Known},
     catalogue::{Catalogue, CatalogueTable, governance},
     hash_key,
     places::{Capacity, Place, Places},
     running::{Cancellable, Running},
+    sample::Sampled,
 };
+
+/// What a value weighs as JSON, for each byte that it has in the engine.
+const JSON_FACTOR: u64 = 4;
 
 /// What an operator may set for all queries.
 #[derive(Debug, Clone)]
@@ -82,7 +86,8 @@ pub struct Engine {
     pub(crate) places: Places,
     pub(crate) running: Running,
     pub(crate) threads: QueryThreads,
-    answers: Answers,
+    answers: Answers<RunAnswer>,
+    samples: Answers<Sampled>,
     pub(crate) hash_keys: hash_key::HashKeys,
 }
 
@@ -100,7 +105,7 @@ pub struct Run<'a> {
     /// May only lower the limits.
     pub max_rows: Option<u64>,
     pub timeout: Option<Duration>,
-    /// A page that was computed so long ago at most does, if the caller may see the same.
+    /// A page or a sample that was computed so long ago at most does, if the caller may see the same.
     pub max_age: Option<Duration>,
 }
 
@@ -111,6 +116,8 @@ pub enum Form {
     Page,
     /// A stream of bytes.
     Download,
+    /// Not at all: something is computed of the rows, batch by batch.
+    Sample,
 }
 
 /// What a run answered.
@@ -155,10 +162,13 @@ impl Engine {
     ) -> Self {
         let places = Places::new(settings.capacity);
         let running = Running::new(platform.db.bus());
-        let answers = Answers::new(settings.answers_bytes);
+        let for_samples = settings.answers_bytes / 8;
+        let of_page = |known: &Known<RunAnswer>| known.byte_count.saturating_mul(JSON_FACTOR);
+        let answers = Answers::new(settings.answers_bytes - for_samples, of_page);
+        let samples = Answers::new(for_samples, |known: &Known<Sampled>| known.answer.bytes());
         let hash_keys = hash_key::HashKeys::new(platform.clone());
         let settings = Arc::new(settings);
-        Self { platform, sources, policies, settings, places, running, threads, answers, hash_keys }
+        Self { platform, sources, policies, settings, places, running, threads, answers, samples, hash_keys }
     }
 
     /// Runs one governed query to its end. Dropping the future cancels it, down to the sources.
@@ -193,7 +203,10 @@ impl Engine {
         let cancellable = self.running.enter(record.query_id, CancellationToken::new());
         let planning = self.plan(caller, tenant, run, &mut record);
         match cancellable.unless_cancelled(planning).await {
-            Ok(plan) => Ok(Started { plan, record, cancellable, answers: self.answers.clone() }),
+            Ok(plan) => {
+                let (answers, samples) = (self.answers.clone(), self.samples.clone());
+                Ok(Started { plan, record, cancellable, answers, samples })
+            }
             Err(error) => {
                 record.end(failed(&error)).await?;
                 Err(error)
@@ -298,7 +311,7 @@ impl Engine {
         let settings = &self.settings;
         let bounds = match form {
             Form::Page => settings.page,
-            Form::Download => settings.download,
+            Form::Download | Form::Sample => settings.download,
         };
         let of_sources = catalogue
             .sources
@@ -337,7 +350,7 @@ pub(crate) struct Plan {
     /// The tables that it reads.
     pub read: Vec<CatalogueTable>,
     /// Under what its answer may be given again.
-    asked: Option<Asked>,
+    pub asked: Option<Asked>,
     /// The client named the number of rows after which the answer is cut.
     may_be_cut: bool,
     pub place: Place,
@@ -360,10 +373,11 @@ impl Plan {
 
 /// A query that is on record and planned. One of its methods ends it.
 pub struct Started {
-    plan: Plan,
-    record: Record,
-    cancellable: Cancellable,
-    answers: Answers,
+    pub(crate) plan: Plan,
+    pub(crate) record: Record,
+    pub(crate) cancellable: Cancellable,
+    answers: Answers<RunAnswer>,
+    pub(crate) samples: Answers<Sampled>,
 }
 
 impl Started {
@@ -383,7 +397,7 @@ impl Started {
         }
         let begun = Instant::now();
         let told = ToldColumns::of(&self.plan);
-        let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers } = self;
+        let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers, .. } = self;
         if let Some(known) = asked.as_ref().and_then(|asked| answers.find(asked, record.platform.clock.now())) {
             record.bytes = known.byte_count;
             let answer = RunAnswer { query_id: record.query_id, elapsed: begun.elapsed(), ..known.answer.clone() };
@@ -411,7 +425,8 @@ impl Started {
                     computed_at: None,
                 };
                 if let Some(asked) = asked {
-                    answers.keep(asked, &answer, outcome.byte_count, computed_at);
+                    let known = RunAnswer { computed_at: Some(computed_at), ..answer.clone() };
+                    answers.keep(asked, known, outcome.byte_count, computed_at);
                 }
                 Ok(answer)
             }
@@ -602,7 +617,7 @@ fn of_table(table: &CatalogueTable) -> impl Iterator<Item = Applied> + '_ {
 
 /// The record of a run that has begun. Dropped before its end, it says that the client went away.
 pub(crate) struct Record {
-    platform: Platform,
+    pub(crate) platform: Platform,
     pub(crate) query_id: QueryId,
     applied: Vec<Applied>,
     /// Whether somebody follows how far it is.

@@ -16,6 +16,7 @@ mod places;
 pub mod results;
 pub mod retention;
 mod running;
+mod sample;
 mod seen;
 
 pub use engine::{Bounds, Engine, Estimate, Form, Run, RunAnswer, Settings, Started};

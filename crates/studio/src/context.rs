@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use rivergen_kernel::{Caller, DataSourceId, Error, ErrorCode, Result};
 use rivergen_platform::{Bus, Event, Kept};
 use rivergen_policies::rule::TableName;
+use rivergen_query::statement::{quoted, quoted_table};
 use rivergen_runs::{
     Engine, Form,
     catalogue::{Catalogue, CatalogueTable},
@@ -155,12 +156,9 @@ async fn distinct(
     table: &TableName,
     column: &str,
 ) -> Result<Option<Vec<String>>> {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let (catalog, schema, name, column) =
-        (quoted(&table.catalog), quoted(&table.schema), quoted(&table.table), quoted(column));
+    let (table, column) = (quoted_table(table), quoted(column));
     let most = MOST_VALUES + 1;
-    let sql =
-        format!("SELECT DISTINCT {column} FROM {catalog}.{schema}.{name} WHERE {column} IS NOT NULL LIMIT {most}");
+    let sql = format!("SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT {most}");
     let limits = engine.limits(catalogue, Form::Page, Some(most as u64), Some(LONGEST_LOOK_AT_ONE));
     let answer = match engine.glance(caller, catalogue, &sql, limits).await {
         Ok(Some(answer)) => answer,

@@ -1,15 +1,16 @@
 // The tables of a source, as the person who looks may see them.
 
 import { useQuery } from "@tanstack/react-query";
-import { EyeOff, Filter as FilterIcon, KeyRound, Table2 } from "lucide-react";
+import { EyeOff } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { PAGE, everyPage } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Button, Card, Empty, Problem, SearchBox, Skeleton, count, words } from "../../ui/basics";
+import { Button, Card, Empty, Problem, SearchBox, Skeleton } from "../../ui/basics";
 import { Pager } from "../../ui/list";
 import { Explain } from "../about-answer";
+import { Table } from "./table";
 
 /** Tables on one page. */
 const SIZE = 50;
@@ -110,96 +111,14 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                             </span>
                         </header>
                         {schema.tables.map((table) => (
-                            <details key={table.table_name} open={total === 1}>
-                                <summary>
-                                    <Table2 size={15} aria-hidden />
-                                    <b className="strong">{table.table_name}</b>
-                                    {table.table_type !== "table" && <Badge>{words(table.table_type)}</Badge>}
-                                    {table.rows_filtered && (
-                                        <Badge tone="accent">
-                                            <FilterIcon size={11} aria-hidden />
-                                            Rows filtered
-                                        </Badge>
-                                    )}
-                                    <span className="small soft" style={{ marginLeft: "auto" }}>
-                                        {table.row_count != null && `${count(table.row_count)} rows · `}
-                                        {table.columns?.length ?? 0} columns
-                                    </span>
-                                </summary>
-                                {table.table_comment && (
-                                    <p className="soft" style={{ padding: "8px 16px 0" }}>
-                                        {table.table_comment}
-                                    </p>
-                                )}
-                                <div
-                                    className="table-wrap"
-                                    tabIndex={0}
-                                    role="region"
-                                    aria-label={`Columns of ${table.table_name}`}
-                                >
-                                    <table>
-                                        <thead>
-                                            <tr>
-                                                <th scope="col">Column</th>
-                                                <th scope="col">Type</th>
-                                                <th scope="col">Marks</th>
-                                            </tr>
-                                        </thead>
-                                        <tbody>
-                                            {table.columns?.map((column) => (
-                                                <tr key={column.column_name}>
-                                                    <td>
-                                                        <span className="row" style={{ gap: 6 }}>
-                                                            {column.is_primary_key && (
-                                                                <KeyRound
-                                                                    size={13}
-                                                                    aria-label="Primary key"
-                                                                    style={{ color: "var(--warn)" }}
-                                                                />
-                                                            )}
-                                                            <span className="strong">{column.column_name}</span>
-                                                        </span>
-                                                        {column.column_comment && (
-                                                            <div className="small soft">{column.column_comment}</div>
-                                                        )}
-                                                    </td>
-                                                    <td>
-                                                        <code className="soft">{column.column_type}</code>
-                                                        {!column.is_nullable && (
-                                                            <span className="small soft"> not null</span>
-                                                        )}
-                                                    </td>
-                                                    <td>
-                                                        <span className="row">
-                                                            {column.masked && (
-                                                                <Badge tone="warn">
-                                                                    <EyeOff size={11} aria-hidden />
-                                                                    Masked for you
-                                                                </Badge>
-                                                            )}
-                                                            {column.references && (
-                                                                <Badge>
-                                                                    → {column.references.table_name}.
-                                                                    {column.references.column_name}
-                                                                </Badge>
-                                                            )}
-                                                            {tagsOf(
-                                                                schema.schema_name,
-                                                                table.table_name,
-                                                                column.column_name,
-                                                            ).map((tag) => (
-                                                                <Badge key={tag.tag} tone="accent">
-                                                                    {tag.tag}
-                                                                </Badge>
-                                                            ))}
-                                                        </span>
-                                                    </td>
-                                                </tr>
-                                            ))}
-                                        </tbody>
-                                    </table>
-                                </div>
-                            </details>
+                            <Table
+                                key={table.table_name}
+                                source={id}
+                                schema={schema.schema_name}
+                                table={table}
+                                isOpen={total === 1}
+                                tagsOf={(column) => tagsOf(schema.schema_name, table.table_name, column)}
+                            />
                         ))}
                     </section>
                 ))

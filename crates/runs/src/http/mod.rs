@@ -1,6 +1,6 @@
 //! The operations of data sources that depend on what the caller may see inside them (`query`, `test` with a statement of
-//! the caller's, `schemas`, `drift`), the history of what was run, and those of policies that need what policies are about:
-//! `simulate`, `explain` and `detokenize`.
+//! the caller's, `schemas`, `statistics`, `drift`), the history of what was run, and those of policies that need what
+//! policies are about: `simulate`, `explain` and `detokenize`.
 
 mod detokenize;
 mod drift;
@@ -10,6 +10,7 @@ mod query;
 mod result;
 mod schemas;
 mod simulate;
+mod statistics;
 mod tags;
 mod test;
 
@@ -35,5 +36,6 @@ pub fn operations() -> OpenApiRouter<Engine> {
         .routes(routes!(tags::list_column_tags, tags::set_column_tags))
         .routes(routes!(tags::propose_column_tags))
         .routes(routes!(schemas::get_schemas))
+        .routes(routes!(statistics::get_statistics))
         .routes(routes!(drift::get_drift))
 }

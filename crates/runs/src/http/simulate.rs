@@ -30,7 +30,7 @@ use rivergen_policies::{
     rule::{EffectivePolicy, TableName, TablePattern},
     targets::{Member, NamedTargets, Target},
 };
-use rivergen_query::{JsonAnswer, QueryColumn};
+use rivergen_query::{JsonAnswer, QueryColumn, statement::quoted_table};
 use rivergen_sources::{access::Access, source};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -335,9 +335,7 @@ impl Comparison<'_> {
         if !table.decision.is_allowed() {
             return Ok(None);
         }
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let TableName { catalog, schema, table: name } = &table.name;
-        let from = [catalog, schema, name].map(|part| quoted(part)).join(".");
+        let from = quoted_table(&table.name);
         let tables = others.iter().cloned().chain([table]).collect();
         // All is decided; no rule is asked again.
         let rules = Rules::default();

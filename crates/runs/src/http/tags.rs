@@ -22,7 +22,10 @@ use rivergen_policies::{
     rule::TablePattern,
     tags::{ActiveModel, Column, Entity, Model, Status, is_tag},
 };
-use rivergen_query::mask::column_type;
+use rivergen_query::{
+    mask::column_type,
+    statement::{quoted, quoted_table},
+};
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
     ActiveModelTrait,
@@ -376,10 +379,8 @@ async fn guesses(
         });
     }
     if !looked_at.is_empty() {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let columns: Vec<String> = looked_at.iter().map(|column| quoted(&column.name)).collect();
-        let name = [&table.name.catalog, &table.name.schema, &table.name.table].map(|part| quoted(part)).join(".");
-        let sql = format!("SELECT {} FROM {name} LIMIT {SAMPLE_ROWS}", columns.join(", "));
+        let sql = format!("SELECT {} FROM {} LIMIT {SAMPLE_ROWS}", columns.join(", "), quoted_table(&table.name));
         let run = Run {
             kind: RunKind::Sql,
             sources: vec![source.clone()],

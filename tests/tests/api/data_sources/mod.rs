@@ -16,6 +16,7 @@ mod query_result;
 mod restore;
 mod retries;
 mod schemas;
+mod statistics;
 mod test;
 mod tunnel;
 mod types;

@@ -52,6 +52,7 @@ pub const ENTRIES: &[Entry] = &[
         |_| json!({"username": "somebody"}),
     ),
     entry("GET /api/v1/data-sources/{data_source_id}/schemas", Members, nothing),
+    entry("GET /api/v1/data-sources/{data_source_id}/statistics", Members, nothing),
     entry("GET /api/v1/data-sources/{data_source_id}/health", Members, nothing),
     entry("GET /api/v1/data-sources/{data_source_id}/drift", Members, nothing),
     entry("GET /api/v1/data-sources/{data_source_id}/discoveries", NotFor("Viewer"), nothing),
