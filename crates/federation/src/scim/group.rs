@@ -18,16 +18,17 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::organization;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait,
-    entity::prelude::*,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
+    answer::{Resource, Shown},
     document,
     error::{Kind, Result, ScimError},
     filter,
-    http::{Preconditions, Provisioner, Shown, gone, require_schema},
+    http::{Preconditions, Provisioner, gone, require_schema},
+    members::{Member, Parts, members_of},
     patch::{self, Op, Operation, Target},
     query, roles,
     schema::{Attribute, GROUP, GROUPS, Place},
@@ -93,115 +94,22 @@ pub mod member {
 
 /// Rows of one statement.
 const BATCH: usize = 500;
-/// Members on one page of a list. One group is shown whole, however many it has.
-const MOST_MEMBERS: u64 = 20_000;
 const LONGEST_NAME: usize = 255;
 
-/// Somebody in a group, as it shows them.
-#[derive(Debug, Clone)]
-pub struct Person {
-    pub user_id: UserId,
-    pub display: Option<String>,
-}
-
 impl Model {
-    /// As SCIM answers it; without `members` where nobody asks for them.
-    pub fn shown(&self, base: &str, members: Option<&[Person]>) -> Shown {
+    /// As SCIM answers it; without members where nobody asks for them.
+    pub fn shown(&self, base: &str, members: Vec<Member>) -> Shown {
         let location = format!("{base}/Groups/{}", self.id);
-        let mut document = json!({
-            "schemas": [GROUP],
-            "id": self.id.to_string(),
-            "displayName": self.display_name,
-            "meta": user::meta("Group", self.created_at, self.updated_at, self.version, &location),
-        });
-        if let Some(external_id) = &self.external_id {
-            document["externalId"] = external_id.as_str().into();
-        }
-        if let Some(members) = members.filter(|members| !members.is_empty()) {
-            document["members"] = members.iter().map(|member| member.shown(base)).collect();
-        }
-        Shown { id: self.id, version: self.version, location, document }
+        let known = [
+            ("schemas", json!([GROUP])),
+            ("id", self.id.to_string().into()),
+            ("displayName", self.display_name.as_str().into()),
+            ("meta", user::meta("Group", self.created_at, self.updated_at, self.version, &location)),
+        ];
+        let external_id = self.external_id.as_deref().map(|id| ("externalId", Value::from(id)));
+        let document = known.into_iter().chain(external_id).map(|(name, value)| (name.to_owned(), value)).collect();
+        Shown { id: self.id, version: self.version, location, resource: Resource { document, members } }
     }
-}
-
-impl Person {
-    fn shown(&self, base: &str) -> Value {
-        let mut member = json!({"value": self.user_id.to_string(), "$ref": format!("{base}/Users/{}", self.user_id),
-            "type": "User"});
-        if let Some(display) = &self.display {
-            member["display"] = display.as_str().into();
-        }
-        member
-    }
-}
-
-/// Who is in these groups, each with the group, in the order of groups. Index: the primary key of scim_group_members.
-async fn people_of(db: &impl ConnectionTrait, groups: &[i64], most: Option<u64>) -> Result<Vec<(i64, Person)>> {
-    let people = member::Entity::find()
-        .select_only()
-        .column(member::Column::GroupId)
-        .column(member::Column::ScimUserId)
-        .column(user::Column::UserId)
-        .expr_as(query::name_of_member(db.get_database_backend()), "name")
-        .join(sea_orm::JoinType::InnerJoin, member::to_user())
-        .filter(member::Column::GroupId.is_in(groups.iter().copied()))
-        .order_by_asc(member::Column::GroupId)
-        .order_by_asc(member::Column::ScimUserId)
-        .limit(most)
-        .into_query();
-    let columns = ["group_id", "scim_user_id", "user_id", "name"];
-    let mut people: Vec<(i64, i64, i64, Option<String>)> = query::rows_at_once(db, people, &columns).await?;
-    people.sort_unstable_by_key(|(group, row, ..)| (*group, *row));
-    let person = |(group, _, user, display)| (group, Person { user_id: UserId(user), display });
-    Ok(people.into_iter().map(person).collect())
-}
-
-/// The members of one group.
-pub async fn members_of(db: &impl ConnectionTrait, group: i64) -> Result<Vec<Person>> {
-    Ok(people_of(db, &[group], None).await?.into_iter().map(|(_, person)| person).collect())
-}
-
-/// The members of the first of these groups: of as many groups as fit on a page, and of one at least. It reads no more rows
-/// than three pages have, whatever the groups hold and however they are ordered, so that it does not grow with them.
-pub async fn members_of_first(db: &impl ConnectionTrait, groups: &[i64]) -> Result<Vec<Vec<Person>>> {
-    let Some(first) = groups.first() else { return Ok(Vec::new()) };
-    let mut members = whole_of_first(db, groups, MOST_MEMBERS).await?;
-    if members.len() < groups.len() && !groups.is_sorted() {
-        // The database began with other ones than the page does: so from its beginning, each time twice as many groups.
-        members.clear();
-        let (mut rest, mut wanted, mut left) = (groups, 1, MOST_MEMBERS);
-        while !rest.is_empty() {
-            let (next, behind) = rest.split_at(Ord::min(wanted, rest.len()));
-            let found = whole_of_first(db, next, left).await?;
-            let is_end = found.len() < next.len();
-            left = left.saturating_sub(found.iter().map(Vec::len).sum::<usize>() as u64);
-            members.extend(found);
-            if is_end {
-                break;
-            }
-            (rest, wanted) = (behind, wanted * 2);
-        }
-    }
-    if members.is_empty() {
-        members.push(members_of(db, *first).await?);
-    }
-    Ok(members)
-}
-
-/// The members of the first of these groups, as far as they are whole where `most` are read of all of them.
-async fn whole_of_first(db: &impl ConnectionTrait, groups: &[i64], most: u64) -> Result<Vec<Vec<Person>>> {
-    let rows = people_of(db, groups, Some(most + 1)).await?;
-    // Where there are more, the last one that was reached is not whole, and those behind it were not reached.
-    let reached = match rows.last() {
-        Some((group, _)) if rows.len() as u64 > most => Some(*group),
-        _ => None,
-    };
-    let mut found: BTreeMap<i64, Vec<Person>> = BTreeMap::new();
-    for (group, person) in rows {
-        found.entry(group).or_default().push(person);
-    }
-    let whole = groups.iter().take_while(|group| reached.is_none_or(|reached| **group < reached));
-    Ok(whole.map(|group| found.remove(group).unwrap_or_default()).collect())
 }
 
 /// What a body says of a group beside its members.
@@ -381,7 +289,11 @@ impl Change<'_> {
     }
 
     /// Those whom a filter in brackets means.
-    async fn passing(&self, attribute: &Attribute, wanted: &scim_v2::filter::ValFilter) -> Result<BTreeSet<i64>> {
+    async fn passing(
+        &self,
+        attribute: &'static Attribute,
+        wanted: &scim_v2::filter::ValFilter,
+    ) -> Result<BTreeSet<i64>> {
         // The one that providers send, without reading everybody.
         if let Some(parts) = filter::equalities(wanted)
             && let [(part, value)] = parts.as_slice()
@@ -389,15 +301,17 @@ impl Change<'_> {
         {
             return Ok(id_of(value).into_iter().collect());
         }
-        // What cannot be read is told where nobody is in it, too.
-        filter::passes(attribute, wanted, &Value::Null)?;
-        let mut passing = BTreeSet::new();
-        for member in members_of(self.tx.conn(), self.group).await? {
-            if filter::passes(attribute, wanted, &member.shown(""))? {
-                passing.insert(member.user_id.0);
-            }
-        }
-        Ok(passing)
+        let db = self.tx.conn();
+        let passing: Vec<i64> = member::Entity::find()
+            .select_only()
+            .column(user::Column::UserId)
+            .join(sea_orm::JoinType::InnerJoin, member::to_user())
+            .filter(member::Column::GroupId.eq(self.group))
+            .filter(query::of_members(db.get_database_backend(), attribute, wanted)?)
+            .into_tuple()
+            .all(db)
+            .await?;
+        Ok(passing.into_iter().collect())
     }
 
     async fn apply(&mut self, facts: &mut Facts, operation: &Operation) -> Result<()> {
@@ -472,7 +386,7 @@ impl Change<'_> {
 }
 
 /// A new group; those who are in it are read where they are wanted.
-pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, with_members: bool) -> Result<Shown> {
+pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, wanted: Option<&Parts>) -> Result<Shown> {
     require_schema(body, GROUP)?;
     let facts = Facts::of(body)?;
     let ids = named(field(body, "members").unwrap_or(&Value::Null))?;
@@ -498,12 +412,12 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, with_m
     let details = json!({"display_name": row.display_name, "members": touched.len()});
     let record = provisioner.record("scim.group.create", details).target("scim_group", row.id);
     finish(provisioner, &tx, touched, false, record).await?;
-    let members = match with_members {
-        true => Some(members_of(tx.conn(), row.id).await?),
-        false => None,
+    let members = match wanted {
+        Some(parts) => members_of(tx.conn(), row.id, parts).await?,
+        None => Vec::new(),
     };
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), members.as_deref()))
+    Ok(row.shown(&provisioner.base(), members))
 }
 
 /// Events for single people of one change.
@@ -539,15 +453,19 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: i64) -> Result<
 }
 
 /// As it is answered; its members are read where they are wanted of this version.
-pub async fn get(provisioner: &Provisioner, id: i64, wants_members: impl FnOnce(i64) -> bool) -> Result<Shown> {
+pub async fn get<'a>(
+    provisioner: &Provisioner,
+    id: i64,
+    wanted: impl FnOnce(i64) -> Option<&'a Parts>,
+) -> Result<Shown> {
     let db = provisioner.platform().db.read();
     // The version first: members that came meanwhile go with an older one, which is asked for again.
     let row = find(db, provisioner.tenant(), id).await?;
-    let members = match wants_members(row.version) {
-        true => Some(members_of(db, id).await?),
-        false => None,
+    let members = match wanted(row.version) {
+        Some(parts) => members_of(db, id, parts).await?,
+        None => Vec::new(),
     };
-    Ok(row.shown(&provisioner.base(), members.as_deref()))
+    Ok(row.shown(&provisioner.base(), members))
 }
 
 /// What a change is to make of a group.
@@ -612,7 +530,7 @@ async fn change(
     let is_renamed = facts.display_name != row.display_name || facts.external_id != row.external_id;
     let is_moved = row.config_id != provisioner.config.id;
     if change.touched.is_empty() && !is_renamed && !is_moved {
-        return Ok(row.shown(&provisioner.base(), None));
+        return Ok(row.shown(&provisioner.base(), Vec::new()));
     }
     if is_renamed || is_moved {
         let (conn, external_id) = (tx.conn(), row.external_id.as_deref());
@@ -639,7 +557,7 @@ async fn change(
     let record = provisioner.record(action, details).target("scim_group", id);
     finish(provisioner, &tx, touched, is_renamed, record).await?;
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), None))
+    Ok(row.shown(&provisioner.base(), Vec::new()))
 }
 
 /// The group goes, and the roles that it gave.

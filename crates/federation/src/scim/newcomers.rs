@@ -42,8 +42,9 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{
+    answer::Shown,
     error::Result,
-    http::{Provisioner, Shown},
+    http::Provisioner,
     user::{self, Pushed, follow, taken},
 };
 use crate::sign_in::roles::of_newcomers;

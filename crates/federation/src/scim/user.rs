@@ -44,11 +44,12 @@ use sea_orm::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    answer::Shown,
     config,
     document::{self, Document},
     error::{Kind, Result, ScimError},
     group,
-    http::{Preconditions, Provisioner, Shown, gone, require_schema},
+    http::{Preconditions, Provisioner, gone, require_schema},
     patch, query,
     schema::{ENTERPRISE, USER, USERS},
 };
@@ -115,7 +116,7 @@ impl Model {
         document.insert("schemas".to_owned(), json!(schemas));
         document.insert("id".to_owned(), self.user_id.to_string().into());
         document.insert("meta".to_owned(), meta("User", self.created_at, self.updated_at, self.version, &location));
-        Shown { id: self.user_id.0, version: self.version, location, document: Value::Object(document) }
+        Shown { id: self.user_id.0, version: self.version, location, resource: document.into() }
     }
 }
 

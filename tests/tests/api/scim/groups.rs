@@ -11,6 +11,7 @@ on_both_databases! {
     a_group_is_made_read_and_deleted;
     members_come_and_go;
     members_are_shown_by_their_names;
+    parts_of_members_are_chosen;
     what_is_no_group_is_refused;
     a_group_gives_its_role_and_takes_it;
     roles_of_people_are_never_touched;
@@ -78,6 +79,43 @@ async fn members_are_shown_by_their_names(server: &Server) {
     assert!(idp.client.get(&format!("/scim/v2/Groups/{empty}")).await.is(200)["members"].is_null());
     let listed = idp.client.get("/scim/v2/Groups").await.is(200);
     assert_eq!(listed["Resources"][0]["members"], json!(shown));
+}
+
+async fn parts_of_members_are_chosen(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let (ada, bob) = (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await);
+    let id = idp.group("Research", &[&ada, &bob]).await;
+    let values = json!([{"value": ada}, {"value": bob}]);
+    let names = json!([{"display": "ada@acme.example"}, {"display": "bob@acme.example"}]);
+    for (query, shown, is_named) in [
+        ("attributes=members.value", &values, false),
+        ("attributes=displayName,members.DISPLAY", &names, true),
+        ("excludedAttributes=members.$ref,members.type,members.display", &values, false),
+        ("excludedAttributes=members.$ref,members.type,members.value", &names, true),
+        ("excludedAttributes=members", &Value::Null, false),
+        ("attributes=displayName", &Value::Null, false),
+    ] {
+        let (one, asked) = server.statements(idp.client.get(&format!("/scim/v2/Groups/{id}?{query}"))).await;
+        let (all, asked_of_all) = server.statements(idp.client.get(&format!("/scim/v2/Groups?{query}"))).await;
+        let (one, all) = (one.is(200), all.is(200));
+        assert_eq!((&one["members"], &one["displayName"]), (shown, &all["Resources"][0]["displayName"]), "{query}");
+        assert_eq!(all["Resources"][0], one, "{query}");
+        // What is not answered is not even read.
+        for asked in [asked, asked_of_all] {
+            let of_members: Vec<&String> = asked.iter().filter(|sql| sql.contains("scim_group_members")).collect();
+            assert_eq!(of_members.len(), usize::from(!shown.is_null()), "{query}: {of_members:?}");
+            let names = of_members.iter().filter(|sql| sql.contains("member_name") || sql.contains("json_extract"));
+            assert_eq!(names.count(), usize::from(is_named), "{query}: {of_members:?}");
+        }
+    }
+    // So is it where a change answers the group.
+    let add = super::patch(json!([{"op": "replace", "path": "displayName", "value": "Science"}]));
+    let path = format!("/scim/v2/Groups/{id}?attributes=members.value");
+    assert_eq!(idp.client.patch(&path, add).await.is(200)["members"], values);
+    assert_eq!(idp.client.put(&path, group("Science", &[&ada, &bob])).await.is(200)["members"], values);
+    let made = idp.client.post("/scim/v2/Groups?attributes=members.display", group("Other", &[&ada])).await.is(201);
+    assert_eq!(made["members"], json!([{"display": "ada@acme.example"}]));
 }
 
 async fn members_come_and_go(server: &Server) {
