@@ -246,9 +246,20 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     document::bounded(&document)?;
     let facts = Facts::of(&document)?;
     let person = Arc::new(Pushed { provisioner: provisioner.clone(), document, facts });
-    match provisioner.federation.newcomers.admit(&person).await? {
+    match admit(&person).await {
+        // The role that they get was deleted at this moment, or elsewhere and this node has not heard of it yet.
+        Err(error) if error.refers_to_what_is_gone() => {
+            provisioner.federation.newcomers.forget(&provisioner.config);
+            admit(&person).await
+        }
+        admitted => admitted,
+    }
+}
+
+async fn admit(person: &Arc<Pushed>) -> Result<Shown> {
+    match person.provisioner.federation.newcomers.admit(person).await? {
         Some(shown) => Ok(shown),
-        None => take_over(&person).await,
+        None => take_over(person).await,
     }
 }
 

@@ -1,10 +1,10 @@
 //! `/scim/v2/Groups` and `/scim/v2/Groups/{scim_group_id}`
 
-use rivergen_tests::{Backend, Server, eventually, on_both_databases};
+use rivergen_tests::{Backend, Server, on_both_databases};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{GROUP, Provider, ScimAnswer, group, many_users, put_into, roles_of};
+use super::{GROUP, Provider, ScimAnswer, group, many_users, put_into, roles_of, somebody_waits};
 use crate::roles::custom;
 
 on_both_databases! {
@@ -277,11 +277,7 @@ async fn a_purge_and_a_change_of_a_group_do_not_block_each_other(server: &Server
     }
     let identity = server.tenancy.identity.clone();
     let purge = tokio::spawn(async move { rivergen_identity::account::delete::purge(&identity).await });
-    if server.backend == Backend::Postgres {
-        let waiting =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("the purge, waiting", async || (server.count(waiting).await > 0).then_some(())).await;
-    }
+    somebody_waits(server).await;
     let member = format!("SELECT id FROM scim_users WHERE user_id = {ada}");
     let taken = format!("DELETE FROM scim_group_members WHERE group_id = {id} AND scim_user_id = ({member})");
     tx.conn().execute_unprepared(&taken).await.unwrap();
