@@ -18,7 +18,7 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::organization;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, entity::prelude::*,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, QueryTrait, entity::prelude::*,
 };
 use serde_json::{Map, Value, json};
 
@@ -66,7 +66,7 @@ impl TenantOwned for Entity {
 /// Who is in which group.
 pub mod member {
     use chrono::{DateTime, Utc};
-    use sea_orm::{RelationDef, entity::prelude::*};
+    use sea_orm::{Condition, RelationDef, entity::prelude::*};
 
     use crate::scim::{group, user};
 
@@ -85,6 +85,11 @@ pub mod member {
 
     pub fn to_user() -> RelationDef {
         Entity::belongs_to(user::Entity).from(Column::ScimUserId).to(user::Column::Id).into()
+    }
+
+    /// From a user, where they are in this group.
+    pub fn in_group(group: i64) -> RelationDef {
+        to_user().rev().on_condition(move |_, _| Condition::all().add(Column::GroupId.eq(group)))
     }
 
     pub fn to_group() -> RelationDef {
@@ -171,90 +176,80 @@ fn id_of(member: &Value) -> Result<i64> {
     id.ok_or_else(|| ScimError::value("A member's value is the id of a user."))
 }
 
-/// Those of the ids that are users of the organization, each with the id of its row. Index:
-/// scim_users(organization_id, user_id), unique.
-async fn rows_of(db: &impl ConnectionTrait, tenant: Tenant, ids: &BTreeSet<i64>) -> Result<BTreeMap<i64, i64>> {
-    let mut found = BTreeMap::new();
-    let ids: Vec<i64> = ids.iter().copied().collect();
-    for ids in ids.chunks(BATCH) {
-        let rows: Vec<(i64, i64)> = tenant
-            .find::<user::Entity>()
-            .select_only()
-            .column(user::Column::UserId)
-            .column(user::Column::Id)
-            .filter(user::Column::UserId.is_in(ids.iter().copied()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        found.extend(rows);
-    }
-    Ok(found)
-}
-
 fn taken(error: DbErr) -> ScimError {
     if is_unique_violation(&error) { ScimError::taken("externalId") } else { error.into() }
 }
 
-/// A group that is being changed, in a transaction that holds it.
+/// A group that is being changed, in a transaction that holds it. What operations ask for is gathered, so that a thousand of
+/// them take the statements of one.
 struct Change<'a> {
     tx: &'a Transaction,
     tenant: Tenant,
     group: i64,
     now: DateTime<Utc>,
+    /// Who is to be in it, or not; the last word counts.
+    wished: BTreeMap<i64, bool>,
+    /// Whether nobody else is to be in it.
+    is_whole: bool,
+    /// Whoever was to be in it once: all of them are users.
+    named: BTreeSet<i64>,
     /// Who came or went.
     touched: BTreeSet<UserId>,
 }
 
-impl Change<'_> {
+/// A user of the organization: the id of their row, and whether they are in the group.
+struct Known {
+    row: i64,
+    is_in: bool,
+}
+
+impl<'a> Change<'a> {
+    fn new(tx: &'a Transaction, tenant: Tenant, group: i64, now: DateTime<Utc>) -> Self {
+        let (wished, named, touched) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { tx, tenant, group, now, wished, is_whole: false, named, touched }
+    }
+
     /// Those who are in it already stay.
-    async fn add(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let rows = rows_of(self.tx.conn(), self.tenant, ids).await?;
-        if let Some(unknown) = ids.iter().find(|id| !rows.contains_key(id)) {
-            return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
-        }
-        let known = self.present(&rows).await?;
-        let new: Vec<(i64, i64)> = rows.into_iter().filter(|(_, row)| !known.contains(row)).collect();
-        for new in new.chunks(BATCH) {
-            let rows = new.iter().map(|(_, row)| member::ActiveModel {
-                group_id: Set(self.group),
-                scim_user_id: Set(*row),
-                added_at: Set(self.now),
-            });
-            member::Entity::insert_many(rows).exec_without_returning(self.tx.conn()).await?;
-        }
-        self.touched.extend(new.into_iter().map(|(id, _)| UserId(id)));
-        Ok(())
+    fn add(&mut self, ids: BTreeSet<i64>) {
+        self.wished.extend(ids.iter().map(|id| (*id, true)));
+        self.named.extend(ids);
     }
 
     /// Those who are not in it are passed over: providers say more than once that somebody left.
-    async fn remove(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let mut rows = rows_of(self.tx.conn(), self.tenant, ids).await?;
-        let known = self.present(&rows).await?;
-        rows.retain(|_, row| known.contains(row));
-        self.take(rows).await
+    fn remove(&mut self, ids: BTreeSet<i64>) {
+        self.wished.extend(ids.into_iter().map(|id| (id, false)));
     }
 
-    /// Those of the rows, by users, that are in it. The group is held, so they stay. Index: the primary key.
-    async fn present(&self, rows: &BTreeMap<i64, i64>) -> Result<BTreeSet<i64>> {
-        let mut present = BTreeSet::new();
-        let rows: Vec<i64> = rows.values().copied().collect();
-        for rows in rows.chunks(BATCH) {
-            let found: Vec<i64> = member::Entity::find()
-                .select_only()
-                .column(member::Column::ScimUserId)
-                .filter(member::Column::GroupId.eq(self.group))
-                .filter(member::Column::ScimUserId.is_in(rows.iter().copied()))
-                .into_tuple()
-                .all(self.tx.conn())
-                .await?;
-            present.extend(found);
+    /// These, and nobody else.
+    fn replace(&mut self, ids: BTreeSet<i64>) {
+        self.wished.clear();
+        self.is_whole = true;
+        self.add(ids);
+    }
+
+    /// Does what is wished so far.
+    async fn carry_out(&mut self) -> Result<()> {
+        let (wished, named) = (std::mem::take(&mut self.wished), std::mem::take(&mut self.named));
+        let is_whole = std::mem::take(&mut self.is_whole);
+        let mut known = match is_whole {
+            true => self.members().await?,
+            false => BTreeMap::new(),
+        };
+        let unknown: BTreeSet<i64> =
+            wished.keys().chain(&named).copied().filter(|id| !known.contains_key(id)).collect();
+        known.extend(self.users(unknown).await?);
+        if let Some(unknown) = named.iter().find(|id| !known.contains_key(id)) {
+            return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
         }
-        Ok(present)
-    }
-
-    /// Takes users out who are in it, by their rows.
-    async fn take(&mut self, rows: BTreeMap<i64, i64>) -> Result<()> {
-        let gone: Vec<i64> = rows.values().copied().collect();
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        for (id, Known { row, is_in }) in known {
+            match (is_in, wished.get(&id).copied().unwrap_or(is_in && !is_whole)) {
+                (false, true) => new.push(row),
+                (true, false) => gone.push(row),
+                _ => continue,
+            }
+            self.touched.insert(UserId(id));
+        }
         for rows in gone.chunks(BATCH) {
             member::Entity::delete_many()
                 .filter(member::Column::GroupId.eq(self.group))
@@ -262,35 +257,56 @@ impl Change<'_> {
                 .exec(self.tx.conn())
                 .await?;
         }
-        self.touched.extend(rows.into_keys().map(UserId));
+        for rows in new.chunks(BATCH) {
+            let rows = rows.iter().map(|row| member::ActiveModel {
+                group_id: Set(self.group),
+                scim_user_id: Set(*row),
+                added_at: Set(self.now),
+            });
+            member::Entity::insert_many(rows).exec_without_returning(self.tx.conn()).await?;
+        }
         Ok(())
     }
 
-    /// Everybody who is in it, with their rows.
-    async fn members(&self) -> Result<BTreeMap<i64, i64>> {
-        let rows: Vec<(i64, i64)> = member::Entity::find()
+    /// Those of the ids that are users of the organization. The group is held, so that whether they are in it stays so.
+    /// Indexes: scim_users(organization_id, user_id), unique; the primary key of scim_group_members.
+    async fn users(&self, ids: BTreeSet<i64>) -> Result<BTreeMap<i64, Known>> {
+        let mut found = BTreeMap::new();
+        let ids: Vec<i64> = ids.into_iter().collect();
+        for ids in ids.chunks(BATCH) {
+            let rows: Vec<(i64, i64, Option<i64>)> = self
+                .tenant
+                .find::<user::Entity>()
+                .select_only()
+                .column(user::Column::UserId)
+                .column(user::Column::Id)
+                .column(member::Column::GroupId)
+                .join(sea_orm::JoinType::LeftJoin, member::in_group(self.group))
+                .filter(user::Column::UserId.is_in(ids.iter().copied()))
+                .into_tuple()
+                .all(self.tx.conn())
+                .await?;
+            found.extend(rows.into_iter().map(|(id, row, group)| (id, Known { row, is_in: group.is_some() })));
+        }
+        Ok(found)
+    }
+
+    /// Everybody who is in it.
+    async fn members(&self) -> Result<BTreeMap<i64, Known>> {
+        let rows = member::Entity::find()
             .select_only()
             .column(user::Column::UserId)
             .column(member::Column::ScimUserId)
             .join(sea_orm::JoinType::InnerJoin, member::to_user())
             .filter(member::Column::GroupId.eq(self.group))
-            .into_tuple()
-            .all(self.tx.conn())
-            .await?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// These, and nobody else.
-    async fn replace(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let before = self.members().await?;
-        let new: BTreeSet<i64> = ids.iter().copied().filter(|id| !before.contains_key(id)).collect();
-        self.take(before.into_iter().filter(|(id, _)| !ids.contains(id)).collect()).await?;
-        self.add(&new).await
+            .into_query();
+        let rows: Vec<(i64, i64)> = query::rows_at_once(self.tx.conn(), rows, &["user_id", "scim_user_id"]).await?;
+        Ok(rows.into_iter().map(|(id, row)| (id, Known { row, is_in: true })).collect())
     }
 
     /// Those whom a filter in brackets means.
     async fn passing(
-        &self,
+        &mut self,
         attribute: &'static Attribute,
         wanted: &scim_v2::filter::ValFilter,
     ) -> Result<BTreeSet<i64>> {
@@ -302,12 +318,15 @@ impl Change<'_> {
             return Ok(id_of(value).into_iter().collect());
         }
         let db = self.tx.conn();
+        let condition = query::of_members(db.get_database_backend(), attribute, wanted)?;
+        // Of those who are in it by now.
+        self.carry_out().await?;
         let passing: Vec<i64> = member::Entity::find()
             .select_only()
             .column(user::Column::UserId)
             .join(sea_orm::JoinType::InnerJoin, member::to_user())
             .filter(member::Column::GroupId.eq(self.group))
-            .filter(query::of_members(db.get_database_backend(), attribute, wanted)?)
+            .filter(condition)
             .into_tuple()
             .all(db)
             .await?;
@@ -326,7 +345,7 @@ impl Change<'_> {
                     && patch::writable(place).is_ok()
                     && place.part.is_none()
                 {
-                    self.set(facts, operation.op, place.attribute, Some(value)).await?;
+                    self.set(facts, operation.op, place.attribute, Some(value))?;
                 }
             }
             return Ok(());
@@ -338,7 +357,7 @@ impl Change<'_> {
                 if place.part.is_some() {
                     return Err(ScimError::new(Kind::Mutability, "A member is added or removed as a whole."));
                 }
-                self.set(facts, operation.op, place.attribute, operation.value.as_ref()).await
+                self.set(facts, operation.op, place.attribute, operation.value.as_ref())
             }
             // Whose value goes, goes; but nobody goes with a name or a type.
             Target::Values(Place { part: Some(part), .. }, _) if operation.op != Op::Remove || part.name != "value" => {
@@ -347,17 +366,17 @@ impl Change<'_> {
             Target::Values(place, wanted) => {
                 let meant = self.passing(place.attribute, &wanted).await?;
                 if operation.op != Op::Add {
-                    self.remove(&meant).await?;
+                    self.remove(meant);
                 }
-                match operation.op {
-                    Op::Remove => Ok(()),
-                    Op::Add | Op::Replace => self.add(&named(value)?).await,
+                if operation.op != Op::Remove {
+                    self.add(named(value)?);
                 }
+                Ok(())
             }
         }
     }
 
-    async fn set(&mut self, facts: &mut Facts, op: Op, attribute: &Attribute, value: Option<&Value>) -> Result<()> {
+    fn set(&mut self, facts: &mut Facts, op: Op, attribute: &Attribute, value: Option<&Value>) -> Result<()> {
         let text = || match (op, value) {
             (Op::Remove, _) | (_, None | Some(Value::Null)) => Ok(None),
             (_, Some(value)) => {
@@ -366,22 +385,17 @@ impl Change<'_> {
             }
         };
         match (attribute.name, op) {
-            ("displayName", _) => {
-                *facts = Facts::new(text()?.as_deref(), facts.external_id.as_deref())?;
-                Ok(())
-            }
-            ("externalId", _) => {
-                *facts = Facts::new(Some(&facts.display_name), text()?.as_deref())?;
-                Ok(())
-            }
-            ("members", Op::Add) => self.add(&named(value.unwrap_or(&Value::Null))?).await,
-            ("members", Op::Replace) => self.replace(&named(value.unwrap_or(&Value::Null))?).await,
+            ("displayName", _) => *facts = Facts::new(text()?.as_deref(), facts.external_id.as_deref())?,
+            ("externalId", _) => *facts = Facts::new(Some(&facts.display_name), text()?.as_deref())?,
+            ("members", Op::Add) => self.add(named(value.unwrap_or(&Value::Null))?),
+            ("members", Op::Replace) => self.replace(named(value.unwrap_or(&Value::Null))?),
             ("members", Op::Remove) => match value.filter(|value| !value.is_null()) {
-                Some(value) => self.remove(&named(value)?).await,
-                None => self.replace(&BTreeSet::new()).await,
+                Some(value) => self.remove(named(value)?),
+                None => self.replace(BTreeSet::new()),
             },
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }
 
@@ -406,8 +420,9 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, wanted
         ..Default::default()
     };
     let row = row.insert(tx.conn()).await.map_err(taken)?;
-    let mut change = Change { tx: &tx, tenant, group: row.id, now, touched: BTreeSet::new() };
-    change.add(&ids).await?;
+    let mut change = Change::new(&tx, tenant, row.id, now);
+    change.add(ids);
+    change.carry_out().await?;
     let touched = change.touched;
     let details = json!({"display_name": row.display_name, "members": touched.len()});
     let record = provisioner.record("scim.group.create", details).target("scim_group", row.id);
@@ -514,11 +529,11 @@ async fn change(
     let row = found.ok_or_else(gone)?;
     known.require(row.version)?;
     let mut facts = Facts { display_name: row.display_name.clone(), external_id: row.external_id.clone() };
-    let mut change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
+    let mut change = Change::new(&tx, tenant, id, now);
     match wish {
         Wish::Whole(wanted, ids) => {
             facts = wanted;
-            change.replace(&ids).await?;
+            change.replace(ids);
         }
         Wish::Operations(operations) => {
             for operation in &operations {
@@ -526,6 +541,7 @@ async fn change(
             }
         }
     }
+    change.carry_out().await?;
     let name_key = facts.display_name.to_lowercase();
     let is_renamed = facts.display_name != row.display_name || facts.external_id != row.external_id;
     let is_moved = row.config_id != provisioner.config.id;
@@ -569,8 +585,7 @@ pub async fn delete(provisioner: &Provisioner, id: i64, known: &Preconditions) -
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).lock_exclusive().one(tx.conn()).await?;
     let row = found.ok_or_else(gone)?;
     known.require(row.version)?;
-    let change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
-    let people: BTreeSet<UserId> = change.members().await?.into_keys().map(UserId).collect();
+    let people = Change::new(&tx, tenant, id, now).members().await?.into_keys().map(UserId).collect();
     Entity::delete_by_id(id).exec(tx.conn()).await?;
     let record =
         provisioner.record("scim.group.delete", json!({"display_name": row.display_name})).target("scim_group", id);

@@ -10,6 +10,7 @@ use crate::roles::custom;
 on_both_databases! {
     a_group_is_made_read_and_deleted;
     members_come_and_go;
+    many_operations_take_the_statements_of_one;
     members_are_shown_by_their_names;
     parts_of_members_are_chosen;
     what_is_no_group_is_refused;
@@ -140,6 +141,27 @@ async fn members_come_and_go(server: &Server) {
             json!([{"op": "remove", "path": "members"}, {"op": "add", "value": {"members": [{"value": ada}]}}]),
             vec![&ada],
         ),
+        // Of several that mean the same person, the last one counts.
+        (
+            json!([{"op": "add", "path": "members", "value": [{"value": bob}, {"value": eve}]},
+                {"op": "remove", "path": format!("members[value eq \"{bob}\"]")},
+                {"op": "remove", "path": "members", "value": [{"value": eve}]},
+                {"op": "add", "path": "members", "value": {"value": eve}}]),
+            vec![&ada, &eve],
+        ),
+        (
+            json!([{"op": "add", "path": "members", "value": both},
+                {"op": "replace", "path": "members", "value": [{"value": bob}]},
+                {"op": "add", "path": "members", "value": [{"value": eve}]},
+                {"op": "remove", "path": format!("members[value eq \"{bob}\"]")}]),
+            vec![&eve],
+        ),
+        // A filter finds whoever was just added.
+        (
+            json!([{"op": "add", "path": "members", "value": both},
+                {"op": "remove", "path": "members[display sw \"bob\" or display sw \"eve\"]"}]),
+            vec![&ada],
+        ),
     ] {
         assert_eq!(idp.patch(&path, operations.clone()).await.is(204), Value::Null);
         assert_eq!(idp.members(&id).await.iter().collect::<Vec<_>>(), after, "{operations}");
@@ -158,6 +180,37 @@ async fn members_come_and_go(server: &Server) {
         idp.client.put(&path, json!({"schemas": [GROUP], "displayName": "R"})).await.is(200)["members"],
         Value::Null
     );
+}
+
+async fn many_operations_take_the_statements_of_one(server: &Server) {
+    const PEOPLE: usize = 300;
+    let acme = server.organization("Acme").await;
+    let idp = Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"]})).await;
+    let first = idp.user("first@acme.example").await;
+    let id = idp.group("Engineering", &[]).await;
+    let before = many_users(server, &acme, &first, PEOPLE).await;
+    let rows = server.rows(&format!("SELECT user_id FROM scim_users WHERE user_id > {before} ORDER BY user_id")).await;
+    let users: Vec<String> = rows.iter().map(|row| row["user_id"].to_string()).collect();
+    assert_eq!(users.len(), PEOPLE);
+    let all: Vec<Value> = users.iter().map(|user| json!({"value": user})).collect();
+    let each = |operation: &dyn Fn(&String) -> Value| users.iter().map(operation).collect::<Value>();
+    let path = format!("/scim/v2/Groups/{id}");
+    let given = "SELECT count(*) FROM role_assignments WHERE given_by_group = TRUE";
+    for (operations, left) in [
+        (each(&|user| json!({"op": "Add", "path": "members", "value": [{"value": user}]})), PEOPLE),
+        // As Okta and Entra ID take people out, one operation for each.
+        (each(&|user| json!({"op": "remove", "path": format!("members[value eq \"{user}\"]")})), 0),
+        (json!([{"op": "add", "path": "members", "value": all}]), PEOPLE),
+        (json!([{"op": "replace", "path": "members", "value": [{"value": first}]}]), 1),
+        (json!([{"op": "replace", "path": "members", "value": all}]), PEOPLE),
+    ] {
+        let (answer, asked) = server.statements(idp.patch(&path, operations)).await;
+        answer.is(204);
+        let of_members = asked.iter().filter(|sql| sql.contains("scim_group_members")).count();
+        // Who is in it, who comes, who goes, and all groups of two hundred of these at once.
+        assert!(of_members <= 6, "{of_members}: {asked:?}");
+        assert_eq!((idp.members(&id).await.len(), server.count(given).await), (left, left as i64));
+    }
 }
 
 async fn what_is_no_group_is_refused(server: &Server) {
