@@ -18,6 +18,11 @@ const MOST_VALUES: usize = 100;
 /// All attributes together, as JSON.
 pub const LARGEST: usize = 64 * 1024;
 
+/// What an object has under this name, whatever its case (RFC 7643, section 2.1).
+pub fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 /// What a client sent, as it is kept. Attributes that nobody knows are passed over, as is what only the server writes.
 pub fn read(resource: &ResourceType, body: &Map<String, Value>) -> Result<Document> {
     let mut document = Document::new();

@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Resource, Shown},
-    document,
+    document::{self, field},
     error::{Kind, Result, ScimError},
     filter,
     http::{Preconditions, Provisioner, gone, require_schema},
@@ -139,10 +139,6 @@ impl Facts {
     fn of(body: &Map<String, Value>) -> Result<Self> {
         Self::new(text(body, "displayName")?, text(body, "externalId")?)
     }
-}
-
-fn field<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
@@ -333,9 +329,9 @@ impl<'a> Change<'a> {
         Ok(passing.into_iter().collect())
     }
 
-    async fn apply(&mut self, facts: &mut Facts, operation: &Operation) -> Result<()> {
-        let value = operation.value.as_ref().unwrap_or(&Value::Null);
-        let Some(path) = &operation.path else {
+    async fn apply(&mut self, facts: &mut Facts, operation: &Operation<'_>) -> Result<()> {
+        let value = operation.value.unwrap_or(&Value::Null);
+        let Some(path) = operation.path else {
             let Some(all) = value.as_object() else {
                 return Err(ScimError::value("Without a path, the value is an object of attributes."));
             };
@@ -357,7 +353,7 @@ impl<'a> Change<'a> {
                 if place.part.is_some() {
                     return Err(ScimError::new(Kind::Mutability, "A member is added or removed as a whole."));
                 }
-                self.set(facts, operation.op, place.attribute, operation.value.as_ref())
+                self.set(facts, operation.op, place.attribute, operation.value)
             }
             // Whose value goes, goes; but nobody goes with a name or a type.
             Target::Values(Place { part: Some(part), .. }, _) if operation.op != Op::Remove || part.name != "value" => {
@@ -484,9 +480,9 @@ pub async fn get<'a>(
 }
 
 /// What a change is to make of a group.
-enum Wish {
+enum Wish<'a> {
     Whole(Facts, BTreeSet<i64>),
-    Operations(Vec<Operation>),
+    Operations(Vec<Operation<'a>>),
 }
 
 /// Name, external id and members become those of the body. Answers it without members.
@@ -519,7 +515,7 @@ async fn change(
     id: i64,
     known: &Preconditions,
     action: &'static str,
-    wish: Wish,
+    wish: Wish<'_>,
 ) -> Result<Shown> {
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     config,
-    document::Projection,
+    document::{Projection, field},
     error::{Kind, Result, ScimError},
     faults,
     schema::ResourceType,
@@ -199,8 +199,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 /// 400 unless the body names the schema.
 pub fn require_schema(body: &Map<String, Value>, urn: &str) -> Result<()> {
-    let schemas = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas")).map(|(_, value)| value);
-    let named = schemas.and_then(Value::as_array).into_iter().flatten();
+    let named = field(body, "schemas").and_then(Value::as_array).into_iter().flatten();
     match named.filter_map(Value::as_str).any(|named| named.eq_ignore_ascii_case(urn)) {
         true => Ok(()),
         false => Err(ScimError::value(format!("schemas must name {urn}."))),
@@ -255,16 +254,14 @@ impl Search {
     pub fn of_body(body: &Map<String, Value>) -> Result<Self> {
         require_schema(body, "urn:ietf:params:scim:api:messages:2.0:SearchRequest")?;
         let mut wrong = None;
-        let search = Self::new(|name| {
-            match body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)? {
-                Value::Null => None,
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                Value::Array(names) => Some(names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
-                _ => {
-                    wrong = Some(name.to_owned());
-                    None
-                }
+        let search = Self::new(|name| match field(body, name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Array(names) => Some(names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+            _ => {
+                wrong = Some(name.to_owned());
+                None
             }
         })?;
         match wrong {

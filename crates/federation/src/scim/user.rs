@@ -517,8 +517,7 @@ pub async fn replace(
 
 /// `mutability` where a body names another id than the path.
 pub fn require_own_id(body: &Map<String, Value>, id: i64) -> Result<()> {
-    let named = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("id")).map(|(_, value)| value);
-    match named {
+    match document::field(body, "id") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(named)) if *named == id.to_string() => Ok(()),
         Some(_) => Err(ScimError::new(Kind::Mutability, "The id of a resource does not change.")),
