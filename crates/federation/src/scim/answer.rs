@@ -17,8 +17,8 @@ use super::{
 
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
-/// A resource as it is written. The members of a group are no part of the document: there may be many thousands, of which
-/// nothing is made that is not sent.
+/// A resource as it is written. The members of a group are no part of the document: there may be many thousands, of
+/// which nothing is made that is not sent.
 #[derive(Debug, Clone, Serialize)]
 pub struct Resource {
     #[serde(flatten)]

@@ -176,8 +176,8 @@ fn taken(error: DbErr) -> ScimError {
     if is_unique_violation(&error) { ScimError::taken("externalId") } else { error.into() }
 }
 
-/// A group that is being changed, in a transaction that holds it. What operations ask for is gathered, so that a thousand of
-/// them take the statements of one.
+/// A group that is being changed, in a transaction that holds it. What operations ask for is gathered, so that a thousand
+/// of them take the statements of one.
 struct Change<'a> {
     tx: &'a Transaction,
     tenant: Tenant,

@@ -1,5 +1,5 @@
-//! The members of groups, as they are answered. A group may have many thousands: of each, no more is read and made than what
-//! `attributes` and `excludedAttributes` leave.
+//! The members of groups, as they are answered. A group may have many thousands: of each, no more is read and made than
+//! what `attributes` and `excludedAttributes` leave.
 
 use std::collections::BTreeMap;
 
