@@ -139,6 +139,17 @@ impl User {
         Ok(found.and_then(Self::of))
     }
 
+    /// As [`User::find`], of many.
+    pub async fn find_all(db: &impl ConnectionTrait, ids: &[UserId]) -> Result<BTreeMap<UserId, User>> {
+        // Index: user_emails(user_id). The primary address comes last, and stays.
+        let found = Self::rows()
+            .filter(address::Column::UserId.is_in(ids.iter().copied()))
+            .order_by_asc(address::Column::IsPrimary)
+            .all(db)
+            .await?;
+        Ok(found.into_iter().filter_map(Self::of).map(|user| (user.id(), user)).collect())
+    }
+
     /// As [`User::find`], locked until the transaction ends: of two changes to the ways in of one person the second
     /// waits here, and then sees what the first has left. (SQLite has one writer.)
     pub async fn lock(tx: &Transaction, id: UserId) -> Result<Option<User>> {

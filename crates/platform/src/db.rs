@@ -397,6 +397,11 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
 }
 
+/// Whether a write failed because a row that it refers to is not there, or not any more.
+pub fn is_foreign_key_violation(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
+}
+
 /// Values of a column that begin so. Unlike a range of values it holds under every collation; it takes no index.
 pub fn begins_with<C: ColumnTrait>(column: C, text: &str) -> Expr {
     column.like(LikeExpr::new(format!("{}%", like(text))).escape('\\'))

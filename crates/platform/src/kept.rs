@@ -102,11 +102,11 @@ where
     }
 
     /// Forgets everything at such events, too: those that end many values and are rare.
-    pub fn clearing_on(self, bus: &Bus, clears: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
+    pub fn clearing_on(self, clears: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
         let (cache, before) = (self.cache.clone(), self.clears.clone());
         let clears: Clears = Arc::new(clears);
         let rare = clears.clone();
-        bus.subscribe(move |event| {
+        self.bus.subscribe(move |event| {
             if rare(event) {
                 cache.invalidate_all();
             }
@@ -210,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_loaded_across_what_ends_everything_is_not_kept() {
         let bus = Bus::in_memory();
-        let kept = kept(&bus).clearing_on(&bus, |event| matches!(event, Event::PoliciesChanged(_)));
+        let kept = kept(&bus).clearing_on(|event| matches!(event, Event::PoliciesChanged(_)));
         for end in [Event::Resync, Event::PoliciesChanged(rivergen_kernel::OrganizationId(1))] {
             let load = async {
                 bus.deliver(&end);
@@ -285,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_rare_event_clears_everything() {
         let bus = Bus::in_memory();
-        let kept = kept(&bus).clearing_on(&bus, |event| matches!(event, Event::PoliciesChanged(_)));
+        let kept = kept(&bus).clearing_on(|event| matches!(event, Event::PoliciesChanged(_)));
         kept.load(UserId(1), async { Ok(1) }).await.unwrap();
         bus.deliver(&Event::OrganizationChanged(rivergen_kernel::OrganizationId(1)));
         assert_eq!(kept.get(&UserId(1)), Some(1));

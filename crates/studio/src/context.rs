@@ -29,7 +29,7 @@ pub(crate) type Samples = Kept<(DataSourceId, Vec<u8>), Arc<Vec<Vec<String>>>>;
 pub(crate) fn samples(bus: &Bus) -> Samples {
     let of_source = |(source, _): &(DataSourceId, Vec<u8>), _: &_| vec![Event::DataSourceChanged(*source)];
     Kept::new(bus, 10_000, Duration::from_secs(600), of_source)
-        .clearing_on(bus, |event| matches!(event, Event::PoliciesChanged(_)))
+        .clearing_on(|event| matches!(event, Event::PoliciesChanged(_)))
 }
 
 /// Builds the planner's context; only tables of the named schemas where any are named.

@@ -61,7 +61,7 @@ impl TenancyDirectory {
         let (db, clock) = (platform.db.clone(), platform.clock.clone());
         let ten_minutes = Duration::from_secs(600);
         let policies = Kept::new(db.bus(), 100_000, ten_minutes, |user, _| vec![Event::UserChanged(*user)])
-            .clearing_on(db.bus(), |event| matches!(event, Event::OrganizationChanged(_)));
+            .clearing_on(|event| matches!(event, Event::OrganizationChanged(_)));
         Self { platform, db, clock, standings, policies }
     }
 }

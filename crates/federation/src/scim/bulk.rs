@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    answer::Answer,
     error::{Kind, Result, ScimError},
     faults, group,
-    http::{Answer, Body, Preconditions, Provisioner, etag, require_schema},
+    http::{Body, Preconditions, Provisioner, etag, require_schema},
     representation::{BulkFaults, ScimBulk, ScimBulkAnswer},
     user,
 };
@@ -215,7 +216,7 @@ impl Work<'_> {
             }
             let shown = match is_users {
                 true => user::create(self.provisioner, data).await?,
-                false => group::create(self.provisioner, data, false).await?,
+                false => group::create(self.provisioner, data, None).await?,
             };
             return Ok(Outcome {
                 status: 201,

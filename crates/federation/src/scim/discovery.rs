@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    answer::{Answer, Content, List},
     bulk,
     error::{Result, ScimError},
-    http::{Answer, MOST_RESULTS, Provisioner},
+    http::{MOST_RESULTS, Provisioner},
     representation::{DiscoveryFaults, ListFaults, ScimDefinitions, ScimServiceProviderConfig},
     schema::{self, GROUPS, SERVICE_PROVIDER_CONFIG, USERS},
 };
@@ -60,7 +61,7 @@ fn unfiltered(request: &Request) -> Result<()> {
 
 fn all(documents: Vec<Value>) -> Answer {
     let total = documents.len() as u64;
-    Answer::list(documents, total, 1)
+    Answer::list(List::new(documents.into_iter().map(Content::Document).collect(), total, Some(1), None))
 }
 
 fn one(documents: Vec<Value>, id: &str) -> Result<Answer> {

@@ -18,6 +18,11 @@ const MOST_VALUES: usize = 100;
 /// All attributes together, as JSON.
 pub const LARGEST: usize = 64 * 1024;
 
+/// What an object has under this name, whatever its case (RFC 7643, section 2.1).
+pub fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
 /// What a client sent, as it is kept. Attributes that nobody knows are passed over, as is what only the server writes.
 pub fn read(resource: &ResourceType, body: &Map<String, Value>) -> Result<Document> {
     let mut document = Document::new();
@@ -287,22 +292,27 @@ impl Projection {
 
     /// Whether anything of the attribute is answered.
     pub fn shows(&self, name: &str) -> bool {
-        let is_it = |wanted: &&Wanted| matches!(wanted, Wanted::Place(place) if place.attribute.name == name);
         match self.names_some {
-            true => self.only.iter().any(|wanted| is_it(&wanted)),
-            false => !self
-                .without
-                .iter()
-                .any(|wanted| is_it(&wanted) && matches!(wanted, Wanted::Place(place) if place.part.is_none())),
+            true => places(&self.only, name).next().is_some(),
+            false => places(&self.without, name).all(|place| place.part.is_some()),
+        }
+    }
+
+    /// Whether this part of it is, where anything of the attribute is.
+    pub fn shows_part(&self, name: &str, part: &str) -> bool {
+        let is_named =
+            |wanted: &[Wanted]| places(wanted, name).any(|place| place.part.is_none_or(|named| named.name == part));
+        match self.names_some {
+            true => is_named(&self.only),
+            false => !is_named(&self.without),
         }
     }
 
     /// What is left of the resource.
-    pub fn of(&self, resource: &ResourceType, mut document: Value) -> Value {
-        let Some(object) = document.as_object_mut() else { return document };
+    pub fn of(&self, resource: &ResourceType, mut document: Document) -> Document {
         if self.names_some {
-            let mut kept = Map::new();
-            for (name, value) in object.iter() {
+            let mut kept = Document::new();
+            for (name, value) in &document {
                 let always =
                     resource.resolve(None, name, None).is_some_and(|it| it.attribute.returned == Returned::Always);
                 if always {
@@ -310,15 +320,23 @@ impl Projection {
                 }
             }
             for wanted in &self.only {
-                keep(object, &mut kept, wanted);
+                keep(&document, &mut kept, wanted);
             }
-            return Value::Object(kept);
+            return kept;
         }
         for wanted in &self.without {
-            drop_from(object, wanted);
+            drop_from(&mut document, wanted);
         }
         document
     }
+}
+
+/// What is named of the attribute.
+fn places<'a>(wanted: &'a [Wanted], name: &'a str) -> impl Iterator<Item = &'a Place> {
+    wanted.iter().filter_map(move |wanted| match wanted {
+        Wanted::Place(place) if place.attribute.name == name => Some(place),
+        _ => None,
+    })
 }
 
 fn keep(from: &Map<String, Value>, into: &mut Map<String, Value>, wanted: &Wanted) {

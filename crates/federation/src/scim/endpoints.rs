@@ -4,16 +4,18 @@ use axum::http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    answer::{Answer, Shown},
     document::Projection,
     error::Result,
     group,
-    http::{Answer, Body, Id, Preconditions, Provisioner, Search, Shown},
+    http::{Body, Id, Preconditions, Provisioner, Search},
     list,
+    members::Parts,
     representation::{
         CreateFaults, DeleteFaults, ListFaults, ListParameters, PatchFaults, ProjectionParameters, ReadFaults,
         ReplaceFaults, ScimDefinitions, ScimGroup, ScimGroups, ScimPatch, ScimSearch, ScimUser, ScimUsers,
     },
-    schema::{GROUPS, ResourceType, USERS},
+    schema::{GROUPS, USERS},
     user,
 };
 use crate::Federation;
@@ -27,12 +29,6 @@ pub fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(search_groups))
         .routes(routes!(search_everything))
         .routes(routes!(get_group, replace_group, patch_group, delete_group))
-}
-
-/// What is left of a resource by `attributes` and `excludedAttributes`.
-fn projected(resource: &ResourceType, projection: &Projection, shown: Shown) -> Shown {
-    let document = projection.of(resource, shown.document);
-    Shown { document, ..shown }
 }
 
 /// List or look up the organization's users
@@ -56,7 +52,7 @@ async fn search_users(provisioner: Provisioner, Body(body): Body) -> Result<Answ
 async fn create_user(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
     let shown = user::create(&provisioner, &body).await?;
-    Ok(projected(&USERS, &projection, shown).answer(StatusCode::CREATED))
+    Ok(shown.projected(&USERS, &projection).answer(StatusCode::CREATED))
 }
 
 /// Read one user in SCIM form
@@ -73,7 +69,7 @@ async fn get_user(
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
     let shown = user::get(&provisioner, id, projection.shows("groups")).await?;
-    projected(&USERS, &projection, shown).unless_known(&preconditions)
+    shown.projected(&USERS, &projection).unless_known(&preconditions)
 }
 
 /// Replace a user's attributes
@@ -90,7 +86,7 @@ async fn replace_user(
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
     let shown = user::replace(&provisioner, id, &body, &preconditions, projection.shows("groups")).await?;
-    Ok(projected(&USERS, &projection, shown).answer(StatusCode::OK))
+    Ok(shown.projected(&USERS, &projection).answer(StatusCode::OK))
 }
 
 /// Change single attributes of a user
@@ -107,7 +103,7 @@ async fn patch_user(
 ) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
     let shown = user::modify(&provisioner, id, &body, &preconditions, projection.shows("groups")).await?;
-    Ok(projected(&USERS, &projection, shown).answer(StatusCode::OK))
+    Ok(shown.projected(&USERS, &projection).answer(StatusCode::OK))
 }
 
 /// Take a user out of the organization
@@ -146,8 +142,9 @@ async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result
     responses((status = 201, description = "Made; its members hold what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
 async fn create_group(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
     let projection = search.projection(&GROUPS)?;
-    let shown = group::create(&provisioner, &body, projection.shows("members")).await?;
-    Ok(projected(&GROUPS, &projection, shown).answer(StatusCode::CREATED))
+    let parts = Parts::of(&projection, &provisioner.base());
+    let shown = group::create(&provisioner, &body, parts.as_ref()).await?;
+    Ok(shown.projected(&GROUPS, &projection).answer(StatusCode::CREATED))
 }
 
 /// Read one group
@@ -164,18 +161,19 @@ async fn get_group(
 ) -> Result<Answer> {
     let projection = search.projection(&GROUPS)?;
     // Who has this version is not sent its members again, so they are not read.
-    let wanted = |version| projection.shows("members") && !preconditions.is_known(version);
+    let parts = Parts::of(&projection, &provisioner.base());
+    let wanted = |version| parts.as_ref().filter(|_| !preconditions.is_known(version));
     let shown = group::get(&provisioner, id, wanted).await?;
-    projected(&GROUPS, &projection, shown).unless_known(&preconditions)
+    shown.projected(&GROUPS, &projection).unless_known(&preconditions)
 }
 
 /// A group that was changed, with its members where they are wanted.
 async fn shown_group(provisioner: &Provisioner, projection: &Projection, changed: Shown) -> Result<Shown> {
-    let shown = match projection.shows("members") {
-        true => group::get(provisioner, changed.id, |_| true).await?,
-        false => changed,
+    let shown = match Parts::of(projection, &provisioner.base()) {
+        Some(parts) => group::get(provisioner, changed.id, |_| Some(&parts)).await?,
+        None => changed,
     };
-    Ok(projected(&GROUPS, projection, shown))
+    Ok(shown.projected(&GROUPS, projection))
 }
 
 /// Replace a group's name and members

@@ -7,6 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rivergen_kernel::{Error, ErrorCode};
+use rivergen_platform::db::is_foreign_key_violation;
+use sea_orm::DbErr;
 use serde_json::json;
 
 use super::http::MEDIA_TYPE;
@@ -84,6 +86,12 @@ impl ScimError {
         Self::new(Kind::Uniqueness, format!("This {what} belongs to another resource of the organization."))
     }
 
+    /// Whether something was to be written that refers to what is not there any more.
+    pub fn refers_to_what_is_gone(&self) -> bool {
+        let source = self.cause.as_ref().and_then(|cause| cause.source.as_ref());
+        source.and_then(|source| source.downcast_ref::<DbErr>()).is_some_and(is_foreign_key_violation)
+    }
+
     /// The body.
     pub fn document(&self) -> serde_json::Value {
         let mut body = json!({"schemas": [URN], "status": self.status.to_string(), "detail": self.detail});
@@ -115,8 +123,8 @@ impl From<ErrorCode> for ScimError {
     }
 }
 
-impl From<sea_orm::DbErr> for ScimError {
-    fn from(error: sea_orm::DbErr) -> Self {
+impl From<DbErr> for ScimError {
+    fn from(error: DbErr) -> Self {
         Error::from(error).into()
     }
 }

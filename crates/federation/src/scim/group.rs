@@ -18,16 +18,17 @@ use rivergen_platform::{
 };
 use rivergen_tenancy::organization;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait,
-    entity::prelude::*,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QuerySelect, QueryTrait, entity::prelude::*,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    document,
+    answer::{Resource, Shown},
+    document::{self, field},
     error::{Kind, Result, ScimError},
     filter,
-    http::{Preconditions, Provisioner, Shown, gone, require_schema},
+    http::{Preconditions, Provisioner, gone, require_schema},
+    members::{Member, Parts, members_of},
     patch::{self, Op, Operation, Target},
     query, roles,
     schema::{Attribute, GROUP, GROUPS, Place},
@@ -65,7 +66,7 @@ impl TenantOwned for Entity {
 /// Who is in which group.
 pub mod member {
     use chrono::{DateTime, Utc};
-    use sea_orm::{RelationDef, entity::prelude::*};
+    use sea_orm::{Condition, RelationDef, entity::prelude::*};
 
     use crate::scim::{group, user};
 
@@ -86,6 +87,11 @@ pub mod member {
         Entity::belongs_to(user::Entity).from(Column::ScimUserId).to(user::Column::Id).into()
     }
 
+    /// From a user, where they are in this group.
+    pub fn in_group(group: i64) -> RelationDef {
+        to_user().rev().on_condition(move |_, _| Condition::all().add(Column::GroupId.eq(group)))
+    }
+
     pub fn to_group() -> RelationDef {
         Entity::belongs_to(group::Entity).from(Column::GroupId).to(group::Column::Id).into()
     }
@@ -93,115 +99,22 @@ pub mod member {
 
 /// Rows of one statement.
 const BATCH: usize = 500;
-/// Members on one page of a list. One group is shown whole, however many it has.
-const MOST_MEMBERS: u64 = 20_000;
 const LONGEST_NAME: usize = 255;
 
-/// Somebody in a group, as it shows them.
-#[derive(Debug, Clone)]
-pub struct Person {
-    pub user_id: UserId,
-    pub display: Option<String>,
-}
-
 impl Model {
-    /// As SCIM answers it; without `members` where nobody asks for them.
-    pub fn shown(&self, base: &str, members: Option<&[Person]>) -> Shown {
+    /// As SCIM answers it; without members where nobody asks for them.
+    pub fn shown(&self, base: &str, members: Vec<Member>) -> Shown {
         let location = format!("{base}/Groups/{}", self.id);
-        let mut document = json!({
-            "schemas": [GROUP],
-            "id": self.id.to_string(),
-            "displayName": self.display_name,
-            "meta": user::meta("Group", self.created_at, self.updated_at, self.version, &location),
-        });
-        if let Some(external_id) = &self.external_id {
-            document["externalId"] = external_id.as_str().into();
-        }
-        if let Some(members) = members.filter(|members| !members.is_empty()) {
-            document["members"] = members.iter().map(|member| member.shown(base)).collect();
-        }
-        Shown { id: self.id, version: self.version, location, document }
+        let known = [
+            ("schemas", json!([GROUP])),
+            ("id", self.id.to_string().into()),
+            ("displayName", self.display_name.as_str().into()),
+            ("meta", user::meta("Group", self.created_at, self.updated_at, self.version, &location)),
+        ];
+        let external_id = self.external_id.as_deref().map(|id| ("externalId", Value::from(id)));
+        let document = known.into_iter().chain(external_id).map(|(name, value)| (name.to_owned(), value)).collect();
+        Shown { id: self.id, version: self.version, location, resource: Resource { document, members } }
     }
-}
-
-impl Person {
-    fn shown(&self, base: &str) -> Value {
-        let mut member = json!({"value": self.user_id.to_string(), "$ref": format!("{base}/Users/{}", self.user_id),
-            "type": "User"});
-        if let Some(display) = &self.display {
-            member["display"] = display.as_str().into();
-        }
-        member
-    }
-}
-
-/// Who is in these groups, each with the group, in the order of groups. Index: the primary key of scim_group_members.
-async fn people_of(db: &impl ConnectionTrait, groups: &[i64], most: Option<u64>) -> Result<Vec<(i64, Person)>> {
-    let people = member::Entity::find()
-        .select_only()
-        .column(member::Column::GroupId)
-        .column(member::Column::ScimUserId)
-        .column(user::Column::UserId)
-        .expr_as(query::name_of_member(db.get_database_backend()), "name")
-        .join(sea_orm::JoinType::InnerJoin, member::to_user())
-        .filter(member::Column::GroupId.is_in(groups.iter().copied()))
-        .order_by_asc(member::Column::GroupId)
-        .order_by_asc(member::Column::ScimUserId)
-        .limit(most)
-        .into_query();
-    let columns = ["group_id", "scim_user_id", "user_id", "name"];
-    let mut people: Vec<(i64, i64, i64, Option<String>)> = query::rows_at_once(db, people, &columns).await?;
-    people.sort_unstable_by_key(|(group, row, ..)| (*group, *row));
-    let person = |(group, _, user, display)| (group, Person { user_id: UserId(user), display });
-    Ok(people.into_iter().map(person).collect())
-}
-
-/// The members of one group.
-pub async fn members_of(db: &impl ConnectionTrait, group: i64) -> Result<Vec<Person>> {
-    Ok(people_of(db, &[group], None).await?.into_iter().map(|(_, person)| person).collect())
-}
-
-/// The members of the first of these groups: of as many groups as fit on a page, and of one at least. It reads no more rows
-/// than three pages have, whatever the groups hold and however they are ordered, so that it does not grow with them.
-pub async fn members_of_first(db: &impl ConnectionTrait, groups: &[i64]) -> Result<Vec<Vec<Person>>> {
-    let Some(first) = groups.first() else { return Ok(Vec::new()) };
-    let mut members = whole_of_first(db, groups, MOST_MEMBERS).await?;
-    if members.len() < groups.len() && !groups.is_sorted() {
-        // The database began with other ones than the page does: so from its beginning, each time twice as many groups.
-        members.clear();
-        let (mut rest, mut wanted, mut left) = (groups, 1, MOST_MEMBERS);
-        while !rest.is_empty() {
-            let (next, behind) = rest.split_at(Ord::min(wanted, rest.len()));
-            let found = whole_of_first(db, next, left).await?;
-            let is_end = found.len() < next.len();
-            left = left.saturating_sub(found.iter().map(Vec::len).sum::<usize>() as u64);
-            members.extend(found);
-            if is_end {
-                break;
-            }
-            (rest, wanted) = (behind, wanted * 2);
-        }
-    }
-    if members.is_empty() {
-        members.push(members_of(db, *first).await?);
-    }
-    Ok(members)
-}
-
-/// The members of the first of these groups, as far as they are whole where `most` are read of all of them.
-async fn whole_of_first(db: &impl ConnectionTrait, groups: &[i64], most: u64) -> Result<Vec<Vec<Person>>> {
-    let rows = people_of(db, groups, Some(most + 1)).await?;
-    // Where there are more, the last one that was reached is not whole, and those behind it were not reached.
-    let reached = match rows.last() {
-        Some((group, _)) if rows.len() as u64 > most => Some(*group),
-        _ => None,
-    };
-    let mut found: BTreeMap<i64, Vec<Person>> = BTreeMap::new();
-    for (group, person) in rows {
-        found.entry(group).or_default().push(person);
-    }
-    let whole = groups.iter().take_while(|group| reached.is_none_or(|reached| **group < reached));
-    Ok(whole.map(|group| found.remove(group).unwrap_or_default()).collect())
 }
 
 /// What a body says of a group beside its members.
@@ -226,10 +139,6 @@ impl Facts {
     fn of(body: &Map<String, Value>) -> Result<Self> {
         Self::new(text(body, "displayName")?, text(body, "externalId")?)
     }
-}
-
-fn field<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>> {
@@ -263,90 +172,80 @@ fn id_of(member: &Value) -> Result<i64> {
     id.ok_or_else(|| ScimError::value("A member's value is the id of a user."))
 }
 
-/// Those of the ids that are users of the organization, each with the id of its row. Index:
-/// scim_users(organization_id, user_id), unique.
-async fn rows_of(db: &impl ConnectionTrait, tenant: Tenant, ids: &BTreeSet<i64>) -> Result<BTreeMap<i64, i64>> {
-    let mut found = BTreeMap::new();
-    let ids: Vec<i64> = ids.iter().copied().collect();
-    for ids in ids.chunks(BATCH) {
-        let rows: Vec<(i64, i64)> = tenant
-            .find::<user::Entity>()
-            .select_only()
-            .column(user::Column::UserId)
-            .column(user::Column::Id)
-            .filter(user::Column::UserId.is_in(ids.iter().copied()))
-            .into_tuple()
-            .all(db)
-            .await?;
-        found.extend(rows);
-    }
-    Ok(found)
-}
-
 fn taken(error: DbErr) -> ScimError {
     if is_unique_violation(&error) { ScimError::taken("externalId") } else { error.into() }
 }
 
-/// A group that is being changed, in a transaction that holds it.
+/// A group that is being changed, in a transaction that holds it. What operations ask for is gathered, so that a thousand
+/// of them take the statements of one.
 struct Change<'a> {
     tx: &'a Transaction,
     tenant: Tenant,
     group: i64,
     now: DateTime<Utc>,
+    /// Who is to be in it, or not; the last word counts.
+    wished: BTreeMap<i64, bool>,
+    /// Whether nobody else is to be in it.
+    is_whole: bool,
+    /// Whoever was to be in it once: all of them are users.
+    named: BTreeSet<i64>,
     /// Who came or went.
     touched: BTreeSet<UserId>,
 }
 
-impl Change<'_> {
+/// A user of the organization: the id of their row, and whether they are in the group.
+struct Known {
+    row: i64,
+    is_in: bool,
+}
+
+impl<'a> Change<'a> {
+    fn new(tx: &'a Transaction, tenant: Tenant, group: i64, now: DateTime<Utc>) -> Self {
+        let (wished, named, touched) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { tx, tenant, group, now, wished, is_whole: false, named, touched }
+    }
+
     /// Those who are in it already stay.
-    async fn add(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let rows = rows_of(self.tx.conn(), self.tenant, ids).await?;
-        if let Some(unknown) = ids.iter().find(|id| !rows.contains_key(id)) {
-            return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
-        }
-        let known = self.present(&rows).await?;
-        let new: Vec<(i64, i64)> = rows.into_iter().filter(|(_, row)| !known.contains(row)).collect();
-        for new in new.chunks(BATCH) {
-            let rows = new.iter().map(|(_, row)| member::ActiveModel {
-                group_id: Set(self.group),
-                scim_user_id: Set(*row),
-                added_at: Set(self.now),
-            });
-            member::Entity::insert_many(rows).exec_without_returning(self.tx.conn()).await?;
-        }
-        self.touched.extend(new.into_iter().map(|(id, _)| UserId(id)));
-        Ok(())
+    fn add(&mut self, ids: BTreeSet<i64>) {
+        self.wished.extend(ids.iter().map(|id| (*id, true)));
+        self.named.extend(ids);
     }
 
     /// Those who are not in it are passed over: providers say more than once that somebody left.
-    async fn remove(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let mut rows = rows_of(self.tx.conn(), self.tenant, ids).await?;
-        let known = self.present(&rows).await?;
-        rows.retain(|_, row| known.contains(row));
-        self.take(rows).await
+    fn remove(&mut self, ids: BTreeSet<i64>) {
+        self.wished.extend(ids.into_iter().map(|id| (id, false)));
     }
 
-    /// Those of the rows, by users, that are in it. The group is held, so they stay. Index: the primary key.
-    async fn present(&self, rows: &BTreeMap<i64, i64>) -> Result<BTreeSet<i64>> {
-        let mut present = BTreeSet::new();
-        let rows: Vec<i64> = rows.values().copied().collect();
-        for rows in rows.chunks(BATCH) {
-            let found: Vec<i64> = member::Entity::find()
-                .select_only()
-                .column(member::Column::ScimUserId)
-                .filter(member::Column::GroupId.eq(self.group))
-                .filter(member::Column::ScimUserId.is_in(rows.iter().copied()))
-                .into_tuple()
-                .all(self.tx.conn())
-                .await?;
-            present.extend(found);
+    /// These, and nobody else.
+    fn replace(&mut self, ids: BTreeSet<i64>) {
+        self.wished.clear();
+        self.is_whole = true;
+        self.add(ids);
+    }
+
+    /// Does what is wished so far.
+    async fn carry_out(&mut self) -> Result<()> {
+        let (wished, named) = (std::mem::take(&mut self.wished), std::mem::take(&mut self.named));
+        let is_whole = std::mem::take(&mut self.is_whole);
+        let mut known = match is_whole {
+            true => self.members().await?,
+            false => BTreeMap::new(),
+        };
+        let unknown: BTreeSet<i64> =
+            wished.keys().chain(&named).copied().filter(|id| !known.contains_key(id)).collect();
+        known.extend(self.users(unknown).await?);
+        if let Some(unknown) = named.iter().find(|id| !known.contains_key(id)) {
+            return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
         }
-        Ok(present)
-    }
-
-    /// Takes users out who are in it, by their rows.
-    async fn take(&mut self, rows: BTreeMap<i64, i64>) -> Result<()> {
-        let gone: Vec<i64> = rows.values().copied().collect();
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        for (id, Known { row, is_in }) in known {
+            match (is_in, wished.get(&id).copied().unwrap_or(is_in && !is_whole)) {
+                (false, true) => new.push(row),
+                (true, false) => gone.push(row),
+                _ => continue,
+            }
+            self.touched.insert(UserId(id));
+        }
         for rows in gone.chunks(BATCH) {
             member::Entity::delete_many()
                 .filter(member::Column::GroupId.eq(self.group))
@@ -354,34 +253,59 @@ impl Change<'_> {
                 .exec(self.tx.conn())
                 .await?;
         }
-        self.touched.extend(rows.into_keys().map(UserId));
+        for rows in new.chunks(BATCH) {
+            let rows = rows.iter().map(|row| member::ActiveModel {
+                group_id: Set(self.group),
+                scim_user_id: Set(*row),
+                added_at: Set(self.now),
+            });
+            member::Entity::insert_many(rows).exec_without_returning(self.tx.conn()).await?;
+        }
         Ok(())
     }
 
-    /// Everybody who is in it, with their rows.
-    async fn members(&self) -> Result<BTreeMap<i64, i64>> {
-        let rows: Vec<(i64, i64)> = member::Entity::find()
+    /// Those of the ids that are users of the organization. The group is held, so that whether they are in it stays so.
+    /// Indexes: scim_users(organization_id, user_id), unique; the primary key of scim_group_members.
+    async fn users(&self, ids: BTreeSet<i64>) -> Result<BTreeMap<i64, Known>> {
+        let mut found = BTreeMap::new();
+        let ids: Vec<i64> = ids.into_iter().collect();
+        for ids in ids.chunks(BATCH) {
+            let rows: Vec<(i64, i64, Option<i64>)> = self
+                .tenant
+                .find::<user::Entity>()
+                .select_only()
+                .column(user::Column::UserId)
+                .column(user::Column::Id)
+                .column(member::Column::GroupId)
+                .join(sea_orm::JoinType::LeftJoin, member::in_group(self.group))
+                .filter(user::Column::UserId.is_in(ids.iter().copied()))
+                .into_tuple()
+                .all(self.tx.conn())
+                .await?;
+            found.extend(rows.into_iter().map(|(id, row, group)| (id, Known { row, is_in: group.is_some() })));
+        }
+        Ok(found)
+    }
+
+    /// Everybody who is in it.
+    async fn members(&self) -> Result<BTreeMap<i64, Known>> {
+        let rows = member::Entity::find()
             .select_only()
             .column(user::Column::UserId)
             .column(member::Column::ScimUserId)
             .join(sea_orm::JoinType::InnerJoin, member::to_user())
             .filter(member::Column::GroupId.eq(self.group))
-            .into_tuple()
-            .all(self.tx.conn())
-            .await?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// These, and nobody else.
-    async fn replace(&mut self, ids: &BTreeSet<i64>) -> Result<()> {
-        let before = self.members().await?;
-        let new: BTreeSet<i64> = ids.iter().copied().filter(|id| !before.contains_key(id)).collect();
-        self.take(before.into_iter().filter(|(id, _)| !ids.contains(id)).collect()).await?;
-        self.add(&new).await
+            .into_query();
+        let rows: Vec<(i64, i64)> = query::rows_at_once(self.tx.conn(), rows, &["user_id", "scim_user_id"]).await?;
+        Ok(rows.into_iter().map(|(id, row)| (id, Known { row, is_in: true })).collect())
     }
 
     /// Those whom a filter in brackets means.
-    async fn passing(&self, attribute: &Attribute, wanted: &scim_v2::filter::ValFilter) -> Result<BTreeSet<i64>> {
+    async fn passing(
+        &mut self,
+        attribute: &'static Attribute,
+        wanted: &scim_v2::filter::ValFilter,
+    ) -> Result<BTreeSet<i64>> {
         // The one that providers send, without reading everybody.
         if let Some(parts) = filter::equalities(wanted)
             && let [(part, value)] = parts.as_slice()
@@ -389,20 +313,25 @@ impl Change<'_> {
         {
             return Ok(id_of(value).into_iter().collect());
         }
-        // What cannot be read is told where nobody is in it, too.
-        filter::passes(attribute, wanted, &Value::Null)?;
-        let mut passing = BTreeSet::new();
-        for member in members_of(self.tx.conn(), self.group).await? {
-            if filter::passes(attribute, wanted, &member.shown(""))? {
-                passing.insert(member.user_id.0);
-            }
-        }
-        Ok(passing)
+        let db = self.tx.conn();
+        let condition = query::of_members(db.get_database_backend(), attribute, wanted)?;
+        // Of those who are in it by now.
+        self.carry_out().await?;
+        let passing: Vec<i64> = member::Entity::find()
+            .select_only()
+            .column(user::Column::UserId)
+            .join(sea_orm::JoinType::InnerJoin, member::to_user())
+            .filter(member::Column::GroupId.eq(self.group))
+            .filter(condition)
+            .into_tuple()
+            .all(db)
+            .await?;
+        Ok(passing.into_iter().collect())
     }
 
-    async fn apply(&mut self, facts: &mut Facts, operation: &Operation) -> Result<()> {
-        let value = operation.value.as_ref().unwrap_or(&Value::Null);
-        let Some(path) = &operation.path else {
+    async fn apply(&mut self, facts: &mut Facts, operation: &Operation<'_>) -> Result<()> {
+        let value = operation.value.unwrap_or(&Value::Null);
+        let Some(path) = operation.path else {
             let Some(all) = value.as_object() else {
                 return Err(ScimError::value("Without a path, the value is an object of attributes."));
             };
@@ -412,7 +341,7 @@ impl Change<'_> {
                     && patch::writable(place).is_ok()
                     && place.part.is_none()
                 {
-                    self.set(facts, operation.op, place.attribute, Some(value)).await?;
+                    self.set(facts, operation.op, place.attribute, Some(value))?;
                 }
             }
             return Ok(());
@@ -424,7 +353,7 @@ impl Change<'_> {
                 if place.part.is_some() {
                     return Err(ScimError::new(Kind::Mutability, "A member is added or removed as a whole."));
                 }
-                self.set(facts, operation.op, place.attribute, operation.value.as_ref()).await
+                self.set(facts, operation.op, place.attribute, operation.value)
             }
             // Whose value goes, goes; but nobody goes with a name or a type.
             Target::Values(Place { part: Some(part), .. }, _) if operation.op != Op::Remove || part.name != "value" => {
@@ -433,17 +362,17 @@ impl Change<'_> {
             Target::Values(place, wanted) => {
                 let meant = self.passing(place.attribute, &wanted).await?;
                 if operation.op != Op::Add {
-                    self.remove(&meant).await?;
+                    self.remove(meant);
                 }
-                match operation.op {
-                    Op::Remove => Ok(()),
-                    Op::Add | Op::Replace => self.add(&named(value)?).await,
+                if operation.op != Op::Remove {
+                    self.add(named(value)?);
                 }
+                Ok(())
             }
         }
     }
 
-    async fn set(&mut self, facts: &mut Facts, op: Op, attribute: &Attribute, value: Option<&Value>) -> Result<()> {
+    fn set(&mut self, facts: &mut Facts, op: Op, attribute: &Attribute, value: Option<&Value>) -> Result<()> {
         let text = || match (op, value) {
             (Op::Remove, _) | (_, None | Some(Value::Null)) => Ok(None),
             (_, Some(value)) => {
@@ -452,27 +381,22 @@ impl Change<'_> {
             }
         };
         match (attribute.name, op) {
-            ("displayName", _) => {
-                *facts = Facts::new(text()?.as_deref(), facts.external_id.as_deref())?;
-                Ok(())
-            }
-            ("externalId", _) => {
-                *facts = Facts::new(Some(&facts.display_name), text()?.as_deref())?;
-                Ok(())
-            }
-            ("members", Op::Add) => self.add(&named(value.unwrap_or(&Value::Null))?).await,
-            ("members", Op::Replace) => self.replace(&named(value.unwrap_or(&Value::Null))?).await,
+            ("displayName", _) => *facts = Facts::new(text()?.as_deref(), facts.external_id.as_deref())?,
+            ("externalId", _) => *facts = Facts::new(Some(&facts.display_name), text()?.as_deref())?,
+            ("members", Op::Add) => self.add(named(value.unwrap_or(&Value::Null))?),
+            ("members", Op::Replace) => self.replace(named(value.unwrap_or(&Value::Null))?),
             ("members", Op::Remove) => match value.filter(|value| !value.is_null()) {
-                Some(value) => self.remove(&named(value)?).await,
-                None => self.replace(&BTreeSet::new()).await,
+                Some(value) => self.remove(named(value)?),
+                None => self.replace(BTreeSet::new()),
             },
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 }
 
 /// A new group; those who are in it are read where they are wanted.
-pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, with_members: bool) -> Result<Shown> {
+pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, wanted: Option<&Parts>) -> Result<Shown> {
     require_schema(body, GROUP)?;
     let facts = Facts::of(body)?;
     let ids = named(field(body, "members").unwrap_or(&Value::Null))?;
@@ -492,18 +416,19 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>, with_m
         ..Default::default()
     };
     let row = row.insert(tx.conn()).await.map_err(taken)?;
-    let mut change = Change { tx: &tx, tenant, group: row.id, now, touched: BTreeSet::new() };
-    change.add(&ids).await?;
+    let mut change = Change::new(&tx, tenant, row.id, now);
+    change.add(ids);
+    change.carry_out().await?;
     let touched = change.touched;
     let details = json!({"display_name": row.display_name, "members": touched.len()});
     let record = provisioner.record("scim.group.create", details).target("scim_group", row.id);
     finish(provisioner, &tx, touched, false, record).await?;
-    let members = match with_members {
-        true => Some(members_of(tx.conn(), row.id).await?),
-        false => None,
+    let members = match wanted {
+        Some(parts) => members_of(tx.conn(), row.id, parts).await?,
+        None => Vec::new(),
     };
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), members.as_deref()))
+    Ok(row.shown(&provisioner.base(), members))
 }
 
 /// Events for single people of one change.
@@ -539,21 +464,25 @@ pub async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: i64) -> Result<
 }
 
 /// As it is answered; its members are read where they are wanted of this version.
-pub async fn get(provisioner: &Provisioner, id: i64, wants_members: impl FnOnce(i64) -> bool) -> Result<Shown> {
+pub async fn get<'a>(
+    provisioner: &Provisioner,
+    id: i64,
+    wanted: impl FnOnce(i64) -> Option<&'a Parts>,
+) -> Result<Shown> {
     let db = provisioner.platform().db.read();
     // The version first: members that came meanwhile go with an older one, which is asked for again.
     let row = find(db, provisioner.tenant(), id).await?;
-    let members = match wants_members(row.version) {
-        true => Some(members_of(db, id).await?),
-        false => None,
+    let members = match wanted(row.version) {
+        Some(parts) => members_of(db, id, parts).await?,
+        None => Vec::new(),
     };
-    Ok(row.shown(&provisioner.base(), members.as_deref()))
+    Ok(row.shown(&provisioner.base(), members))
 }
 
 /// What a change is to make of a group.
-enum Wish {
+enum Wish<'a> {
     Whole(Facts, BTreeSet<i64>),
-    Operations(Vec<Operation>),
+    Operations(Vec<Operation<'a>>),
 }
 
 /// Name, external id and members become those of the body. Answers it without members.
@@ -586,7 +515,7 @@ async fn change(
     id: i64,
     known: &Preconditions,
     action: &'static str,
-    wish: Wish,
+    wish: Wish<'_>,
 ) -> Result<Shown> {
     let (platform, tenant) = (provisioner.platform(), provisioner.tenant());
     let now = platform.clock.now();
@@ -596,11 +525,11 @@ async fn change(
     let row = found.ok_or_else(gone)?;
     known.require(row.version)?;
     let mut facts = Facts { display_name: row.display_name.clone(), external_id: row.external_id.clone() };
-    let mut change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
+    let mut change = Change::new(&tx, tenant, id, now);
     match wish {
         Wish::Whole(wanted, ids) => {
             facts = wanted;
-            change.replace(&ids).await?;
+            change.replace(ids);
         }
         Wish::Operations(operations) => {
             for operation in &operations {
@@ -608,11 +537,12 @@ async fn change(
             }
         }
     }
+    change.carry_out().await?;
     let name_key = facts.display_name.to_lowercase();
     let is_renamed = facts.display_name != row.display_name || facts.external_id != row.external_id;
     let is_moved = row.config_id != provisioner.config.id;
     if change.touched.is_empty() && !is_renamed && !is_moved {
-        return Ok(row.shown(&provisioner.base(), None));
+        return Ok(row.shown(&provisioner.base(), Vec::new()));
     }
     if is_renamed || is_moved {
         let (conn, external_id) = (tx.conn(), row.external_id.as_deref());
@@ -639,7 +569,7 @@ async fn change(
     let record = provisioner.record(action, details).target("scim_group", id);
     finish(provisioner, &tx, touched, is_renamed, record).await?;
     tx.commit().await?;
-    Ok(row.shown(&provisioner.base(), None))
+    Ok(row.shown(&provisioner.base(), Vec::new()))
 }
 
 /// The group goes, and the roles that it gave.
@@ -651,8 +581,7 @@ pub async fn delete(provisioner: &Provisioner, id: i64, known: &Preconditions) -
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).lock_exclusive().one(tx.conn()).await?;
     let row = found.ok_or_else(gone)?;
     known.require(row.version)?;
-    let change = Change { tx: &tx, tenant, group: id, now, touched: BTreeSet::new() };
-    let people: BTreeSet<UserId> = change.members().await?.into_keys().map(UserId).collect();
+    let people = Change::new(&tx, tenant, id, now).members().await?.into_keys().map(UserId).collect();
     Entity::delete_by_id(id).exec(tx.conn()).await?;
     let record =
         provisioner.record("scim.group.delete", json!({"display_name": row.display_name})).target("scim_group", id);

@@ -1,4 +1,4 @@
-//! SCIM over HTTP: who is asking, what they send, and what they are answered. None of it is in the API's envelope.
+//! SCIM over HTTP: who is asking, and what they send. None of it is in the API's envelope.
 //!
 //! A request is an identity provider's, known by its token, which says for which organization it is. Its rate is counted by
 //! organization; a request without a token that is good counts against its address, as everybody's does.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     config,
-    document::Projection,
+    document::{Projection, field},
     error::{Kind, Result, ScimError},
     faults,
     schema::ResourceType,
@@ -33,7 +33,6 @@ use crate::Federation;
 pub const MEDIA_TYPE: &str = "application/scim+json";
 /// Below the address of the server.
 pub const PATH: &str = "/scim/v2";
-const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 /// Of one page.
 pub const MOST_RESULTS: u64 = 100;
 
@@ -200,8 +199,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 /// 400 unless the body names the schema.
 pub fn require_schema(body: &Map<String, Value>, urn: &str) -> Result<()> {
-    let schemas = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas")).map(|(_, value)| value);
-    let named = schemas.and_then(Value::as_array).into_iter().flatten();
+    let named = field(body, "schemas").and_then(Value::as_array).into_iter().flatten();
     match named.filter_map(Value::as_str).any(|named| named.eq_ignore_ascii_case(urn)) {
         true => Ok(()),
         false => Err(ScimError::value(format!("schemas must name {urn}."))),
@@ -256,16 +254,14 @@ impl Search {
     pub fn of_body(body: &Map<String, Value>) -> Result<Self> {
         require_schema(body, "urn:ietf:params:scim:api:messages:2.0:SearchRequest")?;
         let mut wrong = None;
-        let search = Self::new(|name| {
-            match body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)? {
-                Value::Null => None,
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                Value::Array(names) => Some(names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
-                _ => {
-                    wrong = Some(name.to_owned());
-                    None
-                }
+        let search = Self::new(|name| match field(body, name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Array(names) => Some(names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+            _ => {
+                wrong = Some(name.to_owned());
+                None
             }
         })?;
         match wrong {
@@ -321,7 +317,7 @@ impl Preconditions {
     }
 
     /// 412 where the resource is another version than the client knows.
-    fn require_match(&self, version: i64) -> Result<()> {
+    pub fn require_match(&self, version: i64) -> Result<()> {
         match &self.if_match {
             Some(known) if !names(known, version) => {
                 Err(ScimError::of_status(412, "The resource was changed meanwhile; read it again."))
@@ -373,85 +369,4 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 /// What an id answers that names nothing in the organization.
 pub fn gone() -> ScimError {
     ScimError::of_status(404, "There is no such resource.")
-}
-
-/// A resource as it is answered.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    pub id: i64,
-    pub version: i64,
-    pub location: String,
-    pub document: Value,
-}
-
-impl Shown {
-    /// With a status, its entity tag and where it is.
-    pub fn answer(self, status: StatusCode) -> Answer {
-        Answer { status, body: Some(self.document), version: Some(self.version), location: Some(self.location) }
-    }
-
-    /// 200, or 304 where the client has this version; 412 where it asks for another one.
-    pub fn unless_known(self, preconditions: &Preconditions) -> Result<Answer> {
-        preconditions.require_match(self.version)?;
-        Ok(match preconditions.is_known(self.version) {
-            true => Answer { body: None, ..self.answer(StatusCode::NOT_MODIFIED) },
-            false => self.answer(StatusCode::OK),
-        })
-    }
-}
-
-/// An answer that is no error.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub body: Option<Value>,
-    version: Option<i64>,
-    location: Option<String>,
-}
-
-impl Answer {
-    pub fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), version: None, location: None }
-    }
-
-    pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, version: None, location: None }
-    }
-
-    /// 204, with the entity tag of what was changed.
-    pub fn changed(version: i64) -> Self {
-        Self { version: Some(version), ..Self::no_content() }
-    }
-
-    /// A page of a list.
-    pub fn list(resources: Vec<Value>, total: u64, start_index: u64) -> Self {
-        Self::ok(json!({
-            "schemas": [LIST],
-            "totalResults": total,
-            "itemsPerPage": resources.len(),
-            "startIndex": start_index,
-            "Resources": resources,
-        }))
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = match self.body {
-            Some(body) => {
-                let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))];
-                (self.status, content_type, body.to_string()).into_response()
-            }
-            None => self.status.into_response(),
-        };
-        let headers = response.headers_mut();
-        if let Some(tag) = self.version.and_then(|version| HeaderValue::from_str(&etag(version)).ok()) {
-            headers.insert(header::ETAG, tag);
-        }
-        if let Some(location) = self.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
-            let name = if self.status == StatusCode::CREATED { header::LOCATION } else { header::CONTENT_LOCATION };
-            headers.insert(name, location);
-        }
-        response
-    }
 }

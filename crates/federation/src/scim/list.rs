@@ -15,13 +15,14 @@ use sea_orm::{
     sea_query::{Expr, NullOrdering},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
+    answer::{Answer, Content, List, Resource},
     error::{Kind, Result, ScimError},
     filter, group,
-    http::{Answer, Provisioner, Search},
+    http::{Provisioner, Search},
+    members::{self, Parts},
     query::{SortKey, SortKind, Table},
     user,
 };
@@ -231,20 +232,15 @@ async fn key_of<E: EntityTrait>(
     })
 }
 
-fn answer(search: &Search, resources: Vec<Value>, total: u64, next: Option<String>) -> Answer {
-    let mut answer = Answer::list(resources, total, search.start_index);
-    if let (Some(_), Some(body)) = (&search.cursor, answer.body.as_mut().and_then(Value::as_object_mut)) {
-        body.remove("startIndex");
-        if let Some(next) = next {
-            body.insert("nextCursor".to_owned(), next.into());
-        }
-    }
-    answer
+fn answer(search: &Search, resources: Vec<Resource>, total: u64, next: Option<String>) -> Answer {
+    let start_index = search.cursor.is_none().then_some(search.start_index);
+    let resources = resources.into_iter().map(Content::Resource).collect();
+    Answer::list(List::new(resources, total, start_index, next))
 }
 
 /// What a page shows.
 struct Listed {
-    resources: Vec<Value>,
+    resources: Vec<Resource>,
     total: u64,
     next: Option<String>,
 }
@@ -307,8 +303,8 @@ async fn list_users(provisioner: &Provisioner, search: &Search) -> Result<Listed
     };
     let base = provisioner.base();
     let shown = |row: user::Model| {
-        let document = row.shown(&base, &groups.remove(&row.id).unwrap_or_default()).document;
-        projection.of(table.resource(), document)
+        let shown = row.shown(&base, &groups.remove(&row.id).unwrap_or_default());
+        shown.resource.projected(table.resource(), &projection)
     };
     let resources = page.rows.into_iter().map(shown).collect();
     Ok(Listed { resources, total: page.total, next })
@@ -320,18 +316,18 @@ async fn list_groups(provisioner: &Provisioner, search: &Search) -> Result<Liste
     let projection = search.projection(table.resource())?;
     // Index: scim_groups(organization_id, id); that of the names where a filter looks one up.
     let mut page = page(db, table, provisioner.tenant().find::<group::Entity>(), id, search).await?;
+    let base = provisioner.base();
     let mut members = Vec::new().into_iter();
-    if projection.shows("members") {
+    if let Some(parts) = Parts::of(&projection, &base) {
         let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
-        let found = group::members_of_first(db, &ids).await?;
+        let found = members::members_of_first(db, &ids, &parts).await?;
         page.keep(found.len());
         members = found.into_iter();
     }
     let next = next(db, table, &page, id, search).await?;
-    let base = provisioner.base();
     let shown = |row: group::Model| {
-        let document = row.shown(&base, members.next().as_deref()).document;
-        projection.of(table.resource(), document)
+        let shown = row.shown(&base, members.next().unwrap_or_default());
+        shown.resource.projected(table.resource(), &projection)
     };
     let resources = page.rows.into_iter().map(shown).collect();
     Ok(Listed { resources, total: page.total, next })

@@ -15,6 +15,7 @@
 //! | [`config`] | `POST`, `GET /api/v1/sso/scim/config` |
 //! | [`sync`] | `POST /api/v1/sso/scim/sync` |
 
+mod answer;
 mod bulk;
 pub mod config;
 mod discovery;
@@ -26,6 +27,7 @@ mod filter;
 pub mod group;
 mod http;
 mod list;
+mod members;
 pub(crate) mod migrations;
 mod newcomers;
 mod patch;

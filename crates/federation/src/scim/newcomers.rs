@@ -42,8 +42,10 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{
+    answer::Shown,
+    config,
     error::Result,
-    http::{Provisioner, Shown},
+    http::Provisioner,
     user::{self, Pushed, follow, taken},
 };
 use crate::sign_in::roles::of_newcomers;
@@ -59,7 +61,14 @@ type Outcome = Result<Option<Shown>>;
 pub struct Newcomers {
     waiting: Queues<Key, Waiting>,
     /// Until something of the organization changes, as with the tokens.
-    welcomes: Kept<(OrganizationId, Option<RoleId>), Arc<Welcome>>,
+    welcomes: Kept<WelcomeKey, Arc<Welcome>>,
+}
+
+/// An organization, and the role that a configuration of it gives.
+type WelcomeKey = (OrganizationId, Option<RoleId>);
+
+fn welcome_of(config: &config::Model) -> WelcomeKey {
+    (config.organization_id, config.default_role_id)
 }
 
 /// A configuration, and the role that it gave when the request came.
@@ -81,7 +90,7 @@ struct Welcome {
 impl Newcomers {
     pub fn new(bus: &Bus) -> Self {
         let a_minute = Duration::from_secs(60);
-        let until = |key: &(OrganizationId, Option<RoleId>), _: &Arc<Welcome>| vec![Event::OrganizationChanged(key.0)];
+        let until = |key: &WelcomeKey, _: &Arc<Welcome>| vec![Event::OrganizationChanged(key.0)];
         Self { waiting: Queues::default(), welcomes: Kept::new(bus, 10_000, a_minute, until) }
     }
 
@@ -101,6 +110,11 @@ impl Newcomers {
                 outcome.ok_or_else(|| Error::internal("somebody was not let in"))?
             }
         }
+    }
+
+    /// What is known of how the organization takes people in is read again for whoever comes next.
+    pub fn forget(&self, config: &config::Model) {
+        self.welcomes.forget(&welcome_of(config));
     }
 
     /// Lets in whoever waits, until nobody does.
@@ -179,7 +193,8 @@ impl Newcomers {
     /// Read outside of the transaction, which needs no second connection then.
     async fn welcome(&self, provisioner: &Provisioner) -> Result<Arc<Welcome>> {
         let (db, tenant) = (provisioner.platform().db.read(), provisioner.tenant());
-        let chosen = provisioner.config.default_role_id;
+        let key = welcome_of(&provisioner.config);
+        let (_, chosen) = key;
         let load = async {
             let found = organization::Entity::find_by_id(tenant.organization_id()).one(db).await?;
             let intake = found.ok_or(ErrorCode::OrgNotFound)?.intake()?;
@@ -187,7 +202,7 @@ impl Newcomers {
             let domains = domain::verified(db, tenant).await?;
             Ok(Arc::new(Welcome { intake, role_id, domains }))
         };
-        Ok(self.welcomes.get_or_load((tenant.organization_id(), chosen), load).await?)
+        Ok(self.welcomes.get_or_load(key, load).await?)
     }
 }
 

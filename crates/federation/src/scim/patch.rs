@@ -5,7 +5,7 @@ use scim_v2::filter::PatchPath;
 use serde_json::{Map, Value};
 
 use super::{
-    document::{self, Document, object_of, settle_primary, tidy},
+    document::{self, Document, field, object_of, settle_primary, tidy},
     error::{Kind as ErrorKind, Result, ScimError},
     filter,
     schema::{Kind, Mutability, Place, ResourceType, Schema},
@@ -23,12 +23,12 @@ pub enum Op {
     Remove,
 }
 
-/// One operation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Operation {
+/// One operation. Its value may be ten thousand members, which stay where they are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Operation<'a> {
     pub op: Op,
-    pub path: Option<String>,
-    pub value: Option<Value>,
+    pub path: Option<&'a str>,
+    pub value: Option<&'a Value>,
 }
 
 /// What a path means.
@@ -42,13 +42,12 @@ pub enum Target {
 }
 
 /// The operations of a body.
-pub fn read(body: &Map<String, Value>) -> Result<Vec<Operation>> {
-    let field = |name: &str| body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    let schemas = field("schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+pub fn read(body: &Map<String, Value>) -> Result<Vec<Operation<'_>>> {
+    let schemas = field(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if !schemas.iter().any(|urn| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(URN))) {
         return Err(ScimError::new(ErrorKind::InvalidSyntax, format!("schemas must name {URN}.")));
     }
-    let operations = field("Operations").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let operations = field(body, "Operations").and_then(Value::as_array).filter(|all| !all.is_empty());
     let operations =
         operations.ok_or_else(|| ScimError::new(ErrorKind::InvalidSyntax, "Operations must be a list of some."))?;
     if operations.len() > MOST {
@@ -57,22 +56,23 @@ pub fn read(body: &Map<String, Value>) -> Result<Vec<Operation>> {
     operations.iter().map(operation).collect()
 }
 
-fn operation(value: &Value) -> Result<Operation> {
+fn operation(given: &Value) -> Result<Operation<'_>> {
     let syntax = |detail: &'static str| ScimError::new(ErrorKind::InvalidSyntax, detail);
-    let op = value["op"].as_str().map(str::to_ascii_lowercase);
+    let Some(given) = given.as_object() else { return Err(syntax("An operation is an object.")) };
+    let op = field(given, "op").and_then(Value::as_str).map(str::to_ascii_lowercase);
     let op = match op.as_deref() {
         Some("add") => Op::Add,
         Some("replace") => Op::Replace,
         Some("remove") => Op::Remove,
         _ => return Err(syntax("An operation's op is add, replace or remove.")),
     };
-    let path = match value.get("path") {
+    let path = match field(given, "path") {
         None | Some(Value::Null) => None,
-        Some(Value::String(path)) => Some(path.trim().to_owned()).filter(|path| !path.is_empty()),
+        Some(Value::String(path)) => Some(path.trim()).filter(|path| !path.is_empty()),
         Some(_) => return Err(syntax("An operation's path is a text.")),
     };
-    let value = value.get("value").cloned();
-    match (op, &path, &value) {
+    let value = field(given, "value");
+    match (op, path, value) {
         (Op::Remove, None, _) => Err(ScimError::new(ErrorKind::NoTarget, "A removal names what it removes by a path.")),
         (Op::Add | Op::Replace, _, None) => Err(ScimError::value("An operation that writes has a value.")),
         _ => Ok(Operation { op, path, value }),
@@ -118,9 +118,9 @@ pub fn writable(place: Place) -> Result<()> {
 }
 
 /// Applies an operation to a resource.
-pub fn apply(resource: &ResourceType, document: &mut Document, operation: &Operation) -> Result<()> {
-    let value = operation.value.as_ref().unwrap_or(&Value::Null);
-    let Some(path) = &operation.path else {
+pub fn apply(resource: &ResourceType, document: &mut Document, operation: &Operation<'_>) -> Result<()> {
+    let value = operation.value.unwrap_or(&Value::Null);
+    let Some(path) = operation.path else {
         let Some(all) = value.as_object() else {
             return Err(ScimError::value("Without a path, the value is an object of attributes."));
         };
@@ -137,7 +137,7 @@ pub fn apply(resource: &ResourceType, document: &mut Document, operation: &Opera
         Target::Extension(extension) => apply_extension(document, operation.op, extension, value),
         Target::Place(place) => {
             writable(place)?;
-            apply_place(document, operation.op, place, operation.value.as_ref())
+            apply_place(document, operation.op, place, operation.value)
         }
         Target::Values(place, filter) => {
             writable(place)?;
@@ -373,6 +373,7 @@ mod tests {
         for (before, operations, after) in [
             (json!({}), json!([{"op": "Add", "path": "displayName", "value": "Ada"}]), json!({"displayName": "Ada"})),
             (json!({"title": "x"}), json!([{"op": "remove", "path": "TITLE"}]), json!({})),
+            (json!({}), json!([{"OP": "add", "Path": "title", "VALUE": "x"}]), json!({"title": "x"})),
             (json!({}), json!([{"op": "Replace", "path": "active", "value": "False"}]), json!({"active": false})),
             // Parts that are not named stay.
             (
@@ -443,6 +444,7 @@ mod tests {
         for (operation, kind) in [
             (json!({"op": "remove"}), ErrorKind::NoTarget),
             (json!({"op": "move", "path": "title"}), ErrorKind::InvalidSyntax),
+            (json!("remove"), ErrorKind::InvalidSyntax),
             (json!({"op": "add", "path": "title"}), ErrorKind::InvalidValue),
             (json!({"op": "add", "path": "nothing", "value": "x"}), ErrorKind::InvalidPath),
             (json!({"op": "add", "path": "name.nothing", "value": "x"}), ErrorKind::InvalidPath),

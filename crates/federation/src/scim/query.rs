@@ -261,6 +261,11 @@ fn names_one(filter: &ValFilter) -> bool {
     }
 }
 
+/// The condition that a filter in brackets is of the members of groups, with whom their users are joined.
+pub fn of_members(backend: DbBackend, attribute: &'static Attribute, filter: &ValFilter) -> Result<Expr> {
+    Values { backend, attribute, source: Source::Members }.condition(filter)
+}
+
 /// Where the values of an attribute with many stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {

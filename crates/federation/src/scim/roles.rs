@@ -101,10 +101,13 @@ pub async fn settle(
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    let mappings = mappings(tx.conn(), tenant).await?;
-    let mut records = Vec::new();
+    let by_groups = wanted(tx, tenant, people).await?;
+    let mut changes = Vec::new();
     for people in people.chunks(PEOPLE) {
-        let wanted = wanted(tx, tenant, people, &mappings).await?;
+        let mut wanted = BTreeSet::new();
+        for person in people {
+            wanted.extend(by_groups.get(person).into_iter().flatten().map(|role| (*person, *role)));
+        }
         // Index: role_assignments(user_id, organization_id).
         let held = tenant
             .find::<assignment::Entity>()
@@ -112,55 +115,76 @@ pub async fn settle(
             .filter(assignment::Column::WorkspaceId.is_null())
             .all(tx.conn())
             .await?;
-        records.extend(exchange(tx, tenant, wanted, held, by, now).await?);
+        changes.extend(exchange(tx, tenant, wanted, held, now).await?);
     }
-    Ok(records)
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let organization_id = tenant.organization_id();
+    let changed: BTreeSet<UserId> = changes.iter().map(|change| change.person).collect();
+    if changed.len() > MOST_EVENTS {
+        tx.publish(Event::OrganizationChanged(organization_id)).await?;
+    } else {
+        for person in &changed {
+            tx.publish(Event::UserChanged(*person)).await?;
+        }
+    }
+    tx.publish(Event::MembersChanged(organization_id)).await?;
+    let record = |Change { person, role, action }| {
+        let details = json!({"user_id": person, "workspace_id": null, "by_group": true});
+        AuditRecord::new(Some(organization_id), by.clone(), action).target("role", role.0).details(details)
+    };
+    Ok(changes.into_iter().map(record).collect())
 }
 
 /// What each of the people should hold by their groups.
-async fn wanted(
-    tx: &Transaction,
-    tenant: Tenant,
-    people: &[UserId],
-    mappings: &BTreeMap<i64, Mapping>,
-) -> Result<BTreeSet<(UserId, RoleId)>> {
+async fn wanted(tx: &Transaction, tenant: Tenant, people: &[UserId]) -> Result<BTreeMap<UserId, BTreeSet<RoleId>>> {
+    let mappings = mappings(tx.conn(), tenant).await?;
+    let mut wanted: BTreeMap<UserId, BTreeSet<RoleId>> = BTreeMap::new();
     if mappings.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(wanted);
     }
-    // Indexes: scim_users(organization_id, user_id), scim_group_members(scim_user_id, group_id).
-    let rows: Vec<(UserId, i64, String, Option<String>)> = group::member::Entity::find()
-        .select_only()
-        .column(user::Column::UserId)
-        .column(group::Column::ConfigId)
-        .column(group::Column::DisplayNameKey)
-        .column(group::Column::ExternalId)
-        .join(sea_orm::JoinType::InnerJoin, group::member::to_user())
-        .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
-        .filter(user::Column::OrganizationId.eq(tenant.organization_id()))
-        .filter(user::Column::UserId.is_in(people.iter().copied()))
-        .filter(group::Column::ConfigId.is_in(mappings.keys().copied()))
-        .into_tuple()
-        .all(tx.conn())
-        .await?;
-    let mut wanted = BTreeSet::new();
-    for (person, config, name_key, external_id) in rows {
-        let given = mappings.get(&config).map(|mapping| mapping.given(&name_key, external_id.as_deref()));
-        wanted.extend(given.into_iter().flatten().map(|role| (person, role)));
+    for people in people.chunks(PEOPLE) {
+        // Indexes: scim_users(organization_id, user_id), scim_group_members(scim_user_id, group_id).
+        let rows: Vec<(UserId, i64, String, Option<String>)> = group::member::Entity::find()
+            .select_only()
+            .column(user::Column::UserId)
+            .column(group::Column::ConfigId)
+            .column(group::Column::DisplayNameKey)
+            .column(group::Column::ExternalId)
+            .join(sea_orm::JoinType::InnerJoin, group::member::to_user())
+            .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
+            .filter(user::Column::OrganizationId.eq(tenant.organization_id()))
+            .filter(user::Column::UserId.is_in(people.iter().copied()))
+            .filter(group::Column::ConfigId.is_in(mappings.keys().copied()))
+            .into_tuple()
+            .all(tx.conn())
+            .await?;
+        for (person, config, name_key, external_id) in rows {
+            let given = mappings.get(&config).map(|mapping| mapping.given(&name_key, external_id.as_deref()));
+            wanted.entry(person).or_default().extend(given.into_iter().flatten());
+        }
     }
-    let good = givable(tx.conn(), tenant, wanted.iter().map(|(_, role)| *role)).await?;
-    wanted.retain(|(_, role)| good.contains(role));
+    let good = givable(tx.conn(), tenant, wanted.values().flatten().copied()).await?;
+    wanted.values_mut().for_each(|roles| roles.retain(|role| good.contains(role)));
     Ok(wanted)
 }
 
-/// From what is held to what is wanted.
+/// A role that somebody got or lost, as the log calls it.
+struct Change {
+    person: UserId,
+    role: RoleId,
+    action: &'static str,
+}
+
+/// From what is held to what is wanted; answers what that changed.
 async fn exchange(
     tx: &Transaction,
     tenant: Tenant,
     wanted: BTreeSet<(UserId, RoleId)>,
     held: Vec<assignment::Model>,
-    by: &Actor,
     now: DateTime<Utc>,
-) -> Result<Vec<AuditRecord>> {
+) -> Result<Vec<Change>> {
     let organization_id = tenant.organization_id();
     let mut missing = wanted.clone();
     let mut gone = Vec::new();
@@ -195,25 +219,7 @@ async fn exchange(
     for rows in new.chunks(BATCH) {
         assignment::Entity::insert_many(rows.to_vec()).exec_without_returning(tx.conn()).await?;
     }
-    let changed: BTreeSet<UserId> =
-        gone.iter().map(|row| row.user_id).chain(missing.iter().map(|(person, _)| *person)).collect();
-    if changed.len() > MOST_EVENTS {
-        tx.publish(Event::OrganizationChanged(organization_id)).await?;
-    } else {
-        for person in &changed {
-            tx.publish(Event::UserChanged(*person)).await?;
-        }
-    }
-    let taken = gone.iter().map(|row| (row.user_id, row.role_id, "role.revoke"));
-    let given = missing.iter().map(|(person, role)| (*person, *role, "role.assign"));
-    if !(gone.is_empty() && missing.is_empty()) {
-        tx.publish(Event::MembersChanged(organization_id)).await?;
-    }
-    let mut records = Vec::new();
-    for (person, role, action) in taken.chain(given) {
-        let details = json!({"user_id": person, "workspace_id": null, "by_group": true});
-        records
-            .push(AuditRecord::new(Some(organization_id), by.clone(), action).target("role", role.0).details(details));
-    }
-    Ok(records)
+    let taken = gone.iter().map(|row| Change { person: row.user_id, role: row.role_id, action: "role.revoke" });
+    let given = missing.iter().map(|(person, role)| Change { person: *person, role: *role, action: "role.assign" });
+    Ok(taken.chain(given).collect())
 }

@@ -4,7 +4,7 @@
 //! transaction, and a server that is killed goes on with the next. What administrators have decided stands: whom they have
 //! suspended stays so, and the organization keeps its last owner. Both are told as conflicts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::extract::State;
@@ -313,10 +313,16 @@ impl Worker {
             tx.commit().await?;
             return Ok(false);
         };
-        for user in &users {
-            self.reconcile(&tx, &config, user, &mut outcome).await?;
-        }
         let people: Vec<UserId> = users.iter().map(|user| user.user_id).collect();
+        // Index: memberships(organization_id, user_id), unique.
+        let members = tenant.find::<member::Entity>().filter(member::Column::UserId.is_in(people.iter().copied()));
+        let members = members.all(tx.conn()).await?;
+        let members: BTreeMap<UserId, member::Model> = members.into_iter().map(|row| (row.user_id, row)).collect();
+        let accounts = User::find_all(tx.conn(), &people).await?;
+        for user in &users {
+            let Some(member) = members.get(&user.user_id) else { continue };
+            self.reconcile(&tx, &config, user, member, accounts.get(&user.user_id), &mut outcome).await?;
+        }
         let settled = roles::settle(&tx, tenant, &people, &Actor::system(), platform.clock.now()).await?;
         outcome.changed += i64::try_from(settled.len()).unwrap_or(i64::MAX);
         outcome.records.extend(settled);
@@ -332,6 +338,8 @@ impl Worker {
         tx: &Transaction,
         config: &config::Model,
         row: &user::Model,
+        member: &member::Model,
+        account: Option<&User>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         let tenant = Tenant::on_behalf_of(config.organization_id);
@@ -341,9 +349,6 @@ impl Worker {
             kind,
             detail: detail.to_owned(),
         };
-        // Index: memberships(organization_id, user_id), unique.
-        let found = tenant.find::<member::Entity>().filter(member::Column::UserId.eq(row.user_id));
-        let Some(member) = found.one(tx.conn()).await? else { return Ok(()) };
         let mut changed = false;
         if row.active && member.status == MemberStatus::Suspended {
             let detail = "An administrator has suspended the member, whom the provider lets in.";
@@ -356,10 +361,17 @@ impl Worker {
             let detail = "The member is the last owner, whom the provider does not let in.";
             outcome.conflicts.push(conflict(ConflictKind::LastOwner, detail));
         } else {
-            changed |= user::follow(tx, tenant, &member, row.active, now).await.map_err(inner)?;
+            changed |= user::follow(tx, tenant, member, row.active, now).await.map_err(inner)?;
         }
         let facts = user::Facts::of(&row.document()).map_err(inner)?;
-        if let Some(person) = User::lock(tx, row.user_id).await? {
+        // Most are what the provider says, and are not held for it.
+        let agrees = |user: &User| {
+            let is_named_so = facts.display_name.as_ref().is_none_or(|name| *name == user.account.display_name);
+            is_named_so && user.email.email == facts.address
+        };
+        if account.is_some_and(|user| !agrees(user))
+            && let Some(person) = User::lock(tx, row.user_id).await?
+        {
             let other = User::find_by_email(tx.conn(), &facts.address).await?;
             match other.is_some_and(|other| other.id() != row.user_id) {
                 true => {

@@ -44,11 +44,12 @@ use sea_orm::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    answer::Shown,
     config,
     document::{self, Document},
     error::{Kind, Result, ScimError},
     group,
-    http::{Preconditions, Provisioner, Shown, gone, require_schema},
+    http::{Preconditions, Provisioner, gone, require_schema},
     patch, query,
     schema::{ENTERPRISE, USER, USERS},
 };
@@ -115,7 +116,7 @@ impl Model {
         document.insert("schemas".to_owned(), json!(schemas));
         document.insert("id".to_owned(), self.user_id.to_string().into());
         document.insert("meta".to_owned(), meta("User", self.created_at, self.updated_at, self.version, &location));
-        Shown { id: self.user_id.0, version: self.version, location, document: Value::Object(document) }
+        Shown { id: self.user_id.0, version: self.version, location, resource: document.into() }
     }
 }
 
@@ -245,9 +246,20 @@ pub async fn create(provisioner: &Provisioner, body: &Map<String, Value>) -> Res
     document::bounded(&document)?;
     let facts = Facts::of(&document)?;
     let person = Arc::new(Pushed { provisioner: provisioner.clone(), document, facts });
-    match provisioner.federation.newcomers.admit(&person).await? {
+    match admit(&person).await {
+        // The role that they get was deleted at this moment, or elsewhere and this node has not heard of it yet.
+        Err(error) if error.refers_to_what_is_gone() => {
+            provisioner.federation.newcomers.forget(&provisioner.config);
+            admit(&person).await
+        }
+        admitted => admitted,
+    }
+}
+
+async fn admit(person: &Arc<Pushed>) -> Result<Shown> {
+    match person.provisioner.federation.newcomers.admit(person).await? {
         Some(shown) => Ok(shown),
-        None => take_over(&person).await,
+        None => take_over(person).await,
     }
 }
 
@@ -505,8 +517,7 @@ pub async fn replace(
 
 /// `mutability` where a body names another id than the path.
 pub fn require_own_id(body: &Map<String, Value>, id: i64) -> Result<()> {
-    let named = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("id")).map(|(_, value)| value);
-    match named {
+    match document::field(body, "id") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(named)) if *named == id.to_string() => Ok(()),
         Some(_) => Err(ScimError::new(Kind::Mutability, "The id of a resource does not change.")),

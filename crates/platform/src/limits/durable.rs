@@ -47,10 +47,10 @@ pub(crate) mod state {
 pub struct Uses(Vec<Use>);
 
 struct Use {
-    rule: &'static str,
+    /// One that is bounded, with the numbers that hold.
+    rule: Rule,
     key_hash: String,
-    now: i64,
-    one: i64,
+    now: DateTime<Utc>,
 }
 
 impl Platform {
@@ -67,45 +67,38 @@ impl Limits {
             self.check(rule, key)?;
         }
         let now = self.clock.now();
-        let mut uses = Vec::new();
-        let mut bounds = Vec::new();
-        for (rule, key) in wanted {
-            let (limit, per) = self.numbers(rule);
-            if self.is_kept(rule) {
-                let one = micros(per) / i64::from(limit);
-                uses.push(Use { rule: rule.name, key_hash: hash(key), now: now.timestamp_micros(), one });
-                bounds.push((limit, per));
-            }
-        }
+        let uses = wanted.iter().filter_map(|(rule, key)| Some(Use::new(self.bounded(rule)?, key, now)));
+        let uses: Vec<Use> = uses.collect();
         if uses.is_empty() {
             return Ok(Uses(uses));
         }
         let any = uses.iter().fold(Condition::any(), |any, one| {
             let this = Condition::all()
-                .add(state::Column::Rule.eq(one.rule))
+                .add(state::Column::Rule.eq(one.rule.name))
                 .add(state::Column::KeyHash.eq(one.key_hash.as_str()));
             any.add(this)
         });
         // The primary key is (rule, key_hash).
         let rows = state::Entity::find().filter(any).all(db).await?;
-        for (one, (limit, per)) in uses.iter().zip(bounds) {
-            let row = rows.iter().find(|row| row.rule == one.rule && row.key_hash == one.key_hash);
-            one.allowed(row.map(|row| row.full_at), limit, per, now)?;
+        for one in &uses {
+            let row = rows.iter().find(|row| row.rule == one.rule.name && row.key_hash == one.key_hash);
+            one.allowed(row.map(|row| row.full_at))?;
         }
         Ok(Uses(uses))
     }
 
-    /// Whether uses of the rule are bounded, and so written down.
-    fn is_kept(&self, rule: &Rule) -> bool {
+    /// The rule with the numbers that hold, where its uses are bounded, and so written down.
+    fn bounded(&self, rule: &Rule) -> Option<Rule> {
         let (limit, per) = self.numbers(rule);
-        self.config.enabled && limit > 0 && !per.is_zero()
+        (self.config.enabled && limit > 0 && !per.is_zero()).then_some(Rule { limit, per, ..*rule })
     }
 
     /// The keys of one rule as they stand in the database, to be checked each for itself: of many addresses in one call, one
     /// that is over the limit holds nothing up for the others.
     pub async fn each(&self, db: &impl ConnectionTrait, rule: &Rule, keys: &[&str]) -> Result<Each<'_>> {
+        let bounded = self.bounded(rule);
         let mut full_at = HashMap::new();
-        if self.is_kept(rule) && !keys.is_empty() {
+        if bounded.is_some() && !keys.is_empty() {
             // The primary key is (rule, key_hash).
             let rows = state::Entity::find()
                 .filter(state::Column::Rule.eq(rule.name))
@@ -114,7 +107,7 @@ impl Limits {
                 .await?;
             full_at.extend(rows.into_iter().map(|row| (row.key_hash, row.full_at)));
         }
-        Ok(Each { limits: self, rule: *rule, now: self.clock.now(), full_at, uses: BTreeMap::new() })
+        Ok(Each { limits: self, rule: *rule, bounded, now: self.clock.now(), full_at, uses: BTreeMap::new() })
     }
 }
 
@@ -122,6 +115,7 @@ impl Limits {
 pub struct Each<'a> {
     limits: &'a Limits,
     rule: Rule,
+    bounded: Option<Rule>,
     now: DateTime<Utc>,
     /// By the hashes of keys.
     full_at: HashMap<String, i64>,
@@ -133,13 +127,9 @@ impl Each<'_> {
     /// Uses the rule for one of the keys, which is used once; or says how long to wait.
     pub fn check(&mut self, key: &str) -> Result<(), Limited> {
         self.limits.check(&self.rule, key)?;
-        if !self.limits.is_kept(&self.rule) {
-            return Ok(());
-        }
-        let (limit, per) = self.limits.numbers(&self.rule);
-        let one = micros(per) / i64::from(limit);
-        let one = Use { rule: self.rule.name, key_hash: hash(key), now: self.now.timestamp_micros(), one };
-        one.allowed(self.full_at.get(&one.key_hash).copied(), limit, per, self.now)?;
+        let Some(rule) = self.bounded else { return Ok(()) };
+        let one = Use::new(rule, key, self.now);
+        one.allowed(self.full_at.get(&one.key_hash).copied())?;
         self.uses.insert(key.to_owned(), one);
         Ok(())
     }
@@ -151,27 +141,37 @@ impl Each<'_> {
 }
 
 impl Use {
+    fn new(rule: Rule, key: &str, now: DateTime<Utc>) -> Self {
+        Self { rule, key_hash: hash(key), now }
+    }
+
+    /// The time in which one use is regained.
+    fn cost(&self) -> i64 {
+        micros(self.rule.per) / i64::from(self.rule.limit)
+    }
+
     /// Whether there is one more, where the key would be full again then.
-    fn allowed(&self, full_at: Option<i64>, limit: u32, per: Duration, now: DateTime<Utc>) -> Result<(), Limited> {
-        let full_at = full_at.map_or(self.now, |at| std::cmp::max(at, self.now));
-        let wait = full_at + self.one - micros(per) - self.now;
+    fn allowed(&self, full_at: Option<i64>) -> Result<(), Limited> {
+        let now = self.now.timestamp_micros();
+        let full_at = full_at.map_or(now, |at| std::cmp::max(at, now));
+        let wait = full_at + self.cost() - micros(self.rule.per) - now;
         if wait <= 0 {
             return Ok(());
         }
         let wait = Duration::from_micros(wait.unsigned_abs());
-        let reset_at = now + Duration::from_micros((full_at - self.now).unsigned_abs());
-        Err(Limited { rule: self.rule, limit, reset_at, retry_after: wait })
+        let reset_at = self.now + Duration::from_micros((full_at - now).unsigned_abs());
+        Err(Limited { rule: self.rule.name, limit: self.rule.limit, reset_at, retry_after: wait })
     }
 }
 
 impl Uses {
     /// Writes them down, in the transaction of what they were for.
     pub async fn keep(self, tx: &Transaction) -> Result<()> {
-        let Some(now) = self.0.first().map(|one| one.now) else { return Ok(()) };
+        let Some(now) = self.0.first().map(|one| one.now.timestamp_micros()) else { return Ok(()) };
         let rows = self.0.into_iter().map(|one| state::ActiveModel {
-            rule: Set(one.rule.to_owned()),
+            rule: Set(one.rule.name.to_owned()),
+            full_at: Set(now + one.cost()),
             key_hash: Set(one.key_hash),
-            full_at: Set(now + one.one),
         });
         // A bucket that is not full moves on by what the use costs; one that is full begins now.
         let stored = || Expr::col((state::Entity, state::Column::FullAt));

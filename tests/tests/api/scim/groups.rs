@@ -1,16 +1,18 @@
 //! `/scim/v2/Groups` and `/scim/v2/Groups/{scim_group_id}`
 
-use rivergen_tests::{Backend, Server, eventually, on_both_databases};
+use rivergen_tests::{Backend, Server, on_both_databases};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{GROUP, Provider, ScimAnswer, group, many_users, put_into, roles_of};
+use super::{GROUP, Provider, ScimAnswer, group, many_users, put_into, roles_of, somebody_waits};
 use crate::roles::custom;
 
 on_both_databases! {
     a_group_is_made_read_and_deleted;
     members_come_and_go;
+    many_operations_take_the_statements_of_one;
     members_are_shown_by_their_names;
+    parts_of_members_are_chosen;
     what_is_no_group_is_refused;
     a_group_gives_its_role_and_takes_it;
     roles_of_people_are_never_touched;
@@ -80,6 +82,43 @@ async fn members_are_shown_by_their_names(server: &Server) {
     assert_eq!(listed["Resources"][0]["members"], json!(shown));
 }
 
+async fn parts_of_members_are_chosen(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let (ada, bob) = (idp.user("ada@acme.example").await, idp.user("bob@acme.example").await);
+    let id = idp.group("Research", &[&ada, &bob]).await;
+    let values = json!([{"value": ada}, {"value": bob}]);
+    let names = json!([{"display": "ada@acme.example"}, {"display": "bob@acme.example"}]);
+    for (query, shown, is_named) in [
+        ("attributes=members.value", &values, false),
+        ("attributes=displayName,members.DISPLAY", &names, true),
+        ("excludedAttributes=members.$ref,members.type,members.display", &values, false),
+        ("excludedAttributes=members.$ref,members.type,members.value", &names, true),
+        ("excludedAttributes=members", &Value::Null, false),
+        ("attributes=displayName", &Value::Null, false),
+    ] {
+        let (one, asked) = server.statements(idp.client.get(&format!("/scim/v2/Groups/{id}?{query}"))).await;
+        let (all, asked_of_all) = server.statements(idp.client.get(&format!("/scim/v2/Groups?{query}"))).await;
+        let (one, all) = (one.is(200), all.is(200));
+        assert_eq!((&one["members"], &one["displayName"]), (shown, &all["Resources"][0]["displayName"]), "{query}");
+        assert_eq!(all["Resources"][0], one, "{query}");
+        // What is not answered is not even read.
+        for asked in [asked, asked_of_all] {
+            let of_members: Vec<&String> = asked.iter().filter(|sql| sql.contains("scim_group_members")).collect();
+            assert_eq!(of_members.len(), usize::from(!shown.is_null()), "{query}: {of_members:?}");
+            let names = of_members.iter().filter(|sql| sql.contains("member_name") || sql.contains("json_extract"));
+            assert_eq!(names.count(), usize::from(is_named), "{query}: {of_members:?}");
+        }
+    }
+    // So is it where a change answers the group.
+    let add = super::patch(json!([{"op": "replace", "path": "displayName", "value": "Science"}]));
+    let path = format!("/scim/v2/Groups/{id}?attributes=members.value");
+    assert_eq!(idp.client.patch(&path, add).await.is(200)["members"], values);
+    assert_eq!(idp.client.put(&path, group("Science", &[&ada, &bob])).await.is(200)["members"], values);
+    let made = idp.client.post("/scim/v2/Groups?attributes=members.display", group("Other", &[&ada])).await.is(201);
+    assert_eq!(made["members"], json!([{"display": "ada@acme.example"}]));
+}
+
 async fn members_come_and_go(server: &Server) {
     let acme = server.organization("Acme").await;
     let idp = Provider::of(server, &acme).await;
@@ -102,6 +141,27 @@ async fn members_come_and_go(server: &Server) {
             json!([{"op": "remove", "path": "members"}, {"op": "add", "value": {"members": [{"value": ada}]}}]),
             vec![&ada],
         ),
+        // Of several that mean the same person, the last one counts.
+        (
+            json!([{"op": "add", "path": "members", "value": [{"value": bob}, {"value": eve}]},
+                {"op": "remove", "path": format!("members[value eq \"{bob}\"]")},
+                {"op": "remove", "path": "members", "value": [{"value": eve}]},
+                {"op": "add", "path": "members", "value": {"value": eve}}]),
+            vec![&ada, &eve],
+        ),
+        (
+            json!([{"op": "add", "path": "members", "value": both},
+                {"op": "replace", "path": "members", "value": [{"value": bob}]},
+                {"op": "add", "path": "members", "value": [{"value": eve}]},
+                {"op": "remove", "path": format!("members[value eq \"{bob}\"]")}]),
+            vec![&eve],
+        ),
+        // A filter finds whoever was just added.
+        (
+            json!([{"op": "add", "path": "members", "value": both},
+                {"op": "remove", "path": "members[display sw \"bob\" or display sw \"eve\"]"}]),
+            vec![&ada],
+        ),
     ] {
         assert_eq!(idp.patch(&path, operations.clone()).await.is(204), Value::Null);
         assert_eq!(idp.members(&id).await.iter().collect::<Vec<_>>(), after, "{operations}");
@@ -120,6 +180,37 @@ async fn members_come_and_go(server: &Server) {
         idp.client.put(&path, json!({"schemas": [GROUP], "displayName": "R"})).await.is(200)["members"],
         Value::Null
     );
+}
+
+async fn many_operations_take_the_statements_of_one(server: &Server) {
+    const PEOPLE: usize = 300;
+    let acme = server.organization("Acme").await;
+    let idp = Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"]})).await;
+    let first = idp.user("first@acme.example").await;
+    let id = idp.group("Engineering", &[]).await;
+    let before = many_users(server, &acme, &first, PEOPLE).await;
+    let rows = server.rows(&format!("SELECT user_id FROM scim_users WHERE user_id > {before} ORDER BY user_id")).await;
+    let users: Vec<String> = rows.iter().map(|row| row["user_id"].to_string()).collect();
+    assert_eq!(users.len(), PEOPLE);
+    let all: Vec<Value> = users.iter().map(|user| json!({"value": user})).collect();
+    let each = |operation: &dyn Fn(&String) -> Value| users.iter().map(operation).collect::<Value>();
+    let path = format!("/scim/v2/Groups/{id}");
+    let given = "SELECT count(*) FROM role_assignments WHERE given_by_group = TRUE";
+    for (operations, left) in [
+        (each(&|user| json!({"op": "Add", "path": "members", "value": [{"value": user}]})), PEOPLE),
+        // As Okta and Entra ID take people out, one operation for each.
+        (each(&|user| json!({"op": "remove", "path": format!("members[value eq \"{user}\"]")})), 0),
+        (json!([{"op": "add", "path": "members", "value": all}]), PEOPLE),
+        (json!([{"op": "replace", "path": "members", "value": [{"value": first}]}]), 1),
+        (json!([{"op": "replace", "path": "members", "value": all}]), PEOPLE),
+    ] {
+        let (answer, asked) = server.statements(idp.patch(&path, operations)).await;
+        answer.is(204);
+        let of_members = asked.iter().filter(|sql| sql.contains("scim_group_members")).count();
+        // Who is in it, who comes, who goes, and all groups of two hundred of these at once.
+        assert!(of_members <= 6, "{of_members}: {asked:?}");
+        assert_eq!((idp.members(&id).await.len(), server.count(given).await), (left, left as i64));
+    }
 }
 
 async fn what_is_no_group_is_refused(server: &Server) {
@@ -239,11 +330,7 @@ async fn a_purge_and_a_change_of_a_group_do_not_block_each_other(server: &Server
     }
     let identity = server.tenancy.identity.clone();
     let purge = tokio::spawn(async move { rivergen_identity::account::delete::purge(&identity).await });
-    if server.backend == Backend::Postgres {
-        let waiting =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually("the purge, waiting", async || (server.count(waiting).await > 0).then_some(())).await;
-    }
+    somebody_waits(server).await;
     let member = format!("SELECT id FROM scim_users WHERE user_id = {ada}");
     let taken = format!("DELETE FROM scim_group_members WHERE group_id = {id} AND scim_user_id = ({member})");
     tx.conn().execute_unprepared(&taken).await.unwrap();

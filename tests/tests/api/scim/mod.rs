@@ -12,7 +12,7 @@ mod sync;
 mod tester;
 mod users;
 
-use rivergen_tests::{Answer, Client, Organization, Server};
+use rivergen_tests::{Answer, Backend, Client, Organization, Server, eventually};
 use serde_json::{Value, json};
 
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -167,6 +167,15 @@ pub async fn put_into(server: &Server, group: &str, behind: i64, most: usize) {
          FROM scim_users WHERE user_id > {behind} ORDER BY id LIMIT {most}"
     );
     server.execute(&sql).await;
+}
+
+/// Until somebody waits for what a transaction holds. SQLite has one writer, who is waited for anyway.
+pub async fn somebody_waits(server: &Server) {
+    if server.backend == Backend::Postgres {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("somebody to wait", async || (server.count(waiting).await > 0).then_some(())).await;
+    }
 }
 
 /// The names of the roles that somebody holds in the whole organization.

@@ -8,6 +8,7 @@ use super::{CONFIG, Provider, ScimAnswer, USER, prove_domain, roles_of};
 on_both_databases! {
     drift_is_mended_and_conflicts_are_told;
     an_incremental_one_looks_at_what_changed;
+    who_has_not_drifted_takes_no_statement_of_their_own;
     an_address_that_nobody_proved_leads_to_no_account_of_the_organizations;
     one_at_a_time;
     who_may_and_who_may_not;
@@ -101,6 +102,26 @@ async fn an_incremental_one_looks_at_what_changed(server: &Server) {
     assert_eq!(synced(&acme, idp.id, "full").await["users_changed"], 1);
     assert_eq!(server.count(left).await, 0);
     idp.client.put(&format!("/scim/v2/Users/{bob}"), body).await.is(200);
+}
+
+async fn who_has_not_drifted_takes_no_statement_of_their_own(server: &Server) {
+    const PEOPLE: usize = 40;
+    let acme = server.organization("Acme").await;
+    prove_domain(server, &acme).await;
+    let idp = Provider::of(server, &acme).await;
+    let mut users = Vec::new();
+    for number in 0..PEOPLE {
+        users.push(idp.user(&format!("person{number}@acme.example")).await);
+    }
+    // One of them has.
+    let address = "UPDATE user_emails SET email = 'drifted@acme.example' WHERE user_id";
+    server.execute(&format!("{address} = {}", users[PEOPLE / 2])).await;
+    let (last, asked) = server.statements(synced(&acme, idp.id, "full")).await;
+    assert_eq!(last["users_changed"], 1, "{last}");
+    let of_accounts = asked.iter().filter(|sql| sql.contains("user_emails")).count();
+    assert!(of_accounts < PEOPLE, "{of_accounts}: {asked:?}");
+    let mended = format!("SELECT count(*) FROM user_emails WHERE email = 'person{}@acme.example'", PEOPLE / 2);
+    assert_eq!(server.count(&mended).await, 1);
 }
 
 async fn an_address_that_nobody_proved_leads_to_no_account_of_the_organizations(server: &Server) {

@@ -1,10 +1,11 @@
 //! `/scim/v2/Users` and `/scim/v2/Users/{user_id}`
 
-use rivergen_tests::{Backend, Server, eventually, on_both_databases};
+use rivergen_tests::{Backend, Organization, Server, on_both_databases};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{ENTERPRISE, Provider, ScimAnswer, USER, patch, prove_domain, user};
+use super::{ENTERPRISE, Provider, ScimAnswer, USER, patch, prove_domain, somebody_waits, user};
+use crate::roles::custom;
 
 on_both_databases! {
     a_user_is_made_and_read;
@@ -28,6 +29,8 @@ on_both_databases! {
     only_addresses_that_the_organization_takes_in;
     what_the_organization_says_holds_for_whoever_is_pushed_next;
     who_is_pushed_needs_an_invitation_no_more;
+    a_role_that_is_gone_unheard_is_given_to_nobody;
+    who_comes_in_while_their_role_goes_gets_another;
 }
 
 async fn a_user_is_made_and_read(server: &Server) {
@@ -510,10 +513,7 @@ async fn attributes_change_while_the_organization_is_held(server: &Server) {
     let off = json!([{"op": "replace", "path": "active", "value": false}]);
     let standing = async {
         if let Some(tx) = held {
-            let waiting =
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            eventually("the change of a standing, waiting", async || (server.count(waiting).await > 0).then_some(()))
-                .await;
+            somebody_waits(server).await;
             tx.commit().await.unwrap();
         }
     };
@@ -580,4 +580,49 @@ async fn who_is_pushed_needs_an_invitation_no_more(server: &Server) {
     let expected = [(Some("bob@acme.example"), Some("pending")), (Some("eve@acme.example"), Some("revoked"))];
     assert_eq!(statuses.collect::<Vec<_>>(), expected);
     assert_eq!(server.audited("invitation.revoke", "success").await, 1);
+}
+
+/// A provider that gives a role to whoever it pushes, and to whoever is in the group Research.
+async fn giving(server: &Server, acme: &Organization, role: i64) -> Provider {
+    let idp = Provider::mapping(server, acme, json!({"Research": role})).await;
+    acme.owner.client.post(super::CONFIG, json!({"provider_id": idp.id, "default_role_id": role})).await.ok();
+    idp
+}
+
+async fn a_role_that_is_gone_unheard_is_given_to_nobody(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let role = custom(&acme, "Analyst", &["policy.read"]).await;
+    let idp = giving(server, &acme, role).await;
+    let ada = idp.user("ada@acme.example").await;
+    assert_eq!(super::roles_of(server, &acme, &ada).await, ["Analyst"]);
+    // By another node, of which this one has heard nothing yet.
+    let tx = server.platform.db.begin().await.unwrap();
+    tx.conn().execute_unprepared(&format!("DELETE FROM roles WHERE id = {role}")).await.unwrap();
+    tx.commit().await.unwrap();
+    let pushes = (0..6).map(|i| idp.client.post("/scim/v2/Users", user(&format!("person{i}@acme.example"))));
+    for answer in futures::future::join_all(pushes).await {
+        let id = answer.is(201)["id"].as_str().unwrap().to_owned();
+        assert_eq!(super::roles_of(server, &acme, &id).await, ["Viewer"]);
+    }
+    let group = idp.group("Research", &[&ada]).await;
+    assert_eq!(idp.members(&group).await, std::slice::from_ref(&ada));
+    assert!(super::roles_of(server, &acme, &ada).await.is_empty());
+    assert_eq!(server.audited("scim.user.create", "success").await, 7);
+}
+
+async fn who_comes_in_while_their_role_goes_gets_another(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let role = custom(&acme, "Analyst", &["policy.read"]).await;
+    let idp = giving(server, &acme, role).await;
+    let tx = server.platform.db.begin().await.unwrap();
+    tx.conn().execute_unprepared(&format!("DELETE FROM roles WHERE id = {role}")).await.unwrap();
+    // They have an account, and what makes them a member has read the role before it waits for its end.
+    let deleted = async {
+        somebody_waits(server).await;
+        tx.commit().await.unwrap();
+    };
+    let (pushed, ()) = tokio::join!(idp.client.post("/scim/v2/Users", user(&globex.viewer.email)), deleted);
+    let id = pushed.is(201)["id"].as_str().unwrap().to_owned();
+    assert_eq!(id, globex.viewer.id.to_string());
+    assert_eq!(super::roles_of(server, &acme, &id).await, ["Viewer"]);
 }
