@@ -132,11 +132,8 @@ async fn known(
         return Err(ErrorCode::SocialLoginFailed.into());
     }
     if !user.is_verified() {
-        let token = one_time_token::issue(&tx, Purpose::PendingLogin, user.id(), None, now).await?;
+        let required = VerificationRequired::of(&tx, &user, now).await?;
         tx.commit().await?;
-        let message = "Verify the e-mail address first: follow the link in the mail, or ask for another one.";
-        let temporary_token = token.expose().to_owned();
-        let required = VerificationRequired { temporary_token, email_verification_required: true, message };
         return Ok(Arrived::Answer(arrival.answer(SocialEntrance::VerificationRequired(required), false)));
     }
     go_on(identity, tx, arrival, user, way, false).await
@@ -240,13 +237,7 @@ impl SocialEntrance {
     pub fn of(entrance: Entrance, user: User) -> Self {
         match entrance {
             Entrance::FactorRequired(required) => Self::FactorRequired(required),
-            Entrance::Open(tokens) => Self::SignedIn(SignedIn {
-                tokens,
-                user_id: user.id(),
-                email: user.email.email,
-                display_name: user.account.display_name,
-                is_verified: true,
-            }),
+            Entrance::Open(tokens) => Self::SignedIn(SignedIn::new(tokens, user)),
         }
     }
 
