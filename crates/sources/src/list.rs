@@ -6,7 +6,7 @@ use rivergen_kernel::{Page, Permission, Result, WorkspaceId};
 use rivergen_platform::{
     db::contains,
     errors,
-    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{ColumnTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Deserialize;
@@ -51,13 +51,6 @@ pub enum SortBy {
     Status,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SortOrder {
-    Asc,
-    Desc,
-}
-
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
 /// Page through the data sources that one reaches
@@ -97,10 +90,7 @@ pub async fn list(
         SortBy::Type => Column::Kind,
         SortBy::Status => Column::Status,
     };
-    let order = match filter.sort_order.unwrap_or(SortOrder::Desc) {
-        SortOrder::Asc => Order::Asc,
-        SortOrder::Desc => Order::Desc,
-    };
+    let order = Order::from(filter.sort_order.unwrap_or(SortOrder::Desc));
     let query = access.shown(db, query).await?;
     let total = query.clone().count(db).await?;
     let rows = query

@@ -7,15 +7,16 @@ use rivergen_kernel::{DataSourceId, Page, Permission, PromptId, Result, UserId, 
 use rivergen_platform::{
     db::contains,
     errors,
-    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::NullOrdering,
+    ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::NullOrdering,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Column, Status, TimePeriod, list::SortOrder, sources};
+use super::{Column, Status, TimePeriod, sources};
 use crate::Studio;
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -111,7 +112,7 @@ pub async fn get_prompt_history(
         HistorySortBy::Status => Column::Status,
         HistorySortBy::ExecutionTime => Column::LastDurationMs,
     };
-    let order = SortOrder::order(filter.sort_order);
+    let order = Order::from(filter.sort_order.unwrap_or(SortOrder::Desc));
     let db = studio.engine.platform.db.read();
     let total = prompts.clone().count(db).await?;
     let rows = prompts

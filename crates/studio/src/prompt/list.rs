@@ -6,7 +6,7 @@ use rivergen_kernel::{Page, Result, WorkspaceId};
 use rivergen_platform::{
     db::contains,
     errors,
-    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{ColumnTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Deserialize;
@@ -41,22 +41,6 @@ pub enum SortBy {
     UpdatedAt,
     Name,
     Status,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SortOrder {
-    Asc,
-    Desc,
-}
-
-impl SortOrder {
-    pub(crate) fn order(wanted: Option<Self>) -> Order {
-        match wanted {
-            Some(Self::Asc) => Order::Asc,
-            Some(Self::Desc) | None => Order::Desc,
-        }
-    }
 }
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
@@ -94,7 +78,7 @@ pub async fn list_prompts(
         SortBy::Name => Column::Name,
         SortBy::Status => Column::Status,
     };
-    let order = SortOrder::order(filter.sort_order);
+    let order = Order::from(filter.sort_order.unwrap_or(SortOrder::Desc));
     let db = studio.engine.platform.db.read();
     let total = prompts.clone().count(db).await?;
     let rows = prompts
