@@ -407,10 +407,22 @@ fn like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-/// Case-blind substring search over columns; the text's own `%` and `_` mean themselves.
-pub fn contains<C: ColumnTrait>(text: &str, columns: impl IntoIterator<Item = C>) -> Condition {
+/// Those of a list that have the text in one of the columns, whatever its case. A blank text leaves the list whole.
+pub fn searched<E: EntityTrait>(
+    list: Select<E>,
+    text: Option<&str>,
+    columns: impl IntoIterator<Item = E::Column>,
+) -> Select<E> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => list.filter(contains(text, columns)),
+        None => list,
+    }
+}
+
+/// The text's own `%` and `_` mean themselves.
+fn contains<C: ColumnTrait>(text: &str, columns: impl IntoIterator<Item = C>) -> Condition {
     use sea_orm::sea_query::ExprTrait;
-    let pattern = LikeExpr::new(format!("%{}%", like(&text.trim().to_lowercase()))).escape('\\');
+    let pattern = LikeExpr::new(format!("%{}%", like(&text.to_lowercase()))).escape('\\');
     columns
         .into_iter()
         .fold(Condition::any(), |any, column| any.add(Expr::expr(Func::lower(Expr::col(column))).like(pattern.clone())))

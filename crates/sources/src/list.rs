@@ -4,7 +4,7 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Page, Permission, Result, WorkspaceId};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
@@ -80,9 +80,7 @@ pub async fn list(
     if let Some(status) = filter.status_filter {
         query = query.filter(Column::Status.eq(status));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        query = query.filter(contains(text, [Column::Name, Column::Description]));
-    }
+    query = searched(query, filter.search.as_deref(), [Column::Name, Column::Description]);
     let column = match filter.sort_by.unwrap_or(SortBy::CreatedAt) {
         SortBy::CreatedAt => Column::CreatedAt,
         SortBy::UpdatedAt => Column::UpdatedAt,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{DataSourceId, Page, Permission, PromptId, Result, UserId, WorkspaceId};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
@@ -104,9 +104,7 @@ pub async fn get_prompt_history(
     if let Some(begins) = filter.time_period.and_then(|period| period.begins(now)) {
         prompts = prompts.filter(Column::LastRunAt.gte(begins));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        prompts = prompts.filter(contains(text, [Column::Name, Column::PromptText]));
-    }
+    prompts = searched(prompts, filter.search.as_deref(), [Column::Name, Column::PromptText]);
     let column = match filter.sort_by.unwrap_or(HistorySortBy::Timestamp) {
         HistorySortBy::Timestamp => Column::LastRunAt,
         HistorySortBy::Status => Column::Status,

@@ -4,7 +4,7 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Page, Result, WorkspaceId};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
@@ -69,9 +69,7 @@ pub async fn list_prompts(
     if let Some(status) = filter.status {
         prompts = prompts.filter(Column::Status.eq(status));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        prompts = prompts.filter(contains(text, [Column::Name, Column::PromptText]));
-    }
+    prompts = searched(prompts, filter.search.as_deref(), [Column::Name, Column::PromptText]);
     let column = match filter.sort_by.unwrap_or(SortBy::CreatedAt) {
         SortBy::CreatedAt => Column::CreatedAt,
         SortBy::UpdatedAt => Column::UpdatedAt,
