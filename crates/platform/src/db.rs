@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rivergen_kernel::{Error, OrganizationId, PageRequest, Result, Tenant};
+use rivergen_kernel::{Error, Extent, OrganizationId, PageRequest, Result, Tenant};
 use sea_orm::sea_query::{
     Alias, CommonTableExpression, Expr, Func, LikeExpr, Query, SelectStatement, SubQueryStatement, WithClause,
     WithQuery,
@@ -362,12 +362,24 @@ pub trait TenantScope {
     /// `SELECT … WHERE organization_id = <the tenant's>`, to be narrowed further.
     fn find<E: TenantOwned>(&self) -> Select<E>;
 
+    /// The same, as far as somebody's permission reaches: `workspace` is the column that says to which one a row belongs, where
+    /// it does not belong to all of them.
+    fn find_within<E: TenantOwned>(&self, extent: Extent, workspace: E::Column) -> Select<E>;
+
     fn id(&self) -> OrganizationId;
 }
 
 impl TenantScope for Tenant {
     fn find<E: TenantOwned>(&self) -> Select<E> {
         E::find().filter(E::organization_column().eq(self.organization_id()))
+    }
+
+    fn find_within<E: TenantOwned>(&self, extent: Extent, workspace: E::Column) -> Select<E> {
+        let all = self.find::<E>();
+        match extent {
+            Extent::Organization => all,
+            Extent::Workspace(id) => all.filter(Condition::any().add(workspace.eq(id)).add(workspace.is_null())),
+        }
     }
 
     fn id(&self) -> OrganizationId {
