@@ -409,6 +409,12 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
 }
 
+/// For `map_err` of an insert or update: what is there already, or came at the same time, is answered so.
+pub fn duplicate_is(answer: impl Into<Error>) -> impl FnOnce(DbErr) -> Error {
+    let answer = answer.into();
+    move |error| if is_unique_violation(&error) { answer } else { error.into() }
+}
+
 /// Values of a column that begin so. Unlike a range of values it holds under every collation; it takes no index.
 pub fn begins_with<C: ColumnTrait>(column: C, text: &str) -> Expr {
     column.like(LikeExpr::new(format!("{}%", like(text))).escape('\\'))

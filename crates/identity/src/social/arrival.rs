@@ -12,7 +12,7 @@ use rivergen_kernel::{Error, ErrorCode, Result, Token};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
-    db::is_unique_violation,
+    db::duplicate_is,
     http::RequestOrigin,
     limits::SIGNUP_BY_IP,
 };
@@ -170,12 +170,10 @@ async fn new(identity: &Identity, arrival: Arrival<'_>) -> Result<Arrived> {
     }
     let verified_at = profile.email_verified.then_some(now);
     let new = NewUser { email, display_name, password_hash: None, verified_at, terms_version };
-    let raced =
-        |code: ErrorCode| move |error| if is_unique_violation(&error) { code.into() } else { Error::from(error) };
-    let user = new.insert(tx.conn(), now).await.map_err(raced(ErrorCode::EmailTaken))?;
+    let user = new.insert(tx.conn(), now).await.map_err(duplicate_is(ErrorCode::EmailTaken))?;
     let place = signup::give_organization(identity, &tx, &user).await?;
     let connected = super::connect(&tx, user.id(), &provider.name, profile, now, Some(now)).await;
-    connected.map_err(raced(arrival.failure()))?;
+    connected.map_err(duplicate_is(arrival.failure()))?;
     if user.is_verified() {
         if let Some(organization) = welcoming {
             // Of a new account nothing that follows is locked by anybody else.

@@ -24,7 +24,7 @@ use rivergen_kernel::{
 };
 use rivergen_platform::{
     Platform, Transaction,
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    db::{TenantOwned, TenantScope, duplicate_is},
 };
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
@@ -270,7 +270,7 @@ pub(crate) async fn store(
     row.confirmed_by_user_id = Set((said.status == Status::Confirmed).then_some(said.by));
     row.updated_at = Set(now);
     let written = if is_new { row.insert(tx.conn()).await } else { row.update(tx.conn()).await };
-    written.map(Some).map_err(|error| if is_unique_violation(&error) { taken() } else { error.into() })
+    written.map(Some).map_err(duplicate_is(taken()))
 }
 
 fn taken() -> Error {
