@@ -144,6 +144,11 @@ pub(crate) fn read<T: DeserializeOwned>(json: &Json) -> Result<T> {
     T::deserialize(json).map_err(Error::internal)
 }
 
+/// The same of a column that may hold nothing.
+pub(crate) fn read_or_empty<T: DeserializeOwned + Default>(json: Option<&Json>) -> Result<T> {
+    json.map(read).transpose().map(Option::unwrap_or_default)
+}
+
 /// A span of time up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
