@@ -20,7 +20,7 @@ async fn send(identity: &Identity, tx: &Transaction, user: &User, kind: &str, te
 }
 
 fn greeting(user: &User, title: &str) -> MailTemplate {
-    MailTemplate::new(title).paragraph(format!("Hello {},", user.account.display_name))
+    MailTemplate::greeting(title, &user.account.display_name)
 }
 
 /// The address of a page that acts on the token. Its host is the configured one, never that of the request.

@@ -28,8 +28,7 @@ pub(super) async fn send_linked(
     let organization = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
     let organization = organization.ok_or(ErrorCode::OrganizationNotFound)?.name;
     let from = origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
-    let template = MailTemplate::new("Your account was linked to single sign-on")
-        .paragraph(format!("Hello {},", user.account.display_name))
+    let template = MailTemplate::greeting("Your account was linked to single sign-on", &user.account.display_name)
         .paragraph(format!(
             "the identity provider “{}” of {organization} can be used to sign in to your account from now on. It was, for the \
              first time, from {from}.",
