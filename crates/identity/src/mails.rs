@@ -1,5 +1,7 @@
 //! The mails of this room, written where the change is: they go out if and when it commits.
 
+use std::net::IpAddr;
+
 use chrono::Duration;
 use rivergen_kernel::{Result, Token};
 use rivergen_platform::{
@@ -28,9 +30,14 @@ pub(crate) fn link(identity: &Identity, page: &str, token: &Token) -> String {
     format!("{}/{page}?token={}", identity.platform.public_url, token.expose())
 }
 
+/// The address of whoever did it, in words.
+pub fn address_in_words(ip: Option<IpAddr>) -> String {
+    ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string())
+}
+
 /// Address and program of whoever did it, in words.
 fn from_where(origin: &RequestOrigin) -> String {
-    let address = origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+    let address = address_in_words(origin.ip);
     let device = device::name_of(origin.user_agent.as_deref().unwrap_or_default());
     format!("{device}, {address}")
 }
