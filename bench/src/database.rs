@@ -1,4 +1,5 @@
-//! The database under the server that is measured: opened beside it, filled with more than anybody would send, and asked.
+//! The database under the server that is measured: opened beside it, filled with more than anybody would send, and
+//! asked.
 
 use rivergen_platform::{Database, db::DatabaseConfig};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};

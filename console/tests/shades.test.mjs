@@ -1,5 +1,5 @@
-// The shades of an organization's colour are reckoned here and on the pages of the server itself: each must come to what the
-// table says that the server's own test reads.
+// The shades of an organization's colour are reckoned here and on the pages of the server itself: each must come to
+// what the table says that the server's own test reads.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// The shades of an organization's colour, by the contrast ratio of WCAG 2.2. The pages of the server itself reckon them too
-// (organization/branding/color.rs): shades.json beside that file has what both must come to.
+// The shades of an organization's colour, by the contrast ratio of WCAG 2.2. The pages of the server itself reckon them
+// too (organization/branding/color.rs): shades.json beside that file has what both must come to.
 
 /** What text must have against what it stands on. */
 const LEGIBLE = 4.5;

@@ -10,8 +10,8 @@ pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-/// The cookie of a sign-in that is on its way through a provider. It is bound to the sign-in's state and shows that the browser
-/// which comes back is the one that it was begun in, so a link that somebody else began signs nobody in.
+/// The cookie of a sign-in that is on its way through a provider. It is bound to the sign-in's state and shows that the
+/// browser which comes back is the one that it was begun in, so a link that somebody else began signs nobody in.
 #[derive(Debug, Clone, Copy)]
 pub struct SignInCookie {
     /// Goes before the beginning of the state's hash: each sign-in of a browser has a cookie of its own.
@@ -25,8 +25,8 @@ impl SignInCookie {
         read(headers, &self.name(state)).is_some_and(|value| browser.matches(value))
     }
 
-    /// The header that sets it for so many seconds; for none, it takes it away. `sites` are the attributes that say with whose
-    /// requests it comes along.
+    /// The header that sets it for so many seconds; for none, it takes it away. `sites` are the attributes that say
+    /// with whose requests it comes along.
     pub fn written(&self, state: &TokenHash, value: &str, age: i64, sites: &str) -> Result<HeaderValue> {
         let (name, path) = (self.name(state), self.path);
         let text = format!("{name}={value}; Path={path}; Max-Age={age}; HttpOnly; {sites}");

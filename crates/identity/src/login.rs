@@ -145,7 +145,8 @@ pub struct VerificationRequired {
 }
 
 impl VerificationRequired {
-    /// For somebody whose first proof was right and whose address is not proved yet: a token to ask for another mail with.
+    /// For somebody whose first proof was right and whose address is not proved yet: a token to ask for another mail
+    /// with.
     pub(crate) async fn of(tx: &Transaction, user: &User, now: DateTime<Utc>) -> Result<Self> {
         let token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), None, now).await?;
         Ok(Self {
@@ -322,8 +323,8 @@ impl Way {
     }
 }
 
-/// [`enter`], and the record of a login: in what way, which `details` tell, and whether a second factor was asked for. To be
-/// called last, as [`audit::record`].
+/// [`enter`], and the record of a login: in what way, which `details` tell, and whether a second factor was asked for.
+/// To be called last, as [`audit::record`].
 pub async fn sign_in(
     identity: &Identity,
     tx: &Transaction,

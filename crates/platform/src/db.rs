@@ -362,8 +362,8 @@ pub trait TenantScope {
     /// `SELECT … WHERE organization_id = <the tenant's>`, to be narrowed further.
     fn find<E: TenantOwned>(&self) -> Select<E>;
 
-    /// The same, as far as somebody's permission reaches: `workspace` is the column that says to which one a row belongs, where
-    /// it does not belong to all of them.
+    /// The same, as far as somebody's permission reaches: `workspace` is the column that says to which one a row
+    /// belongs, where it does not belong to all of them.
     fn find_within<E: TenantOwned>(&self, extent: Extent, workspace: E::Column) -> Select<E>;
 
     fn id(&self) -> OrganizationId;

@@ -138,8 +138,8 @@ pub async fn protected(db: &impl ConnectionTrait, people: &[UserId]) -> Result<B
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
-/// The setup of this kind that waits to be confirmed. `NO_PENDING_SETUP` where there is none, or where its code was guessed at
-/// as often as it may be.
+/// The setup of this kind that waits to be confirmed. `NO_PENDING_SETUP` where there is none, or where its code was
+/// guessed at as often as it may be.
 async fn pending(
     db: &impl ConnectionTrait,
     user_id: UserId,
@@ -253,8 +253,8 @@ pub(crate) async fn remove_all(tx: &Transaction, user_id: UserId) -> Result<usiz
     Ok(count)
 }
 
-/// Confirms a setup whose first code was right: the factor counts from now on, the session has it already, the first set of
-/// backup codes is made, everybody concerned is told.
+/// Confirms a setup whose first code was right: the factor counts from now on, the session has it already, the first
+/// set of backup codes is made, everybody concerned is told.
 async fn confirm(
     identity: &Identity,
     tx: &Transaction,

@@ -237,8 +237,8 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     Ok(ask_for_consent(oauth, headers, &decider, &client, &request, asked_by, back).await?)
 }
 
-/// The page on which the person decides, with a ticket that stands for this request in their session. From there they come
-/// back to the beginning as somebody else.
+/// The page on which the person decides, with a ticket that stands for this request in their session. From there they
+/// come back to the beginning as somebody else.
 pub(crate) async fn ask_for_consent(
     oauth: &Oauth,
     headers: &HeaderMap,

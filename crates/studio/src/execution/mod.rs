@@ -340,8 +340,8 @@ pub(crate) async fn find(studio: &Studio, caller: &Caller, tenant: Tenant, id: E
     seen.ok_or_else(|| ErrorCode::NotFound.into())
 }
 
-/// A run of the caller's own. What was meant, how it answered and what follows is for whoever asked to say: its answer was made
-/// of what they may see.
+/// A run of the caller's own. What was meant, how it answered and what follows is for whoever asked to say: its answer
+/// was made of what they may see.
 pub(crate) async fn find_own(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Model> {
     let run = find(studio, caller, tenant, id).await?;
     if run.user_id == caller.user_id { Ok(run) } else { Err(ErrorCode::NotFound.into()) }
