@@ -15,13 +15,13 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::{
+    database,
     duckdb::DuckDb,
     engine::Engine,
     error::{BenchError, Result},
     median,
     postgres::ByHand,
     report::{Goal, Report},
-    sessions,
     tpch::{self, QUERIES, TABLES},
     wire::Meter,
 };
@@ -70,7 +70,7 @@ pub fn measure(python: Option<&Path>, postgres: Option<&str>, scale: f64, report
     };
     let directory = TempDir::new()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let url = sessions::empty_postgres(postgres, "rivergen_bench_tpch")?;
+    let url = database::empty_postgres(postgres, "rivergen_bench_tpch")?;
     tpch::generate(python, "parquet", scale, directory.path())?;
     tpch::generate(python, "csv", scale, directory.path())?;
     let by_hand = runtime.block_on(load(&url, directory.path()))?;

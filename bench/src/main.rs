@@ -27,6 +27,7 @@
 //! Medians are printed with the goals; nothing is asserted.
 
 mod console;
+mod database;
 mod duckdb;
 mod engine;
 mod error;
@@ -155,7 +156,7 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         sign_ins::measure_read_in_storm(&server, &mut report)?;
         sign_ins::measure_refreshes(&server, "SQLite", &mut report)?;
         if let Some(postgres) = &cli.postgres {
-            let database = sessions::empty_postgres(postgres, "rivergen_bench_sign_ins")?;
+            let database = database::empty_postgres(postgres, "rivergen_bench_sign_ins")?;
             let server = Server::provisioned_on(binary, Some(&database))?;
             sign_ins::measure_refreshes(&server, "PostgreSQL", &mut report)?;
         }
@@ -165,7 +166,7 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         eprintln!("sign-ins through identity providers …");
         sso::measure(binary, "SQLite", None, &mut report)?;
         if let Some(postgres) = &cli.postgres {
-            let database = sessions::empty_postgres(postgres, "rivergen_bench_sso")?;
+            let database = database::empty_postgres(postgres, "rivergen_bench_sso")?;
             sso::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
@@ -173,7 +174,7 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         eprintln!("a million sessions …");
         sessions::measure(binary, "SQLite", None, &mut report)?;
         if let Some(postgres) = &cli.postgres {
-            let database = sessions::empty_postgres(postgres, "rivergen_bench_sessions")?;
+            let database = database::empty_postgres(postgres, "rivergen_bench_sessions")?;
             sessions::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
@@ -181,7 +182,7 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         eprintln!("a hundred thousand members …");
         members::measure(binary, "SQLite", None, &mut report)?;
         if let Some(postgres) = &cli.postgres {
-            let database = sessions::empty_postgres(postgres, "rivergen_bench_members")?;
+            let database = database::empty_postgres(postgres, "rivergen_bench_members")?;
             members::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
@@ -189,7 +190,7 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         eprintln!("a hundred thousand SCIM users …");
         scim::measure(binary, "SQLite", None, &mut report)?;
         if let Some(postgres) = &cli.postgres {
-            let database = sessions::empty_postgres(postgres, "rivergen_bench_scim")?;
+            let database = database::empty_postgres(postgres, "rivergen_bench_scim")?;
             scim::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }
@@ -197,7 +198,7 @@ fn measure(binary: &Path, cli: &Cli) -> Result<()> {
         eprintln!("the authorization server …");
         oauth::measure(binary, "SQLite", None, &mut report)?;
         if let Some(postgres) = &cli.postgres {
-            let database = sessions::empty_postgres(postgres, "rivergen_bench_oauth")?;
+            let database = database::empty_postgres(postgres, "rivergen_bench_oauth")?;
             oauth::measure(binary, "PostgreSQL", Some(&database), &mut report)?;
         }
     }

@@ -13,16 +13,16 @@ use rivergen_federation::abac::AccessControl;
 use rivergen_kernel::{OrganizationId, Permission, Proofs, UserId, access::Asker};
 use rivergen_platform::{Clock, Database, Event};
 use rivergen_tenancy::{member::word, standing::Standings};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait};
 use serde_json::{Value, json};
 
 use crate::{
+    database::{analyse, connect_to, execute, number, numbers},
     error::{BenchError, Result},
     load::{self, Connection, Load},
     percentile,
     report::{Goal, Report},
     server::Server,
-    sessions::connect_to,
 };
 
 const FEW: i64 = 1_000;
@@ -131,17 +131,6 @@ struct Large {
     invited: i64,
 }
 
-#[derive(FromQueryResult)]
-struct Number {
-    number: i64,
-}
-
-async fn number(database: &Database, sql: &str) -> Result<i64> {
-    let statement = Statement::from_string(database.backend(), format!("SELECT {sql} AS number"));
-    let found = Number::find_by_statement(statement).one(database.read()).await?;
-    found.map(|row| row.number).ok_or_else(|| BenchError::Answer(format!("nothing is {sql}")))
-}
-
 /// The workspaces that members work in: of 100 people with two each, whatever the size, so that pages are as full.
 fn teams(members: i64) -> i64 {
     (members / 100).clamp(1, WORKSPACES)
@@ -150,10 +139,6 @@ fn teams(members: i64) -> i64 {
 /// The roles beside Viewer that members hold: of 200 people with two each.
 fn duties(members: i64) -> i64 {
     (members / 200).clamp(1, ROLES)
-}
-
-fn numbers(from: i64, to: i64) -> String {
-    format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})")
 }
 
 /// Asks until the answer has the status, and no longer than a change may take to be heard of anywhere.
@@ -174,8 +159,7 @@ impl Large {
     /// Gives the provisioned organization its workspaces and roles.
     async fn found(database: &Database) -> Result<Self> {
         let id = number(database, "(SELECT MIN(id) FROM organizations WHERE name = 'Bench')").await?;
-        let tx = database.begin().await.map_err(BenchError::database)?;
-        for sql in [
+        let made = [
             format!(
                 "{} INSERT INTO workspaces (organization_id, name, name_key, slug, is_default, created_at, updated_at) \
                  SELECT {id}, 'Team ' || i, 'team ' || i, 'team-' || i, FALSE, one.created_at, one.created_at \
@@ -188,10 +172,8 @@ impl Large {
                  FROM n CROSS JOIN (SELECT * FROM roles WHERE organization_id = {id} AND name = 'Developer') AS one",
                 numbers(1, ROLES)
             ),
-        ] {
-            tx.conn().execute_unprepared(&sql).await?;
-        }
-        tx.commit().await.map_err(BenchError::database)?;
+        ];
+        execute(database, &made).await?;
         let first = |table: &str, condition: &str| {
             format!("(SELECT MIN(id) FROM {table} WHERE organization_id = {id} AND {condition})")
         };
@@ -266,10 +248,7 @@ impl Large {
         tx.publish(Event::Resync).await.map_err(BenchError::database)?;
         tx.commit().await.map_err(BenchError::database)?;
         self.members = members;
-        // What the database does by itself after a while.
-        let analyse = if database.backend() == DbBackend::Postgres { "VACUUM ANALYZE" } else { "ANALYZE" };
-        database.read().execute_unprepared(analyse).await?;
-        Ok(())
+        analyse(database).await
     }
 
     /// So many records of what happened in the months before, in a chain of their own; one of a thousand tells of a policy.

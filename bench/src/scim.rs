@@ -5,16 +5,16 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use rivergen_platform::Database;
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use sea_orm::DbBackend;
 use serde_json::{Value, json};
 
 use crate::{
+    database::{analyse, connect_to, execute, number, numbers},
     error::{BenchError, Result},
     load::{self, Connection, Load},
     percentile,
     report::{Goal, Report},
     server::Server,
-    sessions::connect_to,
 };
 
 const FEW: i64 = 1_000;
@@ -161,27 +161,10 @@ struct Provider {
     token: String,
 }
 
-#[derive(FromQueryResult)]
-struct Number {
-    number: i64,
-}
-
-async fn number(database: &Database, sql: &str) -> Result<i64> {
-    let statement = Statement::from_string(database.backend(), format!("SELECT {sql} AS number"));
-    let found = Number::find_by_statement(statement).one(database.read()).await?;
-    found.map(|row| row.number).ok_or_else(|| BenchError::Answer(format!("nothing is {sql}")))
-}
-
-async fn execute(database: &Database, statements: &[String]) -> Result<()> {
-    let tx = database.begin().await.map_err(BenchError::database)?;
-    for sql in statements {
-        tx.conn().execute_unprepared(sql).await?;
-    }
-    tx.commit().await.map_err(BenchError::database)?;
-    // What the database does by itself after a while.
-    let analyse = if database.backend() == DbBackend::Postgres { "VACUUM ANALYZE" } else { "ANALYZE" };
-    database.read().execute_unprepared(analyse).await?;
-    Ok(())
+/// Fills the database, and lets it come to rest.
+async fn write(database: &Database, statements: &[String]) -> Result<()> {
+    execute(database, statements).await?;
+    analyse(database).await
 }
 
 /// Users that are not pushed but written, so that there are many soon.
@@ -196,7 +179,7 @@ impl Provider {
              own_callback, vouched_by_user_id, created_by_user_id, created_at, updated_at) SELECT id, 'idp', 'idp', 'oidc', 'active', '[]', FALSE, '[]', '{{}}', \
              FALSE, '{{}}', FALSE, 0, FALSE, created_by_user_id, created_by_user_id, created_at, created_at FROM organizations WHERE id = {organization}"
         );
-        execute(database, &[provider]).await?;
+        write(database, &[provider]).await?;
         let provider_id = number(database, "(SELECT MAX(id) FROM sso_providers)").await?;
         let body = json!({"provider_id": provider_id});
         let mut connection = Connection::open(address).await?;
@@ -266,8 +249,7 @@ impl Provider {
         let Self { organization, .. } = self;
         let from = number(database, &format!("(SELECT COUNT(*) FROM memberships WHERE {WRITTEN})")).await?;
         let base = number(database, "(SELECT MAX(id) FROM users)").await?;
-        let numbers =
-            format!("WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {users} - 1)");
+        let numbers = numbers(from, users - 1);
         let document = |name: &str, number: &str| {
             format!(
                 "'{{\"userName\": \"{name}' || {number} || '@bench.example\", \"active\": true, \"displayName\": \"W\"}}'"
@@ -275,7 +257,7 @@ impl Provider {
         };
         let document = document("written", "substr(m.email, 8, length(m.email) - 21)");
         let json = if database.backend() == DbBackend::Postgres { "::jsonb" } else { "" };
-        execute(
+        write(
             database,
             &[
                 format!(
@@ -303,22 +285,20 @@ impl Provider {
     /// Groups of those who were written, each of other ones; answers one of them.
     async fn large_groups(&self, database: &Database) -> Result<i64> {
         let Self { organization, .. } = self;
-        let numbers =
-            |to: i64| format!("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {to} - 1)");
         let written = "(SELECT MIN(id) FROM scim_users WHERE user_name_key LIKE 'written%')";
-        execute(
+        write(
             database,
             &[
                 format!(
                     "{} INSERT INTO scim_groups (organization_id, config_id, display_name, display_name_key, version, created_at, \
                      updated_at) SELECT {organization}, id, 'Group ' || i, 'group ' || i, 1, created_at, created_at FROM n \
                      CROSS JOIN scim_configs",
-                    numbers(GROUPS)
+                    numbers(0, GROUPS - 1)
                 ),
                 format!(
                     "{} INSERT INTO scim_group_members (group_id, scim_user_id, added_at) SELECT g.id, {written} + (g.id * 97 + \
                      i) % {MANY}, g.created_at FROM scim_groups g CROSS JOIN n",
-                    numbers(GROUP)
+                    numbers(0, GROUP - 1)
                 ),
             ],
         )

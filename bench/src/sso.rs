@@ -28,12 +28,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
+    database::connect_to,
     error::{BenchError, Result},
     load::{self, Connection, Load},
     median,
     report::{Goal, Report},
     server::{OTHER_EMAIL, Server},
-    sessions::connect_to,
     sign_ins,
 };
 

@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdout},
 };
 
-use crate::{Client, PATIENCE, eventually, port};
+use crate::{Client, PASSWORD, PATIENCE, eventually, port};
 
 /// A process of the program; killed when it is dropped.
 pub struct Binary {
@@ -22,6 +23,8 @@ pub struct Binary {
 /// The settings of a server in a folder: quick passwords, no limits, jobs that come soon.
 const SETTINGS: &str = "[passwords]\nmemory_kib = 64\npasses = 1\n[limits]\nenabled = false\n\
                         [outbound.policy]\nallow_private = true\n[server]\nshutdown_grace_seconds = 10\n";
+
+const ACME_OWNER: &str = "owner@acme.example";
 
 impl Binary {
     /// Where the program is: `RIVERGEN_BIN`, or what was built beside the tests.
@@ -58,6 +61,23 @@ impl Binary {
         let settings = SETTINGS.replace("[server]", &format!("[server]\nlisten = \"{address}\""));
         std::fs::write(folder.join("rivergen.toml"), format!("data_dir = \"data\"\n{settings}")).unwrap();
         format!("http://{address}")
+    }
+
+    /// Makes the organization Acme, of which there is an owner alone, with the settings in the folder.
+    pub fn provision_acme(folder: &Path) {
+        let acme = format!(
+            "name = \"Acme\"\n[[people]]\nemail = \"{ACME_OWNER}\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
+        );
+        std::fs::write(folder.join("acme.toml"), acme).unwrap();
+        let output = Self::run(folder, &["provision", "acme.toml"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// That owner, signed in to the server at the address.
+    pub async fn acme_owner(url: &str) -> Client {
+        let client = Client::new(url);
+        let data = client.post("/api/v1/auth/login", json!({"email": ACME_OWNER, "password": PASSWORD})).await.ok();
+        client.with_token(data["access_token"].as_str().unwrap())
     }
 
     /// Starts `rivergen serve` with the settings in the folder and waits until it is ready.

@@ -22,7 +22,6 @@ import {
     TextField,
     When,
     bytes,
-    showActive,
     words,
 } from "../ui/basics";
 import { Deletion } from "../ui/confirm";
@@ -30,6 +29,7 @@ import { ActionMenu, Dialog } from "../ui/dialog";
 import { Uploads } from "../ui/dropzone";
 import { List } from "../ui/list";
 import { Loaded } from "../ui/loaded";
+import { Parts } from "../ui/parts";
 import { PersonName } from "../ui/person-choice";
 import { tell } from "../ui/tell";
 
@@ -48,23 +48,15 @@ export function FilesPage() {
                 </Link>
             }
         >
-            <nav className="tabs" ref={showActive} aria-label="Parts">
-                {[
+            <Parts
+                at={{ to: "/files" }}
+                of={[
                     ["files", "Files"],
                     ["links", "Links"],
                     ["shares", "Shared folders"],
-                ].map(([key, label]) => (
-                    <Link
-                        key={key}
-                        to="/files"
-                        search={{ tab: key }}
-                        className={tab === key ? "active" : ""}
-                        aria-current={tab === key ? "page" : undefined}
-                    >
-                        {label}
-                    </Link>
-                ))}
-            </nav>
+                ]}
+                open={tab}
+            />
             {tab === "files" && (
                 <>
                     {may("storage.write") && (

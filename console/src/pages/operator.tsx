@@ -2,6 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Card, Empty, Page, Problem, Skeleton, Status, count } from "../ui/basics";
+import { Table } from "../ui/list";
 
 type Sample = { name: string; labels: Record<string, string>; value: number };
 
@@ -106,69 +107,40 @@ export function Operator() {
             ) : (
                 <>
                     <Card title="Requests" flush>
-                        <div className="table-wrap" tabIndex={0} role="region" aria-label="Requests">
-                            <table className="rows">
-                                <thead>
-                                    <tr>
-                                        <th scope="col">Operation</th>
-                                        <th scope="col" className="num">
-                                            Calls
-                                        </th>
-                                        <th scope="col" className="num">
-                                            On average
-                                        </th>
-                                    </tr>
-                                </thead>
-                                <tbody>
-                                    {routes.slice(0, 25).map((route) => (
-                                        <tr key={route.route}>
-                                            <td className="title">
-                                                <code className="break">{route.route}</code>
-                                            </td>
-                                            <td className="num" data-label="Calls">
-                                                {count(route.calls)}
-                                            </td>
-                                            <td className="num" data-label="On average">
-                                                {route.milliseconds.toFixed(1)} ms
-                                            </td>
-                                        </tr>
-                                    ))}
-                                </tbody>
-                            </table>
-                        </div>
+                        <Table
+                            name="Requests"
+                            items={routes.slice(0, 25)}
+                            id={(route) => route.route}
+                            columns={[
+                                { head: "Operation", cell: (route) => <code className="break">{route.route}</code> },
+                                { head: "Calls", numeric: true, cell: (route) => count(route.calls) },
+                                {
+                                    head: "On average",
+                                    numeric: true,
+                                    cell: (route) => `${route.milliseconds.toFixed(1)} ms`,
+                                },
+                            ]}
+                        />
                     </Card>
                     {others.length > 0 ? (
                         <Card title="More" flush>
-                            <div className="table-wrap" tabIndex={0} role="region" aria-label="More metrics">
-                                <table className="rows">
-                                    <thead>
-                                        <tr>
-                                            <th scope="col">Name</th>
-                                            <th scope="col">Labels</th>
-                                            <th scope="col" className="num">
-                                                Value
-                                            </th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {others.slice(0, 60).map((sample) => (
-                                            <tr key={sample.name + JSON.stringify(sample.labels)}>
-                                                <td className="title">
-                                                    <code>{sample.name}</code>
-                                                </td>
-                                                <td className="small soft" data-label="Labels">
-                                                    {Object.entries(sample.labels)
-                                                        .map(([key, value]) => `${key}=${value}`)
-                                                        .join(", ")}
-                                                </td>
-                                                <td className="num" data-label="Value">
-                                                    {count(sample.value)}
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                            <Table
+                                name="More metrics"
+                                items={others.slice(0, 60)}
+                                id={(sample) => sample.name + JSON.stringify(sample.labels)}
+                                columns={[
+                                    { head: "Name", cell: (sample) => <code>{sample.name}</code> },
+                                    {
+                                        head: "Labels",
+                                        className: "small soft",
+                                        cell: (sample) =>
+                                            Object.entries(sample.labels)
+                                                .map(([key, value]) => `${key}=${value}`)
+                                                .join(", "),
+                                    },
+                                    { head: "Value", numeric: true, cell: (sample) => count(sample.value) },
+                                ]}
+                            />
                         </Card>
                     ) : (
                         <div className="card">

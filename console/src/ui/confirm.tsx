@@ -3,7 +3,7 @@
 import { type ComponentProps, type ReactNode, useState } from "react";
 import { queries } from "../queries";
 import { type Options, useAction } from "./action";
-import { Button, Problem } from "./basics";
+import { Button, Card, Problem } from "./basics";
 import { Dialog } from "./dialog";
 
 /** Asks before something is lost. `word` must be typed where the loss is great. */
@@ -86,5 +86,28 @@ export function Deletion<R>({
                 onDone?.(result);
             }}
         />
+    );
+}
+
+/** Where a page of settings ends with the way to delete what it is about; the question comes with the click. */
+export function DeleteCard({
+    title = "Delete",
+    children,
+    onDelete,
+}: {
+    title?: string;
+    /** What goes with it. */
+    children: ReactNode;
+    onDelete: () => void;
+}) {
+    return (
+        <Card title={title}>
+            <div className="row apart">
+                <p className="soft">{children}</p>
+                <Button kind="danger" onClick={onDelete}>
+                    Delete…
+                </Button>
+            </div>
+        </Card>
     );
 }

@@ -66,8 +66,6 @@ export function List<T>({
         refetchInterval: (query) => (isUnderWay && query.state.data?.items.some(isUnderWay) ? 2000 : false),
     });
     const shown = columns.filter((column): column is Column<T> => Boolean(column));
-    // What a row is called where it stands by itself, on a phone.
-    const title = shown.find((column) => column.head.trim() !== "");
     const total = answer.data?.total ?? 0;
 
     return (
@@ -149,27 +147,66 @@ export function List<T>({
                                     ))}
                                 </tr>
                             </thead>
-                            <tbody>
-                                {answer.data.items.map((item) => (
-                                    <tr key={id(item)}>
-                                        {shown.map((column) => (
-                                            <td
-                                                key={column.head}
-                                                data-label={column.head.trim()}
-                                                className={`${column.className ?? ""} ${column.numeric ? "num" : ""} ${column.head === "" ? "actions" : ""} ${column === title ? "title" : ""}`}
-                                            >
-                                                {column.cell(item)}
-                                            </td>
-                                        ))}
-                                    </tr>
-                                ))}
-                            </tbody>
+                            <Rows columns={shown} items={answer.data.items} id={id} />
                         </table>
                     )}
                 </div>
             )}
             <Pager name={name} page={page} size={size} total={total} onPage={setPage} />
         </div>
+    );
+}
+
+/** What is told whole, in its order: nothing of it is looked up by page. */
+export function Table<T>({
+    name,
+    columns,
+    items,
+    id,
+}: {
+    /** What it tells, for screen readers. */
+    name: string;
+    columns: Omit<Column<T>, "sort">[];
+    items: T[];
+    id: (item: T) => string | number;
+}) {
+    return (
+        <div className="table-wrap" tabIndex={0} role="region" aria-label={name}>
+            <table className="rows">
+                <thead>
+                    <tr>
+                        {columns.map((column) => (
+                            <th key={column.head} scope="col" className={column.numeric ? "num" : ""}>
+                                {column.head}
+                            </th>
+                        ))}
+                    </tr>
+                </thead>
+                <Rows columns={columns} items={items} id={id} />
+            </table>
+        </div>
+    );
+}
+
+function Rows<T>({ columns, items, id }: { columns: Column<T>[]; items: T[]; id: (item: T) => string | number }) {
+    // What a row is called where it stands by itself, on a phone.
+    const title = columns.find((column) => column.head.trim() !== "");
+    return (
+        <tbody>
+            {items.map((item) => (
+                <tr key={id(item)}>
+                    {columns.map((column) => (
+                        <td
+                            key={column.head}
+                            data-label={column.head.trim()}
+                            className={`${column.className ?? ""} ${column.numeric ? "num" : ""} ${column.head === "" ? "actions" : ""} ${column === title ? "title" : ""}`}
+                        >
+                            {column.cell(item)}
+                        </td>
+                    ))}
+                </tr>
+            ))}
+        </tbody>
     );
 }
 

@@ -4,7 +4,7 @@
 //! with the account itself (disabled, unverified) is told only after the password was right.
 //!
 //! [`enter`] is the one door behind every first proof (password, provider, mailed link): it asks for the second
-//! factor where the person has one, and opens the session where not.
+//! factor where the person has one, and opens the session where not. [`sign_in`] goes through it and writes it down.
 
 use axum::{extract::State, http::HeaderMap};
 use chrono::{DateTime, Duration, Utc};
@@ -125,11 +125,36 @@ pub struct SignedIn {
     pub is_verified: bool,
 }
 
+impl SignedIn {
+    pub(crate) fn new(tokens: TokenSet, user: User) -> Self {
+        Self {
+            tokens,
+            user_id: user.id(),
+            email: user.email.email,
+            display_name: user.account.display_name,
+            is_verified: true,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VerificationRequired {
     pub temporary_token: String,
     pub email_verification_required: bool,
     pub message: &'static str,
+}
+
+impl VerificationRequired {
+    /// For somebody whose first proof was right and whose address is not proved yet: a token to ask for another mail
+    /// with.
+    pub(crate) async fn of(tx: &Transaction, user: &User, now: DateTime<Utc>) -> Result<Self> {
+        let token = one_time_token::issue(tx, Purpose::PendingLogin, user.id(), None, now).await?;
+        Ok(Self {
+            temporary_token: token.expose().to_owned(),
+            email_verification_required: true,
+            message: "Verify the e-mail address first: follow the link in the mail, or ask for another one.",
+        })
+    }
 }
 
 errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified, UserDisabled, SsoRequired, ValidationError, RateLimited, ServiceUnavailable; }
@@ -193,31 +218,15 @@ pub async fn login(
         account.update(tx.conn()).await?;
     }
     if !user.is_verified() {
-        let token = one_time_token::issue(&tx, Purpose::PendingLogin, user.id(), None, platform.clock.now()).await?;
+        let required = VerificationRequired::of(&tx, &user, platform.clock.now()).await?;
         tx.commit().await?;
-        let message = "Verify the e-mail address first: follow the link in the mail, or ask for another one.";
-        let answer = VerificationRequired {
-            temporary_token: token.expose().to_owned(),
-            email_verification_required: true,
-            message,
-        };
-        return Ok(Reply::ok(LoginAnswer::VerificationRequired(answer), message));
+        let message = required.message;
+        return Ok(Reply::ok(LoginAnswer::VerificationRequired(required), message));
     }
-    let entrance = enter(&identity, &tx, &user, step, way, &origin).await?;
-    let details = json!({"method": "password", "second_factor": entrance.second_factor()});
-    record(&identity, &tx, Some(user.id()), Outcome::Success, details, &origin).await?;
+    let entrance = sign_in(&identity, &tx, &user, step, way, json!({"method": "password"}), &origin).await?;
     tx.commit().await?;
     Ok(match entrance {
-        Entrance::Open(tokens) => {
-            let answer = SignedIn {
-                tokens,
-                user_id: user.id(),
-                email: user.email.email,
-                display_name: user.account.display_name,
-                is_verified: true,
-            };
-            Reply::ok(LoginAnswer::SignedIn(answer), "Signed in.")
-        }
+        Entrance::Open(tokens) => Reply::ok(LoginAnswer::SignedIn(SignedIn::new(tokens, user)), "Signed in."),
         Entrance::FactorRequired(required) => Reply::ok(LoginAnswer::FactorRequired(required), FACTOR_REQUIRED),
     })
 }
@@ -312,6 +321,23 @@ impl Way {
     pub fn of_new_account(place: Place) -> Self {
         Self { place: Some(place), factors: Vec::new(), has_backup_codes: false, trusted_device: None }
     }
+}
+
+/// [`enter`], and the record of a login: in what way, which `details` tell, and whether a second factor was asked for.
+/// To be called last, as [`audit::record`].
+pub async fn sign_in(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    step: FirstStep,
+    way: Way,
+    mut details: Value,
+    origin: &RequestOrigin,
+) -> Result<Entrance> {
+    let entrance = enter(identity, tx, user, step, way, origin).await?;
+    details["second_factor"] = json!(entrance.second_factor());
+    record(identity, tx, Some(user.id()), Outcome::Success, details, origin).await?;
+    Ok(entrance)
 }
 
 /// Lets somebody in whose first proof was right, or asks for the second.

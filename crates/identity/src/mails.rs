@@ -1,5 +1,7 @@
 //! The mails of this room, written where the change is: they go out if and when it commits.
 
+use std::net::IpAddr;
+
 use chrono::Duration;
 use rivergen_kernel::{Result, Token};
 use rivergen_platform::{
@@ -20,18 +22,22 @@ async fn send(identity: &Identity, tx: &Transaction, user: &User, kind: &str, te
 }
 
 fn greeting(user: &User, title: &str) -> MailTemplate {
-    MailTemplate::new(title).paragraph(format!("Hello {},", user.account.display_name))
+    MailTemplate::greeting(title, &user.account.display_name)
 }
 
-/// A page of ours, with a token for it. The host is the configured one, never that of the request.
-/// The address of a page that acts on the token.
+/// The address of a page that acts on the token. Its host is the configured one, never that of the request.
 pub(crate) fn link(identity: &Identity, page: &str, token: &Token) -> String {
     format!("{}/{page}?token={}", identity.platform.public_url, token.expose())
 }
 
+/// The address of whoever did it, in words.
+pub fn address_in_words(ip: Option<IpAddr>) -> String {
+    ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string())
+}
+
 /// Address and program of whoever did it, in words.
 fn from_where(origin: &RequestOrigin) -> String {
-    let address = origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+    let address = address_in_words(origin.ip);
     let device = device::name_of(origin.user_agent.as_deref().unwrap_or_default());
     format!("{device}, {address}")
 }
@@ -40,6 +46,18 @@ fn from_where(origin: &RequestOrigin) -> String {
 const WELCOME_LIFETIME: Duration = Duration::days(7);
 
 const NOT_YOU: &str = "If it was not you, change your password and end all sessions.";
+
+/// Tells the person what they have done with their account, or somebody who got into it.
+async fn tell(
+    identity: &Identity,
+    tx: &Transaction,
+    user: &User,
+    kind: &str,
+    title: &str,
+    what: impl Into<String>,
+) -> Result<()> {
+    send(identity, tx, user, kind, greeting(user, title).paragraph(what).footer(NOT_YOU)).await
+}
 
 /// The link that proves the primary address; older links die.
 pub async fn send_verification(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
@@ -70,10 +88,8 @@ pub async fn send_change_approval(identity: &Identity, tx: &Transaction, user: &
 
 /// Tells the primary address of a further one.
 pub async fn send_address_added(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
-    let template = greeting(user, "An address was added to your account")
-        .paragraph(format!("{email} was added to your account; it counts once it is verified."))
-        .footer(NOT_YOU);
-    send(identity, tx, user, "identity.address_added", template).await
+    let what = format!("{email} was added to your account; it counts once it is verified.");
+    tell(identity, tx, user, "identity.address_added", "An address was added to your account", what).await
 }
 
 /// Tells the former primary address that it is one no more.
@@ -163,10 +179,8 @@ pub async fn send_new_origin(
             format!("a country that it was not used in before ({country}), on a device that it was not used on before"),
         ),
     };
-    let template = greeting(user, title)
-        .paragraph(format!("your account was signed in to from {what}: {}.", from_where(origin)))
-        .footer(NOT_YOU);
-    send(identity, tx, user, "identity.new_origin", template).await
+    let what = format!("your account was signed in to from {what}: {}.", from_where(origin));
+    tell(identity, tx, user, "identity.new_origin", title, what).await
 }
 
 /// An administrator has taken what their organization keeps about the person.
@@ -215,18 +229,14 @@ fn factor_name(kind: mfa::Kind) -> &'static str {
 
 /// A second factor was set up.
 pub async fn send_factor_added(identity: &Identity, tx: &Transaction, user: &User, kind: mfa::Kind) -> Result<()> {
-    let template = greeting(user, "A second factor was set up")
-        .paragraph(format!("{} protects your account from now on.", factor_name(kind)))
-        .footer(NOT_YOU);
-    send(identity, tx, user, "identity.factor_added", template).await
+    let what = format!("{} protects your account from now on.", factor_name(kind));
+    tell(identity, tx, user, "identity.factor_added", "A second factor was set up", what).await
 }
 
 /// A second factor is gone.
 pub async fn send_factor_removed(identity: &Identity, tx: &Transaction, user: &User, kind: mfa::Kind) -> Result<()> {
-    let template = greeting(user, "A second factor was removed")
-        .paragraph(format!("{} no longer protects your account.", factor_name(kind)))
-        .footer(NOT_YOU);
-    send(identity, tx, user, "identity.factor_removed", template).await
+    let what = format!("{} no longer protects your account.", factor_name(kind));
+    tell(identity, tx, user, "identity.factor_removed", "A second factor was removed", what).await
 }
 
 /// The operator removed all second factors.
@@ -242,10 +252,8 @@ pub async fn send_factors_reset(identity: &Identity, tx: &Transaction, user: &Us
 
 /// A fresh set of backup codes.
 pub async fn send_backup_codes_replaced(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
-    let template = greeting(user, "Your backup codes were replaced")
-        .paragraph("a fresh set of backup codes was made; the former ones are void.")
-        .footer(NOT_YOU);
-    send(identity, tx, user, "identity.backup_codes", template).await
+    let what = "a fresh set of backup codes was made; the former ones are void.";
+    tell(identity, tx, user, "identity.backup_codes", "Your backup codes were replaced", what).await
 }
 
 /// A passkey was added or deleted.
@@ -260,8 +268,7 @@ pub async fn send_passkey_changed(
         true => ("A passkey was added", "can be used to sign in to your account from now on"),
         false => ("A passkey was deleted", "can no longer be used to sign in to your account"),
     };
-    let template = greeting(user, title).paragraph(format!("the passkey “{name}” {what}.")).footer(NOT_YOU);
-    send(identity, tx, user, "identity.passkey", template).await
+    tell(identity, tx, user, "identity.passkey", title, format!("the passkey “{name}” {what}.")).await
 }
 
 /// An account of a provider was connected or disconnected.
@@ -276,8 +283,7 @@ pub async fn send_social_account_changed(
         true => ("An account was connected", "can be used to sign in to your account from now on"),
         false => ("An account was disconnected", "can no longer be used to sign in to your account"),
     };
-    let template = greeting(user, title).paragraph(format!("your account at {provider} {what}.")).footer(NOT_YOU);
-    send(identity, tx, user, "identity.social_account", template).await
+    tell(identity, tx, user, "identity.social_account", title, format!("your account at {provider} {what}.")).await
 }
 
 /// A device is trusted from now on.
@@ -288,13 +294,8 @@ pub async fn send_device_trusted(
     name: &str,
     origin: &RequestOrigin,
 ) -> Result<()> {
-    let template = greeting(user, "A device is trusted")
-        .paragraph(format!(
-            "on the device “{name}” ({}) no second factor is asked for from now on.",
-            from_where(origin)
-        ))
-        .footer(NOT_YOU);
-    send(identity, tx, user, "identity.device_trusted", template).await
+    let what = format!("on the device “{name}” ({}) no second factor is asked for from now on.", from_where(origin));
+    tell(identity, tx, user, "identity.device_trusted", "A device is trusted", what).await
 }
 
 /// A token was made.

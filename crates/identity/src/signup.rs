@@ -6,7 +6,7 @@ use rivergen_kernel::{Error, ErrorCode, Result, Secret, Token, UserId};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin},
     idempotency::{self, Seen},
@@ -104,10 +104,7 @@ pub async fn signup(
         return Ok(Reply::created(taken(&identity, tx, owner, display_name, &origin).await?, SENT));
     }
     let new = NewUser { email, display_name, password_hash: Some(password_hash), verified_at: None, terms_version };
-    let user = new
-        .insert(tx.conn(), now)
-        .await
-        .map_err(|error| if is_unique_violation(&error) { ErrorCode::EmailTaken.into() } else { Error::from(error) })?;
+    let user = new.insert(tx.conn(), now).await.map_err(duplicate_is(ErrorCode::EmailTaken))?;
     if let Some(key) = &request.idempotency_key {
         idempotency::remember(&tx, "auth.signup", key, &fingerprint, user.id().0, now).await?;
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rivergen_kernel::{Error, ErrorCode, Result, Tenant};
 use rivergen_platform::{
     Event,
-    audit::{self, Actor, AuditRecord},
+    audit::{self, Actor},
     db::{TenantScope, is_unique_violation},
 };
 use rivergen_tenancy::organization;
@@ -19,7 +19,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, TryIntoModel,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use crate::{
@@ -141,11 +141,7 @@ pub(crate) async fn kept(oauth: &Oauth, client: Arc<Client>, actor: Actor) -> Re
         let changed = application::ActiveModel { id: Set(row.id), updated_at: Set(now), ..checked.columns() };
         let row = changed.update(tx.conn()).await?;
         let row = application::agreed_anew(&tx, &before, row).await?;
-        let record = AuditRecord::new(Some(row.organization_id), actor, "oauth_application.update")
-            .target("oauth_application", row.id.0)
-            .details(json!({"name": row.name, "by_itself": true, "redirect_uris": row.redirect_uris,
-                "scopes": row.scopes}));
-        audit::record(&tx, &platform.clock, record).await?;
+        audit::record(&tx, &platform.clock, row.changed_itself(actor)).await?;
         tx.publish(Event::ApplicationChanged(row.id)).await?;
         tx.commit().await?;
         return Ok(Arc::new(Client::new(row, Vec::new())?));
@@ -170,11 +166,7 @@ pub(crate) async fn kept(oauth: &Oauth, client: Arc<Client>, actor: Actor) -> Re
         }
         inserted => inserted?,
     };
-    let record = AuditRecord::new(Some(row.organization_id), actor, "oauth_application.register")
-        .target("oauth_application", row.id.0)
-        .details(json!({"name": row.name, "client_id": row.client_id, "redirect_uris": row.redirect_uris,
-            "grant_types": row.grant_types, "scopes": row.scopes}));
-    audit::record(&tx, &platform.clock, record).await?;
+    audit::record(&tx, &platform.clock, row.came(actor)).await?;
     tx.commit().await?;
     Ok(Arc::new(Client::new(row, Vec::new())?))
 }

@@ -17,19 +17,19 @@ use axum::{
 };
 use chrono::Duration;
 use rand::seq::IndexedRandom;
-use rivergen_kernel::{Error, ErrorCode, Tenant, Token, TokenHash};
+use rivergen_kernel::{Error, ErrorCode, Token, TokenHash};
 use rivergen_platform::{http::RequestOrigin, limits::Rule};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    application::{GrantType, known::Client, logo},
+    application::{GrantType, known::Client},
     authorize::{
-        Decider, Place, decision, page, sign_in,
-        ticket::{self, ActiveModel, Column, Entity, Kind, LIVES, Model},
+        Decider, Place, ask_for_consent, decision, page, sign_in,
+        ticket::{self, Column, Entity, Kind, LIVES, Model},
     },
     client_authentication::authenticate,
     error::{Code, OauthError, OauthErrorBody, Result},
@@ -118,24 +118,8 @@ pub async fn begin(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): F
         pushed: None,
         by_form: false,
     };
-    let platform = oauth.platform();
-    let now = platform.clock.now();
     let (device_code, user_code) = (Token::random(&mut rand::rng()), random_user_code());
-    let row = ActiveModel {
-        kind: Set(Kind::Device),
-        handle_hash: Set(device_code.hash()),
-        application_id: Set(client.row.id),
-        session_id: Set(None),
-        parameters: Set(serde_json::to_value(&request).map_err(Error::internal)?),
-        user_code: Set(Some(user_code.clone())),
-        polled_at: Set(None),
-        created_at: Set(now),
-        expires_at: Set(now + LIVES),
-        ..Default::default()
-    };
-    let tx = platform.db.begin().await?;
-    Entity::insert(row).exec_without_returning(tx.conn()).await?;
-    tx.commit().await?;
+    ticket::keep_as(&oauth, Kind::Device, &device_code, &client, None, Some(user_code.clone()), &request).await?;
     let verification_uri = format!("{}{}", oauth.issuer(), sign_in::DEVICE);
     let answer = DeviceAnswer {
         device_code: device_code.expose().to_owned(),
@@ -256,23 +240,9 @@ async fn shown(
         Err(OauthError { cause: Some(cause), .. }) => return Err(*cause),
         Err(error) => return page::user_code(place.as_ref(), typed, Some(&error.description)),
     };
-    let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
-    let tenant = Tenant::on_behalf_of(client.row.organization_id);
-    let place = Place::find(oauth, tenant, decider.workspace_id).await?;
-    let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
-    sign_in::with_form_token(oauth, headers, |form_token| {
-        let consent = page::Consent {
-            application: &client.row,
-            logo: logo.as_deref(),
-            place: &place,
-            email: &decider.caller.email,
-            scope: request.scope(),
-            asked_by: page::AskedBy::Device { code: &code },
-            ticket: ticket.expose(),
-            begin_again: page::Form { back: page::Back { to: sign_in::DEVICE, query, since: None }, token: form_token },
-        };
-        consent.response()
-    })
+    let asked_by = page::AskedBy::Device { code: &code };
+    let back = page::Back { to: sign_in::DEVICE, query, since: None };
+    ask_for_consent(oauth, headers, &decider, &client, &request, asked_by, back).await
 }
 
 /// What the person decided.

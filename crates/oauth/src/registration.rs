@@ -17,7 +17,7 @@ use axum::{
 use rivergen_kernel::{ErrorCode, Permission, Tenant, Token, TokenHash, UserId};
 use rivergen_platform::{
     Event,
-    audit::{self, Actor, AuditRecord},
+    audit::{self, Actor},
     db::TenantScope,
     http::{KeyProof, RequestOrigin, Shown},
     limits::Rule,
@@ -25,7 +25,6 @@ use rivergen_platform::{
 use rivergen_tenancy::organization;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -192,11 +191,7 @@ pub async fn register(
         Proof::Secret => Some(secret::issue(&tx, row.id, None, now).await?),
         _ => None,
     };
-    let record = AuditRecord::new(Some(row.organization_id), actor, "oauth_application.register")
-        .target("oauth_application", row.id.0)
-        .details(json!({"name": row.name, "client_id": row.client_id, "redirect_uris": row.redirect_uris,
-            "grant_types": row.grant_types, "scopes": row.scopes}));
-    audit::record(&tx, &platform.clock, record).await?;
+    audit::record(&tx, &platform.clock, row.came(actor)).await?;
     tx.commit().await?;
     let mut information = ClientInformation {
         client_secret_expires_at: client_secret.as_ref().map(|_| 0),
@@ -269,13 +264,7 @@ pub async fn update(
     let row = row.update(tx.conn()).await?;
     let row = application::agreed_anew(&tx, &before, row).await?;
     tx.publish(Event::ApplicationChanged(row.id)).await?;
-    let action = "oauth_application.update";
-    let record = AuditRecord::new(Some(row.organization_id), origin.anonymous(), action)
-        .target("oauth_application", row.id.0)
-        .details(
-            json!({"name": row.name, "by_itself": true, "redirect_uris": row.redirect_uris, "scopes": row.scopes}),
-        );
-    audit::record(&tx, &platform.clock, record).await?;
+    audit::record(&tx, &platform.clock, row.changed_itself(origin.anonymous())).await?;
     tx.commit().await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ClientInformation::of(&oauth, &row))))
 }

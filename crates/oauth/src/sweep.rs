@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use rivergen_kernel::Result;
 use rivergen_platform::{
     jobs::{Handler, JobContext, JobError},
+    removal,
     signing::SigningKeys,
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait, sea_query::IntoCondition};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, sea_query::IntoCondition};
 
 use crate::{
     Oauth,
@@ -35,7 +36,7 @@ const KEEP_GRANTS: chrono::Duration = chrono::Duration::days(90);
 /// How long a program that came by itself may wait for its first use.
 const KEEP_UNUSED: chrono::Duration = chrono::Duration::days(30);
 
-/// How many rows go at once: SQLite's one writer has others waiting.
+/// How many rows go at once.
 const BATCH: u64 = 1000;
 
 /// To be called once, before the jobs start.
@@ -89,15 +90,7 @@ impl Sweep {
     }
 
     async fn delete<E: EntityTrait>(&self, id: E::Column, which: Condition) -> Result<()> {
-        loop {
-            let some = E::find().select_only().column(id).filter(which.clone()).limit(BATCH).into_query();
-            let tx = self.0.platform().db.begin().await?;
-            let deleted = E::delete_many().filter(id.in_subquery(some)).exec(tx.conn()).await?.rows_affected;
-            tx.commit().await?;
-            if deleted < BATCH {
-                return Ok(());
-            }
-        }
+        removal::in_pieces(&self.0.platform().db, id, E::find().filter(which), BATCH).await
     }
 }
 

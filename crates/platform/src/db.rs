@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rivergen_kernel::{Error, OrganizationId, PageRequest, Result, Tenant};
+use rivergen_kernel::{Error, Extent, OrganizationId, PageRequest, Result, Tenant};
 use sea_orm::sea_query::{
     Alias, CommonTableExpression, Expr, Func, LikeExpr, Query, SelectStatement, SubQueryStatement, WithClause,
     WithQuery,
@@ -362,12 +362,24 @@ pub trait TenantScope {
     /// `SELECT … WHERE organization_id = <the tenant's>`, to be narrowed further.
     fn find<E: TenantOwned>(&self) -> Select<E>;
 
+    /// The same, as far as somebody's permission reaches: `workspace` is the column that says to which one a row
+    /// belongs, where it does not belong to all of them.
+    fn find_within<E: TenantOwned>(&self, extent: Extent, workspace: E::Column) -> Select<E>;
+
     fn id(&self) -> OrganizationId;
 }
 
 impl TenantScope for Tenant {
     fn find<E: TenantOwned>(&self) -> Select<E> {
         E::find().filter(E::organization_column().eq(self.organization_id()))
+    }
+
+    fn find_within<E: TenantOwned>(&self, extent: Extent, workspace: E::Column) -> Select<E> {
+        let all = self.find::<E>();
+        match extent {
+            Extent::Organization => all,
+            Extent::Workspace(id) => all.filter(Condition::any().add(workspace.eq(id)).add(workspace.is_null())),
+        }
     }
 
     fn id(&self) -> OrganizationId {
@@ -402,6 +414,12 @@ pub fn is_foreign_key_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
+/// For `map_err` of an insert or update: what is there already, or came at the same time, is answered so.
+pub fn duplicate_is(answer: impl Into<Error>) -> impl FnOnce(DbErr) -> Error {
+    let answer = answer.into();
+    move |error| if is_unique_violation(&error) { answer } else { error.into() }
+}
+
 /// Values of a column that begin so. Unlike a range of values it holds under every collation; it takes no index.
 pub fn begins_with<C: ColumnTrait>(column: C, text: &str) -> Expr {
     column.like(LikeExpr::new(format!("{}%", like(text))).escape('\\'))
@@ -412,10 +430,22 @@ fn like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-/// Case-blind substring search over columns; the text's own `%` and `_` mean themselves.
-pub fn contains<C: ColumnTrait>(text: &str, columns: impl IntoIterator<Item = C>) -> Condition {
+/// Those of a list that have the text in one of the columns, whatever its case. A blank text leaves the list whole.
+pub fn searched<E: EntityTrait>(
+    list: Select<E>,
+    text: Option<&str>,
+    columns: impl IntoIterator<Item = E::Column>,
+) -> Select<E> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => list.filter(contains(text, columns)),
+        None => list,
+    }
+}
+
+/// The text's own `%` and `_` mean themselves.
+fn contains<C: ColumnTrait>(text: &str, columns: impl IntoIterator<Item = C>) -> Condition {
     use sea_orm::sea_query::ExprTrait;
-    let pattern = LikeExpr::new(format!("%{}%", like(&text.trim().to_lowercase()))).escape('\\');
+    let pattern = LikeExpr::new(format!("%{}%", like(&text.to_lowercase()))).escape('\\');
     columns
         .into_iter()
         .fold(Condition::any(), |any, column| any.add(Expr::expr(Func::lower(Expr::col(column))).like(pattern.clone())))

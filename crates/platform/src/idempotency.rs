@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{Error, ErrorCode, Result, TokenHash};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
 
-use crate::db::Transaction;
+use crate::db::{Transaction, duplicate_is};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -71,11 +71,6 @@ pub async fn remember(
         created_at: Set(now),
         ..Default::default()
     };
-    row.insert(tx.conn()).await.map(drop).map_err(|error| {
-        if crate::db::is_unique_violation(&error) {
-            Error::new(ErrorCode::Conflict).with_message("The same request is being handled; repeat it in a moment.")
-        } else {
-            error.into()
-        }
-    })
+    let message = "The same request is being handled; repeat it in a moment.";
+    row.insert(tx.conn()).await.map(drop).map_err(duplicate_is(Error::new(ErrorCode::Conflict).with_message(message)))
 }

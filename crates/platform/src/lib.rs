@@ -18,6 +18,7 @@ pub mod migrations;
 pub mod net;
 pub mod personal_data;
 pub mod remains;
+pub mod removal;
 pub mod signing;
 pub mod vault;
 pub mod webhook;

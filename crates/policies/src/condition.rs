@@ -46,8 +46,8 @@ use crate::facts::{Facts, SessionFact, compare, in_network};
 /// The prefix that marks an attribute of the caller.
 pub const ATTRIBUTE_PREFIX: &str = "current_user_";
 
-pub(crate) const MAX_CONDITION_CHARS: usize = 4_000;
-pub(crate) const MAX_NESTING: usize = 40;
+const MAX_CONDITION_CHARS: usize = 4_000;
+const MAX_NESTING: usize = 40;
 const MAX_LIST: usize = 1_000;
 
 /// A row filter; `V` is [`Operand`] as written, [`Literal`] once it is bound to a caller.
@@ -178,20 +178,25 @@ pub enum ConditionError {
     At { line: u64, column: u64, error: Box<ConditionError> },
 }
 
+/// The one expression that the text is, with nothing behind it, and no longer or deeper than somebody writes by hand.
+pub(crate) fn parsed(text: &str) -> Result<Expr, ConditionError> {
+    if text.chars().count() > MAX_CONDITION_CHARS {
+        return Err(ConditionError::TooLong);
+    }
+    let syntax = |error: sqlparser::parser::ParserError| ConditionError::Syntax(error.to_string());
+    let mut parser =
+        Parser::new(&GenericDialect {}).with_recursion_limit(MAX_NESTING).try_with_sql(text).map_err(syntax)?;
+    let expr = parser.parse_expr().map_err(syntax)?;
+    if parser.peek_token().token != Token::EOF {
+        return Err(ConditionError::Syntax(format!("unexpected `{}`", parser.peek_token().token)));
+    }
+    Ok(expr)
+}
+
 impl Condition {
     /// Reads a condition.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
-        if text.chars().count() > MAX_CONDITION_CHARS {
-            return Err(ConditionError::TooLong);
-        }
-        let syntax = |error: sqlparser::parser::ParserError| ConditionError::Syntax(error.to_string());
-        let mut parser =
-            Parser::new(&GenericDialect {}).with_recursion_limit(MAX_NESTING).try_with_sql(text).map_err(syntax)?;
-        let expr = parser.parse_expr().map_err(syntax)?;
-        if parser.peek_token().token != Token::EOF {
-            return Err(ConditionError::Syntax(format!("unexpected `{}`", parser.peek_token().token)));
-        }
-        let condition = read(&expr)?;
+        let condition = read(&parsed(text)?)?;
         condition.check_entitlements(true)?;
         Ok(condition)
     }

@@ -13,15 +13,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use sqlparser::{
-    ast::{BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value},
-    dialect::GenericDialect,
-    parser::Parser,
-    tokenizer::Token,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
 use crate::{
-    condition::{self, Bound, Condition, ConditionError, Literal, MAX_CONDITION_CHARS, MAX_NESTING, Operand},
+    condition::{self, Bound, Condition, ConditionError, Literal, Operand},
     facts::Facts,
     words::{Term, named},
 };
@@ -56,17 +51,7 @@ pub enum Expression<V = Operand> {
 impl Expression {
     /// Reads an expression.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
-        if text.chars().count() > MAX_CONDITION_CHARS {
-            return Err(ConditionError::TooLong);
-        }
-        let syntax = |error: sqlparser::parser::ParserError| ConditionError::Syntax(error.to_string());
-        let mut parser =
-            Parser::new(&GenericDialect {}).with_recursion_limit(MAX_NESTING).try_with_sql(text).map_err(syntax)?;
-        let expr = parser.parse_expr().map_err(syntax)?;
-        if parser.peek_token().token != Token::EOF {
-            return Err(ConditionError::Syntax(format!("unexpected `{}`", parser.peek_token().token)));
-        }
-        read(&expr)
+        read(&condition::parsed(text)?)
     }
 
     /// Puts the caller's attributes in their places; nothing where one is missing.

@@ -6,10 +6,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use rivergen_kernel::Result;
 use rivergen_platform::{
-    audit::{self, Actor, AuditRecord},
+    audit::{Actor, AuditRecord},
     jobs::{Handler, JobContext, JobError},
+    removal,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::json;
 
 use crate::{
@@ -54,42 +55,17 @@ pub async fn run(policies: &Policies) -> Result<usize> {
     for row in due {
         remove_evaluations(policies, &row).await?;
         let tx = platform.db.begin().await?;
-        let gone = Entity::delete_many()
-            .filter(Column::Id.eq(row.id))
-            .filter(Column::PurgeAt.lte(before))
-            .exec(tx.conn())
-            .await?;
-        if gone.rows_affected == 1 {
-            let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "policy.purge")
-                .target("policy", row.id.0)
-                .details(json!({"name": row.name}));
-            audit::record(&tx, &platform.clock, record).await?;
-            purged += 1;
-        }
-        tx.commit().await?;
+        let still_due = Entity::delete_many().filter(Column::Id.eq(row.id)).filter(Column::PurgeAt.lte(before));
+        let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "policy.purge")
+            .target("policy", row.id.0)
+            .details(json!({"name": row.name}));
+        purged += usize::from(removal::recorded(platform, tx, still_due, record).await?);
     }
     Ok(purged)
 }
 
 /// Index: policy_evaluations(policy_id, id).
 async fn remove_evaluations(policies: &Policies, policy: &Model) -> Result<()> {
-    loop {
-        let piece = entry::Entity::find()
-            .select_only()
-            .column(entry::Column::Id)
-            .filter(entry::Column::PolicyId.eq(policy.id))
-            .order_by_asc(entry::Column::Id)
-            .limit(PIECE)
-            .into_query();
-        let tx = policies.platform.db.begin().await?;
-        let removed = entry::Entity::delete_many()
-            .filter(entry::Column::Id.in_subquery(piece))
-            .exec(tx.conn())
-            .await?
-            .rows_affected;
-        tx.commit().await?;
-        if removed < PIECE {
-            return Ok(());
-        }
-    }
+    let its = entry::Entity::find().filter(entry::Column::PolicyId.eq(policy.id)).order_by_asc(entry::Column::Id);
+    removal::in_pieces(&policies.platform.db, entry::Column::Id, its, PIECE).await
 }

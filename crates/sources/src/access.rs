@@ -15,7 +15,7 @@ use rivergen_kernel::{
     Caller, DataSourceId, Error, ErrorCode, Extent, Permission, Result, Tenant, UserId, WorkspaceId, access::Resource,
 };
 use rivergen_platform::db::{TenantScope, rows_of};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, QueryFilter, QuerySelect, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QuerySelect, Select};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::source::{Column, Entity, Model};
@@ -51,14 +51,7 @@ impl Access {
 
     /// The sources that are reached, deleted ones among them; each is still to be [`Access::check`]ed.
     pub fn sources(&self) -> Select<Entity> {
-        let sources = self.tenant.find::<Entity>();
-        match self.extent {
-            Extent::Organization => sources,
-            Extent::Workspace(workspace) => {
-                let here = Condition::any().add(Column::WorkspaceId.eq(workspace)).add(Column::WorkspaceId.is_null());
-                sources.filter(here)
-            }
-        }
+        self.tenant.find_within::<Entity>(self.extent, Column::WorkspaceId)
     }
 
     /// Of sources that are reached, those that a list shows: no policy closes them. Where policies look at single sources, all

@@ -12,7 +12,7 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn, given},
 };
@@ -194,10 +194,7 @@ pub async fn create(
         deleted_at: Set(None),
         ..Default::default()
     };
-    let row = row
-        .insert(tx.conn())
-        .await
-        .map_err(|error| if is_unique_violation(&error) { name_taken() } else { error.into() })?;
+    let row = row.insert(tx.conn()).await.map_err(duplicate_is(name_taken()))?;
     check::enqueue(&sources, &tx, &row).await?;
     let record = AuditRecord::new(Some(row.organization_id), origin.actor(caller.user_id), "data_source.create")
         .target("data_source", row.id)

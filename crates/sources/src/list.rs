@@ -4,9 +4,9 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Page, Permission, Result, WorkspaceId};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
-    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{ColumnTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Deserialize;
@@ -51,13 +51,6 @@ pub enum SortBy {
     Status,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SortOrder {
-    Asc,
-    Desc,
-}
-
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
 /// Page through the data sources that one reaches
@@ -87,9 +80,7 @@ pub async fn list(
     if let Some(status) = filter.status_filter {
         query = query.filter(Column::Status.eq(status));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        query = query.filter(contains(text, [Column::Name, Column::Description]));
-    }
+    query = searched(query, filter.search.as_deref(), [Column::Name, Column::Description]);
     let column = match filter.sort_by.unwrap_or(SortBy::CreatedAt) {
         SortBy::CreatedAt => Column::CreatedAt,
         SortBy::UpdatedAt => Column::UpdatedAt,
@@ -97,10 +88,7 @@ pub async fn list(
         SortBy::Type => Column::Kind,
         SortBy::Status => Column::Status,
     };
-    let order = match filter.sort_order.unwrap_or(SortOrder::Desc) {
-        SortOrder::Asc => Order::Asc,
-        SortOrder::Desc => Order::Desc,
-    };
+    let order = Order::from(filter.sort_order.unwrap_or(SortOrder::Desc));
     let query = access.shown(db, query).await?;
     let total = query.clone().count(db).await?;
     let rows = query

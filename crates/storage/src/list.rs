@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{DataSourceId, FileId, Permission, Result, UserId, WorkspaceId};
 use rivergen_platform::{
-    db::{TenantScope, contains},
+    db::{TenantScope, searched},
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
@@ -123,9 +123,7 @@ pub async fn list(
     if let Some(owner) = filter.uploaded_by_user_id {
         query = query.filter(file::Column::UploadedByUserId.eq(owner));
     }
-    if let Some(text) = &filter.search {
-        query = query.filter(contains(text, [file::Column::FileName]));
-    }
+    query = searched(query, filter.search.as_deref(), [file::Column::FileName]);
     let total_count = query.clone().count(db).await?;
     let rows = query.order_by_desc(file::Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     let paths = rows.iter().map(|row| row.object_name.clone()).collect();

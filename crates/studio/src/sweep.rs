@@ -7,16 +7,15 @@ use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::{
     Platform,
     jobs::{Handler, JobContext, JobError},
+    removal,
 };
-use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::Expr,
-};
+use sea_orm::{ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, sea_query::Expr};
 
 use crate::{Studio, execution, prompt, schedule, template};
 
 /// How long a deleted question can be restored, and the steps of a run and the runs of a schedule are told.
 pub(crate) const KEPT: chrono::Duration = chrono::Duration::days(30);
-/// What one transaction removes: SQLite has one writer, which others wait for.
+/// What one transaction removes.
 const BATCH: u64 = 1000;
 
 /// Registers the jobs; each runs on one node at a time.
@@ -84,13 +83,6 @@ async fn purge_rows<E: EntityTrait>(
     at: E::Column,
     until: DateTime<Utc>,
 ) -> Result<()> {
-    loop {
-        let oldest = E::find().select_only().column(id).filter(at.lt(until)).order_by_asc(at).limit(BATCH).into_query();
-        let tx = platform.db.begin().await?;
-        let removed = E::delete_many().filter(id.in_subquery(oldest)).exec(tx.conn()).await?.rows_affected;
-        tx.commit().await?;
-        if removed < BATCH {
-            return Ok(());
-        }
-    }
+    let oldest = E::find().filter(at.lt(until)).order_by_asc(at);
+    removal::in_pieces(&platform.db, id, oldest, BATCH).await
 }

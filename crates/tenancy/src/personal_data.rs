@@ -4,7 +4,7 @@
 use rivergen_identity::user::address;
 use rivergen_platform::personal_data::{Records, Rows, RowsWith, Subject};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     invitation,
@@ -53,22 +53,14 @@ pub fn records() -> Vec<Box<dyn Records>> {
             name: "invitations",
             id: invitation::Column::Id,
             of: |subject| Some(to_addresses_of(subject)),
-            shown: |row| {
-                json!({"id": row.id, "organization_id": row.organization_id, "email": row.email,
-                    "status": row.status, "message": row.message, "created_at": row.created_at,
-                    "expires_at": row.expires_at, "ended_at": row.ended_at})
-            },
+            shown: invitation,
         }),
         // Index: invitations(invited_by_user_id, id).
         Box::new(Rows::<invitation::Entity> {
             name: "invitations_sent",
             id: invitation::Column::Id,
             of: |subject| Some(subject.shared(invitation::Column::InvitedByUserId, invitation::Column::OrganizationId)),
-            shown: |row| {
-                json!({"id": row.id, "organization_id": row.organization_id, "email": row.email,
-                    "status": row.status, "message": row.message, "created_at": row.created_at,
-                    "expires_at": row.expires_at, "ended_at": row.ended_at})
-            },
+            shown: invitation,
         }),
         // Index: user_imports(started_by_user_id, id). The file is gone once it is worked off.
         Box::new(Rows::<run::Entity> {
@@ -83,6 +75,13 @@ pub fn records() -> Vec<Box<dyn Records>> {
             },
         }),
     ]
+}
+
+/// An invitation, whether it was sent or received.
+fn invitation(row: &invitation::Model) -> Value {
+    json!({"id": row.id, "organization_id": row.organization_id, "email": row.email,
+        "status": row.status, "message": row.message, "created_at": row.created_at,
+        "expires_at": row.expires_at, "ended_at": row.ended_at})
 }
 
 /// Invitations to the addresses that the person has proved.

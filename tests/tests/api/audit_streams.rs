@@ -5,9 +5,7 @@ use std::path::Path;
 
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_tests::{
-    Backend, Binary, Client, ClosedPort, Organization, PASSWORD, Server, Siem, eventually, on_both_backends,
-};
+use rivergen_tests::{Backend, Binary, ClosedPort, Organization, Server, Siem, eventually, on_both_backends};
 use serde_json::{Value, json};
 
 use crate::{cli::succeeded, organizations::audit_export::assert_verified};
@@ -211,11 +209,7 @@ async fn nothing_is_lost_when_the_server_is_killed() {
     std::fs::write(&file, settings + &Siem::webhook_settings(port.address(), "start = \"beginning\"")).unwrap();
     let begun = succeeded(Binary::run(folder.path(), &["audit", "streams"]));
     assert!(begun.contains("siem (webhook, json)") && begun.contains("has not begun"), "{begun}");
-    let acme = format!(
-        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
-    );
-    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
-    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    Binary::provision_acme(folder.path());
 
     let server = Binary::serve(folder.path(), &url).await;
     sign_in(&url, 3).await;
@@ -254,10 +248,8 @@ async fn nothing_is_lost_when_the_server_is_killed() {
 }
 
 async fn sign_in(url: &str, times: usize) {
-    let client = Client::new(url);
     for _ in 0..times {
-        let login = json!({"email": "owner@acme.example", "password": PASSWORD});
-        client.post("/api/v1/auth/login", login).await.ok();
+        Binary::acme_owner(url).await;
     }
 }
 

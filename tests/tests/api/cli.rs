@@ -220,11 +220,7 @@ fn create_owner_makes_and_raises_owners() {
 fn audit_verify_finds_what_was_changed() {
     let folder = folder();
     Binary::configure(folder.path());
-    let acme = format!(
-        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
-    );
-    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
-    succeeded(Binary::run(folder.path(), &["provision", "acme.toml"]));
+    Binary::provision_acme(folder.path());
     let database = rusqlite::Connection::open(folder.path().join("data/rivergen.db")).unwrap();
     let change = "UPDATE audit_log SET action = 'nothing'";
     assert!(database.execute(change, []).is_err(), "the log is append-only");
@@ -345,16 +341,9 @@ async fn the_demo_answers_two_people_rightly_and_can_be_repeated() {
 /// A server with an organization and the numbers as a source; answers the Owner and the source.
 async fn serving(folder: &std::path::Path) -> (Binary, Client, i64) {
     let url = Binary::configure(folder);
-    let acme = format!(
-        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
-    );
-    std::fs::write(folder.join("acme.toml"), acme).unwrap();
-    succeeded(Binary::run(folder, &["provision", "acme.toml"]));
+    Binary::provision_acme(folder);
     let server = Binary::serve(folder, &url).await;
-    let client = Client::new(&url);
-    let login = json!({"email": "owner@acme.example", "password": PASSWORD});
-    let data = client.post("/api/v1/auth/login", login).await.ok();
-    let owner = client.with_token(data["access_token"].as_str().unwrap());
+    let owner = Binary::acme_owner(&url).await;
     let file = owner.upload("numbers.parquet", fixtures::numbers_parquet(20_000)).await.created();
     let body =
         json!({"name": "Numbers", "type": "parquet", "file_path": file["file_path"], "metadata": {"table": "numbers"}});

@@ -122,12 +122,7 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("rivergen-crash-").tempdir().unwrap();
         let url = Binary::configure(folder.path());
-        let acme = format!(
-            "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
-        );
-        std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
-        let output = Binary::run(folder.path(), &["provision", "acme.toml"]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Binary::provision_acme(folder.path());
         Self { folder, url, acknowledged: Arc::default() }
     }
 
@@ -169,10 +164,7 @@ impl World {
     }
 
     async fn owner(&self) -> Client {
-        let client = Client::new(&self.url);
-        let login = json!({"email": "owner@acme.example", "password": PASSWORD});
-        let data = client.post("/api/v1/auth/login", login).await.ok();
-        client.with_token(data["access_token"].as_str().unwrap())
+        Binary::acme_owner(&self.url).await
     }
 
     /// Everything acknowledged is there, by the API; nothing is half there, by the database.

@@ -4,8 +4,9 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { Badge, Empty, Page, When, showActive } from "../../ui/basics";
+import { Badge, Empty, Page, When } from "../../ui/basics";
 import { List } from "../../ui/list";
+import { Parts } from "../../ui/parts";
 import { State } from "./pieces";
 import { Policy } from "./policy";
 
@@ -25,22 +26,14 @@ export function Applications() {
             lead="Other programs that sign people in with RiverGen and act for them, never with more than they may do."
             actions={register}
         >
-            <nav className="tabs" ref={showActive} aria-label="Parts">
-                {[
+            <Parts
+                at={{ to: "/organization/applications" }}
+                of={[
                     ["registered", "Registered"],
                     ["policy", "What members may allow"],
-                ].map(([key, label]) => (
-                    <Link
-                        key={key}
-                        to="/organization/applications"
-                        search={{ tab: key }}
-                        className={tab === key ? "active" : ""}
-                        aria-current={tab === key ? "page" : undefined}
-                    >
-                        {label}
-                    </Link>
-                ))}
-            </nav>
+                ]}
+                open={tab}
+            />
             {tab === "policy" ? (
                 <Policy />
             ) : (

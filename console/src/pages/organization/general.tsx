@@ -5,8 +5,8 @@ import { api, read } from "../../api/client";
 import { session } from "../../session";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Button, Card } from "../../ui/basics";
-import { Confirm } from "../../ui/confirm";
+import { Card } from "../../ui/basics";
+import { Confirm, DeleteCard } from "../../ui/confirm";
 import { NameForm } from "../../ui/naming";
 
 export function General({ name: first, id }: { name: string; id: number }) {
@@ -23,14 +23,9 @@ export function General({ name: first, id }: { name: string; id: number }) {
                 <NameForm key={first} name={first} save={save} disabled={!may("organization.update")} />
             </Card>
             {may("organization.delete") && (
-                <Card title="Delete the organization">
-                    <div className="row apart">
-                        <p className="soft">Its sources, files, policies and records go with it.</p>
-                        <Button kind="danger" onClick={() => setDeleting(true)}>
-                            Delete…
-                        </Button>
-                    </div>
-                </Card>
+                <DeleteCard title="Delete the organization" onDelete={() => setDeleting(true)}>
+                    Its sources, files, policies and records go with it.
+                </DeleteCard>
             )}
             {deleting && (
                 <Confirm

@@ -1,11 +1,12 @@
 // The organization itself: its name, its mail domains, its security, whom its questions are put to.
 
 import { useQuery } from "@tanstack/react-query";
-import { Link, useSearch } from "@tanstack/react-router";
+import { useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
-import { Note, Page, showActive } from "../../ui/basics";
+import { Note, Page } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Parts } from "../../ui/parts";
 import { Branding } from "./branding";
 import { Domains } from "./domains";
 import { General } from "./general";
@@ -29,25 +30,17 @@ export function OrganizationPage() {
     const data = organization.data?.organization;
     return (
         <Page title={data?.name ?? "Organization"} lead="How people sign in here, from where, and for how long." narrow>
-            <nav className="tabs" ref={showActive} aria-label="Parts">
-                {[
+            <Parts
+                at={{ to: "/organization" }}
+                of={[
                     ["general", "General"],
                     ["domains", "Mail domains"],
                     ["security", "Security"],
                     ["sign-in", "Sign-in page"],
                     ["models", "Models"],
-                ].map(([key, label]) => (
-                    <Link
-                        key={key}
-                        to="/organization"
-                        search={{ tab: key }}
-                        className={tab === key ? "active" : ""}
-                        aria-current={tab === key ? "page" : undefined}
-                    >
-                        {label}
-                    </Link>
-                ))}
-            </nav>
+                ]}
+                open={tab}
+            />
             {tab === "general" && (
                 <Loaded query={organization}>
                     {({ organization: loaded }) => <General key={loaded.name} name={loaded.name} id={id} />}

@@ -71,6 +71,16 @@ export function Settings({ settings }: { settings: Values }) {
             )}
         </Field>
     );
+    const measure = (name: string, label: string, min: number, max?: number) => (
+        <TextField
+            label={label}
+            type="number"
+            min={min}
+            max={max}
+            value={String(password[name] ?? "")}
+            onValue={(text) => setPassword(name, Number(text))}
+        />
+    );
     const rule = (name: string, label: string) => (
         <Check
             label={label}
@@ -106,28 +116,9 @@ export function Settings({ settings }: { settings: Values }) {
             <Card title="Passwords">
                 <div className="stack">
                     <div className="form-grid">
-                        <TextField
-                            label="Minimum length"
-                            type="number"
-                            min={8}
-                            value={String(password.min_length ?? "")}
-                            onValue={(text) => setPassword("min_length", Number(text))}
-                        />
-                        <TextField
-                            label="Minimum strength (0 to 4)"
-                            type="number"
-                            min={0}
-                            max={4}
-                            value={String(password.min_score ?? "")}
-                            onValue={(text) => setPassword("min_score", Number(text))}
-                        />
-                        <TextField
-                            label="Earlier passwords that may not be reused"
-                            type="number"
-                            min={0}
-                            value={String(password.history ?? "")}
-                            onValue={(text) => setPassword("history", Number(text))}
-                        />
+                        {measure("min_length", "Minimum length", 8)}
+                        {measure("min_score", "Minimum strength (0 to 4)", 0, 4)}
+                        {measure("history", "Earlier passwords that may not be reused", 0)}
                         <TextField
                             label="Days until a password expires"
                             type="number"

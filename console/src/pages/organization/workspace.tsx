@@ -7,8 +7,8 @@ import { type Schemas, api, read } from "../../api/client";
 import { useRoles } from "../../choices";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card, Check, Empty, Filter, Page, SelectField } from "../../ui/basics";
-import { Deletion } from "../../ui/confirm";
+import { Card, Check, Empty, Filter, Page, SelectField } from "../../ui/basics";
+import { DeleteCard, Deletion } from "../../ui/confirm";
 import { List } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
@@ -195,14 +195,9 @@ export function WorkspacePage() {
                             }
                         />
                         {may("workspace.delete") && !loaded.is_default && (
-                            <Card title="Delete">
-                                <div className="row apart">
-                                    <p className="soft">What is bound to it goes with it.</p>
-                                    <Button kind="danger" onClick={() => setDeleting(true)}>
-                                        Delete…
-                                    </Button>
-                                </div>
-                            </Card>
+                            <DeleteCard onDelete={() => setDeleting(true)}>
+                                What is bound to it goes with it.
+                            </DeleteCard>
                         )}
                         {deleting && (
                             <Deletion

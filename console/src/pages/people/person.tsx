@@ -3,8 +3,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { Badge, Card, Facts, Page, Status, When, showActive, words } from "../../ui/basics";
+import { Badge, Card, Facts, Page, Status, When, words } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Parts } from "../../ui/parts";
 import { Activity, TheirSessions } from "./activity";
 import { Manage } from "./manage";
 import { Permissions } from "./permissions";
@@ -70,20 +71,7 @@ export function Person() {
                                 ]}
                             />
                         </Card>
-                        <nav className="tabs" ref={showActive} aria-label="Parts">
-                            {PARTS.map(([key, label]) => (
-                                <Link
-                                    key={key}
-                                    to="/people/$id"
-                                    params={{ id }}
-                                    search={{ tab: key }}
-                                    className={tab === key ? "active" : ""}
-                                    aria-current={tab === key ? "page" : undefined}
-                                >
-                                    {label}
-                                </Link>
-                            ))}
-                        </nav>
+                        <Parts at={{ to: "/people/$id", params: { id } }} of={PARTS} open={tab} />
                         {tab === "permissions" && <Permissions id={Number(id)} />}
                         {tab === "activity" && <Activity id={Number(id)} />}
                         {tab === "sessions" && <TheirSessions id={Number(id)} />}

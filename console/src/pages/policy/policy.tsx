@@ -3,8 +3,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { Page, Status, When, showActive } from "../../ui/basics";
+import { Page, Status, When } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Parts } from "../../ui/parts";
 import { TYPES } from "../policies";
 import { Assignments } from "./assignments";
 import { Edit } from "./edit";
@@ -56,20 +57,7 @@ export function PolicyPage() {
                                 Version {data.version}, changed <When at={data.updated_at} />
                             </span>
                         </div>
-                        <nav className="tabs" ref={showActive} aria-label="Parts">
-                            {TABS.map(([key, label]) => (
-                                <Link
-                                    key={key}
-                                    to="/policies/$id"
-                                    params={{ id }}
-                                    search={{ tab: key }}
-                                    className={tab === key ? "active" : ""}
-                                    aria-current={tab === key ? "page" : undefined}
-                                >
-                                    {label}
-                                </Link>
-                            ))}
-                        </nav>
+                        <Parts at={{ to: "/policies/$id", params: { id } }} of={TABS} open={tab} />
                         {tab === "rules" && (
                             <div style={{ maxWidth: 760 }}>
                                 <Edit key={data.version} policy={data} />

@@ -7,6 +7,7 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { Badge, Card, Empty, Filter, Note, Status, When, count } from "../../ui/basics";
 import { Chart } from "../../ui/chart";
+import { Table } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { Figure, QuestionsPart } from "./part";
 
@@ -188,86 +189,61 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                 </Card>
             </div>
             <Card title="Asked most" flush>
-                <div className="table-wrap" tabIndex={0} role="region" aria-label="Asked most">
-                    <table className="rows">
-                        <thead>
-                            <tr>
-                                <th scope="col">Query</th>
-                                <th scope="col" className="num">
-                                    Times
-                                </th>
-                                <th scope="col" className="num">
-                                    On average
-                                </th>
-                                <th scope="col">Last</th>
-                            </tr>
-                        </thead>
-                        <tbody>
-                            {data.most_used_queries.map((query) => (
-                                <tr key={query.query_preview}>
-                                    <td className="title">
-                                        <code className="small clamp">{query.query_preview}</code>
-                                    </td>
-                                    <td className="num" data-label="Times">
-                                        {count(query.executions)}
-                                    </td>
-                                    <td className="num nowrap" data-label="On average">
-                                        {query.avg_time_seconds.toFixed(2)} s
-                                    </td>
-                                    <td data-label="Last">
-                                        <When at={query.last_run} />
-                                    </td>
-                                </tr>
-                            ))}
-                        </tbody>
-                    </table>
-                </div>
+                <Table
+                    name="Asked most"
+                    items={data.most_used_queries}
+                    id={(query) => query.query_preview}
+                    columns={[
+                        {
+                            head: "Query",
+                            cell: (query) => <code className="small clamp">{query.query_preview}</code>,
+                        },
+                        { head: "Times", numeric: true, cell: (query) => count(query.executions) },
+                        {
+                            head: "On average",
+                            numeric: true,
+                            className: "nowrap",
+                            cell: (query) => `${query.avg_time_seconds.toFixed(2)} s`,
+                        },
+                        { head: "Last", cell: (query) => <When at={query.last_run} /> },
+                    ]}
+                />
             </Card>
             <Card title="By source" flush>
-                <div className="table-wrap" tabIndex={0} role="region" aria-label="By source">
-                    <table className="rows">
-                        <thead>
-                            <tr>
-                                <th scope="col">Source</th>
-                                <th scope="col" className="num">
-                                    Queries
-                                </th>
-                                <th scope="col" className="num">
-                                    On average
-                                </th>
-                                <th scope="col">State</th>
-                            </tr>
-                        </thead>
-                        <tbody>
-                            {data.data_source_performance.map((source) => (
-                                <tr key={source.data_source_id}>
-                                    <td className="title">
-                                        {source.data_source_name ? (
-                                            <Link to="/sources/$id" params={{ id: String(source.data_source_id) }}>
-                                                {source.data_source_name}
-                                            </Link>
-                                        ) : (
-                                            `Source ${source.data_source_id}`
-                                        )}
-                                    </td>
-                                    <td className="num" data-label="Queries">
-                                        {count(source.queries)}
-                                    </td>
-                                    <td className="num nowrap" data-label="On average">
-                                        {source.avg_latency_ms.toLocaleString()} ms
-                                    </td>
-                                    <td data-label="State">
-                                        {source.status === "healthy" ? (
-                                            <Badge tone="good">Healthy</Badge>
-                                        ) : (
-                                            <Status value={source.status} />
-                                        )}
-                                    </td>
-                                </tr>
-                            ))}
-                        </tbody>
-                    </table>
-                </div>
+                <Table
+                    name="By source"
+                    items={data.data_source_performance}
+                    id={(source) => source.data_source_id}
+                    columns={[
+                        {
+                            head: "Source",
+                            cell: (source) =>
+                                source.data_source_name ? (
+                                    <Link to="/sources/$id" params={{ id: String(source.data_source_id) }}>
+                                        {source.data_source_name}
+                                    </Link>
+                                ) : (
+                                    `Source ${source.data_source_id}`
+                                ),
+                        },
+                        { head: "Queries", numeric: true, cell: (source) => count(source.queries) },
+                        {
+                            head: "On average",
+                            numeric: true,
+                            className: "nowrap",
+                            cell: (source) => `${source.avg_latency_ms.toLocaleString()} ms`,
+                        },
+                        {
+                            head: "State",
+                            cell: (source) =>
+                                source.status === "healthy" ? (
+                                    <Badge tone="good">Healthy</Badge>
+                                ) : (
+                                    <Status value={source.status} />
+                                ),
+                        },
+                    ]}
+                />
             </Card>
         </div>
     );

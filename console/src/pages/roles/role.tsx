@@ -4,8 +4,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
 import { useOrganization } from "../../standing";
-import { Page, showActive } from "../../ui/basics";
+import { Page } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Parts } from "../../ui/parts";
 import { EditRole } from "./editing";
 import { Holders } from "./holders";
 
@@ -25,23 +26,14 @@ export function RolePage() {
     const data = role.data?.role;
     return (
         <Page title={data?.name ?? "Role"} lead={data?.description} crumbs={<Link to="/roles">Roles</Link>}>
-            <nav className="tabs" ref={showActive} aria-label="Parts">
-                {[
+            <Parts
+                at={{ to: "/roles/$id", params: { id } }}
+                of={[
                     ["permissions", "Permissions"],
                     ["people", "Who holds it"],
-                ].map(([key, label]) => (
-                    <Link
-                        key={key}
-                        to="/roles/$id"
-                        params={{ id }}
-                        search={{ tab: key }}
-                        className={tab === key ? "active" : ""}
-                        aria-current={tab === key ? "page" : undefined}
-                    >
-                        {label}
-                    </Link>
-                ))}
-            </nav>
+                ]}
+                open={tab}
+            />
             {tab === "people" ? (
                 <Holders id={Number(id)} />
             ) : (

@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { api, read } from "../../api/client";
 import { Card, Status, When, words } from "../../ui/basics";
+import { Table } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { Capabilities } from "./capabilities";
 
@@ -65,42 +66,27 @@ export function Health({ id }: { id: string }) {
                                     ))}
                                 </div>
                             </div>
-                            <div className="table-wrap" tabIndex={0} role="region" aria-label="Checks">
-                                <table className="rows">
-                                    <thead>
-                                        <tr>
-                                            <th scope="col">When</th>
-                                            <th scope="col">State</th>
-                                            <th scope="col">By</th>
-                                            <th scope="col" className="num">
-                                                Took
-                                            </th>
-                                            <th scope="col">Problem</th>
-                                        </tr>
-                                    </thead>
-                                    <tbody>
-                                        {data.health_history.map((check) => (
-                                            <tr key={check.checked_at}>
-                                                <td className="title">
-                                                    <When at={check.checked_at} />
-                                                </td>
-                                                <td data-label="State">
-                                                    <Status value={check.status} />
-                                                </td>
-                                                <td data-label="By">{words(check.origin)}</td>
-                                                <td className="num" data-label="Took">
-                                                    {check.response_time_ms == null
-                                                        ? "—"
-                                                        : `${check.response_time_ms} ms`}
-                                                </td>
-                                                <td className="small" data-label="Problem">
-                                                    {check.error_message ?? "—"}
-                                                </td>
-                                            </tr>
-                                        ))}
-                                    </tbody>
-                                </table>
-                            </div>
+                            <Table
+                                name="Checks"
+                                items={data.health_history}
+                                id={(check) => check.checked_at}
+                                columns={[
+                                    { head: "When", cell: (check) => <When at={check.checked_at} /> },
+                                    { head: "State", cell: (check) => <Status value={check.status} /> },
+                                    { head: "By", cell: (check) => words(check.origin) },
+                                    {
+                                        head: "Took",
+                                        numeric: true,
+                                        cell: (check) =>
+                                            check.response_time_ms == null ? "—" : `${check.response_time_ms} ms`,
+                                    },
+                                    {
+                                        head: "Problem",
+                                        className: "small",
+                                        cell: (check) => check.error_message ?? "—",
+                                    },
+                                ]}
+                            />
                         </Card>
                     </div>
                 );

@@ -5,8 +5,8 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { ActionForm, useAction } from "../../ui/action";
-import { Button, Card, Check, Facts, SelectField, TextField, When, words } from "../../ui/basics";
-import { Deletion } from "../../ui/confirm";
+import { Card, Check, Facts, SelectField, TextField, When, words } from "../../ui/basics";
+import { DeleteCard, Deletion } from "../../ui/confirm";
 import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
 import { Loaded } from "../../ui/loaded";
 import { Credentials } from "./credentials";
@@ -136,14 +136,9 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
             </ActionForm>
             {kind && <Credentials source={source.id} form={kind.form as unknown as JsonSchema} />}
             {may("datasource.delete") && (
-                <Card title="Delete">
-                    <div className="row apart">
-                        <p className="soft">Nobody can ask it any more. For thirty days it can be restored.</p>
-                        <Button kind="danger" onClick={() => setDeleting(true)}>
-                            Delete…
-                        </Button>
-                    </div>
-                </Card>
+                <DeleteCard onDelete={() => setDeleting(true)}>
+                    Nobody can ask it any more. For thirty days it can be restored.
+                </DeleteCard>
             )}
             {deleting && (
                 <Deletion

@@ -7,8 +7,9 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay } from "../../standing";
 import { useAction } from "../../ui/action";
-import { Badge, Button, Note, Page, Status, showActive } from "../../ui/basics";
+import { Badge, Button, Note, Page, Status } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
+import { Parts } from "../../ui/parts";
 import { Changes } from "./changes";
 import { Health } from "./health";
 import { titles } from "./names";
@@ -91,24 +92,15 @@ export function Source() {
                         ) : (
                             loaded.failure_reason && <Note tone="bad">{loaded.failure_reason}</Note>
                         )}
-                        <nav className="tabs" ref={showActive} aria-label="Parts">
-                            {TABS.filter(
+                        <Parts
+                            at={{ to: "/sources/$id", params: { id } }}
+                            of={TABS.filter(
                                 ([key]) =>
                                     (key !== "settings" || may("datasource.write")) &&
                                     (key !== "tags" || may("policy.read")),
-                            ).map(([key, label]) => (
-                                <Link
-                                    key={key}
-                                    to="/sources/$id"
-                                    params={{ id }}
-                                    search={{ tab: key }}
-                                    className={tab === key ? "active" : ""}
-                                    aria-current={tab === key ? "page" : undefined}
-                                >
-                                    {label}
-                                </Link>
-                            ))}
-                        </nav>
+                            )}
+                            open={tab}
+                        />
                         {tab === "tables" && (
                             <Tables
                                 id={id}

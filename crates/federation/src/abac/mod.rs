@@ -49,7 +49,7 @@ mod view;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{AbacPolicyId, Error, ErrorCode, OrganizationId, Result, Tenant, UserId};
-use rivergen_platform::db::{TenantOwned, TenantScope, is_unique_violation};
+use rivergen_platform::db::{TenantOwned, TenantScope, duplicate_is};
 use sea_orm::{ConnectionTrait, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -152,5 +152,5 @@ async fn find(db: &impl ConnectionTrait, tenant: Tenant, id: AbacPolicyId) -> Re
 }
 
 fn name_taken(error: DbErr) -> Error {
-    if is_unique_violation(&error) { ErrorCode::AbacPolicyExists.into() } else { error.into() }
+    duplicate_is(ErrorCode::AbacPolicyExists)(error)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rivergen_identity::user::User;
+use rivergen_identity::{mails::address_in_words, user::User};
 use rivergen_kernel::{ErrorCode, Result, Tenant};
 use rivergen_platform::{
     audit::{self, Actor, AuditRecord},
@@ -42,7 +42,7 @@ async fn raise(federation: &Federation, sign_in: ExemptSignIn) -> Result<()> {
     let organization = super::organization_of(tx.conn(), tenant).await?;
     let user = User::find(tx.conn(), user_id).await?.ok_or(ErrorCode::UserNotFound)?;
     let who = format!("{} ({})", user.account.display_name, user.email.email);
-    let from = ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+    let from = address_in_words(ip);
     mails::alarm_owners(platform, &tx, tenant, &organization.name, &who, &from, at).await?;
     let actor = Actor::user(user_id).with_ip(ip).with_user_agent(user_agent);
     let record = AuditRecord::new(Some(organization_id), actor, "sso_enforcement.exempt_sign_in")

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Caller, Error, ErrorCode, Result, RoleId, Secret, SsoProviderId, Tenant};
-use rivergen_platform::{Transaction, db::is_unique_violation};
+use rivergen_platform::{Transaction, db::duplicate_is};
 use rivergen_tenancy::{domain as domains, role};
 use sea_orm::{
     ActiveValue::{self, Set},
@@ -373,5 +373,5 @@ pub(super) async fn route(tx: &Transaction, tenant: Tenant, provider: SsoProvide
 /// `PROVIDER_EXISTS` where the name, the entity id or the issuer is another one's. Indexes: sso_providers(organization_id,
 /// name_key), (organization_id, entity_id), (organization_id, issuer), each unique.
 pub(super) fn taken(error: DbErr) -> Error {
-    if is_unique_violation(&error) { ErrorCode::ProviderExists.into() } else { error.into() }
+    duplicate_is(ErrorCode::ProviderExists)(error)
 }

@@ -7,7 +7,7 @@
 use axum::{extract::State, http::HeaderMap};
 use garde::Validate;
 use rivergen_identity::{
-    login::{Entrance, FactorRequired, TokenSet, Way, enter, record},
+    login::{Entrance, FactorRequired, TokenSet, Way, sign_in},
     pending_login::FirstStep,
     session::{EndReason, Federated},
     user::User,
@@ -115,10 +115,8 @@ pub async fn exchange_code(
         drop(tx);
         return Err(used_twice(&federation, &login, &origin).await?);
     }
-    let entrance = enter(identity, &tx, &user, step, way, &origin).await?;
-    let details = json!({"method": "sso", "provider_id": login.provider_id, "organization_id": organization_id,
-        "second_factor": entrance.second_factor()});
-    record(identity, &tx, Some(user.id()), Outcome::Success, details, &origin).await?;
+    let details = json!({"method": "sso", "provider_id": login.provider_id, "organization_id": organization_id});
+    let entrance = sign_in(identity, &tx, &user, step, way, details, &origin).await?;
     tx.commit().await?;
     let message = "Signed in.";
     Ok(match entrance {

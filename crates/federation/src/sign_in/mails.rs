@@ -1,6 +1,6 @@
 //! What people are told of their sign-ins through a provider.
 
-use rivergen_identity::user::User;
+use rivergen_identity::{mails::address_in_words, user::User};
 use rivergen_kernel::{ErrorCode, Result};
 use rivergen_platform::{
     Platform, Transaction,
@@ -27,9 +27,8 @@ pub(super) async fn send_linked(
     }
     let organization = organization::Entity::find_by_id(provider.organization_id).one(tx.conn()).await?;
     let organization = organization.ok_or(ErrorCode::OrganizationNotFound)?.name;
-    let from = origin.ip.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
-    let template = MailTemplate::new("Your account was linked to single sign-on")
-        .paragraph(format!("Hello {},", user.account.display_name))
+    let from = address_in_words(origin.ip);
+    let template = MailTemplate::greeting("Your account was linked to single sign-on", &user.account.display_name)
         .paragraph(format!(
             "the identity provider “{}” of {organization} can be used to sign in to your account from now on. It was, for the \
              first time, from {from}.",

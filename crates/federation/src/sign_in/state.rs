@@ -6,7 +6,7 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use chrono::{DateTime, Duration, Utc};
-use rivergen_identity::cookies;
+use rivergen_identity::cookies::SignInCookie;
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, Secret, SsoProviderId, Token, TokenHash, UserId};
 use rivergen_platform::{Transaction, vault::Sealed};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
@@ -17,8 +17,7 @@ use crate::{Federation, provider};
 pub const LIFETIME: Duration = Duration::minutes(10);
 /// What the vault seals the secrets for.
 const SECRETS_CONTEXT: &str = "sso_states.secrets";
-/// Goes before the beginning of the state's hash: each sign-in of a browser has a cookie of its own.
-const COOKIE: &str = "rivergen_sso_";
+const COOKIE: SignInCookie = SignInCookie { prefix: "rivergen_sso_", path: "/api/v1/sso" };
 
 /// A sign-in on its way; used up when it comes back.
 #[sea_orm::model]
@@ -115,7 +114,7 @@ impl Model {
     }
 
     fn is_of_browser(&self, headers: &HeaderMap) -> bool {
-        cookies::read(headers, &cookie_name(&self.state_hash)).is_some_and(|value| self.browser_hash.matches(value))
+        COOKIE.is_of(headers, &self.state_hash, &self.browser_hash)
     }
 }
 
@@ -135,12 +134,5 @@ fn written(federation: &Federation, state: &TokenHash, value: &str, age: i64) ->
         true => "SameSite=None; Secure",
         false => "SameSite=Lax",
     };
-    let name = cookie_name(state);
-    let text = format!("{name}={value}; Path=/api/v1/sso; Max-Age={age}; HttpOnly; {sites}");
-    HeaderValue::from_str(&text).map_err(Error::internal)
-}
-
-fn cookie_name(state: &TokenHash) -> String {
-    let beginning: String = hex::encode(&state.0).chars().take(16).collect();
-    format!("{COOKIE}{beginning}")
+    COOKIE.written(state, value, age, sites)
 }

@@ -10,7 +10,7 @@ use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
@@ -81,7 +81,7 @@ pub async fn add_email(
     }
     .insert(tx.conn())
     .await
-    .map_err(|error| if is_unique_violation(&error) { ErrorCode::EmailTaken.into() } else { Error::from(error) })?;
+    .map_err(duplicate_is(ErrorCode::EmailTaken))?;
     mails::send_address_verification(&identity, &tx, &user, &row.email).await?;
     if becomes_primary {
         mails::send_change_approval(&identity, &tx, &user, &row.email).await?;

@@ -14,6 +14,7 @@ use rivergen_platform::{
     errors,
     http::{Json, NoContent, RequestOrigin, SignedIn},
     jobs::{Handler, JobContext, JobError},
+    removal,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -128,17 +129,11 @@ pub async fn purge(identity: &Identity) -> Result<usize> {
         // Before the rows: whoever changes a group of theirs has the organization first, and comes to the same rows then.
         identity.directory.hold_organizations(&tx, row.id).await?;
         // Everything of the person goes with the row: addresses, proofs, sessions, tokens.
-        let gone = account::Entity::delete_many()
+        let still_due = account::Entity::delete_many()
             .filter(account::Column::Id.eq(row.id))
-            .filter(account::Column::DeletionRequestedAt.lte(before))
-            .exec(tx.conn())
-            .await?;
-        if gone.rows_affected == 1 {
-            let record = AuditRecord::new(None, Actor::system(), "user.purge").target("user", row.id.0);
-            audit::record(&tx, &platform.clock, record).await?;
-            purged += 1;
-        }
-        tx.commit().await?;
+            .filter(account::Column::DeletionRequestedAt.lte(before));
+        let record = AuditRecord::new(None, Actor::system(), "user.purge").target("user", row.id.0);
+        purged += usize::from(removal::recorded(platform, tx, still_due, record).await?);
     }
     Ok(purged)
 }

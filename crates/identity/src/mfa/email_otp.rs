@@ -9,7 +9,7 @@ use rivergen_platform::{
     limits::Rule,
     vault::{Owner, Sealed},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
+use sea_orm::{ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
@@ -88,24 +88,14 @@ pub async fn verify_email_otp(
 
     let tx = platform.db.begin().await?;
     let attempt = lockout::enter(&tx, caller.user_id, Kind::EmailOtp.as_str(), now).await?;
-    let pending = super::pending(tx.conn(), caller.user_id, Kind::EmailOtp, now).await?;
-    let pending = pending.filter(|row| row.wrong_codes < MAX_WRONG_CODES).ok_or(ErrorCode::NoPendingSetup)?;
+    let pending = super::pending(tx.conn(), caller.user_id, Kind::EmailOtp, MAX_WRONG_CODES, now).await?;
     if !matches(platform, pending.sealed_secret.as_ref(), &request.code).await? {
-        attempt.wrong(&tx, now).await?;
-        super::count_wrong_code(&tx, pending).await?;
-        tx.commit().await?;
-        return Err(ErrorCode::InvalidCode.into());
+        return Err(super::refuse_code(tx, attempt, pending, now).await?);
     }
     attempt.right(&tx).await?;
-    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
-    let is_first = super::verified(tx.conn(), user.id()).await?.is_empty();
-    let mut row = pending.into_active_model();
-    row.sealed_secret = Set(None);
-    row.is_primary = Set(is_first);
-    row.verified_at = Set(Some(now));
-    row.expires_at = Set(None);
-    let factor = row.update(tx.conn()).await?;
-    let backup_codes = super::confirmed(&identity, &tx, &user, &factor, session, codes, &origin).await?;
+    let mut setup = pending.into_active_model();
+    setup.sealed_secret = Set(None);
+    let backup_codes = super::confirm(&identity, &tx, caller.user_id, setup, session, codes, &origin).await?;
     tx.commit().await?;
     let message = "Codes by mail are set up.";
     Ok(Reply::ok(FactorEnabled { success: true, backup_codes, message }, message))

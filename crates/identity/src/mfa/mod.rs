@@ -20,7 +20,7 @@ pub mod totp;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
-use rivergen_kernel::{ErrorCode, FactorId, Result, UserId};
+use rivergen_kernel::{Error, ErrorCode, FactorId, Result, SessionId, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
@@ -138,16 +138,24 @@ pub async fn protected(db: &impl ConnectionTrait, people: &[UserId]) -> Result<B
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
-/// The setup of this kind that waits to be confirmed.
-async fn pending(db: &impl ConnectionTrait, user_id: UserId, kind: Kind, now: DateTime<Utc>) -> Result<Option<Model>> {
-    Ok(Entity::find()
+/// The setup of this kind that waits to be confirmed. `NO_PENDING_SETUP` where there is none, or where its code was
+/// guessed at as often as it may be.
+async fn pending(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+    kind: Kind,
+    most_wrong_codes: i32,
+    now: DateTime<Utc>,
+) -> Result<Model> {
+    let found = Entity::find()
         .filter(Column::UserId.eq(user_id))
         .filter(Column::Kind.eq(kind))
         .filter(Column::VerifiedAt.is_null())
         .filter(Column::ExpiresAt.gt(now))
         .order_by_desc(Column::Id)
         .one(db)
-        .await?)
+        .await?;
+    found.filter(|row| row.wrong_codes < most_wrong_codes).ok_or(ErrorCode::NoPendingSetup.into())
 }
 
 /// Begins a setup that waits ten minutes to be confirmed; one that was never confirmed is replaced by it.
@@ -184,13 +192,15 @@ async fn begin_setup(
     Ok(())
 }
 
-/// Counts a wrong code against the setup itself, beside the lock-out.
-async fn count_wrong_code(tx: &Transaction, pending: Model) -> Result<()> {
+/// Counts a wrong code, for the lock-out and against the setup itself, and gives the answer to it.
+async fn refuse_code(tx: Transaction, attempt: lockout::Attempt, pending: Model, now: DateTime<Utc>) -> Result<Error> {
+    attempt.wrong(&tx, now).await?;
     let wrong_codes = pending.wrong_codes + 1;
     let mut row = pending.into_active_model();
     row.wrong_codes = Set(wrong_codes);
     row.update(tx.conn()).await?;
-    Ok(())
+    tx.commit().await?;
+    Ok(ErrorCode::InvalidCode.into())
 }
 
 /// Removes a factor. With the last one the backup codes go, and the trust in devices that spared it; an
@@ -243,19 +253,24 @@ pub(crate) async fn remove_all(tx: &Transaction, user_id: UserId) -> Result<usiz
     Ok(count)
 }
 
-/// A confirmed setup: the session has its second factor now, the first set of backup codes is made, everybody
-/// concerned is told.
-async fn confirmed(
+/// Confirms a setup whose first code was right: the factor counts from now on, the session has it already, the first
+/// set of backup codes is made, everybody concerned is told.
+async fn confirm(
     identity: &Identity,
     tx: &Transaction,
-    user: &User,
-    factor: &Model,
-    session: rivergen_kernel::SessionId,
+    user_id: UserId,
+    mut setup: ActiveModel,
+    session: SessionId,
     codes: Option<backup_codes::NewSet>,
     origin: &RequestOrigin,
 ) -> Result<Vec<String>> {
     let platform = &identity.platform;
     let now = platform.clock.now();
+    let user = User::find(tx.conn(), user_id).await?.ok_or(ErrorCode::Unauthorized)?;
+    setup.is_primary = Set(verified(tx.conn(), user.id()).await?.is_empty());
+    setup.verified_at = Set(Some(now));
+    setup.expires_at = Set(None);
+    let factor = setup.update(tx.conn()).await?;
     let shown = match codes {
         Some(codes) => codes.store(tx, user.id(), now).await?,
         None => Vec::new(),
@@ -263,7 +278,7 @@ async fn confirmed(
     let session = crate::session::Model::find(tx.conn(), session).await?.ok_or(ErrorCode::Unauthorized)?;
     session.add_factor(tx, "otp", now).await?;
     tx.publish(Event::UserChanged(user.id())).await?;
-    mails::send_factor_added(identity, tx, user, factor.kind).await?;
+    mails::send_factor_added(identity, tx, &user, factor.kind).await?;
     let record = AuditRecord::new(None, origin.actor(user.id()), "mfa.enable")
         .target("mfa_method", factor.id.0)
         .details(serde_json::json!({"type": factor.kind, "device_name": factor.device_name}));

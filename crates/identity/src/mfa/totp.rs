@@ -15,10 +15,7 @@ use rivergen_platform::{
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
     vault::Owner,
 };
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, entity::prelude::*,
-    sea_query::Expr,
-};
+use sea_orm::{ActiveValue::Set, Condition, ConnectionTrait, IntoActiveModel, entity::prelude::*, sea_query::Expr};
 use serde::{Deserialize, Serialize};
 use totp_rs::{Builder, Secret, Totp};
 use utoipa::ToSchema;
@@ -134,30 +131,18 @@ pub async fn verify_totp(
 
     let tx = platform.db.begin().await?;
     let attempt = lockout::enter(&tx, caller.user_id, Kind::Totp.as_str(), now).await?;
-    let pending = super::pending(tx.conn(), caller.user_id, Kind::Totp, now).await?;
-    let pending = pending.filter(|row| row.wrong_codes < MAX_WRONG_CODES).ok_or(ErrorCode::NoPendingSetup)?;
+    let pending = super::pending(tx.conn(), caller.user_id, Kind::Totp, MAX_WRONG_CODES, now).await?;
     let Some(step) = matching_step(platform, &pending, &request.code, now).await? else {
-        attempt.wrong(&tx, now).await?;
-        super::count_wrong_code(&tx, pending).await?;
-        tx.commit().await?;
-        return Err(ErrorCode::InvalidCode.into());
+        return Err(super::refuse_code(tx, attempt, pending, now).await?);
     };
     attempt.right(&tx).await?;
-    let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
-    let is_first = super::verified(tx.conn(), user.id()).await?.is_empty();
-    if let Some(name) = &request.device_name {
-        refuse_taken_name(tx.conn(), user.id(), name).await?;
-    }
-    let mut row = pending.into_active_model();
+    let mut setup = pending.into_active_model();
     if let Some(name) = request.device_name {
-        row.device_name = Set(Some(name));
+        refuse_taken_name(tx.conn(), caller.user_id, &name).await?;
+        setup.device_name = Set(Some(name));
     }
-    row.is_primary = Set(is_first);
-    row.verified_at = Set(Some(now));
-    row.expires_at = Set(None);
-    row.last_step = Set(Some(step));
-    let factor = row.update(tx.conn()).await?;
-    let backup_codes = super::confirmed(&identity, &tx, &user, &factor, session, codes, &origin).await?;
+    setup.last_step = Set(Some(step));
+    let backup_codes = super::confirm(&identity, &tx, caller.user_id, setup, session, codes, &origin).await?;
     tx.commit().await?;
     let message = "The authenticator is set up.";
     Ok(Reply::ok(FactorEnabled { success: true, backup_codes, message }, message))

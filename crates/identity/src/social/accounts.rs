@@ -11,7 +11,7 @@ use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, NoContent, Path, Reply, RequestOrigin, SignedIn},
 };
@@ -119,10 +119,8 @@ pub async fn link_social_account(
         Some(_) => return Err(ErrorCode::SocialAccountInUse.into()),
         None => {}
     }
-    let row = super::connect(&tx, user.id(), &name, &profile, now, None).await.map_err(|error| {
-        let another = || Error::new(ErrorCode::Conflict).with_message(ANOTHER);
-        if is_unique_violation(&error) { another() } else { Error::from(error) }
-    })?;
+    let row = super::connect(&tx, user.id(), &name, &profile, now, None).await;
+    let row = row.map_err(duplicate_is(Error::new(ErrorCode::Conflict).with_message(ANOTHER)))?;
     mails::send_social_account_changed(&identity, &tx, &user, provider.display_name(), true).await?;
     tx.publish(Event::UserChanged(user.id())).await?;
     record(&identity, &tx, &user, "user.link_social_account", &name, &origin).await?;

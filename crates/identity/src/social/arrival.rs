@@ -12,7 +12,7 @@ use rivergen_kernel::{Error, ErrorCode, Result, Token};
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
-    db::is_unique_violation,
+    db::duplicate_is,
     http::RequestOrigin,
     limits::SIGNUP_BY_IP,
 };
@@ -132,11 +132,8 @@ async fn known(
         return Err(ErrorCode::SocialLoginFailed.into());
     }
     if !user.is_verified() {
-        let token = one_time_token::issue(&tx, Purpose::PendingLogin, user.id(), None, now).await?;
+        let required = VerificationRequired::of(&tx, &user, now).await?;
         tx.commit().await?;
-        let message = "Verify the e-mail address first: follow the link in the mail, or ask for another one.";
-        let temporary_token = token.expose().to_owned();
-        let required = VerificationRequired { temporary_token, email_verification_required: true, message };
         return Ok(Arrived::Answer(arrival.answer(SocialEntrance::VerificationRequired(required), false)));
     }
     go_on(identity, tx, arrival, user, way, false).await
@@ -173,12 +170,10 @@ async fn new(identity: &Identity, arrival: Arrival<'_>) -> Result<Arrived> {
     }
     let verified_at = profile.email_verified.then_some(now);
     let new = NewUser { email, display_name, password_hash: None, verified_at, terms_version };
-    let raced =
-        |code: ErrorCode| move |error| if is_unique_violation(&error) { code.into() } else { Error::from(error) };
-    let user = new.insert(tx.conn(), now).await.map_err(raced(ErrorCode::EmailTaken))?;
+    let user = new.insert(tx.conn(), now).await.map_err(duplicate_is(ErrorCode::EmailTaken))?;
     let place = signup::give_organization(identity, &tx, &user).await?;
     let connected = super::connect(&tx, user.id(), &provider.name, profile, now, Some(now)).await;
-    connected.map_err(raced(arrival.failure()))?;
+    connected.map_err(duplicate_is(arrival.failure()))?;
     if user.is_verified() {
         if let Some(organization) = welcoming {
             // Of a new account nothing that follows is locked by anybody else.
@@ -240,13 +235,7 @@ impl SocialEntrance {
     pub fn of(entrance: Entrance, user: User) -> Self {
         match entrance {
             Entrance::FactorRequired(required) => Self::FactorRequired(required),
-            Entrance::Open(tokens) => Self::SignedIn(SignedIn {
-                tokens,
-                user_id: user.id(),
-                email: user.email.email,
-                display_name: user.account.display_name,
-                is_verified: true,
-            }),
+            Entrance::Open(tokens) => Self::SignedIn(SignedIn::new(tokens, user)),
         }
     }
 

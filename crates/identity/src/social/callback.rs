@@ -14,7 +14,6 @@ use axum::{
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, Result};
 use rivergen_platform::{
-    audit::Outcome,
     errors,
     http::{Envelope, Json, Path, Query, Reply, RequestOrigin},
 };
@@ -268,9 +267,8 @@ pub async fn oauth_handover(
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
     token.spend(&tx, now).await?;
-    let entrance = crate::login::enter(&identity, &tx, &user, step, way, &origin).await?;
-    let details = json!({"method": "social", "provider": facts.provider, "second_factor": entrance.second_factor()});
-    crate::login::record(&identity, &tx, Some(user.id()), Outcome::Success, details, &origin).await?;
+    let details = json!({"method": "social", "provider": facts.provider});
+    let entrance = crate::login::sign_in(&identity, &tx, &user, step, way, details, &origin).await?;
     tx.commit().await?;
     let entrance = SocialEntrance::of(entrance, user);
     let message = entrance.message();

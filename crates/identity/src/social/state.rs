@@ -14,13 +14,12 @@ use rivergen_platform::{
 use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
 
 use super::provider::Provider;
-use crate::{cookies, oidc::Secrets};
+use crate::{cookies::SignInCookie, oidc::Secrets};
 
 pub(super) const LIFETIME: Duration = Duration::minutes(10);
 /// What the vault seals the verifier and the nonce for.
 const SECRETS_CONTEXT: &str = "social_states.secrets";
-/// Goes before the beginning of the state's hash: each sign-in of a browser has a cookie of its own.
-const COOKIE: &str = "rivergen_oauth_";
+const COOKIE: SignInCookie = SignInCookie { prefix: "rivergen_oauth_", path: "/api/v1/auth/oauth" };
 
 /// A sign-in on its way; used up when it comes back.
 #[sea_orm::model]
@@ -126,7 +125,7 @@ impl Model {
 
     /// Whether the request comes from the browser that the sign-in was begun in.
     pub(super) fn is_of_browser(&self, headers: &HeaderMap) -> bool {
-        cookies::read(headers, &cookie_name(&self.state_hash)).is_some_and(|value| self.browser_hash.matches(value))
+        COOKIE.is_of(headers, &self.state_hash, &self.browser_hash)
     }
 }
 
@@ -142,17 +141,10 @@ pub(super) fn spent_cookie(provider: &Provider, state: &str, public_url: &str) -
 }
 
 fn written(provider: &Provider, state: &TokenHash, value: &str, age: i64, public_url: &str) -> Result<HeaderValue> {
-    let name = cookie_name(state);
     let sites = match (provider.posts_its_answer(), public_url.starts_with("https://")) {
         (true, _) => "SameSite=None; Secure",
         (false, true) => "SameSite=Lax; Secure",
         (false, false) => "SameSite=Lax",
     };
-    let text = format!("{name}={value}; Path=/api/v1/auth/oauth; Max-Age={age}; HttpOnly; {sites}");
-    HeaderValue::from_str(&text).map_err(Error::internal)
-}
-
-fn cookie_name(state: &TokenHash) -> String {
-    let beginning: String = hex::encode(&state.0).chars().take(16).collect();
-    format!("{COOKIE}{beginning}")
+    COOKIE.written(state, value, age, sites)
 }

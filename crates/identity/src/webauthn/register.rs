@@ -7,7 +7,7 @@ use rivergen_kernel::{CredentialId, Error, ErrorCode, Result, UserId};
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
@@ -241,10 +241,9 @@ pub async fn complete_registration(
     if count(tx.conn(), user.id()).await? >= MOST_PASSKEYS {
         return Err(Error::new(ErrorCode::RegistrationCompletionFailed).with_message(too_many()));
     }
-    let row = kept.insert(tx.conn()).await.map_err(|error| match is_unique_violation(&error) {
-        true => Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is registered already."),
-        false => Error::from(error),
-    })?;
+    let row = kept.insert(tx.conn()).await.map_err(duplicate_is(
+        Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is registered already."),
+    ))?;
     tx.publish(Event::UserChanged(user.id())).await?;
     mails::send_passkey_changed(&identity, &tx, &user, &row.device_name, true).await?;
     let record = AuditRecord::new(None, origin.actor(user.id()), "webauthn.register")

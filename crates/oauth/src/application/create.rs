@@ -5,7 +5,7 @@ use garde::Validate;
 use rivergen_kernel::{Caller, Error, ErrorCode, OrganizationId, Permission, Result, Scope, Scopes, Tenant};
 use rivergen_platform::{
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
@@ -180,10 +180,7 @@ pub async fn create(
     }
     .insert(tx.conn())
     .await
-    .map_err(|error| match is_unique_violation(&error) {
-        true => ErrorCode::ApplicationExists.into(),
-        false => Error::from(error),
-    })?;
+    .map_err(duplicate_is(ErrorCode::ApplicationExists))?;
     let client_secret = match row.has_secrets() {
         true => Some(secret::issue(&tx, row.id, None, now).await?),
         false => None,

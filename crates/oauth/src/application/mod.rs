@@ -32,6 +32,7 @@ use rivergen_kernel::{
 };
 use rivergen_platform::{
     Event, Transaction,
+    audit::{Actor, AuditRecord},
     db::{TenantOwned, TenantScope},
 };
 use sea_orm::{
@@ -41,6 +42,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -185,6 +187,22 @@ impl Model {
     pub(crate) fn is_another_than(&self, before: &Model) -> bool {
         (&self.name, self.client_type, &self.redirect_uris) != (&before.name, before.client_type, &before.redirect_uris)
             || (&self.jwks, &self.jwks_uri) != (&before.jwks, &before.jwks_uri)
+    }
+
+    /// What the audit log says of a program that came by itself, whichever way it came.
+    pub(crate) fn came(&self, actor: Actor) -> AuditRecord {
+        AuditRecord::new(Some(self.organization_id), actor, "oauth_application.register")
+            .target("oauth_application", self.id.0)
+            .details(json!({"name": self.name, "client_id": self.client_id, "redirect_uris": self.redirect_uris,
+                "grant_types": self.grant_types, "scopes": self.scopes}))
+    }
+
+    /// The same of one that says something else of itself now.
+    pub(crate) fn changed_itself(&self, actor: Actor) -> AuditRecord {
+        AuditRecord::new(Some(self.organization_id), actor, "oauth_application.update")
+            .target("oauth_application", self.id.0)
+            .details(json!({"name": self.name, "by_itself": true, "redirect_uris": self.redirect_uris,
+                "scopes": self.scopes}))
     }
 }
 

@@ -14,7 +14,7 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
@@ -196,10 +196,7 @@ pub async fn update(
     if let Some(status) = request.status {
         changed.status = Set(status);
     }
-    let row = changed.update(tx.conn()).await.map_err(|error| match is_unique_violation(&error) {
-        true => ErrorCode::ApplicationExists.into(),
-        false => Error::from(error),
-    })?;
+    let row = changed.update(tx.conn()).await.map_err(duplicate_is(ErrorCode::ApplicationExists))?;
     if row.status == Status::Revoked && before.status == Status::Active {
         row.void_tokens(&tx, "application_revoked", now).await?;
     }

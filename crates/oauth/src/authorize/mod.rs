@@ -232,26 +232,39 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     if is_silent {
         return Err(tell(OauthError::new(Code::ConsentRequired, "The person has not agreed to this yet.")));
     }
-    let ticket = ticket::keep(oauth, &client, Some(decider.session), &request).await?;
+    let asked_by = page::AskedBy::Browser { redirect_uri: &request.redirect_uri };
+    let back = page::Back { to: sign_in::AUTHORIZE, query, since: None };
+    Ok(ask_for_consent(oauth, headers, &decider, &client, &request, asked_by, back).await?)
+}
+
+/// The page on which the person decides, with a ticket that stands for this request in their session. From there they
+/// come back to the beginning as somebody else.
+pub(crate) async fn ask_for_consent(
+    oauth: &Oauth,
+    headers: &HeaderMap,
+    decider: &Decider,
+    client: &Client,
+    request: &Request,
+    asked_by: page::AskedBy<'_>,
+    back: page::Back<'_>,
+) -> rivergen_kernel::Result<Response> {
+    let ticket = ticket::keep(oauth, client, Some(decider.session), request).await?;
     let tenant = Tenant::on_behalf_of(client.row.organization_id);
     let place = Place::find(oauth, tenant, decider.workspace_id).await?;
     let logo = logo::find(oauth.platform().db.read(), client.row.id).await?;
-    Ok(sign_in::with_form_token(oauth, headers, |form_token| {
+    sign_in::with_form_token(oauth, headers, |form_token| {
         let consent = page::Consent {
             application: &client.row,
             logo: logo.as_deref(),
             place: &place,
             email: &decider.caller.email,
             scope: request.scope(),
-            asked_by: page::AskedBy::Browser { redirect_uri: &request.redirect_uri },
+            asked_by,
             ticket: ticket.expose(),
-            begin_again: page::Form {
-                back: page::Back { to: sign_in::AUTHORIZE, query, since: None },
-                token: form_token,
-            },
+            begin_again: page::Form { back, token: form_token },
         };
         consent.response()
-    })?)
+    })
 }
 
 /// Whether the person need not be asked: they agreed to all of it before, or an administrator did for everybody. Where

@@ -49,15 +49,31 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// Keeps a request: of a consent page for its session alone, of an application for whoever comes with it.
 pub async fn keep(oauth: &Oauth, client: &Client, session: Option<SessionId>, request: &Request) -> Result<Token> {
+    let token = Token::random(&mut rand::rng());
+    let kind = if session.is_some() { Kind::Consent } else { Kind::Pushed };
+    keep_as(oauth, kind, &token, client, session, None, request).await?;
+    Ok(token)
+}
+
+/// Keeps a request under a handle, and under the code that is typed for a device.
+pub async fn keep_as(
+    oauth: &Oauth,
+    kind: Kind,
+    handle: &Token,
+    client: &Client,
+    session: Option<SessionId>,
+    user_code: Option<String>,
+    request: &Request,
+) -> Result<()> {
     let platform = oauth.platform();
-    let (token, now) = (Token::random(&mut rand::rng()), platform.clock.now());
+    let now = platform.clock.now();
     let row = ActiveModel {
-        kind: Set(if session.is_some() { Kind::Consent } else { Kind::Pushed }),
-        handle_hash: Set(token.hash()),
+        kind: Set(kind),
+        handle_hash: Set(handle.hash()),
         application_id: Set(client.row.id),
         session_id: Set(session),
         parameters: Set(serde_json::to_value(request).map_err(Error::internal)?),
-        user_code: Set(None),
+        user_code: Set(user_code),
         polled_at: Set(None),
         created_at: Set(now),
         expires_at: Set(now + LIVES),
@@ -65,8 +81,7 @@ pub async fn keep(oauth: &Oauth, client: &Client, session: Option<SessionId>, re
     };
     let tx = platform.db.begin().await?;
     Entity::insert(row).exec_without_returning(tx.conn()).await?;
-    tx.commit().await?;
-    Ok(token)
+    tx.commit().await
 }
 
 /// The request of a ticket that is good in this session, or of a reference. Index: oauth_requests(handle_hash), unique.

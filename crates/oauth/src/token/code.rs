@@ -1,7 +1,6 @@
 //! A code against tokens: once, by the application that it was given to, with the verifier that only it knows.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rivergen_kernel::Token;
 use rivergen_platform::audit::{self, AuditRecord, Outcome};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -40,21 +39,11 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if !is_good {
         return Err(invalid());
     }
-    let user = asking.person(&grant).await?;
-    let scope = grant.scope().limited_to(&asking.client.scopes);
-    let resources = asking.narrowed_resources(&grant, form.all("resource"))?;
-    let refresh_token = Token::random(&mut rand::rng());
-    // Signed before the transaction, which holds SQLite's one writing connection.
-    let answer = asking.tokens(&grant, &user, &scope, &resources, &refresh_token).await?;
-    let tx = platform.db.begin().await?;
-    // Of two requests at the same time one gets the tokens, and the other one ends them.
-    if !grant.exchange(&tx, now).await? {
-        drop(tx);
+    let Some(answer) = asking.first_tokens(&grant, form).await? else {
+        // Another request at the same time got the tokens: this one ends them.
         replayed(asking, &grant).await?;
         return Err(invalid());
-    }
-    asking.keep_first(&tx, &grant, &refresh_token, now).await?;
-    tx.commit().await?;
+    };
     Ok(answer)
 }
 

@@ -1,7 +1,5 @@
 //! A device's code against tokens, once its person has agreed.
 
-use rivergen_kernel::Token;
-
 use super::{Asking, TokenAnswer};
 use crate::{
     application::GrantType,
@@ -28,17 +26,6 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     if grant.exchanged_at.is_some() || grant.ended_at.is_some() || now >= grant.code_expires_at {
         return Err(invalid());
     }
-    let user = asking.person(&grant).await?;
-    let scope = grant.scope().limited_to(&asking.client.scopes);
-    let resources = asking.narrowed_resources(&grant, form.all("resource"))?;
-    let refresh_token = Token::random(&mut rand::rng());
-    let answer = asking.tokens(&grant, &user, &scope, &resources, &refresh_token).await?;
-    let tx = platform.db.begin().await?;
     // A device may well ask twice at once: the second answer is lost, not the grant.
-    if !grant.exchange(&tx, now).await? {
-        return Err(invalid());
-    }
-    asking.keep_first(&tx, &grant, &refresh_token, now).await?;
-    tx.commit().await?;
-    Ok(answer)
+    asking.first_tokens(&grant, form).await?.ok_or_else(invalid)
 }

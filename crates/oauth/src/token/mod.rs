@@ -27,7 +27,7 @@ use crate::{
     client_authentication::authenticate,
     dpop,
     error::{Code, OauthError, OauthErrorBody, Result},
-    form::Form,
+    form::{Form, Parameters},
     grant, id_token,
     scope::{Item, ScopeSet},
 };
@@ -143,6 +143,26 @@ pub async fn token(
 impl Asking<'_> {
     fn token_type(&self) -> &'static str {
         if self.key.is_some() { "DPoP" } else { "Bearer" }
+    }
+
+    /// The first tokens of a grant, which is exchanged with that; `None` where it has been by now, or has ended.
+    async fn first_tokens(&self, grant: &grant::Model, form: &Parameters) -> Result<Option<TokenAnswer>> {
+        let platform = self.oauth.platform();
+        let now = platform.clock.now();
+        let user = self.person(grant).await?;
+        let scope = grant.scope().limited_to(&self.client.scopes);
+        let resources = self.narrowed_resources(grant, form.all("resource"))?;
+        let refresh_token = Token::random(&mut rand::rng());
+        // Signed before the transaction, which holds SQLite's one writing connection.
+        let answer = self.tokens(grant, &user, &scope, &resources, &refresh_token).await?;
+        let tx = platform.db.begin().await?;
+        // Of two requests at the same time one gets the tokens.
+        if !grant.exchange(&tx, now).await? {
+            return Ok(None);
+        }
+        self.keep_first(&tx, grant, &refresh_token, now).await?;
+        tx.commit().await?;
+        Ok(Some(answer))
     }
 
     /// Keeps the first refresh token of a grant. Those of a public client are bound to the key that it proves: they have no

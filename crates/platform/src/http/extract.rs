@@ -162,6 +162,23 @@ impl SkipLimit {
     }
 }
 
+// `sort_order` of a list. A plain comment: one of documentation would stand in the API at each field of this type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SortOrder {
+    Asc,
+    Desc,
+}
+
+impl From<SortOrder> for sea_orm::Order {
+    fn from(order: SortOrder) -> Self {
+        match order {
+            SortOrder::Asc => Self::Asc,
+            SortOrder::Desc => Self::Desc,
+        }
+    }
+}
+
 fn validated<T: Validate<Context = ()>>(value: T) -> Result<T, Error> {
     value.validate().map_err(|report| {
         let details =

@@ -36,6 +36,11 @@ impl MailTemplate {
         Self { title: title.into(), ..Self::default() }
     }
 
+    /// One to a person, whom it greets by name; what comes next goes on in the sentence.
+    pub fn greeting(title: impl Into<String>, name: &str) -> Self {
+        Self::new(title).paragraph(format!("Hello {name},"))
+    }
+
     pub fn paragraph(mut self, text: impl Into<String>) -> Self {
         self.paragraphs.push(text.into());
         self

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{OrganizationId, Page, Permission, PolicyId, Result, WorkspaceId};
 use rivergen_platform::{
-    db::{TenantScope, contains},
+    db::{TenantScope, searched},
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
@@ -113,9 +113,7 @@ pub async fn list_policies(
     if let Some(is_active) = filter.is_active {
         query = query.filter(Column::IsActive.eq(is_active));
     }
-    if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        query = query.filter(contains(text, [Column::Name, Column::Description]));
-    }
+    query = searched(query, filter.search.as_deref(), [Column::Name, Column::Description]);
     let total = query.clone().count(db).await?;
     // Index: policies(organization_id, priority, id).
     let rows = query

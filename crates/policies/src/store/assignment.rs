@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{
-    DataSourceId, DatasetId, Error, ErrorCode, OrganizationId, PolicyId, Result, RoleId, UserId, WorkspaceId,
+    DataSourceId, DatasetId, ErrorCode, OrganizationId, PolicyId, Result, RoleId, UserId, WorkspaceId,
 };
-use rivergen_platform::{Transaction, db::TenantOwned, db::is_unique_violation};
+use rivergen_platform::{Transaction, db::TenantOwned, db::duplicate_is};
 use sea_orm::{ActiveValue::Set, Condition, entity::prelude::*};
 
 #[sea_orm::model]
@@ -160,9 +160,7 @@ impl New {
 
     /// `ASSIGNMENT_EXISTS` where the policy has these very targets already.
     pub async fn insert(self, tx: &Transaction, now: DateTime<Utc>) -> Result<Model> {
-        self.row(now).insert(tx.conn()).await.map_err(|error| {
-            if is_unique_violation(&error) { ErrorCode::AssignmentExists.into() } else { Error::from(error) }
-        })
+        self.row(now).insert(tx.conn()).await.map_err(duplicate_is(ErrorCode::AssignmentExists))
     }
 }
 

@@ -5,7 +5,7 @@ use garde::Validate;
 use rivergen_kernel::{Caller, Error, ErrorCode, Permission, Result, Tenant, WorkspaceId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
-    db::{TenantScope, is_unique_violation},
+    db::{TenantScope, duplicate_is},
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
@@ -68,10 +68,9 @@ pub async fn create(
         created_at: Set(platform.clock.now()),
         ..Default::default()
     };
-    let share = share.insert(tx.conn()).await.map_err(|error| match is_unique_violation(&error) {
-        true => Error::new(ErrorCode::Conflict).with_message("The folder is shared with this workspace already."),
-        false => error.into(),
-    })?;
+    let share = share.insert(tx.conn()).await.map_err(duplicate_is(
+        Error::new(ErrorCode::Conflict).with_message("The folder is shared with this workspace already."),
+    ))?;
     let record = AuditRecord::new(Some(share.organization_id), origin.actor(caller.user_id), "folder.share")
         .target("folder_share", share.id)
         .details(json!({"prefix": share.prefix, "workspace_id": share.workspace_id}));

@@ -79,11 +79,7 @@ pub async fn execute_prompt(
     Json(request): Json<ExecuteRequest>,
 ) -> Result<Response> {
     let tenant = caller.require(Permission::PromptExecute)?;
-    if let Some(wanted) = request.workspace_id
-        && caller.membership()?.workspace_id != Some(wanted)
-    {
-        return Err(ErrorCode::WorkspaceNotFound.into());
-    }
+    check_workspace(&caller, request.workspace_id)?;
     let planners = studio.planners.of(&studio.engine.platform, tenant, request.ai_model.as_deref()).await?;
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let thread = match request.follows_execution_id {
@@ -111,6 +107,16 @@ pub async fn execute_prompt(
         follows: request.follows_execution_id,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await
+}
+
+/// A question is asked where the session stands; whoever names a workspace must mean that one.
+pub(crate) fn check_workspace(caller: &Caller, wanted: Option<WorkspaceId>) -> Result<()> {
+    if let Some(wanted) = wanted
+        && caller.membership()?.workspace_id != Some(wanted)
+    {
+        return Err(ErrorCode::WorkspaceNotFound.into());
+    }
+    Ok(())
 }
 
 /// Ask a saved question again, under one's own policies
@@ -158,7 +164,7 @@ pub(crate) async fn again(
         template_id: prompt.template_id,
         asks: true,
         chosen: Vec::new(),
-        thread: prompt.thread.as_ref().map(prompt::read).transpose()?.unwrap_or_default(),
+        thread: prompt::read_or_empty(prompt.thread.as_ref())?,
         follows: None,
     })
 }
@@ -168,16 +174,12 @@ const LONGEST_THREAD: usize = 20;
 
 /// A run, and what it went on from.
 async fn thread_of(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Vec<Turn>> {
-    let run = super::find(studio, caller, tenant, id).await?;
-    // What it says was made of what its person may see.
-    if run.user_id != caller.user_id {
-        return Err(ErrorCode::NotFound.into());
-    }
+    let run = super::find_own(studio, caller, tenant, id).await?;
     if run.status != prompt::Status::Completed {
         let message = "The run that the question goes on from has not been completed.";
         return Err(Error::new(ErrorCode::Conflict).with_message(message));
     }
-    let mut thread: Vec<Turn> = run.thread.as_ref().map(prompt::read).transpose()?.unwrap_or_default();
+    let mut thread: Vec<Turn> = prompt::read_or_empty(run.thread.as_ref())?;
     if thread.len() >= LONGEST_THREAD {
         let reason = format!("goes on from more than {LONGEST_THREAD} questions; ask the whole question anew");
         return Err(Error::invalid_field("follows_execution_id", reason));

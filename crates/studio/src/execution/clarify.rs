@@ -19,7 +19,7 @@ use super::{Clarification, Execution, ask::answer, course::Asking};
 use crate::{
     Studio,
     planners::EMBEDDED,
-    prompt::{self, read},
+    prompt::{self, read, read_or_empty},
     semantics::{self, Definition, Known, Origin, Said, definition::SynonymDefinition},
 };
 
@@ -67,11 +67,7 @@ pub async fn clarify_execution(
     Json(request): Json<ClarifyRequest>,
 ) -> Result<Response> {
     let tenant = caller.require(Permission::PromptExecute)?;
-    let run = super::find(&studio, &caller, tenant, id).await?;
-    // What they mean is for whoever asked to say.
-    if run.user_id != caller.user_id {
-        return Err(ErrorCode::NotFound.into());
-    }
+    let run = super::find_own(&studio, &caller, tenant, id).await?;
     let asked: Option<Clarification> = run.clarification.as_ref().map(read).transpose()?;
     let Some(asked) = asked else {
         return Err(Error::new(ErrorCode::Conflict).with_message("The run asks nothing."));
@@ -80,7 +76,7 @@ pub async fn clarify_execution(
         return Err(Error::invalid_field("choice", format!("must be one of {}", asked.options().join(", "))));
     };
     let synonym = SynonymDefinition { phrase: asked.word.clone(), of: choice.of.clone(), is_value: choice.is_value };
-    let ids: Vec<DataSourceId> = run.data_source_ids.as_ref().map(read).transpose()?.unwrap_or_default();
+    let ids: Vec<DataSourceId> = read_or_empty(run.data_source_ids.as_ref())?;
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let sources = studio.engine.sources.find_all(&access, &ids).await?;
     let by_author = match run.prompt_id {
@@ -124,7 +120,7 @@ pub async fn clarify_execution(
         origin,
         text: run.prompt_text,
         sources,
-        schemas: run.schema_names.as_ref().map(read).transpose()?.unwrap_or_default(),
+        schemas: read_or_empty(run.schema_names.as_ref())?,
         by_itself: prefers_to_go_on(&headers),
         keep: None,
         prompt_id: run.prompt_id,
@@ -132,7 +128,7 @@ pub async fn clarify_execution(
         template_id: run.template_id,
         asks: true,
         chosen,
-        thread: run.thread.as_ref().map(read).transpose()?.unwrap_or_default(),
+        thread: read_or_empty(run.thread.as_ref())?,
         follows: run.follows_execution_id,
     };
     answer(studio, asking, ["Prompt execution started.", "Prompt execution completed."]).await

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::{Feedback, course};
 use crate::{
     Studio,
-    prompt::{Status, read},
+    prompt::{Status, read_or_empty},
     verified,
 };
 
@@ -57,15 +57,11 @@ pub async fn give_feedback(
     Json(request): Json<FeedbackRequest>,
 ) -> Result<Reply<GivenFeedback>> {
     let tenant = caller.require(Permission::PromptExecute)?;
-    let run = super::find(&studio, &caller, tenant, id).await?;
-    // How it answered is for whoever asked to say.
-    if run.user_id != caller.user_id {
-        return Err(ErrorCode::NotFound.into());
-    }
+    let run = super::find_own(&studio, &caller, tenant, id).await?;
     if run.status == Status::Processing {
         return Err(Error::new(ErrorCode::Conflict).with_message("The run has not ended yet."));
     }
-    let ids: Vec<DataSourceId> = run.data_source_ids.as_ref().map(read).transpose()?.unwrap_or_default();
+    let ids: Vec<DataSourceId> = read_or_empty(run.data_source_ids.as_ref())?;
     let engine = &studio.engine;
     if let Some(sql) = &request.corrected_query_text {
         let sources = engine.sources.find_all(&Access::of(&caller, Permission::DataSourceQuery)?, &ids).await?;

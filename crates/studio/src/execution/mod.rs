@@ -340,6 +340,13 @@ pub(crate) async fn find(studio: &Studio, caller: &Caller, tenant: Tenant, id: E
     seen.ok_or_else(|| ErrorCode::NotFound.into())
 }
 
+/// A run of the caller's own. What was meant, how it answered and what follows is for whoever asked to say: its answer
+/// was made of what they may see.
+pub(crate) async fn find_own(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Model> {
+    let run = find(studio, caller, tenant, id).await?;
+    if run.user_id == caller.user_id { Ok(run) } else { Err(ErrorCode::NotFound.into()) }
+}
+
 /// What is kept of a run's answer, where the caller asked for it and may still see the same.
 pub(crate) async fn preview(studio: &Studio, caller: &Caller, tenant: Tenant, row: &Model) -> Result<Option<Preview>> {
     let own = row.user_id == caller.user_id && caller.may(Permission::DataSourceQuery);

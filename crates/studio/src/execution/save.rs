@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{Column, Entity, Told};
 use crate::{
     Studio,
-    prompt::{self, PromptSummary, Status, read, versions},
+    prompt::{self, PromptSummary, Status, read, read_or_empty, versions},
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -43,17 +43,14 @@ pub async fn save_execution(
     Json(request): Json<SaveRequest>,
 ) -> Result<Reply<PromptSummary>> {
     let tenant = caller.require(Permission::PromptExecute)?;
-    let run = super::find(&studio, &caller, tenant, id).await?;
-    if run.user_id != caller.user_id {
-        return Err(ErrorCode::NotFound.into());
-    }
+    let run = super::find_own(&studio, &caller, tenant, id).await?;
     if run.status != Status::Completed {
         return Err(Error::new(ErrorCode::Conflict).with_message("The run has not been completed."));
     }
     let platform = &studio.engine.platform;
     let now = platform.clock.now();
     let told: Option<Told> = run.told.as_ref().map(read).transpose()?;
-    let ids: Vec<DataSourceId> = run.data_source_ids.as_ref().map(read).transpose()?.unwrap_or_default();
+    let ids: Vec<DataSourceId> = read_or_empty(run.data_source_ids.as_ref())?;
     let clean = |text: String| text.replace('\0', "");
     let row = prompt::ActiveModel {
         organization_id: Set(run.organization_id),

@@ -81,10 +81,8 @@ impl Glossary {
 
 /// That of the workspace in which the session stands. Index: prompt_glossaries(organization_id, …).
 async fn find(platform: &Platform, tenant: Tenant, workspace: Option<WorkspaceId>) -> Result<Option<Model>> {
-    let here = match workspace {
-        Some(workspace) => Column::WorkspaceId.eq(workspace),
-        None => Column::WorkspaceId.is_null(),
-    };
+    // Without a workspace that of none: nothing is compared by IS NULL.
+    let here = Column::WorkspaceId.eq(workspace);
     Ok(tenant.find::<Entity>().filter(here).one(platform.db.read()).await?)
 }
 

@@ -7,7 +7,7 @@ use rivergen_kernel::{Error, ErrorCode, Permission, Result, Secret, Tenant};
 use rivergen_platform::{
     Platform, Transaction,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn, given},
     vault::Sealed,
@@ -109,10 +109,9 @@ pub async fn replace_planners(
     for (position, draft) in (0..).zip(after) {
         let row = draft.into_row(platform, &tx, tenant, position).await?;
         let inserted = Entity::insert(row).exec_without_returning(tx.conn()).await;
-        inserted.map_err(|error| match is_unique_violation(&error) {
-            true => Error::new(ErrorCode::Conflict).with_message("Somebody else wrote the planners at the same time."),
-            false => error.into(),
-        })?;
+        inserted.map_err(duplicate_is(
+            Error::new(ErrorCode::Conflict).with_message("Somebody else wrote the planners at the same time."),
+        ))?;
     }
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "prompt.planners")
         .target("organization", tenant.organization_id())

@@ -5,17 +5,18 @@ use chrono::{DateTime, Utc};
 use garde::Validate;
 use rivergen_kernel::{DataSourceId, Page, Permission, PromptId, Result, UserId, WorkspaceId};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
-    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::NullOrdering,
+    ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::NullOrdering,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Column, Status, TimePeriod, list::SortOrder, sources};
+use super::{Column, Status, TimePeriod, sources};
 use crate::Studio;
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -103,15 +104,13 @@ pub async fn get_prompt_history(
     if let Some(begins) = filter.time_period.and_then(|period| period.begins(now)) {
         prompts = prompts.filter(Column::LastRunAt.gte(begins));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        prompts = prompts.filter(contains(text, [Column::Name, Column::PromptText]));
-    }
+    prompts = searched(prompts, filter.search.as_deref(), [Column::Name, Column::PromptText]);
     let column = match filter.sort_by.unwrap_or(HistorySortBy::Timestamp) {
         HistorySortBy::Timestamp => Column::LastRunAt,
         HistorySortBy::Status => Column::Status,
         HistorySortBy::ExecutionTime => Column::LastDurationMs,
     };
-    let order = SortOrder::order(filter.sort_order);
+    let order = Order::from(filter.sort_order.unwrap_or(SortOrder::Desc));
     let db = studio.engine.platform.db.read();
     let total = prompts.clone().count(db).await?;
     let rows = prompts

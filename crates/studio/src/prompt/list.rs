@@ -4,9 +4,9 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{Page, Result, WorkspaceId};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
-    http::{Envelope, PageQuery, Query, Reply, SignedIn},
+    http::{Envelope, PageQuery, Query, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{ColumnTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Deserialize;
@@ -43,22 +43,6 @@ pub enum SortBy {
     Status,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SortOrder {
-    Asc,
-    Desc,
-}
-
-impl SortOrder {
-    pub(crate) fn order(wanted: Option<Self>) -> Order {
-        match wanted {
-            Some(Self::Asc) => Order::Asc,
-            Some(Self::Desc) | None => Order::Desc,
-        }
-    }
-}
-
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
 /// Page through saved questions
@@ -85,16 +69,14 @@ pub async fn list_prompts(
     if let Some(status) = filter.status {
         prompts = prompts.filter(Column::Status.eq(status));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        prompts = prompts.filter(contains(text, [Column::Name, Column::PromptText]));
-    }
+    prompts = searched(prompts, filter.search.as_deref(), [Column::Name, Column::PromptText]);
     let column = match filter.sort_by.unwrap_or(SortBy::CreatedAt) {
         SortBy::CreatedAt => Column::CreatedAt,
         SortBy::UpdatedAt => Column::UpdatedAt,
         SortBy::Name => Column::Name,
         SortBy::Status => Column::Status,
     };
-    let order = SortOrder::order(filter.sort_order);
+    let order = Order::from(filter.sort_order.unwrap_or(SortOrder::Desc));
     let db = studio.engine.platform.db.read();
     let total = prompts.clone().count(db).await?;
     let rows = prompts

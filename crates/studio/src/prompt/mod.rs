@@ -17,8 +17,8 @@ pub mod versions;
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{
-    Caller, Error, ErrorCode, Extent, MissingScope, OrganizationId, Permission, PromptId, QueryId, Result, Scopes,
-    TemplateId, Tenant, UserId, WorkspaceId,
+    Caller, Error, ErrorCode, MissingScope, OrganizationId, Permission, PromptId, QueryId, Result, Scopes, TemplateId,
+    Tenant, UserId, WorkspaceId,
 };
 use rivergen_platform::db::{TenantOwned, TenantScope};
 use sea_orm::{Condition, entity::prelude::*};
@@ -144,6 +144,11 @@ pub(crate) fn read<T: DeserializeOwned>(json: &Json) -> Result<T> {
     T::deserialize(json).map_err(Error::internal)
 }
 
+/// The same of a column that may hold nothing.
+pub(crate) fn read_or_empty<T: DeserializeOwned + Default>(json: Option<&Json>) -> Result<T> {
+    json.map(read).transpose().map(Option::unwrap_or_default)
+}
+
 /// A span of time up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -173,14 +178,7 @@ impl TimePeriod {
 /// Saved questions that the caller may see, deleted ones among them. Index: prompts(organization_id, id).
 pub(crate) fn reached(caller: &Caller) -> Result<(Tenant, Select<Entity>)> {
     let (tenant, extent) = caller.require_extent(Permission::PromptRead)?;
-    let all = tenant.find::<Entity>();
-    Ok(match extent {
-        Extent::Organization => (tenant, all),
-        Extent::Workspace(workspace) => {
-            let here = Condition::any().add(Column::WorkspaceId.eq(workspace)).add(Column::WorkspaceId.is_null());
-            (tenant, all.filter(here))
-        }
-    })
+    Ok((tenant, tenant.find_within::<Entity>(extent, Column::WorkspaceId)))
 }
 
 /// Not deleted so long ago that it is gone for good.

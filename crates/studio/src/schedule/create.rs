@@ -64,10 +64,8 @@ pub async fn create_schedule(
     let platform = &studio.engine.platform;
     let now = platform.clock.now();
     let workspace_id = caller.membership()?.workspace_id;
-    let here = match workspace_id {
-        Some(workspace) => Column::WorkspaceId.eq(workspace),
-        None => Column::WorkspaceId.is_null(),
-    };
+    // Where they stand in none, those of none: nothing is compared by IS NULL.
+    let here = Column::WorkspaceId.eq(workspace_id);
     let tx = platform.db.begin().await?;
     // So that of two at once the second counts the first.
     organization::lock(&tx, tenant).await?;

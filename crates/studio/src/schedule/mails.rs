@@ -19,6 +19,12 @@ const LONGEST_CELL: usize = 100;
 const FOOTER: &str = "You get this mail because a schedule of your organization names you; its owner, or you if it is yours, \
                       ends that under the saved question.";
 
+/// With the way to the question, and why the mail came.
+fn finished(template: MailTemplate, kind: &str, platform: &Platform, schedule: &Model, to: &User) -> Mail {
+    let question = format!("{}/questions/{}", platform.public_url, schedule.prompt_id);
+    template.action("Open the question", question).footer(FOOTER).into_mail(kind, &to.email.email)
+}
+
 /// Says that the question was answered. Whoever is not the owner is told nothing of the answer: their policies may hide it.
 pub(super) fn answered(
     platform: &Platform,
@@ -28,8 +34,7 @@ pub(super) fn answered(
     rows: Option<&Preview>,
 ) -> Mail {
     let title = format!("{}: there is an answer", schedule.name);
-    let mail = MailTemplate::new(title).paragraph(format!("Hello {},", to.account.display_name));
-    let question = format!("{}/questions/{}", platform.public_url, schedule.prompt_id);
+    let mail = MailTemplate::greeting(title, &to.account.display_name);
     let mail = match is_owner(schedule, to.id()) {
         true => {
             let count = run.rows_returned.unwrap_or_default();
@@ -45,29 +50,25 @@ pub(super) fn answered(
             schedule.name
         )),
     };
-    mail.action("Open the question", question).footer(FOOTER).into_mail("studio.schedule_answered", &to.email.email)
+    finished(mail, "studio.schedule_answered", platform, schedule, to)
 }
 
 /// Tells the owner that a run failed, which is the first of several perhaps.
 pub(super) fn failed(platform: &Platform, schedule: &Model, owner: &User, why: &str) -> Mail {
-    MailTemplate::new(format!("{}: a run failed", schedule.name))
-        .paragraph(format!("Hello {},", owner.account.display_name))
+    let title = format!("{}: a run failed", schedule.name);
+    let mail = MailTemplate::greeting(title, &owner.account.display_name)
         .paragraph(format!("the scheduled question \"{}\" was not answered or not delivered: {why}", schedule.name))
-        .paragraph("It is tried again when it is due. You are told of the first failure alone, and when it is paused.")
-        .action("Open the question", format!("{}/questions/{}", platform.public_url, schedule.prompt_id))
-        .footer(FOOTER)
-        .into_mail("studio.schedule_failed", &owner.email.email)
+        .paragraph("It is tried again when it is due. You are told of the first failure alone, and when it is paused.");
+    finished(mail, "studio.schedule_failed", platform, schedule, owner)
 }
 
 /// Tells the owner that it does not run any more.
 pub(super) fn paused(platform: &Platform, schedule: &Model, owner: &User, reason: PausedReason) -> Mail {
-    MailTemplate::new(format!("{}: the schedule is paused", schedule.name))
-        .paragraph(format!("Hello {},", owner.account.display_name))
+    let title = format!("{}: the schedule is paused", schedule.name);
+    let mail = MailTemplate::greeting(title, &owner.account.display_name)
         .paragraph(format!("the schedule \"{}\" is paused: {}", schedule.name, in_words(reason)))
-        .paragraph("It stays so until you make it active again.")
-        .action("Open the question", format!("{}/questions/{}", platform.public_url, schedule.prompt_id))
-        .footer(FOOTER)
-        .into_mail("studio.schedule_paused", &owner.email.email)
+        .paragraph("It stays so until you make it active again.");
+    finished(mail, "studio.schedule_paused", platform, schedule, owner)
 }
 
 pub(super) const fn in_words(reason: PausedReason) -> &'static str {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use rivergen_kernel::{Error, ErrorCode, Result, SemanticEntryId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
@@ -37,10 +37,10 @@ pub async fn change_semantics(
     row.name = Set(request.definition.identity());
     row.definition = Set(serde_json::json!(request.definition));
     row.updated_at = Set(platform.clock.now());
-    let row = row.update(tx.conn()).await.map_err(|error| match is_unique_violation(&error) {
-        true => Error::new(ErrorCode::Conflict).with_message("There is another entry of that name."),
-        false => Error::from(error),
-    })?;
+    let row = row
+        .update(tx.conn())
+        .await
+        .map_err(duplicate_is(Error::new(ErrorCode::Conflict).with_message("There is another entry of that name.")))?;
     let actor = origin.actor(caller.user_id);
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "prompt.semantics_change")
         .target("semantic_entry", id)

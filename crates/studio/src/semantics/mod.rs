@@ -24,7 +24,7 @@ use rivergen_kernel::{
 };
 use rivergen_platform::{
     Platform, Transaction,
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    db::{TenantOwned, TenantScope, duplicate_is},
 };
 use rivergen_sources::{access::Access, source};
 use sea_orm::{
@@ -142,18 +142,13 @@ impl SemanticEntry {
     }
 }
 
-fn of_workspace(workspace: Option<WorkspaceId>) -> Expr {
-    match workspace {
-        Some(workspace) => Column::WorkspaceId.eq(workspace),
-        None => Column::WorkspaceId.is_null(),
-    }
-}
-
 /// The entries of the workspace in which the caller stands: everybody's, then their own. Index: prompt_semantics
 /// (organization_id, …).
 fn here(tenant: Tenant, caller: &Caller) -> Result<Select<Entity>> {
     let theirs = Condition::any().add(Column::UserId.is_null()).add(Column::UserId.eq(caller.user_id));
-    let found = tenant.find::<Entity>().filter(of_workspace(caller.membership()?.workspace_id)).filter(theirs);
+    let workspace = caller.membership()?.workspace_id;
+    // Where they stand in none, those of none: nothing is compared by IS NULL.
+    let found = tenant.find::<Entity>().filter(Column::WorkspaceId.eq(workspace)).filter(theirs);
     Ok(found.order_by_asc(Column::Id).limit(MOST_ENTRIES))
 }
 
@@ -238,11 +233,9 @@ pub(crate) async fn store(
 ) -> Result<Option<Model>> {
     let now = platform.clock.now();
     let (kind, name) = (said.definition.kind(), said.definition.identity());
-    let of = match said.of {
-        Some(person) => Column::UserId.eq(person),
-        None => Column::UserId.is_null(),
-    };
-    let workspace = tenant.find::<Entity>().filter(of_workspace(said.workspace));
+    // Nothing is compared by IS NULL: without a person it is everybody's.
+    let of = Column::UserId.eq(said.of);
+    let workspace = tenant.find::<Entity>().filter(Column::WorkspaceId.eq(said.workspace));
     // Index: prompt_semantics(organization_id, workspace, person, kind, name), unique.
     let same = workspace.clone().filter(of).filter(Column::Kind.eq(kind)).filter(Column::Name.eq(&name));
     let same = same.one(tx.conn()).await?;
@@ -277,7 +270,7 @@ pub(crate) async fn store(
     row.confirmed_by_user_id = Set((said.status == Status::Confirmed).then_some(said.by));
     row.updated_at = Set(now);
     let written = if is_new { row.insert(tx.conn()).await } else { row.update(tx.conn()).await };
-    written.map(Some).map_err(|error| if is_unique_violation(&error) { taken() } else { error.into() })
+    written.map(Some).map_err(duplicate_is(taken()))
 }
 
 fn taken() -> Error {

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use garde::Validate;
-use rivergen_kernel::{DataSourceId, Error, ErrorCode, Permission, Result, TemplateId, WorkspaceId};
+use rivergen_kernel::{DataSourceId, Error, Permission, Result, TemplateId, WorkspaceId};
 use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, RequestOrigin, SignedIn},
@@ -68,11 +68,7 @@ pub async fn execute_template(
 ) -> Result<Response> {
     let tenant = caller.require(Permission::PromptExecute)?;
     let (_, template) = super::find(&studio, &caller, id).await?;
-    if let Some(wanted) = request.workspace_id
-        && caller.membership()?.workspace_id != Some(wanted)
-    {
-        return Err(ErrorCode::WorkspaceNotFound.into());
-    }
+    ask::check_workspace(&caller, request.workspace_id)?;
     let ids = distinct(request.selected_data_source_ids);
     let sources = studio.engine.sources.find_all(&Access::of(&caller, Permission::DataSourceQuery)?, &ids).await?;
     let compatible: Vec<DataSourceId> = read(&template.compatible_data_source_ids)?;

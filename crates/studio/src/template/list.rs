@@ -4,7 +4,7 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{ErrorCode, OrganizationId, Pagination, Result};
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
     http::{Envelope, PageQuery, Query, Reply, SignedIn},
 };
@@ -72,9 +72,7 @@ pub async fn list_templates(
     if let Some(is_public) = filter.is_public {
         templates = templates.filter(Column::IsPublic.eq(is_public));
     }
-    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        templates = templates.filter(contains(text, [Column::Name, Column::Description]));
-    }
+    templates = searched(templates, filter.search.as_deref(), [Column::Name, Column::Description]);
     let db = studio.engine.platform.db.read();
     let pagination = match asked {
         Some(asked) => Some(Pagination::new(asked, templates.clone().count(db).await?)),

@@ -18,8 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use datafusion::sql::sqlparser::ast::ObjectName;
 use rivergen_kernel::{
-    Caller, DataSourceId, ExecutionId, Extent, OrganizationId, Permission, Result, Tenant, UserId, VerifiedPairId,
-    WorkspaceId,
+    Caller, DataSourceId, ExecutionId, OrganizationId, Permission, Result, Tenant, UserId, VerifiedPairId, WorkspaceId,
 };
 use rivergen_platform::{
     Platform,
@@ -136,11 +135,7 @@ impl VerifiedPair {
 /// what it reads.
 async fn reached(studio: &Studio, caller: &Caller) -> Result<(Tenant, Select<Entity>)> {
     let (tenant, extent) = caller.require_extent(Permission::PromptWrite)?;
-    let mut pairs = tenant.find::<Entity>();
-    if let Extent::Workspace(workspace) = extent {
-        let here = Condition::any().add(Column::WorkspaceId.eq(workspace)).add(Column::WorkspaceId.is_null());
-        pairs = pairs.filter(here);
-    }
+    let pairs = tenant.find_within::<Entity>(extent, Column::WorkspaceId);
     let access = Access::of(caller, Permission::DataSourceQuery)?;
     let queryable = access.shown(studio.engine.platform.db.read(), access.sources()).await?;
     let queryable = queryable.select_only().column(source::Column::Id).into_query();

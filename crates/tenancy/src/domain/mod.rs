@@ -27,10 +27,10 @@ pub mod verify;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{DomainId, Error, ErrorCode, OrganizationId, Result, Tenant, Token};
+use rivergen_kernel::{DomainId, ErrorCode, OrganizationId, Result, Tenant, Token};
 use rivergen_platform::{
     Transaction,
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    db::{TenantOwned, TenantScope, duplicate_is},
     net::{NoAnswer, Outbound},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, entity::prelude::*};
@@ -257,9 +257,7 @@ async fn claim(tx: &Transaction, tenant: Tenant, domain: String, now: DateTime<U
         missing_since: Set(None),
         ..Default::default()
     };
-    row.insert(tx.conn())
-        .await
-        .map_err(|error| if is_unique_violation(&error) { ErrorCode::DomainExists.into() } else { Error::from(error) })
+    row.insert(tx.conn()).await.map_err(duplicate_is(ErrorCode::DomainExists))
 }
 
 /// Claims the domain that an organization, which is locked, calls its own, unless it has the claim. A domain that nobody

@@ -12,7 +12,7 @@ use rivergen_kernel::{DomainId, Error, ErrorCode, OrganizationId, Permission, Re
 use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
     limits::Rule,
@@ -85,9 +85,7 @@ impl Model {
         row.checked_at = Set(Some(now));
         row.missing_since = Set(None);
         // Index: organization_domains(domain) of those that are verified, unique.
-        row.update(tx.conn()).await.map_err(|error| {
-            if is_unique_violation(&error) { ErrorCode::DomainTaken.into() } else { Error::from(error) }
-        })
+        row.update(tx.conn()).await.map_err(duplicate_is(ErrorCode::DomainTaken))
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use axum::extract::State;
 use rivergen_identity::user::User;
-use rivergen_kernel::{Error, ErrorCode, InvitationId, OrganizationId, Permission, Result};
+use rivergen_kernel::{ErrorCode, InvitationId, OrganizationId, Permission, Result};
 use rivergen_platform::{
     audit::{self, AuditRecord},
-    db::{TenantScope, is_unique_violation},
+    db::{TenantScope, duplicate_is},
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
     limits::Rule,
@@ -85,10 +85,8 @@ pub async fn resend(
         .filter(Column::Status.is_in([Status::Pending.to_value(), Status::Expired.to_value()]))
         .exec(tx.conn())
         .await
-        .map_err(|error| {
-            // Meanwhile the address has another one.
-            if is_unique_violation(&error) { ErrorCode::InvitationExists.into() } else { Error::from(error) }
-        })?;
+        // Meanwhile the address has another one.
+        .map_err(duplicate_is(ErrorCode::InvitationExists))?;
     if renewed.rows_affected == 0 {
         return Err(ErrorCode::InvitationNotPending.into());
     }

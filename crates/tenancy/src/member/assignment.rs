@@ -1,11 +1,11 @@
 //! The roles of a member: in the whole organization, or in one workspace of it.
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId, WorkspaceId};
+use rivergen_kernel::{ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId, WorkspaceId};
 use rivergen_platform::{
     Clock, Event, Transaction,
     audit::{self, Actor, AuditRecord},
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    db::{TenantOwned, TenantScope, duplicate_is},
 };
 use sea_orm::{ActiveValue::Set, Condition, QuerySelect, QueryTrait, entity::prelude::*, sea_query::SelectStatement};
 
@@ -105,9 +105,7 @@ impl Grant {
             given_by_group: Set(false),
             ..Default::default()
         };
-        let row = row.insert(tx.conn()).await.map_err(|error| {
-            if is_unique_violation(&error) { ErrorCode::RoleAlreadyAssigned.into() } else { Error::from(error) }
-        })?;
+        let row = row.insert(tx.conn()).await.map_err(duplicate_is(ErrorCode::RoleAlreadyAssigned))?;
         tx.publish(Event::UserChanged(self.user_id)).await?;
         tx.publish(Event::MembersChanged(organization_id)).await?;
         row.record(tx, by, clock, "role.assign").await?;

@@ -34,7 +34,7 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Event, Transaction,
     audit::{Actor, AuditRecord},
-    db::{TenantOwned, TenantScope, Writes, is_unique_violation},
+    db::{TenantOwned, TenantScope, Writes, duplicate_is},
 };
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait, Select, entity::prelude::*,
@@ -247,9 +247,10 @@ pub async fn add_all(
             ..Default::default()
         });
     }
-    let members = Entity::insert_many(rows).exec_with_returning(tx.conn()).await.map_err(|error| {
-        if is_unique_violation(&error) { ErrorCode::AlreadyMember.into() } else { Error::from(error) }
-    })?;
+    let members = Entity::insert_many(rows)
+        .exec_with_returning(tx.conn())
+        .await
+        .map_err(duplicate_is(ErrorCode::AlreadyMember))?;
     // No database promises to answer them in the order in which they were sent.
     let mut members: BTreeMap<UserId, Model> = members.into_iter().map(|row| (row.user_id, row)).collect();
     let members: Option<Vec<Model>> = people.iter().map(|one| members.remove(&one.new.user_id)).collect();

@@ -14,7 +14,7 @@ use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, Sec
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, MaybeSignedIn, Reply, RequestOrigin},
     idempotency::{self, Seen},
@@ -148,9 +148,7 @@ pub async fn create(
         None => {
             let display_name = request.admin_display_name.unwrap_or_else(|| default_display_name(&email));
             let new = NewUser { email, display_name, password_hash, verified_at: None, terms_version: None };
-            let user = new.insert(tx.conn(), now).await.map_err(|error| {
-                if is_unique_violation(&error) { ErrorCode::ProofRequired.into() } else { Error::from(error) }
-            })?;
+            let user = new.insert(tx.conn(), now).await.map_err(duplicate_is(ErrorCode::ProofRequired))?;
             mails::send_verification(identity, &tx, &user).await?;
             user
         }

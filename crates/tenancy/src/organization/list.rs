@@ -4,7 +4,7 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::Result;
 use rivergen_platform::{
-    db::contains,
+    db::searched,
     errors,
     http::{Envelope, Query, Reply, SignedIn, SkipLimit},
 };
@@ -58,9 +58,7 @@ pub async fn list(
     if let Some(bound) = caller.bound_to() {
         query = query.filter(super::Column::Id.eq(bound));
     }
-    if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        query = query.filter(contains(text, [super::Column::Name, super::Column::Domain]));
-    }
+    query = searched(query, filter.search.as_deref(), [super::Column::Name, super::Column::Domain]);
     let total_count = query.clone().count(db).await?;
     let rows = query
         .order_by_asc(super::Column::NameKey)

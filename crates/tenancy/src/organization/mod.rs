@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rivergen_identity::security::{Enforcement, OrganizationSecurity};
 use rivergen_kernel::{BuiltInRole, Error, ErrorCode, OrganizationId, Result, RoleId, Tenant, UserId};
-use rivergen_platform::{Transaction, db::is_unique_violation};
+use rivergen_platform::{Transaction, db::duplicate_is};
 use sea_orm::{ActiveValue::Set, QuerySelect, entity::prelude::*, sea_query::LockType};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -171,7 +171,7 @@ impl NewOrganization<'_> {
         }
         .insert(tx.conn())
         .await
-        .map_err(|error| if is_unique_violation(&error) { ErrorCode::OrgExists.into() } else { Error::from(error) })?;
+        .map_err(duplicate_is(ErrorCode::OrgExists))?;
         if let Some(domain) = &organization.domain {
             domain::claim_missing(tx, Tenant::on_behalf_of(organization.id), domain, now).await?;
         }

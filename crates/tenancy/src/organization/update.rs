@@ -6,7 +6,7 @@ use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result};
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
 };
@@ -87,10 +87,7 @@ pub async fn update(
         row.domain = Set(own);
     }
     row.updated_at = Set(now);
-    let after = row
-        .update(tx.conn())
-        .await
-        .map_err(|error| if is_unique_violation(&error) { ErrorCode::OrgExists.into() } else { Error::from(error) })?;
+    let after = row.update(tx.conn()).await.map_err(duplicate_is(ErrorCode::OrgExists))?;
     tx.publish(Event::OrganizationChanged(org_id)).await?;
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "organization.update")
         .target("organization", org_id.0)

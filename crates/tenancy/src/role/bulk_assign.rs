@@ -122,10 +122,8 @@ impl RoleOperation {
                 wish.grant(tenancy, &caller, origin).await.map(|_| ASSIGNED)
             }
             RoleOperationAction::Revoke => {
-                let place = match workspace_id {
-                    Some(workspace) => assignment::Column::WorkspaceId.eq(workspace),
-                    None => assignment::Column::WorkspaceId.is_null(),
-                };
+                // Without a workspace, in the whole organization: nothing is compared by IS NULL.
+                let place = assignment::Column::WorkspaceId.eq(workspace_id);
                 let which = Condition::all().add(assignment::Column::UserId.eq(user_id)).add(place);
                 revoke(tenancy, &caller, origin, role_id, which).await.map(|()| REVOKED)
             }

@@ -30,7 +30,7 @@ use rivergen_kernel::{
 };
 use rivergen_platform::{
     Transaction,
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    db::{TenantOwned, TenantScope, duplicate_is},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -257,7 +257,7 @@ fn valid_name(name: &str, _: &()) -> garde::Result {
 
 /// `ROLE_ALREADY_EXISTS` where the failure is that of the name. Index: roles(organization_id, name_key), unique.
 fn name_taken(error: DbErr) -> Error {
-    if is_unique_violation(&error) { ErrorCode::RoleAlreadyExists.into() } else { error.into() }
+    duplicate_is(ErrorCode::RoleAlreadyExists)(error)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use rivergen_identity::{
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, RoleId, Secret, UserId};
 use rivergen_platform::{
     audit::{self, AuditRecord},
-    db::is_unique_violation,
+    db::duplicate_is,
     errors,
     http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
 };
@@ -125,10 +125,8 @@ pub async fn create_user(
                 verified_at: None,
                 terms_version: None,
             };
-            let user = new.insert(tx.conn(), now).await.map_err(|error| {
-                // Somebody signed up with it at this moment.
-                if is_unique_violation(&error) { ErrorCode::UserAlreadyExists.into() } else { Error::from(error) }
-            })?;
+            // Somebody may have signed up with it at this moment.
+            let user = new.insert(tx.conn(), now).await.map_err(duplicate_is(ErrorCode::UserAlreadyExists))?;
             let member = NewMember {
                 organization_id: tenant.organization_id(),
                 user_id: user.id(),

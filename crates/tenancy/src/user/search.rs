@@ -8,7 +8,7 @@ use rivergen_kernel::{OrganizationId, Permission, Result, RoleId, Tenant, Worksp
 use rivergen_platform::{
     db::TenantScope,
     errors,
-    http::{Envelope, Json, Reply, SignedIn},
+    http::{Envelope, Json, Reply, SignedIn, SortOrder},
 };
 use sea_orm::{
     ColumnTrait, Condition, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -86,14 +86,6 @@ pub enum UserSort {
     LastLoginAt,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SortOrder {
-    #[default]
-    Asc,
-    Desc,
-}
-
 errors! { pub SearchUsersErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError; }
 
 /// Find users by several conditions at once
@@ -114,14 +106,9 @@ pub async fn search_users(
     };
     let known_as = format!("{:?} {:?}", request.query, request.filters);
     let sought = request.filters.unwrap_or_default().narrow(found, tenant, now);
-    let order = match (request.sort_by.unwrap_or_default(), request.sort_order.unwrap_or_default()) {
+    let order = match (request.sort_by.unwrap_or_default(), request.sort_order.unwrap_or(SortOrder::Asc)) {
         (UserSort::DisplayName, SortOrder::Asc) => ListOrder::ByName,
-        (sort, SortOrder::Asc) => {
-            ListOrder::Other(Box::new(move |select, walk| sort.of(select, walk.along(Order::Asc))))
-        }
-        (sort, SortOrder::Desc) => {
-            ListOrder::Other(Box::new(move |select, walk| sort.of(select, walk.along(Order::Desc))))
-        }
+        (sort, order) => ListOrder::Other(Box::new(move |select, walk| sort.of(select, walk.along(order.into())))),
     };
     let (skip, limit) = (u64::from(request.skip.unwrap_or(0)), request.limit.unwrap_or(100));
     let wanted = Wanted { sought, known_as, skip, limit };

@@ -18,6 +18,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
     jobs::{Handler, JobContext, JobError},
+    removal,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
@@ -168,19 +169,11 @@ pub async fn purge(tenancy: &Tenancy) -> Result<usize> {
     let mut purged = 0;
     for row in due {
         let tx = platform.db.begin().await?;
-        let gone = Entity::delete_many()
-            .filter(Column::Id.eq(row.id))
-            .filter(Column::DeletedAt.lte(before))
-            .exec(tx.conn())
-            .await?;
-        if gone.rows_affected == 1 {
-            let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "workspace.purge")
-                .target("workspace", row.id.0)
-                .details(json!({"name": row.name}));
-            audit::record(&tx, &platform.clock, record).await?;
-            purged += 1;
-        }
-        tx.commit().await?;
+        let still_due = Entity::delete_many().filter(Column::Id.eq(row.id)).filter(Column::DeletedAt.lte(before));
+        let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "workspace.purge")
+            .target("workspace", row.id.0)
+            .details(json!({"name": row.name}));
+        purged += usize::from(removal::recorded(platform, tx, still_due, record).await?);
     }
     Ok(purged)
 }

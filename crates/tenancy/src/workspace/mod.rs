@@ -28,7 +28,7 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Clock, Transaction,
     audit::Actor,
-    db::{TenantOwned, TenantScope, is_unique_violation},
+    db::{TenantOwned, TenantScope, duplicate_is},
 };
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, JoinType, QuerySelect, QueryTrait, Select, entity::prelude::*,
@@ -332,7 +332,7 @@ impl<'a> NewWorkspace<'a> {
 
 /// `WORKSPACE_EXISTS` for what an index refused.
 fn taken(error: sea_orm::DbErr) -> Error {
-    if is_unique_violation(&error) { ErrorCode::WorkspaceExists.into() } else { error.into() }
+    duplicate_is(ErrorCode::WorkspaceExists)(error)
 }
 
 /// Makes somebody the Admin of a workspace that they made.

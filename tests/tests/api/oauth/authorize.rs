@@ -66,9 +66,7 @@ async fn consent_is_remembered_for_each_scope(server: &Server) {
     let acme = server.organization("Acme").await;
     let app = App::new(server, &acme).await;
     let (browser, pkce) = (Browser::new(server), Pkce::new());
-    let page = browser.open(&app.request(&pkce, &[])).await;
-    let page = browser.sign_in(&page, &acme.viewer.email).await;
-    location(&browser.decide(&page, true).await);
+    browser.agree(&app.request(&pkce, &[]), &acme.viewer.email).await;
     // The same and less: at once.
     assert!(answer_of(&location(&browser.open(&app.request(&pkce, &[])).await), "code").is_some());
     location(&browser.open(&app.request(&pkce, &[("scope", "openid")])).await);
@@ -183,9 +181,7 @@ async fn a_sign_in_may_be_asked_for_again(server: &Server) {
     let acme = server.organization("Acme").await;
     let app = App::new(server, &acme).await;
     let (browser, pkce) = (Browser::new(server), Pkce::new());
-    let page = browser.open(&app.request(&pkce, &[])).await;
-    let page = browser.sign_in(&page, &acme.viewer.email).await;
-    location(&browser.decide(&page, true).await);
+    browser.agree(&app.request(&pkce, &[]), &acme.viewer.email).await;
     server.clock().advance(chrono::Duration::minutes(2));
     for again in [("prompt", "login"), ("max_age", "60"), ("max_age", "0")] {
         let page = browser.open(&app.request(&pkce, &[again])).await;
@@ -540,9 +536,7 @@ async fn who_left_and_came_back_is_asked_anew(server: &Server) {
     let acme = server.organization("Acme").await;
     let app = App::new(server, &acme).await;
     let (browser, pkce) = (Browser::new(server), Pkce::new());
-    let page = browser.open(&app.request(&pkce, &[])).await;
-    let page = browser.sign_in(&page, &acme.viewer.email).await;
-    location(&browser.decide(&page, true).await);
+    browser.agree(&app.request(&pkce, &[]), &acme.viewer.email).await;
     location(&browser.open(&app.request(&pkce, &[])).await);
     // As if they had left, and joined again after they agreed.
     let (id, later) = (acme.viewer.id, "SELECT MAX(code_expires_at) FROM oauth_grants");

@@ -265,6 +265,13 @@ impl Browser {
         post(&self.0, "/oauth/sign-in", &pairs).await
     }
 
+    /// Signs somebody in who agrees to the request.
+    pub async fn agree(&self, query: &str, email: &str) {
+        let page = self.open(query).await;
+        let page = self.sign_in(&page, email).await;
+        location(&self.decide(&page, true).await);
+    }
+
     pub async fn decide(&self, page: &Answer, approve: bool) -> Answer {
         let ticket = field(page, "ticket");
         let approve = if approve { "true" } else { "false" };

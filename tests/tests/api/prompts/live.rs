@@ -8,7 +8,11 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
-use super::{PATH, ended, events, model::Model, send};
+use super::{
+    PATH, ended, events,
+    model::{Model, Unanswered, followed},
+    send,
+};
 use crate::oauth::{self, App, dpop};
 
 on_both_backends! {
@@ -94,20 +98,10 @@ async fn a_run_that_goes_by_itself_is_followed_to_its_end(backend: Backend) {
 }
 
 async fn a_stream_that_was_dropped_is_resumed(backend: Backend) {
-    let model = Model::answering(&[None]);
-    let server = model.server(backend).await;
-    let acme = server.organization("Acme").await;
-    let shop = acme.shop().await;
-    let question = json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]});
-    let begun = send(&acme.viewer, question).await;
-    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
+    let Unanswered { server, acme, path, .. } = Unanswered::ask(backend).await;
     let events = format!("{path}/events");
     // While it runs, what is stored comes at once; then the connection is lost.
-    let mut response = acme.viewer.client.request(reqwest::Method::GET, &events).send().await.unwrap();
-    let mut text = String::new();
-    while !text.contains("\"phase\":\"generating\"") {
-        text.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
-    }
+    let (response, text) = followed(&acme.viewer.client, &events).await;
     drop(response);
     let seen = told(&text);
     let last = seen.last().unwrap().id;
@@ -149,12 +143,7 @@ async fn next(socket: &mut Socket) -> Option<Value> {
 }
 
 async fn a_web_socket_tells_the_same(backend: Backend) {
-    let model = Model::answering(&[None]);
-    let server = model.server(backend).await;
-    let acme = server.organization("Acme").await;
-    let shop = acme.shop().await;
-    let begun = send(&acme.viewer, json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]})).await;
-    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
+    let Unanswered { server, acme, path, .. } = Unanswered::ask(backend).await;
     let mut first = socket(&server, &acme.viewer.client, &format!("{path}/events")).await.unwrap();
     let started = next(&mut first).await.unwrap();
     assert_eq!((started["event"].as_str(), started["seq"].as_i64()), (Some("execution.started"), Some(1)));
@@ -177,16 +166,12 @@ async fn a_web_socket_tells_the_same(backend: Backend) {
 }
 
 async fn a_run_is_cancelled_while_it_is_planned(backend: Backend) {
-    let model = Model::answering(&[None]);
-    let server = model.server(backend).await;
-    let acme = server.organization("Acme").await;
-    let shop = acme.shop().await;
-    let begun = send(&acme.viewer, json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]})).await;
+    let Unanswered { model, server, acme, id, path } = Unanswered::ask(backend).await;
     eventually("the model to be asked", async || (!model.seen().is_empty()).then_some(())).await;
-    let cancel = format!("{PATH}/executions/{}/cancel", begun["execution_id"]);
+    let cancel = format!("{path}/cancel");
     acme.developer.client.post_empty(&cancel).await.error(404, "NOT_FOUND");
     acme.viewer.client.post_empty(&cancel).await.ok();
-    let run = ended(&acme.viewer, &begun["execution_id"]).await;
+    let run = ended(&acme.viewer, &id).await;
     assert_eq!((run["status"].as_str(), run["error_code"].as_str()), (Some("failed"), Some("QUERY_CANCELLED")));
     assert_eq!(run["ai_processing_status"], "failed");
     acme.viewer.client.post_empty(&cancel).await.error(409, "CONFLICT");
@@ -237,12 +222,7 @@ async fn a_run_is_its_persons(backend: Backend) {
 }
 
 async fn a_stream_of_a_bound_token_takes_one_proof(backend: Backend) {
-    let model = Model::answering(&[None]);
-    let server = model.server(backend).await;
-    let acme = server.organization("Acme").await;
-    let shop = acme.shop().await;
-    let begun = send(&acme.viewer, json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]})).await;
-    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
+    let Unanswered { server, acme, path, .. } = Unanswered::ask(backend).await;
     let events = format!("{path}/events");
     let (app, key) = (App::public(&server, &acme).await, dpop::Key::new());
     let given = dpop::tokens(&server, &app, &key, &acme.viewer).await;

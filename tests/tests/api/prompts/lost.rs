@@ -4,7 +4,11 @@ use reqwest::Method;
 use rivergen_tests::{Backend, Organization, Server, eventually, on_both_backends};
 use serde_json::json;
 
-use super::{PATH, ended, events, model::Model, send};
+use super::{
+    PATH, ended, events,
+    model::{Model, Unanswered, followed},
+    send,
+};
 
 on_both_backends! {
     a_run_without_its_node_is_ended;
@@ -42,17 +46,8 @@ async fn a_run_without_its_node_is_ended(backend: Backend) {
 }
 
 async fn whoever_may_not_follow_any_more_does_not(backend: Backend) {
-    let model = Model::answering(&[None]);
-    let server = model.server(backend).await;
-    let acme = server.organization("Acme").await;
-    let shop = acme.shop().await;
-    let begun = send(&acme.viewer, json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]})).await;
-    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
-    let mut response = acme.viewer.client.request(Method::GET, &format!("{path}/events")).send().await.unwrap();
-    let mut text = String::new();
-    while !text.contains("\"phase\":\"generating\"") {
-        text.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
-    }
+    let Unanswered { model, server, acme, id, path } = Unanswered::ask(backend).await;
+    let (response, _) = followed(&acme.viewer.client, &format!("{path}/events")).await;
     eventually("the model to be asked", async || (!model.seen().is_empty()).then_some(())).await;
     let member = format!("/api/v1/organizations/{}/members/{}", acme.id, acme.viewer.id);
     assert!(acme.owner.client.delete(&member).await.status.is_success());
@@ -61,17 +56,12 @@ async fn whoever_may_not_follow_any_more_does_not(backend: Backend) {
     assert!(!rest.contains("execution.cancelled") && !rest.contains("execution.failed"), "{rest}");
     assert_eq!(acme.admin.client.get(&path).await.ok()["status"], "processing");
     acme.admin.client.post_empty(&format!("{path}/cancel")).await.ok();
-    ended(&acme.admin, &begun["execution_id"]).await;
+    ended(&acme.admin, &id).await;
     server.stop().await;
 }
 
 async fn a_person_follows_few_runs_at_a_time(backend: Backend) {
-    let model = Model::answering(&[None]);
-    let server = model.server(backend).await;
-    let acme = server.organization("Acme").await;
-    let shop = acme.shop().await;
-    let begun = send(&acme.viewer, json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]})).await;
-    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
+    let Unanswered { server, acme, id, path, .. } = Unanswered::ask(backend).await;
     let events = format!("{path}/events");
     let mut streams = Vec::new();
     for _ in 0..20 {
@@ -85,7 +75,7 @@ async fn a_person_follows_few_runs_at_a_time(backend: Backend) {
     })
     .await;
     acme.viewer.client.post_empty(&format!("{path}/cancel")).await.ok();
-    ended(&acme.viewer, &begun["execution_id"]).await;
+    ended(&acme.viewer, &id).await;
     server.stop().await;
 }
 

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::post};
-use rivergen_tests::{Backend, Server};
+use rivergen_tests::{Backend, Client, Organization, Server};
 use serde_json::{Value, json};
+
+use super::{PATH, send};
 
 /// What the model writes, one answer after the other and the last again and again; `None` where it never answers.
 #[derive(Clone)]
@@ -38,6 +40,39 @@ impl Model {
             format!("[planner]\nkind = \"chat\"\nbase_url = \"http://{address}\"\nmodel = \"local-model\"\n{more}");
         Server::start(backend, &settings).await
     }
+}
+
+/// A question of Acme's Viewer that goes by itself, to a model which never answers.
+pub struct Unanswered {
+    pub model: Model,
+    pub server: Server,
+    pub acme: Organization,
+    /// Its run.
+    pub id: Value,
+    pub path: String,
+}
+
+impl Unanswered {
+    pub async fn ask(backend: Backend) -> Self {
+        let model = Model::answering(&[None]);
+        let server = model.server(backend).await;
+        let acme = server.organization("Acme").await;
+        let shop = acme.shop().await;
+        let question = json!({"prompt_text": "Orders?", "selected_data_source_ids": [shop.orders]});
+        let id = send(&acme.viewer, question).await["execution_id"].clone();
+        let path = format!("{PATH}/executions/{id}");
+        Self { model, server, acme, id, path }
+    }
+}
+
+/// Follows a run up to where the model is asked; answers the stream, and what it told.
+pub async fn followed(client: &Client, events: &str) -> (reqwest::Response, String) {
+    let mut response = client.request(reqwest::Method::GET, events).send().await.unwrap();
+    let mut text = String::new();
+    while !text.contains("\"phase\":\"generating\"") {
+        text.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    (response, text)
 }
 
 async fn complete(State(model): State<Model>, Json(request): Json<Value>) -> impl IntoResponse {

@@ -6,8 +6,7 @@ use reqwest::{
     Body, Method, StatusCode,
     multipart::{Form, Part},
 };
-use rivergen_tests::{Binary, Client, PASSWORD};
-use serde_json::json;
+use rivergen_tests::{Binary, Client};
 
 const MIB: u64 = 1024 * 1024;
 /// All that the server holds of one file at a time, in the clear and sealed, is filled by so much.
@@ -52,16 +51,9 @@ async fn in_and_out(server: &Binary, client: &Client, url: &str, mib: u64) -> [u
 async fn a_long_file_takes_no_more_memory_than_a_short_one() {
     let folder = tempfile::Builder::new().prefix("rivergen-memory-").tempdir().unwrap();
     let url = Binary::configure(folder.path());
-    let acme = format!(
-        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
-    );
-    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
-    let output = Binary::run(folder.path(), &["provision", "acme.toml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Binary::provision_acme(folder.path());
     let server = Binary::serve(folder.path(), &url).await;
-    let login = json!({"email": "owner@acme.example", "password": PASSWORD});
-    let data = Client::new(&url).post("/api/v1/auth/login", login).await.ok();
-    let client = Client::new(&url).with_token(data["access_token"].as_str().unwrap());
+    let client = Binary::acme_owner(&url).await;
 
     let short = in_and_out(&server, &client, &url, SHORT_MIB).await;
     let long = in_and_out(&server, &client, &url, LONG_MIB).await;

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::Duration;
 use reqwest::{Method, StatusCode};
-use rivergen_tests::{Answer, Binary, Client, PASSWORD, Server, foreign, on_both_databases};
+use rivergen_tests::{Answer, Binary, Client, Server, foreign, on_both_databases};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -409,17 +409,8 @@ async fn tus_js_client_goes_on_after_a_cut(server: &Server) {
 async fn an_offset_survives_a_kill() {
     let folder = tempfile::Builder::new().prefix("rivergen-tus-").tempdir().unwrap();
     let url = Binary::configure(folder.path());
-    let acme = format!(
-        "name = \"Acme\"\n[[people]]\nemail = \"owner@acme.example\"\npassword = \"{PASSWORD}\"\nrole = \"Owner\"\n"
-    );
-    std::fs::write(folder.path().join("acme.toml"), acme).unwrap();
-    let output = Binary::run(folder.path(), &["provision", "acme.toml"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let sign_in = async || {
-        let login = json!({"email": "owner@acme.example", "password": PASSWORD});
-        let data = Client::new(&url).post("/api/v1/auth/login", login).await.ok();
-        Client::new(&url).with_token(data["access_token"].as_str().unwrap())
-    };
+    Binary::provision_acme(folder.path());
+    let sign_in = async || Binary::acme_owner(&url).await;
     let bytes: Vec<u8> = (0..24_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut server = Binary::serve(folder.path(), &url).await;
     let begun = begin(&sign_in().await, bytes.len(), "large.bin").await;

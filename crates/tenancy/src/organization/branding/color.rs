@@ -115,6 +115,32 @@ mod tests {
         assert!(yellow.legible_on(Color::WHITE) != yellow && yellow.legible_on(Color::BLACK) == yellow);
     }
 
+    /// What the console's preview reckons, too: its test reads the same table.
+    #[test]
+    fn shades_are_those_of_the_table() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Shades {
+            accent: Color,
+            text: Color,
+            pointed_at: Color,
+            light: Color,
+            dark: Color,
+        }
+        let table: Vec<Shades> = serde_json::from_str(include_str!("shades.json")).unwrap();
+        assert!(!table.is_empty());
+        for expected in table {
+            let accent = expected.accent;
+            let reckoned = Shades {
+                accent,
+                text: accent.text_on(),
+                pointed_at: accent.pointed_at(),
+                light: accent.legible_on(Color::WHITE),
+                dark: accent.legible_on(Color::new(0x14, 0x1c, 0x25)),
+            };
+            assert_eq!(reckoned, expected);
+        }
+    }
+
     #[test]
     fn only_six_digits_are_a_colour() {
         assert_eq!(Color::try_from("#0B7285".to_owned()).map(String::from), Ok("#0b7285".to_owned()));
