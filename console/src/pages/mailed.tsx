@@ -8,6 +8,7 @@ import { api, errorOf, read, send } from "../api/client";
 import { session } from "../session";
 import { ActionButton, ActionForm, useAction } from "../ui/action";
 import { Facts, Note, PasswordField, Problem, Skeleton, When } from "../ui/basics";
+import { bring } from "../ui/at-provider";
 import { tellError } from "../ui/tell";
 import { CONNECTING, destination, useArrival } from "./door/arrival";
 import { Door } from "./door/frame";
@@ -230,6 +231,19 @@ export function SignedIn() {
             ) : (
                 <Skeleton />
             )}
+        </Door>
+    );
+}
+
+/** Back in the window in which somebody proved anew who they are: the page that waits for it is told. */
+export function ProvedAnew() {
+    useEffect(() => {
+        bring();
+        window.close();
+    }, []);
+    return (
+        <Door title="Go on where you were" lead="This window can be closed.">
+            {null}
         </Door>
     );
 }
