@@ -76,6 +76,32 @@ async function authenticator(page) {
     });
 }
 
+/** What the server answers a program that posts this. */
+async function post(path, body, token) {
+    const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+    const response = await fetch(server.url + path, { method: "POST", headers, body: JSON.stringify(body) });
+    const { data, error } = await response.json();
+    assert.ok(response.ok, `${path}: ${JSON.stringify(error)}`);
+    return data;
+}
+
+/** The owner of the demo, for a program: a token, and the organization that it stands in. */
+async function owner() {
+    const login = { email: "owner@acme.example", password: "Demo-pass-1" };
+    const { access_token: token } = await post("/api/v1/auth/login", login);
+    const { org } = JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
+    return { token, organization: org };
+}
+
+/** What an application asks somebody for. */
+const asking = (client_id, redirect_uri, scope) => ({
+    client_id,
+    redirect_uri,
+    scope,
+    code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    code_challenge_method: "S256",
+});
+
 const PASSWORD = "Correct1horse-battery";
 
 const LOGO = {
@@ -90,7 +116,6 @@ const LOGO = {
 /** Signs up somebody who gets an organization of their own, and has them set up codes by mail: with the first one, which is
  * told. The backup codes are shown then. */
 async function protect(page, email) {
-    const post = (path, data) => page.request.post(server.url + path, { data, failOnStatusCode: true });
     await post("/api/v1/auth/signup", { email, password: PASSWORD });
     const link = new URL(await linkTo(server, email, "verify-email"));
     await post("/api/v1/auth/verify-email", { token: link.searchParams.get("token") });
@@ -932,6 +957,23 @@ test("pages at the door wear the colour and the picture of their organization", 
             await guest.getByRole("link", { name: "Forgot it?" }).click();
             await guest.getByRole("heading", { name: "Forgot your password?" }).waitFor();
             await guest.getByText("Initech", { exact: true }).waitFor();
+
+            // On the way to an application it is that of the application's organization, and of no other.
+            const { token, organization } = await owner();
+            const redirect_uri = "https://wearing.acme.example/callback";
+            const application = {
+                name: "Wearing",
+                grant_types: ["authorization_code"],
+                redirect_uris: [redirect_uri],
+                scopes: ["read"],
+            };
+            const at = `/api/v1/organizations/${organization}/oauth-applications`;
+            const { client_id } = await post(at, application, token);
+            const asked = { response_type: "code", ...asking(client_id, redirect_uri, "read") };
+            await guest.goto(`${server.url}/oauth/authorize?${new URLSearchParams(asked)}`);
+            await guest.getByRole("link", { name: "Use a passkey, single sign-on or another provider" }).click();
+            await guest.locator(".brand img.logo").waitFor();
+            await wears(guest, button, yellow, black);
         });
     }));
 
@@ -971,42 +1013,12 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByText("Saved.").waitFor();
 
         // Its owner lets it in, as a front end of the program would ask them, and ends that.
-        const post = async (path, body, token) =>
-            (
-                await fetch(server.url + path, {
-                    method: "POST",
-                    headers: {
-                        "content-type": "application/json",
-                        ...(token && { authorization: `Bearer ${token}` }),
-                    },
-                    body: JSON.stringify(body),
-                })
-            ).json();
-        const login = { email: "owner@acme.example", password: "Demo-pass-1" };
-        const { data } = await post("/api/v1/auth/login", login);
-        const consent = await post(
-            "/api/v1/oauth/authorize",
-            {
-                approve: true,
-                client_id: client,
-                redirect_uri: "https://reports.acme.example/callback",
-                scope: "openid read",
-                code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-                code_challenge_method: "S256",
-            },
-            data.access_token,
-        );
-        assert.ok(consent.success, JSON.stringify(consent));
+        const callback = "https://reports.acme.example/callback";
+        const { token } = await owner();
+        await post("/api/v1/oauth/authorize", { approve: true, ...asking(client, callback, "openid read") }, token);
         // Its own sign-in page leads to the console's, where she is signed in, and back to the question.
-        const asked = new URLSearchParams({
-            response_type: "code",
-            client_id: client,
-            redirect_uri: "https://reports.acme.example/callback",
-            scope: "openid profile read",
-            code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-            code_challenge_method: "S256",
-        });
-        await page.goto(`${server.url}/oauth/authorize?${asked}`);
+        const asked = { response_type: "code", ...asking(client, callback, "openid profile read") };
+        await page.goto(`${server.url}/oauth/authorize?${new URLSearchParams(asked)}`);
         await page.getByRole("link", { name: "Use a passkey, single sign-on or another provider" }).click();
         await page.getByRole("heading", { name: "Reporting asks to act for you" }).waitFor();
         await page.getByText("You are signed in as owner@acme.example").waitFor();

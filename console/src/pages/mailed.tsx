@@ -12,6 +12,7 @@ import { bring } from "../ui/at-provider";
 import { tellError } from "../ui/tell";
 import { CONNECTING, destination, useArrival } from "./door/arrival";
 import { Door } from "./door/frame";
+import { requestOf } from "./door/look";
 
 /** One value of the address, which then stands there no longer. */
 function useTaken(name: string): string {
@@ -179,6 +180,7 @@ export function SignedIn() {
     const arrive = useArrival();
     const navigate = useNavigate();
     const [error, setError] = useState<unknown>();
+    const [onTheWayTo] = useState(() => requestOf(destination.peek()));
     useEffect(() => {
         const answer = new URLSearchParams(location.search);
         history.replaceState(history.state, "", location.pathname);
@@ -220,7 +222,7 @@ export function SignedIn() {
         // A code is good once, so this runs once.
     }, []);
     return (
-        <Door title="Signing you in">
+        <Door title="Signing you in" onTheWayTo={onTheWayTo}>
             {error ? (
                 <>
                     <Problem error={error} />
@@ -270,7 +272,7 @@ export function Connect() {
         goOn().catch(setError);
     }, []);
     return (
-        <Door title="Signing you in">
+        <Door title="Signing you in" onTheWayTo={request}>
             {error ? (
                 <>
                     <Problem error={error} />
