@@ -58,6 +58,7 @@ const tree = root.addChildren([
     door("/verify-email", links, "VerifyEmail"),
     door("/invitation", links, "Invitation"),
     door("/signed-in", links, "SignedIn"),
+    door("/signed-in/anew", links, "ProvedAnew"),
     door("/connect", links, "Connect"),
     inside.addChildren([
         page("/", home, "Home"),

@@ -85,17 +85,30 @@ export async function demo(settings = {}) {
 const decoded = (text) =>
     text.replace(/=\r?\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
 
+/** How long something may take on a busy machine, in milliseconds. */
+export const PATIENCE = 30_000;
+
+/** Waits until it is so: what the assertion says, or does without an error. */
+export async function holds(assertion) {
+    for (const end = Date.now() + PATIENCE; ;) {
+        try {
+            return await assertion();
+        } catch (error) {
+            if (Date.now() > end) throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+}
+
 /** What the pattern finds in the latest mail to somebody that has it; `input` is the mail. */
-export async function inMail(server, to, pattern) {
-    for (let tries = 0; tries < 100; tries += 1) {
+export const inMail = (server, to, pattern) =>
+    holds(async () => {
         for (const mail of (await server.mails(to)).reverse()) {
             const found = pattern.exec(mail);
             if (found) return found;
         }
-        await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`no mail to ${to} has ${pattern}`);
-}
+        throw new Error(`no mail to ${to} has ${pattern}`);
+    });
 
 /** The link of the latest mail to somebody that leads to this page. */
 export async function linkTo(server, to, page) {
@@ -109,14 +122,6 @@ export async function signIn(page, url, email, password = "Demo-pass-1") {
     await page.getByLabel("Password", { exact: true }).fill(password);
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
-}
-
-/** Goes to another page as a click would, without loading the console anew. */
-export async function go(page, path) {
-    await page.evaluate((to) => {
-        history.pushState({}, "", to);
-        dispatchEvent(new PopStateEvent("popstate"));
-    }, path);
 }
 
 /** What the browser complained of: errors of scripts, and what the policy of the page refused. */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { complaints, demo, go, launch, signIn } from "./browser.mjs";
+import { PATIENCE, complaints, demo, launch, signIn } from "./browser.mjs";
 
 const DOORS = ["/sign-in", "/sign-up", "/forgot-password", "/reset-password?token=x", "/verify-email?token=x"];
 const INSIDE = [
@@ -127,15 +127,20 @@ async function schedule(url) {
     });
 }
 
-async function settled(page) {
-    await page.waitForLoadState("networkidle").catch(() => {});
+/** Opens a page anew, so that nothing of the one before is taken for it, and waits until it stands there. */
+async function open(page, path, found) {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.goto(server.url + path);
+    // Its title is there, and no outline of what is still to come.
+    const stands = () => document.querySelector("h1") !== null && document.querySelector(".skeleton") === null;
     await page
-        .waitForFunction(() => !document.querySelector(".skeleton"), undefined, { timeout: 5000 })
-        .catch(() => {});
+        .waitForFunction(stands, undefined, { timeout: PATIENCE })
+        .catch(() => found.push(`${path} is never loaded to its end`));
+    await page.waitForLoadState("networkidle").catch(() => {});
+    await page.evaluate(axe);
 }
 
 async function look(page, path, theme, found) {
-    await settled(page);
     const results = await page.evaluate(() =>
         window.axe.run(document, {
             runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -168,24 +173,19 @@ for (const theme of ["light", "dark"]) {
         const heard = complaints(page);
         const found = [];
         for (const path of DOORS) {
-            await page.setViewportSize({ width: 1440, height: 900 });
-            await page.goto(server.url + path);
-            await page.evaluate(axe);
+            await open(page, path, found);
             await look(page, path, theme, found);
         }
-        await page.setViewportSize({ width: 1440, height: 900 });
         await signIn(page, server.url, "owner@acme.example");
-        await page.evaluate(axe);
         for (const path of INSIDE) {
-            await page.setViewportSize({ width: 1440, height: 900 });
-            await go(page, path);
-            await page.waitForTimeout(150);
+            await open(page, path, found);
             await look(page, path, theme, found);
         }
-        await page.setViewportSize({ width: 1440, height: 900 });
-        await go(page, "/questions/1");
+        await open(page, "/questions/1", found);
         await page.getByRole("button", { name: "New schedule" }).click();
         await page.getByLabel("How often").selectOption("week");
+        // What follows from that.
+        await page.getByRole("dialog").getByText("Monday").first().waitFor();
         await look(page, "/questions/1, its dialog of a schedule", theme, found);
         await page.setViewportSize({ width: 1440, height: 900 });
         await go(page, "/sources/2");

@@ -1,8 +1,8 @@
 // The audit log: who did what, when, from where, to what; filtered by the server, one page after the other.
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { Link, useLocation, useNavigate } from "@tanstack/react-router";
-import { useDeferredValue, useState } from "react";
+import { Link, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
+import { useDeferredValue, useEffect, useRef, useState } from "react";
 import { api, read } from "../api/client";
 import { useMay, useOrganization } from "../standing";
 import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
@@ -26,49 +26,28 @@ function midnight(day = "", later = 0): string | undefined {
     return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
-/** What the records of an organization are about, as the server calls it. */
-const KINDS = [
-    "abac_policy",
-    "data_source",
-    "device",
-    "domain",
-    "execution",
-    "file",
-    "folder_share",
-    "glossary",
-    "invitation",
-    "oauth_application",
-    "organization",
-    "personal_access_token",
-    "policy",
-    "prompt",
-    "prompt_schedule",
-    "prompt_template",
-    "query",
-    "role",
-    "saml_key",
-    "scim_config",
-    "scim_group",
-    "semantic_entry",
-    "session",
-    "sso_provider",
-    "upload",
-    "user",
-    "user_import",
-    "verified_pair",
-    "workspace",
-];
-
 type Chosen = { action?: string; kind?: string; person?: string; from?: string; to?: string };
 
 export function Audit() {
     // Whoever goes to another address of this page begins with the filters that stand in it. A change of these replaces the
     // address, which is no going.
+    const { history } = useRouter();
     const location = useLocation();
-    const [begun, setBegun] = useState(location);
-    if (location.pathname === begun.pathname && location.state.__TSR_index !== begun.state.__TSR_index)
-        setBegun(location);
-    return <Log key={begun.state.__TSR_index} first={begun.search} />;
+    const [visit, setVisit] = useState({ at: location, number: 0 });
+    const isGoing = useRef(false);
+    useEffect(
+        () =>
+            history.subscribe(({ action }) => {
+                if (action.type !== "REPLACE") isGoing.current = true;
+            }),
+        [history],
+    );
+    useEffect(() => {
+        if (!isGoing.current || location.pathname !== visit.at.pathname) return;
+        isGoing.current = false;
+        setVisit(({ number }) => ({ at: location, number: number + 1 }));
+    }, [location, visit.at.pathname]);
+    return <Log key={visit.number} first={visit.at.search} />;
 }
 
 function Log({ first }: { first: Chosen }) {
@@ -104,10 +83,8 @@ function Log({ first }: { first: Chosen }) {
         getNextPageParam: (last) => last.next_cursor ?? undefined,
     });
     const entries = log.data?.pages.flatMap((page) => page.entries) ?? [];
-    // A server of another version may have others.
-    const kinds = [
-        ...new Set([...KINDS, ...(kind ? [kind] : []), ...entries.flatMap((each) => each.target_type ?? [])]),
-    ];
+    // The one that is asked for stands there before the server has told of them.
+    const kinds = [...new Set<string>([...(kind ? [kind] : []), ...(log.data?.pages[0]?.target_types ?? [])])];
     return (
         <Page title="Audit log" lead="It can be read and exported, and never changed.">
             <div className="row">

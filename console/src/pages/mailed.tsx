@@ -8,9 +8,11 @@ import { api, errorOf, read, send } from "../api/client";
 import { session } from "../session";
 import { ActionButton, ActionForm, useAction } from "../ui/action";
 import { Facts, Note, PasswordField, Problem, Skeleton, When } from "../ui/basics";
+import { bring } from "../ui/at-provider";
 import { tellError } from "../ui/tell";
 import { CONNECTING, destination, useArrival } from "./door/arrival";
 import { Door } from "./door/frame";
+import { requestOf } from "./door/look";
 
 /** One value of the address, which then stands there no longer. */
 function useTaken(name: string): string {
@@ -178,6 +180,7 @@ export function SignedIn() {
     const arrive = useArrival();
     const navigate = useNavigate();
     const [error, setError] = useState<unknown>();
+    const [onTheWayTo] = useState(() => requestOf(destination.peek()));
     useEffect(() => {
         const answer = new URLSearchParams(location.search);
         history.replaceState(history.state, "", location.pathname);
@@ -219,7 +222,7 @@ export function SignedIn() {
         // A code is good once, so this runs once.
     }, []);
     return (
-        <Door title="Signing you in">
+        <Door title="Signing you in" onTheWayTo={onTheWayTo}>
             {error ? (
                 <>
                     <Problem error={error} />
@@ -230,6 +233,19 @@ export function SignedIn() {
             ) : (
                 <Skeleton />
             )}
+        </Door>
+    );
+}
+
+/** Back in the window in which somebody proved anew who they are: the page that waits for it is told. */
+export function ProvedAnew() {
+    useEffect(() => {
+        bring();
+        window.close();
+    }, []);
+    return (
+        <Door title="Go on where you were" lead="This window can be closed.">
+            {null}
         </Door>
     );
 }
@@ -256,7 +272,7 @@ export function Connect() {
         goOn().catch(setError);
     }, []);
     return (
-        <Door title="Signing you in">
+        <Door title="Signing you in" onTheWayTo={request}>
             {error ? (
                 <>
                     <Problem error={error} />

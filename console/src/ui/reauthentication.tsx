@@ -1,15 +1,18 @@
 // Asking for a fresh proof of who it is. It is loaded when the server wants one.
 
-import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Fingerprint } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
 import { type Schemas, api, checked, read } from "../api/client";
 import { withPasskey } from "../passkey";
 import { session } from "../session";
 import { placeOf } from "../standing";
 import { ActionForm } from "./action";
-import { Button, PasswordField, TextField } from "./basics";
+import { atProvider } from "./at-provider";
+import { Button, Note, PasswordField, Problem, TextField } from "./basics";
 import { Dialog } from "./dialog";
-import { type Asked, proof } from "./proof";
+import { Loaded } from "./loaded";
+import { type Asked, GaveUp, proof } from "./proof";
 
 /** Whoever has no app is mailed a code. */
 async function ready(token: string, methods: string[] = []) {
@@ -35,37 +38,112 @@ async function movedTo(workspace: number | undefined, tokens: Schemas["TokenSet"
     return ((await (await checked(response)).json()) as { data: Schemas["TokenSet"] }).data;
 }
 
+/** What comes back from a provider as a word. */
+const refusals: Record<string, string> = {
+    ANOTHER_PERSON: "Somebody else signed in there than who is signed in here. Try again, as yourself.",
+    NOT_ASKED_ANEW:
+        "The provider did not say that it has just asked who you are. Sign out here and in again; then you have ten minutes.",
+};
+
+/** A provider that asks anew: where it begins, and what it brought against a session. */
+type Way = { key: string; name: string; prove: (givenUp: AbortSignal) => Promise<object> };
+
+function waysOf(ways: Schemas["WaysToProve"], needsSecondFactor: boolean): Way[] {
+    const ask_second_factor = needsSecondFactor;
+    const social = ways.social.map(({ provider, display_name }) => ({
+        key: provider,
+        name: display_name,
+        prove: async (givenUp: AbortSignal) => {
+            const brought = await atProvider(async (back, state) => {
+                const query = { anew: true, redirect_to: back, state };
+                const path = { provider };
+                return (await read(api.GET("/api/v1/auth/oauth/{provider}/url", { params: { path, query } })))
+                    .oauth_url;
+            }, givenUp);
+            const handover_code = accepted(brought.handover, brought.refused);
+            return read(api.POST("/api/v1/auth/oauth/handover", { body: { handover_code, ask_second_factor } }));
+        },
+    }));
+    const sso = ways.sso.map(({ provider_id, name }) => ({
+        key: String(provider_id),
+        name,
+        prove: async (givenUp: AbortSignal) => {
+            let redirect_uri = "";
+            const brought = await atProvider(async (back, state) => {
+                const query = { anew: true, provider_id, redirect_uri: back, state, response_mode: "json" as const };
+                const begun = await read(api.GET("/api/v1/sso/login", { params: { query } }));
+                redirect_uri = begun.redirect_uri;
+                return begun.authorization_url;
+            }, givenUp);
+            const code = accepted(brought.code, brought.refused);
+            return read(api.POST("/api/v1/sso/token", { body: { code, redirect_uri, ask_second_factor } }));
+        },
+    }));
+    return [...sso, ...social];
+}
+
+function accepted(code: string | undefined, refused: string | undefined): string {
+    if (code) return code;
+    throw new Error(refusals[refused ?? ""] ?? "The sign-in there did not succeed. Try again, or another way.");
+}
+
 /** The dialog that asks who it is. The new session takes the place of the old one. */
 export function Reauthentication({ asked }: { asked: Asked }) {
     const queries = useQueryClient();
     const [password, setPassword] = useState("");
     const [code, setCode] = useState("");
     const [factor, setFactor] = useState<{ token: string; isMailed: boolean }>();
+    const [away, setAway] = useState<string>();
     const [busy, setBusy] = useState(false);
     const [error, setError] = useState<unknown>();
+    const leaving = useRef<AbortController>(undefined);
+    useEffect(() => () => leaving.current?.abort(), []);
+    const ways = useQuery({
+        queryKey: ["proofs"],
+        // What one has may have changed since it was last asked.
+        gcTime: 0,
+        queryFn: () => read(api.GET("/api/v1/auth/proofs")),
+    });
     const me = queries.getQueryData<{ user: { primary_email: string | null } }>(["me"]);
     const email = me?.user.primary_email ?? "";
 
+    const go = async (answered: object) => {
+        const answer = answered as Partial<Schemas["PendingFactor"] & Schemas["TokenSet"]>;
+        if (answer.access_token) {
+            const former = session.peek();
+            session.begin(await movedTo(placeOf(former).workspace, answer as Schemas["TokenSet"]), false);
+            // Asked as the console asks, the server would take the cookie away, which is the new session's by now.
+            const authorization = `Bearer ${former}`;
+            await fetch("/api/v1/auth/logout", { method: "POST", headers: { authorization } }).catch(() => undefined);
+            proof.ask(undefined);
+            asked.finish();
+        } else if (answer.temporary_token) setFactor(await ready(answer.temporary_token, answer.mfa_methods));
+    };
     const prove = async (attempt: () => Promise<object>) => {
+        leaving.current?.abort();
         setBusy(true);
         setError(undefined);
         try {
-            const answer = (await attempt()) as Partial<Schemas["PendingFactor"] & Schemas["TokenSet"]>;
-            if (answer.access_token) {
-                const former = session.peek();
-                session.begin(await movedTo(placeOf(former).workspace, answer as Schemas["TokenSet"]), false);
-                // Asked as the console asks, the server would take the cookie away, which is the new session's by now.
-                const authorization = `Bearer ${former}`;
-                await fetch("/api/v1/auth/logout", { method: "POST", headers: { authorization } }).catch(
-                    () => undefined,
-                );
-                proof.ask(undefined);
-                asked.finish();
-            } else if (answer.temporary_token) setFactor(await ready(answer.temporary_token, answer.mfa_methods));
+            await go(await attempt());
         } catch (cause) {
             setError(cause);
         } finally {
             setBusy(false);
+        }
+    };
+    // As long as the window is open, every other way is open too, and this one once more.
+    const leave = async (way: Way) => {
+        leaving.current?.abort();
+        const controller = new AbortController();
+        leaving.current = controller;
+        setAway(way.name);
+        setError(undefined);
+        try {
+            await go(await way.prove(controller.signal));
+        } catch (cause) {
+            if (!(cause instanceof GaveUp)) setError(cause);
+        } finally {
+            if (leaving.current === controller) setAway(undefined);
         }
     };
     const submit = () =>
@@ -78,6 +156,11 @@ export function Reauthentication({ asked }: { asked: Asked }) {
                       }),
                   ),
         );
+    const passkey = (
+        <Button icon={<Fingerprint size={17} />} busy={busy} onClick={() => void prove(() => withPasskey(email))}>
+            Use a passkey
+        </Button>
+    );
     return (
         <Dialog
             title="Confirm that it is you"
@@ -87,33 +170,70 @@ export function Reauthentication({ asked }: { asked: Asked }) {
             }}
         >
             <p className="soft">{asked.why}</p>
-            <ActionForm
-                action={{ start: submit, busy, error }}
-                submit="Confirm"
-                beside={
-                    "PublicKeyCredential" in window &&
-                    !factor && <Button onClick={() => void prove(() => withPasskey(email))}>Use a passkey</Button>
-                }
-            >
-                {factor ? (
-                    <TextField
-                        label={factor.isMailed ? "The code that we have mailed you" : "Code of your authenticator app"}
-                        inputMode="numeric"
-                        autoComplete="one-time-code"
-                        value={code}
-                        onValue={setCode}
-                        autoFocus
-                    />
-                ) : (
-                    <PasswordField
-                        label={`Password of ${email}`}
-                        autoComplete="current-password"
-                        value={password}
-                        onValue={setPassword}
-                        autoFocus
-                    />
-                )}
-            </ActionForm>
+            <Loaded query={ways} lines={2}>
+                {(data) => {
+                    const hasPasskey = data.passkey && "PublicKeyCredential" in window;
+                    const providers = waysOf(data, asked.needsSecondFactor);
+                    const isForm = factor !== undefined || data.password;
+                    return (
+                        <>
+                            {isForm && (
+                                <ActionForm
+                                    action={{ start: submit, busy, error }}
+                                    submit="Confirm"
+                                    beside={hasPasskey && !factor && passkey}
+                                >
+                                    {factor ? (
+                                        <TextField
+                                            label={
+                                                factor.isMailed
+                                                    ? "The code that we have mailed you"
+                                                    : "Code of your authenticator app"
+                                            }
+                                            inputMode="numeric"
+                                            autoComplete="one-time-code"
+                                            value={code}
+                                            onValue={setCode}
+                                            autoFocus
+                                        />
+                                    ) : (
+                                        <PasswordField
+                                            label={`Password of ${email}`}
+                                            autoComplete="current-password"
+                                            value={password}
+                                            onValue={setPassword}
+                                            autoFocus
+                                        />
+                                    )}
+                                </ActionForm>
+                            )}
+                            {!isForm && error !== undefined && <Problem error={error} />}
+                            {!factor && (
+                                <div className="stack tight">
+                                    {isForm && providers.length > 0 && <div className="or">or</div>}
+                                    {hasPasskey && !isForm && passkey}
+                                    {providers.map((way) => (
+                                        <Button key={way.key} disabled={busy} onClick={() => void leave(way)}>
+                                            Continue with {way.name}
+                                        </Button>
+                                    ))}
+                                </div>
+                            )}
+                            {!isForm && !hasPasskey && providers.length === 0 && (
+                                <Note tone="warn">
+                                    Your provider does not say when it asked who you are. Sign out and sign in again;
+                                    then you have ten minutes.
+                                </Note>
+                            )}
+                            {away && (
+                                <p className="soft" role="status">
+                                    Go on in the window of {away}.
+                                </p>
+                            )}
+                        </>
+                    );
+                }}
+            </Loaded>
         </Dialog>
     );
 }

@@ -4,12 +4,14 @@
 //! there, it asks through [`directory::Directory`], which `tenancy` answers.
 //!
 //! One file or folder per capability. The ways in: [`signup`], [`login`], [`mfa`] (its second step), [`webauthn`],
-//! [`social`], [`personal_token`]; what one does then: [`me`], [`account`], [`session`], [`device`], [`logout`]. They
-//! stand on [`user`], [`password`], [`oidc`], [`one_time_token`], [`pending_login`], [`access_token`], [`country`], and on what
-//! organizations ask ([`security`]). [`operator`] is what the command line does for people. [`authenticate`] turns a token into a caller at every request.
+//! [`social`], [`personal_token`]; what proves somebody anew at a provider: [`asked_anew`]; what one does then: [`me`],
+//! [`account`], [`session`], [`device`], [`logout`]. They stand on [`user`], [`password`], [`oidc`], [`one_time_token`],
+//! [`pending_login`], [`access_token`], [`country`], and on what organizations ask ([`security`]). [`operator`] is what the
+//! command line does for people. [`authenticate`] turns a token into a caller at every request.
 
 pub mod access_token;
 pub mod account;
+pub mod asked_anew;
 pub mod authenticate;
 pub mod cookies;
 pub mod country;

@@ -206,10 +206,7 @@ pub async fn login(
         },
         federated_by: None,
     };
-    let mut way = Way::find(&identity, &user, &step, &headers).await?;
-    if request.ask_second_factor == Some(true) {
-        way.trusted_device = None;
-    }
+    let way = Way::find(&identity, &user, &step, &headers).await?.asking_second_factor(request.ask_second_factor);
     let tx = platform.db.begin().await?;
     uses.keep(&tx).await?;
     if let Some(hash) = rehashed {
@@ -315,6 +312,14 @@ impl Way {
             trusted_device = device::recognise(db, user.id(), headers, trusted_for, now).await?;
         }
         Ok(Self { place, factors, has_backup_codes, trusted_device })
+    }
+
+    /// Without the trust in a device, where a second factor is asked for that is fresh.
+    pub fn asking_second_factor(mut self, asked: Option<bool>) -> Self {
+        if asked == Some(true) {
+            self.trusted_device = None;
+        }
+        self
     }
 
     /// Of an account that is made in the same transaction, and so has nothing but its place.

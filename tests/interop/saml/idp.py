@@ -10,7 +10,8 @@ It says its address in its first line, and then answers:
     GET  /logout?sp=…          a LogoutRequest of its own, by redirect or by post
 
 The query of a response says who signs in and how: user, email, groups, format, sign (response, assertion, both), weak (with
-SHA-1), encrypt, session_seconds (how long the session may live).
+SHA-1), encrypt, session_seconds (how long the session may live), signed_in_ago (seconds). With the fields of the form stands
+whether the request wanted the person to be asked anew.
 """
 
 import base64
@@ -19,6 +20,7 @@ import functools
 import json
 import sys
 import tempfile
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -126,7 +128,11 @@ def response(idp, query, request_id, sp, acs):
         sp_entity_id=sp,
         userid=one("user", "ada"),
         name_id=name_id,
-        authn={"class_ref": context, "authn_auth": "https://idp.example"},
+        authn={
+            "class_ref": context,
+            "authn_auth": "https://idp.example",
+            "authn_instant": int(time.time()) - int(one("signed_in_ago", "0")),
+        },
         sign_response=sign in ("response", "both"),
         sign_assertion=sign in ("assertion", "both"),
         encrypt_assertion=one("encrypt") == "true",
@@ -188,6 +194,7 @@ class Handler(BaseHTTPRequestHandler):
         fields = response(idp, query, message.id, message.issuer.text, message.assertion_consumer_service_url)
         fields["RelayState"] = relay_state
         fields["sig_alg"] = query["SigAlg"][0]
+        fields["anew"] = message.force_authn == "true"
         self.answer(200, fields)
 
     def get_unasked(self, query):

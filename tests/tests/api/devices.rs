@@ -29,7 +29,7 @@ async fn verify(server: &Server, person: &Person, app: &AuthenticatorApp) -> Val
 }
 
 /// A device that is trusted: its token, and the session that trusts it.
-async fn trusted(server: &Server, person: &Person, app: &AuthenticatorApp) -> (String, rivergen_tests::Client) {
+pub async fn trusted(server: &Server, person: &Person, app: &AuthenticatorApp) -> (String, rivergen_tests::Client) {
     let data = verify(server, person, app).await;
     let client = server.anonymous().with_token(data["access_token"].as_str().unwrap());
     let body = json!({"activation_token": data["trusted_device"]["activation_token"]});

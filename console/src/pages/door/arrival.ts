@@ -24,6 +24,7 @@ export const destination = {
         if (to) sessionStorage.setItem("to", to);
         else sessionStorage.removeItem("to");
     },
+    peek: () => sessionStorage.getItem("to") ?? undefined,
     take(): string | undefined {
         const to = sessionStorage.getItem("to") ?? undefined;
         sessionStorage.removeItem("to");

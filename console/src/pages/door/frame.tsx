@@ -10,6 +10,7 @@ export function Door({
     children,
     foot,
     look,
+    onTheWayTo,
 }: {
     title: string;
     lead?: ReactNode;
@@ -17,8 +18,10 @@ export function Door({
     foot?: ReactNode;
     /** Of an organization that is known otherwise than from the address. */
     look?: Look;
+    /** The request of an application that the page leads to, where the address does not say so. */
+    onTheWayTo?: string;
 }) {
-    const known = useLook();
+    const known = useLook(onTheWayTo);
     const shown = look ?? known;
     const { className, style } = themed(shown?.branding.accent_color);
     return (

@@ -40,7 +40,7 @@ pub struct CallbackQuery {
     _error_description: Option<String>,
 }
 
-errors! { pub CallbackErrors: SsoStateInvalid, OidcTokenRejected, SsoUserNotAllowed, ValidationError, RateLimited, IdpUnavailable; }
+errors! { pub CallbackErrors: SsoStateInvalid, OidcTokenRejected, SsoUserNotAllowed, AnotherPerson, NotAskedAnew, ValidationError, RateLimited, IdpUnavailable; }
 
 /// Take the OpenID provider's answer and end the sign-in
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback", tag = "sso", security(()), params(CallbackQuery),

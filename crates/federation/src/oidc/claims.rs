@@ -127,6 +127,7 @@ fn of_claims(provider: &provider::Model, id_token: &IdToken, claims: Map<String,
         idp_session: idp_session.map(str::to_owned),
         logout_hint: Some(Secret::new(id_token.text.clone())),
         session_until: None,
+        authenticated_at: id_token.claims.auth_time(),
         attributes: said.into_attributes(),
         subject,
     };

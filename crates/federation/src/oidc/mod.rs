@@ -30,7 +30,10 @@ pub(crate) use claims::offered;
 
 use crate::{
     Federation, provider,
-    sign_in::{login, protocol::Departure},
+    sign_in::{
+        login,
+        protocol::{Asking, Departure},
+    },
 };
 
 /// What the vault seals the client's secret for.
@@ -86,11 +89,11 @@ pub async fn depart(
     federation: &Federation,
     provider: &provider::Model,
     state: &Token,
-    login_hint: Option<&str>,
+    asking: Asking<'_>,
 ) -> Result<Departure> {
     let issuer = provider.issuer.as_deref().unwrap_or_default();
     let discovered = federation.discovery.of(federation.platform(), issuer).await.map_err(unavailable)?;
-    begin(federation, provider, &discovered, state, login_hint).await.map_err(unavailable)
+    begin(federation, provider, &discovered, state, asking).await.map_err(unavailable)
 }
 
 pub(crate) async fn begin(
@@ -98,17 +101,19 @@ pub(crate) async fn begin(
     provider: &provider::Model,
     discovered: &Discovered,
     state: &Token,
-    login_hint: Option<&str>,
+    asking: Asking<'_>,
 ) -> Result<Departure, Failure> {
     let redirect_uri = match discovered.metadata.additional_metadata().authorization_response_iss_parameter_supported {
         true => redirect_uri(federation),
         false => redirect_uri_of(federation, provider),
     };
     let client = client(federation, provider, discovered, redirect_uri.clone()).await?;
-    let hint: Vec<_> = login_hint.map(|hint| ("login_hint", hint.to_owned())).into_iter().collect();
+    let hint = asking.login_hint.map(|hint| ("login_hint", hint.to_owned()));
+    let anew = asking.anew.then(oidc::asking_anew);
+    let extra: Vec<_> = hint.into_iter().chain(anew.into_iter().flatten()).collect();
     // The library asks for `openid` by itself.
     let scopes = provider.scopes().into_iter().filter(|scope| scope != "openid");
-    let (url, secrets) = oidc::authorize(&client, state, scopes, &hint);
+    let (url, secrets) = oidc::authorize(&client, state, scopes, &extra);
     let secrets = serde_json::to_value(Begun { secrets, redirect_uri })?;
     Ok(Departure { url, secrets })
 }

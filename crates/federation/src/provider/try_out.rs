@@ -21,7 +21,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{Column, Entity, Kind, Model};
-use crate::{Federation, oidc, saml};
+use crate::{Federation, oidc, saml, sign_in::protocol::Asking};
 
 /// Tests of one provider: each asks it.
 const TESTS: Rule = Rule::new("sso_provider_tests", 10, Duration::from_secs(600));
@@ -146,7 +146,7 @@ async fn of_oidc(federation: &Federation, provider: &Model) -> ProviderTestResul
     let mut errors = of_document(federation, provider, &discovered);
     let state = Token::random(&mut rand::rng());
     if errors.is_empty()
-        && let Err(failure) = oidc::begin(federation, provider, &discovered, &state, None).await
+        && let Err(failure) = oidc::begin(federation, provider, &discovered, &state, Asking::default()).await
     {
         errors.push(format!("A sign-in cannot begin: {}.", failure.text()));
     }

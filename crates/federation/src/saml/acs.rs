@@ -44,7 +44,7 @@ pub struct SamlResponseForm {
     relay_state: Option<String>,
 }
 
-errors! { pub AcsErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionRejected, SsoUserNotAllowed, ProviderNotFound, RateLimited; }
+errors! { pub AcsErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionRejected, SsoUserNotAllowed, AnotherPerson, NotAskedAnew, ProviderNotFound, RateLimited; }
 
 /// Take the SAML provider's answer and end the sign-in
 #[utoipa::path(post, path = "/api/v1/sso/saml/acs/{provider_id}", tag = "sso", security(()),

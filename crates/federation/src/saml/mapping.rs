@@ -131,6 +131,7 @@ pub(super) fn assertion(provider: &provider::Model, said: Said) -> Result<Assert
         idp_session: said.session.clone(),
         logout_hint: Some(Secret::new(serde_json::json!([name_id, format]).to_string())),
         session_until: said.session_until,
+        authenticated_at: said.authenticated_at,
         attributes: named.into_attributes(),
     })
 }
@@ -175,6 +176,7 @@ mod tests {
                 .collect(),
             session: Some("s1".to_owned()),
             session_until: None,
+            authenticated_at: None,
             contexts: Vec::new(),
         }
     }

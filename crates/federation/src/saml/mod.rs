@@ -35,7 +35,7 @@ use axum::{
 };
 use rivergen_kernel::{Error, ErrorCode, Result, SsoProviderId, Token};
 use rivergen_platform::{errors, http::Path};
-use saml_rs::{RelayStateParam, StartSso};
+use saml_rs::{ForceAuthn, RelayStateParam, StartSso};
 use sea_orm::EntityTrait;
 use serde_json::json;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -64,8 +64,14 @@ pub(crate) fn register_jobs(federation: &Federation) {
     metadata::register(federation);
 }
 
-/// The address at the provider where a sign-in under this state begins: a signed AuthnRequest, by redirect.
-pub async fn depart(federation: &Federation, provider: &provider::Model, state: &Token) -> Result<Departure> {
+/// The address at the provider where a sign-in under this state begins: a signed AuthnRequest, by redirect. With `anew` it
+/// says that the provider is to ask who the person is though it knows (`ForceAuthn`).
+pub async fn depart(
+    federation: &Federation,
+    provider: &provider::Model,
+    state: &Token,
+    anew: bool,
+) -> Result<Departure> {
     let now = federation.platform().clock.now();
     let us = ServiceProvider::of(federation, provider).await?;
     // Its answer could not be verified, so nobody is sent there.
@@ -73,7 +79,11 @@ pub async fn depart(federation: &Federation, provider: &provider::Model, state: 
         parties::peer(provider, now).map_err(|refusal| Error::new(ErrorCode::IdpUnavailable).with_source(refusal))?;
     let relay_state = RelayStateParam::try_from_option(Some(state.expose())).map_err(parties::ours)?;
     let sp = us.acting(now, None).map_err(parties::ours)?;
-    let started = sp.start_sso(&peer, StartSso::redirect().relay_state(relay_state)).map_err(parties::ours)?;
+    let mut asking = StartSso::redirect().relay_state(relay_state);
+    if anew {
+        asking = asking.force_authn(ForceAuthn::Required);
+    }
+    let started = sp.start_sso(&peer, asking).map_err(parties::ours)?;
     let url = started.outbound.redirect_url().map_err(parties::ours)?.to_owned();
     Ok(Departure { url, secrets: json!({"request_id": started.pending.request_id().as_str()}) })
 }
@@ -104,7 +114,7 @@ pub async fn diagnose(federation: &Federation, provider: &provider::Model) -> Ve
     let state = Token::random(&mut rand::rng());
     if let Err(refusal) = parties::peer(provider, federation.platform().clock.now()) {
         faults.push(sentence(refusal.to_string()));
-    } else if let Err(error) = depart(federation, provider, &state).await {
+    } else if let Err(error) = depart(federation, provider, &state, false).await {
         tracing::error!(?error, "an AuthnRequest could not be made");
         faults.push("A request for a sign-in could not be made.".to_owned());
     }

@@ -42,6 +42,8 @@ pub(super) struct Said {
     pub session: Option<String>,
     /// When the sessions that stand on it are over (SessionNotOnOrAfter); of several the earliest.
     pub session_until: Option<DateTime<Utc>>,
+    /// When the person signed in there (AuthnInstant); of several the latest.
+    pub authenticated_at: Option<DateTime<Utc>>,
     /// How the person signed in there (AuthnContextClassRef).
     pub contexts: Vec<String>,
 }
@@ -196,6 +198,7 @@ fn read(session: &SsoSession) -> Result<Said, Refusal> {
         attributes: Vec::new(),
         session: None,
         session_until: None,
+        authenticated_at: None,
         contexts: Vec::new(),
     };
     for statement in assertion.named(namespace::ASSERTION, "AuthnStatement") {
@@ -206,6 +209,8 @@ fn read(session: &SsoSession) -> Result<Said, Refusal> {
             let until = until.map_err(|_| Refusal::rejected("the time at which the session ends is none"))?;
             said.session_until = Some(said.session_until.map_or(until, |earlier| earlier.min(until)));
         }
+        let instant = statement.attribute("AuthnInstant").and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        said.authenticated_at = said.authenticated_at.max(instant.map(|instant| instant.to_utc()));
         for context in statement.named(namespace::ASSERTION, "AuthnContext") {
             let classes = context.named(namespace::ASSERTION, "AuthnContextClassRef");
             said.contexts.extend(classes.map(|class| class.text()));

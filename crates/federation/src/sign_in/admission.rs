@@ -2,8 +2,8 @@
 //! anything, so that a rehearsal asks the same question.
 
 use chrono::{DateTime, Utc};
-use rivergen_identity::user::User;
-use rivergen_kernel::{Error, PermissionSet, Result, Tenant, UserId};
+use rivergen_identity::{asked_anew::AskedAnew, user::User};
+use rivergen_kernel::{Error, ErrorCode, PermissionSet, Result, Tenant, UserId};
 use rivergen_platform::db::TenantScope;
 use rivergen_tenancy::{
     domain,
@@ -34,7 +34,7 @@ pub enum Account {
     New(String),
 }
 
-/// Why somebody may not come in. For the audit log and for administrators; whoever is refused is not told.
+/// Why somebody may not come in. For the audit log and for administrators; whoever is refused is told the code alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the provider gave no e-mail address, by which an account could be found")]
@@ -63,6 +63,36 @@ pub enum Refusal {
     Deactivated,
     #[error("the provider is not active")]
     ProviderInactive,
+    #[error("somebody else came back than who was asked anew")]
+    AnotherPerson,
+    #[error("the provider does not say that it asked anew (auth_time, AuthnInstant)")]
+    NotAskedAnew,
+}
+
+impl Refusal {
+    /// Who proves anew that it is them has come in already, so they may know what was wrong with that.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::AnotherPerson => ErrorCode::AnotherPerson,
+            Self::NotAskedAnew => ErrorCode::NotAskedAnew,
+            _ => ErrorCode::SsoUserNotAllowed,
+        }
+    }
+}
+
+/// Whether it is the person whom the provider was to ask anew, by a link that stands already, and it did ask.
+pub async fn hold_to(
+    db: &impl ConnectionTrait,
+    provider: &provider::Model,
+    assertion: &Assertion,
+    asked: AskedAnew,
+) -> Result<Result<(), Refusal>> {
+    let link = identity::find(db, provider.id, &assertion.subject).await?;
+    Ok(match link.is_some_and(|link| link.user_id == asked.person) {
+        false => Err(Refusal::AnotherPerson),
+        true if asked.is_answered(assertion.authenticated_at) => Ok(()),
+        true => Err(Refusal::NotAskedAnew),
+    })
 }
 
 /// Decides. Read once more where something is changed by it: unique indexes refuse what was overtaken.

@@ -58,6 +58,15 @@ pub async fn arrive(
         return leave(federation, begun, shown.into_response());
     }
     let (db, now) = (federation.platform().db.read(), federation.platform().clock.now());
+    let asked = match begun {
+        Some(begun) => begun.asked_anew(federation).await?,
+        None => None,
+    };
+    if let Some(asked) = asked
+        && let Err(refusal) = admission::hold_to(db, provider, &assertion, asked).await?
+    {
+        return refuse(federation, provider, &assertion, refusal, begun, origin, headers).await;
+    }
     // Another request for the same person may be first once; then this one finds what it made.
     for attempt in [1, 2] {
         let admission = match admission::decide(db, provider, &assertion, now).await? {
@@ -240,7 +249,7 @@ async fn refuse(
 ) -> Result<Response> {
     let details = json!({"reason": refusal.to_string(), "subject": assertion.subject, "email": assertion.email});
     record_failure(federation, provider, details, origin).await?;
-    answer(federation, begun, ErrorCode::SsoUserNotAllowed.into(), headers)
+    answer(federation, begun, refusal.code().into(), headers)
 }
 
 /// Ends a sign-in of which the provider's answer is worth nothing: `error` is what is answered, `reason` is for the audit log

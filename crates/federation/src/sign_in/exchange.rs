@@ -34,6 +34,9 @@ pub struct SsoTokenRequest {
     /// The address that the code was sent to.
     #[garde(length(min = 1, max = 2000))]
     pub redirect_uri: String,
+    /// Asks for the second factor on a trusted device as well: for what needs one that is fresh.
+    #[garde(skip)]
+    pub ask_second_factor: Option<bool>,
 }
 
 /// What a code is exchanged for: tokens, or a temporary token where the person has a second factor here and the provider did
@@ -109,7 +112,7 @@ pub async fn exchange_code(
         session_lifetime: identity.settings.session_lifetime,
         federated_by: Some(Federated { organization_id, login_id: login.id, until: login.session_until }),
     };
-    let way = Way::find(identity, &user, &step, &headers).await?;
+    let way = Way::find(identity, &user, &step, &headers).await?.asking_second_factor(request.ask_second_factor);
     let tx = platform.db.begin().await?;
     if !login.spend(&tx, now).await? {
         drop(tx);

@@ -20,7 +20,8 @@
 //! [`start`] sends a browser away under a [`state`]; [`arrive`](arrive::arrive) decides with [`admission`], writes down what
 //! the provider says ([`attributes`], [`roles`]) and hands over a code; [`exchange`] turns it into a session. [`login`] is
 //! what is kept of each sign-in, so that [`sessions`] can end what it opened; [`logout`] tells where to sign out; [`seen`] takes each
-//! message of a provider once. A state of an administrator's [`rehearsal`] goes the same way and signs nobody in.
+//! message of a provider once. A state of an administrator's [`rehearsal`] goes the same way and signs nobody in; one of somebody
+//! who is asked anew (`AskedAnew`), because something needs a fresh proof, lets them alone back in. [`proofs`] says who can be.
 
 pub mod admission;
 pub mod arrive;
@@ -30,6 +31,7 @@ pub mod login;
 mod logout;
 mod mails;
 pub(crate) mod migrations;
+mod proofs;
 pub mod protocol;
 mod rehearsal;
 pub mod roles;
@@ -77,6 +79,8 @@ pub struct Assertion {
     pub logout_hint: Option<Secret>,
     /// When the session that it opens is over, whatever its use, where the provider says so (SAML's `SessionNotOnOrAfter`).
     pub session_until: Option<DateTime<Utc>>,
+    /// When the provider asked the person who they are, where it says so (`auth_time`, SAML's `AuthnInstant`).
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
 /// The operations of this module.
@@ -85,6 +89,7 @@ pub(crate) fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(start::start_login))
         .routes(routes!(exchange::exchange_code))
         .routes(routes!(logout::logout))
+        .routes(routes!(proofs::ways_to_prove))
 }
 
 /// What this module does in the background.

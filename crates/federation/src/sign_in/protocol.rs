@@ -14,17 +14,26 @@ pub struct Departure {
     pub secrets: Value,
 }
 
+/// How the provider is to ask somebody who they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asking<'a> {
+    /// The address that they typed, or that the provider knows them by.
+    pub login_hint: Option<&'a str>,
+    /// Whether it is to ask though it knows.
+    pub anew: bool,
+}
+
 /// The address at the provider where a sign-in under this state begins. `IDP_UNAVAILABLE` where the provider would have to
 /// be asked and does not answer.
 pub async fn depart(
     federation: &Federation,
     provider: &provider::Model,
     state: &Token,
-    login_hint: Option<&str>,
+    asking: Asking<'_>,
 ) -> Result<Departure> {
     match provider.kind {
-        provider::Kind::Oidc => oidc::depart(federation, provider, state, login_hint).await,
-        provider::Kind::Saml => saml::depart(federation, provider, state).await,
+        provider::Kind::Oidc => oidc::depart(federation, provider, state, asking).await,
+        provider::Kind::Saml => saml::depart(federation, provider, state, asking.anew).await,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! By an address it is the provider of the address's domain, where an organization has proved that; by an organization, its
 //! only one. That there is none is answered in the same words for addresses that have an account here and for those that have
-//! none. With `test`, an administrator goes the same way to see what would happen.
+//! none. With `test`, an administrator goes the same way to see what would happen; with `anew`, somebody who is signed in
+//! already proves that it is still them.
 
 use std::sync::Arc;
 
@@ -26,12 +27,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     START_BY_IP,
     arrive::default_target,
-    protocol,
+    proofs,
+    protocol::{self, Asking},
     state::{self, Wish},
 };
 use crate::{
     Federation,
-    provider::{self, Kind, Status},
+    provider::{self, Kind, Status, identity},
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -63,6 +65,11 @@ pub struct LoginQuery {
     #[garde(skip)]
     #[serde(default)]
     test: bool,
+    /// For somebody who is signed in and linked at the provider, with `provider_id`: it asks them anew who they are, whatever it
+    /// knows, and says when it did; whoever comes back must be them. The session that it ends with is a fresh proof.
+    #[garde(skip)]
+    #[serde(default)]
+    anew: bool,
 }
 
 /// How the address of the provider is answered.
@@ -113,14 +120,27 @@ pub async fn start_login(
         }
         None => default_target(&federation),
     };
-    let (provider, tested_by) = match query.test {
-        true => to_test(&federation, caller, &query).await?,
-        false => (find(&federation, &query).await?, None),
+    let (mut tested_by, mut known) = (None, None);
+    let provider = match (query.test, query.anew) {
+        (true, _) => {
+            let (provider, administrator) = to_test(&federation, caller, &query).await?;
+            tested_by = Some(administrator);
+            provider
+        }
+        (false, true) => {
+            let (provider, identity) = to_ask_anew(&federation, caller, &query).await?;
+            known = Some(identity);
+            provider
+        }
+        (false, false) => find(&federation, &query).await?,
     };
     let state = Token::random(&mut rand::rng());
-    let departure = protocol::depart(&federation, &provider, &state, query.email.as_deref()).await?;
+    let address = known.as_ref().and_then(|identity| identity.email.as_deref());
+    let asking = Asking { login_hint: address.or(query.email.as_deref()), anew: known.is_some() };
+    let departure = protocol::depart(&federation, &provider, &state, asking).await?;
 
-    let wish = Wish { redirect_uri: redirect_uri.clone(), client_state: query.state, tested_by };
+    let asked_anew = known.map(|identity| identity.user_id);
+    let wish = Wish { redirect_uri: redirect_uri.clone(), client_state: query.state, tested_by, asked_anew };
     let tx = platform.db.begin().await?;
     let browser = state::begin(&federation, &tx, &provider, &state, &departure.secrets, wish).await?;
     tx.commit().await?;
@@ -154,13 +174,26 @@ async fn to_test(
     federation: &Federation,
     caller: Option<Arc<Caller>>,
     query: &LoginQuery,
-) -> Result<(provider::Model, Option<UserId>)> {
+) -> Result<(provider::Model, UserId)> {
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     caller.session()?;
     let tenant = caller.require(Permission::SsoManage)?;
     let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "names what is to be tried out"))?;
     let provider = provider::find(federation.platform().db.read(), tenant, id).await?;
-    Ok((provider, Some(caller.user_id)))
+    Ok((provider, caller.user_id))
+}
+
+/// A provider that can vouch anew for the caller, and who they are there.
+async fn to_ask_anew(
+    federation: &Federation,
+    caller: Option<Arc<Caller>>,
+    query: &LoginQuery,
+) -> Result<(provider::Model, identity::Model)> {
+    let caller = caller.ok_or(ErrorCode::Unauthorized)?;
+    caller.session()?;
+    let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "names who is to ask anew"))?;
+    let mut vouching = proofs::vouching(federation, &caller).await?.into_iter();
+    vouching.find(|(provider, _)| provider.id == id).ok_or_else(|| ErrorCode::SsoNotConfigured.into())
 }
 
 /// The active provider that the query means; `SSO_NOT_CONFIGURED` where there is none.

@@ -6,11 +6,12 @@
 
 use axum::http::{HeaderMap, HeaderValue};
 use chrono::{DateTime, Duration, Utc};
-use rivergen_identity::cookies::SignInCookie;
+use rivergen_identity::{asked_anew::AskedAnew, cookies::SignInCookie};
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, Secret, SsoProviderId, Token, TokenHash, UserId};
 use rivergen_platform::{Transaction, vault::Sealed};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Federation, provider};
 
@@ -31,7 +32,7 @@ pub struct Model {
     pub state_hash: TokenHash,
     /// Of the cookie.
     pub browser_hash: TokenHash,
-    /// JSON: what the protocol must find again.
+    /// JSON: what the protocol must find again, and who is asked anew.
     pub sealed_secrets: Sealed,
     /// Where the browser goes in the end.
     pub redirect_uri: String,
@@ -51,6 +52,18 @@ pub struct Wish {
     pub redirect_uri: String,
     pub client_state: Option<String>,
     pub tested_by: Option<UserId>,
+    /// Who is to prove anew who they are.
+    pub asked_anew: Option<UserId>,
+}
+
+/// What is sealed with a state.
+#[derive(Serialize, Deserialize)]
+struct Sealing {
+    /// The protocol's: an object.
+    #[serde(flatten)]
+    secrets: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_anew: Option<UserId>,
 }
 
 /// Keeps a sign-in that begins under this state, and answers the value of its cookie.
@@ -65,7 +78,9 @@ pub async fn begin(
     let platform = federation.platform();
     let now = platform.clock.now();
     let browser = Token::random(&mut rand::rng());
-    let secrets = Secret::new(secrets.to_string());
+    let secrets = secrets.as_object().cloned().unwrap_or_default();
+    let sealing = Sealing { secrets, asked_anew: wish.asked_anew };
+    let secrets = Secret::new(serde_json::to_string(&sealing).map_err(Error::internal)?);
     let owner = provider.organization_id.into();
     let sealed = platform.vault.seal(tx, owner, SECRETS_CONTEXT, secrets.expose().as_bytes()).await?;
     ActiveModel {
@@ -106,11 +121,21 @@ impl Model {
         self.tested_by_user_id.is_some()
     }
 
-    /// What was given to [`begin`].
-    pub async fn secrets(&self, federation: &Federation) -> Result<Value> {
+    async fn opened(&self, federation: &Federation) -> Result<Sealing> {
         let owner = self.organization_id.into();
         let opened = federation.platform().vault.open(owner, SECRETS_CONTEXT, &self.sealed_secrets).await?;
         serde_json::from_slice(&opened).map_err(Error::internal)
+    }
+
+    /// What was given to [`begin`].
+    pub async fn secrets(&self, federation: &Federation) -> Result<Value> {
+        Ok(Value::Object(self.opened(federation).await?.secrets))
+    }
+
+    /// Whom the provider was to ask anew.
+    pub async fn asked_anew(&self, federation: &Federation) -> Result<Option<AskedAnew>> {
+        let person = self.opened(federation).await?.asked_anew;
+        Ok(person.map(|person| AskedAnew { person, at: self.created_at }))
     }
 
     fn is_of_browser(&self, headers: &HeaderMap) -> bool {

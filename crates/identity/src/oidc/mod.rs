@@ -128,6 +128,12 @@ pub struct Secrets {
     pub nonce: String,
 }
 
+/// Has a provider ask who somebody is, whoever is signed in there, and say when it did (OpenID Connect Core 1.0, section
+/// 3.1.2.1).
+pub fn asking_anew() -> [(&'static str, String); 2] {
+    [("prompt", "login".to_owned()), ("max_age", "0".to_owned())]
+}
+
 /// The provider's address with the state, a fresh nonce and the challenge for a fresh verifier.
 pub fn authorize(
     client: &Client,

@@ -6,6 +6,8 @@
 //! | not connected | verified, of an account here | `EMAIL_TAKEN`: they sign in to it and connect the provider there |
 //! | not connected | verified, of nobody | a new account, signed in |
 //! | not connected | not verified by the provider | a new account, and a mail that proves the address, as at sign-up |
+//!
+//! Where somebody is asked anew ([`AskedAnew`]), none comes in but them, and only where the provider did ask.
 
 use axum::http::HeaderMap;
 use rivergen_kernel::{Error, ErrorCode, Result, Token};
@@ -23,6 +25,7 @@ use utoipa::ToSchema;
 use super::{exchange::Profile, provider::Provider};
 use crate::{
     Identity,
+    asked_anew::AskedAnew,
     login::{self, Entrance, FactorRequired, SignedIn, VerificationRequired, Way},
     mails,
     one_time_token::{self, Purpose},
@@ -65,6 +68,7 @@ pub(super) struct Arrival<'a> {
     /// To make an account, and not to sign in to one.
     pub is_signup: bool,
     pub onward: Onward,
+    pub asked_anew: Option<AskedAnew>,
     pub origin: &'a RequestOrigin,
 }
 
@@ -103,12 +107,32 @@ pub(super) fn first_step(identity: &Identity) -> FirstStep {
 
 pub(super) async fn arrive(identity: &Identity, arrival: Arrival<'_>, headers: &HeaderMap) -> Result<Arrived> {
     let db = identity.platform.db.read();
-    match super::find(db, &arrival.provider.name, &arrival.profile.subject).await? {
+    let account = super::find(db, &arrival.provider.name, &arrival.profile.subject).await?;
+    if let Some(asked) = arrival.asked_anew {
+        hold_to(identity, &arrival, asked, account.as_ref()).await?;
+    }
+    match account {
         Some(_) if arrival.is_signup => Err(Error::new(ErrorCode::EmailTaken)
             .with_message("This account of the provider is connected to an account here; sign in instead.")),
         Some(account) => known(identity, arrival, account, headers).await,
         None => new(identity, arrival).await,
     }
+}
+
+/// Lets nobody pass but the person who was asked anew, and nobody at all where the provider does not say that it asked.
+async fn hold_to(
+    identity: &Identity,
+    arrival: &Arrival<'_>,
+    asked: AskedAnew,
+    account: Option<&super::Model>,
+) -> Result<()> {
+    let (code, reason) = match account.is_some_and(|account| account.user_id == asked.person) {
+        false => (ErrorCode::AnotherPerson, "somebody else than who was asked anew"),
+        true if asked.is_answered(arrival.profile.authenticated_at) => return Ok(()),
+        true => (ErrorCode::NotAskedAnew, "the provider does not say that it asked anew"),
+    };
+    refused(identity, arrival.provider, None, reason, arrival.origin).await?;
+    Err(code.into())
 }
 
 /// Signs in to the account that the provider's account is connected to.

@@ -57,8 +57,8 @@ pub struct CallbackAnswer {
 }
 
 errors! {
-    pub CallbackErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, EmailTaken, ValidationError, RateLimited;
-    pub FormErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidRequest, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, EmailTaken, ValidationError, RateLimited;
+    pub CallbackErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, AnotherPerson, NotAskedAnew, EmailTaken, ValidationError, RateLimited;
+    pub FormErrors: OauthAuthorizationFailed, MissingAuthorizationCode, InvalidState, InvalidRequest, InvalidProvider, ProviderNotConfigured, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, AnotherPerson, NotAskedAnew, EmailTaken, ValidationError, RateLimited;
     pub HandoverErrors: InvalidRequest, InvalidToken, UserDisabled, SsoRequired, ValidationError, RateLimited;
 }
 
@@ -194,6 +194,7 @@ async fn finish(
     }
     let begun = begun.spend(&identity.platform).await?;
     let profile = login::profile(identity, provider, code, &begun, ErrorCode::SocialLoginFailed, origin).await?;
+    let asked_anew = begun.asked_anew(&identity.platform).await?;
     let onward = if begun.redirect_to.is_some() { Onward::HandOver } else { Onward::SignIn };
     let arrival = Arrival {
         provider,
@@ -203,6 +204,7 @@ async fn finish(
         terms_version: begun.accepted_terms,
         is_signup: false,
         onward,
+        asked_anew,
         origin,
     };
     Ok(match arrival::arrive(identity, arrival, headers).await? {
@@ -238,6 +240,9 @@ pub struct HandoverRequest {
     /// From the query of the redirect target.
     #[garde(length(min = 1, max = 200))]
     pub handover_code: String,
+    /// Asks for the second factor on a trusted device as well: for what needs one that is fresh.
+    #[garde(skip)]
+    pub ask_second_factor: Option<bool>,
 }
 
 /// Exchange a handover code for the tokens that it stands for
@@ -264,7 +269,7 @@ pub async fn oauth_handover(
     }
     crate::login::require_federation(&identity, &user).await?;
     let step = arrival::first_step(&identity);
-    let way = Way::find(&identity, &user, &step, &headers).await?;
+    let way = Way::find(&identity, &user, &step, &headers).await?.asking_second_factor(request.ask_second_factor);
     let tx = platform.db.begin().await?;
     token.spend(&tx, now).await?;
     let details = json!({"method": "social", "provider": facts.provider});

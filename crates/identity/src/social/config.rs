@@ -56,6 +56,11 @@ pub enum ProviderKind {
 impl ProviderKind {
     /// Those that everybody knows: not to have credentials for one is another fault than a name that nobody has.
     pub const WELL_KNOWN: [&'static str; 4] = ["apple", "github", "google", "microsoft"];
+
+    /// Whether it says when it asked somebody who they are (`auth_time`). Google does not, and GitHub says nothing of the kind.
+    pub fn says_when_it_asked(self) -> bool {
+        matches!(self, Self::Microsoft | Self::Apple | Self::Oidc)
+    }
 }
 
 impl SocialConfig {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use openidconnect::{
     AccessToken, EndUserName, LocalizedClaim, OAuth2TokenResponse,
     core::{CoreTokenResponse, CoreUserInfoClaims},
@@ -28,6 +29,8 @@ pub(super) struct Profile {
     /// Whether the provider has verified the address; if not, it is used for nothing.
     pub email_verified: bool,
     pub display_name: Option<String>,
+    /// When the provider asked them who they are, where it says so.
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
 impl Profile {
@@ -37,7 +40,7 @@ impl Profile {
         }
         let email = email.and_then(|email| email_address::normalise(email, "email").ok());
         let email_verified = email.is_some() && verified == Some(true);
-        Ok(Self { subject, email, email_verified, display_name: name.and_then(presentable) })
+        Ok(Self { subject, email, email_verified, display_name: name.and_then(presentable), authenticated_at: None })
     }
 
     /// A name that came beside the code, where the provider itself gave none.
@@ -82,15 +85,17 @@ async fn of_id_token(
     let IdToken { claims, client, .. } =
         IdToken::check(platform, &provider.discovery, tokens, nonce, client, renew).await?;
     let subject = claims.subject().to_string();
+    let authenticated_at = claims.auth_time();
+    let dated = |profile: Profile| Profile { authenticated_at, ..profile };
     if let Some(email) = claims.email() {
-        return Profile::new(subject, Some(email), claims.email_verified(), first_name(claims.name()));
+        return Profile::new(subject, Some(email), claims.email_verified(), first_name(claims.name())).map(dated);
     }
     let Ok(request) = client.user_info(tokens.access_token().clone(), Some(claims.subject().clone())) else {
-        return Profile::new(subject, None, None, first_name(claims.name()));
+        return Profile::new(subject, None, None, first_name(claims.name())).map(dated);
     };
     let info: CoreUserInfoClaims = request.request_async(http).await?;
     let name = first_name(info.name()).or(first_name(claims.name()));
-    Profile::new(subject, info.email().map(|email| email.as_str()), info.email_verified(), name)
+    Profile::new(subject, info.email().map(|email| email.as_str()), info.email_verified(), name).map(dated)
 }
 
 fn first_name(name: Option<&LocalizedClaim<EndUserName>>) -> Option<&str> {

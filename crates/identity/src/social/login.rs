@@ -43,8 +43,8 @@ pub struct OauthRequest {
 }
 
 errors! {
-    pub LoginErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, EmailTaken, ValidationError, RateLimited;
-    pub SignupErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialSignupFailed, Forbidden, EmailTaken, ValidationError, RateLimited;
+    pub LoginErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialLoginFailed, Forbidden, UserDisabled, SsoRequired, AnotherPerson, NotAskedAnew, EmailTaken, ValidationError, RateLimited;
+    pub SignupErrors: InvalidRequest, InvalidProvider, ProviderNotConfigured, InvalidState, SocialSignupFailed, Forbidden, AnotherPerson, NotAskedAnew, EmailTaken, ValidationError, RateLimited;
 }
 
 /// Log in with an authorization code from a social provider
@@ -89,6 +89,7 @@ async fn finish(
     let begun = state::take(&identity.platform, &provider.name, &request.state, None).await?;
     let failed = if is_signup { ErrorCode::SocialSignupFailed } else { ErrorCode::SocialLoginFailed };
     let profile = profile(identity, provider, request.code, &begun, failed, origin).await?;
+    let asked_anew = begun.asked_anew(&identity.platform).await?;
     let arrival = Arrival {
         provider,
         profile,
@@ -97,6 +98,7 @@ async fn finish(
         terms_version: request.terms_version.or(begun.accepted_terms),
         is_signup,
         onward: Onward::SignIn,
+        asked_anew,
         origin,
     };
     match arrival::arrive(identity, arrival, headers).await? {

@@ -37,9 +37,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use config::SocialConfig;
 pub use provider::Providers;
+pub use start::OauthProvider;
 
 use crate::Identity;
 use exchange::Profile;
+use provider::Provider;
 
 /// Sign-ins with a provider that one address begins.
 const START_BY_IP: Rule = Rule::new("oauth_start_by_ip", 60, Duration::from_secs(600));
@@ -74,6 +76,13 @@ async fn accounts_of(db: &impl ConnectionTrait, user_id: UserId) -> Result<Vec<M
 /// The providers that a person has connected.
 pub async fn providers_of(db: &impl ConnectionTrait, user_id: UserId) -> Result<Vec<String>> {
     Ok(accounts_of(db, user_id).await?.into_iter().map(|row| row.provider).collect())
+}
+
+/// The connected providers that can ask the person anew who they are: those of today that say when they asked.
+pub async fn that_ask_anew(identity: &Identity, user_id: UserId) -> Result<Vec<OauthProvider>> {
+    let connected = providers_of(identity.platform.db.read(), user_id).await?;
+    let can = |provider: &&Provider| connected.contains(&provider.name) && provider.config.kind.says_when_it_asked();
+    Ok(identity.social.all().filter(can).map(OauthProvider::from).collect())
 }
 
 /// Whether the person can sign in with a provider: one that this server still has credentials for.

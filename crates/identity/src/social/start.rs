@@ -1,7 +1,8 @@
 //! `GET /api/v1/auth/oauth/providers` and `GET /api/v1/auth/oauth/{provider}/url`: what there is to sign in with, and
 //! the address at the provider that a sign-in begins at.
 //!
-//! Called with a token, the sign-in that begins connects the provider to the caller's account and does nothing else.
+//! Called with a token, the sign-in that begins connects the provider to the caller's account and does nothing else; or, with
+//! `anew`, it proves that the caller is who they are, and signs in nobody else.
 
 use axum::{
     extract::State,
@@ -10,7 +11,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{Error, ErrorCode, Result, Token};
+use rivergen_kernel::{Caller, Error, ErrorCode, Result, Token, UserId};
 use rivergen_platform::{
     errors,
     http::{Envelope, MaybeSignedIn, Path, Query, Reply, RequestOrigin},
@@ -40,6 +41,16 @@ pub struct OauthProvider {
     pub kind: ProviderKind,
 }
 
+impl From<&Provider> for OauthProvider {
+    fn from(provider: &Provider) -> Self {
+        Self {
+            provider: provider.name.clone(),
+            display_name: provider.display_name().to_owned(),
+            kind: provider.config.kind,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OauthProviders {
     pub providers: Vec<OauthProvider>,
@@ -55,12 +66,7 @@ errors! {
 #[utoipa::path(get, path = "/api/v1/auth/oauth/providers", tag = "authentication", security(()),
     responses((status = 200, description = "Those that this server has credentials for", body = Envelope<OauthProviders>), ProvidersErrors))]
 pub async fn list_oauth_providers(State(identity): State<Identity>) -> Result<Reply<OauthProviders>> {
-    let shown = |provider: &Provider| OauthProvider {
-        provider: provider.name.clone(),
-        display_name: provider.display_name().to_owned(),
-        kind: provider.config.kind,
-    };
-    let providers: Vec<_> = identity.social.all().map(shown).collect();
+    let providers: Vec<_> = identity.social.all().map(OauthProvider::from).collect();
     let total = providers.len();
     Ok(Reply::ok(OauthProviders { providers, total }, "Providers."))
 }
@@ -83,6 +89,11 @@ pub struct UrlQuery {
     agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]
     terms_version: Option<String>,
+    /// For somebody who is signed in: the provider asks them anew who they are, whatever it knows, and says when it did; whoever
+    /// comes back must be them, by the account that they have connected. The session that it ends with is a fresh proof.
+    #[garde(skip)]
+    #[serde(default)]
+    anew: bool,
 }
 
 /// What a front end is given.
@@ -92,7 +103,7 @@ pub enum Deliver {
     /// `handover_code`, which `/api/v1/auth/oauth/handover` exchanges for the tokens. The default.
     Handover,
     /// The provider's `code` and the server's `state`, for `oauth/login`, `oauth/signup` or `social-accounts`; so it
-    /// is always for a caller who is signed in.
+    /// is always for a caller who connects an account.
     Code,
 }
 
@@ -126,19 +137,22 @@ pub async fn get_oauth_url(
     if let Some(caller) = &caller {
         caller.session()?;
     }
-    let wish = wish(&identity, query, caller.map(|caller| caller.user_id))?;
+    let asked_anew = query.anew.then(|| may_ask_anew(provider, caller.as_deref())).transpose()?;
+    let connects = caller.filter(|_| asked_anew.is_none()).map(|caller| caller.user_id);
+    let wish = Wish { asked_anew, ..wish(&identity, query, connects)? };
     let unreachable = |failure: Failure| {
         failure.coded(ErrorCode::ServiceUnavailable).with_message("The provider cannot be reached; try again later.")
     };
     let (client, _) = provider.client(platform).await.map_err(unreachable)?;
     let state = Token::random(&mut rand::rng());
     // Apple sends name and address in no other way.
-    let posted = [("response_mode", "form_post".to_owned())];
-    let extra = if provider.posts_its_answer() { &posted[..] } else { &[] };
-    let (oauth_url, secrets) = oidc::authorize(&client, &state, provider.scopes(), extra);
+    let posted = provider.posts_its_answer().then(|| ("response_mode", "form_post".to_owned()));
+    let anew = wish.asked_anew.map(|_| oidc::asking_anew());
+    let extra: Vec<_> = posted.into_iter().chain(anew.into_iter().flatten()).collect();
+    let (oauth_url, secrets) = oidc::authorize(&client, &state, provider.scopes(), &extra);
 
     let tx = platform.db.begin().await?;
-    let browser = state::begin(platform, &tx, &name, &state, &secrets, wish).await?;
+    let browser = state::begin(platform, &tx, &name, &state, secrets, wish).await?;
     tx.commit().await?;
     let cookie = state::cookie(provider, &state, &browser, &platform.public_url)?;
     let expires_at = platform.clock.now() + state::LIFETIME;
@@ -146,7 +160,16 @@ pub async fn get_oauth_url(
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Reply::ok(answer, "Open the address to sign in.")))
 }
 
-fn wish(identity: &Identity, query: UrlQuery, user_id: Option<rivergen_kernel::UserId>) -> Result<Wish> {
+/// The caller, where this provider can show that it has just asked them.
+fn may_ask_anew(provider: &Provider, caller: Option<&Caller>) -> Result<UserId> {
+    let caller = caller.ok_or(ErrorCode::Unauthorized)?;
+    match provider.config.kind.says_when_it_asked() {
+        true => Ok(caller.user_id),
+        false => Err(Error::invalid_field("anew", "this provider does not say when it asked somebody who they are")),
+    }
+}
+
+fn wish(identity: &Identity, query: UrlQuery, user_id: Option<UserId>) -> Result<Wish> {
     let target = |address: String| {
         let refused = || Error::invalid_field("redirect_to", "is not an address that this server sends browsers to");
         identity.social.config.target(&address).map(String::from).ok_or_else(refused)
@@ -164,5 +187,6 @@ fn wish(identity: &Identity, query: UrlQuery, user_id: Option<rivergen_kernel::U
         delivers_code: query.deliver == Some(Deliver::Code) || user_id.is_some(),
         accepted_terms,
         user_id,
+        asked_anew: None,
     })
 }

@@ -1,7 +1,7 @@
 //! A sign-in that is on its way through the provider: made by this server, good for ten minutes and for one return.
 //!
-//! The state is random and kept as its hash; what it stands for (the PKCE verifier and the nonce, sealed; where the
-//! browser goes in the end; who connects an account) never leaves this server. A cookie of the browser that it was made
+//! The state is random and kept as its hash; what it stands for (the PKCE verifier, the nonce and who is asked anew, sealed;
+//! where the browser goes in the end; who connects an account) never leaves this server. A cookie of the browser that it was made
 //! for is bound to it, so a link that somebody else began signs nobody in.
 
 use axum::http::{HeaderMap, HeaderValue};
@@ -12,12 +12,13 @@ use rivergen_platform::{
     vault::{Owner, Sealed},
 };
 use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*};
+use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
-use crate::{cookies::SignInCookie, oidc::Secrets};
+use crate::{asked_anew::AskedAnew, cookies::SignInCookie, oidc::Secrets};
 
 pub(super) const LIFETIME: Duration = Duration::minutes(10);
-/// What the vault seals the verifier and the nonce for.
+/// What the vault seals them for.
 const SECRETS_CONTEXT: &str = "social_states.secrets";
 const COOKIE: SignInCookie = SignInCookie { prefix: "rivergen_oauth_", path: "/api/v1/auth/oauth" };
 
@@ -32,7 +33,7 @@ pub struct Model {
     pub provider: String,
     /// Of the cookie.
     pub browser_hash: TokenHash,
-    /// PKCE verifier and nonce.
+    /// JSON: the PKCE verifier, the nonce, and who is asked anew.
     pub sealed_secrets: Sealed,
     /// What the client wants back.
     pub client_state: Option<String>,
@@ -58,6 +59,17 @@ pub(super) struct Wish {
     pub delivers_code: bool,
     pub accepted_terms: Option<String>,
     pub user_id: Option<UserId>,
+    /// Who is to prove anew who they are.
+    pub asked_anew: Option<UserId>,
+}
+
+/// What is sealed with a state.
+#[derive(Serialize, Deserialize)]
+struct Sealing {
+    #[serde(flatten)]
+    secrets: Secrets,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_anew: Option<UserId>,
 }
 
 /// Keeps a sign-in that begins, and answers its state and the value of its cookie.
@@ -66,12 +78,13 @@ pub(super) async fn begin(
     tx: &Transaction,
     provider: &str,
     state: &Token,
-    secrets: &Secrets,
+    secrets: Secrets,
     wish: Wish,
 ) -> Result<Token> {
     let now = platform.clock.now();
     let browser = Token::random(&mut rand::rng());
-    let secrets = Secret::new(serde_json::to_string(secrets).map_err(Error::internal)?);
+    let sealing = Sealing { secrets, asked_anew: wish.asked_anew };
+    let secrets = Secret::new(serde_json::to_string(&sealing).map_err(Error::internal)?);
     let sealed = platform.vault.seal(tx, Owner::System, SECRETS_CONTEXT, secrets.expose().as_bytes()).await?;
     ActiveModel {
         state_hash: Set(state.hash()),
@@ -118,9 +131,19 @@ impl Model {
         if deleted.rows_affected == 1 { Ok(self) } else { Err(ErrorCode::InvalidState.into()) }
     }
 
-    pub(super) async fn secrets(&self, platform: &Platform) -> Result<Secrets> {
+    async fn opened(&self, platform: &Platform) -> Result<Sealing> {
         let opened = platform.vault.open(Owner::System, SECRETS_CONTEXT, &self.sealed_secrets).await?;
         serde_json::from_slice(&opened).map_err(Error::internal)
+    }
+
+    pub(super) async fn secrets(&self, platform: &Platform) -> Result<Secrets> {
+        Ok(self.opened(platform).await?.secrets)
+    }
+
+    /// Whom the provider was to ask anew.
+    pub(super) async fn asked_anew(&self, platform: &Platform) -> Result<Option<AskedAnew>> {
+        let person = self.opened(platform).await?.asked_anew;
+        Ok(person.map(|person| AskedAnew { person, at: self.created_at }))
     }
 
     /// Whether the request comes from the browser that the sign-in was begun in.

@@ -1,5 +1,6 @@
 //! `POST /api/v1/oauth/authorize` and `GET /api/v1/oauth/app-info`: for a front end that asks the person itself and sends the
-//! browser back itself. It is the person's own session that decides, never a token.
+//! browser back itself. It is the person's own session that decides, never a token. `GET /api/v1/oauth/branding` is for the
+//! console, to which the sign-in page of a request leads.
 
 use std::sync::Arc;
 
@@ -10,11 +11,14 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Query, Reply, RequestOrigin, SignedIn},
 };
-use rivergen_tenancy::organization::branding::Branding;
+use rivergen_tenancy::organization::branding::{
+    Branding,
+    read::{READS, SignInBranding},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Decider, Place, decision};
+use super::{Decider, Place, arrival, decision, sign_in};
 use crate::{
     Oauth,
     application::{known::Client, logo},
@@ -74,6 +78,7 @@ pub struct AuthorizeAnswer {
 errors! {
     pub AuthorizeErrors: OauthInvalidClient, OauthInvalidRedirectUri, OauthInvalidScope, OauthInvalidRequest, InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError;
     pub InfoErrors: OauthInvalidClient, OauthInvalidRedirectUri, OauthInvalidScope, ValidationError, RateLimited;
+    pub LookErrors: ValidationError, RateLimited;
 }
 
 /// In the envelope, and without an address to go to.
@@ -212,4 +217,32 @@ pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>
         branding: place.branding,
     };
     Ok(Reply::ok(info, "The application."))
+}
+
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LookQuery {
+    /// What the sign-in page of the request hands on to `/connect` of the console.
+    #[garde(length(max = 32768))]
+    #[param(example = "dG89JTJGb2F1dGgl…")]
+    request: String,
+}
+
+/// Read how the sign-in page looks on the way to an application
+#[utoipa::path(get, path = "/api/v1/oauth/branding", tag = "oauth2", security(()), params(LookQuery),
+    responses((status = 200, description = "Name, colour and picture of the application's organization; all `null` where the request is none that would ask somebody, or where the organization has set nothing", body = Envelope<SignInBranding>), LookErrors))]
+pub async fn sign_in_look(
+    State(oauth): State<Oauth>,
+    origin: RequestOrigin,
+    Query(query): Query<LookQuery>,
+) -> Result<Reply<SignInBranding>> {
+    oauth.platform().limits.check(&READS, &origin.limit_key())?;
+    let place = match arrival::handed_on(&query.request) {
+        Ok(said) => Place::of_pending(&oauth, &sign_in::came_from(&said)).await?,
+        Err(_) => None,
+    };
+    let look = place.filter(|place| !place.branding.is_plain());
+    let look =
+        look.map(|place| SignInBranding { organization_name: Some(place.organization), branding: place.branding });
+    Ok(Reply::ok(look.unwrap_or_default(), "How the sign-in page looks."))
 }

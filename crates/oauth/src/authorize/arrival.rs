@@ -37,6 +37,12 @@ pub(super) fn address(back: &Back<'_>) -> String {
     format!("/connect?request={}", URL_SAFE_NO_PAD.encode(said.finish()))
 }
 
+/// What the page handed on, as [`address`] wrote it.
+pub(super) fn handed_on(request: &str) -> Result<Parameters> {
+    let unreadable = |_| OauthError::new(Code::InvalidRequest, "The request cannot be read.");
+    Parameters::parse(&URL_SAFE_NO_PAD.decode(request).map_err(unreadable)?)
+}
+
 /// Where the browser goes on.
 #[derive(Debug, Serialize)]
 struct Arrived {
@@ -56,9 +62,7 @@ pub(super) async fn arrive(
     let Some(Shown::Bearer(token)) = Shown::of(&headers) else { return Err(unknown()) };
     let caller = oauth.authenticator.authenticate(token, origin.ip).await?;
     caller.session().map_err(|_| unknown())?;
-    let unreadable = |_| OauthError::new(Code::InvalidRequest, "The request cannot be read.");
-    let said = URL_SAFE_NO_PAD.decode(form.0.require("request")?).map_err(unreadable)?;
-    let said = Parameters::parse(&said)?;
+    let said = handed_on(form.0.require("request")?)?;
     let back = sign_in::came_from(&said);
     let location = match back.since {
         None => sign_in::address(back.to, back.query),

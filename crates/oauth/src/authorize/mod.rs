@@ -48,7 +48,10 @@ use crate::{
 };
 
 pub(crate) fn operations() -> OpenApiRouter<Oauth> {
-    OpenApiRouter::new().routes(routes!(api::authorize)).routes(routes!(api::app_info))
+    OpenApiRouter::new()
+        .routes(routes!(api::authorize))
+        .routes(routes!(api::app_info))
+        .routes(routes!(api::sign_in_look))
 }
 
 pub(crate) fn protocol() -> OpenApiRouter<Oauth> {
@@ -150,6 +153,17 @@ impl Place {
             Ok(client) => Self::find(oauth, Tenant::on_behalf_of(client.row.organization_id), None).await.map(Some),
             Err(error) if error.code == ErrorCode::ApplicationNotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The same where the page to come back to would ask somebody: of a request that is good, and of no other. So nobody shows
+    /// how an organization looks to a person whom no application of it waits for.
+    pub async fn of_pending(oauth: &Oauth, back: &page::Back<'_>) -> rivergen_kernel::Result<Option<Self>> {
+        let parameters = Parameters::parse(back.query.as_bytes()).unwrap_or_default();
+        match Request::read(oauth, &parameters).await {
+            Ok(_) => Self::of_request(oauth, back).await,
+            Err(Refusal::Failed(error)) => Err(error),
+            Err(Refusal::Page(_) | Refusal::Redirect { .. }) => Ok(None),
         }
     }
 }

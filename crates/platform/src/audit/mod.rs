@@ -20,6 +20,7 @@
 pub mod actions;
 mod chain;
 mod export;
+mod kind;
 mod offline;
 pub mod streams;
 mod verify;
@@ -36,6 +37,7 @@ use sha2::{Digest, Sha256};
 
 pub use chain::{Break, BreakReason, Extent, Head};
 pub use export::{MEDIA_TYPE, Rows, export, head};
+pub use kind::TargetKind;
 pub use offline::{ExportReport, Fault, FaultReason, verify_export};
 pub use verify::{Report, chains, verify};
 
@@ -150,7 +152,7 @@ pub struct AuditRecord {
     pub actor: Actor,
     /// `subject.verb`: `"auth.login"`, `"data_source.create"`.
     pub action: &'static str,
-    /// Kind and id of what it was done to.
+    /// Kind and id of what it was done to; the kind is one of [`TargetKind`].
     pub target: Option<(&'static str, String)>,
     pub outcome: Outcome,
     /// Whatever helps an auditor: what changed, why it was refused. No secrets.
@@ -165,6 +167,7 @@ impl AuditRecord {
     }
 
     pub fn target(mut self, kind: &'static str, id: impl ToString) -> Self {
+        debug_assert!(TargetKind::ALL.iter().any(|known| known.as_str() == kind), "no kind of the catalogue: {kind}");
         self.target = Some((kind, id.to_string()));
         self
     }

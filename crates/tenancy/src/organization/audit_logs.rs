@@ -16,7 +16,7 @@ use garde::Validate;
 use rivergen_kernel::{Error, OrganizationId, Permission, Result, Tenant, UserId};
 use rivergen_platform::{
     audit::{
-        self, Actor, AuditRecord, Chain, Extent, Rows, actions,
+        self, Actor, AuditRecord, Chain, Extent, Rows, TargetKind, actions,
         log::{Column, Entity, Model, about},
     },
     db::{TenantScope, begins_with},
@@ -43,8 +43,8 @@ pub struct AuditQuery {
     pub limit: Option<u64>,
     /// Who did it.
     pub actor_id: Option<UserId>,
-    /// What it was done to: `role`, `policy`, … With a `user` come the roles that they were given and that were taken
-    /// from them.
+    /// What it was done to: `role`, `policy`, …, one of the `target_types` of the answer. With a `user` come the roles that they
+    /// were given and that were taken from them.
     #[garde(inner(length(max = 100)))]
     pub target_type: Option<String>,
     /// Goes with `target_type`.
@@ -219,6 +219,8 @@ pub struct AuditEntries {
     /// For the next page; `null` on the last one.
     #[schema(examples("1041"))]
     pub next_cursor: Option<String>,
+    /// All that the records of an organization can be about: what `target_type` takes.
+    pub target_types: Vec<TargetKind>,
     pub message: &'static str,
 }
 
@@ -274,7 +276,8 @@ async fn page(
     tx.commit().await?;
     let message = "What happened in the organization.";
     let entries = rows.into_iter().map(AuditEntry::from).collect();
-    Ok(Reply::ok(AuditEntries { entries, next_cursor, message }, message))
+    let target_types = TargetKind::of_organizations().collect();
+    Ok(Reply::ok(AuditEntries { entries, next_cursor, target_types, message }, message))
 }
 
 async fn export(

@@ -18,6 +18,7 @@ use crate::roles::{PATH, custom, give};
 on_both_databases! {
     the_newest_come_first_page_by_page;
     they_are_found_by_actor_action_object_and_time;
+    what_they_can_be_about_is_told;
     with_a_user_come_the_roles_that_they_got_and_lost;
     readers_of_the_log_alone_and_of_their_own;
     actions_that_begin_alike_are_found_and_no_others;
@@ -70,6 +71,19 @@ async fn they_are_found_by_actor_action_object_and_time(server: &Server) {
     assert_eq!((entry["actor_id"].as_i64(), entry["actor_type"].as_str()), (Some(acme.owner.id), Some("user")));
     assert_eq!((entry["ip"].as_str(), entry["outcome"].as_str()), (Some("127.0.0.1"), Some("success")));
     assert!(entry["at"].as_str().unwrap().ends_with('Z') && entry["details"].is_object());
+}
+
+async fn what_they_can_be_about_is_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let page = acme.admin.client.get(&path(&acme, "limit=500")).await.ok();
+    let kinds: Vec<&str> = page["target_types"].as_array().unwrap().iter().map(|kind| kind.as_str().unwrap()).collect();
+    assert!(kinds.is_sorted() && ["data_source", "role", "user"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
+    // What is recorded of an account alone is in no organization's log.
+    assert!(!kinds.contains(&"mfa_method"), "{kinds:?}");
+    for entry in entries(&page) {
+        let kind = &entry["target_type"];
+        assert!(kind.is_null() || kinds.contains(&kind.as_str().unwrap()), "{entry}");
+    }
 }
 
 async fn with_a_user_come_the_roles_that_they_got_and_lost(server: &Server) {

@@ -1,12 +1,16 @@
-//! How the sign-in pages of an organization look: its setting, `GET /api/v1/auth/branding`, and where else it is told.
+//! How the sign-in pages of an organization look: its setting, `GET /api/v1/auth/branding`, `GET /api/v1/oauth/branding`, and
+//! where else it is told.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rivergen_tests::{Organization, PASSWORD, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use crate::{
     invitations::{invite, preview_path, token},
-    oauth::{App, Browser, CALLBACK, Pkce, form},
+    oauth::{App, Browser, CALLBACK, Pkce, form, text},
     scim::prove_domain,
 };
 
@@ -17,6 +21,7 @@ on_both_databases! {
     a_visitor_learns_them_by_the_proved_domain_alone;
     whoever_is_invited_sees_them;
     pages_of_applications_wear_them;
+    the_sign_in_on_the_way_to_an_application_wears_them;
     they_are_not_to_be_asked_for_without_end with "[limits]\nenabled = true\n[limits.rules]\nbranding_by_ip = { limit = 3, per_seconds = 600 }";
 }
 
@@ -177,9 +182,62 @@ async fn pages_of_applications_wear_them(server: &Server) {
     assert_eq!(info["branding"], json!({"accent_color": "#ffd400", "logo": png()}));
 }
 
+async fn the_sign_in_on_the_way_to_an_application_wears_them(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let (app, other) = (App::new(server, &acme).await, App::new(server, &globex).await);
+    let pkce = Pkce::new();
+    // What the page there hands on.
+    let look = async |to: &str, query: &str| {
+        let said = URL_SAFE_NO_PAD.encode(form(&[("to", to), ("continue", query)]));
+        let path = format!("/api/v1/oauth/branding?{}", form(&[("request", &said)]));
+        server.anonymous().get(&path).await.ok()
+    };
+    let plain: Value = serde_json::from_str(PLAIN).unwrap();
+    let good = app.request(&pkce, &[]);
+    assert_eq!(look("/oauth/authorize", &good).await, plain);
+    let branding = json!({"accent_color": "#0b7285", "logo": png()});
+    set(&acme, branding.clone()).await;
+    let found = json!({"organization_name": "Acme", "branding": branding});
+    assert_eq!(look("/oauth/authorize", &good).await, found);
+    assert_eq!(look("/oauth/authorize", &app.request(&pkce, &[("prompt", "login")])).await, found);
+    // Of a request that was sent beforehand as well.
+    let pushed = [
+        ("response_type", "code"),
+        ("redirect_uri", CALLBACK),
+        ("scope", "openid read"),
+        ("code_challenge", pkce.challenge.as_str()),
+        ("code_challenge_method", "S256"),
+    ];
+    let pushed = app.post("/oauth/par", &pushed).await;
+    assert_eq!(pushed.status, 201, "{}", pushed.body);
+    let reference = text(&pushed.body, "request_uri");
+    let beforehand = form(&[("client_id", app.client_id.as_str()), ("request_uri", reference)]);
+    assert_eq!(look("/oauth/authorize", &beforehand).await, found);
+
+    // Nobody else's page looks so: of another application, of a request that would be refused, and of none.
+    let elsewhere = ("redirect_uri", "https://evil.example/callback");
+    for (to, query) in [
+        ("/oauth/authorize", other.request(&pkce, &[])),
+        ("/oauth/authorize", app.request(&pkce, &[elsewhere])),
+        ("/oauth/authorize", app.request(&pkce, &[("code_challenge", "")])),
+        ("/oauth/authorize", app.request(&pkce, &[("client_id", "nobody")])),
+        ("/oauth/authorize", form(&[("client_id", app.client_id.as_str())])),
+        ("/oauth/authorize", form(&[("client_id", other.client_id.as_str()), ("request_uri", reference)])),
+        ("/oauth/device", good),
+    ] {
+        assert_eq!(look(to, &query).await, plain, "{to} {query}");
+    }
+    let anonymous = server.anonymous();
+    assert_eq!(anonymous.get("/api/v1/oauth/branding?request=nonsense").await.ok(), plain);
+    anonymous.get("/api/v1/oauth/branding").await.error(422, "VALIDATION_ERROR");
+    let long = format!("/api/v1/oauth/branding?request={}", "a".repeat(32_769));
+    anonymous.get(&long).await.invalid("request");
+}
+
 async fn they_are_not_to_be_asked_for_without_end(server: &Server) {
     for _ in 0..3 {
         shown(server, "acme.example").await;
     }
     server.anonymous().get("/api/v1/auth/branding?organization=acme.example").await.error(429, "RATE_LIMITED");
+    server.anonymous().get("/api/v1/oauth/branding?request=x").await.error(429, "RATE_LIMITED");
 }

@@ -1,9 +1,10 @@
 //! Single sign-on through an organization's OpenID provider: `/api/v1/sso/…`, against a real one on this machine and against
 //! one that lies. [`providers`] is how they are set up, [`login`] the way there and back, [`admission`] who may come in,
-//! [`attacks`] who may not, [`logout`] the end.
+//! [`attacks`] who may not, [`anew`] a fresh proof, [`logout`] the end.
 
 mod abac;
 mod admission;
+mod anew;
 mod attacks;
 pub mod enforced;
 mod login;

@@ -20,6 +20,7 @@ on_both_backends! {
     a_session_lives_no_longer_than_the_provider_says;
     a_sign_out_here_ends_the_providers_session;
     a_provider_is_tried_out_before_it_is_active;
+    a_provider_asks_somebody_anew;
 }
 
 /// A running foreign provider; a test without it passes by.
@@ -521,5 +522,29 @@ async fn a_session_lives_no_longer_than_the_provider_says(backend: Backend) {
     world.server.clock().advance(chrono::Duration::minutes(11));
     assert_eq!(world.person(&fresh).get("/api/v1/auth/me").await.status, 401);
     refresh(&fresh).await.error(401, "INVALID_REFRESH_TOKEN");
+    world.stop().await;
+}
+
+async fn a_provider_asks_somebody_anew(backend: Backend) {
+    let idp = idp!();
+    let world = World::start(backend).await;
+    let provider = connect(&world, &world.acme, &idp, json!({})).await;
+    let ada = "user=ada&email=viewer@acme.example";
+    let browser = world.browser();
+    let form = at_provider(&world, &browser, provider, &idp, ada).await;
+    assert_eq!(form["anew"], false);
+    let person = world.person(&world.enter(post(&browser, &form).await).await);
+
+    let ask = async |how: &str| {
+        let address = world.ask_anew(&browser, provider, &person).await;
+        let form = idp.visit(&address, how).await;
+        assert_eq!(form["anew"], true);
+        post(&browser, &form).await
+    };
+    let proved = world.enter(ask(ada).await).await;
+    assert_eq!(proved["user"]["id"], world.acme.viewer.id);
+    // It knew them still, and asked nobody.
+    ask(&format!("{ada}&signed_in_ago=3600")).await.error(403, "NOT_ASKED_ANEW");
+    ask("user=grace&email=viewer@acme.example").await.error(403, "ANOTHER_PERSON");
     world.stop().await;
 }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/sso/enforcement/enforce/{organization_id}` and `GET …/status/{organization_id}`
 
 use chrono::Duration;
-use rivergen_tests::{PASSWORD, Server, eventually, on_both_databases};
+use rivergen_tests::{PASSWORD, Person, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{Ready, path};
@@ -11,6 +11,7 @@ on_both_databases! {
     an_organization_that_set_nothing_is_off;
     what_is_wrong_is_named;
     only_who_is_ready_may_require_it;
+    only_the_provider_proves_anew_who_must_come_in_through_it;
     a_trial_changes_nothing;
     after_the_grace_nobody_comes_in_without_it;
     at_once_sessions_end_at_once;
@@ -104,6 +105,22 @@ async fn only_who_is_ready_may_require_it(server: &Server) {
     }
     assert!(server.mailbox().to(&acme.viewer.email).iter().all(|mail| !mail.subject.contains("rules")));
     assert_eq!(server.audited("sso_enforcement.change", "success").await, 1);
+}
+
+async fn only_the_provider_proves_anew_who_must_come_in_through_it(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    let acme = &ready.acme;
+    enforced::link(server, acme, &acme.developer, json!([])).await;
+    enforced::federate(server, acme, &acme.developer).await;
+    let proofs = async |person: &Person| {
+        let ways = person.client.get("/api/v1/auth/proofs").await.ok();
+        (ways["password"].as_bool().unwrap(), ways["sso"].as_array().unwrap().len())
+    };
+    assert_eq!(proofs(&acme.developer).await, (true, 1));
+    ready.enforce(json!({"sso_mode": "required", "grace_period_days": 0})).await;
+    assert_eq!(proofs(&acme.developer).await, (false, 1));
+    // Who is exempt comes in by the password, and proves themselves by it.
+    assert_eq!(proofs(&ready.owner).await, (true, 1));
 }
 
 async fn a_trial_changes_nothing(server: &Server) {

@@ -2,7 +2,8 @@
 //!
 //! Both are settings of the organization; the picture is kept in a table of its own ([`logo`]), so that nothing else that reads
 //! an organization carries it along. Whoever is not signed in learns of them only where they know the organization already:
-//! by its proved domain ([`read`]), from the link of an invitation, and from an application of it that asks them.
+//! by its proved domain ([`read`]), from the link of an invitation, and from an application of it that asks them, or waits for
+//! them to sign in.
 
 mod color;
 pub mod logo;

@@ -22,7 +22,7 @@ use super::Branding;
 use crate::{Tenancy, domain, organization};
 
 /// Pages that are opened from one address, behind which a whole office may sit.
-const READS: Rule = Rule::new("branding_by_ip", 300, Duration::from_secs(600));
+pub const READS: Rule = Rule::new("branding_by_ip", 300, Duration::from_secs(600));
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -1,7 +1,9 @@
 //! Social login, against a real OpenID provider on this machine: `/api/v1/auth/oauth/…` and
-//! `/api/v1/auth/social-accounts`. [`accounts`] is about whom one becomes by it, [`flow`] about the way there.
+//! `/api/v1/auth/social-accounts`. [`accounts`] is about whom one becomes by it, [`flow`] about the way there, [`anew`] about a
+//! fresh proof.
 
 mod accounts;
+mod anew;
 mod flow;
 
 use rivergen_tests::{

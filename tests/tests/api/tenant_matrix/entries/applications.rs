@@ -43,6 +43,7 @@ pub const ENTRIES: &[Entry] = &[
         |_| json!({"client_id": "nobody", "redirect_uri": "https://x.example/", "approve": true}),
     ),
     entry("GET /api/v1/oauth/app-info", PublicRefusing("VALIDATION_ERROR"), nothing),
+    entry("GET /api/v1/oauth/branding", PublicRefusing("VALIDATION_ERROR"), nothing),
     entry("GET /api/v1/oauth/connected-applications", Members, nothing),
     entry("DELETE /api/v1/oauth/connected-applications/{app_id}", MembersRefusing("application_not_found"), nothing),
     entry("GET /oauth/authorize", Protocol("invalid_client"), nothing),

@@ -18,6 +18,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("GET /api/v1/auth/oauth/{provider}/callback", PublicRefusing("MISSING_AUTHORIZATION_CODE"), nothing),
     entry("POST /api/v1/auth/oauth/{provider}/callback", PublicRefusing("INVALID_REQUEST"), nothing),
     entry("POST /api/v1/auth/oauth/handover", PublicRefusing("INVALID_TOKEN"), |_| json!({"handover_code": "x"})),
+    entry("GET /api/v1/auth/proofs", Members, nothing),
     entry("GET /api/v1/auth/social-accounts", Members, nothing),
     entry("POST /api/v1/auth/social-accounts/{provider}", MembersRefusing("INVALID_STATE"), |_| made_up_code()),
     entry("DELETE /api/v1/auth/social-accounts/{provider}", MembersRefusing("SOCIAL_ACCOUNT_NOT_FOUND"), nothing),
