@@ -18,6 +18,7 @@ mod config;
 mod connector;
 mod dial;
 mod error;
+mod form;
 mod guard;
 mod http;
 mod kind;
