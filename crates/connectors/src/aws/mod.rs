@@ -23,7 +23,7 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use crate::documents::Value;
-use crate::http::HttpSource;
+use crate::http::{HttpSource, parsed};
 use crate::{Connector, ConnectorError, Credentials, SourceConfig, SourceContext, check_required, form};
 
 /// Attempts at a call that is throttled.
@@ -71,8 +71,7 @@ impl Aws {
             let status = response.status();
             let answer = self.http.read(response).await?;
             if status.is_success() {
-                return serde_json::from_slice(&answer)
-                    .map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) });
+                return parsed(&answer);
             }
             let complaint: Json = serde_json::from_slice(&answer).unwrap_or_default();
             let code = complaint.get("__type").and_then(Json::as_str).unwrap_or_default();

@@ -11,7 +11,6 @@ use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
@@ -125,7 +124,8 @@ impl Project {
         loop {
             let mut query = vec![("maxResults", "1000")];
             query.extend(token.as_deref().map(|token| ("pageToken", token)));
-            let page: Datasets = self.answer(self.request(Method::GET, &["datasets"], &query).await?).await?;
+            let request = self.request(Method::GET, &["datasets"], &query).await?;
+            let page: Datasets = self.0.http.json_patiently(request).await?;
             names.extend(page.datasets.into_iter().map(|dataset| dataset.dataset_reference.dataset_id));
             token = page.next_page_token;
             if token.is_none() {
@@ -137,13 +137,6 @@ impl Project {
     /// All rows of a small result.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ConnectorError> {
         statements::texts(Job::start(self, sql).await?).await
-    }
-
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let http = &self.0.http;
-        let response = http.send_patiently(request).await?;
-        let body = http.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
     }
 
     async fn request(
@@ -211,7 +204,7 @@ impl Job {
             "formatOptions": {"useInt64Timestamp": true},
             "labels": {"application": "rivergen"},
         }));
-        let mut page: Answer = project.answer(request).await?;
+        let mut page: Answer = inner.http.json_patiently(request).await?;
         let (reference, done) = (page.job_reference.take(), page.job_complete);
         Ok(Self { project, reference, done, page: Some(page), until, _turn: turn })
     }
@@ -223,7 +216,7 @@ impl Job {
         query.extend(job.location.as_deref().map(|location| ("location", location)));
         query.extend(token.map(|token| ("pageToken", token)));
         let request = self.project.request(Method::GET, &["queries", &job.job_id], &query).await?;
-        let page: Answer = self.project.answer(request).await?;
+        let page: Answer = self.project.0.http.json_patiently(request).await?;
         self.done = page.job_complete;
         self.page = Some(page);
         Ok(())

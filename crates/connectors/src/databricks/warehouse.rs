@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
@@ -144,16 +143,6 @@ impl Warehouse {
         statements::texts(Statement::start(self, sql, Disposition::Inline).await?).await
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let response = self.0.http.send_patiently(request).await?;
-        self.parsed(response).await
-    }
-
-    async fn parsed<T: DeserializeOwned>(&self, response: Response) -> Result<T, ConnectorError> {
-        let body = self.0.http.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
-    }
-
     /// What lies behind a link. The link is all that the store asks for: the warehouse's token is none of its business.
     async fn fetch(&self, link: Link) -> Result<Rows, ConnectorError> {
         let Inner { http, store, .. } = &*self.0;
@@ -164,9 +153,7 @@ impl Warehouse {
         for (name, value) in link.http_headers.iter().flatten() {
             request = request.header(name, value);
         }
-        let response = store.send_patiently(request).await?;
-        let body = store.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+        store.json_patiently(request).await
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -223,7 +210,7 @@ impl Statement {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
-            answer = warehouse.answer(warehouse.request(Method::GET, &[&statement.id])).await?;
+            answer = warehouse.0.http.json_patiently(warehouse.request(Method::GET, &[&statement.id])).await?;
         }
     }
 
@@ -249,7 +236,7 @@ impl Statement {
         }));
         // Nothing tells the warehouse that a second attempt is one at the same statement.
         let response = inner.http.send_once_patiently(request).await?;
-        let answer: Answer = warehouse.parsed(response).await?;
+        let answer: Answer = inner.http.read_json(response).await?;
         let (id, done) = (answer.statement_id.clone(), answer.is_done());
         let statement = Self { warehouse, id, done, rows: None, links: VecDeque::new(), next: None, _turn: turn };
         Ok((statement, answer))
@@ -275,7 +262,7 @@ impl Pages for Statement {
             let Some(index) = self.next.take() else { return Ok(None) };
             let number = index.to_string();
             let path = [self.id.as_str(), "result", "chunks", number.as_str()];
-            let chunk = self.warehouse.answer(self.warehouse.request(Method::GET, &path)).await?;
+            let chunk = self.warehouse.0.http.json_patiently(self.warehouse.request(Method::GET, &path)).await?;
             self.take(chunk);
             if self.next.is_some_and(|next| next <= index) {
                 return Err(ConnectorError::QueryFailed {

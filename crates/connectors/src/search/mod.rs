@@ -153,9 +153,7 @@ impl Server {
     }
 
     async fn json<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let response = self.http.send_patiently(request).await?;
-        let body = self.http.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+        self.http.json_patiently(request).await
     }
 }
 

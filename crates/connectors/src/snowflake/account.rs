@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::Access;
 use super::catalog;
-use crate::http::HttpSource;
+use crate::http::{HttpSource, parsed};
 use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
@@ -256,10 +256,6 @@ impl Pages for Statement {
         let (_, body) = self.account.get(&[&self.handle], &[("partition", &partition)]).await?;
         Ok(Some(parsed::<Partition>(&body)?.data))
     }
-}
-
-fn parsed<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, ConnectorError> {
-    serde_json::from_slice(body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
 }
 
 impl Drop for Statement {

@@ -166,9 +166,7 @@ impl Statement {
     /// What a page says.
     async fn take(&mut self, response: Response) -> Result<(), ConnectorError> {
         let http = &self.cluster.0.http;
-        let body = http.read(response).await?;
-        let page: Page =
-            serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
+        let page: Page = http.read_json(response).await?;
         self.next = page.next;
         if let Some(failure) = page.error {
             self.next = None;
