@@ -21,7 +21,7 @@ use super::catalog;
 use crate::http::{HttpSource, base_url};
 use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext};
+use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext, background};
 
 const ENDPOINT: &str = "bigquery.googleapis.com";
 const NOTATION: Notation = Notation { binary: Binary::Base64, moments: Moments::Microseconds };
@@ -235,12 +235,12 @@ impl Pages for Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let (Some(job), Ok(runtime)) = (self.reference.take(), tokio::runtime::Handle::try_current()) else { return };
+        let Some(job) = self.reference.take() else { return };
         if self.done {
             return;
         }
         let project = self.project.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             let cancel = async {
                 let query: Vec<_> =
                     job.location.as_deref().map(|location| ("location", location)).into_iter().collect();

@@ -21,7 +21,7 @@ use crate::dial::percent_decoded;
 use crate::http::{HttpSource, base_url};
 use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, delivered};
 use crate::statements::Statements;
-use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext, retry};
+use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext, background, retry};
 
 /// What our SQL means hangs on these, and so does that no answer is cut short in silence.
 const MEANING: &[(&str, &str)] = &[
@@ -258,9 +258,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
+        let Some(id) = self.id.take() else { return };
         let server = self.server.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             let kill = format!("KILL QUERY WHERE query_id = '{id}' ASYNC");
             if server.send(kill, &[]).await.is_err() {
                 tracing::debug!("a ClickHouse statement could not be killed and ends by its timeout");

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -18,13 +17,11 @@ use url::Url;
 use super::catalog;
 use crate::http::HttpSource;
 use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
-use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+use crate::statements::{self, Pages, Rows, Statements, Waits};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background};
 
 const NOTATION: Notation = Notation { binary: Binary::Base64, moments: Moments::Microseconds };
 const STATEMENTS: [&str; 4] = ["api", "2.0", "sql", "statements"];
-/// Between two questions whether a statement is done: the first pause and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// One catalogue behind one warehouse. Cloning shares all.
 #[derive(Clone)]
@@ -185,10 +182,9 @@ impl Statement {
     /// Once it is done.
     async fn start(warehouse: &Warehouse, sql: &str, disposition: Disposition) -> Result<Self, ConnectorError> {
         let limit = warehouse.0.http.query_timeout();
-        let until = Instant::now() + limit;
+        let mut waits = Waits::within(limit);
         let begin = |turn| Self::begin(warehouse.clone(), sql.to_owned(), disposition, turn);
         let (mut statement, mut answer) = warehouse.0.statements.begin(begin).await?;
-        let mut pause = PAUSES.0;
         loop {
             statement.done = answer.is_done();
             match answer.status.state {
@@ -199,17 +195,12 @@ impl Statement {
                     answer.result.into_iter().for_each(|chunk| statement.take(chunk));
                     return Ok(statement);
                 }
-                State::Pending | State::Running if Instant::now() > until => {
-                    return Err(ConnectorError::Timeout(limit));
-                }
-                State::Pending | State::Running => {}
+                State::Pending | State::Running => waits.next().await?,
                 State::Canceled => return Err(ConnectorError::Timeout(limit)),
                 State::Failed | State::Closed => {
                     return Err(classify(&answer.status.error.map(|failure| failure.message).unwrap_or_default()));
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
             answer = warehouse.0.http.json_patiently(warehouse.request(Method::GET, &[&statement.id])).await?;
         }
     }
@@ -275,12 +266,11 @@ impl Pages for Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.done {
             return;
         }
         let (warehouse, id) = (self.warehouse.clone(), std::mem::take(&mut self.id));
-        runtime.spawn(async move {
+        background::spawn(async move {
             if warehouse.0.http.send(warehouse.request(Method::POST, &[&id, "cancel"])).await.is_err() {
                 tracing::debug!("a Databricks statement could not be cancelled");
             }

@@ -12,8 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::decode::decode;
 use super::pool::{Conn, Pool, Shared};
-use crate::ConnectorError;
 use crate::pushdown::{Batches, Dialect, RemoteDatabase, delivered};
+use crate::{ConnectorError, background};
 
 const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -67,8 +67,7 @@ impl Drop for Session {
             self.shared.put_back(conn);
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
+        background::spawn(async move {
             // A statement that does not hear of it ends with its connection.
             match tokio::time::timeout(CANCELLATION, conn.cancel_query()).await {
                 Ok(Ok(())) => {}

@@ -10,8 +10,8 @@ use mysql_async::{Conn, Error, Row, Value};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::pool::{Pool, Shared};
-use crate::ConnectorError;
 use crate::pushdown::{Batches, Cells, Dialect, RemoteDatabase, delivered};
+use crate::{ConnectorError, background};
 
 /// A session that is in use. Unless it is finished, its drop kills at the server what it was doing.
 pub(super) struct Session {
@@ -54,9 +54,8 @@ impl Drop for Session {
             self.shared.put_back(conn);
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let shared = self.shared.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             shared.kill(conn.id()).await;
             drop(conn);
         });

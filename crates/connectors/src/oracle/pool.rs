@@ -15,7 +15,7 @@ use super::session::Session;
 use crate::pushdown::Catalogued;
 use crate::sessions::Sessions;
 use crate::tls::{Tls, client_config};
-use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
+use crate::{AddressGuard, ConnectorError, DiscoveredSchema, background, retry};
 
 /// How long an idle session has to say that it is still there.
 const PING: Duration = Duration::from_secs(3);
@@ -161,9 +161,8 @@ impl Drop for Shared {
 
 /// Takes leave of the server, in the background: it would otherwise take the sessions for lost.
 fn leave(sessions: Vec<Connection>) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     for mut conn in sessions {
-        runtime.spawn(async move {
+        background::spawn(async move {
             if !matches!(tokio::time::timeout(LEAVE, conn.close()).await, Ok(Ok(()))) {
                 tracing::debug!("an Oracle session did not end as it should");
             }

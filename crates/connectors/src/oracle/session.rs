@@ -10,8 +10,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::call::{Connection, Query};
 use super::fault::Fault;
 use super::pool::{Pool, Shared};
-use crate::ConnectorError;
 use crate::pushdown::{Batches, Cells, Dialect, RemoteDatabase, delivered};
+use crate::{ConnectorError, background};
 
 /// How long a server may take to hear of a cancellation.
 const CANCELLATION: Duration = Duration::from_secs(5);
@@ -87,8 +87,7 @@ impl Drop for Session {
             self.shared.put_back(conn);
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
+        background::spawn(async move {
             // A statement that does not hear of it ends with its connection.
             match tokio::time::timeout(CANCELLATION, conn.stop()).await {
                 Ok(Ok(())) => {}

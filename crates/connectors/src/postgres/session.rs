@@ -16,7 +16,7 @@ use tokio_postgres::{Client, RowStream};
 use super::decode::decode;
 use super::pool::{Pool, Shared};
 use crate::pushdown::{Dialect, RemoteDatabase};
-use crate::{ConnectorError, retry};
+use crate::{ConnectorError, background, retry};
 
 const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -55,10 +55,9 @@ impl Drop for Session {
             self.shared.put_back(client);
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (token, tls) = (client.cancel_token(), self.shared.tls.clone());
         let limit = self.shared.settings.connect_timeout;
-        runtime.spawn(async move {
+        background::spawn(async move {
             match tokio::time::timeout(limit, token.cancel_query(tls)).await {
                 Ok(Ok(())) => {}
                 _ => tracing::debug!("a PostgreSQL statement could not be cancelled and ends by its timeout"),

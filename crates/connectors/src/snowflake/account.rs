@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,13 +20,11 @@ use super::auth::Access;
 use super::catalog;
 use crate::http::{HttpSource, parsed};
 use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
-use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
+use crate::statements::{self, Pages, Rows, Statements, Waits};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background, retry};
 
 const NOTATION: Notation = Notation { binary: Binary::Hex, moments: Moments::SecondsAndDays };
 const STATEMENTS: [&str; 3] = ["api", "v2", "statements"];
-/// Between two questions whether a statement is done: the first pause and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Of one partition, unpacked.
 const LARGEST_PARTITION: u64 = 256 * 1024 * 1024;
 
@@ -191,8 +189,7 @@ struct Statement {
 impl Statement {
     /// Once it is done.
     async fn start(account: &Account, sql: &str) -> Result<Self, ConnectorError> {
-        let limit = account.0.http.query_timeout();
-        let until = Instant::now() + limit;
+        let mut waits = Waits::within(account.0.http.query_timeout());
         // With them the account knows a further attempt for one at the same statement.
         let (id, attempted) = (statements::request_id(), AtomicBool::new(false));
         let begin = |turn| {
@@ -200,13 +197,8 @@ impl Statement {
             Self::begin(account.clone(), sql.to_owned(), id.clone(), again, turn)
         };
         let (mut statement, mut answer) = account.0.statements.begin(begin).await?;
-        let mut pause = PAUSES.0;
         while !statement.done {
-            if Instant::now() > until {
-                return Err(ConnectorError::Timeout(limit));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
+            waits.next().await?;
             let (done, body) = account.get(&[&statement.handle], &[]).await?;
             (statement.done, answer) = (done, parsed(&body)?);
         }
@@ -260,12 +252,11 @@ impl Pages for Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.done {
             return;
         }
         let (account, handle) = (self.account.clone(), std::mem::take(&mut self.handle));
-        runtime.spawn(async move {
+        background::spawn(async move {
             let cancel = async { account.send(account.request(Method::POST, &[&handle, "cancel"], &[])?).await };
             if cancel.await.is_err() {
                 tracing::debug!("a Snowflake statement could not be cancelled and ends by its timeout");

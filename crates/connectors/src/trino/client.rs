@@ -17,7 +17,7 @@ use super::catalog;
 use crate::http::HttpSource;
 use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
 use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background};
 
 /// Between attempts at a coordinator that has too much to do.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -190,9 +190,9 @@ impl Pages for Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let (Some(next), Ok(runtime)) = (self.next.take(), tokio::runtime::Handle::try_current()) else { return };
+        let Some(next) = self.next.take() else { return };
         let cluster = self.cluster.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             let request = cluster.request(Method::DELETE, cluster.here(&next));
             if cluster.0.http.send(request).await.is_err() {
                 tracing::debug!("a Trino statement could not be cancelled and ends by its limit");

@@ -16,7 +16,7 @@ use super::{SERVICE, Settings, catalog};
 use crate::aws::Aws;
 use crate::documents::Value;
 use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background, retry};
 
 /// Between questions after a statement; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -200,12 +200,11 @@ impl Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !self.runs {
             return;
         }
         let (database, id) = (self.database.clone(), std::mem::take(&mut self.id));
-        runtime.spawn(async move {
+        background::spawn(async move {
             if database.0.aws.call("StopQueryExecution", &json!({ "QueryExecutionId": id })).await.is_err() {
                 tracing::debug!("a statement could not be stopped and ends by itself");
             }
