@@ -8,7 +8,7 @@
 mod catalog;
 mod decode;
 mod dsn;
-mod pool;
+mod server;
 mod session;
 mod transport;
 
@@ -24,7 +24,7 @@ use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
     check_fields, form,
 };
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads SQL Server 2016 and later, Azure SQL, and the pools of Synapse.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Connector for Mssql {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = dsn::settings(&source.config, &source.credentials)?;
-        let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(self.flavour, settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

@@ -7,7 +7,7 @@
 
 mod catalog;
 mod dsn;
-mod pool;
+mod server;
 mod session;
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::{
     check_fields, form,
 };
 use dsn::DSN;
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads MySQL 5.7 and later, and MariaDB 10.3 and later.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Connector for Mysql {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)?;
-        let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

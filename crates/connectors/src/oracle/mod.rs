@@ -15,7 +15,7 @@ mod fault;
 mod login;
 mod negotiation;
 mod net;
-mod pool;
+mod server;
 mod session;
 mod value;
 
@@ -31,7 +31,7 @@ use crate::{
     check_fields, form,
 };
 use dsn::Settings;
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads Oracle Database 12.1 and later, Autonomous Database among them.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Connector for Oracle {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = Settings::read(&source.config, &source.credentials)?;
-        let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

@@ -9,7 +9,7 @@ mod catalog;
 mod decode;
 mod dsn;
 mod flavour;
-mod pool;
+mod server;
 mod session;
 mod standard_catalog;
 mod tls;
@@ -29,7 +29,7 @@ use crate::{
 };
 use dsn::DSN;
 use flavour::Flavour;
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads PostgreSQL 12 and later, and its relatives.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Connector for Postgres {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)?;
-        let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(self.flavour, settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }
