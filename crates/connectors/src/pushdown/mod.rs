@@ -43,6 +43,7 @@ pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;
 pub(crate) use opened::{Catalogued, OpenedDatabase};
+pub(crate) use table::moment;
 pub use table::{Comparable, RemoteColumn, RemoteTable};
 
 /// A database that answers SQL with record batches.

@@ -4,7 +4,7 @@
 //! path is taken and whose host is not: no server leads the client elsewhere. A statement that nobody waits for any
 //! more is cancelled.
 
-mod catalog;
+pub(crate) mod catalog;
 mod client;
 
 use std::sync::Arc;
