@@ -116,15 +116,10 @@ async fn deliver(
         for row in &rows {
             let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
             cells.push_json(&row, notation)?;
-            if cells.is_full() {
-                batches.send(cells.take()?).await?;
-            }
+            batches.send_full(&mut cells).await?;
         }
     }
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
+    batches.send_rest(&mut cells).await
 }
 
 /// All rows of a small result of texts.

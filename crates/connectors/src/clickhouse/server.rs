@@ -204,7 +204,7 @@ impl Server {
             // An unknown database, a user or a password that it does not know.
             Some(81 | 192..=194 | 516) => ConnectorError::AuthenticationFailed { cause: cause() },
             // A column, a table, a right to it.
-            Some(47 | 60 | 497) => ConnectorError::NotFound { what: "a table or column of the query".into() },
+            Some(47 | 60 | 497) => ConnectorError::no_such_name(),
             // Time is up; somebody else ended it.
             Some(159 | 394) => ConnectorError::Timeout(self.0.http.query_timeout()),
             // Too many statements at once.

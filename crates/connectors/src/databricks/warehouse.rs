@@ -286,7 +286,7 @@ fn classify(message: &str) -> ConnectorError {
     tracing::debug!(message, "what Databricks said of it");
     match class.split('.').next().unwrap_or_default() {
         "TABLE_OR_VIEW_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "UNRESOLVED_COLUMN" | "INSUFFICIENT_PERMISSIONS" => {
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         "NO_SUCH_CATALOG_EXCEPTION" | "CATALOG_NOT_FOUND" => {
             ConnectorError::AuthenticationFailed { cause: Some(class.into()) }

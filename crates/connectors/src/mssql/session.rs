@@ -115,7 +115,7 @@ pub(super) fn classify(error: Error) -> ConnectorError {
         // No such object or column, or no right to it.
         207 | 208 | 229 | 230 | 916 => {
             tracing::info!(%error, "SQL Server has no such object");
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         // Not available or too busy for the moment, by the numbers that Microsoft says to try again; a firewall of Azure's.
         4221 | 10_053 | 10_054 | 10_060 | 10_928 | 10_929 | 17_187 | 17_809 | 40_143 | 40_197 | 40_501 | 40_540

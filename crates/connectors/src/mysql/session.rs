@@ -53,16 +53,11 @@ async fn deliver(pool: &Pool, sql: String, schema: SchemaRef, batches: &Batches)
             Some(Value::Bytes(bytes)) => Some(bytes.as_slice()),
             _ => None,
         })?;
-        if cells.is_full() {
-            batches.send(cells.take()?).await?;
-        }
+        batches.send_full(&mut cells).await?;
     }
     drop(rows);
     session.finish();
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
+    batches.send_rest(&mut cells).await
 }
 
 fn stopped(error: Error, pool: &Pool) -> ConnectorError {
@@ -86,7 +81,7 @@ pub(super) fn classify(error: Error) -> ConnectorError {
         // No such table or column, or no right to it.
         1054 | 1142 | 1143 | 1146 | 1356 => {
             tracing::info!(%error, "MySQL has no such object");
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         // Too many connections, a host that is locked out, a server that goes down.
         1040 | 1129 | 1130 | 1053 | 1077 | 1203 | 1226 => ConnectorError::Unreachable { cause: Some(error.into()) },

@@ -145,7 +145,7 @@ impl OpenedSource for OpenedStore {
         table: &str,
         known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let missing = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let missing = || ConnectorError::no_table(schema, table);
         if schema != SCHEMA {
             return Err(missing());
         }

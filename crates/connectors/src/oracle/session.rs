@@ -103,13 +103,8 @@ async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) 
             });
         }
         cells.push(|index| row.get(index).copied().flatten())?;
-        if cells.is_full() {
-            batches.send(cells.take()?).await?;
-        }
+        batches.send_full(&mut cells).await?;
     }
     session.finish();
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
+    batches.send_rest(&mut cells).await
 }

@@ -116,7 +116,7 @@ pub(super) fn classify(error: tokio_postgres::Error) -> ConnectorError {
         }
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN | SqlState::INSUFFICIENT_PRIVILEGE => {
             tracing::info!(%error, "PostgreSQL has no such object");
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         state
             if state.code().starts_with("08") || state.code().starts_with("53") || state.code().starts_with("57P") =>

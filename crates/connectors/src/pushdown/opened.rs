@@ -74,7 +74,7 @@ impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
         table: &str,
         known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let not_found = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let not_found = || ConnectorError::no_table(schema, table);
         if self.outside(schema) {
             return Err(not_found());
         }

@@ -159,9 +159,7 @@ fn classify(status: StatusCode, failure: Option<Failure>, limit: Duration) -> Co
         // A statement that took too long or was cancelled.
         (StatusCode::REQUEST_TIMEOUT, _) | (_, "000630" | "000604") => ConnectorError::Timeout(limit),
         // An object that is not there or not for this role; a column.
-        (_, "002003" | "002043" | "000904" | "003001") => {
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
-        }
+        (_, "002003" | "002043" | "000904" | "003001") => ConnectorError::no_such_name(),
         // No such warehouse or role, or none that this user may use.
         (_, "000606" | "390189" | "390201") => ConnectorError::AuthenticationFailed { cause },
         _ => ConnectorError::QueryFailed { cause },

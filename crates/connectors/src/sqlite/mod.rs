@@ -103,7 +103,7 @@ impl OpenedSource for OpenedSqlite {
         table: &str,
         known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let not_found = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let not_found = || ConnectorError::no_table(schema, table);
         if schema != SCHEMA {
             return Err(not_found());
         }

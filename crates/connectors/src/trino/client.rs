@@ -210,7 +210,7 @@ fn classify(failure: &Failure, limit: Duration) -> ConnectorError {
     match failure.error_name.as_str() {
         "CATALOG_NOT_FOUND" => ConnectorError::AuthenticationFailed { cause },
         "TABLE_NOT_FOUND" | "COLUMN_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "PERMISSION_DENIED" => {
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         "EXCEEDED_TIME_LIMIT" | "USER_CANCELED" | "ADMINISTRATIVELY_KILLED" => ConnectorError::Timeout(limit),
         "CLUSTER_OUT_OF_MEMORY" | "QUERY_QUEUE_FULL" | "SERVER_STARTING_UP" | "SERVER_SHUTTING_DOWN" => {

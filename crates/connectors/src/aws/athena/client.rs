@@ -76,15 +76,10 @@ impl Database {
         while let Some(page) = statement.page(columns).await? {
             for row in page {
                 cells.push_json(&row.values(), NOTATION)?;
-                if cells.is_full() {
-                    batches.send(cells.take()?).await?;
-                }
+                batches.send_full(&mut cells).await?;
             }
         }
-        if !cells.is_empty() {
-            batches.send(cells.take()?).await?;
-        }
-        Ok(())
+        batches.send_rest(&mut cells).await
     }
 
     /// The engine's version, where the user may ask the workgroup for it; says what the workgroup lacks.
@@ -252,7 +247,7 @@ impl Status {
         if says(&["TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "SCHEMA_NOT_FOUND", "PERMISSION_DENIED", "AccessDenied"])
             || says(&["Access Denied", "Insufficient permissions", "CATALOG_NOT_FOUND", "EntityNotFoundException"])
         {
-            return ConnectorError::NotFound { what: "a table or column of the query".into() };
+            return ConnectorError::no_such_name();
         }
         ConnectorError::QueryFailed { cause: Some(format!("the statement is {}", self.state).into()) }
     }
