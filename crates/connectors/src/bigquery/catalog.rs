@@ -5,7 +5,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::project::Project;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect, moment};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// Datasets that are asked at once.
@@ -14,8 +14,7 @@ const AT_ONCE: usize = 4;
 /// All that may be read, or one dataset or table.
 pub(super) async fn read(
     project: &Project,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let datasets = match schema {
         Some(schema) => vec![schema.to_owned()],

@@ -19,7 +19,7 @@ use url::Url;
 use super::auth::Access;
 use super::catalog;
 use crate::http::{HttpSource, base_url};
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, Wanted};
 use crate::statements::{self, Pages, Rows, Statements};
 use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext, background};
 
@@ -281,12 +281,8 @@ impl Catalogued for Project {
         self.0.dataset.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, schema, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted).await
     }
 
     fn container(&self) -> Option<&str> {

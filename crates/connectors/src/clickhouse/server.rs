@@ -19,7 +19,7 @@ use super::arrow::Decoder;
 use super::catalog;
 use crate::dial::percent_decoded;
 use crate::http::{HttpSource, base_url};
-use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, delivered};
+use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, Wanted, delivered};
 use crate::statements::Statements;
 use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext, background, retry};
 
@@ -233,12 +233,8 @@ impl Catalogued for Server {
         Some(self.database())
     }
 
-    async fn catalogue(
-        &self,
-        _schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        let tables = catalog::read(self, table).await?;
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        let tables = catalog::read(self, wanted.table).await?;
         Ok(vec![DiscoveredSchema { name: self.database().to_owned(), tables }])
     }
 }

@@ -4,14 +4,13 @@ use datafusion::arrow::datatypes::DataType;
 
 use super::warehouse::Warehouse;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect, moment};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// All that the token may read, or one schema or table.
 pub(super) async fn read(
     warehouse: &Warehouse,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let catalog = Dialect::Databricks.quote(warehouse.catalog().await?);
     let Some(only) = Dialect::Databricks.only(&[("c.table_schema", schema), ("c.table_name", table)]) else {

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, Wanted};
 use crate::statements::{self, Pages, Rows, Statements, Waits};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext, background};
 
@@ -324,12 +324,8 @@ impl Catalogued for Warehouse {
         self.0.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, schema, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted).await
     }
 
     fn container(&self) -> Option<&str> {

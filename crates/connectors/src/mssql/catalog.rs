@@ -12,7 +12,7 @@ use tiberius::{FromSql, Row};
 
 use super::Flavour;
 use super::session::Session;
-use crate::pushdown::{Comparable, RemoteColumn, moment};
+use crate::pushdown::{Comparable, RemoteColumn, Wanted, moment};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, TableKind};
 
 /// Of all tables together.
@@ -82,8 +82,7 @@ GROUP BY m.object_id";
 pub(super) async fn read(
     session: &mut Session,
     flavour: Flavour,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let mut sql = COLUMNS.to_owned();
     if flavour == Flavour::SqlServer {

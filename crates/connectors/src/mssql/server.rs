@@ -14,7 +14,7 @@ use super::session::classify;
 use super::transport::Transport;
 use super::{Flavour, catalog};
 use crate::dial::ADDRESSES;
-use crate::pushdown::Catalogued;
+use crate::pushdown::{Catalogued, Wanted};
 use crate::server::ServerSettings;
 use crate::sessions;
 use crate::tls::client_config;
@@ -58,13 +58,9 @@ impl Catalogued for Pool {
         self.server().settings.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         let mut session = self.session().await?;
-        let schemas = catalog::read(&mut session, self.server().flavour, schema, table).await?;
+        let schemas = catalog::read(&mut session, self.server().flavour, wanted).await?;
         session.finish();
         Ok(schemas)
     }

@@ -11,7 +11,7 @@ use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
 use super::catalog;
 use super::session::classify;
 use crate::dial::ADDRESSES;
-use crate::pushdown::Catalogued;
+use crate::pushdown::{Catalogued, Wanted};
 use crate::server::ServerSettings;
 use crate::sessions::{self, Server as _};
 use crate::tls::{Tls, roots};
@@ -45,14 +45,10 @@ impl Catalogued for Pool {
         Some(&self.server().settings.database)
     }
 
-    async fn catalogue(
-        &self,
-        _schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         let database = &self.server().settings.database;
         let mut session = self.session_at_once().await?;
-        let tables = catalog::read(&mut session, database, table).await?;
+        let tables = catalog::read(&mut session, database, wanted.table).await?;
         session.finish();
         Ok(vec![DiscoveredSchema { name: database.clone(), tables }])
     }

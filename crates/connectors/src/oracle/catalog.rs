@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use datafusion::arrow::datatypes::DataType;
 
 use super::session::{Row, Session};
-use crate::pushdown::{Comparable, Dialect, RemoteColumn, moment};
+use crate::pushdown::{Comparable, Dialect, RemoteColumn, Wanted, moment};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, TableKind};
 
 /// Of all tables together.
@@ -69,8 +69,7 @@ WHERE c.num_rows IS NOT NULL";
 /// Everything that the user may read, in one schema or table or in all.
 pub(super) async fn read(
     session: &mut Session,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let names = [("c.owner", schema), ("c.table_name", table)];
     let Some(mut only) = Dialect::Oracle.only(&names) else { return Ok(Vec::new()) };

@@ -11,7 +11,7 @@ use super::call::{Connection, Login};
 use super::catalog;
 use super::dsn::Settings;
 use super::net::Target;
-use crate::pushdown::Catalogued;
+use crate::pushdown::{Catalogued, Wanted};
 use crate::server::ServerSettings;
 use crate::sessions;
 use crate::tls::{Tls, client_config};
@@ -67,13 +67,9 @@ impl Catalogued for Pool {
         self.server().settings.server.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         let mut session = self.session().await?;
-        let schemas = catalog::read(&mut session, schema, table).await?;
+        let schemas = catalog::read(&mut session, wanted).await?;
         session.finish();
         Ok(schemas)
     }

@@ -12,7 +12,7 @@ use super::session::classify;
 use super::tls::TlsMaker;
 use super::{catalog, standard_catalog};
 use crate::dial::ADDRESSES;
-use crate::pushdown::Catalogued;
+use crate::pushdown::{Catalogued, Wanted};
 use crate::server::ServerSettings;
 use crate::sessions;
 use crate::tls::Tls;
@@ -44,18 +44,12 @@ impl Catalogued for Pool {
         self.server().settings.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         let flavour = self.server().flavour;
         let session = self.session().await?;
         let mut schemas = match flavour {
-            Flavour::Postgresql | Flavour::Timescaledb => catalog::read(session.conn(), schema, table).await?,
-            Flavour::Cockroachdb | Flavour::Redshift => {
-                standard_catalog::read(session.conn(), flavour, schema, table).await?
-            }
+            Flavour::Postgresql | Flavour::Timescaledb => catalog::read(session.conn(), wanted).await?,
+            Flavour::Cockroachdb | Flavour::Redshift => standard_catalog::read(session.conn(), flavour, wanted).await?,
         };
         session.end().await;
         schemas.retain(|schema| !flavour.is_internal(&schema.name));

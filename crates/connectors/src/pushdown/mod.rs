@@ -42,7 +42,7 @@ pub(crate) use cells::{Binary, Cells, Moments, Notation};
 pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;
-pub(crate) use opened::{Catalogued, OpenedDatabase};
+pub(crate) use opened::{Catalogued, OpenedDatabase, Wanted};
 pub(crate) use table::moment;
 pub use table::{Comparable, RemoteColumn, RemoteTable};
 

@@ -8,6 +8,13 @@ use datafusion::catalog::TableProvider;
 use super::{RemoteDatabase, RemoteTable};
 use crate::{ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource};
 
+/// The part of a catalogue that is asked for: everything, one schema, or one table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub schema: Option<&'a str>,
+    pub table: Option<&'a str>,
+}
+
 /// A database that tells of its tables.
 #[async_trait]
 pub(crate) trait Catalogued: RemoteDatabase + Sized {
@@ -17,12 +24,8 @@ pub(crate) trait Catalogued: RemoteDatabase + Sized {
     /// The one schema that the source is confined to.
     fn only_schema(&self) -> Option<&str>;
 
-    /// All that may be read, of one schema or table where they are given.
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
+    /// What is wanted, as far as it may be read.
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
 
     /// The catalogue, project or database that its schemas stand in, where a table's name has to say so.
     fn container(&self) -> Option<&str> {
@@ -65,7 +68,7 @@ impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
         if schema.is_some_and(|schema| self.outside(schema)) {
             return Ok(Vec::new());
         }
-        self.0.catalogue(schema.or(self.0.only_schema()), None).await
+        self.0.catalogue(Wanted { schema: schema.or(self.0.only_schema()), table: None }).await
     }
 
     async fn open_table(
@@ -81,7 +84,7 @@ impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
         if let Some(provider) = known.and_then(|known| self.provider(schema, known)) {
             return Ok(provider);
         }
-        let found = self.0.catalogue(Some(schema), Some(table)).await?;
+        let found = self.0.catalogue(Wanted { schema: Some(schema), table: Some(table) }).await?;
         // A database may compare names without their case.
         let found = found.into_iter().filter(|found| found.name == schema).flat_map(|schema| schema.tables);
         let found = found.into_iter().find(|found| found.name == table).ok_or_else(not_found)?;

@@ -4,14 +4,13 @@ use datafusion::arrow::datatypes::DataType;
 
 use super::account::Account;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect, moment};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// All that the role may read, or one schema or table. A collation is told as part of the type.
 pub(super) async fn read(
     account: &Account,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let database = Dialect::Snowflake.quote(account.database());
     let Some(only) = Dialect::Snowflake.only(&[("c.table_schema", schema), ("c.table_name", table)]) else {

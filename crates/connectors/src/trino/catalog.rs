@@ -4,14 +4,13 @@ use datafusion::arrow::datatypes::DataType;
 
 use super::client::Trino;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect, moment};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// All that the user may read, or one schema or table.
 pub(super) async fn read(
     cluster: &Trino,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let catalog = Dialect::Trino.quote(cluster.catalog());
     // Said of both: connectors look only at what is asked for.

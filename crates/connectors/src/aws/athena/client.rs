@@ -15,7 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{SERVICE, Settings, catalog};
 use crate::aws::Aws;
 use crate::documents::Value;
-use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
+use crate::pushdown::{
+    Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, Wanted, delivered,
+};
 use crate::{ConnectorError, DiscoveredSchema, SourceContext, background, retry};
 
 /// Between questions after a statement; it doubles up to the longest.
@@ -318,12 +320,8 @@ impl Catalogued for Database {
         Some(&self.0.settings.database)
     }
 
-    async fn catalogue(
-        &self,
-        _schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted.table).await
     }
 
     fn container(&self) -> Option<&str> {
