@@ -94,6 +94,13 @@ impl Pair {
         assert_eq!(early, local, "federated early: {sql}");
         statements
     }
+
+    /// Runs the queries on all sides; each leaves as one statement.
+    pub async fn check_whole(&self, queries: &[&str]) {
+        for query in queries {
+            assert_eq!(self.check(query).await.len(), 1, "{query}");
+        }
+    }
 }
 
 /// Asks the whole suite. At least so many queries of ten leave as one statement, and so does one with all clauses, which
