@@ -8,7 +8,6 @@
 //! How a session is made, whether it still answers and how it is stopped is its connector's, a [`Server`]; here is who
 //! may have one, for how long, and which are idle.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -134,12 +133,6 @@ impl<S: Server> Drop for Inner<S> {
 impl<S: Server> Clone for Pool<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
-    }
-}
-
-impl<S: Server> fmt::Debug for Pool<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Jobs: sent, waited for, read page by page.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -150,12 +149,6 @@ impl Project {
         let path: Vec<&str> = below.into_iter().chain(path.iter().copied()).collect();
         let token = inner.access.token(&inner.http).await?;
         Ok(inner.http.request_with(method, &path, query).bearer_auth(token.expose()))
-    }
-}
-
-impl fmt::Debug for Project {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Project").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Statements over HTTP: their settings, their results, their end.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -212,12 +211,6 @@ impl Server {
             Some(_) => ConnectorError::QueryFailed { cause: cause() },
             None => error,
         }
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Statements: sent, waited for, read chunk by chunk.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -156,12 +155,6 @@ impl Warehouse {
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let path: Vec<&str> = STATEMENTS.into_iter().chain(path.iter().copied()).collect();
         self.0.http.request(method, &path).bearer_auth(self.0.token.expose())
-    }
-}
-
-impl fmt::Debug for Warehouse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warehouse").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 

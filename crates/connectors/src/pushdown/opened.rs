@@ -1,5 +1,6 @@
 //! A database of tables as an opened source.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,7 +41,6 @@ pub(crate) trait Catalogued: RemoteDatabase + Sized {
 }
 
 /// The source over such a database.
-#[derive(Debug)]
 pub(crate) struct OpenedDatabase<D>(Arc<D>);
 
 impl<D: Catalogued> OpenedDatabase<D> {
@@ -55,6 +55,12 @@ impl<D: Catalogued> OpenedDatabase<D> {
     fn provider(&self, schema: &str, table: &DiscoveredTable) -> Option<Arc<dyn TableProvider>> {
         let from = self.0.qualified(schema, &table.name);
         Some(RemoteTable::discovered_as(self.0.clone(), from, table, None)?.into_provider())
+    }
+}
+
+impl<D: Catalogued> fmt::Debug for OpenedDatabase<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedDatabase").field("identity", &self.0.identity()).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Statements: sent, waited for, read partition by partition.
 
-use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -163,12 +162,6 @@ fn classify(status: StatusCode, failure: Option<Failure>, limit: Duration) -> Co
         // No such warehouse or role, or none that this user may use.
         (_, "000606" | "390189" | "390201") => ConnectorError::AuthenticationFailed { cause },
         _ => ConnectorError::QueryFailed { cause },
-    }
-}
-
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 

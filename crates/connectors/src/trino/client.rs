@@ -1,6 +1,5 @@
 //! Statements over `POST /v1/statement` and the pages that follow.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,12 +96,6 @@ impl Trino {
         here.set_path(url.path());
         here.set_query(url.query());
         here
-    }
-}
-
-impl fmt::Debug for Trino {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trino").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Statements: started, asked after, read and, where nobody waits any more, stopped.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -102,12 +101,6 @@ impl Database {
             return Err(ConnectorError::Unsupported(reason));
         }
         Ok(configuration("EngineVersion/EffectiveEngineVersion").and_then(Value::as_str).map(str::to_owned))
-    }
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Athena").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 
