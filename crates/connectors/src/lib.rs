@@ -23,6 +23,7 @@ mod form;
 mod guard;
 mod http;
 mod kind;
+mod leaf;
 mod messages;
 mod registry;
 mod relay;
