@@ -72,3 +72,8 @@ pub(crate) fn tls() -> Value {
 pub(crate) fn root_certificate() -> Value {
     text("Root certificate (PEM)")
 }
+
+/// For servers whose certificates are looked at in these modes alone.
+pub(crate) fn root_certificate_for(modes: &str) -> Value {
+    described(root_certificate(), &format!("Instead of the system's, for {modes}."))
+}

@@ -40,7 +40,10 @@ impl Connector for Bigquery {
             "type": "object",
             "properties": {
                 "database_name": form::text("Project"),
-                "schema_name": form::described(form::text("Dataset"), "Only tables of this dataset; all datasets where empty."),
+                "schema_name": form::described(
+                    form::text("Dataset"),
+                    "Only tables of this dataset; all datasets where empty."
+                ),
                 "host": {"type": "string", "title": "Endpoint", "default": "bigquery.googleapis.com", "description": "Another one for private access."},
                 "connection_pool_size": form::pool_size("Jobs at once at most"),
                 "connection_timeout": form::connection_timeout(),
@@ -55,7 +58,10 @@ impl Connector for Bigquery {
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "location": form::described(form::text("Location"), "EU, US, europe-west3, …; where the datasets are.")
+                        "location": form::described(
+                            form::text("Location"),
+                            "EU, US, europe-west3, …; where the datasets are."
+                        )
                     }
                 }
             },

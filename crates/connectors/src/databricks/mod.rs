@@ -39,7 +39,10 @@ impl Connector for Databricks {
         json!({
             "type": "object",
             "properties": {
-                "host": form::described(form::text("Workspace"), "dbc-….cloud.databricks.com, adb-….azuredatabricks.net"),
+                "host": form::described(
+                    form::text("Workspace"),
+                    "dbc-….cloud.databricks.com, adb-….azuredatabricks.net"
+                ),
                 "port": form::port(self.kind()),
                 "database_name": form::described(form::text("Catalogue"), "The warehouse's default where empty."),
                 "schema_name": form::schema(),
@@ -50,7 +53,10 @@ impl Connector for Databricks {
                     "type": "object",
                     "properties": {
                         "warehouse": form::text("Warehouse ID"),
-                        "api_key": form::described(form::secret("Access token"), "Of a person or, better, of a service principal.")
+                        "api_key": form::described(
+                            form::secret("Access token"),
+                            "Of a person or, better, of a service principal."
+                        )
                     },
                     "required": ["warehouse", "api_key"]
                 }

@@ -92,7 +92,7 @@ impl Connector for Mssql {
                     "type": "object",
                     "properties": {
                         "sslmode": form::sslmode(&SSL_MODES, "verify-full"),
-                        "ssl_root_certificate": form::described(form::root_certificate(), "Instead of the system's, for verify-ca and verify-full.")
+                        "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }
                 }
             }

@@ -62,7 +62,7 @@ impl Connector for Mysql {
                     "type": "object",
                     "properties": {
                         "sslmode": form::sslmode(&dsn::SSL_MODES, "require"),
-                        "ssl_root_certificate": form::described(form::root_certificate(), "Instead of the system's, for verify-full.")
+                        "ssl_root_certificate": form::root_certificate_for("verify-full")
                     }
                 }
             },

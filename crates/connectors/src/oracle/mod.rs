@@ -54,7 +54,10 @@ impl Connector for Oracle {
                 "host": form::text("Host"),
                 "port": form::port(self.kind()),
                 "database_name": form::described(form::text("Service name"), "Or the SID."),
-                "schema_name": form::described(form::text("Schema"), "Only tables of this user, in capital letters as a rule; those of all users where empty."),
+                "schema_name": form::described(
+                    form::text("Schema"),
+                    "Only tables of this user, in capital letters as a rule; those of all users where empty."
+                ),
                 "connection_string": form::connection_string("user/password@host:port/service"),
                 "connection_pool_size": form::pool_size("Connections at most"),
                 "connection_timeout": form::connection_timeout(),
@@ -64,8 +67,11 @@ impl Connector for Oracle {
                     "type": "object",
                     "properties": {
                         "named_by": {"type": "string", "title": "The database is named by", "enum": dsn::NAMED_BY, "default": "service_name"},
-                        "sslmode": form::described(form::sslmode(&dsn::MODES, "disable"), "TCPS, for which a server listens at another port, 2484 as a rule."),
-                        "ssl_root_certificate": form::described(form::root_certificate(), "Instead of the system's, for verify-ca and verify-full.")
+                        "sslmode": form::described(
+                            form::sslmode(&dsn::MODES, "disable"),
+                            "TCPS, for which a server listens at another port, 2484 as a rule."
+                        ),
+                        "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }
                 }
             },

@@ -71,7 +71,7 @@ impl Connector for Postgres {
                     "type": "object",
                     "properties": {
                         "sslmode": form::sslmode(&SSL_MODES, "require"),
-                        "ssl_root_certificate": form::described(form::root_certificate(), "Instead of the system's, for verify-ca and verify-full.")
+                        "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }
                 }
             },

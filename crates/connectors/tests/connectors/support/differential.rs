@@ -103,8 +103,8 @@ impl Pair {
     }
 }
 
-/// Asks the whole suite. At least so many queries of ten leave as one statement, and so does one with all clauses, which
-/// the source's dialect writes with these parts.
+/// Asks the whole suite. At least so many queries of ten leave as one statement, and so does one with all clauses,
+/// which the source's dialect writes with these parts.
 pub async fn check_suite(source: &Arc<dyn OpenedSource>, schema: &str, of_ten: usize, parts: &[&str]) -> Pair {
     let pair = Pair::of_suite(source, schema).await;
     let mut whole = 0;

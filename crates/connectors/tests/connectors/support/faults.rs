@@ -8,8 +8,8 @@ use super::port::ClosedPort;
 /// Makes a way wrong.
 pub type Change = Box<dyn Fn(&mut SourceConfig, &mut Credentials)>;
 
-/// Tries what can be wrong with the way to any server of databases, and what else there is, each with the word that tells
-/// it; and that nobody goes there where its address is not allowed.
+/// Tries what can be wrong with the way to any server of databases, and what else there is, each with the word that
+/// tells it; and that nobody goes there where its address is not allowed.
 pub async fn are_told(
     context: impl Fn(&Change) -> (SourceContext, tempfile::TempDir),
     more: Vec<(&'static str, Change)>,

@@ -11,8 +11,8 @@ pub struct Shim {
 }
 
 impl Shim {
-    /// Starts the script of this folder, which says at which port it listens; `None`, and a word of what is lacking, where
-    /// there is no Python for it.
+    /// Starts the script of this folder, which says at which port it listens; `None`, and a word of what is lacking,
+    /// where there is no Python for it.
     pub fn start(script: &str, arguments: &[&str], lacking: &str) -> Option<Self> {
         let Some(python) = python() else {
             super::missing::passed_over(&format!("{lacking} not installed"));
