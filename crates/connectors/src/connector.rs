@@ -44,6 +44,16 @@ pub struct Abilities {
     pub joins: bool,
 }
 
+impl Abilities {
+    /// What an SQL database can.
+    pub const ALL: Self =
+        Self { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true };
+
+    /// What narrows a scan, and nothing that is computed of it.
+    pub const SCANS: Self =
+        Self { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false };
+}
+
 /// A kind of source that this build can read.
 #[async_trait]
 pub trait Connector: fmt::Debug + Send + Sync + 'static {

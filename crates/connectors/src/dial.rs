@@ -18,7 +18,7 @@ use crate::tls::parse_roots;
 use crate::{AddressGuard, ConnectorError, SourceConfig};
 
 /// Addresses of one name that are tried.
-const ADDRESSES: usize = 4;
+pub(crate) const ADDRESSES: usize = 4;
 /// How long one of them has before the next is tried beside it (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 

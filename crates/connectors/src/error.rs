@@ -106,6 +106,16 @@ impl ConnectorError {
         Self::Internal(cause.into())
     }
 
+    /// A table that is asked for is not there.
+    pub(crate) fn no_table(schema: &str, table: &str) -> Self {
+        Self::NotFound { what: format!("table {schema}.{table}") }
+    }
+
+    /// Something that a statement names is not there; what, the source alone could say, in words that are not shown.
+    pub(crate) fn no_such_name() -> Self {
+        Self::NotFound { what: "a table or column of the query".to_owned() }
+    }
+
     /// The code that the API answers for it.
     pub fn code(&self) -> ErrorCode {
         match self {

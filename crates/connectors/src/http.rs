@@ -101,8 +101,14 @@ impl HttpSource {
 
     /// Sends it and reads a JSON answer of at most 64 MiB.
     pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let body = self.bytes(request).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+        let response = self.send(request).await?;
+        self.read_json(response).await
+    }
+
+    /// As `json`, of a server that is given time where it has too much to do.
+    pub async fn json_patiently<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
+        let response = self.send_patiently(request).await?;
+        self.read_json(response).await
     }
 
     /// Sends what begins something that must not begin twice: unless no connection came about, the server may have heard
@@ -166,18 +172,17 @@ impl HttpSource {
         }
     }
 
-    /// Sends it and reads an answer of at most 64 MiB.
-    pub async fn bytes(&self, request: RequestBuilder) -> Result<Bytes, ConnectorError> {
-        let response = self.send(request).await?;
-        self.read(response).await
-    }
-
     /// Reads an answer of at most 64 MiB.
     pub async fn read(&self, response: Response) -> Result<Bytes, ConnectorError> {
         read_bounded(response, LARGEST_ANSWER).await.map_err(|error| match error {
             ReadError::Http(error) => self.classify(error),
             error => ConnectorError::QueryFailed { cause: Some(error.into()) },
         })
+    }
+
+    /// Reads a JSON answer of at most 64 MiB.
+    pub async fn read_json<T: DeserializeOwned>(&self, response: Response) -> Result<T, ConnectorError> {
+        parsed(&self.read(response).await?)
     }
 
     /// What a failed request means, without its words.
@@ -234,6 +239,11 @@ pub(crate) fn classify(error: reqwest::Error, limit: Duration) -> ConnectorError
         error if error.is_decode() || error.is_body() => ConnectorError::QueryFailed { cause: Some(error.into()) },
         error => ConnectorError::Unreachable { cause: Some(error.into()) },
     }
+}
+
+/// What a JSON answer says; one in another form than asked for is none.
+pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ConnectorError> {
+    serde_json::from_slice(body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
 }
 
 /// What `Retry-After` says, in seconds or as a date (RFC 9110, section 10.2.3).

@@ -14,13 +14,16 @@
 //! This room knows nothing of tenants, HTTP or the control database. It trusts its caller to have checked that
 //! the source is the caller's, and the network to nobody: every address passes the context's [`AddressGuard`].
 
+mod background;
 mod config;
 mod connector;
 mod dial;
 mod error;
+mod form;
 mod guard;
 mod http;
 mod kind;
+mod leaf;
 mod messages;
 mod registry;
 mod relay;

@@ -15,12 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::dial::ADDRESSES;
 use crate::{AddressGuard, Blocked, ConnectorError};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 256;
-/// Addresses of one name that are tried.
-const ADDRESSES: usize = 4;
 /// Who does not say by then what they want is disconnected.
 const GREETING: Duration = Duration::from_secs(10);
 

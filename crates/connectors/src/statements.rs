@@ -1,7 +1,7 @@
 //! Statements that a service answers over HTTP: so many at once, begun where somebody can end them, read page by page.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
@@ -58,6 +58,33 @@ pub(crate) fn request_id() -> String {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
+/// The waits between two questions whether a statement is done, each twice as long as the one before it.
+pub(crate) struct Waits {
+    next: Duration,
+    until: Instant,
+    limit: Duration,
+}
+
+impl Waits {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(2);
+
+    /// Of a statement that has so long from now on.
+    pub fn within(limit: Duration) -> Self {
+        Self { next: Self::FIRST, until: Instant::now() + limit, limit }
+    }
+
+    /// Waits before the next question; an error once the statement's time is up.
+    pub async fn next(&mut self) -> Result<(), ConnectorError> {
+        if Instant::now() > self.until {
+            return Err(ConnectorError::Timeout(self.limit));
+        }
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(Self::LONGEST);
+        Ok(())
+    }
+}
+
 /// Rows of values as the service wrote them.
 pub(crate) type Rows = Vec<Vec<Box<RawValue>>>;
 
@@ -89,15 +116,10 @@ async fn deliver(
         for row in &rows {
             let row: Vec<&RawValue> = row.iter().map(AsRef::as_ref).collect();
             cells.push_json(&row, notation)?;
-            if cells.is_full() {
-                batches.send(cells.take()?).await?;
-            }
+            batches.send_full(&mut cells).await?;
         }
     }
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
+    batches.send_rest(&mut cells).await
 }
 
 /// All rows of a small result of texts.

@@ -12,7 +12,7 @@ use rivergen_kernel::error::FieldError;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::Credentials;
+use crate::{Credentials, form};
 pub(crate) use authorization::Authorization;
 
 /// The base address in the connection string.
@@ -37,15 +37,15 @@ fn is_ours(base: &Url, link: &Url) -> bool {
 /// The parts of a form that both kinds have.
 fn form(metadata: Value, credentials: &[&str]) -> Value {
     let mut secrets = json!({
-        "api_key": {"type": "string", "title": "API key", "writeOnly": true},
+        "api_key": form::secret("API key"),
         "oauth_token": {"type": "string", "title": "Token", "description": "Sent as `Authorization: Bearer`.", "writeOnly": true},
-        "username": {"type": "string", "title": "User"},
-        "password": {"type": "string", "title": "Password", "writeOnly": true}
+        "username": form::text("User"),
+        "password": form::secret("Password")
     });
     let mut properties = json!({
         "api_key_in": {"type": "string", "title": "API key goes into", "enum": ["header", "query", "bearer"], "default": "header"},
         "api_key_name": {"type": "string", "title": "Name of the header or parameter", "default": "X-API-Key"},
-        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+        "ssl_root_certificate": form::root_certificate()
     });
     if let (Some(all), Value::Object(own)) = (properties.as_object_mut(), metadata) {
         all.extend(own);
@@ -59,8 +59,8 @@ fn form(metadata: Value, credentials: &[&str]) -> Value {
             "connection_string": {"type": "string", "title": "Address", "format": "uri", "writeOnly": true},
             "credentials": {"type": "object", "properties": secrets},
             "metadata": {"type": "object", "properties": properties},
-            "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-            "query_timeout": {"type": "integer", "title": "Request timeout (s)", "default": 300}
+            "connection_timeout": form::connection_timeout(),
+            "query_timeout": form::query_timeout("Request")
         },
         "required": ["connection_string", "credentials"]
     })

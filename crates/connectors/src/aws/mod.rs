@@ -23,8 +23,8 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use crate::documents::Value;
-use crate::http::HttpSource;
-use crate::{Connector, ConnectorError, Credentials, SourceConfig, SourceContext, check_required};
+use crate::http::{HttpSource, parsed};
+use crate::{Connector, ConnectorError, Credentials, SourceConfig, SourceContext, check_required, form};
 
 /// Attempts at a call that is throttled.
 const ATTEMPTS: u32 = 6;
@@ -71,8 +71,7 @@ impl Aws {
             let status = response.status();
             let answer = self.http.read(response).await?;
             if status.is_success() {
-                return serde_json::from_slice(&answer)
-                    .map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) });
+                return parsed(&answer);
             }
             let complaint: Json = serde_json::from_slice(&answer).unwrap_or_default();
             let code = complaint.get("__type").and_then(Json::as_str).unwrap_or_default();
@@ -193,7 +192,7 @@ fn keys(credentials: &Credentials) -> Result<Keys, FieldError> {
 /// A form with what all of them ask for.
 fn form(title: &str, metadata: Json, required: &[&str]) -> Json {
     let mut properties = json!({
-        "region": {"type": "string", "title": "Region"},
+        "region": form::text("Region"),
         "endpoint": {"type": "string", "title": "Endpoint", "description": "The region's where absent.", "format": "uri"}
     });
     if let (Some(all), Json::Object(own)) = (properties.as_object_mut(), metadata) {
@@ -204,13 +203,13 @@ fn form(title: &str, metadata: Json, required: &[&str]) -> Json {
         "title": title,
         "properties": {
             "credentials": {"type": "object", "properties": {
-                "username": {"type": "string", "title": "Access key ID"},
-                "password": {"type": "string", "title": "Secret access key", "writeOnly": true},
-                "oauth_token": {"type": "string", "title": "Session token", "writeOnly": true}
+                "username": form::text("Access key ID"),
+                "password": form::secret("Secret access key"),
+                "oauth_token": form::secret("Session token")
             }, "required": ["username", "password"]},
             "metadata": {"type": "object", "properties": properties, "required": required},
-            "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-            "query_timeout": {"type": "integer", "title": "Request timeout (s)", "default": 300}
+            "connection_timeout": form::connection_timeout(),
+            "query_timeout": form::query_timeout("Request")
         },
         "required": ["credentials", "metadata"]
     })

@@ -1,11 +1,11 @@
 //! Tables and columns of a project's datasets, in one statement a dataset; and how a column of each type is read.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::project::Project;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// Datasets that are asked at once.
@@ -14,8 +14,7 @@ const AT_ONCE: usize = 4;
 /// All that may be read, or one dataset or table.
 pub(super) async fn read(
     project: &Project,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let datasets = match schema {
         Some(schema) => vec![schema.to_owned()],
@@ -34,24 +33,19 @@ async fn dataset_tables(
     let quote = |name: &str| Dialect::Bigquery.quote(name);
     let views = format!("{}.{}.INFORMATION_SCHEMA", quote(project.name()), quote(dataset));
     // A collation makes texts equal that have other bytes.
-    let mut sql = format!(
+    let Some(only) = Dialect::Bigquery.only(&[("c.table_name", table)]) else { return Ok(Vec::new()) };
+    let sql = format!(
         "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, CAST(c.ordinal_position AS STRING), \
          IF(c.collation_name IS NULL OR c.collation_name = 'NULL', c.data_type, CONCAT(c.data_type, ' COLLATE')), \
          c.is_nullable, CAST(NULL AS STRING), c.column_default \
          FROM {views}.COLUMNS AS c JOIN {views}.TABLES AS t ON t.table_name = c.table_name \
-         WHERE c.is_hidden = 'NO'"
+         WHERE c.is_hidden = 'NO'{only} ORDER BY c.table_schema, c.table_name, c.ordinal_position"
     );
-    if let Some(table) = table {
-        let Some(literal) = Dialect::Bigquery.text(table) else { return Ok(Vec::new()) };
-        sql.push_str(&format!(" AND c.table_name = {literal}"));
-    }
-    sql.push_str(" ORDER BY c.table_schema, c.table_name, c.ordinal_position");
     Ok(assemble(&project.rows(&sql).await?, |declared| Some(reading(declared))))
 }
 
 fn reading(declared: &str) -> Reading {
     use Comparable::{No, Ordered};
-    let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     let (name, arguments) = parts(declared);
     match name.as_str() {
         "bool" => (DataType::Boolean, "{}", Ordered, None),

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_required, form,
 };
 use project::{Project, base};
 
@@ -32,30 +32,36 @@ impl Connector for Bigquery {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "database_name": {"type": "string", "title": "Project"},
-                "schema_name": {"type": "string", "title": "Dataset", "description": "Only tables of this dataset; all datasets where empty."},
+                "database_name": form::text("Project"),
+                "schema_name": form::described(
+                    form::text("Dataset"),
+                    "Only tables of this dataset; all datasets where empty."
+                ),
                 "host": {"type": "string", "title": "Endpoint", "default": "bigquery.googleapis.com", "description": "Another one for private access."},
-                "connection_pool_size": {"type": "integer", "title": "Jobs at once at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
+                "connection_pool_size": form::pool_size("Jobs at once at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
                 "credentials": {
                     "type": "object",
                     "properties": {
-                        "oauth_token": {"type": "string", "title": "Service account key (JSON) or access token", "writeOnly": true}
+                        "oauth_token": form::secret("Service account key (JSON) or access token")
                     },
                     "required": ["oauth_token"]
                 },
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "location": {"type": "string", "title": "Location", "description": "EU, US, europe-west3, …; where the datasets are."}
+                        "location": form::described(
+                            form::text("Location"),
+                            "EU, US, europe-west3, …; where the datasets are."
+                        )
                     }
                 }
             },

@@ -1,6 +1,5 @@
 //! Jobs: sent, waited for, read page by page.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +10,6 @@ use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::error::FieldError;
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,9 +18,9 @@ use url::Url;
 use super::auth::Access;
 use super::catalog;
 use crate::http::{HttpSource, base_url};
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, Wanted};
 use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext};
+use crate::{ConnectorError, DiscoveredSchema, SourceConfig, SourceContext, background};
 
 const ENDPOINT: &str = "bigquery.googleapis.com";
 const NOTATION: Notation = Notation { binary: Binary::Base64, moments: Moments::Microseconds };
@@ -125,7 +123,8 @@ impl Project {
         loop {
             let mut query = vec![("maxResults", "1000")];
             query.extend(token.as_deref().map(|token| ("pageToken", token)));
-            let page: Datasets = self.answer(self.request(Method::GET, &["datasets"], &query).await?).await?;
+            let request = self.request(Method::GET, &["datasets"], &query).await?;
+            let page: Datasets = self.0.http.json_patiently(request).await?;
             names.extend(page.datasets.into_iter().map(|dataset| dataset.dataset_reference.dataset_id));
             token = page.next_page_token;
             if token.is_none() {
@@ -139,13 +138,6 @@ impl Project {
         statements::texts(Job::start(self, sql).await?).await
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let http = &self.0.http;
-        let response = http.send_patiently(request).await?;
-        let body = http.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
-    }
-
     async fn request(
         &self,
         method: Method,
@@ -157,12 +149,6 @@ impl Project {
         let path: Vec<&str> = below.into_iter().chain(path.iter().copied()).collect();
         let token = inner.access.token(&inner.http).await?;
         Ok(inner.http.request_with(method, &path, query).bearer_auth(token.expose()))
-    }
-}
-
-impl fmt::Debug for Project {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Project").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 
@@ -211,7 +197,7 @@ impl Job {
             "formatOptions": {"useInt64Timestamp": true},
             "labels": {"application": "rivergen"},
         }));
-        let mut page: Answer = project.answer(request).await?;
+        let mut page: Answer = inner.http.json_patiently(request).await?;
         let (reference, done) = (page.job_reference.take(), page.job_complete);
         Ok(Self { project, reference, done, page: Some(page), until, _turn: turn })
     }
@@ -223,7 +209,7 @@ impl Job {
         query.extend(job.location.as_deref().map(|location| ("location", location)));
         query.extend(token.map(|token| ("pageToken", token)));
         let request = self.project.request(Method::GET, &["queries", &job.job_id], &query).await?;
-        let page: Answer = self.project.answer(request).await?;
+        let page: Answer = self.project.0.http.json_patiently(request).await?;
         self.done = page.job_complete;
         self.page = Some(page);
         Ok(())
@@ -242,12 +228,12 @@ impl Pages for Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let (Some(job), Ok(runtime)) = (self.reference.take(), tokio::runtime::Handle::try_current()) else { return };
+        let Some(job) = self.reference.take() else { return };
         if self.done {
             return;
         }
         let project = self.project.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             let cancel = async {
                 let query: Vec<_> =
                     job.location.as_deref().map(|location| ("location", location)).into_iter().collect();
@@ -288,12 +274,8 @@ impl Catalogued for Project {
         self.0.dataset.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, schema, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted).await
     }
 
     fn container(&self) -> Option<&str> {

@@ -27,7 +27,7 @@ use crate::documents::{
 };
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use session::{Cluster, Settings};
 use statement::{Statement, role};
@@ -46,28 +46,25 @@ impl Connector for Cassandra {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false }
+        Abilities::SCANS
     }
 
     fn form(&self) -> Json {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
+                "host": form::text("Host"),
                 "port": {"type": "integer", "title": "Port", "default": 9042},
-                "database_name": {"type": "string", "title": "Keyspace"},
-                "credentials": {"type": "object", "properties": {
-                    "username": {"type": "string", "title": "User"},
-                    "password": {"type": "string", "title": "Password", "writeOnly": true}
-                }},
+                "database_name": form::text("Keyspace"),
+                "credentials": form::user_and_password(),
                 "metadata": {"type": "object", "properties": {
-                    "datacenter": {"type": "string", "title": "Data centre that is asked first"},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                    "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+                    "datacenter": form::text("Data centre that is asked first"),
+                    "sslmode": form::tls(),
+                    "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_pool_size": {"type": "integer", "title": "Connections to each node", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300}
+                "connection_pool_size": form::pool_size("Connections to each node"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query")
             },
             "required": ["host", "port", "database_name"]
         })

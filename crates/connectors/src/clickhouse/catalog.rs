@@ -19,13 +19,9 @@ WHERE NOT t.is_temporary AND t.name NOT LIKE '.inner%' AND c.default_kind <> 'EP
 
 /// All that the user may read, or one table.
 pub(super) async fn read(server: &Server, table: Option<&str>) -> Result<Vec<DiscoveredTable>, ConnectorError> {
-    let Some(database) = Dialect::Clickhouse.text(server.database()) else { return Ok(Vec::new()) };
-    let mut sql = format!("{COLUMNS} AND t.database = {database}");
-    if let Some(table) = table {
-        let Some(table) = Dialect::Clickhouse.text(table) else { return Ok(Vec::new()) };
-        sql.push_str(&format!(" AND t.name = {table}"));
-    }
-    sql.push_str(" ORDER BY t.name, c.position");
+    let names = [("t.database", Some(server.database())), ("t.name", table)];
+    let Some(only) = Dialect::Clickhouse.only(&names) else { return Ok(Vec::new()) };
+    let sql = format!("{COLUMNS}{only} ORDER BY t.name, c.position");
     let mut tables: Vec<DiscoveredTable> = Vec::new();
     for row in server.rows(&sql).await? {
         let name = text(&row, 0);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use server::{Server, Settings};
 
@@ -32,36 +32,30 @@ impl Connector for Clickhouse {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
+                "host": form::text("Host"),
                 "port": {"type": "integer", "title": "HTTP port", "default": 8123, "minimum": 1, "maximum": 65535, "description": "Commonly 8443 with TLS and 8123 without."},
-                "database_name": {"type": "string", "title": "Database"},
-                "connection_string": {"type": "string", "title": "Connection string", "writeOnly": true, "description": "https://user:password@host:port/database, instead of the fields above."},
-                "connection_pool_size": {"type": "integer", "title": "Statements at once at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
-                "credentials": {
-                    "type": "object",
-                    "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Password", "writeOnly": true}
-                    }
-                },
+                "database_name": form::text("Database"),
+                "connection_string": form::connection_string("https://user:password@host:port/database"),
+                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
+                "credentials": form::user_and_password(),
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's."}
+                        "sslmode": form::tls(),
+                        "ssl_root_certificate": form::described(form::root_certificate(), "Instead of the system's.")
                     }
                 }
             },
-            "anyOf": [{"required": ["host", "port", "database_name", "credentials"]}, {"required": ["connection_string"]}]
+            "anyOf": form::fields_or_connection_string()
         })
     }
 

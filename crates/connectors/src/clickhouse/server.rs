@@ -1,6 +1,5 @@
 //! Statements over HTTP: their settings, their results, their end.
 
-use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,9 +18,9 @@ use super::arrow::Decoder;
 use super::catalog;
 use crate::dial::percent_decoded;
 use crate::http::{HttpSource, base_url};
-use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, delivered};
+use crate::pushdown::{Batches, Catalogued, Dialect, RemoteDatabase, Wanted, delivered};
 use crate::statements::Statements;
-use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext, retry};
+use crate::{ConnectorError, Credentials, DiscoveredSchema, SourceConfig, SourceContext, background, retry};
 
 /// What our SQL means hangs on these, and so does that no answer is cut short in silence.
 const MEANING: &[(&str, &str)] = &[
@@ -204,7 +203,7 @@ impl Server {
             // An unknown database, a user or a password that it does not know.
             Some(81 | 192..=194 | 516) => ConnectorError::AuthenticationFailed { cause: cause() },
             // A column, a table, a right to it.
-            Some(47 | 60 | 497) => ConnectorError::NotFound { what: "a table or column of the query".into() },
+            Some(47 | 60 | 497) => ConnectorError::no_such_name(),
             // Time is up; somebody else ended it.
             Some(159 | 394) => ConnectorError::Timeout(self.0.http.query_timeout()),
             // Too many statements at once.
@@ -212,12 +211,6 @@ impl Server {
             Some(_) => ConnectorError::QueryFailed { cause: cause() },
             None => error,
         }
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 
@@ -233,12 +226,8 @@ impl Catalogued for Server {
         Some(self.database())
     }
 
-    async fn catalogue(
-        &self,
-        _schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        let tables = catalog::read(self, table).await?;
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        let tables = catalog::read(self, wanted.table).await?;
         Ok(vec![DiscoveredSchema { name: self.database().to_owned(), tables }])
     }
 }
@@ -258,9 +247,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
+        let Some(id) = self.id.take() else { return };
         let server = self.server.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             let kill = format!("KILL QUERY WHERE query_id = '{id}' ASYNC");
             if server.send(kill, &[]).await.is_err() {
                 tracing::debug!("a ClickHouse statement could not be killed and ends by its timeout");

@@ -1,32 +1,29 @@
 //! Schemas, tables and columns of a catalogue, in one statement; and how a column of each type is read.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 
 use super::warehouse::Warehouse;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// All that the token may read, or one schema or table.
 pub(super) async fn read(
     warehouse: &Warehouse,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let catalog = Dialect::Databricks.quote(warehouse.catalog().await?);
-    let mut sql = format!(
+    let Some(only) = Dialect::Databricks.only(&[("c.table_schema", schema), ("c.table_name", table)]) else {
+        return Ok(Vec::new());
+    };
+    let sql = format!(
         "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, CAST(c.ordinal_position + 1 AS STRING), \
          c.full_data_type, c.is_nullable, c.comment, c.column_default \
          FROM {catalog}.information_schema.columns c JOIN {catalog}.information_schema.tables t \
          ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
-         WHERE c.table_schema <> 'information_schema'"
+         WHERE c.table_schema <> 'information_schema'{only} \
+         ORDER BY c.table_schema, c.table_name, c.ordinal_position"
     );
-    for (column, value) in [("table_schema", schema), ("table_name", table)] {
-        let Some(value) = value else { continue };
-        let Some(literal) = Dialect::Databricks.text(value) else { return Ok(Vec::new()) };
-        sql.push_str(&format!(" AND c.{column} = {literal}"));
-    }
-    sql.push_str(" ORDER BY c.table_schema, c.table_name, c.ordinal_position");
     Ok(assemble(&warehouse.rows(&sql).await?, |declared| Some(reading(declared))))
 }
 
@@ -34,7 +31,6 @@ pub(super) async fn read(
 /// narrows what is fetched. Nested types are read as JSON.
 fn reading(declared: &str) -> Reading {
     use Comparable::{No, Ordered};
-    let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     let (name, arguments) = parts(declared);
     match name.as_str() {
         "boolean" => (DataType::Boolean, "{}", Ordered, None),

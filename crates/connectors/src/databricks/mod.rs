@@ -17,7 +17,7 @@ use crate::http::base_url;
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use warehouse::Warehouse;
 
@@ -32,25 +32,31 @@ impl Connector for Databricks {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Workspace", "description": "dbc-….cloud.databricks.com, adb-….azuredatabricks.net"},
-                "port": {"type": "integer", "title": "Port", "default": 443, "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Catalogue", "description": "The warehouse's default where empty."},
-                "schema_name": {"type": "string", "title": "Schema", "description": "Only tables of this schema; all schemas where empty."},
-                "connection_pool_size": {"type": "integer", "title": "Statements at once at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
+                "host": form::described(
+                    form::text("Workspace"),
+                    "dbc-….cloud.databricks.com, adb-….azuredatabricks.net"
+                ),
+                "port": form::port(self.kind()),
+                "database_name": form::described(form::text("Catalogue"), "The warehouse's default where empty."),
+                "schema_name": form::schema(),
+                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
                 "credentials": {
                     "type": "object",
                     "properties": {
-                        "warehouse": {"type": "string", "title": "Warehouse ID"},
-                        "api_key": {"type": "string", "title": "Access token", "writeOnly": true, "description": "Of a person or, better, of a service principal."}
+                        "warehouse": form::text("Warehouse ID"),
+                        "api_key": form::described(
+                            form::secret("Access token"),
+                            "Of a person or, better, of a service principal."
+                        )
                     },
                     "required": ["warehouse", "api_key"]
                 }

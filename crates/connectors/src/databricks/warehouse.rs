@@ -1,31 +1,26 @@
 //! Statements: sent, waited for, read chunk by chunk.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use rivergen_kernel::secret::Secret;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
-use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, Wanted};
+use crate::statements::{self, Pages, Rows, Statements, Waits};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background};
 
 const NOTATION: Notation = Notation { binary: Binary::Base64, moments: Moments::Microseconds };
 const STATEMENTS: [&str; 4] = ["api", "2.0", "sql", "statements"];
-/// Between two questions whether a statement is done: the first pause and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// One catalogue behind one warehouse. Cloning shares all.
 #[derive(Clone)]
@@ -144,16 +139,6 @@ impl Warehouse {
         statements::texts(Statement::start(self, sql, Disposition::Inline).await?).await
     }
 
-    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let response = self.0.http.send_patiently(request).await?;
-        self.parsed(response).await
-    }
-
-    async fn parsed<T: DeserializeOwned>(&self, response: Response) -> Result<T, ConnectorError> {
-        let body = self.0.http.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
-    }
-
     /// What lies behind a link. The link is all that the store asks for: the warehouse's token is none of its business.
     async fn fetch(&self, link: Link) -> Result<Rows, ConnectorError> {
         let Inner { http, store, .. } = &*self.0;
@@ -164,20 +149,12 @@ impl Warehouse {
         for (name, value) in link.http_headers.iter().flatten() {
             request = request.header(name, value);
         }
-        let response = store.send_patiently(request).await?;
-        let body = store.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+        store.json_patiently(request).await
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let path: Vec<&str> = STATEMENTS.into_iter().chain(path.iter().copied()).collect();
         self.0.http.request(method, &path).bearer_auth(self.0.token.expose())
-    }
-}
-
-impl fmt::Debug for Warehouse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warehouse").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 
@@ -198,10 +175,9 @@ impl Statement {
     /// Once it is done.
     async fn start(warehouse: &Warehouse, sql: &str, disposition: Disposition) -> Result<Self, ConnectorError> {
         let limit = warehouse.0.http.query_timeout();
-        let until = Instant::now() + limit;
+        let mut waits = Waits::within(limit);
         let begin = |turn| Self::begin(warehouse.clone(), sql.to_owned(), disposition, turn);
         let (mut statement, mut answer) = warehouse.0.statements.begin(begin).await?;
-        let mut pause = PAUSES.0;
         loop {
             statement.done = answer.is_done();
             match answer.status.state {
@@ -212,18 +188,13 @@ impl Statement {
                     answer.result.into_iter().for_each(|chunk| statement.take(chunk));
                     return Ok(statement);
                 }
-                State::Pending | State::Running if Instant::now() > until => {
-                    return Err(ConnectorError::Timeout(limit));
-                }
-                State::Pending | State::Running => {}
+                State::Pending | State::Running => waits.next().await?,
                 State::Canceled => return Err(ConnectorError::Timeout(limit)),
                 State::Failed | State::Closed => {
                     return Err(classify(&answer.status.error.map(|failure| failure.message).unwrap_or_default()));
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-            answer = warehouse.answer(warehouse.request(Method::GET, &[&statement.id])).await?;
+            answer = warehouse.0.http.json_patiently(warehouse.request(Method::GET, &[&statement.id])).await?;
         }
     }
 
@@ -249,7 +220,7 @@ impl Statement {
         }));
         // Nothing tells the warehouse that a second attempt is one at the same statement.
         let response = inner.http.send_once_patiently(request).await?;
-        let answer: Answer = warehouse.parsed(response).await?;
+        let answer: Answer = inner.http.read_json(response).await?;
         let (id, done) = (answer.statement_id.clone(), answer.is_done());
         let statement = Self { warehouse, id, done, rows: None, links: VecDeque::new(), next: None, _turn: turn };
         Ok((statement, answer))
@@ -275,7 +246,7 @@ impl Pages for Statement {
             let Some(index) = self.next.take() else { return Ok(None) };
             let number = index.to_string();
             let path = [self.id.as_str(), "result", "chunks", number.as_str()];
-            let chunk = self.warehouse.answer(self.warehouse.request(Method::GET, &path)).await?;
+            let chunk = self.warehouse.0.http.json_patiently(self.warehouse.request(Method::GET, &path)).await?;
             self.take(chunk);
             if self.next.is_some_and(|next| next <= index) {
                 return Err(ConnectorError::QueryFailed {
@@ -288,12 +259,11 @@ impl Pages for Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.done {
             return;
         }
         let (warehouse, id) = (self.warehouse.clone(), std::mem::take(&mut self.id));
-        runtime.spawn(async move {
+        background::spawn(async move {
             if warehouse.0.http.send(warehouse.request(Method::POST, &[&id, "cancel"])).await.is_err() {
                 tracing::debug!("a Databricks statement could not be cancelled");
             }
@@ -309,7 +279,7 @@ fn classify(message: &str) -> ConnectorError {
     tracing::debug!(message, "what Databricks said of it");
     match class.split('.').next().unwrap_or_default() {
         "TABLE_OR_VIEW_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "UNRESOLVED_COLUMN" | "INSUFFICIENT_PERMISSIONS" => {
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         "NO_SUCH_CATALOG_EXCEPTION" | "CATALOG_NOT_FOUND" => {
             ConnectorError::AuthenticationFailed { cause: Some(class.into()) }
@@ -347,12 +317,8 @@ impl Catalogued for Warehouse {
         self.0.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, schema, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted).await
     }
 
     fn container(&self) -> Option<&str> {

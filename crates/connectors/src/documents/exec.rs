@@ -3,33 +3,29 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Statistics;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::EquivalenceProperties;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties, StatisticsArgs,
-};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::rows::Rows;
 use super::{Collection, Pages, Scan};
+use crate::leaf::{Asked, Leaf};
 use crate::{ConnectorError, retry};
 
-/// One scan of a collection.
+/// One scan of a collection, as a plan.
+pub type DocumentExec = Leaf<CollectionScan>;
+
+/// A scan, what it is of, and how its documents become rows.
 #[derive(Debug)]
-pub struct DocumentExec {
+pub struct CollectionScan {
     collection: Arc<dyn Collection>,
     scan: Scan,
     rows: Arc<Rows>,
     max_retries: u32,
-    statistics: Arc<Statistics>,
-    properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
 }
 
 impl DocumentExec {
@@ -40,67 +36,30 @@ impl DocumentExec {
         statistics: Statistics,
         max_retries: u32,
     ) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(rows.schema().clone()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Self {
-            collection,
-            scan,
-            rows: Arc::new(rows),
-            max_retries,
-            statistics: Arc::new(statistics),
-            properties: Arc::new(properties),
-            metrics: ExecutionPlanMetricsSet::new(),
-        }
+        let schema = rows.schema().clone();
+        Self::of(CollectionScan { collection, scan, rows: Arc::new(rows), max_retries }, schema, statistics)
     }
 
     /// What is asked of the source. It holds the policies' literals: for tests, not for callers.
     pub fn conditions(&self) -> String {
-        format!("{:?}", self.scan.conditions)
+        format!("{:?}", self.asked.scan.conditions)
     }
 
     pub fn limit(&self) -> Option<usize> {
-        self.scan.limit
+        self.asked.scan.limit
     }
 }
 
-impl DisplayAs for DocumentExec {
-    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Asked for CollectionScan {
+    const NAME: &'static str = "DocumentExec";
+
+    fn show(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Scan { fields, conditions, limit } = &self.scan;
         write!(f, "DocumentExec: fields=[{}], conditions={}", fields.join(", "), conditions.len())?;
         limit.map_or(Ok(()), |limit| write!(f, ", limit={limit}"))
     }
-}
 
-impl ExecutionPlan for DocumentExec {
-    fn name(&self) -> &str {
-        "DocumentExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn with_new_children(self: Arc<Self>, _children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn apply_expressions(
-        &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let metrics = BaselineMetrics::new(&self.metrics, partition);
+    fn answer(&self, schema: SchemaRef) -> SendableRecordBatchStream {
         let rows = self.rows.clone();
         let wanted = self.scan.limit.unwrap_or(usize::MAX);
         let pages = begin(self.collection.clone(), self.scan.clone(), self.max_retries);
@@ -122,17 +81,8 @@ impl ExecutionPlan for DocumentExec {
                 Ok(batches) => batches.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(DataFusionError::from(error))],
             })
-        })
-        .map(move |batch| batch.map(|batch| batch.record_output(&metrics)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
-
-    fn statistics_from_inputs(&self, _inputs: &[Arc<Statistics>], _args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        Ok(self.statistics.clone())
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 }
 

@@ -133,7 +133,7 @@ impl<S: Store> OpenedSource for OpenedStore<S> {
             }
         };
         if columns.is_empty() {
-            return Err(ConnectorError::NotFound { what: format!("table {schema}.{table}") });
+            return Err(ConnectorError::no_table(schema, table));
         }
         let collection = self.store.collection(&name, &columns)?;
         Ok(Arc::new(DocumentTable::new(collection, columns, rows, self.max_retries)))

@@ -174,7 +174,7 @@ impl OpenedSource for OpenedFile {
         _known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
         if (schema, table) != (SCHEMA, &self.table) {
-            return Err(ConnectorError::NotFound { what: format!("table {schema}.{table}") });
+            return Err(ConnectorError::no_table(schema, table));
         }
         let layout = self.layout().await?;
         let table = FileTable::new(self.store.clone(), &layout.reading, layout.schema.clone());

@@ -35,7 +35,7 @@ use crate::documents::{
 use crate::messages::{Window, text};
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use reading::Topic;
 use settings::{MECHANISMS, Settings};
@@ -68,28 +68,27 @@ impl Connector for Kafka {
 
     fn form(&self) -> Json {
         let mut metadata = Window::form();
-        metadata["topic"] = json!({"type": "string", "title": "Topic"});
+        metadata["topic"] = form::text("Topic");
         metadata["sasl_mechanism"] =
             json!({"type": "string", "title": "Sign-in", "enum": MECHANISMS, "default": "PLAIN"});
-        metadata["sslmode"] =
-            json!({"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"});
-        metadata["ssl_root_certificate"] = json!({"type": "string", "title": "Root certificate (PEM)"});
+        metadata["sslmode"] = form::tls();
+        metadata["ssl_root_certificate"] = form::root_certificate();
         metadata["schema_registry"] = json!({"type": "string", "title": "Schema registry", "format": "uri"});
-        metadata["schema_registry_user"] = json!({"type": "string", "title": "User of the schema registry"});
+        metadata["schema_registry_user"] = form::text("User of the schema registry");
         metadata["avro_schema"] = json!({"type": "string", "title": "Schema of the values (Avro)", "description": "Of values in Avro that no schema registry describes."});
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Broker"},
+                "host": form::text("Broker"),
                 "port": {"type": "integer", "title": "Port", "default": 9092},
                 "credentials": {"type": "object", "properties": {
-                    "username": {"type": "string", "title": "User"},
-                    "password": {"type": "string", "title": "Password", "writeOnly": true},
-                    "api_key": {"type": "string", "title": "Password of the schema registry", "writeOnly": true}
+                    "username": form::text("User"),
+                    "password": form::secret("Password"),
+                    "api_key": form::secret("Password of the schema registry")
                 }},
                 "metadata": {"type": "object", "properties": metadata, "required": ["topic"]},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300}
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query")
             },
             "required": ["host", "port", "metadata"]
         })

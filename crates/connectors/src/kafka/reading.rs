@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::span::Span;
 use crate::documents::Condition;
 use crate::relay::Relay;
-use crate::{ConnectorError, SourceContext, retry};
+use crate::{ConnectorError, SourceContext, background, retry};
 
 /// Records that are handed on at a time; fewer where they are large.
 const PAGE: usize = 1_000;
@@ -263,9 +263,7 @@ impl Drop for Reader {
     fn drop(&mut self) {
         // Its fetches end with it; the connections are the topic's.
         let consumer = self.consumer.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { consumer.close().await });
-        }
+        background::spawn(async move { _ = consumer.close().await });
     }
 }
 

@@ -27,7 +27,7 @@ use crate::documents::{
 use crate::relay::Relay;
 use crate::{
     Abilities, Blocked, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig,
-    SourceContext, check_fields,
+    SourceContext, check_fields, form,
 };
 use settings::Settings;
 
@@ -49,29 +49,26 @@ impl Connector for Mongodb {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false }
+        Abilities::SCANS
     }
 
     fn form(&self) -> Json {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 27017, "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Database"},
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
+                "database_name": form::text("Database"),
                 "connection_string": {"type": "string", "title": "Connection string", "description": "mongodb:// or mongodb+srv://, with the database in its path; instead of the fields.", "writeOnly": true},
-                "credentials": {"type": "object", "properties": {
-                    "username": {"type": "string", "title": "User"},
-                    "password": {"type": "string", "title": "Password", "writeOnly": true}
-                }},
+                "credentials": form::user_and_password(),
                 "metadata": {"type": "object", "properties": {
                     "auth_source": {"type": "string", "title": "Database of the user", "default": "admin"},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                    "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+                    "sslmode": form::tls(),
+                    "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_pool_size": {"type": "integer", "title": "Connections at once", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300}
+                "connection_pool_size": form::pool_size("Connections at once"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query")
             },
             "anyOf": [{"required": ["host", "port", "database_name"]}, {"required": ["connection_string"]}]
         })

@@ -12,7 +12,7 @@ use tiberius::{FromSql, Row};
 
 use super::Flavour;
 use super::session::Session;
-use crate::pushdown::{Comparable, RemoteColumn};
+use crate::pushdown::{Comparable, RemoteColumn, Wanted, moment};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, TableKind};
 
 /// Of all tables together.
@@ -82,19 +82,17 @@ GROUP BY m.object_id";
 pub(super) async fn read(
     session: &mut Session,
     flavour: Flavour,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let mut sql = COLUMNS.to_owned();
     if flavour == Flavour::SqlServer {
         sql.push_str(READABLE);
     }
-    for (column, name) in [("s.name", schema), ("o.name", table)] {
-        let Some(name) = name else { continue };
-        let Some(name) = flavour.dialect().text(name) else { return Ok(Vec::new()) };
-        sql.push_str(&format!("\n  AND {column} {BY_BYTES} = {name}"));
-    }
-    sql.push_str(&format!("\nORDER BY s.name {BY_BYTES}, o.name {BY_BYTES}, c.column_id"));
+    let (of_schema, of_table) = (format!("s.name {BY_BYTES}"), format!("o.name {BY_BYTES}"));
+    let Some(only) = flavour.dialect().only(&[(of_schema.as_str(), schema), (of_table.as_str(), table)]) else {
+        return Ok(Vec::new());
+    };
+    sql.push_str(&format!("{only}\nORDER BY {of_schema}, {of_table}, c.column_id"));
     let columns = session.rows(&sql, MOST_COLUMNS).await?;
     if columns.len() > MOST_COLUMNS {
         return Err(ConnectorError::Unsupported(format!(
@@ -259,7 +257,6 @@ impl Declared<'_> {
     fn reading(&self) -> Reading {
         use Comparable::{Equality, Narrowed, No, Ordered};
         let as_it_is = |data_type| (data_type, "{}".to_owned(), Ordered, None);
-        let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         let as_text = |sql: &str| (DataType::Utf8, sql.to_owned(), No, None);
         match self.name {
             "bit" => as_it_is(DataType::Boolean),

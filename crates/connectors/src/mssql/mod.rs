@@ -8,7 +8,7 @@
 mod catalog;
 mod decode;
 mod dsn;
-mod pool;
+mod server;
 mod session;
 mod transport;
 
@@ -22,9 +22,9 @@ use crate::pushdown::{Dialect, OpenedDatabase};
 use crate::tls::SSL_MODES;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads SQL Server 2016 and later, Azure SQL, and the pools of Synapse.
 #[derive(Debug)]
@@ -73,42 +73,36 @@ impl Connector for Mssql {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         let mut form = json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 1433, "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Database"},
-                "schema_name": {"type": "string", "title": "Schema", "description": "Only tables of this schema; all schemas where empty."},
-                "connection_pool_size": {"type": "integer", "title": "Connections at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
-                "credentials": {
-                    "type": "object",
-                    "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Password", "writeOnly": true}
-                    }
-                },
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
+                "database_name": form::text("Database"),
+                "schema_name": form::schema(),
+                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
+                "credentials": form::user_and_password(),
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": SSL_MODES, "default": "verify-full"},
-                        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-ca and verify-full."}
+                        "sslmode": form::sslmode(&SSL_MODES, "verify-full"),
+                        "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }
                 }
             }
         });
-        let fields = json!({"required": ["host", "port", "database_name", "credentials"]});
         if self.kind().required().or_connection_string {
-            form["properties"]["connection_string"] = json!({"type": "string", "title": "Connection string", "writeOnly": true, "description": "Server=tcp:host,port;Database=…;User ID=…;Password=…, instead of the fields above."});
-            form["anyOf"] = json!([fields, {"required": ["connection_string"]}]);
+            form["properties"]["connection_string"] =
+                form::connection_string("Server=tcp:host,port;Database=…;User ID=…;Password=…");
+            form["anyOf"] = form::fields_or_connection_string();
         } else {
-            form["required"] = fields["required"].clone();
+            form["required"] = json!(["host", "port", "database_name", "credentials"]);
         }
         form
     }
@@ -119,7 +113,7 @@ impl Connector for Mssql {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = dsn::settings(&source.config, &source.credentials)?;
-        let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(self.flavour, settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

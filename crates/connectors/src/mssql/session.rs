@@ -1,49 +1,32 @@
 //! One session, and the results that stream from it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use tiberius::error::Error;
 use tiberius::{ColumnData, QueryItem, QueryStream, Row};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::decode::decode;
-use super::pool::{Conn, Pool, Shared};
+use super::server::{Pool, Server};
 use crate::ConnectorError;
 use crate::pushdown::{Batches, Dialect, RemoteDatabase, delivered};
+use crate::sessions::{self, Server as _};
 
 const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// How long a server may take to hear of a cancellation.
-const CANCELLATION: Duration = Duration::from_secs(5);
 
-/// A session that is in use. Unless it is finished, its drop cancels at the server what it was doing, and closes it.
-pub(super) struct Session {
-    conn: Option<Conn>,
-    finished: bool,
-    shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
-}
+/// A session that is in use.
+pub(super) type Session = sessions::Session<Server>;
 
 impl Session {
-    pub fn new(conn: Conn, permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
-        Self { conn: Some(conn), finished: false, shared, _permit: permit }
-    }
-
-    fn conn(&mut self) -> &mut Conn {
-        // It is taken in drop alone.
-        self.conn.as_mut().unwrap_or_else(|| unreachable!("the session is in use"))
-    }
-
     /// The rows of a statement over the catalogue, up to so many and one more, within the connection timeout.
     pub async fn rows(&mut self, sql: &str, limit: usize) -> Result<Vec<Row>, ConnectorError> {
-        let timeout = self.shared.connect_timeout();
+        let timeout = self.server().settings().connect_timeout;
         let all = async {
             let mut rows = Vec::new();
-            let mut answer = self.conn().simple_query(sql).await.map_err(classify)?;
+            let mut answer = self.conn_mut().simple_query(sql).await.map_err(classify)?;
             while let Some(row) = next(&mut answer).await.map_err(classify)? {
                 if rows.len() <= limit {
                     rows.push(row);
@@ -53,30 +36,6 @@ impl Session {
         };
         tokio::time::timeout(timeout, all).await.map_err(|_| ConnectorError::Timeout(timeout))?
     }
-
-    /// Gives the session back for others.
-    pub fn finish(mut self) {
-        self.finished = true;
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let Some(mut conn) = self.conn.take() else { return };
-        if self.finished {
-            self.shared.put_back(conn);
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            // A statement that does not hear of it ends with its connection.
-            match tokio::time::timeout(CANCELLATION, conn.cancel_query()).await {
-                Ok(Ok(())) => {}
-                _ => tracing::debug!("a SQL Server statement did not acknowledge its cancellation"),
-            }
-            drop(conn);
-        });
-    }
 }
 
 impl RemoteDatabase for Pool {
@@ -85,7 +44,7 @@ impl RemoteDatabase for Pool {
     }
 
     fn dialect(&self) -> Dialect {
-        self.flavour().dialect()
+        self.server().flavour.dialect()
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
@@ -95,16 +54,17 @@ impl RemoteDatabase for Pool {
 }
 
 async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
+    // The server has no limit of its own for a statement.
     let until = Instant::now() + pool.query_timeout();
     let mut session = pool.session().await?;
-    let mut answer = within(until, pool, session.conn().simple_query(sql)).await?.map_err(classify)?;
+    let mut answer = pool.within(until, session.conn_mut().simple_query(sql)).await?.map_err(classify)?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
     // What the driver cannot read any more is an answer in another form than asked for; the server was reached.
     let broken = |error| match error {
         Error::Protocol(_) | Error::Encoding(_) => ConnectorError::QueryFailed { cause: Some(error.into()) },
         error => classify(error),
     };
-    while let Some(row) = within(until, pool, next(&mut answer)).await?.map_err(broken)? {
+    while let Some(row) = pool.within(until, next(&mut answer)).await?.map_err(broken)? {
         bytes += row.cells().map(|(_, cell)| size(cell)).sum::<usize>();
         rows.push(row);
         if rows.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
@@ -139,12 +99,6 @@ fn size(cell: &ColumnData<'_>) -> usize {
     }
 }
 
-/// The server has no limit of its own for a statement; what is dropped here is cancelled there.
-async fn within<T>(until: Instant, pool: &Pool, future: impl Future<Output = T>) -> Result<T, ConnectorError> {
-    let result = tokio::time::timeout_at(until.into(), future).await;
-    result.map_err(|_| ConnectorError::Timeout(pool.query_timeout()))
-}
-
 /// What an error of the driver means, without its words.
 pub(super) fn classify(error: Error) -> ConnectorError {
     let Some(number) = error.code() else {
@@ -161,7 +115,7 @@ pub(super) fn classify(error: Error) -> ConnectorError {
         // No such object or column, or no right to it.
         207 | 208 | 229 | 230 | 916 => {
             tracing::info!(%error, "SQL Server has no such object");
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         // Not available or too busy for the moment, by the numbers that Microsoft says to try again; a firewall of Azure's.
         4221 | 10_053 | 10_054 | 10_060 | 10_928 | 10_929 | 17_187 | 17_809 | 40_143 | 40_197 | 40_501 | 40_540

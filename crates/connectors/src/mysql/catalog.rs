@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use mysql_async::{FromValueError, Row, prelude::FromValue};
 
 use super::session::Session;
-use crate::pushdown::{Comparable, Dialect, RemoteColumn};
+use crate::pushdown::{Comparable, Dialect, RemoteColumn, moment};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredTable, ForeignKey, TableKind};
 
 /// One row a column. Names are ordered by their bytes: two tables may differ by the case of a letter.
@@ -140,7 +140,6 @@ impl Declared<'_> {
         use Comparable::{Equality, No, Ordered};
         let unsigned = self.whole.contains("unsigned") || self.whole.contains("zerofill");
         let short = |longest| self.length.is_some_and(|length| length <= longest);
-        let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         match self.name {
             "tinyint" if self.whole.starts_with("tinyint(1)") && !unsigned => {
                 (DataType::Boolean, "({} <> 0)", Ordered, None)

@@ -7,7 +7,7 @@
 
 mod catalog;
 mod dsn;
-mod pool;
+mod server;
 mod session;
 
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::pushdown::OpenedDatabase;
 use crate::server::ServerSettings;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use dsn::DSN;
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads MySQL 5.7 and later, and MariaDB 10.3 and later.
 #[derive(Debug)]
@@ -43,36 +43,30 @@ impl Connector for Mysql {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 3306, "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Database"},
-                "connection_string": {"type": "string", "title": "Connection string", "writeOnly": true, "description": "mysql://user:password@host:port/database?sslmode=…, instead of the fields above."},
-                "connection_pool_size": {"type": "integer", "title": "Connections at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
-                "credentials": {
-                    "type": "object",
-                    "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Password", "writeOnly": true}
-                    }
-                },
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
+                "database_name": form::text("Database"),
+                "connection_string": form::connection_string("mysql://user:password@host:port/database?sslmode=…"),
+                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
+                "credentials": form::user_and_password(),
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": dsn::SSL_MODES, "default": "require"},
-                        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-full."}
+                        "sslmode": form::sslmode(&dsn::SSL_MODES, "require"),
+                        "ssl_root_certificate": form::root_certificate_for("verify-full")
                     }
                 }
             },
-            "anyOf": [{"required": ["host", "port", "database_name", "credentials"]}, {"required": ["connection_string"]}]
+            "anyOf": form::fields_or_connection_string()
         })
     }
 
@@ -82,7 +76,7 @@ impl Connector for Mysql {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)?;
-        let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

@@ -1,65 +1,29 @@
 //! One session, and the results that stream from it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Row, Value};
-use tokio::sync::OwnedSemaphorePermit;
+use mysql_async::{Error, Row, Value};
 
-use super::pool::{Pool, Shared};
+use super::server::{Pool, Server};
 use crate::ConnectorError;
 use crate::pushdown::{Batches, Cells, Dialect, RemoteDatabase, delivered};
+use crate::sessions::{self, GRACE};
 
-/// A session that is in use. Unless it is finished, its drop kills at the server what it was doing.
-pub(super) struct Session {
-    conn: Option<Conn>,
-    finished: bool,
-    shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
-}
+/// A session that is in use.
+pub(super) type Session = sessions::Session<Server>;
 
 impl Session {
-    pub fn new(conn: Conn, permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
-        Self { conn: Some(conn), finished: false, shared, _permit: permit }
-    }
-
-    fn conn(&mut self) -> &mut Conn {
-        // It is taken in drop alone.
-        self.conn.as_mut().unwrap_or_else(|| unreachable!("the session is in use"))
-    }
-
     pub async fn version(&mut self) -> Result<String, ConnectorError> {
-        let version = self.conn().query_first("SELECT VERSION()").await.map_err(classify)?;
+        let version = self.conn_mut().query_first("SELECT VERSION()").await.map_err(classify)?;
         version.ok_or_else(|| ConnectorError::internal("the server told no version"))
     }
 
     /// All rows of a statement over the catalogue.
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, ConnectorError> {
-        self.conn().query(sql).await.map_err(classify)
-    }
-
-    /// Gives the session back for others.
-    pub fn finish(mut self) {
-        self.finished = true;
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else { return };
-        if self.finished {
-            self.shared.put_back(conn);
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let shared = self.shared.clone();
-        runtime.spawn(async move {
-            shared.kill(conn.id()).await;
-            drop(conn);
-        });
+        self.conn_mut().query(sql).await.map_err(classify)
     }
 }
 
@@ -80,32 +44,20 @@ impl RemoteDatabase for Pool {
 
 async fn deliver(pool: &Pool, sql: String, schema: SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
     let mut cells = Cells::new(schema)?;
-    let mut session = pool.session().await?;
-    let until = Instant::now() + pool.query_timeout();
-    let query = session.conn().query_iter(sql);
-    let mut rows = within(until, pool, query).await?.map_err(|error| stopped(error, pool))?;
-    while let Some(row) = within(until, pool, rows.next()).await?.map_err(|error| stopped(error, pool))? {
+    let mut session = pool.session_at_once().await?;
+    let until = Instant::now() + pool.query_timeout() + GRACE;
+    let query = session.conn_mut().query_iter(sql);
+    let mut rows = pool.within(until, query).await?.map_err(|error| stopped(error, pool))?;
+    while let Some(row) = pool.within(until, rows.next()).await?.map_err(|error| stopped(error, pool))? {
         cells.push(|index| match row.as_ref(index) {
             Some(Value::Bytes(bytes)) => Some(bytes.as_slice()),
             _ => None,
         })?;
-        if cells.is_full() {
-            batches.send(cells.take()?).await?;
-        }
+        batches.send_full(&mut cells).await?;
     }
     drop(rows);
     session.finish();
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
-}
-
-/// The server ends a statement by itself; this is for a server that no longer answers.
-async fn within<T>(until: Instant, pool: &Pool, future: impl Future<Output = T>) -> Result<T, ConnectorError> {
-    let grace = Duration::from_secs(5);
-    let result = tokio::time::timeout_at((until + grace).into(), future).await;
-    result.map_err(|_| ConnectorError::Timeout(pool.query_timeout()))
+    batches.send_rest(&mut cells).await
 }
 
 fn stopped(error: Error, pool: &Pool) -> ConnectorError {
@@ -129,7 +81,7 @@ pub(super) fn classify(error: Error) -> ConnectorError {
         // No such table or column, or no right to it.
         1054 | 1142 | 1143 | 1146 | 1356 => {
             tracing::info!(%error, "MySQL has no such object");
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         // Too many connections, a host that is locked out, a server that goes down.
         1040 | 1129 | 1130 | 1053 | 1077 | 1203 | 1226 => ConnectorError::Unreachable { cause: Some(error.into()) },

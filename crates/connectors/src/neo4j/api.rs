@@ -28,11 +28,8 @@ impl Api {
         let body = json!({"statement": statement.text, "parameters": statement.parameters, "accessMode": "READ"});
         let request =
             self.authorization.request(&self.http, Method::POST, url).header(ACCEPT, "application/vnd.neo4j.query");
-        let response = self.http.send_patiently(request.json(&body)).await?;
-        let answer = self.http.read(response).await?;
+        let mut answer: Value = self.http.json_patiently(request.json(&body)).await?;
         let unread = || ConnectorError::QueryFailed { cause: Some("an answer in another form than asked for".into()) };
-        let mut answer: Value = serde_json::from_slice(&answer)
-            .map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
         if answer.get("errors").and_then(Value::as_array).is_some_and(|errors| !errors.is_empty()) {
             return Err(ConnectorError::QueryFailed { cause: Some("the server reports errors".into()) });
         }

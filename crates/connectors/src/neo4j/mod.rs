@@ -23,7 +23,7 @@ use crate::documents::{
 use crate::http::{HttpSource, base_url};
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_required, form,
 };
 use api::Api;
 use cypher::Statement;
@@ -50,27 +50,27 @@ impl Connector for Neo4j {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false }
+        Abilities::SCANS
     }
 
     fn form(&self) -> Json {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": BOLT, "minimum": 1, "maximum": 65535},
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
                 "database_name": {"type": "string", "title": "Database", "default": "neo4j"},
                 "credentials": {"type": "object", "properties": {
-                    "username": {"type": "string", "title": "User"},
-                    "password": {"type": "string", "title": "Password", "writeOnly": true}
+                    "username": form::text("User"),
+                    "password": form::secret("Password")
                 }, "required": ["username", "password"]},
                 "metadata": {"type": "object", "properties": {
                     "http_port": {"type": "integer", "title": "Port of the HTTP API", "description": "7473 where absent, 7474 without TLS."},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                    "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+                    "sslmode": form::tls(),
+                    "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300}
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query")
             },
             "required": ["host", "port", "credentials"]
         })

@@ -61,7 +61,7 @@ impl Connector for Objects {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false }
+        Abilities::SCANS
     }
 
     fn form(&self) -> Value {
@@ -145,7 +145,7 @@ impl OpenedSource for OpenedStore {
         table: &str,
         known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let missing = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let missing = || ConnectorError::no_table(schema, table);
         if schema != SCHEMA {
             return Err(missing());
         }

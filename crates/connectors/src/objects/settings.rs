@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::files::csv;
 use crate::http::base_url;
-use crate::{ConnectorError, Credentials, DataSourceType, SourceConfig, check_required};
+use crate::{ConnectorError, Credentials, DataSourceType, SourceConfig, check_required, form};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -190,7 +190,7 @@ pub(super) fn form(kind: DataSourceType) -> Value {
                 properties["host"] = text("Host", "");
                 properties["port"] =
                     json!({"type": "integer", "title": "Port", "minimum": 1, "maximum": 65535, "default": 9000});
-                metadata["sslmode"] = json!({"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"});
+                metadata["sslmode"] = form::tls();
                 required.extend(["host", "port"]);
             } else {
                 metadata["endpoint"] = endpoint("https://s3.acme.example");

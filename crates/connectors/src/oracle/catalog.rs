@@ -8,10 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 
 use super::session::{Row, Session};
-use crate::pushdown::{Comparable, Dialect, RemoteColumn};
+use crate::pushdown::{Comparable, Dialect, RemoteColumn, Wanted, moment};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, TableKind};
 
 /// Of all tables together.
@@ -69,15 +69,10 @@ WHERE c.num_rows IS NOT NULL";
 /// Everything that the user may read, in one schema or table or in all.
 pub(super) async fn read(
     session: &mut Session,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-    let mut only = String::new();
-    for (column, name) in [("c.owner", schema), ("c.table_name", table)] {
-        let Some(name) = name else { continue };
-        let Some(name) = Dialect::Oracle.text(name) else { return Ok(Vec::new()) };
-        only.push_str(&format!("\n  AND {column} = {name}"));
-    }
+    let names = [("c.owner", schema), ("c.table_name", table)];
+    let Some(mut only) = Dialect::Oracle.only(&names) else { return Ok(Vec::new()) };
     if schema.is_none() {
         only.push_str(OF_USERS);
     }
@@ -251,7 +246,6 @@ impl Declared<'_> {
     fn reading(&self, utf8: bool, by_bytes: bool) -> Option<Reading> {
         use Comparable::{Equality, Narrowed, No, Ordered};
         let as_it_is = |data_type| (data_type, "{}".to_owned(), Ordered, None);
-        let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         let as_text = |sql: &str| (DataType::Utf8, sql.to_owned(), No, None);
         // Finer moments are read without what is finer, and then not compared with what is.
         let fine = self.scale.is_some_and(|scale| scale > 6);

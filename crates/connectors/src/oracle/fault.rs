@@ -62,7 +62,7 @@ impl From<Fault> for ConnectorError {
             // No such object or column, or no right to it.
             904 | 942 | 1_031 | 4_043 | 41_900 => {
                 tracing::info!(error = &fault as &dyn std::error::Error, "Oracle has no such object");
-                Self::NotFound { what: "a table or column of the query".into() }
+                Self::no_such_name()
             }
             12_660 => Self::Unsupported(NATIVE_ENCRYPTION.to_owned()),
             // Starting, stopping, full, or nobody there to take the session; a session that is no more.

@@ -15,7 +15,7 @@ mod fault;
 mod login;
 mod negotiation;
 mod net;
-mod pool;
+mod server;
 mod session;
 mod value;
 
@@ -28,10 +28,10 @@ use serde_json::{Value, json};
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use dsn::Settings;
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads Oracle Database 12.1 and later, Autonomous Database among them.
 #[derive(Debug)]
@@ -44,41 +44,38 @@ impl Connector for Oracle {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 1521, "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Service name", "description": "Or the SID."},
-                "schema_name": {"type": "string", "title": "Schema", "description": "Only tables of this user, in capital letters as a rule; those of all users where empty."},
-                "connection_string": {"type": "string", "title": "Connection string", "writeOnly": true, "description": "user/password@host:port/service, instead of the fields above."},
-                "connection_pool_size": {"type": "integer", "title": "Connections at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
-                "credentials": {
-                    "type": "object",
-                    "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Password", "writeOnly": true}
-                    }
-                },
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
+                "database_name": form::described(form::text("Service name"), "Or the SID."),
+                "schema_name": form::described(
+                    form::text("Schema"),
+                    "Only tables of this user, in capital letters as a rule; those of all users where empty."
+                ),
+                "connection_string": form::connection_string("user/password@host:port/service"),
+                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
+                "credentials": form::user_and_password(),
                 "metadata": {
                     "type": "object",
                     "properties": {
                         "named_by": {"type": "string", "title": "The database is named by", "enum": dsn::NAMED_BY, "default": "service_name"},
-                        "sslmode": {"type": "string", "title": "TLS", "enum": dsn::MODES, "default": "disable", "description": "TCPS, for which a server listens at another port, 2484 as a rule."},
-                        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-ca and verify-full."}
+                        "sslmode": form::described(
+                            form::sslmode(&dsn::MODES, "disable"),
+                            "TCPS, for which a server listens at another port, 2484 as a rule."
+                        ),
+                        "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }
                 }
             },
-            "anyOf": [
-                {"required": ["host", "port", "database_name", "credentials"]},
-                {"required": ["connection_string"]}
-            ]
+            "anyOf": form::fields_or_connection_string()
         })
     }
 
@@ -88,7 +85,7 @@ impl Connector for Oracle {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = Settings::read(&source.config, &source.credentials)?;
-        let pool = Pool::new(source.identity.clone(), settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

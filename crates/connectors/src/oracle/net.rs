@@ -18,10 +18,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::fault::{Fault, NATIVE_ENCRYPTION};
+use crate::dial::ADDRESSES;
 use crate::{AddressGuard, ConnectorError};
 
-/// Addresses of one name that are tried.
-const ADDRESSES: usize = 4;
 /// How often a listener may send on, or ask for the same again.
 const REDIRECTS: usize = 4;
 const HEADER: usize = 8;

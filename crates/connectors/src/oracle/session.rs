@@ -1,56 +1,38 @@
 //! One session, and the results that stream from it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::call::{Connection, Query};
+use super::call::Query;
 use super::fault::Fault;
-use super::pool::{Pool, Shared};
+use super::server::{Pool, Server};
 use crate::ConnectorError;
 use crate::pushdown::{Batches, Cells, Dialect, RemoteDatabase, delivered};
+use crate::sessions::{self, Server as _};
 
-/// How long a server may take to hear of a cancellation.
-const CANCELLATION: Duration = Duration::from_secs(5);
-
-/// A session that is in use. Unless it is finished, its drop cancels at the server what it was doing, and closes it.
-pub(super) struct Session {
-    conn: Option<Connection>,
-    finished: bool,
-    shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
-}
+/// A session that is in use.
+pub(super) type Session = sessions::Session<Server>;
 
 /// A row of the catalogue.
 pub(super) type Row = Vec<Option<String>>;
 
 impl Session {
-    pub fn new(conn: Connection, permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
-        Self { conn: Some(conn), finished: false, shared, _permit: permit }
-    }
-
-    fn conn(&mut self) -> &mut Connection {
-        // It is taken in drop alone.
-        self.conn.as_mut().unwrap_or_else(|| unreachable!("the session is in use"))
-    }
-
-    pub fn version(&mut self) -> String {
+    pub fn version(&self) -> String {
         self.conn().version()
     }
 
-    pub fn is_utf8(&mut self) -> bool {
+    pub fn is_utf8(&self) -> bool {
         self.conn().is_utf8()
     }
 
     /// The rows of a statement over the catalogue, up to so many and one more, within the time of a query: large
     /// databases take theirs over it.
     pub async fn rows(&mut self, sql: &str, limit: usize) -> Result<Vec<Row>, ConnectorError> {
-        let timeout = self.shared.query_timeout();
+        let timeout = self.server().settings().query_timeout;
         let all = async {
-            let conn = self.conn();
+            let conn = self.conn_mut();
             let mut rows = Vec::new();
             let mut query = conn.query(sql).await?;
             let mut texts = vec![String::new(); query.width()];
@@ -64,11 +46,6 @@ impl Session {
         let rows = tokio::time::timeout(timeout, all).await.map_err(|_| ConnectorError::Timeout(timeout))?;
         Ok(rows?)
     }
-
-    /// Gives the session back for others.
-    pub fn finish(mut self) {
-        self.finished = true;
-    }
 }
 
 fn row(query: &Query, texts: &mut [String]) -> Result<Row, Fault> {
@@ -78,25 +55,6 @@ fn row(query: &Query, texts: &mut [String]) -> Result<Row, Fault> {
         Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
     };
     texts.iter_mut().enumerate().map(text).collect()
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let Some(mut conn) = self.conn.take() else { return };
-        if self.finished {
-            self.shared.put_back(conn);
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            // A statement that does not hear of it ends with its connection.
-            match tokio::time::timeout(CANCELLATION, conn.stop()).await {
-                Ok(Ok(())) => {}
-                _ => tracing::debug!("an Oracle statement did not acknowledge its cancellation"),
-            }
-            drop(conn);
-        });
-    }
 }
 
 impl RemoteDatabase for Pool {
@@ -115,9 +73,10 @@ impl RemoteDatabase for Pool {
 }
 
 async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) -> Result<(), ConnectorError> {
+    // The server has no limit of its own for a statement.
     let until = Instant::now() + pool.query_timeout();
     let mut session = pool.session().await?;
-    let mut query = match within(until, pool, session.conn().query(sql)).await? {
+    let mut query = match pool.within(until, session.conn_mut().query(sql)).await? {
         Ok(query) => query,
         // The session is none the worse for it.
         Err(fault @ Fault::Database { .. }) => {
@@ -131,7 +90,7 @@ async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) 
     }
     let mut cells = Cells::new(schema.clone())?;
     let mut texts = vec![String::new(); schema.fields().len()];
-    while within(until, pool, session.conn().next(&mut query)).await?.map_err(Fault::while_reading)? {
+    while pool.within(until, session.conn_mut().next(&mut query)).await?.map_err(Fault::while_reading)? {
         let mut row = Vec::with_capacity(texts.len());
         for ((index, text), field) in texts.iter_mut().enumerate().zip(schema.fields()) {
             let unreadable = || ConnectorError::UnreadableValue {
@@ -144,19 +103,8 @@ async fn deliver(pool: &Pool, sql: &str, schema: &SchemaRef, batches: &Batches) 
             });
         }
         cells.push(|index| row.get(index).copied().flatten())?;
-        if cells.is_full() {
-            batches.send(cells.take()?).await?;
-        }
+        batches.send_full(&mut cells).await?;
     }
     session.finish();
-    if !cells.is_empty() {
-        batches.send(cells.take()?).await?;
-    }
-    Ok(())
-}
-
-/// The server has no limit of its own for a statement; what is dropped here is cancelled there.
-async fn within<T>(until: Instant, pool: &Pool, future: impl Future<Output = T>) -> Result<T, ConnectorError> {
-    let result = tokio::time::timeout_at(until.into(), future).await;
-    result.map_err(|_| ConnectorError::Timeout(pool.query_timeout()))
+    batches.send_rest(&mut cells).await
 }

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use tokio_postgres::{Client, Row};
 
 use super::session::classify;
-use crate::pushdown::{Comparable, RemoteColumn};
+use crate::pushdown::{Comparable, RemoteColumn, Wanted};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, ForeignKey, TableKind};
 
 /// One row a column. Domains are looked through to their base type. `to_jsonb` asks for catalogue columns that
@@ -57,8 +57,7 @@ WHERE k.contype = 'f' AND ($1::text IS NULL OR s.nspname = $1) AND ($2::text IS 
 /// Everything that the role may read, in one schema or table or in all.
 pub(super) async fn read(
     client: &Client,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let columns = client.query(COLUMNS, &[&schema, &table]).await.map_err(classify)?;
     let keys = client.query(FOREIGN_KEYS, &[&schema, &table]).await.map_err(classify)?;

@@ -9,7 +9,7 @@ mod catalog;
 mod decode;
 mod dsn;
 mod flavour;
-mod pool;
+mod server;
 mod session;
 mod standard_catalog;
 mod tls;
@@ -25,11 +25,11 @@ use crate::server::ServerSettings;
 use crate::tls::SSL_MODES;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_fields,
+    check_fields, form,
 };
 use dsn::DSN;
 use flavour::Flavour;
-use pool::Pool;
+use server::{Pool, Server};
 
 /// Reads PostgreSQL 12 and later, and its relatives.
 #[derive(Debug)]
@@ -51,37 +51,31 @@ impl Connector for Postgres {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": self.kind().default_port(), "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Database"},
-                "schema_name": {"type": "string", "title": "Schema", "description": "Only tables of this schema; all schemas where empty."},
-                "connection_string": {"type": "string", "title": "Connection string", "writeOnly": true, "description": "postgresql://user:password@host:port/database?sslmode=…, instead of the fields above."},
-                "connection_pool_size": {"type": "integer", "title": "Connections at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
-                "credentials": {
-                    "type": "object",
-                    "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Password", "writeOnly": true}
-                    }
-                },
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
+                "database_name": form::text("Database"),
+                "schema_name": form::schema(),
+                "connection_string": form::connection_string("postgresql://user:password@host:port/database?sslmode=…"),
+                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
+                "credentials": form::user_and_password(),
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": SSL_MODES, "default": "require"},
-                        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's, for verify-ca and verify-full."}
+                        "sslmode": form::sslmode(&SSL_MODES, "require"),
+                        "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }
                 }
             },
-            "anyOf": [{"required": ["host", "port", "database_name", "credentials"]}, {"required": ["connection_string"]}]
+            "anyOf": form::fields_or_connection_string()
         })
     }
 
@@ -91,7 +85,7 @@ impl Connector for Postgres {
 
     async fn open(&self, source: &SourceContext) -> Result<Arc<dyn OpenedSource>, ConnectorError> {
         let settings = ServerSettings::read(&source.config, &source.credentials, &DSN)?;
-        let pool = Pool::new(source.identity.clone(), self.flavour, settings, source.guard.clone())?;
-        Ok(Arc::new(OpenedDatabase::new(pool)))
+        let server = Server::new(self.flavour, settings, source.guard.clone())?;
+        Ok(Arc::new(OpenedDatabase::new(Pool::new(source.identity.clone(), server))))
     }
 }

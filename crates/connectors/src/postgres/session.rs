@@ -1,6 +1,5 @@
 //! One session, and the results that stream from it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -8,63 +7,32 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::RowStream;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, RowStream};
 
 use super::decode::decode;
-use super::pool::{Pool, Shared};
+use super::server::{Pool, Server};
 use crate::pushdown::{Dialect, RemoteDatabase};
+use crate::sessions::{self, GRACE};
 use crate::{ConnectorError, retry};
 
 const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// A session that is in use. Unless it is finished, its drop cancels at the server what it was doing.
-pub(super) struct Session {
-    client: Option<Client>,
-    finished: bool,
-    shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
-}
+/// A session that is in use.
+pub(super) type Session = sessions::Session<Server>;
 
 impl Session {
-    pub fn new(client: Client, permit: OwnedSemaphorePermit, shared: Arc<Shared>) -> Self {
-        Self { client: Some(client), finished: false, shared, _permit: permit }
-    }
-
-    pub fn client(&self) -> &Client {
-        // It is taken in drop alone.
-        self.client.as_ref().unwrap_or_else(|| unreachable!("the session is in use"))
-    }
-
-    /// Gives the session back for others.
-    pub async fn finish(mut self) {
-        self.finished = match self.shared.flavour.bracket() {
-            Some((_, end)) => self.client().batch_execute(end).await.is_ok(),
+    /// Gives the session back for others, out of its bracket where the flavour has them.
+    pub async fn end(self) {
+        let ended = match self.server().flavour.bracket() {
+            Some((_, end)) => self.conn().batch_execute(end).await.is_ok(),
             None => true,
         };
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let Some(client) = self.client.take() else { return };
-        if self.finished {
-            self.shared.put_back(client);
-            return;
+        if ended {
+            self.finish();
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (token, tls) = (client.cancel_token(), self.shared.tls.clone());
-        let limit = self.shared.settings.connect_timeout;
-        runtime.spawn(async move {
-            match tokio::time::timeout(limit, token.cancel_query(tls)).await {
-                Ok(Ok(())) => {}
-                _ => tracing::debug!("a PostgreSQL statement could not be cancelled and ends by its timeout"),
-            }
-            drop(client);
-        });
     }
 }
 
@@ -74,7 +42,7 @@ impl RemoteDatabase for Pool {
     }
 
     fn dialect(&self) -> Dialect {
-        self.flavour().dialect()
+        self.server().flavour.dialect()
     }
 
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream {
@@ -97,7 +65,7 @@ impl Reading {
             Self::End => return Ok(None),
             Self::Rows { rows, session, schema, until, pool } => (rows, session, schema, until, pool),
             Self::Start { pool, sql, schema } => {
-                let until = Instant::now() + pool.query_timeout();
+                let until = Instant::now() + pool.query_timeout() + GRACE;
                 // No row has come yet: a connection that was lost meanwhile may be replaced.
                 let (rows, session) = retry::reaching(pool.max_retries(), || begin(&pool, &sql, until)).await?;
                 (Box::pin(rows), session, schema, until, pool)
@@ -105,14 +73,14 @@ impl Reading {
         };
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < BATCH_ROWS && bytes < BATCH_BYTES {
-            match within(until, &pool, rows.next()).await? {
+            match pool.within(until, rows.next()).await? {
                 Some(row) => {
                     let row = row.map_err(|error| stopped(error, &pool))?;
                     bytes += row.raw_size_bytes();
                     batch.push(row);
                 }
                 None => {
-                    session.finish().await;
+                    session.end().await;
                     let last = decode(&batch, &schema)?;
                     return Ok((last.num_rows() > 0).then_some((last, Self::End)));
                 }
@@ -125,16 +93,9 @@ impl Reading {
 
 async fn begin(pool: &Pool, sql: &str, until: Instant) -> Result<(RowStream, Session), ConnectorError> {
     let session = pool.session_at_once().await?;
-    let query = session.client().query_typed_raw(sql, std::iter::empty::<(i32, Type)>());
-    let rows = within(until, pool, query).await?.map_err(|error| stopped(error, pool))?;
+    let query = session.conn().query_typed_raw(sql, std::iter::empty::<(i32, Type)>());
+    let rows = pool.within(until, query).await?.map_err(|error| stopped(error, pool))?;
     Ok((rows, session))
-}
-
-/// The server ends a statement by itself; this is for a server that no longer answers.
-async fn within<T>(until: Instant, pool: &Pool, future: impl Future<Output = T>) -> Result<T, ConnectorError> {
-    let grace = std::time::Duration::from_secs(5);
-    let result = tokio::time::timeout_at((until + grace).into(), future).await;
-    result.map_err(|_| ConnectorError::Timeout(pool.query_timeout()))
 }
 
 fn stopped(error: tokio_postgres::Error, pool: &Pool) -> ConnectorError {
@@ -155,7 +116,7 @@ pub(super) fn classify(error: tokio_postgres::Error) -> ConnectorError {
         }
         SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN | SqlState::INSUFFICIENT_PRIVILEGE => {
             tracing::info!(%error, "PostgreSQL has no such object");
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         state
             if state.code().starts_with("08") || state.code().starts_with("53") || state.code().starts_with("57P") =>

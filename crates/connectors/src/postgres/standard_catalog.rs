@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Row};
 
 use super::flavour::Flavour;
 use super::session::classify;
-use crate::pushdown::{Comparable, RemoteColumn};
+use crate::pushdown::{Comparable, RemoteColumn, Wanted};
 use crate::{ConnectorError, DiscoveredColumn, DiscoveredSchema, DiscoveredTable, TableKind};
 
 /// One row a column. CockroachDB's own name of the type tells of arrays and collations.
@@ -53,8 +53,7 @@ WHERE t.database_name = current_database() AND s.estimated_row_count IS NOT NULL
 pub(super) async fn read(
     client: &Client,
     flavour: Flavour,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let columns = match flavour {
         Flavour::Cockroachdb => client.query(COCKROACH_COLUMNS, &[&schema, &table]).await,

@@ -11,6 +11,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::Cells;
 use crate::ConnectorError;
 
 /// Where a fetching task puts what it has; it waits while the engine is behind.
@@ -19,6 +20,16 @@ pub(crate) struct Batches(mpsc::Sender<Result<RecordBatch, ConnectorError>>);
 impl Batches {
     pub async fn send(&self, batch: RecordBatch) -> Result<(), ConnectorError> {
         self.0.send(Ok(batch)).await.map_err(|_| ConnectorError::internal("nobody waits for the result"))
+    }
+
+    /// Sends what the cells hold once it is enough for a batch.
+    pub async fn send_full(&self, cells: &mut Cells) -> Result<(), ConnectorError> {
+        if cells.is_full() { self.send(cells.take()?).await } else { Ok(()) }
+    }
+
+    /// Sends what is left in the cells after the last row.
+    pub async fn send_rest(&self, cells: &mut Cells) -> Result<(), ConnectorError> {
+        if cells.is_empty() { Ok(()) } else { self.send(cells.take()?).await }
     }
 }
 

@@ -42,11 +42,12 @@ pub(crate) use cells::{Binary, Cells, Moments, Notation};
 pub(crate) use deliver::{Batches, delivered};
 pub use dialect::Dialect;
 pub use exec::RemoteExec;
-pub(crate) use opened::{Catalogued, OpenedDatabase};
+pub(crate) use opened::{Catalogued, OpenedDatabase, Wanted};
+pub(crate) use table::moment;
 pub use table::{Comparable, RemoteColumn, RemoteTable};
 
 /// A database that answers SQL with record batches.
-pub trait RemoteDatabase: fmt::Debug + Send + Sync + 'static {
+pub trait RemoteDatabase: Send + Sync + 'static {
     /// Unlike any other's; tables of one identity are joined inside the database.
     fn identity(&self) -> &str;
 
@@ -55,4 +56,11 @@ pub trait RemoteDatabase: fmt::Debug + Send + Sync + 'static {
     /// Runs a statement once the stream is polled, and stops it when the stream is dropped. The columns are
     /// read by position, as the types of `schema`.
     fn query(&self, sql: String, schema: SchemaRef) -> SendableRecordBatchStream;
+}
+
+/// By who it is alone: what else is behind it are credentials and connections.
+impl fmt::Debug for dyn RemoteDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteDatabase").field("identity", &self.identity()).finish_non_exhaustive()
+    }
 }

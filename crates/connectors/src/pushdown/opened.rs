@@ -1,5 +1,6 @@
 //! A database of tables as an opened source.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,6 +8,13 @@ use datafusion::catalog::TableProvider;
 
 use super::{RemoteDatabase, RemoteTable};
 use crate::{ConnectorError, DiscoveredSchema, DiscoveredTable, OpenedSource};
+
+/// The part of a catalogue that is asked for: everything, one schema, or one table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub schema: Option<&'a str>,
+    pub table: Option<&'a str>,
+}
 
 /// A database that tells of its tables.
 #[async_trait]
@@ -17,12 +25,8 @@ pub(crate) trait Catalogued: RemoteDatabase + Sized {
     /// The one schema that the source is confined to.
     fn only_schema(&self) -> Option<&str>;
 
-    /// All that may be read, of one schema or table where they are given.
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
+    /// What is wanted, as far as it may be read.
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError>;
 
     /// The catalogue, project or database that its schemas stand in, where a table's name has to say so.
     fn container(&self) -> Option<&str> {
@@ -37,7 +41,6 @@ pub(crate) trait Catalogued: RemoteDatabase + Sized {
 }
 
 /// The source over such a database.
-#[derive(Debug)]
 pub(crate) struct OpenedDatabase<D>(Arc<D>);
 
 impl<D: Catalogued> OpenedDatabase<D> {
@@ -55,6 +58,12 @@ impl<D: Catalogued> OpenedDatabase<D> {
     }
 }
 
+impl<D: Catalogued> fmt::Debug for OpenedDatabase<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedDatabase").field("identity", &self.0.identity()).finish_non_exhaustive()
+    }
+}
+
 #[async_trait]
 impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
     async fn probe(&self) -> Result<Option<String>, ConnectorError> {
@@ -65,7 +74,7 @@ impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
         if schema.is_some_and(|schema| self.outside(schema)) {
             return Ok(Vec::new());
         }
-        self.0.catalogue(schema.or(self.0.only_schema()), None).await
+        self.0.catalogue(Wanted { schema: schema.or(self.0.only_schema()), table: None }).await
     }
 
     async fn open_table(
@@ -74,14 +83,14 @@ impl<D: Catalogued> OpenedSource for OpenedDatabase<D> {
         table: &str,
         known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let not_found = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let not_found = || ConnectorError::no_table(schema, table);
         if self.outside(schema) {
             return Err(not_found());
         }
         if let Some(provider) = known.and_then(|known| self.provider(schema, known)) {
             return Ok(provider);
         }
-        let found = self.0.catalogue(Some(schema), Some(table)).await?;
+        let found = self.0.catalogue(Wanted { schema: Some(schema), table: Some(table) }).await?;
         // A database may compare names without their case.
         let found = found.into_iter().filter(|found| found.name == schema).flat_map(|schema| schema.tables);
         let found = found.into_iter().find(|found| found.name == table).ok_or_else(not_found)?;

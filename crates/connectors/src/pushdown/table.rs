@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Constraints, DFSchema, Statistics, stats::Precision};
 use datafusion::error::Result;
@@ -49,6 +49,11 @@ impl Comparable {
             _ => Self::No,
         }
     }
+}
+
+/// A moment as a scan delivers it: in the zone, or in none.
+pub(crate) fn moment(zone: Option<&str>) -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
 }
 
 /// How a column is read; its name and type stand in the table's schema.

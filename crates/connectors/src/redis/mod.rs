@@ -19,7 +19,7 @@ use serde_json::{Value as Json, json};
 use crate::documents::{Collection, Column, Condition, Described, OpenedStore, Pages, Scan, Store, TableName};
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_required, form,
 };
 use keyspace::{KeyTable, Kind};
 use server::{Server, Settings};
@@ -38,21 +38,18 @@ impl Connector for Redis {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false }
+        Abilities::SCANS
     }
 
     fn form(&self) -> Json {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 6379, "minimum": 1, "maximum": 65535},
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
                 "database_name": {"type": "string", "title": "Database number", "default": "0"},
                 "connection_string": {"type": "string", "title": "Connection string", "description": "redis://user:password@host:6379/0, or rediss:// for TLS; instead of the fields.", "writeOnly": true},
-                "credentials": {"type": "object", "properties": {
-                    "username": {"type": "string", "title": "User"},
-                    "password": {"type": "string", "title": "Password", "writeOnly": true}
-                }},
+                "credentials": form::user_and_password(),
                 "metadata": {"type": "object", "properties": {
                     "tables": {"type": "array", "title": "Tables", "description": "Keys are grouped by what stands before the first colon where absent.", "items": {
                         "type": "object",
@@ -63,11 +60,11 @@ impl Connector for Redis {
                         },
                         "required": ["name", "pattern"]
                     }},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                    "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+                    "sslmode": form::tls(),
+                    "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Command timeout (s)", "default": 300}
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Command")
             },
             "anyOf": [{"required": ["host", "port"]}, {"required": ["connection_string"]}]
         })

@@ -22,7 +22,7 @@ use crate::documents::{Collection, Column, Condition, Described, OpenedStore, Pa
 use crate::http::{HttpSource, base_url};
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_required, form,
 };
 
 const SCHEMA: &str = "indices";
@@ -61,7 +61,7 @@ impl Connector for Search {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: false, aggregates: false, joins: false }
+        Abilities::SCANS
     }
 
     fn form(&self) -> Json {
@@ -72,21 +72,21 @@ impl Connector for Search {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Host"},
-                "port": {"type": "integer", "title": "Port", "default": 9200, "minimum": 1, "maximum": 65535},
+                "host": form::text("Host"),
+                "port": form::port(self.kind()),
                 "credentials": {"type": "object", "properties": {
                     "api_key": {"type": "string", "title": "API key", "description": key, "writeOnly": true},
-                    "username": {"type": "string", "title": "User"},
-                    "password": {"type": "string", "title": "Password", "writeOnly": true}
+                    "username": form::text("User"),
+                    "password": form::secret("Password")
                 }},
                 "metadata": {"type": "object", "properties": {
                     "index": {"type": "string", "title": "Indices", "description": "Only these; `*` stands for any text.", "default": "*"},
                     "page_size": {"type": "integer", "title": "Documents a page", "default": PAGE, "minimum": 1, "maximum": 10_000},
-                    "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                    "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)"}
+                    "sslmode": form::tls(),
+                    "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Request timeout (s)", "default": 300}
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Request")
             },
             "required": ["host", "port", "credentials"]
         })
@@ -153,9 +153,7 @@ impl Server {
     }
 
     async fn json<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ConnectorError> {
-        let response = self.http.send_patiently(request).await?;
-        let body = self.http.read(response).await?;
-        serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
+        self.http.json_patiently(request).await
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::mapping::{self, Field, ID};
 use super::{Index, Server};
-use crate::ConnectorError;
 use crate::documents::{Column, Document, Pages, Value};
+use crate::{ConnectorError, background};
 
 /// An answer from some shards only is none.
 pub(super) const WHOLE: &[(&str, &str)] = &[("allow_partial_search_results", "false")];
@@ -24,11 +24,10 @@ struct View {
 
 impl Drop for View {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let request = self.server.request(Method::DELETE, &["_search", "scroll"], &[]);
         let request = request.json(&json!({"scroll_id": [self.id]}));
         let server = self.server.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             // It ends by itself after a while.
             if let Err(error) = server.json::<Json>(request).await {
                 tracing::debug!(%error, "a scroll could not be ended");

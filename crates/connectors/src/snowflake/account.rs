@@ -1,10 +1,9 @@
 //! Statements: sent, waited for, read partition by partition.
 
-use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,15 +17,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::auth::Access;
 use super::catalog;
-use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
-use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
+use crate::http::{HttpSource, parsed};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, Wanted};
+use crate::statements::{self, Pages, Rows, Statements, Waits};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background, retry};
 
 const NOTATION: Notation = Notation { binary: Binary::Hex, moments: Moments::SecondsAndDays };
 const STATEMENTS: [&str; 3] = ["api", "v2", "statements"];
-/// Between two questions whether a statement is done: the first pause and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Of one partition, unpacked.
 const LARGEST_PARTITION: u64 = 256 * 1024 * 1024;
 
@@ -161,18 +158,10 @@ fn classify(status: StatusCode, failure: Option<Failure>, limit: Duration) -> Co
         // A statement that took too long or was cancelled.
         (StatusCode::REQUEST_TIMEOUT, _) | (_, "000630" | "000604") => ConnectorError::Timeout(limit),
         // An object that is not there or not for this role; a column.
-        (_, "002003" | "002043" | "000904" | "003001") => {
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
-        }
+        (_, "002003" | "002043" | "000904" | "003001") => ConnectorError::no_such_name(),
         // No such warehouse or role, or none that this user may use.
         (_, "000606" | "390189" | "390201") => ConnectorError::AuthenticationFailed { cause },
         _ => ConnectorError::QueryFailed { cause },
-    }
-}
-
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 
@@ -191,8 +180,7 @@ struct Statement {
 impl Statement {
     /// Once it is done.
     async fn start(account: &Account, sql: &str) -> Result<Self, ConnectorError> {
-        let limit = account.0.http.query_timeout();
-        let until = Instant::now() + limit;
+        let mut waits = Waits::within(account.0.http.query_timeout());
         // With them the account knows a further attempt for one at the same statement.
         let (id, attempted) = (statements::request_id(), AtomicBool::new(false));
         let begin = |turn| {
@@ -200,13 +188,8 @@ impl Statement {
             Self::begin(account.clone(), sql.to_owned(), id.clone(), again, turn)
         };
         let (mut statement, mut answer) = account.0.statements.begin(begin).await?;
-        let mut pause = PAUSES.0;
         while !statement.done {
-            if Instant::now() > until {
-                return Err(ConnectorError::Timeout(limit));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
+            waits.next().await?;
             let (done, body) = account.get(&[&statement.handle], &[]).await?;
             (statement.done, answer) = (done, parsed(&body)?);
         }
@@ -258,18 +241,13 @@ impl Pages for Statement {
     }
 }
 
-fn parsed<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, ConnectorError> {
-    serde_json::from_slice(body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })
-}
-
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.done {
             return;
         }
         let (account, handle) = (self.account.clone(), std::mem::take(&mut self.handle));
-        runtime.spawn(async move {
+        background::spawn(async move {
             let cancel = async { account.send(account.request(Method::POST, &[&handle, "cancel"], &[])?).await };
             if cancel.await.is_err() {
                 tracing::debug!("a Snowflake statement could not be cancelled and ends by its timeout");
@@ -304,12 +282,8 @@ impl Catalogued for Account {
         self.0.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, schema, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted).await
     }
 
     fn container(&self) -> Option<&str> {

@@ -1,20 +1,22 @@
 //! Schemas, tables and columns of a database, in one statement; and how a column of each type is read.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 
 use super::account::Account;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// All that the role may read, or one schema or table. A collation is told as part of the type.
 pub(super) async fn read(
     account: &Account,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let database = Dialect::Snowflake.quote(account.database());
-    let mut sql = format!(
+    let Some(only) = Dialect::Snowflake.only(&[("c.table_schema", schema), ("c.table_name", table)]) else {
+        return Ok(Vec::new());
+    };
+    let sql = format!(
         "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, CAST(c.ordinal_position AS VARCHAR), \
          CASE WHEN c.data_type = 'NUMBER' THEN 'NUMBER(' || c.numeric_precision || ', ' || c.numeric_scale || ')' \
          WHEN c.data_type LIKE 'TIMESTAMP%' THEN c.data_type || '(' || COALESCE(c.datetime_precision, 9) || ')' \
@@ -22,20 +24,14 @@ pub(super) async fn read(
          c.is_nullable, c.comment, c.column_default \
          FROM {database}.information_schema.columns c JOIN {database}.information_schema.tables t \
          ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
-         WHERE c.table_schema <> 'INFORMATION_SCHEMA'"
+         WHERE c.table_schema <> 'INFORMATION_SCHEMA'{only} \
+         ORDER BY c.table_schema, c.table_name, c.ordinal_position"
     );
-    for (column, value) in [("table_schema", schema), ("table_name", table)] {
-        let Some(value) = value else { continue };
-        let Some(literal) = Dialect::Snowflake.text(value) else { return Ok(Vec::new()) };
-        sql.push_str(&format!(" AND c.{column} = {literal}"));
-    }
-    sql.push_str(" ORDER BY c.table_schema, c.table_name, c.ordinal_position");
     Ok(assemble(&account.rows(&sql).await?, |declared| Some(reading(declared))))
 }
 
 fn reading(declared: &str) -> Reading {
     use Comparable::{No, Ordered};
-    let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     let (name, arguments) = parts(declared);
     let fine = arguments.first().is_none_or(|digits| *digits > 6);
     match name.as_str() {

@@ -18,7 +18,7 @@ use crate::http::base_url;
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_required, form,
 };
 use account::Account;
 
@@ -33,28 +33,28 @@ impl Connector for Snowflake {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Account", "description": "organization-account.snowflakecomputing.com"},
-                "port": {"type": "integer", "title": "Port", "default": 443, "minimum": 1, "maximum": 65535},
-                "database_name": {"type": "string", "title": "Database"},
-                "schema_name": {"type": "string", "title": "Schema", "description": "Only tables of this schema; all schemas where empty."},
-                "connection_pool_size": {"type": "integer", "title": "Statements at once at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
+                "host": form::described(form::text("Account"), "organization-account.snowflakecomputing.com"),
+                "port": form::port(self.kind()),
+                "database_name": form::text("Database"),
+                "schema_name": form::schema(),
+                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
                 "credentials": {
                     "type": "object",
                     "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Private key (PEM) or programmatic access token", "writeOnly": true},
-                        "oauth_token": {"type": "string", "title": "OAuth token", "writeOnly": true, "description": "Instead of a key."},
-                        "warehouse": {"type": "string", "title": "Warehouse"},
-                        "role": {"type": "string", "title": "Role"}
+                        "username": form::text("User"),
+                        "password": form::secret("Private key (PEM) or programmatic access token"),
+                        "oauth_token": form::described(form::secret("OAuth token"), "Instead of a key."),
+                        "warehouse": form::text("Warehouse"),
+                        "role": form::text("Role")
                     },
                     "required": ["username", "warehouse"]
                 }

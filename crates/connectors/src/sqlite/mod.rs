@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::pushdown::RemoteTable;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, DiscoveredSchema, DiscoveredTable, OpenedSource,
-    SourceConfig, SourceContext, check_required,
+    SourceConfig, SourceContext, check_required, form,
 };
 use copy::{Copies, PlainCopy};
 use database::Database;
@@ -42,7 +42,7 @@ impl Connector for Sqlite {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
@@ -50,8 +50,8 @@ impl Connector for Sqlite {
             "type": "object",
             "properties": {
                 "file_path": {"type": "string", "title": "File", "maxLength": 1000, "description": "An SQLite database in storage."},
-                "connection_pool_size": {"type": "integer", "title": "Queries at once", "default": 5, "minimum": 1, "maximum": 100},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300}
+                "connection_pool_size": form::pool_size("Queries at once"),
+                "query_timeout": form::query_timeout("Query")
             },
             "required": ["file_path"]
         })
@@ -103,7 +103,7 @@ impl OpenedSource for OpenedSqlite {
         table: &str,
         known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let not_found = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let not_found = || ConnectorError::no_table(schema, table);
         if schema != SCHEMA {
             return Err(not_found());
         }

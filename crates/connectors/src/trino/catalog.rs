@@ -1,40 +1,35 @@
 //! Schemas, tables and columns of a catalogue, in one statement; and how a column of each type is read.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 
 use super::client::Trino;
 use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
-use crate::pushdown::{Comparable, Dialect};
+use crate::pushdown::{Comparable, Dialect, Wanted, moment};
 use crate::{ConnectorError, DiscoveredSchema};
 
 /// All that the user may read, or one schema or table.
 pub(super) async fn read(
     cluster: &Trino,
-    schema: Option<&str>,
-    table: Option<&str>,
+    Wanted { schema, table }: Wanted<'_>,
 ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let catalog = Dialect::Trino.quote(cluster.catalog());
-    let mut sql = format!(
+    // Said of both: connectors look only at what is asked for.
+    let names =
+        [("c.table_schema", schema), ("t.table_schema", schema), ("c.table_name", table), ("t.table_name", table)];
+    let Some(only) = Dialect::Trino.only(&names) else { return Ok(Vec::new()) };
+    let sql = format!(
         "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, CAST(c.ordinal_position AS varchar), \
          c.data_type, c.is_nullable, CAST(NULL AS varchar), c.column_default \
          FROM {catalog}.information_schema.columns c JOIN {catalog}.information_schema.tables t \
          ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
-         WHERE c.table_schema <> 'information_schema'"
+         WHERE c.table_schema <> 'information_schema'{only} ORDER BY 1, 2, c.ordinal_position"
     );
-    for (column, value) in [("table_schema", schema), ("table_name", table)] {
-        let Some(value) = value else { continue };
-        let Some(literal) = Dialect::Trino.text(value) else { return Ok(Vec::new()) };
-        // Said of both: connectors look only at what is asked for.
-        sql.push_str(&format!(" AND c.{column} = {literal} AND t.{column} = {literal}"));
-    }
-    sql.push_str(" ORDER BY 1, 2, c.ordinal_position");
     Ok(assemble(&cluster.rows(&sql).await?, |declared| Some(reading(declared))))
 }
 
 /// Types that have no counterpart are read as text, nested ones as JSON.
-fn reading(declared: &str) -> Reading {
+pub(crate) fn reading(declared: &str) -> Reading {
     use Comparable::{No, Ordered};
-    let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     let (name, arguments) = parts(declared);
     let fine = arguments.first().is_some_and(|digits| *digits > 6);
     match name.as_str() {

@@ -1,6 +1,5 @@
 //! Statements over `POST /v1/statement` and the pages that follow.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,9 +14,9 @@ use url::Url;
 
 use super::catalog;
 use crate::http::HttpSource;
-use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase};
+use crate::pushdown::{Binary, Catalogued, Dialect, Moments, Notation, RemoteDatabase, Wanted};
 use crate::statements::{self, Pages, Rows, Statements};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background};
 
 /// Between attempts at a coordinator that has too much to do.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -100,12 +99,6 @@ impl Trino {
     }
 }
 
-impl fmt::Debug for Trino {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trino").field("identity", &self.0.identity).finish_non_exhaustive()
-    }
-}
-
 /// A statement at work. Its drop cancels it where there would be a further page.
 struct Statement {
     cluster: Trino,
@@ -166,9 +159,7 @@ impl Statement {
     /// What a page says.
     async fn take(&mut self, response: Response) -> Result<(), ConnectorError> {
         let http = &self.cluster.0.http;
-        let body = http.read(response).await?;
-        let page: Page =
-            serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
+        let page: Page = http.read_json(response).await?;
         self.next = page.next;
         if let Some(failure) = page.error {
             self.next = None;
@@ -192,9 +183,9 @@ impl Pages for Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let (Some(next), Ok(runtime)) = (self.next.take(), tokio::runtime::Handle::try_current()) else { return };
+        let Some(next) = self.next.take() else { return };
         let cluster = self.cluster.clone();
-        runtime.spawn(async move {
+        background::spawn(async move {
             let request = cluster.request(Method::DELETE, cluster.here(&next));
             if cluster.0.http.send(request).await.is_err() {
                 tracing::debug!("a Trino statement could not be cancelled and ends by its limit");
@@ -212,7 +203,7 @@ fn classify(failure: &Failure, limit: Duration) -> ConnectorError {
     match failure.error_name.as_str() {
         "CATALOG_NOT_FOUND" => ConnectorError::AuthenticationFailed { cause },
         "TABLE_NOT_FOUND" | "COLUMN_NOT_FOUND" | "SCHEMA_NOT_FOUND" | "PERMISSION_DENIED" => {
-            ConnectorError::NotFound { what: "a table or column of the query".into() }
+            ConnectorError::no_such_name()
         }
         "EXCEEDED_TIME_LIMIT" | "USER_CANCELED" | "ADMINISTRATIVELY_KILLED" => ConnectorError::Timeout(limit),
         "CLUSTER_OUT_OF_MEMORY" | "QUERY_QUEUE_FULL" | "SERVER_STARTING_UP" | "SERVER_SHUTTING_DOWN" => {
@@ -248,12 +239,8 @@ impl Catalogued for Trino {
         self.0.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, schema, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted).await
     }
 
     fn container(&self) -> Option<&str> {

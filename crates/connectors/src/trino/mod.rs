@@ -4,7 +4,7 @@
 //! path is taken and whose host is not: no server leads the client elsewhere. A statement that nobody waits for any
 //! more is cancelled.
 
-mod catalog;
+pub(crate) mod catalog;
 mod client;
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::http::base_url;
 use crate::pushdown::OpenedDatabase;
 use crate::{
     Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
-    check_required,
+    check_required, form,
 };
 use client::Trino as Cluster;
 
@@ -32,33 +32,33 @@ impl Connector for Trino {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Value {
         json!({
             "type": "object",
             "properties": {
-                "host": {"type": "string", "title": "Coordinator"},
-                "port": {"type": "integer", "title": "Port", "default": 8080, "minimum": 1, "maximum": 65535, "description": "Commonly 443 or 8443 with TLS and 8080 without."},
-                "database_name": {"type": "string", "title": "Catalogue"},
-                "schema_name": {"type": "string", "title": "Schema", "description": "Only tables of this schema; all schemas where empty."},
-                "connection_pool_size": {"type": "integer", "title": "Statements at once at most", "default": 5, "minimum": 1, "maximum": 100},
-                "connection_timeout": {"type": "integer", "title": "Connection timeout (s)", "default": 30},
-                "query_timeout": {"type": "integer", "title": "Query timeout (s)", "default": 300},
+                "host": form::text("Coordinator"),
+                "port": form::described(form::port(self.kind()), "Commonly 443 or 8443 with TLS and 8080 without."),
+                "database_name": form::text("Catalogue"),
+                "schema_name": form::schema(),
+                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_timeout": form::connection_timeout(),
+                "query_timeout": form::query_timeout("Query"),
                 "credentials": {
                     "type": "object",
                     "properties": {
-                        "username": {"type": "string", "title": "User"},
-                        "password": {"type": "string", "title": "Password", "writeOnly": true},
-                        "oauth_token": {"type": "string", "title": "JSON Web Token", "writeOnly": true, "description": "Instead of a password."}
+                        "username": form::text("User"),
+                        "password": form::secret("Password"),
+                        "oauth_token": form::described(form::secret("JSON Web Token"), "Instead of a password.")
                     }
                 },
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "sslmode": {"type": "string", "title": "TLS", "enum": ["verify-full", "disable"], "default": "verify-full"},
-                        "ssl_root_certificate": {"type": "string", "title": "Root certificate (PEM)", "description": "Instead of the system's."}
+                        "sslmode": form::tls(),
+                        "ssl_root_certificate": form::described(form::root_certificate(), "Instead of the system's.")
                     }
                 }
             },

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::differential::{rows, session, statements};
+use crate::support::differential::{rows, session_of, statements};
 use crate::support::http::serve;
 use crate::support::servers;
 use axum::extract::State;
@@ -77,8 +77,7 @@ async fn open_orders(source: &Arc<dyn OpenedSource>) -> Arc<dyn TableProvider> {
 }
 
 async fn ask(orders: &Arc<dyn TableProvider>, sql: &str) -> Result<Vec<Vec<String>>, String> {
-    let ctx = session();
-    ctx.register_table("orders", orders.clone()).unwrap();
+    let ctx = session_of("orders", orders.clone());
     let batches = ctx.sql(sql).await.unwrap().collect().await;
     let batches =
         batches.map_err(|error| ConnectorError::within(&error).expect("the connector's error").to_string())?;
@@ -163,8 +162,7 @@ async fn statements_mean_what_the_query_means() {
     assert_eq!(catalogue["QueryExecutionContext"], json!({"Catalog": "AwsDataCatalog", "Database": "shop"}));
     assert_eq!(catalogue["ResultConfiguration"], json!({"OutputLocation": "s3://results/athena/"}));
     assert_eq!(catalogue["ClientRequestToken"].as_str().unwrap().len(), 32);
-    let ctx = session();
-    ctx.register_table("orders", orders).unwrap();
+    let ctx = session_of("orders", orders);
     for (query, statement) in [
         (
             "SELECT name FROM orders WHERE id > 5 AND name = 'it''s' AND total <= 3.00 LIMIT 3",

@@ -5,20 +5,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::clickhouse::{DATABASE, PASSWORD, Server, USER};
-use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::clickhouse::{DATABASE, PASSWORD, USER, start};
+use crate::support::database::{Given, check_kept, waiting};
+use crate::support::differential::{CLAUSES, Pair, check_suite, rows, session_of};
+use crate::support::shim::Shim;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::TableProvider;
-use futures::StreamExt;
 use rivergen_connectors::{
     ConnectorError, Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext, Step, TableKind,
 };
 use rivergen_kernel::secret::Secret;
-use serde_json::json;
 
 const TABLES: &str = "
 CREATE TABLE people (
@@ -42,50 +41,34 @@ INSERT INTO orders VALUES
     (4, NULL, 100.00, 3, 1717236000, 'nobody'), (5, 77, 2.50, NULL, NULL, 'unknown'), (6, 5, 0, 0, NULL, 'ü');
 ";
 
-fn context(port: u16, change: impl FnOnce(&mut SourceConfig, &mut Credentials)) -> (SourceContext, tempfile::TempDir) {
-    let mut config = SourceConfig::new(DataSourceType::Clickhouse);
-    config.host = Some("127.0.0.1".into());
-    config.port = Some(port);
-    config.database_name = Some(DATABASE.into());
-    config.connection_timeout = 10;
-    config.metadata.insert("sslmode".into(), json!("disable"));
-    let mut credentials =
-        Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
-    change(&mut config, &mut credentials);
-    crate::support::source("ch", config, credentials)
-}
+const GIVEN: Given = Given {
+    kind: DataSourceType::Clickhouse,
+    database: DATABASE,
+    schema: DATABASE,
+    user: USER,
+    password: PASSWORD,
+    sslmode: Some("disable"),
+};
 
-async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
-    source.open_table(DATABASE, name, None).await.unwrap()
+async fn made(script: &str) -> Option<(Shim, Arc<dyn OpenedSource>, tempfile::TempDir)> {
+    let server = start(script)?;
+    let (source, cache) = GIVEN.open(server.port).await;
+    Some((server, source, cache))
 }
 
 #[tokio::test]
 async fn pushed_down_or_not_the_answer_is_the_same() {
-    let Some(server) = Server::start(TABLES) else { return };
-    let (context, _cache) = context(server.port, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let pair =
-        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
-    let mut whole = 0;
-    for query in QUERIES {
-        whole += usize::from(pair.check(query).await.len() == 1);
-    }
-    assert!(whole * 10 >= QUERIES.len() * 7, "{whole} of {} left as one statement", QUERIES.len());
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"] {
-        assert!(statement.contains(part), "{statement}");
-    }
+    let Some((_server, source, _cache)) = made(TABLES).await else { return };
+    let pair = check_suite(&source, DATABASE, 7, CLAUSES).await;
     // NaN is above all numbers for the engine, and beside them for the database.
-    for query in [
+    pair.check_whole(&[
         "SELECT id FROM people WHERE rate > 1000",
         "SELECT id FROM people WHERE NOT (rate >= 0.2)",
         "SELECT id FROM people WHERE 0.2 < rate",
         "SELECT sum(amount) FROM orders WHERE id > 100",
         "SELECT city, sum(age), min(name), max(born) FROM people WHERE age IS NULL GROUP BY city",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -100,16 +83,13 @@ async fn every_type_is_read() {
             -3, 255, 65535, 4294967295, 18446744073709551615, 170141183460469231731687303715884105727, 0.1, 1.5, 2.5, 'ab',
             '2024-02-29', 1709208000, toDateTime64('2024-02-29 12:00:00.5', 3, 'UTC'), toDateTime64('2024-02-29 12:00:00.123456789', 9, 'UTC'),
             'ok', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '10.0.0.1', '::1', [1, NULL], {'k': 1}, (1, 'z'), 'low', true, 7, 9);\n";
-    let Some(server) = Server::start(script) else { return };
-    let (context, _cache) = context(server.port, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let provider = table(&source, "types").await;
+    let Some((_server, source, _cache)) = made(script).await else { return };
+    let provider = GIVEN.table(&source, "types").await;
     let schema = provider.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     assert_eq!(typed("e"), DataType::Decimal128(20, 0));
     assert_eq!(typed("m"), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
-    let ctx = session();
-    ctx.register_table("types", provider.clone()).unwrap();
+    let ctx = session_of("types", provider.clone());
     let found = ctx.sql("SELECT * FROM types WHERE a = -3").await.unwrap().collect().await.unwrap();
     let expected = [
         "-3",
@@ -140,7 +120,7 @@ async fn every_type_is_read() {
     ];
     assert_eq!(rows(&found, true), [expected.map(str::to_owned).to_vec()]);
     let pair = Pair::of(vec![("types", provider)]).await;
-    for query in [
+    pair.check_whole(&[
         "SELECT a FROM types WHERE o = 'no such label' OR p = 'not an id'",
         "SELECT a FROM types WHERE o = 'ok' AND q LIKE '10.%' AND j = 'ab' AND f = '170141183460469231731687303715884105727'",
         "SELECT a FROM types WHERE e = 18446744073709551615 AND e > 5 AND h < 2 AND b > 200 AND w",
@@ -148,9 +128,8 @@ async fn every_type_is_read() {
         "SELECT a FROM types WHERE m = '2024-02-29T12:00:00.5Z' AND n < '2024-02-29T12:00:00.123457Z' AND k = '2024-02-29'",
         "SELECT extract(year FROM m), extract(hour FROM l), extract(dow FROM k), extract(week FROM n) FROM types",
         "SELECT a FROM types WHERE l IN ('2024-02-29T12:00:00Z') AND k BETWEEN '2024-01-01' AND '2024-12-31'",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -159,9 +138,7 @@ async fn discovery_describes_everything() {
         "{TABLES}CREATE VIEW totals AS SELECT person, sum(amount) AS total FROM orders GROUP BY person;\n\
          ALTER TABLE people COMMENT COLUMN age 'In years';\n"
     );
-    let Some(server) = Server::start(&script) else { return };
-    let (context, _cache) = context(server.port, |_, _| {});
-    let source = crate::support::open(&context).await;
+    let Some((server, source, _cache)) = made(&script).await else { return };
     let schemas = source.discover(None).await.unwrap();
     assert_eq!((schemas.len(), schemas[0].name.as_str()), (1, DATABASE));
     let tables: Vec<_> = schemas[0].tables.iter().map(|table| (table.name.as_str(), table.kind)).collect();
@@ -176,18 +153,17 @@ async fn discovery_describes_everything() {
     assert!(matches!(source.open_table("system", "users", None).await, Err(ConnectorError::NotFound { .. })));
     assert!(matches!(source.open_table(DATABASE, "nobody", None).await, Err(ConnectorError::NotFound { .. })));
 
-    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
-    let table = source.open_table(DATABASE, "people", Some(&known)).await.unwrap();
-    assert_eq!(table.schema(), source.open_table(DATABASE, "people", None).await.unwrap().schema());
+    check_kept(&source, DATABASE, people).await;
 
     let connector = Registry::new().connector(DataSourceType::Clickhouse).unwrap().clone();
-    let outcome = connector.test(&context).await;
+    let (good, _cache) = GIVEN.at(server.port, |_, _| {});
+    let outcome = connector.test(&good).await;
     assert!(outcome.successful, "{outcome:?}");
     assert!(outcome.version.unwrap().starts_with("ClickHouse 2"));
     let cases: [fn(&mut SourceConfig, &mut Credentials); 2] =
         [|_, c| c.password = Some(Secret::new("wrong")), |s, _| s.database_name = Some("missing".into())];
     for change in cases {
-        let (wrong, _cache) = self::context(server.port, change);
+        let (wrong, _cache) = GIVEN.at(server.port, change);
         let outcome = connector.test(&wrong).await;
         assert_eq!(outcome.failed_at, Some(Step::SignIn));
         assert!(outcome.error_message.unwrap().contains("credentials"));
@@ -232,7 +208,7 @@ async fn stub(
 async fn stubbed(readonly: &'static str) -> (Asked, SourceContext, tempfile::TempDir) {
     let asked = Asked { readonly, ..Asked::default() };
     let address = crate::support::http::serve(Router::new().route("/", post(stub)).with_state(asked.clone())).await;
-    let (context, cache) = context(address.port(), |_, _| {});
+    let (context, cache) = GIVEN.at(address.port(), |_, _| {});
     (asked, context, cache)
 }
 
@@ -240,11 +216,8 @@ async fn stubbed(readonly: &'static str) -> (Asked, SourceContext, tempfile::Tem
 async fn statements_are_read_only_bounded_and_killed_when_nobody_waits() {
     let (asked, context, _cache) = stubbed("0").await;
     let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("t", table(&source, "t").await).unwrap();
-    let mut stream = ctx.sql("SELECT a FROM t").await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(300), stream.next()).await.is_err(), "it waits");
-    drop(stream);
+    let ctx = GIVEN.session_of(&source, "t").await;
+    drop(waiting(&ctx, "SELECT a FROM t").await);
     let killed = async || loop {
         let last = asked.statements.lock().unwrap().last().cloned().unwrap();
         if last.0.starts_with("KILL") {
@@ -278,8 +251,7 @@ async fn an_answer_that_is_cut_off_is_no_answer() {
     let source = crate::support::open(&context).await;
     let known = source.discover(None).await.unwrap().remove(0).tables.remove(0);
     let known = rivergen_connectors::DiscoveredTable { name: "cut".into(), ..known };
-    let ctx = session();
-    ctx.register_table("cut", source.open_table(DATABASE, "cut", Some(&known)).await.unwrap()).unwrap();
+    let ctx = session_of("cut", source.open_table(DATABASE, "cut", Some(&known)).await.unwrap());
     let error = ctx.sql("SELECT a FROM cut").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::QueryFailed { .. })), "{error}");
 }

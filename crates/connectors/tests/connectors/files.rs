@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::support::differential::{Pair, rows, session};
+use crate::support::differential::{Pair, rows, session, session_of};
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -33,8 +33,7 @@ fn types(table: &DiscoveredTable) -> Vec<(&str, DataType)> {
 async fn query(context: &SourceContext, sql: &str) -> Vec<Vec<String>> {
     let source = crate::support::open(context).await;
     let table = source.open_table("files", "the_data", None).await.unwrap();
-    let ctx = session();
-    ctx.register_table("the_data", table).unwrap();
+    let ctx = session_of("the_data", table);
     rows(&ctx.sql(sql).await.unwrap().collect().await.unwrap(), true)
 }
 
@@ -284,8 +283,7 @@ async fn parquet_is_pruned_and_counted() {
     assert!(!table.columns[0].nullable && table.columns[1].nullable);
     let source = crate::support::open(&context).await;
     let provider = source.open_table("files", "the_data", None).await.unwrap();
-    let ctx = session();
-    ctx.register_table("t", provider.clone()).unwrap();
+    let ctx = session_of("t", provider.clone());
     let plan = ctx.sql("SELECT region FROM t WHERE id >= 9500").await.unwrap().create_physical_plan().await.unwrap();
     let found = datafusion::physical_plan::collect(plan.clone(), ctx.task_ctx()).await.unwrap();
     assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), 500);

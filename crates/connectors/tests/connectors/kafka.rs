@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::differential::session;
+use crate::support::differential::session_of;
 use crate::support::documents::{check, columns, discover, failure, query, table};
 use crate::support::kafka::{Librdkafka, scram_before, tls_before};
 use axum::extract::Path;
@@ -184,8 +184,7 @@ async fn the_window_is_bounded_and_ends_when_the_scan_begins() {
 
     let (context, _cache) = self::source(port, json!({"topic": "events"}));
     let all = table(&opened(&context).await, "topics", "events").await;
-    let ctx = session();
-    ctx.register_table("t", all).unwrap();
+    let ctx = session_of("t", all);
     let mut rows = ctx.sql("SELECT n FROM t").await.unwrap().execute_stream().await.unwrap();
     let mut count = rows.next().await.unwrap().unwrap().num_rows();
     let producer = broker.kafka().connect().await.unwrap().producer().build().await.unwrap();

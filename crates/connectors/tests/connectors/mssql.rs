@@ -2,65 +2,36 @@
 //! the answers are DuckDB's with SQL Server's comparisons of texts.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::database::{
+    Given, check_kept, check_streams, check_time_limit, eventually, tls, waiting, wrong_fields,
+};
+use crate::support::differential::{Pair, QUERIES, check_suite, rows, session_of};
 use crate::support::faults::{self, Change};
 use crate::support::stand_in::Server;
 use crate::support::tds::{DATABASE, PASSWORD, USER, start, start_with};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::TableProvider;
-use futures::StreamExt;
-use rivergen_connectors::{
-    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, Registry, SourceConfig, SourceContext,
-    TableKind,
+use rivergen_connectors::{ConnectorError, DataSourceType, ForeignKey, OpenedSource, Registry, TableKind};
+
+const GIVEN: Given = Given {
+    kind: DataSourceType::Mssql,
+    database: DATABASE,
+    schema: "dbo",
+    user: USER,
+    password: PASSWORD,
+    sslmode: Some("require"),
 };
-use rivergen_kernel::secret::Secret;
-use serde_json::json;
-
-fn context(
-    server: &Server,
-    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
-) -> (SourceContext, tempfile::TempDir) {
-    let mut config = SourceConfig::new(DataSourceType::Mssql);
-    config.host = Some("127.0.0.1".into());
-    config.port = Some(server.port);
-    config.database_name = Some(DATABASE.into());
-    config.connection_timeout = 10;
-    config.metadata.insert("sslmode".into(), json!("require"));
-    let mut credentials =
-        Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
-    change(&mut config, &mut credentials);
-    crate::support::source("ms", config, credentials)
-}
-
-async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
-    source.open_table("dbo", name, None).await.unwrap()
-}
 
 async fn made() -> Option<(Server, Arc<dyn OpenedSource>, tempfile::TempDir)> {
     let server = start().await?;
-    let (context, cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
+    let (source, cache) = GIVEN.open(server.port).await;
     Some((server, source, cache))
 }
 
 #[tokio::test]
 async fn pushed_down_or_not_the_answer_is_the_same() {
     let Some((server, source, _cache)) = made().await else { return };
-    let pair =
-        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
-    let mut whole = 0;
-    for query in QUERIES {
-        whole += usize::from(pair.check(query).await.len() == 1);
-    }
-    assert!(whole * 10 >= QUERIES.len() * 9, "{whole} of {} left as one statement", QUERIES.len());
-
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["SELECT TOP (5)", "JOIN", "WHERE", "GROUP BY", "ORDER BY"] {
-        assert!(statement.contains(part), "{statement}");
-    }
+    check_suite(&source, "dbo", 9, &["SELECT TOP (5)", "JOIN", "WHERE", "GROUP BY", "ORDER BY"]).await;
     let log = server.log();
     let mut batches = 0;
     for line in &log {
@@ -83,11 +54,10 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
 #[tokio::test]
 async fn what_synapse_lacks_is_done_here() {
     let Some(server) = start().await else { return };
-    let (pool, _cache) = context(&server, |config, _| config.kind = DataSourceType::Synapse);
+    let (pool, _cache) = GIVEN.at(server.port, |config, _| config.kind = DataSourceType::Synapse);
     let source = crate::support::open(&pool).await;
     assert_eq!(source.probe().await.unwrap().as_deref(), Some("Synapse 16.0.4175.1"));
-    let pair =
-        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
+    let pair = Pair::of_suite(&source, "dbo").await;
     for query in QUERIES {
         for statement in pair.check(query).await {
             assert!(!statement.contains(" OFFSET "), "{statement}");
@@ -100,8 +70,8 @@ async fn what_synapse_lacks_is_done_here() {
 #[tokio::test]
 async fn texts_are_told_apart_that_the_database_takes_for_one() {
     let Some((_server, source, _cache)) = made().await else { return };
-    let pair = Pair::of(vec![("blanks", table(&source, "blanks").await)]).await;
-    for query in [
+    let pair = Pair::of(vec![("blanks", GIVEN.table(&source, "blanks").await)]).await;
+    pair.check_whole(&[
         "SELECT n FROM blanks WHERE t = 'x'",
         "SELECT n FROM blanks WHERE t = 'x '",
         "SELECT n FROM blanks WHERE t <> 'x'",
@@ -112,9 +82,8 @@ async fn texts_are_told_apart_that_the_database_takes_for_one() {
         "SELECT a.n, b.n FROM blanks a JOIN blanks b ON a.t = b.t",
         "SELECT n, CASE t WHEN 'x' THEN 1 WHEN '' THEN 2 END, nullif(t, 'x') FROM blanks ORDER BY n LIMIT 20",
         "SELECT n FROM blanks b WHERE EXISTS (SELECT 1 FROM blanks c WHERE c.t = b.t AND c.n > b.n)",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
     for query in
         ["SELECT count(DISTINCT t) FROM blanks", "SELECT min(t), max(t) FROM blanks", "SELECT t FROM blanks ORDER BY t"]
     {
@@ -127,7 +96,7 @@ async fn texts_are_told_apart_that_the_database_takes_for_one() {
 #[tokio::test]
 async fn every_type_is_read() {
     let Some((_server, source, _cache)) = made().await else { return };
-    let provider = table(&source, "types").await;
+    let provider = GIVEN.table(&source, "types").await;
     let schema = provider.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     assert_eq!(typed("a"), DataType::Int16);
@@ -135,8 +104,7 @@ async fn every_type_is_read() {
     assert_eq!(typed("d"), DataType::Decimal128(38, 10));
     assert_eq!(typed("i"), DataType::Timestamp(TimeUnit::Microsecond, None));
     assert_eq!(typed("j"), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
-    let ctx = session();
-    ctx.register_table("types", provider.clone()).unwrap();
+    let ctx = session_of("types", provider.clone());
     let found = ctx.sql("SELECT * FROM types WHERE a = 255").await.unwrap().collect().await.unwrap();
     let expected = [
         "255",
@@ -156,16 +124,15 @@ async fn every_type_is_read() {
     ];
     assert_eq!(rows(&found, true), [expected.map(str::to_owned).to_vec()]);
     let pair = Pair::of(vec![("types", provider)]).await;
-    for query in [
+    pair.check_whole(&[
         "SELECT a FROM types WHERE e = 'ab' AND f = '123e4567-e89b-12d3-a456-426655440000'",
         "SELECT a FROM types WHERE c = 922337203685477.5807 AND d > 5",
         "SELECT count(*), sum(a), sum(c), min(d), max(i), max(j) FROM types",
         "SELECT a FROM types WHERE i = TIMESTAMP '2024-02-29 12:00:00.003' AND m > TIMESTAMP '2200-01-01 00:00:00'",
         "SELECT e, count(*) FROM types GROUP BY e LIMIT 5",
         "SELECT date_trunc('week', i), date_trunc('minute', i), extract(week FROM i), extract(dow FROM l) FROM types LIMIT 9",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
     // Beside what is compared exactly stands what an index serves.
     for (query, narrowed) in [
         ("SELECT a FROM types WHERE i >= TIMESTAMP '2024-02-29 12:00:00.003'", "(t1.[i] >= CAST("),
@@ -208,16 +175,13 @@ async fn discovery_describes_everything() {
     assert!(source.discover(Some("other")).await.unwrap().is_empty());
     assert!(matches!(source.open_table("dbo", "PEOPLE", None).await, Err(ConnectorError::NotFound { .. })));
 
-    // What was discovered survives being stored, and opens the table without a question.
-    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
-    assert_eq!(&known, people);
+    let known = check_kept(&source, "dbo", people).await;
     let before = server.log().len();
-    let table = source.open_table("dbo", "people", Some(&known)).await.unwrap();
-    assert_eq!(server.log().len(), before);
-    assert_eq!(table.schema(), source.open_table("dbo", "people", None).await.unwrap().schema());
+    source.open_table("dbo", "people", Some(&known)).await.unwrap();
+    assert_eq!(server.log().len(), before, "it is opened without a question");
 
     // Synapse has no views of permissions and hidden columns that could be relied on; what it lacks is left out.
-    let (pool, _cache) = context(&server, |config, _| {
+    let (pool, _cache) = GIVEN.at(server.port, |config, _| {
         config.kind = DataSourceType::Synapse;
         config.schema_name = Some("sales".into());
     });
@@ -240,12 +204,7 @@ async fn tls_is_as_strict_as_its_mode() {
         (None, "localhost", Some(&certificate), true),
         (Some("verify-ca"), "127.0.0.1", Some(&certificate), true),
     ] {
-        let (context, _cache) = context(&server, |config, _| {
-            config.host = Some(host.into());
-            config.metadata.clear();
-            config.metadata.extend(mode.map(|mode| ("sslmode".to_owned(), json!(mode))));
-            config.metadata.extend(root.map(|root| ("ssl_root_certificate".to_owned(), json!(root))));
-        });
+        let (context, _cache) = GIVEN.at(server.port, tls(mode, host, root));
         let outcome = connector.test(&context).await;
         assert_eq!(outcome.successful, works, "{mode:?} {host}: {:?}", outcome.error_message);
         if works {
@@ -258,7 +217,7 @@ async fn tls_is_as_strict_as_its_mode() {
 
     let Some(plain) = start_with(&["--no-tls"]).await else { return };
     for (mode, works) in [("prefer", true), ("require", false), ("verify-full", false)] {
-        let (context, _cache) = context(&plain, |config, _| _ = config.metadata.insert("sslmode".into(), json!(mode)));
+        let (context, _cache) = GIVEN.at(plain.port, tls(Some(mode), "127.0.0.1", None));
         let before = plain.log().len();
         let outcome = connector.test(&context).await;
         assert_eq!(outcome.successful, works, "{mode}: {:?}", outcome.error_message);
@@ -271,7 +230,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     let Some(server) = start().await else { return };
     let registry = Registry::new();
     let connector = registry.connector(DataSourceType::Mssql).unwrap();
-    let (good, _cache) = context(&server, |_, _| {});
+    let (good, _cache) = GIVEN.at(server.port, |_, _| {});
     let outcome = connector.test(&good).await;
     assert!(outcome.successful, "{:?}", outcome.error_message);
     assert_eq!(outcome.version.as_deref(), Some("SQL Server 16.0.4175.1"));
@@ -279,22 +238,19 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     assert_eq!(login, "LOGIN rivergen rivergen shop read_only=True encrypted=True");
 
     let changed = |change: &Change| {
-        context(&server, |config, credentials| {
+        GIVEN.at(server.port, |config, credentials| {
             config.max_retries = 0;
             change(config, credentials);
         })
     };
     faults::are_told(changed, Vec::new()).await;
-
-    let (private, _cache) = context(&server, |_, _| {});
-    faults::a_private_address_is_refused(private).await;
 }
 
 /// As Azure and availability groups do; the address is checked again.
 #[tokio::test]
 async fn a_session_that_is_sent_on_goes_there() {
     let Some(server) = start().await else { return };
-    let (routed, _cache) = context(&server, |_, credentials| credentials.username = Some("routed".into()));
+    let (routed, _cache) = GIVEN.at(server.port, |_, credentials| credentials.username = Some("routed".into()));
     assert!(crate::support::open(&routed).await.probe().await.is_ok());
     let logins = server.log().iter().filter(|line| line.starts_with("LOGIN routed")).count();
     assert_eq!(logins, 2);
@@ -303,61 +259,37 @@ async fn a_session_that_is_sent_on_goes_there() {
 #[tokio::test]
 async fn statements_end_with_their_time_and_with_who_waits_for_them() {
     let Some(server) = start().await else { return };
-    let (context, _cache) = context(&server, |config, _| {
+    let (context, _cache) = GIVEN.at(server.port, |config, _| {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
     let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("slow", table(&source, "slow").await).unwrap();
-    let error = ctx.sql("SELECT s FROM slow").await.unwrap().collect().await.unwrap_err();
-    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
+    let ctx = GIVEN.session_of(&source, "slow").await;
+    check_time_limit(&ctx, "SELECT s FROM slow").await;
     // The one session is free again, and the server has been told.
     assert!(source.probe().await.is_ok());
-    let mut stream = ctx.sql("SELECT s FROM slow").await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "it sleeps");
-    drop(stream);
-    let until = Instant::now() + Duration::from_secs(15);
-    while server.log().iter().filter(|line| *line == "ATTENTION").count() < 2 {
-        assert!(Instant::now() < until, "{:?}", server.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    drop(waiting(&ctx, "SELECT s FROM slow").await);
+    let is_told = async || server.log().iter().filter(|line| *line == "ATTENTION").count() >= 2;
+    assert!(eventually(is_told).await, "{:?}", server.log());
 }
 
 #[tokio::test]
 async fn large_results_stream() {
     let Some((_server, source, _cache)) = made().await else { return };
-    let ctx = session();
-    ctx.register_table("big", table(&source, "big").await).unwrap();
-    let batches = ctx.sql("SELECT n, t FROM big").await.unwrap().collect().await.unwrap();
-    assert!(batches.len() > 5);
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 50_000);
+    check_streams(&GIVEN.session_of(&source, "big").await, "SELECT n, t FROM big").await;
 }
 
 #[test]
 fn settings_are_checked_by_field() {
     let registry = Registry::new();
-    let fields = |kind, change: &dyn Fn(&mut SourceConfig)| {
-        let mut config = SourceConfig::new(kind);
-        config.host = Some("db.example.com".into());
-        config.port = Some(1433);
-        config.database_name = Some("shop".into());
-        change(&mut config);
-        let credentials =
-            Credentials { username: Some("ann".into()), password: Some(Secret::new("p")), ..Credentials::default() };
-        let wrong = registry.connector(kind).unwrap().validate(&config, &credentials);
-        wrong.into_iter().map(|error| error.field.to_string()).collect::<Vec<_>>()
-    };
     for kind in [DataSourceType::Mssql, DataSourceType::Synapse] {
-        assert_eq!(fields(kind, &|_| {}), Vec::<String>::new());
-        assert_eq!(fields(kind, &|config| config.database_name = None), ["database_name"]);
-        assert_eq!(fields(kind, &|config| config.host = Some(r"db\SQLEXPRESS".into())), ["host"]);
-        assert_eq!(
-            fields(kind, &|config| _ = config.metadata.insert("sslmode".into(), "strict".into())),
-            ["metadata.sslmode"]
-        );
-        let wrong = |config: &mut SourceConfig| _ = config.metadata.insert("ssl_root_certificate".into(), "x".into());
-        assert_eq!(fields(kind, &wrong), ["metadata.ssl_root_certificate"]);
+        assert!(wrong_fields(kind, |_| {}).is_empty());
+        assert_eq!(wrong_fields(kind, |config| config.database_name = None), ["database_name"]);
+        assert_eq!(wrong_fields(kind, |config| config.host = Some(r"db\SQLEXPRESS".into())), ["host"]);
+        for (name, value) in [("sslmode", "strict"), ("ssl_root_certificate", "x")] {
+            let wrong = wrong_fields(kind, |config| _ = config.metadata.insert(name.into(), value.into()));
+            assert_eq!(wrong, [format!("metadata.{name}")]);
+        }
         let form = registry.connector(kind).unwrap().form();
         assert_eq!(form["properties"]["credentials"]["properties"]["password"]["writeOnly"], true);
     }

@@ -3,17 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::database::{Given, check_kept, check_streams, check_time_limit, check_tls, eventually, waiting};
+use crate::support::differential::{CLAUSES, Pair, check_suite, rows, session_of};
 use crate::support::faults::{self, Change};
 use crate::support::mariadb::{DATABASE, PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::TableProvider;
-use futures::StreamExt;
 use mysql_async::prelude::Queryable;
-use rivergen_connectors::{
-    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, Registry, SourceConfig, SourceContext,
-    TableKind,
-};
+use rivergen_connectors::{ConnectorError, DataSourceType, ForeignKey, OpenedSource, Registry, TableKind};
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
 
@@ -37,58 +33,34 @@ INSERT INTO orders VALUES
     (1, 1, 5.00, 1.5, '2024-01-01 00:00:00', 'first'), (2, 1, 7.25, 2.5, NULL, NULL), (3, 2, 1.00, 0.1, now(), ''),
     (4, NULL, 100.00, 3, '2024-06-01 12:00:00', 'nobody'), (5, 77, 2.50, NULL, NULL, 'unknown'), (6, 5, 0, 0, NULL, 'ü');";
 
-fn context(
-    server: &Server,
-    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
-) -> (SourceContext, tempfile::TempDir) {
-    let mut config = SourceConfig::new(DataSourceType::Mariadb);
-    config.host = Some("127.0.0.1".into());
-    config.port = Some(server.port);
-    config.database_name = Some(DATABASE.into());
-    config.connection_timeout = 5;
+const GIVEN: Given = Given {
+    kind: DataSourceType::Mariadb,
+    database: DATABASE,
+    schema: DATABASE,
+    user: USER,
+    password: PASSWORD,
     // The test's server has a certificate in some tests only.
-    config.metadata.insert("sslmode".into(), "prefer".into());
-    let mut credentials =
-        Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
-    change(&mut config, &mut credentials);
-    crate::support::source("my", config, credentials)
-}
-
-async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
-    source.open_table(DATABASE, name, None).await.unwrap()
-}
+    sslmode: Some("prefer"),
+};
 
 async fn made(script: &str) -> (Server, Arc<dyn OpenedSource>, tempfile::TempDir) {
     let mut server = Server::start();
     server.run(script).await;
-    let (context, cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
+    let (source, cache) = GIVEN.open(server.port).await;
     (server, source, cache)
 }
 
 #[tokio::test]
 async fn pushed_down_or_not_the_answer_is_the_same() {
     let (_server, source, _cache) = made(TABLES).await;
-    let pair =
-        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
-    let mut whole = 0;
-    for query in QUERIES {
-        whole += usize::from(pair.check(query).await.len() == 1);
-    }
-    assert!(whole * 10 >= QUERIES.len() * 8, "{whole} of {} left as one statement", QUERIES.len());
-
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"] {
-        assert!(statement.contains(part), "{statement}");
-    }
+    check_suite(&source, DATABASE, 8, CLAUSES).await;
 }
 
 /// The exact comparison is by bytes and computed; beside it stands one that an index serves.
 #[tokio::test]
 async fn indexes_serve_exact_comparisons() {
     let (mut server, source, _cache) = made(TABLES).await;
-    let pair = Pair::of(vec![("people", table(&source, "people").await)]).await;
+    let pair = Pair::of(vec![("people", GIVEN.table(&source, "people").await)]).await;
     let mut conn = server.conn().await;
     for (query, index) in [
         ("SELECT id FROM people WHERE name = 'Anna'", "name"),
@@ -123,7 +95,7 @@ async fn every_type_is_read() {
          INSERT INTO types (a, l, m, cc) VALUES (NULL, '0000-00-00', '2024-00-10 00:00:00', 'WIDE');",
     )
     .await;
-    let provider = table(&source, "types").await;
+    let provider = GIVEN.table(&source, "types").await;
     let schema = provider.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     assert_eq!(typed("b"), DataType::Int16);
@@ -132,8 +104,7 @@ async fn every_type_is_read() {
     assert_eq!(typed("i"), DataType::Boolean);
     assert_eq!(typed("m"), DataType::Timestamp(TimeUnit::Microsecond, None));
     assert_eq!(typed("n"), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
-    let ctx = session();
-    ctx.register_table("types", provider.clone()).unwrap();
+    let ctx = session_of("types", provider.clone());
     let found = ctx.sql("SELECT * FROM types WHERE a = -3").await.unwrap().collect().await.unwrap();
     let expected = [
         "-3",
@@ -169,7 +140,7 @@ async fn every_type_is_read() {
     ];
     assert_eq!(rows(&found, true), [expected.map(str::to_owned).to_vec()]);
     let pair = Pair::of(vec![("types", provider)]).await;
-    for query in [
+    pair.check_whole(&[
         "SELECT a FROM types WHERE l IS NULL AND m IS NULL",
         "SELECT count(*) FROM types WHERE l < DATE '2024-01-01' OR NOT (m > TIMESTAMP '2024-01-01 00:00:00')",
         "SELECT a FROM types WHERE r = 'ärger' OR q = 'AB' OR u = 'OK'",
@@ -180,9 +151,8 @@ async fn every_type_is_read() {
         "SELECT max(e), sum(e), min(l), max(m), sum(g) FROM types",
         "SELECT r, u, count(*) FROM types GROUP BY r, u ORDER BY r NULLS FIRST, u DESC",
         "SELECT date_trunc('month', m), extract(week FROM l), extract(dow FROM l), extract(quarter FROM m) FROM types",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
     // Too long to be sorted or grouped there; a comparison narrows what is fetched, and is made again here.
     for (query, narrowed) in [
         ("SELECT cc, count(*) FROM types GROUP BY cc ORDER BY cc", false),
@@ -225,13 +195,9 @@ async fn discovery_describes_everything() {
     assert!(matches!(source.open_table("other", "secret", None).await, Err(ConnectorError::NotFound { .. })));
     assert!(matches!(source.open_table(DATABASE, "PEOPLE", None).await, Err(ConnectorError::NotFound { .. })));
 
-    // What was discovered survives being stored, and opens the table without a question.
-    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
-    assert_eq!(&known, people);
-    let table = source.open_table(DATABASE, "people", Some(&known)).await.unwrap();
-    assert_eq!(table.schema(), source.open_table(DATABASE, "people", None).await.unwrap().schema());
+    check_kept(&source, DATABASE, people).await;
 
-    let (limited, _cache) = context(&server, |_, credentials| {
+    let (limited, _cache) = GIVEN.at(server.port, |_, credentials| {
         credentials.username = Some("reader".into());
         credentials.password = Some(Secret::new("r"));
     });
@@ -245,36 +211,16 @@ async fn discovery_describes_everything() {
 async fn tls_is_as_strict_as_its_mode() {
     let mut server = Server::start_with_tls();
     server.run("CREATE VIEW own AS SELECT VARIABLE_VALUE AS cipher FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'").await;
-    let registry = Registry::new();
-    let connector = registry.connector(DataSourceType::Mariadb).unwrap();
     let certificate = server.certificate();
-    for (mode, host, root, works) in [
+    let ways = [
         ("disable", "127.0.0.1", None, true),
         ("prefer", "127.0.0.1", None, true),
         ("require", "127.0.0.1", None, true),
         ("verify-full", "127.0.0.1", Some(&certificate), false),
         ("verify-full", "localhost", None, false),
         ("verify-full", "localhost", Some(&certificate), true),
-    ] {
-        let (context, _cache) = context(&server, |config, _| {
-            config.host = Some(host.into());
-            config.metadata.insert("sslmode".into(), json!(mode));
-            if let Some(root) = root {
-                config.metadata.insert("ssl_root_certificate".into(), json!(root));
-            }
-        });
-        let outcome = connector.test(&context).await;
-        assert_eq!(outcome.successful, works, "{mode} {host}: {:?}", outcome.error_message);
-        if !works {
-            assert!(outcome.error_message.unwrap().contains("TLS"), "{mode}");
-            continue;
-        }
-        let source = crate::support::open(&context).await;
-        let ctx = session();
-        ctx.register_table("own", table(&source, "own").await).unwrap();
-        let found = rows(&ctx.sql("SELECT cipher <> '' FROM own").await.unwrap().collect().await.unwrap(), true);
-        assert_eq!(found, [[(mode != "disable").to_string()]], "{mode}");
-    }
+    ];
+    check_tls(&GIVEN, server.port, &ways, "SELECT cipher <> '' FROM own").await;
 }
 
 #[tokio::test]
@@ -283,17 +229,14 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     let _ready = server.conn().await;
     let registry = Registry::new();
     let connector = registry.connector(DataSourceType::Mariadb).unwrap();
-    let (good, _cache) = context(&server, |_, _| {});
+    let (good, _cache) = GIVEN.at(server.port, |_, _| {});
     let outcome = connector.test(&good).await;
     assert!(outcome.successful, "{:?}", outcome.error_message);
     assert!(outcome.version.as_ref().unwrap().starts_with("MariaDB 1"), "{:?}", outcome.version);
 
     let no_tls: Change = Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")));
-    let changed = |change: &Change| context(&server, |config, credentials| change(config, credentials));
+    let changed = |change: &Change| GIVEN.at(server.port, |config, credentials| change(config, credentials));
     faults::are_told(changed, vec![("TLS", no_tls)]).await;
-
-    let (private, _cache) = context(&server, |_, _| {});
-    faults::a_private_address_is_refused(private).await;
 }
 
 #[tokio::test]
@@ -307,13 +250,12 @@ async fn sessions_are_read_only_and_bounded() {
              CREATE VIEW slow AS SELECT SLEEP(60) AS s;",
         )
         .await;
-    let (context, _cache) = context(&server, |config, _| {
+    let (context, _cache) = GIVEN.at(server.port, |config, _| {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
     let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("slow", table(&source, "slow").await).unwrap();
+    let ctx = GIVEN.session_of(&source, "slow").await;
     // A view that writes is not even described to such a session.
     let tables = source.discover(None).await.unwrap().remove(0).tables;
     assert!(tables.iter().all(|table| table.name != "sneaky"));
@@ -323,8 +265,7 @@ async fn sessions_are_read_only_and_bounded() {
     let error = ctx.sql("SELECT n FROM sneaky").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::QueryFailed { .. })), "{error}");
     let start = Instant::now();
-    let error = ctx.sql("SELECT s FROM slow").await.unwrap().collect().await.unwrap_err();
-    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
+    check_time_limit(&ctx, "SELECT s FROM slow").await;
     // Long before the view is through.
     assert!(start.elapsed() < Duration::from_secs(30));
     // The one session is free again.
@@ -336,10 +277,8 @@ async fn sessions_are_read_only_and_bounded() {
 #[tokio::test]
 async fn a_dropped_result_is_killed_at_the_server() {
     let (mut server, source, _cache) = made("CREATE VIEW slow AS SELECT SLEEP(60) AS s").await;
-    let ctx = session();
-    ctx.register_table("slow", table(&source, "slow").await).unwrap();
-    let mut stream = ctx.sql("SELECT s FROM slow").await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "it sleeps");
+    let ctx = GIVEN.session_of(&source, "slow").await;
+    let stream = waiting(&ctx, "SELECT s FROM slow").await;
     let mut conn = server.conn().await;
     let mut count = async || {
         let running =
@@ -348,20 +287,12 @@ async fn a_dropped_result_is_killed_at_the_server() {
     };
     assert_eq!(count().await, Some(1));
     drop(stream);
-    let until = Instant::now() + Duration::from_secs(10);
-    while count().await != Some(0) {
-        assert!(Instant::now() < until, "the statement still runs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    assert!(eventually(async || count().await == Some(0)).await, "the statement still runs");
 }
 
 #[tokio::test]
 async fn large_results_stream() {
     let (_server, source, _cache) =
         made("CREATE TABLE big AS SELECT seq AS n, repeat('x', 100) AS t FROM seq_1_to_50000").await;
-    let ctx = session();
-    ctx.register_table("big", table(&source, "big").await).unwrap();
-    let batches = ctx.sql("SELECT n, t FROM big").await.unwrap().collect().await.unwrap();
-    assert!(batches.len() > 5);
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 50_000);
+    check_streams(&GIVEN.session_of(&source, "big").await, "SELECT n, t FROM big").await;
 }

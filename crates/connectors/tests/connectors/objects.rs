@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::support::differential::{Pair, rows, session};
+use crate::support::differential::{Pair, rows, session, session_of};
 use crate::support::s3::S3;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::DataType;
@@ -252,8 +252,7 @@ async fn failures_are_told_without_the_stores_words() {
     // A file that is replaced between the listing and the reading is not mixed with the new one.
     let source = crate::support::open(&context).await;
     let table = source.open_table("files", "t", None).await.unwrap();
-    let ctx = session();
-    ctx.register_table("t", table).unwrap();
+    let ctx = session_of("t", table);
     let plan = ctx.sql("SELECT sum(id) FROM t").await.unwrap().create_physical_plan().await.unwrap();
     s3.put("t/a.parquet", numbers(5, 900));
     let error = datafusion::physical_plan::collect(plan, ctx.task_ctx()).await.unwrap_err();
@@ -269,8 +268,7 @@ async fn the_store_shows_the_table_and_nothing_else() {
     let (mut context, _cache) = s3.source();
     let source = crate::support::open(&context).await;
     let known = tables(source.as_ref()).await;
-    let ctx = session();
-    ctx.register_table("t", source.open_table("files", "t", None).await.unwrap()).unwrap();
+    let ctx = session_of("t", source.open_table("files", "t", None).await.unwrap());
     assert_eq!(rows(&ctx.sql("SELECT count(*) FROM t").await.unwrap().collect().await.unwrap(), true), [["10"]]);
     // A source that was narrowed does not open what it had found outside.
     context.config.metadata.insert("prefix".into(), json!("t"));

@@ -2,45 +2,31 @@
 //! is another's, the answers are DuckDB's, and what only Oracle takes for an error is one.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::database::{
+    Given, check_kept, check_streams, check_time_limit, eventually, tls, waiting, wrong_fields,
+};
+use crate::support::differential::{Pair, check_suite, rows, session_of};
 use crate::support::faults::{self, Change};
 use crate::support::oracle::{PASSWORD, SERVICE, USER, own_client, start, start_with};
 use crate::support::stand_in::Server;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::TableProvider;
-use futures::StreamExt;
-use rivergen_connectors::{
-    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, Registry, SourceConfig, SourceContext, Step,
-    TableKind,
-};
+use rivergen_connectors::{ConnectorError, DataSourceType, ForeignKey, OpenedSource, Registry, Step, TableKind};
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
 
-fn context(
-    server: &Server,
-    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
-) -> (SourceContext, tempfile::TempDir) {
-    let mut config = SourceConfig::new(DataSourceType::Oracle);
-    config.host = Some("127.0.0.1".into());
-    config.port = Some(server.port);
-    config.database_name = Some(SERVICE.into());
-    config.connection_timeout = 10;
-    let mut credentials =
-        Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
-    change(&mut config, &mut credentials);
-    crate::support::source("oracle", config, credentials)
-}
-
-async fn table(source: &Arc<dyn OpenedSource>, name: &str) -> Arc<dyn TableProvider> {
-    source.open_table("APP", name, None).await.unwrap()
-}
+const GIVEN: Given = Given {
+    kind: DataSourceType::Oracle,
+    database: SERVICE,
+    schema: "APP",
+    user: USER,
+    password: PASSWORD,
+    sslmode: None,
+};
 
 async fn made() -> Option<(Server, Arc<dyn OpenedSource>, tempfile::TempDir)> {
     let server = start().await?;
-    let (context, cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
+    let (source, cache) = GIVEN.open(server.port).await;
     Some((server, source, cache))
 }
 
@@ -53,19 +39,7 @@ async fn oracles_own_client_reads_the_stand_in() {
 #[tokio::test]
 async fn pushed_down_or_not_the_answer_is_the_same() {
     let Some((server, source, _cache)) = made().await else { return };
-    let pair =
-        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
-    let mut whole = 0;
-    for query in QUERIES {
-        whole += usize::from(pair.check(query).await.len() == 1);
-    }
-    assert!(whole * 10 >= QUERIES.len() * 8, "{whole} of {} left as one statement", QUERIES.len());
-
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "FETCH FIRST 5 ROWS ONLY"] {
-        assert!(statement.contains(part), "{statement}");
-    }
+    check_suite(&source, "APP", 8, &["JOIN", "WHERE", "GROUP BY", "ORDER BY", "FETCH FIRST 5 ROWS ONLY"]).await;
     for line in server.log() {
         let Some(sent) = line.strip_prefix("SQL ") else { continue };
         let known = ["SELECT ", "ALTER SESSION SET TIME_ZONE=", "SET TRANSACTION READ ONLY"];
@@ -79,7 +53,7 @@ async fn pushed_down_or_not_the_answer_is_the_same() {
 #[tokio::test]
 async fn an_empty_text_is_not_sent() {
     let Some((_server, source, _cache)) = made().await else { return };
-    let pair = Pair::of(vec![("blanks", table(&source, "BLANKS").await)]).await;
+    let pair = Pair::of(vec![("blanks", GIVEN.table(&source, "BLANKS").await)]).await;
     for query in [
         "SELECT \"N\" FROM blanks WHERE \"T\" <> ''",
         "SELECT \"N\" FROM blanks WHERE NOT (\"T\" = '')",
@@ -99,8 +73,8 @@ async fn an_empty_text_is_not_sent() {
 #[tokio::test]
 async fn texts_are_compared_by_their_bytes() {
     let Some((_server, source, _cache)) = made().await else { return };
-    let pair = Pair::of(vec![("blanks", table(&source, "BLANKS").await)]).await;
-    for query in [
+    let pair = Pair::of(vec![("blanks", GIVEN.table(&source, "BLANKS").await)]).await;
+    pair.check_whole(&[
         "SELECT \"N\" FROM blanks WHERE \"T\" = 'x'",
         "SELECT \"N\" FROM blanks WHERE \"T\" = 'x '",
         "SELECT \"N\" FROM blanks WHERE \"T\" > 'X' AND \"T\" LIKE '%x%'",
@@ -108,9 +82,8 @@ async fn texts_are_compared_by_their_bytes() {
         "SELECT a.\"N\", b.\"N\" FROM blanks a JOIN blanks b ON a.\"T\" = b.\"T\"",
         "SELECT min(\"T\"), max(\"T\"), count(DISTINCT \"T\") FROM blanks",
         "SELECT \"N\", CASE \"T\" WHEN 'x' THEN 'one' WHEN 'X' THEN 'other ' END FROM blanks ORDER BY \"T\", \"N\" LIMIT 9",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
     // A column with a collation of its own: what it calls equal is narrowed there, and looked at again.
     let statements = pair.check("SELECT \"N\" FROM blanks WHERE \"FOLDED\" = 'x'").await;
     assert!(statements[0].contains("(t1.\"FOLDED\" = 'x')"), "{statements:?}");
@@ -120,9 +93,8 @@ async fn texts_are_compared_by_their_bytes() {
 
     // In another character set a constant may have lost letters.
     let Some(server) = start_with(&["--characters", "178"]).await else { return };
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let pair = Pair::of(vec![("blanks", table(&source, "BLANKS").await)]).await;
+    let (source, _cache) = GIVEN.open(server.port).await;
+    let pair = Pair::of(vec![("blanks", GIVEN.table(&source, "BLANKS").await)]).await;
     for query in ["SELECT \"T\", count(*) FROM blanks GROUP BY \"T\"", "SELECT \"N\" FROM blanks ORDER BY \"T\", \"N\""]
     {
         for statement in pair.check(query).await {
@@ -136,7 +108,7 @@ async fn texts_are_compared_by_their_bytes() {
 #[tokio::test]
 async fn every_type_is_read() {
     let Some((server, source, _cache)) = made().await else { return };
-    let provider = table(&source, "TYPES").await;
+    let provider = GIVEN.table(&source, "TYPES").await;
     let schema = provider.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
@@ -145,8 +117,7 @@ async fn every_type_is_read() {
     assert_eq!(typed("C"), DataType::Decimal128(38, 0));
     assert_eq!((typed("I"), typed("J"), typed("L")), (moment(None), moment(None), moment(Some("UTC"))));
     assert!(schema.field_with_name("O").is_err(), "an object has no text");
-    let ctx = session();
-    ctx.register_table("types", provider.clone()).unwrap();
+    let ctx = session_of("types", provider.clone());
     let found = ctx.sql("SELECT * FROM types ORDER BY \"A\" DESC").await.unwrap().collect().await.unwrap();
     let found = rows(&found, true);
     let (blob, clob) = ("ab".repeat(70_000), "x".repeat(100_000));
@@ -174,7 +145,7 @@ async fn every_type_is_read() {
     assert!(server.logged("DEFINE") > 0, "large objects come as texts and bytes");
 
     let pair = Pair::of(vec![("types", provider)]).await;
-    for query in [
+    pair.check_whole(&[
         "SELECT \"A\" FROM types WHERE \"E\" = 'ab' AND \"B\" < 0",
         "SELECT \"A\" FROM types WHERE \"D\" = CAST('1234567890123456789012345678.0123456789' AS decimal(38, 10))",
         "SELECT count(*), sum(\"B\"), min(\"D\"), max(\"I\"), max(\"L\"), count(\"E\") FROM types",
@@ -182,9 +153,8 @@ async fn every_type_is_read() {
         "SELECT \"E\", count(*) FROM types GROUP BY \"E\" LIMIT 5",
         "SELECT date_trunc('week', \"I\"), date_trunc('minute', \"I\"), extract(week FROM \"I\"), extract(dow FROM \"I\") FROM types WHERE \"A\" > 0",
         "SELECT \"A\" FROM types WHERE \"K\" IS NOT NULL LIMIT 5",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
     // What is only read goes into no function, no list and no other column.
     for query in [
         "SELECT count(\"K\"), count(\"H\"), max(\"K\") FROM types",
@@ -244,23 +214,19 @@ async fn discovery_describes_everything() {
         assert!(matches!(source.open_table("APP", name, None).await, Err(ConnectorError::NotFound { .. })), "{name}");
     }
 
-    // What was discovered survives being stored, and opens the table without a question.
-    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
-    assert_eq!(&known, people);
+    let known = check_kept(&source, "APP", people).await;
     let before = server.log().len();
-    let table = source.open_table("APP", "people", Some(&known)).await.unwrap();
-    assert_eq!(server.log().len(), before);
-    assert_eq!(table.schema(), source.open_table("APP", "people", None).await.unwrap().schema());
+    source.open_table("APP", "people", Some(&known)).await.unwrap();
+    assert_eq!(server.log().len(), before, "it is opened without a question");
 
     // A table that has gone since.
     let gone = rivergen_connectors::DiscoveredTable { name: "gone".into(), ..known };
-    let ctx = session();
-    ctx.register_table("gone", source.open_table("APP", "gone", Some(&gone)).await.unwrap()).unwrap();
+    let ctx = session_of("gone", source.open_table("APP", "gone", Some(&gone)).await.unwrap());
     let error = ctx.sql("SELECT id FROM gone").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::NotFound { .. })), "{error}");
 
     // One schema, also one of Oracle's own.
-    let (only, _cache) = context(&server, |config, _| config.schema_name = Some("SYS".into()));
+    let (only, _cache) = GIVEN.at(server.port, |config, _| config.schema_name = Some("SYS".into()));
     let source = crate::support::open(&only).await;
     let schemas = source.discover(None).await.unwrap();
     assert_eq!((schemas.len(), schemas[0].tables[0].name.as_str()), (1, "SECRETS"));
@@ -281,11 +247,7 @@ async fn tls_is_as_strict_as_its_mode() {
         (Some("verify-full"), "127.0.0.1", Some(&certificate), false),
         (Some("verify-ca"), "127.0.0.1", Some(&certificate), true),
     ] {
-        let (context, _cache) = context(&server, |config, _| {
-            config.host = Some(host.into());
-            config.metadata.extend(mode.map(|mode| ("sslmode".to_owned(), json!(mode))));
-            config.metadata.extend(root.map(|root| ("ssl_root_certificate".to_owned(), json!(root))));
-        });
+        let (context, _cache) = GIVEN.at(server.port, tls(mode, host, root));
         let before = server.logged("CONNECT");
         let outcome = connector.test(&context).await;
         assert_eq!(outcome.successful, works, "{mode:?} {host}: {:?}", outcome.error_message);
@@ -295,7 +257,7 @@ async fn tls_is_as_strict_as_its_mode() {
             assert_eq!((outcome.failed_at, server.logged("CONNECT")), (Some(Step::Tls), before), "{mode:?}");
         }
     }
-    let (string, _cache) = context(&server, |config, credentials| {
+    let (string, _cache) = GIVEN.at(server.port, |config, credentials| {
         (config.host, config.database_name) = (None, None);
         config.metadata.insert("ssl_root_certificate".into(), json!(certificate));
         credentials.connection_string =
@@ -310,12 +272,12 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     let Some(server) = start().await else { return };
     let registry = Registry::new();
     let connector = registry.connector(DataSourceType::Oracle).unwrap();
-    let (good, _cache) = context(&server, |_, _| {});
+    let (good, _cache) = GIVEN.at(server.port, |_, _| {});
     let outcome = connector.test(&good).await;
     assert!(outcome.successful, "{:?}", outcome.error_message);
     assert_eq!(outcome.version.as_deref(), Some("Oracle Database 19.3.0.0.0"));
     assert_eq!(server.logged("LOGIN rivergen speedy=True"), 1, "{:?}", server.log());
-    let (by_sid, _cache) = context(&server, |config, _| {
+    let (by_sid, _cache) = GIVEN.at(server.port, |config, _| {
         config.database_name = Some("SHOP1".into());
         config.metadata.insert("named_by".into(), json!("sid"));
     });
@@ -342,7 +304,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
         ("TLS", Step::Tls, Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")))),
     ];
     for (told, step, change) in cases {
-        let (wrong, _cache) = context(&server, |config, credentials| {
+        let (wrong, _cache) = GIVEN.at(server.port, |config, credentials| {
             config.max_retries = 0;
             change(config, credentials);
         });
@@ -356,13 +318,13 @@ async fn tests_tell_what_is_wrong_and_no_more() {
         );
     }
 
-    let (private, _cache) = context(&server, |_, _| {});
+    let (private, _cache) = GIVEN.at(server.port, |_, _| {});
     faults::a_private_address_is_refused(private).await;
 
     // Who took the password and cannot show that they knew it, and who keeps it in a form of before.
     for (argument, step) in [(&["--dishonest"][..], Step::Connection), (&["--verifier", "6949"], Step::Configuration)] {
         let Some(server) = start_with(argument).await else { return };
-        let (context, _cache) = context(&server, |config, _| config.max_retries = 0);
+        let (context, _cache) = GIVEN.at(server.port, |config, _| config.max_retries = 0);
         let outcome = connector.test(&context).await;
         assert_eq!((outcome.successful, outcome.failed_at), (false, Some(step)), "{:?}", outcome.error_message);
     }
@@ -372,7 +334,7 @@ async fn tests_tell_what_is_wrong_and_no_more() {
 #[tokio::test]
 async fn a_session_that_is_sent_on_goes_there() {
     let Some(server) = start().await else { return };
-    let (sent_on, _cache) = context(&server, |config, _| config.database_name = Some("ELSEWHERE".into()));
+    let (sent_on, _cache) = GIVEN.at(server.port, |config, _| config.database_name = Some("ELSEWHERE".into()));
     assert!(crate::support::open(&sent_on).await.probe().await.is_ok());
     assert_eq!(server.logged("CONNECT"), 2);
 }
@@ -380,33 +342,24 @@ async fn a_session_that_is_sent_on_goes_there() {
 #[tokio::test]
 async fn statements_end_with_their_time_and_with_who_waits_for_them() {
     let Some(server) = start().await else { return };
-    let (context, _cache) = context(&server, |config, _| {
+    let (context, _cache) = GIVEN.at(server.port, |config, _| {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
     let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("slow", table(&source, "SLOW").await).unwrap();
-    let error = ctx.sql("SELECT \"S\" FROM slow").await.unwrap().collect().await.unwrap_err();
-    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
+    let ctx = session_of("slow", GIVEN.table(&source, "SLOW").await);
+    check_time_limit(&ctx, "SELECT \"S\" FROM slow").await;
     // The one session is free again, and the server has been told.
     assert!(source.probe().await.is_ok());
-    let mut stream = ctx.sql("SELECT \"S\" FROM slow").await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "it sleeps");
-    drop(stream);
-    let until = Instant::now() + Duration::from_secs(15);
-    while server.logged("INTERRUPT") < 2 {
-        assert!(Instant::now() < until, "{:?}", server.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    drop(waiting(&ctx, "SELECT \"S\" FROM slow").await);
+    assert!(eventually(async || server.logged("INTERRUPT") >= 2).await, "{:?}", server.log());
 }
 
 /// A server that breaks off says so between packets, and then why.
 #[tokio::test]
 async fn a_result_that_breaks_off_is_an_error_and_not_short() {
     let Some((_server, source, _cache)) = made().await else { return };
-    let ctx = session();
-    ctx.register_table("broken", table(&source, "BROKEN").await).unwrap();
+    let ctx = session_of("broken", GIVEN.table(&source, "BROKEN").await);
     let error = ctx.sql("SELECT \"S\" FROM broken").await.unwrap().collect().await.unwrap_err();
     let error = ConnectorError::within(&error).unwrap_or_else(|| panic!("{error}"));
     assert!(matches!(error, ConnectorError::QueryFailed { .. }) && !error.to_string().contains("snapshot"), "{error}");
@@ -416,45 +369,28 @@ async fn a_result_that_breaks_off_is_an_error_and_not_short() {
 #[tokio::test]
 async fn large_results_stream() {
     let Some((server, source, _cache)) = made().await else { return };
-    let ctx = session();
-    ctx.register_table("big", table(&source, "BIG").await).unwrap();
-    let batches = ctx.sql("SELECT \"N\", \"T\" FROM big").await.unwrap().collect().await.unwrap();
-    assert!(batches.len() > 5);
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 50_000);
+    let ctx = session_of("big", GIVEN.table(&source, "BIG").await);
+    check_streams(&ctx, "SELECT \"N\", \"T\" FROM big").await;
     let sum = ctx.sql("SELECT sum(\"N\"), count(\"T\") FROM big").await.unwrap().collect().await.unwrap();
     assert_eq!(rows(&sum, true), [["1250025000", "50000"]]);
     // A session that is used again begins anew, and one that is not takes its leave.
     assert!(server.logged("ROLLBACK") > 0);
     drop((ctx, source));
-    let until = Instant::now() + Duration::from_secs(10);
-    while server.logged("LOGOFF") == 0 {
-        assert!(Instant::now() < until, "{:?}", server.log());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    assert!(eventually(async || server.logged("LOGOFF") > 0).await, "{:?}", server.log());
 }
 
 #[test]
 fn settings_are_checked_by_field() {
+    let kind = DataSourceType::Oracle;
+    assert!(wrong_fields(kind, |config| config.database_name = Some("shop.example.com".into())).is_empty());
+    assert_eq!(wrong_fields(kind, |config| config.database_name = None), ["database_name"]);
+    assert_eq!(wrong_fields(kind, |config| config.database_name = Some("x)(SID=y".into())), ["database_name"]);
+    assert_eq!(wrong_fields(kind, |config| config.host = Some("db)(PORT=1".into())), ["host"]);
+    for (name, value) in [("sslmode", "prefer"), ("named_by", "tns"), ("ssl_root_certificate", "x")] {
+        let wrong = wrong_fields(kind, |config| _ = config.metadata.insert(name.into(), value.into()));
+        assert_eq!(wrong, [format!("metadata.{name}")]);
+    }
     let registry = Registry::new();
-    let connector = registry.connector(DataSourceType::Oracle).unwrap();
-    let fields = |change: &dyn Fn(&mut SourceConfig)| {
-        let mut config = SourceConfig::new(DataSourceType::Oracle);
-        config.host = Some("db.example.com".into());
-        config.port = Some(1521);
-        config.database_name = Some("shop.example.com".into());
-        change(&mut config);
-        let credentials =
-            Credentials { username: Some("ann".into()), password: Some(Secret::new("p")), ..Credentials::default() };
-        let wrong = connector.validate(&config, &credentials);
-        wrong.into_iter().map(|error| error.field.to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(fields(&|_| {}), Vec::<String>::new());
-    assert_eq!(fields(&|config| config.database_name = None), ["database_name"]);
-    assert_eq!(fields(&|config| config.database_name = Some("x)(SID=y".into())), ["database_name"]);
-    assert_eq!(fields(&|config| config.host = Some("db)(PORT=1".into())), ["host"]);
-    assert_eq!(fields(&|config| _ = config.metadata.insert("sslmode".into(), "prefer".into())), ["metadata.sslmode"]);
-    assert_eq!(fields(&|config| _ = config.metadata.insert("named_by".into(), "tns".into())), ["metadata.named_by"]);
-    let wrong = |config: &mut SourceConfig| _ = config.metadata.insert("ssl_root_certificate".into(), "x".into());
-    assert_eq!(fields(&wrong), ["metadata.ssl_root_certificate"]);
+    let connector = registry.connector(kind).unwrap();
     assert_eq!(connector.form()["properties"]["credentials"]["properties"]["password"]["writeOnly"], true);
 }

@@ -3,16 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::database::{Given, check_kept, check_streams, check_time_limit, check_tls, eventually, waiting};
+use crate::support::differential::{CLAUSES, Pair, QUERIES, check_suite, rows, session_of};
 use crate::support::faults::{self, Change};
 use crate::support::postgres::{PASSWORD, Server, USER};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::catalog::TableProvider;
-use futures::StreamExt;
-use rivergen_connectors::{
-    ConnectorError, Credentials, DataSourceType, ForeignKey, OpenedSource, Registry, SourceConfig, SourceContext,
-    TableKind,
-};
+use rivergen_connectors::{ConnectorError, DataSourceType, ForeignKey, OpenedSource, Registry, TableKind};
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
 
@@ -35,51 +31,28 @@ INSERT INTO orders VALUES
     (4, NULL, 100.00, 3, '2024-06-01 12:00+00', 'nobody'), (5, 77, 2.50, NULL, NULL, 'unknown'), (6, 5, 0, 0, NULL, 'ü');
 ANALYZE;";
 
-fn context(
-    server: &Server,
-    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
-) -> (SourceContext, tempfile::TempDir) {
-    let mut config = SourceConfig::new(DataSourceType::Postgresql);
-    config.host = Some("127.0.0.1".into());
-    config.port = Some(server.port);
-    config.database_name = Some("postgres".into());
-    config.connection_timeout = 5;
+const GIVEN: Given = Given {
+    kind: DataSourceType::Postgresql,
+    database: "postgres",
+    schema: "public",
+    user: USER,
+    password: PASSWORD,
     // The test's server has a certificate in some tests only.
-    config.metadata.insert("sslmode".into(), "prefer".into());
-    let mut credentials =
-        Credentials { username: Some(USER.into()), password: Some(Secret::new(PASSWORD)), ..Credentials::default() };
-    change(&mut config, &mut credentials);
-    crate::support::source("pg", config, credentials)
-}
+    sslmode: Some("prefer"),
+};
 
-async fn tables(source: &Arc<dyn OpenedSource>, names: &[&'static str]) -> Vec<(&'static str, Arc<dyn TableProvider>)> {
-    let mut tables = Vec::new();
-    for name in names {
-        tables.push((*name, source.open_table("public", name, None).await.unwrap()));
-    }
-    tables
+async fn made(script: &str) -> (Server, Arc<dyn OpenedSource>, tempfile::TempDir) {
+    let server = Server::start();
+    server.client().await.batch_execute(script).await.unwrap();
+    let (source, cache) = GIVEN.open(server.port).await;
+    (server, source, cache)
 }
 
 #[tokio::test]
 async fn pushed_down_or_not_the_answer_is_the_same() {
-    let server = Server::start();
-    server.client().await.batch_execute(TABLES).await.unwrap();
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let pair = Pair::of(tables(&source, &["people", "orders"]).await).await;
-    let mut whole = 0;
-    for query in QUERIES {
-        let statements = pair.check(query).await;
-        whole += usize::from(statements.len() == 1);
-    }
+    let (_server, source, _cache) = made(TABLES).await;
     // Most leave as one statement; what does not is arithmetic of integers, case folding, windows.
-    assert!(whole * 10 >= QUERIES.len() * 8, "{whole} of {} left as one statement", QUERIES.len());
-
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"] {
-        assert!(statement.contains(part), "{statement}");
-    }
+    let pair = check_suite(&source, "public", 8, CLAUSES).await;
     // Decimals are computed there where every result has its place here.
     let statements = pair.check("SELECT p.city, sum(o.amount * (1 - o.amount)) AS s FROM people p JOIN orders o ON o.person = p.id GROUP BY p.city").await;
     let [statement] = statements.as_slice() else { panic!("{statements:?}") };
@@ -112,10 +85,10 @@ async fn relatives_are_asked_in_words_that_mean_the_same() {
     let client = server.client().await;
     client.batch_execute(TABLES).await.unwrap();
     client.batch_execute(REDSHIFT_VIEWS).await.unwrap();
-    let (plain, _cache) = context(&server, |_, _| {});
-    let known = crate::support::open(&plain).await.discover(Some("public")).await.unwrap().remove(0).tables;
+    let (plain, _cache) = GIVEN.open(server.port).await;
+    let known = plain.discover(Some("public")).await.unwrap().remove(0).tables;
     for kind in [DataSourceType::Timescaledb, DataSourceType::Redshift, DataSourceType::Cockroachdb] {
-        let (context, _cache) = context(&server, |config, _| config.kind = kind);
+        let (context, _cache) = GIVEN.at(server.port, |config, _| config.kind = kind);
         let source = crate::support::open(&context).await;
         let mut tables = Vec::new();
         for name in ["people", "orders"] {
@@ -147,13 +120,8 @@ async fn relatives_are_asked_in_words_that_mean_the_same() {
         .batch_execute("CREATE SEQUENCE numbers; CREATE VIEW sneaky AS SELECT CAST(nextval('numbers') AS int) AS n")
         .await
         .unwrap();
-    let (context, _cache) = context(&server, |config, _| config.kind = DataSourceType::Redshift);
-    let ctx = session();
-    ctx.register_table(
-        "sneaky",
-        crate::support::open(&context).await.open_table("public", "sneaky", None).await.unwrap(),
-    )
-    .unwrap();
+    let (context, _cache) = GIVEN.at(server.port, |config, _| config.kind = DataSourceType::Redshift);
+    let ctx = GIVEN.session_of(&crate::support::open(&context).await, "sneaky").await;
     let error = ctx.sql("SELECT n FROM sneaky").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::QueryFailed { .. })), "{error}");
 }
@@ -162,11 +130,8 @@ async fn relatives_are_asked_in_words_that_mean_the_same() {
 /// the masked column tests the mask.
 #[tokio::test]
 async fn a_governed_view_leaves_as_one_statement() {
-    let server = Server::start();
-    server.client().await.batch_execute(TABLES).await.unwrap();
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let pair = Pair::of(tables(&source, &["people", "orders"]).await).await;
+    let (_server, source, _cache) = made(TABLES).await;
+    let pair = Pair::of_suite(&source, "public").await;
     let governed =
         "(SELECT id, CASE WHEN name IS NOT NULL THEN '***' END AS name, city, age FROM people WHERE city = 'Rome')";
     for (sql, part) in [
@@ -191,11 +156,10 @@ async fn a_governed_view_leaves_as_one_statement() {
 #[tokio::test]
 async fn tls_is_as_strict_as_its_mode() {
     let server = Server::start_with_tls();
-    let _ready = server.client().await;
-    let registry = Registry::new();
-    let connector = registry.connector(DataSourceType::Postgresql).unwrap();
+    let own = "CREATE VIEW own AS SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    server.client().await.batch_execute(own).await.unwrap();
     let certificate = server.certificate();
-    for (mode, host, root, works) in [
+    let ways = [
         ("disable", "127.0.0.1", None, true),
         ("prefer", "127.0.0.1", None, true),
         ("require", "127.0.0.1", None, true),
@@ -204,63 +168,36 @@ async fn tls_is_as_strict_as_its_mode() {
         ("verify-full", "127.0.0.1", Some(&certificate), false),
         ("verify-full", "localhost", None, false),
         ("verify-full", "localhost", Some(&certificate), true),
-    ] {
-        let (context, _cache) = context(&server, |config, _| {
-            config.host = Some(host.into());
-            config.metadata.insert("sslmode".into(), json!(mode));
-            if let Some(root) = root {
-                config.metadata.insert("ssl_root_certificate".into(), json!(root));
-            }
-        });
-        let outcome = connector.test(&context).await;
-        assert_eq!(outcome.successful, works, "{mode} {host}: {:?}", outcome.error_message);
-        if !works {
-            assert!(outcome.error_message.unwrap().contains("TLS"), "{mode}");
-            continue;
-        }
-        let source = crate::support::open(&context).await;
-        let view = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-        server.client().await.batch_execute(&format!("CREATE OR REPLACE VIEW own AS {view}")).await.unwrap();
-        let ctx = session();
-        ctx.register_table("own", source.open_table("public", "own", None).await.unwrap()).unwrap();
-        let found = rows(&ctx.sql("SELECT ssl FROM own").await.unwrap().collect().await.unwrap(), true);
-        assert_eq!(found, [[(mode != "disable").to_string()]], "{mode}");
-    }
+    ];
+    check_tls(&GIVEN, server.port, &ways, "SELECT ssl FROM own").await;
 }
 
 #[tokio::test]
 async fn every_type_is_read() {
-    let server = Server::start();
-    let client = server.client().await;
-    client
-        .batch_execute(
-            "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b text);
-             CREATE DOMAIN positive AS numeric(6,1) CHECK (VALUE > 0);
-             CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-             CREATE TABLE types (
-                a smallint, b real, c numeric, d numeric(40,2), e money, f uuid, g json, h jsonb, i int[], j text[],
-                k mood, l bytea, m inet, n timestamptz, o time, p interval, q pair, r positive, s char(5), t xml, u bit(3),
-                v int4range, w point, x timetz, y text COLLATE nocase, z text COLLATE \"C\", \"Odd \"\"name\" name, oid_col oid);
-             INSERT INTO types VALUES (
-                -3, 1.5, 12345678901234567890.1234567890123, 7.25, 12.34, 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11',
-                '{\"x\": 1}', '{\"y\":  [1, 2]}', '{{1,2},{3,NULL}}', '{a,\"b c\"}', 'ok', '\\x00ff', '10.0.0.1/8',
-                '2024-06-01 12:00:00.123456+02', '23:59:59.5', '1 year 2 days', '(1,x)', 5.5, 'ab', '<a/>', B'101', '[1,5)',
-                '(1,2)', '12:00+02', 'Ann', 'Ann', 'n', 4000000000);
-             INSERT INTO types (a) VALUES (NULL);",
-        )
-        .await
-        .unwrap();
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let table = source.open_table("public", "types", None).await.unwrap();
+    let (_server, source, _cache) = made(
+        "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b text);
+         CREATE DOMAIN positive AS numeric(6,1) CHECK (VALUE > 0);
+         CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE types (
+            a smallint, b real, c numeric, d numeric(40,2), e money, f uuid, g json, h jsonb, i int[], j text[],
+            k mood, l bytea, m inet, n timestamptz, o time, p interval, q pair, r positive, s char(5), t xml, u bit(3),
+            v int4range, w point, x timetz, y text COLLATE nocase, z text COLLATE \"C\", \"Odd \"\"name\" name, oid_col oid);
+         INSERT INTO types VALUES (
+            -3, 1.5, 12345678901234567890.1234567890123, 7.25, 12.34, 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11',
+            '{\"x\": 1}', '{\"y\":  [1, 2]}', '{{1,2},{3,NULL}}', '{a,\"b c\"}', 'ok', '\\x00ff', '10.0.0.1/8',
+            '2024-06-01 12:00:00.123456+02', '23:59:59.5', '1 year 2 days', '(1,x)', 5.5, 'ab', '<a/>', B'101', '[1,5)',
+            '(1,2)', '12:00+02', 'Ann', 'Ann', 'n', 4000000000);
+         INSERT INTO types (a) VALUES (NULL);",
+    )
+    .await;
+    let table = GIVEN.table(&source, "types").await;
     let schema = table.schema();
     let typed = |name: &str| schema.field_with_name(name).unwrap().data_type().clone();
     assert_eq!(typed("a"), DataType::Int16);
     assert_eq!(typed("c"), DataType::Decimal128(38, 10));
     assert_eq!(typed("n"), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
     assert_eq!(typed("r"), DataType::Decimal128(6, 1), "a domain is its base type");
-    let ctx = session();
-    ctx.register_table("types", table.clone()).unwrap();
+    let ctx = session_of("types", table.clone());
     let found = ctx.sql("SELECT * FROM types WHERE a = -3").await.unwrap().collect().await.unwrap();
     let expected = [
         "-3",
@@ -295,7 +232,7 @@ async fn every_type_is_read() {
     assert_eq!(rows(&found, true), [expected.map(str::to_owned).to_vec()]);
     // Casts keep their meaning inside the database: an unknown label or id is no error, and folding is not ours.
     let pair = Pair::of(vec![("types", table)]).await;
-    for query in [
+    pair.check_whole(&[
         "SELECT a FROM types WHERE k = 'no such mood'",
         "SELECT a FROM types WHERE f = 'not an id' OR f = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
         "SELECT a FROM types WHERE y = 'ANN'",
@@ -303,25 +240,16 @@ async fn every_type_is_read() {
         "SELECT z, \"Odd \"\"name\", count(*) FROM types GROUP BY 1, 2 ORDER BY z, 2",
         "SELECT max(z), max(f), min(n), max(c), sum(c), sum(e) FROM types",
         "SELECT date_trunc('day', n), extract(hour FROM n) FROM types WHERE n > '2024-06-01T09:00:00Z'",
-    ] {
-        assert_eq!(pair.check(query).await.len(), 1, "{query}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
 async fn values_without_a_counterpart_name_their_column() {
-    let server = Server::start();
-    let client = server.client().await;
-    client
-        .batch_execute(
-            "CREATE TABLE odd (at timestamp, n numeric(5,2)); INSERT INTO odd VALUES ('infinity', 1), (now(), 'NaN')",
-        )
-        .await
-        .unwrap();
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("odd", source.open_table("public", "odd", None).await.unwrap()).unwrap();
+    let (_server, source, _cache) =
+        made("CREATE TABLE odd (at timestamp, n numeric(5,2)); INSERT INTO odd VALUES ('infinity', 1), (now(), 'NaN')")
+            .await;
+    let ctx = GIVEN.session_of(&source, "odd").await;
     for (query, column) in [("SELECT at FROM odd", "at"), ("SELECT n FROM odd", "n")] {
         let error = ctx.sql(query).await.unwrap().collect().await.unwrap_err();
         match ConnectorError::within(&error) {
@@ -334,9 +262,8 @@ async fn values_without_a_counterpart_name_their_column() {
 
 #[tokio::test]
 async fn discovery_describes_everything() {
-    let server = Server::start();
+    let (server, source, _cache) = made(TABLES).await;
     let client = server.client().await;
-    client.batch_execute(TABLES).await.unwrap();
     client
         .batch_execute(
             "CREATE SCHEMA sales; CREATE VIEW sales.totals AS SELECT person, sum(amount) AS total FROM orders GROUP BY person;
@@ -347,8 +274,6 @@ async fn discovery_describes_everything() {
         )
         .await
         .unwrap();
-    let (context_all, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context_all).await;
     let schemas = source.discover(None).await.unwrap();
     let names: Vec<_> = schemas.iter().map(|schema| schema.name.as_str()).collect();
     assert_eq!(names, ["public", "sales"]);
@@ -366,12 +291,7 @@ async fn discovery_describes_everything() {
     assert_eq!(schemas[1].tables[0].columns[1].default_value.as_deref(), Some("'x'::text"));
     assert_eq!(source.discover(Some("sales")).await.unwrap().len(), 1);
 
-    // What was discovered survives being stored, and opens the table without a question.
-    let stored = serde_json::to_string(people).unwrap();
-    let known = serde_json::from_str(&stored).unwrap();
-    assert_eq!(&known, people);
-    let table = source.open_table("public", "people", Some(&known)).await.unwrap();
-    assert_eq!(table.schema(), source.open_table("public", "people", None).await.unwrap().schema());
+    check_kept(&source, "public", people).await;
     assert!(matches!(source.open_table("public", "nobody", None).await, Err(ConnectorError::NotFound { .. })));
 
     // Tables of one name in two schemas are told apart.
@@ -382,7 +302,7 @@ async fn discovery_describes_everything() {
     .await;
     pair.check("SELECT a.name, b.label FROM a LEFT JOIN b ON a.id = b.id").await;
 
-    let (limited, _cache) = context(&server, |config, credentials| {
+    let (limited, _cache) = GIVEN.at(server.port, |config, credentials| {
         credentials.username = Some("reader".into());
         credentials.password = Some(Secret::new("r"));
         config.schema_name = Some("public".into());
@@ -399,16 +319,13 @@ async fn tests_tell_what_is_wrong_and_no_more() {
     let _ready = server.client().await;
     let registry = Registry::new();
     let connector = registry.connector(DataSourceType::Postgresql).unwrap();
-    let (good, _cache) = context(&server, |_, _| {});
+    let (good, _cache) = GIVEN.at(server.port, |_, _| {});
     let outcome = connector.test(&good).await;
     assert!(outcome.successful && outcome.version.unwrap().starts_with("PostgreSQL "), "{:?}", outcome.error_message);
 
     let no_tls: Change = Box::new(|s, _| _ = s.metadata.insert("sslmode".into(), json!("require")));
-    let changed = |change: &Change| context(&server, |config, credentials| change(config, credentials));
+    let changed = |change: &Change| GIVEN.at(server.port, |config, credentials| change(config, credentials));
     faults::are_told(changed, vec![("TLS", no_tls)]).await;
-
-    let (private, _cache) = context(&server, |_, _| {});
-    faults::a_private_address_is_refused(private).await;
 }
 
 #[tokio::test]
@@ -424,20 +341,17 @@ async fn sessions_are_read_only_and_bounded() {
         )
         .await
         .unwrap();
-    let (context, _cache) = context(&server, |config, _| {
+    let (context, _cache) = GIVEN.at(server.port, |config, _| {
         config.query_timeout = 1;
         config.connection_pool_size = 1;
     });
     let source = crate::support::open(&context).await;
-    let ctx = session();
-    for view in ["sneaky", "slow"] {
-        ctx.register_table(view, source.open_table("public", view, None).await.unwrap()).unwrap();
-    }
+    let ctx = GIVEN.session_of(&source, "sneaky").await;
+    ctx.register_table("slow", GIVEN.table(&source, "slow").await).unwrap();
     let error = ctx.sql("SELECT n FROM sneaky").await.unwrap().collect().await.unwrap_err();
     assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::QueryFailed { .. })), "{error}");
     let start = Instant::now();
-    let error = ctx.sql("SELECT s FROM slow").await.unwrap().collect().await.unwrap_err();
-    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
+    check_time_limit(&ctx, "SELECT s FROM slow").await;
     // Long before the view is through.
     assert!(start.elapsed() < Duration::from_secs(30));
     // The one session is free again.
@@ -446,42 +360,21 @@ async fn sessions_are_read_only_and_bounded() {
 
 #[tokio::test]
 async fn a_dropped_result_is_cancelled_at_the_server() {
-    let server = Server::start();
+    let (server, source, _cache) =
+        made("CREATE VIEW slow AS SELECT pg_sleep(60)::text AS s FROM generate_series(1, 5)").await;
     let client = server.client().await;
-    client
-        .batch_execute("CREATE VIEW slow AS SELECT pg_sleep(60)::text AS s FROM generate_series(1, 5)")
-        .await
-        .unwrap();
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("slow", source.open_table("public", "slow", None).await.unwrap()).unwrap();
-    let mut stream = ctx.sql("SELECT s FROM slow").await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "it sleeps");
+    let ctx = GIVEN.session_of(&source, "slow").await;
+    let stream = waiting(&ctx, "SELECT s FROM slow").await;
     let running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rivergen' AND state = 'active'";
     let count = async || client.query_one(running, &[]).await.unwrap().get::<_, i64>(0);
     assert_eq!(count().await, 1);
     drop(stream);
-    let until = Instant::now() + Duration::from_secs(10);
-    while count().await > 0 {
-        assert!(Instant::now() < until, "the statement still runs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    assert!(eventually(async || count().await == 0).await, "the statement still runs");
 }
 
 #[tokio::test]
 async fn large_results_stream() {
-    let server = Server::start();
-    let client = server.client().await;
-    client
-        .batch_execute("CREATE TABLE big AS SELECT n, repeat('x', 100) AS t FROM generate_series(1, 50000) n")
-        .await
-        .unwrap();
-    let (context, _cache) = context(&server, |_, _| {});
-    let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("big", source.open_table("public", "big", None).await.unwrap()).unwrap();
-    let batches = ctx.sql("SELECT n, t FROM big").await.unwrap().collect().await.unwrap();
-    assert!(batches.len() > 5);
-    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 50_000);
+    let (_server, source, _cache) =
+        made("CREATE TABLE big AS SELECT n, repeat('x', 100) AS t FROM generate_series(1, 50000) n").await;
+    check_streams(&GIVEN.session_of(&source, "big").await, "SELECT n, t FROM big").await;
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::differential::{Pair, QUERIES, rows, session};
+use crate::support::database::{check_kept, check_time_limit, waiting};
+use crate::support::differential::{CLAUSES, Pair, check_suite, rows, session_of};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::catalog::TableProvider;
-use futures::StreamExt;
 use proptest::prelude::*;
 use rivergen_connectors::{
     ConnectorError, Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext, TableKind,
@@ -60,18 +60,7 @@ fn copies(context: &SourceContext) -> usize {
 async fn pushed_down_or_not_the_answer_is_the_same() {
     let (context, _cache) = context(database(TABLES)).await;
     let source = crate::support::open(&context).await;
-    let pair =
-        Pair::of(vec![("people", table(&source, "people").await), ("orders", table(&source, "orders").await)]).await;
-    let mut whole = 0;
-    for query in QUERIES {
-        whole += usize::from(pair.check(query).await.len() == 1);
-    }
-    assert!(whole * 10 >= QUERIES.len() * 8, "{whole} of {} left as one statement", QUERIES.len());
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"] {
-        assert!(statement.contains(part), "{statement}");
-    }
+    check_suite(&source, "main", 8, CLAUSES).await;
 }
 
 #[tokio::test]
@@ -143,9 +132,7 @@ async fn discovery_describes_everything() {
     assert!(source.discover(Some("other")).await.unwrap().is_empty());
     assert!(matches!(source.open_table("main", "gone", None).await, Err(ConnectorError::NotFound { .. })));
 
-    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
-    let table = source.open_table("main", "people", Some(&known)).await.unwrap();
-    assert_eq!(table.schema(), source.open_table("main", "people", None).await.unwrap().schema());
+    check_kept(&source, "main", people).await;
 }
 
 #[tokio::test]
@@ -209,15 +196,11 @@ async fn long_statements_end() {
     context.config.query_timeout = 1;
     context.config.connection_pool_size = 1;
     let source = crate::support::open(&context).await;
-    let ctx = session();
-    ctx.register_table("n", table(&source, "n").await).unwrap();
+    let ctx = session_of("n", table(&source, "n").await);
     let endless = "SELECT count(*) FROM n a, n b, n c WHERE a.i < b.i AND b.i < c.i";
     let start = Instant::now();
-    let error = ctx.sql(endless).await.unwrap().collect().await.unwrap_err();
-    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
-    let mut stream = ctx.sql(endless).await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
-    drop(stream);
+    check_time_limit(&ctx, endless).await;
+    drop(waiting(&ctx, endless).await);
     // The only connection is free once the statement was stopped.
     assert!(source.probe().await.is_ok());
     assert!(start.elapsed() < Duration::from_secs(30));

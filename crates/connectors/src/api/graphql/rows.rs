@@ -25,10 +25,7 @@ impl Endpoint {
     /// The data of an answer. One that holds errors is none, even if a part of it came.
     pub async fn ask(&self, query: &str) -> Result<Value, ConnectorError> {
         let request = self.authorization.request(&self.http, Method::POST, self.http.base().clone());
-        let response = self.http.send_patiently(request.json(&json!({ "query": query }))).await?;
-        let body = self.http.read(response).await?;
-        let mut answer: Value =
-            serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
+        let mut answer: Value = self.http.json_patiently(request.json(&json!({ "query": query }))).await?;
         if let Some(errors) = answer.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty()) {
             tracing::info!(errors = errors.len(), "a GraphQL source refused a query");
             // Its words may hold parts of the query.

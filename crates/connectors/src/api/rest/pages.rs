@@ -13,7 +13,7 @@ use super::super::{Authorization, is_ours};
 use super::endpoint::{Endpoint, Pagination};
 use crate::ConnectorError;
 use crate::documents::{Document, Pages, Value};
-use crate::http::HttpSource;
+use crate::http::{HttpSource, parsed};
 
 /// A scan of more pages is an error; the metadata may say otherwise.
 pub(super) const MOST_PAGES: u64 = 1_000;
@@ -91,8 +91,7 @@ impl Pager {
             let reason = format!("{} answers the same page again; check how it pages", self.endpoint.name);
             return Err(ConnectorError::Unsupported(reason));
         }
-        let answer: Value =
-            serde_json::from_slice(&body).map_err(|error| ConnectorError::QueryFailed { cause: Some(error.into()) })?;
+        let answer: Value = parsed(&body)?;
         let next = self.next(&position.next, &at, &headers, &answer)?;
         let rows = self.rows(answer)?;
         let next = match next {

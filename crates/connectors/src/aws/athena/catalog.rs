@@ -1,69 +1,41 @@
 //! Tables and columns of a database, in one statement; and how a column of each type is read.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 
 use super::client::Database;
-use crate::pushdown::standard_catalog::{Reading, assemble, decimal, parts};
+use crate::pushdown::standard_catalog::{Reading, assemble, parts};
 use crate::pushdown::{Comparable, Dialect};
-use crate::{ConnectorError, DiscoveredSchema};
+use crate::{ConnectorError, DiscoveredSchema, trino};
 
 /// All tables and views, or one.
 pub(super) async fn read(database: &Database, table: Option<&str>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
     let settings = database.settings();
     let catalog = Dialect::Trino.quote(&settings.catalog);
-    let mut sql = format!(
+    // Said of both: no more is looked at than is asked for.
+    let schema = Some(settings.database.as_str());
+    let names =
+        [("c.table_schema", schema), ("t.table_schema", schema), ("c.table_name", table), ("t.table_name", table)];
+    let Some(only) = Dialect::Trino.only(&names) else { return Ok(Vec::new()) };
+    let sql = format!(
         "SELECT c.table_schema AS c0, c.table_name AS c1, t.table_type AS c2, c.column_name AS c3, \
          CAST(c.ordinal_position AS varchar) AS c4, c.data_type AS c5, c.is_nullable AS c6, \
          CAST(NULL AS varchar) AS c7, c.column_default AS c8 \
          FROM {catalog}.information_schema.columns c JOIN {catalog}.information_schema.tables t \
-         ON t.table_schema = c.table_schema AND t.table_name = c.table_name WHERE 1 = 1"
+         ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
+         WHERE 1 = 1{only} ORDER BY 1, 2, c.ordinal_position"
     );
-    for (column, value) in [("table_schema", Some(settings.database.as_str())), ("table_name", table)] {
-        let Some(value) = value else { continue };
-        let Some(literal) = Dialect::Trino.text(value) else { return Ok(Vec::new()) };
-        // Said of both: no more is looked at than is asked for.
-        sql.push_str(&format!(" AND c.{column} = {literal} AND t.{column} = {literal}"));
-    }
-    sql.push_str(" ORDER BY 1, 2, c.ordinal_position");
     Ok(assemble(&database.rows(sql, 9).await?, |declared| Some(reading(declared))))
 }
 
-/// Types that have no counterpart are read as text, nested ones as JSON.
+/// The types are Trino's; some go by the names that Hive has for them.
 fn reading(declared: &str) -> Reading {
-    use Comparable::{No, Ordered};
-    let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
-    let (name, arguments) = parts(declared);
-    let fine = arguments.first().is_some_and(|digits| *digits > 6);
-    match name.as_str() {
-        "boolean" => (DataType::Boolean, "{}", Ordered, None),
-        "tinyint" | "smallint" => (DataType::Int16, "{}", Ordered, None),
-        "integer" | "int" => (DataType::Int32, "{}", Ordered, None),
-        "bigint" => (DataType::Int64, "{}", Ordered, None),
-        // NaN is not equal to itself there.
-        "real" | "float" => (DataType::Float32, "{}", No, None),
-        "double" => (DataType::Float64, "{}", No, None),
-        "decimal" => match decimal(&arguments) {
-            Some(decimal) => (decimal, "{}", Ordered, None),
-            None => (DataType::Utf8, "CAST({} AS varchar)", No, None),
-        },
-        "varchar" | "string" => (DataType::Utf8, "{}", Ordered, None),
-        "char" => (DataType::Utf8, "CAST({} AS varchar)", Ordered, None),
+    match parts(declared).0.as_str() {
+        "int" => trino::catalog::reading("integer"),
+        "float" => trino::catalog::reading("real"),
+        "string" => trino::catalog::reading("varchar"),
         // As it stands it would be written with blanks between the digits.
-        "varbinary" | "binary" => (DataType::Binary, "to_hex({})", No, None),
-        "date" => (DataType::Date32, "{}", Ordered, None),
-        "timestamp" if fine => (moment(None), "CAST({} AS timestamp(6))", Ordered, None),
-        "timestamp" => (moment(None), "{}", Ordered, None),
-        "timestamp with time zone" if fine => {
-            (moment(Some("UTC")), "CAST({} AT TIME ZONE 'UTC' AS timestamp(6) with time zone)", Ordered, None)
-        }
-        // The zone is shown, not compared.
-        "timestamp with time zone" => (moment(Some("UTC")), "({} AT TIME ZONE 'UTC')", Ordered, Some(Ordered)),
-        "json" => (DataType::Utf8, "json_format({})", No, None),
-        _ if ["array", "map", "row"].iter().any(|nested| name.starts_with(nested)) => {
-            (DataType::Utf8, "json_format(CAST({} AS json))", No, None)
-        }
-        "geometry" | "sphericalgeography" => (DataType::Utf8, "ST_AsText({})", No, None),
-        _ => (DataType::Utf8, "CAST({} AS varchar)", Ordered, None),
+        "varbinary" | "binary" => (DataType::Binary, "to_hex({})", Comparable::No, None),
+        _ => trino::catalog::reading(declared),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Statements: started, asked after, read and, where nobody waits any more, stopped.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{SERVICE, Settings, catalog};
 use crate::aws::Aws;
 use crate::documents::Value;
-use crate::pushdown::{Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, delivered};
-use crate::{ConnectorError, DiscoveredSchema, SourceContext, retry};
+use crate::pushdown::{
+    Batches, Binary, Catalogued, Cells, Dialect, Moments, Notation, RemoteDatabase, Wanted, delivered,
+};
+use crate::{ConnectorError, DiscoveredSchema, SourceContext, background, retry};
 
 /// Between questions after a statement; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -76,15 +77,10 @@ impl Database {
         while let Some(page) = statement.page(columns).await? {
             for row in page {
                 cells.push_json(&row.values(), NOTATION)?;
-                if cells.is_full() {
-                    batches.send(cells.take()?).await?;
-                }
+                batches.send_full(&mut cells).await?;
             }
         }
-        if !cells.is_empty() {
-            batches.send(cells.take()?).await?;
-        }
-        Ok(())
+        batches.send_rest(&mut cells).await
     }
 
     /// The engine's version, where the user may ask the workgroup for it; says what the workgroup lacks.
@@ -105,12 +101,6 @@ impl Database {
             return Err(ConnectorError::Unsupported(reason));
         }
         Ok(configuration("EngineVersion/EffectiveEngineVersion").and_then(Value::as_str).map(str::to_owned))
-    }
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Athena").field("identity", &self.0.identity).finish_non_exhaustive()
     }
 }
 
@@ -200,12 +190,11 @@ impl Statement {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !self.runs {
             return;
         }
         let (database, id) = (self.database.clone(), std::mem::take(&mut self.id));
-        runtime.spawn(async move {
+        background::spawn(async move {
             if database.0.aws.call("StopQueryExecution", &json!({ "QueryExecutionId": id })).await.is_err() {
                 tracing::debug!("a statement could not be stopped and ends by itself");
             }
@@ -253,7 +242,7 @@ impl Status {
         if says(&["TABLE_NOT_FOUND", "COLUMN_NOT_FOUND", "SCHEMA_NOT_FOUND", "PERMISSION_DENIED", "AccessDenied"])
             || says(&["Access Denied", "Insufficient permissions", "CATALOG_NOT_FOUND", "EntityNotFoundException"])
         {
-            return ConnectorError::NotFound { what: "a table or column of the query".into() };
+            return ConnectorError::no_such_name();
         }
         ConnectorError::QueryFailed { cause: Some(format!("the statement is {}", self.state).into()) }
     }
@@ -324,12 +313,8 @@ impl Catalogued for Database {
         Some(&self.0.settings.database)
     }
 
-    async fn catalogue(
-        &self,
-        _schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        catalog::read(self, table).await
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        catalog::read(self, wanted.table).await
     }
 
     fn container(&self) -> Option<&str> {

@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use super::Service;
 use crate::pushdown::OpenedDatabase;
 use crate::{
-    Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext,
+    Abilities, Connector, ConnectorError, Credentials, DataSourceType, OpenedSource, SourceConfig, SourceContext, form,
 };
 use client::Database;
 
@@ -33,7 +33,7 @@ impl Connector for Athena {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { filters: true, projections: true, limits: true, sorting: true, aggregates: true, joins: true }
+        Abilities::ALL
     }
 
     fn form(&self) -> Json {
@@ -43,8 +43,8 @@ impl Connector for Athena {
             "output_location": {"type": "string", "title": "Results", "description": "A folder in S3, like s3://acme-results/athena/, where the workgroup names none."}
         });
         let mut form = super::form("Athena", metadata, &["region"]);
-        form["properties"]["database_name"] = json!({"type": "string", "title": "Database"});
-        form["properties"]["connection_pool_size"] = json!({"type": "integer", "title": "Statements at once at most", "default": 5, "minimum": 1, "maximum": 100});
+        form["properties"]["database_name"] = form::text("Database");
+        form["properties"]["connection_pool_size"] = form::pool_size("Statements at once at most");
         form["required"] = json!(["database_name", "credentials", "metadata"]);
         form
     }

@@ -153,7 +153,7 @@ impl OpenedSource for OpenedWorkbook {
         table: &str,
         _known: Option<&DiscoveredTable>,
     ) -> Result<Arc<dyn TableProvider>, ConnectorError> {
-        let missing = || ConnectorError::NotFound { what: format!("table {schema}.{table}") };
+        let missing = || ConnectorError::no_table(schema, table);
         let (_, found) = self.tables().await?.iter().find(|(name, _)| name == table).ok_or_else(missing)?;
         if schema != SCHEMA {
             return Err(missing());

@@ -70,6 +70,17 @@ impl Dialect {
         self.grammar().text(text)
     }
 
+    /// Conditions for a WHERE, each after an AND, under which the columns have these names; none for a name that is not
+    /// given. `None` where the database cannot hold a name, so that nothing there is called so.
+    pub(crate) fn only(self, columns: &[(&str, Option<&str>)]) -> Option<String> {
+        let mut conditions = String::new();
+        for (column, name) in columns {
+            let Some(name) = name else { continue };
+            conditions.push_str(&format!(" AND {column} = {}", self.text(name)?));
+        }
+        Some(conditions)
+    }
+
     /// A literal of exactly this value and type.
     pub(super) fn literal(self, value: &ScalarValue) -> Option<String> {
         self.grammar().literal(value)
@@ -430,6 +441,13 @@ mod tests {
         assert_eq!(Dialect::Bigquery.quote("a`b\\"), "`a\\`b\\\\`");
         assert_eq!(Dialect::Databricks.quote("a`b\\"), "`a``b\\`");
         assert_eq!(Dialect::Redshift.text("a\\b"), None, "its settings decide what a backslash is");
+    }
+
+    #[test]
+    fn what_cannot_be_written_names_nothing() {
+        let only = |name| Dialect::Postgres.only(&[("c.owner", Some(name)), ("c.name", None)]);
+        assert_eq!(only("it's").unwrap(), " AND c.owner = 'it''s'");
+        assert_eq!(only("a\0b"), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use datafusion::optimizer::Optimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_federation::{FederatedQueryPlanner, FederationOptimizerRule};
+use rivergen_connectors::OpenedSource;
 use rivergen_connectors::pushdown::RemoteExec;
 
 /// A session with federation after all other rules: filters and projections have then moved as far down as they can, so that a
@@ -29,6 +30,13 @@ pub fn session() -> SessionContext {
         .with_query_planner(Arc::new(FederatedQueryPlanner::new()))
         .build();
     SessionContext::new_with_state(state)
+}
+
+/// A session with one table.
+pub fn session_of(name: &str, table: Arc<dyn TableProvider>) -> SessionContext {
+    let session = session();
+    session.register_table(name, table).unwrap();
+    session
 }
 
 /// A session with the federation rule where the federation crate puts it: before filters are pushed down.
@@ -56,6 +64,15 @@ impl Pair {
         Self { pushed, early, local }
     }
 
+    /// The tables that the suite asks.
+    pub async fn of_suite(source: &Arc<dyn OpenedSource>, schema: &str) -> Self {
+        let mut tables = Vec::new();
+        for name in ["people", "orders"] {
+            tables.push((name, source.open_table(schema, name, None).await.unwrap()));
+        }
+        Self::of(tables).await
+    }
+
     /// What is sent to the source where the federation rule comes early.
     pub async fn early_statements(&self, sql: &str) -> Vec<String> {
         statements(&self.early.sql(sql).await.unwrap().create_physical_plan().await.unwrap())
@@ -77,7 +94,36 @@ impl Pair {
         assert_eq!(early, local, "federated early: {sql}");
         statements
     }
+
+    /// Runs the queries on all sides; each leaves as one statement.
+    pub async fn check_whole(&self, queries: &[&str]) {
+        for query in queries {
+            assert_eq!(self.check(query).await.len(), 1, "{query}");
+        }
+    }
 }
+
+/// Asks the whole suite. At least so many queries of ten leave as one statement, and so does one with all clauses,
+/// which the source's dialect writes with these parts.
+pub async fn check_suite(source: &Arc<dyn OpenedSource>, schema: &str, of_ten: usize, parts: &[&str]) -> Pair {
+    let pair = Pair::of_suite(source, schema).await;
+    let mut whole = 0;
+    for query in QUERIES {
+        whole += usize::from(pair.check(query).await.len() == 1);
+    }
+    assert!(whole * 10 >= QUERIES.len() * of_ten, "{whole} of {} left as one statement", QUERIES.len());
+    let statements = pair.check(ALL_CLAUSES).await;
+    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
+    for part in parts {
+        assert!(statement.contains(part), "{statement}");
+    }
+    pair
+}
+
+/// How most dialects write the clauses of [`ALL_CLAUSES`].
+pub const CLAUSES: &[&str] = &["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"];
+
+const ALL_CLAUSES: &str = "SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5";
 
 /// Whether the whole result is ordered, not a part of it in parentheses.
 fn is_ordered(sql: &str) -> bool {

@@ -7,7 +7,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use rivergen_connectors::documents::DocumentExec;
 use rivergen_connectors::{ConnectorError, DiscoveredTable, OpenedSource};
 
-use super::differential::{Pair, rows, session};
+use super::differential::{Pair, rows, session_of};
 
 /// The tables of the only schema, or of one of several.
 pub async fn discover(source: &Arc<dyn OpenedSource>, schema: &str) -> Vec<DiscoveredTable> {
@@ -56,15 +56,13 @@ pub async fn check(provider: Arc<dyn TableProvider>, narrowed: &[&str], others: 
 
 /// The rows of a query on the table `t`, as texts.
 pub async fn query(provider: &Arc<dyn TableProvider>, sql: &str) -> Vec<Vec<String>> {
-    let ctx = session();
-    ctx.register_table("t", provider.clone()).unwrap();
+    let ctx = session_of("t", provider.clone());
     rows(&ctx.sql(sql).await.unwrap().collect().await.unwrap(), true)
 }
 
 /// The connector's error that a query ends with.
 pub async fn failure(provider: &Arc<dyn TableProvider>, sql: &str) -> String {
-    let ctx = session();
-    ctx.register_table("t", provider.clone()).unwrap();
+    let ctx = session_of("t", provider.clone());
     let error = ctx.sql(sql).await.unwrap().collect().await.unwrap_err();
     let error = ConnectorError::within(&error).unwrap_or_else(|| panic!("{error}"));
     error.to_string()

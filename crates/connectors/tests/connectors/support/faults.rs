@@ -8,7 +8,8 @@ use super::port::ClosedPort;
 /// Makes a way wrong.
 pub type Change = Box<dyn Fn(&mut SourceConfig, &mut Credentials)>;
 
-/// Tries what can be wrong with the way to any server of databases, and what else there is, each with the word that tells it.
+/// Tries what can be wrong with the way to any server of databases, and what else there is, each with the word that
+/// tells it; and that nobody goes there where its address is not allowed.
 pub async fn are_told(
     context: impl Fn(&Change) -> (SourceContext, tempfile::TempDir),
     more: Vec<(&'static str, Change)>,
@@ -30,6 +31,9 @@ pub async fn are_told(
         assert!(message.contains(told), "{message}");
         assert!(!message.contains("refused (os") && !message.contains("127.0.0.1") && !message.contains("missing"));
     }
+    let nothing: Change = Box::new(|_, _| {});
+    let (private, _cache) = context(&nothing);
+    a_private_address_is_refused(private).await;
 }
 
 /// Where private addresses are not allowed, a server at one is not reached.

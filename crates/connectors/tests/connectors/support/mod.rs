@@ -5,6 +5,7 @@
 #[path = "../../../../../tests/src/account.rs"]
 pub mod account;
 pub mod clickhouse;
+pub mod database;
 pub mod differential;
 pub mod documents;
 pub mod faults;
@@ -21,6 +22,7 @@ pub mod port;
 pub mod postgres;
 pub mod s3;
 pub mod servers;
+pub mod shim;
 pub mod stand_in;
 pub mod tds;
 pub mod warehouse;
@@ -30,7 +32,8 @@ use std::sync::Arc;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use rivergen_connectors::{Credentials, OpenedSource, Registry, SourceConfig, SourceContext};
+use rivergen_connectors::{Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext};
+use rivergen_kernel::secret::Secret;
 use rivergen_platform::net::{AddressPolicy, Outbound, OutboundConfig};
 
 /// A source over an empty store of files, with private addresses allowed.
@@ -45,6 +48,28 @@ pub fn source(identity: &str, config: SourceConfig, credentials: Credentials) ->
         cache_dir: cache.path().to_owned(),
     };
     (source, cache)
+}
+
+/// A source of the kind on this machine, with a change of what it is configured with.
+pub fn local(
+    kind: DataSourceType,
+    port: u16,
+    database: &str,
+    mut credentials: Credentials,
+    change: impl FnOnce(&mut SourceConfig, &mut Credentials),
+) -> (SourceContext, tempfile::TempDir) {
+    let mut config = SourceConfig::new(kind);
+    config.host = Some("127.0.0.1".into());
+    config.port = Some(port);
+    config.database_name = Some(database.into());
+    config.connection_timeout = 10;
+    change(&mut config, &mut credentials);
+    source(kind.as_str(), config, credentials)
+}
+
+/// Who signs in with a password.
+pub fn signed_in(user: &str, password: &str) -> Credentials {
+    Credentials { username: Some(user.into()), password: Some(Secret::new(password)), ..Credentials::default() }
 }
 
 /// Puts the file where the source's configuration says it is.

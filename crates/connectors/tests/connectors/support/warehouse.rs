@@ -1,20 +1,17 @@
 //! The HTTP protocols of SQL services over DuckDB in a Python process, with `sqlglot` to read their dialects.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use futures::StreamExt;
 use rivergen_connectors::{
     ConnectorError, Credentials, DataSourceType, OpenedSource, Registry, SourceConfig, SourceContext, Step, TableKind,
 };
 use serde_json::json;
 
-use super::differential::{Pair, QUERIES, rows, session};
-use super::{outbound, source};
+use super::database::{self, check_kept, eventually, waiting};
+use super::differential::{CLAUSES, Pair, check_suite, rows, session_of};
+use super::shim::Shim;
+use super::{local, outbound};
 
 /// The tables that the differential suite asks, in DuckDB's SQL.
 pub const TABLES: &str = "
@@ -36,25 +33,17 @@ INSERT INTO orders VALUES
     (4, NULL, 100.00, 3, '2024-06-01 12:00+00', 'nobody'), (5, 77, 2.50, NULL, NULL, 'unknown'), (6, 5, 0, 0, NULL, 'ü');
 ";
 
-/// A running service; dropping it stops it.
+/// A running service.
 pub struct Service {
     pub port: u16,
-    child: Child,
+    _shim: Shim,
 }
 
 impl Service {
     /// Starts the service and runs the statements; `None`, and a word, where its packages are not installed.
     pub fn start(kind: &str, script: &str) -> Option<Self> {
-        let Some(python) = python() else {
-            super::missing::passed_over("DuckDB and sqlglot are not installed");
-            return None;
-        };
-        let shim = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/connectors/support/warehouse_http.py");
-        let mut child = Command::new(python).args([shim, kind, script]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().unwrap_or_else(|_| panic!("the service did not start: {line}"));
-        Some(Self { port, child })
+        let shim = Shim::start("warehouse_http.py", &[kind, script], "DuckDB and sqlglot are")?;
+        Some(Self { port: shim.port, _shim: shim })
     }
 
     /// The statements that were cancelled.
@@ -84,18 +73,14 @@ pub type Change = fn(&mut SourceConfig, &mut Credentials);
 /// A source of the kind, which listens at the port; with a change of it.
 pub fn configured(
     kind: DataSourceType,
-    mut credentials: Credentials,
+    credentials: Credentials,
     port: u16,
     change: impl FnOnce(&mut SourceConfig, &mut Credentials),
 ) -> (SourceContext, tempfile::TempDir) {
-    let mut config = SourceConfig::new(kind);
-    config.host = Some("127.0.0.1".into());
-    config.port = Some(port);
-    config.database_name = Some("shop".into());
-    config.connection_timeout = 10;
-    config.metadata.insert("sslmode".into(), json!("disable"));
-    change(&mut config, &mut credentials);
-    source(kind.as_str(), config, credentials)
+    local(kind, port, "shop", credentials, |config, credentials| {
+        config.metadata.insert("sslmode".into(), json!("disable"));
+        change(config, credentials);
+    })
 }
 
 /// Tests of the connection tell what is wrong and no more; with each of the `wrong` changes nobody is signed in.
@@ -141,24 +126,10 @@ pub async fn check_test(
 
 /// Asks what the differential suite asks, of the service and of copies of its tables.
 pub async fn check(source: &Arc<dyn OpenedSource>) {
-    let mut tables = Vec::new();
-    for name in ["people", "orders"] {
-        tables.push((name, source.open_table("public", name, None).await.unwrap()));
-    }
-    let pair = Pair::of(tables).await;
+    let pair = check_suite(source, "public", 7, CLAUSES).await;
     // Pages are of seven rows.
     let all = pair.pushed.sql("SELECT id FROM people").await.unwrap().collect().await.unwrap();
     assert_eq!(rows(&all, false).len(), 40);
-    let mut whole = 0;
-    for query in QUERIES {
-        whole += usize::from(pair.check(query).await.len() == 1);
-    }
-    assert!(whole * 10 >= QUERIES.len() * 7, "{whole} of {} left as one statement", QUERIES.len());
-    let statements = pair.check("SELECT p.city, sum(o.amount) AS s FROM people p JOIN orders o ON o.person = p.id WHERE p.active GROUP BY p.city ORDER BY s DESC LIMIT 5").await;
-    let [statement] = statements.as_slice() else { panic!("{statements:?}") };
-    for part in ["JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT 5"] {
-        assert!(statement.contains(part), "{statement}");
-    }
     for query in [
         "SELECT id FROM orders WHERE placed > '2024-02-01T00:00:00Z'",
         "SELECT id FROM orders WHERE placed BETWEEN '2023-12-01T00:00:00Z' AND '2024-01-01T00:00:00Z'",
@@ -178,9 +149,7 @@ pub async fn check_discovery(source: &Arc<dyn OpenedSource>) {
     let people = &schemas[0].tables[1];
     assert!(!people.columns[0].nullable && people.columns[2].nullable && people.columns[0].position == 1);
     assert_eq!(people.columns[8].arrow_type, DataType::Timestamp(TimeUnit::Microsecond, None));
-    let known = serde_json::from_str(&serde_json::to_string(people).unwrap()).unwrap();
-    let table = source.open_table("public", "people", Some(&known)).await.unwrap();
-    assert_eq!(table.schema(), source.open_table("public", "people", None).await.unwrap().schema());
+    check_kept(source, "public", people).await;
     for (schema, table) in [("public", "nobody"), ("nowhere", "people")] {
         assert!(matches!(source.open_table(schema, table, None).await, Err(ConnectorError::NotFound { .. })));
     }
@@ -196,11 +165,8 @@ pub const NEVER: &str = "CREATE TABLE slow (k int); CREATE TABLE late (k int);";
 /// Drops results that never come, and waits until the service was told.
 pub async fn check_cancel(service: &Service, source: &Arc<dyn OpenedSource>) {
     for name in ["slow", "late"] {
-        let ctx = session();
-        ctx.register_table(name, source.open_table("public", name, None).await.unwrap()).unwrap();
-        let sql = format!("SELECT k FROM {name}");
-        let mut stream = ctx.sql(&sql).await.unwrap().execute_stream().await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "it never comes");
+        let ctx = session_of(name, source.open_table("public", name, None).await.unwrap());
+        let stream = waiting(&ctx, &format!("SELECT k FROM {name}")).await;
         assert!(!service.cancelled().await.contains(&name.to_owned()));
         drop(stream);
         check_cancelled(service, name).await;
@@ -208,19 +174,14 @@ pub async fn check_cancel(service: &Service, source: &Arc<dyn OpenedSource>) {
 }
 
 async fn check_cancelled(service: &Service, name: &str) {
-    let until = Instant::now() + Duration::from_secs(10);
-    while !service.cancelled().await.contains(&name.to_owned()) {
-        assert!(Instant::now() < until, "the statement still runs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_cancelled = async || service.cancelled().await.contains(&name.to_owned());
+    assert!(eventually(is_cancelled).await, "the statement still runs");
 }
 
 /// A statement that takes longer than its time is given up, here and there. The source has a second.
 pub async fn check_time_limit(service: &Service, source: &Arc<dyn OpenedSource>) {
-    let ctx = session();
-    ctx.register_table("slow", source.open_table("public", "slow", None).await.unwrap()).unwrap();
-    let error = ctx.sql("SELECT k FROM slow").await.unwrap().collect().await.unwrap_err();
-    assert!(matches!(ConnectorError::within(&error), Some(ConnectorError::Timeout(_))), "{error}");
+    let ctx = session_of("slow", source.open_table("public", "slow", None).await.unwrap());
+    database::check_time_limit(&ctx, "SELECT k FROM slow").await;
     check_cancelled(service, "slow").await;
 }
 
@@ -229,8 +190,7 @@ pub async fn check_failure(source: &Arc<dyn OpenedSource>) {
     let schemas = source.discover(Some("public")).await.unwrap();
     let known = schemas[0].tables.iter().find(|table| table.name == "people").unwrap().clone();
     let known = rivergen_connectors::DiscoveredTable { name: "gone".into(), ..known };
-    let ctx = session();
-    ctx.register_table("gone", source.open_table("public", "gone", Some(&known)).await.unwrap()).unwrap();
+    let ctx = session_of("gone", source.open_table("public", "gone", Some(&known)).await.unwrap());
     let error = ctx.sql("SELECT id FROM gone").await.unwrap().collect().await.unwrap_err();
     let error = ConnectorError::within(&error).unwrap_or_else(|| panic!("{error}")).to_string();
     assert!(!error.contains("Catalog Error") && !error.contains("gone"), "{error}");
@@ -251,8 +211,7 @@ INSERT INTO types VALUES
 /// Every value arrives as it is; texts are compared by every character of them, numbers by every digit.
 pub async fn check_types(source: &Arc<dyn OpenedSource>) {
     let table = source.open_table("public", "types", None).await.unwrap();
-    let ctx = session();
-    ctx.register_table("types", table.clone()).unwrap();
+    let ctx = session_of("types", table.clone());
     let found = ctx.sql("SELECT * FROM types ORDER BY id").await.unwrap().collect().await.unwrap();
     let minus = "-9223372036854775807";
     let expected = [
@@ -328,18 +287,4 @@ pub async fn check_types(source: &Arc<dyn OpenedSource>) {
     {
         pair.check(sql).await;
     }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// The Python that has the engines.
-pub fn python() -> Option<PathBuf> {
-    let given = std::env::var_os("RIVERGEN_TEST_SERVICES_PYTHON").map(PathBuf::from);
-    let usual = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/rivergen/services/bin/python"));
-    given.or_else(usual).filter(|python| python.exists())
 }

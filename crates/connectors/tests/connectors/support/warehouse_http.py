@@ -44,6 +44,15 @@ def run(sql):
     return cursor.execute(translated).fetchall()
 
 
+def refused(key, sql):
+    """Keeps the rows that answer the statement, or tells why there are none."""
+    try:
+        results[key] = run(sql)
+    except Exception as error:
+        print(error, sql, file=sys.stderr)
+        return error
+
+
 def exact(literal):
     """The literal of a decimal with the precision that its digits have."""
     whole, fraction = literal.groups()
@@ -122,12 +131,8 @@ class Trino:
                 results[key] = [("476",)]
             elif "information_schema" in body:
                 results[key] = catalogue(wanted(body, "table_name"), wanted(body, "table_schema"))
-            else:
-                try:
-                    results[key] = run(body)
-                except Exception as error:
-                    print(error, body, file=sys.stderr)
-                    return 200, {"id": "x", "stats": {}, "error": {"errorName": "SYNTAX_ERROR", "message": str(error)}}
+            elif (error := refused(key, body)):
+                return 200, {"id": "x", "stats": {}, "error": {"errorName": "SYNTAX_ERROR", "message": str(error)}}
             return self.page(key, None)
         _, _, _, _, key, first = path.split("/")
         if method == "DELETE":
@@ -209,13 +214,9 @@ class Databricks:
             results[key] = [("shop",)]
         elif "information_schema" in sql:
             results[key] = catalogue(wanted(sql, "table_name"), wanted(sql, "table_schema"))
-        else:
-            try:
-                results[key] = run(sql)
-            except Exception as error:
-                print(error, sql, file=sys.stderr)
-                failure = {"error_code": "BAD_REQUEST", "message": f"[PARSE_SYNTAX_ERROR] {error}"}
-                return 200, {"statement_id": key, "status": {"state": "FAILED", "error": failure}}
+        elif (error := refused(key, sql)):
+            failure = {"error_code": "BAD_REQUEST", "message": f"[PARSE_SYNTAX_ERROR] {error}"}
+            return 200, {"statement_id": key, "status": {"state": "FAILED", "error": failure}}
         # Every other statement is asked for again.
         if int(key) % 2:
             return 200, {"statement_id": key, "status": {"state": "PENDING"}}
@@ -291,12 +292,8 @@ class Bigquery:
         if "INFORMATION_SCHEMA" in sql:
             dataset = sql.partition(".INFORMATION_SCHEMA")[0].split("`")[-2]
             results[key] = catalogue(wanted(sql, "table_name"), dataset)
-        else:
-            try:
-                results[key] = run(sql)
-            except Exception as error:
-                print(error, sql, file=sys.stderr)
-                return 400, {"error": {"message": str(error), "errors": [{"reason": "invalidQuery"}]}}
+        elif (error := refused(key, sql)):
+            return 400, {"error": {"message": str(error), "errors": [{"reason": "invalidQuery"}]}}
         # Every other job is not done at once.
         if int(key) % 2:
             return 200, {"jobReference": {"jobId": key, "location": "EU"}, "jobComplete": False}
@@ -363,12 +360,8 @@ class Snowflake:
             if '"missing"' in sql:
                 return 422, {"code": "002003", "message": "secret words", "sqlState": "02000"}
             results[key] = catalogue(wanted(sql, "table_name"), wanted(sql, "table_schema"))
-        else:
-            try:
-                results[key] = run(sql)
-            except Exception as error:
-                print(error, sql, file=sys.stderr)
-                return 422, {"code": f"{getattr(error, 'errno', 1003):06}", "message": str(error), "sqlState": "42000"}
+        elif (error := refused(key, sql)):
+            return 422, {"code": f"{getattr(error, 'errno', 1003):06}", "message": str(error), "sqlState": "42000"}
         # Every other statement is asked for again.
         if int(key) % 2:
             return 202, {"statementHandle": key, "code": "333334"}

@@ -2,7 +2,7 @@ use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, S
 use rivergen_kernel::secret::Secret;
 use serde_json::json;
 
-use crate::support::differential::session;
+use crate::support::differential::session_of;
 use crate::support::warehouse::{Change, Service, TABLES, check_test, configured};
 use crate::support::{open, private_key};
 
@@ -36,8 +36,7 @@ async fn a_service_accounts_key_is_exchanged_for_a_token() {
     let brief = key("brief@shop.example").to_string();
     let (context, _cache) = context(service.port, |_, c| c.oauth_token = Some(Secret::new(brief)));
     let source = open(&context).await;
-    let ctx = session();
-    ctx.register_table("people", source.open_table("public", "people", None).await.unwrap()).unwrap();
+    let ctx = session_of("people", source.open_table("public", "people", None).await.unwrap());
     let found = ctx.sql("SELECT id FROM people").await.unwrap().collect().await.unwrap();
     assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 40);
     assert!(service.granted().await.len() > 3, "pages are small, tokens end");

@@ -1,7 +1,7 @@
 use rivergen_connectors::{Credentials, DataSourceType, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 
-use crate::support::differential::session;
+use crate::support::differential::session_of;
 use crate::support::open;
 use crate::support::warehouse::{Change, MORE, Service, TABLES, check_discovery, check_test, configured};
 
@@ -36,8 +36,7 @@ async fn results_of_any_size_are_fetched_behind_links_without_the_token() {
     let Some(service) = Service::start("databricks", TABLES) else { return };
     let (context, _cache) = context(service.port, |_, _| {});
     let source = open(&context).await;
-    let ctx = session();
-    ctx.register_table("people", source.open_table("public", "people", None).await.unwrap()).unwrap();
+    let ctx = session_of("people", source.open_table("public", "people", None).await.unwrap());
     // Pages are of seven rows, so there are six links; the store refuses whoever brings the token.
     let found = ctx.sql("SELECT id FROM people").await.unwrap().collect().await.unwrap();
     assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 40);

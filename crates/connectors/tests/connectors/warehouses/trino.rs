@@ -1,10 +1,8 @@
-use std::time::{Duration, Instant};
-
-use futures::StreamExt;
 use rivergen_connectors::{Credentials, DataSourceType, Registry, SourceConfig, SourceContext};
 use rivergen_kernel::secret::Secret;
 
-use crate::support::differential::session;
+use crate::support::database::{eventually, waiting};
+use crate::support::differential::session_of;
 use crate::support::open;
 use crate::support::warehouse::{Change, Service, check_test, configured};
 
@@ -35,14 +33,8 @@ async fn a_result_dropped_half_way_is_cancelled() {
     };
     let (context, _cache) = context(service.port, |_, _| {});
     let source = open(&context).await;
-    let ctx = session();
-    ctx.register_table("big", source.open_table("public", "big", None).await.unwrap()).unwrap();
-    let mut stream = ctx.sql("SELECT n FROM big").await.unwrap().execute_stream().await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err(), "pages are small");
-    drop(stream);
-    let until = Instant::now() + Duration::from_secs(10);
-    while service.cancelled().await.is_empty() {
-        assert!(Instant::now() < until, "the statement still runs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let ctx = session_of("big", source.open_table("public", "big", None).await.unwrap());
+    // Pages are small.
+    drop(waiting(&ctx, "SELECT n FROM big").await);
+    assert!(eventually(async || !service.cancelled().await.is_empty()).await, "the statement still runs");
 }

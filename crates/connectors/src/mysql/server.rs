@@ -1,72 +1,39 @@
-//! Sessions with one server: made when wanted, at most so many, reused while they are whole.
+//! The server: how a session with it is made, tried and stopped, and what it tells of itself.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, SslOpts};
 
 use super::catalog;
-use super::session::{Session, classify};
-use crate::pushdown::Catalogued;
+use super::session::classify;
+use crate::dial::ADDRESSES;
+use crate::pushdown::{Catalogued, Wanted};
 use crate::server::ServerSettings;
-use crate::sessions::Sessions;
+use crate::sessions::{self, Server as _};
 use crate::tls::{Tls, roots};
 use crate::{AddressGuard, ConnectorError, DiscoveredSchema};
 
 /// Of a sorted or grouped value, in bytes: the server compares no more of it. See how the catalogue reads texts.
 const LONGEST_KEY: usize = 8_192;
-/// Addresses of one name that are tried.
-const ADDRESSES: usize = 4;
 
-/// The sessions of one source. Cloning shares them; the last clone's drop closes the idle ones.
-#[derive(Clone)]
-pub(super) struct Pool {
-    shared: Arc<Shared>,
-}
+/// The sessions of one source.
+pub(super) type Pool = sessions::Pool<Server>;
 
-pub(super) struct Shared {
-    identity: String,
+/// Where one server is, and how to sign in.
+pub(super) struct Server {
     settings: ServerSettings,
     ssl: Option<SslOpts>,
     guard: Arc<dyn AddressGuard>,
-    sessions: Sessions<Conn>,
-}
-
-impl Pool {
-    pub fn new(
-        identity: String,
-        settings: ServerSettings,
-        guard: Arc<dyn AddressGuard>,
-    ) -> Result<Self, ConnectorError> {
-        let ssl = ssl(&settings)?;
-        let sessions = Sessions::new(settings.sessions);
-        Ok(Self { shared: Arc::new(Shared { identity, settings, ssl, guard, sessions }) })
-    }
-
-    pub fn identity(&self) -> &str {
-        &self.shared.identity
-    }
-
-    pub fn query_timeout(&self) -> Duration {
-        self.shared.settings.query_timeout
-    }
-
-    /// A session of one's own, within the connection timeout.
-    pub async fn session(&self) -> Result<Session, ConnectorError> {
-        let limit = self.shared.settings.connect_timeout;
-        let (conn, permit) = self.shared.sessions.one(limit, self.shared.ready()).await?;
-        Ok(Session::new(conn, permit, self.shared.clone()))
-    }
 }
 
 #[async_trait]
 impl Catalogued for Pool {
     async fn version(&self) -> Result<Option<String>, ConnectorError> {
-        let mut session = self.session().await?;
+        let mut session = self.session_at_once().await?;
         let version = session.version().await?;
         session.finish();
         // MariaDB names itself in its version.
@@ -75,57 +42,24 @@ impl Catalogued for Pool {
     }
 
     fn only_schema(&self) -> Option<&str> {
-        Some(&self.shared.settings.database)
+        Some(&self.server().settings.database)
     }
 
-    async fn catalogue(
-        &self,
-        _schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
-        let database = &self.shared.settings.database;
-        let mut session = self.session().await?;
-        let tables = catalog::read(&mut session, database, table).await?;
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+        let database = &self.server().settings.database;
+        let mut session = self.session_at_once().await?;
+        let tables = catalog::read(&mut session, database, wanted.table).await?;
         session.finish();
         Ok(vec![DiscoveredSchema { name: database.clone(), tables }])
     }
 }
 
-impl Shared {
-    /// An idle session that still answers, or a new one.
-    async fn ready(&self) -> Result<Conn, ConnectorError> {
-        match self.take_idle().await {
-            Some(conn) => Ok(conn),
-            None => self.connect().await,
-        }
-    }
+#[async_trait]
+impl sessions::Server for Server {
+    type Conn = Conn;
 
-    /// A session that still answers.
-    async fn take_idle(&self) -> Option<Conn> {
-        loop {
-            let (taken, _) = self.sessions.take();
-            let mut conn = taken?;
-            if conn.ping().await.is_ok() {
-                return Some(conn);
-            }
-        }
-    }
-
-    pub fn put_back(&self, conn: Conn) {
-        self.sessions.put_back(conn);
-    }
-
-    /// Ends what another session is doing.
-    pub async fn kill(&self, session: u32) {
-        let attempt = async {
-            let mut conn = self.connect().await?;
-            conn.query_drop(format!("KILL QUERY {session}")).await.map_err(classify)?;
-            conn.disconnect().await.map_err(classify)
-        };
-        match tokio::time::timeout(self.settings.connect_timeout, attempt).await {
-            Ok(Ok(())) => {}
-            _ => tracing::debug!("a MySQL statement could not be killed and ends by its timeout"),
-        }
+    fn settings(&self) -> &ServerSettings {
+        &self.settings
     }
 
     async fn connect(&self) -> Result<Conn, ConnectorError> {
@@ -148,6 +82,37 @@ impl Shared {
             }
         }
         Err(failure)
+    }
+
+    async fn answers(&self, conn: &mut Conn) -> bool {
+        conn.ping().await.is_ok()
+    }
+
+    fn stop(self: Arc<Self>, conn: Conn) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            self.kill(conn.id()).await;
+            drop(conn);
+        })
+    }
+}
+
+impl Server {
+    pub fn new(settings: ServerSettings, guard: Arc<dyn AddressGuard>) -> Result<Self, ConnectorError> {
+        let ssl = ssl(&settings)?;
+        Ok(Self { settings, ssl, guard })
+    }
+
+    /// Ends what another session is doing.
+    async fn kill(&self, session: u32) {
+        let attempt = async {
+            let mut conn = self.connect().await?;
+            conn.query_drop(format!("KILL QUERY {session}")).await.map_err(classify)?;
+            conn.disconnect().await.map_err(classify)
+        };
+        match tokio::time::timeout(self.settings.connect_timeout, attempt).await {
+            Ok(Ok(())) => {}
+            _ => tracing::debug!("a MySQL statement could not be killed and ends by its timeout"),
+        }
     }
 
     /// The host is what TLS verifies, the address where the connection goes.
@@ -220,10 +185,4 @@ fn system_roots() -> Result<Vec<Vec<u8>>, ConnectorError> {
     roots(None)?;
     let certificates = rustls_native_certs::load_native_certs().certs.into_iter();
     Ok(certificates.map(|certificate| certificate.to_vec()).collect())
-}
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("identity", &self.shared.identity).finish_non_exhaustive()
-    }
 }

@@ -1,28 +1,29 @@
-//! Sessions with one server: made when wanted, at most so many, reused while they are whole.
+//! The server: how a session with it is made, tried and stopped, and what it tells of itself.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use rustls::ClientConfig;
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 
-use super::session::{Session, classify};
+use super::session::classify;
 use super::transport::Transport;
 use super::{Flavour, catalog};
-use crate::pushdown::Catalogued;
+use crate::dial::ADDRESSES;
+use crate::pushdown::{Catalogued, Wanted};
 use crate::server::ServerSettings;
-use crate::sessions::Sessions;
+use crate::sessions;
 use crate::tls::client_config;
-use crate::{AddressGuard, ConnectorError, DiscoveredSchema, retry};
+use crate::{AddressGuard, ConnectorError, DiscoveredSchema};
 
-/// Addresses of one name that are tried.
-const ADDRESSES: usize = 4;
 /// How long an idle session has to say that it is still there.
 const PING: Duration = Duration::from_secs(3);
+/// How long a server may take to hear of a cancellation.
+const CANCELLATION: Duration = Duration::from_secs(5);
 
 /// What the meaning of our statements hangs on, whatever the server's and the user's defaults are: what `= NULL` and a
 /// quote is, how dates are written out. The pools of Synapse know no other.
@@ -32,59 +33,15 @@ const PREAMBLE: &str = "SET ANSI_NULLS ON; SET QUOTED_IDENTIFIER ON; SET ANSI_PA
 /// A connection of the driver's.
 pub(super) type Conn = Client<Transport>;
 
-/// The sessions of one source. Cloning shares them; the last clone's drop closes the idle ones.
-#[derive(Clone)]
-pub(super) struct Pool {
-    shared: Arc<Shared>,
-}
+/// The sessions of one source.
+pub(super) type Pool = sessions::Pool<Server>;
 
-pub(super) struct Shared {
-    identity: String,
-    flavour: Flavour,
+/// Where one server is, and how to sign in.
+pub(super) struct Server {
+    pub flavour: Flavour,
     settings: ServerSettings,
     tls: Arc<ClientConfig>,
     guard: Arc<dyn AddressGuard>,
-    sessions: Sessions<Conn>,
-}
-
-impl Pool {
-    pub fn new(
-        identity: String,
-        flavour: Flavour,
-        settings: ServerSettings,
-        guard: Arc<dyn AddressGuard>,
-    ) -> Result<Self, ConnectorError> {
-        let tls = client_config(settings.tls, settings.root_certificate.as_deref())?;
-        let sessions = Sessions::new(settings.sessions);
-        Ok(Self { shared: Arc::new(Shared { identity, flavour, settings, tls, guard, sessions }) })
-    }
-
-    pub fn identity(&self) -> &str {
-        &self.shared.identity
-    }
-
-    pub fn flavour(&self) -> Flavour {
-        self.shared.flavour
-    }
-
-    pub fn query_timeout(&self) -> Duration {
-        self.shared.settings.query_timeout
-    }
-
-    pub fn max_retries(&self) -> u32 {
-        self.shared.settings.max_retries
-    }
-
-    /// A session of one's own; a server that cannot be reached is tried again.
-    pub async fn session(&self) -> Result<Session, ConnectorError> {
-        retry::reaching(self.max_retries(), || self.session_at_once()).await
-    }
-
-    async fn session_at_once(&self) -> Result<Session, ConnectorError> {
-        let limit = self.shared.settings.connect_timeout;
-        let (conn, permit) = self.shared.sessions.one(limit, self.shared.ready()).await?;
-        Ok(Session::new(conn, permit, self.shared.clone()))
-    }
 }
 
 #[async_trait]
@@ -94,53 +51,27 @@ impl Catalogued for Pool {
         let rows = session.rows("SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))", 1).await?;
         session.finish();
         let version: Option<&str> = rows.first().and_then(|row| row.try_get(0).ok().flatten());
-        Ok(version.map(|version| self.flavour().version(version)))
+        Ok(version.map(|version| self.server().flavour.version(version)))
     }
 
     fn only_schema(&self) -> Option<&str> {
-        self.shared.settings.schema.as_deref()
+        self.server().settings.schema.as_deref()
     }
 
-    async fn catalogue(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
+    async fn catalogue(&self, wanted: Wanted<'_>) -> Result<Vec<DiscoveredSchema>, ConnectorError> {
         let mut session = self.session().await?;
-        let schemas = catalog::read(&mut session, self.flavour(), schema, table).await?;
+        let schemas = catalog::read(&mut session, self.server().flavour, wanted).await?;
         session.finish();
         Ok(schemas)
     }
 }
 
-impl Shared {
-    /// An idle session that still answers, or a new one.
-    async fn ready(&self) -> Result<Conn, ConnectorError> {
-        match self.take_idle().await {
-            Some(conn) => Ok(conn),
-            None => self.connect().await,
-        }
-    }
+#[async_trait]
+impl sessions::Server for Server {
+    type Conn = Conn;
 
-    /// A session that still answers.
-    async fn take_idle(&self) -> Option<Conn> {
-        loop {
-            let (taken, _) = self.sessions.take();
-            let mut conn = taken?;
-            let ask = async { conn.simple_query("SELECT 1").await?.into_row().await };
-            // After a failover nobody may answer, and nobody say so.
-            if tokio::time::timeout(PING, ask).await.is_ok_and(|answer| answer.is_ok()) {
-                return Some(conn);
-            }
-        }
-    }
-
-    pub fn put_back(&self, conn: Conn) {
-        self.sessions.put_back(conn);
-    }
-
-    pub fn connect_timeout(&self) -> Duration {
-        self.settings.connect_timeout
+    fn settings(&self) -> &ServerSettings {
+        &self.settings
     }
 
     async fn connect(&self) -> Result<Conn, ConnectorError> {
@@ -154,6 +85,33 @@ impl Shared {
             },
         };
         Ok(*conn)
+    }
+
+    async fn answers(&self, conn: &mut Conn) -> bool {
+        let ask = async { conn.simple_query("SELECT 1").await?.into_row().await };
+        // After a failover nobody may answer, and nobody say so.
+        tokio::time::timeout(PING, ask).await.is_ok_and(|answer| answer.is_ok())
+    }
+
+    fn stop(self: Arc<Self>, mut conn: Conn) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            // A statement that does not hear of it ends with its connection.
+            match tokio::time::timeout(CANCELLATION, conn.cancel_query()).await {
+                Ok(Ok(())) => {}
+                _ => tracing::debug!("a SQL Server statement did not acknowledge its cancellation"),
+            }
+        })
+    }
+}
+
+impl Server {
+    pub fn new(
+        flavour: Flavour,
+        settings: ServerSettings,
+        guard: Arc<dyn AddressGuard>,
+    ) -> Result<Self, ConnectorError> {
+        let tls = client_config(settings.tls, settings.root_certificate.as_deref())?;
+        Ok(Self { flavour, settings, tls, guard })
     }
 
     async fn sign_in(&self, host: &str, port: u16) -> Result<SignIn, ConnectorError> {
@@ -215,10 +173,4 @@ impl Shared {
 enum SignIn {
     Done(Box<Conn>),
     Elsewhere(String, u16),
-}
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("identity", &self.shared.identity).finish_non_exhaustive()
-    }
 }
