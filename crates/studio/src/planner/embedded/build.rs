@@ -149,7 +149,24 @@ impl<'a> Builder<'a> {
             }
         }
         query.limit = self.settled.limit;
+        for name in self.unasked(&dimensions, &measures) {
+            hide(&mut query, &name);
+        }
         Ok(query)
+    }
+
+    /// The columns of an answer in groups that are not among those that were asked for by name.
+    fn unasked(&self, dimensions: &[Vec<String>], measures: &[String]) -> Vec<String> {
+        let Some(asked) = &self.settled.only else { return Vec::new() };
+        let mut unasked: Vec<String> =
+            self.settled.silent.iter().filter_map(|measure| measures.get(*measure).cloned()).collect();
+        for (dimension, names) in self.settled.dimensions.iter().zip(dimensions) {
+            let Dimension::Entity(table) = dimension else { continue };
+            let columns = [self.schema.key_of(*table), self.schema.label_of(*table)].into_iter().flatten();
+            unasked
+                .extend(columns.zip(names).filter(|(column, _)| !asked.contains(column)).map(|(_, name)| name.clone()));
+        }
+        unasked
     }
 
     /// The aggregate over the groups, in parts by the dimensions from the second on.
@@ -470,6 +487,20 @@ impl<'a> Builder<'a> {
         query.group_by = group_by;
         query.having = having;
         Ok(Groups { query, dimensions, measures })
+    }
+}
+
+/// Leaves a column out of the answer; what is ordered by it stays so.
+fn hide(query: &mut Query, name: &str) {
+    let Some(at) = query.select.iter().position(|(_, alias)| alias.as_deref() == Some(name)) else { return };
+    if query.select.len() == 1 {
+        return;
+    }
+    let (expr, _) = query.select.remove(at);
+    for (by, _) in &mut query.order_by {
+        if *by == Expr::Alias(name.to_owned()) {
+            *by = expr.clone();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::cue::{Aggregate, Cue, Direction};
 use super::intent::{Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Test};
 use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, Schema, TableId};
+use super::words;
 
 /// How well a word must fit a table for the values before it to describe the table's rows.
 pub(super) const DESCRIBED: f64 = 0.55;
@@ -34,6 +35,9 @@ pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
         negated: None,
         operand: None,
         last_table: None,
+        sorts: false,
+        both: false,
+        lists: false,
         unknown: Vec::new(),
         left_over: Vec::new(),
         ambiguous: None,
@@ -71,6 +75,12 @@ pub(super) struct Composer<'a> {
     pub(super) negated: Option<usize>,
     pub(super) operand: Option<Operand>,
     pub(super) last_table: Option<TableId>,
+    /// "sort" was said, and not yet by what.
+    pub(super) sorts: bool,
+    /// "both" was said.
+    pub(super) both: bool,
+    /// "List …" in a sentence of its own, after what the question is about: the columns that follow are what to show.
+    pub(super) lists: bool,
     unknown: Vec<String>,
     pub(super) left_over: Vec<String>,
     ambiguous: Option<(String, Vec<TableId>)>,
@@ -135,6 +145,10 @@ impl Composer<'_> {
         let here = self.at;
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
+            Meaning::Unknown if self.relates(here) => {
+                self.intent.relations.push(self.links[here].text.clone());
+                self.at += 1;
+            }
             Meaning::Unknown | Meaning::Quoted(_) => {
                 self.unknown.push(self.links[here].text.clone());
                 self.at += 1;
@@ -153,6 +167,7 @@ impl Composer<'_> {
         let here = self.at;
         self.at += 1;
         match cue {
+            Cue::Noise if self.begins_a_list(here) => self.lists = true,
             Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
             // An alternative of two different things is not what a list of conditions says.
             Cue::Or => self.leave(here),
@@ -174,12 +189,20 @@ impl Composer<'_> {
             Cue::By => self.group_by(here),
             Cue::SortBy => self.sort_by(here),
             Cue::Sorted(direction) => self.intent.sort_direction = Some(direction),
+            Cue::Sort => self.sorts = true,
+            Cue::Both => self.both = true,
+            Cue::OrCompare(_) => self.leave(here),
+            Cue::SortedBy(direction) => {
+                self.intent.sort_direction = Some(direction);
+                self.sort_by(here);
+            }
             Cue::Top(direction) => self.top(direction, RankBy::Unspecified, here),
             Cue::Edge(direction) => {
                 self.top(direction, RankBy::Quality(super::cue::Quality::Time), here);
             }
             Cue::Superlative(direction, quality) => self.superlative(direction, quality, here),
             Cue::Compare(comparison) => self.compare(comparison, here),
+            Cue::CompareQuality(comparison, quality) => self.compare_quality(comparison, quality, here),
             Cue::Between => self.between(here),
             Cue::Not => self.negated = Some(here),
             Cue::Without => self.without(here),
@@ -190,10 +213,59 @@ impl Composer<'_> {
                     self.leave(here);
                 }
             }
+            Cue::Grain(_) if self.dates(here) => {}
             Cue::Grain(grain) => self.time_dimension(Slice::Every(grain), here),
             Cue::Weekday => self.time_dimension(Slice::Weekday, here),
             Cue::HourOfDay => self.time_dimension(Slice::HourOfDay, here),
         }
+    }
+
+    fn begins_a_list(&self, here: usize) -> bool {
+        let verb = self.text(here, here + 1).to_lowercase();
+        let is_first = here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause));
+        is_first && ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
+    }
+
+    /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann".
+    fn relates(&self, here: usize) -> bool {
+        let word = self.links[here].text.to_lowercase();
+        if !words::is_relation(&word) {
+            return false;
+        }
+        let tables = |at: usize| -> Vec<TableId> {
+            let Some(noun) = self.noun(at) else { return Vec::new() };
+            let columns = noun.columns.iter().map(|column| column.table);
+            let values = noun.values.iter().map(|(column, _)| column.table);
+            noun.table.iter().map(|(table, _)| *table).chain(columns).chain(values).collect()
+        };
+        let before = (0..here).rev().find(|at| !tables(*at).is_empty());
+        let after = (here + 1..self.links.len()).find(|at| !tables(*at).is_empty());
+        let Some(before) = before else { return false };
+        // "how many courses are taught": nothing follows that it could tie them to.
+        let Some(after) = after else { return true };
+        let ones = tables(before);
+        let others = tables(after);
+        ones.iter().any(|one| others.iter().any(|other| one == other || self.schema.belong_in_one_way(*one, *other)))
+    }
+
+    /// "the dates of the notes" are the column that has them; "notes by date" are groups.
+    fn dates(&mut self, here: usize) -> bool {
+        let text = self.text(here, here + 1);
+        if !matches!(text.to_lowercase().as_str(), "date" | "dates") || !self.pending.is_empty() {
+            return false;
+        }
+        let all = (0..self.schema.context.tables.len()).flat_map(|table| self.schema.columns_of(table));
+        let columns: Vec<ColumnId> = all.filter(|column| self.schema.is_temporal(*column)).collect();
+        if columns.is_empty() {
+            return false;
+        }
+        let owner = self.noun(self.skip_noise(here + 1)).filter(|_| self.cue(here + 1) == Some(Cue::Of));
+        let near = owner.and_then(|noun| noun.table).map(|(table, _)| table).or(self.last_table);
+        let mention = Mention { columns, text, near, qualified: false, implied: None, score: 0.8, is_value: false };
+        self.intent.columns_first |= self.intent.subjects.is_empty() && self.intent.columns.is_empty();
+        self.intent.columns.push(mention);
+        self.operand = Some(Operand::Column);
+        true
     }
 
     fn time_dimension(&mut self, slice: Slice, here: usize) {
@@ -232,6 +304,11 @@ impl Composer<'_> {
         let here = self.at;
         let Some(count) = self.number(here).map(str::to_owned) else { return };
         self.at += 1;
+        if let Some(Cue::OrCompare(comparison)) = self.cue(self.at) {
+            self.at += 1;
+            self.compare_with(Test::Number(comparison, count), here);
+            return;
+        }
         let mut next = self.skip_noise(self.at);
         while self.noun(next).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty()) {
             next += 1;
@@ -250,14 +327,19 @@ impl Composer<'_> {
         self.at += 1;
         let left = Left::Time(None, self.last_table);
         let negated = self.negated.take().is_some();
-        self.intent.filters.push(Filter { left, test: Test::Within(range), negated, none_at_all: false, text });
+        self.intent.filters.push(Filter {
+            left,
+            test: Test::Within(range),
+            negated,
+            none_at_all: false,
+            each: false,
+            text,
+        });
     }
 
     pub(super) fn mention(&self, at: usize) -> Option<Mention> {
         let noun = self.noun(at)?;
-        let owner = self.skip_noise(at + 1);
-        let owned = self.cue(at + 1) == Some(Cue::Of);
-        let owner = self.noun(owner).filter(|_| owned).and_then(|noun| noun.table).map(|(table, _)| table);
+        let owner = self.owner_behind(at + 1);
         let owner = owner.filter(|owner| noun.columns.iter().any(|column| column.table == *owner));
         Some(Mention {
             columns: noun.columns.clone(),
@@ -268,6 +350,23 @@ impl Composer<'_> {
             score: noun.column_score,
             is_value: false,
         })
+    }
+
+    /// The table whose columns are named: "the id, name *and age of the students*", "names for all students".
+    fn owner_behind(&self, mut at: usize) -> Option<TableId> {
+        loop {
+            let is_for = || self.links[at].text.eq_ignore_ascii_case("for");
+            match self.meaning(at)? {
+                Meaning::Cue(Cue::Of) => break,
+                Meaning::Cue(Cue::Noise) if is_for() => break,
+                Meaning::Pause | Meaning::Cue(Cue::And | Cue::Noise | Cue::Distinct) => {}
+                Meaning::Noun(noun) if noun.table.is_none_or(|(_, score)| score < noun.column_score) => {}
+                _ => return None,
+            }
+            at += 1;
+        }
+        let owner = self.noun(self.skip_noise(at))?;
+        owner.table.filter(|(_, score)| *score >= owner.column_score).map(|(table, _)| table)
     }
 
     pub(super) fn is_number_column(&self, column: ColumnId) -> bool {
@@ -327,6 +426,11 @@ impl Composer<'_> {
         let unread = std::mem::replace(&mut self.pending, waiting);
         self.left_over.extend(unread.into_iter().map(|pending| pending.text));
         (self.intent.measures.len() > known).then(|| self.intent.measures.len() - 1)
+    }
+
+    /// The measure only ranks or chooses: its number was not asked for.
+    pub(super) fn silence(&mut self, measure: usize) {
+        self.intent.silent.push(measure);
     }
 
     pub(super) fn add_having(&mut self, measure: usize, test: Test, text: String) {

@@ -1,10 +1,10 @@
 //! The part of the reading that concerns conditions: comparisons, named values, absence.
 
 use super::compose::{Composer, DESCRIBED};
-use super::cue::{Aggregate, Comparison, Cue};
+use super::cue::{Aggregate, Comparison, Cue, Quality};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::Meaning;
-use super::schema::TableId;
+use super::schema::{ColumnId, TableId};
 
 impl Composer<'_> {
     fn number_at(&self, at: usize) -> Option<String> {
@@ -35,7 +35,14 @@ impl Composer<'_> {
     }
 
     fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
-        self.intent.filters.push(Filter { left: Left::Column(mention), test, negated, none_at_all: false, text });
+        self.intent.filters.push(Filter {
+            left: Left::Column(mention),
+            test,
+            negated,
+            none_at_all: false,
+            each: false,
+            text,
+        });
     }
 
     /// A condition on the column named at `here`, if one follows it.
@@ -70,8 +77,8 @@ impl Composer<'_> {
             }
             return false;
         }
-        if comparison.is_some() {
-            return false;
+        if let Some(comparison) = comparison {
+            return self.compare_overall(mention, comparison, negated, here, next);
         }
         if self.cue(next) == Some(Cue::Between)
             && let Some((low, high, end)) = self.two_numbers(next + 1)
@@ -110,7 +117,14 @@ impl Composer<'_> {
             let mention = Mention { columns: temporal, ..mention.clone() };
             let left = Left::Time(Some(mention), None);
             let negated = self.negated_now() || negated;
-            self.intent.filters.push(Filter { left, test: Test::Within(range), negated, none_at_all: false, text });
+            self.intent.filters.push(Filter {
+                left,
+                test: Test::Within(range),
+                negated,
+                none_at_all: false,
+                each: false,
+                text,
+            });
             return true;
         }
         if let Some(noun) = self.noun(next) {
@@ -143,6 +157,104 @@ impl Composer<'_> {
             return true;
         }
         false
+    }
+
+    /// "salary above the average", "score below the average score of all shops": held against all rows.
+    fn compare_overall(
+        &mut self,
+        mention: &Mention,
+        comparison: Comparison,
+        negated: bool,
+        here: usize,
+        next: usize,
+    ) -> bool {
+        let Some((aggregate, end)) = self.overall_at(next, mention) else { return false };
+        let columns = self.numbers_of(mention);
+        if columns.is_empty() {
+            return false;
+        }
+        self.at = end;
+        let text = self.text(here, end);
+        let negated = self.negated_now() || negated;
+        self.filter(Mention { columns, ..mention.clone() }, Test::Overall(comparison, aggregate), negated, text);
+        true
+    }
+
+    /// The aggregate at this place, where it is of the column that is compared, and of all rows.
+    fn overall_at(&self, at: usize, mention: &Mention) -> Option<(Aggregate, usize)> {
+        let at = self.skip_noise(at);
+        let aggregate = match self.cue(at)? {
+            Cue::Aggregate(aggregate @ (Aggregate::Average | Aggregate::Minimum | Aggregate::Maximum)) => aggregate,
+            _ => return None,
+        };
+        let mut end = at + 1;
+        // "… the average salary": the same column once more.
+        let again = self.skip_noise(end);
+        if let Some(noun) = self.noun(again) {
+            let same = noun.columns.iter().any(|column| mention.columns.contains(column));
+            if !same {
+                return None;
+            }
+            end = again + 1;
+        }
+        // "… of all employees": the rows that are compared.
+        let of = self.skip_noise(end);
+        if of > end
+            && let Some((table, _)) = self.noun(of).and_then(|noun| noun.table)
+        {
+            if !mention.columns.iter().any(|column| column.table == table) {
+                return None;
+            }
+            end = of + 1;
+        }
+        // "the average of each department" is another question.
+        (!matches!(self.cue(self.skip_noise(end)), Some(Cue::By))).then_some((aggregate, end))
+    }
+
+    /// "older than 20", "younger than the average": the column is told by the word.
+    pub(super) fn compare_quality(&mut self, comparison: Comparison, quality: Quality, here: usize) {
+        let named = match self.take_operand() {
+            Some(Err(mention)) if !self.numbers_of(&mention).is_empty() => Some(mention),
+            Some(Err(other)) => {
+                self.intent.columns.push(other);
+                None
+            }
+            _ => None,
+        };
+        let mention = named.or_else(|| self.of_quality(quality, here));
+        let Some(mention) = mention else { return self.leave(here) };
+        let negated = self.negated_now();
+        let at = self.skip_noise(self.at);
+        if let Some(number) = self.number_at(at) {
+            self.at = at + 1;
+            let text = self.text(here, self.at);
+            self.filter(mention, Test::Number(comparison, number), negated, text);
+        } else if let Some((aggregate, end)) = self.overall_at(at, &mention) {
+            self.at = end;
+            let text = self.text(here, end);
+            self.filter(mention, Test::Overall(comparison, aggregate), negated, text);
+        } else {
+            self.leave(here);
+        }
+    }
+
+    /// The numbers of the schema that tell a quality.
+    fn of_quality(&self, quality: Quality, here: usize) -> Option<Mention> {
+        let fits = |column: &ColumnId| {
+            let words = self.schema.words_of(*column);
+            self.is_number_column(*column) && words.iter().any(|word| quality.column_words().contains(&word.as_str()))
+        };
+        let all = (0..self.schema.context.tables.len()).flat_map(|table| self.schema.columns_of(table));
+        let columns: Vec<ColumnId> = all.filter(fits).collect();
+        (!columns.is_empty()).then(|| Mention {
+            columns,
+            text: self.text(here, here + 1),
+            near: self.last_table,
+            qualified: false,
+            implied: None,
+            score: 0.9,
+            is_value: false,
+        })
     }
 
     fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {
@@ -202,6 +314,7 @@ impl Composer<'_> {
                 let measure = Measure { aggregate, of: Measured::Column(mention.clone()), text: mention.text };
                 self.intent.measures.push(measure);
                 let measure = self.intent.measures.len() - 1;
+                self.silence(measure);
                 self.add_having(measure, test, text);
             }
             None => self.filter(mention, test, negated, text),
@@ -252,8 +365,25 @@ impl Composer<'_> {
                 self.at = at + 1;
                 self.compare_with(Test::Number(comparison, number), here);
             }
-            None => self.leave(here),
+            None => match self.compared_behind(at) {
+                Some((mention, number, end)) => {
+                    self.at = end;
+                    let text = self.text(here, end);
+                    let negated = self.negated_now();
+                    self.compared(mention, Test::Number(comparison, number), negated, text);
+                }
+                None => self.leave(here),
+            },
         }
+    }
+
+    /// "above age 20", "a greater weight than 10": the column stands between.
+    fn compared_behind(&self, at: usize) -> Option<(Mention, String, usize)> {
+        let mention = self.mention(at)?;
+        let columns = self.numbers_of(&mention);
+        let number = self.skip_noise(at + 1);
+        (!columns.is_empty()).then_some(())?;
+        Some((Mention { columns, ..mention }, self.number_at(number)?, number + 1))
     }
 
     pub(super) fn between(&mut self, here: usize) {
@@ -269,9 +399,13 @@ impl Composer<'_> {
 
     /// What is compared: the noun behind the number, else the measure or column before it, else
     /// the size of the thing that was named.
-    fn compare_with(&mut self, test: Test, here: usize) {
+    pub(super) fn compare_with(&mut self, test: Test, here: usize) {
         let negated = self.negated_now();
         let mut next = self.skip_noise(self.at);
+        // "at least two different customers"
+        if self.cue(next) == Some(Cue::Distinct) {
+            next = self.skip_noise(next + 1);
+        }
         if let Some(table) = self.table_after_values(next)
             && table > next
         {
@@ -293,6 +427,7 @@ impl Composer<'_> {
                 self.last_table = Some(table);
                 let measure = Measure { aggregate: Aggregate::Count, of: Measured::Rows(table), text };
                 self.intent.measures.push(measure);
+                self.silence(known);
                 let text = self.text(here, self.at);
                 self.compare_measure(known, test, negated, text, here);
                 return;
@@ -310,7 +445,7 @@ impl Composer<'_> {
             // "how many orders over 900": nothing is grouped, so each row is compared.
             (Some(Ok(measure)), Some(table)) if self.counts_only(measure, table) => {
                 let left = Left::Weight(table);
-                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, text });
+                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, each: false, text });
             }
             (Some(Ok(measure)), _) => self.compare_measure(measure, test, negated, text, here),
             (Some(Err(mention)), _) if !self.numbers_of(&mention).is_empty() => {
@@ -328,7 +463,7 @@ impl Composer<'_> {
             (operand, Some(table)) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
                 let left = Left::Weight(table);
-                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, text });
+                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, each: false, text });
             }
             (operand, None) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
@@ -352,7 +487,9 @@ impl Composer<'_> {
         };
         self.at = next + 1;
         let text = self.text(here, self.at);
-        match noun.table.filter(|(_, score)| *score >= noun.column_score) {
+        // "no facility": no row of `apartment_facilities`, though its column is called `facility_code`.
+        let own = |table: TableId| noun.columns.iter().all(|column| column.table == table);
+        match noun.table.filter(|(table, score)| *score >= noun.column_score || (*score >= DESCRIBED && own(*table))) {
             Some((table, score)) => {
                 self.last_table = Some(table);
                 let subject = Subject { table, text, plural: noun.plural, after_measure: true, score };
@@ -414,7 +551,14 @@ impl Composer<'_> {
                 let text = self.text(here, end);
                 let negated = self.negated_now();
                 let left = Left::Label(table);
-                self.intent.filters.push(Filter { left, test: Test::Typed(typed), negated, none_at_all: false, text });
+                self.intent.filters.push(Filter {
+                    left,
+                    test: Test::Typed(typed),
+                    negated,
+                    none_at_all: false,
+                    each: false,
+                    text,
+                });
             }
             _ => self.leave(here),
         }

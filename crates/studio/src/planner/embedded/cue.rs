@@ -68,6 +68,25 @@ pub(super) enum Quality {
     Frequency,
     /// "longest", "shortest"
     Duration,
+    /// "heaviest", "lightest"
+    Mass,
+    /// "tallest"
+    Height,
+}
+
+impl Quality {
+    /// Words of the columns that it is about.
+    pub(super) fn column_words(self) -> &'static [&'static str] {
+        match self {
+            Self::Price => &["price", "cost", "amount", "total"],
+            Self::Salary => &["salary", "pay", "wage", "compensation"],
+            Self::Duration => &["duration", "length", "second", "minute", "hour", "day"],
+            Self::Age => &["age"],
+            Self::Mass => &["weight"],
+            Self::Height => &["height"],
+            Self::Any | Self::Time | Self::Frequency => &[],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,12 +172,20 @@ pub(super) enum Cue {
     By,
     SortBy,
     Sorted(Direction),
+    /// "in descending order of": what follows says by what.
+    SortedBy(Direction),
     /// "top", "best", "bottom"
     Top(Direction),
     /// "first 10", "last 10"
     Edge(Direction),
     Superlative(Direction, Quality),
     Compare(Comparison),
+    /// "or more", behind a number
+    OrCompare(Comparison),
+    /// "sort", with its "by" further on.
+    Sort,
+    /// "older than"
+    CompareQuality(Comparison, Quality),
     Between,
     Not,
     Without,
@@ -168,6 +195,8 @@ pub(super) enum Cue {
     Match(Match),
     And,
     Or,
+    /// "both": of two values that follow, each must be there.
+    Both,
     Grain(Grain),
     /// "day of week"
     Weekday,
@@ -177,7 +206,7 @@ pub(super) enum Cue {
 }
 
 use Cue::{And, Between, By, Compare, Count, Distinct, Edge, Is, Missing, Named, Noise, Not, Of, Or};
-use Cue::{Share, SortBy, Sorted, Superlative, Top, When, Which, Without};
+use Cue::{CompareQuality, Share, SortBy, Sorted, SortedBy, Superlative, Top, When, Which, Without};
 use Direction::{Ascending, Descending};
 
 /// Phrases and their cues. Longer phrases win over shorter ones.
@@ -195,14 +224,14 @@ const PHRASES: &[(Cue, &[&str])] = &[
         "dollars", "dollar", "euros", "euro", "usd", "eur", "rows", "row", "records", "record", "entries", "data", "just", "only",
         "also", "currently", "now", "each other", "took place", "happened", "occurred", "exist", "exists", "along", "together",
         "well", "hi", "hello", "thanks", "thank you", "ever", "yet", "still", "given", "working", "works", "work", "worked", "took", "take",
-        "takes", "taken", "use", "uses", "used", "lasting", "lasted", "received", "receive", "gotten", "got", "by any", "via", "using", "was there", "were there", "years old",
+        "takes", "taken", "either", "corresponding", "correspond", "corresponds", "respective", "respectively", "associated", "associated with", "information", "info", "listed", "use", "uses", "used", "lasting", "lasted", "received", "receive", "gotten", "got", "by any", "via", "using", "was there", "were there", "years old",
     ]),
     (Of, &["of", "of the", "of all", "of all the", "belonging to"]),
     (Which, &["which", "what", "who", "whom"]),
     (When, &["when"]),
     (Cue::All, &["all", "all the", "all of", "all of the", "everything", "complete"]),
     (Count, &[
-        "how many", "number of", "the number of", "count", "count of", "how often", "how many times", "amount of times",
+        "how many", "number of", "the number of", "total number of", "the total number of", "count", "count of", "how often", "how many times", "amount of times",
     ]),
     (Cue::Aggregate(Aggregate::Sum), &["total", "sum", "sum of", "total of", "how much", "combined", "in total", "sum up", "summed", "cumulative"]),
     (Cue::Aggregate(Aggregate::Average), &["average", "avg", "mean", "average of", "on average", "typical", "averaged"]),
@@ -218,9 +247,28 @@ const PHRASES: &[(Cue, &[&str])] = &[
         "by", "per", "for each", "for every", "each", "every", "in each", "of each", "in every", "grouped by", "group by", "broken down by",
         "split by", "across", "by each", "according to", "depending on", "breakdown by", "breakdown per", "divided by",
     ]),
-    (SortBy, &["sorted by", "sort by", "ordered by", "order by", "ranked by", "rank by", "sorted on", "arranged by"]),
-    (Sorted(Ascending), &["ascending", "asc", "lowest first", "smallest first", "oldest first", "alphabetically", "in ascending order", "earliest first"]),
-    (Sorted(Descending), &["descending", "desc", "highest first", "largest first", "newest first", "in descending order", "latest first", "biggest first", "most recent first"]),
+    (SortBy, &[
+        "sorted by", "sort by", "ordered by", "order by", "ranked by", "rank by", "sorted on", "arranged by", "in order of", "in the order of",
+        "order them by", "order the results by", "order the result by", "sort them by", "sort the list by", "sort the results by",
+        "sort the result by", "sort results by", "order results by", "order the list by", "in order by",
+    ]),
+    (Cue::Sort, &["sort", "sorted", "arrange", "arranged"]),
+    (Cue::OrCompare(Comparison::GreaterOrEqual), &["or more", "or above", "or higher", "or greater", "or older", "or larger"]),
+    (Cue::OrCompare(Comparison::LessOrEqual), &["or less", "or fewer", "or below", "or lower", "or younger", "or smaller"]),
+    (SortedBy(Ascending), &[
+        "in ascending order of", "in increasing order of", "in the ascending order of", "in ascending order by", "ordered ascending by",
+        "in alphabetical order of", "in alphabetical order by", "in lexicographical order of", "in lexicographic order of",
+        "in ascending alphabetical order of", "ordered alphabetically by", "sorted alphabetically by", "alphabetically by",
+        "alphabetically ordered by", "alphabetically sorted by", "in ascending order of the", "sorted in ascending order by",
+        "sorted in alphabetical order by", "ordered in alphabetical order by", "in increasing order by", "sorted ascending by",
+    ]),
+    (SortedBy(Descending), &[
+        "in descending order of", "in decreasing order of", "in the descending order of", "in descending order by", "ordered descending by",
+        "sorted descending by", "in decreasing order by", "in reverse alphabetical order of", "in reverse alphabetical order by",
+        "in descending order of the", "sorted in descending order by", "in descending alphabetical order of",
+    ]),
+    (Sorted(Ascending), &["ascending", "asc", "in alphabetical order", "in lexicographical order", "in lexicographic order", "in increasing order", "in ascending alphabetical order", "alphabetical order", "ascendingly", "in the ascending order", "from lowest to highest", "lowest first", "smallest first", "oldest first", "alphabetically", "in ascending order", "earliest first"]),
+    (Sorted(Descending), &["descending", "desc", "in decreasing order", "in reverse alphabetical order", "descendingly", "in the descending order", "from highest to lowest", "highest first", "largest first", "newest first", "in descending order", "in descending alphabetical order", "in reverse order", "latest first", "biggest first", "most recent first"]),
     (Top(Descending), &["top", "best", "leading", "best selling", "biggest selling"]),
     (Top(Ascending), &["bottom", "worst"]),
     (Edge(Ascending), &["first"]),
@@ -237,25 +285,34 @@ const PHRASES: &[(Cue, &[&str])] = &[
     (Superlative(Ascending, Quality::Time), &["earliest", "least recent"]),
     (Superlative(Descending, Quality::Age), &["oldest"]),
     (Superlative(Ascending, Quality::Age), &["youngest"]),
-    (Superlative(Descending, Quality::Frequency), &["most popular", "most common", "most frequent", "most often", "most visited", "most viewed", "most sold", "most ordered"]),
-    (Superlative(Ascending, Quality::Frequency), &["least popular", "least common", "least frequent", "rarest", "least visited"]),
+    (Superlative(Descending, Quality::Frequency), &["most popular", "most common", "most frequent", "most often", "most frequently", "most commonly", "most commonly used", "most frequently used", "most visited", "most viewed", "most sold", "most ordered", "most times", "largest number of times", "greatest number of times", "most number of times"]),
+    (Superlative(Ascending, Quality::Frequency), &["least popular", "least common", "least frequent", "least frequently", "least often", "least commonly", "rarest", "least visited"]),
     (Superlative(Descending, Quality::Duration), &["longest"]),
     (Superlative(Ascending, Quality::Duration), &["shortest"]),
-    (Compare(Comparison::Greater), &["more than", "over", "above", "greater than", "larger than", "bigger than", "higher than", "longer than", "exceeding", "exceeds", "exceed", "upwards of", "after more than"]),
-    (Compare(Comparison::GreaterOrEqual), &["at least", "no less than", "no fewer than", "not less than", "minimum of at least", "greater than or equal to", "or more than", "starting at"]),
-    (Compare(Comparison::Less), &["less than", "fewer than", "under", "below", "smaller than", "lower than", "cheaper than", "shorter than"]),
+    (Superlative(Descending, Quality::Mass), &["heaviest"]),
+    (Superlative(Ascending, Quality::Mass), &["lightest"]),
+    (Superlative(Descending, Quality::Height), &["tallest"]),
+    (CompareQuality(Comparison::Greater, Quality::Age), &["older than"]),
+    (CompareQuality(Comparison::Less, Quality::Age), &["younger than"]),
+    (CompareQuality(Comparison::Greater, Quality::Mass), &["heavier than"]),
+    (CompareQuality(Comparison::Less, Quality::Mass), &["lighter than"]),
+    (CompareQuality(Comparison::Greater, Quality::Height), &["taller than"]),
+    (Compare(Comparison::Greater), &["more than", "over", "above", "greater than", "larger than", "bigger than", "higher than", "longer than", "greater", "higher", "larger", "bigger", "exceeding", "exceeds", "exceed", "upwards of", "after more than", "after"]),
+    (Compare(Comparison::GreaterOrEqual), &["at least", "no less than", "no fewer than", "not less than", "minimum of at least", "greater than or equal to", "or more than", "starting at", "since"]),
+    (Compare(Comparison::Less), &["lower", "smaller", "less than", "fewer than", "under", "below", "smaller than", "lower than", "cheaper than", "shorter than", "before", "prior to"]),
     (Compare(Comparison::LessOrEqual), &["at most", "no more than", "not more than", "up to", "less than or equal to", "maximum of at most"]),
     (Compare(Comparison::Equal), &["exactly", "equal to", "equals", "equal"]),
     (Compare(Comparison::NotEqual), &["not equal to", "other than", "different from"]),
     (Between, &["between"]),
     (Not, &["not", "neither", "nor", "except", "excluding", "except for", "never", "not in", "not from", "but not", "outside", "outside of", "non", "apart from"]),
-    (Without, &["without", "with no", "without any", "have no", "has no", "having no", "no", "lacking", "who never", "that never", "with zero", "have not", "without a", "without an"]),
+    (Without, &["without", "with no", "without any", "have no", "has no", "not have any", "not a single", "not any", "having no", "no", "lacking", "who never", "that never", "with zero", "have not", "without a", "without an"]),
     (Missing, &["missing", "null", "empty", "blank", "unknown", "not set", "unset"]),
     (Is, &["is", "are", "was", "were", "being"]),
     (Named, &["named", "called"]),
     (Cue::Match(Match::Contains), &["contains", "containing", "contain", "includes", "including", "like"]),
     (Cue::Match(Match::Starts), &["starts with", "starting with", "start with", "begins with", "beginning with"]),
     (Cue::Match(Match::Ends), &["ends with", "ending with", "end with", "ending in", "ends in"]),
+    (Cue::Both, &["both"]),
     (And, &["and", "as well as", "plus", "and also", "along with", "together with", "but"]),
     (Or, &["or", "and or"]),
     (Cue::Grain(Grain::Hour), &["hour", "hourly", "hours"]),

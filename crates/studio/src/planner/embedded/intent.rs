@@ -77,6 +77,8 @@ pub(super) struct Filter {
     /// Where the column is of things that belong to what is asked for: "employees who never took
     /// vacation" have no such thing, "customers with orders not shipped" have one that is not so.
     pub(super) none_at_all: bool,
+    /// Its value was joined to others by "and": of things that belong, each must be there.
+    pub(super) each: bool,
     pub(super) text: String,
 }
 
@@ -99,6 +101,8 @@ pub(super) enum Test {
     /// A text as it was typed, whatever its case.
     Typed(String),
     Number(Comparison, String),
+    /// Held against all rows together: "above the average".
+    Overall(Comparison, Aggregate),
     Between(String, String),
     Text(Match, String),
     Missing,
@@ -174,4 +178,12 @@ pub(super) struct Intent {
     pub(super) which: bool,
     /// "who": a person is asked for.
     pub(super) who: bool,
+    /// "both" was said of values, which is to mean something.
+    pub(super) both: bool,
+    /// Verbs that say no more than that two things belong together.
+    pub(super) relations: Vec<String>,
+    /// A column was named before any table: "the names of customers" and not "customers with their names".
+    pub(super) columns_first: bool,
+    /// Measures, by position, of which nobody asked for the number: they only rank or choose.
+    pub(super) silent: Vec<usize>,
 }

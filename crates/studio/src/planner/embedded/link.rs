@@ -81,7 +81,10 @@ impl Linker<'_> {
         let mut links: Vec<Link> = Vec::new();
         let mut at = 0;
         while at < self.tokens.len() {
-            let (length, meaning) = self.link_at(at, &links);
+            let (length, meaning) = match self.shared_head(at) {
+                Some(noun) => (1, Meaning::Noun(noun)),
+                None => self.link_at(at, &links),
+            };
             if matches!(meaning, Meaning::Unknown)
                 && let Some(flag) = self.denied_flag(at)
             {
@@ -97,6 +100,35 @@ impl Linker<'_> {
             at += length;
         }
         links
+    }
+
+    /// "first" in "first and last names", "first" and "middle" in "first, middle and last name": the head stands once.
+    fn shared_head(&self, at: usize) -> Option<Noun> {
+        let here = self.tokens.get(at).filter(|token| token.kind == Kind::Word)?;
+        let is_link = |token: &Token| token.kind == Kind::Pause || token.lower == "and";
+        let mut next = at + 1;
+        let mut linked = false;
+        while next < self.tokens.len() && next <= at + LONGEST_NAME {
+            if is_link(&self.tokens[next]) {
+                linked = true;
+                next += 1;
+                continue;
+            }
+            if !linked || self.tokens[next].kind != Kind::Word {
+                return None;
+            }
+            let head = self.tokens.get(next + 1).filter(|token| token.kind == Kind::Word);
+            if let Some(head) = head.filter(|head| !is_link(head)) {
+                let named = |word: &Token| self.noun(&[word.clone(), head.clone()]);
+                let own = named(here);
+                let is_column = |noun: &Noun| noun.column_score >= 0.9 && noun.table.is_none();
+                let stands_alone = self.noun(std::slice::from_ref(here)).score() >= 0.9;
+                return (is_column(&own) && is_column(&named(&self.tokens[next])) && !stands_alone).then_some(own);
+            }
+            next += 1;
+            linked = false;
+        }
+        None
     }
 
     fn text(&self, at: usize, length: usize) -> &str {
@@ -193,6 +225,15 @@ impl Linker<'_> {
     }
 
     fn cue_at(&self, at: usize) -> Option<(usize, Cue)> {
+        let (length, cue) = self.phrase_at(at)?;
+        // "the most common": the longer phrase begins behind the article.
+        let goes_on = length > 1
+            && self.tokens[at].lower == "the"
+            && self.phrase_at(at + 1).is_some_and(|(behind, _)| behind >= length);
+        Some(if goes_on { (1, Cue::Noise) } else { (length, cue) })
+    }
+
+    fn phrase_at(&self, at: usize) -> Option<(usize, Cue)> {
         (1..=cue::LONGEST_PHRASE.min(self.tokens.len() - at)).rev().find_map(|length| {
             let words: Vec<&str> = self.tokens[at..at + length]
                 .iter()
@@ -221,7 +262,11 @@ impl Linker<'_> {
                 return None;
             }
             let noun = self.noun(tokens);
-            (!noun.is_empty()).then_some((length, noun))
+            // "how many regions are affected": a verb is not the column that counts them (`number_affected`).
+            let faint = noun.table.is_none() && noun.values.is_empty() && noun.column_score < 0.7;
+            let is_verb =
+                length == 1 && faint && tokens[0].lower.ends_with("ed") && words::is_relation(&tokens[0].lower);
+            (!noun.is_empty() && !is_verb).then_some((length, noun))
         })
     }
 
@@ -312,8 +357,16 @@ impl Linker<'_> {
 /// "signups" for the value `signup`, "canceled" for `cancelled`.
 fn is_inflected(value_word: &str, token: &Token) -> bool {
     let long_enough = value_word.chars().count() > 3;
+    // "Asian" and "European" are of Asia and Europe.
+    let is_of = || {
+        token.lower.strip_suffix('n').is_some_and(|place| {
+            place == value_word
+                || (place.strip_suffix('a').is_some_and(|place| place == value_word && place.ends_with('e')))
+        })
+    };
     long_enough
         && (*value_word == token.singular
+            || is_of()
             || ((token.lower.ends_with("ed") || value_word.ends_with("ed")) && words::root(value_word) == token.root))
 }
 

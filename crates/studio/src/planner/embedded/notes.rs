@@ -93,6 +93,9 @@ impl<'a> Notes<'a> {
             Test::OneOf(values) => format!("{name} is {not}{}", quoted(values)),
             Test::Typed(text) => format!("{name} is {not}'{text}' in any case"),
             Test::Number(comparison, number) => format!("{name} is {not}{} {number}", comparison.as_words()),
+            Test::Overall(comparison, aggregate) => {
+                format!("{name} is {not}{} the {} of all", comparison.as_words(), aggregate.as_str())
+            }
             Test::Between(low, high) => format!("{name} is {not}between {low} and {high}"),
             Test::Text(kind, text) => {
                 let (verb, verbs) = match kind {

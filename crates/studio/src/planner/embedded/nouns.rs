@@ -21,8 +21,15 @@ impl Composer<'_> {
         let counts = self.pending.iter().any(|pending| pending.aggregate == Aggregate::Count);
         let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
         let measures = numeric && self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
+        // "transactions" are the rows, though one of their columns is called `transaction_date`.
+        let rows = |table: TableId| {
+            noun.plural && noun.column_score < 1.0 && noun.columns.iter().all(|column| column.table == table)
+        };
         match noun.table {
             _ if !noun.values.is_empty() && noun.score() <= 0.95 => Reading::Values,
+            Some((table, score)) if score >= 0.6 && !noun.columns.is_empty() && !numeric && rows(table) => {
+                Reading::Table(table, score)
+            }
             _ if measures => Reading::Columns,
             Some((table, score)) if counts && score >= 0.7 => Reading::Table(table, score),
             Some((table, score)) if score > noun.column_score => Reading::Table(table, score),
@@ -144,6 +151,7 @@ impl Composer<'_> {
             test: Test::Number(Comparison::Equal, number),
             negated: false,
             none_at_all: false,
+            each: false,
             text,
         });
     }
@@ -168,6 +176,9 @@ impl Composer<'_> {
         let none_at_all = not.is_some_and(|not| !self.describes_things_before(not, at));
         let from = not.unwrap_or(from).min(from);
         let mut at = at;
+        let both = std::mem::take(&mut self.both);
+        self.intent.both |= both;
+        let mut joined = false;
         while let Some(noun) = self.noun(at) {
             let mut values = noun.values.clone();
             if let Some(of) = of {
@@ -193,6 +204,7 @@ impl Composer<'_> {
                 test: Test::Value(values.clone()),
                 negated: not.is_some(),
                 none_at_all,
+                each: both || joined,
                 text,
             });
             self.at = at + 1;
@@ -210,6 +222,10 @@ impl Composer<'_> {
                 });
             if !goes_on {
                 break;
+            }
+            joined |= (self.at..next).any(|link| self.cue(link) == Some(Cue::And));
+            if joined && let Some(last) = self.intent.filters.last_mut() {
+                last.each = true;
             }
             at = next;
         }
@@ -262,6 +278,7 @@ impl Composer<'_> {
                 test: Test::True,
                 negated,
                 none_at_all: false,
+                each: false,
                 text,
             });
             return;
@@ -280,6 +297,9 @@ impl Composer<'_> {
             }
         }
         self.intent.distinct |= std::mem::take(&mut self.distinct);
+        self.both = false;
+        let first = self.intent.subjects.is_empty() && self.intent.columns.is_empty();
+        self.intent.columns_first |= first || std::mem::take(&mut self.lists);
         self.intent.columns.push(mention);
         self.operand = Some(Operand::Column);
     }
@@ -298,7 +318,12 @@ impl Composer<'_> {
             let temporal: Vec<ColumnId> =
                 mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
             let (aggregate, of) = match pending.aggregate {
-                Aggregate::Count if !distinct && !numbers.is_empty() && numbers.iter().all(additive) => {
+                // "the total number of points"
+                Aggregate::Count
+                    if !distinct
+                        && !numbers.is_empty()
+                        && (numbers.iter().all(additive) || pending.text.to_lowercase().contains("total")) =>
+                {
                     (Aggregate::Sum, of_numbers)
                 }
                 Aggregate::Count => (Aggregate::CountDistinct, mention.clone()),

@@ -4,6 +4,7 @@ use super::compose::Composer;
 use super::cue::{Aggregate, Cue, Direction, Quality};
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
 use super::link::Meaning;
+use super::schema::ColumnId;
 
 impl Composer<'_> {
     /// "by region and status", "per customer", "by month"; after "top 5": "by total amount".
@@ -12,6 +13,28 @@ impl Composer<'_> {
         let nothing_before = self.skip_noise(0) >= here;
         if every && nothing_before {
             self.intent.all = true;
+            return;
+        }
+        if std::mem::take(&mut self.sorts) {
+            self.sort_by(here);
+            return;
+        }
+        let word = self.text(here, here + 1).to_lowercase();
+        // "the total across all schools" is one number.
+        if word == "across" && self.cue(self.at) == Some(Cue::All) {
+            let of = self.skip_noise(self.at);
+            if self.noun(of).is_some_and(|noun| noun.table.is_some()) && !self.intent.measures.is_empty() {
+                self.at = of + 1;
+                return;
+            }
+        }
+        let next = self.skip_noise(self.at);
+        let compares = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Compare(_)));
+        let is_value = self
+            .noun(next)
+            .is_some_and(|noun| noun.table.is_none() && noun.columns.is_empty() && !noun.values.is_empty());
+        // "directed by Ann", "used by the most documents": the one who did it, and no groups.
+        if word == "by" && (compares || is_value) {
             return;
         }
         self.intent.share_part.get_or_insert(self.intent.filters.len());
@@ -95,8 +118,13 @@ impl Composer<'_> {
                 true
             }
             _ if !noun.columns.is_empty() => {
-                let Some(mention) = self.mention(at) else { return false };
+                let Some(mut mention) = self.mention(at) else { return false };
                 self.at = at + 1;
+                // "type codes and the number of documents in each code": the code that was named.
+                let named: Vec<_> = mention.columns.iter().copied().filter(|column| self.is_named(*column)).collect();
+                if !named.is_empty() {
+                    mention.columns = named;
+                }
                 let ranks = self.intent.rank.is_some()
                     || (noun.summed && self.intent.measures.is_empty() && !self.intent.subjects.is_empty());
                 if numeric && ranks {
@@ -113,6 +141,10 @@ impl Composer<'_> {
             }
             _ => false,
         }
+    }
+
+    fn is_named(&self, column: ColumnId) -> bool {
+        self.intent.columns.iter().any(|mention| mention.columns.contains(&column))
     }
 
     fn rank_by(&mut self, by: RankBy) {
@@ -176,6 +208,7 @@ impl Composer<'_> {
         }
         let start = self.skip_noise(self.at);
         if let Some(measure) = self.measure_ahead() {
+            self.silence(measure);
             self.set_rank(direction, RankBy::Measure(measure), here);
             return;
         }
@@ -206,6 +239,7 @@ impl Composer<'_> {
                     let of = Measured::Rows(table);
                     self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
                     let measure = self.intent.measures.len() - 1;
+                    self.silence(measure);
                     self.set_rank(direction, RankBy::Measure(measure), here);
                 } else {
                     let after_measure = !self.intent.measures.is_empty();
@@ -242,6 +276,7 @@ impl Composer<'_> {
                         let of = Measured::Rows(last.table);
                         let text = last.text;
                         self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+                        self.silence(self.intent.measures.len() - 1);
                         RankBy::Measure(self.intent.measures.len() - 1)
                     }
                     _ if !self.intent.measures.is_empty() => RankBy::Measure(self.intent.measures.len() - 1),

@@ -143,6 +143,9 @@ impl Overlay {
     fn lay(&mut self, more: Intent, instead: bool, adds: bool) {
         let more = self.without(more);
         let offset = self.measures(&more, adds);
+        // What is changed shows all its numbers.
+        self.base.silent.clear();
+        self.base.relations.extend(more.relations);
         self.filters(more.filters);
         self.groups(more.dimensions, instead);
         if !more.columns.is_empty() {

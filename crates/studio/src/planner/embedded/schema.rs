@@ -61,6 +61,9 @@ const TYPE_WORDS: &[&str] =
 /// Beginnings of table names that tell the layer and not the thing: `dim_customer`.
 const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "stg", "tbl", "raw", "vw"];
 
+/// What a name that stands in a comment is worth beside the column's own.
+const SAID: f64 = 0.98;
+
 /// Words too vague to stand for a longer name.
 const VAGUE_WORDS: &[&str] = &[
     "id", "at", "on", "is", "has", "of", "by", "number", "no", "code", "key", "date", "time", "up", "the", "to",
@@ -89,16 +92,43 @@ impl<'a> Schema<'a> {
                         score,
                     }),
                 );
-                schema.values.extend(described.sample_values.iter().map(|value| ValueName {
-                    column: id,
-                    value: value.clone(),
-                    words: words::name_words(value),
+                // What the source says of it, where that is a name: `fname` is "first name".
+                let said = described.comment.as_deref().filter(|comment| is_name(comment));
+                let calls = said.map(|comment| column_calls(comment, &table_words)).unwrap_or_default();
+                schema.column_names.extend(calls.into_iter().map(|(words, score)| Name {
+                    of: id,
+                    words,
+                    score: score * SAID,
                 }));
+                let value = |value: &String, words: Vec<String>| ValueName { column: id, value: value.clone(), words };
+                schema.values.extend(described.sample_values.iter().map(|each| value(each, words::name_words(each))));
+                if words::name_words(&described.name).iter().any(|word| word == "sex" || word == "gender") {
+                    schema.values.extend(described.sample_values.iter().filter_map(|each| {
+                        let said = match each.to_lowercase().as_str() {
+                            "f" => "female",
+                            "m" => "male",
+                            _ => return None,
+                        };
+                        Some(value(each, vec![said.to_owned()]))
+                    }));
+                }
             }
         }
         schema.edges = schema.find_edges();
+        schema.name_keys();
         schema.name_layer();
         schema
+    }
+
+    /// "ids" of aircraft are `aid`: what identifies a row is called so, and by the last word of its name.
+    fn name_keys(&mut self) {
+        for table in 0..self.context.tables.len() {
+            let Some(key) = self.key_of(table) else { continue };
+            let last = self.words_of(key).pop().filter(|last| matches!(last.as_str(), "code" | "number" | "key"));
+            for word in std::iter::once("id".to_owned()).chain(last) {
+                self.column_names.push(Name { of: key, words: vec![word], score: 0.9 });
+            }
+        }
     }
 
     fn name_table(&mut self, table: TableId, described: &TableContext) {
@@ -423,6 +453,16 @@ impl<'a> Schema<'a> {
         None
     }
 
+    /// Whether rows of the two belong together, and no two references say how.
+    pub(super) fn belong_in_one_way(&self, one: TableId, other: TableId) -> bool {
+        let Some(base) = self.bridge(one, other) else { return false };
+        let ways = [self.path_up(base, one), self.path_up(base, other)];
+        ways.into_iter().flatten().flatten().all(|step| {
+            let same = |edge: &&Edge| edge.from.table == step.from.table && edge.to.table == step.to.table;
+            self.edges.iter().filter(same).count() == 1
+        })
+    }
+
     /// The table from whose rows both `one` and `other` are reached along references, by the
     /// shortest ways together.
     pub(super) fn bridge(&self, one: TableId, other: TableId) -> Option<TableId> {
@@ -444,6 +484,12 @@ fn add_name<T: PartialEq>(names: &mut Vec<Name<T>>, of: T, words: Vec<String>) {
 
 fn singulars(name: &str) -> Vec<String> {
     words::name_words(name).iter().map(|word| words::singular(word)).collect()
+}
+
+/// Whether a comment is no more than a name.
+fn is_name(comment: &str) -> bool {
+    comment.split_whitespace().count() <= 4
+        && comment.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-'))
 }
 
 /// The ways to call a column and what each is worth.
@@ -469,6 +515,11 @@ fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
         && (first == "is" || first == "has")
     {
         calls.push((flag.to_vec(), 0.95));
+    }
+    // "net worth" for `net_worth_millions`.
+    for length in 2..stem.len() {
+        calls.push((stem[..length].to_vec(), 0.8));
+        calls.push((stem[stem.len() - length..].to_vec(), 0.75));
     }
     if stem.len() > 1 {
         let (first, last) = (&stem[0], &stem[stem.len() - 1]);

@@ -35,6 +35,9 @@ impl<'a> Settler<'a> {
 
     /// Settles the whole intent.
     pub(super) fn settle(&mut self) -> Result<Settled, Unclear> {
+        for verb in std::mem::take(&mut self.intent.relations) {
+            self.notes.understand(&verb, "how the things belong together".to_owned());
+        }
         self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
         self.numbers_become_measures();
         self.rank_becomes_measure()?;
@@ -165,13 +168,16 @@ impl<'a> Settler<'a> {
                 dimensions.push(settled);
             }
         }
+        let mut asked = Vec::new();
         for mention in std::mem::take(&mut self.intent.columns) {
             let column = self.column(&mention)?;
+            asked.push(column);
             let settled = Dimension::Column(column);
-            let shown = dimensions.iter().any(|known| {
-                *known == settled
-                    || matches!(known, Dimension::Entity(table) if self.schema.label_of(*table) == Some(column))
-            });
+            let tells =
+                |table: TableId| [self.schema.label_of(table), self.schema.key_of(table)].contains(&Some(column));
+            let shown = dimensions
+                .iter()
+                .any(|known| *known == settled || matches!(known, Dimension::Entity(table) if tells(*table)));
             if !shown {
                 self.notes.understand(&mention.text, format!("grouped by {}", self.schema.qualified(column)));
                 dimensions.push(settled);
@@ -199,6 +205,7 @@ impl<'a> Settler<'a> {
         }
         let order = self.group_order(&dimensions)?;
         let limit = self.ranked_limit();
+        let exact = self.intent.columns_first && shape == Shape::Groups && !asked.is_empty() && !self.intent.share;
         let mut settled = Settled {
             root,
             shape,
@@ -212,6 +219,8 @@ impl<'a> Settler<'a> {
             absent: Vec::new(),
             order,
             limit,
+            only: exact.then_some(asked),
+            silent: if exact { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
         };
         self.conditions(&mut settled)?;
         Ok(settled)

@@ -89,6 +89,9 @@ impl Settler<'_> {
                         self.intent.measures.push(intent::Measure { aggregate, of, text });
                         self.intent.measures.len() - 1
                     });
+                    if same.is_none() && !alone {
+                        self.intent.silent.push(measure);
+                    }
                     // "the highest salary", "highest salary by department": nothing is ranked.
                     if alone && rank.extreme && self.intent.limit.is_none() && !self.intent.which {
                         return Ok(());
@@ -107,6 +110,7 @@ impl Settler<'_> {
                 };
                 let text = rank.text.clone();
                 self.intent.measures.push(intent::Measure { aggregate: Aggregate::Count, of, text });
+                self.intent.silent.push(self.intent.measures.len() - 1);
                 rank.by = RankBy::Measure(self.intent.measures.len() - 1);
             }
             RankBy::Unspecified if !self.intent.measures.is_empty() => rank.by = RankBy::Measure(0),

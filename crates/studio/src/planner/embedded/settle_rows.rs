@@ -46,7 +46,7 @@ impl Settler<'_> {
         let mut settled = Settled {
             root,
             shape: Shape::List {
-                and_all: !all_inside && subject.is_some() && !values_asked,
+                and_all: !all_inside && subject.is_some() && !values_asked && !self.intent.columns_first,
                 columns,
                 distinct: values_asked,
             },
@@ -60,6 +60,8 @@ impl Settler<'_> {
             absent: Vec::new(),
             order,
             limit,
+            only: None,
+            silent: Vec::new(),
         };
         self.conditions(&mut settled)?;
         Ok(settled)
@@ -106,7 +108,15 @@ impl Settler<'_> {
         if let Some(rank) = self.intent.rank.clone() {
             let mut down = rank.direction == Direction::Descending;
             let column = match &rank.by {
-                RankBy::Column(mention) => self.column(mention)?,
+                RankBy::Column(mention) => {
+                    let column = self.column(mention)?;
+                    // "cities in the county with the most people": the county is ranked, and not its cities.
+                    let of_another = self.intent.subjects.iter().any(|other| other.table == column.table);
+                    if column.table != root && of_another && self.intent.limit.is_none() {
+                        return Err(Unclear::ranked_by_what(&rank.text));
+                    }
+                    column
+                }
                 RankBy::Weight(table) => self.weight(*table, &rank.text)?,
                 RankBy::Quality(quality) => self.column_for(*quality, root, &rank.text, &mut down)?,
                 RankBy::Measure(_) | RankBy::Unspecified => return Err(Unclear::ranked_by_what(&rank.text)),
@@ -159,11 +169,11 @@ impl Settler<'_> {
             })
         };
         let column = match quality {
-            Quality::Price => named(&["price", "cost", "amount", "total"], false),
-            Quality::Salary => named(&["salary", "pay", "wage", "compensation"], false),
-            Quality::Duration => named(&["duration", "length", "second", "minute", "hour", "day"], false),
+            Quality::Price | Quality::Salary | Quality::Duration | Quality::Mass | Quality::Height => {
+                named(quality.column_words(), false)
+            }
             Quality::Time => self.time_of(root),
-            Quality::Age => match named(&["age"], false) {
+            Quality::Age => match named(quality.column_words(), false) {
                 Some(age) => Some(age),
                 None => {
                     // The oldest are those whose time is the earliest.
@@ -188,7 +198,13 @@ impl Settler<'_> {
             let column = self.left(&filter, root)?;
             let test = self.test(&filter, column)?;
             self.notes.condition(&filter.text, column, &test, filter.negated);
-            let condition = Condition { column, test, negated: filter.negated, none_at_all: filter.none_at_all };
+            let belongs = self.schema.path_up(root, column.table).is_none();
+            let each = filter.each && !filter.negated;
+            if each && self.intent.both && !belongs {
+                return Err(Unclear::words(&["both".to_owned()]));
+            }
+            let each = each && belongs;
+            let condition = Condition { column, test, negated: filter.negated, none_at_all: filter.none_at_all, each };
             let in_part = match (base, self.intent.share_part) {
                 (Some(base), _) => index >= base,
                 (None, Some(before_groups)) if !settled.dimensions.is_empty() => index < before_groups,
@@ -265,10 +281,13 @@ impl Settler<'_> {
             intent::Test::Number(Comparison::Equal, number) if described.data_type == ColumnType::Text => {
                 Test::Typed(number.clone())
             }
-            intent::Test::Number(..) | intent::Test::Between(..) if !described.data_type.is_numeric() => {
+            intent::Test::Number(..) | intent::Test::Between(..) | intent::Test::Overall(..)
+                if !described.data_type.is_numeric() =>
+            {
                 return Err(misfit());
             }
             intent::Test::Number(comparison, number) => Test::Number(*comparison, number.clone()),
+            intent::Test::Overall(comparison, aggregate) => Test::Overall(*comparison, *aggregate),
             intent::Test::Between(low, high) => Test::Between(low.clone(), high.clone()),
             intent::Test::Text(kind, text) if described.data_type == ColumnType::Text => {
                 Test::Text(*kind, text.clone())
@@ -287,6 +306,8 @@ fn merge(conditions: &mut Vec<Condition>, condition: Condition) {
         for known in conditions.iter_mut() {
             if known.column == condition.column
                 && known.negated == condition.negated
+                && !known.each
+                && !condition.each
                 && let Test::OneOf(more) = &mut known.test
             {
                 more.extend(values.iter().filter(|value| !more.contains(value)).cloned().collect::<Vec<_>>());

@@ -40,6 +40,8 @@ pub(super) struct Condition {
     pub(super) negated: bool,
     /// Of things that belong to what is asked for, none at all may be so.
     pub(super) none_at_all: bool,
+    /// Of things that belong to what is asked for, one of its own must be so.
+    pub(super) each: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,8 @@ pub(super) enum Test {
     /// A text as it was typed, whatever its case.
     Typed(String),
     Number(Comparison, String),
+    /// Held against all rows of the table together.
+    Overall(Comparison, Aggregate),
     Between(String, String),
     Text(Match, String),
     Missing,
@@ -92,4 +96,8 @@ pub(super) struct Settled {
     /// With true for descending.
     pub(super) order: Option<(OrderBy, bool)>,
     pub(super) limit: Option<u64>,
+    /// Of groups, the columns that were asked for by name, where nothing else is to be shown of the things themselves.
+    pub(super) only: Option<Vec<ColumnId>>,
+    /// Measures, by position, that only rank or choose then.
+    pub(super) silent: Vec<usize>,
 }

@@ -189,6 +189,10 @@ pub(super) fn filters(
             between.push((base_of(table)?, true, Vec::new(), vec![condition]));
             continue;
         }
+        if condition.each {
+            between.push((base_of(table)?, false, Vec::new(), vec![condition]));
+            continue;
+        }
         let serving = between.iter_mut().find(|(base, ..)| schema.path_up(*base, table).is_some());
         match serving {
             Some((.., own)) => own.push(condition),
@@ -250,6 +254,13 @@ pub(super) fn condition(schema: &Schema<'_>, scope: &mut Scope<'_>, condition: &
             Expr::Like(Box::new(lower(column.clone())), pattern)
         }
         Test::Number(..) | Test::Between(..) => compared(column.clone(), &condition.test),
+        Test::Overall(comparison, of) => {
+            let mut all = Scope::new(schema, condition.column.table);
+            let each = all.column(condition.column)?;
+            let mut query = all.into_query();
+            query.select = vec![(aggregate(*of, each), None)];
+            Expr::binary(column.clone(), comparison.as_sql(), Expr::Subquery(Box::new(query)))
+        }
         Test::Missing => Expr::IsNull(Box::new(column.clone())),
         Test::True => column.clone(),
         Test::Within(range) => {
@@ -275,7 +286,13 @@ pub(super) fn compared(left: Expr, test: &Test) -> Expr {
             Expr::binary(left.clone(), ">=", Expr::number(low)),
             Expr::binary(left, "<=", Expr::number(high)),
         ]),
-        Test::OneOf(_) | Test::Typed(_) | Test::Text(..) | Test::Missing | Test::True | Test::Within(_) => left,
+        Test::Overall(..)
+        | Test::OneOf(_)
+        | Test::Typed(_)
+        | Test::Text(..)
+        | Test::Missing
+        | Test::True
+        | Test::Within(_) => left,
     }
 }
 

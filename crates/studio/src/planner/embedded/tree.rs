@@ -28,6 +28,8 @@ pub(super) enum Expr {
     Like(Box<Expr>, String),
     IsNull(Box<Expr>),
     Exists(Box<Query>),
+    /// The one value of a query.
+    Subquery(Box<Query>),
     TryCast(Box<Expr>, &'static str),
     /// `CASE WHEN … THEN … END`
     Case(Box<Expr>, Box<Expr>),
@@ -148,6 +150,7 @@ impl Display for Expr {
             Self::Like(left, pattern) => write!(f, "{left} LIKE {} ESCAPE '\\'", Literal(pattern)),
             Self::IsNull(inner) => write!(f, "{inner} IS NULL"),
             Self::Exists(query) => write!(f, "EXISTS ({query})"),
+            Self::Subquery(query) => write!(f, "({query})"),
             Self::TryCast(inner, to) => write!(f, "TRY_CAST({inner} AS {to})"),
             Self::Case(when, then) => write!(f, "CASE WHEN {when} THEN {then} END"),
             Self::OverAll(inner) => write!(f, "{inner} OVER ()"),

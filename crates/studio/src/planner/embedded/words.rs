@@ -38,6 +38,21 @@ const SYNONYMS: &[&[&str]] = &[
     &["birth", "born"],
 ];
 
+/// Verbs that tie two things together, and those of their forms that have another root.
+const RELATIONS: &str = "\
+    hold held teach taught speak spoken spoke write written wrote win won own offer produce contain provide \
+    direct enroll register participate attend publish assign supply involve include treat perform play sing sung \
+    sang compose receive open manage supervise advise review rate visit study studied release employ operate \
+    serve host organize sponsor nominate grant process deliver store run ran drive driven drove build built made \
+    sold bought owned lead led feature award prescribe edit design create conduct conferred confer submit cover \
+    repair rent book stock appear compete train act affect report coach use purchase prescribe";
+
+/// The word says of two things that they belong together, and not how they compare or which way it goes.
+pub(super) fn is_relation(word: &str) -> bool {
+    let root = root(word);
+    RELATIONS.split_whitespace().any(|known| known == word || self::root(known) == root)
+}
+
 /// Words that name a sum by themselves: "revenue by region" is the total of it.
 const SUMMED: &[&str] =
     &["revenue", "sale", "turnover", "income", "spent", "spend", "spending", "gmv", "proceeds", "earning"];
