@@ -142,6 +142,21 @@ impl Named<'_> {
         self.users.clone().distinct().to_owned()
     }
 
+    /// How many people they are; `None` where more than [`SOME`] rows tell of them. The rows are found inside and told apart
+    /// outside: else PostgreSQL walks everybody by their ids, to meet each of them once.
+    async fn few(&self, db: &impl ConnectionTrait) -> Result<Option<u64>> {
+        let rows = self.users.clone().limit(SOME + 1).to_owned();
+        let counts = Query::select()
+            .expr(Expr::col(Asterisk).count())
+            .expr(Expr::col(Column::UserId).count_distinct())
+            .from_subquery(rows, "found")
+            .to_owned();
+        let Some(row) = db.query_one(&counts).await? else { return Ok(Some(0)) };
+        let (rows, people): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let counted = |count: i64| u64::try_from(count).unwrap_or_default();
+        Ok((counted(rows) <= SOME).then_some(counted(people)))
+    }
+
     /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to, and
     /// the few among them that name somebody again are left out then: to do that first would take several times as long.
     async fn page(&self, db: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<UserId>> {
@@ -351,11 +366,10 @@ async fn few(
     order: &ListOrder,
 ) -> Result<Option<(Vec<UserId>, u64)>> {
     if let (ListOrder::ByName, Some(named)) = (order, wanted.sought.named()) {
-        let total = count(db, named.people().limit(SOME + 1).to_owned()).await?;
-        return Ok(match total {
-            0 => Some((Vec::new(), 0)),
-            1..=SOME => Some((named.page(db, wanted).await?, total)),
-            _ => None,
+        return Ok(match named.few(db).await? {
+            Some(0) => Some((Vec::new(), 0)),
+            Some(total) => Some((named.page(db, wanted).await?, total)),
+            None => None,
         });
     }
     let ordered_by = [Column::NameKey, Column::Email, Column::JoinedAt, Column::LastLoginAt];
