@@ -205,7 +205,10 @@ impl<'a> Settler<'a> {
         }
         let order = self.group_order(&dimensions)?;
         let limit = self.ranked_limit();
-        let exact = self.intent.columns_first && shape == Shape::Groups && !asked.is_empty() && !self.intent.share;
+        // "the name of the airline with the most routes" asks for a name alone; "which region has the most orders" is told
+        // how many, too.
+        let of_things = self.intent.columns_first && !self.intent.subjects.is_empty() && !asked.is_empty();
+        let exact = of_things && shape == Shape::Groups && !self.intent.share;
         let mut settled = Settled {
             root,
             shape,
