@@ -97,7 +97,7 @@ async fn missing_values_are_counted_and_odd_types_are_no_failure(server: &Server
         "CREATE TABLE things (id INTEGER PRIMARY KEY, kind TEXT, weight REAL, picture BLOB, note TEXT, \"a \"\"b\" TEXT);
          INSERT INTO things VALUES (1, 'new', 1.5, x'00ff', NULL, 'x'), (2, NULL, NULL, NULL, NULL, 'y'),
             (3, 'new', -2.0, x'00ff', NULL, 'z'), (4, 'old', 1.5, x'01', NULL, 'x'), (5, 'new', 3.0, NULL, NULL, 'x');
-         CREATE TABLE nothing (id INTEGER PRIMARY KEY, kind TEXT);",
+         CREATE TABLE bare (id INTEGER PRIMARY KEY, kind TEXT);",
     );
     let source = acme.admin.file_source("Things", "sqlite", "things.sqlite", made).await;
     let data = statistics(&acme.viewer, source, "main", "things").await;
@@ -107,7 +107,7 @@ async fn missing_values_are_counted_and_odd_types_are_no_failure(server: &Server
     assert_eq!(numbers(&data, "picture"), json!([2, 2, null, null]));
     assert_eq!(numbers(&data, "note"), json!([5, 0, null, null]));
     assert_eq!(numbers(&data, "a \"b"), json!([0, 3, "x", "z"]));
-    let empty = statistics(&acme.viewer, source, "main", "nothing").await;
+    let empty = statistics(&acme.viewer, source, "main", "bare").await;
     assert_eq!((&empty["rows_sampled"], &empty["is_whole"]), (&json!(0), &json!(true)));
     assert_eq!(numbers(&empty, "kind"), json!([0, 0, null, null]));
 
