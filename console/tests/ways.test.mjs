@@ -1410,6 +1410,9 @@ test("a session that is ended elsewhere stands at the door", (context) =>
         });
     }));
 
+/** For tests that sign in at another provider, which has to be there. */
+const WITH_PROVIDER = { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" };
+
 /** Signs in on the page of the foreign provider, which then asks what it may tell. */
 async function enter(page, login) {
     await page.locator('input[name="login"]').fill(login);
@@ -1417,73 +1420,64 @@ async function enter(page, login) {
     await page.getByRole("button", { name: "Sign-in" }).click();
 }
 
-test(
-    "sign in through another provider",
-    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
-    (context) =>
-        visit(context, async (page) => {
-            await page.goto(`${server.url}/sign-in`);
-            await page.getByRole("button", { name: "Continue with Corp" }).click();
-            await enter(page, "linus");
-            await page.getByRole("button", { name: "Continue" }).click();
-            await page.getByRole("heading", { name: "First steps" }).waitFor();
-        }),
+test("sign in through another provider", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByRole("button", { name: "Continue with Corp" }).click();
+        await enter(page, "linus");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("heading", { name: "First steps" }).waitFor();
+    }),
 );
 
-test(
-    "an account at another provider is connected, and disconnected",
-    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
-    (context) =>
-        visit(context, async (page) => {
-            await signIn(page, server.url, "admin@acme.example");
-            await page.goto(`${server.url}/me`);
-            await page.getByRole("button", { name: "Connect Corp", exact: true }).click();
-            await enter(page, "margaret");
-            await page.getByRole("button", { name: "Continue" }).click();
-            await page.getByRole("button", { name: "Disconnect Corp" }).click();
-            await page.getByRole("button", { name: "Connect Corp", exact: true }).waitFor();
-        }),
+test("an account at another provider is connected, and disconnected", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/me`);
+        await page.getByRole("button", { name: "Connect Corp", exact: true }).click();
+        await enter(page, "margaret");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("button", { name: "Disconnect Corp" }).click();
+        await page.getByRole("button", { name: "Connect Corp", exact: true }).waitFor();
+    }),
 );
 
-test(
-    "whoever has a provider alone proves anew there who they are, and loses nothing",
-    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
-    (context) =>
-        visit(context, async (page) => {
-            await page.goto(`${server.url}/sign-in`);
-            await page.getByRole("button", { name: "Continue with Corp" }).click();
-            await enter(page, "emmy");
-            await page.getByRole("button", { name: "Continue" }).click();
-            await page.getByRole("heading", { name: "First steps" }).waitFor();
+test("whoever has a provider alone proves anew there who they are, and loses nothing", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByRole("button", { name: "Continue with Corp" }).click();
+        await enter(page, "emmy");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("heading", { name: "First steps" }).waitFor();
 
-            await page.goto(`${server.url}/me/tokens`);
-            // The first time as the server answers ten minutes after the last proof.
-            let asked = false;
-            await page.route("**/api/v1/auth/tokens", (route) => {
-                if (asked || route.request().method() !== "POST") return route.continue();
-                asked = true;
-                const message = "Prove that it is you.";
-                const error = { code: "REAUTHENTICATION_REQUIRED", message, request_id: "r1" };
-                return route.fulfill({ status: 403, json: { success: false, error } });
-            });
-            await page.getByRole("button", { name: "New token" }).click();
-            await page.getByRole("dialog", { name: "New token" }).getByLabel("Name", { exact: true }).fill("kept");
-            await page.getByRole("button", { name: "Create token" }).click();
-            const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
-            const opened = page.context().waitForEvent("page");
-            await dialog.getByRole("button", { name: "Continue with Corp" }).click();
-            // There is no password to ask for.
-            assert.equal(await dialog.getByLabel(/^Password of/).count(), 0);
-            const provider = await opened;
-            // The provider knows them still, and asks all the same.
-            await enter(provider, "emmy");
-            // It may ask once more what it may tell; else the window is gone by itself.
-            void provider
-                .getByRole("button", { name: "Continue" })
-                .click()
-                .catch(() => {});
-            await page.getByText("Your token kept. It is shown this once.").waitFor();
-        }),
+        await page.goto(`${server.url}/me/tokens`);
+        // The first time as the server answers ten minutes after the last proof.
+        let asked = false;
+        await page.route("**/api/v1/auth/tokens", (route) => {
+            if (asked || route.request().method() !== "POST") return route.continue();
+            asked = true;
+            const message = "Prove that it is you.";
+            const error = { code: "REAUTHENTICATION_REQUIRED", message, request_id: "r1" };
+            return route.fulfill({ status: 403, json: { success: false, error } });
+        });
+        await page.getByRole("button", { name: "New token" }).click();
+        await page.getByRole("dialog", { name: "New token" }).getByLabel("Name", { exact: true }).fill("kept");
+        await page.getByRole("button", { name: "Create token" }).click();
+        const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
+        const opened = page.context().waitForEvent("page");
+        await dialog.getByRole("button", { name: "Continue with Corp" }).click();
+        // There is no password to ask for.
+        assert.equal(await dialog.getByLabel(/^Password of/).count(), 0);
+        const provider = await opened;
+        // The provider knows them still, and asks all the same.
+        await enter(provider, "emmy");
+        // It may ask once more what it may tell; else the window is gone by itself.
+        void provider
+            .getByRole("button", { name: "Continue" })
+            .click()
+            .catch(() => {});
+        await page.getByText("Your token kept. It is shown this once.").waitFor();
+    }),
 );
 
 test("the first way by keyboard alone", (context) =>
