@@ -22,6 +22,7 @@ use crate::{
     mails,
     one_time_token::{self, Purpose},
     pending_login::FirstStep,
+    session::Given,
     user::{User, address},
 };
 
@@ -95,6 +96,7 @@ pub async fn verify_email(
         workspace_id: None,
         session_lifetime: identity.settings.session_lifetime,
         federated_by: None,
+        given: Given::Now,
     };
     let way = Way::find(&identity, &user, &step, &headers).await?;
     let tx = platform.db.begin().await?;
