@@ -1,6 +1,6 @@
 //! `/api/v1/oauth/connected-applications`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{PASSWORD, Server, on_both_databases};
 use serde_json::json;
 
 use super::{App, Browser, Pkce, answer_of, granted, location, refused, text};
@@ -8,6 +8,7 @@ use super::{App, Browser, Pkce, answer_of, granted, location, refused, text};
 on_both_databases! {
     people_see_and_end_what_they_let;
     a_preapproved_application_is_shown_too;
+    a_change_of_the_password_ends_what_was_let;
     a_reset_of_the_password_ends_what_was_let;
 }
 
@@ -51,6 +52,28 @@ async fn a_preapproved_application_is_shown_too(server: &Server) {
     acme.viewer.client.delete(&format!("{at}/{}", app.id)).await.ok();
     refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
     assert_eq!(acme.viewer.client.get(at).await.ok()["total"], 0);
+}
+
+async fn a_change_of_the_password_ends_what_was_let(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let (tokens, others) = (app.tokens(&acme.viewer).await, app.tokens(&acme.developer).await);
+    let organization = format!("/api/v1/organizations/{}", acme.id);
+    app.caller(&tokens).get(&organization).await.ok();
+    let program = json!({"name": "a program", "scopes": ["read"]});
+    let program = acme.viewer.client.post("/api/v1/auth/tokens", program).await.created();
+    let change = async |current: &str, new: &str| {
+        let body = json!({"current_password": current, "new_password": new});
+        acme.viewer.client.post("/api/v1/auth/change-password", body).await
+    };
+    change("Wrong1stapler", "Better2stapler").await.error(400, "INVALID_CURRENT_PASSWORD");
+    app.caller(&tokens).get(&organization).await.ok();
+    change(PASSWORD, "Better2stapler").await.ok();
+    app.caller(&tokens).get(&organization).await.error(401, "UNAUTHORIZED");
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+    // Nobody else's, and no token that the person made themselves.
+    app.caller(&others).get(&organization).await.ok();
+    server.anonymous().with_token(text(&program, "token")).get(&organization).await.ok();
 }
 
 async fn a_reset_of_the_password_ends_what_was_let(server: &Server) {

@@ -301,7 +301,8 @@ async fn a_removed_provider_takes_links_and_roles_with_it(backend: Backend) {
 async fn what_is_kept_of_a_person_is_handed_out(backend: Backend) {
     let world = World::start(backend).await;
     let crooked = Crooked::start().await;
-    crooked.says().claims = json!({"email": "viewer@acme.example", "sub": "the-viewer"});
+    let asked = chrono::Utc::now().timestamp();
+    crooked.says().claims = json!({"email": "viewer@acme.example", "sub": "the-viewer", "auth_time": asked});
     let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
     let data = world.enter(world.lied(provider, &crooked).await).await;
     let path = format!("/api/v1/users/{}/export", world.acme.viewer.id);

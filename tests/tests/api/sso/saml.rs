@@ -1,6 +1,6 @@
 //! `/api/v1/sso/saml/…`: sign-in and sign-out through a foreign SAML identity provider.
 
-use super::*;
+use super::{anew::change, *};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rivergen_tests::{on_both_backends, saml::SamlProvider};
 
@@ -534,6 +534,11 @@ async fn a_provider_asks_somebody_anew(backend: Backend) {
     let form = at_provider(&world, &browser, provider, &idp, ada).await;
     assert_eq!(form["anew"], false);
     let person = world.person(&world.enter(post(&browser, &form).await).await);
+    change(&person).await.created();
+    // Who was asked an hour ago comes in as well, with no fresh proof.
+    let data = world.enter(through(&world, provider, &idp, &format!("{ada}&signed_in_ago=3600")).await).await;
+    let person = world.person(&data);
+    change(&person).await.error(403, "REAUTHENTICATION_REQUIRED");
 
     let ask = async |how: &str| {
         let address = world.ask_anew(&browser, provider, &person).await;
@@ -543,6 +548,7 @@ async fn a_provider_asks_somebody_anew(backend: Backend) {
     };
     let proved = world.enter(ask(ada).await).await;
     assert_eq!(proved["user"]["id"], world.acme.viewer.id);
+    change(&world.person(&proved)).await.created();
     // It knew them still, and asked nobody.
     ask(&format!("{ada}&signed_in_ago=3600")).await.error(403, "NOT_ASKED_ANEW");
     ask("user=grace&email=viewer@acme.example").await.error(403, "ANOTHER_PERSON");
