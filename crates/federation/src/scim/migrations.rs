@@ -17,6 +17,7 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Versions),
         Box::new(Vouchers),
         Box::new(MemberNames),
+        Box::new(NameOrders),
     ]
 }
 
@@ -268,6 +269,35 @@ impl MigrationTrait for MemberNames {
 /// takes.
 const MEMBER_NAMES_POSTGRES: &str = "ALTER TABLE scim_users ADD COLUMN member_name text GENERATED ALWAYS AS \
      (left(COALESCE(attributes ->> 'displayName', attributes ->> 'userName'), 255)) STORED";
+
+struct NameOrders;
+
+impl MigrationName for NameOrders {
+    fn name(&self) -> &str {
+        "m0127_scim_name_orders"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for NameOrders {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // Lists are ordered by code points, as SQLite compares texts anyway. So does PostgreSQL in these columns from
+        // now on, and the indexes by which names are looked up, scim_users_name and scim_groups_name, have the order of
+        // the lists.
+        if m.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        for (table, column) in [("scim_users", "user_name_key"), ("scim_groups", "display_name_key")] {
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE text COLLATE \"C\"");
+            m.get_connection().execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
 
 struct Versions;
 
