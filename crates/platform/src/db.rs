@@ -414,6 +414,19 @@ pub fn is_foreign_key_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
+/// The same of what an operation came to. It may be tried again: what it refers to was removed at this moment, or
+/// elsewhere, and this node has not heard of it yet.
+pub fn refers_to_what_is_gone(error: &Error) -> bool {
+    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<DbErr>());
+    source.is_some_and(is_foreign_key_violation)
+}
+
+/// For `map_err` of an insert: that what it refers to was removed at this moment is answered so.
+pub fn gone_is(answer: impl Into<Error>) -> impl FnOnce(DbErr) -> Error {
+    let answer = answer.into();
+    move |error| if is_foreign_key_violation(&error) { answer } else { error.into() }
+}
+
 /// For `map_err` of an insert or update: what is there already, or came at the same time, is answered so.
 pub fn duplicate_is(answer: impl Into<Error>) -> impl FnOnce(DbErr) -> Error {
     let answer = answer.into();
