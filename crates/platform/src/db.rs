@@ -404,6 +404,14 @@ pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<
     Ok(u64::try_from(counted).unwrap_or_default())
 }
 
+/// A page of a list that is in order, by what tells its rows apart: the page is chosen among the entries of an index
+/// that has this beside the condition and the order, and then read, so that no row is read that is passed over.
+pub fn page_by<E: EntityTrait>(list: Select<E>, key: Expr, skip: u64, limit: u64) -> Select<E> {
+    use sea_orm::{QuerySelect, sea_query::ExprTrait};
+    let chosen = list.clone().select_only().expr(key.clone()).offset(skip).limit(limit);
+    list.filter(key.in_subquery(chosen.into_query()))
+}
+
 /// Whether an insert or update failed because a unique index said no; anything else stays an error.
 pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))

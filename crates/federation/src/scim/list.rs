@@ -11,11 +11,11 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use rivergen_platform::db::TenantScope;
+use rivergen_platform::db::{TenantScope, page_by};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ModelTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, NullOrdering},
+    Select,
+    sea_query::{Expr, NullOrdering},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -156,21 +156,14 @@ impl<C: ColumnTrait> Ordered<'_, C> {
         }
     }
 
-    /// Those behind the first so many, `limit` of them at least. They are chosen among the entries of an index, without
-    /// a look at the rows before them, where one has what says which row is meant.
-    fn behind<E: EntityTrait>(&self, all: &Select<E>, skipped: u64, limit: u64) -> Select<E> {
-        let says_which = match self.sort {
-            None => Some(self.id.into_expr()),
-            Some(SortKey { by, had: Had::ByEachAlone, .. }) => Some(by.clone()),
-            Some(_) => None,
-        };
-        match says_which {
-            _ if skipped == 0 => all.clone(),
-            None => all.clone().offset(skipped),
-            Some(by) => {
-                let chosen = self.put(all.clone().select_only().expr(by.clone())).offset(skipped).limit(limit);
-                all.clone().filter(by.in_subquery(chosen.into_query()))
-            }
+    /// A page of them, or more, behind the first so many. Where the order does not say which row is meant, the rows
+    /// before the page are read.
+    fn behind<E: EntityTrait>(&self, rows: Select<E>, skipped: u64, limit: u64) -> Select<E> {
+        match self.sort {
+            _ if skipped == 0 => rows,
+            None => page_by(rows, self.id.into_expr(), skipped, limit),
+            Some(SortKey { by, had: Had::ByEachAlone, .. }) => page_by(rows, by.clone(), skipped, limit),
+            Some(_) => rows.offset(skipped),
         }
     }
 }
@@ -196,20 +189,21 @@ where
         None => None,
     };
     let position = search.position(table, sort.as_ref())?;
-    let rows = Ordered { sort: sort.as_ref(), id, is_descending: search.is_descending };
+    let order = Ordered { sort: sort.as_ref(), id, is_descending: search.is_descending };
+    let ordered = order.put(all.clone());
     // One more than asked for tells whether there is another page.
     let limit = search.count + 1;
     let wanted = match (&position, &sort) {
-        (Position::Skip(skipped), _) => rows.behind(&all, Ord::min(*skipped, i64::MAX as u64), limit),
+        (Position::Skip(skipped), _) => order.behind(ordered, (*skipped).min(i64::MAX as u64), limit),
         (Position::Behind(key, last), Some(sort)) => {
             let key = key.as_ref().map(Key::value);
-            all.clone().filter(sort.behind(key, id.gt(*last), search.is_descending))
+            ordered.filter(sort.behind(key, id.gt(*last), search.is_descending))
         }
-        (Position::After(last) | Position::Behind(_, last), _) => all.clone().filter(id.gt(*last)),
+        (Position::After(last) | Position::Behind(_, last), _) => ordered.filter(id.gt(*last)),
     };
     let mut rows = match search.count {
         0 => Vec::new(),
-        _ => rows.put(wanted).limit(limit).all(db).await?,
+        _ => wanted.limit(limit).all(db).await?,
     };
     let most = usize::try_from(search.count).unwrap_or(usize::MAX);
     let goes_on = rows.len() > most;
@@ -313,7 +307,7 @@ pub async fn everything(provisioner: &Provisioner, search: &Search) -> Result<An
         filter: search.filter.clone(),
         sort_by: search.sort_by.clone(),
         is_descending: search.is_descending,
-        start_index: Ord::max(search.start_index.saturating_sub(known), 1),
+        start_index: search.start_index.saturating_sub(known).max(1),
         count: search.count - shown,
         ..search.of_attributes()
     };

@@ -15,6 +15,7 @@ on_both_backends! {
     attributes_of_the_provider_are_the_members;
     an_account_that_never_proved_its_address_is_not_inherited_with_its_password;
     another_subject_is_not_let_into_a_linked_account;
+    who_is_linked_is_listed_page_by_page;
     a_provider_signs_in_its_own_domains;
     two_first_sign_ins_at_once_make_one_account;
     a_removed_provider_takes_links_and_roles_with_it;
@@ -244,6 +245,31 @@ async fn another_subject_is_not_let_into_a_linked_account(backend: Backend) {
     owner.delete(&format!("{path}/{}", world.acme.viewer.id)).await.no_content();
     world.person(&old).get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     world.enter(world.through(provider, "new~viewer@acme.example").await).await;
+    world.stop().await;
+}
+
+async fn who_is_linked_is_listed_page_by_page(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let (id, user) = (world.acme.id, world.acme.viewer.id);
+    let sql = format!(
+        "INSERT INTO sso_identities (organization_id, provider_id, subject, user_id, attributes, groups, created_at) \
+         WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 34) \
+         SELECT {id}, {provider}, 'subject ' || i, {user}, '{{}}', '[]', '2025-01-01 00:00:00+00:00' FROM n"
+    );
+    world.server.execute(&sql).await;
+    let path = format!("/api/v1/sso/providers/{provider}/identities?page_size=10");
+    for (page, numbers) in [(1, 10..20), (2, 20..30), (3, 30..35), (4, 0..0)] {
+        let listed = world.acme.owner.client.get(&format!("{path}&page={page}")).await.ok();
+        let shown: Vec<&str> =
+            listed["items"].as_array().unwrap().iter().map(|item| item["subject"].as_str().unwrap()).collect();
+        let wanted: Vec<String> = numbers.map(|number| format!("subject {number}")).collect();
+        assert_eq!(
+            (shown, &listed["pagination"]["total_items"]),
+            (wanted.iter().map(String::as_str).collect(), &json!(25))
+        );
+    }
     world.stop().await;
 }
 
