@@ -19,6 +19,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(NamesBesideWords),
         Box::new(Logos),
         Box::new(WorkspacePeople),
+        Box::new(InvitationPages),
     ]
 }
 
@@ -634,6 +635,34 @@ impl MigrationTrait for WorkspacePeople {
             "DROP INDEX role_assignments_people",
             "CREATE INDEX role_assignments_people ON role_assignments \
              (organization_id, workspace_id, user_id, expires_at, id) WHERE workspace_id IS NOT NULL",
+        ] {
+            m.get_connection().execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// Invitations, listed and counted without a look at those that are not shown.
+struct InvitationPages;
+
+impl MigrationName for InvitationPages {
+    fn name(&self) -> &str {
+        "m0127_tenancy_invitation_pages"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for InvitationPages {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for statement in [
+            "DROP INDEX invitations_organization",
+            "CREATE INDEX invitations_organization ON invitations (organization_id, status, id, expires_at)",
+            "DROP INDEX invitations_newest",
+            "CREATE INDEX invitations_newest ON invitations (organization_id, id, status, expires_at)",
         ] {
             m.get_connection().execute_unprepared(statement).await?;
         }
