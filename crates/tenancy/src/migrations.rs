@@ -20,6 +20,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Logos),
         Box::new(WorkspacePeople),
         Box::new(InvitationPages),
+        Box::new(StatusChanges),
     ]
 }
 
@@ -671,6 +672,24 @@ impl MigrationTrait for InvitationPages {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+/// Whose status changed lately.
+struct StatusChanges;
+
+impl MigrationName for StatusChanges {
+    fn name(&self) -> &str {
+        "m0127_tenancy_status_changes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for StatusChanges {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let index = "CREATE INDEX memberships_changed ON memberships (organization_id, status_updated_at) \
+                     WHERE status_updated_at IS NOT NULL";
+        m.get_connection().execute_unprepared(index).await.map(drop)
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Vouchers),
         Box::new(MemberNames),
         Box::new(NameOrders),
+        Box::new(ActiveUsers),
     ]
 }
 
@@ -292,6 +293,27 @@ impl MigrationTrait for NameOrders {
             m.get_connection().execute_unprepared(&sql).await?;
         }
         Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+struct ActiveUsers;
+
+impl MigrationName for ActiveUsers {
+    fn name(&self) -> &str {
+        "m0127_scim_active_users"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ActiveUsers {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // Those of one provider whom it lets in are counted without their documents.
+        m.get_connection().execute_unprepared("DROP INDEX scim_users_config").await?;
+        m.create_index(index("scim_users", "scim_users_config", &["config_id", "id", "active"])).await
     }
 
     fn use_transaction(&self) -> Option<bool> {
