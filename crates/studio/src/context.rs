@@ -14,10 +14,10 @@ use rivergen_runs::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::planner::{ColumnContext, ColumnType, Context, Dialect, Layer, TableContext};
+use crate::planner::{ColumnContext, ColumnType, Context, Dialect, Layer, MOST_VALUES, TableContext};
 
-/// A column with more distinct values than this is no vocabulary.
-pub(crate) const MOST_VALUES: usize = 50;
+/// A text of more bytes is nothing that people say.
+const LONGEST_VALUE: usize = 100;
 /// Looking for values must not hold up a question: of all columns together.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
 /// Of one column, which then has no vocabulary.
@@ -28,7 +28,7 @@ pub(crate) type Samples = Kept<(DataSourceId, Vec<u8>), Arc<Vec<Vec<String>>>>;
 
 pub(crate) fn samples(bus: &Bus) -> Samples {
     let of_source = |(source, _): &(DataSourceId, Vec<u8>), _: &_| vec![Event::DataSourceChanged(*source)];
-    Kept::new(bus, 10_000, Duration::from_secs(600), of_source)
+    Kept::new(bus, 1_000, Duration::from_secs(600), of_source)
         .clearing_on(|event| matches!(event, Event::PoliciesChanged(_)))
 }
 
@@ -114,7 +114,7 @@ fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>
     }
 }
 
-/// For each visible column its distinct values, where it is text, unmasked, and has few; none where they could not all be
+/// For each visible column its distinct values, where it is text, unmasked, and has not too many; none where they could not all be
 /// read in time: a question can do without, and the next one looks again. They are kept for a while, but not where a row
 /// filter looks entitlements up in a table: that may change without a policy that has.
 async fn values_of(
@@ -130,8 +130,7 @@ async fn values_of(
         let mut values = Vec::new();
         for column in table.visible_columns() {
             let is_vocabulary = ColumnType::from(&column.arrow_type) == ColumnType::Text
-                && !table.decision.masks.contains_key(&column.name)
-                && !column.primary_key;
+                && !table.decision.masks.contains_key(&column.name);
             let found = match is_vocabulary {
                 true => distinct(engine, caller, catalogue, &table.name, &column.name).await?,
                 false => None,
@@ -168,7 +167,8 @@ async fn distinct(
     };
     // What stands in a question may come to stand in the record of its run, and PostgreSQL's text holds no zero byte.
     let told = answer.rows.iter().filter_map(|row| row.first()?.as_str());
-    let mut values: Vec<String> = told.filter(|value| !value.contains('\0')).map(str::to_owned).collect();
+    let is_said = |value: &&str| value.len() <= LONGEST_VALUE && !value.contains('\0');
+    let mut values: Vec<String> = told.filter(is_said).map(str::to_owned).collect();
     values.sort();
     Ok((answer.rows.len() <= MOST_VALUES).then_some(values))
 }

@@ -29,10 +29,7 @@ use super::{
     dump,
     suite::{Gold, Sketch, WikiTable, name},
 };
-use crate::{
-    context::MOST_VALUES,
-    planner::{ColumnContext, ColumnType, Context, Dialect, TableContext},
-};
+use crate::planner::{ColumnContext, ColumnType, Context, Dialect, MOST_VALUES, TableContext};
 
 /// The schema that every table is in.
 const SCHEMA: &str = "main";

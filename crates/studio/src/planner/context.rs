@@ -88,7 +88,7 @@ pub struct ColumnContext {
     pub data_type: ColumnType,
     /// The caller sees masked values.
     pub masked: bool,
-    /// The distinct values of a text column that has few of them; empty otherwise.
+    /// The distinct values of a text column, where they are known: of at most [`MOST_VALUES`]; empty otherwise.
     pub sample_values: Vec<String>,
     /// The owner's description.
     pub comment: Option<String>,
@@ -96,6 +96,19 @@ pub struct ColumnContext {
     pub is_primary_key: bool,
     /// The table (`name`, `schema.name` or `catalog.schema.name`) and the column that it refers to.
     pub references: Option<(String, String)>,
+}
+
+/// A column with more distinct values than this is no vocabulary.
+pub const MOST_VALUES: usize = 1_000;
+
+/// With more than this they are names rather than kinds: known when they are said, and not told of.
+const FEW_VALUES: usize = 50;
+
+impl ColumnContext {
+    /// Its values are known and few, as kinds and states are.
+    pub fn has_few_values(&self) -> bool {
+        (1..=FEW_VALUES).contains(&self.sample_values.len())
+    }
 }
 
 /// The kinds of values between which a question can tell.

@@ -9,6 +9,7 @@ mod conversation;
 mod engine;
 mod layer;
 mod local;
+mod names;
 mod properties;
 mod providers;
 mod table;
@@ -140,9 +141,14 @@ async fn web() {
     run("web").await;
 }
 
+#[tokio::test]
+async fn museums() {
+    run("museums").await;
+}
+
 #[test]
 fn enough_is_tested() {
-    let cases: Vec<Case> = ["sales", "hr", "web"].into_iter().flat_map(table::cases).collect();
+    let cases: Vec<Case> = ["sales", "hr", "web", "museums"].into_iter().flat_map(table::cases).collect();
     let run = cases.iter().filter(|case| case.rows.is_some()).count();
     assert!(cases.len() >= 120 && run >= 60, "{} questions, {run} with rows", cases.len());
 }

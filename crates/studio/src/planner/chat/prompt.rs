@@ -184,7 +184,7 @@ fn line(table: &TableContext, details: bool) -> String {
     let cut = |text: &str| text.chars().take(LONGEST_TEXT).collect::<String>();
     let about = |comment: &Option<String>| comment.as_deref().filter(|_| details).map(cut);
     let values = |column: &ColumnContext| -> Vec<String> {
-        let told = column.sample_values.iter().filter(|_| details && !column.masked);
+        let told = column.sample_values.iter().filter(|_| details && !column.masked && column.has_few_values());
         told.take(SAMPLES).map(|value| cut(value)).collect()
     };
     let columns = table
@@ -231,11 +231,16 @@ mod tests {
             sample_values: vec!["ann@x.org".into()],
             ..column.clone()
         };
+        let names = ColumnContext {
+            name: "customer".into(),
+            sample_values: (0..60).map(|number| format!("Customer {number}")).collect(),
+            ..column.clone()
+        };
         let table = |index: usize| TableContext {
             catalog: "c".into(),
             schema: "s".into(),
             name: format!("orders_{index}"),
-            columns: vec![column.clone(), secret.clone()],
+            columns: vec![column.clone(), secret.clone(), names.clone()],
             row_count: Some(7),
             comment: None,
         };
@@ -258,6 +263,7 @@ mod tests {
         assert!(asked.contains("c.s.orders_0") && asked.contains("paid") && asked.contains("state of the order"));
         assert!(!asked.contains("payroll"), "withheld names stay here");
         assert!(!asked.contains("ann@x.org"), "values of masked columns stay here");
+        assert!(!asked.contains("Customer 7"), "names, of which there are many, stay here");
         assert_eq!(asked.matches("</schema>").count(), 1);
         assert_eq!(asked.matches("</question>").count(), 1);
     }

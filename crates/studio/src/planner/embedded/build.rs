@@ -7,7 +7,7 @@
 use super::cue::Aggregate;
 use super::schema::{ColumnId, Schema, TableId};
 use super::settle::Settler;
-use super::settled::{Dimension, Measure, OrderBy, Settled, Shape};
+use super::settled::{Condition, Dimension, Measure, OrderBy, Settled, Shape};
 use super::sql::{self, Scope};
 use super::tree::{Expr, From, Join, Query, Source};
 use super::{Unclear, words};
@@ -86,19 +86,28 @@ impl<'a> Builder<'a> {
             outputs.add(expr, self.schema.column(column).name.clone(), column.table);
         }
         let mut order_by = Vec::new();
+        let mut distinct = distinct;
+        let mut group_by = Vec::new();
         if let Some((OrderBy::Column(column), descending)) = self.settled.order {
             let expr = scope.column(column)?;
             let shown = outputs.columns.iter().find(|(known, _)| *known == expr);
-            // A sort of distinct values can only go by what is shown.
             match shown {
                 Some((_, name)) => order_by.push((Expr::Alias(name.clone()), descending)),
                 None if !distinct => order_by.push((expr, descending)),
-                None => return Err(Unclear::ranked_by_what(&self.schema.column(column).name)),
+                // Of equal rows the first in this order tells where they stand.
+                None => {
+                    distinct = false;
+                    group_by = outputs.columns.iter().map(|(expr, _)| expr.clone()).collect();
+                    let first = if descending { Aggregate::Maximum } else { Aggregate::Minimum };
+                    order_by.push((sql::aggregate(first, expr), descending));
+                    order_by.extend(outputs.columns.iter().map(|(_, name)| (Expr::Alias(name.clone()), false)));
+                }
             }
         } else if distinct {
             order_by.extend(outputs.columns.iter().map(|(_, name)| (Expr::Alias(name.clone()), false)));
         }
         if !distinct
+            && group_by.is_empty()
             && (self.settled.limit.is_some() || !order_by.is_empty())
             && let Some(key) = self.schema.key_of(root)
         {
@@ -113,6 +122,7 @@ impl<'a> Builder<'a> {
         query.distinct = distinct;
         query.select = named(outputs);
         query.filters = filters;
+        query.group_by = group_by;
         query.order_by = order_by;
         query.limit = self.settled.limit;
         Ok(query)
@@ -120,8 +130,12 @@ impl<'a> Builder<'a> {
 
     /// The conditions of the settled question that `which` lets through, as seen from a scope.
     fn filters(&self, scope: &mut Scope<'_>, which: impl Fn(TableId) -> bool) -> Result<Vec<Expr>, Unclear> {
-        let conditions: Vec<_> =
-            self.settled.conditions.iter().filter(|condition| which(condition.column.table)).collect();
+        let all = &self.settled.conditions;
+        let torn = |pair: &[Condition]| pair[1].or && which(pair[0].column.table) != which(pair[1].column.table);
+        if all.windows(2).any(torn) {
+            return Err(Unclear::words(&["or".to_owned()]));
+        }
+        let conditions: Vec<_> = all.iter().filter(|condition| which(condition.column.table)).collect();
         let present: Vec<_> = self.settled.present.iter().copied().filter(|table| which(*table)).collect();
         let absent: Vec<_> = self.settled.absent.iter().copied().filter(|table| which(*table)).collect();
         sql::filters(self.schema, scope, &conditions, &present, &absent)
@@ -158,8 +172,12 @@ impl<'a> Builder<'a> {
     /// The columns of an answer in groups that are not among those that were asked for by name.
     fn unasked(&self, dimensions: &[Vec<String>], measures: &[String]) -> Vec<String> {
         let Some(asked) = &self.settled.only else { return Vec::new() };
-        let mut unasked: Vec<String> =
-            self.settled.silent.iter().filter_map(|measure| measures.get(*measure).cloned()).collect();
+        let is_silent = |measure: &usize| self.settled.silent.contains(measure);
+        let spoken: Vec<&String> =
+            measures.iter().enumerate().filter(|(measure, _)| !is_silent(measure)).map(|(_, name)| name).collect();
+        let silent = self.settled.silent.iter().filter_map(|measure| measures.get(*measure));
+        // "… with more than one airport, and the number of airports": the same number, and asked for.
+        let mut unasked: Vec<String> = silent.filter(|name| !spoken.contains(name)).cloned().collect();
         for (dimension, names) in self.settled.dimensions.iter().zip(dimensions) {
             let Dimension::Entity(table) = dimension else { continue };
             let columns = [self.schema.key_of(*table), self.schema.label_of(*table)].into_iter().flatten();
@@ -493,6 +511,7 @@ impl<'a> Builder<'a> {
 /// Leaves a column out of the answer; what is ordered by it stays so.
 fn hide(query: &mut Query, name: &str) {
     let Some(at) = query.select.iter().position(|(_, alias)| alias.as_deref() == Some(name)) else { return };
+    // An answer has a column.
     if query.select.len() == 1 {
         return;
     }

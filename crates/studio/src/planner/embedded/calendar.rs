@@ -105,6 +105,13 @@ pub(super) fn time_at(tokens: &[Token], now: DateTime<Utc>, standing: Standing) 
     reader.range(standing)
 }
 
+/// A number of four digits as a year.
+pub(super) fn year(number: &str) -> Option<TimeRange> {
+    let year = number.parse().ok().filter(|year| (1970..=2100).contains(year))?;
+    let first = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(midnight);
+    Some(TimeRange { from: first(year), to: first(year + 1) })
+}
+
 struct Reader<'a> {
     tokens: &'a [Token],
     now: DateTime<Utc>,

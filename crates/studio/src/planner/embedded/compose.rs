@@ -3,8 +3,8 @@
 //! A phrase is either used or left over; what is left over is reported to the person who asked,
 //! so nothing of a question is passed over in silence.
 
-use super::calendar::TimeRange;
-use super::cue::{Aggregate, Cue, Direction};
+use super::calendar::{self, TimeRange};
+use super::cue::{Aggregate, Comparison, Cue, Direction, Quality};
 use super::intent::{Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Test};
 use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, Schema, TableId};
@@ -12,6 +12,9 @@ use super::words;
 
 /// How well a word must fit a table for the values before it to describe the table's rows.
 pub(super) const DESCRIBED: f64 = 0.55;
+
+/// What a name of a thing's own column is worth at least, where the thing was named as its owner.
+const WEAKEST_OWN: f64 = 0.5;
 
 /// What the reading of the phrases gave.
 pub(super) struct Composed {
@@ -34,6 +37,7 @@ pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
         distinct: false,
         negated: None,
         operand: None,
+        either: None,
         last_table: None,
         sorts: false,
         both: false,
@@ -64,6 +68,13 @@ pub(super) enum Operand {
     Column,
 }
 
+/// An "or" between two conditions, and what there was before it.
+struct Either {
+    at: usize,
+    filters: usize,
+    others: usize,
+}
+
 pub(super) struct Composer<'a> {
     pub(super) schema: &'a Schema<'a>,
     pub(super) links: &'a [Link],
@@ -74,6 +85,8 @@ pub(super) struct Composer<'a> {
     /// Where the "not" stands that waits for its noun.
     pub(super) negated: Option<usize>,
     pub(super) operand: Option<Operand>,
+    /// An "or" that waits for the condition behind it.
+    either: Option<Either>,
     pub(super) last_table: Option<TableId>,
     /// "sort" was said, and not yet by what.
     pub(super) sorts: bool,
@@ -145,6 +158,11 @@ impl Composer<'_> {
         let here = self.at;
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
+            Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
+            Meaning::Unknown if self.is_an_amount(here) => {
+                self.at += 1;
+                self.wait_for_count(here);
+            }
             Meaning::Unknown if self.relates(here) => {
                 self.intent.relations.push(self.links[here].text.clone());
                 self.at += 1;
@@ -161,6 +179,28 @@ impl Composer<'_> {
         }
         // Whatever a phrase does, the reading goes on behind it.
         self.at = self.at.max(here + 1);
+        if let Some(either) = &self.either
+            && self.intent.filters.len() > either.filters
+        {
+            let (at, filters, others) = (either.at, either.filters, either.others);
+            self.either = None;
+            let nothing_else = others == self.intent.others();
+            match self.intent.filters.get_mut(filters).filter(|_| nothing_else) {
+                Some(filter) => filter.or = true,
+                None => self.leave(at),
+            }
+        }
+    }
+
+    /// "over 30 or paid": either of two conditions. Of three it would not say which belong together.
+    fn either(&mut self, here: usize) {
+        let known = self.intent.filters.as_slice();
+        match known {
+            [before] if !before.negated && self.negated.is_none() && self.either.is_none() => {
+                self.either = Some(Either { at: here, filters: known.len(), others: self.intent.others() });
+            }
+            _ => self.leave(here),
+        }
     }
 
     fn follow(&mut self, cue: Cue) {
@@ -169,8 +209,7 @@ impl Composer<'_> {
         match cue {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
             Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
-            // An alternative of two different things is not what a list of conditions says.
-            Cue::Or => self.leave(here),
+            Cue::Or => self.either(here),
             Cue::Which => {
                 self.intent.which = true;
                 self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
@@ -183,12 +222,22 @@ impl Composer<'_> {
             }
             Cue::All => self.intent.all = true,
             Cue::Count => self.wait_for_count(here),
-            Cue::Aggregate(aggregate) => self.wait_for(aggregate, here),
+            Cue::Aggregate(aggregate) => match self.extreme_of_things(aggregate, here) {
+                Some(direction) => self.superlative(direction, Quality::Any, here),
+                None => self.wait_for(aggregate, here),
+            },
             Cue::Distinct => self.distinct = true,
             Cue::Share => self.intent.share = true,
             Cue::By => self.group_by(here),
             Cue::SortBy => self.sort_by(here),
-            Cue::Sorted(direction) => self.intent.sort_direction = Some(direction),
+            Cue::Sorted(direction) => {
+                self.intent.sort_direction = Some(direction);
+                // "in ascending alphabetical order by name"
+                if matches!(self.cue(self.at), Some(Cue::By | Cue::Of | Cue::SortBy)) {
+                    self.at += 1;
+                    self.sort_by(here);
+                }
+            }
             Cue::Sort => self.sorts = true,
             Cue::Both => self.both = true,
             Cue::OrCompare(_) => self.leave(here),
@@ -198,7 +247,7 @@ impl Composer<'_> {
             }
             Cue::Top(direction) => self.top(direction, RankBy::Unspecified, here),
             Cue::Edge(direction) => {
-                self.top(direction, RankBy::Quality(super::cue::Quality::Time), here);
+                self.top(direction, RankBy::Quality(Quality::Time), here);
             }
             Cue::Superlative(direction, quality) => self.superlative(direction, quality, here),
             Cue::Compare(comparison) => self.compare(comparison, here),
@@ -220,16 +269,55 @@ impl Composer<'_> {
         }
     }
 
+    /// "How many hosts does each nationality have? List the nationality and the *count*": the one that was asked for.
+    fn refers_to_a_count(&self, here: usize) -> bool {
+        let word = self.links[here].text.to_lowercase();
+        let ends = matches!(self.meaning(here + 1), None | Some(Meaning::Pause));
+        let counted = self
+            .intent
+            .measures
+            .iter()
+            .enumerate()
+            .any(|(measure, known)| known.aggregate == Aggregate::Count && !self.intent.silent.contains(&measure));
+        ends && counted && matches!(word.as_str(), "count" | "counts" | "number" | "numbers")
+    }
+
+    /// "snatch score" for `snatch`, "faculty members" for `faculty`: the word adds nothing to the name before it.
+    fn is_a_head(&self, here: usize) -> bool {
+        let word = words::singular(&self.links[here].text.to_lowercase());
+        let Some(noun) = here.checked_sub(1).and_then(|before| self.noun(before)) else { return false };
+        let is_number = noun.columns.iter().all(|column| self.is_number_column(*column)) && !noun.columns.is_empty();
+        match word.as_str() {
+            "score" | "value" | "level" | "amount" | "size" | "figure" | "total" => noun.table.is_none() && is_number,
+            "member" => noun.table.is_some_and(|(_, score)| score >= 0.9),
+            _ => false,
+        }
+    }
+
+    /// "the amount of products": how many there are.
+    fn is_an_amount(&self, here: usize) -> bool {
+        let of_things = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| noun.plural && noun.table.is_some());
+        self.links[here].text.eq_ignore_ascii_case("amount") && self.cue(here + 1) == Some(Cue::Of) && of_things
+    }
+
     fn begins_a_list(&self, here: usize) -> bool {
         let verb = self.text(here, here + 1).to_lowercase();
         let is_first = here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause));
         is_first && ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
     }
 
-    /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann".
+    /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann". Of one
+    /// thing alone it tells something ("orders *delivered* in March"), and is not understood.
     fn relates(&self, here: usize) -> bool {
         let word = self.links[here].text.to_lowercase();
+        if self.begins_then(&word, here) {
+            return true;
+        }
         if !words::is_relation(&word) {
+            return false;
+        }
+        // "shared by technicians of both teams" asks for more than that they belong together.
+        if word.starts_with("share") && !matches!(self.cue(here + 2), Some(Cue::Compare(_))) {
             return false;
         }
         let tables = |at: usize| -> Vec<TableId> {
@@ -241,11 +329,41 @@ impl Composer<'_> {
         let before = (0..here).rev().find(|at| !tables(*at).is_empty());
         let after = (here + 1..self.links.len()).find(|at| !tables(*at).is_empty());
         let Some(before) = before else { return false };
-        // "how many courses are taught": nothing follows that it could tie them to.
-        let Some(after) = after else { return true };
-        let ones = tables(before);
-        let others = tables(after);
-        ones.iter().any(|one| others.iter().any(|other| one == other || self.schema.belong_in_one_way(*one, *other)))
+        let belong = |ones: &[TableId], others: &[TableId]| {
+            ones.iter()
+                .any(|one| others.iter().any(|other| one != other && self.schema.belong_in_one_way(*one, *other)))
+        };
+        let Some(after) = after else {
+            // "the courses that Ann attends", "… they took": both stand before it. What "was delivered" tells something.
+            let said = |at: usize| self.links[at].text.to_lowercase();
+            let asks = (0..here).any(|at| matches!(said(at).as_str(), "do" | "does" | "did"));
+            let mut who = (0..here).rev().map(said);
+            let who = who.find(|said| !matches!(said.as_str(), "is" | "are" | "was" | "were" | "have" | "has" | "had"));
+            let by_them = who.is_some_and(|who| matches!(who.as_str(), "they" | "it" | "he" | "she"));
+            let does = word.ends_with('s') || word.ends_with("ing") || (asks && !word.ends_with("ed"));
+            let ones = tables(before);
+            return (does || by_them || words::is_membership(&word))
+                && (0..before).any(|at| belong(&tables(at), &ones));
+        };
+        let (ones, others) = (tables(before), tables(after));
+        if ones.iter().any(|one| others.contains(one)) {
+            // Of one thing it is the value that is told of: "directed by Ann".
+            return self.cue(here + 1) == Some(Cue::By);
+        }
+        belong(&ones, &others)
+    }
+
+    /// "museums opened before 2009": with one time alone, it is this one's.
+    fn begins_then(&self, word: &str, here: usize) -> bool {
+        let Some(table) = self.last_table else { return false };
+        let then = self.skip_noise(here + 1);
+        let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };
+        let mut times = self.schema.columns_of(table).filter(|column| self.schema.is_temporal(*column));
+        let is_one = match times.next() {
+            Some(_) => times.next().is_none() && self.schema.year_of(table).is_none(),
+            None => self.schema.year_of(table).is_some(),
+        };
+        words::is_origin(word) && is_one && matches!(self.meaning(then), Some(Meaning::Time(_)))
     }
 
     /// "the dates of the notes" are the column that has them; "notes by date" are groups.
@@ -254,18 +372,40 @@ impl Composer<'_> {
         if !matches!(text.to_lowercase().as_str(), "date" | "dates") || !self.pending.is_empty() {
             return false;
         }
-        let all = (0..self.schema.context.tables.len()).flat_map(|table| self.schema.columns_of(table));
-        let columns: Vec<ColumnId> = all.filter(|column| self.schema.is_temporal(*column)).collect();
+        let columns: Vec<ColumnId> =
+            self.schema.all_columns().filter(|column| self.schema.is_temporal(*column)).collect();
         if columns.is_empty() {
             return false;
         }
-        let owner = self.noun(self.skip_noise(here + 1)).filter(|_| self.cue(here + 1) == Some(Cue::Of));
-        let near = owner.and_then(|noun| noun.table).map(|(table, _)| table).or(self.last_table);
+        let near = self.owner_behind(here + 1).or(self.last_table);
         let mention = Mention { columns, text, near, qualified: false, implied: None, score: 0.8, is_value: false };
-        self.intent.columns_first |= self.intent.subjects.is_empty() && self.intent.columns.is_empty();
+        self.show(mention);
+        true
+    }
+
+    /// A column that was named on its own is shown, unless a comparison follows that is about it.
+    pub(super) fn show(&mut self, mention: Mention) {
+        let first = self.intent.subjects.is_empty() && self.intent.columns.is_empty();
+        self.intent.columns_first |= first || std::mem::take(&mut self.lists);
         self.intent.columns.push(mention);
         self.operand = Some(Operand::Column);
-        true
+    }
+
+    /// "the employee with the maximum salary": who has the highest, and not how much that is.
+    fn extreme_of_things(&self, aggregate: Aggregate, here: usize) -> Option<Direction> {
+        let direction = match aggregate {
+            Aggregate::Maximum => Direction::Descending,
+            Aggregate::Minimum => Direction::Ascending,
+            _ => return None,
+        };
+        let mut before = here.checked_sub(1)?;
+        while self.links[before].text.eq_ignore_ascii_case("the") {
+            before = before.checked_sub(1)?;
+        }
+        let word = self.links[before].text.to_lowercase();
+        let has = matches!(word.as_str(), "with" | "has" | "have" | "had" | "having");
+        let of_things = !self.intent.subjects.is_empty() && self.intent.measures.is_empty() && self.pending.is_empty();
+        (has && of_things).then_some(direction)
     }
 
     fn time_dimension(&mut self, slice: Slice, here: usize) {
@@ -313,6 +453,10 @@ impl Composer<'_> {
         while self.noun(next).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty()) {
             next += 1;
         }
+        if self.has_so_many(here, next) {
+            self.compare_with(Test::Number(Comparison::Equal, count), here);
+            return;
+        }
         let ranks = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Top(_) | Cue::Distinct));
         match count.parse() {
             Ok(limit) if (ranks || self.noun(next).is_some()) && self.intent.limit.is_none() => {
@@ -322,25 +466,68 @@ impl Composer<'_> {
         }
     }
 
+    /// "customers with two orders", "flats that have 2 bedrooms": as many of them belong to each, and no more.
+    fn has_so_many(&self, number: usize, next: usize) -> bool {
+        let Some(subject) = self.intent.subjects.first() else { return false };
+        let Some(before) = number.checked_sub(1) else { return false };
+        let has = matches!(self.cue(before), Some(Cue::Noise))
+            && ["with", "has", "have", "had", "having", "made", "took", "only"]
+                .contains(&self.links[before].text.to_lowercase().as_str());
+        let Some(noun) = self.noun(next).filter(|_| has) else { return false };
+        let is_thing = noun.table.is_some_and(|(table, score)| table != subject.table && score > noun.column_score);
+        let is_number = noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
+        is_thing || is_number
+    }
+
     fn time(&mut self, range: TimeRange) {
         let text = self.text(self.at, self.at + 1);
         self.at += 1;
         let left = Left::Time(None, self.last_table);
         let negated = self.negated.take().is_some();
-        self.intent.filters.push(Filter {
-            left,
-            test: Test::Within(range),
-            negated,
-            none_at_all: false,
-            each: false,
-            text,
-        });
+        self.intent.filters.push(Filter::new(left.clone(), Test::Within(range), negated, text));
+        // "in 2009 or 2010"
+        let again = self.skip_noise(self.at + 1);
+        let other = match self.meaning(again) {
+            Some(Meaning::Time(other)) => Some(*other),
+            Some(Meaning::Number(number)) => calendar::year(number).filter(|_| self.noun(again + 1).is_none()),
+            _ => None,
+        };
+        if self.cue(self.at) == Some(Cue::Or)
+            && !negated
+            && let Some(other) = other
+        {
+            let other = Filter::new(left, Test::Within(other), false, self.text(again, again + 1));
+            self.intent.filters.push(Filter { or: true, ..other });
+            self.at = again + 1;
+        }
     }
 
     pub(super) fn mention(&self, at: usize) -> Option<Mention> {
         let noun = self.noun(at)?;
-        let owner = self.owner_behind(at + 1);
-        let owner = owner.filter(|owner| noun.columns.iter().any(|column| column.table == *owner));
+        let has = |table: &TableId| noun.columns.iter().any(|column| column.table == *table);
+        let said = self.owner_behind(at + 1);
+        let owner = said.filter(has);
+        // Of the thing itself the nearest name will do.
+        let own = |table: TableId, least: f64| {
+            let mut weaker = noun.weaker.iter().filter(|(_, score)| *score >= least);
+            weaker.find(|(column, _)| column.table == table).copied()
+        };
+        let weaker = match said {
+            Some(table) if owner.is_none() && !noun.qualified => own(table, WEAKEST_OWN),
+            Some(_) => None,
+            None => self.last_table.filter(|table| !has(table) && !noun.qualified).and_then(|table| own(table, 0.6)),
+        };
+        if let Some((column, score)) = weaker {
+            return Some(Mention {
+                columns: vec![column],
+                text: self.text(at, at + 1),
+                near: Some(column.table),
+                qualified: true,
+                implied: link::implied(noun),
+                score,
+                is_value: false,
+            });
+        }
         Some(Mention {
             columns: noun.columns.clone(),
             text: self.text(at, at + 1),
@@ -441,8 +628,14 @@ impl Composer<'_> {
         let next = (self.at..self.links.len()).find_map(|at| self.noun(at)).map(|noun| noun.plural);
         let before = self.intent.subjects.first().map(|subject| subject.plural);
         let extreme = matches!(by, RankBy::Column(_));
-        let plural =
-            if matches!(by, RankBy::Unspecified | RankBy::Quality(_)) { next.or(before) } else { before.or(next) };
+        let adjacent = self.noun(self.at).map(|noun| noun.plural);
+        let first = (0..here).find_map(|at| self.noun(at)).map(|noun| noun.plural);
+        let plural = match by {
+            // "which role is most common for the staff": the role is asked for.
+            RankBy::Quality(Quality::Frequency) => adjacent.or(first).or(next),
+            RankBy::Unspecified | RankBy::Quality(_) => next.or(before),
+            _ => before.or(next),
+        };
         let is_one = |at: usize| self.noun(at).is_some_and(|noun| !noun.plural);
         let owned = extreme && self.cue(self.at) == Some(Cue::Of) && self.at.checked_sub(1).is_some_and(is_one);
         let text = self.text(here, self.at);
@@ -451,6 +644,9 @@ impl Composer<'_> {
 
     /// What still waits for a noun at the end of the question.
     fn finish(&mut self) {
+        if let Some(either) = self.either.take() {
+            self.leave(either.at);
+        }
         let filtered = self.intent.filters.iter().find_map(|filter| match &filter.left {
             Left::Column(mention) => Some(mention.clone()),
             _ => None,

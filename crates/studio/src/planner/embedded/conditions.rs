@@ -5,6 +5,7 @@ use super::cue::{Aggregate, Comparison, Cue, Quality};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::Meaning;
 use super::schema::{ColumnId, TableId};
+use crate::planner::quote;
 
 impl Composer<'_> {
     fn number_at(&self, at: usize) -> Option<String> {
@@ -35,14 +36,7 @@ impl Composer<'_> {
     }
 
     fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
-        self.intent.filters.push(Filter {
-            left: Left::Column(mention),
-            test,
-            negated,
-            none_at_all: false,
-            each: false,
-            text,
-        });
+        self.intent.filters.push(Filter::new(Left::Column(mention), test, negated, text));
     }
 
     /// A condition on the column named at `here`, if one follows it.
@@ -67,11 +61,29 @@ impl Composer<'_> {
         let explicit = is || equal;
         if let Some(number) = self.number_at(next) {
             let nothing_behind = self.noun(self.skip_noise(next + 1)).is_none_or(|noun| noun.table.is_none());
+            // "documents with at least two paragraphs": these are counted, and the column is not compared.
+            let counted = self.noun(next + 1).is_some_and(|noun| {
+                noun.plural
+                    && noun.table.is_some_and(|(table, score)| {
+                        score >= 0.7
+                            && mention.columns.iter().all(|column| column.table != table || noun.table.is_some())
+                    })
+            });
+            if counted && comparison.is_some() {
+                return false;
+            }
             let comparison = match comparison {
                 Some(comparison) => comparison,
                 None if equal || is || next == self.at => Comparison::Equal,
                 None => return false,
             };
+            // "aged 30 or younger", "year 2005 or later"
+            if let (Comparison::Equal, Some(Cue::OrCompare(open))) = (comparison, self.cue(next + 1)) {
+                return self.compare_column(mention, open, number, negated, here, next) && {
+                    self.at = next + 2;
+                    true
+                };
+            }
             if comparison != Comparison::Equal || nothing_behind {
                 return self.compare_column(mention, comparison, number, negated, here, next);
             }
@@ -102,6 +114,7 @@ impl Composer<'_> {
             }
             if raw < self.links.len() && !matches!(self.meaning(raw), Some(Meaning::Pause)) {
                 let text = self.text(raw, raw + 1);
+                let text = quote::quoted(&text).map_or(text.as_str(), |(_, inside)| inside).to_owned();
                 return self.text_match(mention, Test::Text(kind, text), negated, here, raw);
             }
             return false;
@@ -117,14 +130,19 @@ impl Composer<'_> {
             let mention = Mention { columns: temporal, ..mention.clone() };
             let left = Left::Time(Some(mention), None);
             let negated = self.negated_now() || negated;
-            self.intent.filters.push(Filter {
-                left,
-                test: Test::Within(range),
-                negated,
-                none_at_all: false,
-                each: false,
-                text,
-            });
+            self.intent.filters.push(Filter::new(left, Test::Within(range), negated, text));
+            return true;
+        }
+        // "in the city of Anthony"
+        let behind_of = if next == self.at && self.cue(next) == Some(Cue::Of) { next + 1 } else { next };
+        if behind_of > next
+            && let Some(noun) = self.noun(behind_of)
+            && noun.table.is_none()
+            && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
+            && self.intent.others() > 0
+        {
+            let of = mention.clone();
+            self.values(behind_of, here, Some(&of));
             return true;
         }
         if let Some(noun) = self.noun(next) {
@@ -141,14 +159,20 @@ impl Composer<'_> {
         // "city Berlin": a name behind a column of many different texts.
         let many_texts = |column: &super::schema::ColumnId| {
             let described = self.schema.column(*column);
-            described.data_type == crate::planner::ColumnType::Text && described.sample_values.is_empty()
+            described.data_type == crate::planner::ColumnType::Text && !described.has_few_values()
         };
         let is_name = next == self.at
             && matches!(self.meaning(next), Some(Meaning::Unknown | Meaning::Quoted(_)))
             && (self.text(next, next + 1).starts_with(char::is_uppercase)
                 || matches!(self.meaning(next), Some(Meaning::Quoted(_))))
             && mention.columns.iter().all(many_texts);
+        // "degrees are offered" compares with nothing.
+        let is_verb = is && !equal && {
+            let word = self.links.get(next).map(|link| link.text.clone()).unwrap_or_default();
+            word.starts_with(char::is_lowercase) && (word.ends_with("ed") || super::words::is_relation(&word))
+        };
         if (explicit || is_name)
+            && !is_verb
             && let Some((end, text)) = self.typed_words(next)
         {
             self.at = end;
@@ -214,7 +238,7 @@ impl Composer<'_> {
     /// "older than 20", "younger than the average": the column is told by the word.
     pub(super) fn compare_quality(&mut self, comparison: Comparison, quality: Quality, here: usize) {
         let named = match self.take_operand() {
-            Some(Err(mention)) if !self.numbers_of(&mention).is_empty() => Some(mention),
+            Some(Err(mention)) if self.tells(quality, &mention) => Some(mention),
             Some(Err(other)) => {
                 self.intent.columns.push(other);
                 None
@@ -238,14 +262,21 @@ impl Composer<'_> {
         }
     }
 
+    fn tells(&self, quality: Quality, mention: &Mention) -> bool {
+        let numbers = self.numbers_of(mention);
+        let told = |column: &ColumnId| {
+            self.schema.words_of(*column).iter().any(|word| quality.column_words().contains(&word.as_str()))
+        };
+        numbers.iter().any(told)
+    }
+
     /// The numbers of the schema that tell a quality.
     fn of_quality(&self, quality: Quality, here: usize) -> Option<Mention> {
         let fits = |column: &ColumnId| {
             let words = self.schema.words_of(*column);
             self.is_number_column(*column) && words.iter().any(|word| quality.column_words().contains(&word.as_str()))
         };
-        let all = (0..self.schema.context.tables.len()).flat_map(|table| self.schema.columns_of(table));
-        let columns: Vec<ColumnId> = all.filter(fits).collect();
+        let columns: Vec<ColumnId> = self.schema.all_columns().filter(fits).collect();
         (!columns.is_empty()).then(|| Mention {
             columns,
             text: self.text(here, here + 1),
@@ -258,6 +289,10 @@ impl Composer<'_> {
     }
 
     fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {
+        // "which names contain …" asks for them.
+        if self.intent.others() == 0 && self.intent.filters.is_empty() {
+            self.show(mention.clone());
+        }
         self.at = raw + 1;
         let text = self.text(here, self.at);
         let negated = self.negated_now() || negated;
@@ -291,7 +326,20 @@ impl Composer<'_> {
         let text = self.text(here, self.at);
         let negated = self.negated_now() || negated;
         let mention = Mention { columns: keys_and_numbers, ..mention.clone() };
-        self.compared(mention, Test::Number(comparison, number), negated, text);
+        let or = (comparison == Comparison::Equal && !negated && self.cue(self.at) == Some(Cue::Or))
+            .then(|| self.number_at(self.at + 1))
+            .flatten()
+            .filter(|_| self.noun(self.skip_noise(self.at + 2)).is_none_or(|noun| noun.table.is_none()));
+        self.compared(mention.clone(), Test::Number(comparison, number), negated, text);
+        // "year 2013 or 2014"
+        if let Some(other) = or {
+            let text = self.text(here, self.at + 2);
+            self.at += 2;
+            let left = Left::Column(mention);
+            self.intent
+                .filters
+                .push(Filter { or: true, ..Filter::new(left, Test::Number(comparison, other), false, text) });
+        }
         true
     }
 
@@ -357,9 +405,38 @@ impl Composer<'_> {
         Some((low, high, at + 3))
     }
 
+    /// "at least 3 times", "more than once": how many of what was named last belong to what was named first.
+    fn compare_times(&mut self, comparison: Comparison, at: usize, here: usize) -> bool {
+        let said = |at: usize| self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
+        let (number, end) = match said(at).as_str() {
+            "once" => ("1".to_owned(), at + 1),
+            "twice" => ("2".to_owned(), at + 1),
+            _ => match self.number_at(at).filter(|_| said(at + 1) == "times") {
+                Some(number) => (number, at + 2),
+                None => return false,
+            },
+        };
+        let [first, .., last] = self.intent.subjects.as_slice() else { return false };
+        if first.table == last.table || self.schema.path_up(last.table, first.table).is_none() {
+            return false;
+        }
+        let (of, text) = (Measured::Rows(last.table), last.text.clone());
+        self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+        let measure = self.intent.measures.len() - 1;
+        self.silence(measure);
+        self.at = end;
+        let text = self.text(here, end);
+        let negated = self.negated_now();
+        self.compare_measure(measure, Test::Number(comparison, number), negated, text, here);
+        true
+    }
+
     /// A comparison whose left side is not a column right before it.
     pub(super) fn compare(&mut self, comparison: Comparison, here: usize) {
         let at = self.skip_noise(self.at);
+        if self.compare_times(comparison, at, here) {
+            return;
+        }
         match self.number_at(at) {
             Some(number) => {
                 self.at = at + 1;
@@ -445,7 +522,7 @@ impl Composer<'_> {
             // "how many orders over 900": nothing is grouped, so each row is compared.
             (Some(Ok(measure)), Some(table)) if self.counts_only(measure, table) => {
                 let left = Left::Weight(table);
-                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, each: false, text });
+                self.intent.filters.push(Filter::new(left, test, negated, text));
             }
             (Some(Ok(measure)), _) => self.compare_measure(measure, test, negated, text, here),
             (Some(Err(mention)), _) if !self.numbers_of(&mention).is_empty() => {
@@ -463,7 +540,7 @@ impl Composer<'_> {
             (operand, Some(table)) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
                 let left = Left::Weight(table);
-                self.intent.filters.push(Filter { left, test, negated, none_at_all: false, each: false, text });
+                self.intent.filters.push(Filter::new(left, test, negated, text));
             }
             (operand, None) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
@@ -496,7 +573,19 @@ impl Composer<'_> {
                 self.intent.absent.push(subject);
             }
             None if !noun.columns.is_empty() => {
-                if let Some(mention) = self.mention(next) {
+                // "no cartoon directed by Ann"
+                let mut value = self.skip_noise(next + 1);
+                if self.cue(value) == Some(Cue::By) {
+                    value = self.skip_noise(value + 1);
+                }
+                let has = |noun: &super::link::Noun, value: &super::link::Noun| {
+                    value.values.iter().any(|(column, _)| noun.columns.contains(column))
+                };
+                if self.noun(value).is_some_and(|value| has(&noun, value)) {
+                    let of = self.mention(next);
+                    self.negate_at(here);
+                    self.values(value, here, of.as_ref());
+                } else if let Some(mention) = self.mention(next) {
                     self.filter(mention, Test::Missing, false, text);
                 }
             }
@@ -551,14 +640,7 @@ impl Composer<'_> {
                 let text = self.text(here, end);
                 let negated = self.negated_now();
                 let left = Left::Label(table);
-                self.intent.filters.push(Filter {
-                    left,
-                    test: Test::Typed(typed),
-                    negated,
-                    none_at_all: false,
-                    each: false,
-                    text,
-                });
+                self.intent.filters.push(Filter::new(left, Test::Typed(typed), negated, text));
             }
             _ => self.leave(here),
         }

@@ -77,9 +77,18 @@ pub(super) struct Filter {
     /// Where the column is of things that belong to what is asked for: "employees who never took
     /// vacation" have no such thing, "customers with orders not shipped" have one that is not so.
     pub(super) none_at_all: bool,
+    /// It is an alternative to the condition before it.
+    pub(super) or: bool,
     /// Its value was joined to others by "and": of things that belong, each must be there.
     pub(super) each: bool,
     pub(super) text: String,
+}
+
+impl Filter {
+    /// A condition that stands for itself, joined to no other.
+    pub(super) fn new(left: Left, test: Test, negated: bool, text: String) -> Self {
+        Self { left, test, negated, none_at_all: false, or: false, each: false, text }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -147,6 +156,19 @@ pub(super) enum SortBy {
     Column(Mention),
 }
 
+impl Intent {
+    /// How much was named beside conditions.
+    pub(super) fn others(&self) -> usize {
+        self.subjects.len()
+            + self.measures.len()
+            + self.dimensions.len()
+            + self.columns.len()
+            + self.havings.len()
+            + self.absent.len()
+            + usize::from(self.rank.is_some())
+    }
+}
+
 /// The draft.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intent {
@@ -166,6 +188,8 @@ pub(super) struct Intent {
     /// "average number of orders per customer": the aggregate over the groups.
     pub(super) nested: Option<Aggregate>,
     pub(super) all: bool,
+    /// "of each debate": a row for each, be they alike or not.
+    pub(super) each: bool,
     pub(super) distinct: bool,
     pub(super) share: bool,
     /// How many of the filters describe the whole of which a share is asked, where the question

@@ -41,6 +41,9 @@ pub(super) struct Noun {
     /// The columns with the best score, in the order of the schema.
     pub(super) columns: Vec<ColumnId>,
     pub(super) column_score: f64,
+    /// The best column of each other table, with what it is worth: in "names of regions" it is theirs, though another thing's
+    /// column is called just so.
+    pub(super) weaker: Vec<(ColumnId, f64)>,
     /// Columns that have the phrase as a value, with the value as it is stored.
     pub(super) values: Vec<(ColumnId, String)>,
     /// The table was named together with the column: "customer region".
@@ -81,6 +84,14 @@ impl Linker<'_> {
         let mut links: Vec<Link> = Vec::new();
         let mut at = 0;
         while at < self.tokens.len() {
+            if let Some([first, last]) = self.full_name(at) {
+                let tokens = (at, at + 2);
+                let text = self.text(at, 2).to_owned();
+                let link = |meaning| Link { text: text.clone(), tokens, meaning };
+                links.extend([Meaning::Noun(first), Meaning::Cue(Cue::And), Meaning::Noun(last)].map(link));
+                at += 2;
+                continue;
+            }
             let (length, meaning) = match self.shared_head(at) {
                 Some(noun) => (1, Meaning::Noun(noun)),
                 None => self.link_at(at, &links),
@@ -100,6 +111,22 @@ impl Linker<'_> {
             at += length;
         }
         links
+    }
+
+    /// "full name", where there is no such column: the first name and the last.
+    fn full_name(&self, at: usize) -> Option<[Noun; 2]> {
+        let [full, name] = self.tokens.get(at..at + 2)? else { return None };
+        if full.lower != "full" || name.singular != "name" || self.noun(&self.tokens[at..at + 2]).score() >= 0.9 {
+            return None;
+        }
+        let part = |which: &str| self.noun(&token::tokenize(&format!("{which} name")));
+        let (mut first, mut last) = (part("first"), part("last"));
+        let tables = |noun: &Noun| noun.columns.iter().map(|column| column.table).collect::<Vec<TableId>>();
+        let (firsts, lasts) = (tables(&first), tables(&last));
+        first.columns.retain(|column| lasts.contains(&column.table));
+        last.columns.retain(|column| firsts.contains(&column.table));
+        let is_name = |noun: &Noun| noun.column_score >= 0.8 && noun.table.is_none() && !noun.columns.is_empty();
+        (is_name(&first) && is_name(&last)).then_some([first, last])
     }
 
     /// "first" in "first and last names", "first" and "middle" in "first, middle and last name": the head stands once.
@@ -137,8 +164,26 @@ impl Linker<'_> {
         self.question.get(from..to).unwrap_or_default()
     }
 
+    /// "how old" asks for the age.
+    fn how(&self, at: usize) -> Option<Noun> {
+        let [how, quality] = self.tokens.get(at..at + 2)? else { return None };
+        let column = match quality.lower.as_str() {
+            "old" => "age",
+            "tall" | "high" => "height",
+            "heavy" => "weight",
+            "expensive" => "price",
+            "long" => "length",
+            _ => return None,
+        };
+        let noun = self.noun(&token::tokenize(column));
+        (how.lower == "how" && !noun.columns.is_empty() && noun.table.is_none()).then_some(noun)
+    }
+
     fn link_at(&self, at: usize, before: &[Link]) -> (usize, Meaning) {
         let token = &self.tokens[at];
+        if let Some(noun) = self.how(at) {
+            return (2, Meaning::Noun(noun));
+        }
         match &token.kind {
             Kind::Pause => return (1, Meaning::Pause),
             Kind::Sign(sign) => return (1, Meaning::Cue(Cue::Compare(cue::Comparison::of_sign(sign)))),
@@ -160,6 +205,8 @@ impl Linker<'_> {
             return (length, Meaning::Time(range));
         }
         match (&token.kind, cue, noun) {
+            // "Show the orchestras" asks, though a table is called so.
+            (_, Some((1, Cue::Noise)), Some((1, _))) if self.is_command(at) => (1, Meaning::Cue(Cue::Noise)),
             (_, Some((cue_length, cue)), Some((noun_length, noun))) => {
                 let named = noun.score() >= 1.0 && cue.yields_to_a_name() && self.not_small(at, cue_length);
                 let wins = noun_length > cue_length && (noun.score() > 0.8 || cue == Cue::Noise);
@@ -191,6 +238,14 @@ impl Linker<'_> {
         let noun = self.noun(&tokens);
         let is_flag = |column: &ColumnId| self.schema.column(*column).data_type == crate::planner::ColumnType::Boolean;
         (!noun.columns.is_empty() && noun.columns.iter().all(is_flag) && noun.values.is_empty()).then_some(noun)
+    }
+
+    /// The verb with which a sentence begins that asks to see something.
+    fn is_command(&self, at: usize) -> bool {
+        let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause);
+        let verb = matches!(self.tokens[at].lower.as_str(), "show" | "list" | "display" | "report" | "return" | "find");
+        let goes_on = self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Word);
+        begins && verb && goes_on
     }
 
     /// Words as small as "a" name nothing, whatever the schema calls its columns.
@@ -239,7 +294,10 @@ impl Linker<'_> {
                 .iter()
                 .map(|token| if token.kind == Kind::Word { token.lower.as_str() } else { "" })
                 .collect();
-            Some((length, cue::cue(&words.join(" "))?))
+            let cue = cue::cue(&words.join(" "))?;
+            // "from Rome or younger than 25" is no end of "25 or younger".
+            let compares = || self.tokens.get(at + length).is_some_and(|next| next.lower == "than");
+            (!matches!(cue, Cue::OrCompare(_)) || !compares()).then_some((length, cue))
         })
     }
 
@@ -266,8 +324,23 @@ impl Linker<'_> {
             let faint = noun.table.is_none() && noun.values.is_empty() && noun.column_score < 0.7;
             let is_verb =
                 length == 1 && faint && tokens[0].lower.ends_with("ed") && words::is_relation(&tokens[0].lower);
+            let is_verb = is_verb || (length == 1 && self.is_verb_of_a_sentence(at, &noun));
             (!noun.is_empty() && !is_verb).then_some((length, noun))
         })
+    }
+
+    /// "cities that have hosted competitions": a verb that ties things together, though a column is called `hosts`.
+    fn is_verb_of_a_sentence(&self, at: usize, noun: &Noun) -> bool {
+        let word = &self.tokens[at].lower;
+        let Some(before) = at.checked_sub(1).map(|before| self.tokens[before].lower.as_str()) else { return false };
+        let is_spelled = |column: &ColumnId| self.schema.words_of(*column).contains(word);
+        word.ends_with("ed")
+            && words::is_relation(word)
+            && (matches!(before, "has" | "have" | "had" | "that" | "who" | "which" | "been")
+                || self.tokens.get(at + 1).is_some_and(|next| next.lower == "by"))
+            && noun.table.is_none()
+            && noun.values.is_empty()
+            && !noun.columns.iter().any(|column| is_spelled(column) || self.schema.is_temporal(*column))
     }
 
     fn noun(&self, tokens: &[Token]) -> Noun {
@@ -290,18 +363,26 @@ impl Linker<'_> {
         let mut qualified = false;
         if tokens.len() > 1 {
             let owned = self.qualified(tokens);
-            if owned.first().is_some_and(|(_, score)| columns.first().is_none_or(|(_, best)| score >= best)) {
+            let best = columns.first().map_or(0.0, |(_, best)| *best);
+            // "student ids" identify students, wherever else they stand.
+            let is_key = |column: ColumnId| best < 1.0 && self.schema.key_of(column.table) == Some(column);
+            if owned.first().is_some_and(|(column, score)| *score >= best || (*score > 0.85 && is_key(*column))) {
                 columns = owned;
                 qualified = true;
             }
         }
         let column_score = columns.first().map_or(0.0, |(_, score)| *score);
+        let weaker = best_of_each_table(&self.schema.column_names, tokens);
+        let weaker =
+            weaker.into_iter().filter(|(other, _)| columns.iter().all(|(column, _)| column.table != other.table));
+        let weaker = weaker.collect();
         let last = &tokens[tokens.len() - 1];
         Noun {
             table,
             rivals,
             columns: columns.into_iter().map(|(column, _)| column).collect(),
             column_score,
+            weaker,
             values,
             qualified,
             summed: words::is_summed(&tokens[0].singular)
@@ -332,6 +413,14 @@ impl Linker<'_> {
         found
     }
 
+    /// In capitals, and not only because a sentence begins; or with a number in it.
+    fn is_spelled_like_a_name(&self, tokens: &[Token]) -> bool {
+        tokens.iter().any(|token| {
+            let text = self.question.get(token.span.0..token.span.1).unwrap_or_default();
+            token.span.0 > 0 && text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit())
+        })
+    }
+
     fn values(&self, tokens: &[Token]) -> Vec<(ColumnId, String)> {
         let quoted = match tokens {
             [Token { kind: Kind::Quoted(text), .. }] => Some(text.to_lowercase()),
@@ -344,8 +433,17 @@ impl Linker<'_> {
                     && words.iter().zip(tokens).all(|(word, token)| *word == token.lower || is_inflected(word, token))
             }
         };
+        // Names are not inflected.
+        let said = |words: &[String], value: &str| match &quoted {
+            Some(text) => value.to_lowercase() == *text,
+            None => words.len() == tokens.len() && words.iter().zip(tokens).all(|(word, token)| *word == token.lower),
+        };
         let mut found: Vec<(ColumnId, String)> = Vec::new();
+        let is_spelled = quoted.is_some() || self.is_spelled_like_a_name(tokens);
         for name in &self.schema.values {
+            if name.is_name && !(is_spelled && said(&name.words, &name.value)) {
+                continue;
+            }
             if matches(&name.words, &name.value) && !found.iter().any(|(column, _)| *column == name.column) {
                 found.push((name.column, name.value.clone()));
             }
@@ -387,8 +485,34 @@ fn best<'n, T: Copy + PartialEq + 'n>(names: impl IntoIterator<Item = &'n Name<T
     found
 }
 
+/// The best column of each table that the phrase can name.
+pub(super) fn calls(schema: &Schema<'_>, phrase: &str) -> Vec<(ColumnId, f64)> {
+    best_of_each_table(&schema.column_names, &token::tokenize(phrase))
+}
+
+/// The best column of each table that the words can name.
+fn best_of_each_table(names: &[Name<ColumnId>], tokens: &[Token]) -> Vec<(ColumnId, f64)> {
+    let mut found: Vec<(ColumnId, f64)> = Vec::new();
+    for name in names {
+        let Some(score) = fit(&name.words, tokens).map(|fit| fit * name.score).filter(|score| *score > WEAKEST) else {
+            continue;
+        };
+        match found.iter_mut().find(|(known, _)| known.table == name.of.table) {
+            Some(known) if score > known.1 => *known = (name.of, score),
+            Some(_) => {}
+            None => found.push((name.of, score)),
+        }
+    }
+    found
+}
+
 /// How well the words fit a name, from 0 to 1; nothing if they do not.
 pub(super) fn fit(name: &[String], tokens: &[Token]) -> Option<f64> {
+    if let ([word], [first, last]) = (name, tokens) {
+        // "high schoolers" are in `highschooler`.
+        let is_one = word.strip_prefix(first.lower.as_str()).is_some_and(|rest| rest == last.singular);
+        return (is_one && first.lower.chars().count() > 2).then_some(0.95);
+    }
     if name.len() != tokens.len() {
         return None;
     }

@@ -63,13 +63,15 @@ impl EmbeddedPlanner {
 
     /// Plans without waiting for anything.
     pub fn understand(&self, question: &str, context: &Context) -> Result<Plan, PlanError> {
-        let schema = Schema::new(context);
         // A text that is too long is refused below, whatever its words mean.
         let (question, own_words) = match question.chars().count() <= LONGEST_QUESTION {
             true => terms::apply(question, &context.terms),
             false => (question.to_owned(), Vec::new()),
         };
         let question = question.as_str();
+        let mut heard: Vec<&str> = context.thread.iter().map(|turn| turn.question.as_str()).collect();
+        heard.push(question);
+        let schema = Schema::new(context).hears(&heard);
         let attempted = match context.thread.is_empty() {
             true => attempt(question, &schema),
             false => go_on(question, &schema),

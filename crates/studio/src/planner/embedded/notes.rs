@@ -160,8 +160,15 @@ impl<'a> Notes<'a> {
         }
         let part = settled.share_of.iter().flatten();
         let tested = |conditions: &mut dyn Iterator<Item = &Condition>| {
-            let tests: Vec<String> =
-                conditions.map(|condition| self.tested(condition.column, &condition.test, condition.negated)).collect();
+            let mut tests: Vec<String> = Vec::new();
+            for condition in conditions {
+                let tested = self.tested(condition.column, &condition.test, condition.negated);
+                let before = if condition.or { tests.pop() } else { None };
+                tests.push(match before {
+                    Some(before) => format!("either {before} or {tested}"),
+                    None => tested,
+                });
+            }
             tests.join(" and ")
         };
         let part = tested(&mut part.into_iter());

@@ -146,14 +146,7 @@ impl Composer<'_> {
         }
         self.at += 1;
         let text = self.text(here, self.at);
-        self.intent.filters.push(Filter {
-            left: Left::Key(table),
-            test: Test::Number(Comparison::Equal, number),
-            negated: false,
-            none_at_all: false,
-            each: false,
-            text,
-        });
+        self.intent.filters.push(Filter::new(Left::Key(table), Test::Number(Comparison::Equal, number), false, text));
     }
 
     /// Values that follow one another: "pending, paid or shipped". `from` is where the phrase
@@ -204,6 +197,7 @@ impl Composer<'_> {
                 test: Test::Value(values.clone()),
                 negated: not.is_some(),
                 none_at_all,
+                or: false,
                 each: both || joined,
                 text,
             });
@@ -256,8 +250,29 @@ impl Composer<'_> {
         self.noun(at)?.table.filter(|(_, score)| *score >= DESCRIBED).map(|(table, _)| table)
     }
 
+    /// "the state whose name contains …": the state is its name.
+    fn whose_name(&self, here: usize) -> bool {
+        let is_name = matches!(self.links[here].text.to_lowercase().as_str(), "name" | "names");
+        let whose = here.checked_sub(1).is_some_and(|at| self.links[at].text.eq_ignore_ascii_case("whose"));
+        let of = here.checked_sub(2).and_then(|at| self.noun(at));
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
+        is_name
+            && whose
+            && of.is_some_and(|noun| {
+                noun.table.is_none() && !noun.columns.is_empty() && noun.columns.iter().all(is_text)
+            })
+    }
+
     fn column(&mut self, here: usize) {
         let Some(mut mention) = self.mention(here) else { return };
+        if self.whose_name(here)
+            && let Some(thing) = self.mention(here - 2)
+        {
+            if self.intent.columns.last().is_some_and(|last| last.columns == thing.columns) {
+                self.intent.columns.pop();
+            }
+            mention = thing;
+        }
         let boolean = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Boolean;
         let flags = mention.columns.iter().all(boolean);
         // "how many remote employees": the flag describes what is counted.
@@ -266,21 +281,14 @@ impl Composer<'_> {
             self.measure(mention, here);
             return;
         }
-        if self.condition(&mut mention, here) {
+        if self.condition(&mut mention, here) || self.is_of_the_value_before(&mention, here) {
             return;
         }
         if flags {
             let negated = self.negated.take().is_some();
             let text = mention.text.clone();
             mention.near = self.table_behind(self.at).or(mention.near);
-            self.intent.filters.push(Filter {
-                left: Left::Column(mention),
-                test: Test::True,
-                negated,
-                none_at_all: false,
-                each: false,
-                text,
-            });
+            self.intent.filters.push(Filter::new(Left::Column(mention), Test::True, negated, text));
             return;
         }
         let numbers = self.numbers_of(&mention);
@@ -298,16 +306,45 @@ impl Composer<'_> {
         }
         self.intent.distinct |= std::mem::take(&mut self.distinct);
         self.both = false;
-        let first = self.intent.subjects.is_empty() && self.intent.columns.is_empty();
-        self.intent.columns_first |= first || std::mem::take(&mut self.lists);
-        self.intent.columns.push(mention);
-        self.operand = Some(Operand::Column);
+        self.show(mention);
+    }
+
+    /// "the English language", "the PPT template type": the column of the value before it, and nothing to show.
+    fn is_of_the_value_before(&mut self, mention: &Mention, here: usize) -> bool {
+        // "Bob's friends" are of Bob, and "friend Bob" is another.
+        // "that have CD as their format"
+        let mut before = here;
+        while before > 0
+            && matches!(
+                self.links[before - 1].text.to_lowercase().as_str(),
+                "as" | "their" | "its" | "his" | "her" | "a" | "an" | "the"
+            )
+        {
+            before -= 1;
+        }
+        let as_it = (before..here).any(|at| self.links[at].text.eq_ignore_ascii_case("as"));
+        let before = if as_it { before } else { here };
+        let before = before.checked_sub(1).filter(|before| {
+            !self.links[*before].text.ends_with(['s', '\'', '\u{2019}'])
+                || !self.links[*before].text.contains(['\'', '\u{2019}'])
+        });
+        let is_value = before.and_then(|before| self.noun(before)).is_some_and(|noun| {
+            noun.table.is_none() && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
+        });
+        let Some(Filter { left: Left::Column(value), .. }) = self.intent.filters.last_mut().filter(|_| is_value) else {
+            return false;
+        };
+        value.is_value && {
+            value.columns.retain(|column| mention.columns.contains(column));
+            !value.columns.is_empty()
+        }
     }
 
     /// The column is what the waiting aggregates are of.
     pub(super) fn measure(&mut self, mention: Mention, here: usize) {
         let numbers = self.numbers_of(&mention);
         let distinct = std::mem::take(&mut self.distinct);
+        let is_described = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
         for pending in std::mem::take(&mut self.pending) {
             if distinct && pending.aggregate != Aggregate::Count {
                 self.left_over.push(format!("distinct {}", mention.text));
@@ -317,12 +354,22 @@ impl Composer<'_> {
             let additive = |column: &ColumnId| words::is_additive(&self.schema.words_of(*column));
             let temporal: Vec<ColumnId> =
                 mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+            let says_total = pending.text.to_lowercase().contains("total");
             let (aggregate, of) = match pending.aggregate {
+                // "the average number of bedrooms": a number that each has.
+                Aggregate::Count if !distinct && !numbers.is_empty() && self.intent.nested.is_some() => {
+                    (self.intent.nested.take().unwrap_or(Aggregate::Average), of_numbers)
+                }
+                // "the name and number of employees of the departments"
+                Aggregate::Count
+                    if !distinct && !numbers.is_empty() && !says_total && (is_described || mention.qualified) =>
+                {
+                    self.show(of_numbers);
+                    continue;
+                }
                 // "the total number of points"
                 Aggregate::Count
-                    if !distinct
-                        && !numbers.is_empty()
-                        && (numbers.iter().all(additive) || pending.text.to_lowercase().contains("total")) =>
+                    if !distinct && !numbers.is_empty() && (numbers.iter().all(additive) || says_total) =>
                 {
                     (Aggregate::Sum, of_numbers)
                 }

@@ -4,7 +4,8 @@ use super::compose::Composer;
 use super::cue::{Aggregate, Cue, Direction, Quality};
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
 use super::link::Meaning;
-use super::schema::ColumnId;
+use super::schema::{ColumnId, TableId};
+use super::words;
 
 impl Composer<'_> {
     /// "by region and status", "per customer", "by month"; after "top 5": "by total amount".
@@ -23,7 +24,8 @@ impl Composer<'_> {
         // "the total across all schools" is one number.
         if word == "across" && self.cue(self.at) == Some(Cue::All) {
             let of = self.skip_noise(self.at);
-            if self.noun(of).is_some_and(|noun| noun.table.is_some()) && !self.intent.measures.is_empty() {
+            let is_one = !self.intent.measures.is_empty() || self.intent.rank.is_some();
+            if self.noun(of).is_some_and(|noun| noun.table.is_some()) && is_one {
                 self.at = of + 1;
                 return;
             }
@@ -33,8 +35,20 @@ impl Composer<'_> {
         let is_value = self
             .noun(next)
             .is_some_and(|noun| noun.table.is_none() && noun.columns.is_empty() && !noun.values.is_empty());
-        // "directed by Ann", "used by the most documents": the one who did it, and no groups.
-        if word == "by" && (compares || is_value) {
+        // "directed by Ann", "used by the most documents", "owned by students": the one who did it, and no groups.
+        let done = here.checked_sub(1).is_some_and(|verb| words::is_relation(&self.links[verb].text.to_lowercase()));
+        let article = (self.at..next).any(|at| matches!(self.text(at, at + 1).to_lowercase().as_str(), "a" | "the"));
+        let told = self.links.get(next + 1).is_some_and(|link| {
+            matches!(
+                link.text.to_lowercase().as_str(),
+                "who" | "whose" | "that" | "which" | "with" | "named" | "called"
+            )
+        });
+        let by_them = done
+            && self.noun(next).is_some_and(|noun| {
+                noun.table.is_some_and(|(_, score)| score >= noun.column_score) && (noun.plural || article || told)
+            });
+        if word == "by" && (compares || is_value || by_them) {
             return;
         }
         self.intent.share_part.get_or_insert(self.intent.filters.len());
@@ -224,10 +238,9 @@ impl Composer<'_> {
                 self.at = start + 1;
                 self.last_table = Some(table);
                 let text = self.text(start, self.at);
-                let says_how_many = matches!(
-                    self.text(here, here + 1).to_lowercase().as_str(),
-                    "most" | "the most" | "least" | "the least" | "fewest" | "the fewest"
-                );
+                let said = self.text(here, here + 1).to_lowercase();
+                let says_how_many = said.ends_with("number of")
+                    || matches!(said.as_str(), "most" | "the most" | "least" | "the least" | "fewest" | "the fewest");
                 // "the order amount": the table is only the owner of what follows.
                 let owns = self.noun(self.skip_noise(self.at)).is_some_and(|next| {
                     next.columns.iter().any(|column| self.is_number_column(*column)) && next.table.is_none()
@@ -235,6 +248,21 @@ impl Composer<'_> {
                 if owns {
                     self.at = here + 1;
                     self.rank_by_column(direction, here, self.skip_noise(start + 1));
+                } else if !says_how_many && self.tells_of(table) {
+                    // "the names and areas of the 5 largest countries": by their areas.
+                    let numbers: Vec<Mention> =
+                        self.intent.columns.iter().filter(|told| !self.numbers_of(told).is_empty()).cloned().collect();
+                    let by = match numbers.as_slice() {
+                        [only] => RankBy::Column(Mention {
+                            columns: self.numbers_of(only),
+                            near: Some(table),
+                            ..only.clone()
+                        }),
+                        _ => RankBy::Weight(table),
+                    };
+                    let after_measure = !self.intent.measures.is_empty();
+                    self.intent.subjects.push(Subject { table, text, plural: noun.plural, after_measure, score });
+                    self.set_rank(direction, by, here);
                 } else if subject_named || says_how_many {
                     let of = Measured::Rows(table);
                     self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
@@ -251,6 +279,16 @@ impl Composer<'_> {
             _ if numeric => self.rank_by_column(direction, here, start),
             _ => self.rank_by_what_was_named(direction, here),
         }
+    }
+
+    /// Columns were named, and nothing else, and the table has them all.
+    fn tells_of(&self, table: TableId) -> bool {
+        let has = |mention: &Mention| mention.columns.iter().any(|column| column.table == table);
+        self.intent.subjects.is_empty()
+            && self.intent.dimensions.is_empty()
+            && self.intent.measures.is_empty()
+            && !self.intent.columns.is_empty()
+            && self.intent.columns.iter().all(has)
     }
 
     fn rank_by_column(&mut self, direction: Direction, here: usize, at: usize) {

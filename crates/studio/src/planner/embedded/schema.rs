@@ -1,5 +1,7 @@
 //! The caller's schema, indexed by the words that can name its parts, with the graph of its keys.
 
+use std::collections::HashSet;
+
 use crate::planner::{Choice, ColumnContext, ColumnPlace, ColumnType, Context, Metric, TableContext};
 
 use super::words;
@@ -39,6 +41,8 @@ pub(super) struct ValueName {
     pub(super) value: String,
     /// In lower case.
     pub(super) words: Vec<String>,
+    /// It is one of many, as names are, and is only meant where it is spelled like one.
+    pub(super) is_name: bool,
 }
 
 /// The index over one context.
@@ -51,6 +55,9 @@ pub(super) struct Schema<'a> {
     pub(super) metric_names: Vec<Name<usize>>,
 }
 
+/// Two words whose first letters, as many as these, are not the same are forms of no one word.
+const STEM: usize = 3;
+
 /// More readings than this are nothing to choose from.
 const MOST_CHOICES: usize = 10;
 
@@ -60,6 +67,9 @@ const TYPE_WORDS: &[&str] =
 
 /// Beginnings of table names that tell the layer and not the thing: `dim_customer`.
 const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "stg", "tbl", "raw", "vw"];
+
+/// Ends of table names that tell that it is one: `cars_data`.
+const KIND_WORDS: &[&str] = &["data", "info", "information", "list", "table", "record", "detail", "master"];
 
 /// What a name that stands in a comment is worth beside the column's own.
 const SAID: f64 = 0.98;
@@ -92,7 +102,16 @@ impl<'a> Schema<'a> {
                         score,
                     }),
                 );
-                // What the source says of it, where that is a name: `fname` is "first name".
+                // `stu_lname` is "student last name".
+                let long = words::spelled_out(&singulars(&described.name)).map(|words| words.join(" "));
+                let long_table = words::spelled_out(&table_words).unwrap_or_else(|| table_words.clone());
+                let calls = long.map(|name| column_calls(&name, &long_table)).unwrap_or_default();
+                schema.column_names.extend(calls.into_iter().map(|(words, score)| Name {
+                    of: id,
+                    words,
+                    score: score * SAID,
+                }));
+                // What the source says of it, where that is a name.
                 let said = described.comment.as_deref().filter(|comment| is_name(comment));
                 let calls = said.map(|comment| column_calls(comment, &table_words)).unwrap_or_default();
                 schema.column_names.extend(calls.into_iter().map(|(words, score)| Name {
@@ -100,7 +119,13 @@ impl<'a> Schema<'a> {
                     words,
                     score: score * SAID,
                 }));
-                let value = |value: &String, words: Vec<String>| ValueName { column: id, value: value.clone(), words };
+                let value = |value: &String, words: Vec<String>| {
+                    let is_name = false;
+                    ValueName { column: id, value: value.clone(), words, is_name }
+                };
+                if !described.has_few_values() {
+                    continue;
+                }
                 schema.values.extend(described.sample_values.iter().map(|each| value(each, words::name_words(each))));
                 if words::name_words(&described.name).iter().any(|word| word == "sex" || word == "gender") {
                     schema.values.extend(described.sample_values.iter().filter_map(|each| {
@@ -120,6 +145,28 @@ impl<'a> Schema<'a> {
         schema
     }
 
+    /// Of the columns with many values those that a text may name.
+    pub(super) fn hears(mut self, texts: &[&str]) -> Self {
+        let start = |text: &str| -> Option<String> {
+            let word = text.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty())?;
+            Some(word.chars().flat_map(char::to_lowercase).take(STEM).collect())
+        };
+        let starts: HashSet<String> =
+            texts.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).filter_map(start).collect();
+        for column in self.all_columns().collect::<Vec<ColumnId>>() {
+            let described = self.column(column);
+            if described.has_few_values() {
+                continue;
+            }
+            let said = |value: &&String| start(value).is_some_and(|start| starts.contains(&start));
+            for value in described.sample_values.iter().filter(said) {
+                let words = words::name_words(value);
+                self.values.push(ValueName { column, value: value.clone(), words, is_name: true });
+            }
+        }
+        self
+    }
+
     /// "ids" of aircraft are `aid`: what identifies a row is called so, and by the last word of its name.
     fn name_keys(&mut self) {
         for table in 0..self.context.tables.len() {
@@ -127,6 +174,14 @@ impl<'a> Schema<'a> {
             let last = self.words_of(key).pop().filter(|last| matches!(last.as_str(), "code" | "number" | "key"));
             for word in std::iter::once("id".to_owned()).chain(last) {
                 self.column_names.push(Name { of: key, words: vec![word], score: 0.9 });
+            }
+        }
+        // The name of a movie is its title, and that of a department its `dept_name`.
+        for table in 0..self.context.tables.len() {
+            if let Some(label) =
+                self.label_of(table).filter(|label| !self.words_of(*label).contains(&"last".to_owned()))
+            {
+                self.column_names.push(Name { of: label, words: vec!["name".to_owned()], score: 0.6 });
             }
         }
     }
@@ -143,6 +198,11 @@ impl<'a> Schema<'a> {
             && LAYER_WORDS.contains(&first.as_str())
         {
             call(rest, 0.98);
+        }
+        if let Some((last, thing)) = words.split_last()
+            && KIND_WORDS.contains(&last.as_str())
+        {
+            call(thing, 0.95);
         }
         if words.len() > 1 {
             call(&words[words.len() - 1..], 0.7);
@@ -246,6 +306,11 @@ impl<'a> Schema<'a> {
         (0..self.context.tables[table].columns.len()).map(move |column| ColumnId { table, column })
     }
 
+    /// The columns of all tables.
+    pub(super) fn all_columns(&self) -> impl Iterator<Item = ColumnId> {
+        (0..self.context.tables.len()).flat_map(|table| self.columns_of(table))
+    }
+
     /// The column that identifies a row: declared, or named `id` or like the table with `id`.
     pub(super) fn key_of(&self, table: TableId) -> Option<ColumnId> {
         let declared: Vec<ColumnId> =
@@ -275,7 +340,10 @@ impl<'a> Schema<'a> {
             let thing = &words[..words.len() - 1];
             match last.as_str() {
                 "name" if thing.is_empty() || own.ends_with(thing) => Some(0),
+                "name" if matches!((thing, own.last()), ([one], Some(own)) if words::are_synonyms(one, own)) => Some(1),
                 "name" if thing == ["full"] || thing == ["display"] => Some(1),
+                // `airlines.airline`
+                _ if words == own => Some(2),
                 "title" if thing.is_empty() => Some(2),
                 "label" => Some(3),
                 "name" if thing == ["last"] => Some(4),
@@ -328,6 +396,24 @@ impl<'a> Schema<'a> {
         self.columns_of(table).filter(|column| self.is_temporal(*column)).min_by_key(secondary)
     }
 
+    /// The column that says in which year it happened, where nothing tells the day.
+    pub(super) fn year_of(&self, table: TableId) -> Option<ColumnId> {
+        let is_year = |column: &ColumnId| {
+            let described = self.column(*column);
+            let fits = match described.data_type {
+                ColumnType::Text => {
+                    let is_one = |value: &String| value.len() == 4 && value.parse::<u16>().is_ok();
+                    !described.sample_values.is_empty() && described.sample_values.iter().all(is_one)
+                }
+                other => other.is_numeric(),
+            };
+            fits && self.words_of(*column).iter().any(|word| word == "year")
+        };
+        let mut years = self.columns_of(table).filter(is_year);
+        // Of several none is the year.
+        years.next().filter(|_| years.next().is_none())
+    }
+
     /// The column that says how big the thing in the row is.
     pub(super) fn weight_of(&self, table: TableId) -> Option<ColumnId> {
         self.best_number(table, words::weight_rank)
@@ -351,6 +437,13 @@ impl<'a> Schema<'a> {
         self.column(column).is_primary_key
             || self.edges.iter().any(|edge| edge.from == column)
             || self.words_of(column).last().is_some_and(|last| last == "id")
+    }
+
+    /// A number that tells rows apart, as those of flights and years do: neither a sum nor an average of it means anything.
+    pub(super) fn is_label_like(&self, column: ColumnId) -> bool {
+        let words = self.words_of(column);
+        let last = words.last().map(String::as_str);
+        matches!(last, Some("no" | "code" | "zip" | "phone" | "year")) || (words.len() > 1 && last == Some("number"))
     }
 
     /// The words of the column's name, in the singular.
@@ -409,8 +502,11 @@ impl<'a> Schema<'a> {
 
     fn inferred_target(&self, from: ColumnId) -> Option<ColumnId> {
         let words = self.words_of(from);
-        let (last, thing) = words.split_last()?;
-        if last != "id" || thing.is_empty() || self.key_of(from.table) == Some(from) {
+        let (last, before) = words.split_last()?;
+        // `customer_id`, and `customer` where it is a whole number.
+        let is_number = self.column(from).data_type == ColumnType::Integer;
+        let thing = if last == "id" { before } else { words.as_slice() };
+        if (last != "id" && !is_number) || thing.is_empty() || self.key_of(from.table) == Some(from) {
             return None;
         }
         let class = |column: ColumnId| self.column(column).data_type;
@@ -515,6 +611,19 @@ fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
         && (first == "is" || first == "has")
     {
         calls.push((flag.to_vec(), 0.95));
+    }
+    // "status code" for `booking_status_code`.
+    for length in 2..words.len() {
+        calls.push((words[words.len() - length..].to_vec(), 0.7));
+    }
+    if let Some(last) = words.last()
+        && matches!(last.as_str(), "phone" | "telephone" | "fax" | "mobile")
+    {
+        for start in 0..words.len() {
+            let mut said = words[start..].to_vec();
+            said.push("number".to_owned());
+            calls.push((said, 0.95));
+        }
     }
     // "net worth" for `net_worth_millions`.
     for length in 2..stem.len() {

@@ -39,6 +39,9 @@ impl<'a> Settler<'a> {
             self.notes.understand(&verb, "how the things belong together".to_owned());
         }
         self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
+        self.names_tell_the_thing();
+        self.columns_share_a_table();
+        self.each_row_is_listed();
         self.numbers_become_measures();
         self.rank_becomes_measure()?;
         self.groups_are_counted()?;
@@ -47,6 +50,72 @@ impl<'a> Settler<'a> {
             measures.push(self.measure(&measure)?);
         }
         if measures.is_empty() { self.list() } else { self.groups(measures) }
+    }
+
+    /// "the population of Angola": the country, of which it is the name.
+    fn names_tell_the_thing(&mut self) {
+        if !self.intent.subjects.is_empty() {
+            return;
+        }
+        for filter in &self.intent.filters {
+            let intent::Left::Column(mention) = &filter.left else { continue };
+            let Some(table) = mention.columns.first().map(|column| column.table) else { continue };
+            let of_it = mention.columns.iter().all(|column| column.table == table);
+            let names = self.schema.label_of(table).is_some_and(|label| mention.columns.contains(&label));
+            if mention.is_value && of_it && names && !self.preferred.contains(&table) {
+                self.preferred.push(table);
+            }
+        }
+    }
+
+    /// "type codes and descriptions", "total population and maximum GNP": without a thing, that which has them all.
+    fn columns_share_a_table(&mut self) {
+        if !self.intent.subjects.is_empty() || !self.preferred.is_empty() {
+            return;
+        }
+        let measured = self.intent.measures.iter().filter_map(|measure| match &measure.of {
+            Measured::Column(mention) => Some(mention),
+            _ => None,
+        });
+        let named: Vec<&Mention> = self.intent.columns.iter().chain(measured).collect();
+        if named.len() < 2 || self.intent.measures.iter().any(|measure| !matches!(measure.of, Measured::Column(_))) {
+            return;
+        }
+        let has = |mention: &Mention, table: TableId| mention.columns.iter().any(|column| column.table == table);
+        let tables = 0..self.schema.context.tables.len();
+        if let Some(table) = tables.clone().find(|table| named.iter().all(|mention| has(mention, *table))) {
+            self.preferred.push(table);
+            return;
+        }
+        // By half of their names, where one table alone has those.
+        let calls = |mention: &Mention| super::link::calls(self.schema, &mention.text);
+        let called: Vec<Vec<(ColumnId, f64)>> = named.iter().map(|mention| calls(mention)).collect();
+        let worth = |table: TableId| -> Option<f64> {
+            let of = |calls: &Vec<(ColumnId, f64)>| {
+                calls.iter().find(|(column, score)| column.table == table && *score >= 0.5).map(|(_, score)| *score)
+            };
+            called.iter().map(of).sum()
+        };
+        let is_any = |mention: &&Mention| tables.clone().any(|table| has(mention, table) && worth(table).is_some());
+        let best = tables.clone().filter_map(|table| Some((worth(table)?, table)));
+        let best = best.max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
+        let Some((_, table)) = best.filter(|_| named.iter().any(is_any)) else { return };
+        let own =
+            |text: &str| super::link::calls(self.schema, text).into_iter().find(|(column, _)| column.table == table);
+        for mention in &mut self.intent.columns {
+            if let Some((column, score)) = own(&mention.text).filter(|_| !has(mention, table)) {
+                (mention.columns, mention.score) = (vec![column], score);
+            }
+        }
+        for measure in &mut self.intent.measures {
+            if let Measured::Column(mention) = &mut measure.of
+                && let Some((column, score)) = own(&mention.text).filter(|_| !has(mention, table))
+                && self.schema.column(column).data_type.is_numeric()
+            {
+                (mention.columns, mention.score) = (vec![column], score);
+            }
+        }
+        self.preferred.push(table);
     }
 
     /// The column that a mention means.
@@ -164,7 +233,7 @@ impl<'a> Settler<'a> {
         self.verbs_name_the_time();
         for dimension in self.intent.dimensions.clone() {
             let settled = self.dimension(&dimension, root)?;
-            if !dimensions.contains(&settled) {
+            if !self.is_shown(settled, &dimensions) {
                 dimensions.push(settled);
             }
         }
@@ -173,12 +242,7 @@ impl<'a> Settler<'a> {
             let column = self.column(&mention)?;
             asked.push(column);
             let settled = Dimension::Column(column);
-            let tells =
-                |table: TableId| [self.schema.label_of(table), self.schema.key_of(table)].contains(&Some(column));
-            let shown = dimensions
-                .iter()
-                .any(|known| *known == settled || matches!(known, Dimension::Entity(table) if tells(*table)));
-            if !shown {
+            if !self.is_shown(settled, &dimensions) {
                 self.notes.understand(&mention.text, format!("grouped by {}", self.schema.qualified(column)));
                 dimensions.push(settled);
             }
@@ -207,7 +271,8 @@ impl<'a> Settler<'a> {
         let limit = self.ranked_limit();
         // "the name of the airline with the most routes" asks for a name alone; "which region has the most orders" is told
         // how many, too.
-        let of_things = self.intent.columns_first && !self.intent.subjects.is_empty() && !asked.is_empty();
+        let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none();
+        let of_things = self.intent.columns_first && told && !asked.is_empty();
         let exact = of_things && shape == Shape::Groups && !self.intent.share;
         let mut settled = Settled {
             root,
@@ -227,6 +292,15 @@ impl<'a> Settler<'a> {
         };
         self.conditions(&mut settled)?;
         Ok(settled)
+    }
+
+    /// Whether it is among the groups, be it as a key or a name of things.
+    fn is_shown(&self, dimension: Dimension, among: &[Dimension]) -> bool {
+        let tells = |table: TableId| {
+            let own = [self.schema.label_of(table), self.schema.key_of(table)];
+            matches!(dimension, Dimension::Column(column) if own.contains(&Some(column)))
+        };
+        among.iter().any(|known| *known == dimension || matches!(known, Dimension::Entity(table) if tells(*table)))
     }
 
     /// The measure that counts groups, and a measure by which the groups are chosen.
@@ -270,6 +344,8 @@ impl<'a> Settler<'a> {
         // "which region has the most orders": the column is the thing.
         let column_first = !self.intent.columns.is_empty() && subject.after_measure;
         let scopes_groups = explicit && (subject.after_measure || !ranked);
+        // Of many that belong to many, the thing is each of its own rows all the same.
+        let of_root = of_root || (self.intent.columns_first && self.schema.bridge(root, subject.table).is_some());
         if of_root && !measured_first && !column_first && !scopes_groups {
             self.notes.understand(&subject.text, format!("each row of {}", self.schema.table(subject.table).name));
             dimensions.push(Dimension::Entity(subject.table));

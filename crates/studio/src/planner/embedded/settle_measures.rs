@@ -8,17 +8,45 @@ use super::settle::Settler;
 use super::{Unclear, words};
 
 impl Settler<'_> {
+    /// "the date and venue of each debate": with nothing to boil down, each row is a group, and they are listed.
+    pub(super) fn each_row_is_listed(&mut self) {
+        let intent = &self.intent;
+        let [intent::Dimension::Table(table, text)] = intent.dimensions.as_slice() else { return };
+        let (table, text) = (*table, text.clone());
+        let told =
+            |mention: &Mention| mention.columns.iter().any(|column| self.schema.path_up(table, column.table).is_some());
+        let boils_down = !intent.measures.is_empty()
+            || intent.rank.is_some()
+            || intent.share
+            || intent.nested.is_some()
+            || intent.columns.iter().any(|mention| mention.implied.is_some());
+        if boils_down || intent.columns.is_empty() || !intent.columns.iter().all(told) {
+            return;
+        }
+        let of_another = |subject: &Subject| subject.table != table;
+        if intent.subjects.iter().any(of_another) {
+            return;
+        }
+        self.intent.each = true;
+        self.intent.dimensions.clear();
+        self.intent.subjects.clear();
+        self.intent.subjects.push(Subject { table, text, plural: true, after_measure: false, score: 1.0 });
+        self.preferred.insert(0, table);
+    }
+
     /// Numbers that were named without an aggregate become measures where there are groups, or
     /// where the word itself means a sum.
     pub(super) fn numbers_become_measures(&mut self) {
         let grouped = !self.intent.dimensions.is_empty();
+        let ordered = !grouped && self.intent.sort_direction.is_some();
         for mention in std::mem::take(&mut self.intent.columns) {
             let numbers: Vec<ColumnId> = mention
                 .columns
                 .iter()
                 .copied()
                 .filter(|column| {
-                    self.schema.column(*column).data_type.is_numeric() && !self.schema.is_key_like(*column)
+                    let is_number = self.schema.column(*column).data_type.is_numeric();
+                    is_number && !self.schema.is_key_like(*column) && !self.schema.is_label_like(*column)
                 })
                 .collect();
             let foreign_to = |subject: &Subject| {
@@ -26,7 +54,8 @@ impl Settler<'_> {
             };
             let foreign = self.intent.subjects.first().is_some_and(foreign_to);
             let own_row = self.intent.subjects.first().is_some_and(|subject| {
-                numbers.iter().any(|number| number.table == subject.table) && !subject.after_measure
+                // "the earnings of players in descending order" are many.
+                numbers.iter().any(|number| number.table == subject.table) && (ordered || !subject.after_measure)
             });
             let becomes = !numbers.is_empty() && (grouped || foreign || (mention.implied.is_some() && !own_row));
             if !becomes {

@@ -1,8 +1,11 @@
 //! The part of settling that concerns rows: lists, and the conditions on the rows of any shape.
 
+use chrono::{Datelike, NaiveDateTime, NaiveTime};
+
 use super::Unclear;
+use super::calendar::TimeRange;
 use super::cue::{Comparison, Direction, Quality};
-use super::intent::{self, Left, Mention, RankBy, SortBy, Subject};
+use super::intent::{self, Filter, Left, Mention, RankBy, SortBy, Subject};
 use super::schema::{ColumnId, TableId};
 use super::settle::Settler;
 use super::settled::{Condition, Dimension, OrderBy, Settled, Shape, Test};
@@ -26,16 +29,27 @@ impl Settler<'_> {
         for mention in self.intent.columns.clone() {
             let column = self.column(&mention)?;
             self.notes.understand(&mention.text, self.schema.qualified(column));
-            columns.push(column);
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
         }
+        let root = self.root_of_all(root, &columns);
         let all_inside = columns.iter().all(|column| column.table == root);
         let identifies = |column: &ColumnId| {
             self.schema.key_of(column.table) == Some(*column) || self.schema.label_of(column.table) == Some(*column)
         };
-        let has_few_values = |column: &ColumnId| !self.schema.column(*column).sample_values.is_empty();
+        let has_few_values = |column: &ColumnId| self.schema.column(*column).has_few_values();
+        // Rows in an order of something else are not its values.
+        let by_another = match self.intent.sort.clone() {
+            Some(SortBy::Column(mention)) => !columns.contains(&self.column(&mention)?),
+            _ => false,
+        };
         let values_asked = !columns.is_empty()
             && (self.intent.distinct
-                || ((self.intent.which || (subject.is_none() && columns.iter().all(has_few_values)))
+                || (self.intent.rank.is_none()
+                    && !self.intent.each
+                    && !by_another
+                    && (self.intent.which || (subject.is_none() && columns.iter().all(has_few_values)))
                     && !columns.iter().any(identifies)
                     && !self.intent.columns.iter().all(|mention| mention.qualified)));
         if values_asked {
@@ -104,6 +118,23 @@ impl Settler<'_> {
         }
     }
 
+    /// The rows to list: of the thing itself, or of what lies between it and a column that it does not tell: "the names of the
+    /// cities and the years of their competitions" has a row for each competition.
+    fn root_of_all(&mut self, thing: TableId, columns: &[ColumnId]) -> TableId {
+        let mut root = thing;
+        for column in columns {
+            if self.schema.path_up(root, column.table).is_none()
+                && let Some(between) = self.schema.bridge(root, column.table)
+            {
+                root = between;
+            }
+        }
+        if root != thing {
+            self.notes.add(format!("there is a row for each row of {}", self.schema.table(root).name));
+        }
+        root
+    }
+
     fn row_order(&mut self, root: TableId, subject: Option<&Subject>) -> Result<Option<(OrderBy, bool)>, Unclear> {
         if let Some(rank) = self.intent.rank.clone() {
             let mut down = rank.direction == Direction::Descending;
@@ -143,7 +174,11 @@ impl Settler<'_> {
             }
             Some(SortBy::Measure(_)) => Err(Unclear::of_what()),
             None => {
-                let column = descending.and(self.schema.label_of(root).or(self.schema.key_of(root)));
+                // "the writers of the books in alphabetical order": the writers are, and not the titles.
+                let shown = self.intent.columns.first().cloned().filter(|_| self.intent.columns_first);
+                let shown = shown.filter(|_| descending.is_some()).map(|mention| self.column(&mention)).transpose()?;
+                let named = || self.schema.label_of(root).or(self.schema.key_of(root));
+                let column = descending.and(shown.or_else(named));
                 Ok(column.map(|column| (OrderBy::Column(column), descending.unwrap_or(false))))
             }
         }
@@ -157,8 +192,13 @@ impl Settler<'_> {
         text: &str,
         down: &mut bool,
     ) -> Result<ColumnId, Unclear> {
+        // Of the thing itself, or of what it refers to: the heaviest entrepreneurs are people.
+        let mut tables: Vec<(usize, TableId)> = (0..self.schema.context.tables.len())
+            .filter_map(|table| Some((self.schema.path_up(root, table)?.len(), table)))
+            .collect();
+        tables.sort_unstable();
         let named = |names: &[&str], temporal: bool| {
-            self.schema.columns_of(root).find(|column| {
+            tables.iter().flat_map(|(_, table)| self.schema.columns_of(*table)).find(|column| {
                 let words = self.schema.words_of(*column);
                 let fits = if temporal {
                     self.schema.is_temporal(*column)
@@ -193,6 +233,7 @@ impl Settler<'_> {
         let root = settled.root;
         let mut part = Vec::new();
         let base = self.intent.share_base.filter(|_| self.intent.share);
+        let mut before_belongs = false;
         for (index, filter) in self.intent.filters.clone().into_iter().enumerate() {
             let is_time = matches!(filter.left, Left::Time(..));
             let column = self.left(&filter, root)?;
@@ -204,7 +245,12 @@ impl Settler<'_> {
                 return Err(Unclear::words(&["both".to_owned()]));
             }
             let each = each && belongs;
-            let condition = Condition { column, test, negated: filter.negated, none_at_all: filter.none_at_all, each };
+            if filter.or && (belongs || before_belongs || self.intent.share) {
+                return Err(Unclear::words(&["or".to_owned()]));
+            }
+            before_belongs = belongs;
+            let Filter { negated, none_at_all, or, .. } = filter;
+            let condition = Condition { column, test, negated, none_at_all, or, each };
             let in_part = match (base, self.intent.share_part) {
                 (Some(base), _) => index >= base,
                 (None, Some(before_groups)) if !settled.dimensions.is_empty() => index < before_groups,
@@ -260,12 +306,24 @@ impl Settler<'_> {
                     *near != root && self.schema.path_up(*near, root).is_some() && self.schema.time_of(*near).is_some()
                 });
                 let table = finer.unwrap_or(root);
-                let found = self.time_of(table).or_else(|| near.and_then(|near| self.time_of(near)));
+                let year = near.and_then(|near| self.schema.year_of(near));
+                let found = match (year, near) {
+                    (Some(year), Some(near)) if self.schema.time_of(*near).is_none() => Some(year),
+                    _ => self.time_of(table).or_else(|| near.and_then(|near| self.time_of(near))),
+                };
+                let found = found.or_else(|| self.nearest_year(root));
                 return found.ok_or_else(|| Unclear::no_time(&filter.text, &self.schema.table(root).name));
             }
         };
         self.notes.used(column);
         Ok(column)
+    }
+
+    /// The year of a table's rows, or of the nearest thing that they refer to.
+    fn nearest_year(&self, root: TableId) -> Option<ColumnId> {
+        let years = (0..self.schema.context.tables.len())
+            .filter_map(|table| Some((self.schema.path_up(root, table)?.len(), self.schema.year_of(table)?)));
+        years.min().map(|(_, year)| year)
     }
 
     fn test(&self, filter: &intent::Filter, column: ColumnId) -> Result<Test, Unclear> {
@@ -295,9 +353,34 @@ impl Settler<'_> {
             intent::Test::Text(..) => return Err(misfit()),
             intent::Test::Missing => Test::Missing,
             intent::Test::True => Test::True,
+            intent::Test::Within(range) if !self.schema.is_temporal(column) => {
+                let test = in_years(range).ok_or_else(misfit)?;
+                match (test, described.data_type) {
+                    (Test::Number(Comparison::Equal, year), ColumnType::Text) => Test::Typed(year),
+                    (_, ColumnType::Text) => return Err(misfit()),
+                    (test, _) => test,
+                }
+            }
             intent::Test::Within(range) => Test::Within(*range),
         })
     }
+}
+
+/// Whole years as numbers; `None` where a range begins or ends within one.
+fn in_years(range: &TimeRange) -> Option<Test> {
+    let year =
+        |moment: NaiveDateTime| (moment.ordinal() == 1 && moment.time() == NaiveTime::MIN).then(|| moment.year());
+    let from = range.from.map(year);
+    let to = range.to.map(year);
+    Some(match (from, to) {
+        (Some(from), Some(to)) => match (from?, to? - 1) {
+            (from, last) if from == last => Test::Number(Comparison::Equal, from.to_string()),
+            (from, last) => Test::Between(from.to_string(), last.to_string()),
+        },
+        (Some(from), None) => Test::Number(Comparison::GreaterOrEqual, from?.to_string()),
+        (None, Some(to)) => Test::Number(Comparison::Less, to?.to_string()),
+        (None, None) => return None,
+    })
 }
 
 /// Two values of one column are alternatives: "pending or paid", and also "EU and US".
@@ -308,6 +391,7 @@ fn merge(conditions: &mut Vec<Condition>, condition: Condition) {
                 && known.negated == condition.negated
                 && !known.each
                 && !condition.each
+                && !condition.or
                 && let Test::OneOf(more) = &mut known.test
             {
                 more.extend(values.iter().filter(|value| !more.contains(value)).cloned().collect::<Vec<_>>());

@@ -40,6 +40,8 @@ pub(super) struct Condition {
     pub(super) negated: bool,
     /// Of things that belong to what is asked for, none at all may be so.
     pub(super) none_at_all: bool,
+    /// It is an alternative to the condition before it.
+    pub(super) or: bool,
     /// Of things that belong to what is asked for, one of its own must be so.
     pub(super) each: bool,
 }

@@ -172,6 +172,11 @@ pub(super) fn filters(
     let mut between: Vec<(TableId, bool, Vec<TableId>, Vec<&Condition>)> = Vec::new();
     for (tables, is_absent) in [(absent, true), (present, false)] {
         for table in tables {
+            // Each row refers to one.
+            if !is_absent && schema.path_up(root, *table).is_some() {
+                scope.join(*table)?;
+                continue;
+            }
             let base = base_of(*table)?;
             match between.iter_mut().find(|(known, ..)| *known == base) {
                 Some((_, _, via, _)) => via.push(*table),
@@ -182,7 +187,12 @@ pub(super) fn filters(
     for condition in conditions {
         let table = condition.column.table;
         if schema.path_up(root, table).is_some() {
-            filters.push(self::condition(schema, scope, condition)?);
+            let own = self::condition(schema, scope, condition)?;
+            let before = if condition.or { filters.pop() } else { None };
+            filters.push(match before {
+                Some(before) => Expr::Any(vec![before, own]),
+                None => own,
+            });
             continue;
         }
         if condition.negated && condition.none_at_all {

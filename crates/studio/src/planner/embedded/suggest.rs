@@ -146,7 +146,7 @@ fn named(schema: &Schema<'_>, table: TableId, word: &str) -> Vec<String> {
     schema
         .columns_of(table)
         .filter(|column| described(column).data_type == ColumnType::Text && !described(column).masked)
-        .filter(|column| described(column).sample_values.is_empty() && !schema.is_temporal(*column))
+        .filter(|column| !described(column).has_few_values() && !schema.is_temporal(*column))
         .take(OFFERED - 1)
         .map(|column| format!("{rows} whose {} is {word}", words::name_words(&described(&column).name).join(" ")))
         .collect()
@@ -194,7 +194,7 @@ fn shapes_with_values(schema: &Schema<'_>, table: TableId) -> Vec<String> {
     let rows = schema.spoken(table);
     let values = texts_of(schema, table).filter_map(|column| {
         let described = schema.column(column);
-        let value = described.sample_values.first()?;
+        let value = described.sample_values.first().filter(|_| described.has_few_values())?;
         Some(format!("{rows} with {} {value}", words::name_words(&described.name).join(" ")))
     });
     shapes.extend(values);
@@ -208,7 +208,7 @@ fn texts_of(schema: &Schema<'_>, table: TableId) -> impl Iterator<Item = ColumnI
         .columns_of(table)
         .filter(move |column| {
             let described = schema.column(*column);
-            described.data_type == ColumnType::Text && !described.sample_values.is_empty()
+            described.data_type == ColumnType::Text && described.has_few_values()
         })
         .take(3)
 }

@@ -1,6 +1,6 @@
 //! Words and their kinships: singular and plural, inflected verbs, synonyms, the parts of names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// Words that business people use for one another. The first of a group has no special rank.
@@ -36,7 +36,47 @@ const SYNONYMS: &[&[&str]] = &[
     &["manager", "boss", "supervisor"],
     &["occurred", "happened"],
     &["birth", "born"],
+    &["age", "aged"],
 ];
+
+/// What names of columns and tables are short for.
+const SHORT: &[(&str, &[&str])] = &[
+    ("fname", &["first", "name"]),
+    ("forename", &["first", "name"]),
+    ("lname", &["last", "name"]),
+    ("surname", &["last", "name"]),
+    ("dob", &["date", "of", "birth"]),
+    ("dept", &["department"]),
+    ("emp", &["employee"]),
+    ("cust", &["customer"]),
+    ("prof", &["professor"]),
+    ("stu", &["student"]),
+    ("crs", &["course"]),
+    ("apt", &["apartment"]),
+    ("num", &["number"]),
+    ("qty", &["quantity"]),
+    ("amt", &["amount"]),
+    ("desc", &["description"]),
+    ("addr", &["address"]),
+    ("lat", &["latitude"]),
+    ("long", &["longitude"]),
+    ("lng", &["longitude"]),
+    ("pct", &["percent"]),
+    ("acct", &["account"]),
+    ("org", &["organization"]),
+];
+
+/// The words of a name with those that are short for others spelled out; `None` where none is.
+pub(super) fn spelled_out(name_words: &[String]) -> Option<Vec<String>> {
+    let long = |word: &String| SHORT.iter().find(|(short, _)| word == short).map(|(_, long)| *long);
+    name_words.iter().any(|word| long(word).is_some()).then(|| {
+        let spell = |word: &String| match long(word) {
+            Some(long) => long.iter().map(|word| (*word).to_owned()).collect(),
+            None => vec![word.clone()],
+        };
+        name_words.iter().flat_map(spell).collect()
+    })
+}
 
 /// Verbs that tie two things together, and those of their forms that have another root.
 const RELATIONS: &str = "\
@@ -45,12 +85,31 @@ const RELATIONS: &str = "\
     sang compose receive open manage supervise advise review rate visit study studied release employ operate \
     serve host organize sponsor nominate grant process deliver store run ran drive driven drove build built made \
     sold bought owned lead led feature award prescribe edit design create conduct conferred confer submit cover \
-    repair rent book stock appear compete train act affect report coach use purchase prescribe";
+    repair rent book stock appear compete train act affect report coach use purchase share interact travel \
+    fly flew flown reach participate belong sell containing own possess associate relate link connect \
+    handle reserve borrow lend hire employ supply fund found establish attend visit require";
 
 /// The word says of two things that they belong together, and not how they compare or which way it goes.
 pub(super) fn is_relation(word: &str) -> bool {
-    let root = root(word);
-    RELATIONS.split_whitespace().any(|known| known == word || self::root(known) == root)
+    static ROOTS: LazyLock<HashSet<String>> = LazyLock::new(|| RELATIONS.split_whitespace().map(root).collect());
+    ROOTS.contains(&root(word))
+}
+
+/// How things come to be: with a time behind it, it is the time of the thing.
+const ORIGINS: &str =
+    "found open release build produce create launch establish publish introduce start begin began built";
+
+/// The verb tells of a thing's beginning.
+pub(super) fn is_origin(word: &str) -> bool {
+    ORIGINS.split_whitespace().any(|known| root(known) == root(word))
+}
+
+/// Relations that say nothing of a state, in no form: students *enrolled*, ships *involved*.
+const MEMBERSHIPS: &str = "enroll involve participate associate relate correspond attend belong";
+
+/// The verb only tells that things belong together, whatever its form.
+pub(super) fn is_membership(word: &str) -> bool {
+    MEMBERSHIPS.split_whitespace().any(|known| root(known) == root(word))
 }
 
 /// Words that name a sum by themselves: "revenue by region" is the total of it.
