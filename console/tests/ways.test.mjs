@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { after, before, test } from "node:test";
 import { PATIENCE, complaints, demo, holds, inMail, launch, linkTo, signIn } from "./browser.mjs";
@@ -906,6 +907,22 @@ test("the audit log is filtered by the kind of object, and its address keeps tha
         await page.goBack();
         await looked.waitFor({ state: "hidden" });
         await shows("data_source");
+    }));
+
+test("what the filters of the audit log leave is exported, a line for each", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit?action=data_source.create`);
+        const log = page.getByRole("region", { name: "Audit log" });
+        await log
+            .getByRole("row", { name: /data_source\.create/ })
+            .first()
+            .waitFor();
+        const download = page.waitForEvent("download");
+        await page.getByRole("button", { name: "Export" }).click();
+        const lines = (await readFile(await (await download).path(), "utf8")).trim().split("\n");
+        const actions = lines.map((line) => JSON.parse(line).action);
+        assert.ok(actions.length > 0 && actions.every((action) => action === "data_source.create"), `${actions}`);
     }));
 
 test("invite somebody, who accepts", (context) =>

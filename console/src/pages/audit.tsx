@@ -2,9 +2,11 @@
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
+import { Download } from "lucide-react";
 import { useDeferredValue, useEffect, useRef, useState } from "react";
-import { api, read } from "../api/client";
+import { api, checked, read, save, send } from "../api/client";
 import { useMay, useOrganization } from "../standing";
+import { ActionButton, useAction } from "../ui/action";
 import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
 import { PersonChoice, PersonName } from "../ui/person-choice";
 
@@ -82,11 +84,31 @@ function Log({ first }: { first: Chosen }) {
             ),
         getNextPageParam: (last) => last.next_cursor ?? undefined,
     });
+    // Of all that the filters leave, not of the pages that were looked at; without filters it can be verified to its end.
+    const exported = useAction(
+        async () => {
+            const given = Object.entries(filters).filter(([, value]) => value !== undefined);
+            const asked = new URLSearchParams(given.map(([key, value]) => [key, String(value)]));
+            const response = await send(`/api/v1/organizations/${organization}/audit-logs?${asked}`, {
+                headers: { accept: "application/x-ndjson" },
+            });
+            await save(await checked(response), `audit-organization-${organization}.jsonl`);
+        },
+        { done: "Downloaded; the export is on record." },
+    );
     const entries = log.data?.pages.flatMap((page) => page.entries) ?? [];
     // The one that is asked for stands there before the server has told of them.
     const kinds = [...new Set<string>([...(kind ? [kind] : []), ...(log.data?.pages[0]?.target_types ?? [])])];
     return (
-        <Page title="Audit log" lead="It can be read and exported, and never changed.">
+        <Page
+            title="Audit log"
+            lead="It can be read and exported, and never changed."
+            actions={
+                <ActionButton icon={<Download size={15} />} action={exported} on={undefined}>
+                    Export
+                </ActionButton>
+            }
+        >
             <div className="row">
                 <SearchBox
                     label="Action, such as policy.create"
