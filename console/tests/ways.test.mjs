@@ -341,7 +341,7 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         await answer.getByRole("button", { name: "Save", exact: true }).click();
         await page.getByLabel("Name").fill("Regional orders");
         await page.getByLabel("Tags").fill("weekly, sales");
-        await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
         await page.getByText("Saved under Questions.").waitFor();
 
         await page.getByRole("link", { name: "Questions" }).click();
@@ -387,12 +387,9 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         await answer.getByRole("button", { name: "Save", exact: true }).click();
         const dialog = page.getByRole("dialog");
         await dialog.getByLabel("Name").fill("Orders for the morning");
-        await dialog.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved under Questions.").waitFor();
-        await page.getByRole("link", { name: "Questions" }).click();
-        await page.getByRole("link", { name: "Orders for the morning" }).click();
-
-        await page.getByRole("button", { name: "New schedule" }).click();
+        // On the page of the question it is asked at once when that is to be.
+        await dialog.getByRole("button", { name: "Save and schedule…" }).click();
+        await page.getByRole("heading", { name: "Orders for the morning", level: 1 }).waitFor();
         await dialog.getByLabel("Name").fill("Every morning");
         await dialog.getByLabel("How often").selectOption({ label: "Every day" });
         await dialog.getByLabel("At", { exact: true }).fill("07:30");
@@ -513,6 +510,55 @@ test("words of one's own, and an answer that somebody confirms", (context) =>
         await page.getByText("Confirmed.").waitFor();
         await page.goto(`${server.url}/ask?q=Takings+per+region`);
         await answer.getByText(/^Verified/).waitFor();
+    }));
+
+test("what was asked before comes back, and is shared without its rows", (context) =>
+    visit(context, async (page) => {
+        await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+        await signIn(page, server.url, "developer@acme.example");
+        const question = page.getByLabel("Question");
+        const ask = async (text) => {
+            await question.fill(text);
+            await page.keyboard.press("Enter");
+            const answer = page.getByRole("region", { name: text });
+            await answer.getByRole("gridcell").first().waitFor();
+            return answer;
+        };
+        await ask("How many customers are there?");
+        const answer = await ask("How many orders per region?");
+        await question.focus();
+        await page.keyboard.press("ArrowUp");
+        assert.equal(await question.inputValue(), "How many customers are there?");
+        await page.keyboard.press("ArrowDown");
+        assert.equal(await question.inputValue(), "How many orders per region?");
+        await page.keyboard.press("ArrowDown");
+        assert.equal(await question.inputValue(), "");
+
+        await answer.getByRole("button", { name: "Share" }).click();
+        await page.getByText("Copied a link.").waitFor();
+        const link = await page.evaluate(() => navigator.clipboard.readText());
+        await visit(context, async (other) => {
+            await signIn(other, server.url, "viewer@acme.example");
+            await other.goto(link);
+            await other
+                .getByRole("region", { name: "How many orders per region?" })
+                .getByRole("gridcell")
+                .first()
+                .waitFor();
+        });
+
+        // Saved, it stands beside the suggestions of the next visit.
+        await answer.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByLabel("Name").fill("Orders of the regions");
+        await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
+        await answer.getByRole("link", { name: "Saved" }).waitFor();
+        await page.reload();
+        await page
+            .getByRole("group", { name: "Asked before" })
+            .getByRole("link", { name: "Orders of the regions" })
+            .click();
+        await page.getByRole("heading", { name: "Orders of the regions", level: 1 }).waitFor();
+        await page.getByRole("gridcell").first().waitFor();
     }));
 
 test("what the data means is said, asked by, put right and deleted", (context) =>
