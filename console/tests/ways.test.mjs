@@ -612,6 +612,18 @@ test("the grid holds a hundred thousand rows", (context) =>
         await grid.getByRole("gridcell").first().click();
         await page.keyboard.press("End");
         await grid.locator('[aria-rowindex="100001"]').waitFor();
+
+        // The server keeps them for a while: they are read again, and downloaded, from the record of the run.
+        await page.getByRole("link", { name: "History" }).click();
+        await page.getByRole("link", { name: "SELECT * FROM orders" }).first().click();
+        const result = page.getByRole("region", { name: "Result" });
+        await result.getByRole("gridcell").first().waitFor();
+        await result.getByRole("button", { name: "Next page" }).click();
+        await result.getByText(/^1,001 to 2,000 of /).waitFor();
+        const download = page.waitForEvent("download");
+        await result.getByRole("button", { name: "Download" }).click();
+        await page.getByRole("menuitem", { name: "CSV" }).click();
+        assert.match((await download).suggestedFilename(), /^run-\d+\.csv$/);
     }));
 
 test("connect PostgreSQL and see its tables", { skip: !postgres && "no PostgreSQL" }, (context) =>

@@ -7,7 +7,6 @@ import {
     Check,
     Copy,
     CornerDownRight,
-    Download,
     EyeOff,
     Share2,
     ShieldCheck,
@@ -16,13 +15,13 @@ import {
     ThumbsUp,
 } from "lucide-react";
 import { Suspense, lazy, useState } from "react";
-import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { type Schemas, api, read, send } from "../api/client";
 import { ActionButton, useAction } from "../ui/action";
 import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
 import { copy } from "../ui/clipboard";
-import { ActionMenu } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
+import { DownloadMenu } from "./download";
 
 // What most answers are not asked for is loaded when one is.
 const about = () => import("./about-answer");
@@ -113,29 +112,6 @@ export function AnswerCard({
             if (!part.pagination.has_next) break;
         }
     });
-    const download = useAction(
-        async (form: { type: string; extension: string }) => {
-            const response = await checked(
-                await send(`/api/v1/data-sources/${answer.sources[0]}/query`, {
-                    method: "POST",
-                    headers: { "content-type": "application/json", accept: form.type },
-                    body: JSON.stringify(body(answer)),
-                }),
-            );
-            await save(
-                response,
-                `${
-                    (answer.question ?? "answer")
-                        .slice(0, 40)
-                        .replace(/[^\w]+/g, "-")
-                        .replace(/-$/, "")
-                        .toLowerCase() || "answer"
-                }.${form.extension}`,
-            );
-        },
-        { done: "Downloaded." },
-    );
-
     const masked = answer.columns.filter((column) => column.masked);
     return (
         <section className="card" aria-label={answer.question ?? "Answer"}>
@@ -237,34 +213,16 @@ export function AnswerCard({
                             Share
                         </Button>
                         {answer.sql && (
-                            <ActionMenu
-                                label="Download"
-                                busy={download.busy}
-                                choices={[
-                                    {
-                                        label: "CSV",
-                                        run: () => void download.start({ type: "text/csv", extension: "csv" }),
-                                    },
-                                    {
-                                        label: "Parquet",
-                                        run: () =>
-                                            void download.start({
-                                                type: "application/vnd.apache.parquet",
-                                                extension: "parquet",
-                                            }),
-                                    },
-                                    {
-                                        label: "Arrow",
-                                        run: () =>
-                                            void download.start({
-                                                type: "application/vnd.apache.arrow.stream",
-                                                extension: "arrow",
-                                            }),
-                                    },
-                                ]}
-                            >
-                                <Download size={15} />
-                            </ActionMenu>
+                            <DownloadMenu
+                                name={answer.question ?? "answer"}
+                                ask={(accept) =>
+                                    send(`/api/v1/data-sources/${answer.sources[0]}/query`, {
+                                        method: "POST",
+                                        headers: { "content-type": "application/json", accept },
+                                        body: JSON.stringify(body(answer)),
+                                    })
+                                }
+                            />
                         )}
                     </div>
                 </div>
