@@ -1345,6 +1345,19 @@ test("the assistant says what to do and to paste, and so does what is registered
         await page.getByText(/\/sso\/oidc\/callback\/\d+$/).waitFor();
         await page.getByText(/\/sso\/oidc\/backchannel-logout\/\d+$/).waitFor();
 
+        // Its secret is changed where it is; what is left alone stays.
+        await page.getByText("Name and connection").click();
+        await page.getByLabel("Client secret").fill("the next secret of okta");
+        await page.getByLabel("Scopes").fill("openid profile email groups");
+        await page.getByRole("button", { name: "Save the connection" }).click();
+        await page.getByText("Saved; the next sign-in sees it.").waitFor();
+        await page.reload();
+        await page.getByText("Name and connection").click();
+        assert.deepEqual(
+            [await page.getByLabel("Client ID").inputValue(), await page.getByLabel("Scopes").inputValue()],
+            ["0oa1", "openid profile email groups"],
+        );
+
         // Which of its names is what; what is wrong is said at its row.
         const settled = (what) =>
             page.locator("button:disabled:not([aria-busy])", { hasText: `Save the ${what}` }).waitFor();
@@ -1407,6 +1420,58 @@ test("the assistant says what to do and to paste, and so does what is registered
         await page.goto(provider);
         await page.getByRole("button", { name: "Remove…" }).click();
         await page.getByLabel(/Type Okta/).fill("Okta");
+        await page.getByRole("button", { name: "Delete", exact: true }).click();
+        await page.getByRole("heading", { name: "Single sign-on", level: 1 }).waitFor();
+    }));
+
+/** A certificate of a key that nobody has, under this name. */
+const certificate = (name) =>
+    execFileSync(
+        "openssl",
+        [
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "/dev/null",
+            "-days",
+            "30",
+            "-subj",
+            `/CN=${name}`,
+        ],
+        { stdio: ["ignore", "pipe", "ignore"] },
+    ).toString();
+
+test("the next certificate of a provider is put beside the one that it has", (context) =>
+    visit(context, async (page) => {
+        const { token } = await owner();
+        const body = {
+            provider_type: "saml",
+            name: "Keycloak",
+            status: "inactive",
+            entity_id: "https://idp.acme.example",
+            sso_url: "https://idp.acme.example/sso",
+            certificate: certificate("old.acme.example"),
+        };
+        const { provider } = await post("/api/v1/sso/providers", body, token);
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sso/${provider.id}`);
+        const certificates = page.getByRole("list", { name: "Certificates" });
+        const remove = certificates.getByRole("button", { name: /^Remove/ });
+        await certificates.getByText("CN=old.acme.example").waitFor();
+        assert.equal(await remove.count(), 0);
+        await page.getByText("Name and connection").click();
+        await page.getByLabel("Another certificate").fill(certificate("next.acme.example"));
+        await page.getByRole("button", { name: "Save the connection" }).click();
+        await certificates.getByText("CN=next.acme.example").waitFor();
+        await certificates.getByRole("button", { name: "Remove CN=old.acme.example" }).click();
+        await certificates.getByText("CN=old.acme.example").waitFor({ state: "detached" });
+        assert.equal(await remove.count(), 0);
+
+        await page.getByRole("button", { name: "Remove…" }).click();
+        await page.getByLabel(/Type Keycloak/).fill("Keycloak");
         await page.getByRole("button", { name: "Delete", exact: true }).click();
         await page.getByRole("heading", { name: "Single sign-on", level: 1 }).waitFor();
     }));
