@@ -803,6 +803,66 @@ test("every refused row of an import is told", (context) =>
         await page.getByRole("button", { name: "More refused rows" }).waitFor({ state: "hidden" });
     }));
 
+test("somebody is added, named, lent a role, suspended and erased", (context) =>
+    visit(context, async (page) => {
+        const email = "ada@people.example";
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/people`);
+        await page.getByRole("button", { name: "Add…" }).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByLabel("E-mail").fill(email);
+        await dialog.getByLabel("Name").fill("Ada");
+        await dialog.getByLabel("Role").selectOption({ label: "Developer" });
+        await dialog.getByRole("button", { name: "Add" }).click();
+        await page.getByText("Ada is a member").waitFor();
+        await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
+        await page.getByRole("link", { name: "Ada", exact: true }).click();
+
+        const roles = page.locator("section", { hasText: "Roles" }).getByRole("list").first();
+        await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
+        await page.getByLabel("to the end of").fill("2090-03-01");
+        await page.getByRole("button", { name: "Assign" }).click();
+        await roles
+            .getByRole("listitem")
+            .filter({ hasText: /Viewer.*until .*2090/ })
+            .waitFor();
+
+        const part = (name) => page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name }).click();
+        await part("Sessions");
+        await page.getByText("None that the organization trusts.").waitFor();
+        await part("Manage");
+        await page.getByLabel("Name", { exact: true }).fill("Ada Lovelace");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByRole("heading", { name: "Ada Lovelace", level: 1 }).waitFor();
+        await page.getByLabel("Why, for the audit log").fill("Left the project");
+        await page.getByRole("button", { name: "Suspend" }).click();
+        await page.getByRole("button", { name: "Let in again" }).waitFor();
+
+        // What a merge would do is told, and nothing is done by that.
+        await page.getByLabel("Into", { exact: true }).selectOption({ label: "Victor Viewer" });
+        await page.getByRole("button", { name: "Merge…" }).click();
+        await dialog
+            .getByText(/Both are members: the other keeps Viewer, and .*Developer.* of this one ends\./)
+            .waitFor();
+        await dialog.getByRole("button", { name: "Keep" }).click();
+
+        await page.getByRole("button", { name: "Remove…" }).click();
+        await dialog.getByLabel("Erase the account too").check();
+        await dialog.getByLabel(/^Type/).fill(email);
+        await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+        await page.getByRole("heading", { name: "Members", level: 1 }).waitFor();
+        await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
+        await page.getByRole("heading", { name: /^Nothing matches/ }).waitFor();
+        const { organization, token } = await owner();
+        const log = await fetch(`${server.url}/api/v1/organizations/${organization}/audit-logs?action=user.&limit=20`, {
+            headers: { authorization: `Bearer ${token}` },
+        });
+        const { entries } = (await log.json()).data;
+        const details = (action) => entries.find((entry) => entry.action === action)?.details;
+        assert.equal(details("user.update_status")?.reason, "Left the project");
+        assert.equal(details("user.delete")?.erased, true);
+    }));
+
 test("what is not saved is not lost without a question", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "admin@acme.example");

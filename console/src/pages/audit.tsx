@@ -8,6 +8,7 @@ import { api, checked, read, save, send } from "../api/client";
 import { useMay, useOrganization } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
+import { midnight } from "../ui/day";
 import { PersonChoice, PersonName } from "../ui/person-choice";
 
 /** What an entry says beside who and what: no braces and quotes, and nothing of what is empty. */
@@ -19,13 +20,6 @@ function told(details: unknown): string {
         .filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0))
         .map(([key, value]) => `${words(key)}: ${told(value)}`)
         .join(" · ");
-}
-
-/** The beginning of a day in the time that the log is shown in, or of one that comes later; none for what is no day. */
-function midnight(day = "", later = 0): string | undefined {
-    const at = new Date(`${day}T00:00`);
-    at.setDate(at.getDate() + later);
-    return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
 type Chosen = { action?: string; kind?: string; person?: string; from?: string; to?: string };

@@ -1,18 +1,12 @@
 // Where one is signed in, and the devices that are trusted.
 
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { Smartphone } from "lucide-react";
-import { useState } from "react";
 import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Card, Empty, When } from "../../ui/basics";
-import { List, Pager } from "../../ui/list";
-import { Rows } from "../../ui/loaded";
+import { Badge, Empty, When } from "../../ui/basics";
+import { List } from "../../ui/list";
+import { Devices } from "../people/devices";
 import { MyPage } from "./my-page";
-
-/** Devices on one page. */
-const DEVICES = 20;
 
 export function SessionsPage() {
     const end = useAction(
@@ -22,17 +16,6 @@ export function SessionsPage() {
     const all = useAction(() => read(api.POST("/api/v1/auth/logout-all", { body: { except_current: true } })), {
         done: "All others have ended.",
         changes: [["sessions"]],
-    });
-    const forget = useAction(
-        (id: number) => read(api.DELETE("/api/v1/devices/{device_id}", { params: { path: { device_id: id } } })),
-        { done: "Not trusted any more.", changes: [["devices"]] },
-    );
-    const [page, setPage] = useState(1);
-    const devices = useQuery({
-        queryKey: ["devices", page],
-        placeholderData: keepPreviousData,
-        queryFn: () =>
-            read(api.GET("/api/v1/devices/", { params: { query: { skip: (page - 1) * DEVICES, limit: DEVICES } } })),
     });
     return (
         <MyPage
@@ -81,36 +64,7 @@ export function SessionsPage() {
                 ]}
                 empty={<Empty title="No session" />}
             />
-            <Card title="Trusted devices" flush>
-                <Rows
-                    query={devices}
-                    items={(data) => data.devices}
-                    none="None. After a second factor a device may be trusted for a month."
-                >
-                    {(each) => (
-                        <li key={each.id}>
-                            <Smartphone size={17} aria-hidden />
-                            <span className="grow">
-                                <b className="strong">{each.device_name}</b>
-                                <br />
-                                <span className="small soft">
-                                    Until <When at={each.trusted_until} />, used <When at={each.last_used_at} />
-                                </span>
-                            </span>
-                            <ActionButton small kind="danger" action={forget} on={each.id}>
-                                Forget
-                            </ActionButton>
-                        </li>
-                    )}
-                </Rows>
-                <Pager
-                    name="devices"
-                    page={page}
-                    size={DEVICES}
-                    total={devices.data?.total_count ?? 0}
-                    onPage={setPage}
-                />
-            </Card>
+            <Devices none="None. After a second factor a device may be trusted for a month." />
         </MyPage>
     );
 }
