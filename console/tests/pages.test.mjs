@@ -79,6 +79,7 @@ const INSIDE = [
     "/me/applications",
     "/invited",
     "/operator",
+    "/operator/mails",
 ];
 const WIDTHS = [
     [360, 740],

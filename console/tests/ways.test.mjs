@@ -1721,6 +1721,28 @@ test("the first way by keyboard alone", (context) =>
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
     }));
 
+test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
+    visit(context, async (page) => {
+        const email = "owner@acme.example";
+        await post("/api/v1/auth/forgot-password", { email });
+        const link = await linkTo(server, email, "reset-password");
+        await signIn(page, server.url, email);
+        await page.keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+        await page.keyboard.type("server health");
+        await page.getByRole("menuitem", { name: "Server health" }).click();
+        // What was mailed was a job.
+        await page
+            .getByRole("region", { name: "Jobs" })
+            .getByRole("row", { name: /^mail\.send [1-9]/ })
+            .waitFor();
+        await page.getByRole("link", { name: "Mails of the demo" }).click();
+        await page.getByRole("searchbox", { name: "Search by address or subject" }).fill(email);
+        const mail = page.getByRole("group").filter({ hasText: link }).first();
+        await mail.getByText(/^to .*owner@acme\.example/).click();
+        assert.equal(await mail.getByRole("link").first().getAttribute("href"), link);
+    }));
+
 // At the end: whom it gives a role could do more in the others.
 test("several people get a role at once", (context) =>
     visit(context, async (page) => {

@@ -22,6 +22,7 @@ import {
     ListChecks,
     LogIn,
     Mail,
+    Mails,
     MessageSquareText,
     MonitorSmartphone,
     Network,
@@ -36,6 +37,7 @@ import {
     Users,
 } from "lucide-react";
 import type { ComponentType } from "react";
+import { demo } from "../demo";
 
 export type Place = {
     path: string;
@@ -275,6 +277,16 @@ export const others: Place[] = [
     },
     { path: "/files/usage", label: "Storage usage", icon: HardDrive, needs: "storage.read", words: "quota people" },
     { path: "/operator", label: "Server health", icon: SlidersHorizontal, words: "operator metrics jobs" },
+    ...(demo()
+        ? [
+              {
+                  path: "/operator/mails",
+                  label: "Mails of the demo",
+                  icon: Mails,
+                  words: "mailbox inbox sent links codes",
+              },
+          ]
+        : []),
     { path: "/welcome", label: "Create an organization", icon: Building2, words: "new tenant" },
     { path: "/invited", label: "My invitations", icon: Mail, words: "join organization" },
 ];
