@@ -714,9 +714,27 @@ test("a policy is checked while it is typed, set, and seen as another person", (
             .getByText(/Berlin/)
             .first()
             .waitFor();
-        await page.getByRole("button", { name: "Nobody of Berlin" }).click();
+        const without = page.getByRole("group", { name: "Without these policies" });
+        await without.getByRole("button", { name: "Nobody of Berlin" }).click();
         await page.getByRole("heading", { name: "Then" }).waitFor();
         await page.getByText("Changes", { exact: true }).waitFor();
+
+        // What is switched off is tried out before it is switched on.
+        const { token } = await owner();
+        const rule = { rule_name: "x", rule_type: "filter_rows", rule_config: { condition: "city <> 'Rome'" } };
+        const off = { name: "Nobody of Rome", type: "row_level_security", is_active: false, rules: [rule] };
+        const { id } = await post("/api/v1/policies", off, token);
+        await page.goto(`${server.url}/policies/${id}`);
+        await page.getByRole("link", { name: "What if it held?" }).click();
+        await page.getByLabel("Source", { exact: true }).selectOption({ label: "CRM" });
+        await page
+            .getByRole("group", { name: /^With these/ })
+            .getByRole("button", { name: "Nobody of Rome", pressed: true })
+            .waitFor();
+        await page
+            .getByText(/^Rows where.*Rome/)
+            .first()
+            .waitFor();
     }));
 
 test("tokens are turned back, with a reason", (context) =>

@@ -26,6 +26,7 @@ export function PolicyPage() {
         queryKey: ["policy", id],
         queryFn: () => read(api.GET("/api/v1/policies/{policy_id}", { params: { path: { policy_id: Number(id) } } })),
     });
+    const isActive = policy.data?.is_active ?? true;
     return (
         <Page
             title={policy.data?.name ?? "Policy"}
@@ -36,14 +37,14 @@ export function PolicyPage() {
                     className="button"
                     to="/simulate"
                     search={{
-                        without: id,
+                        [isActive ? "without" : "with"]: id,
                         source: policy.data?.assignments
                             .map((each) => each.data_source_id ?? each.dataset_source_id)
                             .find((source) => source != null)
                             ?.toString(),
                     }}
                 >
-                    What if it were not there?
+                    {isActive ? "What if it were not there?" : "What if it held?"}
                 </Link>
             }
         >
