@@ -1173,6 +1173,24 @@ test("pages at the door wear the colour and the picture of their organization", 
         });
     }));
 
+test("a proved domain whose record is gone says what to publish again", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        // As a server answers that has not found it any more.
+        await page.route(/\/domains\?/, (route) => {
+            const record = { type: "TXT", name: "_rivergen.acme.example", value: "rivergen-verification=1" };
+            const at = "2026-03-02T11:00:00Z";
+            const domain = { id: 1, domain: "acme.example", status: "verified", auto_join: true, created_at: at };
+            const domains = [{ ...domain, record, missing_since: at }];
+            return route.fulfill({ json: { success: true, data: { domains, total_count: 1 }, message: "" } });
+        });
+        await page.goto(`${server.url}/organization?tab=domains`);
+        await page.getByText("Its record was found missing").waitFor();
+        await page.getByText("rivergen-verification=1").waitFor();
+        await page.getByLabel("People of this domain may join by themselves").waitFor();
+        await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
+    }));
+
 test("an application is registered, let in, disconnected, suspended and deleted", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
@@ -1733,6 +1751,8 @@ test("the first way by keyboard alone", (context) =>
             });
             await keyboard.press("Enter");
         };
+        await goTo("shared folders", /Shared folders/);
+        await page.getByRole("heading", { name: "Share a folder" }).waitFor();
         await goTo("sessions", /Sessions and devices/);
         await page.getByRole("heading", { name: "Sessions and devices", level: 1 }).waitFor();
         await goTo("sign out", /Sign out/);
