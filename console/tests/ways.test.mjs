@@ -1513,6 +1513,16 @@ test("the assistant says what to do and to paste, and so does what is registered
         assert.deepEqual(Object.keys(mapped.config.group_role_mapping), ["Engineering"]);
         assert.equal(mapped.config.enabled, false);
         await settled("groups");
+
+        // A token may end by itself; what is reconciled says how that went without being looked up again.
+        await button("Switch on").click();
+        await page.getByLabel("How long a new token is good").selectOption({ label: "Good for 90 days" });
+        const rotated = await configured(() => button("New token at once").click());
+        assert.ok(rotated.config.expires_at);
+        await button("Reconcile all").click();
+        await page.getByText("Completed", { exact: true }).waitFor();
+        await button("Switch off").click();
+        await button("Switch on").waitFor();
         await page.goto(provider);
         await page.getByRole("button", { name: "Remove…" }).click();
         await page.getByLabel(/Type Okta/).fill("Okta");
