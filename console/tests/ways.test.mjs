@@ -1550,20 +1550,17 @@ const certificate = (name) =>
         { stdio: ["ignore", "pipe", "ignore"] },
     ).toString();
 
-test("the next certificate of a provider is put beside the one that it has", (context) =>
+test("a provider is entered by hand, and its next certificate put beside the one that it has", (context) =>
     visit(context, async (page) => {
-        const { token } = await owner();
-        const body = {
-            provider_type: "saml",
-            name: "Keycloak",
-            status: "inactive",
-            entity_id: "https://idp.acme.example",
-            sso_url: "https://idp.acme.example/sso",
-            certificate: certificate("old.acme.example"),
-        };
-        const { provider } = await post("/api/v1/sso/providers", body, token);
         await signIn(page, server.url, "owner@acme.example");
-        await page.goto(`${server.url}/sso/${provider.id}`);
+        await page.goto(`${server.url}/sso/new/generic-saml`);
+        await page.getByLabel("Name", { exact: true }).fill("Keycloak");
+        await page.getByText("Or by hand").click();
+        await page.getByLabel("Its entity ID").fill("https://idp.acme.example");
+        await page.getByLabel("Its sign-in address").fill("https://idp.acme.example/sso");
+        await page.getByLabel("Its certificate (PEM)").fill(certificate("old.acme.example"));
+        await page.getByRole("button", { name: "Register as inactive" }).click();
+        await page.getByRole("heading", { name: "Keycloak", level: 1 }).waitFor();
         const certificates = page.getByRole("list", { name: "Certificates" });
         const remove = certificates.getByRole("button", { name: /^Remove/ });
         await certificates.getByText("CN=old.acme.example").waitFor();
