@@ -8,7 +8,7 @@ import { api, checked, read, save, send } from "../api/client";
 import { useMay, useOrganization } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
 import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
-import { midnight } from "../ui/day";
+import { DayField, midnight } from "../ui/day";
 import { PersonChoice, PersonName } from "../ui/person-choice";
 
 /** What an entry says beside who and what: no braces and quotes, and nothing of what is empty. */
@@ -127,26 +127,8 @@ function Log({ first }: { first: Chosen }) {
                         onValue={(value) => choose({ person: value })}
                     />
                 )}
-                <label className="row small soft">
-                    From{" "}
-                    <input
-                        type="date"
-                        className="compact"
-                        style={{ width: "auto", minHeight: 32 }}
-                        value={from}
-                        onChange={(event) => choose({ from: event.target.value })}
-                    />
-                </label>
-                <label className="row small soft">
-                    to{" "}
-                    <input
-                        type="date"
-                        className="compact"
-                        style={{ width: "auto", minHeight: 32 }}
-                        value={to}
-                        onChange={(event) => choose({ to: event.target.value })}
-                    />
-                </label>
+                <DayField label="From" day={from} onDay={(day) => choose({ from: day })} />
+                <DayField label="to" day={to} onDay={(day) => choose({ to: day })} />
             </div>
             {log.error ? (
                 <Problem error={log.error} retry={() => log.refetch()} />

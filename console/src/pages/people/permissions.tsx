@@ -7,9 +7,8 @@ import { permissionGroup, useRoles, useWorkspaces } from "../../choices";
 import { useMay, usePlace } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Badge, Button, Card, Filter, SearchBox, When } from "../../ui/basics";
-import { midnight } from "../../ui/day";
+import { DayField, midnight } from "../../ui/day";
 import { Loaded } from "../../ui/loaded";
-import { Until } from "../roles/until";
 
 /** Each permission, with the role that it comes from. */
 export function Permissions({ id }: { id: number }) {
@@ -117,7 +116,7 @@ export function Permissions({ id }: { id: number }) {
                                                         ),
                                                     ]}
                                                 />
-                                                <Until day={until} onDay={setUntil} />
+                                                <DayField label="to the end of" day={until} onDay={setUntil} />
                                                 <Button small type="submit" busy={give.busy} disabled={!role}>
                                                     Assign
                                                 </Button>

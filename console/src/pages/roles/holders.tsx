@@ -7,10 +7,9 @@ import { usePeople, useWorkspaces } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Empty, When } from "../../ui/basics";
-import { midnight } from "../../ui/day";
+import { DayField, midnight } from "../../ui/day";
 import { List } from "../../ui/list";
 import { PersonChoice, personName } from "../../ui/person-choice";
-import { Until } from "./until";
 
 export function Holders({ id }: { id: number }) {
     const may = useMay();
@@ -50,7 +49,7 @@ export function Holders({ id }: { id: number }) {
                 may("role.assign") && (
                     <>
                         <PersonChoice isCompact label="Person" none="Assign to…" value={person} onValue={setPerson} />
-                        <Until day={until} onDay={setUntil} />
+                        <DayField label="to the end of" day={until} onDay={setUntil} />
                         <ActionButton small disabled={!person} action={give} on={undefined}>
                             Assign
                         </ActionButton>

@@ -1,8 +1,0 @@
-// Days, in the time of whoever chooses them.
-
-/** The beginning of a day, or of one that comes later; none for what is no day. */
-export function midnight(day = "", later = 0): string | undefined {
-    const at = new Date(`${day}T00:00`);
-    at.setDate(at.getDate() + later);
-    return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
-}
