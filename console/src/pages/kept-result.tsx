@@ -25,22 +25,20 @@ export function KeptResult({ id }: { id: number }) {
             ),
     });
     return (
-        <section className="card" aria-label="Result">
-            <header>
-                <h2>Result</h2>
-                <DownloadMenu
-                    name={`run ${id}`}
-                    ask={(accept) => send(`/api/v1/queries/${id}/result`, { headers: { accept } })}
-                />
-            </header>
-            <Loaded query={result}>
-                {(data) => (
-                    <>
-                        {data.truncated && <Note>There were more rows than the server hands out.</Note>}
-                        <Grid columns={data.columns} rows={data.items as unknown as Cell[][]} label="Rows" />
-                    </>
-                )}
-            </Loaded>
+        <section className="stack tight" aria-label="Result">
+            {result.data?.truncated && <Note>There were more rows than the server hands out.</Note>}
+            <div className="card">
+                <header>
+                    <h2>Result</h2>
+                    <DownloadMenu
+                        name={`run ${id}`}
+                        ask={(accept) => send(`/api/v1/queries/${id}/result`, { headers: { accept } })}
+                    />
+                </header>
+                <Loaded query={result}>
+                    {(data) => <Grid columns={data.columns} rows={data.items as unknown as Cell[][]} label="Rows" />}
+                </Loaded>
+            </div>
             <Pager
                 name="rows"
                 page={page}

@@ -63,6 +63,7 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                             <input
                                 type="text"
                                 className="compact"
+                                style={{ width: 220 }}
                                 aria-label="Why, for the audit log"
                                 placeholder="Why, for the audit log"
                                 value={reason}
