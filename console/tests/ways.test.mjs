@@ -867,7 +867,15 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
             .filter({ hasText: /Viewer.*until .*2090/ })
             .waitFor();
 
+        // The role tells who gave it.
         const part = (name) => page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name }).click();
+        const person = page.url();
+        await page.getByRole("link", { name: "Roles", exact: true }).click();
+        await page.getByRole("link", { name: "Viewer", exact: true }).click();
+        await part("History");
+        await page.getByRole("row", { name: /^Ada Assigned Whole organization You/ }).waitFor();
+
+        await page.goto(person);
         await part("Sessions");
         await page.getByText("None that the organization trusts.").waitFor();
         await part("Manage");
@@ -1615,6 +1623,22 @@ test("a token is made, named anew and revoked", (context) =>
         await page.getByText("Changed.").waitFor();
         await page.getByRole("button", { name: "Revoke weekly report" }).click();
         await page.getByRole("heading", { name: "No tokens" }).waitFor();
+    }));
+
+test("who may register applications is said in the settings, and kept", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization?tab=security`);
+        const who = page.getByLabel("Who may register applications");
+        await holds(async () => assert.equal(await who.inputValue(), "admins"));
+        await who.selectOption({ label: "Every member" });
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+        await page.reload();
+        await holds(async () => assert.equal(await who.inputValue(), "everyone"));
+        await who.selectOption({ label: "Who may manage them" });
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
     }));
 
 test("several workspaces are tried out, and made", (context) =>

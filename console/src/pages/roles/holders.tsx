@@ -17,7 +17,7 @@ export function Holders({ id }: { id: number }) {
     const workspaces = useWorkspaces();
     const [person, setPerson] = useState("");
     const [until, setUntil] = useState("");
-    const changes = [["holders", id], ["roles"]];
+    const changes = [["holders", id], ["roles"], ["role", String(id), "history"]];
     const give = useAction(
         () =>
             read(
