@@ -1609,6 +1609,17 @@ test("a provider is entered by hand, and its next certificate put beside the one
         await page.getByRole("heading", { name: "Single sign-on", level: 1 }).waitFor();
     }));
 
+test("a picture of one's own stands where one is named, until it is removed", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "viewer@acme.example");
+        await page.goto(`${server.url}/me`);
+        const picture = page.getByRole("button", { name: "Your account" }).locator("img");
+        await page.getByLabel("Another picture").setInputFiles(LOGO);
+        await picture.waitFor();
+        await page.getByRole("button", { name: "Remove the picture" }).click();
+        await picture.waitFor({ state: "detached" });
+    }));
+
 test("a token is made, named anew and revoked", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "developer@acme.example");

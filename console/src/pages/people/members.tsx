@@ -191,7 +191,7 @@ export function People() {
                         sort: "display_name",
                         cell: (person) => (
                             <div className="row" style={{ flexWrap: "nowrap" }}>
-                                <Avatar name={person.display_name || person.email} />
+                                <Avatar name={person.display_name || person.email} picture={person.profile_image_url} />
                                 <div>
                                     <Link className="strong" to="/people/$id" params={{ id: String(person.id) }}>
                                         {person.display_name || person.email}
