@@ -538,7 +538,7 @@ test("what was asked before comes back, and is shared without its rows", (contex
         await page.getByText("Copied a link.").waitFor();
         const link = await page.evaluate(() => navigator.clipboard.readText());
         await visit(context, async (other) => {
-            await signIn(other, server.url, "viewer@acme.example");
+            await signIn(other, server.url, "admin@acme.example");
             await other.goto(link);
             await other
                 .getByRole("region", { name: "How many orders per region?" })
@@ -1611,7 +1611,7 @@ test("a provider is entered by hand, and its next certificate put beside the one
 
 test("a picture of one's own stands where one is named, until it is removed", (context) =>
     visit(context, async (page) => {
-        await signIn(page, server.url, "viewer@acme.example");
+        await signIn(page, server.url, "developer@acme.example");
         await page.goto(`${server.url}/me`);
         const picture = page.getByRole("button", { name: "Your account" }).locator("img");
         await page.getByLabel("Another picture").setInputFiles(LOGO);
@@ -1705,6 +1705,13 @@ test("a session that is ended elsewhere stands at the door", (context) =>
             const theirs = page.getByRole("row", { name: /^Chrome/ }).getByRole("button", { name: "End", exact: true });
             await theirs.click();
             await page.getByText("Ended.").waitFor();
+            await theirs.waitFor({ state: "detached" });
+            await page.getByLabel("Which").selectOption({ label: "Those that have ended too" });
+            await page
+                .getByRole("row", { name: /^Chrome/ })
+                .filter({ hasNotText: "open" })
+                .first()
+                .waitFor();
             await other.getByRole("link", { name: "History" }).click();
             await other.getByRole("heading", { name: "Sign in" }).waitFor();
         });

@@ -1,9 +1,10 @@
 // Where one is signed in, and the devices that are trusted.
 
+import { useState } from "react";
 import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Empty, When } from "../../ui/basics";
+import { Badge, Empty, Filter, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { Devices } from "../people/devices";
 import { MyPage } from "./my-page";
@@ -17,6 +18,7 @@ export function SessionsPage() {
         done: "All others have ended.",
         changes: [["sessions"]],
     });
+    const [which, setWhich] = useState("");
     return (
         <MyPage
             title="Sessions and devices"
@@ -24,15 +26,28 @@ export function SessionsPage() {
         >
             <List
                 name="Sessions"
-                of={["sessions", "own"]}
+                of={["sessions", "own", which]}
                 filters={
-                    <ActionButton small kind="danger" action={all} on={undefined}>
-                        End all others
-                    </ActionButton>
+                    <>
+                        <Filter
+                            label="Which"
+                            value={which}
+                            onValue={setWhich}
+                            options={[
+                                ["", "Open"],
+                                ["all", "Those that have ended too"],
+                            ]}
+                        />
+                        <ActionButton small kind="danger" action={all} on={undefined}>
+                            End all others
+                        </ActionButton>
+                    </>
                 }
                 load={async ({ page, size }) => {
                     const answer = await read(
-                        api.GET("/api/v1/sessions", { params: { query: { page, page_size: size } } }),
+                        api.GET("/api/v1/sessions", {
+                            params: { query: { page, page_size: size, include_revoked: which === "all" || undefined } },
+                        }),
                     );
                     return { items: answer.sessions, total: answer.total_count };
                 }}
@@ -52,10 +67,12 @@ export function SessionsPage() {
                     },
                     { head: "Begun", cell: (each) => <When at={each.created_at} /> },
                     { head: "Last used", cell: (each) => <When at={each.last_activity_at} /> },
+                    which === "all" && { head: "Ended", cell: (each) => <When at={each.revoked_at} never="open" /> },
                     {
                         head: "",
                         cell: (each) =>
-                            !each.is_current && (
+                            !each.is_current &&
+                            !each.revoked_at && (
                                 <ActionButton small kind="danger" action={end} on={each.id}>
                                     End
                                 </ActionButton>
