@@ -1075,6 +1075,24 @@ test("the audit log is filtered by the kind of object, and its address keeps tha
         await shows("data_source");
     }));
 
+test("the audit log tells all that was done to one thing", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit?action=data_source.create`);
+        const log = page.getByRole("region", { name: "Audit log" });
+        const source = (id) => log.getByRole("link", { name: `Data source ${id}`, exact: true }).first();
+        await source(1).waitFor();
+        await source(2).click();
+        await page.waitForURL(/\?kind=data_source&target=2$/);
+        await source(1).waitFor({ state: "detached" });
+        await source(2).waitFor();
+        await page.getByRole("button", { name: "Not only of Data source 2" }).click();
+        await source(1).waitFor();
+        await page.goto(`${server.url}/policies/1`);
+        await page.getByRole("link", { name: "Who changed it" }).click();
+        await log.getByRole("row", { name: /policy\.create/ }).waitFor();
+    }));
+
 test("what the filters of the audit log leave is exported, a line for each", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

@@ -2,7 +2,7 @@
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
-import { Download } from "lucide-react";
+import { Download, X } from "lucide-react";
 import { useDeferredValue, useEffect, useRef, useState } from "react";
 import { api, checked, read, save, send } from "../api/client";
 import { useMay, useOrganization } from "../standing";
@@ -22,7 +22,7 @@ function told(details: unknown): string {
         .join(" · ");
 }
 
-type Chosen = { action?: string; kind?: string; person?: string; from?: string; to?: string };
+type Chosen = { action?: string; kind?: string; target?: string; person?: string; from?: string; to?: string };
 
 export function Audit() {
     // Whoever goes to another address of this page begins with the filters that stand in it. A change of these replaces the
@@ -57,10 +57,12 @@ function Log({ first }: { first: Chosen }) {
         setChosen(next);
         void navigate({ to: "/audit", search: next, replace: true });
     };
-    const { action = "", kind = "", person = "", from = "", to = "" } = chosen;
+    const { action = "", kind = "", target = "", person = "", from = "", to = "" } = chosen;
     const filters = {
         action: useDeferredValue(action.trim()) || undefined,
         target_type: kind || undefined,
+        // It goes with its kind.
+        target: (kind && target) || undefined,
         actor_id: Number(useDeferredValue(person)) || undefined,
         from: midnight(from),
         // It is exclusive.
@@ -112,12 +114,19 @@ function Log({ first }: { first: Chosen }) {
                 <Filter
                     label="Kind of object"
                     value={kind}
-                    onValue={(value) => choose({ kind: value })}
+                    onValue={(value) => choose({ kind: value, target: "" })}
                     options={[
                         ["", "Any kind of object"],
                         ...kinds.map((each) => [each, words(each)] as const).sort(([, a], [, b]) => a.localeCompare(b)),
                     ]}
                 />
+                {kind && target && (
+                    <button type="button" className="chip" onClick={() => choose({ target: "" })}>
+                        <span className="visually-hidden">Not only of </span>
+                        {words(kind)} {target}
+                        <X size={13} aria-hidden />
+                    </button>
+                )}
                 {may("user.read") && (
                     <PersonChoice
                         isCompact
@@ -175,9 +184,19 @@ function Log({ first }: { first: Chosen }) {
                                             {entry.ip && <div className="small soft">{entry.ip}</div>}
                                         </td>
                                         <td className="nowrap" data-label="On">
-                                            {entry.target_type
-                                                ? `${words(entry.target_type)} ${entry.target_id ?? ""}`
-                                                : "—"}
+                                            {!entry.target_type ? (
+                                                "—"
+                                            ) : !entry.target_id ? (
+                                                words(entry.target_type)
+                                            ) : (
+                                                <Link
+                                                    to="/audit"
+                                                    search={{ kind: entry.target_type, target: entry.target_id }}
+                                                    title="All that was done to it"
+                                                >
+                                                    {words(entry.target_type)} {entry.target_id}
+                                                </Link>
+                                            )}
                                         </td>
                                         <td className="small soft" data-label="Details">
                                             <div className="clamp" title={told(entry.details ?? {})}>
