@@ -79,6 +79,10 @@ pub fn measure(binary: &Path, name: &str, database: Option<&str>, report: &mut R
         report.bound(format!("SCIM page of 100, {name}, p99"), many_on_page, "ms", Goal::AtMost(100.0));
     }
 
+    let ordered = provider.page("/scim/v2/Users?sortBy=userName&sortOrder=descending&count=100")?;
+    let what = format!("SCIM page of 100 in the order of userName, {name}, {MANY} users, p99");
+    report.bound(what, ordered, "ms", Goal::AtMost(100.0));
+
     let group = runtime.block_on(provider.large_groups(&database))?;
     let requests: Vec<Vec<u8>> = (0..REQUESTS).map(|i| provider.lookup(i * 7_919 % MANY)).collect();
     let what = format!("the same of somebody in {} of {GROUPS} groups, {name}, p99", GROUPS * GROUP / MANY);

@@ -103,6 +103,15 @@ const asking = (client_id, redirect_uri, scope) => ({
     code_challenge_method: "S256",
 });
 
+/** Where an application of the demo's organization, which is registered for it, sends people to sign in. */
+async function signInOf(name, redirect_uri) {
+    const { token, organization } = await owner();
+    const application = { name, grant_types: ["authorization_code"], redirect_uris: [redirect_uri], scopes: ["read"] };
+    const { client_id } = await post(`/api/v1/organizations/${organization}/oauth-applications`, application, token);
+    const asked = { response_type: "code", ...asking(client_id, redirect_uri, "read") };
+    return `${server.url}/oauth/authorize?${new URLSearchParams(asked)}`;
+}
+
 const PASSWORD = "Correct1horse-battery";
 
 const LOGO = {
@@ -1131,8 +1140,7 @@ test("invite somebody, who accepts", (context) =>
             await guest.goto(await linkTo(server, email, "verify-email"));
             await guest.getByRole("button", { name: "Confirm" }).click();
             await guest.getByText("Address confirmed").waitFor();
-            await guest.goto(invitation);
-            await guest.getByRole("link", { name: "Sign in to accept" }).click();
+            await guest.getByRole("link", { name: "Sign in" }).click();
             await guest.getByLabel("E-mail").fill(email);
             await guest.getByLabel("Password", { exact: true }).fill(PASSWORD);
             await guest.getByRole("button", { name: "Sign in", exact: true }).click();
@@ -1203,18 +1211,7 @@ test("pages at the door wear the colour and the picture of their organization", 
             await guest.getByText("Initech", { exact: true }).waitFor();
 
             // On the way to an application it is that of the application's organization, and of no other.
-            const { token, organization } = await owner();
-            const redirect_uri = "https://wearing.acme.example/callback";
-            const application = {
-                name: "Wearing",
-                grant_types: ["authorization_code"],
-                redirect_uris: [redirect_uri],
-                scopes: ["read"],
-            };
-            const at = `/api/v1/organizations/${organization}/oauth-applications`;
-            const { client_id } = await post(at, application, token);
-            const asked = { response_type: "code", ...asking(client_id, redirect_uri, "read") };
-            await guest.goto(`${server.url}/oauth/authorize?${new URLSearchParams(asked)}`);
+            await guest.goto(await signInOf("Wearing", "https://wearing.acme.example/callback"));
             await guest.getByRole("link", { name: "Use a passkey, single sign-on or another provider" }).click();
             await guest.locator(".brand img.logo").waitFor();
             await wears(button, yellow, black);
@@ -1238,6 +1235,78 @@ test("a proved domain whose record is gone says what to publish again", (context
         await page.getByLabel("People of this domain may join by themselves").waitFor();
         await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
     }));
+
+test("who signs up or has forgotten the password goes on to the application", async (context) => {
+    const [email, callback] = ["hedy@people.example", "https://returning.acme.example/callback"];
+    const application = await signInOf("Returning", callback);
+    const data = { organization_name: "Initech", branding: { accent_color: "#084c91", logo: null } };
+    const looks = (tab) => tab.getByText("Initech", { exact: true }).waitFor();
+    /** As from the application, to a page that looks as its organization's. */
+    const begin = async (page) => {
+        await page
+            .context()
+            .route("**/api/v1/oauth/branding?*", (route) =>
+                route.fulfill({ json: { success: true, data, message: "" } }),
+            );
+        await page.goto(application);
+        await page.getByRole("link", { name: "Use a passkey, single sign-on or another provider" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await looks(page);
+    };
+    const open = async (page, link) => {
+        const tab = await page.context().newPage();
+        tab.setDefaultTimeout(PATIENCE);
+        await tab.goto(link);
+        await looks(tab);
+        return tab;
+    };
+    const goOn = async (tab, password) => {
+        await tab.getByRole("link", { name: "Sign in" }).click();
+        await tab.getByRole("heading", { name: "Sign in" }).waitFor();
+        await looks(tab);
+        await tab.getByLabel("E-mail").fill(email);
+        await tab.getByLabel("Password", { exact: true }).fill(password);
+        // There is no page; and the application is told that she is no member of its organization.
+        const back = tab.waitForRequest((request) => request.url().startsWith(`${callback}?`));
+        await tab.getByRole("button", { name: "Sign in", exact: true }).click();
+        assert.equal(new URL((await back).url()).searchParams.get("error"), "access_denied");
+    };
+
+    await visit(context, async (page) => {
+        await begin(page);
+        await page.getByRole("link", { name: "Sign up" }).click();
+        await page.getByRole("heading", { name: "Sign up" }).waitFor();
+        await looks(page);
+        await page.getByLabel("E-mail").fill(email);
+        await page.getByLabel("Password").fill(PASSWORD);
+        await page.getByRole("button", { name: "Sign up" }).click();
+        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+        await looks(page);
+        const tab = await open(page, await linkTo(server, email, "verify-email"));
+        await tab.getByRole("button", { name: "Confirm" }).click();
+        await tab.getByText("Address confirmed").waitFor();
+        await goOn(tab, PASSWORD);
+    });
+    await visit(context, async (page) => {
+        await begin(page);
+        await page.getByRole("link", { name: "Forgot it?" }).click();
+        await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
+        await looks(page);
+        // There and back.
+        await page.getByRole("link", { name: "Back to sign-in" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await looks(page);
+        await page.getByRole("link", { name: "Forgot it?" }).click();
+        await page.getByLabel("E-mail").fill(email);
+        await page.getByRole("button", { name: "Send the link" }).click();
+        await page.getByText("the mail is on its way").waitFor();
+        const tab = await open(page, await linkTo(server, email, "reset-password"));
+        await tab.getByLabel("New password").fill(`${PASSWORD}-anew`);
+        await tab.getByRole("button", { name: "Set password" }).click();
+        await tab.getByText("Password set").waitFor();
+        await goOn(tab, `${PASSWORD}-anew`);
+    });
+});
 
 test("an application is registered, let in, disconnected, suspended and deleted", (context) =>
     visit(context, async (page) => {
@@ -1735,6 +1804,9 @@ test("a session that is ended elsewhere stands at the door", (context) =>
         });
     }));
 
+/** For tests that sign in at another provider, which has to be there. */
+const WITH_PROVIDER = { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" };
+
 /** Signs in on the page of the foreign provider, which then asks what it may tell. */
 async function enter(page, login) {
     await page.locator('input[name="login"]').fill(login);
@@ -1742,73 +1814,58 @@ async function enter(page, login) {
     await page.getByRole("button", { name: "Sign-in" }).click();
 }
 
-test(
-    "sign in through another provider",
-    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
-    (context) =>
-        visit(context, async (page) => {
-            await page.goto(`${server.url}/sign-in`);
-            await page.getByRole("button", { name: "Continue with Corp" }).click();
-            await enter(page, "linus");
-            await page.getByRole("button", { name: "Continue" }).click();
-            await page.getByRole("heading", { name: "First steps" }).waitFor();
-        }),
+test("sign in through another provider", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByRole("button", { name: "Continue with Corp" }).click();
+        await enter(page, "linus");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("heading", { name: "First steps" }).waitFor();
+    }),
 );
 
-test(
-    "an account at another provider is connected, and disconnected",
-    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
-    (context) =>
-        visit(context, async (page) => {
-            await signIn(page, server.url, "admin@acme.example");
-            await page.goto(`${server.url}/me`);
-            await page.getByRole("button", { name: "Connect Corp", exact: true }).click();
-            await enter(page, "margaret");
-            await page.getByRole("button", { name: "Continue" }).click();
-            await page.getByRole("button", { name: "Disconnect Corp" }).click();
-            await page.getByRole("button", { name: "Connect Corp", exact: true }).waitFor();
-        }),
+test("an account at another provider is connected, and disconnected", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/me`);
+        await page.getByRole("button", { name: "Connect Corp", exact: true }).click();
+        await enter(page, "margaret");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("button", { name: "Disconnect Corp" }).click();
+        await page.getByRole("button", { name: "Connect Corp", exact: true }).waitFor();
+    }),
 );
 
-test(
-    "whoever has a provider alone proves anew there who they are, and loses nothing",
-    { skip: !existsSync(`${modules}/node_modules`) && "oidc-provider is not installed" },
-    (context) =>
-        visit(context, async (page) => {
-            await page.goto(`${server.url}/sign-in`);
-            await page.getByRole("button", { name: "Continue with Corp" }).click();
-            await enter(page, "emmy");
-            await page.getByRole("button", { name: "Continue" }).click();
-            await page.getByRole("heading", { name: "First steps" }).waitFor();
+test("whoever has a provider alone proves anew there who they are, and loses nothing", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByRole("button", { name: "Continue with Corp" }).click();
+        await enter(page, "emmy");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("heading", { name: "First steps" }).waitFor();
 
-            await page.goto(`${server.url}/me/tokens`);
-            // The first time as the server answers ten minutes after the last proof.
-            let asked = false;
-            await page.route("**/api/v1/auth/tokens", (route) => {
-                if (asked || route.request().method() !== "POST") return route.continue();
-                asked = true;
-                const message = "Prove that it is you.";
-                const error = { code: "REAUTHENTICATION_REQUIRED", message, request_id: "r1" };
-                return route.fulfill({ status: 403, json: { success: false, error } });
-            });
-            await page.getByRole("button", { name: "New token" }).click();
-            await page.getByRole("dialog", { name: "New token" }).getByLabel("Name", { exact: true }).fill("kept");
-            await page.getByRole("button", { name: "Create token" }).click();
-            const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
-            const opened = page.context().waitForEvent("page");
-            await dialog.getByRole("button", { name: "Continue with Corp" }).click();
-            // There is no password to ask for.
-            assert.equal(await dialog.getByLabel(/^Password of/).count(), 0);
-            const provider = await opened;
-            // The provider knows them still, and asks all the same.
-            await enter(provider, "emmy");
-            // It may ask once more what it may tell; else the window is gone by itself.
-            void provider
-                .getByRole("button", { name: "Continue" })
-                .click()
-                .catch(() => {});
-            await page.getByText("Your token kept. It is shown this once.").waitFor();
-        }),
+        await page.goto(`${server.url}/me/tokens`);
+        await page.getByRole("button", { name: "New token" }).click();
+        const made = page.getByRole("dialog", { name: "New token" });
+        await made.getByLabel("Name", { exact: true }).fill("kept");
+        // Which takes a proof: that the provider knew them is none.
+        await made.getByLabel(/^Everything/).check();
+        await page.getByRole("button", { name: "Create token" }).click();
+        const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
+        const opened = page.context().waitForEvent("page");
+        await dialog.getByRole("button", { name: "Continue with Corp" }).click();
+        // There is no password to ask for.
+        assert.equal(await dialog.getByLabel(/^Password of/).count(), 0);
+        const provider = await opened;
+        // The provider knows them still, and asks all the same.
+        await enter(provider, "emmy");
+        // It may ask once more what it may tell; else the window is gone by itself.
+        void provider
+            .getByRole("button", { name: "Continue" })
+            .click()
+            .catch(() => {});
+        await page.getByText("Your token kept. It is shown this once.").waitFor();
+    }),
 );
 
 test("the first way by keyboard alone", (context) =>

@@ -12,6 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::future::BoxFuture;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
 use url::Url;
@@ -39,6 +40,8 @@ pub struct Says {
     pub answer: Value,
     /// The codes that were brought to its token endpoint.
     pub codes: Vec<String>,
+    /// What happens, once, while the server waits for an answer.
+    pub meanwhile: Option<BoxFuture<'static, ()>>,
 }
 
 /// How its tokens are signed.
@@ -70,6 +73,7 @@ impl Crooked {
             user_info: json!({}),
             answer: json!({}),
             codes: Vec::new(),
+            meanwhile: None,
         };
         let says = Arc::new(Mutex::new(says));
         let router = Router::new()
@@ -123,7 +127,16 @@ fn read(says: &Mutex<Says>) -> MutexGuard<'_, Says> {
     says.lock().unwrap()
 }
 
+/// Lets happen what happens meanwhile.
+async fn wait(says: &Mutex<Says>) {
+    let meanwhile = read(says).meanwhile.take();
+    if let Some(meanwhile) = meanwhile {
+        meanwhile.await;
+    }
+}
+
 async fn document(State(says): Api) -> Json<Value> {
+    wait(&says).await;
     let says = read(&says);
     let at = |path: &str| format!("{}/{path}", says.issuer);
     let mut document = json!({"issuer": says.issuer, "authorization_endpoint": at("authorize"),
@@ -144,6 +157,7 @@ async fn user_info(State(says): Api) -> Json<Value> {
 }
 
 async fn token(State(says): Api, Form(form): Form<BTreeMap<String, String>>) -> Result<Json<Value>, StatusCode> {
+    wait(&says).await;
     let mut says = read(&says);
     let code = form.get("code").cloned().ok_or(StatusCode::BAD_REQUEST)?;
     says.codes.push(code.clone());

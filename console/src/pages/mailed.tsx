@@ -10,7 +10,7 @@ import { ActionButton, ActionForm, useAction } from "../ui/action";
 import { Facts, Note, PasswordField, Problem, Skeleton, When } from "../ui/basics";
 import { bring } from "../ui/at-provider";
 import { tellError } from "../ui/tell";
-import { CONNECTING, destination, useArrival } from "./door/arrival";
+import { CONNECTING, destination, doorTo, mailed, useArrival, useMailed } from "./door/arrival";
 import { Door } from "./door/frame";
 import { requestOf } from "./door/look";
 
@@ -23,10 +23,12 @@ function useTaken(name: string): string {
 
 export function VerifyEmail() {
     const token = useTaken("token");
+    const to = useMailed();
     const [done, setDone] = useState(false);
     const verify = useAction(
         async () => {
             await read(api.POST("/api/v1/auth/verify-email", { body: { token } }));
+            mailed.forget();
             setDone(true);
         },
         { inline: true },
@@ -36,10 +38,11 @@ export function VerifyEmail() {
         <Door
             title={done ? "Address confirmed" : "Confirm your address"}
             lead={done ? "You can sign in now." : "One click, so that no mail scanner does it for you."}
+            onTheWayTo={requestOf(to)}
         >
             {verify.error !== undefined && <Problem error={verify.error} />}
             {done ? (
-                <a className="button primary wide" href="/sign-in">
+                <a className="button primary wide" href={doorTo("/sign-in", to)}>
                     Sign in
                 </a>
             ) : (
@@ -63,11 +66,13 @@ function Incomplete() {
 
 export function ResetPassword() {
     const token = useTaken("token");
+    const to = useMailed();
     const [password, setPassword] = useState("");
     const [done, setDone] = useState(false);
     const reset = useAction(
         async () => {
             await read(api.POST("/api/v1/auth/reset-password", { body: { token, new_password: password } }));
+            mailed.forget();
             setDone(true);
         },
         { inline: true },
@@ -75,14 +80,14 @@ export function ResetPassword() {
     if (!token) return <Incomplete />;
     if (done)
         return (
-            <Door title="Password set" lead="All other sessions have ended.">
-                <a className="button primary wide" href="/sign-in">
+            <Door title="Password set" lead="All other sessions have ended." onTheWayTo={requestOf(to)}>
+                <a className="button primary wide" href={doorTo("/sign-in", to)}>
                     Sign in
                 </a>
             </Door>
         );
     return (
-        <Door title="Choose a new password">
+        <Door title="Choose a new password" onTheWayTo={requestOf(to)}>
             <ActionForm action={reset} submit="Set password" isWide>
                 <PasswordField
                     label="New password"
@@ -140,7 +145,7 @@ export function Invitation() {
                 <Skeleton />
             </Door>
         );
-    const back = encodeURIComponent(`/invitation?token=${token}`);
+    const back = `/invitation?token=${token}`;
     return (
         <Door
             title={`Join ${invitation.organization.name}`}
@@ -163,10 +168,10 @@ export function Invitation() {
             )}
             {signedIn === false && (
                 <>
-                    <a className="button primary wide" href={`/sign-in?to=${back}`}>
+                    <a className="button primary wide" href={doorTo("/sign-in", back)}>
                         Sign in to accept
                     </a>
-                    <a className="button wide" href="/sign-up">
+                    <a className="button wide" href={doorTo("/sign-up", back)}>
                         Sign up first
                     </a>
                 </>
@@ -180,7 +185,7 @@ export function SignedIn() {
     const arrive = useArrival();
     const navigate = useNavigate();
     const [error, setError] = useState<unknown>();
-    const [onTheWayTo] = useState(() => requestOf(destination.peek()));
+    const [to] = useState(destination.peek);
     useEffect(() => {
         const answer = new URLSearchParams(location.search);
         history.replaceState(history.state, "", location.pathname);
@@ -190,7 +195,7 @@ export function SignedIn() {
         const provider = sessionStorage.getItem(CONNECTING);
         sessionStorage.removeItem(CONNECTING);
         const finish = async () => {
-            const to = destination.take();
+            destination.keep(undefined);
             if (provider && refused) {
                 tellError(new Error("The account was not connected."));
                 return void navigate({ to: "/me" });
@@ -205,6 +210,8 @@ export function SignedIn() {
                 );
                 return void navigate({ to: "/me" });
             }
+            // A new account of an address that the provider has not verified: a mail is on its way.
+            if (refused === "EMAIL_NOT_VERIFIED") mailed.keep(to);
             if (refused) return void navigate({ to: "/sign-in", search: { error: refused, to } });
             if (handover)
                 return arrive(
@@ -215,18 +222,18 @@ export function SignedIn() {
                 );
             const redirect_uri = sessionStorage.getItem("sso");
             sessionStorage.removeItem("sso");
-            if (!code || !redirect_uri) return void navigate({ to: "/sign-in", search: {} });
+            if (!code || !redirect_uri) return void navigate({ to: "/sign-in", search: { to } });
             arrive((await read(api.POST("/api/v1/sso/token", { body: { code, redirect_uri } }))) as never, to);
         };
         finish().catch(setError);
         // A code is good once, so this runs once.
     }, []);
     return (
-        <Door title="Signing you in" onTheWayTo={onTheWayTo}>
+        <Door title="Signing you in" onTheWayTo={requestOf(to)}>
             {error ? (
                 <>
                     <Problem error={error} />
-                    <a className="button wide" href="/sign-in">
+                    <a className="button wide" href={doorTo("/sign-in", to)}>
                         Back
                     </a>
                 </>

@@ -12,7 +12,8 @@ const CHANNEL = "proved at a provider";
 /** The page that it comes back to: below the one that every provider comes back to, so the server knows it. */
 const BACK = "/signed-in/anew";
 
-const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join("");
+const random = () =>
+    Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** Leads a window to the address that is looked up for this way back and this state; what it brings, unless that is given up. */
 export async function atProvider(

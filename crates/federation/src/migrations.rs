@@ -12,6 +12,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     all.push(Box::new(crate::abac::migrations::Policies));
     all.push(Box::new(crate::enforcement::migrations::Notices));
     all.push(Box::new(crate::sign_in::migrations::SessionEnds));
+    all.push(Box::new(crate::sign_in::migrations::AskedAt));
     all
 }
 

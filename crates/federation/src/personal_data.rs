@@ -70,7 +70,8 @@ pub fn records() -> Vec<Box<dyn Records>> {
             of: |subject| Some(subject.shared(login::Column::UserId, login::Column::OrganizationId)),
             shown: |row| {
                 json!({"id": row.id, "organization_id": row.organization_id, "provider_id": row.provider_id,
-                    "subject": row.subject, "second_factor": row.second_factor, "created_at": row.created_at})
+                    "subject": row.subject, "second_factor": row.second_factor, "created_at": row.created_at,
+                    "authenticated_at": row.authenticated_at})
             },
         }),
         // Index: sso_notices(user_id, organization_id).

@@ -2,7 +2,8 @@
 //! that is not older than ten minutes, and they have neither a password nor a passkey here.
 //!
 //! A provider that still knows its person sends them back without a question, which proves nothing. So it is asked not to, and
-//! held to what it says of when it asked (`auth_time`, SAML's `AuthnInstant`); one that says nothing has not.
+//! held to what it says of when it asked (`auth_time`, SAML's `AuthnInstant`); one that says nothing has not. Nor is any other
+//! sign-in through it a fresher proof than it says ([`Given`](crate::session::Given)).
 
 use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::UserId;

@@ -22,11 +22,12 @@ use rivergen_kernel::{
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord},
+    db::page_by,
     errors,
     http::{Envelope, Json, Path, Query, Reply, RequestOrigin, SignedIn, SkipLimit},
 };
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, QuerySelect, entity::prelude::*,
+    ActiveModelTrait, ActiveValue::Set, ConnectionTrait, IntoActiveModel, QueryOrder, entity::prelude::*,
     sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
@@ -405,7 +406,10 @@ pub async fn list_devices(
     let now = platform.clock.now();
     let trusted = trusted.filter(Column::TrustedUntil.gt(now)).filter(Column::ActivatedAt.gt(now - trusted_for));
     let db = platform.db.read();
-    let rows = trusted.clone().order_by_desc(Column::Id).offset(slice.skip()).limit(slice.limit()).all(db).await?;
+    // Indexes: trusted_devices(organization_id, id, activated_at, trusted_until), trusted_devices(user_id,
+    // activated_at).
+    let newest = trusted.clone().order_by_desc(Column::Id);
+    let rows = page_by(newest, Column::Id.into_expr(), slice.skip(), slice.limit()).all(db).await?;
     let total_count = sea_orm::PaginatorTrait::count(trusted, db).await?;
     let devices = rows.into_iter().map(|row| TrustedDevice::new(row, trusted_for)).collect();
     Ok(Reply::ok(Devices { devices, total_count }, "Trusted devices retrieved successfully"))

@@ -29,7 +29,7 @@ use crate::{
     one_time_token::{self, Purpose},
     password::Verdict,
     pending_login::{self, FirstStep},
-    session::{self, Proof},
+    session::{self, Given, Proof},
     user::{self, User},
 };
 
@@ -205,6 +205,7 @@ pub async fn login(
             _ => identity.settings.session_lifetime,
         },
         federated_by: None,
+        given: Given::Now,
     };
     let way = Way::find(&identity, &user, &step, &headers).await?.asking_second_factor(request.ask_second_factor);
     let tx = platform.db.begin().await?;
@@ -378,8 +379,9 @@ pub async fn enter(
     if let Some(device) = &way.trusted_device {
         device.touch(tx, now).await?;
     }
-    let proof = Proof { amr: step.amr.to_owned(), trusted_device, federated_by: step.federated_by };
-    let (_, tokens) = open_session(identity, tx, user, &proof, way.place, step.session_lifetime, origin).await?;
+    let FirstStep { amr, federated_by, given, session_lifetime, .. } = step;
+    let proof = Proof { amr: amr.to_owned(), trusted_device, federated_by, given };
+    let (_, tokens) = open_session(identity, tx, user, &proof, way.place, session_lifetime, origin).await?;
     Ok(Entrance::Open(tokens))
 }
 

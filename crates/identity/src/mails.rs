@@ -154,7 +154,10 @@ pub async fn send_password_changed(
     origin: &RequestOrigin,
 ) -> Result<()> {
     let template = greeting(user, "Your password was changed")
-        .paragraph(format!("your password was changed from {}. Every session has ended.", from_where(origin)))
+        .paragraph(format!(
+            "your password was changed from {}. Every session has ended, and so has what you let applications do.",
+            from_where(origin)
+        ))
         .footer("If it was not you, ask for a new password at once and tell your administrator.");
     send(identity, tx, user, "identity.password_changed", template).await
 }

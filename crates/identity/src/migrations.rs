@@ -3,7 +3,14 @@
 use sea_orm_migration::{prelude::*, schema::*};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Proofs), Box::new(SignIns), Box::new(Federated), Box::new(FederatedUntil)]
+    vec![
+        Box::new(Accounts),
+        Box::new(Proofs),
+        Box::new(SignIns),
+        Box::new(Federated),
+        Box::new(FederatedUntil),
+        Box::new(OrganizationLists),
+    ]
 }
 
 struct Accounts;
@@ -489,6 +496,41 @@ impl MigrationTrait for FederatedUntil {
             m.alter_table(Table::alter().table(table).add_column(until).to_owned()).await?;
         }
         Ok(())
+    }
+}
+
+/// The devices and tokens of an organization, listed and counted without a look at those that are not shown.
+struct OrganizationLists;
+
+impl MigrationName for OrganizationLists {
+    fn name(&self) -> &str {
+        "m0127_identity_organization_lists"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OrganizationLists {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for (table, name, columns) in [
+            (
+                "trusted_devices",
+                "trusted_devices_organization",
+                ["organization_id", "id", "activated_at", "trusted_until"].as_slice(),
+            ),
+            (
+                "personal_access_tokens",
+                "personal_access_tokens_organization",
+                ["organization_id", "id", "revoked_at", "expires_at", "created_at"].as_slice(),
+            ),
+        ] {
+            m.get_connection().execute_unprepared(&format!("DROP INDEX {name}")).await?;
+            m.create_index(index(table, name, columns)).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }
 

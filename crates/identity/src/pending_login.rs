@@ -13,7 +13,10 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use crate::{mfa, session::Federated};
+use crate::{
+    mfa,
+    session::{Federated, Given},
+};
 
 const LIFETIME: Duration = Duration::minutes(10);
 
@@ -58,6 +61,8 @@ pub struct FirstStep {
     pub session_lifetime: Duration,
     /// The identity provider's sign-in that was the first proof.
     pub federated_by: Option<Federated>,
+    /// When the first proof was given. A second factor that is given here is one of its own.
+    pub given: Given,
 }
 
 /// Keeps a login whose first proof was right.

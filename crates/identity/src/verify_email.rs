@@ -22,6 +22,7 @@ use crate::{
     mails,
     one_time_token::{self, Purpose},
     pending_login::FirstStep,
+    session::Given,
     user::{User, address},
 };
 
@@ -95,8 +96,10 @@ pub async fn verify_email(
         workspace_id: None,
         session_lifetime: identity.settings.session_lifetime,
         federated_by: None,
+        given: Given::Now,
     };
     let way = Way::find(&identity, &user, &step, &headers).await?;
+    let is_single_sign_on_alone = identity.directory.security(user.id()).await?.is_single_sign_on_alone(now);
     let tx = platform.db.begin().await?;
     let welcoming = identity.directory.welcoming(&tx, &address.email).await?;
     token.spend(&tx, now).await?;
@@ -104,8 +107,8 @@ pub async fn verify_email(
     row.verified_at = Set(Some(now));
     let address = row.update(tx.conn()).await?;
     tx.publish(Event::UserChanged(user.id())).await?;
-    // A further address of somebody who has an account opens no session.
-    let entrance = match address.is_primary {
+    // A further address of somebody who has an account opens no session; nor does any where only an identity provider may.
+    let entrance = match address.is_primary && !is_single_sign_on_alone {
         true => Some(login::enter(&identity, &tx, &user, step, way, &origin).await?),
         false => None,
     };

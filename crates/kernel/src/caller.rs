@@ -28,7 +28,7 @@ pub struct Caller {
     pub credential: Credential,
     pub email: Arc<str>,
     pub email_verified: bool,
-    /// When the person last gave a proof (password or factor).
+    /// When the person last gave a proof (password or factor); the beginning of time where nobody knows.
     pub authenticated_at: DateTime<Utc>,
     /// `None` for a person who belongs to no organization any more.
     pub membership: Option<Arc<Membership>>,

@@ -106,7 +106,7 @@ catalogue! {
     SsoRequired "SSO_REQUIRED" 403 "Your organization requires single sign-on: sign in through its identity provider.";
     SsoUserNotAllowed "SSO_USER_NOT_ALLOWED" 403 "You may not come in this way; ask an administrator of your organization.";
     AnotherPerson "ANOTHER_PERSON" 403 "Somebody else signed in at the provider than who is signed in here.";
-    NotAskedAnew "NOT_ASKED_ANEW" 403 "The provider does not say that it has just asked who you are; sign out here and in again.";
+    NotAskedAnew "NOT_ASKED_ANEW" 403 "The provider does not say that it has just asked who you are; prove it in another way.";
     PlanLimitReached "PLAN_LIMIT_REACHED" 403 "The plan of the organization does not allow more.";
     EmailMismatch "EMAIL_MISMATCH" 403 "The invitation is for another address, or yours is not verified.";
     OrganizationAccessDenied "organization_access_denied" 403 "You are not a member of that organization.";

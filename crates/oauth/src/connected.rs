@@ -11,7 +11,9 @@ use rivergen_platform::{
     http::{Envelope, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_tenancy::organization;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{
+    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, sea_query::UnionType,
+};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -75,14 +77,11 @@ pub async fn list(
     let agreed = consent::Entity::find().filter(consent::Column::UserId.eq(caller.user_id));
     // An administrator may have agreed for everybody: then there are grants without a consent.
     let granted = grant::Entity::find().filter(grant::usable(caller.user_id, now));
-    let (by_consent, by_grant) = (
-        agreed.clone().select_only().column(consent::Column::ApplicationId).into_query(),
-        granted.clone().select_only().column(grant::Column::ApplicationId).into_query(),
-    );
-    let either = Condition::any()
-        .add(application::Column::Id.in_subquery(by_consent))
-        .add(application::Column::Id.in_subquery(by_grant));
-    let wanted = application::Entity::find().filter(either);
+    // As one list of ids: PostgreSQL would ask of every application that there is whether one or the other has it.
+    let mut either = agreed.clone().select_only().column(consent::Column::ApplicationId).into_query();
+    let by_grant = granted.clone().select_only().column(grant::Column::ApplicationId).into_query();
+    either.union(UnionType::Distinct, by_grant);
+    let wanted = application::Entity::find().filter(application::Column::Id.in_subquery(either));
     let total = wanted.clone().count(db).await?;
     let newest = wanted.order_by_desc(application::Column::Id).offset(page.offset()).limit(page.limit());
     let applications = newest.all(db).await?;

@@ -404,6 +404,14 @@ pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<
     Ok(u64::try_from(counted).unwrap_or_default())
 }
 
+/// A page of a list that is in order, by what tells its rows apart: the page is chosen among the entries of an index
+/// that has this beside the condition and the order, and then read, so that no row is read that is passed over.
+pub fn page_by<E: EntityTrait>(list: Select<E>, key: Expr, skip: u64, limit: u64) -> Select<E> {
+    use sea_orm::{QuerySelect, sea_query::ExprTrait};
+    let chosen = list.clone().select_only().expr(key.clone()).offset(skip).limit(limit);
+    list.filter(key.in_subquery(chosen.into_query()))
+}
+
 /// Whether an insert or update failed because a unique index said no; anything else stays an error.
 pub fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
@@ -412,6 +420,19 @@ pub fn is_unique_violation(error: &DbErr) -> bool {
 /// Whether a write failed because a row that it refers to is not there, or not any more.
 pub fn is_foreign_key_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
+}
+
+/// The same of what an operation came to. It may be tried again: what it refers to was removed at this moment, or
+/// elsewhere, and this node has not heard of it yet.
+pub fn refers_to_what_is_gone(error: &Error) -> bool {
+    let source = error.source.as_ref().and_then(|source| source.downcast_ref::<DbErr>());
+    source.is_some_and(is_foreign_key_violation)
+}
+
+/// For `map_err` of an insert: that what it refers to was removed at this moment is answered so.
+pub fn gone_is(answer: impl Into<Error>) -> impl FnOnce(DbErr) -> Error {
+    let answer = answer.into();
+    move |error| if is_foreign_key_violation(&error) { answer } else { error.into() }
 }
 
 /// For `map_err` of an insert or update: what is there already, or came at the same time, is answered so.

@@ -1,17 +1,21 @@
 // The way back in.
 
+import { useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { ActionForm, useAction } from "../../ui/action";
 import { Note, TextField } from "../../ui/basics";
+import { doorTo, mailed } from "./arrival";
 import { Door } from "./frame";
 
 export function ForgotPassword() {
+    const { to } = useSearch({ strict: false }) as { to?: string };
     const [email, setEmail] = useState("");
     const [sent, setSent] = useState(false);
     const ask = useAction(
         async () => {
             await read(api.POST("/api/v1/auth/forgot-password", { body: { email } }));
+            mailed.keep(to);
             setSent(true);
         },
         { inline: true },
@@ -20,7 +24,7 @@ export function ForgotPassword() {
         <Door
             title="Forgot your password?"
             lead="We mail you a link to set a new one."
-            foot={<a href="/sign-in">Back to sign-in</a>}
+            foot={<a href={doorTo("/sign-in", to)}>Back to sign-in</a>}
         >
             {sent ? (
                 <Note tone="good">If there is an account with this address, the mail is on its way.</Note>

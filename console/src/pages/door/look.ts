@@ -11,6 +11,7 @@ const KEPT = "organization";
 
 /** Has this tab's next pages look as that organization's: of somebody whom its provider signs in. */
 export const keepLook = (domain: string) => sessionStorage.setItem(KEPT, domain);
+export const keptLook = () => sessionStorage.getItem(KEPT) ?? undefined;
 
 /** The request of an application, where the sign-in leads to it and nowhere else. */
 export function requestOf(to: string | undefined): string | undefined {
@@ -26,7 +27,7 @@ export function useLook(onTheWayTo?: string) {
     useEffect(() => {
         if (organization !== undefined) keepLook(organization);
     }, [organization]);
-    const domain = organization ?? sessionStorage.getItem(KEPT) ?? "";
+    const domain = organization ?? keptLook() ?? "";
     const found = useQuery({
         queryKey: ["look", request === undefined ? { domain } : { request }],
         enabled: request !== undefined || domain !== "",

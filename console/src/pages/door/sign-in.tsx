@@ -10,7 +10,7 @@ import { deviceFingerprint } from "../../device";
 import { withPasskey } from "../../passkey";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Button, Check, PasswordField, Problem, TextField } from "../../ui/basics";
-import { destination, useArrival } from "./arrival";
+import { destination, useArrival, useDoor } from "./arrival";
 import { Door } from "./frame";
 import { keepLook } from "./look";
 import { SecondFactor, TrustDevice } from "./second-factor";
@@ -24,6 +24,7 @@ type Step =
 
 export function SignIn() {
     const arrive = useArrival();
+    const door = useDoor();
     const [step, setStep] = useState<Step>({ at: "first" });
     const [email, setEmail] = useState("");
     const [password, setPassword] = useState("");
@@ -129,7 +130,7 @@ export function SignIn() {
             title="Sign in"
             foot={
                 <>
-                    No account? <a href="/sign-up">Sign up</a>
+                    No account? <a href={door("/sign-up")}>Sign up</a>
                 </>
             }
         >
@@ -164,7 +165,7 @@ export function SignIn() {
                     hint={
                         <span className="row apart">
                             <span>Empty for single sign-on</span>
-                            <a href="/forgot-password">Forgot it?</a>
+                            <a href={door("/forgot-password")}>Forgot it?</a>
                         </span>
                     }
                 />
@@ -225,5 +226,6 @@ const refusals: Record<string, string> = {
     SSO_USER_NOT_ALLOWED:
         "Your identity provider knows you, but this organization does not let you in. Ask its administrator.",
     USER_DISABLED: "This account is disabled.",
+    EMAIL_NOT_VERIFIED: "Confirm your address first: follow the link that we have mailed you. Then sign in.",
     SESSION_EXPIRED: "The sign-in took too long. Try again.",
 };

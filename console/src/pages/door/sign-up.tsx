@@ -1,12 +1,15 @@
 // An account of one's own, and the mail that confirms its address.
 
-import { useState } from "react";
+import { useSearch } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
 import { api, read } from "../../api/client";
 import { ActionForm, useAction } from "../../ui/action";
 import { Button, Check, PasswordField, Problem, TextField } from "../../ui/basics";
+import { doorTo, mailed, useDoor } from "./arrival";
 import { Door } from "./frame";
 
 export function SignUp() {
+    const door = useDoor();
     const [email, setEmail] = useState("");
     const [name, setName] = useState("");
     const [password, setPassword] = useState("");
@@ -33,7 +36,7 @@ export function SignUp() {
             lead="An account, and an organization of your own to begin with."
             foot={
                 <>
-                    Already here? <a href="/sign-in">Sign in</a>
+                    Already here? <a href={door("/sign-in")}>Sign in</a>
                 </>
             }
         >
@@ -78,6 +81,8 @@ export function SignUp() {
 }
 
 export function CheckMail({ email, token, onBack }: { email: string; token: string; onBack?: () => void }) {
+    const { to } = useSearch({ strict: false }) as { to?: string };
+    useEffect(() => mailed.keep(to), [to]);
     const again = useAction(
         () => read(api.POST("/api/v1/auth/resend-verification", { body: { temporary_token: token } })),
         { done: "Sent again.", inline: true },
@@ -100,7 +105,7 @@ export function CheckMail({ email, token, onBack }: { email: string; token: stri
                     Back
                 </Button>
             ) : (
-                <a className="button quiet" href="/sign-in">
+                <a className="button quiet" href={doorTo("/sign-in", to)}>
                     Back to sign-in
                 </a>
             )}

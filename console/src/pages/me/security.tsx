@@ -27,7 +27,7 @@ export function Security() {
         () =>
             read(api.POST("/api/v1/auth/change-password", { body: { current_password: current, new_password: next } })),
         {
-            done: "Password changed; other sessions have ended.",
+            done: "Password changed. Sign in with it, here and on every device.",
             inline: true,
             onDone: () => {
                 setCurrent("");

@@ -29,7 +29,7 @@ use rivergen_platform::{
     vault::Sealed,
 };
 use rivergen_tenancy::organization;
-use sea_orm::{ConnectionTrait, JoinType, QuerySelect, entity::prelude::*};
+use sea_orm::{ConnectionTrait, JoinType, QuerySelect, Select, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -179,12 +179,17 @@ pub async fn lives(db: &impl ConnectionTrait, provider: &Model) -> Result<bool> 
 /// The provider, where people may sign in through it: it is active, and its organization lives. For who is not signed in
 /// and so has no organization yet.
 pub async fn active(db: &impl ConnectionTrait, id: SsoProviderId) -> Result<Option<Model>> {
+    Ok(active_among([id]).one(db).await?)
+}
+
+/// Those of them that are.
+pub fn active_among(ids: impl IntoIterator<Item = SsoProviderId>) -> Select<Entity> {
     let of = Entity::belongs_to(organization::Entity).from(Column::OrganizationId).to(organization::Column::Id);
-    let found = Entity::find_by_id(id)
+    Entity::find()
         .join(JoinType::InnerJoin, of.into())
+        .filter(Column::Id.is_in(ids))
         .filter(Column::Status.eq(Status::Active))
-        .filter(organization::Column::DeletedAt.is_null());
-    Ok(found.one(db).await?)
+        .filter(organization::Column::DeletedAt.is_null())
 }
 
 /// `SSO_ENFORCED` where the organization requires single sign-on and this is the last provider through which it can be had: one

@@ -8,11 +8,12 @@ use rivergen_kernel::{ErrorCode, Page, Permission, Result, SsoProviderId, UserId
 use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
+    db::page_by,
     errors,
     http::{Envelope, NoContent, PageQuery, Path, Query, Reply, RequestOrigin, SignedIn},
 };
 use rivergen_tenancy::organization;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -78,7 +79,8 @@ pub async fn list_identities(
     // Index: sso_identities(provider_id, subject), unique.
     let linked = Entity::find().filter(Column::ProviderId.eq(provider.id));
     let total = linked.clone().count(db).await?;
-    let rows = linked.order_by_asc(Column::Subject).offset(page.offset()).limit(page.limit()).all(db).await?;
+    let linked = linked.order_by_asc(Column::Subject);
+    let rows = page_by(linked, Column::Subject.into_expr(), page.offset(), page.limit()).all(db).await?;
     let items = rows.into_iter().map(SsoIdentity::from).collect();
     Ok(Reply::ok(Page::new(items, page, total), "Who is linked to whom at the identity provider."))
 }

@@ -20,6 +20,7 @@ use rivergen_kernel::{Error, ErrorCode, Result, SsoProviderId, Token, TokenHash}
 use rivergen_platform::{
     Transaction,
     audit::{self, AuditRecord, Outcome},
+    db::is_foreign_key_violation,
     errors,
     http::{Envelope, Path, Reply, RequestOrigin},
 };
@@ -334,7 +335,12 @@ pub(super) async fn begin(
         expires_at: Set(now + AWAY),
         ..Default::default()
     };
-    Entity::insert(row).exec_without_returning(tx.conn()).await?;
+    let kept = Entity::insert(row).exec_without_returning(tx.conn()).await;
+    if kept.as_ref().is_err_and(is_foreign_key_violation) {
+        // The provider was removed at this moment.
+        return Ok(None);
+    }
+    kept?;
     tx.commit().await?;
     Ok(Some(started.outbound.redirect_url().map_err(parties::ours)?.to_owned()))
 }

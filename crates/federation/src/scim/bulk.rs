@@ -268,6 +268,7 @@ impl Work<'_> {
                 }
             }
             Err(error) => {
+                let error = self.provisioner.told(error).await;
                 self.errors += 1;
                 answer["status"] = error.status.to_string().into();
                 answer["response"] = error.document();

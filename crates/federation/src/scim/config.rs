@@ -364,7 +364,7 @@ pub async fn get_scim_config(
     let tenant = caller.require(Permission::ScimManage)?;
     let db = platform.db.read();
     let row = find(db, tenant, query.provider_id).await?;
-    // Index: scim_users(config_id, id).
+    // Index: scim_users(config_id, id, active), which has all that is counted.
     let users = user::Entity::find().filter(user::Column::ConfigId.eq(row.id));
     let status = ScimState {
         provisioned_users: users.clone().count(db).await?,

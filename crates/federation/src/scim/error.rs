@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rivergen_kernel::{Error, ErrorCode};
-use rivergen_platform::db::is_foreign_key_violation;
+use rivergen_platform::db;
 use sea_orm::DbErr;
 use serde_json::json;
 
@@ -88,8 +88,7 @@ impl ScimError {
 
     /// Whether something was to be written that refers to what is not there any more.
     pub fn refers_to_what_is_gone(&self) -> bool {
-        let source = self.cause.as_ref().and_then(|cause| cause.source.as_ref());
-        source.and_then(|source| source.downcast_ref::<DbErr>()).is_some_and(is_foreign_key_violation)
+        self.cause.as_deref().is_some_and(db::refers_to_what_is_gone)
     }
 
     /// The body.

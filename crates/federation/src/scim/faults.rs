@@ -3,7 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{OrganizationId, Result};
-use rivergen_platform::{Platform, db::TenantOwned};
+use rivergen_platform::{
+    Platform,
+    db::{TenantOwned, is_foreign_key_violation},
+};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder, QuerySelect, entity::prelude::*};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,7 +69,12 @@ pub async fn keep(platform: &Platform, config: &config::Model, request: &str, er
         detail: Set(error.detail.chars().filter(|letter| *letter != '\0').take(500).collect()),
         ..Default::default()
     };
-    Entity::insert(row).exec_without_returning(tx.conn()).await?;
+    let kept = Entity::insert(row).exec_without_returning(tx.conn()).await;
+    if kept.as_ref().is_err_and(is_foreign_key_violation) {
+        // The provider was removed meanwhile: nobody looks any more what it gets wrong.
+        return Ok(());
+    }
+    kept?;
     // Index: scim_errors(config_id, id).
     let oldest = of(config).order_by_desc(Column::Id).offset(KEPT).limit(1).one(tx.conn()).await?;
     if let Some(oldest) = oldest {

@@ -27,6 +27,7 @@ use super::{
     error::{Kind, Result, ScimError},
     faults,
     schema::ResourceType,
+    token,
 };
 use crate::Federation;
 
@@ -52,6 +53,8 @@ pub struct Provisioner {
     pub federation: Federation,
     pub config: Arc<config::Model>,
     pub origin: RequestOrigin,
+    /// What it is known by.
+    token: Arc<token::Known>,
 }
 
 impl Provisioner {
@@ -71,6 +74,19 @@ impl Provisioner {
     /// The server acts, as it was told.
     pub fn actor(&self) -> Actor {
         Actor::system().with_ip(self.origin.ip).with_user_agent(self.origin.user_agent.as_deref())
+    }
+
+    /// What a failure is answered. Something refers to what is gone: to the provider itself, perhaps, which was removed
+    /// while this node still took its token for good.
+    pub async fn told(&self, error: ScimError) -> ScimError {
+        if !error.refers_to_what_is_gone() {
+            return error;
+        }
+        let (platform, tokens) = (self.platform(), &self.federation.scim_tokens);
+        match tokens.is_good(platform.db.read(), &self.token.token, platform.clock.now()).await {
+            Ok(false) => unauthorized(),
+            Ok(true) | Err(_) => error,
+        }
     }
 
     /// A record of what it did.
@@ -111,8 +127,14 @@ pub async fn surround(State(gate): State<Gate>, mut request: Request, next: Next
     };
     let (config, method) = (provisioner.config.clone(), request.method().clone());
     let path = request.uri().path().strip_prefix(PATH).unwrap_or_default().to_owned();
-    request.extensions_mut().insert(provisioner);
-    let response = logged(next.run(request).await);
+    request.extensions_mut().insert(provisioner.clone());
+    let response = next.run(request).await;
+    let failed = response.extensions().get::<ScimError>().cloned();
+    let response = match failed {
+        Some(error) if error.refers_to_what_is_gone() => provisioner.told(error).await.into_response(),
+        _ => response,
+    };
+    let response = logged(response);
     let fault = response.extensions().get::<ScimError>().filter(|error| is_worth_keeping(&method, error)).cloned();
     if let Some(fault) = fault
         && let Err(error) = faults::keep(&platform, &config, &format!("{method} {path}"), &fault).await
@@ -141,7 +163,6 @@ fn logged(response: Response) -> Response {
 async fn admitted(gate: &Gate, authorization: Option<String>, origin: RequestOrigin) -> Result<Provisioner> {
     let platform = gate.federation.platform();
     let now = platform.clock.now();
-    let unauthorized = || ScimError::of_status(401, "The bearer token is missing, wrong or expired.");
     let bearer = authorization.as_deref().and_then(|value| value.split_once(' '));
     let Some((_, text)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
         return Err(unauthorized());
@@ -154,7 +175,11 @@ async fn admitted(gate: &Gate, authorization: Option<String>, origin: RequestOri
     let key = known.config.organization_id.to_string();
     platform.limits.check(&SCIM_BY_ORGANIZATION, &key).map_err(rivergen_kernel::Error::from)?;
     tokens.touch(platform, &known.token, now).await?;
-    Ok(Provisioner { federation: gate.federation.clone(), config: known.config.clone(), origin })
+    Ok(Provisioner { federation: gate.federation.clone(), config: known.config.clone(), origin, token: known })
+}
+
+fn unauthorized() -> ScimError {
+    ScimError::of_status(401, "The bearer token is missing, wrong or expired.")
 }
 
 /// The text of a header, as far as it is worth keeping.

@@ -4,11 +4,14 @@
 //! id. What comes and goes meanwhile makes the pages behind it skip nothing and repeat nothing. It goes with one list, one
 //! filter and one order, and ends never. It opens nothing: whoever brings it reads what their token reads.
 //!
+//! A page far behind costs a walk along an index: where the order says of each row which one it is, the rows that are
+//! passed over are not read. To where a cursor is, nobody walks.
+//!
 //! A page of groups is shorter than asked for where their members would be too many for one answer.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use rivergen_platform::db::TenantScope;
+use rivergen_platform::db::{TenantScope, page_by};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ModelTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     Select,
@@ -23,7 +26,7 @@ use super::{
     filter, group,
     http::{Provisioner, Search},
     members::{self, Parts},
-    query::{SortKey, SortKind, Table},
+    query::{Had, SortKey, SortKind, Table},
     user,
 };
 
@@ -130,6 +133,41 @@ impl<E: EntityTrait> Page<E> {
     }
 }
 
+/// How the rows of a list are ordered.
+struct Ordered<'a, C> {
+    sort: Option<&'a SortKey>,
+    /// By which they are where nothing else is asked for, and those that have the same of it.
+    id: C,
+    is_descending: bool,
+}
+
+impl<C: ColumnTrait> Ordered<'_, C> {
+    fn put<E: EntityTrait>(&self, rows: Select<E>) -> Select<E> {
+        let Some(SortKey { by, had, .. }) = self.sort else { return rows.order_by_asc(self.id) };
+        // What has no value comes last, and first where the order is turned round (RFC 7644, section 3.4.2.3).
+        let (order, nulls) = match self.is_descending {
+            false => (Order::Asc, NullOrdering::Last),
+            true => (Order::Desc, NullOrdering::First),
+        };
+        match had {
+            Had::BySome => rows.order_by_with_nulls(by.clone(), order, nulls).order_by_asc(self.id),
+            Had::ByEach => rows.order_by(by.clone(), order).order_by_asc(self.id),
+            Had::ByEachAlone => rows.order_by(by.clone(), order),
+        }
+    }
+
+    /// A page of them, or more, behind the first so many. Where the order does not say which row is meant, the rows
+    /// before the page are read.
+    fn behind<E: EntityTrait>(&self, rows: Select<E>, skipped: u64, limit: u64) -> Select<E> {
+        match self.sort {
+            _ if skipped == 0 => rows,
+            None => page_by(rows, self.id.into_expr(), skipped, limit),
+            Some(SortKey { by, had: Had::ByEachAlone, .. }) => page_by(rows, by.clone(), skipped, limit),
+            Some(_) => rows.offset(skipped),
+        }
+    }
+}
+
 async fn page<E>(
     db: &impl ConnectionTrait,
     table: Table,
@@ -151,27 +189,21 @@ where
         None => None,
     };
     let position = search.position(table, sort.as_ref())?;
-    let mut wanted = all.clone();
-    if let Some(sort) = &sort {
-        // What has no value comes last, and first where the order is turned round (RFC 7644, section 3.4.2.3).
-        let (order, nulls) = match search.is_descending {
-            false => (Order::Asc, NullOrdering::Last),
-            true => (Order::Desc, NullOrdering::First),
-        };
-        wanted = wanted.order_by_with_nulls(sort.by.clone(), order, nulls);
-    }
-    wanted = match (&position, &sort) {
-        (Position::Skip(skipped), _) => wanted.offset((*skipped).min(i64::MAX as u64)),
+    let order = Ordered { sort: sort.as_ref(), id, is_descending: search.is_descending };
+    let ordered = order.put(all.clone());
+    // One more than asked for tells whether there is another page.
+    let limit = search.count + 1;
+    let wanted = match (&position, &sort) {
+        (Position::Skip(skipped), _) => order.behind(ordered, (*skipped).min(i64::MAX as u64), limit),
         (Position::Behind(key, last), Some(sort)) => {
             let key = key.as_ref().map(Key::value);
-            wanted.filter(sort.behind(key, id.gt(*last), search.is_descending))
+            ordered.filter(sort.behind(key, id.gt(*last), search.is_descending))
         }
-        (Position::After(last) | Position::Behind(_, last), _) => wanted.filter(id.gt(*last)),
+        (Position::After(last) | Position::Behind(_, last), _) => ordered.filter(id.gt(*last)),
     };
-    // One more than asked for tells whether there is another page.
     let mut rows = match search.count {
         0 => Vec::new(),
-        count => wanted.order_by_asc(id).limit(count + 1).all(db).await?,
+        _ => wanted.limit(limit).all(db).await?,
     };
     let most = usize::try_from(search.count).unwrap_or(usize::MAX);
     let goes_on = rows.len() > most;
@@ -293,7 +325,9 @@ async fn list_users(provisioner: &Provisioner, search: &Search) -> Result<Listed
     let db = provisioner.platform().db.read();
     let (table, id) = (Table::Users, user::Column::UserId);
     let projection = search.projection(table.resource())?;
-    // Index: scim_users(organization_id, user_id), unique; those of the names where a filter looks one up.
+    // Index: scim_users(organization_id, user_id), unique; in the order of userName, scim_users(organization_id,
+    // user_name_key), unique, and of meta.lastModified, scim_users(organization_id, updated_at); those of the names
+    // where a filter looks one up.
     let page = page(db, table, provisioner.tenant().find::<user::Entity>(), id, search).await?;
     let next = next(db, table, &page, id, search).await?;
     let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
@@ -314,7 +348,8 @@ async fn list_groups(provisioner: &Provisioner, search: &Search) -> Result<Liste
     let db = provisioner.platform().db.read();
     let (table, id) = (Table::Groups, group::Column::Id);
     let projection = search.projection(table.resource())?;
-    // Index: scim_groups(organization_id, id); that of the names where a filter looks one up.
+    // Index: scim_groups(organization_id, id); scim_groups(organization_id, display_name_key) in the order of
+    // displayName, and where a filter looks one up.
     let mut page = page(db, table, provisioner.tenant().find::<group::Entity>(), id, search).await?;
     let base = provisioner.base();
     let mut members = Vec::new().into_iter();

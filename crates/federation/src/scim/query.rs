@@ -203,7 +203,7 @@ impl Table {
             let mut keys = keys(Place { part: None, ..place });
             keys.0.extend([Key::First, Key::Name(part.name)]);
             let by = collated(backend, json_text(backend, folded(), &keys));
-            return Ok(SortKey { by, kind: SortKind::Text });
+            return Ok(SortKey { by, kind: SortKind::Text, had: Had::BySome });
         }
         if place.leaf().kind == Kind::Complex {
             return Err(unknown());
@@ -214,7 +214,12 @@ impl Table {
             Operand::Flag(flag) => (flag, SortKind::Flag),
             Operand::Time(time) => (time, SortKind::Time),
         };
-        Ok(SortKey { by, kind })
+        let had = match (self, place.attribute.name) {
+            (_, "id") | (Self::Users, "userName") => Had::ByEachAlone,
+            (_, "active" | "meta") | (Self::Groups, "displayName") => Had::ByEach,
+            _ => Had::BySome,
+        };
+        Ok(SortKey { by, kind, had })
     }
 }
 
@@ -222,24 +227,37 @@ impl Table {
 pub struct SortKey {
     pub by: Expr,
     pub kind: SortKind,
+    pub had: Had,
+}
+
+/// Which rows of a list have what it is ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Had {
+    /// Not all of them.
+    BySome,
+    /// Each of them, perhaps the same as another one.
+    ByEach,
+    /// Each of them, and the same as no other one: it says which row is meant, and no order is wanted beside it.
+    ByEachAlone,
 }
 
 impl SortKey {
     /// Whether a row comes behind a value (`None`: behind a row that has none), or `is_later` among those that have the
-    /// same. What has no value comes last, and first where the order is turned round.
+    /// same. What has no value comes last, and first where the order is turned round. That a row is not before the
+    /// value is said by itself: there an index begins, which begins at no alternative.
     pub fn behind(&self, value: Option<Expr>, is_later: Expr, is_descending: bool) -> Expr {
         let by = || self.by.clone();
         match (value, is_descending) {
             (None, false) => by().is_null().and(is_later),
             (None, true) => by().is_not_null().or(is_later),
             (Some(value), false) => {
-                let same = by().eq(value.clone()).and(is_later);
-                by().gt(value).or(same).or(by().is_null())
+                let behind = by().gte(value.clone()).and(by().gt(value).or(is_later));
+                match self.had {
+                    Had::BySome => behind.or(by().is_null()),
+                    Had::ByEach | Had::ByEachAlone => behind,
+                }
             }
-            (Some(value), true) => {
-                let same = by().eq(value.clone()).and(is_later);
-                by().lt(value).or(same)
-            }
+            (Some(value), true) => by().lte(value.clone()).and(by().lt(value).or(is_later)),
         }
     }
 }
@@ -432,7 +450,7 @@ fn json_text(backend: DbBackend, document: Expr, keys: &Keys) -> Expr {
     }
 }
 
-/// By code points, as SQLite does by itself.
+/// By code points, as SQLite does by itself, and PostgreSQL in the columns of names.
 fn collated(backend: DbBackend, text: Expr) -> Expr {
     match backend {
         DbBackend::Postgres => Expr::cust_with_expr("$1 COLLATE \"C\"", text),

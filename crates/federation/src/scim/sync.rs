@@ -436,7 +436,8 @@ fn inner(error: super::error::ScimError) -> Error {
     error.cause.map_or_else(|| Error::internal(error.detail.into_owned()), |cause| *cause)
 }
 
-/// The users that are still to be worked off. Index: scim_users(config_id, id).
+/// The users that are still to be worked off. Indexes: scim_users(config_id, id), memberships(organization_id,
+/// status_updated_at).
 fn due(row: &Model) -> Select<user::Entity> {
     let due = user::Entity::find()
         .filter(user::Column::ConfigId.eq(row.config_id))

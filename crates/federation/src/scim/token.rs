@@ -88,6 +88,17 @@ impl Tokens {
         }
     }
 
+    /// Whether a token that was found is good still, as the database says it: this node hears a moment later of what
+    /// another one ended.
+    pub async fn is_good(&self, db: &impl ConnectionTrait, token: &Model, now: DateTime<Utc>) -> Result<bool> {
+        self.0.forget(&token.token_hash);
+        match read(db, token.token_hash.clone(), now).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == ErrorCode::Unauthorized => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes the last use down, if the one that was is old enough.
     pub async fn touch(&self, platform: &Platform, token: &Model, now: DateTime<Utc>) -> Result<()> {
         if token.last_used_at.is_some_and(|last| now - last < TOUCH_INTERVAL) {

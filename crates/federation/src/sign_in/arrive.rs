@@ -12,7 +12,7 @@ use rivergen_kernel::{Error, ErrorCode, Result, Tenant, UserId};
 use rivergen_platform::{
     Transaction,
     audit::{self, Actor, AuditRecord, Outcome},
-    db::is_unique_violation,
+    db::{is_unique_violation, refers_to_what_is_gone},
     http::{RequestOrigin, preferred},
 };
 use rivergen_tenancy::{
@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     Federation,
-    provider::{self, Status, identity},
+    provider::{self, Kind, Status, identity},
 };
 
 /// What the audit log calls it.
@@ -78,7 +78,16 @@ pub async fn arrive(
             Err(refusal) => return refuse(federation, provider, &assertion, refusal, begun, origin, headers).await,
         };
         match admit(federation, provider, &assertion, admission, begun, origin).await {
-            Err(error) if error.code == ErrorCode::Conflict && attempt == 1 => {}
+            // Or what was to be linked went meanwhile: the account, or the provider itself, of which whoever comes a
+            // moment later is told the same.
+            Err(error) if attempt == 1 && (error.code == ErrorCode::Conflict || refers_to_what_is_gone(&error)) => {
+                if provider::Entity::find_by_id(provider.id).one(db).await?.is_none() {
+                    return Err(match provider.kind {
+                        Kind::Oidc => ErrorCode::SsoStateInvalid.into(),
+                        Kind::Saml => ErrorCode::ProviderNotFound.into(),
+                    });
+                }
+            }
             target => {
                 let location = HeaderValue::from_str(target?.as_str()).map_err(Error::internal)?;
                 let onward = (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();

@@ -9,7 +9,7 @@ use garde::Validate;
 use rivergen_identity::{
     login::{Entrance, FactorRequired, TokenSet, Way, sign_in},
     pending_login::FirstStep,
-    session::{EndReason, Federated},
+    session::{EndReason, Federated, Given},
     user::User,
 };
 use rivergen_kernel::{ErrorCode, OrganizationId, Result, UserId};
@@ -111,6 +111,7 @@ pub async fn exchange_code(
         workspace_id: None,
         session_lifetime: identity.settings.session_lifetime,
         federated_by: Some(Federated { organization_id, login_id: login.id, until: login.session_until }),
+        given: Given::Elsewhere(login.authenticated_at),
     };
     let way = Way::find(identity, &user, &step, &headers).await?.asking_second_factor(request.ask_second_factor);
     let tx = platform.db.begin().await?;

@@ -4,6 +4,7 @@
 //! A code is kept as its hash, lives a minute, works once, and only with the redirect address that it was sent to.
 
 use chrono::{DateTime, Duration, Utc};
+use rivergen_identity::session;
 use rivergen_kernel::{Error, OrganizationId, Result, Secret, SsoProviderId, Token, TokenHash, UserId};
 use rivergen_platform::{Transaction, vault::Sealed};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*, sea_query::Expr};
@@ -39,6 +40,8 @@ pub struct Model {
     pub used_at: Option<DateTime<Utc>>,
     /// When the session is over by the word of the provider.
     pub session_until: Option<DateTime<Utc>>,
+    /// When the provider asked the person who they are, where it says so.
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -76,6 +79,7 @@ pub(super) async fn begin(
         expires_at: Set(now + CODE_LIFETIME),
         used_at: Set(None),
         session_until: Set(assertion.session_until),
+        authenticated_at: Set(session::said_to_be(assertion.authenticated_at, now)),
         ..Default::default()
     };
     Entity::insert(row).exec_without_returning(tx.conn()).await?;

@@ -103,3 +103,20 @@ impl MigrationTrait for SessionEnds {
         m.rename_table(Table::rename().table("saml_assertions_seen", "sso_messages_seen").to_owned()).await
     }
 }
+
+/// When the provider asked the person who they are: a sign-in is no fresher a proof than that.
+pub(crate) struct AskedAt;
+
+impl MigrationName for AskedAt {
+    fn name(&self) -> &str {
+        "m0126_federation_asked_at"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for AskedAt {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let asked = timestamp_with_time_zone_null("authenticated_at");
+        m.alter_table(Table::alter().table("sso_logins").add_column(asked).to_owned()).await
+    }
+}

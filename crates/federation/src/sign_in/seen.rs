@@ -2,8 +2,11 @@
 //! refused, on whatever node. They are forgotten with what else sign-ins leave behind ([`sweep`](super::sweep)).
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{Result, SsoProviderId, TokenHash};
-use rivergen_platform::{Transaction, db::is_unique_violation};
+use rivergen_kernel::{ErrorCode, Result, SsoProviderId, TokenHash};
+use rivergen_platform::{
+    Transaction,
+    db::{gone_is, is_unique_violation},
+};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
 
 /// Indexes: sso_messages_seen(provider_id, message_hash), unique; (expires_at).
@@ -33,7 +36,7 @@ pub(crate) enum Kind {
 }
 
 /// Writes down that a message is taken; answers whether it was not taken before. Where it was, the transaction is of no more
-/// use: what stands in it is to be dropped.
+/// use: what stands in it is to be dropped. `PROVIDER_NOT_FOUND` where the provider was removed at this moment.
 pub(crate) async fn is_first(
     tx: &Transaction,
     provider: SsoProviderId,
@@ -50,6 +53,6 @@ pub(crate) async fn is_first(
     match Entity::insert(row).exec_without_returning(tx.conn()).await {
         Ok(_) => Ok(true),
         Err(error) if is_unique_violation(&error) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(gone_is(ErrorCode::ProviderNotFound)(error)),
     }
 }

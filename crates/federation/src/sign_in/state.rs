@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use chrono::{DateTime, Duration, Utc};
 use rivergen_identity::{asked_anew::AskedAnew, cookies::SignInCookie};
 use rivergen_kernel::{Error, ErrorCode, OrganizationId, Result, Secret, SsoProviderId, Token, TokenHash, UserId};
-use rivergen_platform::{Transaction, vault::Sealed};
+use rivergen_platform::{Transaction, db::gone_is, vault::Sealed};
 use sea_orm::{ActiveValue::Set, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -77,6 +77,11 @@ pub async fn begin(
 ) -> Result<Token> {
     let platform = federation.platform();
     let now = platform.clock.now();
+    // Of a provider that was removed since it was found.
+    let gone = match wish.tested_by {
+        Some(_) => ErrorCode::ProviderNotFound,
+        None => ErrorCode::SsoNotConfigured,
+    };
     let browser = Token::random(&mut rand::rng());
     let secrets = secrets.as_object().cloned().unwrap_or_default();
     let sealing = Sealing { secrets, asked_anew: wish.asked_anew };
@@ -97,7 +102,8 @@ pub async fn begin(
         ..Default::default()
     }
     .insert(tx.conn())
-    .await?;
+    .await
+    .map_err(gone_is(gone))?;
     Ok(browser)
 }
 

@@ -1,5 +1,5 @@
 //! `POST /api/v1/auth/change-password`: another password, with the current one as the proof. Every session ends, the
-//! calling one too.
+//! calling one too, and what the person lets applications do: whoever knew the old password may have begun either.
 
 use std::time::Duration;
 
@@ -72,9 +72,12 @@ pub async fn change_password(
     change.apply(&tx, &user, now).await?;
     one_time_token::kill(&tx, Purpose::PasswordReset, user.id(), now).await?;
     pending_login::end_all(&tx, user.id(), now).await?;
-    session::end_all(&tx, user.id(), None, EndReason::PasswordChanged, now).await?;
+    let ended = session::end_all(&tx, user.id(), None, EndReason::PasswordChanged, now).await?;
+    let delegations_ended = identity.delegations.end_all(&tx, user.id(), "password_changed", now).await?;
     mails::send_password_changed(&identity, &tx, &user, &origin).await?;
-    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.change_password").target("user", user.id().0);
+    let record = AuditRecord::new(None, origin.actor(user.id()), "auth.change_password")
+        .target("user", user.id().0)
+        .details(serde_json::json!({"sessions_ended": ended, "delegations_ended": delegations_ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await.map_err(|error| error.or_internally(ErrorCode::ChangePasswordFailed))?;
     let message = "The password is changed; sign in with it on every device.";

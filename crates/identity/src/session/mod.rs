@@ -70,6 +70,31 @@ pub struct Proof {
     pub amr: String,
     pub trusted_device: Option<DeviceId>,
     pub federated_by: Option<Federated>,
+    pub given: Given,
+}
+
+/// When a person gave a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// Here, just now.
+    Now,
+    /// To a provider, which lets in whom it still knows: when it says that it asked them, if it does.
+    Elsewhere(Option<DateTime<Utc>>),
+}
+
+impl Given {
+    /// As a session keeps it: the beginning of time is never. A provider whose clock is ahead has asked just now.
+    fn at(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Now => now,
+            Self::Elsewhere(said) => said_to_be(said, now).unwrap_or(DateTime::UNIX_EPOCH),
+        }
+    }
+}
+
+/// When a provider says that it asked, as it is kept: whatever it says, a time of the past that databases know.
+pub fn said_to_be(asked: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    asked.map(|at| at.clamp(DateTime::UNIX_EPOCH, now))
 }
 
 /// A sign-in that an organization's identity provider vouched for.
@@ -95,7 +120,7 @@ impl Federated {
 
 impl Proof {
     pub fn of(amr: impl Into<String>) -> Self {
-        Self { amr: amr.into(), trusted_device: None, federated_by: None }
+        Self { amr: amr.into(), trusted_device: None, federated_by: None, given: Given::Now }
     }
 
     /// A passkey, which verifies its person by itself.
@@ -139,6 +164,7 @@ pub struct Model {
     pub workspace_id: Option<WorkspaceId>,
     /// Authentication methods, space-separated, as in the claim `amr` (RFC 8176).
     pub amr: String,
+    /// When the person gave a proof last ([`Given`]).
     pub authenticated_at: DateTime<Utc>,
     /// How long the session lives after its last use, in seconds.
     pub lifetime_seconds: i64,
@@ -217,6 +243,11 @@ impl Model {
             ip,
             federation: self.federation(),
         }
+    }
+
+    /// When its person signed in last, in whichever way: also through a provider that asked them earlier, or does not say when.
+    pub fn began_at(&self) -> DateTime<Utc> {
+        self.created_at.max(self.authenticated_at)
     }
 
     /// Who vouches for its person.
@@ -427,7 +458,7 @@ pub async fn open(
         workspace_id: Set(place.and_then(|place| place.workspace_id)),
         amr: Set(proof.amr.clone()),
         trusted_device_id: Set(proof.trusted_device),
-        authenticated_at: Set(now),
+        authenticated_at: Set(proof.given.at(now)),
         lifetime_seconds: Set(lifetime.num_seconds()),
         created_at: Set(now),
         last_used_at: Set(now),
@@ -523,6 +554,16 @@ pub async fn count_live(db: &impl ConnectionTrait, user_id: UserId, now: DateTim
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proof_is_as_old_as_its_provider_says_and_none_where_it_says_nothing() {
+        let (now, hour) = (Utc::now(), Duration::hours(1));
+        assert_eq!(Given::Now.at(now), now);
+        assert_eq!(Given::Elsewhere(Some(now - hour)).at(now), now - hour);
+        assert_eq!(Given::Elsewhere(Some(now + hour)).at(now), now);
+        assert_eq!(Given::Elsewhere(Some(DateTime::<Utc>::MIN_UTC)).at(now), DateTime::UNIX_EPOCH);
+        assert_eq!(Given::Elsewhere(None).at(now), DateTime::UNIX_EPOCH);
+    }
 
     #[test]
     fn no_use_slides_a_session_beyond_what_the_provider_allows() {

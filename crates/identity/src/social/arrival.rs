@@ -10,6 +10,7 @@
 //! Where somebody is asked anew ([`AskedAnew`]), none comes in but them, and only where the provider did ask.
 
 use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
 use rivergen_kernel::{Error, ErrorCode, Result, Token};
 use rivergen_platform::{
     Transaction,
@@ -30,6 +31,7 @@ use crate::{
     mails,
     one_time_token::{self, Purpose},
     pending_login::FirstStep,
+    session::{self, Given},
     signup::{self, SignedUp},
     user::{NewUser, User, default_display_name},
 };
@@ -93,15 +95,18 @@ pub(super) struct HandedOver {
     pub provider: String,
     pub is_new_user: bool,
     pub client_state: Option<String>,
+    /// When the provider asked them who they are, where it says so.
+    pub authenticated_at: Option<DateTime<Utc>>,
 }
 
-/// A sign-in with a provider, as it is continued by a second factor.
-pub(super) fn first_step(identity: &Identity) -> FirstStep {
+/// A sign-in with a provider that asked then, as it is continued by a second factor.
+pub(super) fn first_step(identity: &Identity, authenticated_at: Option<DateTime<Utc>>) -> FirstStep {
     FirstStep {
         amr: "fed",
         workspace_id: None,
         session_lifetime: identity.settings.session_lifetime,
         federated_by: None,
+        given: Given::Elsewhere(authenticated_at),
     }
 }
 
@@ -148,7 +153,8 @@ async fn known(
         refused(identity, arrival.provider, Some(&user), "disabled", arrival.origin).await?;
         return Err(ErrorCode::UserDisabled.into());
     }
-    let way = Way::find(identity, &user, &first_step(identity), headers).await?;
+    let step = first_step(identity, arrival.profile.authenticated_at);
+    let way = Way::find(identity, &user, &step, headers).await?;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
     if !account.touch(&tx, &arrival.profile, now).await? {
@@ -228,7 +234,7 @@ async fn go_on(
     if !is_new_user {
         login::require_federation(identity, &user).await?;
     }
-    let onward = arrival.onward;
+    let (onward, authenticated_at) = (arrival.onward, arrival.profile.authenticated_at);
     let action = match (is_new_user, onward) {
         (true, _) => "auth.signup",
         (false, Onward::SignIn) => login::ACTION,
@@ -236,19 +242,21 @@ async fn go_on(
         (false, Onward::HandOver) => "auth.oauth_callback",
     };
     if onward == Onward::HandOver {
+        let now = identity.platform.clock.now();
         let facts = HandedOver {
             provider: arrival.provider.name.clone(),
             is_new_user,
             client_state: arrival.client_state.clone(),
+            authenticated_at: session::said_to_be(authenticated_at, now),
         };
         let facts = serde_json::to_string(&facts).map_err(Error::internal)?;
-        let now = identity.platform.clock.now();
         let token = one_time_token::issue(&tx, Purpose::SocialHandover, user.id(), Some(&facts), now).await?;
         arrival.record(identity, &tx, action, &user, json!({})).await?;
         tx.commit().await?;
         return Ok(Arrived::HandedOver(token));
     }
-    let entrance = login::enter(identity, &tx, &user, first_step(identity), way, arrival.origin).await?;
+    let step = first_step(identity, authenticated_at);
+    let entrance = login::enter(identity, &tx, &user, step, way, arrival.origin).await?;
     let details = json!({"second_factor": entrance.second_factor()});
     arrival.record(identity, &tx, action, &user, details).await?;
     tx.commit().await?;

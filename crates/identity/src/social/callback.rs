@@ -268,7 +268,7 @@ pub async fn oauth_handover(
         return Err(ErrorCode::UserDisabled.into());
     }
     crate::login::require_federation(&identity, &user).await?;
-    let step = arrival::first_step(&identity);
+    let step = arrival::first_step(&identity, facts.authenticated_at);
     let way = Way::find(&identity, &user, &step, &headers).await?.asking_second_factor(request.ask_second_factor);
     let tx = platform.db.begin().await?;
     token.spend(&tx, now).await?;
@@ -277,7 +277,7 @@ pub async fn oauth_handover(
     tx.commit().await?;
     let entrance = SocialEntrance::of(entrance, user);
     let message = entrance.message();
-    let HandedOver { provider, is_new_user, client_state } = facts;
+    let HandedOver { provider, is_new_user, client_state, .. } = facts;
     Ok(Reply::ok(SocialAnswer { entrance, provider, is_new_user, state: client_state }, message))
 }
 

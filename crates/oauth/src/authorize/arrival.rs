@@ -80,8 +80,8 @@ pub(super) async fn arrive(
     Ok(response)
 }
 
-/// When the person signed in last, in whichever way: also where an identity provider says nothing of when it saw them.
+/// When the person signed in last, in whichever way.
 pub(super) async fn began_at(oauth: &Oauth, caller: &Caller) -> rivergen_kernel::Result<DateTime<Utc>> {
     let found = session::Model::find(oauth.platform().db.read(), caller.session()?).await?;
-    Ok(found.map_or(caller.authenticated_at, |session| session.created_at.max(caller.authenticated_at)))
+    Ok(found.map_or(caller.authenticated_at, |session| session.began_at()))
 }

@@ -164,7 +164,7 @@ pub(crate) async fn granted(
         nonce: Set(request.nonce.clone()),
         dpop_jkt: Set(request.dpop_jkt.clone()),
         // When they signed in, also where an identity provider vouched that is believed no further than here.
-        authenticated_at: Set(session.authenticated_at),
+        authenticated_at: Set(session.began_at()),
         amr: Set(session.amr),
         acr: Set(acr),
         created_at: Set(now),

@@ -5,10 +5,11 @@ use axum::extract::State;
 use garde::Validate;
 use rivergen_kernel::{OrganizationId, Permission, Result};
 use rivergen_platform::{
+    db::page_by,
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -90,19 +91,16 @@ async fn page_of(
     let platform = &tenancy.identity.platform;
     let (db, now) = (platform.db.read(), platform.clock.now());
     let message = "The invitations.";
-    // Indexes: invitations(organization_id, status, id) and invitations(organization_id, id).
+    // Indexes: invitations(organization_id, status, id, expires_at) and invitations(organization_id, id, status,
+    // expires_at).
     let mut wanted = Entity::find().filter(Column::OrganizationId.is_in(organizations));
     if let Some(status) = status {
         wanted = wanted.filter(status.condition(now));
     }
     let total_count = wanted.clone().count(db).await?;
-    let rows: Vec<Named> = Named::of(wanted)
-        .order_by_desc(Column::Id)
-        .offset(window.skip())
-        .limit(window.limit())
-        .into_model()
-        .all(db)
-        .await?;
+    let newest = wanted.order_by_desc(Column::Id);
+    let page = page_by(newest, Column::Id.into_expr(), window.skip(), window.limit());
+    let rows: Vec<Named> = Named::of(page).into_model().all(db).await?;
     let invitations = rows.iter().map(|row| row.shown(now)).collect();
     Ok(Reply::ok(Invitations { invitations, total_count, message }, message))
 }

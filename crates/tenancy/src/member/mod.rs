@@ -17,6 +17,7 @@ pub(crate) mod page;
 pub mod remove;
 pub mod update;
 pub mod view;
+pub(crate) mod way;
 pub mod word;
 
 use std::collections::BTreeMap;

@@ -6,11 +6,7 @@
 //! first, beginning with the condition, and put in order. Where they turn out to be many, the members are walked along in
 //! order, and each is asked whether they fit; how many that are is counted once in a minute.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rivergen_identity::user::account;
 use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
@@ -24,15 +20,16 @@ use sea_orm::{
     sea_query::{Asterisk, ColumnRef, Expr, ExprTrait, Func, IntoCondition, Query, SelectStatement},
 };
 
-use super::{Column, Entity, Model, view};
+use super::{
+    Column, Entity, Model, view,
+    way::{Signposts, Walk, Way, on_page},
+};
 
 /// How many are few: looked up and put in order at each page.
 const FEW: u64 = 1_000;
 /// How many are put in order at each page where nobody has to be looked up. To walk to them would take longer: whose names
 /// begin alike stand together, and perhaps far behind.
 const SOME: u64 = 20_000;
-/// Of how many members of a list the place is kept.
-const SIGNPOSTS: usize = 1_000;
 
 /// What is asked for.
 pub(crate) struct Wanted {
@@ -197,79 +194,12 @@ impl Lists {
 #[derive(Debug)]
 struct List {
     total: u64,
-    /// Members who stand at known places, from 0, of the list by name.
-    signposts: Mutex<BTreeMap<u64, Signpost>>,
+    /// Members who stand at known places of the list by name.
+    signposts: Signposts<Signpost>,
 }
 
 /// By what a member stands in a list by name.
 type Signpost = (String, UserId);
-
-/// How a page is reached from the nearer end of a list.
-pub(crate) struct Reach {
-    pub walk: Walk,
-    /// So many are passed over.
-    pub over: u64,
-    /// So many are on the page.
-    pub taken: u64,
-}
-
-impl Reach {
-    /// Of so many in all.
-    pub fn of(total: u64, skip: u64, limit: u64) -> Self {
-        let taken = Ord::min(limit, total.saturating_sub(skip));
-        let from_the_end = total.saturating_sub(skip + taken);
-        match taken > 0 && from_the_end < skip {
-            true => Self { walk: Walk::Backward, over: from_the_end, taken },
-            false => Self { walk: Walk::Forward, over: skip, taken },
-        }
-    }
-}
-
-/// A way to a page.
-#[derive(Debug, PartialEq, Eq)]
-struct Way {
-    walk: Walk,
-    /// From them on; `None`: from the end of the list.
-    from: Option<Signpost>,
-    /// So many are passed over.
-    over: u64,
-}
-
-impl List {
-    fn of(total: u64) -> Self {
-        Self { total, signposts: Mutex::default() }
-    }
-
-    fn signposts(&self) -> MutexGuard<'_, BTreeMap<u64, Signpost>> {
-        self.signposts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The shortest way to some members after so many, from an end.
-    fn way(&self, skip: u64, taken: u64) -> Way {
-        let Reach { walk, over, .. } = Reach::of(self.total, skip, taken);
-        Way { walk, from: None, over }
-    }
-
-    /// The shortest way in the list by name: from an end, or from somebody before or behind them.
-    fn way_by_name(&self, skip: u64, taken: u64) -> Way {
-        let signposts = self.signposts();
-        let before = signposts.range(..=skip).next_back();
-        let before = before.map(|(at, from)| Way { walk: Walk::Forward, from: Some(from.clone()), over: skip - at });
-        let last = (skip + taken).checked_sub(1).filter(|_| taken > 0);
-        let behind = last.and_then(|last| signposts.range(last..).next().map(|(at, from)| (from, at - last)));
-        let behind = behind.map(|(from, over)| Way { walk: Walk::Backward, from: Some(from.clone()), over });
-        let ways = [Some(self.way(skip, taken)), before, behind].into_iter().flatten();
-        ways.min_by_key(|way| way.over).unwrap_or_else(|| self.way(skip, taken))
-    }
-
-    /// Keeps the place of somebody in the list by name.
-    fn put_up(&self, at: u64, signpost: Signpost) {
-        let mut signposts = self.signposts();
-        if signposts.len() < SIGNPOSTS {
-            signposts.insert(at, signpost);
-        }
-    }
-}
 
 /// How a list is ordered.
 pub(crate) enum ListOrder {
@@ -289,24 +219,6 @@ impl ListOrder {
                 select.order_by(Column::NameKey, order.clone()).order_by(Column::UserId, order)
             }
             Self::Other(order) => order(select, walk),
-        }
-    }
-}
-
-/// From which end of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Walk {
-    Forward,
-    Backward,
-}
-
-impl Walk {
-    /// An order, walked so.
-    pub fn along(self, order: Order) -> Order {
-        match (self, order) {
-            (Self::Forward, order) => order,
-            (Self::Backward, Order::Asc) => Order::Desc,
-            (Self::Backward, _) => Order::Asc,
         }
     }
 }
@@ -331,7 +243,10 @@ pub(crate) async fn page(
         (Some((people, total)), _) => (people, total, None),
         (None, Some(list)) => (many(db, tenant, &wanted, &list, &order).await?, list.total, Some(list)),
         (None, None) => {
-            let count = async { Ok(Arc::new(List::of(wanted.sought.count(db, tenant).await?))) };
+            let count = async {
+                let total = wanted.sought.count(db, tenant).await?;
+                Ok(Arc::new(List { total, signposts: Signposts::default() }))
+            };
             let list = lists.0.load(key, count).await?;
             (many(db, tenant, &wanted, &list, &order).await?, list.total, Some(list))
         }
@@ -345,12 +260,12 @@ pub(crate) async fn page(
     let mut rows: BTreeMap<UserId, (Model, account::Model)> = rows.collect();
     if let (Some(list), ListOrder::ByName) = (list, &order) {
         let places = (wanted.skip..).zip(&people);
-        let taken = Reach::of(total, wanted.skip, wanted.limit).taken;
+        let taken = on_page(total, wanted.skip, wanted.limit);
         // Where a page falls short of the count, that is not of now, and neither are places from the end.
         let ends = places.clone().take(1).chain(places.skip(people.len().saturating_sub(1)));
         for (at, user) in ends.filter(|_| people.len() as u64 == taken) {
             if let Some((member, _)) = rows.get(user) {
-                list.put_up(at, (member.name_key.clone(), *user));
+                list.signposts.put_up(at, (member.name_key.clone(), *user));
             }
         }
     }
@@ -439,10 +354,9 @@ async fn many(
     list: &List,
     order: &ListOrder,
 ) -> Result<Vec<UserId>> {
-    let taken = Reach::of(list.total, wanted.skip, wanted.limit).taken;
-    let Way { walk, from, over } = match order {
-        ListOrder::ByName => list.way_by_name(wanted.skip, taken),
-        ListOrder::Other(_) => list.way(wanted.skip, taken),
+    let Way { walk, from, over, taken } = match order {
+        ListOrder::ByName => list.signposts.way(list.total, wanted.skip, wanted.limit),
+        ListOrder::Other(_) => Way::from_an_end(list.total, wanted.skip, wanted.limit),
     };
     let on_the_way = from.map(|(name, user)| {
         let place = Expr::tuple([Column::NameKey.into_expr(), Column::UserId.into_expr()]);
@@ -459,73 +373,4 @@ async fn many(
         people.reverse();
     }
     Ok(people)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn member(at: u64) -> Signpost {
-        (format!("{at:03}"), UserId(i64::try_from(at).unwrap()))
-    }
-
-    /// Whom the way leads to, in a list in which each stands where their name says.
-    fn walked(list: &List, way: &Way, limit: u64) -> Vec<Signpost> {
-        let everybody = (0..list.total).map(member);
-        let over = usize::try_from(way.over).unwrap();
-        let limit = usize::try_from(limit).unwrap();
-        let from = way.from.as_ref();
-        match way.walk {
-            Walk::Forward => {
-                everybody.filter(|one| from.is_none_or(|from| one >= from)).skip(over).take(limit).collect()
-            }
-            Walk::Backward => {
-                let behind = everybody.filter(|one| from.is_none_or(|from| one <= from));
-                let mut found: Vec<Signpost> = behind.rev().skip(over).take(limit).collect();
-                found.reverse();
-                found
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_way_leads_to_the_same_page(
-            total in 0_u64..200,
-            known in prop::collection::btree_set(0_u64..200, 0..20),
-            skip in 0_u64..220,
-            limit in 1_u64..60,
-        ) {
-            let list = List::of(total);
-            known.iter().filter(|at| **at < total).for_each(|at| list.put_up(*at, member(*at)));
-            let taken = Ord::min(limit, total.saturating_sub(skip));
-            let page: Vec<Signpost> = (skip..skip + taken).map(member).collect();
-            let (plain, by_name) = (list.way(skip, taken), list.way_by_name(skip, taken));
-            for way in [&plain, &by_name] {
-                let limit = if way.walk == Walk::Forward { limit } else { taken };
-                prop_assert_eq!(&walked(&list, way, limit), &page);
-            }
-            prop_assert!(by_name.over <= plain.over);
-            prop_assert!(plain.over <= total / 2 || taken == 0);
-        }
-    }
-
-    #[test]
-    fn the_next_page_begins_where_the_last_one_ended() {
-        let list = List::of(100_000);
-        list.put_up(49_999, member(49_999));
-        assert_eq!(list.way_by_name(50_000, 50), Way { walk: Walk::Forward, from: Some(member(49_999)), over: 1 });
-        assert_eq!(list.way_by_name(49_900, 50), Way { walk: Walk::Backward, from: Some(member(49_999)), over: 50 });
-        assert_eq!(list.way_by_name(100_000, 0), Way { walk: Walk::Forward, from: Some(member(49_999)), over: 50_001 });
-        assert_eq!(list.way_by_name(99_950, 50), Way { walk: Walk::Backward, from: None, over: 0 });
-    }
-
-    #[test]
-    fn no_more_places_are_kept_than_some() {
-        let list = List::of(100_000);
-        (0..10_000).for_each(|at| list.put_up(at, member(at)));
-        assert_eq!(list.signposts().len(), SIGNPOSTS);
-    }
 }

@@ -25,6 +25,7 @@ use rivergen_platform::{
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait, Func},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,11 +82,14 @@ pub struct Happened {
 
 impl Happened {
     pub(crate) fn condition(&self) -> Condition {
-        let action = self.action.as_deref().map(|action| match action.ends_with('.') {
+        self.time().add_option(self.is_of_action())
+    }
+
+    fn is_of_action(&self) -> Option<Expr> {
+        self.action.as_deref().map(|action| match action.ends_with('.') {
             true => begins_with(Column::Action, action),
             false => Column::Action.eq(action),
-        });
-        self.time().add_option(action)
+        })
     }
 
     /// The actions that are asked for, of those that the log has; `None`: all.
@@ -98,16 +102,25 @@ impl Happened {
     }
 
     fn time(&self) -> Condition {
-        Condition::all()
-            .add_option(self.from.map(|from| Column::OccurredAt.gte(from)))
-            .add_option(self.to.map(|to| Column::OccurredAt.lt(to)))
+        self.time_of(Column::OccurredAt.into_expr())
     }
 
-    /// Between which records those of its time lie, so that a page walks along no others however long ago that was. Index:
-    /// audit_log(organization_id, occurred_at, id).
+    fn time_of(&self, at: Expr) -> Condition {
+        Condition::all()
+            .add_option(self.from.map(|from| at.clone().gte(from)))
+            .add_option(self.to.map(|to| at.clone().lt(to)))
+    }
+
+    /// The same for a page, and between which records those of its time lie, so that it walks along no others however
+    /// long ago that was. Index: audit_log(organization_id, occurred_at, id).
+    ///
+    /// That index is for the two ends alone. To a database that knows how many records lie between the ids, and how
+    /// many are of the time, next to none seem to be both, and it would read all that are of the time and sort them. So
+    /// it is not told that the time is the one of the index.
     async fn span(&self, db: &impl ConnectionTrait, tenant: Tenant) -> Result<Condition> {
         let by_time = || tenant.find::<Entity>().select_only().column(Column::Id).limit(1);
-        let mut span = Condition::all();
+        let at = Column::OccurredAt.into_expr();
+        let mut span = self.time_of(Func::coalesce([at.clone(), at]).into());
         if let Some(early) = self.from.and_then(|from| from.checked_sub_signed(SLACK)) {
             let before = by_time().filter(Column::OccurredAt.lt(early));
             let last = before.order_by_desc(Column::OccurredAt).order_by_desc(Column::Id);
@@ -136,7 +149,14 @@ struct Asked {
 }
 
 impl Asked {
-    async fn new(db: &impl ConnectionTrait, tenant: Tenant, query: &AuditQuery, happened: &Happened) -> Result<Self> {
+    /// Of those that happened `when`.
+    async fn new(
+        db: &impl ConnectionTrait,
+        tenant: Tenant,
+        query: &AuditQuery,
+        happened: &Happened,
+        when: Condition,
+    ) -> Result<Self> {
         let backend = db.get_database_backend();
         let by = query.condition(backend);
         // What somebody did, and what was done to one thing, have indexes of their own, which find less.
@@ -144,8 +164,8 @@ impl Asked {
             true => happened.actions(db, tenant).await?,
             false => None,
         };
-        let when = if actions.is_some() { happened.time() } else { happened.condition() };
-        let condition = when.add(by);
+        let action = happened.is_of_action().filter(|_| actions.is_none());
+        let condition = when.add_option(action).add(by);
         Ok(Self { backend, tenant, condition, actions })
     }
 
@@ -263,8 +283,9 @@ async fn page(
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
     let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor that a page has given"))?;
     let db = platform.db.read();
-    let asked = Asked::new(db, tenant, query, happened).await?;
-    let within = happened.span(db, tenant).await?.add_option(before.map(|before| Column::Id.lt(before)));
+    let when = happened.span(db, tenant).await?;
+    let asked = Asked::new(db, tenant, query, happened, when).await?;
+    let within = Condition::all().add_option(before.map(|before| Column::Id.lt(before)));
     // Index: audit_log(organization_id, id); with an action, an actor or a target, theirs.
     let mut rows =
         asked.first(within, &Order::Desc, limit + 1).order_by_desc(Column::Id).limit(limit + 1).all(db).await?;
@@ -306,7 +327,7 @@ async fn export(
     let head = head.ok_or_else(|| Error::internal("a chain that was just written to has no head"))?;
     tx.commit().await?;
 
-    let asked = Asked::new(platform.db.read(), tenant, query, happened).await?;
+    let asked = Asked::new(platform.db.read(), tenant, query, happened, happened.time()).await?;
     let lines = audit::export(platform.db.clone(), asked.all(), head, extent)
         // The connection breaks off, so that nobody takes the half for the whole.
         .inspect_err(|error| tracing::error!(%error, "an export of the audit log broke off"));

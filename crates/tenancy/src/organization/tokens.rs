@@ -10,7 +10,7 @@ use rivergen_identity::{
 };
 use rivergen_kernel::{Caller, ErrorCode, OrganizationId, Permission, Result, Scope, Scopes, TokenId, UserId};
 use rivergen_platform::{
-    db::TenantScope,
+    db::{TenantScope, page_by},
     errors,
     http::{Envelope, Json, Path, Query, Reply, RequestOrigin, SignedIn, SkipLimit},
 };
@@ -128,7 +128,7 @@ pub async fn list(
     let tenant = caller.require(Permission::TokenRead).map_err(|_| ErrorCode::PermissionDenied)?;
     let (db, now) = (tenancy.identity.platform.db.read(), tenancy.identity.platform.clock.now());
     let max_days = tenancy.identity.directory.security_of(org_id).await?.max_token_days;
-    // Index: personal_access_tokens(organization_id, id).
+    // Index: personal_access_tokens(organization_id, id, revoked_at, expires_at, created_at).
     let mut wanted = tenant.find::<personal_token::Entity>();
     if let Some(user) = filter.user_id {
         wanted = wanted.filter(Column::UserId.eq(user));
@@ -142,13 +142,11 @@ pub async fn list(
     let total_count = wanted.clone().count(db).await?;
     let owner = personal_token::Entity::belongs_to(address::Entity).from(Column::UserId).to(address::Column::UserId);
     // Index: user_emails(user_id).
-    let rows = wanted
+    let newest = wanted.order_by_desc(Column::Id);
+    let rows = page_by(newest, Column::Id.into_expr(), window.skip(), window.limit())
         .join(JoinType::InnerJoin, owner.into())
         .select_also(address::Entity)
         .filter(address::Column::IsPrimary.eq(true))
-        .order_by_desc(Column::Id)
-        .offset(window.skip())
-        .limit(window.limit())
         .all(db)
         .await?;
     let token = |(row, owner): (Model, Option<address::Model>)| OrganizationToken {

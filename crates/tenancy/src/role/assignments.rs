@@ -1,5 +1,7 @@
 //! `GET /api/v1/roles/{role_id}/assignments`: who holds a role, and where.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
@@ -9,13 +11,16 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Tenancy,
-    member::{assignment, page::Reach},
+    member::{
+        assignment,
+        way::{Walk, Way},
+    },
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -89,19 +94,23 @@ pub async fn list_role_assignments(
         .find::<assignment::Entity>()
         .filter(assignment::Column::RoleId.eq(role_id))
         .filter(assignment::live(now));
-    let total_count = match query.workspace_id {
+    let (total_count, signposts) = match query.workspace_id {
         Some(workspace) => {
             held = held.filter(assignment::Column::WorkspaceId.eq(workspace));
-            held.clone().count(db).await?
+            (held.clone().count(db).await?, Arc::default())
         }
         None => {
-            let usages = tenancy.usages.of(db, tenant, [role_id], now).await?;
-            usages.get(&role_id).map_or(0, |usage| usage.assignments)
+            let usage = tenancy.usages.of(db, tenant, [role_id], now).await?.remove(&role_id).unwrap_or_default();
+            (usage.assignments, usage.signposts)
         }
     };
-    // Chosen along the index alone, from the nearer end, and then read.
-    let Reach { walk, over, taken } = Reach::of(total_count, window.skip(), window.limit());
-    let chosen = held.select_only().column(assignment::Column::Id);
+    // Chosen along the index alone, from an end or from where a page before began or ended, and then read.
+    let Way { walk, from, over, taken } = signposts.way(total_count, window.skip(), window.limit());
+    let on_the_way = from.map(|id| match walk {
+        Walk::Forward => assignment::Column::Id.gte(id),
+        Walk::Backward => assignment::Column::Id.lte(id),
+    });
+    let chosen = held.select_only().column(assignment::Column::Id).filter(Condition::all().add_option(on_the_way));
     let chosen = chosen.order_by(assignment::Column::Id, walk.along(Order::Asc)).offset(over).limit(taken);
     let rows = tenant
         .find::<assignment::Entity>()
@@ -109,6 +118,13 @@ pub async fn list_role_assignments(
         .order_by_asc(assignment::Column::Id)
         .all(db)
         .await?;
+    // Where a page falls short of the count, that is not of now, and neither are places from the end.
+    if let (Some(first), Some(last)) = (rows.first(), rows.last())
+        && rows.len() as u64 == taken
+    {
+        signposts.put_up(window.skip(), first.id);
+        signposts.put_up(window.skip() + taken - 1, last.id);
+    }
     let assignments = rows.into_iter().map(|row| RoleAssignment::new(row, &role.name)).collect();
     Ok(Reply::ok(RoleAssignments { assignments, total_count }, "Who holds the role."))
 }

@@ -106,7 +106,7 @@ async fn page_of(tenancy: &Tenancy, tenant: Tenant, window: SkipLimit) -> Result
         .await?;
     let usages = tenancy.usages.of(db, tenant, rows.iter().map(|row| row.id), platform.clock.now()).await?;
     let counted = rows.into_iter().map(|row| {
-        let usage = usages.get(&row.id).copied().unwrap_or_default();
+        let usage = usages.get(&row.id).cloned().unwrap_or_default();
         (row, usage)
     });
     Ok((counted.collect(), total_count))

@@ -219,7 +219,7 @@ impl Role {
     async fn counted(tenancy: &Tenancy, tenant: Tenant, row: Model) -> Result<Self> {
         let platform = &tenancy.identity.platform;
         let usages = tenancy.usages.of(platform.db.read(), tenant, [row.id], platform.clock.now()).await?;
-        let usage = usages.get(&row.id).copied().unwrap_or_default();
+        let usage = usages.get(&row.id).cloned().unwrap_or_default();
         Ok(Self::new(row, usage))
     }
 }

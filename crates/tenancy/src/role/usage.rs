@@ -1,10 +1,11 @@
 //! How often roles are held.
 //!
-//! The count of a role is kept until somebody in the organization joins, leaves, is given a role or loses one, its roles or
-//! workspaces change, or until the first assignment on loan of that role ends: counting the holders of a role that a hundred
-//! thousand have takes as long as the rest of a page together.
+//! The count of a role is kept until somebody in the organization joins, leaves, is given a role or loses one, its
+//! roles or workspaces change, or until the first assignment on loan of that role ends: counting the holders of a role
+//! that a hundred thousand have takes as long as the rest of a page together. For as long it is known where the pages
+//! that were asked for begin and end, from which the way to others is short.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{OrganizationId, Result, RoleId, Tenant};
@@ -14,10 +15,10 @@ use sea_orm::{
     sea_query::{Asterisk, Expr, ExprTrait, Query},
 };
 
-use crate::member::assignment;
+use crate::member::{assignment, way::Signposts};
 
 /// How often a role is held.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Usage {
     /// Assignments that count now.
     pub assignments: u64,
@@ -25,6 +26,8 @@ pub(super) struct Usage {
     pub members: u64,
     /// When the first assignment on loan ends.
     until: Option<DateTime<Utc>>,
+    /// Assignments, by their ids, that stand at known places of the list of those that count.
+    pub signposts: Arc<Signposts<i64>>,
 }
 
 /// The counts; cheap to clone.
@@ -58,7 +61,7 @@ impl Usages {
         if !unknown.is_empty() {
             let counted = self.0.load_all(async {
                 let counted = count(db, tenant, unknown.iter().copied(), now).await?;
-                let usage = |role: &RoleId| counted.get(role).copied().unwrap_or_default();
+                let usage = |role: &RoleId| counted.get(role).cloned().unwrap_or_default();
                 Ok(unknown.iter().map(|role| ((organization, *role), usage(role))).collect())
             });
             usages.extend(counted.await?.into_iter().map(|((_, role), usage)| (role, usage)));
@@ -102,7 +105,7 @@ pub(super) async fn count(
         .collect::<std::result::Result<_, _>>()?;
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
     let usage = counts.into_iter().map(|(role, assignments, members, until)| {
-        (role, Usage { assignments: number(assignments), members: number(members), until })
+        (role, Usage { assignments: number(assignments), members: number(members), until, ..Usage::default() })
     });
     Ok(usage.collect())
 }

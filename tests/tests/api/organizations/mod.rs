@@ -8,6 +8,7 @@ mod get;
 mod invitations;
 mod list;
 mod members;
+mod pages;
 mod roles;
 mod settings;
 mod tokens;

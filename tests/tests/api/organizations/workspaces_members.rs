@@ -1,11 +1,14 @@
 //! `/api/v1/organizations/{org_id}/workspaces/{workspace_id}/members`
 
-use rivergen_tests::{Organization, Person, Server, on_both_databases};
+use rivergen_tests::{Backend, Organization, Person, Server, on_both_databases};
 use serde_json::{Value, json};
+
+use crate::roles::{crowd, hold};
 
 on_both_databases! {
     members_are_listed_with_their_roles;
     somebody_with_two_roles_is_listed_once;
+    a_page_asks_of_nobody_beside_those_before_it;
     a_role_counts_on_the_very_next_request;
     only_members_of_the_organization_are_added_and_once;
     who_is_added_without_a_role_gets_the_default;
@@ -78,6 +81,44 @@ async fn somebody_with_two_roles_is_listed_once(server: &Server) {
     acme.admin.client.delete(&of(&acme, lab, &acme.viewer)).await.ok();
     let left = format!("SELECT count(*) FROM role_assignments WHERE workspace_id = {lab} AND user_id = {user}");
     assert_eq!(server.count(&left).await, 0);
+}
+
+async fn a_page_asks_of_nobody_beside_those_before_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    crowd(server, &acme).await;
+    // Every third has a second role there.
+    hold(server, &acme, acme.roles["Viewer"], Some(lab), 1).await;
+    hold(server, &acme, acme.roles["Developer"], Some(lab), 3).await;
+    server.forget().await;
+    match server.backend {
+        // It reads an index alone where it knows that the rows are to be seen.
+        Backend::Postgres => server.execute("VACUUM ANALYZE role_assignments").await,
+        Backend::Sqlite => server.analyze().await,
+    }
+    let first = format!("SELECT min(id) AS first, user_id FROM role_assignments WHERE workspace_id = {lab}");
+    let rows = server.rows(&format!("{first} GROUP BY user_id ORDER BY first")).await;
+    let whole: Vec<i64> = rows.iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
+    assert_eq!(whole.len(), 1201);
+    for skip in [0, 20, 500, 1190, 1200, 1300] {
+        let path = format!("{}?skip={skip}&limit=20", path(&acme, lab));
+        let (page, statements) = server.statements(acme.admin.client.get(&path)).await;
+        let page = page.ok();
+        let shown: Vec<i64> = people(&page).into_iter().map(|(user, _)| user).collect();
+        let wanted: Vec<i64> = whole.iter().copied().skip(skip).take(20).collect();
+        assert_eq!((shown, &page["total_count"]), (wanted, &json!(1201)), "{skip}");
+        let is_page = |sql: &&String| sql.contains(" AS \"earlier\"");
+        let plan = server.plan(statements.iter().find(is_page).expect("a page is asked for")).await;
+        // Each of the rows that are walked along is asked by itself. Of a table with little else PostgreSQL walks along
+        // all.
+        let words = match server.backend {
+            Backend::Sqlite => {
+                ["CORRELATED", "COVERING INDEX role_assignments_people", "INDEX role_assignments_workspace"]
+            }
+            Backend::Postgres => ["SubPlan", "Index Only Scan using role_assignments_people", "Index"],
+        };
+        assert!(words.iter().all(|word| plan.contains(word)), "{skip}\n{plan}");
+    }
 }
 
 async fn a_role_counts_on_the_very_next_request(server: &Server) {

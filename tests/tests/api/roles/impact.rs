@@ -1,9 +1,9 @@
 //! `POST /api/v1/roles/{role_id}/impact`
 
-use rivergen_tests::{Organization, Server, on_both_databases};
+use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{PATH, custom, give, suspend, workspace};
+use super::{PATH, crowd, custom, give, hold, suspend, workspace};
 
 on_both_databases! {
     it_tells_who_gains_and_loses_what_and_changes_nothing;
@@ -199,36 +199,6 @@ async fn more_members_of_a_public_workspace_than_are_named_are_counted(server: &
     server.execute(&format!("DELETE FROM role_assignments WHERE role_id = {writer}")).await;
     hold(server, &acme, guest, None, 4).await;
     assert_eq!(told().await, (300 + 2 * 900 + 2, 100));
-}
-
-/// 1,200 more members, who hold no role.
-async fn crowd(server: &Server, acme: &Organization) {
-    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)";
-    let like = format!("FROM n CROSS JOIN users WHERE users.id = {}", acme.viewer.id);
-    let columns = "profile, user_metadata, is_system_admin, login_count, created_at, updated_at";
-    for sql in [
-        format!("INSERT INTO users (display_name, {columns}) {numbers} SELECT 'Crowd ' || i, {columns} {like}"),
-        format!(
-            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
-             SELECT {}, id, 'active', 'created', '{{}}', created_at, lower(display_name), 'c' || id || '@crowd.example' \
-             FROM users WHERE display_name LIKE 'Crowd %'",
-            acme.id
-        ),
-    ] {
-        server.execute(&sql).await;
-    }
-}
-
-/// Gives the role to each of so many of the crowd, in the whole organization or in a workspace.
-async fn hold(server: &Server, acme: &Organization, role: i64, workspace: Option<i64>, each: i64) {
-    let place = workspace.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
-    let sql = format!(
-        "INSERT INTO role_assignments (organization_id, user_id, role_id, workspace_id, assigned_at) \
-         SELECT {}, id, {role}, CAST({place} AS BIGINT), created_at FROM users \
-         WHERE display_name LIKE 'Crowd %' AND CAST(substr(display_name, 7) AS BIGINT) % {each} = 0",
-        acme.id
-    );
-    server.execute(&sql).await;
 }
 
 async fn wrong_roles_and_strangers_are_told_nothing(server: &Server) {

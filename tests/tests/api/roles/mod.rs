@@ -47,6 +47,36 @@ pub async fn workspace(of: &Organization, name: &str) -> i64 {
     data["workspace"]["id"].as_i64().unwrap()
 }
 
+/// 1,200 more members, who hold no role.
+pub async fn crowd(server: &Server, acme: &Organization) {
+    let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)";
+    let like = format!("FROM n CROSS JOIN users WHERE users.id = {}", acme.viewer.id);
+    let columns = "profile, user_metadata, is_system_admin, login_count, created_at, updated_at";
+    for sql in [
+        format!("INSERT INTO users (display_name, {columns}) {numbers} SELECT 'Crowd ' || i, {columns} {like}"),
+        format!(
+            "INSERT INTO memberships (organization_id, user_id, status, source, attributes, joined_at, name_key, email) \
+             SELECT {}, id, 'active', 'created', '{{}}', created_at, lower(display_name), 'c' || id || '@crowd.example' \
+             FROM users WHERE display_name LIKE 'Crowd %'",
+            acme.id
+        ),
+    ] {
+        server.execute(&sql).await;
+    }
+}
+
+/// Gives the role to each of so many of the crowd, in the whole organization or in a workspace.
+pub async fn hold(server: &Server, acme: &Organization, role: i64, workspace: Option<i64>, each: i64) {
+    let place = workspace.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
+    let sql = format!(
+        "INSERT INTO role_assignments (organization_id, user_id, role_id, workspace_id, assigned_at) \
+         SELECT {}, id, {role}, CAST({place} AS BIGINT), created_at FROM users \
+         WHERE display_name LIKE 'Crowd %' AND CAST(substr(display_name, 7) AS BIGINT) % {each} = 0",
+        acme.id
+    );
+    server.execute(&sql).await;
+}
+
 /// The strings of a list.
 pub fn words(list: &Value) -> Vec<&str> {
     list.as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().map(|word| word.as_str().unwrap()).collect()

@@ -15,6 +15,7 @@ on_both_databases! {
     a_cursor_keeps_its_place;
     a_search_is_a_list;
     lookups_use_their_index;
+    names_are_read_in_the_order_of_their_index;
     members_are_read_from_indexes;
 }
 
@@ -228,6 +229,14 @@ async fn pages_by_index(server: &Server) {
         ("count=0", vec![], 1),
         ("count=-1", vec![], 1),
         ("count=1000", vec!["u0", "u1", "u2", "u3", "u4", "u5", "u6"], 1),
+        ("sortBy=userName&startIndex=5&count=2", vec!["u4", "u5"], 5),
+        ("sortBy=userName&sortOrder=descending&startIndex=2&count=3", vec!["u5", "u4", "u3"], 2),
+        ("sortBy=userName&startIndex=8&count=3", vec![], 8),
+        ("sortBy=id&sortOrder=descending&startIndex=7&count=3", vec!["u0"], 7),
+        // Nobody is told apart by these.
+        ("sortBy=active&startIndex=6&count=3", vec!["u5", "u6"], 6),
+        ("sortBy=title&sortOrder=descending&startIndex=3&count=2", vec!["u2", "u3"], 3),
+        ("filter=userName%20sw%20%22u%22&sortBy=userName&startIndex=3&count=2", vec!["u2", "u3"], 3),
     ] {
         let body = idp.client.get(&format!("/scim/v2/Users?{query}")).await.is(200);
         assert_eq!(names(&body), shown, "{query}");
@@ -380,6 +389,46 @@ async fn lookups_use_their_index(server: &Server) {
             let plan = server.plan(sql).await;
             assert!(plan.contains(index) && !plan.contains("SCAN"), "{plan}");
         }
+    }
+}
+
+async fn names_are_read_in_the_order_of_their_index(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    many_users(server, &acme, &first, 3_000).await;
+    match server.backend {
+        // It reads an index alone where it knows that the rows are to be seen.
+        Backend::Postgres => server.execute("VACUUM ANALYZE scim_users").await,
+        Backend::Sqlite => server.analyze().await,
+    }
+    // What a page is answered, and how the database comes by it.
+    let page = async |query: &str| {
+        let path = format!("/scim/v2/Users?attributes=id&count=3&sortBy=userName&{query}");
+        let (answer, statements) = server.statements(idp.client.get(&path)).await;
+        let is_page = |sql: &&String| sql.starts_with("SELECT \"scim_users\"") && sql.contains(" ORDER BY ");
+        let plan = server.plan(statements.iter().find(is_page).expect("a page is asked for")).await;
+        (answer.is(200), plan)
+    };
+    for (order, from) in [("ascending", ["user_name_key>?", ">= "]), ("descending", ["user_name_key<?", "<= "])] {
+        let (begun, plan) = page(&format!("sortOrder={order}&cursor=")).await;
+        let is_sorted = |plan: &str| plan.contains("Sort") || plan.contains("B-TREE");
+        assert!(plan.contains("scim_users_name") && !is_sorted(&plan), "{order}\n{plan}");
+        // The next page begins at its place in the index.
+        let cursor = begun["nextCursor"].as_str().unwrap();
+        let (_, plan) = page(&format!("sortOrder={order}&cursor={cursor}")).await;
+        let begins = match server.backend {
+            Backend::Sqlite => plan.contains(from[0]),
+            Backend::Postgres => plan.lines().any(|line| line.contains("Index Cond") && line.contains(from[1])),
+        };
+        assert!(plan.contains("scim_users_name") && !is_sorted(&plan) && begins, "{order}\n{plan}");
+        // The way to a page far behind leads along the index alone.
+        let (_, plan) = page(&format!("sortOrder={order}&startIndex=2000")).await;
+        let alone = match server.backend {
+            Backend::Sqlite => "USING COVERING INDEX scim_users_name",
+            Backend::Postgres => "Index Only Scan",
+        };
+        assert!(plan.contains(alone) && !plan.contains("Seq Scan"), "{order}\n{plan}");
     }
 }
 

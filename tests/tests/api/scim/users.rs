@@ -4,7 +4,7 @@ use rivergen_tests::{Backend, Organization, Server, on_both_databases};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{ENTERPRISE, Provider, ScimAnswer, USER, patch, prove_domain, somebody_waits, user};
+use super::{ENTERPRISE, Provider, ScimAnswer, USER, group, patch, prove_domain, somebody_waits, user};
 use crate::roles::custom;
 
 on_both_databases! {
@@ -31,6 +31,7 @@ on_both_databases! {
     who_is_pushed_needs_an_invitation_no_more;
     a_role_that_is_gone_unheard_is_given_to_nobody;
     who_comes_in_while_their_role_goes_gets_another;
+    a_provider_that_is_gone_unheard_pushes_nothing;
 }
 
 async fn a_user_is_made_and_read(server: &Server) {
@@ -625,4 +626,54 @@ async fn who_comes_in_while_their_role_goes_gets_another(server: &Server) {
     let id = pushed.is(201)["id"].as_str().unwrap().to_owned();
     assert_eq!(id, globex.viewer.id.to_string());
     assert_eq!(super::roles_of(server, &acme, &id).await, ["Viewer"]);
+}
+
+async fn a_provider_that_is_gone_unheard_pushes_nothing(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let other = Provider::named(server, &acme, "other", json!({})).await;
+    let eve = other.user("eve@acme.example").await;
+    let research = other.group("Research", &[&eve]).await;
+    let title = json!([{"op": "replace", "path": "title", "value": "Countess"}]);
+    let name = json!([{"op": "replace", "path": "displayName", "value": "Sales"}]);
+    let of_eve = format!("/scim/v2/Users/{eve}");
+    let of_research = format!("/scim/v2/Groups/{research}");
+    let operation = json!({"method": "POST", "path": "/Users", "bulkId": "bob", "data": user("bob@acme.example")});
+    let bulk = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation]});
+    for (number, (method, path, body)) in [
+        ("POST", "/scim/v2/Users", user("bob@acme.example")),
+        ("POST", "/scim/v2/Users", user(&globex.viewer.email)),
+        ("PATCH", of_eve.as_str(), patch(title)),
+        ("POST", "/scim/v2/Groups", group("Sales", &[&eve])),
+        ("PATCH", of_research.as_str(), patch(name)),
+        ("POST", "/scim/v2/Bulk", bulk),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let idp = Provider::named(server, &acme, &format!("idp-{number}"), json!({})).await;
+        // The second time this node keeps what stands behind the token.
+        for _ in 0..2 {
+            idp.client.get("/scim/v2/Users?count=0").await.is(200);
+        }
+        // By another node, of which this one has heard nothing yet.
+        let tx = server.platform.db.begin().await.unwrap();
+        let gone = format!("DELETE FROM sso_providers WHERE id = {}", idp.id);
+        tx.conn().execute_unprepared(&gone).await.unwrap();
+        tx.commit().await.unwrap();
+        idp.client.get("/scim/v2/Users?count=0").await.is(200);
+        let answer = match method {
+            "POST" => idp.client.post(path, body).await,
+            _ => idp.client.patch(path, body).await,
+        };
+        match path {
+            "/scim/v2/Bulk" => assert_eq!(answer.is(200)["Operations"][0]["status"], "401"),
+            _ => drop(answer.refused(401, None)),
+        }
+        // From now on it is known.
+        idp.client.get("/scim/v2/Users?count=0").await.refused(401, None);
+    }
+    let body = other.client.get("/scim/v2/Users").await.is(200);
+    assert_eq!((&body["totalResults"], &body["Resources"][0]["title"]), (&json!(1), &Value::Null));
+    let body = other.client.get("/scim/v2/Groups").await.is(200);
+    assert_eq!((&body["totalResults"], &body["Resources"][0]["displayName"]), (&json!(1), &json!("Research")));
 }

@@ -1,8 +1,10 @@
 //! Whom a provider's word lets in: links, first sign-ins, groups and attributes.
 
 use super::*;
+use futures::future::BoxFuture;
 use rivergen_tenancy::provision;
 use rivergen_tests::{PASSWORD, eventually, on_both_backends};
+use sea_orm::ConnectionTrait;
 
 on_both_backends! {
     an_existing_member_is_linked_by_a_proved_address_alone;
@@ -13,9 +15,11 @@ on_both_backends! {
     attributes_of_the_provider_are_the_members;
     an_account_that_never_proved_its_address_is_not_inherited_with_its_password;
     another_subject_is_not_let_into_a_linked_account;
+    who_is_linked_is_listed_page_by_page;
     a_provider_signs_in_its_own_domains;
     two_first_sign_ins_at_once_make_one_account;
     a_removed_provider_takes_links_and_roles_with_it;
+    a_provider_that_is_removed_meanwhile_lets_nobody_in;
     what_is_kept_of_a_person_is_handed_out;
     whoever_has_an_account_is_told_that_it_is_linked;
 }
@@ -244,6 +248,31 @@ async fn another_subject_is_not_let_into_a_linked_account(backend: Backend) {
     world.stop().await;
 }
 
+async fn who_is_linked_is_listed_page_by_page(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let (id, user) = (world.acme.id, world.acme.viewer.id);
+    let sql = format!(
+        "INSERT INTO sso_identities (organization_id, provider_id, subject, user_id, attributes, groups, created_at) \
+         WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 34) \
+         SELECT {id}, {provider}, 'subject ' || i, {user}, '{{}}', '[]', '2025-01-01 00:00:00+00:00' FROM n"
+    );
+    world.server.execute(&sql).await;
+    let path = format!("/api/v1/sso/providers/{provider}/identities?page_size=10");
+    for (page, numbers) in [(1, 10..20), (2, 20..30), (3, 30..35), (4, 0..0)] {
+        let listed = world.acme.owner.client.get(&format!("{path}&page={page}")).await.ok();
+        let shown: Vec<&str> =
+            listed["items"].as_array().unwrap().iter().map(|item| item["subject"].as_str().unwrap()).collect();
+        let wanted: Vec<String> = numbers.map(|number| format!("subject {number}")).collect();
+        assert_eq!(
+            (shown, &listed["pagination"]["total_items"]),
+            (wanted.iter().map(String::as_str).collect(), &json!(25))
+        );
+    }
+    world.stop().await;
+}
+
 async fn a_provider_signs_in_its_own_domains(backend: Backend) {
     let real = real!();
     let world = World::start(backend).await;
@@ -298,10 +327,53 @@ async fn a_removed_provider_takes_links_and_roles_with_it(backend: Backend) {
     world.stop().await;
 }
 
+async fn a_provider_that_is_removed_meanwhile_lets_nobody_in(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let register =
+        async || world.register(&world.acme, crooked.registration("One"), json!({"jit_provisioning": true})).await;
+    // Elsewhere, while the server waits for what the provider answers.
+    let remove_meanwhile = |provider: i64| {
+        let db = world.server.platform.db.clone();
+        let removed: BoxFuture<'static, ()> = Box::pin(async move {
+            let tx = db.begin().await.unwrap();
+            let sql = format!("DELETE FROM sso_providers WHERE id = {provider}");
+            tx.conn().execute_unprepared(&sql).await.unwrap();
+            tx.commit().await.unwrap();
+        });
+        crooked.says().meanwhile = Some(removed);
+    };
+    // Before a sign-in begins.
+    let provider = register().await;
+    remove_meanwhile(provider);
+    let start = format!("/api/v1/sso/login?response_mode=json&provider_id={provider}");
+    world.server.anonymous().get(&start).await.error(404, "SSO_NOT_CONFIGURED");
+    // And before it ends: of somebody new, of a member, and of a member who is linked.
+    for (subject, address, is_linked) in
+        [("n", "new@acme.example", false), ("v", "viewer@acme.example", false), ("v", "viewer@acme.example", true)]
+    {
+        let provider = register().await;
+        crooked.says().claims = json!({"sub": subject, "email": address});
+        if is_linked {
+            world.enter(world.lied(provider, &crooked).await).await;
+        }
+        let browser = world.browser();
+        let location = world.begin(&browser, &format!("provider_id={provider}")).await;
+        remove_meanwhile(provider);
+        let answer = browser.client().get(&path_of(&crooked.send_back(&location))).await;
+        answer.error(400, "SSO_STATE_INVALID");
+    }
+    let count = async |table: &str| world.server.count(&format!("SELECT count(*) FROM {table}")).await;
+    assert_eq!(count("user_emails WHERE email = 'new@acme.example'").await, 0);
+    assert_eq!(count("sso_identities").await, 0);
+    world.stop().await;
+}
+
 async fn what_is_kept_of_a_person_is_handed_out(backend: Backend) {
     let world = World::start(backend).await;
     let crooked = Crooked::start().await;
-    crooked.says().claims = json!({"email": "viewer@acme.example", "sub": "the-viewer"});
+    let asked = chrono::Utc::now().timestamp();
+    crooked.says().claims = json!({"email": "viewer@acme.example", "sub": "the-viewer", "auth_time": asked});
     let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
     let data = world.enter(world.lied(provider, &crooked).await).await;
     let path = format!("/api/v1/users/{}/export", world.acme.viewer.id);

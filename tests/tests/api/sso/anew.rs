@@ -7,6 +7,8 @@ use rivergen_tests::on_both_backends;
 
 on_both_backends! {
     whoever_comes_in_through_a_provider_proves_anew_there;
+    a_sign_in_is_as_fresh_a_proof_as_the_provider_says;
+    a_second_factor_that_is_given_here_is_a_fresh_proof;
     a_provider_that_does_not_say_that_it_asked_proves_nothing;
     nobody_else_comes_back;
     only_who_is_linked_is_asked_anew;
@@ -21,7 +23,7 @@ fn start(provider: i64) -> String {
 }
 
 /// What takes a proof that is not older than ten minutes.
-async fn change(person: &Client) -> Answer {
+pub async fn change(person: &Client) -> Answer {
     person.post("/api/v1/auth/tokens", json!({"name": "t", "scopes": ["admin"]})).await
 }
 
@@ -89,6 +91,48 @@ async fn whoever_comes_in_through_a_provider_proves_anew_there(backend: Backend)
     // Who has nothing else has this.
     world.server.execute("UPDATE users SET password_hash = NULL").await;
     assert_eq!(person.get(PROOFS).await.ok()["password"], false);
+    world.stop().await;
+}
+
+async fn a_sign_in_is_as_fresh_a_proof_as_the_provider_says(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let now = world.now();
+    // One that says nothing, or that has known them since yesterday, lets them in, and proves nothing. A clock may be ahead.
+    let told = [(json!(now), true), (json!(now - 300), true), (json!(now + 300), true)];
+    let yesterday = [(json!(now - 660), false), (json!(now - 86_400), false), (Value::Null, false)];
+    for (told, is_fresh) in told.into_iter().chain(yesterday) {
+        world.let_say(&crooked, json!({"auth_time": told}));
+        let person = world.person(&world.enter(world.lied(provider, &crooked).await).await);
+        person.post("/api/v1/auth/tokens", json!({"name": "t", "scopes": ["read"]})).await.created();
+        let answer = change(&person).await;
+        assert_eq!(answer.status == StatusCode::CREATED, is_fresh, "{told}: {}", answer.body);
+        if !is_fresh {
+            answer.error(403, "REAUTHENTICATION_REQUIRED");
+        }
+    }
+    // It is asked for there, and is one then.
+    let person = world.viewer_of(provider, &crooked).await;
+    let proved = world.enter(world.asked_anew(provider, &crooked, &person, json!({})).await).await;
+    change(&world.person(&proved)).await.created();
+    world.stop().await;
+}
+
+async fn a_second_factor_that_is_given_here_is_a_fresh_proof(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let app = world.acme.viewer.authenticator_app(&world.server).await;
+    world.let_say(&crooked, json!({"auth_time": null}));
+    let pending = world.enter(world.lied(provider, &crooked).await).await;
+    let body = json!({"temporary_token": pending["temporary_token"], "code": app.next_code(&world.server)});
+    let proved = world.server.anonymous().post("/api/v1/auth/mfa/verify", body).await.ok();
+    change(&world.person(&proved)).await.created();
+    // That of the provider is no fresher than the rest of what it says.
+    world.let_say(&crooked, json!({"auth_time": world.now() - 3600, "amr": ["mfa"]}));
+    let data = world.enter(world.lied(provider, &crooked).await).await;
+    change(&world.person(&data)).await.error(403, "REAUTHENTICATION_REQUIRED");
     world.stop().await;
 }
 

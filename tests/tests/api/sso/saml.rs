@@ -1,8 +1,11 @@
 //! `/api/v1/sso/saml/…`: sign-in and sign-out through a foreign SAML identity provider.
 
-use super::*;
+use super::{anew::change, *};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rivergen_tests::{on_both_backends, saml::SamlProvider};
+use sea_orm::ConnectionTrait;
+
+use crate::scim::somebody_waits;
 
 on_both_backends! {
     a_member_signs_in_through_a_saml_provider;
@@ -10,6 +13,7 @@ on_both_backends! {
     what_the_provider_says_becomes_the_member;
     a_response_is_good_once_in_its_browser_and_for_its_request;
     a_provider_begins_a_sign_in_only_where_it_may;
+    a_response_of_a_provider_that_is_removed_meanwhile_signs_nobody_in;
     relay_state_is_no_address_to_go_to;
     what_is_not_believed_is_told_to_administrators_alone;
     another_organizations_provider_is_another_audience;
@@ -198,6 +202,26 @@ async fn a_provider_begins_a_sign_in_only_where_it_may(backend: Backend) {
     world.change(provider, json!({"allow_idp_initiated": true})).await;
     let data = world.enter(post(&world.browser(), &idp.ask("unasked", &how).await).await).await;
     assert_eq!(data["user"]["email"], "viewer@acme.example");
+    world.stop().await;
+}
+
+async fn a_response_of_a_provider_that_is_removed_meanwhile_signs_nobody_in(backend: Backend) {
+    let idp = idp!();
+    let world = World::start(backend).await;
+    let provider = connect(&world, &world.acme, &idp, json!({"allow_idp_initiated": true})).await;
+    let (sp, acs) = addresses(&world, provider);
+    let how = format!("sp={sp}&acs={acs}&user=ada&email=viewer@acme.example");
+    let (form, browser) = (idp.ask("unasked", &how).await, world.browser());
+    let tx = world.server.platform.db.begin().await.unwrap();
+    let sql = format!("DELETE FROM sso_providers WHERE id = {provider}");
+    tx.conn().execute_unprepared(&sql).await.unwrap();
+    // What takes the response has found the provider before it waits for its end.
+    let removed = async {
+        somebody_waits(&world.server).await;
+        tx.commit().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(post(&browser, &form), removed);
+    answer.error(404, "PROVIDER_NOT_FOUND");
     world.stop().await;
 }
 
@@ -534,6 +558,11 @@ async fn a_provider_asks_somebody_anew(backend: Backend) {
     let form = at_provider(&world, &browser, provider, &idp, ada).await;
     assert_eq!(form["anew"], false);
     let person = world.person(&world.enter(post(&browser, &form).await).await);
+    change(&person).await.created();
+    // Who was asked an hour ago comes in as well, with no fresh proof.
+    let data = world.enter(through(&world, provider, &idp, &format!("{ada}&signed_in_ago=3600")).await).await;
+    let person = world.person(&data);
+    change(&person).await.error(403, "REAUTHENTICATION_REQUIRED");
 
     let ask = async |how: &str| {
         let address = world.ask_anew(&browser, provider, &person).await;
@@ -543,6 +572,7 @@ async fn a_provider_asks_somebody_anew(backend: Backend) {
     };
     let proved = world.enter(ask(ada).await).await;
     assert_eq!(proved["user"]["id"], world.acme.viewer.id);
+    change(&world.person(&proved)).await.created();
     // It knew them still, and asked nobody.
     ask(&format!("{ada}&signed_in_ago=3600")).await.error(403, "NOT_ASKED_ANEW");
     ask("user=grace&email=viewer@acme.example").await.error(403, "ANOTHER_PERSON");

@@ -14,6 +14,7 @@ on_both_databases! {
     only_the_provider_proves_anew_who_must_come_in_through_it;
     a_trial_changes_nothing;
     after_the_grace_nobody_comes_in_without_it;
+    a_link_that_proves_the_address_lets_nobody_in;
     at_once_sessions_end_at_once;
     the_exempt_owner_is_the_way_back_in;
     the_last_exempt_owner_stays;
@@ -166,6 +167,24 @@ async fn after_the_grace_nobody_comes_in_without_it(server: &Server) {
     // What the provider opened stays open.
     let live = format!("SELECT count(*) FROM sessions WHERE user_id = {} AND ended_at IS NULL", acme.developer.id);
     assert_eq!(server.count(&live).await, 1);
+}
+
+async fn a_link_that_proves_the_address_lets_nobody_in(server: &Server) {
+    let ready = Ready::new(server, "Acme").await;
+    ready.enforce(json!({"sso_mode": "required", "grace_period_days": 0})).await;
+    let Person { id, email, .. } = &ready.acme.viewer;
+    server.execute(&format!("UPDATE user_emails SET verified_at = NULL WHERE user_id = {id}")).await;
+    server.forget().await;
+    server.anonymous().post("/api/v1/auth/resend-verification", json!({"email": email})).await.ok();
+    let mail = server.mailbox().titled(email, "Verify your e-mail address").await;
+    let link = mail.links().into_iter().find(|link| link.contains("token=")).unwrap();
+    let token = json!({"token": link.split_once("token=").unwrap().1});
+    let data = server.anonymous().post("/api/v1/auth/verify-email", token).await.ok();
+    assert_eq!((&data["is_verified"], data.get("access_token")), (&json!(true), None));
+    let live = format!("SELECT count(*) FROM sessions WHERE user_id = {id} AND ended_at IS NULL");
+    assert_eq!(server.count(&live).await, 0);
+    let proved = format!("SELECT count(*) FROM user_emails WHERE user_id = {id} AND verified_at IS NOT NULL");
+    assert_eq!(server.count(&proved).await, 1);
 }
 
 async fn at_once_sessions_end_at_once(server: &Server) {

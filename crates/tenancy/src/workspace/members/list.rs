@@ -9,7 +9,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseConnection, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Alias, Expr, ExprTrait, Query as Subquery, SelectStatement},
 };
 use serde::Serialize;
@@ -18,7 +18,10 @@ use utoipa::ToSchema;
 use super::WorkspaceMember;
 use crate::{
     Tenancy,
-    member::assignment::{self, Column, Entity},
+    member::{
+        assignment::{self, Column, Entity},
+        way::Way,
+    },
 };
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,15 +52,24 @@ pub async fn list_workspace_members(
     let platform = &tenancy.identity.platform;
     let (db, now) = (platform.db.read(), platform.clock.now());
     let total_count = count(db, tenant, workspace_id, now).await?;
-    // Index: role_assignments(workspace_id, id).
-    let rows = tenant
+    // Chosen among the entries of indexes alone, from the nearer end, and then read. Index:
+    // role_assignments(workspace_id, id, user_id, expires_at, organization_id).
+    let total = u64::try_from(total_count).unwrap_or_default();
+    let Way { walk, over, taken, .. } = Way::<i64>::from_an_end(total, window.skip(), window.limit());
+    let chosen = tenant
         .find::<Entity>()
+        .select_only()
+        .column(Column::Id)
         .filter(Column::WorkspaceId.eq(workspace_id))
         .filter(assignment::live(now))
         .filter(Expr::exists(an_earlier_one(now)).not())
+        .order_by(Column::Id, walk.along(Order::Asc))
+        .offset(over)
+        .limit(taken);
+    let rows = tenant
+        .find::<Entity>()
+        .filter(Column::Id.in_subquery(chosen.into_query()))
         .order_by_asc(Column::Id)
-        .offset(window.skip())
-        .limit(window.limit())
         .all(db)
         .await?;
     let members = WorkspaceMember::all(db, tenant, rows).await?;
@@ -65,7 +77,8 @@ pub async fn list_workspace_members(
     Ok(Reply::ok(WorkspaceMembers { members, total_count, message }, message))
 }
 
-/// Index: role_assignments_people(organization_id, workspace_id, user_id, expires_at), which has all that it asks for.
+/// Index: role_assignments_people(organization_id, workspace_id, user_id, expires_at, id), which has all that it asks
+/// for.
 async fn count(db: &DatabaseConnection, tenant: Tenant, workspace: WorkspaceId, now: DateTime<Utc>) -> Result<i64> {
     let people = tenant
         .find::<Entity>()
@@ -82,7 +95,8 @@ async fn count(db: &DatabaseConnection, tenant: Tenant, workspace: WorkspaceId, 
 /// A role that the person of a row was given in the same workspace before that one. Index: role_assignments_people.
 ///
 /// SQLite would rather take (workspace_id, id) and read, for each row, all that come before it. It cannot where the ids
-/// stand in a difference.
+/// stand in a difference. PostgreSQL would read everybody in the workspace, and for each row look through all of them:
+/// the offset tells it to ask of each row by itself.
 fn an_earlier_one(now: DateTime<Utc>) -> SelectStatement {
     let earlier = |column: Column| Expr::col((Alias::new("earlier"), column));
     let row = |column: Column| (Entity, column);
@@ -94,5 +108,7 @@ fn an_earlier_one(now: DateTime<Utc>) -> SelectStatement {
         .and_where(earlier(Column::WorkspaceId).equals(row(Column::WorkspaceId)))
         .and_where(earlier(Column::Id).sub(Expr::col(row(Column::Id))).lt(0))
         .cond_where(Condition::any().add(earlier(Column::ExpiresAt).is_null()).add(earlier(Column::ExpiresAt).gt(now)))
+        .limit(1)
+        .offset(0)
         .to_owned()
 }

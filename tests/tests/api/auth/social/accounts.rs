@@ -229,6 +229,10 @@ async fn accounts_are_connected_and_disconnected(backend: Backend) {
     // Somebody who has nothing else keeps it.
     let data = world.sign_in("carol").await.ok();
     let carol = signed_in(&world, &data);
+    unlink(&carol).await.error(403, "REAUTHENTICATION_REQUIRED");
+    let browser = world.browser();
+    let back = browser.through("corp", "anew=true", "carol", &carol).await;
+    let carol = signed_in(&world, &browser.callback(&back).await.ok());
     unlink(&carol).await.error(409, "LAST_LOGIN_METHOD");
     assert_eq!(accounts_of(&carol).await.len(), 1);
     let other = format!(

@@ -14,6 +14,7 @@ use super::{World, handover_code, location};
 
 on_both_backends! {
     whoever_signs_in_with_a_provider_proves_anew_there;
+    a_sign_in_is_as_fresh_a_proof_as_the_provider_says;
     a_provider_that_does_not_say_that_it_asked_proves_nothing;
     nobody_else_comes_back;
     a_sign_in_of_a_proof_is_good_for_nothing_else;
@@ -113,6 +114,29 @@ async fn whoever_signs_in_with_a_provider_proves_anew_there(backend: Backend) {
     lied.server.stop().await;
 }
 
+async fn a_sign_in_is_as_fresh_a_proof_as_the_provider_says(backend: Backend) {
+    let lied = Lied::start(backend).await;
+    let (anonymous, now) = (lied.server.anonymous(), lied.now());
+    let fresh = [json!(now), json!(now - 300), json!(now + 300)].map(|told| (told, true));
+    // It has known them for longer, or says nothing.
+    let old = [json!(now - 660), json!(now - 86_400), Value::Null].map(|told| (told, false));
+    for (turn, (told, is_fresh)) in fresh.into_iter().chain(old).enumerate() {
+        // Who gets an account by it, and who has one.
+        for is_new in [true, false] {
+            let email = format!("one{turn}@new.example");
+            let claims = json!({"auth_time": told, "sub": email, "email": email});
+            let data = lied.enter(lied.through("", &anonymous, claims).await).await;
+            assert_eq!(data["is_new_user"], is_new);
+            let answer = change(&lied.person(&data)).await;
+            assert_eq!(answer.status == 201, is_fresh, "{told}: {}", answer.body);
+            if !is_fresh {
+                answer.error(403, "REAUTHENTICATION_REQUIRED");
+            }
+        }
+    }
+    lied.server.stop().await;
+}
+
 async fn a_provider_that_does_not_say_that_it_asked_proves_nothing(backend: Backend) {
     let lied = Lied::start(backend).await;
     for told in [Value::Null, json!(lied.now() - 3600), json!(lied.now() - 120)] {
@@ -181,6 +205,7 @@ async fn the_real_provider_says_when_it_asked(backend: Backend) {
     let browser = world.browser();
     let back = browser.through("corp", "", "ada", &world.anonymous()).await;
     let ada = super::signed_in(&world, &browser.callback(&back).await.ok());
+    change(&ada).await.error(403, "REAUTHENTICATION_REQUIRED");
     // The same browser, which the provider still knows.
     let query = format!("anew=true&redirect_to={FRONT_END}");
     let back = browser.through("corp", &query, "ada", &ada).await;
