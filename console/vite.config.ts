@@ -5,7 +5,10 @@ import { defineConfig } from "vite";
 // The server that `npm run dev` works against.
 const server = process.env.RIVERGEN_URL ?? "http://127.0.0.1:8080";
 const proxy = Object.fromEntries(
-    ["/api", "/scim", "/openapi.json", "/health", "/metrics", "/docs"].map((path) => [path, { target: server }]),
+    ["/api", "/scim", "/openapi.json", "/health", "/metrics", "/docs", "/demo"].map((path) => [
+        path,
+        { target: server },
+    ]),
 );
 
 export default defineConfig({

@@ -117,6 +117,7 @@ const tree = root.addChildren([
         page("/me/applications", () => import("./pages/me/applications"), "ConnectedApplications"),
         page("/invited", () => import("./pages/me/invited"), "Invited"),
         page("/operator", () => import("./pages/operator"), "Operator"),
+        page("/operator/mails", () => import("./pages/mail/mails"), "Mails"),
     ]),
 ]);
 

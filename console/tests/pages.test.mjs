@@ -55,6 +55,7 @@ const INSIDE = [
     "/roles/new",
     "/roles/4",
     "/roles/4?tab=people",
+    "/roles/4?tab=history",
     "/sso",
     "/sso/new/okta",
     "/sso/new/generic-saml",
@@ -79,6 +80,7 @@ const INSIDE = [
     "/me/applications",
     "/invited",
     "/operator",
+    "/operator/mails",
 ];
 const WIDTHS = [
     [360, 740],

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { after, before, test } from "node:test";
 import { PATIENCE, complaints, demo, holds, inMail, launch, linkTo, signIn } from "./browser.mjs";
@@ -349,7 +350,7 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         await answer.getByRole("button", { name: "Save", exact: true }).click();
         await page.getByLabel("Name").fill("Regional orders");
         await page.getByLabel("Tags").fill("weekly, sales");
-        await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+        await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
         await page.getByText("Saved under Questions.").waitFor();
 
         await page.getByRole("link", { name: "Questions" }).click();
@@ -395,12 +396,9 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         await answer.getByRole("button", { name: "Save", exact: true }).click();
         const dialog = page.getByRole("dialog");
         await dialog.getByLabel("Name").fill("Orders for the morning");
-        await dialog.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved under Questions.").waitFor();
-        await page.getByRole("link", { name: "Questions" }).click();
-        await page.getByRole("link", { name: "Orders for the morning" }).click();
-
-        await page.getByRole("button", { name: "New schedule" }).click();
+        // On the page of the question it is asked at once when that is to be.
+        await dialog.getByRole("button", { name: "Save and schedule…" }).click();
+        await page.getByRole("heading", { name: "Orders for the morning", level: 1 }).waitFor();
         await dialog.getByLabel("Name").fill("Every morning");
         await dialog.getByLabel("How often").selectOption({ label: "Every day" });
         await dialog.getByLabel("At", { exact: true }).fill("07:30");
@@ -523,6 +521,55 @@ test("words of one's own, and an answer that somebody confirms", (context) =>
         await answer.getByText(/^Verified/).waitFor();
     }));
 
+test("what was asked before comes back, and is shared without its rows", (context) =>
+    visit(context, async (page) => {
+        await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+        await signIn(page, server.url, "developer@acme.example");
+        const question = page.getByLabel("Question");
+        const ask = async (text) => {
+            await question.fill(text);
+            await page.keyboard.press("Enter");
+            const answer = page.getByRole("region", { name: text });
+            await answer.getByRole("gridcell").first().waitFor();
+            return answer;
+        };
+        await ask("How many customers are there?");
+        const answer = await ask("How many orders per region?");
+        await question.focus();
+        await page.keyboard.press("ArrowUp");
+        assert.equal(await question.inputValue(), "How many customers are there?");
+        await page.keyboard.press("ArrowDown");
+        assert.equal(await question.inputValue(), "How many orders per region?");
+        await page.keyboard.press("ArrowDown");
+        assert.equal(await question.inputValue(), "");
+
+        await answer.getByRole("button", { name: "Share" }).click();
+        await page.getByText("Copied a link.").waitFor();
+        const link = await page.evaluate(() => navigator.clipboard.readText());
+        await visit(context, async (other) => {
+            await signIn(other, server.url, "admin@acme.example");
+            await other.goto(link);
+            await other
+                .getByRole("region", { name: "How many orders per region?" })
+                .getByRole("gridcell")
+                .first()
+                .waitFor();
+        });
+
+        // Saved, it stands beside the suggestions of the next visit.
+        await answer.getByRole("button", { name: "Save", exact: true }).click();
+        await page.getByLabel("Name").fill("Orders of the regions");
+        await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
+        await answer.getByRole("link", { name: "Saved" }).waitFor();
+        await page.reload();
+        await page
+            .getByRole("group", { name: "Asked before" })
+            .getByRole("link", { name: "Orders of the regions" })
+            .click();
+        await page.getByRole("heading", { name: "Orders of the regions", level: 1 }).waitFor();
+        await page.getByRole("gridcell").first().waitFor();
+    }));
+
 test("what the data means is said, asked by, put right and deleted", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
@@ -574,6 +621,18 @@ test("the grid holds a hundred thousand rows", (context) =>
         await grid.getByRole("gridcell").first().click();
         await page.keyboard.press("End");
         await grid.locator('[aria-rowindex="100001"]').waitFor();
+
+        // The server keeps them for a while: they are read again, and downloaded, from the record of the run.
+        await page.getByRole("link", { name: "History" }).click();
+        await page.getByRole("link", { name: "SELECT * FROM orders" }).first().click();
+        const result = page.getByRole("region", { name: "Result" });
+        await result.getByRole("gridcell").first().waitFor();
+        await result.getByRole("button", { name: "Next page" }).click();
+        await result.getByText(/^1,001 to 2,000 of /).waitFor();
+        const download = page.waitForEvent("download");
+        await result.getByRole("button", { name: "Download" }).click();
+        await page.getByRole("menuitem", { name: "CSV" }).click();
+        assert.match((await download).suggestedFilename(), /^run-\d+\.csv$/);
     }));
 
 test("connect PostgreSQL and see its tables", { skip: !postgres && "no PostgreSQL" }, (context) =>
@@ -664,9 +723,49 @@ test("a policy is checked while it is typed, set, and seen as another person", (
             .getByText(/Berlin/)
             .first()
             .waitFor();
-        await page.getByRole("button", { name: "Nobody of Berlin" }).click();
+        const without = page.getByRole("group", { name: "Without these policies" });
+        await without.getByRole("button", { name: "Nobody of Berlin" }).click();
         await page.getByRole("heading", { name: "Then" }).waitFor();
         await page.getByText("Changes", { exact: true }).waitFor();
+
+        // What is switched off is tried out before it is switched on.
+        const { token } = await owner();
+        const rule = { rule_name: "x", rule_type: "filter_rows", rule_config: { condition: "city <> 'Rome'" } };
+        const off = { name: "Nobody of Rome", type: "row_level_security", is_active: false, rules: [rule] };
+        const { id } = await post("/api/v1/policies", off, token);
+        await page.goto(`${server.url}/policies/${id}`);
+        await page.getByRole("link", { name: "What if it held?" }).click();
+        await page.getByLabel("Source", { exact: true }).selectOption({ label: "CRM" });
+        await page
+            .getByRole("group", { name: /^With these/ })
+            .getByRole("button", { name: "Nobody of Rome", pressed: true })
+            .waitFor();
+        await page
+            .getByText(/^Rows where.*Rome/)
+            .first()
+            .waitFor();
+    }));
+
+test("what a policy did is told for one person and one time", (context) =>
+    visit(context, async (page) => {
+        // Two are answered under it.
+        for (const who of ["viewer", "developer"]) {
+            const login = { email: `${who}@acme.example`, password: "Demo-pass-1" };
+            const { access_token: token } = await post("/api/v1/auth/login", login);
+            await post("/api/v1/data-sources/2/query", { query: "SELECT count(*) FROM customers" }, token);
+        }
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/policies`);
+        await page.getByRole("link", { name: "Customers of one's own region" }).click();
+        await page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name: "What it did" }).click();
+        const evaluations = page.getByRole("region", { name: "Evaluations" });
+        const developer = evaluations.getByRole("link", { name: "Dana Developer" }).first();
+        await developer.waitFor();
+        await page.getByLabel("Person").selectOption({ label: "Victor Viewer" });
+        await developer.waitFor({ state: "detached" });
+        await evaluations.getByRole("link", { name: "Victor Viewer" }).first().waitFor();
+        await page.getByLabel("to", { exact: true }).fill("2020-01-01");
+        await evaluations.getByRole("heading", { name: "None of these" }).waitFor();
     }));
 
 test("tokens are turned back, with a reason", (context) =>
@@ -751,6 +850,74 @@ test("every refused row of an import is told", (context) =>
         await page.getByRole("button", { name: "More refused rows" }).click();
         await refused.nth(rows - 1).waitFor();
         await page.getByRole("button", { name: "More refused rows" }).waitFor({ state: "hidden" });
+    }));
+
+test("somebody is added, named, lent a role, suspended and erased", (context) =>
+    visit(context, async (page) => {
+        const email = "ada@people.example";
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/people`);
+        await page.getByRole("button", { name: "Add…" }).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByLabel("E-mail").fill(email);
+        await dialog.getByLabel("Name").fill("Ada");
+        await dialog.getByLabel("Role").selectOption({ label: "Developer" });
+        await dialog.getByRole("button", { name: "Add" }).click();
+        await page.getByText("Ada is a member").waitFor();
+        await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
+        await page.getByRole("link", { name: "Ada", exact: true }).click();
+
+        const roles = page.locator("section", { hasText: "Roles" }).getByRole("list").first();
+        await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
+        await page.getByLabel("to the end of").fill("2090-03-01");
+        await page.getByRole("button", { name: "Assign" }).click();
+        await roles
+            .getByRole("listitem")
+            .filter({ hasText: /Viewer.*until .*2090/ })
+            .waitFor();
+
+        // The role tells who gave it.
+        const part = (name) => page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name }).click();
+        const person = page.url();
+        await page.getByRole("link", { name: "Roles", exact: true }).click();
+        await page.getByRole("link", { name: "Viewer", exact: true }).click();
+        await part("History");
+        await page.getByRole("row", { name: /^Ada Assigned Whole organization You/ }).waitFor();
+
+        await page.goto(person);
+        await part("Sessions");
+        await page.getByText("None that the organization trusts.").waitFor();
+        await part("Manage");
+        await page.getByLabel("Name", { exact: true }).fill("Ada Lovelace");
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByRole("heading", { name: "Ada Lovelace", level: 1 }).waitFor();
+        await page.getByLabel("Why, for the audit log").fill("Left the project");
+        await page.getByRole("button", { name: "Suspend" }).click();
+        await page.getByRole("button", { name: "Let in again" }).waitFor();
+
+        // What a merge would do is told, and nothing is done by that.
+        await page.getByLabel("Into", { exact: true }).selectOption({ label: "Victor Viewer" });
+        await page.getByRole("button", { name: "Merge…" }).click();
+        await dialog
+            .getByText(/Both are members: the other keeps Viewer, and .*Developer.* of this one ends\./)
+            .waitFor();
+        await dialog.getByRole("button", { name: "Keep" }).click();
+
+        await page.getByRole("button", { name: "Remove…" }).click();
+        await dialog.getByLabel("Erase the account too").check();
+        await dialog.getByLabel(/^Type/).fill(email);
+        await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+        await page.getByRole("heading", { name: "Members", level: 1 }).waitFor();
+        await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
+        await page.getByRole("heading", { name: /^Nothing matches/ }).waitFor();
+        const { organization, token } = await owner();
+        const log = await fetch(`${server.url}/api/v1/organizations/${organization}/audit-logs?action=user.&limit=20`, {
+            headers: { authorization: `Bearer ${token}` },
+        });
+        const { entries } = (await log.json()).data;
+        const details = (action) => entries.find((entry) => entry.action === action)?.details;
+        assert.equal(details("user.update_status")?.reason, "Left the project");
+        assert.equal(details("user.delete")?.erased, true);
     }));
 
 test("what is not saved is not lost without a question", (context) =>
@@ -917,6 +1084,40 @@ test("the audit log is filtered by the kind of object, and its address keeps tha
         await shows("data_source");
     }));
 
+test("the audit log tells all that was done to one thing", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit?action=data_source.create`);
+        const log = page.getByRole("region", { name: "Audit log" });
+        const source = (id) => log.getByRole("link", { name: `Data source ${id}`, exact: true }).first();
+        await source(1).waitFor();
+        await source(2).click();
+        await page.waitForURL(/\?kind=data_source&target=2$/);
+        await source(1).waitFor({ state: "detached" });
+        await source(2).waitFor();
+        await page.getByRole("button", { name: "Not only of Data source 2" }).click();
+        await source(1).waitFor();
+        await page.goto(`${server.url}/policies/1`);
+        await page.getByRole("link", { name: "Who changed it" }).click();
+        await log.getByRole("row", { name: /policy\.create/ }).waitFor();
+    }));
+
+test("what the filters of the audit log leave is exported, a line for each", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit?action=data_source.create`);
+        const log = page.getByRole("region", { name: "Audit log" });
+        await log
+            .getByRole("row", { name: /data_source\.create/ })
+            .first()
+            .waitFor();
+        const download = page.waitForEvent("download");
+        await page.getByRole("button", { name: "Export" }).click();
+        const lines = (await readFile(await (await download).path(), "utf8")).trim().split("\n");
+        const actions = lines.map((line) => JSON.parse(line).action);
+        assert.ok(actions.length > 0 && actions.every((action) => action === "data_source.create"), `${actions}`);
+    }));
+
 test("invite somebody, who accepts", (context) =>
     visit(context, async (page) => {
         const email = "grace@people.example";
@@ -1015,6 +1216,24 @@ test("pages at the door wear the colour and the picture of their organization", 
             await guest.locator(".brand img.logo").waitFor();
             await wears(button, yellow, black);
         });
+    }));
+
+test("a proved domain whose record is gone says what to publish again", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        // As a server answers that has not found it any more.
+        await page.route(/\/domains\?/, (route) => {
+            const record = { type: "TXT", name: "_rivergen.acme.example", value: "rivergen-verification=1" };
+            const at = "2026-03-02T11:00:00Z";
+            const domain = { id: 1, domain: "acme.example", status: "verified", auto_join: true, created_at: at };
+            const domains = [{ ...domain, record, missing_since: at }];
+            return route.fulfill({ json: { success: true, data: { domains, total_count: 1 }, message: "" } });
+        });
+        await page.goto(`${server.url}/organization?tab=domains`);
+        await page.getByText("Its record was found missing").waitFor();
+        await page.getByText("rivergen-verification=1").waitFor();
+        await page.getByLabel("People of this domain may join by themselves").waitFor();
+        await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
     }));
 
 test("who signs up or has forgotten the password goes on to the application", async (context) => {
@@ -1339,6 +1558,19 @@ test("the assistant says what to do and to paste, and so does what is registered
         await page.getByText(/\/sso\/oidc\/callback\/\d+$/).waitFor();
         await page.getByText(/\/sso\/oidc\/backchannel-logout\/\d+$/).waitFor();
 
+        // Its secret is changed where it is; what is left alone stays.
+        await page.getByText("Name and connection").click();
+        await page.getByLabel("Client secret").fill("the next secret of okta");
+        await page.getByLabel("Scopes").fill("openid profile email groups");
+        await page.getByRole("button", { name: "Save the connection" }).click();
+        await page.getByText("Saved; the next sign-in sees it.").waitFor();
+        await page.reload();
+        await page.getByText("Name and connection").click();
+        assert.deepEqual(
+            [await page.getByLabel("Client ID").inputValue(), await page.getByLabel("Scopes").inputValue()],
+            ["0oa1", "openid profile email groups"],
+        );
+
         // Which of its names is what; what is wrong is said at its row.
         const settled = (what) =>
             page.locator("button:disabled:not([aria-busy])", { hasText: `Save the ${what}` }).waitFor();
@@ -1398,11 +1630,81 @@ test("the assistant says what to do and to paste, and so does what is registered
         assert.deepEqual(Object.keys(mapped.config.group_role_mapping), ["Engineering"]);
         assert.equal(mapped.config.enabled, false);
         await settled("groups");
+
+        // A token may end by itself; what is reconciled says how that went without being looked up again.
+        await button("Switch on").click();
+        await page.getByLabel("How long a new token is good").selectOption({ label: "Good for 90 days" });
+        const rotated = await configured(() => button("New token at once").click());
+        assert.ok(rotated.config.expires_at);
+        await button("Reconcile all").click();
+        await page.getByText("Completed", { exact: true }).waitFor();
+        await button("Switch off").click();
+        await button("Switch on").waitFor();
         await page.goto(provider);
         await page.getByRole("button", { name: "Remove…" }).click();
         await page.getByLabel(/Type Okta/).fill("Okta");
         await page.getByRole("button", { name: "Delete", exact: true }).click();
         await page.getByRole("heading", { name: "Single sign-on", level: 1 }).waitFor();
+    }));
+
+/** A certificate of a key that nobody has, under this name. */
+const certificate = (name) =>
+    execFileSync(
+        "openssl",
+        [
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "/dev/null",
+            "-days",
+            "30",
+            "-subj",
+            `/CN=${name}`,
+        ],
+        { stdio: ["ignore", "pipe", "ignore"] },
+    ).toString();
+
+test("a provider is entered by hand, and its next certificate put beside the one that it has", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sso/new/generic-saml`);
+        await page.getByLabel("Name", { exact: true }).fill("Keycloak");
+        await page.getByText("Or by hand").click();
+        await page.getByLabel("Its entity ID").fill("https://idp.acme.example");
+        await page.getByLabel("Its sign-in address").fill("https://idp.acme.example/sso");
+        await page.getByLabel("Its certificate (PEM)").fill(certificate("old.acme.example"));
+        await page.getByRole("button", { name: "Register as inactive" }).click();
+        await page.getByRole("heading", { name: "Keycloak", level: 1 }).waitFor();
+        const certificates = page.getByRole("list", { name: "Certificates" });
+        const remove = certificates.getByRole("button", { name: /^Remove/ });
+        await certificates.getByText("CN=old.acme.example").waitFor();
+        assert.equal(await remove.count(), 0);
+        await page.getByText("Name and connection").click();
+        await page.getByLabel("Another certificate").fill(certificate("next.acme.example"));
+        await page.getByRole("button", { name: "Save the connection" }).click();
+        await certificates.getByText("CN=next.acme.example").waitFor();
+        await certificates.getByRole("button", { name: "Remove CN=old.acme.example" }).click();
+        await certificates.getByText("CN=old.acme.example").waitFor({ state: "detached" });
+        assert.equal(await remove.count(), 0);
+
+        await page.getByRole("button", { name: "Remove…" }).click();
+        await page.getByLabel(/Type Keycloak/).fill("Keycloak");
+        await page.getByRole("button", { name: "Delete", exact: true }).click();
+        await page.getByRole("heading", { name: "Single sign-on", level: 1 }).waitFor();
+    }));
+
+test("a picture of one's own stands where one is named, until it is removed", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.goto(`${server.url}/me`);
+        const picture = page.getByRole("button", { name: "Your account" }).locator("img");
+        await page.getByLabel("Another picture").setInputFiles(LOGO);
+        await picture.waitFor();
+        await page.getByRole("button", { name: "Remove the picture" }).click();
+        await picture.waitFor({ state: "detached" });
     }));
 
 test("a token is made, named anew and revoked", (context) =>
@@ -1419,6 +1721,22 @@ test("a token is made, named anew and revoked", (context) =>
         await page.getByText("Changed.").waitFor();
         await page.getByRole("button", { name: "Revoke weekly report" }).click();
         await page.getByRole("heading", { name: "No tokens" }).waitFor();
+    }));
+
+test("who may register applications is said in the settings, and kept", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization?tab=security`);
+        const who = page.getByLabel("Who may register applications");
+        await holds(async () => assert.equal(await who.inputValue(), "admins"));
+        await who.selectOption({ label: "Every member" });
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+        await page.reload();
+        await holds(async () => assert.equal(await who.inputValue(), "everyone"));
+        await who.selectOption({ label: "Who may manage them" });
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
     }));
 
 test("several workspaces are tried out, and made", (context) =>
@@ -1474,6 +1792,13 @@ test("a session that is ended elsewhere stands at the door", (context) =>
             const theirs = page.getByRole("row", { name: /^Chrome/ }).getByRole("button", { name: "End", exact: true });
             await theirs.click();
             await page.getByText("Ended.").waitFor();
+            await theirs.waitFor({ state: "detached" });
+            await page.getByLabel("Which").selectOption({ label: "Those that have ended too" });
+            await page
+                .getByRole("row", { name: /^Chrome/ })
+                .filter({ hasNotText: "open" })
+                .first()
+                .waitFor();
             await other.getByRole("link", { name: "History" }).click();
             await other.getByRole("heading", { name: "Sign in" }).waitFor();
         });
@@ -1572,10 +1897,34 @@ test("the first way by keyboard alone", (context) =>
             });
             await keyboard.press("Enter");
         };
+        await goTo("shared folders", /Shared folders/);
+        await page.getByRole("heading", { name: "Share a folder" }).waitFor();
         await goTo("sessions", /Sessions and devices/);
         await page.getByRole("heading", { name: "Sessions and devices", level: 1 }).waitFor();
         await goTo("sign out", /Sign out/);
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    }));
+
+test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
+    visit(context, async (page) => {
+        const email = "owner@acme.example";
+        await post("/api/v1/auth/forgot-password", { email });
+        const link = await linkTo(server, email, "reset-password");
+        await signIn(page, server.url, email);
+        await page.keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+        await page.keyboard.type("server health");
+        await page.getByRole("menuitem", { name: "Server health" }).click();
+        // What was mailed was a job.
+        await page
+            .getByRole("region", { name: "Jobs" })
+            .getByRole("row", { name: /^mail\.send [1-9]/ })
+            .waitFor();
+        await page.getByRole("link", { name: "Mails of the demo" }).click();
+        await page.getByRole("searchbox", { name: "Search by address or subject" }).fill(email);
+        const mail = page.getByRole("group").filter({ hasText: link }).first();
+        await mail.getByText(/^to .*owner@acme\.example/).click();
+        assert.equal(await mail.getByRole("link").first().getAttribute("href"), link);
     }));
 
 // At the end: whom it gives a role could do more in the others.

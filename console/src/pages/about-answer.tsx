@@ -3,7 +3,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
-import { ActionForm, useAction } from "../ui/action";
+import { useMay } from "../standing";
+import { ActionButton, ActionForm, useAction } from "../ui/action";
 import { Button, Field, Note, Problem, SelectField, Skeleton, TextField, words } from "../ui/basics";
 import { Dialog } from "../ui/dialog";
 import { Loaded } from "../ui/loaded";
@@ -68,31 +69,57 @@ export function Wrong({
 }
 
 /** Keeps a question under a name. The server keeps what it runs, so it runs once more. */
-export function Save({ execution, onSaved, onClose }: { execution: number; onSaved: () => void; onClose: () => void }) {
+export function Save({
+    execution,
+    onSaved,
+    onClose,
+}: {
+    execution: number;
+    onSaved: (prompt: number, isToBeScheduled: boolean) => void;
+    onClose: () => void;
+}) {
+    const may = useMay();
     const [name, setName] = useState("");
     const [tags, setTags] = useState("");
     const touched = name !== "" || tags !== "";
     const keep = useAction(
-        () =>
-            read(
+        async (isToBeScheduled: boolean) => {
+            const saved = await read(
                 api.POST("/api/v1/prompts/executions/{execution_id}/save", {
                     params: { path: { execution_id: execution } },
                     body: { name, tags: tagsOf(tags) },
                 }),
-            ),
+            );
+            return { id: saved.id, isToBeScheduled };
+        },
         {
             done: "Saved under Questions.",
             changes: [["prompts"]],
             inline: true,
-            onDone: () => {
-                onSaved();
+            onDone: ({ id, isToBeScheduled }) => {
                 onClose();
+                onSaved(id, isToBeScheduled);
             },
         },
     );
     return (
         <Dialog title="Save this question" touched={touched} onClose={onClose}>
-            <ActionForm action={keep} submit="Save" onCancel={onClose} touched={touched} what="The question is">
+            <ActionForm
+                action={keep}
+                on={false}
+                submit="Save"
+                onCancel={onClose}
+                touched={touched}
+                what="The question is"
+                beside={
+                    may("prompt.execute") &&
+                    may("datasource.query") && (
+                        <ActionButton action={keep} on={true} disabled={name.trim() === ""}>
+                            Save and schedule…
+                        </ActionButton>
+                    )
+                }
+            >
                 <TextField label="Name" required value={name} onValue={setName} autoFocus error={keep.of("name")} />
                 <TagsField value={tags} onValue={setTags} error={keep.of("tags")} />
             </ActionForm>

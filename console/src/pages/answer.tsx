@@ -1,26 +1,27 @@
 // One answer: how the question was understood, its SQL, what the policies did, the rows as a grid or a chart, and what can
 // be done with it.
 
+import { Link, useNavigate } from "@tanstack/react-router";
 import {
     BarChart3,
     Check,
     Copy,
     CornerDownRight,
-    Download,
     EyeOff,
+    Share2,
     ShieldCheck,
     Table2,
     ThumbsDown,
     ThumbsUp,
 } from "lucide-react";
 import { Suspense, lazy, useState } from "react";
-import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { type Schemas, api, read, send } from "../api/client";
 import { ActionButton, useAction } from "../ui/action";
 import { Badge, Button, Note, Problem, count } from "../ui/basics";
 import { Chart, shapeOf } from "../ui/chart";
 import { copy } from "../ui/clipboard";
-import { ActionMenu } from "../ui/dialog";
 import { type Cell, Grid, type GridColumn, asTabs } from "../ui/grid";
+import { DownloadMenu } from "./download";
 
 // What most answers are not asked for is loaded when one is.
 const about = () => import("./about-answer");
@@ -34,6 +35,8 @@ export type Answer = {
     execution?: number;
     prompt?: number;
     question?: string;
+    /** Whether the question says only what is different from the one before it. */
+    goesOn?: boolean;
     sql?: string;
     explanation?: string;
     understood: { phrase: string; meaning: string }[];
@@ -79,6 +82,7 @@ export function AnswerCard({
     const shape = shapeOf(answer.columns, rows.slice(0, 50));
     const [view, setView] = useState<"grid" | "chart">("grid");
     const [showsSql, setShowsSql] = useState(false);
+    const [kept, setKept] = useState(answer.prompt);
 
     // The server computes all rows once and keeps them; they come page by page, so that the first stand while others come.
     const loadMore = useAction(async () => {
@@ -108,29 +112,6 @@ export function AnswerCard({
             if (!part.pagination.has_next) break;
         }
     });
-    const download = useAction(
-        async (form: { type: string; extension: string }) => {
-            const response = await checked(
-                await send(`/api/v1/data-sources/${answer.sources[0]}/query`, {
-                    method: "POST",
-                    headers: { "content-type": "application/json", accept: form.type },
-                    body: JSON.stringify(body(answer)),
-                }),
-            );
-            await save(
-                response,
-                `${
-                    (answer.question ?? "answer")
-                        .slice(0, 40)
-                        .replace(/[^\w]+/g, "-")
-                        .replace(/-$/, "")
-                        .toLowerCase() || "answer"
-                }.${form.extension}`,
-            );
-        },
-        { done: "Downloaded." },
-    );
-
     const masked = answer.columns.filter((column) => column.masked);
     return (
         <section className="card" aria-label={answer.question ?? "Answer"}>
@@ -208,7 +189,7 @@ export function AnswerCard({
                             </ActionButton>
                         )}
                         {canSave && answer.execution !== undefined && answer.prompt === undefined && (
-                            <SaveQuestion execution={answer.execution} />
+                            <SaveQuestion execution={answer.execution} prompt={kept} onSaved={setKept} />
                         )}
                         <Button
                             small
@@ -219,35 +200,29 @@ export function AnswerCard({
                         >
                             Copy
                         </Button>
+                        <Button
+                            small
+                            icon={<Share2 size={14} />}
+                            onClick={() =>
+                                void copy(
+                                    addressOf(answer, kept),
+                                    "Copied a link. Whoever opens it is answered under their own policies.",
+                                )
+                            }
+                        >
+                            Share
+                        </Button>
                         {answer.sql && (
-                            <ActionMenu
-                                label="Download"
-                                busy={download.busy}
-                                choices={[
-                                    {
-                                        label: "CSV",
-                                        run: () => void download.start({ type: "text/csv", extension: "csv" }),
-                                    },
-                                    {
-                                        label: "Parquet",
-                                        run: () =>
-                                            void download.start({
-                                                type: "application/vnd.apache.parquet",
-                                                extension: "parquet",
-                                            }),
-                                    },
-                                    {
-                                        label: "Arrow",
-                                        run: () =>
-                                            void download.start({
-                                                type: "application/vnd.apache.arrow.stream",
-                                                extension: "arrow",
-                                            }),
-                                    },
-                                ]}
-                            >
-                                <Download size={15} />
-                            </ActionMenu>
+                            <DownloadMenu
+                                name={answer.question ?? "answer"}
+                                ask={(accept) =>
+                                    send(`/api/v1/data-sources/${answer.sources[0]}/query`, {
+                                        method: "POST",
+                                        headers: { "content-type": "application/json", accept },
+                                        body: JSON.stringify(body(answer)),
+                                    })
+                                }
+                            />
                         )}
                     </div>
                 </div>
@@ -373,17 +348,56 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
     );
 }
 
-function SaveQuestion({ execution }: { execution: number }) {
+/** Where somebody else asks the same: no rows travel with it. */
+function addressOf(answer: Answer, prompt: number | undefined): string {
+    if (prompt !== undefined) return `${location.origin}/questions/${prompt}?ask=again`;
+    const standsByItself = answer.question !== undefined && !answer.goesOn;
+    const [name, text] = standsByItself ? ["q", answer.question] : ["sql", answer.sql];
+    return `${location.origin}/ask?${new URLSearchParams([
+        [name, text ?? ""],
+        ["sources", answer.sources.join(",")],
+    ])}`;
+}
+
+function SaveQuestion({
+    execution,
+    prompt,
+    onSaved,
+}: {
+    execution: number;
+    /** Where it is kept, once it is. */
+    prompt: number | undefined;
+    onSaved: (prompt: number) => void;
+}) {
+    const navigate = useNavigate();
     const [isOpen, setIsOpen] = useState(false);
-    const [isSaved, setIsSaved] = useState(false);
     return (
         <>
-            <Button small icon={<Check size={14} />} disabled={isSaved} onClick={() => setIsOpen(true)}>
-                {isSaved ? "Saved" : "Save"}
-            </Button>
+            {prompt === undefined ? (
+                <Button small icon={<Check size={14} />} onClick={() => setIsOpen(true)}>
+                    Save
+                </Button>
+            ) : (
+                <Link className="button small" to="/questions/$id" params={{ id: String(prompt) }}>
+                    <Check size={14} aria-hidden />
+                    Saved
+                </Link>
+            )}
             {isOpen && (
                 <Suspense>
-                    <Save execution={execution} onSaved={() => setIsSaved(true)} onClose={() => setIsOpen(false)} />
+                    <Save
+                        execution={execution}
+                        onSaved={(id, isToBeScheduled) => {
+                            onSaved(id);
+                            if (isToBeScheduled)
+                                void navigate({
+                                    to: "/questions/$id",
+                                    params: { id: String(id) },
+                                    search: { schedule: "new" },
+                                });
+                        }}
+                        onClose={() => setIsOpen(false)}
+                    />
                 </Suspense>
             )}
         </>

@@ -2,7 +2,7 @@
 
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link, useSearch } from "@tanstack/react-router";
-import { CornerDownLeft, Database, MessageSquareText, SquareTerminal, X } from "lucide-react";
+import { CornerDownLeft, Database, History, MessageSquareText, SquareTerminal, X } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
 import { api, read } from "../api/client";
 import { useSources } from "../choices";
@@ -91,6 +91,16 @@ export function Ask() {
         [tables],
     );
     const suggestions = useMemo(() => suggest(tables), [tables]);
+    const saved = useQuery({
+        queryKey: ["prompts", "latest"],
+        enabled: may("prompt.read"),
+        queryFn: () => read(api.GET("/api/v1/prompts/history", { params: { query: { page_size: 20 } } })),
+    });
+    /** What one asked before, the latest first: in this visit, and what was saved in others. */
+    const before = useMemo(() => {
+        const ofThisVisit = answers.flatMap((answer) => answer.question ?? []);
+        return [...new Set([...ofThisVisit, ...(saved.data?.items ?? []).map((each) => each.prompt_text)])];
+    }, [answers, saved.data]);
 
     /** The sources that are chosen; who is quicker than their list waits for it. */
     const chosenSources = async (): Promise<number[]> => {
@@ -127,7 +137,8 @@ export function Ask() {
                     },
                 }),
             );
-            return answered(begun, text, asked, signal, onStep);
+            const answer = await answered(begun, text, asked, signal, onStep);
+            return { ...answer, goesOn: before?.execution !== undefined };
         });
     const query = () =>
         sql.trim() &&
@@ -209,6 +220,16 @@ export function Ask() {
     }
     const go = () => (mode === "sql" ? query() : ask());
     const keys = (event: KeyboardEvent) => {
+        const step = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
+        const at = before.indexOf(question);
+        // As in a shell: what one asked before comes back, as long as nothing else is typed.
+        if (step !== 0 && !event.shiftKey && (at >= 0 || question === "")) {
+            if (at + step < before.length) {
+                event.preventDefault();
+                setQuestion(before[at + step] ?? "");
+            }
+            return;
+        }
         if (event.key === "Enter" && !event.shiftKey) {
             event.preventDefault();
             void go();
@@ -316,6 +337,22 @@ export function Ask() {
                         )}
                     </div>
                 </div>
+                {mode === "words" && answers.length === 0 && !running && (saved.data?.items.length ?? 0) > 0 && (
+                    <div className="chips" role="group" aria-label="Asked before">
+                        {saved.data?.items.slice(0, 3).map((each) => (
+                            <Link
+                                className="chip"
+                                key={each.id}
+                                to="/questions/$id"
+                                params={{ id: String(each.id) }}
+                                search={{ ask: "again" }}
+                            >
+                                <History size={13} aria-hidden />
+                                {each.name ?? each.prompt_text}
+                            </Link>
+                        ))}
+                    </div>
+                )}
                 {mode === "words" && answers.length === 0 && !running && suggestions.length > 0 && (
                     <div className="chips" role="group" aria-label="Suggestions">
                         {suggestions.map((text) => (

@@ -2,10 +2,13 @@
 
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
+import { Download, X } from "lucide-react";
 import { useDeferredValue, useEffect, useRef, useState } from "react";
-import { api, read } from "../api/client";
+import { api, checked, read, save, send } from "../api/client";
 import { useMay, useOrganization } from "../standing";
+import { ActionButton, useAction } from "../ui/action";
 import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
+import { DayField, midnight } from "../ui/day";
 import { PersonChoice, PersonName } from "../ui/person-choice";
 
 /** What an entry says beside who and what: no braces and quotes, and nothing of what is empty. */
@@ -19,14 +22,7 @@ function told(details: unknown): string {
         .join(" · ");
 }
 
-/** The beginning of a day in the time that the log is shown in, or of one that comes later; none for what is no day. */
-function midnight(day = "", later = 0): string | undefined {
-    const at = new Date(`${day}T00:00`);
-    at.setDate(at.getDate() + later);
-    return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
-}
-
-type Chosen = { action?: string; kind?: string; person?: string; from?: string; to?: string };
+type Chosen = { action?: string; kind?: string; target?: string; person?: string; from?: string; to?: string };
 
 export function Audit() {
     // Whoever goes to another address of this page begins with the filters that stand in it. A change of these replaces the
@@ -61,10 +57,12 @@ function Log({ first }: { first: Chosen }) {
         setChosen(next);
         void navigate({ to: "/audit", search: next, replace: true });
     };
-    const { action = "", kind = "", person = "", from = "", to = "" } = chosen;
+    const { action = "", kind = "", target = "", person = "", from = "", to = "" } = chosen;
     const filters = {
         action: useDeferredValue(action.trim()) || undefined,
         target_type: kind || undefined,
+        // It goes with its kind.
+        target: (kind && target) || undefined,
         actor_id: Number(useDeferredValue(person)) || undefined,
         from: midnight(from),
         // It is exclusive.
@@ -82,11 +80,31 @@ function Log({ first }: { first: Chosen }) {
             ),
         getNextPageParam: (last) => last.next_cursor ?? undefined,
     });
+    // Of all that the filters leave, not of the pages that were looked at; without filters it can be verified to its end.
+    const exported = useAction(
+        async () => {
+            const given = Object.entries(filters).filter(([, value]) => value !== undefined);
+            const asked = new URLSearchParams(given.map(([key, value]) => [key, String(value)]));
+            const response = await send(`/api/v1/organizations/${organization}/audit-logs?${asked}`, {
+                headers: { accept: "application/x-ndjson" },
+            });
+            await save(await checked(response), `audit-organization-${organization}.jsonl`);
+        },
+        { done: "Downloaded; the export is on record." },
+    );
     const entries = log.data?.pages.flatMap((page) => page.entries) ?? [];
     // The one that is asked for stands there before the server has told of them.
     const kinds = [...new Set<string>([...(kind ? [kind] : []), ...(log.data?.pages[0]?.target_types ?? [])])];
     return (
-        <Page title="Audit log" lead="It can be read and exported, and never changed.">
+        <Page
+            title="Audit log"
+            lead="It can be read and exported, and never changed."
+            actions={
+                <ActionButton icon={<Download size={15} />} action={exported} on={undefined}>
+                    Export
+                </ActionButton>
+            }
+        >
             <div className="row">
                 <SearchBox
                     label="Action, such as policy.create"
@@ -96,12 +114,19 @@ function Log({ first }: { first: Chosen }) {
                 <Filter
                     label="Kind of object"
                     value={kind}
-                    onValue={(value) => choose({ kind: value })}
+                    onValue={(value) => choose({ kind: value, target: "" })}
                     options={[
                         ["", "Any kind of object"],
                         ...kinds.map((each) => [each, words(each)] as const).sort(([, a], [, b]) => a.localeCompare(b)),
                     ]}
                 />
+                {kind && target && (
+                    <button type="button" className="chip" onClick={() => choose({ target: "" })}>
+                        <span className="visually-hidden">Not only of </span>
+                        {words(kind)} {target}
+                        <X size={13} aria-hidden />
+                    </button>
+                )}
                 {may("user.read") && (
                     <PersonChoice
                         isCompact
@@ -111,26 +136,8 @@ function Log({ first }: { first: Chosen }) {
                         onValue={(value) => choose({ person: value })}
                     />
                 )}
-                <label className="row small soft">
-                    From{" "}
-                    <input
-                        type="date"
-                        className="compact"
-                        style={{ width: "auto", minHeight: 32 }}
-                        value={from}
-                        onChange={(event) => choose({ from: event.target.value })}
-                    />
-                </label>
-                <label className="row small soft">
-                    to{" "}
-                    <input
-                        type="date"
-                        className="compact"
-                        style={{ width: "auto", minHeight: 32 }}
-                        value={to}
-                        onChange={(event) => choose({ to: event.target.value })}
-                    />
-                </label>
+                <DayField label="From" day={from} onDay={(day) => choose({ from: day })} />
+                <DayField label="to" day={to} onDay={(day) => choose({ to: day })} />
             </div>
             {log.error ? (
                 <Problem error={log.error} retry={() => log.refetch()} />
@@ -177,9 +184,19 @@ function Log({ first }: { first: Chosen }) {
                                             {entry.ip && <div className="small soft">{entry.ip}</div>}
                                         </td>
                                         <td className="nowrap" data-label="On">
-                                            {entry.target_type
-                                                ? `${words(entry.target_type)} ${entry.target_id ?? ""}`
-                                                : "—"}
+                                            {!entry.target_type ? (
+                                                "—"
+                                            ) : !entry.target_id ? (
+                                                words(entry.target_type)
+                                            ) : (
+                                                <Link
+                                                    to="/audit"
+                                                    search={{ kind: entry.target_type, target: entry.target_id }}
+                                                    title="All that was done to it"
+                                                >
+                                                    {words(entry.target_type)} {entry.target_id}
+                                                </Link>
+                                            )}
                                         </td>
                                         <td className="small soft" data-label="Details">
                                             <div className="clamp" title={told(entry.details ?? {})}>

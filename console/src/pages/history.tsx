@@ -2,13 +2,18 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { useState } from "react";
+import { Suspense, lazy, useState } from "react";
 import { api, read } from "../api/client";
 import { useMay, useMe } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
-import { Card, Empty, Facts, Filter, Note, Page, Status, When, bytes, count, words } from "../ui/basics";
+import { Card, Empty, Facts, Filter, Note, Page, Skeleton, Status, When, bytes, count, words } from "../ui/basics";
 import { List } from "../ui/list";
 import { Loaded } from "../ui/loaded";
+import { PersonName } from "../ui/person-choice";
+import { SourceNames } from "./questions/part";
+
+// The table of rows comes with the first that is kept.
+const KeptResult = lazy(async () => ({ default: (await import("./kept-result")).KeptResult }));
 
 const STATES = [
     ["", "Any state"],
@@ -77,6 +82,7 @@ export function HistoryPage() {
                         ),
                         className: "break",
                     },
+                    !own && { head: "Who", cell: (run) => <PersonName id={run.user_id} /> },
                     { head: "State", cell: (run) => <Status value={run.status} /> },
                     { head: "Rows", cell: (run) => count(run.row_count), numeric: true },
                     {
@@ -105,6 +111,7 @@ export function HistoryPage() {
 export function Run() {
     const { id } = useParams({ strict: false }) as { id: string };
     const path = { query_id: Number(id) };
+    const me = useMe();
     const run = useQuery({
         queryKey: ["run", id],
         queryFn: () => read(api.GET("/api/v1/queries/{query_id}", { params: { path } })),
@@ -148,6 +155,8 @@ export function Run() {
                                 of={[
                                     ["State", <Status key="state" value={data.status} />],
                                     data.stage ? ["Stage", words(data.stage)] : null,
+                                    ["By", <PersonName key="by" id={data.user_id} />],
+                                    ["Of", <SourceNames key="of" ids={data.data_source_ids} />],
                                     ["Kind", words(data.kind)],
                                     ["Began", <When key="began" at={data.started_at} />],
                                     [
@@ -162,6 +171,12 @@ export function Run() {
                                 ]}
                             />
                         </Card>
+                        {/* What the policies let somebody see is theirs alone. */}
+                        {data.result_expires_at && data.user_id === me.data?.user.id && (
+                            <Suspense fallback={<Skeleton lines={6} />}>
+                                <KeptResult id={data.query_id} />
+                            </Suspense>
+                        )}
                     </>
                 )}
             </Loaded>

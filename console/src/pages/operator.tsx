@@ -1,7 +1,9 @@
 // The server at a glance: whether it is ready, and what its own metrics say. Both are open to whoever runs it.
 
 import { useQuery } from "@tanstack/react-query";
-import { Card, Empty, Page, Problem, Skeleton, Status, count } from "../ui/basics";
+import { Link } from "@tanstack/react-router";
+import { demo } from "../demo";
+import { Badge, Card, Empty, Page, Problem, Skeleton, Status, count } from "../ui/basics";
 import { Table } from "../ui/list";
 
 type Sample = { name: string; labels: Record<string, string>; value: number };
@@ -64,9 +66,27 @@ export function Operator() {
             };
         })
         .sort((a, b) => b.calls - a.calls);
-    const others = all.filter((sample) => !sample.name.startsWith("rivergen_http_") && !/_bucket$/.test(sample.name));
+    const jobs = all.filter((sample) => sample.name === "rivergen_jobs_total");
+    const kinds = [...new Set(jobs.map((sample) => sample.labels.kind ?? ""))].sort().map((kind) => {
+        const of = (outcome: string) =>
+            sum(jobs.filter(({ labels }) => labels.kind === kind && labels.outcome === outcome));
+        return { kind, done: of("done"), retried: of("retried"), dead: of("dead") };
+    });
+    const others = all.filter(
+        ({ name }) => !name.startsWith("rivergen_http_") && name !== "rivergen_jobs_total" && !/_bucket$/.test(name),
+    );
     return (
-        <Page title="Server health" lead="What this node says of itself, looked up again every few seconds.">
+        <Page
+            title="Server health"
+            lead="What this node says of itself, looked up again every few seconds."
+            actions={
+                demo() && (
+                    <Link className="button" to="/operator/mails">
+                        Mails of the demo
+                    </Link>
+                )
+            }
+        >
             {health.error ? (
                 <Problem error={health.error} retry={() => health.refetch()} />
             ) : health.data ? (
@@ -96,6 +116,14 @@ export function Operator() {
                         <b>{count(sum(failed))}</b>
                         <span>of them failed</span>
                     </div>
+                    <div className="stat">
+                        <b>{count(sum(jobs))}</b>
+                        <span>runs of jobs</span>
+                    </div>
+                    <div className="stat">
+                        <b>{count(kinds.reduce((total, kind) => total + kind.dead, 0))}</b>
+                        <span>jobs given up</span>
+                    </div>
                 </div>
             ) : (
                 <Skeleton />
@@ -121,6 +149,32 @@ export function Operator() {
                                 },
                             ]}
                         />
+                    </Card>
+                    <Card title="Jobs" flush>
+                        {kinds.length === 0 ? (
+                            <Empty title="None has run since its start" />
+                        ) : (
+                            <Table
+                                name="Jobs"
+                                items={kinds}
+                                id={(job) => job.kind}
+                                columns={[
+                                    { head: "Kind", cell: (job) => <code className="break">{job.kind}</code> },
+                                    { head: "Done", numeric: true, cell: (job) => count(job.done) },
+                                    { head: "To be tried again", numeric: true, cell: (job) => count(job.retried) },
+                                    {
+                                        head: "Given up",
+                                        numeric: true,
+                                        cell: (job) =>
+                                            job.dead > 0 ? (
+                                                <Badge tone="bad">{count(job.dead)}</Badge>
+                                            ) : (
+                                                count(job.dead)
+                                            ),
+                                    },
+                                ]}
+                            />
+                        )}
                     </Card>
                     {others.length > 0 ? (
                         <Card title="More" flush>

@@ -1,4 +1,4 @@
-// What somebody else sees, beside what they would see: with policies added, taken away, side by side and table by table.
+// What somebody else sees, beside what they would see: with policies added or taken away, side by side and table by table.
 
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
@@ -6,24 +6,32 @@ import { EyeOff, Filter as FilterIcon, Lock } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, read } from "../api/client";
 import { usePeople, usePolicies, useSources } from "../choices";
-import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, count } from "../ui/basics";
+import { Badge, Card, Check, Empty, Note, Page, Problem, SelectField, Skeleton, TextField, count } from "../ui/basics";
 import { Chips } from "../ui/chips";
 import { type Cell, Grid } from "../ui/grid";
 import { PersonChoice, personName } from "../ui/person-choice";
 
+/** What is typed until then is none. */
+const ADDRESS = /^(\d{1,3}\.){3}\d{1,3}$|^[\da-f:]*:[\da-f:.]*$/i;
+
 export function Simulate() {
-    const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string };
+    const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string; with?: string };
     const people = usePeople();
     const sources = useSources();
     const policies = usePolicies();
     const [user, setUser] = useState(given.user);
     const [source, setSource] = useState(given.source);
     const [removed, setRemoved] = useState<number[]>(given.without ? [Number(given.without)] : []);
+    const [added, setAdded] = useState<number[]>(given.with ? [Number(given.with)] : []);
+    const [ip, setIp] = useState("");
+    const from = ADDRESS.test(ip.trim()) ? ip.trim() : undefined;
     const [sample, setSample] = useState(true);
+    const changes =
+        removed.length + added.length > 0 ? { remove_policy_ids: removed, add_policy_ids: added } : undefined;
     const userId = Number(user ?? people.data?.users.at(-1)?.id ?? 0);
     const sourceId = Number(source ?? sources.data?.items[0]?.id ?? 0);
     const answer = useQuery({
-        queryKey: ["simulate", userId, sourceId, removed, sample],
+        queryKey: ["simulate", userId, sourceId, changes, from, sample],
         enabled: userId > 0 && sourceId > 0,
         queryFn: () =>
             read(
@@ -32,14 +40,15 @@ export function Simulate() {
                         user_id: userId,
                         data_source_id: sourceId,
                         sample_rows: undefined,
-                        changes: removed.length > 0 ? { remove_policy_ids: removed } : undefined,
+                        changes,
+                        ip: from,
                     },
                 }),
             ),
     });
     const table = answer.data?.tables[0]?.table;
     const rows = useQuery({
-        queryKey: ["simulate", "sample", userId, sourceId, removed, table],
+        queryKey: ["simulate", "sample", userId, sourceId, changes, from, table],
         enabled: Boolean(sample && table),
         retry: false,
         queryFn: () =>
@@ -50,7 +59,8 @@ export function Simulate() {
                         data_source_id: sourceId,
                         table,
                         sample_rows: 8,
-                        changes: removed.length > 0 ? { remove_policy_ids: removed } : undefined,
+                        changes,
+                        ip: from,
                     },
                 }),
             ),
@@ -78,12 +88,29 @@ export function Simulate() {
                     <Chips
                         label="Without these policies"
                         query={policies}
-                        items={(data) => data}
+                        items={(data) => data.filter((each) => !added.includes(each.id))}
                         none="There are none yet."
                         chosen={removed}
                         onChosen={setRemoved}
                     />
                 </div>
+                <div className="span">
+                    <Chips
+                        label="With these, as if they were active and meant for this person"
+                        query={policies}
+                        items={(data) => data.filter((each) => !removed.includes(each.id))}
+                        none="There are none yet."
+                        chosen={added}
+                        onChosen={setAdded}
+                    />
+                </div>
+                <TextField
+                    label="From the address (optional)"
+                    placeholder="198.51.100.7"
+                    hint="For policies that look at the network; without one nothing is known of it."
+                    value={ip}
+                    onValue={setIp}
+                />
                 <div className="span">
                     <Check
                         label="Show rows, as far as you may see them yourself"
@@ -128,14 +155,14 @@ export function Simulate() {
                             actions={
                                 each.changed ? (
                                     <Badge tone="warn">Changes</Badge>
-                                ) : removed.length > 0 ? (
+                                ) : changes ? (
                                     <Badge>Stays as it is</Badge>
                                 ) : null
                             }
                         >
-                            <div className={removed.length > 0 ? "halves" : ""}>
-                                <Seen title={removed.length > 0 ? "Now" : undefined} table={each.before} />
-                                {removed.length > 0 && <Seen title="Then" table={each.after} />}
+                            <div className={changes ? "halves" : ""}>
+                                <Seen title={changes ? "Now" : undefined} table={each.before} />
+                                {changes && <Seen title="Then" table={each.after} />}
                             </div>
                             {sample && each.table === table && (
                                 <div style={{ marginTop: 14 }}>
@@ -146,8 +173,8 @@ export function Simulate() {
                                     ) : rows.data.sample_refused_because ? (
                                         <p className="small soft">No rows: {rows.data.sample_refused_because}.</p>
                                     ) : (
-                                        <div className={removed.length > 0 ? "halves" : ""}>
-                                            {(removed.length > 0
+                                        <div className={changes ? "halves" : ""}>
+                                            {(changes
                                                 ? [rows.data.sample?.before, rows.data.sample?.after]
                                                 : [rows.data.sample?.before ?? rows.data.sample?.after]
                                             ).map(
@@ -159,8 +186,7 @@ export function Simulate() {
                                                             style={{ overflow: "hidden" }}
                                                         >
                                                             <p className="small soft" style={{ padding: "8px 12px" }}>
-                                                                {removed.length > 0 &&
-                                                                    (index === 0 ? "Now: " : "Then: ")}
+                                                                {changes && (index === 0 ? "Now: " : "Then: ")}
                                                                 {count(part.row_count)} rows
                                                             </p>
                                                             <Grid

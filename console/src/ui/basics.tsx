@@ -84,7 +84,9 @@ export function Status({ value }: { value: string | null | undefined }) {
 
 export const words = (text: string) => text.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
 
-export function Avatar({ name }: { name: string }) {
+/** Somebody's picture, or their initials. Pictures from elsewhere are not loaded: this page tells nobody who is looked at. */
+export function Avatar({ name, picture }: { name: string; picture?: string | null }) {
+    if (picture?.startsWith("data:")) return <img className="avatar" src={picture} alt="" />;
     const initials = name
         .split(/[\s@.]+/)
         .filter(Boolean)

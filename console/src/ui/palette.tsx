@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Database, LogOut, MessageSquareText, Moon, ShieldCheck, SunMedium, UserRound } from "lucide-react";
+import { Bookmark, Database, LogOut, MessageSquareText, Moon, ShieldCheck, SunMedium, UserRound } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import {
     Autocomplete,
@@ -41,6 +41,11 @@ export function Palette({ onClose }: { onClose: () => void }) {
         queryKey: ["palette", "policies", wanted],
         enabled: wanted.length > 1 && may("policy.read"),
         queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { search: wanted, page_size: 5 } } })),
+    });
+    const questions = useQuery({
+        queryKey: ["palette", "questions", wanted],
+        enabled: wanted.length > 1 && may("prompt.read"),
+        queryFn: () => read(api.GET("/api/v1/prompts", { params: { query: { search: wanted, page_size: 5 } } })),
     });
     const people = useQuery({
         queryKey: ["palette", "people", wanted],
@@ -93,6 +98,14 @@ export function Palette({ onClose }: { onClose: () => void }) {
             where: "Policy",
             icon: <ShieldCheck size={16} />,
             run: go(`/policies/${policy.id}`),
+        })),
+        ...(questions.data?.items ?? []).map((question) => ({
+            id: `q${question.id}`,
+            label: question.name ?? question.prompt_text,
+            words: question.prompt_text,
+            where: "Question",
+            icon: <Bookmark size={16} />,
+            run: go(`/questions/${question.id}`),
         })),
         ...(people.data?.users ?? []).map((person) => ({
             id: `u${person.id}`,

@@ -77,7 +77,7 @@ export function PersonMenu() {
     const name = me.data?.user.display_name ?? "";
     return (
         <MenuButton label="Your account" menu={OfPerson} className="button quiet">
-            <Avatar name={name || "?"} />
+            <Avatar name={name || "?"} picture={me.data?.user.profile_image_url} />
             <span className="grow break" style={{ textAlign: "left" }}>
                 {name}
             </span>

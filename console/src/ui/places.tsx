@@ -14,17 +14,21 @@ import {
     FileText,
     Files,
     Fingerprint,
+    FolderSymlink,
     Gavel,
     HardDrive,
     History,
     KeyRound,
     Layers,
+    Link,
     ListChecks,
     LogIn,
     Mail,
+    Mails,
     MessageSquareText,
     MonitorSmartphone,
     Network,
+    Palette,
     ScrollText,
     ShieldCheck,
     SlidersHorizontal,
@@ -36,6 +40,7 @@ import {
     Users,
 } from "lucide-react";
 import type { ComponentType } from "react";
+import { demo } from "../demo";
 
 export type Place = {
     path: string;
@@ -260,11 +265,25 @@ export const others: Place[] = [
         words: "password rules sessions networks mfa",
     },
     {
+        path: "/organization?tab=sign-in",
+        label: "Sign-in page of the organization",
+        icon: Palette,
+        needs: "organization.update",
+        words: "branding theme colour logo",
+    },
+    {
         path: "/organization?tab=models",
         label: "Models",
         icon: Sparkles,
         needs: "organization.update",
         words: "planner llm ai",
+    },
+    {
+        path: "/organization/applications?tab=policy",
+        label: "What members may allow applications",
+        icon: AppWindow,
+        needs: "oauth_app.read",
+        words: "consent oauth policy",
     },
     {
         path: "/organization/applications/new",
@@ -273,8 +292,26 @@ export const others: Place[] = [
         needs: "oauth_app.manage",
         words: "new oauth client",
     },
+    { path: "/files?tab=links", label: "Links to files", icon: Link, needs: "storage.read", words: "share download" },
+    {
+        path: "/files?tab=shares",
+        label: "Shared folders",
+        icon: FolderSymlink,
+        needs: "storage.read",
+        words: "workspace files",
+    },
     { path: "/files/usage", label: "Storage usage", icon: HardDrive, needs: "storage.read", words: "quota people" },
     { path: "/operator", label: "Server health", icon: SlidersHorizontal, words: "operator metrics jobs" },
+    ...(demo()
+        ? [
+              {
+                  path: "/operator/mails",
+                  label: "Mails of the demo",
+                  icon: Mails,
+                  words: "mailbox inbox sent links codes",
+              },
+          ]
+        : []),
     { path: "/welcome", label: "Create an organization", icon: Building2, words: "new tenant" },
     { path: "/invited", label: "My invitations", icon: Mail, words: "join organization" },
 ];

@@ -43,7 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     browser::{SessionCookie, keep_refresh_tokens},
     config::Config,
-    console, health, pages,
+    console, demo, health, pages,
     sight::GovernedSight,
     targets::OrganizationTargets,
 };
@@ -226,6 +226,7 @@ impl App {
             .merge(rivergen_oauth::router(oauth, proxies))
             .merge(health::routes(db, streams.clone()))
             .merge(pages::routes(config.is_demo, tokens));
+        let router = if config.is_demo { router.merge(demo::mailbox::routes(&config.mail.transport)) } else { router };
         let router = if console::is_built_in() {
             router.fallback_service(console::router(config.is_demo))
         } else {

@@ -325,6 +325,19 @@ async fn the_demo_answers_two_people_rightly_and_can_be_repeated() {
             assert!(lines.iter().any(|line| line.contains(&format!("{email}@acme.example"))), "{lines:#?}");
         }
         introductions.push((lines.iter().any(|line| line.contains("Generating")), answers));
+
+        // What it mails can be read there.
+        let url = curls[0].split_whitespace().find_map(|word| word.strip_suffix("/api/v1/prompts/execute")).unwrap();
+        let client = Client::new(url);
+        let before = client.get("/demo/mails").await.body.as_array().unwrap().len();
+        client.post("/api/v1/auth/forgot-password", json!({"email": "owner@acme.example"})).await.ok();
+        let mails = eventually("the mail", async || {
+            let mails = client.get("/demo/mails").await.body.as_array().unwrap().clone();
+            (mails.len() > before).then_some(mails)
+        })
+        .await;
+        let message = mails[0]["message"].as_str().unwrap();
+        assert!(message.contains("To: ") && message.contains("owner@acme.example"), "{message}");
         demo.terminate();
         assert!(demo.ended().await.success());
     }

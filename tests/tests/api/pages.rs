@@ -59,6 +59,8 @@ async fn each_answer_has_a_request_id(server: &Server) {
 
 async fn what_is_not_there_is_said_so(server: &Server) {
     server.anonymous().get("/api/v1/nothing").await.error(404, "NOT_FOUND");
+    // Only a demo shows what it has mailed.
+    server.anonymous().get("/demo/mails").await.error(404, "NOT_FOUND");
     let client = server.anonymous();
     let answer = client.send(client.request(Method::DELETE, "/api/v1/auth/login")).await;
     answer.error(405, "METHOD_NOT_ALLOWED");

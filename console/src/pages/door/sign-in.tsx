@@ -5,6 +5,7 @@ import { useSearch } from "@tanstack/react-router";
 import { Fingerprint, KeyRound } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { ApiError, type Schemas, api, read } from "../../api/client";
+import { demo } from "../../demo";
 import { deviceFingerprint } from "../../device";
 import { withPasskey } from "../../passkey";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
@@ -34,7 +35,7 @@ export function SignIn() {
         queryKey: ["providers"],
         queryFn: () => read(api.GET("/api/v1/auth/oauth/providers")),
     });
-    const demo = demoPeople();
+    const given = demo();
 
     // A passkey is offered among the suggestions of the address field, without a click, where the browser can.
     useEffect(() => {
@@ -199,16 +200,16 @@ export function SignIn() {
                     </ActionButton>
                 ))}
             </div>
-            {demo && (
+            {given && (
                 <div className="stack tight">
                     <div className="or">the demo's people</div>
                     <div className="halves" style={{ gap: 8, gridTemplateColumns: "1fr 1fr" }}>
-                        {demo.people.map((person) => (
+                        {given.people.map((person) => (
                             <ActionButton
                                 key={person.email}
                                 small
                                 action={login}
-                                on={{ email: person.email, password: demo.password }}
+                                on={{ email: person.email, password: given.password }}
                             >
                                 {person.role}
                             </ActionButton>
@@ -218,12 +219,6 @@ export function SignIn() {
             )}
         </Door>
     );
-}
-
-/** The demo's people and their password, where this is a demo: its server writes them into the page. */
-function demoPeople(): { password: string; people: { email: string; role: string }[] } | undefined {
-    const text = document.querySelector<HTMLMetaElement>('meta[name="demo"]')?.content;
-    return text?.startsWith("{") ? JSON.parse(text) : undefined;
 }
 
 /** What comes back from providers as a word. */

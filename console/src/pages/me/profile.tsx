@@ -1,4 +1,4 @@
-// One's own profile: name, addresses, organizations, connected accounts, data, and the way out.
+// One's own profile: name, picture, addresses, organizations, connected accounts, data, and the way out.
 
 import { Mail } from "lucide-react";
 import { useState } from "react";
@@ -10,6 +10,7 @@ import { Badge, Button, Card, PasswordField, When } from "../../ui/basics";
 import { Confirm } from "../../ui/confirm";
 import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
+import { Picture, asPicture } from "../../ui/picture";
 import { DataCard } from "../people/data-card";
 import { MyPage } from "./my-page";
 import { SocialAccounts } from "./social";
@@ -25,6 +26,15 @@ export function Profile() {
         (name: string) => read(api.PUT("/api/v1/auth/me/profile", { body: { display_name: name } })),
         { done: "Saved.", changes, inline: true },
     );
+    const show = useAction(
+        async (file: File | null) =>
+            read(
+                api.PUT("/api/v1/auth/me/profile", {
+                    body: { profile_image_url: file === null ? "" : await asPicture(file) },
+                }),
+            ),
+        { done: "Saved.", changes: [...changes, ["members"]], inline: true },
+    );
     const add = useAction(
         (makePrimary: boolean) =>
             read(api.POST("/api/v1/auth/me/emails", { body: { email, make_primary: makePrimary } })),
@@ -37,6 +47,15 @@ export function Profile() {
                     <>
                         <Card title="Name">
                             <NameForm key={data.user.display_name} name={data.user.display_name ?? ""} save={rename} />
+                        </Card>
+                        <Card title="Picture">
+                            <Picture
+                                picture={data.user.profile_image_url}
+                                kinds={["image/png", "image/jpeg", "image/webp", "image/gif"]}
+                                hint="PNG, JPEG, WebP or GIF, of 64 KiB at most. The members of your organizations see it."
+                                field="profile_image_url"
+                                set={show}
+                            />
                         </Card>
                         <Card title="E-mail addresses" flush>
                             <ul className="list">

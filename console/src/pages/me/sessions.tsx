@@ -1,18 +1,13 @@
 // Where one is signed in, and the devices that are trusted.
 
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { Smartphone } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { deviceName } from "../../device";
 import { ActionButton, useAction } from "../../ui/action";
-import { Badge, Card, Empty, When } from "../../ui/basics";
-import { List, Pager } from "../../ui/list";
-import { Rows } from "../../ui/loaded";
+import { Badge, Empty, Filter, When } from "../../ui/basics";
+import { List } from "../../ui/list";
+import { Devices } from "../people/devices";
 import { MyPage } from "./my-page";
-
-/** Devices on one page. */
-const DEVICES = 20;
 
 export function SessionsPage() {
     const end = useAction(
@@ -23,17 +18,7 @@ export function SessionsPage() {
         done: "All others have ended.",
         changes: [["sessions"]],
     });
-    const forget = useAction(
-        (id: number) => read(api.DELETE("/api/v1/devices/{device_id}", { params: { path: { device_id: id } } })),
-        { done: "Not trusted any more.", changes: [["devices"]] },
-    );
-    const [page, setPage] = useState(1);
-    const devices = useQuery({
-        queryKey: ["devices", page],
-        placeholderData: keepPreviousData,
-        queryFn: () =>
-            read(api.GET("/api/v1/devices/", { params: { query: { skip: (page - 1) * DEVICES, limit: DEVICES } } })),
-    });
+    const [which, setWhich] = useState("");
     return (
         <MyPage
             title="Sessions and devices"
@@ -41,15 +26,28 @@ export function SessionsPage() {
         >
             <List
                 name="Sessions"
-                of={["sessions", "own"]}
+                of={["sessions", "own", which]}
                 filters={
-                    <ActionButton small kind="danger" action={all} on={undefined}>
-                        End all others
-                    </ActionButton>
+                    <>
+                        <Filter
+                            label="Which"
+                            value={which}
+                            onValue={setWhich}
+                            options={[
+                                ["", "Open"],
+                                ["all", "Those that have ended too"],
+                            ]}
+                        />
+                        <ActionButton small kind="danger" action={all} on={undefined}>
+                            End all others
+                        </ActionButton>
+                    </>
                 }
                 load={async ({ page, size }) => {
                     const answer = await read(
-                        api.GET("/api/v1/sessions", { params: { query: { page, page_size: size } } }),
+                        api.GET("/api/v1/sessions", {
+                            params: { query: { page, page_size: size, include_revoked: which === "all" || undefined } },
+                        }),
                     );
                     return { items: answer.sessions, total: answer.total_count };
                 }}
@@ -69,10 +67,12 @@ export function SessionsPage() {
                     },
                     { head: "Begun", cell: (each) => <When at={each.created_at} /> },
                     { head: "Last used", cell: (each) => <When at={each.last_activity_at} /> },
+                    which === "all" && { head: "Ended", cell: (each) => <When at={each.revoked_at} never="open" /> },
                     {
                         head: "",
                         cell: (each) =>
-                            !each.is_current && (
+                            !each.is_current &&
+                            !each.revoked_at && (
                                 <ActionButton small kind="danger" action={end} on={each.id}>
                                     End
                                 </ActionButton>
@@ -81,36 +81,7 @@ export function SessionsPage() {
                 ]}
                 empty={<Empty title="No session" />}
             />
-            <Card title="Trusted devices" flush>
-                <Rows
-                    query={devices}
-                    items={(data) => data.devices}
-                    none="None. After a second factor a device may be trusted for a month."
-                >
-                    {(each) => (
-                        <li key={each.id}>
-                            <Smartphone size={17} aria-hidden />
-                            <span className="grow">
-                                <b className="strong">{each.device_name}</b>
-                                <br />
-                                <span className="small soft">
-                                    Until <When at={each.trusted_until} />, used <When at={each.last_used_at} />
-                                </span>
-                            </span>
-                            <ActionButton small kind="danger" action={forget} on={each.id}>
-                                Forget
-                            </ActionButton>
-                        </li>
-                    )}
-                </Rows>
-                <Pager
-                    name="devices"
-                    page={page}
-                    size={DEVICES}
-                    total={devices.data?.total_count ?? 0}
-                    onPage={setPage}
-                />
-            </Card>
+            <Devices none="None. After a second factor a device may be trusted for a month." />
         </MyPage>
     );
 }

@@ -5,12 +5,15 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
-import { Button, Card, Check, Copyable, Empty, Status } from "../../ui/basics";
+import { Button, Card, Check, Copyable, Empty, Note, Status, When } from "../../ui/basics";
 import { Pager } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 
 /** Domains on one page. */
 const SIZE = 20;
+
+/** Whether its record was there when it was last looked for. */
+const isProved = (domain: Schemas["Domain"]) => domain.status === "verified" && !domain.missing_since;
 
 export function Domains() {
     const may = useMay();
@@ -76,14 +79,21 @@ export function Domains() {
                         data.domains.map((each) => (
                             <Card key={each.id} title={each.domain} actions={<Status value={each.status} />}>
                                 <div className="stack tight">
-                                    {each.status === "verified" ? (
+                                    {each.missing_since && (
+                                        <Note tone="warn">
+                                            Its record was found missing <When at={each.missing_since} />; seven days
+                                            after that the proof lapses. Publish it again.
+                                        </Note>
+                                    )}
+                                    {each.status === "verified" && (
                                         <Check
                                             label="People of this domain may join by themselves"
                                             checked={each.auto_join}
                                             disabled={!may("organization.update") || join.busy}
                                             onChange={() => join.start(each)}
                                         />
-                                    ) : (
+                                    )}
+                                    {!isProved(each) && (
                                         <>
                                             <p className="soft">
                                                 Publish this {each.record.type} record in the DNS, then verify it.
@@ -99,7 +109,7 @@ export function Domains() {
                                             <ActionButton kind="danger" action={remove} on={each.id}>
                                                 Remove
                                             </ActionButton>
-                                            {each.status !== "verified" && (
+                                            {!isProved(each) && (
                                                 <ActionButton kind="primary" action={verify} on={each.id}>
                                                     Verify
                                                 </ActionButton>

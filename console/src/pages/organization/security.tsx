@@ -107,6 +107,11 @@ export function Settings({ settings }: { settings: Values }) {
                         "A second factor is required",
                         "Nothing of the organization is open to a session without one.",
                     )}
+                    {flag(
+                        "webauthn_required",
+                        "A passkey is required",
+                        "Nothing is open to a session that was not opened with one. It does not go together with required single sign-on.",
+                    )}
                     <div className="form-grid">
                         {number("mfa_grace_days", "Grace period in days")}
                         {number("trusted_device_days", "Days a device stays trusted", "0 forbids it.")}
@@ -150,7 +155,7 @@ export function Settings({ settings }: { settings: Values }) {
                     {number("max_file_link_minutes", "Longest lifetime of links to files in minutes")}
                 </div>
             </Card>
-            <Card title="Networks and invitations">
+            <Card title="Networks, invitations and applications">
                 <div className="form-grid">
                     {list(
                         "allowed_networks",
@@ -166,6 +171,16 @@ export function Settings({ settings }: { settings: Values }) {
                         options={[
                             ["", "Viewer"],
                             ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
+                        ]}
+                    />
+                    <SelectField
+                        label="Who may register applications"
+                        value={String(value("oauth_app_creation"))}
+                        onValue={(next) => set("oauth_app_creation", next)}
+                        options={[
+                            ["admins", "Who may manage them"],
+                            ["everyone", "Every member"],
+                            ["nobody", "Nobody"],
                         ]}
                     />
                     <div className="span">

@@ -1,35 +1,56 @@
-// What an administrator does about one person: access, their data, merging accounts, removal.
+// What an administrator does about one person: their name, access, their data, merging accounts, removal.
 
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, read } from "../../api/client";
+import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
-import { Button, Card } from "../../ui/basics";
+import { Button, Card, Check } from "../../ui/basics";
 import { Confirm } from "../../ui/confirm";
+import { NameForm } from "../../ui/naming";
 import { PersonChoice } from "../../ui/person-choice";
 import { DataCard } from "./data-card";
+import { MergeCard } from "./merging";
 
-export function Manage({ id, name, status }: { id: number; name: string; status: string }) {
+export function Manage({ person }: { person: Schemas["UserDetail"] }) {
+    const { id, email, status } = person;
+    const name = person.display_name || email;
     const may = useMay();
     const organization = useOrganization();
     const navigate = useNavigate();
     const [heir, setHeir] = useState("");
-    const [target, setTarget] = useState("");
     const [removing, setRemoving] = useState(false);
-    const [merging, setMerging] = useState(false);
+    const [erasing, setErasing] = useState(false);
+    const [reason, setReason] = useState("");
+    const changes = [["person", String(id)], ["members"]];
     const change = useAction(
         (next: "active" | "suspended") =>
             read(
                 api.PUT("/api/v1/users/{user_id}/status", {
                     params: { path: { user_id: id } },
-                    body: { status: next },
+                    body: { status: next, reason: reason.trim() || undefined },
                 }),
             ),
-        { done: "Done.", changes: [["person", String(id)], ["members"]] },
+        { done: "Done.", changes, onDone: () => setReason("") },
     );
+    const rename = useAction(
+        (display_name: string) =>
+            read(
+                api.PUT("/api/v1/users/{user_id}", {
+                    params: { path: { user_id: id } },
+                    body: { display_name },
+                }),
+            ),
+        { done: "Saved.", changes: [...changes, ["people"]], inline: true },
+    );
+    const leaving = heir ? Number(heir) : undefined;
     return (
         <div className="stack">
+            {may("user.update") && (
+                <Card title="Name">
+                    <NameForm key={person.display_name} name={person.display_name} save={rename} />
+                </Card>
+            )}
             {may("user.suspend") && (
                 <Card title="Access">
                     <div className="row apart">
@@ -38,15 +59,26 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                                 ? "Suspended people cannot come in; what they own stays."
                                 : "They cannot come in now."}
                         </p>
-                        {status === "active" ? (
-                            <ActionButton kind="danger" action={change} on="suspended">
-                                Suspend
-                            </ActionButton>
-                        ) : (
-                            <ActionButton kind="primary" action={change} on="active">
-                                Let in again
-                            </ActionButton>
-                        )}
+                        <span className="row">
+                            <input
+                                type="text"
+                                className="compact"
+                                style={{ width: 220 }}
+                                aria-label="Why, for the audit log"
+                                placeholder="Why, for the audit log"
+                                value={reason}
+                                onChange={(event) => setReason(event.target.value)}
+                            />
+                            {status === "active" ? (
+                                <ActionButton kind="danger" action={change} on="suspended">
+                                    Suspend
+                                </ActionButton>
+                            ) : (
+                                <ActionButton kind="primary" action={change} on="active">
+                                    Let in again
+                                </ActionButton>
+                            )}
+                        </span>
                     </div>
                 </Card>
             )}
@@ -60,26 +92,7 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                     done="Downloaded. They are told by mail."
                 />
             )}
-            {may("user.merge") && (
-                <Card title="Merge">
-                    <div className="row apart">
-                        <p className="soft">Fold this account into another of the same person.</p>
-                        <span className="row">
-                            <PersonChoice
-                                isCompact
-                                label="Into"
-                                none="Into…"
-                                without={[id]}
-                                value={target}
-                                onValue={setTarget}
-                            />
-                            <Button disabled={!target} onClick={() => setMerging(true)}>
-                                Merge…
-                            </Button>
-                        </span>
-                    </div>
-                </Card>
-            )}
+            {may("user.merge") && <MergeCard id={id} name={name} />}
             {may("member.remove") && (
                 <Card title="Remove">
                     <div className="row apart">
@@ -106,39 +119,36 @@ export function Manage({ id, name, status }: { id: number; name: string; status:
                 <Confirm
                     title={`Remove ${name}?`}
                     action="Remove"
+                    word={erasing ? email : undefined}
                     run={() =>
-                        read(
-                            api.DELETE("/api/v1/organizations/{org_id}/members/{user_id}", {
-                                params: {
-                                    path: { org_id: organization, user_id: id },
-                                    query: { transfer_to: heir ? Number(heir) : undefined },
-                                },
-                            }),
-                        )
+                        erasing
+                            ? read(
+                                  api.DELETE("/api/v1/users/{user_id}", {
+                                      params: { path: { user_id: id }, query: { transfer_to: leaving, erase: true } },
+                                  }),
+                              )
+                            : read(
+                                  api.DELETE("/api/v1/organizations/{org_id}/members/{user_id}", {
+                                      params: {
+                                          path: { org_id: organization, user_id: id },
+                                          query: { transfer_to: leaving },
+                                      },
+                                  }),
+                              )
                     }
                     changes={[["members"]]}
                     onDone={() => void navigate({ to: "/people" })}
                     onClose={() => setRemoving(false)}
                 >
                     <p>Their sessions in this organization end at once.</p>
-                </Confirm>
-            )}
-            {merging && (
-                <Confirm
-                    title={`Merge ${name}?`}
-                    action="Merge"
-                    run={() =>
-                        read(
-                            api.POST("/api/v1/users/merge", {
-                                body: { source_user_id: id, target_user_id: Number(target) },
-                            }),
-                        )
-                    }
-                    changes={[["members"], ["person"]]}
-                    onDone={() => void navigate({ to: "/people/$id", params: { id: target } })}
-                    onClose={() => setMerging(false)}
-                >
-                    <p>This account ends; what it had is the other's. This cannot be undone.</p>
+                    {may("user.delete") && (
+                        <Check
+                            label="Erase the account too"
+                            hint="Where it belongs to no other organization. It closes at once, and is deleted after thirty days."
+                            checked={erasing}
+                            onChange={(event) => setErasing(event.target.checked)}
+                        />
+                    )}
                 </Confirm>
             )}
         </div>

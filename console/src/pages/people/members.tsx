@@ -10,6 +10,7 @@ import { ActionButton, useAction } from "../../ui/action";
 import { Avatar, Button, Empty, Filter, Page, Status, When } from "../../ui/basics";
 import { ActionMenu } from "../../ui/dialog";
 import { List } from "../../ui/list";
+import { AddPerson } from "./adding";
 
 export function People() {
     const may = useMay();
@@ -20,6 +21,7 @@ export function People() {
     const [status, setStatus] = useState("");
     const [chosen, setChosen] = useState<number[]>([]);
     const [given, setGiven] = useState("");
+    const [adding, setAdding] = useState(false);
     const bulk = useAction(
         (next: "active" | "suspended") =>
             read(
@@ -70,9 +72,12 @@ export function People() {
             actions={
                 <>
                     {may("user.create") && (
-                        <Link className="button" to="/imports">
-                            Import
-                        </Link>
+                        <>
+                            <Link className="button" to="/imports">
+                                Import
+                            </Link>
+                            <Button onClick={() => setAdding(true)}>Add…</Button>
+                        </>
                     )}
                     {may("member.invite") && (
                         <Link className="button primary" to="/invitations">
@@ -186,7 +191,7 @@ export function People() {
                         sort: "display_name",
                         cell: (person) => (
                             <div className="row" style={{ flexWrap: "nowrap" }}>
-                                <Avatar name={person.display_name || person.email} />
+                                <Avatar name={person.display_name || person.email} picture={person.profile_image_url} />
                                 <div>
                                     <Link className="strong" to="/people/$id" params={{ id: String(person.id) }}>
                                         {person.display_name || person.email}
@@ -238,6 +243,7 @@ export function People() {
                 ]}
                 empty={<Empty title="No members match" />}
             />
+            {adding && <AddPerson onClose={() => setAdding(false)} />}
         </Page>
     );
 }

@@ -6,7 +6,8 @@ import { api, read } from "../../api/client";
 import { permissionGroup, useRoles, useWorkspaces } from "../../choices";
 import { useMay, usePlace } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
-import { Button, Card, Filter, SearchBox, When } from "../../ui/basics";
+import { Badge, Button, Card, Filter, SearchBox, When } from "../../ui/basics";
+import { DayField, midnight } from "../../ui/day";
 import { Loaded } from "../../ui/loaded";
 
 /** Each permission, with the role that it comes from. */
@@ -16,6 +17,7 @@ export function Permissions({ id }: { id: number }) {
     const roles = useRoles();
     const [role, setRole] = useState("");
     const [room, setRoom] = useState("");
+    const [until, setUntil] = useState("");
     const [typed, setTyped] = useState("");
     const workspaces = useWorkspaces();
     const held = useQuery({
@@ -36,7 +38,11 @@ export function Permissions({ id }: { id: number }) {
             read(
                 api.POST("/api/v1/roles/{role_id}/assignments", {
                     params: { path: { role_id: Number(role) } },
-                    body: { user_id: id, workspace_id: room ? Number(room) : undefined },
+                    body: {
+                        user_id: id,
+                        workspace_id: room ? Number(room) : undefined,
+                        expires_at: midnight(until, 1),
+                    },
                 }),
             ),
         { done: "Given.", changes, inline: true },
@@ -110,6 +116,7 @@ export function Permissions({ id }: { id: number }) {
                                                         ),
                                                     ]}
                                                 />
+                                                <DayField label="to the end of" day={until} onDay={setUntil} />
                                                 <Button small type="submit" busy={give.busy} disabled={!role}>
                                                     Assign
                                                 </Button>
@@ -141,7 +148,10 @@ export function Permissions({ id }: { id: number }) {
                                                             {permission.through_public_access
                                                                 ? "public access"
                                                                 : permission.source_role_ids.map(named).join(", ")}
-                                                        </span>
+                                                        </span>{" "}
+                                                        {permission.denied_by_policy && (
+                                                            <Badge tone="bad">Denied by an access policy now</Badge>
+                                                        )}
                                                     </li>
                                                 ))}
                                         </ul>

@@ -3,10 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
+import { useMay, useOrganization } from "../../standing";
 import { Badge, Card, Facts, Page, Status, When, words } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { Parts } from "../../ui/parts";
 import { Activity, TheirSessions } from "./activity";
+import { Devices } from "./devices";
 import { Manage } from "./manage";
 import { Permissions } from "./permissions";
 
@@ -20,6 +22,8 @@ const PARTS = [
 export function Person() {
     const { id } = useParams({ strict: false }) as { id: string };
     const { tab = "permissions" } = useSearch({ strict: false }) as { tab?: string };
+    const may = useMay();
+    const organization = useOrganization();
     const person = useQuery({
         queryKey: ["person", id],
         queryFn: () => read(api.GET("/api/v1/users/{user_id}", { params: { path: { user_id: Number(id) } } })),
@@ -30,9 +34,11 @@ export function Person() {
             title={user?.display_name || user?.email || "Person"}
             crumbs={<Link to="/people">Members</Link>}
             actions={
-                <Link className="button" to="/simulate" search={{ user: id }}>
-                    See as they do
-                </Link>
+                may("policy.write") && (
+                    <Link className="button" to="/simulate" search={{ user: id }}>
+                        See as they do
+                    </Link>
+                )
             }
         >
             <Loaded query={person}>
@@ -74,10 +80,19 @@ export function Person() {
                         <Parts at={{ to: "/people/$id", params: { id } }} of={PARTS} open={tab} />
                         {tab === "permissions" && <Permissions id={Number(id)} />}
                         {tab === "activity" && <Activity id={Number(id)} />}
-                        {tab === "sessions" && <TheirSessions id={Number(id)} />}
-                        {tab === "manage" && (
-                            <Manage id={Number(id)} name={data.display_name || data.email} status={data.status} />
+                        {tab === "sessions" && (
+                            <>
+                                <TheirSessions id={Number(id)} />
+                                {may("device.read") && (
+                                    <Devices
+                                        of={{ organization_id: organization, user_id: Number(id) }}
+                                        none="None that the organization trusts."
+                                        mayForget={may("device.revoke")}
+                                    />
+                                )}
+                            </>
                         )}
+                        {tab === "manage" && <Manage person={data} />}
                     </>
                 )}
             </Loaded>

@@ -1,21 +1,43 @@
 // The queries that a policy took part in.
 
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { api, read } from "../../api/client";
-import { Empty, Status, When, words } from "../../ui/basics";
+import { useMay } from "../../standing";
+import { Empty, Status, When, count, words } from "../../ui/basics";
+import { DayField, midnight } from "../../ui/day";
 import { List } from "../../ui/list";
-import { PersonName } from "../../ui/person-choice";
+import { PersonChoice, PersonName } from "../../ui/person-choice";
 
 export function Evaluations({ id }: { id: string }) {
     const path = { policy_id: Number(id) };
+    const may = useMay();
+    const [person, setPerson] = useState("");
+    const [from, setFrom] = useState("");
+    const [to, setTo] = useState("");
+    const filters = {
+        user_id: person ? Number(person) : undefined,
+        start_date: midnight(from),
+        end_date: midnight(to, 1),
+    };
+    const isNarrowed = person !== "" || from !== "" || to !== "";
     return (
         <List
             name="Evaluations"
-            of={["evaluations", id]}
+            of={["evaluations", id, filters]}
+            filters={
+                <>
+                    {may("user.read") && (
+                        <PersonChoice isCompact label="Person" none="Anybody" value={person} onValue={setPerson} />
+                    )}
+                    <DayField label="From" day={from} onDay={setFrom} />
+                    <DayField label="to" day={to} onDay={setTo} />
+                </>
+            }
             load={async ({ page, size }) => {
                 const answer = await read(
                     api.GET("/api/v1/policies/{policy_id}/evaluations", {
-                        params: { path, query: { page, page_size: size } },
+                        params: { path, query: { ...filters, page, page_size: size } },
                     }),
                 );
                 return { items: answer.items, total: answer.pagination.total_items };
@@ -33,6 +55,7 @@ export function Evaluations({ id }: { id: string }) {
                 },
                 { head: "Outcome", cell: (each) => <Status value={each.evaluation_result} /> },
                 { head: "What it did", cell: (each) => words(each.action_taken) },
+                { head: "Rows", numeric: true, cell: (each) => count(each.evaluation_details.rows_returned) },
                 {
                     head: "Run",
                     cell: (each) =>
@@ -45,7 +68,13 @@ export function Evaluations({ id }: { id: string }) {
                         ),
                 },
             ]}
-            empty={<Empty title="It has done nothing yet">Each query that it takes part in is listed here.</Empty>}
+            empty={
+                isNarrowed ? (
+                    <Empty title="None of these" />
+                ) : (
+                    <Empty title="It has done nothing yet">Each query that it takes part in is listed here.</Empty>
+                )
+            }
         />
     );
 }

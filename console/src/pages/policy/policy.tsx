@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
+import { useMay } from "../../standing";
 import { Page, Status, When } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { Parts } from "../../ui/parts";
@@ -22,29 +23,38 @@ const TABS = [
 export function PolicyPage() {
     const { id } = useParams({ strict: false }) as { id: string };
     const { tab = "rules" } = useSearch({ strict: false }) as { tab?: string };
+    const may = useMay();
     const policy = useQuery({
         queryKey: ["policy", id],
         queryFn: () => read(api.GET("/api/v1/policies/{policy_id}", { params: { path: { policy_id: Number(id) } } })),
     });
+    const isActive = policy.data?.is_active ?? true;
     return (
         <Page
             title={policy.data?.name ?? "Policy"}
             lead={policy.data?.description}
             crumbs={<Link to="/policies">Policies</Link>}
             actions={
-                <Link
-                    className="button"
-                    to="/simulate"
-                    search={{
-                        without: id,
-                        source: policy.data?.assignments
-                            .map((each) => each.data_source_id ?? each.dataset_source_id)
-                            .find((source) => source != null)
-                            ?.toString(),
-                    }}
-                >
-                    What if it were not there?
-                </Link>
+                <>
+                    {may("audit.read") && (
+                        <Link className="button" to="/audit" search={{ kind: "policy", target: id }}>
+                            Who changed it
+                        </Link>
+                    )}
+                    <Link
+                        className="button"
+                        to="/simulate"
+                        search={{
+                            [isActive ? "without" : "with"]: id,
+                            source: policy.data?.assignments
+                                .map((each) => each.data_source_id ?? each.dataset_source_id)
+                                .find((source) => source != null)
+                                ?.toString(),
+                        }}
+                    >
+                        {isActive ? "What if it were not there?" : "What if it held?"}
+                    </Link>
+                </>
             }
         >
             <Loaded query={policy}>

@@ -1,6 +1,6 @@
 // Saved questions that are asked by themselves: all that one sees, and those of one question.
 
-import { Link } from "@tanstack/react-router";
+import { Link, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { api, read } from "../../api/client";
@@ -79,7 +79,9 @@ export function AllSchedules() {
 
 export function SchedulesOf({ question }: { question: Saved }) {
     const may = useMay();
-    const [making, setMaking] = useState(false);
+    // Whoever comes from an answer to have it asked by itself is asked when.
+    const { schedule } = useSearch({ strict: false }) as { schedule?: string };
+    const [making, setMaking] = useState(schedule === "new");
     return (
         <>
             <p className="soft">{WHOSE}</p>

@@ -1,4 +1,4 @@
-// One role: what it lets somebody do, and who holds it.
+// One role: what it lets somebody do, who holds it, and who has got and lost it.
 
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
@@ -8,6 +8,7 @@ import { Page } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { Parts } from "../../ui/parts";
 import { EditRole } from "./editing";
+import { History } from "./history";
 import { Holders } from "./holders";
 
 export function RolePage() {
@@ -31,12 +32,13 @@ export function RolePage() {
                 of={[
                     ["permissions", "Permissions"],
                     ["people", "Who holds it"],
+                    ["history", "History"],
                 ]}
                 open={tab}
             />
-            {tab === "people" ? (
-                <Holders id={Number(id)} />
-            ) : (
+            {tab === "people" && <Holders id={Number(id)} />}
+            {tab === "history" && <History id={Number(id)} />}
+            {tab === "permissions" && (
                 <Loaded query={role}>
                     {({ role: loaded }) => (
                         <EditRole

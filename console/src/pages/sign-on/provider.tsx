@@ -12,6 +12,7 @@ import { Button, Card, Check, Facts, Note, Page, SelectField, Status, When } fro
 import { Deletion } from "../../ui/confirm";
 import { Loaded } from "../../ui/loaded";
 import { Addresses } from "./addresses";
+import { Connection } from "./connection";
 import { Identities } from "./identities";
 import { AttributeMapping, GroupMapping } from "./mapping";
 import { Step } from "./step";
@@ -89,6 +90,14 @@ export function Provider() {
                                     loaded.certificate_expires_at
                                         ? ["Certificate until", <When key="cert" at={loaded.certificate_expires_at} />]
                                         : null,
+                                    loaded.metadata_url
+                                        ? [
+                                              "Follows",
+                                              <code key="metadata" className="break">
+                                                  {loaded.metadata_url}
+                                              </code>,
+                                          ]
+                                        : null,
                                     ["Last sign-in", <When key="in" at={loaded.last_login_at} />],
                                 ]}
                             />
@@ -96,6 +105,7 @@ export function Provider() {
                         <Addresses id={Number(id)} />
                         {may("sso.manage") && (
                             <>
+                                <Connection provider={loaded} />
                                 <Step number={1} title="Test what it says of itself" done={loaded.last_test_succeeded}>
                                     <p className="soft">Reads its documents and keys, and signs nobody in.</p>
                                     {results && (

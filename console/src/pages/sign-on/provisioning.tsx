@@ -12,6 +12,7 @@ import {
     Copyable,
     Empty,
     Facts,
+    Filter,
     Note,
     Page,
     Problem,
@@ -21,6 +22,7 @@ import {
     When,
 } from "../../ui/basics";
 import { RolesByGroups } from "./mapping";
+import { ProvisioningState } from "./provisioning-state";
 
 export function Scim() {
     const may = useMay();
@@ -35,10 +37,14 @@ export function Scim() {
         queryKey: ["scim", provider],
         enabled: provider > 0,
         retry: false,
+        // A reconciliation that has begun ends by itself.
+        refetchInterval: (query) => (query.state.data?.status.last_sync?.status === "in_progress" ? 2000 : false),
         queryFn: () => read(api.GET("/api/v1/sso/scim/config", { params: { query: { provider_id: provider } } })),
     });
     const isOff = scim.error instanceof ApiError && scim.error.code === "SCIM_NOT_CONFIGURED";
     const [token, setToken] = useState<string>();
+    const [days, setDays] = useState("");
+    const lifetime = days ? Number(days) : undefined;
     const queries = useQueryClient();
     /** A request that says nothing of it switches it on: another change leaves it as it is. */
     const change = async (body: Omit<Schemas["ConfigureScimRequest"], "provider_id">) => {
@@ -54,14 +60,10 @@ export function Scim() {
             enabled?: boolean;
             rotate_token?: boolean;
             overlap_hours?: number;
+            expires_in_days?: number;
             default_role_id?: number | null;
         }) => change(body),
         { done: "Saved.", changes },
-    );
-    const sync = useAction(
-        (type: "full" | "incremental") =>
-            read(api.POST("/api/v1/sso/scim/sync", { body: { provider_id: provider, sync_type: type } })),
-        { done: "Begun.", changes },
     );
     return (
         <Page
@@ -163,13 +165,30 @@ export function Scim() {
                                         <div className="form-end">
                                             {scim.data.config.enabled && (
                                                 <>
+                                                    <Filter
+                                                        label="How long a new token is good"
+                                                        value={days}
+                                                        onValue={setDays}
+                                                        options={[
+                                                            ["", "Good until revoked"],
+                                                            ["90", "Good for 90 days"],
+                                                            ["365", "Good for a year"],
+                                                        ]}
+                                                    />
                                                     <ActionButton
                                                         action={configure}
-                                                        on={{ rotate_token: true, overlap_hours: 24 }}
+                                                        on={{
+                                                            rotate_token: true,
+                                                            overlap_hours: 24,
+                                                            expires_in_days: lifetime,
+                                                        }}
                                                     >
                                                         New token, the old one for a day
                                                     </ActionButton>
-                                                    <ActionButton action={configure} on={{ rotate_token: true }}>
+                                                    <ActionButton
+                                                        action={configure}
+                                                        on={{ rotate_token: true, expires_in_days: lifetime }}
+                                                    >
                                                         New token at once
                                                     </ActionButton>
                                                 </>
@@ -196,51 +215,7 @@ export function Scim() {
                                     }}
                                 />
                             )}
-                            <Card title="How it is doing">
-                                <div className="stack">
-                                    <Facts
-                                        of={[
-                                            [
-                                                "People by it",
-                                                `${scim.data.status.provisioned_users} (${scim.data.status.active_users} active)`,
-                                            ],
-                                            ["Last request", <When key="last" at={scim.data.status.last_request_at} />],
-                                            [
-                                                "Last reconciliation",
-                                                scim.data.status.last_sync ? (
-                                                    <span key="sync" className="row">
-                                                        <Status value={scim.data.status.last_sync.status} />
-                                                        <When at={scim.data.status.last_sync.started_at} />
-                                                    </span>
-                                                ) : (
-                                                    "never"
-                                                ),
-                                            ],
-                                        ]}
-                                    />
-                                    {scim.data.status.recent_errors.length > 0 && (
-                                        <Note tone="warn">
-                                            <ul>
-                                                {scim.data.status.recent_errors.slice(0, 5).map((fault, index) => (
-                                                    <li key={index} className="break">
-                                                        {Object.values(fault as Record<string, unknown>)
-                                                            .map(String)
-                                                            .join(" · ")}
-                                                    </li>
-                                                ))}
-                                            </ul>
-                                        </Note>
-                                    )}
-                                    <div className="form-end">
-                                        <ActionButton action={sync} on="incremental">
-                                            Reconcile what changed
-                                        </ActionButton>
-                                        <ActionButton action={sync} on="full">
-                                            Reconcile all
-                                        </ActionButton>
-                                    </div>
-                                </div>
-                            </Card>
+                            <ProvisioningState provider={provider} state={scim.data.status} />
                         </>
                     )}
                 </>

@@ -69,6 +69,19 @@ export function Setup() {
             {...rest}
         />
     );
+    const pasted = (name: string, label: string) => (
+        <Field key={name} label={label} error={create.of(name)} span>
+            {(props) => (
+                <textarea
+                    {...props}
+                    className="mono"
+                    spellCheck={false}
+                    value={values[name] ?? ""}
+                    onChange={(event) => setValues({ ...values, [name]: event.target.value })}
+                />
+            )}
+        </Field>
+    );
     const example = (setup.data?.provider ?? {}) as { issuer?: string };
     return (
         <Page
@@ -116,24 +129,20 @@ export function Setup() {
                                     {isSaml ? (
                                         <>
                                             {field("metadata_url", "Address of its metadata", { type: "url" })}
-                                            <div className="span">
-                                                <Field label="Or its metadata (XML)" error={create.of("metadata_xml")}>
-                                                    {(props) => (
-                                                        <textarea
-                                                            {...props}
-                                                            className="mono"
-                                                            spellCheck={false}
-                                                            value={values.metadata_xml ?? ""}
-                                                            onChange={(event) =>
-                                                                setValues({
-                                                                    ...values,
-                                                                    metadata_xml: event.target.value,
-                                                                })
-                                                            }
-                                                        />
-                                                    )}
-                                                </Field>
-                                            </div>
+                                            {pasted("metadata_xml", "Or its metadata (XML)")}
+                                            <details className="span">
+                                                <summary className="label" style={{ cursor: "pointer" }}>
+                                                    Or by hand
+                                                </summary>
+                                                <div className="form-grid" style={{ marginTop: 10 }}>
+                                                    {field("entity_id", "Its entity ID", { span: true })}
+                                                    {field("sso_url", "Its sign-in address", {
+                                                        type: "url",
+                                                        span: true,
+                                                    })}
+                                                    {pasted("certificate", "Its certificate (PEM)")}
+                                                </div>
+                                            </details>
                                         </>
                                     ) : (
                                         <>

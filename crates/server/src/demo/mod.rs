@@ -5,6 +5,7 @@
 
 mod acme;
 pub mod data;
+pub mod mailbox;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 

@@ -1,0 +1,79 @@
+// What the demo has mailed: the links and codes that its people would find in their mail.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { checked } from "../../api/client";
+import { Empty, Page, SearchBox, When } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
+import { read } from "./message";
+
+export function Mails() {
+    const [typed, setTyped] = useState("");
+    const mails = useQuery({
+        queryKey: ["mails"],
+        refetchInterval: 3000,
+        queryFn: async () => {
+            const response = await fetch("/demo/mails");
+            // Where it is no demo, or a mail server takes them.
+            if (response.status === 404) return [];
+            const sent = (await (await checked(response)).json()) as { name: string; message: string }[];
+            return sent.map(({ name, message }) => ({ name, ...read(message) }));
+        },
+    });
+    const wanted = typed.trim().toLowerCase();
+    return (
+        <Page
+            title="Mails of the demo"
+            lead="What this demo has mailed lately, to anybody, the newest first. Outside a demo only its reader has a mail."
+            crumbs={<Link to="/operator">Server health</Link>}
+            narrow
+        >
+            <Loaded query={mails}>
+                {(data) => {
+                    const shown = data.filter((mail) => `${mail.to} ${mail.subject}`.toLowerCase().includes(wanted));
+                    return (
+                        <>
+                            {data.length > 0 && (
+                                <SearchBox label="Search by address or subject" value={typed} onValue={setTyped} />
+                            )}
+                            {shown.map((mail) => (
+                                <details key={mail.name} className="card pad">
+                                    <summary style={{ cursor: "pointer" }}>
+                                        <b className="strong break">{mail.subject}</b>{" "}
+                                        <span className="small soft break">
+                                            to {mail.to}, <When at={mail.at} />
+                                        </span>
+                                    </summary>
+                                    <p className="break" style={{ whiteSpace: "pre-wrap", marginTop: 12 }}>
+                                        <WithLinks text={mail.text} />
+                                    </p>
+                                </details>
+                            ))}
+                            {shown.length === 0 && (
+                                <div className="card">
+                                    <Empty title={data.length === 0 ? "Nothing was mailed yet" : "No mail matches"}>
+                                        Invite somebody, or reset a password, and the mail is here.
+                                    </Empty>
+                                </div>
+                            )}
+                        </>
+                    );
+                }}
+            </Loaded>
+        </Page>
+    );
+}
+
+/** Addresses in a text, to be followed. */
+function WithLinks({ text }: { text: string }) {
+    return text.split(/(https?:\/\/[^\s<>"]+)/).map((part, index) =>
+        index % 2 === 1 ? (
+            <a key={index} href={part} target="_blank" rel="noreferrer">
+                {part}
+            </a>
+        ) : (
+            part
+        ),
+    );
+}
